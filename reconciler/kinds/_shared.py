@@ -1,0 +1,68 @@
+"""What several kinds need: reading replies, tag lists, and the API's names in YAML's spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..model import MISSING, Call, Diff, Field, Json, Refused, Reply, Unreadable, Want
+
+
+def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
+    """The reply; None when it is a refusal whose code is one of ``absent``; anything else raises Unreadable."""
+    if not isinstance(reply, Refused):
+        return reply
+    if reply.code in absent:
+        return None
+    raise Unreadable(call, reply)
+
+
+def tag_map(items: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """``[{"Key": k, "Value": v}]`` -> ``{k: v}``."""
+    return {item["Key"]: item.get("Value", "") for item in items or ()}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """``{k: v}`` -> ``[{"Key": k, "Value": v}]``, sorted."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def lowered(value: Any, keep: frozenset[str] = frozenset()) -> Any:
+    """Member names with their first letter lowered, at every level; below a member in ``keep`` (spelt as the API
+    does) the keys are data and stay as they are.
+    """
+    if isinstance(value, Mapping):
+        return {
+            name[:1].lower() + name[1:]: item if name in keep else lowered(item, keep) for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [lowered(item, keep) for item in value]
+    return value
+
+
+def raised(value: Any, keep: frozenset[str] = frozenset()) -> Any:
+    """The opposite of :func:`lowered`: ``cidrIp`` -> ``CidrIp``; ``keep`` is spelt as YAML does."""
+    if isinstance(value, Mapping):
+        return {
+            name[:1].upper() + name[1:]: item if name in keep else raised(item, keep) for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [raised(item, keep) for item in value]
+    return value
+
+
+def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """``items`` in runs of at most ``size``."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def top_members(want: Want, diff: Diff, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The changed top-level members with what an update must send: the wanted value, or what clears the field."""
+    sent: dict[str, Any] = {}
+    for name in sorted(diff.tops()):
+        value = want.props.get(name, MISSING)
+        if value is MISSING:
+            value = fields[name].clear if name in fields else MISSING
+        if value is not MISSING:
+            sent[name] = value
+    return sent

@@ -1,0 +1,70 @@
+"""The one interface of the project: what a kind of resource is to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .resources import Diff, Field, Finding, Live, Query, Ref, Replace, Want
+from .steps import Action, Reads
+from .values import EMPTY, Json, Scope
+
+
+def _nothing(*_: Any) -> tuple[Any, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Everything the engine knows about a kind of resource: data about fields and a few pure functions.
+
+    The functions **must** be pure: no clock, no network, no randomness, no change to their arguments.
+
+    - ``read`` **must** return every live object of a sought name whatever its tags, and with ``query.owned`` every
+      object tagged as owned by ``query.scope.environment``. Props **must** come back in YAML's shape, without
+      service-owned identity fields, and **must not** have defaults guessed in.
+    - ``create``, ``update``, ``delete``, ``repair``, ``revive`` **must** end with the wait that makes it safe for
+      dependents to continue. ``create`` **must** send ``want.tags`` and **may** only rely on ``want.declared``.
+    - every change handed to ``update`` (tags aside; the engine calls ``tag`` for those) **must** be carried by a call.
+      A versioned kind's ``update`` registers the next revision, with ``want.tags``.
+    - ``delete`` is given the declared properties where the resource is still declared (else an empty mapping), and
+      **must** succeed on an object that is already gone.
+    - ``tag`` sets ``set`` and removes ``remove`` on a live object.
+    - ``settle`` **must** be given where ``Live.settled`` can be False: the wait for it; ``gone`` where ``dying`` can
+      be True: the wait until the name is free. ``revive``, where given, is used instead of ``gone`` and ``create``.
+    - ``normal`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no single
+      :class:`Field` can say. ``expand`` turns the YAML's conveniences into plain properties.
+    - ``check`` sees declared properties before references are resolved: a value may be a :class:`Template`.
+    - ``owner_tags`` **may** add tags below ``reconciler/`` when a live object is taken over.
+    """
+
+    name: str
+    section: str
+
+    read: Callable[[Query], Reads[Sequence[Live]]]
+    attrs: Callable[[Scope, str, Json], Mapping[str, str]]
+    create: Callable[[Want], Sequence[Action]]
+    update: Callable[[Live, Want, Diff], Sequence[Action]]
+    delete: Callable[[Live, Json], Sequence[Action]]
+    tag: Callable[[Live, Mapping[str, str], Sequence[str]], Sequence[Action]]
+
+    settle: Callable[[Live], Sequence[Action]] = _nothing
+    gone: Callable[[Live], Sequence[Action]] = _nothing
+    repair: Callable[[Live, Want], Sequence[Action]] = _nothing
+    revive: Callable[[Live, Want], Sequence[Action]] | None = None
+
+    fields: Mapping[str, Field] = EMPTY
+    refs: Mapping[str, Ref] = EMPTY
+    later: frozenset[str] = frozenset()
+    replace: Replace = Replace.FORBIDDEN
+    versioned: bool = False
+    shared: bool = False
+    max_name: int = 128
+    passes_roles: Mapping[str, str] = EMPTY
+
+    expand: Callable[[Json], Json] = dict
+    normal: Callable[[Live, Want], tuple[Json, Json]] | None = None
+    check: Callable[[str, Json], Iterable[Finding]] = _nothing
+    disruption: Callable[[Live, Want, Diff], str] | None = None
+    owner_tags: Callable[[Live, Want], Mapping[str, str]] | None = None

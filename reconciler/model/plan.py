@@ -1,0 +1,121 @@
+"""What planning yields and what executing it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from .resources import Change, Diff
+from .steps import Action, Refused
+from .values import EMPTY, Address, Json, Pos, Scope
+
+
+class Verb(Enum):
+    """What happens to a resource; the contract's words."""
+
+    NOOP = "noop"
+    CREATE = "create"
+    ADOPT = "adopt"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One node of the graph: an action, and the ids of the steps that must be done before it.
+
+    ``id`` is ``ADDRESS:up.0`` for what brings a resource about and ``ADDRESS:down.0`` for what removes one.
+    """
+
+    id: str
+    address: Address
+    action: Action
+    after: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePlan:
+    """One block of the plan: what happens to one resource, why, and by which steps."""
+
+    address: Address
+    verb: Verb
+    physical: str
+    before: Json | None
+    after: Json | None
+    diff: Diff = Diff()
+    steps: tuple[Step, ...] = ()
+    reason: str = ""
+    disruption: str = ""
+    notes: tuple[str, ...] = ()
+    create_first: bool = True
+    importing: str = ""
+    depends_on: tuple[Address, ...] = ()
+    pos: Pos | None = None
+    secret_paths: frozenset[str] = frozenset()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return self.diff.changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The thing everyone consumes: rendered, checksummed, journalled and executed, never changed."""
+
+    scope: Scope
+    resources: tuple[ResourcePlan, ...]
+    lookups: Mapping[str, Any] = EMPTY
+    complete: bool = True
+    destroy: bool = False
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(step for resource in self.resources for step in resource.steps)
+
+    @property
+    def applyable(self) -> bool:
+        return any(resource.verb is not Verb.NOOP for resource in self.resources)
+
+    def count(self, verb: Verb) -> int:
+        return sum(resource.verb is verb for resource in self.resources)
+
+
+class What(Enum):
+    """What happened to a step."""
+
+    STARTED = "started"
+    AGAIN = "again"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The executor's only output. ``at`` and ``took`` are seconds of its clock; ``detail`` is for people."""
+
+    at: float
+    step: Step
+    what: What
+    detail: str = ""
+    took: float = 0.0
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an apply ended: ids of steps by fate."""
+
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    never_started: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not (self.failed or self.skipped or self.never_started or self.interrupted)

@@ -1,0 +1,231 @@
+"""What is declared, what is there, what is wanted, and how they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from .values import EMPTY, MISSING, NAME_TAG, OWNER_TAG, Address, Json, Path, Pos, Scope
+
+
+class Effect(Enum):
+    """What changing a field does; the contract's words, mildest first."""
+
+    IN_PLACE = "in-place"
+    SCALING = "scaling"
+    INFRASTRUCTURE = "infrastructure"
+    NEW_REVISION = "new-revision"
+    REPLACE = "replace"
+
+
+class Replace(Enum):
+    """How a kind is replaced when it must be; ``lifecycle.replace`` overrides all but FORBIDDEN."""
+
+    FORBIDDEN = "forbidden"
+    CREATE_FIRST = "create-first"
+    DELETE_FIRST = "delete-first"
+
+
+Judge: TypeAlias = Callable[[Json, Json], tuple[Effect, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """Facts about one property path of a kind.
+
+    Paths are dotted; ``[]`` steps into list items, ``*`` into a map whose keys are data:
+    ``containerProperties.environment[].value``, ``inlinePolicies.*``.
+
+    effect     what a change does, or a function of (live props, wanted props) giving the effect and why
+    default    the value that absence means; filled in on both sides before comparing, wherever the parent exists
+    computed   the service fills it in when it is left out: compared only when YAML declares it
+    ignore     never compared (the service moves it)
+    unordered  the list is a set
+    key        the list is a mapping by this member of its items (compared, and shown, by it)
+    normal     value -> comparable value (case, ARN to name, number text ...), applied to both sides
+    clear      what an update sends to empty the field
+    secret     shown as changed, never its value
+    """
+
+    effect: Effect | Judge = Effect.IN_PLACE
+    default: Any = MISSING
+    computed: bool = False
+    ignore: bool = False
+    unordered: bool = False
+    key: str | None = None
+    normal: Callable[[Any], Any] | None = None
+    clear: Any = MISSING
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """A property path that names another resource.
+
+    section  the section the name is looked up in
+    attr     which of its attributes the API wants here (``arn``, ``id``, ``name``)
+    literal  regular expression of values that already are what the API wants (full ARN, id): left as they are
+    late     the reference is needed by a later step of the chain, not for creation (security groups naming each other)
+    holds    AWS refuses to delete the target while this reference stands
+    """
+
+    section: str
+    attr: str = "arn"
+    literal: str = r"arn:"
+    late: bool = False
+    holds: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """The reserved ``lifecycle`` mapping of a resource."""
+
+    prevent_destroy: bool = False
+    ignore_changes: tuple[str, ...] = ()
+    replace: Replace | None = None
+    depends_on: tuple[Address, ...] = ()
+    adopt: bool = False
+    keep_revisions: int = 2
+    drain: str = "wait"
+    drain_timeout_minutes: int = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One resource as declared: merged, variables filled in, conveniences expanded; references still as written."""
+
+    address: Address
+    props: Json
+    tags: Mapping[str, str] = EMPTY
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    pos: Mapping[Path, Pos] = field(default_factory=dict)
+
+    def at(self, path: Path = ()) -> Pos:
+        """The position of ``path``, or of its nearest ancestor that has one."""
+        while path and path not in self.pos:
+            path = path[:-1]
+        return self.pos.get(path, Pos("", 0, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """One object that exists, its properties in YAML's shape.
+
+    physical  its real name; for a versioned kind ``name:revision``
+    attrs     what expressions and references may ask for: ``name``, ``arn``, ``id``, ``uri`` ...
+    extra     facts the kind's own functions need and nobody compares (versions, holders)
+    settled   False while the service is changing it: it must be waited for before it is touched
+    dying     it is on its way out (DELETING, scheduled for deletion): never what a declaration means
+    broken    it exists and does not work (INVALID); ``reason`` says why
+    """
+
+    physical: str
+    attrs: Mapping[str, str]
+    props: Json
+    tags: Mapping[str, str] = EMPTY
+    status: str = ""
+    reason: str = ""
+    settled: bool = True
+    dying: bool = False
+    broken: bool = False
+    revision: int = 0
+    extra: Json = EMPTY
+
+    @property
+    def owner(self) -> str | None:
+        """The environment that owns it, or None."""
+        return self.tags.get(OWNER_TAG)
+
+    @property
+    def logical(self) -> str:
+        """The name it is declared under: the name tag where it differs, else its name without a revision."""
+        return self.tags.get(NAME_TAG) or self.attrs.get("name") or self.physical
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """What should exist: references resolved, so values are plain JSON or the stand-ins above.
+
+    declared  what YAML says, and what a create request sends
+    props     the same with every default filled in: what is compared, and what an update sends
+    tags      the complete set of tags, the ownership tags included
+    attrs     attributes known before creation, the rest as :class:`Later`
+    """
+
+    address: Address
+    physical: str
+    declared: Json
+    props: Json
+    tags: Mapping[str, str]
+    attrs: Mapping[str, Any]
+    scope: Scope
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A name to look for, with the declared properties that help to identify it (a security group's ``vpcId``)."""
+
+    name: str
+    props: Json = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a read is asked for: every object of a sought name, and with ``owned`` all that the environment owns."""
+
+    scope: Scope
+    sought: tuple[Sought, ...] = ()
+    owned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One leaf that differs. ``MISSING`` stands for "not there"; secret values are already masked."""
+
+    path: Path
+    before: Any
+    after: Any
+    effect: Effect
+    because: str = ""
+    secret: bool = False
+    unknown: bool = False
+
+    @property
+    def top(self) -> str:
+        return str(self.path[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """The leaves that differ, sorted by path; falsy when there are none."""
+
+    changes: tuple[Change, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    @property
+    def replaces(self) -> bool:
+        return any(change.effect is Effect.REPLACE for change in self.changes)
+
+    def tops(self) -> frozenset[str]:
+        """The top-level members that differ, tags aside."""
+        return frozenset(change.top for change in self.changes if change.top != "tags")
+
+    def under(self, *path: str) -> bool:
+        """Whether anything differs at or below ``path``."""
+        return any(change.path[: len(path)] == path for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A problem a kind's ``check`` has with a declaration; the engine adds the place."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    code: str = "invalid-value"
+    warning: bool = False

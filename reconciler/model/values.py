@@ -1,0 +1,183 @@
+"""Names, places, and the values that are not plain JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+Json: TypeAlias = Mapping[str, Any]
+Path: TypeAlias = tuple[str | int, ...]
+
+EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+OWNER_PREFIX: Final = "reconciler/"
+OWNER_TAG: Final = "reconciler/environment"
+NAME_TAG: Final = "reconciler/name"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Missing(Enum):
+    """The one value that means "there is nothing here", where ``None`` would mean YAML's null."""
+
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """The logical name of a resource; prints as the contract writes it: ``logGroups["/aws/batch/custom"]``."""
+
+    section: str
+    name: str
+
+    def __str__(self) -> str:
+        plain = _PLAIN_NAME.fullmatch(self.name)
+        return f"{self.section}.{self.name}" if plain else f'{self.section}["{self.name}"]'
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where we are: the account, Region and environment that names and ARNs are computed for."""
+
+    account: str
+    region: str
+    partition: str
+    environment: str
+
+    def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
+        """``arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE``; IAM passes ``region=""``."""
+        where = self.region if region is None else region
+        return f"arn:{self.partition}:{service}:{where}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pos:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A value only AWS can choose (a security group's id): known once ``address`` has been created."""
+
+    address: Address
+    attr: str
+
+    def __str__(self) -> str:
+        return "(known after apply)"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string with a :class:`Later` inside: its parts, in order."""
+
+    parts: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A document that the API takes as JSON text: serialised (compact, sorted keys) when it is sent."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A value that must never be printed; ``str`` and ``repr`` give the mask, only the executor opens it."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return "(sensitive)"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Digest:
+    """A slow digest of ``value`` (may be a :class:`Secret`) salted with ``salt``: how a secret's version is known.
+
+    The version id of a value we wrote is the digest of the value, salted with the secret's ARN, so that a plan can
+    compare without reading the value (reference: aws-surroundings section 4, way B).
+    """
+
+    value: Any
+    salt: Any
+
+    def hex(self) -> str:
+        """64 hex characters; ``value`` and ``salt`` must be known (no :class:`Later` inside)."""
+        return fingerprint(self.value, str(self.salt))
+
+    def __str__(self) -> str:
+        return "(digest)"
+
+    __repr__ = __str__
+
+
+def fingerprint(value: Any, salt: str) -> str:
+    """64 hex characters of scrypt over ``value`` (text as it is, anything else as compact JSON)."""
+    plain = value.value if isinstance(value, Secret) else value
+    text = plain if isinstance(plain, str) else compact(plain)
+    return hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=32).hex()
+
+
+def compact(value: Any) -> str:
+    """JSON text, compact and with sorted keys, so that equal documents are equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+# --- expressions -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One ``${...}`` that only a plan can fill in.
+
+    ``root`` is ``resource`` (then ``address`` and ``attr`` say which), ``lookups`` (``attr`` is the look-up's name),
+    ``account``, ``region`` or ``partition``. ``text`` is the expression as written, braces included.
+    """
+
+    root: str
+    text: str
+    address: Address | None = None
+    attr: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A declared string with at least one :class:`Reference` in it; plain text around them is final."""
+
+    parts: tuple[str | Reference, ...]
+
+    @property
+    def whole(self) -> Reference | None:
+        """The reference, where the string is nothing but one: its value then keeps its type."""
+        only = self.parts[0]
+        return only if len(self.parts) == 1 and isinstance(only, Reference) else None
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts))
