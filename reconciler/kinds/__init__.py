@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
-from ..model import Kind
+from reconciler.model import Kind
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..model import MISSING, Call, Diff, Field, Json, Refused, Reply, Unreadable, Want
+from reconciler.model import MISSING, Call, Diff, Field, Json, Refused, Reply, Unreadable, Want
 
 
 def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
