@@ -15,7 +15,7 @@ def _nothing(*_: Any) -> tuple[Any, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind:
     """Everything the engine knows about a kind of resource: data about fields and a few pure functions.
 

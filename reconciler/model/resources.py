@@ -69,6 +69,7 @@ class Ref:
     literal  regular expression of values that already are what the API wants (full ARN, id): left as they are
     late     the reference is needed by a later step of the chain, not for creation (security groups naming each other)
     holds    AWS refuses to delete the target while this reference stands
+    optional a dependency where the name is declared here, otherwise the value stays as it is
     """
 
     section: str
@@ -76,6 +77,7 @@ class Ref:
     literal: str = r"arn:"
     late: bool = False
     holds: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

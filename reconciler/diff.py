@@ -1,0 +1,352 @@
+"""Canonicalise first, then compare: pure functions from (kind, live, want) to a :class:`Diff`.
+
+Both sides are put in the same form by the kind's facts about its fields (defaults filled in, sets sorted, keyed lists
+turned into mappings, what the service owns left out, empty and absent alike), so that a plain structural comparison
+is enough. ``DeepDiff`` only ever sees such prepared data; its own way of ignoring order is a guess and is not used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from reconciler.model import (
+    EMPTY,
+    MISSING,
+    Change,
+    Diff,
+    Digest,
+    Effect,
+    Field,
+    Json,
+    JsonText,
+    Kind,
+    Later,
+    Live,
+    Missing,
+    Path,
+    Secret,
+    Template,
+    Text,
+    Want,
+    compact,
+)
+
+STAND_INS = (Later, Text, JsonText, Secret, Digest, Template)
+SENSITIVE = "(sensitive)"
+_SEGMENT = re.compile(r"\[\]|[^.\[\]]+")
+
+
+@dataclass(slots=True)
+class Rules:
+    """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds."""
+
+    facts: Field = Field()
+    children: dict[str, Rules] = field(default_factory=dict)
+    item: Rules | None = None
+
+    def child(self, name: str) -> Rules:
+        return self.children.get(name) or self.children.get("*") or NO_RULES
+
+    def each(self) -> Rules:
+        return self.item or NO_RULES
+
+
+NO_RULES = Rules()
+
+
+@cache
+def rules(kind: Kind) -> Rules:
+    """The tree of the kind's ``fields``."""
+    root = Rules()
+    for pattern, facts in kind.fields.items():
+        node = root
+        for segment in _SEGMENT.findall(pattern):
+            if segment == "[]":
+                node.item = node.item or Rules()
+                node = node.item
+            else:
+                node = node.children.setdefault(segment, Rules())
+        node.facts = facts
+    return root
+
+
+def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
+    """``props`` with every default filled in, at every level whose parent exists."""
+    filled: dict[str, Any] = _defaults(props, rules(kind))
+    return filled
+
+
+def _defaults(value: Any, node: Rules) -> Any:
+    if isinstance(value, Mapping):
+        filled = dict(value)
+        for name, child in node.children.items():
+            if child.facts.default is not MISSING and filled.get(name) is None:
+                filled[name] = child.facts.default
+        return {name: _defaults(item, node.child(name)) for name, item in filled.items()}
+    if isinstance(value, list | tuple) and node.item:
+        return [_defaults(item, node.item) for item in value]
+    return value
+
+
+def known(live: Any, members: Any, wanted: Any) -> Any:
+    """``live`` without the members that neither the schema (``members``) nor the declaration knows.
+
+    A member that the service invents next year must not be drift in every account that night.
+    """
+    if isinstance(live, Mapping) and isinstance(members, Mapping) and members and "*" not in members:
+        asked = wanted if isinstance(wanted, Mapping) else EMPTY
+        return {
+            name: known(item, members.get(name), asked.get(name))
+            for name, item in live.items()
+            if name in members or name in asked
+        }
+    if isinstance(live, list | tuple) and isinstance(members, Mapping) and members:
+        return [known(item, members, None) for item in live]
+    return live
+
+
+def canonical(kind: Kind, props: Json) -> dict[str, Any]:
+    """``props`` in comparable form, still in the API's shape: what plans show as before and after."""
+    shaped = _canonical(with_defaults(kind, props), rules(kind))
+    return shaped if isinstance(shaped, dict) else {}
+
+
+def _canonical(value: Any, node: Rules) -> Any:
+    facts = node.facts
+    if facts.normal and not isinstance(value, STAND_INS):
+        value = facts.normal(value)
+    if isinstance(value, Mapping):
+        shaped = {
+            name: _canonical(item, node.child(name))
+            for name, item in value.items()
+            if not node.child(name).facts.ignore
+        }
+        return {name: item for name, item in sorted(shaped.items()) if not _empty(item)}
+    if isinstance(value, list | tuple):
+        items = [_canonical(item, node.each()) for item in value]
+        if facts.key:
+            key = facts.key
+            items.sort(key=lambda item: (str(item.get(key, "")) if isinstance(item, Mapping) else "", order(item)))
+        elif facts.unordered:
+            items = [item for _, item in sorted({order(item): item for item in items}.items())]
+        return items
+    return value
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value is MISSING or (isinstance(value, Mapping | list | tuple) and not value)
+
+
+def order(value: Any) -> str:
+    """A text to sort and hash any prepared value by; stand-ins sort by what they stand for."""
+    return compact(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Later):
+        return f"later:{value.address}.{value.attr}"
+    if isinstance(value, Text):
+        return ["text", *map(_plain, value.parts)]
+    if isinstance(value, JsonText):
+        return ["json", _plain(value.value)]
+    if isinstance(value, Digest):
+        return ["digest", _plain(value.salt)]
+    return str(value) if isinstance(value, STAND_INS) else value
+
+
+def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:
+    """What separates ``live`` from ``want``, and both in canonical form (tags aside).
+
+    ``members`` is the tree of members the kind's schema knows (empty: all are known).
+    """
+    left, right = kind.normal(live, want) if kind.normal else (live.props, want.props)
+    tree = rules(kind)
+    before = canonical(kind, known(left, members, right))
+    after = canonical(kind, right)
+    before = _without_computed(before, after, tree)
+    if before == after:
+        return Diff(), before, after
+    old, new = dict(_leaves(_keyed(before, tree))), dict(_leaves(_keyed(after, tree)))
+    paths = _differing(old, new)
+    changes = [_change(path, old.get(path, MISSING), new.get(path, MISSING), kind, live, want) for path in paths]
+    return Diff(tuple(changes)), before, after
+
+
+def _without_computed(left: Any, right: Any, node: Rules) -> Any:
+    """``left`` without the members that the service fills in by itself and ``right`` does not mention."""
+    if isinstance(left, Mapping):
+        other = right if isinstance(right, Mapping) else EMPTY
+        kept = {
+            name: _without_computed(item, other.get(name), node.child(name))
+            for name, item in left.items()
+            if name in other or not node.child(name).facts.computed
+        }
+        return {name: item for name, item in kept.items() if name in other or not _empty(item) or _empty(left[name])}
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        key = node.facts.key
+        if key:
+            by_key = {item.get(key): item for item in right if isinstance(item, Mapping)}
+            partners = [by_key.get(item.get(key)) if isinstance(item, Mapping) else None for item in left]
+        else:
+            partners = [*right, *[None] * len(left)][: len(left)]
+        return [_without_computed(item, other, node.each()) for item, other in zip(left, partners, strict=True)]
+    return left
+
+
+def _keyed(value: Any, node: Rules) -> Any:
+    """Lists with a key become mappings by it, so that items are compared with their namesakes."""
+    if isinstance(value, Mapping):
+        return {name: _keyed(item, node.child(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        key = node.facts.key
+        if not key or not all(isinstance(item, Mapping) for item in value):
+            return [_keyed(item, node.each()) for item in value]
+        named: dict[str, Any] = {}
+        for item in value:
+            name = str(item.get(key, ""))
+            while name in named:
+                name += "'"
+            named[name] = {
+                inner: _keyed(part, node.each().child(inner)) for inner, part in item.items() if inner != key
+            }
+        return named
+    return value
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every leaf with its path; a list of scalars is one leaf, as people read it."""
+    if isinstance(value, Mapping) and (value or not path):
+        for name, item in value.items():
+            yield from _leaves(item, (*path, name))
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def _differing(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> Sequence[Path]:
+    from deepdiff import DeepDiff  # noqa: PLC0415  (0.1 s to import, and most plans find nothing to compare)
+
+    paths = sorted({*old, *new}, key=lambda path: [str(part) for part in path])
+    names = {str(index): path for index, path in enumerate(paths)}
+    left, right = ({n: order(side[p]) for n, p in names.items() if p in side} for side in (old, new))
+    tree = DeepDiff(left, right, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)
+    found = {str(level.path(output_format="list")[0]) for levels in tree.values() for level in levels}
+    return [names[name] for name in sorted(found, key=int)]
+
+
+def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: Want) -> Change:
+    effect, because = _effect(path, kind, live, want)
+    secret = is_secret(kind, path)
+    return Change(
+        path=path,
+        before=SENSITIVE if secret and before is not MISSING else before,
+        after=SENSITIVE if secret and after is not MISSING else after,
+        effect=effect,
+        because=because,
+        secret=secret,
+        unknown=has_unknown(after),
+    )
+
+
+def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str]:
+    """The effect of the deepest rule on the path that is not plainly in place."""
+    found: tuple[Effect, str] = (Effect.NEW_REVISION if kind.versioned else Effect.IN_PLACE, "")
+    for node in _along(rules(kind), path):
+        judge = node.facts.effect
+        verdict = (judge, "") if isinstance(judge, Effect) else judge(live.props, want.props)
+        if verdict[0] is not Effect.IN_PLACE:
+            found = verdict
+    return found
+
+
+def _along(node: Rules, path: Path) -> Iterator[Rules]:
+    """The rules met on the way down ``path`` (in which keyed lists have names where plain ones have numbers)."""
+    for part in path:
+        if node.item is not None and not node.children:
+            node = node.each()
+        else:
+            node = node.child(str(part))
+        yield node
+
+
+def is_secret(kind: Kind, path: Path) -> bool:
+    """Whether the value at ``path`` lies in a field that must never be shown."""
+    return any(node.facts.secret for node in _along(rules(kind), path))
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether there is a :class:`Later` anywhere inside."""
+    if isinstance(value, Mapping):
+        return any(has_unknown(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(has_unknown(item) for item in value)
+    if isinstance(value, Text):
+        return has_unknown(value.parts)
+    if isinstance(value, JsonText | Secret):
+        return has_unknown(value.value)
+    if isinstance(value, Digest):
+        return has_unknown(value.value) or has_unknown(value.salt)
+    return isinstance(value, Later)
+
+
+def tags(live: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[Change, ...]:
+    """The tags that differ; the caller has left out what is not ours."""
+    return tuple(
+        Change(
+            path=("tags", name),
+            before=live.get(name, MISSING),
+            after=wanted.get(name, MISSING),
+            effect=Effect.IN_PLACE,
+            unknown=has_unknown(wanted.get(name)),
+        )
+        for name in sorted({*live, *wanted})
+        if live.get(name, MISSING) != wanted.get(name, MISSING)
+    )
+
+
+def keep_ignored(kind: Kind, live: Json, wanted: Json, paths: Sequence[str]) -> dict[str, Any]:
+    """``wanted`` with the live value at every ``lifecycle.ignoreChanges`` path, so that nothing there differs."""
+    kept: Any = dict(wanted)
+    for path in paths:
+        kept = _copied(live, kept, tuple(path.replace("[]", "").split(".")), rules(kind))
+    return dict(kept)
+
+
+def _copied(live: Any, wanted: Any, path: tuple[str, ...], node: Rules) -> Any:
+    if not path:
+        return live
+    name, rest = path[0], path[1:]
+    if isinstance(wanted, list | tuple) and isinstance(live, list | tuple):
+        key = node.facts.key
+        if key:
+            by_key = {item.get(key): item for item in live if isinstance(item, Mapping)}
+            pairs: list[tuple[Any, Any]] = [(by_key.get(w.get(key), MISSING), w) for w in wanted]
+            if any(item.get(key) == name for item in [*wanted, *live]):  # environment.LOG_LEVEL: one item by its key
+                others = [item for item in wanted if item.get(key) != name]
+                return [*others, *[item for item in live if item.get(key) == name]] if not rest else wanted
+        else:
+            pairs = list(zip(live, wanted, strict=False))
+        done = [w if isinstance(old, Missing) else _copied(old, w, path, node.each()) for old, w in pairs]
+        return [*done, *wanted[len(done) :]]
+    if not isinstance(wanted, Mapping):
+        return wanted
+    old = live.get(name, MISSING) if isinstance(live, Mapping) else MISSING
+    result = {k: v for k, v in wanted.items() if k != name}
+    if rest:
+        if name in wanted and not isinstance(old, Missing):
+            result[name] = _copied(old, wanted[name], rest, node.child(name))
+        elif name in wanted:
+            result[name] = wanted[name]
+    elif not isinstance(old, Missing):
+        result[name] = old
+    return result
