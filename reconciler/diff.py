@@ -159,6 +159,8 @@ def _plain(value: Any) -> Any:
         return ["json", _plain(value.value)]
     if isinstance(value, Digest):
         return ["digest", _plain(value.salt)]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return str(value) if isinstance(value, STAND_INS) else value
 
 
@@ -272,10 +274,7 @@ def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str
 def _along(node: Rules, path: Path) -> Iterator[Rules]:
     """The rules met on the way down ``path`` (in which keyed lists have names where plain ones have numbers)."""
     for part in path:
-        if node.item is not None and not node.children:
-            node = node.each()
-        else:
-            node = node.child(str(part))
+        node = node.each() if node.item is not None and not node.children else node.child(str(part))
         yield node
 
 
