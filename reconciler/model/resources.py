@@ -112,6 +112,39 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A read-only fact about the account; ``kind`` is ``vpc``, ``subnets``, ``securityGroup``, ``ssmParameter`` or
+    ``image``, ``args`` what it is asked with (may hold a :class:`~reconciler.model.Template`).
+    """
+
+    name: str
+    kind: str
+    args: Any
+    pos: Pos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An environment that has been loaded and checked: what a plan starts from.
+
+    ``role`` is what to assume first (``roleArn`` and perhaps ``externalId``, ``sessionName``); ``sensitive`` are
+    values that must never be shown wherever they turn up.
+    """
+
+    name: str
+    root: str = ""
+    region: str | None = None
+    account: str | None = None
+    profile: str | None = None
+    role: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = EMPTY
+    ignore_tags: tuple[str, ...] = ()
+    lookups: Mapping[str, Lookup] = EMPTY
+    resources: Mapping[Address, Resource] = EMPTY
+    sensitive: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """One object that exists, its properties in YAML's shape.
 
