@@ -10,6 +10,8 @@ from .kind import (
 )
 from .plan import (
     Event,
+    Observed,
+    Options,
     Outcome,
     Plan,
     ResourcePlan,
@@ -95,7 +97,9 @@ __all__ = [
     "Live",
     "Lookup",
     "Missing",
+    "Observed",
     "On",
+    "Options",
     "Outcome",
     "Path",
     "Plan",

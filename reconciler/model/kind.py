@@ -36,6 +36,10 @@ class Kind:
     - ``normal`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no single
       :class:`Field` can say. ``expand`` turns the YAML's conveniences into plain properties.
     - ``check`` sees declared properties before references are resolved: a value may be a :class:`Template`.
+    - ``later`` names the attributes that only AWS can say; ``attrs`` computes the others.
+    - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
+      ever made sure of, never owned or deleted (service-linked roles). ``folds_case``: names differing in case clash.
+    - ``notes`` **may** tell people what they should know although nothing is to be done.
     - ``owner_tags`` **may** add tags below ``reconciler/`` when a live object is taken over.
     """
 
@@ -60,6 +64,7 @@ class Kind:
     replace: Replace = Replace.FORBIDDEN
     versioned: bool = False
     shared: bool = False
+    folds_case: bool = False
     max_name: int = 128
     passes_roles: Mapping[str, str] = EMPTY
 
@@ -68,3 +73,4 @@ class Kind:
     check: Callable[[str, Json], Iterable[Finding]] = _nothing
     disruption: Callable[[Live, Want, Diff], str] | None = None
     owner_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
+    notes: Callable[[Live, Want], Iterable[str]] = _nothing

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from .resources import Change, Diff
-from .steps import Action, Refused
+from .resources import Change, Diff, Live
+from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope
 
 
@@ -21,6 +21,31 @@ class Verb(Enum):
     UPDATE = "update"
     REPLACE = "replace"
     DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the account holds, as far as it concerns an environment.
+
+    ``lives`` by section; ``existing`` the attributes of things that are named and not declared, None where there is
+    no such thing; ``unreadable`` the sections AWS would not let us read, with the refused call.
+    """
+
+    lives: Mapping[str, tuple[Live, ...]] = EMPTY
+    existing: Mapping[tuple[str, str], Mapping[str, str] | None] = EMPTY
+    unreadable: Mapping[str, Unreadable] = EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asks of a plan."""
+
+    adopt: bool = False
+    destroy: bool = False
+    targets: tuple[Address, ...] = ()
+    exclude: tuple[Address, ...] = ()
+    replace: tuple[Address, ...] = ()
+    allow_deletions: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
