@@ -1,0 +1,264 @@
+"""References: which resource a value names, and what to put in its place.
+
+A reference is a path in ``Kind.refs``, a ``${...}`` expression or a ``lifecycle.dependsOn`` entry; ordering treats
+them alike. Plain names are looked up among the declared resources first, then in the account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model import (
+    MISSING,
+    Address,
+    Kind,
+    Path,
+    Ref,
+    Reference,
+    Resource,
+    Scope,
+    Template,
+    Text,
+)
+from reconciler.problems import Problem, did_you_mean
+
+Kinds = Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One place where a resource names another."""
+
+    path: Path
+    target: Address
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What references are resolved against.
+
+    declared   attributes of the declared resources: plain values, or Later where only AWS can say
+    existing   attributes of things named but not declared, by (section, name); None: looked for and not there
+    lookups    the values of the environment's look-ups
+    """
+
+    scope: Scope
+    declared: Callable[[Address], Mapping[str, Any] | None]
+    existing: Mapping[tuple[str, str], Mapping[str, str] | None] = field(default_factory=dict)
+    lookups: Mapping[str, Any] = field(default_factory=dict)
+
+
+def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
+    """Every value that ``pattern`` (``a.b[].c``, ``a.*``) leads to, with its path."""
+    yield from _walk(props, re.findall(r"\[\]|[^.\[\]]+", pattern), ())
+
+
+def _walk(value: Any, segments: list[str], path: Path) -> Iterator[tuple[Path, Any]]:
+    if not segments:
+        yield path, value
+        return
+    head, rest = segments[0], segments[1:]
+    if head == "[]" and isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _walk(item, rest, (*path, index))
+    elif head == "*" and isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _walk(item, rest, (*path, name))
+    elif isinstance(value, Mapping) and head in value:
+        yield from _walk(value[head], rest, (*path, head))
+
+
+def templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Reference]]:
+    """Every expression inside ``value`` that is still to be filled in."""
+    if isinstance(value, Template):
+        yield from ((path, part) for part in value.parts if isinstance(part, Reference))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from templates(item, (*path, name))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from templates(item, (*path, index))
+
+
+def names(kind: Kind, props: Any) -> Iterator[tuple[Path, Ref, str]]:
+    """Every plain name at a reference path: neither an expression nor what the API wants already."""
+    for pattern, ref in kind.refs.items():
+        for path, value in values_at(props, pattern):
+            if isinstance(value, str) and not re.match(ref.literal, value):
+                yield path, ref, value
+
+
+def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]) -> list[Use]:
+    """The declared resources that ``resource`` refers to, itself included where it names itself.
+
+    ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
+    """
+    found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
+    kind = kinds[resource.address.section]
+    for pattern, ref in kind.refs.items():
+        for path, value in values_at(resource.props, pattern):
+            if isinstance(value, Template):
+                found += [
+                    Use(path, part.address, ref)
+                    for part in value.parts
+                    if isinstance(part, Reference) and part.address is not None
+                ]
+            elif isinstance(value, str):
+                target = arns.get(value) or Address(ref.section, value)
+                if target in declared:
+                    found.append(Use(path, target, ref))
+    known = {use.path for use in found if use.path}
+    for path, part in (*templates(resource.props), *templates(resource.tags, ("tags",))):
+        if part.address is not None and path not in known:
+            found.append(Use(path, part.address, Ref(section=part.address.section, holds=False)))
+    return [use for use in found if use.target in declared]
+
+
+def sought_elsewhere(
+    resources: Mapping[Address, Resource], kinds: Kinds
+) -> dict[tuple[str, str], tuple[Resource, Path, Ref]]:
+    """The plain names that are not declared, by (section, name), with the first place that needs each."""
+    wanted: dict[tuple[str, str], tuple[Resource, Path, Ref]] = {}
+    for resource in resources.values():
+        for path, ref, name in names(kinds[resource.address.section], resource.props):
+            if Address(ref.section, name) not in resources and not ref.optional:
+                wanted.setdefault((ref.section, name), (resource, path, ref))
+    return wanted
+
+
+def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple[dict[str, Any], list[Problem]]:
+    """``resource.props`` with every reference replaced: by a value, or by Later/Text where only AWS can say."""
+    problems: list[Problem] = []
+    by_path = {path: (ref, name) for path, ref, name in names(kind, resource.props)}
+
+    def at(path: Path, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: at((*path, name), item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            flat: list[Any] = []
+            for index, item in enumerate(value):
+                done = at((*path, index), item)
+                # a whole expression that is a list, inside a list, is spliced in: subnets: ["${lookups.subnets}"]
+                splice = isinstance(item, Template) and isinstance(done, list)
+                flat += done if splice else [done]
+            return flat
+        if isinstance(value, Template):
+            return _filled(value, resource, path, world, problems)
+        if path in by_path:
+            ref, name = by_path[path]
+            return _named(ref, name, resource, path, kinds, world, problems)
+        return value
+
+    props = at((), resource.props)
+    return props, problems
+
+
+def filled_tags(resource: Resource, world: World) -> tuple[dict[str, Any], list[Problem]]:
+    """The declared tags with their expressions filled in."""
+    problems: list[Problem] = []
+    tags = {
+        name: _filled(value, resource, ("tags", name), world, problems) if isinstance(value, Template) else value
+        for name, value in resource.tags.items()
+    }
+    return tags, problems
+
+
+def fill(value: Any, world: World) -> Any:
+    """``value`` with its expressions filled in; what cannot be filled stays a Template (look-ups between look-ups)."""
+    if isinstance(value, Template):
+        parts = [part if isinstance(part, str) else _value(part, world) for part in value.parts]
+        return value if MISSING in parts else _joined(parts)
+    if isinstance(value, Mapping):
+        return {name: fill(item, world) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, world) for item in value]
+    return value
+
+
+def _named(
+    ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: World, problems: list[Problem]
+) -> Any:
+    attrs = world.declared(Address(ref.section, name))
+    if attrs is None:
+        attrs = world.existing.get((ref.section, name))
+    if attrs is not None and ref.attr in attrs:
+        return attrs[ref.attr]
+    if not ref.optional:
+        noun = kinds[ref.section].name if ref.section in kinds else ref.section
+        problems.append(
+            Problem(
+                code="unknown-reference",
+                message=f'there is no {noun} "{name}"',
+                hint=f"looked for {ref.section}.{name} in this environment, then in account {world.scope.account} "
+                f"({world.scope.region}); declare it, or give a full ARN or id",
+                address=str(resource.address),
+                path=dotted(path),
+                pos=resource.at(path),
+            )
+        )
+    return name
+
+
+def _filled(value: Template, resource: Resource, path: Path, world: World, problems: list[Problem]) -> Any:
+    parts: list[Any] = []
+    for part in value.parts:
+        found = part if isinstance(part, str) else _value(part, world)
+        if found is MISSING and isinstance(part, Reference):
+            problems.append(_unfilled(part, resource, path, world))
+            found = ""
+        parts.append(found)
+    if len(parts) > 1 and any(isinstance(part, list | Mapping) for part in parts):
+        problems.append(
+            Problem(
+                code="not-text",
+                message=f"{value} puts a list or mapping inside a text",
+                hint="use the expression alone as the value, so that it keeps its type",
+                address=str(resource.address),
+                path=dotted(path),
+                pos=resource.at(path),
+            )
+        )
+        return ""
+    return _joined(parts)
+
+
+def _unfilled(part: Reference, resource: Resource, path: Path, world: World) -> Problem:
+    hint = ""
+    if part.address is not None:
+        attrs = world.declared(part.address) or {}
+        hint = did_you_mean(part.attr, attrs) or (f"it has {', '.join(sorted(attrs))}" if attrs else "")
+    return Problem(
+        code="unknown-reference",
+        message=f"{part.text} leads to nothing",
+        hint=hint,
+        address=str(resource.address),
+        path=dotted(path),
+        pos=resource.at(path),
+    )
+
+
+def _value(part: Reference, world: World) -> Any:
+    if part.root == "resource" and part.address is not None:
+        attrs = world.declared(part.address)
+        return MISSING if attrs is None else attrs.get(part.attr, MISSING)
+    if part.root == "lookups":
+        return world.lookups.get(part.attr, MISSING)
+    scope = {"account": world.scope.account, "region": world.scope.region, "partition": world.scope.partition}
+    return scope.get(part.root, MISSING)
+
+
+def _joined(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, str | int | float) for part in parts):
+        return "".join(str(part).lower() if isinstance(part, bool) else str(part) for part in parts)
+    return Text(tuple(parts))
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: ``computeEnvironmentOrder.0.computeEnvironment``."""
+    return ".".join(str(part) for part in path)
