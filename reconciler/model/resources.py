@@ -255,7 +255,7 @@ class Diff:
         return any(change.path[: len(path)] == path for change in self.changes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A problem a kind's ``check`` has with a declaration; the engine adds the place."""
 
