@@ -1,0 +1,145 @@
+"""The door to AWS: a :class:`Call` in, a reply or a refusal out. The only module that knows boto3.
+
+Throttling, server errors and broken connections are retried here, by botocore's standard mode; what is left of them
+comes out as a refusal like any other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.session import Session as CoreSession
+
+from reconciler import __version__
+from reconciler.model import Call, Refused, Reply, Scope
+from reconciler.problems import Problem, Problems
+
+CONFIG: Final = Config(
+    retries={"mode": "standard", "max_attempts": 8},
+    connect_timeout=10,
+    read_timeout=60,
+    max_pool_connections=32,
+    user_agent_extra=f"batch-reconcile/{__version__}",
+)
+
+
+class Boto:
+    """Makes calls with boto3. Thread-safe; ``made`` counts the requests by ``service:operation``."""
+
+    def __init__(self, session: boto3.session.Session) -> None:
+        self.session = session
+        self.made: dict[str, int] = {}
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        with self._lock:  # creating clients is not thread-safe in boto3
+            if service not in self._clients:
+                self._clients[service] = self.session.client(service, config=CONFIG)  # type: ignore[call-overload]
+            return self._clients[service]
+
+    def call(self, call: Call) -> Reply:
+        """The reply without its metadata, every page of it with ``all_pages``; or what AWS said instead."""
+        method = xform_name(call.operation)
+        try:
+            client = self.client(call.service)
+            with self._lock:
+                self.made[str(call)] = self.made.get(str(call), 0) + 1
+            if call.all_pages and client.can_paginate(method):
+                reply = client.get_paginator(method).paginate(**call.params).build_full_result()
+            else:
+                reply = getattr(client, method)(**call.params)
+        except ClientError as error:
+            return _refused(error)
+        except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
+            raise Problems([_set_up(error)]) from error
+        except BotoCoreError as error:
+            return Refused(type(error).__name__, str(error))
+        reply.pop("ResponseMetadata", None)
+        found: Reply = reply
+        return found
+
+
+def connect(*, region: str | None, profile: str | None = None, role: Mapping[str, str] | None = None) -> Boto:
+    """A door by the standard credential chain; ``role`` (``roleArn``, ``externalId``, ``sessionName``) is assumed."""
+    try:
+        core = CoreSession(profile=profile)
+        if role:
+            core = _assuming(core, role, region)
+        session = boto3.session.Session(botocore_session=core, region_name=region)
+    except ProfileNotFound as error:
+        raise Problems([_set_up(error)]) from error
+    if not session.region_name:
+        raise Problems([_set_up(NoRegionError())])
+    return Boto(session)
+
+
+def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None) -> CoreSession:
+    credentials = core.get_credentials()
+    if credentials is None:
+        raise Problems([_set_up(NoCredentialsError())])
+    extra = {"RoleSessionName": role.get("sessionName", "reconcile")}
+    if "externalId" in role:
+        extra["ExternalId"] = role["externalId"]
+
+    def client(*args: Any, **kwargs: Any) -> Any:
+        return core.create_client(*args, **{"region_name": region, "config": CONFIG, **kwargs})
+
+    fetcher = AssumeRoleCredentialFetcher(client, credentials, role["roleArn"], extra_args=extra)
+    assumed = CoreSession()
+    # botocore has no public way to set refreshable credentials on a session
+    setattr(assumed, "_credentials", DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))  # noqa: B010
+    return assumed
+
+
+def identity(aws: Boto, environment: str) -> Scope:
+    """Which account, partition and Region the calls go to. Raises Problems when nobody answers."""
+    reply = aws.call(Call("sts", "GetCallerIdentity"))
+    if isinstance(reply, Refused):
+        raise Problems([_unreachable(reply)])
+    partition = reply["Arn"].split(":")[1]
+    return Scope(account=reply["Account"], region=aws.session.region_name, partition=partition, environment=environment)
+
+
+def _refused(error: ClientError) -> Refused:
+    said = error.response.get("Error", {})
+    meta = error.response.get("ResponseMetadata", {})
+    return Refused(
+        code=str(said.get("Code", "Unknown")),
+        message=str(said.get("Message", "")),
+        request_id=str(meta.get("RequestId", "")),
+        status=int(meta.get("HTTPStatusCode", 0)),
+    )
+
+
+def _set_up(error: Exception) -> Problem:
+    hints = {
+        "NoCredentialsError": "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`; "
+        "to try without an account use --sandbox",
+        "PartialCredentialsError": "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed",
+        "NoRegionError": "set `region:` in environment.yaml, or AWS_REGION",
+        "ProfileNotFound": "look at ~/.aws/config, or leave out `profile:`",
+    }
+    name = type(error).__name__
+    return Problem(code="aws-set-up", message=str(error).rstrip("."), hint=hints.get(name, ""))
+
+
+def _unreachable(refused: Refused) -> Problem:
+    hint = "check the credentials with `aws sts get-caller-identity`"
+    if refused.status == 0:
+        hint = "check the network, and AWS_ENDPOINT_URL if it is set; `reconcile sandbox status` tells whether it runs"
+    return Problem(code="aws-refused", message=f"AWS does not say who we are: {refused}", hint=hint)

@@ -1,0 +1,119 @@
+"""What is there: runs the kinds' reads, equal calls once, independent ones at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from reconciler.model import Call, Kind, Live, Observed, Query, Reads, Reply, Scope, Sought, Unreadable, compact
+
+T = TypeVar("T")
+Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
+
+
+class Aws(Protocol):
+    """Where calls go."""
+
+    def call(self, call: Call) -> Reply: ...
+
+
+class Reader:
+    """Asks AWS for facts, each once. ``parallelism`` 0 asks one after the other, in this thread."""
+
+    def __init__(self, aws: Aws, *, parallelism: int = 16) -> None:
+        self.aws = aws
+        self._pool = ThreadPoolExecutor(parallelism) if parallelism else None
+        self._known: dict[str, Future[Reply]] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, calls: Sequence[Call]) -> tuple[Reply, ...]:
+        """The replies to ``calls``, in their order."""
+        return tuple(future.result() for future in [self._future(call) for call in calls])
+
+    def _future(self, call: Call) -> Future[Reply]:
+        key = f"{call}{call.all_pages}{compact(call.params)}"
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+            made: Future[Reply] = Future()
+            self._known[key] = made
+        if self._pool:
+            self._pool.submit(self._make, call, made)
+        else:
+            self._make(call, made)
+        return made
+
+    def _make(self, call: Call, made: Future[Reply]) -> None:
+        try:
+            made.set_result(self.aws.call(call))
+        except BaseException as error:  # noqa: BLE001  (it is raised again where the reply is wanted)
+            made.set_exception(error)
+
+    def drive(self, reads: Reads[T]) -> T:
+        """Runs one read to its end; raises what it raises."""
+        try:
+            calls = next(reads)
+            while True:
+                calls = reads.send(self.ask(calls))
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+    def each(self, jobs: Mapping[Any, Callable[[], T]]) -> dict[Any, T | BaseException]:
+        """Runs ``jobs`` at the same time; the result or the exception of each."""
+        if self._pool is None or len(jobs) < 2:
+            return {name: _caught(job) for name, job in jobs.items()}
+        with ThreadPoolExecutor(min(len(jobs), 32)) as pool:
+            futures = {name: pool.submit(_caught, job) for name, job in jobs.items()}
+            return {name: future.result() for name, future in futures.items()}
+
+    def close(self) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def observe(
+    reader: Reader,
+    kinds: Mapping[str, Kind],
+    scope: Scope,
+    sought: Mapping[str, tuple[Sought, ...]],
+    elsewhere: Iterable[tuple[str, str]] = (),
+) -> Observed:
+    """Everything of the sought names and everything the environment owns; and the ``elsewhere`` (section, name).
+
+    A refused read costs its section only (``unreadable``); any other error is raised.
+    """
+
+    def everything(section: str) -> Callable[[], Sequence[Live]]:
+        query = Query(scope=scope, sought=sought.get(section, ()), owned=True)
+        return lambda: reader.drive(kinds[section].read(query))
+
+    def one(section: str, name: str) -> Callable[[], Sequence[Live]]:
+        query = Query(scope=scope, sought=(Sought(name),))
+        return lambda: reader.drive(kinds[section].read(query))
+
+    jobs: dict[Any, Callable[[], Sequence[Live]]] = {section: everything(section) for section in kinds}
+    jobs |= {(section, name): one(section, name) for section, name in elsewhere}
+    lives: dict[str, tuple[Live, ...]] = {}
+    existing: dict[tuple[str, str], Mapping[str, str] | None] = {}
+    unreadable: dict[str, Unreadable] = {}
+    for key, found in reader.each(jobs).items():
+        section = key if isinstance(key, str) else key[0]
+        if isinstance(found, Unreadable):
+            unreadable[section] = found
+        elif isinstance(found, BaseException):
+            raise found
+        elif isinstance(key, str):
+            lives[key] = tuple(found)
+        else:
+            existing[key] = next((live.attrs for live in found if not live.dying), None)
+    return Observed(lives=lives, existing=existing, unreadable=unreadable)
+
+
+def _caught(job: Callable[[], T]) -> T | BaseException:
+    try:
+        return job()
+    except BaseException as error:  # noqa: BLE001  (given back to whoever asked)
+        return error
