@@ -5,16 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 Json: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
 
-EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+class _Empty(Mapping[Any, Any]):
+    """No members, for ever. Dataclasses want a default that hashes, which ``MappingProxyType`` does from 3.12 on."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+EMPTY: Final[Mapping[Any, Any]] = _Empty()
 
 OWNER_PREFIX: Final = "reconciler/"
 OWNER_TAG: Final = "reconciler/environment"
