@@ -94,7 +94,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
             if not any(need not in values for need in needs[name]):  # else the one it needs has its own problem
                 problems.append(_problem(lookup, f"{waiting[0]} is not known to a look-up", "", "lookup-argument"))
             continue
-        found = _one(lookup, args, scope, ask)
+        found = _one(lookup, args, ask)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -102,7 +102,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     return values, problems
 
 
-def _one(lookup: Lookup, args: Any, scope: Scope, ask: Ask) -> Any:
+def _one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     if lookup.kind == "ssmParameter":
         return _parameter(lookup, args, ask)
     facts = _EC2[lookup.kind]

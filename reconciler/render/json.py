@@ -1,0 +1,142 @@
+"""The plan as JSON: the contract's section 7, after terraform's ``show -json``."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from reconciler import __version__
+from reconciler.diff import SENSITIVE
+from reconciler.model import Call, Change, Effect, Json, Plan, ResourcePlan, Step, Verb, compact
+from reconciler.problems import Problem
+from reconciler.refs import dotted
+from reconciler.render.values import Mask, known_part, unknown_part
+
+FORMAT_VERSION = "1.0"
+
+_ACTIONS = {
+    Verb.NOOP: ["no-op"],
+    Verb.CREATE: ["create"],
+    Verb.UPDATE: ["update"],
+    Verb.DELETE: ["delete"],
+}
+
+
+def plan(
+    plan: Plan, *, timestamp: str, mask: Mask, errored: bool = False, only_changes: bool = False
+) -> dict[str, Any]:
+    """The whole document. ``timestamp`` is the only part that differs between two plans of the same thing."""
+    resources = [r for r in plan.resources if not (only_changes and r.verb is Verb.NOOP)]
+    return {
+        "format_version": FORMAT_VERSION,
+        "reconcile_version": __version__,
+        "timestamp": timestamp,
+        "environment": plan.scope.environment,
+        "account": plan.scope.account,
+        "region": plan.scope.region,
+        "applyable": plan.applyable and not errored,
+        "complete": plan.complete,
+        "errored": errored,
+        "checksum": checksum(plan, mask),
+        "summary": {verb.value: plan.count(verb) for verb in _SUMMARY},
+        "lookups": mask.value(plan.lookups),
+        "resource_changes": [resource(item, mask) for item in resources],
+    }
+
+
+_SUMMARY = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE, Verb.NOOP)
+
+
+def checksum(plan: Plan, mask: Mask) -> str:
+    """``sha256:...`` over what would be done, and where; planning the same thing again gives the same."""
+    where = [plan.scope.environment, plan.scope.account, plan.scope.region, plan.destroy]
+    doing = [resource(item, mask) for item in plan.resources if item.verb is not Verb.NOOP]
+    for entry in doing:
+        entry.pop("source")  # moving a line in a file changes nothing
+    return "sha256:" + hashlib.sha256(compact([where, doing]).encode()).hexdigest()
+
+
+def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
+    """One entry of ``resource_changes``."""
+    change: dict[str, Any] = {
+        "actions": actions(item),
+        "before": _masked(item.before, item, mask),
+        "after": _masked(None if item.after is None else known_part(item.after), item, mask),
+        "after_unknown": unknown_part(item.after) if item.after else {},
+        "before_sensitive": _sensitive(item.before, item),
+        "after_sensitive": _sensitive(item.after, item),
+        "replace_paths": [list(c.path) for c in item.changes if c.effect is Effect.REPLACE],
+    }
+    if item.importing:
+        change["importing"] = {"id": mask.text(item.importing)}
+    source = {"file": item.pos.file, "line": item.pos.line, "column": item.pos.column} if item.pos else None
+    return {
+        "address": str(item.address),
+        "mode": "managed",
+        "type": item.address.section,
+        "name": item.address.name,
+        "physical_name": mask.text(item.physical),
+        "action": item.verb.value,
+        "change": change,
+        "action_reason": mask.text(item.reason),
+        "differences": [difference(change, mask) for change in item.changes],
+        "disruption": mask.text(item.disruption),
+        "notes": [mask.text(note) for note in item.notes],
+        "steps": [step(part, mask) for part in item.steps],
+        "depends_on": [str(address) for address in item.depends_on],
+        "source": source,
+    }
+
+
+def actions(item: ResourcePlan) -> list[str]:
+    """Terraform's list of actions."""
+    if item.verb is Verb.REPLACE:
+        return ["create", "delete"] if item.create_first else ["delete", "create"]
+    if item.verb is Verb.ADOPT:
+        return ["update"] if item.steps else ["no-op"]
+    return _ACTIONS[item.verb]
+
+
+def difference(change: Change, mask: Mask) -> dict[str, Any]:
+    """One leaf that differs."""
+    return {
+        "path": mask.text(dotted(change.path)),
+        "before": None if change.secret else mask.value(change.before),
+        "after": None if change.secret or change.unknown else mask.value(change.after),
+        "effect": change.effect.value,
+        "reason": mask.text(change.because),
+        "sensitive": change.secret,
+        "unknown": change.unknown,
+    }
+
+
+def step(part: Step, mask: Mask) -> dict[str, Any]:
+    """One step: a call with its parameters as they will be sent, or a wait."""
+    if isinstance(part.action, Call):
+        return {"call": str(part.action), "parameters": mask.value(part.action.params)}
+    return {"wait": mask.text(part.action.title)}
+
+
+def problem(found: Problem, mask: Mask) -> dict[str, Any]:
+    """One problem, as ``validate --format json`` prints it (the contract's section 8)."""
+    return {
+        "code": found.code,
+        "severity": found.severity,
+        "message": mask.text(found.message),
+        "hint": mask.text(found.hint),
+        "address": found.address,
+        "path": found.path,
+        "file": found.pos.file if found.pos else None,
+        "line": found.pos.line if found.pos else None,
+        "column": found.pos.column if found.pos else None,
+    }
+
+
+def _masked(props: Json | None, item: ResourcePlan, mask: Mask) -> Any:
+    if props is None:
+        return None
+    return {name: SENSITIVE if name in item.secret_paths else mask.value(value) for name, value in props.items()}
+
+
+def _sensitive(props: Json | None, item: ResourcePlan) -> dict[str, bool]:
+    return {name: True for name in sorted(item.secret_paths) if props and name in props}

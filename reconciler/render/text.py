@@ -1,0 +1,197 @@
+"""The plan as people read it: terraform's signs, the reason beside what it explains, every call underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from reconciler.model import (
+    MISSING,
+    Address,
+    Call,
+    Change,
+    Effect,
+    Outcome,
+    Plan,
+    ResourcePlan,
+    Step,
+    Verb,
+    What,
+    compact,
+)
+from reconciler.problems import Problem
+from reconciler.refs import dotted
+from reconciler.render.values import Mask
+
+NO_CHANGES: Final = "No changes. The account matches the environment."
+WIDTH: Final = 110
+
+_SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
+_COLOURS: Final = {
+    "+": 32,
+    "-": 31,
+    "~": 33,
+    "-/+": 31,
+    "+/-": 31,
+    "&": 36,
+    "error": 31,
+    "warning": 33,
+    "bold": 1,
+    "dim": 2,
+}
+
+
+class Paint:
+    """Colours, or none."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self.colour = colour
+
+    def __call__(self, text: str, what: str) -> str:
+        return f"\x1b[{_COLOURS[what]}m{text}\x1b[0m" if self.colour and what in _COLOURS else text
+
+
+def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
+    """The whole plan; its last line is the summary."""
+    lines = [paint(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}", "bold")]
+    if plan.lookups:
+        width = max(map(len, plan.lookups))
+        lines += ["", "Look-ups:", *(f"  {n:<{width}}  {_value(v, mask)}" for n, v in sorted(plan.lookups.items()))]
+    for item in plan.resources:
+        if item.verb is not Verb.NOOP or item.notes:
+            lines += ["", *resource(item, mask, paint)]
+    lines += ["", summary(plan)]
+    if not plan.complete:
+        lines.insert(
+            -1, "This plan covers a part of the environment only; nothing is deleted for not being declared.\n"
+        )
+    return "\n".join(lines)
+
+
+def summary(plan: Plan) -> str:
+    """The last line."""
+    if not plan.applyable:
+        return NO_CHANGES
+    words = [
+        f"{plan.count(verb)} to {verb.value}"
+        for verb in (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)
+        if verb is not Verb.ADOPT or plan.count(verb)
+    ]
+    return f"Plan: {', '.join(words)}."
+
+
+def sign(item: ResourcePlan) -> str:
+    """Terraform's sign for what happens."""
+    if item.verb is Verb.REPLACE:
+        return "+/-" if item.create_first else "-/+"
+    return _SIGNS[item.verb]
+
+
+def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
+    """One block of the plan."""
+    mark = sign(item)
+    name = f" as {mask.text(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
+    reason = f"  {mask.text(item.reason)}" if item.reason else ""
+    yield f"{paint(mark, mark)} {paint(str(item.address), 'bold')}{name}{paint(reason, 'dim')}"
+    if item.verb is Verb.CREATE and item.after is not None:
+        yield from (f"    {line}" for line in _tree(item.after, item, mask))
+    shown = [change for change in item.changes if item.verb is not Verb.CREATE]
+    width = min(max((len(dotted(c.path)) for c in shown), default=0), 60)
+    for change in shown:
+        yield f"    {_change(change, width, mask)}"
+    if item.disruption and item.verb in (Verb.UPDATE, Verb.REPLACE, Verb.ADOPT) and item.disruption != "none":
+        yield f"    running jobs: {mask.text(item.disruption)}"
+    for note in item.notes:
+        yield f"    note: {mask.text(note)}"
+    for number, part in enumerate(item.steps, 1):
+        yield paint(f"      {number}. {step(part, mask)}", "dim")
+
+
+def step(part: Step, mask: Mask) -> str:
+    """One step on one line."""
+    if isinstance(part.action, Call):
+        parameters = compact(mask.value(part.action.params))
+        return f"{part.action} {_cut(parameters)}"
+    return f"wait until {mask.text(part.action.title)}"
+
+
+def _tree(value: Any, item: ResourcePlan, mask: Mask, path: str = "") -> Iterator[str]:
+    for name, inner in value.items():
+        here = f"{path}.{name}" if path else str(name)
+        if not path and name in item.secret_paths:
+            yield f"{here} = (sensitive)"
+        elif isinstance(inner, Mapping) and inner and len(compact(mask.value(inner))) > 60:
+            yield from _tree(inner, item, mask, here)
+        else:
+            yield f"{here} = {_value(inner, mask)}"
+
+
+def _change(change: Change, width: int, mask: Mask) -> str:
+    effect = {Effect.REPLACE: "forces replacement", Effect.IN_PLACE: ""}.get(change.effect, change.effect.value)
+    if change.because:
+        effect += f" ({mask.text(change.because)})"
+    before = "(not set)" if change.before is MISSING else _value(change.before, mask)
+    after = "(removed)" if change.after is MISSING else _value(change.after, mask)
+    told = f"{mask.text(dotted(change.path)):<{width}}  {before} -> {after}"
+    return f"{told}  # {effect}" if effect else told
+
+
+def _value(value: Any, mask: Mask) -> str:
+    plain = mask.value(value)
+    return _cut(plain if plain in ("(sensitive)", "(known after apply)") else compact(plain))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
+
+
+def problems(found: Sequence[Problem], mask: Mask, paint: Paint) -> str:
+    """Problems, one after the other, as editors and CI can link them."""
+    lines = []
+    for problem in found:
+        place = f"{problem.pos}: " if problem.pos and problem.pos.file else ""
+        who = f"{problem.address}: " if problem.address else ""
+        hint = "".join(f"\n    {line}" for line in problem.hint.splitlines())
+        severity = paint(problem.severity, problem.severity)
+        lines.append(f"{mask.text(place)}{severity}: {mask.text(who + problem.message)}{mask.text(hint)}")
+    return "\n".join(lines)
+
+
+def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask) -> str:
+    """What an apply came to: what was done, what failed and why, what never started."""
+    by_fate: dict[str, What] = dict.fromkeys(outcome.done, What.DONE)
+    by_fate |= dict.fromkeys(outcome.failed, What.FAILED) | dict.fromkeys(outcome.skipped, What.SKIPPED)
+    counts = dict.fromkeys(Verb, 0)
+    unfinished: dict[Address, list[Step]] = {}
+    for item in plan.resources:
+        if item.verb is Verb.NOOP:
+            continue
+        missing = [part for part in item.steps if by_fate.get(part.id) is not What.DONE]
+        if missing:
+            unfinished[item.address] = missing
+        else:
+            counts[item.verb] += 1
+    words = {
+        Verb.CREATE: "created",
+        Verb.ADOPT: "adopted",
+        Verb.UPDATE: "updated",
+        Verb.REPLACE: "replaced",
+        Verb.DELETE: "deleted",
+    }
+    told = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb] or verb is Verb.CREATE)
+    if outcome.ok:
+        return f"Done in {took:.0f} s: {told}."
+    lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
+    for address, missing in unfinished.items():
+        failed = next((part for part in missing if by_fate.get(part.id) is What.FAILED), None)
+        if failed:
+            lines.append(f"  {address} failed at {step(failed, mask)}\n      {mask.text(details.get(failed.id, ''))}")
+        else:
+            word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
+            lines.append(f"  {address} {word}: {step(missing[0], mask)}")
+    lines.append("What is done stays done. Run the same command again to finish the rest.")
+    return "\n".join(lines)
+
+
+def _steps_of(plan: Plan, address: Address) -> tuple[Step, ...]:
+    return next(item.steps for item in plan.resources if item.address == address)
