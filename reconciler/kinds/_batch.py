@@ -1,0 +1,124 @@
+"""What the kinds of AWS Batch have in common: describes, states, tags, and the refusals that pass.
+
+Peculiar about the service:
+
+- it refuses everything with ``ClientException``, so refusals are told apart by their text;
+- a describe by names takes at most 100 and must not be given ``maxResults``; unknown names are left out of the reply;
+- a resource changes asynchronously (CREATING, UPDATING, DELETING), takes one change at a time, and may be listed as
+  DELETED for a while after it is gone.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds._shared import chunks, ok
+from reconciler.model import OWNER_TAG, Action, Call, Finding, Json, Live, On, Query, Reads, Scope
+
+BUSY = On(message="is being modified")
+RELATED = On(message="found existing JobQueue relationship")
+NOT_YET_VALID = On(message="valid before attaching")
+MISSING = On(message="does not exist")
+
+VALID = frozenset({"VALID"})
+SETTLED = frozenset({"VALID", "INVALID"})
+INVALID = frozenset({"INVALID"})
+DELETED = frozenset({"DELETED"})
+
+NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+
+
+def described(operation: str, names: str, items: str, query: Query) -> Reads[list[Json]]:
+    """Every described object, whoever owns it: all of them in one sweep when owned ones are asked for, else by name."""
+    if query.owned:
+        calls: tuple[Call, ...] = (Call("batch", operation, {}, all_pages=True),)
+    else:
+        wanted = sorted({sought.name for sought in query.sought})
+        calls = tuple(Call("batch", operation, {names: list(some)}) for some in chunks(wanted, 100))
+    replies = yield calls
+    return [item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get(items, [])]
+
+
+def answers(query: Query, name: str, tags: Mapping[str, str]) -> bool:
+    """Whether an object of this name with these tags is one that ``query`` asks for."""
+    mine = query.owned and tags.get(OWNER_TAG) == query.scope.environment
+    return mine or any(sought.name == name for sought in query.sought)
+
+
+def live(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
+    """One described compute environment, queue or the like; ``noun`` is its name's prefix (``jobQueue``)."""
+    status = str(item.get("status", "VALID"))
+    own = read_only | {f"{noun}Name", f"{noun}Arn", "status", "statusReason", "tags"}
+    name = str(item[f"{noun}Name"])
+    return Live(
+        physical=name,
+        attrs={"name": name, "arn": str(item[f"{noun}Arn"])},
+        props={member: value for member, value in item.items() if member not in own},
+        tags=dict(item.get("tags") or {}),
+        status=status,
+        reason=str(item.get("statusReason") or ""),
+        settled=status in SETTLED,
+        dying=status == "DELETING",
+        broken=status == "INVALID",
+        extra={member: item[member] for member in sorted(read_only) if member in item},
+    )
+
+
+def attrs(resource: str) -> Callable[[Scope, str, Json], dict[str, str]]:
+    """The attributes of a kind whose ARN is ``batch:REGION:ACCOUNT:resource/NAME``."""
+    return lambda scope, name, _props: {"name": name, "arn": scope.arn("batch", f"{resource}/{name}")}
+
+
+def write(operation: str, params: Json, *, retry_on: Sequence[On] = (BUSY,), ok_if: Sequence[On] = ()) -> Call:
+    """One changing call."""
+    return Call("batch", operation, params, retry_on=tuple(retry_on), ok_if=tuple(ok_if))
+
+
+def tag(target: Live, put: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """TagResource for what is new or differs, UntagResource for what goes: the update operations take no tags."""
+    arn = target.attrs["arn"]
+    tagged = [write("TagResource", {"resourceArn": arn, "tags": dict(sorted(put.items()))})] if put else []
+    runs = chunks(sorted(remove), 50)
+    return [*tagged, *(write("UntagResource", {"resourceArn": arn, "tagKeys": list(keys)}) for keys in runs)]
+
+
+def without_own_name(props: Json, *members: str) -> Json:
+    """``props`` without the read-only members that come along when the output of a describe is pasted."""
+    return {name: value for name, value in props.items() if name not in members}
+
+
+def bare(value: Any) -> Any:
+    """The last element of an ARN or path (``arn:...:instance-profile/x`` -> ``x``); anything else as it is."""
+    return value.rsplit("/", 1)[-1] if isinstance(value, str) else value
+
+
+def unless(*default: Any) -> Callable[[Any], Any]:
+    """A normal form in which the given values are the same as nothing at all."""
+    return lambda value: None if any(value == item and type(value) is type(item) for item in default) else value
+
+
+def bad_name(name: str, noun: str) -> list[Finding]:
+    """What is wrong with a resource's own name."""
+    if NAME.fullmatch(name):
+        return []
+    odd = next((char for char in name if not re.fullmatch(r"[0-9A-Za-z_-]", char)), "")
+    if odd:
+        why = f'"{name}" cannot name a {noun}: "{odd}" is not allowed in it'
+    elif len(name) > 128:
+        why = f'"{name[:20]}..." cannot name a {noun}: it has {len(name)} characters, 128 are allowed'
+    else:
+        why = f'"{name}" cannot name a {noun}: it must begin with a letter or digit'
+    hint = "use letters, digits, - and _, beginning with a letter or digit, at most 128 in all"
+    return [Finding((), why, hint, code="invalid-name")]
+
+
+def repeated_name(props: Json, member: str, name: str) -> list[Finding]:
+    """The name given once more inside the resource, and differently."""
+    given = props.get(member)
+    if not isinstance(given, str) or given == name:
+        return []
+    return [Finding((member,), f'{member} says "{given}", but the resource is called "{name}"', f"leave {member} out")]
