@@ -1,0 +1,121 @@
+"""What the IAM kinds share: names and paths, calls that may come too early, finding what is owned.
+
+IAM answers before it has told all of itself about a change: what has just been created may be unknown to the next call
+for some seconds. https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html (eventual consistency)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Query, Reply, Scope
+
+ABSENT = "NoSuchEntity"
+GONE = (On(ABSENT),)
+BUSY = On("ConcurrentModification")
+# what a call just after the creation of a role, a policy or a principal may be told
+NEW_ROLE = On(ABSENT, "role with name")
+NEW_POLICY = On(ABSENT, "does not exist or is not attachable")
+NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy")
+STILL_HELD = On("DeleteConflict")
+PATIENCE = 120.0
+
+POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
+
+_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
+_PATH = re.compile(r"/|/[\x21-\x7e]+/")
+_DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
+
+
+def change(operation: str, params: Json, *retry: On, ok_if: tuple[On, ...] = (), patience: float = PATIENCE) -> Call:
+    """One write."""
+    return Call("iam", operation, params, retry_on=(BUSY, *retry), ok_if=ok_if, patience=patience)
+
+
+def arn(scope: Scope, kind: str, name: str, props: Json) -> str:
+    """``arn:aws:iam::123456789012:role/path/name``; the path may not be known yet, then it is left out."""
+    path = props.get("path") or "/"
+    return scope.arn("iam", f"{kind}{path if isinstance(path, str) else '/'}{name}", region="")
+
+
+def is_name(text: str) -> bool:
+    """Whether AWS would take it for a name at all: it is not worth asking for anything else."""
+    return bool(_NAME.fullmatch(text))
+
+
+def is_owned(query: Query, tags: Mapping[str, str]) -> bool:
+    return query.owned and tags.get(OWNER_TAG) == query.scope.environment
+
+
+def replies_by(calls: tuple[Call, ...], replies: tuple[Reply, ...], member: str) -> Iterator[tuple[str, Call, Reply]]:
+    """Each reply with the value of ``member`` its call asked with."""
+    for call, reply in zip(calls, replies, strict=True):
+        yield call.params[member], call, reply
+
+
+def name_findings(noun: str, name: str, most: int) -> Iterator[Finding]:
+    if len(name) > most:
+        yield Finding(path=(), message=f"the name of a {noun} has at most {most} characters, this one {len(name)}")
+    if "/" in name:
+        path, _, last = name.rpartition("/")
+        hint = f'name it "{last}" and give path: /{path.strip("/")}/'
+        yield Finding(path=(), message=f"the name of a {noun} has no slash", hint=hint)
+    elif not is_name(name):
+        hint = "letters, digits and _ + = , . @ -"
+        yield Finding(path=(), message=f'"{name}" cannot be the name of a {noun}', hint=hint)
+
+
+def path_findings(props: Json) -> Iterator[Finding]:
+    path = props.get("path")
+    if not isinstance(path, str):
+        return
+    if not _PATH.fullmatch(path) or len(path) > 512:
+        hint = f"write /{path.strip('/')}/" if path.strip("/") else "write /"
+        yield Finding(path=("path",), message=f'a path begins and ends with a slash, "{path}" does not', hint=hint)
+    if path.startswith("/aws-service-role/"):
+        hint = "declare it under serviceLinkedRoles, by the name of the service"
+        yield Finding(path=("path",), message="this path is for service-linked roles", hint=hint)
+
+
+def description_findings(props: Json) -> Iterator[Finding]:
+    text = props.get("description")
+    if isinstance(text, str) and len(text) > 1000:
+        yield Finding(path=("description",), message=f"a description has at most 1000 characters, this one {len(text)}")
+    if isinstance(text, str) and not _DESCRIPTION.fullmatch(text):
+        hint = "leave out what is not in Latin-1 (curly quotes, dashes, emoji)"
+        yield Finding(path=("description",), message="a description takes Latin-1 characters only", hint=hint)
+
+
+def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
+    """What is wrong with the name or ARN of a managed policy."""
+    if not isinstance(value, str):
+        return
+    if value.startswith("arn:"):
+        found = POLICY_ARN.fullmatch(value)
+        if not found:
+            hint = "e.g. arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole"
+            yield Finding(path=path, message=f'"{value}" is not the ARN of a managed policy', hint=hint)
+        elif ":aws:policy/" in value and found["path"] in SERVICE_ROLE_POLICIES:
+            hint = f"write service-role/{found['path']}"
+            yield Finding(path=path, message=f"AWS keeps {found['path']} under service-role/", hint=hint)
+    elif not all(map(is_name, value.strip("/").split("/"))):
+        hint = "a name, service-role/NAME or an ARN"
+        yield Finding(path=path, message=f'"{value}" cannot be the name of a managed policy', hint=hint)
+
+
+# AWS-managed policies around Batch that people look for at the root
+SERVICE_ROLE_POLICIES = frozenset(
+    (
+        "AWSBatchServiceEventTargetRole",
+        "AWSBatchServiceRole",
+        "AWSLambdaBasicExecutionRole",
+        "AmazonEC2ContainerServiceEventsRole",
+        "AmazonEC2ContainerServiceRole",
+        "AmazonEC2ContainerServiceforEC2Role",
+        "AmazonEC2RoleforSSM",
+        "AmazonEC2SpotFleetTaggingRole",
+        "AmazonECSTaskExecutionRolePolicy",
+    )
+)

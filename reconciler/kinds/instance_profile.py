@@ -1,0 +1,183 @@
+"""IAM instance profiles.
+
+What is peculiar about them:
+
+- A profile holds one role or none. Another role cannot be put in before the first is taken out, so between the two
+  calls there is none.
+- It is not the role: compute environments want the profile, and only the console makes one of the same name along with
+  a role for EC2.
+- A profile that holds a role cannot be deleted; one that a compute environment uses can, so the order is ours to keep.
+- Lists show no tags, so each profile is asked for its own.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds import _iam
+from reconciler.kinds._iam import ABSENT, GONE, NEW_ROLE, STILL_HELD, change
+from reconciler.kinds._shared import ok, tag_list, tag_map
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    On,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Scope,
+    Want,
+)
+
+_ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
+
+LISTING = Call("iam", "ListInstanceProfiles", {"MaxItems": 1000}, all_pages=True)
+
+# IAM may not know role or profile yet, or still count the role that has just been taken out
+EARLY = (
+    NEW_ROLE,
+    On(ABSENT, "Instance Profile"),
+    On("InvalidParameterValue", "Invalid IAM Instance Profile name"),
+    On("LimitExceeded", "InstanceSessionsPerInstanceProfile"),
+)
+
+
+def role_name(value: Any) -> Any:
+    """The name in the ARN of a role; anything else as it is."""
+    found = _ROLE_ARN.fullmatch(value) if isinstance(value, str) else None
+    return found["name"] if found else value
+
+
+FIELDS = {
+    "path": Field(effect=Effect.REPLACE, default="/"),
+    "role": Field(normal=role_name, clear=""),
+}
+
+
+def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": _iam.arn(scope, "instance-profile", name, props)}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    names = dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name))
+    sought = {name.lower() for name in names}
+    if query.owned:
+        (reply,) = yield (LISTING,)
+        listed = [item["InstanceProfileName"] for item in (ok(LISTING, reply) or {}).get("InstanceProfiles", ())]
+        spelt = {name.lower(): name for name in listed}
+        names = dict.fromkeys([*(spelt.get(name.lower(), name) for name in names), *listed])
+    calls = tuple(Call("iam", "GetInstanceProfile", {"InstanceProfileName": name}) for name in names)
+    replies = (yield calls) if calls else ()
+    found = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
+    lives = [_live(query.scope, answer["InstanceProfile"]) for answer in found if answer]
+    return [live for live in lives if live.physical.lower() in sought or _iam.is_owned(query, live.tags)]
+
+
+def _live(scope: Scope, profile: Json) -> Live:
+    name = profile["InstanceProfileName"]
+    roles = [role["RoleName"] for role in profile.get("Roles", ())]
+    props = {"path": profile["Path"], **({"role": roles[0]} if roles else {})}
+    return Live(physical=name, attrs=attrs(scope, name, props), props=props, tags=tag_map(profile.get("Tags")))
+
+
+def create(want: Want) -> Sequence[Action]:
+    profile = {"InstanceProfileName": want.physical}
+    path = {"Path": want.declared["path"]} if want.declared.get("path") else {}
+    role = role_name(want.declared.get("role"))
+    return [
+        change("CreateInstanceProfile", {**profile, **path, "Tags": tag_list(want.tags)}),
+        *([_add(want.physical, role)] if role else []),
+    ]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    if "role" not in diff.tops():
+        return []
+    before, after = live.props.get("role"), role_name(want.props.get("role"))
+    return [
+        *([_remove(live.physical, before)] if before else []),
+        *([_add(live.physical, after)] if after else []),
+    ]
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    role = live.props.get("role")
+    return [
+        *([_remove(live.physical, role)] if role else []),
+        change("DeleteInstanceProfile", {"InstanceProfileName": live.physical}, STILL_HELD, ok_if=GONE),
+    ]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """Removing comes first: IAM takes tag names that differ in case for one."""
+    profile = {"InstanceProfileName": live.physical}
+    return [
+        *([change("UntagInstanceProfile", {**profile, "TagKeys": sorted(remove)})] if remove else []),
+        *([change("TagInstanceProfile", {**profile, "Tags": tag_list(add)})] if add else []),
+    ]
+
+
+def _add(profile: str, role: Any) -> Call:
+    return change("AddRoleToInstanceProfile", {"InstanceProfileName": profile, "RoleName": role}, *EARLY)
+
+
+def _remove(profile: str, role: str) -> Call:
+    params = {"InstanceProfileName": profile, "RoleName": role}
+    return change("RemoveRoleFromInstanceProfile", params, ok_if=GONE)
+
+
+def expand(props: Json) -> Json:
+    """The API wants the bare name of the role; people also have its ARN."""
+    return {name: role_name(value) if name == "role" else value for name, value in props.items()}
+
+
+def check(name: str, props: Json) -> Iterable[Finding]:
+    yield from _iam.name_findings("instance profile", name, 128)
+    yield from _iam.path_findings(props)
+    role = props.get("role")
+    if isinstance(role, list | tuple):
+        yield Finding(path=("role",), message="an instance profile holds one role", hint="name one role")
+    elif isinstance(role, str) and role.startswith("arn:"):
+        hint = "the name of a role, or its ARN: arn:aws:iam::123456789012:role/NAME"
+        yield Finding(path=("role",), message=f'"{role}" is not the ARN of a role', hint=hint)
+    elif isinstance(role, str) and not _iam.is_name(role):
+        hint = "letters, digits and _ + = , . @ -; a path is not part of the name"
+        yield Finding(path=("role",), message=f'"{role}" cannot be the name of a role', hint=hint)
+
+
+def disruption(live: Live, _: Want, diff: Diff) -> str:
+    if "role" in diff.tops() and live.props.get("role"):
+        return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
+    return "none" if not diff.replaces else "replaced: what uses it moves to the new one"
+
+
+KIND = Kind(
+    name="instance profile",
+    section="instanceProfiles",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    refs={"role": Ref(section="roles", attr="name")},
+    replace=Replace.CREATE_FIRST,
+    folds_case=True,
+    max_name=128,
+    passes_roles={"role": "ec2.amazonaws.com"},
+    expand=expand,
+    check=check,
+    disruption=disruption,
+)
