@@ -1,0 +1,146 @@
+"""The pipeline every command shares: load, check, look up, observe, plan; then show it or execute it.
+
+There is no logic here, only the order of the stages and what each is handed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reconciler import check, guard, load, lookups, plan, refs, schema
+from reconciler.execute import Aws, Clock, Executor
+from reconciler.kinds import discover
+from reconciler.model import (
+    Environment,
+    Event,
+    Observed,
+    Options,
+    Outcome,
+    Plan,
+    Scope,
+    Sought,
+)
+from reconciler.observe import Reader, observe
+from reconciler.problems import Problem, Problems
+from reconciler.render.values import Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with what it was made from. ``problems`` are errors: it must not be applied."""
+
+    env: Environment
+    plan: Plan
+    mask: Mask
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def errored(self) -> bool:
+        return bool(self.problems)
+
+
+def read(target: Path, environ: Mapping[str, str], *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
+    """Load and check: everything that needs no AWS. Returns the environment and its warnings; raises Problems.
+
+    ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
+    """
+    loaded = load.load(target, environ=environ)
+    env, found = check.environment(loaded, discover())
+    unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
+    found = (*found, *unset)
+    if any(not problem.warning for problem in found):
+        raise Problems(found)
+    return env, found
+
+
+def mask_for(env: Environment) -> Mask:
+    """Hides what must not be seen: values of secret fields and of variables that are named like secrets."""
+    kinds = discover()
+    found = set(env.sensitive)
+    for resource in env.resources.values():
+        for pattern, facts in kinds[resource.address.section].fields.items():
+            if facts.secret:
+                for _, value in refs.values_at(resource.props, pattern):
+                    found |= set(_texts(value))
+    return Mask(found)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
+    """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
+    mask = mask_for(env)
+    wrong = guard.account(scope.account, env)
+    if wrong:
+        raise Problems(wrong, exit_code=4)
+    reader = Reader(aws, parallelism=parallelism)
+    try:
+        facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
+        if missing:
+            raise Problems(missing)
+        seen = _observed(env, scope, reader, facts, options)
+    finally:
+        reader.close()
+    made, problems = plan.make(env, discover(), scope, seen, options=options, members=schema.members, lookups=facts)
+    problems += _unreadable(seen)
+    if not problems:
+        refused = guard.check(made, env, options)
+        if refused:
+            raise Refused(refused, made)
+    return Planned(env=env, plan=made, mask=mask, problems=tuple(problems))
+
+
+class Refused(Problems):
+    """A safety rail holds: exit code 4, with the plan that was refused."""
+
+    def __init__(self, problems: list[Problem], made: Plan) -> None:
+        super().__init__(problems, exit_code=4)
+        self.plan = made
+
+
+def _observed(env: Environment, scope: Scope, reader: Reader, facts: Mapping[str, Any], options: Options) -> Observed:
+    kinds = discover()
+    world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
+    sought: dict[str, tuple[Sought, ...]] = {}
+    for address, resource in env.resources.items():
+        known = Sought(address.name, refs.fill(resource.props, world))
+        sought[address.section] = (*sought.get(address.section, ()), known)
+    elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
+    return observe(reader, kinds, scope, sought, elsewhere)
+
+
+def _unreadable(seen: Observed) -> list[Problem]:
+    return [
+        Problem(
+            code="unreadable",
+            message=f"{section} cannot be read: {failed.call} was refused: {failed.refused}",
+            hint=f"the plan needs {failed.call}; while it is missing nothing is deleted",
+        )
+        for section, failed in sorted(seen.unreadable.items())
+    ]
+
+
+def execute(
+    made: Plan,
+    aws: Aws,
+    clock: Clock,
+    emit: Callable[[Event], None],
+    *,
+    parallelism: int,
+    keep_going: bool,
+    stop: threading.Event,
+) -> Outcome:
+    """Do what the plan says."""
+    executor = Executor(aws, clock, emit, parallelism=parallelism, keep_going=keep_going, stop=stop)
+    return executor.run(made)

@@ -1,0 +1,48 @@
+"""The command line: options, exit codes, what goes to stdout and what to stderr. Nothing is decided here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import typer
+
+from reconciler.cli import commands, console, sandbox
+from reconciler.cli.console import ERROR, INTERRUPTED, OK, OUT
+from reconciler.problems import Problems
+
+commands.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
+
+
+def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) -> None:
+    """Run the command line and leave with the contract's exit code."""
+    leave(_run(argv))
+
+
+def _run(argv: list[str] | None) -> int:
+    try:
+        code = commands.COMMANDS(args=argv, standalone_mode=False, prog_name="reconcile")
+        return code if isinstance(code, int) else OK
+    except Problems as error:
+        console.print_problems(error.problems)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        typer.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return ERROR
+    except BrokenPipeError:
+        sys.stderr.close()
+        return OK
+    except Exception as error:
+        if OUT.debug:
+            raise
+        told = OUT.mask.text(f"{type(error).__name__}: {error}")[:400]
+        typer.echo(f"error: this is a fault of reconcile itself: {told}", err=True)
+        typer.echo("    please report it; `reconcile --debug ...` shows where it happened", err=True)
+        return ERROR

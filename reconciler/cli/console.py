@@ -1,0 +1,192 @@
+"""What the commands share at the terminal: stdout and stderr, JSON lines, approval, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import typer
+
+from reconciler import __version__
+from reconciler.app import Planned
+from reconciler.model import Call, Event, Plan
+from reconciler.problems import Problem, Problems, ordered
+from reconciler.render import json as as_json
+from reconciler.render import text
+from reconciler.render.progress import Progress
+from reconciler.render.values import Mask
+
+OK: Final = 0
+ERROR: Final = 1
+CHANGES: Final = 2
+PARTIAL: Final = 3
+RAIL: Final = 4
+STALE: Final = 5
+INTERRUPTED: Final = 130
+
+
+@dataclass(slots=True)
+class Output:
+    """How output looks; ``mask`` learns the secrets as soon as they are known."""
+
+    as_json: bool = False
+    debug: bool = False
+    mask: Mask = field(default_factory=Mask)
+
+
+OUT = Output()
+
+
+class Sink(Protocol):
+    """Takes the executor's events; a context manager around the run. ``details`` has the last word on each step."""
+
+    details: dict[str, str]
+
+    def __enter__(self) -> Any: ...
+    def __exit__(self, *_: object) -> None: ...
+    def emit(self, event: Event) -> None: ...
+
+
+class WallClock:
+    """The wall clock; a sleep ends early when the run is stopped."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.stop = stop
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        if self.stop.is_set():
+            time.sleep(min(seconds, 0.05))
+        else:
+            self.stop.wait(seconds)
+
+
+class JsonLines:
+    """One object a line for each event; the first carries the version."""
+
+    def __init__(self, mask: Mask) -> None:
+        self.mask = mask
+        self.details: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        line({"type": "version", "reconcile": __version__})
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def emit(self, event: Event) -> None:
+        self.details[event.step.id] = event.detail
+        action = event.step.action
+        what = {"call": str(action)} if isinstance(action, Call) else {"wait": self.mask.text(action.title)}
+        message = f"{event.what.value}: {text.step(event.step, self.mask)}"
+        entry: dict[str, Any] = {"type": event.what.value, "@message": message, "address": str(event.step.address)}
+        entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
+        if event.refused:
+            entry |= {"code": event.refused.code, "request_id": event.refused.request_id}
+        line(entry, level="error" if event.what.value == "failed" else "info")
+
+
+def line(entry: Mapping[str, Any], level: str = "info") -> None:
+    """One JSON object on one line of stdout."""
+    stamp = {"@level": level, "@timestamp": now(), "@message": entry.get("@message", entry["type"])}
+    typer.echo(json.dumps({"type": entry["type"], **stamp, **entry}, ensure_ascii=False))
+
+
+def progress(made: Plan, mask: Mask) -> Sink:
+    """Progress on stderr: redrawn on a terminal, lines elsewhere."""
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return Progress(made, sys.stderr, mask, text.Paint(colour=colour(sys.stderr)), live=live)
+
+
+def show(made: Planned, *, only_changes: bool) -> None:
+    """The plan, or what stands in its way."""
+    if OUT.as_json:
+        shown = document(made, only_changes=only_changes)
+        if made.problems:
+            shown["problems"] = [as_json.problem(problem, made.mask) for problem in ordered(made.problems)]
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    if made.problems:
+        print_problems(ordered(made.problems))
+        return
+    typer.echo(text.plan(made.plan, made.mask, text.Paint(colour=colour(sys.stdout))))
+
+
+def document(made: Planned, *, only_changes: bool = False) -> dict[str, Any]:
+    return as_json.plan(made.plan, timestamp=now(), mask=made.mask, errored=made.errored, only_changes=only_changes)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def colour(stream: Any) -> bool:
+    return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def print_problems(problems: Sequence[Problem]) -> None:
+    if OUT.as_json:
+        typer.echo(json.dumps({"problems": [as_json.problem(p, OUT.mask) for p in problems]}, indent=2))
+    else:
+        typer.echo(text.problems(problems, OUT.mask, text.Paint(colour=colour(sys.stderr))), err=True)
+
+
+@dataclass(slots=True)
+class Stop:
+    """Asked to stop. While ``soft``, the first signal only sets the event; otherwise, or again, it interrupts."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    soft: bool = False
+
+
+@contextmanager
+def interruptible() -> Iterator[Stop]:
+    """SIGINT and SIGTERM ask to stop."""
+    stop = Stop()
+
+    def ask(number: int, _: Any) -> None:
+        if not stop.soft or stop.event.is_set():
+            raise KeyboardInterrupt
+        stop.event.set()
+        name = signal.Signals(number).name
+        os.write(2, f"\n{name}: nothing new is started, running calls finish; once more ends at once\n".encode())
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def confirm(made: Plan, *, auto_approve: bool) -> bool:
+    """Whether somebody approves. Raises Problems (a safety rail) where nobody can be asked."""
+    if auto_approve:
+        return True
+    if not sys.stdin.isatty() or OUT.as_json:
+        found = Problem(
+            code="not-approved",
+            message="nobody is there to approve the plan",
+            hint="say --auto-approve, or apply a plan saved with `reconcile plan --out FILE`",
+        )
+        raise Problems([found], exit_code=RAIL)
+    question = "Delete all of this?" if made.destroy else "Do this?"
+    answer = typer.prompt(f"\n{question} Only 'yes' is taken as yes", err=True, default="", show_default=False)
+    if answer != "yes":
+        typer.echo("Nothing was done.", err=True)
+    return bool(answer == "yes")

@@ -1,0 +1,104 @@
+"""Progress that moves: a line for what ended, and what is under way with how long it has taken.
+
+On a terminal the last line is redrawn in place; elsewhere a line comes every few seconds, so that a log shows life.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final, Self, TextIO
+
+from reconciler.model import Event, Plan, Step, Wait, What
+from reconciler.render.text import Paint, step
+from reconciler.render.values import Mask
+
+EVERY: Final = 5.0
+REDRAW: Final = 0.2
+
+
+class Progress:
+    """Writes to ``out`` what the executor's events tell; use as a context manager around the run."""
+
+    def __init__(self, made: Plan, out: TextIO, mask: Mask, paint: Paint, *, live: bool) -> None:
+        self.out, self.mask, self.paint, self.live = out, mask, paint, live
+        self.total = len(made.steps)
+        self.ended = 0
+        self.details: dict[str, str] = {}
+        self._running: dict[str, tuple[Step, float, str]] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._ticker.join()
+        if self.live:
+            self.out.write("\r\x1b[K")
+            self.out.flush()
+
+    def emit(self, event: Event) -> None:
+        """Takes one event; called from the executor's thread."""
+        with self._lock:
+            told = self._told(event)
+            if told:
+                self._line(told)
+
+    def _told(self, event: Event) -> str:
+        name, action = event.step.id, step(event.step, self.mask)
+        who = str(event.step.address)
+        if event.what is What.STARTED:
+            self._running[name] = (event.step, time.monotonic(), "")
+            return ""
+        if event.what in (What.AGAIN, What.WAITING):
+            running = self._running.get(name)
+            if running:
+                self._running[name] = (running[0], running[1], event.detail)
+            return (
+                f"  {who}: {_short(event)}: not yet: {self.mask.text(event.detail)}" if event.what is What.AGAIN else ""
+            )
+        self._running.pop(name, None)
+        self.ended += 1
+        self.details[name] = event.detail
+        if event.what is What.DONE:
+            done = self.paint("done", "+")
+            return f"  {done} {who}: {_short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
+        if event.what is What.FAILED:
+            return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.text(event.detail)}"
+        return f"  skipped {who}: {_short(event)}: {self.mask.text(event.detail)}"
+
+    def _line(self, text: str) -> None:
+        self.out.write(f"\r\x1b[K{text}\n" if self.live else f"{text}\n")
+        self.out.flush()
+
+    def _tick(self) -> None:
+        while not self._over.wait(REDRAW if self.live else EVERY):
+            with self._lock:
+                status = self._status()
+                if status and self.live:
+                    self.out.write(f"\r\x1b[K{status}")
+                    self.out.flush()
+                elif status:
+                    self._line(status)
+
+    def _status(self) -> str:
+        now = time.monotonic()
+        parts = [
+            f"{running.address} {_title(running)}{f' ({self.mask.text(said)})' if said else ''} {now - since:.0f} s"
+            for running, since, said in sorted(self._running.values(), key=lambda entry: entry[1])
+        ]
+        more = f", and {len(parts) - 3} more" if len(parts) > 3 else ""
+        return f"  ... {'; '.join(parts[:3])}{more}" if parts else ""
+
+
+def _title(running: Step) -> str:
+    return "waiting" if isinstance(running.action, Wait) else str(running.action)
+
+
+def _short(event: Event) -> str:
+    action = event.step.action
+    return action.title if isinstance(action, Wait) else str(action)
