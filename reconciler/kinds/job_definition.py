@@ -1,0 +1,185 @@
+"""AWS Batch job definitions.
+
+What is peculiar about them:
+
+- There is no update: every registration makes the next revision, even of equal content, and stands alone. What is
+  declared is compared with the newest ACTIVE revision in a normal form, so that only real changes register one.
+- Deleting is deregistering revisions one by one; an INACTIVE one stays visible for 180 days and counts as absent.
+- Jobs that were submitted keep the revision they had.
+- Tags belong to one revision and can be changed without a new one.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDefinition.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds import _batch as batch
+from reconciler.kinds import _container as container
+from reconciler.kinds import _retry as retry
+from reconciler.kinds._declared import entries, mapping
+from reconciler.kinds._job_checks import check
+from reconciler.kinds._shared import ok
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Field,
+    Json,
+    Kind,
+    Live,
+    On,
+    Query,
+    Reads,
+    Scope,
+    Want,
+)
+
+READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
+NAME = "jobDefinitionName"
+RANGE = "nodeProperties.nodeRangeProperties[]"
+CONTAINERS = ("containerProperties", f"{RANGE}.container")
+TASKS = ("ecsProperties.taskProperties[]", f"{RANGE}.ecsProperties.taskProperties[]")
+PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
+CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourceProperties")
+
+
+def _beyond_ec2(value: Any) -> Any:
+    """EC2 alone is what leaving the capabilities out means."""
+    return None if list(value or ()) == ["EC2"] else value
+
+
+def _consumables(at: str) -> dict[str, Field]:
+    listed = f"{at}.consumableResourceList"
+    return {listed: Field(key="consumableResource"), f"{listed}[].consumableResource": Field(normal=batch.bare)}
+
+
+FIELDS: dict[str, Field] = {
+    NAME: Field(ignore=True),
+    "schedulingPriority": Field(normal=batch.unless(0)),
+    "propagateTags": container.NOT_SO,
+    "platformCapabilities": Field(unordered=True, normal=_beyond_ec2),
+    **retry.FIELDS,
+    "nodeProperties.nodeRangeProperties": Field(key="targetNodes"),
+    f"{RANGE}.instanceTypes": Field(unordered=True),
+    **{path: facts for at in CONTAINERS for path, facts in container.container(at).items()},
+    **{path: facts for at in TASKS for path, facts in container.tasks(at).items()},
+    **{path: facts for at in PODS for path, facts in container.pod(at).items()},
+    **{path: facts for at in CONSUMABLES for path, facts in _consumables(at).items()},
+}
+
+REFS = {
+    **{path: ref for at in CONTAINERS for path, ref in container.container_refs(at).items()},
+    **{path: ref for at in TASKS for path, ref in container.task_refs(at).items()},
+}
+
+PASSES_ROLES = {path: container.ECS_TASKS for path, ref in REFS.items() if ref.section == "roles"}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """The ACTIVE revisions: of each sought name, or all there are where owned ones are asked for."""
+    operation, active = "DescribeJobDefinitions", {"status": "ACTIVE"}
+    if query.owned:
+        calls: tuple[Call, ...] = (Call("batch", operation, active, all_pages=True),)
+    else:
+        names = sorted({sought.name for sought in query.sought})
+        calls = tuple(Call("batch", operation, {NAME: name, **active}, all_pages=True) for name in names)
+    replies = yield calls
+    lives = [
+        _live(item)
+        for call, reply in zip(calls, replies, strict=True)
+        for item in (ok(call, reply) or {}).get("jobDefinitions", [])
+        if item.get("status", "ACTIVE") == "ACTIVE" and batch.answers(query, item[NAME], item.get("tags") or {})
+    ]
+    return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
+
+
+def _live(item: Json) -> Live:
+    name, revision = str(item[NAME]), int(item["revision"])
+    own = READ_ONLY | {NAME, "tags"}
+    return Live(
+        physical=f"{name}:{revision}",
+        attrs={"name": name, "arn": str(item["jobDefinitionArn"]), "revision": str(revision)},
+        props={member: value for member, value in item.items() if member not in own},
+        tags=dict(item.get("tags") or {}),
+        status="ACTIVE",
+        revision=revision,
+    )
+
+
+def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    return {"name": name.split(":", maxsplit=1)[0]}
+
+
+def expand(props: Json) -> Json:
+    return batch.without_own_name(props, *READ_ONLY)
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """The pair with vCPUs and memory written the same way, and roles by ARN on both sides."""
+    left, right = dict(container.with_role_arns(live.props, want.props)), dict(want.props)
+    for member, same in (("containerProperties", container.same_way), ("nodeProperties", _nodes)):
+        one, two = left.get(member), right.get(member)
+        if isinstance(one, Mapping) and isinstance(two, Mapping):
+            left[member], right[member] = same(one, two)
+    return left, right
+
+
+def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
+    """Node ranges paired by their nodes, each pair of containers written the same way."""
+    member = "nodeRangeProperties"
+    wanted = {item.get("targetNodes"): dict(item) for _, item in entries(want.get(member))}
+    ranges = []
+    for _, item in entries(live.get(member)):
+        other = wanted.get(item.get("targetNodes"), {})
+        one, two = item.get("container"), mapping(other).get("container")
+        if isinstance(one, Mapping) and isinstance(two, Mapping):
+            left, other["container"] = container.same_way(one, two)
+            ranges.append({**item, "container": left})
+        else:
+            ranges.append(dict(item))
+    return {**live, member: ranges}, {**want, member: list(wanted.values())}
+
+
+def create(want: Want) -> Sequence[Action]:
+    props = batch.without_own_name(want.declared, NAME)
+    params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
+    gives = {"arn": "jobDefinitionArn", "revision": "revision"}
+    return [Call("batch", "RegisterJobDefinition", params, gives=gives)]
+
+
+def update(_live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
+    return create(want)
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    gone = (batch.MISSING, On(message="INACTIVE"), On(message="not found"))
+    return [batch.write("DeregisterJobDefinition", {"jobDefinition": live.attrs["arn"]}, retry_on=(), ok_if=gone)]
+
+
+def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
+    return "none: jobs already submitted keep their revision; new ones get the new revision"
+
+
+KIND = Kind(
+    name="job definition",
+    section="jobDefinitions",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    fields=FIELDS,
+    refs=REFS,
+    later=frozenset({"arn", "revision"}),
+    versioned=True,
+    passes_roles=PASSES_ROLES,
+    expand=expand,
+    normal=normal,
+    check=check,
+    disruption=disruption,
+)
