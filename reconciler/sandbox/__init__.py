@@ -1,0 +1,1 @@
+"""An AWS account on this machine to plan and apply against."""

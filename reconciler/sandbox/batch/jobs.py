@@ -1,0 +1,374 @@
+"""Jobs: submitting, describing, listing and stopping them.
+
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html and API_ListJobs.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.sandbox.batch import containers, job_definitions, paging, retry, running, tags
+from reconciler.sandbox.batch.messages import BatchError, Invalid, refusal
+from reconciler.sandbox.batch.store import Json, Row, Run, Store
+from reconciler.sandbox.batch.validate import NAME, between
+
+PARENT_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+_DEPRECATED = (
+    "This value was submitted in a deprecated key and may conflict with the value provided by the job definition's "
+    "resource requirements."
+)
+
+
+def submit(store: Store, given: Json) -> Json:
+    if not NAME.fullmatch(given["jobName"]):
+        raise Invalid("Job name should match valid pattern")
+    if len(json.dumps(given)) > 30 * 1024:
+        raise Invalid("SubmitJob payload must not exceed 30 KiB.")
+    queue = need_queue(store, given["jobQueue"])
+    if queue.props.get("jobQueueType") == "SAGEMAKER_TRAINING":
+        raise refusal("SubmitJob is not supported for job queues of type SAGEMAKER_TRAINING.")
+    check_share(store, queue, given)
+    definition = job_definitions.newest_active(store, given["jobDefinition"])
+    props = _props(store, given, queue, definition)
+    job_tags = tags.checked(given.get("tags"))
+    row = _add(store, props, job_tags)
+    _wait(store, row, [one["jobId"] for one in given.get("dependsOn", []) if one.get("type") is None])
+    if "size" in props.get("arrayProperties", {}):
+        _add_children(store, row, given.get("dependsOn", []))
+    if "nodeProperties" in props:
+        _add_nodes(store, row)
+    running.begin(store, row)
+    return {"jobArn": row.arn, "jobName": given["jobName"], "jobId": row.name}
+
+
+def describe(store: Store, given: Json) -> Json:
+    paging.limit_names(given["jobs"], "jobs")
+    found = (store.jobs.find(job) for job in dict.fromkeys(given["jobs"]))
+    return {"jobs": [_detail(store, row) for row in paging.in_order(store, (row for row in found if row is not None))]}
+
+
+def list_jobs(store: Store, given: Json) -> Json:
+    selectors = [one for one in ("jobQueue", "arrayJobId", "multiNodeJobId") if given.get(one)]
+    if len(selectors) != 1:
+        raise Invalid("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be provided.")
+    if "jobQueue" in given:
+        queue = store.queues.find(given["jobQueue"])
+        if queue is None:
+            raise refusal(f"JobQueue {given['jobQueue']} not found.")
+        rows = [row for row in store.jobs if row.props["jobQueue"] == queue.arn and "parent" not in row.props]
+    else:
+        parent = given[selectors[0]]
+        rows = [row for row in store.jobs if row.props.get("parent") == parent]
+    filters = given.get("filters", [])
+    rows = filtered(rows, given)
+    limit = 100 if filters else 1000
+    shown, token = paging.page(store, rows, given, limit=limit, newest_first=bool(filters))
+    return paging.reply("jobSummaryList", [_summary(row) for row in shown], token)
+
+
+def cancel(store: Store, given: Json) -> Json:
+    _check_reason(given)
+    row = store.jobs.find(given["jobId"])
+    if row is not None:
+        running.cancel(store, row, given["reason"])
+    return {}
+
+
+def terminate(store: Store, given: Json) -> Json:
+    _check_reason(given)
+    row = store.jobs.find(given["jobId"])
+    if row is not None:
+        running.terminate(store, row, given["reason"])
+    return {}
+
+
+def cancel_many(store: Store, given: Json) -> Json:
+    return each(given, lambda job: cancel(store, {"jobId": job, "reason": given["reason"]}))
+
+
+def terminate_many(store: Store, given: Json) -> Json:
+    return each(given, lambda job: terminate(store, {"jobId": job, "reason": given["reason"]}))
+
+
+def snapshot(store: Store, given: Json) -> Json:
+    """GetJobQueueSnapshot: the first hundred RUNNABLE jobs of a queue."""
+    queue = store.queues.find(given["jobQueue"])
+    if queue is None:
+        raise refusal(f"JobQueue {given['jobQueue']} not found.")
+    jobs = [*store.jobs, *store.service_jobs]
+    front = [row for row in jobs if row.props["jobQueue"] == queue.arn and row.status == "RUNNABLE"][:100]
+    listed = [{"jobArn": row.arn, "earliestTimeAtPosition": int(row.created * 1000)} for row in front]
+    return {"frontOfQueue": {"jobs": listed, "lastUpdatedAt": store.millis()}}
+
+
+def each(given: Json, action: Any) -> Json:
+    """The plural operations: one failure does not stop the rest."""
+    if not 1 <= len(given["jobs"]) <= 50:
+        raise Invalid("jobs should have between 1 and 50 entries.")
+    _check_reason(given)
+    successful: list[str] = []
+    errors: list[Json] = []
+    for job in given["jobs"]:
+        try:
+            action(job)
+        except BatchError as error:
+            errors.append({"job": job, "code": error.code, "message": error.message})
+        else:
+            successful.append(job)
+    return {"successful": successful, "errors": errors}
+
+
+def need_queue(store: Store, wanted: str) -> Row:
+    queue = store.queues.find(wanted)
+    if queue is None:
+        raise refusal(f"JobQueue {wanted} not found.")
+    if queue.state != "ENABLED" or queue.status not in ("VALID", "UPDATING"):
+        raise refusal(f"JobQueue {wanted} is not able to accept jobs: it must be ENABLED and VALID.")
+    return queue
+
+
+def check_share(store: Store, queue: Row, given: Json) -> None:
+    arn = queue.props.get("schedulingPolicyArn")
+    policy = store.policies.find(arn) if arn else None
+    fair = policy is not None and "quotaSharePolicy" not in policy.props
+    if fair and not given.get("shareIdentifier"):
+        raise refusal("shareIdentifier is required for job queues with a fair-share scheduling policy.")
+    if not fair and given.get("shareIdentifier"):
+        raise refusal("shareIdentifier must not be specified for job queues without a fair-share scheduling policy.")
+
+
+def filtered(rows: Sequence[Row], given: Json) -> list[Row]:
+    filters: Sequence[Json] = given.get("filters", [])
+    if len(filters) > 1:
+        raise Invalid("Only one filter can be used at a time.")
+    status = given.get("jobStatus", "RUNNING")
+    if not filters:
+        return [row for row in rows if row.status == status]
+    kind, values = filters[0].get("name"), filters[0].get("values", [])
+    if kind not in _FILTERS:
+        raise Invalid(f"Filter {kind} is not valid.")
+    by_share = kind in ("SHARE_IDENTIFIER", "QUOTA_SHARE_NAME") and "jobStatus" in given
+    rows = [row for row in rows if not by_share or row.status == status]
+    return [row for row in rows if any(_FILTERS[kind](row, value) for value in values)]
+
+
+def glob(pattern: str, text: str) -> bool:
+    """The filters' match: in any case, with an asterisk at the end only."""
+    pattern, text = pattern.lower(), text.lower()
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
+
+
+def _by_definition(row: Row, value: str) -> bool:
+    arn: str = row.props.get("jobDefinition", "")
+    if value.startswith("arn:"):
+        return value in (arn, arn.rsplit(":", 1)[0])
+    return glob(value, arn.rsplit("/", 1)[-1].rsplit(":", 1)[0])
+
+
+_FILTERS: Mapping[str | None, Any] = {
+    "JOB_NAME": lambda row, value: glob(value, row.props["jobName"]),
+    "JOB_DEFINITION": _by_definition,
+    "BEFORE_CREATED_AT": lambda row, value: value.isdigit() and row.created * 1000 < int(value),
+    "AFTER_CREATED_AT": lambda row, value: value.isdigit() and row.created * 1000 > int(value),
+    "SHARE_IDENTIFIER": lambda row, value: row.props.get("shareIdentifier") == value,
+    "QUOTA_SHARE_NAME": lambda row, value: row.props.get("quotaShareName") == value,
+}
+
+
+def _check_reason(given: Json) -> None:
+    if not 1 <= len(given["reason"]) <= 1024:
+        raise Invalid("Reason should be between 1 and 1024 characters.")
+
+
+def _props(store: Store, given: Json, queue: Row, definition: Row) -> Json:
+    declared = definition.props
+    props: Json = {
+        "jobName": given["jobName"],
+        "jobQueue": queue.arn,
+        "jobDefinition": definition.arn,
+        "parameters": {**declared["parameters"], **given.get("parameters", {})},
+        "attempts": [],
+        "isCancelled": False,
+        "isTerminated": False,
+        "dependsOn": _dependencies(store, given),
+        "platformCapabilities": declared.get("platformCapabilities", []),
+        "propagateTags": given.get("propagateTags", declared.get("propagateTags", False)),
+    }
+    if props["propagateTags"]:
+        props["_inherited_tags"] = dict(definition.tags)
+    strategy = retry.checked(given.get("retryStrategy")) or declared.get("retryStrategy")
+    if strategy is not None:
+        props["retryStrategy"] = strategy
+    timeout = given.get("timeout", declared.get("timeout"))
+    if timeout is not None:
+        job_definitions.check_timeout(timeout)
+        props["timeout"] = timeout
+    if "shareIdentifier" in given:
+        props["shareIdentifier"] = given["shareIdentifier"]
+        props["schedulingPriority"] = _priority(given, declared)
+    consumables = given.get("consumableResourcePropertiesOverride", declared.get("consumableResourceProperties"))
+    if consumables is not None:
+        props["consumableResourceProperties"] = job_definitions.consumables(store, consumables)
+    return {**props, **_payload(given, declared), **_array(given)}
+
+
+def _priority(given: Json, declared: Json) -> int:
+    priority = int(given.get("schedulingPriorityOverride") or declared.get("schedulingPriority") or 0)
+    between(priority, 0, 9999, "Scheduling priority must be between 0 and 9999.")
+    return priority
+
+
+def _dependencies(store: Store, given: Json) -> list[Json]:
+    listed: list[Json] = given.get("dependsOn", [])
+    if len(listed) > 20:
+        raise Invalid("A maximum of 20 dependencies is supported.")
+    for one in listed:
+        if one.get("type") != "SEQUENTIAL" and store.jobs.find(one.get("jobId", "")) is None:
+            raise refusal(f"Job {one.get('jobId')} of dependsOn not found.")
+    return listed
+
+
+def _array(given: Json) -> Json:
+    size = given.get("arrayProperties", {}).get("size")
+    if size is None:
+        return {}
+    between(size, 2, 10000, "Array size must be between 2 and 10000.")
+    return {"arrayProperties": {"size": size}}
+
+
+def _payload(given: Json, declared: Json) -> Json:
+    if "containerProperties" in declared:
+        return {"container": _overridden(declared["containerProperties"], given.get("containerOverrides", {}))}
+    if "nodeProperties" in declared:
+        nodes = dict(declared["nodeProperties"])
+        nodes["numNodes"] = given.get("nodeOverrides", {}).get("numNodes", nodes["numNodes"])
+        return {"nodeProperties": nodes}
+    return {payload: declared[payload] for payload in ("ecsProperties", "eksProperties") if payload in declared}
+
+
+def _overridden(declared: Json, overrides: Json) -> Json:
+    container = dict(declared)
+    listed = containers.requirements(declared)
+    if listed and ("vcpus" in overrides or "memory" in overrides):
+        raise Invalid(_DEPRECATED)
+    amounts = {**listed, **containers.requirements(overrides)}
+    container["resourceRequirements"] = [{"type": kind, "value": value} for kind, value in amounts.items()]
+    replaced = {entry["name"]: entry for entry in overrides.get("environment", []) if "name" in entry}
+    kept = [entry for entry in declared["environment"] if entry.get("name") not in replaced]
+    container["environment"] = [*kept, *replaced.values()]
+    for member in ("vcpus", "memory", "command", "instanceType"):
+        if member in overrides:
+            container[member] = overrides[member]
+    return container
+
+
+def _run(props: Json) -> Run:
+    fargate = "FARGATE" in props["platformCapabilities"]
+    platform = "EKS" if "eksProperties" in props else "FARGATE" if fargate else "ECS"
+    listed = props.get("consumableResourceProperties", {}).get("consumableResourceList", [])
+    wanted = tuple((one.get("consumableResource", ""), int(one.get("quantity", 0))) for one in listed)
+    return Run(_vcpus(props), platform, "nodeProperties" in props, wanted)
+
+
+def _vcpus(props: Json) -> float:
+    if "container" in props:
+        found = containers.requirements(props["container"]).get("VCPU", props["container"].get("vcpus", 1))
+        return float(found)
+    if "ecsProperties" in props:
+        listed = props["ecsProperties"]["taskProperties"][0]["containers"]
+        return sum(float(containers.requirements(one).get("VCPU", 0)) for one in listed)
+    if "nodeProperties" in props:
+        first = props["nodeProperties"]["nodeRangeProperties"][0]
+        each_node = _vcpus({"container": first["container"]}) if "container" in first else 1
+        return each_node * float(props["nodeProperties"]["numNodes"])
+    return 1
+
+
+def _add(store: Store, props: Json, job_tags: dict[str, str], *, job_id: str | None = None) -> Row:
+    row = store.jobs.add(job_id or store.new_id(), props, job_tags)
+    store.runs[row.name] = _run(props)
+    return row
+
+
+def _add_children(store: Store, row: Row, depends_on: Sequence[Json]) -> None:
+    """Array children: `N_TO_N` waits for the same index of another array, `SEQUENTIAL` for the index before."""
+    family = store.runs[row.name].children
+    for index in range(row.props["arrayProperties"]["size"]):
+        props = {**row.props, "parent": row.name, "arrayProperties": {"index": index}, "attempts": []}
+        child = _add(store, props, {}, job_id=f"{row.name}:{index}")
+        child.status = "SUBMITTED"
+        for one in depends_on:
+            if one.get("type") == "N_TO_N":
+                _wait(store, child, [f"{one['jobId']}:{index}"])
+            elif one.get("type") == "SEQUENTIAL" and index:
+                _wait(store, child, [f"{row.name}:{index - 1}"])
+        family.append(child.name)
+    store.runs[row.name].open = len(family)
+
+
+def _wait(store: Store, row: Row, needed: Sequence[str]) -> None:
+    for job in needed:
+        store.runs[row.name].waits_for.add(job)
+        store.waiters.setdefault(job, []).append(row.name)
+
+
+def _add_nodes(store: Store, row: Row) -> None:
+    main = row.props["nodeProperties"]["mainNode"]
+    family = store.runs[row.name].children
+    for index in range(row.props["nodeProperties"]["numNodes"]):
+        node = {"nodeIndex": index, "isMainNode": index == main}
+        props = {key: value for key, value in row.props.items() if key != "nodeProperties"}
+        props |= {"parent": row.name, "parent_node": True, "nodeDetails": node}
+        child = store.jobs.add(f"{row.name}#{index}", props, {})
+        store.runs[child.name] = Run()
+        child.status = "SUBMITTED"
+        family.append(child.name)
+
+
+_INTERNAL = frozenset({"parent", "parent_node", "_inherited_tags"})
+
+
+def _detail(store: Store, row: Row) -> Json:
+    props = {key: value for key, value in row.props.items() if key not in _INTERNAL}
+    if "size" in props.get("arrayProperties", {}):
+        props["arrayProperties"] = {**props["arrayProperties"], "statusSummary": _status_summary(store, row)}
+    return {
+        "jobArn": row.arn,
+        "jobId": row.name,
+        **props,
+        "status": row.status,
+        **({"statusReason": row.reason} if row.reason else {}),
+        "createdAt": int(row.created * 1000),
+        "tags": row.tags,
+    }
+
+
+def _status_summary(store: Store, row: Row) -> dict[str, int]:
+    children = [store.jobs.find(child) for child in store.runs[row.name].children]
+    found = [child.status for child in children if child is not None]
+    return {status: found.count(status) for status in PARENT_STATUSES}
+
+
+def _summary(row: Row) -> Json:
+    kept = ("jobName", "jobDefinition", "startedAt", "stoppedAt", "shareIdentifier", "isCancelled", "isTerminated")
+    summary: Json = {
+        "jobArn": row.arn,
+        "jobId": row.name,
+        "createdAt": int(row.created * 1000),
+        "status": row.status,
+        **{member: row.props[member] for member in kept if member in row.props},
+        **({"statusReason": row.reason} if row.reason else {}),
+    }
+    seen = row.props.get("container", {})
+    told = {member: seen[member] for member in ("exitCode", "reason") if member in seen}
+    if told:
+        summary["container"] = told
+    if "arrayProperties" in row.props:
+        summary["arrayProperties"] = row.props["arrayProperties"]
+    if "nodeProperties" in row.props:
+        summary["nodeProperties"] = {"numNodes": row.props["nodeProperties"]["numNodes"]}
+    if "nodeDetails" in row.props:
+        summary["nodeProperties"] = row.props["nodeDetails"]
+    return summary

@@ -1,0 +1,66 @@
+"""Kubernetes pods as RegisterJobDefinition takes them and DescribeJobDefinitions gives them back.
+
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperties.html
+"""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.sandbox.batch.messages import Invalid
+from reconciler.sandbox.batch.store import Json
+
+_MEMORY = re.compile(r"\d+Mi")
+_CONTAINER_LISTS = ("args", "command", "env", "volumeMounts")
+_POD_LISTS = ("initContainers", "imagePullSecrets", "volumes")
+
+
+def check(given: Json) -> None:
+    pod: Json = given.get("podProperties", {})
+    containers = pod.get("containers", [])
+    if not containers:
+        raise Invalid("podProperties must have at least one container.")
+    if pod.get("dnsPolicy", "Default") not in ("Default", "ClusterFirst", "ClusterFirstWithHostNet"):
+        raise Invalid("dnsPolicy must be one of Default, ClusterFirst or ClusterFirstWithHostNet.")
+    names = [container.get("name", "Default") for container in (*containers, *pod.get("initContainers", []))]
+    if len(set(names)) < len(names):
+        raise Invalid("Container names must be unique.")
+    for container in (*containers, *pod.get("initContainers", [])):
+        if container.get("imagePullPolicy", "Always") not in ("Always", "IfNotPresent", "Never"):
+            raise Invalid("imagePullPolicy must be one of Always, IfNotPresent or Never.")
+        _check_resources(container.get("resources", {}))
+    volumes = {volume["name"] for volume in pod.get("volumes", [])}
+    for container in containers:
+        for mount in container.get("volumeMounts", []):
+            if mount.get("name") not in volumes:
+                raise Invalid(f"Unknown volume '{mount.get('name')}' in volumeMounts.")
+
+
+def filled(given: Json) -> Json:
+    pod: Json = {"hostNetwork": True, **{member: [] for member in _POD_LISTS}, **given["podProperties"]}
+    for member in ("containers", "initContainers"):
+        pod[member] = [{**{name: [] for name in _CONTAINER_LISTS}, **container} for container in pod[member]]
+    return {**given, "podProperties": pod}
+
+
+def _check_resources(given: Json) -> None:
+    limits, requests = given.get("limits", {}), given.get("requests", {})
+    for amounts in (limits, requests):
+        if "cpu" in amounts and not _quarters(amounts["cpu"]):
+            raise Invalid(f"cpu must be a multiple of 0.25, got {amounts['cpu']}.")
+        if "memory" in amounts and not _MEMORY.fullmatch(amounts["memory"]):
+            raise Invalid(f"memory must be a whole number with Mi, got {amounts['memory']}.")
+        gpus = amounts.get("nvidia.com/gpu", "0")
+        if not gpus.isdigit():
+            raise Invalid(f"nvidia.com/gpu must be a whole number, got {gpus}.")
+    for resource in ("memory", "nvidia.com/gpu"):
+        if resource in limits and resource in requests and limits[resource] != requests[resource]:
+            raise Invalid(f"{resource} must be equal in limits and requests.")
+
+
+def _quarters(text: str) -> bool:
+    try:
+        amount = float(text)
+    except ValueError:
+        return False
+    return amount > 0 and (amount * 4).is_integer()

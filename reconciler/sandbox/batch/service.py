@@ -1,0 +1,165 @@
+"""The service's front door: a request in, a status and a JSON body out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from reconciler.sandbox.batch import (
+    compute_environments,
+    consumables,
+    job_definitions,
+    job_queues,
+    jobs,
+    paging,
+    quota_shares,
+    scheduling_policies,
+    service_environments,
+    service_jobs,
+    tags,
+    validate,
+)
+from reconciler.sandbox.batch.messages import BatchError, Invalid
+from reconciler.sandbox.batch.settings import Settings
+from reconciler.sandbox.batch.shapes import OPERATIONS, operation_at
+from reconciler.sandbox.batch.store import Json, Store
+from reconciler.sandbox.batch.world import World
+from reconciler.sandbox.clock import Clock
+
+ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {
+    "CancelJob": jobs.cancel,
+    "CancelJobs": jobs.cancel_many,
+    "CreateComputeEnvironment": compute_environments.create,
+    "CreateConsumableResource": consumables.create,
+    "CreateJobQueue": job_queues.create,
+    "CreateQuotaShare": quota_shares.create,
+    "CreateSchedulingPolicy": scheduling_policies.create,
+    "CreateServiceEnvironment": service_environments.create,
+    "DeleteComputeEnvironment": compute_environments.delete,
+    "DeleteConsumableResource": consumables.delete,
+    "DeleteJobQueue": job_queues.delete,
+    "DeleteQuotaShare": quota_shares.delete,
+    "DeleteSchedulingPolicy": scheduling_policies.delete,
+    "DeleteServiceEnvironment": service_environments.delete,
+    "DeregisterJobDefinition": job_definitions.deregister,
+    "DescribeComputeEnvironments": compute_environments.describe,
+    "DescribeConsumableResource": consumables.describe,
+    "DescribeJobDefinitions": job_definitions.describe,
+    "DescribeJobQueues": job_queues.describe,
+    "DescribeJobs": jobs.describe,
+    "DescribeQuotaShare": quota_shares.describe,
+    "DescribeSchedulingPolicies": scheduling_policies.describe,
+    "DescribeServiceEnvironments": service_environments.describe,
+    "DescribeServiceJob": service_jobs.describe,
+    "GetJobQueueSnapshot": jobs.snapshot,
+    "ListConsumableResources": consumables.list_all,
+    "ListJobs": jobs.list_jobs,
+    "ListJobsByConsumableResource": consumables.list_jobs,
+    "ListQuotaShares": quota_shares.list_all,
+    "ListSchedulingPolicies": scheduling_policies.list_all,
+    "ListServiceJobs": service_jobs.list_all,
+    "ListTagsForResource": tags.list_for_resource,
+    "RegisterJobDefinition": job_definitions.register,
+    "SubmitJob": jobs.submit,
+    "SubmitServiceJob": service_jobs.submit,
+    "TagResource": tags.tag,
+    "TerminateJob": jobs.terminate,
+    "TerminateJobs": jobs.terminate_many,
+    "TerminateServiceJob": service_jobs.terminate,
+    "TerminateServiceJobs": service_jobs.terminate_many,
+    "UntagResource": tags.untag,
+    "UpdateComputeEnvironment": compute_environments.update,
+    "UpdateConsumableResource": consumables.update,
+    "UpdateJobQueue": job_queues.update,
+    "UpdateQuotaShare": quota_shares.update,
+    "UpdateSchedulingPolicy": scheduling_policies.update,
+    "UpdateServiceEnvironment": service_environments.update,
+    "UpdateServiceJob": service_jobs.update,
+}
+
+
+class Batch:
+    """One account's AWS Batch in one Region. Safe to call from several threads; time comes from the clock alone."""
+
+    def __init__(
+        self, *, account: str, region: str, partition: str, clock: Clock, world: World, settings: Settings
+    ) -> None:
+        self._store = Store(
+            account=account, region=region, partition=partition, clock=clock, world=world, settings=settings
+        )
+        self._lock = threading.Lock()
+        self._replies = 0
+
+    def handle(self, method: str, path: str, query: Mapping[str, Any], body: bytes) -> tuple[int, Mapping[str, Any]]:
+        """Answer one request, or raise `BatchError`, whose `code` belongs in the header `x-amzn-ErrorType`.
+
+        `query` values may be lists, for the one member that repeats (`tagKeys`); `path` may be percent-encoded.
+        """
+        with self._lock:
+            try:
+                return 200, self._answered(method, path, query, body)
+            except Invalid as error:
+                wrapped = f"Error executing request, Exception : {error}, RequestId: {self._store.new_id()}"
+                raise BatchError(error.code, error.status, wrapped) from error
+
+    def tagged(self) -> dict[str, dict[str, str]]:
+        """The tags of what can be found by them, by ARN."""
+        with self._lock:
+            self._store.settle()
+            rows = (row for table in tags.tables(self._store) for row in table if not row.gone)
+            return {row.arn: dict(row.tags) for row in rows if row.tags and row.state != "INACTIVE"}
+
+    def settle(self) -> None:
+        """Bring the account up to the clock, for who looks at the world without asking Batch."""
+        with self._lock:
+            self._store.settle()
+
+    def scale(self, environment: str, vcpus: int) -> None:
+        """What the service itself does to `desiredvCpus`, within the environment's limits."""
+        with self._lock:
+            self._store.settle()
+            compute_environments.scale(self._store, self._store.environments.need(environment), vcpus)
+
+    def reset(self) -> None:
+        """An empty account; clock, world and settings stay."""
+        with self._lock:
+            self._store.reset()
+
+    def _answered(self, method: str, path: str, query: Mapping[str, Any], body: bytes) -> Json:
+        operation = operation_at(method, path)
+        if operation is None:
+            raise BatchError("UnknownOperationException", 404, f"Unknown operation {method} {path}")
+        self._store.settle()
+        given = validate.request(operation, self._given(operation, path, query, body))
+        reply = ROUTES[operation](self._store, given)
+        self._store.settle()
+        seed = self._store.settings.shuffle
+        if seed is None:
+            return copy.deepcopy(reply)
+        self._replies += 1
+        chance = random.Random(f"{seed}/{self._replies}")  # noqa: S311 (an order, not a secret)
+        scattered: Json = paging.scatter(copy.deepcopy(reply), chance)
+        return scattered
+
+    def _given(self, operation: str, path: str, query: Mapping[str, Any], body: bytes) -> Mapping[str, Any]:
+        try:
+            given = json.loads(body) if body else {}
+        except ValueError:
+            raise BatchError("SerializationException", 400, "The request body is not JSON") from None
+        if path.startswith("/v1/tags/"):
+            known = {**given, "resourceArn": unquote(path.removeprefix("/v1/tags/"))}
+            if operation == "UntagResource":
+                keys = query.get("tagKeys", [])
+                known["tagKeys"] = [keys] if isinstance(keys, str) else list(keys)
+            return known
+        if not isinstance(given, dict):
+            raise BatchError("SerializationException", 400, "The request body is not an object")
+        return given
+
+
+assert set(ROUTES) == set(OPERATIONS), "every operation of the table is answered"

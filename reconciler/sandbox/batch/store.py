@@ -1,0 +1,197 @@
+"""The account's Batch resources, and what is going to happen to them.
+
+Nothing runs by itself: `Store.settle` brings the account up to the present by running, in their order, the events whose
+time has come. Each event sees the time it was due at as `Store.now`, so that what follows from it is timed from there
+however late somebody looks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from reconciler.sandbox.batch.messages import exists, missing
+from reconciler.sandbox.batch.settings import Settings
+from reconciler.sandbox.batch.world import World
+from reconciler.sandbox.clock import Clock
+
+Json = dict[str, Any]
+
+SETTLED = frozenset({"VALID", "INVALID"})
+
+
+@dataclass
+class Row:
+    """One resource. `props` holds what Describe returns beside the members below, filled and normalised."""
+
+    name: str
+    arn: str
+    props: Json
+    tags: dict[str, str]
+    number: int
+    created: float
+    state: str = ""
+    status: str = ""
+    reason: str = ""
+
+    @property
+    def gone(self) -> bool:
+        return self.status == "DELETED"
+
+    @property
+    def busy(self) -> bool:
+        return self.status not in SETTLED
+
+
+@dataclass
+class Run:
+    """A job on its way: the need it has, where it runs, which of its events still count."""
+
+    vcpus: float = 1
+    platform: str = "ECS"
+    multinode: bool = False
+    consumables: tuple[tuple[str, int], ...] = ()
+    environment: str | None = None
+    turn: int = 0
+    """Raised by whatever makes earlier events of the job void."""
+    started: int | None = None
+    waits_for: set[str] = field(default_factory=set)
+    children: list[str] = field(default_factory=list)
+    open: int = 0
+    """Children that have not ended."""
+    failed: bool = False
+
+
+class Table:
+    """Resources of one kind, by ARN; found by name or ARN, as the API takes both."""
+
+    def __init__(self, store: Store, kind: str) -> None:
+        self._store = store
+        self._rows: dict[str, Row] = {}
+        self.kind = kind
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(list(self._rows.values()))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def arn(self, name_or_arn: str) -> str:
+        return name_or_arn if name_or_arn.startswith("arn:") else self._store.arn(f"{self.kind}/{name_or_arn}")
+
+    def seen(self, name_or_arn: str) -> Row | None:
+        """What Describe shows, DELETED ones included."""
+        return self._rows.get(self.arn(name_or_arn))
+
+    def find(self, name_or_arn: str) -> Row | None:
+        row = self.seen(name_or_arn)
+        return None if row is None or row.gone else row
+
+    def need(self, name_or_arn: str) -> Row:
+        row = self.find(name_or_arn)
+        if row is None:
+            raise missing(self.arn(name_or_arn))
+        return row
+
+    def add(self, name: str, props: Json, tags: dict[str, str] | None = None, *, arn: str | None = None) -> Row:
+        """Refused while the name is taken."""
+        arn = arn or self.arn(name)
+        holder = self._rows.get(arn)
+        if holder is not None and (not holder.gone or self._store.settings.deleted_holds_name):
+            raise exists(self._store.settings.duplicate)
+        row = Row(name, arn, props, dict(tags or {}), next(self._store.numbers), self._store.now)
+        self._rows.pop(arn, None)
+        self._rows[arn] = row
+        return row
+
+    def drop(self, row: Row) -> None:
+        """Only that very row: the name may have a new holder by now."""
+        if self._rows.get(row.arn) is row:
+            del self._rows[row.arn]
+
+    def linger(self, row: Row) -> None:
+        """The resource is deleted; it may be described as DELETED for a while."""
+        row.status = "DELETED"
+        row.tags = {}
+        lingers = self._store.settings.deleted_lingers
+        if lingers > 0:
+            self._store.after(lingers, lambda: self.drop(row))
+        else:
+            self.drop(row)
+
+
+@dataclass(order=True)
+class _Event:
+    due: float
+    number: int
+    action: Callable[[], None] = field(compare=False)
+
+
+class Store:
+    def __init__(
+        self, *, account: str, region: str, partition: str, clock: Clock, world: World, settings: Settings
+    ) -> None:
+        self.account = account
+        self.region = region
+        self.partition = partition
+        self.clock = clock
+        self.world = world
+        self.settings = settings
+        self.reset()
+
+    def reset(self) -> None:
+        self.now = self.clock.now()
+        self.numbers = count(1)
+        self._events: list[_Event] = []
+        self._random = random.Random(f"{self.account}/{self.region}")  # noqa: S311 (ids that repeat, not secrets)
+        self.environments = Table(self, "compute-environment")
+        self.queues = Table(self, "job-queue")
+        self.definitions = Table(self, "job-definition")
+        self.policies = Table(self, "scheduling-policy")
+        self.shares = Table(self, "quota-share")
+        self.consumables = Table(self, "consumable-resource")
+        self.services = Table(self, "service-environment")
+        self.jobs = Table(self, "job")
+        self.service_jobs = Table(self, "service-job")
+        self.revisions: dict[str, int] = {}
+        self.released: dict[str, float] = {}
+        """Until when the deletion of an environment, by ARN, is refused for a queue that has let it go."""
+        self.instances: dict[str, int] = {}
+        """How many run, by the ARN of their environment."""
+        self.runs: dict[str, Run] = {}
+        """What the service knows of a job and does not tell, by job id."""
+        self.waiters: dict[str, list[str]] = {}
+        """Job ids by the id of a job they depend on."""
+        self.used: dict[str, float] = {}
+        """vCPUs taken by jobs, by the ARN of the environment."""
+        self.kicked = False
+        self.client_tokens: dict[str, tuple[float, Json]] = {}
+
+    def arn(self, suffix: str) -> str:
+        return f"arn:{self.partition}:batch:{self.region}:{self.account}:{suffix}"
+
+    def iam_arn(self, suffix: str) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:{suffix}"
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def millis(self) -> int:
+        return int(self.now * 1000)
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, _Event(self.now + max(seconds, 0), next(self.numbers), action))
+
+    def settle(self) -> None:
+        """Run what is due; afterwards `now` is the present."""
+        present = self.clock.now()
+        while self._events and self._events[0].due <= present:
+            event = heapq.heappop(self._events)
+            self.now = event.due
+            event.action()
+        self.now = max(self.now, present)
