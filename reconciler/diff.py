@@ -84,7 +84,7 @@ def _defaults(value: Any, node: Rules) -> Any:
     if isinstance(value, Mapping):
         filled = dict(value)
         for name, child in node.children.items():
-            if child.facts.default is not MISSING and filled.get(name) is None:
+            if child.facts.default is not MISSING and _empty(filled.get(name)):
                 filled[name] = child.facts.default
         return {name: _defaults(item, node.child(name)) for name, item in filled.items()}
     if isinstance(value, list | tuple) and node.item:

@@ -1,0 +1,263 @@
+"""The executor: order, waits, retries, repairs, stops; against a scripted account and a clock that needs no time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from reconciler.execute import Executor, filled, reach
+from reconciler.model import (
+    Action,
+    Address,
+    Call,
+    Digest,
+    Event,
+    JsonText,
+    Later,
+    On,
+    Outcome,
+    Plan,
+    Refused,
+    Repair,
+    Reply,
+    ResourcePlan,
+    Secret,
+    Step,
+    Text,
+    Verb,
+    Wait,
+    What,
+    fingerprint,
+)
+from tests.builders import SCOPE
+
+BUSY = Refused("ClientException", "Cannot update, resource is being modified")
+
+
+@dataclass
+class Account:
+    """Answers each operation from a list of replies; the last one stays."""
+
+    replies: Mapping[str, list[Reply]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    hook: Callable[[Call], None] = lambda _: None
+
+    def call(self, call: Call) -> Reply:
+        self.calls.append(call)
+        self.hook(call)
+        known = self.replies.get(call.operation, [{}])
+        return known.pop(0) if len(known) > 1 else known[0]
+
+    @property
+    def made(self) -> list[str]:
+        return [call.operation for call in self.calls]
+
+
+@dataclass
+class Clock:
+    at: float = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def plan_of(*chains: tuple[str, list[Action], list[str]]) -> Plan:
+    """Each chain: a resource's name, its actions, the names of resources that must be done before."""
+    resources, last = [], dict[str, str]()
+    for name, actions, after in chains:
+        address = Address("things", name)
+        steps, before = [], [last[other] for other in after]
+        for number, action in enumerate(actions):
+            steps.append(Step(id=f"{address}:up.{number}", address=address, action=action, after=frozenset(before)))
+            before = [steps[-1].id]
+        last[name] = steps[-1].id
+        resources.append(
+            ResourcePlan(address=address, verb=Verb.CREATE, physical=name, before=None, after={}, steps=tuple(steps))
+        )
+    return Plan(scope=SCOPE, resources=tuple(resources))
+
+
+def run(made: Plan, account: Account, **options: Any) -> tuple[Outcome, list[Event], Clock]:
+    events: list[Event] = []
+    clock = Clock()
+    settings: dict[str, Any] = {"parallelism": 0, "jitter": lambda: 0.0} | options
+    outcome = Executor(account, clock, events.append, **settings).run(made)
+    return outcome, events, clock
+
+
+def call(operation: str, **facts: Any) -> Call:
+    return Call("test", operation, facts.pop("params", {}), **facts)
+
+
+def wait(**facts: Any) -> Wait:
+    defaults = {"until": {"status": frozenset({"VALID"})}, "fail": {"status": frozenset({"INVALID"})}}
+    return Wait("thing VALID", call("Describe"), "things", **{**defaults, **facts})
+
+
+def status(word: str, reason: str = "") -> Reply:
+    return {"things": [{"status": word, "statusReason": reason}]}
+
+
+@pytest.mark.parametrize("parallelism", [0, 4])
+def test_steps_come_after_those_they_need(parallelism: int) -> None:
+    account = Account()
+    made = plan_of(("a", [call("One"), call("Two")], []), ("b", [call("Three")], ["a"]), ("c", [call("Four")], []))
+    outcome, _, _ = run(made, account, parallelism=parallelism)
+
+    assert outcome.ok and len(outcome.done) == 4
+    assert account.made.index("One") < account.made.index("Two") < account.made.index("Three")
+
+
+def test_what_only_aws_can_say_is_filled_in_later() -> None:
+    account = Account({"CreateGroup": [{"Group": {"Id": "sg-1"}}]})
+    give = call("CreateGroup", gives={"id": "Group.Id"})
+    use = call("Use", params={"ids": [Later(Address("things", "a"), "id")]})
+    run(plan_of(("a", [give], []), ("b", [use], ["a"])), account)
+
+    assert account.calls[-1].params == {"ids": ["sg-1"]}
+
+
+def test_a_wait_polls_until_it_is_over_without_holding_others() -> None:
+    account = Account({"Describe": [status("CREATING"), status("CREATING"), status("VALID")]})
+    outcome, events, clock = run(plan_of(("a", [wait()], []), ("b", [call("Other")], [])), account)
+
+    assert outcome.ok
+    assert account.made == ["Describe", "Other", "Describe", "Describe"]
+    assert clock.at == pytest.approx(0.2 + 0.32)
+    assert [e.detail for e in events if e.what is What.WAITING] == ["CREATING"]
+
+
+def test_a_wait_that_ends_badly_fails_with_the_reason_and_its_dependents_are_skipped() -> None:
+    account = Account({"Describe": [status("INVALID", "CLIENT_ERROR - no role")]})
+    outcome, events, _ = run(plan_of(("a", [wait()], []), ("b", [call("Use")], ["a"])), account, keep_going=True)
+
+    assert outcome.failed == ("things.a:up.0",) and outcome.skipped == ("things.b:up.0",)
+    assert "CLIENT_ERROR - no role" in next(e.detail for e in events if e.what is What.FAILED)
+    assert "Use" not in account.made
+
+
+def test_a_wait_is_repaired_when_the_reason_passes() -> None:
+    account = Account({"Describe": [status("INVALID", "sts:AssumeRole"), status("UPDATING"), status("VALID")]})
+    repair = Repair(on=("sts:AssumeRole",), call=call("UpdateAgain"), times=1)
+    outcome, _, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
+
+    assert outcome.ok
+    assert account.made == ["Describe", "UpdateAgain", "Describe", "Describe"]
+
+
+def test_a_repair_is_tried_so_often_and_no_more() -> None:
+    account = Account({"Describe": [status("INVALID", "sts:AssumeRole")]})
+    repair = Repair(on=("sts:AssumeRole",), call=call("UpdateAgain"), times=2)
+    outcome, _, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
+
+    assert outcome.failed
+    assert account.made.count("UpdateAgain") == 2
+
+
+def test_gone_means_no_item_or_a_known_refusal() -> None:
+    missing = Refused("NotFound", "no such thing")
+    for reply in ({"things": []}, missing):
+        account = Account({"Describe": [status("DELETING"), reply]})
+        gone = wait(gone=True, until={"status": frozenset({"DELETED"})}, fail={}, absent=(On("NotFound"),))
+        assert run(plan_of(("a", [gone], [])), account)[0].ok
+
+
+def test_a_wait_has_an_end() -> None:
+    account = Account({"Describe": [status("CREATING")]})
+    outcome, events, clock = run(plan_of(("a", [wait(timeout=60)], [])), account)
+
+    assert outcome.failed
+    assert 60 < clock.at < 90
+    assert "waited 60 s" in events[-1].detail
+
+
+def test_a_refusal_that_passes_is_tried_again_with_growing_pauses() -> None:
+    account = Account({"Update": [BUSY, BUSY, {}]})
+    outcome, events, clock = run(
+        plan_of(("a", [call("Update", retry_on=(On(message="is being modified"),))], [])), account
+    )
+
+    assert outcome.ok and account.made == ["Update"] * 3
+    assert sum(e.what is What.AGAIN for e in events) == 2
+    assert clock.at == pytest.approx(0.52)
+
+
+def test_a_retry_is_bounded_and_a_mistake_fails_at_once() -> None:
+    busy = Account({"Update": [BUSY]})
+    outcome, _, clock = run(plan_of(("a", [call("Update", retry_on=(On(message="modified"),), patience=30)], [])), busy)
+    wrong = Account({"Update": [Refused("ClientException", "priority must be positive")]})
+    at_once, _, _ = run(plan_of(("a", [call("Update", retry_on=(On(message="modified"),))], [])), wrong)
+
+    assert outcome.failed and 30 <= clock.at < 45
+    assert at_once.failed and wrong.made == ["Update"]
+
+
+def test_already_so_counts_as_done() -> None:
+    account = Account({"Delete": [Refused("ClientException", "queue does not exist")]})
+    assert run(plan_of(("a", [call("Delete", ok_if=(On(message="does not exist"),))], [])), account)[0].ok
+
+
+def test_a_failure_starts_nothing_new_unless_told_to_go_on() -> None:
+    def tried(keep_going: bool) -> list[str]:
+        account = Account({"Bad": [Refused("X", "no")]})
+        made = plan_of(("a", [call("Bad")], []), ("b", [call("One"), call("Two")], []))
+        run(made, account, keep_going=keep_going)
+        return account.made
+
+    assert "Two" not in tried(False)
+    assert "Two" in tried(True)
+
+
+def test_a_stop_starts_nothing_new_lets_waits_go_and_says_so() -> None:
+    stop = threading.Event()
+    account = Account(
+        {"Describe": [status("CREATING")]}, hook=lambda c: stop.set() if c.operation == "Describe" else None
+    )
+    made = plan_of(("a", [wait(), call("After")], []), ("b", [call("Later")], ["a"]))
+    outcome, _, _ = run(made, account, stop=stop)
+
+    assert outcome.interrupted and not outcome.ok
+    assert account.made == ["Describe"]
+    assert set(outcome.never_started) | set(outcome.skipped) == {s.id for s in made.steps}
+
+
+def test_a_fault_of_ours_fails_its_step_and_leaves_the_report() -> None:
+    def broken(_: Call) -> None:
+        raise RuntimeError("oops")
+
+    outcome, events, _ = run(plan_of(("a", [call("One")], [])), Account(hook=broken))
+    assert outcome.failed
+    assert "internal error: RuntimeError: oops" in events[-1].detail
+
+
+def test_stand_ins_are_opened_only_when_sent() -> None:
+    later = Later(Address("things", "a"), "arn")
+    facts = {(later.address, "arn"): "arn:1"}
+    value = {
+        "text": Text(("see ", later)),
+        "doc": JsonText({"b": [later], "a": 1}),
+        "secret": Secret(JsonText({"pw": "hunter2"})),
+        "token": Digest({"pw": "hunter2"}, later),
+    }
+
+    assert filled(value, facts) == {
+        "text": "see arn:1",
+        "doc": '{"a":1,"b":["arn:1"]}',
+        "secret": '{"pw":"hunter2"}',
+        "token": fingerprint({"pw": "hunter2"}, "arn:1"),
+    }
+    assert "hunter2" not in repr(value)
+    with pytest.raises(LookupError, match=r"things\.a\.arn"):
+        filled(later, {})
+
+
+def test_reach_finds_members_and_items() -> None:
+    assert reach({"A": [{"B": 1}]}, "A.0.B") == 1
+    assert reach({"A": []}, "A.0.B") is None
