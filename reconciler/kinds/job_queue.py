@@ -270,8 +270,8 @@ def _check_limits(props: Json) -> Iterator[Finding]:
             hint = "it must be from 600 (10 minutes) to 86400 (a day)"
             yield Finding((member, index, "maxTimeSeconds"), f"maxTimeSeconds {seconds} is out of range", hint)
         action = text(item.get("action"))
-        if action and action.upper() in ("CANCEL", "TERMINATE") and action.upper() != allowed:
-            why = f"action {action} does not fit this queue"
+        if action and action.upper() != allowed:
+            why = f'"{action}" is not an action of this queue'
             hint = f"use {allowed}: TERMINATE is for queues with a service environment, CANCEL for all others"
             yield Finding((member, index, "action"), why, hint)
     for path, reason in repeats([((member, i, "reason"), at(item, "reason")) for i, item in found]):
