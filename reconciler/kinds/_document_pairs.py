@@ -172,8 +172,11 @@ def _conditions(live: Any, want: Any) -> Pair:
 
 def _keys(live: Mapping[str, Any], want: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     spelt = {str(key).lower(): key for key in want}
-    left = {spelt.get(str(key).lower(), key): value for key, value in live.items()}
+    left: dict[str, Any] = {}
     right = dict(want)
+    for key, value in live.items():
+        name = spelt.get(str(key).lower(), key)
+        left[name] = [*listed(left[name]), *listed(value)] if name in left else value
     for key in left.keys() & right.keys():
         left[key], right[key] = _lists(left[key], right[key], leaf)
     return left, right

@@ -91,16 +91,17 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
             path=(*path, "Version"), message=f"Version is {version}", hint=f'write "{VERSION}" or leave it out'
         )
     found = statements(document)
-    if not found and not _open(document.get("Statement")):
+    mistyped = any(near(str(name), ("Statement",)) for name in document if name != "Statement")
+    if not found and not mistyped:
         yield Finding(path=path, message="the document has no Statement", hint="a policy needs at least one Statement")
-    single = isinstance(document.get("Statement"), Mapping)
-    for index, statement in enumerate(found):
-        place = (*path, "Statement") if single else (*path, "Statement", index)
+    single = isinstance(document["Statement"], Mapping) if found else False
+    places: list[Path] = [(*path, "Statement") if single else (*path, "Statement", i) for i in range(len(found))]
+    for place, statement in zip(places, found, strict=True):
         if isinstance(statement, Mapping):
             yield from _statement(statement, kind, place)
         elif not _open(statement):
             yield Finding(path=place, message="a statement is a mapping with Effect, Action and so on")
-    yield from _sids(found, kind, path)
+    yield from _sids(zip(places, found, strict=True), kind)
 
 
 def size(document: Any) -> int:
@@ -268,10 +269,8 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
 def service(item: Any, path: Path) -> Iterator[Finding]:
     """What is wrong with a service principal."""
     if not isinstance(item, str) or not _SERVICE.fullmatch(item):
-        known = [f"{name}.amazonaws.com" for name in _SERVICES]
-        meant = near(item, known) if isinstance(item, str) else ""
-        meant = f"{item}.amazonaws.com" if item in _SERVICES else meant
-        hint = f'did you mean "{meant}"?' if meant else "service principals look like batch.amazonaws.com"
+        meant = near(item.split(".")[0], _SERVICES) if isinstance(item, str) else ""
+        hint = f'did you mean "{meant}.amazonaws.com"?' if meant else "service principals look like batch.amazonaws.com"
         yield Finding(path=path, message=f"{_shown(item)} is not a service principal", hint=hint)
         return
     label, _, domain = item.partition(".amazonaws.com")
@@ -281,13 +280,13 @@ def service(item: Any, path: Path) -> Iterator[Finding]:
         yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
 
 
-def _sids(found: Iterable[Any], kind: DocumentKind, path: Path) -> Iterator[Finding]:
+def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Finding]:
     seen: set[str] = set()
-    for index, statement in enumerate(found):
+    for path, statement in found:
         sid = statement.get("Sid") if isinstance(statement, Mapping) else None
         if sid in (None, "") or _open(sid):
             continue
-        place, text = (*path, "Statement", index, "Sid"), str(sid)
+        place, text = (*path, "Sid"), str(sid)
         if text in seen:
             yield Finding(path=place, message=f'the Sid "{text}" stands twice', hint="a Sid is unique in its document")
         if kind != "resource" and not _SID.fullmatch(text):

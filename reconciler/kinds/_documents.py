@@ -112,12 +112,9 @@ def written(document: Any) -> Any:
         return document
     done = {"Version": VERSION, **{name: item for name, item in document.items() if item is not None}}
     if "Statement" in done:
-        statements = done["Statement"]
-        done["Statement"] = (
-            _written_statement(statements)
-            if isinstance(statements, Mapping)
-            else [*map(_written_statement, statements)]
-        )
+        found = done["Statement"]
+        several = isinstance(found, list | tuple)
+        done["Statement"] = [*map(_written_statement, found)] if several else _written_statement(found)
     return done
 
 
