@@ -1,0 +1,200 @@
+"""moto, as the engine under the services around AWS Batch.
+
+One process holds one moto, so one sandbox: a second one in the same process shares its account's objects.
+moto's own start-up is cut down where it costs whole tenths of a second: the AWS-managed policies and the public machine
+images are built once and survive a reset.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import cache
+from typing import Any
+
+os.environ.setdefault("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "")
+
+import moto.backends
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from reconciler.sandbox.wire import Reply, Request
+
+# signing name -> name of moto's backend
+BACKENDS = {
+    "iam": "iam",
+    "sts": "sts",
+    "ec2": "ec2",
+    "ecr": "ecr",
+    "secretsmanager": "secretsmanager",
+    "sns": "sns",
+    "logs": "logs",
+    "events": "events",
+    "ssm": "ssm",
+    "tagging": "resourcegroupstaggingapi",
+    "s3": "s3",
+}
+GLOBAL = frozenset({"iam", "sts", "s3"})
+_KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}
+_READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
+
+
+class Moto:
+    """The account's moto: answers requests, gives out backends, forgets everything on ``reset``."""
+
+    def __init__(self, account: str, partition: str = "aws") -> None:
+        default_user_config["iam"] = {"load_aws_managed_policies": True}
+        default_user_config["batch"] = {"use_docker": False}
+        default_user_config["lambda"] = {"use_docker": False}
+        self.account = account
+        self.partition = partition
+        self._others = _dispatcher()
+        self._dirty: set[tuple[str, str]] = set()
+        self.reset(everything=True)
+
+    def backend(self, service: str, region: str) -> Any:
+        """Moto's own object for a service, by signing name."""
+        name = self.partition if service in GLOBAL else region
+        fresh = _fresh(service, self.account, name)
+        backend = moto.backends.get_backend(BACKENDS[service])[self.account][name]  # type: ignore[call-overload]
+        if fresh:
+            _remember(service, self.account, name, backend)
+        return backend
+
+    def touched(self, service: str, region: str) -> None:
+        """A rule changed a backend by itself: the next reset must include it."""
+        self._dirty.add((service, self.partition if service in GLOBAL else region))
+
+    def answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
+        """What moto says to a request."""
+        if service in BACKENDS and region:
+            self.backend(service, region)
+            if not operation.startswith(_READS):
+                self.touched(service, region)
+        else:
+            self._dirty.add(("*", "*"))
+        known = service in BACKENDS and service != "s3"
+        app = _app(BACKENDS[service]) if known else self._others
+        return _through(app, request, self.account)
+
+    def reset(self, *, everything: bool = False) -> None:
+        """Empty what was written to since the last reset; a few milliseconds."""
+        if everything or ("*", "*") in self._dirty:
+            _reset_others(self.account)
+            self._dirty |= {(service, region) for service in BACKENDS for region in _regions(service, self.account)}
+        for service, region in self._dirty - {("*", "*")}:
+            backend = moto.backends.get_backend(BACKENDS[service])[self.account][region]  # type: ignore[call-overload]
+            _emptied(service, self.account, region, backend)
+        self._dirty.clear()
+
+
+@cache
+def _dispatcher() -> Any:
+    return DomainDispatcherApplication(create_backend_app)
+
+
+@cache
+def _app(name: str) -> Any:
+    app = create_backend_app(name)  # type: ignore[arg-type]
+    app.debug = False
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    return app
+
+
+def _regions(service: str, account: str) -> list[str]:
+    accounts = moto.backends.get_backend(BACKENDS[service])  # type: ignore[call-overload]
+    return list(accounts[account].keys()) if account in accounts.keys() else []  # noqa: SIM118  its `in` is not a dict's
+
+
+def _fresh(service: str, account: str, region: str) -> bool:
+    return service in ("iam", "ec2") and (service, account, region) not in _KEPT
+
+
+def _remember(service: str, account: str, region: str, backend: Any) -> None:
+    """Keep what is dear to build: policies that AWS manages, images that AWS publishes."""
+    if service == "iam":
+        _KEPT[service, account, region] = {"aws_managed_policies": list(backend.aws_managed_policies)}
+    else:
+        names = ("amis", "deleted_amis", "snapshots", "volumes")
+        _KEPT[service, account, region] = {
+            name: dict(getattr(backend, name)) for name in names if isinstance(getattr(backend, name, None), dict)
+        }
+
+
+def _emptied(service: str, account: str, region: str, backend: Any) -> None:
+    kept = _KEPT.get((service, account, region))
+    if kept is None:
+        backend.reset()
+        return
+    loader = "_load_amis" if service == "ec2" else "_init_aws_policies"
+    cls = next(base for base in type(backend).__mro__ if loader in vars(base))
+    original = vars(cls)[loader]
+    if service == "iam":
+        for policy in kept["aws_managed_policies"]:
+            policy.attachment_count = 0
+        setattr(cls, loader, lambda _: list(kept["aws_managed_policies"]))
+    else:
+        setattr(cls, loader, lambda _: None)
+    try:
+        backend.reset()
+    finally:
+        setattr(cls, loader, original)
+    if service == "ec2":
+        for name, value in kept.items():
+            getattr(backend, name).update(value)
+
+
+def _reset_others(account: str) -> None:
+    from moto.core.base_backend import BackendDict
+
+    for accounts in list(BackendDict._instances):  # noqa: SLF001  moto keeps no other list of what is in use
+        if accounts.service_name not in BACKENDS.values() and account in accounts.keys():  # noqa: SIM118
+            accounts[account].reset()
+
+
+def _through(app: Any, request: Request, account: str) -> Reply:
+    """A WSGI call: the request in, the reply out."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": _wsgi_path(request.path),
+        "RAW_URI": request.path + (f"?{request.query}" if request.query else ""),
+        "QUERY_STRING": request.query,
+        "SERVER_NAME": request.host.partition(":")[0],
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": request.host,
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        if key in ("CONTENT_TYPE",):
+            environ[key] = value
+        elif key not in ("CONTENT_LENGTH", "HOST", "TRANSFER_ENCODING"):
+            environ[f"HTTP_{key}"] = value
+    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+    started: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+        started.extend((status, headers))
+
+    chunks = app(environ, start)
+    try:
+        body = b"".join(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    return Reply(int(started[0][:3]), {name.lower(): value for name, value in started[1]}, body)
+
+
+def _wsgi_path(path: str) -> str:
+    from urllib.parse import unquote_to_bytes
+
+    return unquote_to_bytes(path).decode("latin-1")

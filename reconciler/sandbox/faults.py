@@ -1,0 +1,188 @@
+"""Trouble, on demand: what clients of the sandbox are tried against.
+
+A fault matches calls by service and operation (shell patterns), and optionally only the n-th of them, or some of them by
+chance; and says what happens: a refusal, a delay, a reply that is lost after the call was performed, or the end: from
+then on nothing answers any more, as for a run that was killed.
+
+:func:`shuffled` is the gentler trouble: the same answer, with everything in another order that AWS never promised.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import quote, unquote
+
+THROTTLING = {
+    "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
+    "iam": ("Throttling", "Rate exceeded", 400),
+    "sts": ("Throttling", "Rate exceeded", 400),
+    "sns": ("Throttling", "Rate exceeded", 400),
+    "tagging": ("ThrottledException", "Rate exceeded", 400),
+    "batch": ("TooManyRequestsException", "Too Many Requests", 429),
+    "s3": ("SlowDown", "Please reduce your request rate.", 503),
+}
+_THROTTLING_ELSEWHERE = ("ThrottlingException", "Rate exceeded", 400)
+_ORDERED = frozenset({"rules", "Values", "command", "ContainerOverrides"})
+_DOCUMENTS = frozenset(
+    {
+        "AssumeRolePolicyDocument",
+        "PolicyDocument",
+        "Document",
+        "Policy",
+        "policyText",
+        "lifecyclePolicyText",
+        "ResourcePolicy",
+        "EventPattern",
+    }
+)
+
+
+class Died(BaseException):
+    """Nothing answers: what a killed run looks like from inside. Not an `Exception`, so that nobody carries on."""
+
+
+class Lost(Exception):
+    """The call was performed, and its reply never arrived."""
+
+
+@dataclass
+class Fault:
+    """One rule. ``nth`` counts matching calls from 1; ``times`` is how often it strikes (0: without end)."""
+
+    service: str = "*"
+    operation: str = "*"
+    nth: int = 0
+    times: int = 1
+    probability: float = 1
+    seed: int = 0
+    code: str = ""
+    message: str = ""
+    status: int = 0
+    throttle: bool = False
+    delay: float = 0
+    lost: bool = False
+    die: bool = False
+    seen: int = 0
+    struck: int = 0
+    _chance: random.Random = field(default_factory=random.Random, repr=False)
+
+    def __post_init__(self) -> None:
+        self._chance.seed(self.seed)
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Fault:
+        """From JSON; raises ``KeyError`` with the first name that is not a member."""
+        known = {one.name for one in fields(cls)} - {"seen", "struck", "_chance"}
+        for name in value:
+            if name not in known:
+                raise KeyError(name)
+        return cls(**value)
+
+    def shown(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "_chance"}
+
+    def strikes(self, service: str, operation: str) -> bool:
+        """Whether it applies to this call; counts it."""
+        if not (fnmatchcase(service, self.service) and fnmatchcase(operation, self.operation)):
+            return False
+        self.seen += 1
+        if (self.times and self.struck >= self.times) or self.seen < self.nth:
+            return False
+        if self.probability < 1 and self._chance.random() >= self.probability:
+            return False
+        self.struck += 1
+        return True
+
+    def refusal(self, service: str, operation: str) -> tuple[str, str, int] | None:
+        """Code, message and status, where the fault refuses."""
+        if self.throttle:
+            return THROTTLING.get(service, _THROTTLING_ELSEWHERE)
+        if not self.code:
+            return None
+        denied = self.code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+        told = f"User is not authorized to perform: {service}:{operation}" if denied else "Injected by the sandbox"
+        return self.code, self.message or told, self.status or (403 if denied else 400)
+
+
+class Faults:
+    """The faults in force, in the order they were added; the first that strikes is the one that happens."""
+
+    def __init__(self) -> None:
+        self._all: list[Fault] = []
+        self.dead = False
+
+    def add(self, fault: Fault | None = None, **members: Any) -> Fault:
+        """Either a :class:`Fault` or its members."""
+        fault = fault or Fault.read(members)
+        self._all.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        self._all.clear()
+        self.dead = False
+
+    def listed(self) -> list[Fault]:
+        return list(self._all)
+
+    def striking(self, service: str, operation: str) -> Fault | None:
+        """The fault that befalls this call. A dead account stays dead until the faults are cleared."""
+        if self.dead:
+            raise Died
+        for fault in self._all:
+            if fault.strikes(service, operation):
+                if fault.die:
+                    self.dead = True
+                    raise Died
+                return fault
+        return None
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    """The same reply with lists in another order, and documents written another way that means the same."""
+    return _mixed(value, chance, "")
+
+
+def _mixed(value: Any, chance: random.Random, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _mixed(item, chance, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        mixed = [_mixed(item, chance, "") for item in value]
+        if name not in _ORDERED:
+            chance.shuffle(mixed)
+        return mixed
+    if isinstance(value, str) and name in _DOCUMENTS:
+        return _rewritten(value, chance)
+    return value
+
+
+def _rewritten(text: str, chance: random.Random) -> str:
+    """A policy as AWS might hand it back: statements and keys reordered, lists of one collapsed."""
+    plain = unquote(text) if text.startswith("%7B") else text
+    try:
+        document = json.loads(plain)
+    except ValueError:
+        return text
+    if not isinstance(document, dict):
+        return text
+    again = json.dumps(_document(document, chance, ""))
+    return quote(again) if text is not plain and text.startswith("%7B") else again
+
+
+def _document(value: Any, chance: random.Random, name: str) -> Any:
+    if isinstance(value, dict):
+        items = list(value.items())
+        chance.shuffle(items)
+        return {key: _document(item, chance, key) for key, item in items}
+    if isinstance(value, list) and name not in _ORDERED:
+        mixed = [_document(item, chance, name) for item in value]
+        chance.shuffle(mixed)
+        single = name in ("Action", "NotAction", "Resource", "NotResource", "Service", "AWS", "Federated")
+        return mixed[0] if single and len(mixed) == 1 and chance.random() < 0.5 else mixed
+    if name == "AWS" and isinstance(value, str) and value.isdigit():
+        return f"arn:aws:iam::{value}:root"
+    return value

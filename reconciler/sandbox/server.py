@@ -1,0 +1,210 @@
+"""The sandbox: one AWS account, served to any AWS client.
+
+Requests for AWS Batch go to our own faithful service, everything else to moto with its gaps closed, ``/_sandbox/`` to
+the control door. There are three ways in: :meth:`Sandbox.serve` over HTTP on loopback, :attr:`Sandbox.app` as a WSGI
+application, and :meth:`Sandbox.attach`, which answers a boto3 session without sockets, for thousands of short
+histories.
+
+One sandbox per process: moto's objects are the process's. Requests are answered one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from reconciler.sandbox import control, door, wire
+from reconciler.sandbox.around import Account, AroundSettings, answer
+from reconciler.sandbox.around._moto import Moto
+from reconciler.sandbox.batch import Batch, BatchError, Settings
+from reconciler.sandbox.clock import Clock
+from reconciler.sandbox.faults import Faults, Lost
+from reconciler.sandbox.wire import Refusal, Reply, Request
+from reconciler.sandbox.world import AccountWorld
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+_MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value"})
+_LONGEST_LOG = 20_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One request that was answered; secret values are masked."""
+
+    n: int
+    at: float
+    service: str
+    operation: str
+    region: str
+    params: Mapping[str, Any]
+    status: int
+    code: str = ""
+
+
+class Sandbox:
+    """The account, its clock, its faults, and the log of what was asked of it."""
+
+    def __init__(
+        self,
+        *,
+        account: str = ACCOUNT,
+        region: str = REGION,
+        clock: Clock | None = None,
+        settings: AroundSettings | None = None,
+        batch: Settings | None = None,
+    ) -> None:
+        self.region = region
+        self.clock = clock or Clock(speed=0)
+        self.settings = settings or AroundSettings()
+        self.batch_settings = batch or Settings()
+        self.faults = Faults()
+        self.calls: list[Record] = []
+        self.shuffle: int | str | None = None
+        self.account = Account(Moto(account), self.clock, self.settings, batch_tags=self._batch_tags)
+        self._batches: dict[str, Batch] = {}
+        self._chance = random.Random(0)  # noqa: S311  an order, not a secret
+        self._lock = threading.RLock()
+        self._asked = 0
+
+    # --- the ways in ---------------------------------------------------------------------------------------------
+
+    @property
+    def app(self) -> Any:
+        """The WSGI application."""
+        return door.wsgi(self)
+
+    def attach(self, session: Any = None) -> Any:
+        """Answer every client that ``session`` (boto3's or botocore's) makes from now on; None makes a session."""
+        return door.attach(self, session)
+
+    def serve(self, port: int = 0) -> Any:
+        """A threaded HTTP server on loopback; call its ``serve_forever`` and ``shutdown``."""
+        return door.http_server(self, port)
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """A new, empty account: resources, faults, log and lag are gone; the clock and its speed stay."""
+        with self._lock:
+            for batch in self._batches.values():
+                batch.reset()
+            self.account.reset()
+            self.faults.clear()
+            self.calls.clear()
+            self._asked = 0
+
+    def defaults(self) -> None:
+        """Every setting as it comes."""
+        self.change({**asdict(Settings()), **asdict(AroundSettings())})
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Change settings by name, those of AWS Batch and those of what is around it; raises ``KeyError``."""
+        ours = {name: value for name, value in values.items() if name in asdict(self.settings)}
+        theirs = {name: value for name, value in values.items() if name not in ours}
+        self.batch_settings.change(theirs)
+        self.settings.change(ours)
+        if "shuffle" in theirs:
+            self.shuffle = theirs["shuffle"]
+            self._chance = random.Random(self.shuffle)  # noqa: S311  an order, not a secret
+
+    def settings_shown(self) -> dict[str, Any]:
+        return {**asdict(self.batch_settings), **asdict(self.settings)}
+
+    def batch(self, region: str | None = None) -> Batch:
+        """AWS Batch in one Region."""
+        where = region or self.region
+        with self._lock:
+            if where not in self._batches:
+                self._batches[where] = Batch(
+                    account=self.account.id,
+                    region=where,
+                    partition=self.account.partition,
+                    clock=self.clock,
+                    world=AccountWorld(self.account, where),
+                    settings=self.batch_settings,
+                )
+            return self._batches[where]
+
+    # --- answering -----------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> Reply:
+        """One request. Raises ``Lost`` and ``Died`` where a fault says so: nothing may be sent back then."""
+        if request.path.startswith("/_sandbox"):
+            return control.answer(self, request)
+        service, region = request.scope
+        operation = wire.operation_of(service, request)
+        with self._lock:
+            fault = self.faults.striking(service, operation)
+        if fault and fault.delay:
+            self._wait(fault.delay)
+        try:
+            with self._lock:
+                refusal = fault.refusal(service, operation) if fault else None
+                if refusal:
+                    raise Refusal(*refusal)
+                reply = self._performed(service, operation, region, request)
+        except Refusal as refused:
+            self._log(service, operation, region, request, refused.status, refused.code)
+            return wire.refused(service, request, refused)
+        self._log(service, operation, region, request, reply.status, reply.headers.get("x-amzn-errortype", ""))
+        if fault and fault.lost:
+            raise Lost
+        return reply
+
+    def _performed(self, service: str, operation: str, region: str, request: Request) -> Reply:
+        if service == "batch":
+            return self._batch_reply(region, request)
+        for batch in self._batches.values():
+            batch.settle()
+        params = wire.params_of(service, operation, request)
+        return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
+
+    def _batch_reply(self, region: str, request: Request) -> Reply:
+        query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(request.query).items()}
+        try:
+            status, body = self.batch(region).handle(request.method, request.path, query, request.body)
+        except BatchError as error:
+            raise Refusal(error.code, error.message, error.status) from error
+        return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())
+
+    def _batch_tags(self, region: str) -> dict[str, dict[str, str]]:
+        return self.batch(region).tagged()
+
+    def _wait(self, seconds: float) -> None:
+        if self.clock.speed:
+            time.sleep(seconds / self.clock.speed)
+        else:
+            self.clock.advance(seconds)
+
+    def _log(self, service: str, operation: str, region: str, request: Request, status: int, code: str) -> None:
+        if service == "batch":
+            params: Any = json.loads(request.body) if request.body.startswith(b"{") else {}
+        else:
+            params = wire.params_of(service, operation, request)
+        with self._lock:
+            self._asked += 1
+            record = Record(self._asked, self.clock.now(), service, operation, region, _masked(params), status, code)
+            self.calls.append(record)
+            del self.calls[: max(0, len(self.calls) - _LONGEST_LOG)]
+
+
+def _masked(value: Any, *, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masked(item, name=str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if name in _MASKED:
+        return "(masked)"
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def operations(records: Iterable[Record]) -> list[str]:
+    """``service:Operation`` of each, for tests."""
+    return [f"{record.service}:{record.operation}" for record in records]

@@ -1,0 +1,105 @@
+"""Fixtures for every test: a sandbox without sockets, one over HTTP, and no way out to the real AWS.
+
+`sandbox`      the in-process account; `sandbox.client("iam")` gives a boto3 client that it answers
+`sandbox_url`  the URL of one served over HTTP on loopback, for tests of whole commands
+
+Both are empty at the start of every test. moto's objects belong to the process, so a test uses one or the other.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.sandbox.clock import Clock
+from reconciler.sandbox.server import Sandbox
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Attached:
+    """A sandbox with a boto3 session whose clients it answers; everything else is the sandbox's own."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.session = sandbox.attach()
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        where = region or self.sandbox.region
+        if (service, where) not in self._clients:
+            self._clients[service, where] = self.session.client(service, region_name=where)
+        return self._clients[service, where]
+
+    def advance(self, seconds: float) -> None:
+        self.sandbox.clock.advance(seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sandbox, name)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nobody's AWS settings and nobody's home directory reach a test."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO_", "RECONCILE_"))]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.getbasetemp() / "home"
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only loopback can be reached."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in _LOOPBACK:
+            raise OSError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def _attached() -> Attached:
+    return Attached(Sandbox())
+
+
+@pytest.fixture
+def sandbox(_attached: Attached) -> Attached:
+    fresh(_attached.sandbox)
+    return _attached
+
+
+@pytest.fixture(scope="session")
+def _served() -> Iterator[tuple[Sandbox, str]]:
+    account = Sandbox(clock=Clock(speed=1))
+    server = account.serve()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield account, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=5)
+
+
+@pytest.fixture
+def sandbox_url(_served: tuple[Sandbox, str]) -> str:
+    account, url = _served
+    fresh(account)
+    return url
+
+
+def fresh(account: Sandbox) -> None:
+    """As new: nothing in it, every setting as it comes."""
+    account.reset()
+    account.defaults()
