@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.kinds._document_pairs import alike, compared
 from reconciler.kinds._document_rules import findings, size
-from reconciler.kinds._documents import Place, canonical, meaning, names_principal_of, parse, written
+from reconciler.kinds._documents import Place, canonical, meaning, names_principal_of, parse, why_unparsed, written
 from reconciler.model import Address, Later, Reference, Template, Text
 
 ACCOUNT = "123456789012"
@@ -471,3 +471,28 @@ def test_a_condition_key_of_registration_is_for_that_action_only(action, operato
     found = list(findings(document, "identity", ()))
 
     assert [(f.warning, told in f.message) for f in found] == ([(True, True)] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[1]", "not a mapping"),
+        ('{"a": 1, "a": 2}', 'the key "a" stands twice'),
+        (Template(('{"', TOPIC, '": 1}')), "a key cannot be an expression"),
+    ],
+)
+def test_why_a_text_is_no_document(text, told):
+    assert parse(text) == text
+    assert told in why_unparsed(text)
+
+
+def test_a_resource_policy_shows_its_id():
+    left, right = pair(doc(trust("*"), Id="a"), doc(trust("*"), Id="b"), "resource")
+
+    assert (left["Id"], right["Id"]) == ("a", "b")
+
+
+def test_a_condition_that_is_none_keeps_what_it_says():
+    odd = doc({**ALL, "Condition": {"Bool": "x", "Null": {"a:b": "true"}}})
+
+    assert canonical(odd, "identity", ACCOUNT)["Statement"][0]["Condition"] == {"Bool": "x", "Null": {"a:b": ["true"]}}

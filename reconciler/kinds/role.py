@@ -189,7 +189,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         first = max(too_many, 0)
         give += [*detach[:first], *attach]
         take += detach[first:]
-    for policy in _inline_changes(live, want, diff):
+    for policy in _inline_changes(diff):
         document = (props.get("inlinePolicies") or {}).get(policy)
         if document is None:
             take.append(change("DeleteRolePolicy", {"RoleName": name, "PolicyName": policy}, ok_if=GONE))
@@ -205,12 +205,9 @@ def _attachments(live: Live, want: Want) -> tuple[list[Call], list[Call]]:
     return attach, [_detach(live.physical, policy) for policy in there if policy not in wanted]
 
 
-def _inline_changes(live: Live, want: Want, diff: Diff) -> list[str]:
+def _inline_changes(diff: Diff) -> list[str]:
     """The names of the inline policies that differ."""
-    paths = [change.path for change in diff.changes if change.top == "inlinePolicies"]
-    if any(len(path) == 1 for path in paths):
-        return sorted({*(live.props.get("inlinePolicies") or {}), *(want.props.get("inlinePolicies") or {})})
-    return sorted({str(path[1]) for path in paths})
+    return sorted({str(found.path[1]) for found in diff.changes if found.top == "inlinePolicies"})
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
