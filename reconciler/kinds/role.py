@@ -158,7 +158,7 @@ def create(want: Want) -> Sequence[Action]:
     sent = {member: value for member, value in params.items() if value not in (None, "", [])}
     boundary = [NEW_POLICY] if props.get("permissionsBoundary") else []
     return [
-        _trusting("CreateRole", sent, want, *boundary),
+        _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary),
         *(_attach(name, policy, want.scope) for policy in _distinct(props.get("managedPolicies"))),
         *(_put(name, policy, document) for policy, document in (props.get("inlinePolicies") or {}).items()),
     ]
@@ -181,8 +181,9 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if changed:
         give.append(change("UpdateRole", {"RoleName": name, **changed}))
     if "assumeRolePolicyDocument" in tops:
-        params = {"RoleName": name, "PolicyDocument": JsonText(written(props["assumeRolePolicyDocument"]))}
-        give.append(_trusting("UpdateAssumeRolePolicy", params, want))
+        document = props["assumeRolePolicyDocument"]
+        params = {"RoleName": name, "PolicyDocument": JsonText(written(document))}
+        give.append(_trusting("UpdateAssumeRolePolicy", params, document, want.scope))
     if "managedPolicies" in tops:
         attach, detach = _attachments(live, want)
         too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED
@@ -235,9 +236,9 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     ]
 
 
-def _trusting(operation: str, params: Json, want: Want, *retry: On) -> Call:
+def _trusting(operation: str, params: Json, document: Any, scope: Scope, *retry: On) -> Call:
     """A call with a trust document: tried again only where a principal in it may be news to IAM."""
-    if names_principal_of(want.props.get("assumeRolePolicyDocument"), want.scope.account):
+    if names_principal_of(document, scope.account):
         return change(operation, params, NEW_PRINCIPAL, *retry, patience=60)
     return change(operation, params, *retry)
 
