@@ -1,0 +1,290 @@
+"""JSON Schemas: what each section may hold, checked, published, and as a tree of known members; the only importer of
+jsonschema.
+
+What is peculiar:
+
+- A schema file admits an expression wherever a value may stand (the type is then "integer or string", with a
+  pattern for the string), for editors. When we check, expressions are filled in already or stand as templates, so those
+  admissions are taken out first: messages then speak of the plain type alone.
+- A template that is the whole value passes anywhere; one inside a text is text whose content is not judged.
+- A whole number is an ``int``: ``2.0`` is none, for AWS does not take it as one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from . import wording
+from .kinds import discover
+from .model import Json, Path, Pos, Template
+from .problems import Problem
+
+ENVIRONMENT = "environment.schema.json"
+_ENDING = ".schema.json"
+_EXPRESSION = re.compile(r"\\\$\\\{")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schemas:
+    """A set of schema files by file name, and the section each describes."""
+
+    documents: Mapping[str, Json]
+    by_section: Mapping[str, str]
+    _validators: dict[str, Any]
+    _members: dict[str, Json]
+
+    @classmethod
+    def of(cls, documents: Mapping[str, Json]) -> Schemas:
+        """Schemas by file name; a kind's says its section in ``x-section``, or is named after it."""
+        sections = {
+            document.get("x-section") or _section(name): name
+            for name, document in sorted(documents.items())
+            if name not in (ENVIRONMENT, "lifecycle" + _ENDING) and document.get("x-section") != ""
+        }
+        return cls(documents, sections, {}, {})
+
+    def sections(self) -> tuple[str, ...]:
+        return tuple(sorted(self.by_section))
+
+    def resource(
+        self, section: str, value: Any, *, at: Callable[[Path], Pos], address: str = "", name: str = ""
+    ) -> list[Problem]:
+        """What is wrong with a resource's properties; nothing where the section has no schema."""
+        file = self.by_section.get(section)
+        if file is None:
+            return []
+        known = wording.Known(at=at, address=address, name=name, members=self.members(section))
+        return wording.problems(self._validator(file).iter_errors(value), known)
+
+    def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
+        """What is wrong with an environment's settings."""
+        if ENVIRONMENT not in self.documents:
+            return []
+        known = wording.Known(at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT))
+        return wording.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
+
+    def members(self, section: str) -> Json:
+        """The members that the section's schema knows, as a tree: name to subtree, ``{}`` for a leaf.
+
+        ``*`` stands for a map whose keys are data, with the subtree of its values. A list's subtree is that of its
+        items. An unknown section gives ``{"*": {}}``.
+        """
+        file = self.by_section.get(section)
+        if file is None:
+            return {"*": {}}
+        if section not in self._members:
+            self._members[section] = _members(self.documents[file], self.documents, file)
+        return self._members[section]
+
+    def published(self, section: str | None = None) -> dict[str, Any]:
+        """One self-contained document for editors: of a section's resources, or of a whole environment."""
+        files = [self.by_section[section]] if section else list(self.by_section.values())
+        shared = [name for name in self.documents if name not in self.by_section.values() and name != ENVIRONMENT]
+        definitions = {_key(name): _embedded(self.documents[name], name) for name in sorted({*files, *shared})}
+        if section:
+            root = definitions.pop(_key(files[0]))
+            return {"$schema": Draft202012Validator.META_SCHEMA["$id"], **root, "$defs": definitions}
+        top = _embedded(self.documents[ENVIRONMENT], ENVIRONMENT)
+        known = {
+            name: {
+                "type": "object",
+                "description": self.documents[file].get("description", ""),
+                "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{_key(file)}"}, {"type": "null"}]},
+            }
+            for name, file in sorted(self.by_section.items())
+        }
+        definitions[_key(ENVIRONMENT)] = {"$defs": top.pop("$defs", {})}
+        properties = {**top["properties"], **known}
+        start = {"$schema": Draft202012Validator.META_SCHEMA["$id"], **top}
+        return {**start, "properties": properties, "additionalProperties": False, "$defs": definitions}
+
+    def _validator(self, file: str) -> Any:
+        if not self._validators:
+            plain = {name: _plain(document) for name, document in self.documents.items()}
+            registry: Registry[Any] = Registry().with_resources(
+                (name, Resource.from_contents(document, default_specification=DRAFT202012))
+                for name, document in plain.items()
+            )
+            for name, document in plain.items():
+                self._validators[name] = _Validator(document, registry=registry)
+        return self._validators[file]
+
+
+def directory() -> FilePath:
+    """Where the schemas are: inside an installed package, else beside it in a checkout."""
+    here = FilePath(__file__).parent
+    return here / "schemas" if (here / "schemas").is_dir() else here.parent / "schemas"
+
+
+@cache
+def shipped() -> Schemas:
+    """The schemas that come with the tool."""
+    files = sorted(directory().glob(f"*{_ENDING}"))
+    documents = {file.name: json.loads(file.read_text("utf-8")) for file in files}
+    return Schemas.of({name: document for name, document in documents.items() if document.get("x-section", name)})
+
+
+def sections() -> tuple[str, ...]:
+    return shipped().sections()
+
+
+def members(section: str) -> Json:
+    return shipped().members(section)
+
+
+def published(section: str | None = None) -> dict[str, Any]:
+    return shipped().published(section)
+
+
+def is_secret(section: str, path: Path) -> bool:
+    """Whether the value at ``path`` of a resource, or one it is part of, must not be shown."""
+    kind = discover().get(section)
+    patterns = [pattern for pattern, field in kind.fields.items() if field.secret] if kind else []
+    return any(_covers(re.findall(r"\[\]|[^.\[\]]+", pattern), path) for pattern in patterns)
+
+
+def _covers(steps: list[str], path: Path) -> bool:
+    if len(path) < len(steps):
+        return False
+    pairs = zip(steps, path, strict=False)
+    return all(isinstance(part, int) if step == "[]" else step in ("*", part) for step, part in pairs)
+
+
+def _section(file: str) -> str:
+    """``job_queue.schema.json`` -> ``jobQueues``."""
+    first, *rest = file.removesuffix(_ENDING).split("_")
+    name = first + "".join(word.capitalize() for word in rest)
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+
+
+def _key(file: str) -> str:
+    return file.removesuffix(_ENDING)
+
+
+# --- without expressions ---------------------------------------------------------------------------------------------
+
+
+def _plain(schema: Any) -> Any:
+    """The schema with every admission of an expression taken out."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    plain = {name: item if name in ("enum", "const", "examples") else _plain(item) for name, item in schema.items()}
+    types = plain.get("type")
+    if isinstance(types, list) and "string" in types and _admits(plain):
+        kept = [name for name in types if name != "string"]
+        plain["type"] = kept[0] if len(kept) == 1 else kept
+        del plain["pattern"]
+    for either in ("anyOf", "oneOf"):
+        branches = plain.get(either)
+        if isinstance(branches, list) and any(_is_expression(branch) for branch in branches):
+            kept = [branch for branch in branches if not _is_expression(branch)]
+            del plain[either]
+            plain = {**kept[0], **plain} if len(kept) == 1 else {**plain, either: kept} if kept else plain
+    return plain
+
+
+def _admits(schema: Json) -> bool:
+    pattern = schema.get("pattern")
+    return isinstance(pattern, str) and bool(_EXPRESSION.search(pattern))
+
+
+def _is_expression(branch: Any) -> bool:
+    extra = {"type", "pattern", "description", "title", "$comment"}
+    return isinstance(branch, Mapping) and _admits(branch) and set(branch) <= extra
+
+
+def _is_integer(_: Any, instance: Any) -> bool:
+    return isinstance(instance, int) and not isinstance(instance, bool)
+
+
+Keyword = Callable[[Any, Any, Any, Any], Any]
+_OF_CONTENT = {"pattern", "enum", "const", "minLength", "maxLength", "format"}
+
+
+def _with_templates(name: str, keyword: Keyword) -> Keyword:
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(instance, Template):
+            if instance.whole or name in _OF_CONTENT:
+                return
+            if name == "type":
+                instance = ""
+        yield from keyword(validator, value, instance, schema) or ()
+
+    return check
+
+
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {name: _with_templates(name, keyword) for name, keyword in Draft202012Validator.VALIDATORS.items()},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
+# --- the tree of members, and the published document -----------------------------------------------------------------
+
+
+def _members(schema: Any, documents: Mapping[str, Json], file: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(schema, Mapping):
+        return {}
+    tree: dict[str, Any] = {}
+    if "$ref" in schema and schema["$ref"] not in seen:
+        target, where = _target(schema["$ref"], documents, file)
+        _merge(tree, _members(target, documents, where, (*seen, schema["$ref"])))
+    for name, item in schema.get("properties", {}).items():
+        _merge(tree, {name: _members(item, documents, file, seen)})
+    for name in ("items", "if", "then", "else"):
+        _merge(tree, _members(schema.get(name), documents, file, seen))
+    for name in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        for item in schema.get(name, ()):
+            _merge(tree, _members(item, documents, file, seen))
+    types = schema.get("type", [])
+    free = schema.get("additionalProperties", not schema.get("properties"))
+    if "object" in ([types] if isinstance(types, str) else types) and free is not False:
+        _merge(tree, {"*": _members(free, documents, file, seen)})
+    for item in schema.get("patternProperties", {}).values():
+        _merge(tree, {"*": _members(item, documents, file, seen)})
+    return tree
+
+
+def _merge(tree: dict[str, Any], other: Json) -> None:
+    for name, below in other.items():
+        _merge(tree.setdefault(name, {}), below)
+
+
+def _target(ref: str, documents: Mapping[str, Json], file: str) -> tuple[Any, str]:
+    name, _, pointer = ref.partition("#")
+    where = name or file
+    target: Any = documents.get(where, {})
+    for part in pointer.split("/")[1:]:
+        target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
+    return target, where
+
+
+def _embedded(schema: Any, file: str, *, top: bool = True) -> Any:
+    """The schema as a part of one document: without an id, its references turned inward."""
+    if isinstance(schema, list):
+        return [_embedded(item, file, top=False) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {
+        name: item if name in ("enum", "const", "examples") else _embedded(item, file, top=False)
+        for name, item in schema.items()
+        if not (top and name in ("$schema", "$id")) and not name.startswith("x-")
+    }
+    if isinstance(made.get("$ref"), str):
+        name, _, pointer = made["$ref"].partition("#")
+        made["$ref"] = f"#/$defs/{_key(name or file)}{pointer}"
+    return made
