@@ -92,7 +92,7 @@ class _Planner:
     # --- the stages --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        self.owned = _owned(self.observed, self.kinds, self.scope.environment)
+        self.owned = _owned(self.observed, self.kinds, self.scope.environment, self.env.resources)
         if self.options.destroy:
             for address in sorted(self.owned):
                 self.remove(address, "the environment is destroyed")
@@ -413,7 +413,7 @@ def make(
     """
     chosen = options or Options()
     planner = _Planner(env, kinds, scope, observed, chosen, members, lookups)
-    planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment))
+    planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
     busy = {a for a, node in nodes.items() if node.up or any(not down.live.dying for down in node.downs)}
@@ -430,9 +430,12 @@ def make(
     return plan, planner.problems
 
 
-def _owned(observed: Observed, kinds: Mapping[str, Kind], environment: str) -> dict[Address, list[Live]]:
+def _owned(
+    observed: Observed, kinds: Mapping[str, Kind], environment: str, declared: Iterable[Address]
+) -> dict[Address, list[Live]]:
     """The live objects the environment owns, by logical name; of a versioned kind all revisions of an owned name."""
     owned: dict[Address, list[Live]] = {}
+    folded = {(a.section, a.name.casefold()): a for a in declared if kinds[a.section].folds_case}
     for section, lives in observed.lives.items():
         kind = kinds[section]
         mine = [live for live in lives if live.owner == environment]
@@ -440,7 +443,8 @@ def _owned(observed: Observed, kinds: Mapping[str, Kind], environment: str) -> d
             names = {live.logical for live in mine}
             mine = [live for live in lives if live.logical in names and live.owner in (environment, None)]
         for live in mine:
-            owned.setdefault(Address(section, live.logical), []).append(live)
+            address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
+            owned.setdefault(address, []).append(live)
     return owned
 
 
