@@ -60,8 +60,13 @@ def created(given: Json, *, eks: bool, settings: Settings) -> Json:
         return resources
     if on_fargate(given):
         return {**resources, **({"instanceTypes": [], "tags": {}} if settings.fargate_fills else {})}
-    desired = int(given.get("desiredvCpus", given["minvCpus"]))
-    between(desired, given["minvCpus"], given["maxvCpus"], "desiredvCpus should be between minvCpus and maxvCpus.")
+    wanted = {"desiredvCpus": given["minvCpus"], **given}
+    between(
+        wanted["desiredvCpus"],
+        given["minvCpus"],
+        given["maxvCpus"],
+        "desiredvCpus should be between minvCpus and maxvCpus.",
+    )
     _check_image_types(resources, settings)
     resources.setdefault("desiredvCpus", 0)
     return filled(resources, eks=eks)

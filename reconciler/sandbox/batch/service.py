@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from reconciler.sandbox.batch import (
     compute_environments,
@@ -95,14 +95,18 @@ class Batch:
         self._lock = threading.Lock()
         self._replies = 0
 
-    def handle(self, method: str, path: str, query: Mapping[str, Any], body: bytes) -> tuple[int, Mapping[str, Any]]:
+    def handle(
+        self, method: str, path: str, query: Mapping[str, Any] | str, body: bytes
+    ) -> tuple[int, Mapping[str, Any]]:
         """Answer one request, or raise `BatchError`, whose `code` belongs in the header `x-amzn-ErrorType`.
 
-        `query` values may be lists, for the one member that repeats (`tagKeys`); `path` may be percent-encoded.
+        `query` may be the raw string, or a mapping whose values are lists where a member repeats (`tagKeys` alone
+        does); `path` may be percent-encoded.
         """
+        fields = parse_qs(query, keep_blank_values=True) if isinstance(query, str) else query
         with self._lock:
             try:
-                return 200, self._answered(method, path, query, body)
+                return 200, self._answered(method, path, fields, body)
             except Invalid as error:
                 wrapped = f"Error executing request, Exception : {error}, RequestId: {self._store.new_id()}"
                 raise BatchError(error.code, error.status, wrapped) from error

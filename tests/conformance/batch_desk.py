@@ -1,0 +1,188 @@
+"""A boto3 client whose requests go straight into the sandbox's AWS Batch, on a clock that stands still.
+
+botocore validates, serialises and parses as it would over the network; only the network is left out.
+"""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from reconciler.sandbox.batch import Batch, BatchError, ProfileFacts, RoleFacts, Settings
+from reconciler.sandbox.clock import Clock
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/batch-service"
+LINKED = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
+PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/nodes"
+POLICY = "arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole"
+START = 1_800_000_000.0
+
+
+@dataclass
+class FakeWorld:
+    """An account with what an environment needs; tests take parts of it away."""
+
+    roles: dict[str, RoleFacts] = field(default_factory=dict)
+    profiles: dict[str, ProfileFacts] = field(default_factory=dict)
+    subnets: dict[str, str] = field(default_factory=lambda: {f"subnet-{n}": "vpc-1" for n in range(20)})
+    groups: dict[str, str] = field(default_factory=lambda: {f"sg-{n}": "vpc-1" for n in range(9)})
+    templates: set[str] = field(default_factory=lambda: {"lt-1", "nodes"})
+    instances: dict[str, int] = field(default_factory=dict)
+
+    def role(self, arn: str) -> RoleFacts | None:
+        return self.roles.get(arn)
+
+    def instance_profile(self, arn_or_name: str) -> ProfileFacts | None:
+        return self.profiles.get(arn_or_name.rsplit("/", 1)[-1])
+
+    def ensure_service_linked_role(self, service: str) -> str:
+        self.roles.setdefault(LINKED, RoleFacts(LINKED, trusts=frozenset({service})))
+        return LINKED
+
+    def subnet(self, subnet_id: str) -> str | None:
+        return self.subnets.get(subnet_id)
+
+    def security_group(self, group_id: str) -> str | None:
+        return self.groups.get(group_id)
+
+    def launch_template(self, id_or_name: str) -> bool:
+        return id_or_name in self.templates
+
+    def on_instances(self, ce_name: str, count: int, subnets: Any, groups: Any, profile: str | None) -> None:
+        self.instances[ce_name] = count
+
+
+class _Raw(io.BytesIO):
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self.read()
+
+
+@dataclass
+class Desk:
+    """Everything a test of the service touches."""
+
+    batch: Batch
+    clock: Clock
+    world: FakeWorld
+    settings: Settings
+    client: Any
+
+    def wait(self, seconds: float = 3600) -> None:
+        self.clock.advance(seconds)
+
+    def refused(self, call: Callable[..., Any], **params: Any) -> str:
+        """The message with which the call is refused, which it must be, as a ClientException of status 400."""
+        with pytest.raises(ClientError) as caught:
+            call(**params)
+        assert caught.value.response["Error"]["Code"] == "ClientException"
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        return str(caught.value.response["Error"]["Message"])
+
+    # --- what most tests need ----------------------------------------------------------------------------------------
+
+    def environment(self, name: str = "ce", *, settled: bool = True, **changes: Any) -> str:
+        """Create an environment; `resources` is merged into its compute resources."""
+        resources = {**ec2(), **changes.pop("resources", {})}
+        given = {"computeEnvironmentName": name, "type": "MANAGED", "computeResources": resources, **changes}
+        arn = self.client.create_compute_environment(**given)["computeEnvironmentArn"]
+        if settled:
+            self.wait(60)
+        return str(arn)
+
+    def fargate(self, name: str = "fg", **changes: Any) -> str:
+        given = {"computeEnvironmentName": name, "type": "MANAGED", "computeResources": fargate(), **changes}
+        arn = self.client.create_compute_environment(**given)["computeEnvironmentArn"]
+        self.wait(60)
+        return str(arn)
+
+    def queue(self, name: str = "q", *environments: str, settled: bool = True, **changes: Any) -> str:
+        order = [{"order": n, "computeEnvironment": one} for n, one in enumerate(environments or ("ce",), 1)]
+        given = {"jobQueueName": name, "priority": 1, "computeEnvironmentOrder": order, **changes}
+        arn = self.client.create_job_queue(**given)["jobQueueArn"]
+        if settled:
+            self.wait(60)
+        return str(arn)
+
+    def see_environment(self, name: str = "ce") -> dict[str, Any]:
+        return only(self.client.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"])
+
+    def see_queue(self, name: str = "q") -> dict[str, Any]:
+        return only(self.client.describe_job_queues(jobQueues=[name])["jobQueues"])
+
+    def see_definition(self, arn: str) -> dict[str, Any]:
+        return only(self.client.describe_job_definitions(jobDefinitions=[arn])["jobDefinitions"])
+
+    def register(self, name: str = "jd", **changes: Any) -> dict[str, Any]:
+        given = {"jobDefinitionName": name, "type": "container", "containerProperties": container(), **changes}
+        return dict(self.client.register_job_definition(**given))
+
+    def see_job(self, job_id: str) -> dict[str, Any]:
+        return only(self.client.describe_jobs(jobs=[job_id])["jobs"])
+
+    def disable_environment(self, name: str = "ce") -> None:
+        self.client.update_compute_environment(computeEnvironment=name, state="DISABLED")
+        self.wait(60)
+
+    def disable_queue(self, name: str = "q") -> None:
+        self.client.update_job_queue(jobQueue=name, state="DISABLED")
+        self.wait(60)
+
+
+def only(items: list[dict[str, Any]]) -> dict[str, Any]:
+    assert len(items) == 1
+    return items[0]
+
+
+def ec2(**changes: Any) -> dict[str, Any]:
+    return {
+        "type": "EC2",
+        "minvCpus": 0,
+        "maxvCpus": 16,
+        "instanceTypes": ["optimal"],
+        "subnets": ["subnet-1", "subnet-2"],
+        "securityGroupIds": ["sg-1"],
+        "instanceRole": "nodes",
+        **changes,
+    }
+
+
+def fargate(**changes: Any) -> dict[str, Any]:
+    return {"type": "FARGATE", "maxvCpus": 8, "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"], **changes}
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    amounts = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
+    return {"image": "busybox", "resourceRequirements": amounts, **changes}
+
+
+def client_of(batch: Batch) -> Any:
+    def send(request: Any, **_: Any) -> AWSResponse:
+        url = urlsplit(request.url)
+        body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
+        headers = {"content-type": "application/json"}
+        try:
+            status, reply = batch.handle(request.method, url.path, parse_qs(url.query), body)
+        except BatchError as error:
+            status, reply = error.status, {"message": error.message}
+            headers["x-amzn-errortype"] = error.code
+        return AWSResponse(request.url, status, headers, _Raw(json.dumps(reply).encode()))
+
+    client = boto3.client(
+        "batch",
+        region_name="eu-west-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 0}),
+    )
+    client.meta.events.register("before-send.batch", send)
+    return client
