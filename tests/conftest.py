@@ -86,7 +86,7 @@ def _served() -> Iterator[tuple[Sandbox, str]]:
     server = account.serve()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    yield account, f"http://127.0.0.1:{server.server_port}"
+    yield account, server.url
     server.shutdown()
     server.server_close()
     thread.join(timeout=5)

@@ -1,4 +1,5 @@
-"""An AWS account on this machine: our own AWS Batch, moto with its gaps closed around it, and a clock that can run fast.
+"""An AWS account on this machine: AWS Batch of our own, moto with its gaps closed around it, a clock that can run fast.
 
-``server.Sandbox`` is the account; ``process`` runs one in the background. Needs moto: `pip install batch-reconcile[sandbox]`.
+``server.Sandbox`` is the account; ``process`` runs one in the background. Needs moto, which comes with
+``pip install batch-reconcile[sandbox]``.
 """

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201  it is the command's result
+    print(server.url, flush=True)  # noqa: T201  it is the command's result
     server.serve_forever(poll_interval=0.1)
     server.server_close()
     return 0

@@ -33,14 +33,18 @@ def answer(sandbox: Sandbox, request: Request) -> Reply:
     if door is None:
         return _json(404, {"error": f"there is no {name} here; there are {', '.join(sorted(_DOORS))}"})
     try:
-        values = json.loads(request.body) if request.body.strip() else dict(parse_qsl(request.query))
-        if not isinstance(values, dict):
-            raise _Wrong("a JSON object is expected")
-        return _json(200, door(sandbox, request.method, values))
+        return _json(200, door(sandbox, request.method, _values(request)))
     except KeyError as error:
         return _json(400, {"error": f"unknown name: {error.args[0]}"})
     except (ValueError, TypeError, _Wrong) as error:
         return _json(400, {"error": str(error)})
+
+
+def _values(request: Request) -> Mapping[str, Any]:
+    values = json.loads(request.body) if request.body.strip() else dict(parse_qsl(request.query))
+    if not isinstance(values, dict):
+        raise _Wrong("a JSON object is expected")
+    return values
 
 
 def _json(status: int, value: Any) -> Reply:

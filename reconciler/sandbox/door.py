@@ -1,23 +1,27 @@
-"""The ways into the sandbox: HTTP on loopback, WSGI, and straight out of a boto3 session."""
+"""The ways into the sandbox: HTTP on loopback, and straight out of a boto3 session.
+
+No web framework stands in between: a server that keeps connections open, sends a reply in one packet and can drop one
+on the floor is shorter than the settings of one that does not.
+"""
 
 from __future__ import annotations
 
 import io
 import socket
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, urlsplit
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
+import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from reconciler.sandbox.faults import Died, Lost
 from reconciler.sandbox.wire import Reply, Request
-
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication
 
 
 class Answers(Protocol):
@@ -28,45 +32,81 @@ class Answers(Protocol):
     def answer(self, request: Request) -> Reply: ...
 
 
-def wsgi(sandbox: Answers) -> WSGIApplication:
-    """A WSGI application. A reply that must not arrive closes the connection."""
+class Server(ThreadingHTTPServer):
+    """Bound to loopback; ``serve_forever`` and ``shutdown`` are `socketserver`'s, ``url`` is where it listens."""
 
-    def app(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        try:
-            reply = sandbox.answer(_request(environ))
-        except (Lost, Died):
-            _hang_up(environ)
-            return []
-        headers = [(name, str(value)) for name, value in reply.headers.items() if name.lower() != "content-length"]
-        head = environ["REQUEST_METHOD"] == "HEAD"
-        length = reply.headers.get("content-length", "0") if head else str(len(reply.body))
-        start(f"{reply.status} {'OK' if reply.status < 400 else 'Error'}", [*headers, ("content-length", length)])
-        return [] if head else [reply.body]
-
-    return app
-
-
-class _Handler(WSGIRequestHandler):
-    """Keeps connections open, and sends small packets at once: header and body go out as two."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  werkzeug's name
-        """Requests are logged by the sandbox itself."""
-
-
-class _Server(ThreadedWSGIServer):
     daemon_threads = True
+    block_on_close = False
     request_queue_size = 128
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """Connections that a fault closed are no news."""
+    def __init__(self, sandbox: Answers, port: int = 0) -> None:
+        self.sandbox = sandbox
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up, and connections that a fault closed, are no news."""
 
 
-def http_server(sandbox: Answers, port: int) -> Any:
-    """A server bound to loopback; ``port`` 0 picks a free one (see its ``server_port``)."""
-    return _Server("127.0.0.1", port, wsgi(sandbox), handler=_Handler)
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        host = headers.get("host", "localhost")
+        asked = Request(self.command, url.path or "/", url.query, headers, self._body(), host)
+        try:
+            reply = cast("Server", self.server).sandbox.answer(asked)
+        except (Lost, Died):
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        except Exception:  # noqa: BLE001  a bug of ours must not look like the end of the connection
+            told = traceback.format_exc()
+            print(told, file=sys.stderr, flush=True)  # noqa: T201  the background process's log
+            reply = Reply(501, {"content-type": "text/plain"}, told.encode())
+        self._send(reply)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _answer  # noqa: N815  http.server's names
+
+    def handle_expect_100(self) -> bool:
+        """The invitation to send the body must not wait in our buffer for the reply."""
+        invited = super().handle_expect_100()
+        self.wfile.flush()
+        return invited
+
+    def _send(self, reply: Reply) -> None:
+        head = self.command == "HEAD"
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
+                self.send_header(name, value)
+        length = reply.headers.get("content-length", "0") if head else str(len(reply.body))
+        self.send_header("content-length", length)
+        self.end_headers()
+        if not head:
+            self.wfile.write(reply.body)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("transfer-encoding", ""):
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = bytearray()
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return bytes(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  http.server's name
+        """Requests are logged by the sandbox itself."""
 
 
 def attach(sandbox: Answers, session: Any = None) -> Any:
@@ -75,8 +115,6 @@ def attach(sandbox: Answers, session: Any = None) -> Any:
     botocore still checks parameters, signs, retries and parses. Only clients made afterwards are affected.
     """
     if session is None:
-        import boto3
-
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=sandbox.region)  # noqa: S106
     botocore_session = getattr(session, "_session", session)
     botocore_session.register("before-send", _sender(sandbox), unique_id="sandbox")
@@ -90,12 +128,13 @@ def _sender(sandbox: Answers) -> Callable[..., AWSResponse]:
             name.lower(): value.decode() if isinstance(value, bytes) else str(value)
             for name, value in request.headers.items()
         }
-        asked = Request(request.method, url.path or "/", url.query, headers, _body(request.body), url.netloc)
+        asked = Request(request.method, url.path or "/", url.query, headers, _bytes(request.body), url.netloc)
         try:
             reply = sandbox.answer(asked)
         except Lost as lost:
             raise ConnectionClosedError(endpoint_url=request.url) from lost
-        return AWSResponse(request.url, reply.status, dict(reply.headers), _Raw(reply.body))
+        headers_sent: Any = dict(reply.headers)
+        return AWSResponse(request.url, reply.status, headers_sent, _Raw(reply.body))
 
     return send
 
@@ -107,36 +146,9 @@ class _Raw(io.BytesIO):
         yield self.read()
 
 
-def _body(body: Any) -> bytes:
+def _bytes(body: Any) -> bytes:
     if body is None:
         return b""
     if isinstance(body, str):
         return body.encode()
     return bytes(body) if isinstance(body, bytes | bytearray) else bytes(body.read())
-
-
-def _request(environ: dict[str, Any]) -> Request:
-    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI") or quote(environ.get("PATH_INFO", "/").encode("latin-1"))
-    path = raw.partition("?")[0]
-    if "://" in path:
-        path = urlsplit(path).path
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
-    headers["content-type"] = environ.get("CONTENT_TYPE", "")
-    length = environ.get("CONTENT_LENGTH")
-    chunked = environ.get("wsgi.input_terminated")
-    body = environ["wsgi.input"].read(int(length)) if length else environ["wsgi.input"].read() if chunked else b""
-    return Request(
-        environ["REQUEST_METHOD"],
-        path or "/",
-        environ.get("QUERY_STRING", ""),
-        headers,
-        body,
-        environ.get("HTTP_HOST", "localhost"),
-    )
-
-
-def _hang_up(environ: dict[str, Any]) -> None:
-    connection = environ.get("werkzeug.socket")
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)

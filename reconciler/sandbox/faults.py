@@ -1,8 +1,8 @@
 """Trouble, on demand: what clients of the sandbox are tried against.
 
-A fault matches calls by service and operation (shell patterns), and optionally only the n-th of them, or some of them by
-chance; and says what happens: a refusal, a delay, a reply that is lost after the call was performed, or the end: from
-then on nothing answers any more, as for a run that was killed.
+A fault matches calls by service and operation (shell patterns), and optionally only the n-th of them, or some of them
+by chance; and says what happens: a refusal, a delay, a reply that is lost after the call was performed, or the end:
+from then on nothing answers any more, as for a run that was killed.
 
 :func:`shuffled` is the gentler trouble: the same answer, with everything in another order that AWS never promised.
 """
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote, unquote
+
+from reconciler.sandbox.wire import Refusal
 
 THROTTLING = {
     "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
@@ -98,15 +100,15 @@ class Fault:
         self.struck += 1
         return True
 
-    def refusal(self, service: str, operation: str) -> tuple[str, str, int] | None:
-        """Code, message and status, where the fault refuses."""
+    def refuse(self, service: str, operation: str) -> None:
+        """Raise what the client is told, where the fault refuses."""
         if self.throttle:
-            return THROTTLING.get(service, _THROTTLING_ELSEWHERE)
+            raise Refusal(*THROTTLING.get(service, _THROTTLING_ELSEWHERE))
         if not self.code:
-            return None
+            return
         denied = self.code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
         told = f"User is not authorized to perform: {service}:{operation}" if denied else "Injected by the sandbox"
-        return self.code, self.message or told, self.status or (403 if denied else 400)
+        raise Refusal(self.code, self.message or told, self.status or (403 if denied else 400))
 
 
 class Faults:

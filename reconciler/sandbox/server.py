@@ -1,9 +1,8 @@
 """The sandbox: one AWS account, served to any AWS client.
 
 Requests for AWS Batch go to our own faithful service, everything else to moto with its gaps closed, ``/_sandbox/`` to
-the control door. There are three ways in: :meth:`Sandbox.serve` over HTTP on loopback, :attr:`Sandbox.app` as a WSGI
-application, and :meth:`Sandbox.attach`, which answers a boto3 session without sockets, for thousands of short
-histories.
+the control door. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which
+answers a boto3 session without sockets, for thousands of short histories.
 
 One sandbox per process: moto's objects are the process's. Requests are answered one at a time.
 """
@@ -75,18 +74,13 @@ class Sandbox:
 
     # --- the ways in ---------------------------------------------------------------------------------------------
 
-    @property
-    def app(self) -> Any:
-        """The WSGI application."""
-        return door.wsgi(self)
-
     def attach(self, session: Any = None) -> Any:
         """Answer every client that ``session`` (boto3's or botocore's) makes from now on; None makes a session."""
         return door.attach(self, session)
 
-    def serve(self, port: int = 0) -> Any:
+    def serve(self, port: int = 0) -> door.Server:
         """A threaded HTTP server on loopback; call its ``serve_forever`` and ``shutdown``."""
-        return door.http_server(self, port)
+        return door.Server(self, port)
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -146,9 +140,8 @@ class Sandbox:
             self._wait(fault.delay)
         try:
             with self._lock:
-                refusal = fault.refusal(service, operation) if fault else None
-                if refusal:
-                    raise Refusal(*refusal)
+                if fault:
+                    fault.refuse(service, operation)
                 reply = self._performed(service, operation, region, request)
         except Refusal as refused:
             self._log(service, operation, region, request, refused.status, refused.code)

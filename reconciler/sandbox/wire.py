@@ -1,10 +1,10 @@
 """AWS's wire protocols, seen from the server's side.
 
 A request is read into the API's own names and a reply written from them, so that the rules around moto speak of
-``GetRole`` and ``RoleName`` and never of XML. Query, EC2, JSON and CBOR requests are understood in full; of REST requests
-only the operation's name (AWS Batch reads its own).
+``GetRole`` and ``RoleName`` and never of XML. Query, EC2, JSON and CBOR requests are understood in full; of REST
+requests only the operation's name (AWS Batch reads its own).
 
-The only module of the sandbox that knows botocore: its service models say how every shape is written.
+botocore's service models say how every shape is written.
 
 https://smithy.io/2.0/aws/protocols/index.html
 """
@@ -257,7 +257,7 @@ def _cbor(status: int, body: bytes, request_id: str) -> Reply:
 
 
 def _decode_cbor(body: bytes) -> Any:
-    parser = create_parser(_CBOR)
+    parser: Any = create_parser(_CBOR)
     return parser.parse_data_item(io.BufferedReader(io.BytesIO(body)))
 
 

@@ -8,13 +8,12 @@ images are built once and survive a reset.
 from __future__ import annotations
 
 import io
-import os
 from functools import cache
 from typing import Any
-
-os.environ.setdefault("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "")
+from urllib.parse import unquote_to_bytes
 
 import moto.backends
+from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -56,7 +55,7 @@ class Moto:
         """Moto's own object for a service, by signing name."""
         name = self.partition if service in GLOBAL else region
         fresh = _fresh(service, self.account, name)
-        backend = moto.backends.get_backend(BACKENDS[service])[self.account][name]  # type: ignore[call-overload]
+        backend = moto.backends.get_backend(BACKENDS[service])[self.account][name]
         if fresh:
             _remember(service, self.account, name, backend)
         return backend
@@ -83,7 +82,7 @@ class Moto:
             _reset_others(self.account)
             self._dirty |= {(service, region) for service in BACKENDS for region in _regions(service, self.account)}
         for service, region in self._dirty - {("*", "*")}:
-            backend = moto.backends.get_backend(BACKENDS[service])[self.account][region]  # type: ignore[call-overload]
+            backend = moto.backends.get_backend(BACKENDS[service])[self.account][region]
             _emptied(service, self.account, region, backend)
         self._dirty.clear()
 
@@ -95,14 +94,14 @@ def _dispatcher() -> Any:
 
 @cache
 def _app(name: str) -> Any:
-    app = create_backend_app(name)  # type: ignore[arg-type]
+    app = create_backend_app(name)
     app.debug = False
     app.config["PROPAGATE_EXCEPTIONS"] = True
     return app
 
 
 def _regions(service: str, account: str) -> list[str]:
-    accounts = moto.backends.get_backend(BACKENDS[service])  # type: ignore[call-overload]
+    accounts = moto.backends.get_backend(BACKENDS[service])
     return list(accounts[account].keys()) if account in accounts.keys() else []  # noqa: SIM118  its `in` is not a dict's
 
 
@@ -145,8 +144,6 @@ def _emptied(service: str, account: str, region: str, backend: Any) -> None:
 
 
 def _reset_others(account: str) -> None:
-    from moto.core.base_backend import BackendDict
-
     for accounts in list(BackendDict._instances):  # noqa: SLF001  moto keeps no other list of what is in use
         if accounts.service_name not in BACKENDS.values() and account in accounts.keys():  # noqa: SIM118
             accounts[account].reset()
@@ -175,7 +172,7 @@ def _through(app: Any, request: Request, account: str) -> Reply:
     }
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
-        if key in ("CONTENT_TYPE",):
+        if key == "CONTENT_TYPE":
             environ[key] = value
         elif key not in ("CONTENT_LENGTH", "HOST", "TRANSFER_ENCODING"):
             environ[f"HTTP_{key}"] = value
@@ -195,6 +192,4 @@ def _through(app: Any, request: Request, account: str) -> Reply:
 
 
 def _wsgi_path(path: str) -> str:
-    from urllib.parse import unquote_to_bytes
-
     return unquote_to_bytes(path).decode("latin-1")

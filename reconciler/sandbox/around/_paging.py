@@ -23,7 +23,8 @@ class Page:
     most: int
     more: str = ""
     bad_token: tuple[str, str] = ("ValidationError", "Invalid Marker.")
-    refuses_limit: str = ""
+    blank: bool = False
+    """Whether the last page carries an empty token instead of none."""
 
 
 def _iam(*lists: str) -> Page:
@@ -35,9 +36,11 @@ def _ec2(*lists: str, default: int = 1000, most: int = 1000) -> Page:
     return Page(lists, "NextToken", "NextToken", "MaxResults", default, most, bad_token=bad)
 
 
-def _json(*lists: str, limit: str, default: int, most: int, token: str = "nextToken") -> Page:  # noqa: S107  not a secret
-    bad = ("InvalidParameterException", "The specified nextToken is invalid.")
-    return Page(lists, token, token, limit, default, most, bad_token=bad)
+def _json(items: str, limit: str, default: int, most: int) -> Page:
+    """JSON services name their token as they name their list: both in lower or both in upper camel case."""
+    token = "nextToken" if items[0].islower() else "NextToken"
+    bad = ("InvalidParameterException", f"The specified {token} is invalid.")
+    return Page((items,), token, token, limit, default, most, bad_token=bad)
 
 
 PAGES: dict[tuple[str, str], Page] = {
@@ -60,17 +63,15 @@ PAGES: dict[tuple[str, str], Page] = {
     ("ec2", "DescribeNetworkInterfaces"): _ec2("NetworkInterfaces"),
     ("ec2", "DescribeLaunchTemplates"): _ec2("LaunchTemplates", default=200, most=200),
     ("ec2", "DescribeLaunchTemplateVersions"): _ec2("LaunchTemplateVersions", default=200, most=200),
-    ("ecr", "DescribeRepositories"): _json("repositories", limit="maxResults", default=100, most=1000),
-    ("logs", "DescribeLogGroups"): _json("logGroups", limit="limit", default=50, most=50),
-    ("logs", "ListLogGroups"): _json("logGroups", limit="limit", default=50, most=1000),
-    ("secretsmanager", "ListSecrets"): _json(
-        "SecretList", limit="MaxResults", default=100, most=100, token="NextToken"
-    ),
+    ("ecr", "DescribeRepositories"): _json("repositories", "maxResults", 100, 1000),
+    ("logs", "DescribeLogGroups"): _json("logGroups", "limit", 50, 50),
+    ("logs", "ListLogGroups"): _json("logGroups", "limit", 50, 1000),
+    ("secretsmanager", "ListSecrets"): _json("SecretList", "MaxResults", 100, 100),
     ("sns", "ListTopics"): Page(("Topics",), "NextToken", "NextToken", "", 100, 100),
     ("sns", "ListSubscriptions"): Page(("Subscriptions",), "NextToken", "NextToken", "", 100, 100),
     ("sns", "ListSubscriptionsByTopic"): Page(("Subscriptions",), "NextToken", "NextToken", "", 100, 100),
-    ("events", "ListRules"): _json("Rules", limit="Limit", default=100, most=100, token="NextToken"),
-    ("events", "ListTargetsByRule"): _json("Targets", limit="Limit", default=100, most=100, token="NextToken"),
+    ("events", "ListRules"): _json("Rules", "Limit", 100, 100),
+    ("events", "ListTargetsByRule"): _json("Targets", "Limit", 100, 100),
     ("tagging", "GetResources"): Page(
         ("ResourceTagMappingList",),
         "PaginationToken",
@@ -78,6 +79,7 @@ PAGES: dict[tuple[str, str], Page] = {
         "ResourcesPerPage",
         50,
         100,
+        blank=True,
         bad_token=("PaginationTokenExpiredException", "The specified PaginationToken is invalid."),
     ),
 }
@@ -115,7 +117,7 @@ def cut(ask: Ask, page: Page, result: Json, cap: int) -> None:
         result[page.more] = more
     if more:
         result[page.token_out] = f"page-{start + size}"
-    elif page.token_out == "PaginationToken":
+    elif page.blank:
         result[page.token_out] = ""
 
 

@@ -141,3 +141,10 @@ class Rules:
             return rule
 
         return register
+
+    def add(self, other: Rules) -> None:
+        """Take over the rules of another module for the same service."""
+        for operation, befores in other.befores.items():
+            self.befores[operation] += befores
+        for operation, afters in other.afters.items():
+            self.afters[operation] += afters

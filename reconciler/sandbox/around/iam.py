@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
+from reconciler.sandbox.around._documents import aws_principals, malformed, parsed, size, statements
 from reconciler.sandbox.around._rules import Account, Ask, Rules
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -31,7 +32,6 @@ _SERVICE_POLICIES = {
     "spot.amazonaws.com": "AWSEC2SpotServiceRolePolicy",
     "spotfleet.amazonaws.com": "AWSEC2SpotFleetServiceRolePolicy",
 }
-_BLANK = re.compile(r"\s+")
 
 
 # --- what is remembered beside moto ----------------------------------------------------------------------------------
@@ -99,17 +99,17 @@ def role_names_ignore_case(ask: Ask) -> None:
 @RULES.before("CreateRole", "UpdateAssumeRolePolicy")
 def trust_policies_are_checked(ask: Ask) -> None:
     text = ask.params.get("AssumeRolePolicyDocument") or ask.params.get("PolicyDocument") or ""
-    document = _parsed(text)
-    if _size(text) > 2048:
+    document = parsed(text)
+    if size(text) > 2048:
         raise Refusal("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048", 409)
-    for statement in _statements(document):
+    for statement in statements(document):
         if "Principal" not in statement and "NotPrincipal" not in statement:
-            raise _malformed("AssumeRole policy must contain a principal.")
+            raise malformed("AssumeRole policy must contain a principal.")
         if "Resource" in statement or "NotResource" in statement:
-            raise _malformed("Has prohibited field Resource")
+            raise malformed("Has prohibited field Resource")
         if not str(statement.get("Action", "")).strip():
-            raise _malformed("AssumeRole policy may only specify STS AssumeRole actions.")
-        for arn in _aws_principals(statement):
+            raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+        for arn in aws_principals(statement):
             _principal_id(ask, arn)
 
 
@@ -213,9 +213,9 @@ def an_attachment_is_not_seen_at_once(ask: Ask, _: Json) -> None:
 @RULES.before("PutRolePolicy")
 def inline_policies_are_limited(ask: Ask) -> None:
     role = _role(ask, ask.params["RoleName"])
-    _parsed(ask.params["PolicyDocument"])
+    parsed(ask.params["PolicyDocument"])
     kept = (text for name, text in role.policies.items() if name != ask.params["PolicyName"])
-    if sum(map(_size, kept)) + _size(ask.params["PolicyDocument"]) > 10240:
+    if sum(map(size, kept)) + size(ask.params["PolicyDocument"]) > 10240:
         raise Refusal("LimitExceeded", f"Maximum policy size of 10240 bytes exceeded for role {role.name}", 409)
 
 
@@ -237,14 +237,14 @@ def _principal_id(ask: Ask, arn: str) -> str | None:
     delay = ask.account.settings.iam_delay if ask.account.settings.iam_refuses_fresh else 0
     if thing is None or ask.now - born(ask.account, found[2], thing.id) < delay:
         kind = '"AWS"'
-        raise _malformed(f'Invalid principal in policy: {kind}:"{arn}"')
+        raise malformed(f'Invalid principal in policy: {kind}:"{arn}"')
     return str(thing.id)
 
 
 def _remember_principals(ask: Ask, role: Any) -> None:
     ids = {}
-    for statement in _statements(_parsed(role.assume_role_policy_document)):
-        for arn in _aws_principals(statement):
+    for statement in statements(parsed(role.assume_role_policy_document)):
+        for arn in aws_principals(statement):
             stored = _principal_id(ask, arn)
             if stored:
                 ids[arn] = stored
@@ -295,8 +295,8 @@ def policy_names_ignore_case_and_path(ask: Ask) -> None:
 
 @RULES.before("CreatePolicy", "CreatePolicyVersion")
 def managed_policies_are_limited(ask: Ask) -> None:
-    _parsed(ask.params["PolicyDocument"])
-    if _size(ask.params["PolicyDocument"]) > 6144:
+    parsed(ask.params["PolicyDocument"])
+    if size(ask.params["PolicyDocument"]) > 6144:
         raise Refusal("LimitExceeded", "Cannot exceed quota for PolicySize: 6144", 409)
 
 
@@ -446,41 +446,6 @@ def _replace_ignoring_case(ask: Ask, held: Iterable[str], written: set[str]) -> 
     holder.tags = [tag for tag in holder.tags if tag["Key"] not in stale]
 
 
-# --- documents -------------------------------------------------------------------------------------------------------
-
-
 def _unused(name: str, taken: Iterable[str], told: str) -> None:
     if name.lower() in {other.lower() for other in taken}:
         raise Refusal("EntityAlreadyExists", told, 409)
-
-
-def _malformed(told: str) -> Refusal:
-    return Refusal("MalformedPolicyDocument", told)
-
-
-def _parsed(text: str) -> Json:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        raise _malformed("This policy contains invalid Json") from None
-    if not isinstance(document, dict) or "Statement" not in document:
-        raise _malformed("Syntax errors in policy.")
-    return document
-
-
-def _statements(document: Json) -> list[Json]:
-    statements = document["Statement"]
-    listed = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(listed, list) or not all(isinstance(statement, dict) for statement in listed):
-        raise _malformed("Syntax errors in policy.")
-    return listed
-
-
-def _aws_principals(statement: Json) -> list[str]:
-    principal = statement.get("Principal")
-    named = principal.get("AWS", []) if isinstance(principal, dict) else []
-    return [named] if isinstance(named, str) else list(named)
-
-
-def _size(text: str) -> int:
-    return len(_BLANK.sub("", text))

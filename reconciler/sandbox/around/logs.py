@@ -57,8 +57,8 @@ def only_some_periods_exist(ask: Ask) -> None:
     days = int(ask.params["retentionInDays"])
     if days not in _DAYS:
         told = (
-            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: Member must "
-            f"satisfy enum value set: {list(_DAYS)}"
+            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: {list(_DAYS)}"
         )
         raise Refusal("InvalidParameterException", told)
 

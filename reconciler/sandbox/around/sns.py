@@ -23,7 +23,7 @@ _EVENTS = ("confirm", "expire", "leave")
 
 
 def subscription_event(account: Account, topic_arn: str, endpoint: str, event: str) -> bool:
-    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``. False where there is no such subscription."""
+    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``. False where nobody subscribed so."""
     if event not in _EVENTS:
         raise ValueError(f"an event is one of {', '.join(_EVENTS)}")
     region = topic_arn.split(":")[3]

@@ -18,8 +18,9 @@ def only_a_role_that_trusts_this_account_is_assumed(ask: Ask) -> None:
     arn = ask.params["RoleArn"]
     role = next((one for one in ask.account.moto.backend("iam", "").roles.values() if one.arn == arn), None)
     if role is None or not _trusts(json.loads(role.assume_role_policy_document), ask.account.id):
-        told = f"User: arn:{ask.account.partition}:iam::{ask.account.id}:root is not authorized to perform: sts:AssumeRole "
-        raise Refusal("AccessDenied", f"{told}on resource: {arn}", 403)
+        user = f"arn:{ask.account.partition}:iam::{ask.account.id}:root"
+        told = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        raise Refusal("AccessDenied", told, 403)
 
 
 def _trusts(document: dict[str, object], account: str) -> bool:

@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetRes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from reconciler.sandbox.around._rules import Ask, Rules
 from reconciler.sandbox.wire import Json, Refusal
@@ -98,8 +97,9 @@ def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
         kind = _EC2_KINDS.get(thing.partition("-")[0])
         if kind:
             yield f"{prefix}:ec2:{region}:{ask.account.id}:{kind}/{thing}", tags
-    for arn, tags in _ecr(moto.backend("ecr", region)):
-        yield arn, tags
+    ecr = moto.backend("ecr", region)
+    for repository in ecr.repositories.values():
+        yield repository.arn, ecr.tagger.get_tag_dict_for_resource(repository.arn)
     for secret in moto.backend("secretsmanager", region).secrets.values():
         if not secret.is_deleted():
             yield secret.arn, {tag["Key"]: tag["Value"] for tag in secret.tags or []}
@@ -112,13 +112,4 @@ def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
     events = moto.backend("events", region)
     for bus in events.event_buses.values():
         for rule in bus.rules.values():
-            yield rule.arn, _tag_map(events.tagger.list_tags_for_resource(rule.arn)["Tags"])
-
-
-def _ecr(backend: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for repository in backend.repositories.values():
-        yield repository.arn, _tag_map(backend.tagger.list_tags_for_resource(repository.arn)["Tags"])
-
-
-def _tag_map(tags: list[dict[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}
+            yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
