@@ -86,8 +86,8 @@ def tag(target: Live, put: Mapping[str, str], remove: Sequence[str]) -> Sequence
     return [*tagged, *(write("UntagResource", {"resourceArn": arn, "tagKeys": list(keys)}) for keys in runs)]
 
 
-def without_own_name(props: Json, *members: str) -> Json:
-    """``props`` without the read-only members that come along when the output of a describe is pasted."""
+def without(props: Json, *members: str) -> Json:
+    """``props`` without these members (read-only ones come along when the output of a describe is pasted)."""
     return {name: value for name, value in props.items() if name not in members}
 
 

@@ -164,13 +164,13 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 def expand(props: Json) -> Json:
     """Without the read-only members that come along when the output of a describe is pasted."""
-    plain = dict(batch.without_own_name(props, *READ_ONLY))
+    plain = dict(batch.without(props, *READ_ONLY))
     eks, resources = plain.get("eksConfiguration"), plain.get(_RESOURCES)
     if isinstance(eks, Mapping) and isinstance(eks.get("accessEntry"), Mapping):
-        plain["eksConfiguration"] = {**eks, "accessEntry": batch.without_own_name(eks["accessEntry"], "status")}
+        plain["eksConfiguration"] = {**eks, "accessEntry": batch.without(eks["accessEntry"], "status")}
     if isinstance(resources, Mapping) and isinstance(resources.get("ec2Configuration"), list):
         images = [
-            batch.without_own_name(item, "batchImageStatus") if isinstance(item, Mapping) else item
+            batch.without(item, "batchImageStatus") if isinstance(item, Mapping) else item
             for item in resources["ec2Configuration"]
         ]
         plain[_RESOURCES] = {**resources, "ec2Configuration": images}
@@ -188,6 +188,8 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
             side[_RESOURCES] = {**_instance_defaults(side), **_without_empty(side[_RESOURCES])}
         else:
             side.pop("updatePolicy", None)
+            if isinstance(side.get(_RESOURCES), Mapping) and not side[_RESOURCES].get("minvCpus"):
+                side[_RESOURCES] = batch.without(side[_RESOURCES], "minvCpus")
     if isinstance(left.get(_RESOURCES), Mapping):
         left[_RESOURCES] = _as_declared(dict(left[_RESOURCES]), mapping(right.get(_RESOURCES)))
     return left, right
@@ -232,14 +234,14 @@ def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, An
 
 
 def create(want: Want) -> Sequence[Action]:
-    declared = batch.without_own_name(want.declared, "computeEnvironmentName")
+    declared = batch.without(want.declared, "computeEnvironmentName")
     after = {name: declared[name] for name in ("updatePolicy",) if declared.get(name)}
     if declared.get("state") == "DISABLED":
         after["state"] = "DISABLED"
     params: dict[str, Any] = {"computeEnvironmentName": want.physical}
     params |= {name: value for name, value in declared.items() if name not in after}
     if isinstance(params.get(_RESOURCES), Mapping):
-        params[_RESOURCES] = batch.without_own_name(params[_RESOURCES], "updateToLatestImageVersion")
+        params[_RESOURCES] = batch.without(params[_RESOURCES], "updateToLatestImageVersion")
     if want.tags:
         params["tags"] = dict(want.tags)
     role = _role(declared.get("serviceRole"), want.scope)

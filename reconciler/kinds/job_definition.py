@@ -20,7 +20,7 @@ from typing import Any
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _container as container
 from reconciler.kinds import _retry as retry
-from reconciler.kinds._declared import entries, mapping
+from reconciler.kinds._declared import entries
 from reconciler.kinds._job_checks import check
 from reconciler.kinds._shared import ok
 from reconciler.model import (
@@ -115,7 +115,7 @@ def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
 
 
 def expand(props: Json) -> Json:
-    return batch.without_own_name(props, *READ_ONLY)
+    return batch.without(props, *READ_ONLY)
 
 
 def normal(live: Live, want: Want) -> tuple[Json, Json]:
@@ -129,23 +129,24 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
-    """Node ranges paired by their nodes, each pair of containers written the same way."""
+    """Each live node range paired with the wanted one of the same nodes, and their containers written the same way."""
     member = "nodeRangeProperties"
-    wanted = {item.get("targetNodes"): dict(item) for _, item in entries(want.get(member))}
-    ranges = []
-    for _, item in entries(live.get(member)):
-        other = wanted.get(item.get("targetNodes"), {})
-        one, two = item.get("container"), mapping(other).get("container")
+    left = [dict(item) for _, item in entries(live.get(member))]
+    right = [dict(item) for _, item in entries(want.get(member))]
+    free = list(right)
+    for item in left:
+        other = next((some for some in free if some.get("targetNodes") == item.get("targetNodes")), None)
+        if other is None:
+            continue
+        free.remove(other)
+        one, two = item.get("container"), other.get("container")
         if isinstance(one, Mapping) and isinstance(two, Mapping):
-            left, other["container"] = container.same_way(one, two)
-            ranges.append({**item, "container": left})
-        else:
-            ranges.append(dict(item))
-    return {**live, member: ranges}, {**want, member: list(wanted.values())}
+            item["container"], other["container"] = container.same_way(one, two)
+    return {**live, member: left}, {**want, member: right}
 
 
 def create(want: Want) -> Sequence[Action]:
-    props = batch.without_own_name(want.declared, NAME)
+    props = batch.without(want.declared, NAME)
     params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
     gives = {"arn": "jobDefinitionArn", "revision": "revision"}
     return [Call("batch", "RegisterJobDefinition", params, gives=gives)]

@@ -99,11 +99,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def expand(props: Json) -> Json:
-    return batch.without_own_name(props, *READ_ONLY)
+    return batch.without(props, *READ_ONLY)
 
 
 def create(want: Want) -> Sequence[Action]:
-    props = batch.without_own_name(want.declared, "jobQueueName")
+    props = batch.without(want.declared, "jobQueueName")
     params = {"jobQueueName": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON), _valid(want.physical)]
 
