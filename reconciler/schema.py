@@ -27,10 +27,11 @@ from referencing.jsonschema import DRAFT202012
 
 from . import wording
 from .kinds import discover
-from .model import Json, Path, Pos, Template
+from .model import Json, Kind, Path, Pos, Template
 from .problems import Problem
 
 ENVIRONMENT = "environment.schema.json"
+SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 _ENDING = ".schema.json"
 _EXPRESSION = re.compile(r"\\\$\\\{")
 
@@ -46,13 +47,11 @@ class Schemas:
 
     @classmethod
     def of(cls, documents: Mapping[str, Json]) -> Schemas:
-        """Schemas by file name; a kind's says its section in ``x-section``, or is named after it."""
-        sections = {
-            document.get("x-section") or _section(name): name
-            for name, document in sorted(documents.items())
-            if name not in (ENVIRONMENT, "lifecycle" + _ENDING) and document.get("x-section") != ""
-        }
-        return cls(documents, sections, {}, {})
+        """Schemas by file name; that of a kind says its section in ``x-section``."""
+        named = sorted(documents.items())
+        return cls(
+            documents, {document["x-section"]: name for name, document in named if "x-section" in document}, {}, {}
+        )
 
     def sections(self) -> tuple[str, ...]:
         return tuple(sorted(self.by_section))
@@ -73,6 +72,11 @@ class Schemas:
             return []
         known = wording.Known(at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT))
         return wording.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
+
+    def lifecycle(self, value: Any) -> bool:
+        """Whether anything is wrong with a resource's ``lifecycle``."""
+        file = SHARED[1]
+        return file in self.documents and not self._validator(file).is_valid(value)
 
     def members(self, section: str) -> Json:
         """The members that the section's schema knows, as a tree: name to subtree, ``{}`` for a leaf.
@@ -132,7 +136,9 @@ def shipped() -> Schemas:
     """The schemas that come with the tool."""
     files = sorted(directory().glob(f"*{_ENDING}"))
     documents = {file.name: json.loads(file.read_text("utf-8")) for file in files}
-    return Schemas.of({name: document for name, document in documents.items() if document.get("x-section", name)})
+    return Schemas.of(
+        {name: document for name, document in documents.items() if name in SHARED or "x-section" in document}
+    )
 
 
 def sections() -> tuple[str, ...]:
@@ -150,7 +156,11 @@ def published(section: str | None = None) -> dict[str, Any]:
 def is_secret(section: str, path: Path) -> bool:
     """Whether the value at ``path`` of a resource, or one it is part of, must not be shown."""
     kind = discover().get(section)
-    patterns = [pattern for pattern, field in kind.fields.items() if field.secret] if kind else []
+    return kind is not None and is_secret_of(kind, path)
+
+
+def is_secret_of(kind: Kind, path: Path) -> bool:
+    patterns = (pattern for pattern, field in kind.fields.items() if field.secret)
     return any(_covers(re.findall(r"\[\]|[^.\[\]]+", pattern), path) for pattern in patterns)
 
 
@@ -159,13 +169,6 @@ def _covers(steps: list[str], path: Path) -> bool:
         return False
     pairs = zip(steps, path, strict=False)
     return all(isinstance(part, int) if step == "[]" else step in ("*", part) for step, part in pairs)
-
-
-def _section(file: str) -> str:
-    """``job_queue.schema.json`` -> ``jobQueues``."""
-    first, *rest = file.removesuffix(_ENDING).split("_")
-    name = first + "".join(word.capitalize() for word in rest)
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
 
 
 def _key(file: str) -> str:

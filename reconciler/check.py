@@ -1,0 +1,217 @@
+"""Everything about an environment that can be judged without AWS.
+
+Schema first; then, for resources that pass it, conveniences are expanded and the kind's own rules applied; then what
+resources say about each other: references that lead nowhere, cycles, names that look like a slip. All problems are
+found in one go, each once even where many resources inherit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import links, refs, schema
+from .load import Loaded, RawResource
+from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource
+from .problems import Problem, did_you_mean, one_of, ordered
+from .schema import Schemas
+from .variables import looks_secret
+
+Kinds = Mapping[str, Kind]
+
+# AWS allows 50 user tags on nearly everything; two of them are the tool's own.
+# https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
+MAX_TAGS = 48
+
+
+def environment(
+    loaded: Loaded, kinds: Kinds, schemas: Schemas | None = None
+) -> tuple[Environment, tuple[Problem, ...]]:
+    """The environment, and every problem found, errors and warnings; with an error it must not be planned."""
+    known = schemas or schema.shipped()
+    found: list[Problem] = [*loaded.warnings]
+    resources: dict[Address, Resource] = {}
+    for section, raws in loaded.sections.items():
+        if section not in kinds:
+            found.append(_unknown_section(section, raws, kinds))
+            continue
+        for name, raw in raws.items():
+            address = Address(section, name)
+            resource, problems = _resource(address, raw, kinds[section], known)
+            found += problems
+            if resource is not None:
+                resources[address] = resource
+        found += _clashing(section, raws, kinds[section])
+    found += links.problems(loaded, kinds, resources)
+    env = Environment(
+        name=loaded.name,
+        root=loaded.root,
+        region=loaded.region,
+        account=loaded.account,
+        profile=loaded.profile,
+        role=loaded.role or {},
+        tags=loaded.tags,
+        ignore_tags=loaded.ignore_tags,
+        lookups=loaded.lookups,
+        resources=resources,
+        sensitive=loaded.sensitive,
+    )
+    return env, _folded(found, loaded.sensitive)
+
+
+def _folded(problems: Iterable[Problem], sensitive: Iterable[str]) -> tuple[Problem, ...]:
+    """In order, a repeat at the same place left out, and nothing sensitive in any."""
+
+    def hidden(text: str) -> str:
+        for value in sensitive:
+            text = text.replace(value, "(sensitive)")
+        return text
+
+    first: dict[Any, Problem] = {}
+    for found in ordered(problems):
+        first.setdefault((found.pos, found.code, found.message), found)
+    return tuple(replace(found, message=hidden(found.message), hint=hidden(found.hint)) for found in first.values())
+
+
+def _unknown_section(section: str, raws: Mapping[str, RawResource], kinds: Kinds) -> Problem:
+    hint = did_you_mean(section, kinds) or one_of(list(kinds), most=30)
+    pos = next(iter(raws.values())).at() if raws else None
+    return Problem(code="unknown-section", message=f'unknown section "{section}"', hint=hint, pos=pos)
+
+
+def _clashing(section: str, raws: Mapping[str, RawResource], kind: Kind) -> Iterator[Problem]:
+    """Names that differ in case alone, where AWS takes them for the same."""
+    seen: dict[str, str] = {}
+    for name, raw in raws.items():
+        other = seen.setdefault(name.lower(), name)
+        if kind.folds_case and other != name:
+            message = f'"{name}" and "{other}" are the same name to AWS'
+            hint = f"the other stands at {raws[other].at()}"
+            address = str(Address(section, name))
+            yield Problem(code="duplicate-resource", message=message, hint=hint, address=address, pos=raw.at())
+
+
+def _resource(
+    address: Address, raw: RawResource, kind: Kind, schemas: Schemas
+) -> tuple[Resource | None, list[Problem]]:
+    at = raw.at
+    found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name)
+    found += _tags(address, raw)
+    lifecycle, problems = _lifecycle(address, raw, kind, schemas)
+    found += [*problems, *_secrets(address, raw, kind)]
+    if any(not problem.warning for problem in found):
+        return None, found
+    props = kind.expand({name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")})
+    findings = list(kind.check(address.name, props))
+    if len(address.name) > kind.max_name and not any(finding.path == () for finding in findings):
+        message = f"the name has {len(address.name)} characters; a {kind.name} may have {kind.max_name}"
+        findings.append(Finding((), message, "choose a shorter one", "out-of-range"))
+    found += [_finding(finding, address, at(finding.path)) for finding in findings]
+    tags = raw.value.get("tags", {})
+    return Resource(address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos), found
+
+
+def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
+    return Problem(
+        code=finding.code,
+        message=finding.message,
+        hint=finding.hint,
+        warning=finding.warning,
+        address=str(address),
+        path=refs.dotted(finding.path),
+        pos=pos,
+    )
+
+
+def _secrets(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
+    """A secret that goes where everyone may read it."""
+    for path, names in raw.env.items():
+        for name in sorted(filter(looks_secret, names)):
+            if not schema.is_secret_of(kind, path):
+                message = f"the value of {name} goes into {refs.dotted(path)}, which AWS shows in clear text"
+                hint = "keep it in a secret and refer to that"
+                yield _finding(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
+
+
+# --- tags ------------------------------------------------------------------------------------------------------------
+
+
+def _tags(address: Address, raw: RawResource) -> Iterator[Problem]:
+    tags = raw.value.get("tags")
+    if not isinstance(tags, Mapping):
+        return
+    for name, value in tags.items():
+        at: Path = ("tags", name)
+        if finding := _tag(name, value, at):
+            yield _finding(finding, address, raw.at(at))
+    if len(tags) > MAX_TAGS:
+        message = f"these are {len(tags)} tags; AWS allows 50, of which two are kept for the ownership tags"
+        finding = Finding(("tags",), message, "remove some, here or in the environment's tags", "out-of-range")
+        yield _finding(finding, address, raw.at(("tags",)))
+
+
+def _tag(name: str, value: Any, path: Path) -> Finding | None:
+    if name.lower().startswith("aws:"):
+        return Finding(path, f'the tag "{name}" cannot be set: aws: is reserved for AWS', "choose another name")
+    if name.startswith(OWNER_PREFIX):
+        return Finding(path, f'the tag "{name}" is set by reconcile itself', "choose another name")
+    if len(name) > 128:
+        return Finding(path, f"the tag's name has {len(name)} characters; at most 128", "shorten it", "out-of-range")
+    if isinstance(value, str) and len(value) > 256:
+        return Finding(path, f'the tag "{name}" has {len(value)} characters; at most 256', "shorten it", "out-of-range")
+    return None
+
+
+# --- lifecycle -------------------------------------------------------------------------------------------------------
+
+
+def _lifecycle(address: Address, raw: RawResource, kind: Kind, schemas: Schemas) -> tuple[Lifecycle, list[Problem]]:
+    written = raw.value.get("lifecycle")
+    if not isinstance(written, Mapping) or schemas.lifecycle(written):
+        return Lifecycle(), []  # the schema has said what is wrong
+    findings = list(_unfit(written, kind, schemas.members(address.section)))
+    depends = links.addresses(written.get("dependsOn", ()))
+    replaces = written.get("replace")
+    lifecycle = Lifecycle(
+        prevent_destroy=written.get("preventDestroy", False),
+        ignore_changes=tuple(written.get("ignoreChanges", ())),
+        replace=Replace(replaces) if isinstance(replaces, str) else None,
+        depends_on=tuple(target for target in depends if target is not None),
+        adopt=written.get("adopt", False),
+        keep_revisions=written.get("keepRevisions", 2),
+        drain=written.get("drain", "wait"),
+        drain_timeout_minutes=written.get("drainTimeoutMinutes", 120),
+    )
+    problems = [_finding(item, address, raw.at(item.path)) for item in findings]
+    return lifecycle, problems
+
+
+def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -> Iterator[Finding]:
+    for path, reference in refs.templates(written, ("lifecycle",)):
+        yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
+    if "replace" in written and kind.replace is Replace.FORBIDDEN:
+        hint = "what cannot be changed in place is declared under a new name"
+        yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
+    if "keepRevisions" in written and not kind.versioned:
+        yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
+    for index, path in enumerate(written.get("ignoreChanges", ())):
+        if isinstance(path, str) and (hint := _unknown_path(path, members, kind)) is not None:
+            at: Path = ("lifecycle", "ignoreChanges", index)
+            yield Finding(at, f'a {kind.name} has no property "{path}"', hint, "unknown-field")
+
+
+def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:
+    """The hint for an ``ignoreChanges`` path that leads nowhere; None where it leads somewhere."""
+    tree: Mapping[str, Any] = members
+    walked = ""
+    for step in path.replace("[]", "").split("."):
+        if not walked and step in ("tags", "lifecycle"):
+            return "tags that others put on are listed in ignoreTags" if step == "tags" else "remove it"
+        facts = kind.fields.get(walked)
+        if step.isdigit() or (facts is not None and facts.key and step not in tree):
+            continue
+        if step not in tree and "*" not in tree:
+            return did_you_mean(step, tree) or (one_of(list(tree)) if tree else f"{walked} has no members")
+        tree, walked = tree.get(step, tree.get("*", {})), f"{walked}.{step}".lstrip(".")
+    return None
