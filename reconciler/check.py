@@ -195,10 +195,10 @@ def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
     if "keepRevisions" in written and not kind.versioned:
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
-    for index, path in enumerate(written.get("ignoreChanges", ())):
-        if isinstance(path, str) and (hint := _unknown_path(path, members, kind)) is not None:
+    for index, ignored in enumerate(written.get("ignoreChanges", ())):
+        if isinstance(ignored, str) and (hint := _unknown_path(ignored, members, kind)) is not None:
             at: Path = ("lifecycle", "ignoreChanges", index)
-            yield Finding(at, f'a {kind.name} has no property "{path}"', hint, "unknown-field")
+            yield Finding(at, f'a {kind.name} has no property "{ignored}"', hint, "unknown-field")
 
 
 def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:
