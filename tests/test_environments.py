@@ -113,7 +113,7 @@ def test_an_unset_variable_is_a_warning_to_validate(name: str, variable: str) ->
 def test_no_secret_value_stands_in_a_file(name: str) -> None:
     for file in (ENVIRONMENTS / name).rglob("*"):
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
-        assert not re.search(r"PRIVATE KEY|AKIA[A-Z0-9]{16}|XXX-YYY-ZZZ|splunk-token:\s+[^$\s]", text), file
+        assert not re.search(r"PRIVATE KEY|AKIA[A-Z0-9]{16}|XXX-YYY-ZZZ|splunk-token: +[^$\s]", text), file
 
 
 # --- Introducing retry strategies for AWS Batch ----------------------------------------------------------------------
