@@ -102,6 +102,7 @@ def container(at: str) -> dict[str, Field]:
         **common(at),
         **platform(at),
         **volumes(f"{at}.volumes"),
+        **{f"{at}.{legacy}": Field(normal=unless(0)) for legacy in LEGACY},
         f"{at}.fargatePlatformConfiguration.platformVersion": Field(normal=unless("LATEST")),
     }
 

@@ -178,9 +178,9 @@ def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         if given(value) and not where.execution_role and where.platform != FARGATE:
             hint = "name a role that trusts ecs-tasks.amazonaws.com and may read the secret"
             yield Finding(here, f"{here[-1]} needs executionRoleArn beside it", hint, code="missing-field")
-    plain = {mapping(item).get("name") for item in items(props.get("environment"))}
+    plain = {text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
     for index, item in entries(props.get("secrets")):
-        if isinstance(item.get("name"), str) and item["name"] in plain:
+        if text(item.get("name")) in plain:
             why = f'"{item["name"]}" is set both in environment and in secrets'
             yield Finding((*path, "secrets", index, "name"), why, "keep one", code="duplicate")
 
@@ -261,7 +261,7 @@ def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
 
 def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
     """On Fargate only certain pairs of vCPU and memory exist."""
-    amounts = {item.get("type"): (index, _number(item.get("value"))) for index, item in found}
+    amounts = {text(item.get("type")): (index, _number(item.get("value"))) for index, item in found}
     (cpu_at, cpus), (memory_at, memory) = amounts.get("VCPU", (0, None)), amounts.get("MEMORY", (0, None))
     if cpus is None or memory is None:
         return

@@ -67,7 +67,7 @@ def _check_awslogs(path: Path, options: Json) -> Iterator[Finding]:
 
 def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
     token = options.get("splunk-token")
-    secret = {item.get("name") for _, item in entries(config.get("secretOptions"))}
+    secret = {text(item.get("name")) for _, item in entries(config.get("secretOptions"))}
     if isinstance(token, str) and token:
         why = "the Splunk token stands here in clear text, and anyone who may describe the job definition can read it"
         hint = "keep it in a secret: secretOptions: [{name: splunk-token, valueFrom: NAME-OF-SECRET}]"
