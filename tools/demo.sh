@@ -18,10 +18,12 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
     bold=$'\033[1m' plain=$'\033[0m'
 fi
 
+starter=''
 finish() {
     local status=$?
     trap - EXIT
     trap '' INT TERM HUP
+    if [ -n "$starter" ]; then wait "$starter" || true; fi
     if reconcile sandbox stop >/dev/null 2>&1; then echo "sandbox stopped" >&2; fi
     rm -rf "$RECONCILE_SANDBOX_DIR"
     exit "$status"
@@ -58,10 +60,15 @@ typed() {
 
 say "An AWS account on this machine; its clock runs $SPEED times as fast."
 printf '\n%s$ eval "$(reconcile sandbox start --speed %s)"%s\n' "$bold" "$SPEED" "$plain"
-exports=$(reconcile sandbox start --speed "$SPEED")
-eval "$exports"
+# In a process group of its own: an interrupt waits until there is something that can be stopped.
+set -m
+reconcile sandbox start --speed "$SPEED" >"$RECONCILE_SANDBOX_DIR/exports" &
+starter=$!
+set +m
+wait "$starter"
+starter=''
+. "$RECONCILE_SANDBOX_DIR/exports"
 : "${AWS_ENDPOINT_URL:?the sandbox did not say where it is}"
-grep AWS_ENDPOINT_URL <<<"$exports"
 
 say "Is the YAML right? No account is asked."
 run 0 reconcile validate "$ENVIRONMENT"
