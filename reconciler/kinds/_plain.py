@@ -1,0 +1,70 @@
+"""Questions about values: are they plain yet, and do two of them name the same KMS key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from reconciler.model import Later, Reference, Template, Text
+
+T = TypeVar("T")
+
+
+def stand_ins(value: Any) -> Iterator[Any]:
+    """Everything in ``value`` that only a plan or an apply can fill in."""
+    if isinstance(value, Later | Template | Reference):
+        yield value
+    elif isinstance(value, Text):
+        for part in value.parts:
+            yield from stand_ins(part)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from stand_ins(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from stand_ins(item)
+
+
+def known(value: Any) -> bool:
+    """Whether ``value`` is plain JSON throughout."""
+    return next(stand_ins(value), None) is None
+
+
+def same_key(declared: Any, live: Any) -> bool:
+    """Whether two ways to name a KMS key may mean the same: id, ARN, alias or alias ARN.
+
+    An alias and a key id cannot be compared without asking KMS and count as the same, for a service that answers with
+    the key behind a declared alias would differ for ever.
+    """
+    if not isinstance(declared, str) or not isinstance(live, str) or not declared or not live:
+        return bool(declared == live)
+    one, other = (name.split(":")[-1].removeprefix("key/") for name in (declared, live))
+    return one == other or one.startswith("alias/") != other.startswith("alias/")
+
+
+def aligned(
+    live: Mapping[str, T], wanted: Mapping[str, T], alike: Callable[[T, T], bool]
+) -> tuple[Sequence[T], Sequence[T]]:
+    """Two sets, by identity, as two lists to be compared item by item.
+
+    What both have comes first, then what is most alike stands side by side, so that a comparison shows what differs.
+    """
+    both = sorted(live.keys() & wanted.keys())
+    left = [live[name] for name in sorted(live.keys() - wanted.keys())]
+    right = [wanted[name] for name in sorted(wanted.keys() - live.keys())]
+    pairs: list[tuple[T, T]] = []
+    for item in list(left):
+        partner = next((other for other in right if alike(item, other)), None)
+        if partner is not None:
+            pairs.append((item, partner))
+            left.remove(item)
+            right.remove(partner)
+    return (
+        [*(live[name] for name in both), *(one for one, _ in pairs), *left],
+        [*(wanted[name] for name in both), *(other for _, other in pairs), *right],
+    )
+
+
+def first(items: Iterable[T]) -> T | None:
+    """The first of ``items``, or None."""
+    return next(iter(items), None)

@@ -1,0 +1,336 @@
+"""Secrets Manager secrets.
+
+What is peculiar about them:
+
+- A value is never read. The id of the version we write is a slow digest of the value, salted with the secret's ARN, so
+  whether the value is still the declared one shows in the ids alone. The ARN ends in random characters, so a secret is
+  created empty and its value put afterwards.
+- Putting a value that an older version holds does nothing: the label ``AWSCURRENT`` has to be moved to that version.
+- A version that somebody else wrote says nothing about its value. Where such a secret is taken over, the version and
+  the value declared then are noted in a tag, and count as equal until either changes.
+- A value that is rotated, or not declared, is not ours.
+- A deleted secret keeps its name for 7 to 30 days. Declared again in that time it is restored.
+- ``recoveryWindowInDays`` and ``forceDeleteWithoutRecovery`` say how to delete, and are never compared.
+
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds._plain import first, known, same_key, stand_ins
+from reconciler.kinds._secret_checks import findings
+from reconciler.kinds._shared import ok, tag_list, tag_map
+from reconciler.model import (
+    OWNER_PREFIX,
+    OWNER_TAG,
+    Action,
+    Call,
+    Diff,
+    Digest,
+    Field,
+    Json,
+    JsonText,
+    Kind,
+    Later,
+    Live,
+    On,
+    Query,
+    Reads,
+    Replace,
+    Reply,
+    Scope,
+    Secret,
+    Want,
+)
+
+FIELDS = {
+    "description": Field(default="", clear=""),
+    "kmsKeyId": Field(clear=""),
+    "value": Field(secret=True),
+    "recoveryWindowInDays": Field(ignore=True),
+    "forceDeleteWithoutRecovery": Field(ignore=True),
+}
+
+ADOPTED = f"{OWNER_PREFIX}adopted-version"
+CURRENT = "AWSCURRENT"
+OURS = re.compile(r"[0-9a-f]{64}")
+RECOVERY_DAYS = 30
+# a secret without a key of its own uses this one, and DescribeSecret then names none
+DEFAULT_KEY = "alias/aws/secretsmanager"
+
+ABSENT = "ResourceNotFoundException"
+# a secret deleted by force a moment ago still holds its name
+LINGERING = (
+    On("InvalidRequestException", "was deleted"),
+    On("InvalidRequestException", "scheduled for deletion"),
+)
+FRESH = (On(ABSENT),)
+ALREADY_MOVED = (On("InvalidParameterException", "currently attached to version"),)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    return {"name": name}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """Describes what is sought and what the list proposes: the list lags, and filters by prefix."""
+    environment = query.scope.environment
+    listing = Call(
+        "secretsmanager",
+        "ListSecrets",
+        {
+            "IncludePlannedDeletion": True,
+            "Filters": [{"Key": "tag-key", "Values": [OWNER_TAG]}, {"Key": "tag-value", "Values": [environment]}],
+        },
+        all_pages=True,
+    )
+    ask = (listing,) if query.owned else ()
+    listed = [ok(call, reply) or {} for call, reply in zip(ask, (yield ask) if ask else (), strict=True)]
+    names = [sought.name for sought in query.sought]
+    more = [
+        item["Name"]
+        for answer in listed
+        for item in answer.get("SecretList", ())
+        if tag_map(item.get("Tags")).get(OWNER_TAG) == environment
+    ]
+    unique = list(dict.fromkeys([*names, *more]))
+    found = (yield from _described(unique)) if unique else []
+    live = [item for item in found if item["Name"] in names or _owner(item) == environment]
+    versions = (yield from _versions(live)) if live else []
+    return [_live(item, kept) for item, kept in zip(live, versions, strict=True)]
+
+
+def _described(names: Sequence[str]) -> Reads[list[Json]]:
+    calls = tuple(Call("secretsmanager", "DescribeSecret", {"SecretId": name}) for name in names)
+    replies = yield calls
+    answers = {n: ok(call, reply, ABSENT) for n, call, reply in zip(names, calls, replies, strict=True)}
+    # a name may also be taken for the beginning of an ARN
+    return [answer for name, answer in answers.items() if answer and answer["Name"] == name]
+
+
+def _versions(items: Sequence[Json]) -> Reads[list[Mapping[str, Sequence[str]]]]:
+    """The versions of each secret, those without a label too: putting their value back needs a step more."""
+    calls = tuple(
+        Call(
+            "secretsmanager",
+            "ListSecretVersionIds",
+            {"SecretId": item["ARN"], "IncludeDeprecated": True},
+            all_pages=True,
+        )
+        for item in items
+    )
+    replies: tuple[Reply, ...] = yield calls
+    found: list[Mapping[str, Sequence[str]]] = []
+    for item, call, reply in zip(items, calls, replies, strict=True):
+        # one who may only describe, or a secret on its way out: the labelled ones are known all the same
+        answer = ok(call, reply, ABSENT, "AccessDeniedException", "InvalidRequestException") or {}
+        listed = {version["VersionId"]: version.get("VersionStages", []) for version in answer.get("Versions", ())}
+        found.append({**listed, **(item.get("VersionIdsToStages") or {})})
+    return found
+
+
+def _owner(item: Json) -> str | None:
+    return tag_map(item.get("Tags")).get(OWNER_TAG)
+
+
+def _live(item: Json, versions: Mapping[str, Sequence[str]]) -> Live:
+    current = first(name for name, stages in sorted(versions.items()) if CURRENT in stages)
+    props = {"description": item.get("Description"), "kmsKeyId": item.get("KmsKeyId"), "value": current}
+    dying = item.get("DeletedDate") is not None
+    return Live(
+        physical=item["Name"],
+        attrs={"name": item["Name"], "arn": item["ARN"]},
+        props={name: value for name, value in props.items() if value},
+        tags=tag_map(item.get("Tags")),
+        status="scheduled for deletion" if dying else "",
+        dying=dying,
+        extra={"versions": sorted(versions), "rotated": bool(item.get("RotationEnabled"))},
+    )
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """The value as the id of its version, on both sides; none where it is not to be compared."""
+    left, right = dict(live.props), dict(want.props)
+    for side in (left, right):
+        if str(side.get("kmsKeyId", "")).endswith(DEFAULT_KEY):
+            del side["kmsKeyId"]
+    if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
+        right["kmsKeyId"] = left.get("kmsKeyId")
+    current = left.pop("value", None)
+    right.pop("value", None)
+    if not _declares_value(want) or (current and live.extra.get("rotated")):
+        return left, right
+    unknown = first(stand_ins(want.declared["value"]))
+    if unknown is not None:
+        return ({**left, "value": current} if current else left), {**right, "value": unknown}
+    wanted = _version(live, want)
+    if current and not OURS.fullmatch(current) and _taken_over(live, want, current, wanted):
+        return left, right
+    return ({**left, "value": current} if current else left), {**right, "value": wanted}
+
+
+def _declares_value(want: Want) -> bool:
+    """Where changes of it are ignored, the engine has put the live version in its place: nothing to write."""
+    ignored = any(path.split(".")[0] == "value" for path in want.lifecycle.ignore_changes)
+    return want.declared.get("value") is not None and not ignored
+
+
+def _version(live: Live, want: Want) -> str:
+    """The id that the declared value has, or would have, as a version of this secret."""
+    return Digest(want.declared["value"], live.attrs["arn"]).hex()
+
+
+def _taken_over(live: Live, want: Want, current: str, wanted: str) -> bool:
+    """Whether another's version is to be left: nothing can be told yet, or nothing has changed since it was told."""
+    return live.owner != want.scope.environment or live.tags.get(ADOPTED) == _noted(current, wanted)
+
+
+def _noted(current: str, wanted: str) -> str:
+    return f"{current}/{wanted[:16]}"
+
+
+def owner_tags(live: Live, want: Want) -> Mapping[str, str]:
+    """Notes which version of another's was found when it was taken over, and which value was declared then."""
+    current = live.props.get("value")
+    if not current or OURS.fullmatch(current) or not _declares_value(want) or not known(want.declared["value"]):
+        return {}
+    return {ADOPTED: _noted(current, _version(live, want))}
+
+
+def notes(live: Live, want: Want) -> Sequence[str]:
+    current = live.props.get("value")
+    if not current or not _declares_value(want):
+        return []
+    if live.extra.get("rotated"):
+        return ["its value is rotated, so it is not compared with the declared one"]
+    if not OURS.fullmatch(current):
+        return ["its value was written by someone else, so it cannot be compared; it is written when you change yours"]
+    return []
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    params = {
+        "Name": want.physical,
+        "Description": want.declared.get("description"),
+        "KmsKeyId": want.declared.get("kmsKeyId"),
+        "Tags": tag_list(want.tags),
+    }
+    made = Call(
+        "secretsmanager",
+        "CreateSecret",
+        {name: value for name, value in params.items() if value},
+        gives={"arn": "ARN"},
+        retry_on=LINGERING,
+        patience=120.0,
+    )
+    if want.declared.get("value") is None:
+        return [made]
+    return [made, _put(Later(want.address, "arn"), want.declared["value"])]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    changed = diff.tops()
+    calls: list[Action] = []
+    settings = {"description": "Description", "kmsKeyId": "KmsKeyId"}
+    sent = {member: want.props.get(name) or "" for name, member in settings.items() if name in changed}
+    if sent:
+        calls.append(Call("secretsmanager", "UpdateSecret", {"SecretId": live.attrs["arn"], **sent}))
+    if "value" in changed:
+        calls += _set_value(live, want)
+    return calls
+
+
+def _set_value(live: Live, want: Want) -> list[Action]:
+    arn, value, current = live.attrs["arn"], want.declared["value"], live.props.get("value")
+    calls: list[Action] = [_put(arn, value)]
+    if not known(value) or not current or _version(live, want) not in live.extra.get("versions", ()):
+        return calls
+    moved = {
+        "SecretId": arn,
+        "VersionStage": CURRENT,
+        "MoveToVersionId": _version(live, want),
+        "RemoveFromVersionId": current,
+    }
+    return [*calls, Call("secretsmanager", "UpdateSecretVersionStage", moved, ok_if=ALREADY_MOVED)]
+
+
+def _put(arn: Any, value: Any) -> Call:
+    params = {
+        "SecretId": arn,
+        "ClientRequestToken": Digest(Secret(value), arn),
+        "SecretString": Secret(JsonText(value) if isinstance(value, Mapping) else value),
+    }
+    return Call("secretsmanager", "PutSecretValue", params, retry_on=FRESH, patience=60.0)
+
+
+def revive(live: Live, want: Want) -> Sequence[Action]:
+    """Restores it, and brings what differs about; its tags are seen to by the engine."""
+    left, right = normal(live, want)
+    arn = live.attrs["arn"]
+    calls: list[Action] = [Call("secretsmanager", "RestoreSecret", {"SecretId": arn})]
+    settings = {"description": "Description", "kmsKeyId": "KmsKeyId"}
+    sent = {
+        member: right.get(name) or ""
+        for name, member in settings.items()
+        if (left.get(name) or "") != (right.get(name) or "")
+    }
+    if sent:
+        calls.append(Call("secretsmanager", "UpdateSecret", {"SecretId": arn, **sent}))
+    if left.get("value") != right.get("value"):
+        calls += _set_value(live, want)
+    return calls
+
+
+def delete(live: Live, declared: Json) -> Sequence[Action]:
+    force = declared.get("forceDeleteWithoutRecovery") is True
+    how = (
+        {"ForceDeleteWithoutRecovery": True}
+        if force
+        else {"RecoveryWindowInDays": declared.get("recoveryWindowInDays") or RECOVERY_DAYS}
+    )
+    gone = (On(ABSENT), On("InvalidRequestException", "scheduled for deletion"))
+    return [Call("secretsmanager", "DeleteSecret", {"SecretId": live.attrs["arn"], **how}, ok_if=gone)]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    secret = {"SecretId": live.attrs["arn"]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("secretsmanager", "UntagResource", {**secret, "TagKeys": sorted(remove)}))
+    if add:
+        calls.append(Call("secretsmanager", "TagResource", {**secret, "Tags": tag_list(add)}))
+    return calls
+
+
+KIND = Kind(
+    name="secret",
+    section="secrets",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    revive=revive,
+    fields=FIELDS,
+    later=frozenset({"arn"}),
+    replace=Replace.DELETE_FIRST,
+    max_name=512,
+    normal=normal,
+    check=findings,
+    owner_tags=owner_tags,
+    notes=notes,
+)

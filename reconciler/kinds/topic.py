@@ -1,0 +1,321 @@
+"""SNS topics with their subscriptions.
+
+What is peculiar about them:
+
+- Attributes are one text each, written one at a time; the API's spelling of their names stays (``DisplayName``).
+- ``policy`` and ``dataProtectionPolicy`` left out are not ours: SNS gives every topic a policy of its own.
+- A subscription is known by protocol and endpoint, and the declared ones are all there may be.
+- A subscription by mail waits for its recipient. Until then it can be neither changed nor removed, and asking again
+  sends another mail: it counts as done, with a note. After two days without an answer it is gone, and planned anew.
+- CreateTopic answers a known name with the existing topic, but refuses it when anything differs: never an update.
+
+https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds import _subscriptions as subs
+from reconciler.kinds._document_pairs import compared
+from reconciler.kinds._documents import Place, names_principal_of, parse, written
+from reconciler.kinds._owned import asked_for, index, named, proposed
+from reconciler.kinds._plain import aligned, same_key
+from reconciler.kinds._shared import ok, tag_list, tag_map
+from reconciler.kinds._subscriptions import Subscription, as_text, meaning
+from reconciler.kinds._topic_checks import findings
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Json,
+    JsonText,
+    Kind,
+    Live,
+    On,
+    Query,
+    Reads,
+    Replace,
+    Reply,
+    Scope,
+    Want,
+)
+
+# what an attribute means when it is left out; others than these are compared only where they are declared
+DEFAULTS: Mapping[str, str] = {
+    "DisplayName": "",
+    "KmsMasterKeyId": "",
+    "TracingConfig": "PassThrough",
+    "SignatureVersion": "1",
+    "FifoTopic": "false",
+    "ContentBasedDeduplication": "false",
+    "DeliveryPolicy": "",
+    "ArchivePolicy": "",
+    **{f"{kind}{end}": "" for kind in ("Application", "HTTP", "Lambda", "SQS", "Firehose") for end in (
+        "SuccessFeedbackRoleArn", "FailureFeedbackRoleArn")},
+}  # fmt: skip
+CLEARED = {"ArchivePolicy": "{}"}
+# the rest is set by calls of its own
+AT_CREATION = (
+    *("DisplayName", "KmsMasterKeyId", "TracingConfig", "SignatureVersion", "FifoTopic"),
+    *("ContentBasedDeduplication", "FifoThroughputScope", "DeliveryPolicy", "ArchivePolicy"),
+)
+
+FIFO_ONLY = ("FifoTopic", "ContentBasedDeduplication")
+
+FIELDS = {
+    "attributes": Field(),
+    "attributes.FifoTopic": Field(effect=Effect.REPLACE),
+    "policy": Field(computed=True),
+    "dataProtectionPolicy": Field(computed=True),
+    "subscriptions": Field(),
+}
+
+BUSY = (On("ConcurrentAccess"), On("StaleTag"))
+ABSENT = ("NotFound", "ResourceNotFound")
+NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": scope.arn("sns", name)}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    ask = index(query)
+    more = proposed(ask, (yield ask) if ask else (), query.scope, "sns", "")
+    names = named(query, [name for name in more if ":" not in name])
+    guarded = {sought.name for sought in query.sought if sought.props.get("dataProtectionPolicy")}
+    calls = {name: _about(attrs(query.scope, name, {})["arn"], guarded=name in guarded) for name in names}
+    flat = tuple(call for group in calls.values() for call in group)
+    replies = iter((yield flat) if flat else ())
+    topics: dict[str, list[Json]] = {}
+    for name, group in calls.items():
+        parts = [(call, next(replies)) for call in group]
+        if ok(*parts[0], *ABSENT) is not None:
+            topics[name] = [ok(call, reply, *ABSENT) or {} for call, reply in parts]
+    topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tag_map(parts[1].get("Tags")))}
+    found = (yield from _subscribed(topics)) if topics else {}
+    return [_live(query.scope, name, parts, found[name]) for name, parts in topics.items()]
+
+
+def _about(arn: str, *, guarded: bool) -> tuple[Call, ...]:
+    return (
+        Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
+        Call("sns", "ListTagsForResource", {"ResourceArn": arn}),
+        Call("sns", "ListSubscriptionsByTopic", {"TopicArn": arn}, all_pages=True),
+        *((Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn}),) if guarded else ()),
+    )
+
+
+def _subscribed(topics: Mapping[str, Sequence[Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
+    """The subscriptions of each topic by identity; those that their recipient has ended are gone."""
+    listed = {
+        name: [item for item in parts[2].get("Subscriptions", ()) if item["SubscriptionArn"] != "Deleted"]
+        for name, parts in topics.items()
+    }
+    arns = [item["SubscriptionArn"] for items in listed.values() for item in items if _confirmed(item)]
+    calls = tuple(Call("sns", "GetSubscriptionAttributes", {"SubscriptionArn": arn}) for arn in arns)
+    replies: tuple[Reply, ...] = (yield calls) if calls else ()
+    attributes = {
+        arn: (ok(call, reply, *ABSENT) or {}).get("Attributes", {})
+        for arn, call, reply in zip(arns, calls, replies, strict=True)
+    }
+    found: dict[str, dict[str, Subscription]] = {}
+    for name, items in listed.items():
+        made = [subs.live(item, attributes.get(item["SubscriptionArn"], {})) for item in items]
+        found[name] = {str(one): one for one in made}
+    return found
+
+
+def _confirmed(item: Json) -> bool:
+    return bool(item["SubscriptionArn"].startswith("arn:"))
+
+
+def _live(scope: Scope, name: str, parts: Sequence[Json], found: Mapping[str, Subscription]) -> Live:
+    attributes: Mapping[str, str] = parts[0]["Attributes"]
+    guard = parts[3].get("DataProtectionPolicy") if len(parts) > 3 else None
+    props = {
+        "attributes": {key: value for key, value in sorted(attributes.items()) if key not in SERVICE_OWNED},
+        "policy": parse(attributes.get("Policy")),
+        "dataProtectionPolicy": parse(guard) or None,
+        "subscriptions": [one.props() for _, one in sorted(found.items())],
+    }
+    return Live(
+        physical=name,
+        attrs=attrs(scope, name, {}),
+        props={member: value for member, value in props.items() if value},
+        tags=tag_map(parts[1].get("Tags")),
+        extra={"subscriptions": {key: one.arn for key, one in found.items()}},
+    )
+
+
+SERVICE_OWNED = frozenset(
+    (
+        *("TopicArn", "Owner", "Policy", "EffectiveDeliveryPolicy", "BeginningArchiveTime"),
+        *("SubscriptionsConfirmed", "SubscriptionsPending", "SubscriptionsDeleted"),
+    )
+)
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def expand(props: Json) -> Json:
+    """Documents given as text become mappings; a policy among the attributes stands beside them."""
+    done = dict(props)
+    attributes = props.get("attributes")
+    if isinstance(attributes, Mapping) and "Policy" in attributes and "policy" not in props:
+        done["policy"] = attributes["Policy"]
+        done["attributes"] = {name: value for name, value in attributes.items() if name != "Policy"}
+    for name in ("policy", "dataProtectionPolicy"):
+        if name in done:
+            done[name] = parse(done[name])
+    return done
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    left, right = dict(live.props), dict(want.props)
+    left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
+    if right.get("policy"):
+        place = Place("resource", want.scope.account, want.scope.partition)
+        left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
+    have, wish = _subscriptions(live, want)
+    one, other = aligned(have, wish, Subscription.alike)
+    left["subscriptions"] = [item.props() for item in one]
+    right["subscriptions"] = [item.props() for item in other]
+    return left, right
+
+
+def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both with their defaults; what has none is compared only where it is declared."""
+    have, wish = dict(live or {}), dict(want or {})
+    names = [*DEFAULTS, *(name for name in wish if name not in DEFAULTS and name not in SERVICE_OWNED)]
+    left = {name: meaning(name, have.get(name, DEFAULTS.get(name))) for name in names}
+    right = {name: meaning(name, wish.get(name, DEFAULTS.get(name))) for name in names}
+    if same_key(right["KmsMasterKeyId"], left["KmsMasterKeyId"]):
+        right["KmsMasterKeyId"] = left["KmsMasterKeyId"]
+    return left, right
+
+
+def _subscriptions(live: Live, want: Want) -> tuple[dict[str, Subscription], dict[str, Subscription]]:
+    """What is there and what is declared. What waits for its recipient is as declared, or none of our business."""
+    wish = subs.declared(want.props.get("subscriptions"))
+    arns: Mapping[str, str] = live.extra.get("subscriptions", {})
+    have = subs.declared(live.props.get("subscriptions"), arns)
+    have = {key: wish.get(key, one) if one.pending else one for key, one in have.items()}
+    return {key: one for key, one in have.items() if key in wish or not one.pending}, wish
+
+
+def notes(live: Live, want: Want) -> Iterable[str]:
+    wish = subs.declared(want.props.get("subscriptions"))
+    for key, arn in sorted(live.extra.get("subscriptions", {}).items()):
+        if arn.startswith("arn:"):
+            continue
+        if key in wish:
+            yield f"the subscription {key} waits for its recipient to confirm it"
+        else:
+            yield f"the subscription {key} is not declared, but cannot be removed before it is confirmed or runs out"
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    arn = want.attrs["arn"]
+    attributes = {name: as_text(value) for name, value in (want.declared.get("attributes") or {}).items()}
+    # a standard topic is one that does not say FifoTopic at all
+    given = {name: attributes[name] for name in AT_CREATION if attributes.get(name) not in (None, "")}
+    given = {name: value for name, value in given.items() if name not in FIFO_ONLY or value != "false"}
+    params: dict[str, Any] = {"Name": want.physical, "Attributes": given, "Tags": tag_list(want.tags)}
+    guard = want.declared.get("dataProtectionPolicy")
+    if guard:
+        params["DataProtectionPolicy"] = JsonText(guard)
+    later = [_set(arn, name, value) for name, value in sorted(attributes.items()) if value and name not in AT_CREATION]
+    policy = [_set_policy(want, arn)] if want.declared.get("policy") else []
+    wish = subs.declared(want.declared.get("subscriptions"))
+    subscribed = [subs.subscribe(arn, one) for _, one in sorted(wish.items())]
+    made = Call("sns", "CreateTopic", {name: value for name, value in params.items() if value}, retry_on=BUSY)
+    return [made, *later, *policy, *subscribed]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    arn, changed = live.attrs["arn"], diff.tops()
+    calls: list[Action] = []
+    if "attributes" in changed:
+        left, right = _attributes(live.props.get("attributes"), want.props.get("attributes"))
+        wish = want.props.get("attributes") or {}
+        for name in sorted(name for name in right if left[name] != right[name]):
+            value = as_text(wish.get(name, DEFAULTS.get(name, "")))
+            calls.append(_set(arn, name, value or CLEARED.get(name, "")))
+    if "policy" in changed:
+        calls.append(_set_policy(want, arn))
+    if "dataProtectionPolicy" in changed:
+        guard = {"ResourceArn": arn, "DataProtectionPolicy": JsonText(want.props["dataProtectionPolicy"])}
+        calls.append(Call("sns", "PutDataProtectionPolicy", guard, retry_on=BUSY))
+    if "subscriptions" in changed:
+        calls += _resubscribe(live, want)
+    return calls
+
+
+def _resubscribe(live: Live, want: Want) -> list[Action]:
+    """New ones first, then what changes, then what goes."""
+    arn = live.attrs["arn"]
+    have, wish = _subscriptions(live, want)
+    calls: list[Action] = [subs.subscribe(arn, wish[key]) for key in sorted(wish.keys() - have.keys())]
+    for key in sorted(wish.keys() & have.keys()):
+        calls += subs.change(have[key], wish[key])
+    return [*calls, *(subs.unsubscribe(have[key]) for key in sorted(have.keys() - wish.keys()))]
+
+
+def _set(arn: str, name: str, value: Any) -> Call:
+    params = {"TopicArn": arn, "AttributeName": name, "AttributeValue": value}
+    return Call("sns", "SetTopicAttributes", params, retry_on=BUSY)
+
+
+def _set_policy(want: Want, arn: str) -> Call:
+    document = want.props["policy"]
+    params = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": JsonText(written(document))}
+    fresh = (NEW_PRINCIPAL,) if names_principal_of(document, want.scope.account) else ()
+    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *fresh), patience=120.0)
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Its subscriptions go with it."""
+    params = {"TopicArn": live.attrs["arn"]}
+    return [Call("sns", "DeleteTopic", params, retry_on=BUSY, ok_if=(On("NotFound"),))]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    resource = {"ResourceArn": live.attrs["arn"]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("sns", "UntagResource", {**resource, "TagKeys": sorted(remove)}, retry_on=BUSY))
+    if add:
+        calls.append(Call("sns", "TagResource", {**resource, "Tags": tag_list(add)}, retry_on=BUSY))
+    return calls
+
+
+KIND = Kind(
+    name="topic",
+    section="topics",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    replace=Replace.DELETE_FIRST,
+    max_name=256,
+    expand=expand,
+    normal=normal,
+    check=findings,
+    notes=notes,
+)
