@@ -118,11 +118,14 @@ def _key(store: Store, row: Row) -> str:
 
 
 def _token(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode()
+    return base64.urlsafe_b64encode(f"after {key}".encode()).decode()
 
 
 def _read_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        text = base64.urlsafe_b64decode(token.encode()).decode()
     except ValueError:
-        raise Invalid("The nextToken is not valid.") from None
+        text = ""
+    if not text.startswith("after "):
+        raise Invalid("The nextToken is not valid.")
+    return text.removeprefix("after ")
