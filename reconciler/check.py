@@ -196,9 +196,9 @@ def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -
     if "keepRevisions" in written and not kind.versioned:
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for index, ignored in enumerate(written.get("ignoreChanges", ())):
-        if isinstance(ignored, str) and (hint := _unknown_path(ignored, members, kind)) is not None:
+        if isinstance(ignored, str) and (way_out := _unknown_path(ignored, members, kind)) is not None:
             at: Path = ("lifecycle", "ignoreChanges", index)
-            yield Finding(at, f'a {kind.name} has no property "{ignored}"', hint, "unknown-field")
+            yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
 
 
 def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:

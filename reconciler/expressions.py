@@ -27,6 +27,15 @@ _STEP = re.compile(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+_ELSEWHERE = {
+    "AWS::AccountId": "${account}",
+    "AWS::Region": "${region}",
+    "AWS::Partition": "${partition}",
+    "aws.region": "${region}",
+    "data.aws_caller_identity.current.account_id": "${account}",
+    "data.aws_region.current.name": "${region}",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -111,6 +120,8 @@ def _expression(inner: str, written: str) -> Reference | Fault:
     scheme, colon, rest = inner.partition(":")
     if colon and scheme in ("env", "file"):
         return _outside(scheme, rest.strip(), written)
+    if inner in _ELSEWHERE:
+        return Fault(f"{written} is another tool's expression", f"did you mean {_ELSEWHERE[inner]}?")
     if inner in SCOPE:
         return Reference(inner, written)
     steps = _steps(inner)
@@ -163,20 +174,8 @@ def _steps(text: str) -> list[str] | None:
     return steps
 
 
-_ELSEWHERE = {
-    "AWS::AccountId": "${account}",
-    "AWS::Region": "${region}",
-    "AWS::Partition": "${partition}",
-    "aws.region": "${region}",
-    "data.aws_caller_identity.current.account_id": "${account}",
-    "data.aws_region.current.name": "${region}",
-}
-
-
 def _hint(inner: str, written: str) -> str:
     literal = f"write ${written} for the text itself"
-    if inner in _ELSEWHERE:
-        return f"did you mean {_ELSEWHERE[inner]}?"
     scheme, colon, rest = inner.partition(":")
     if colon and scheme in ("var", "lookups"):
         return f"did you mean ${{{scheme}.{rest}}}?"

@@ -187,12 +187,15 @@ class _Loading:
 
     def name(self, layer: Layer) -> str:
         node = layer.settings.value.get("environment")
-        if node is not None and isinstance(node.value, str) and node.value:
+        if node is not None and isinstance(node.value, str):
+            if "${" in node.value:
+                hint = "write the name as it is: it says who owns what"
+                self.problem("bad-expression", "environment is read before variables are known", hint, node.pos)
             return node.value
-        if node is None or node.value is None:
-            near = did_you_mean("environment", [key for key in layer.settings.value if key not in self.known])
-            hint = near.replace("mean", "mean it by") or "give it a name: environment: my-name"
-            self.problem("missing-field", "environment, the name, is missing", hint, layer.settings.pos)
+        others = [key for key in layer.settings.value if key not in SETTINGS and key not in self.known]
+        if (node is None or node.value is None) and not did_you_mean("environment", others):
+            hint = "give it one: environment: my-name"
+            self.problem("missing-field", "the environment has no name", hint, layer.settings.pos)
         return ""
 
     def settings(self) -> Node:

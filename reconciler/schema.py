@@ -184,18 +184,20 @@ def _plain(schema: Any) -> Any:
         return [_plain(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    plain = {name: item if name in ("enum", "const", "examples") else _plain(item) for name, item in schema.items()}
+    # "$schema" would make a referenced file fall back to the validator that knows no templates
+    kept = {name: item for name, item in schema.items() if name != "$schema"}
+    plain = {name: item if name in ("enum", "const", "examples") else _plain(item) for name, item in kept.items()}
     types = plain.get("type")
     if isinstance(types, list) and "string" in types and _admits(plain):
-        kept = [name for name in types if name != "string"]
-        plain["type"] = kept[0] if len(kept) == 1 else kept
+        others = [name for name in types if name != "string"]
+        plain["type"] = others[0] if len(others) == 1 else others
         del plain["pattern"]
     for either in ("anyOf", "oneOf"):
         branches = plain.get(either)
         if isinstance(branches, list) and any(_is_expression(branch) for branch in branches):
-            kept = [branch for branch in branches if not _is_expression(branch)]
+            left = [branch for branch in branches if not _is_expression(branch)]
             del plain[either]
-            plain = {**kept[0], **plain} if len(kept) == 1 else {**plain, either: kept} if kept else plain
+            plain = {**left[0], **plain} if len(left) == 1 else {**plain, either: left} if left else plain
     return plain
 
 

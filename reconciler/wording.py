@@ -77,10 +77,12 @@ def _said(error: Error, known: Known) -> Iterator[Problem]:
         yield from _choice(error, known, path)
     elif rule == "additionalProperties" and error.validator_value is False:
         yield from _unknown(error, known, path)
+    elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
+        return  # the type is wrong, and said so
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
     else:
-        code, message, hint = _plainly(error)
+        code, message, hint = _plainly(error, _below(known.members, path))
         yield _problem(known, path, code, f"{dotted(path)} {message}" if path else f"this {message}", hint)
 
 
@@ -110,7 +112,8 @@ def _nearest(name: str, value: Any, members: list[str], known: Known, path: Path
             return f'did you mean "{member}"?'
     if not path and known.name and (value == known.name or _folded(name) == "name"):
         return "the name is the key above; leave this out"
-    elsewhere = next((place for place in _places(known.members, name) if place[:-1] != path), None)
+    here = tuple(part for part in path if isinstance(part, str))
+    elsewhere = next((place for place in _places(known.members, name) if _along(place[:-1], here)), None)
     if elsewhere:
         return f"it belongs under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "it belongs one level up"
     if near := did_you_mean(name, members):
@@ -132,14 +135,31 @@ def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple
         yield from _places(below, name, place)
 
 
+def _along(place: tuple[str, ...], here: tuple[str, ...]) -> bool:
+    """Whether ``place`` is above ``here`` or one level below it."""
+    return place != here and (
+        here[: len(place)] == place or (place[: len(here)] == here and len(place) == len(here) + 1)
+    )
+
+
+def _below(tree: Json, path: Path) -> Json:
+    """The members known at ``path``."""
+    for part in path:
+        if isinstance(part, str):
+            tree = tree.get(part, tree.get("*", {}))
+    return tree
+
+
 def _missing(error: Error, known: Known, path: Path) -> Iterator[Problem]:
     """Every missing member; jsonschema gives an error for each, the repeats fold into one."""
     needed = error.validator_value
     if isinstance(needed, Mapping):
         needed = [name for given, names in needed.items() if given in error.instance for name in names]
+    known_members = error.schema.get("properties", {})
+    misspelt = {_folded(name) for name in error.instance if name not in known_members}
     for name in needed:
-        if name not in error.instance:
-            about = error.schema.get("properties", {}).get(name, {}).get("description", "")
+        if name not in error.instance and _folded(name) not in misspelt:
+            about = known_members.get(name, {}).get("description", "")
             message = f"{name} is missing" + (f" in {dotted(path)}" if path else "")
             yield _problem(known, path, "missing-field", message, _sentence(about))
 
@@ -169,7 +189,8 @@ def _choice(error: Error, known: Known, path: Path) -> Iterator[Problem]:
         wanted = [
             kind for inners in branches.values() for inner in inners if _wrong_type(inner) for kind in _types(inner)
         ]
-        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema)
+        members = _below(known.members, path)
+        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members)
         yield _problem(known, path, "wrong-type", f"{dotted(path)} {message}" if path else f"this {message}", hint)
     else:
         meant = min(branches.values(), key=lambda inners: (any(map(_wrong_type, inners)), len(inners)))
@@ -205,11 +226,11 @@ _SIZES = {
 }
 
 
-def _plainly(error: Error) -> tuple[str, str, str]:
+def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
     """Code, message (to follow the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
-        return "wrong-type", *_mistyped(value, _types(error), error.schema)
+        return "wrong-type", *_mistyped(value, _types(error), error.schema, members)
     if rule == "enum":
         texts = [str(item) for item in limit]
         hint = did_you_mean(str(value), texts)
@@ -239,18 +260,20 @@ def _own_hint(error: Error) -> str:
     return str(schema.get("x-hint") or _sentence(schema.get("description", "")))
 
 
-def _mistyped(value: Any, wanted: list[str], schema: Json) -> tuple[str, str]:
+def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tuple[str, str]:
     nouns = [NOUNS[kind] for kind in wanted]
     message = f"must be {' or '.join(nouns)}, not {shown(value)}"
     if value is None:
         return message, "give it a value, or remove it"
+    if "enum" in schema:
+        return message, one_of([str(item) for item in schema["enum"]])
     for kind in wanted:
-        if hint := _converted(value, kind, schema):
+        if hint := _converted(value, kind, members):
             return message, hint
     return message, _sentence(schema.get("description", ""))
 
 
-def _converted(value: Any, kind: str, schema: Json) -> str:
+def _converted(value: Any, kind: str, members: Json) -> str:
     """How to write ``value`` so that it is of ``kind``; nothing where that is not obvious."""
     if kind == "string" and isinstance(value, bool | int | float):
         return f'write it in quotes: "{json.dumps(value)}"'
@@ -261,9 +284,11 @@ def _converted(value: Any, kind: str, schema: Json) -> str:
     if kind == "boolean" and isinstance(value, str) and value.lower() in _YES + _NO:
         return f"write {'true' if value.lower() in _YES else 'false'}, without quotes"
     if kind == "array":
-        return _as_list(value, schema)
+        return _as_list(value, list(members))
     if kind == "object" and isinstance(value, list):
         return _as_mapping(value)
+    if kind == "object" and members and "*" not in members:
+        return f"write its members below it: {', '.join(list(members)[:4])}"
     return ""
 
 
@@ -274,11 +299,9 @@ def _decimal(text: str, kind: str) -> str:
     return f"{whole}.{rest.rstrip('0') or '0'}" if dot and kind == "number" else whole
 
 
-def _as_list(value: Any, schema: Json) -> str:
+def _as_list(value: Any, members: list[str]) -> str:
     if not isinstance(value, Mapping):
         return f"write it as a list: [{value if isinstance(value, str) else json.dumps(value)}]"
-    items = schema.get("items")
-    members = list(items.get("properties", {})) if isinstance(items, Mapping) else []
     if {"name", "value"} <= set(members):
         return "write a list of {name: ..., value: ...}"
     return "write a list, each item starting with -" + (f", with {', '.join(members[:4])}" if members else "")

@@ -313,7 +313,7 @@ _SAID = (
     (
         "mapping values are not allowed",
         'a ": " stands where no key can stand',
-        "either the indentation is off, or the text contains a colon and must be in quotes",
+        "the indentation is off, or a space is missing after the colon above, or a text with a colon needs quotes",
     ),
     ("could not find expected ':'", 'a ":" is missing after this key', "a member is written as key: value"),
     ("expected alphabetic or numeric", "a text cannot start with * or &", 'write it in quotes: "*"'),
