@@ -39,7 +39,7 @@ def test_creating_takes_a_while_and_ends_valid(desk):
     desk.wait(2)
     seen = desk.see_environment()
 
-    assert ("VALID", "ComputeEnvironment Healthy") == (seen["status"], seen["statusReason"])
+    assert (seen["status"], seen["statusReason"]) == ("VALID", "ComputeEnvironment Healthy")
     assert arn == f"arn:aws:batch:eu-west-1:{ACCOUNT}:compute-environment/ce"
 
 

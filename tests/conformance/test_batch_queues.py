@@ -49,7 +49,7 @@ def test_creating_takes_a_while_and_ends_valid(stack):
     stack.wait(6)
     seen = stack.see_queue()
 
-    assert ("VALID", "JobQueue Healthy", "ENABLED") == (seen["status"], seen["statusReason"], seen["state"])
+    assert (seen["status"], seen["statusReason"], seen["state"]) == ("VALID", "JobQueue Healthy", "ENABLED")
     assert arn == f"arn:aws:batch:eu-west-1:{ACCOUNT}:job-queue/q"
 
 
@@ -84,7 +84,7 @@ def test_no_change_while_it_changes(stack):
     """In transition, updates and deletions are refused with `is being modified`."""
     stack.queue(settled=False)
     assert "is being modified" in refuse_update(stack, priority=2)
-    assert "Cannot delete, resource is being modified" == stack.refused(stack.client.delete_job_queue, jobQueue="q")
+    assert stack.refused(stack.client.delete_job_queue, jobQueue="q") == "Cannot delete, resource is being modified"
     stack.wait(6)
     stack.client.update_job_queue(jobQueue="q", priority=2)
     assert stack.see_queue()["status"] == "UPDATING"
