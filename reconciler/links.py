@@ -154,7 +154,14 @@ class _Judge:
         for loop in _loops(lookups):
             text = " -> ".join([*loop, loop[0]])
             pos = self.loaded.lookups[loop[0]].pos
-            yield _problem("lookup-cycle", f"these look-ups need each other: {text}", "", pos, f"lookups.{loop[0]}", ())
+            yield _problem(
+                "lookup-cycle",
+                f"these look-ups need each other: {text}",
+                "one of them has to go",
+                pos,
+                f"lookups.{loop[0]}",
+                (),
+            )
 
 
 def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:

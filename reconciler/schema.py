@@ -63,7 +63,13 @@ class Schemas:
         file = self.by_section.get(section)
         if file is None:
             return []
-        known = wording.Known(at=at, address=address, name=name, members=self.members(section))
+        known = wording.Known(
+            at=at,
+            address=address,
+            name=name,
+            members=self.members(section),
+            secret=lambda path: is_secret(section, path),
+        )
         return wording.problems(self._validator(file).iter_errors(value), known)
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:

@@ -27,6 +27,7 @@ from .yamlfile import Node
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
+_READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class _Reader:
         except OSError as error:
             shown = self.shown(directory)
             message = f"{shown} cannot be read: {error.strerror}"
-            self.problem("unreadable-file", message, "", Pos(shown, 1, 1))
+            self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
             return
         for path in inside_it:
             if path.name.startswith("."):
@@ -207,13 +208,13 @@ class _Reader:
         self.sources.files[shown] = (path.resolve(), root.resolve())
         empty = Node({}, Pos(shown, 1, 1))
         if path.exists() and not path.is_file():
-            self.problem("unreadable-file", f"{shown} is not a regular file", "", empty.pos)
+            self.problem("unreadable-file", f"{shown} is not a regular file", _READABLE, empty.pos)
             return empty
         try:
             with path.open("rb") as stream:
                 node = yamlfile.read(stream.read(yamlfile.MAX_BYTES + 1), shown)
         except OSError as error:
-            self.problem("unreadable-file", f"{shown} cannot be read: {error.strerror}", "", empty.pos)
+            self.problem("unreadable-file", f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
             return empty
         except Problems as error:
             self.sources.problems += error.problems

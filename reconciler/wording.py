@@ -31,12 +31,15 @@ _NO = ("false", "no", "off", "n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a message needs besides the error: places, the resource, and the members its schema knows."""
+    """What a message needs besides the error: places, the resource, the members its schema knows, and which values
+    must not be repeated.
+    """
 
     at: Callable[[Path], Pos]
     address: str = ""
     name: str = ""
     members: Json = field(default_factory=lambda: EMPTY)
+    secret: Callable[[Path], bool] = lambda _: False
 
 
 Error = Any  # jsonschema's ValidationError; only schema.py imports the package
@@ -73,6 +76,9 @@ def _said(error: Error, known: Known) -> Iterator[Problem]:
     if "propertyNames" in error.absolute_schema_path:
         hint = _own_hint(error)
         yield _problem(known, (*path, error.instance), "invalid-value", f'"{error.instance}" is not a valid key', hint)
+    elif rule not in ("additionalProperties", "required", "dependentRequired") and known.secret(path):
+        hint = _sentence(error.schema.get("description", "")) or "text is written in quotes"
+        yield _problem(known, path, "wrong-type", f"{dotted(path)} is not what is allowed here (it is not shown)", hint)
     elif rule in ("anyOf", "oneOf"):
         yield from _choice(error, known, path)
     elif rule == "additionalProperties" and error.validator_value is False:

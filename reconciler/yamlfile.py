@@ -74,7 +74,8 @@ def read(data: bytes, file: str) -> Node:
         raise Problems([_syntax(error, text, file)]) from None
     except (YAMLError, ValueError, IndexError, OverflowError) as error:
         message = f"this is not YAML that can be read: {str(error).splitlines()[0]}"
-        raise Problems([Problem(code="yaml-syntax", message=message, pos=Pos(file, 1, 1))]) from None
+        hint = "check it with a YAML linter"
+        raise Problems([Problem(code="yaml-syntax", message=message, hint=hint, pos=Pos(file, 1, 1))]) from None
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -89,7 +90,9 @@ def _decode(data: bytes, file: str) -> str:
         hint = "split it: an environment may have as many files as you like"
         raise Problems([Problem(code="too-large", message=message, hint=hint, pos=start)])
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Problems([Problem(code="not-utf8", message="the file is UTF-16", hint="save it as UTF-8", pos=start)])
+        raise Problems(
+            [Problem(code="not-utf8", message="the file is UTF-16", hint="save the file as UTF-8", pos=start)]
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -175,7 +178,7 @@ class _Composer:
     def _open(self, event: Event) -> None:
         self._check_tag(event)
         if len(self.stack) >= MAX_DEPTH:
-            self._refuse(event, "too-deep", f"this is nested more than {MAX_DEPTH} levels deep", "")
+            self._refuse(event, "too-deep", f"this is nested more than {MAX_DEPTH} levels deep", "flatten it")
         sequence = isinstance(event, SequenceStartEvent)
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -200,7 +203,11 @@ class _Composer:
         if node is None:
             inside = name in self.anchors
             message = f"*{name} refers to itself" if inside else f"there is no anchor &{name} above this place"
-            hint = "" if inside else f'for the text itself write it in quotes: "*{name}"'
+            hint = (
+                "an anchor can be used only below itself"
+                if inside
+                else f'for the text itself write it in quotes: "*{name}"'
+            )
             self.found.append(Problem(code="unknown-anchor", message=message, hint=hint, pos=pos))
             node = Node("", pos)
         return Node(node.value, pos, node.size)
@@ -214,7 +221,8 @@ class _Composer:
         parent.size += node.size
         if parent.size > MAX_NODES:
             message = f"with its aliases expanded this holds more than {MAX_NODES:,} values"
-            raise Problems([Problem(code="too-large", message=message, pos=node.pos)])
+            hint = "use fewer aliases, or split the file"
+            raise Problems([Problem(code="too-large", message=message, hint=hint, pos=node.pos)])
         if parent.items is not None:
             parent.items.append(node)
         elif not parent.awaiting_value:
@@ -307,7 +315,7 @@ def _scalar(text: str) -> Any:
 
 # --- what the parser says, said for people ---------------------------------------------------------------------------
 
-_QUOTE = "write the text in quotes"
+_QUOTE = "text with special characters is written in quotes"
 _SAID = (
     (r"found character '\\t'", "a tab cannot be used for indentation", "use spaces"),
     (
@@ -325,7 +333,7 @@ _SAID = (
         "a list or mapping in brackets is not finished",
         "close it; inside brackets, texts with , : { } [ ] and expressions are written in quotes",
     ),
-    ("expected the node content", "a value is missing here", f"or, if this is text: {_QUOTE}"),
+    ("expected the node content", "a value is missing here", f"give one; {_QUOTE}"),
     ("expected chomping", "a text cannot start with > or |", _QUOTE),
     (
         "expected <block end>",
@@ -357,4 +365,4 @@ def _syntax(error: MarkedYAMLError, text: str, file: str) -> Problem:
             opened = "brackets" in message and context is not None
             where = f"it was opened at {Pos(file, context.line + 1, context.column + 1)}: " if opened else ""
             return Problem(code="yaml-syntax", message=message, hint=where + hint, pos=pos)
-    return Problem(code="yaml-syntax", message=f"this is not valid YAML: {said}", pos=pos)
+    return Problem(code="yaml-syntax", message=f"this is not valid YAML: {said}", hint=_QUOTE, pos=pos)
