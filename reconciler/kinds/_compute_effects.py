@@ -37,10 +37,6 @@ def is_service_linked(role: Any) -> bool:
     return not role or SERVICE_LINKED in str(role)
 
 
-def scaling(_live: Json, _want: Json) -> Verdict:
-    return Effect.SCALING, ""
-
-
 def fixed(_live: Json, _want: Json) -> Verdict:
     return Effect.REPLACE, "no update exists for it"
 
