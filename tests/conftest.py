@@ -2,6 +2,7 @@
 
 `sandbox`      the in-process account; `sandbox.client("iam")` gives a boto3 client that it answers
 `sandbox_url`  the URL of one served over HTTP on loopback, for tests of whole commands
+`refused`      `refused(code, fragment, client.operation, **params)` asserts a refusal
 
 Both are empty at the start of every test. moto's objects belong to the process, so a test uses one or the other.
 """
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.server import Sandbox
@@ -97,6 +99,21 @@ def sandbox_url(_served: tuple[Sandbox, str]) -> str:
     account, url = _served
     fresh(account)
     return url
+
+
+@pytest.fixture
+def refused() -> Any:
+    """Checks that a call is refused with a code, and a message that holds a fragment."""
+
+    def check(code: str, fragment: str, call: Any, **params: Any) -> None:
+        with pytest.raises(ClientError) as caught:
+            call(**params)
+        error = caught.value.response["Error"]
+
+        assert code == error["Code"]
+        assert fragment in error["Message"]
+
+    return check
 
 
 def fresh(account: Sandbox) -> None:

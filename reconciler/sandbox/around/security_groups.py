@@ -66,11 +66,6 @@ def held_groups_stay(ask: Ask) -> None:
         raise Refusal("DependencyViolation", f"resource {group.id} has a dependent object")
 
 
-@RULES.after("DeleteSecurityGroup")
-def tags_go_with_the_group(ask: Ask, _: Json) -> None:
-    ask.backend.tags.pop(ask.params.get("GroupId"), None)
-
-
 def _ids(groups: Any) -> set[str]:
     return {group if isinstance(group, str) else str(getattr(group, "id", group)) for group in groups or ()}
 

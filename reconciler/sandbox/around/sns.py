@@ -54,12 +54,12 @@ def a_topic_is_not_an_upsert(ask: Ask) -> None:
     topic = next((topic for topic in ask.backend.topics.values() if topic.name == name), None)
     if topic is None:
         return
-    tags = {tag["Key"]: tag["Value"] for tag in ask.params.get("Tags") or []}
-    if tags and tags != (topic._tags or {}):  # noqa: SLF001  moto's only place for them
+    live = (topic._tags or {}).items()  # noqa: SLF001  moto's only place for them
+    if any((tag["Key"], tag["Value"]) not in live for tag in ask.params.get("Tags") or []):
         raise _invalid("Tags Reason: Topic already exists with different tags")
     for attribute, value in (ask.params.get("Attributes") or {}).items():
-        live = getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
-        if not _same(live, value):
+        held = getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
+        if not _same(held, value):
             raise _invalid("Attributes Reason: Topic already exists with different attributes")
 
 
@@ -191,7 +191,7 @@ def pending_ones_cannot_be_cancelled(ask: Ask) -> None:
     if not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:[^:]+:[^:]+", arn):
         raise _invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")
     if arn in ask.regional:
-        raise _invalid("This subscription is pending confirmation and cannot be removed")
+        raise _invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation")
 
 
 def _subscription(ask: Ask) -> Any:

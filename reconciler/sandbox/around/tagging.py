@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetRes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from reconciler.sandbox.around._rules import Ask, Rules
 from reconciler.sandbox.wire import Json, Refusal
@@ -29,6 +30,7 @@ _EC2_KINDS = {
     "igw": "internet-gateway",
     "rtb": "route-table",
 }
+_OUTLIVED = frozenset({"sg", "sgr", "key", "lt"})
 
 
 @RULES.before("GetResources")
@@ -93,9 +95,11 @@ def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
     prefix = f"arn:{ask.account.partition}"
     yield from ask.account.batch_tags(region).items()
     ec2 = moto.backend("ec2", region)
+    living = _living(ec2)
     for thing, tags in ec2.tags.items():
-        kind = _EC2_KINDS.get(thing.partition("-")[0])
-        if kind:
+        prefix_of_id = thing.partition("-")[0]
+        kind = _EC2_KINDS.get(prefix_of_id)
+        if kind and (prefix_of_id not in _OUTLIVED or thing in living):
             yield f"{prefix}:ec2:{region}:{ask.account.id}:{kind}/{thing}", tags
     ecr = moto.backend("ecr", region)
     for repository in ecr.repositories.values():
@@ -113,3 +117,10 @@ def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
     for bus in events.event_buses.values():
         for rule in bus.rules.values():
             yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
+
+
+def _living(ec2: Any) -> set[str]:
+    """Ids of what moto keeps the tags of beyond deletion."""
+    groups = [group for vpc in ec2.groups.values() for group in vpc.values()]
+    rules = [rule.id for group in groups for rule in [*group.ingress_rules, *group.egress_rules]]
+    return {*rules, *(group.id for group in groups), *(key.id for key in ec2.key_pairs.values()), *ec2.launch_templates}
