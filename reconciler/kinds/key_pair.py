@@ -53,7 +53,9 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if query.owned:
         calls.append(_pairs(f"tag:{OWNER_TAG}", [query.scope.environment]))
     replies = (yield tuple(calls)) if calls else ()
-    items = [item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {})["KeyPairs"]]
+    items = [
+        item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get("KeyPairs", ())
+    ]
     return [_live(item) for _, item in sorted({item["KeyName"]: item for item in items}.items())]
 
 

@@ -213,9 +213,11 @@ def notes(live: Live, want: Want) -> Sequence[str]:
         return []
     if live.extra.get("rotated"):
         return ["its value is rotated, so it is not compared with the declared one"]
-    if not OURS.fullmatch(current):
-        return ["its value was written by someone else, so it cannot be compared; it is written when you change yours"]
-    return []
+    if OURS.fullmatch(current) or not known(want.declared["value"]):
+        return []
+    if _taken_over(live, want, current, _version(live, want)):
+        return ["its value was written by someone else and is left alone until the declared one changes"]
+    return ["its value was last written by someone else, and is written again"]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""What the tests of the kinds around Batch share: a scope, a wanted resource, a read driven with literal replies."""
+
+from __future__ import annotations
+
+from reconciler.diff import difference, with_defaults
+from reconciler.model import (
+    OWNER_TAG,
+    Address,
+    Call,
+    Diff,
+    Later,
+    Lifecycle,
+    Query,
+    Reference,
+    Scope,
+    Sought,
+    Template,
+    Want,
+)
+from reconciler.schema import members
+
+SCOPE = Scope(account="123456789012", region="eu-west-1", partition="aws", environment="e")
+OWNED = {OWNER_TAG: "e"}
+TAGS = [{"Key": OWNER_TAG, "Value": "e"}]
+INDEX = Call(
+    "resourcegroupstaggingapi",
+    "GetResources",
+    {"TagFilters": [{"Key": OWNER_TAG, "Values": ["e"]}]},
+    all_pages=True,
+)
+SOMETHING = Template((Reference("lookups", "${lookups.x}", attr="x"),))
+
+
+def want(kind, name="x", ignore=(), tags=OWNED, live=None, **declared):
+    declared = kind.expand(declared)
+    address = Address(kind.section, name)
+    attrs = {later: Later(address, later) for later in kind.later} | dict(kind.attrs(SCOPE, name, declared))
+    return Want(
+        address=address,
+        physical=name,
+        declared=declared,
+        props=with_defaults(kind, declared),
+        tags=tags,
+        attrs=attrs | dict(live.attrs if live else {}),
+        scope=SCOPE,
+        lifecycle=Lifecycle(ignore_changes=tuple(ignore)),
+    )
+
+
+def read(kind, rounds, *sought, owned=False):
+    """Drives a read: in each round the yielded calls must be those expected, and get their replies."""
+    query = Query(SCOPE, tuple(item if isinstance(item, Sought) else Sought(item) for item in sought), owned)
+    reads = kind.read(query)
+    rounds = iter(rounds)
+    replies = None
+    while True:
+        try:
+            calls = reads.send(replies)
+        except StopIteration as end:
+            assert next(rounds, None) is None, "fewer calls than expected"
+            return list(end.value)
+        expected = next(rounds)
+        assert list(calls) == [call for call, _ in expected]
+        replies = tuple(reply for _, reply in expected)
+
+
+def differs(kind, live, wanted):
+    """What differs, as the engine sees it: {path: (before, after)}."""
+    found, _, _ = difference(kind, live, wanted, members(kind.section))
+    return {".".join(map(str, c.path)): (c.before, c.after) for c in found.changes}
+
+
+def changed(kind, live, wanted):
+    found, _, _ = difference(kind, live, wanted, members(kind.section))
+    return list(kind.update(live, wanted, found))
+
+
+def found(kind, name="x", **props):
+    """The findings as {path: message}, warnings with a star."""
+    return {
+        ".".join(map(str, f.path)) + ("*" if f.warning else ""): f.message for f in kind.check(name, kind.expand(props))
+    }
+
+
+def templated(value):
+    """``value`` with an expression in the place of each leaf, one at a time, and of each whole."""
+    yield SOMETHING
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from ({**value, name: other} for other in templated(item))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from ([*value[:index], other, *value[index + 1 :]] for other in templated(item))
+
+
+def withstands_expressions(kind, **props):
+    """Neither ``expand`` nor ``check`` may fall over an expression, wherever it stands, nor call it wrong."""
+    assert not [f for f in kind.check("x.fifo" if "attributes" in props else "x", kind.expand(props)) if not f.warning]
+    for other in templated(props):
+        if isinstance(other, dict):
+            list(kind.check("x", kind.expand(other)))
+
+
+NOTHING = Diff()
