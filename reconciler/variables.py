@@ -79,10 +79,8 @@ class Filler:
         if filled is not None:
             filled.pos[path] = node.pos
         self._count(1, 0, node.pos)
-        if isinstance(node.value, dict):
-            return {self._key(name, item): self.fill(item, filled, (*path, name)) for name, item in node.value.items()}
-        if isinstance(node.value, list):
-            return [self.fill(item, filled, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node.value, dict | list):
+            return self._inner(node, filled, path)
         if not isinstance(node.value, str) or "${" not in node.value:
             return node.value
         made = self._filled(node.value, node.pos)
@@ -210,11 +208,10 @@ class Filler:
                 return None
             node = members[name]
             members = node.value
-        before = self._values
         filled = Filled()
         value = self.fill(node, filled)
         env = frozenset[str]().union(*filled.env.values())
-        return _Value(value, self._values - before, _depth(value), env)
+        return _Value(value, *_measured(value), env)
 
     def _inside(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
         value = whole.value
@@ -298,9 +295,12 @@ def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
     return text
 
 
-def _depth(value: Any) -> int:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if items is None else 1 + max(map(_depth, items), default=0)
+def _measured(value: Any) -> tuple[int, int]:
+    """How many values there are in ``value``, and how deep it goes."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inner = [_measured(item) for item in items]
+    depth = 1 + max((below for _, below in inner), default=0) if isinstance(value, dict | list) else 0
+    return 1 + sum(size for size, _ in inner), depth
 
 
 def is_plain(value: Any) -> bool:
