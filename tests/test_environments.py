@@ -69,11 +69,43 @@ def trusted(document: Any) -> set[str]:
 # --- all three -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_loads_without_a_word(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (
+            "retry-strategies",
+            {
+                "computeEnvironments.compute-0: no-updates-in-place",
+                "jobDefinitions.noContainer: no-timeout",
+                "jobDefinitions.randomEC: no-timeout",
+                "jobDefinitions.randomEC: no-catch-all",
+                "jobDefinitions.spot: no-timeout",
+            },
+        ),
+        (
+            "dcv-desktop",
+            {
+                "computeEnvironments.DCV-GPU-CE: no-updates-in-place",
+                "jobDefinitions.DCV-GPU-JD: privileged",
+                "securityGroups.dcv-sg: open-to-all",
+            },
+        ),
+        (
+            "custom-logging",
+            {
+                "computeEnvironments.od-ce: no-updates-in-place",
+                "jobDefinitions.alpine-env: no-timeout",
+                "jobDefinitions.alpine-splunk: no-timeout",
+                "policies.batch-awslog-policy: invalid-value",
+            },
+        ),
+    ],
+)
+def test_it_loads_and_draws_no_more_advice_than_the_article_deserves(name: str, advice: set[str]) -> None:
     env, warnings = app.read(ENVIRONMENTS / name, SET, strict=True)
 
-    assert (name, ()) == (env.name, tuple(warnings))
+    assert env.name == name
+    assert {f"{problem.address}: {problem.code}" for problem in warnings} == advice
 
 
 @pytest.mark.parametrize("name", NAMES)
