@@ -94,7 +94,7 @@ def stacks(draw: Any) -> dict[str, dict[str, Any]]:
         "computeEnvironments": {},
         "jobQueues": {},
         "jobDefinitions": {},
-        "logGroups": {},
+        "logGroups": {"/x/keep": {}},
     }
     for name in draw(st.sets(st.sampled_from("ab"))):
         facts = draw(computes)
