@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from reconciler.diff import difference, with_defaults
 from reconciler.model import (
+    MISSING,
     OWNER_TAG,
     Address,
     Call,
-    Diff,
     Later,
     Lifecycle,
     Query,
@@ -67,7 +67,11 @@ def read(kind, rounds, *sought, owned=False):
 def differs(kind, live, wanted):
     """What differs, as the engine sees it: {path: (before, after)}."""
     found, _, _ = difference(kind, live, wanted, members(kind.section))
-    return {".".join(map(str, c.path)): (c.before, c.after) for c in found.changes}
+    return {".".join(map(str, c.path)): tuple(_plain(v) for v in (c.before, c.after)) for c in found.changes}
+
+
+def _plain(value):
+    return "missing" if value is MISSING else value
 
 
 def changed(kind, live, wanted):
@@ -99,6 +103,3 @@ def withstands_expressions(kind, **props):
     for other in templated(props):
         if isinstance(other, dict):
             list(kind.check("x", kind.expand(other)))
-
-
-NOTHING = Diff()
