@@ -17,14 +17,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.model import Action, Address, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
+from reconciler.nodes import Node
 from reconciler.problems import Problem
 from reconciler.refs import values_at
-
-if TYPE_CHECKING:
-    from reconciler.plan import Node
 
 
 @dataclass(slots=True)

@@ -110,22 +110,21 @@ def validate(
     targets: list[str | None] = [*envs] if envs else [None]
     for env in targets:
         try:
-            loaded, warnings = _read(env, strict=False)
+            loaded, problems = _read(env, strict=False)
             count += len(loaded.resources)
-            found += warnings
         except Problems as error:
-            found += error.problems
-    problems = ordered(found)
-    bad = any(strict or not problem.warning for problem in problems)
+            problems = error.problems
+        found += ordered(problems)
+        if problems and not OUT.as_json:
+            console.print_problems(ordered(problems))
+    errors = sum(not problem.warning for problem in found)
     if OUT.as_json:
-        console.print_problems(problems)
+        console.print_problems(found)
     else:
-        if problems:
-            console.print_problems(problems)
-        errors = sum(not problem.warning for problem in problems)
-        warned = len(problems) - errors
-        told = f"{console.plural(errors, 'error')}, {console.plural(warned, 'warning')}" if problems else "no problems"
-        typer.echo(f"{console.plural(count, 'resource')}: {told}" if not errors else told)
+        told = f"{console.plural(errors, 'error')}, {console.plural(len(found) - errors, 'warning')}"
+        told = told if found else "no problems"
+        typer.echo(told if errors else f"{console.plural(count, 'resource')}: {told}")
+    bad = bool(found) if strict else bool(errors)
     raise typer.Exit(console.ERROR if bad else console.OK)
 
 
@@ -228,7 +227,10 @@ def schema_command(
 
 
 def _read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
-    loaded, warnings = pipeline.read(load.find_environment(env, Path.cwd()), os.environ, strict=strict)
+    target = load.find_environment(env, Path.cwd())
+    directory = os.path.relpath(target if target.is_dir() else target.parent)
+    OUT.root = "" if directory == "." else f"{directory}/"
+    loaded, warnings = pipeline.read(target, os.environ, strict=strict)
     OUT.mask = pipeline.mask_for(loaded)
     return loaded, warnings
 

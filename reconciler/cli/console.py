@@ -36,8 +36,9 @@ INTERRUPTED: Final = 130
 
 @dataclass(slots=True)
 class Output:
-    """How output looks; ``mask`` learns the secrets as soon as they are known."""
+    """How output looks; ``mask`` learns the secrets as soon as they are known, ``root`` where the files lie."""
 
+    root: str = ""
     as_json: bool = False
     debug: bool = False
     mask: Mask = field(default_factory=Mask)
@@ -143,7 +144,7 @@ def print_problems(problems: Sequence[Problem]) -> None:
     if OUT.as_json:
         typer.echo(json.dumps({"problems": [as_json.problem(p, OUT.mask) for p in problems]}, indent=2))
     else:
-        typer.echo(text.problems(problems, OUT.mask, text.Paint(colour=colour(sys.stderr))), err=True)
+        typer.echo(text.problems(problems, OUT.mask, text.Paint(colour=colour(sys.stderr)), OUT.root), err=True)
 
 
 @dataclass(slots=True)

@@ -145,11 +145,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
 
 
-def problems(found: Sequence[Problem], mask: Mask, paint: Paint) -> str:
-    """Problems, one after the other, as editors and CI can link them."""
+def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "") -> str:
+    """Problems, one after the other, as editors and CI can link them; ``root`` goes before every file."""
     lines = []
     for problem in found:
-        place = f"{problem.pos}: " if problem.pos and problem.pos.file else ""
+        place = f"{root}{problem.pos}: " if problem.pos and problem.pos.file else ""
         who = f"{problem.address}: " if problem.address else ""
         hint = "".join(f"\n    {line}" for line in problem.hint.splitlines())
         severity = paint(problem.severity, problem.severity)
@@ -178,7 +178,7 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         Verb.REPLACE: "replaced",
         Verb.DELETE: "deleted",
     }
-    told = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb] or verb is Verb.CREATE)
+    told = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb]) or "nothing finished"
     if outcome.ok:
         return f"Done in {took:.0f} s: {told}."
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]

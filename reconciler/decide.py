@@ -1,0 +1,311 @@
+"""What happens to one resource: which live object it means, what differs, and the calls that mend it.
+
+One logical name may have several live objects, since a killed run leaves them: the heir stays, the others go. What is
+dying is never the heir. What belongs to somebody else is not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler import diff as differ
+from reconciler import refs
+from reconciler.model import (
+    EMPTY,
+    NAME_TAG,
+    OWNER_PREFIX,
+    OWNER_TAG,
+    Action,
+    Diff,
+    Effect,
+    Environment,
+    Json,
+    Kind,
+    Later,
+    Live,
+    Observed,
+    Options,
+    Replace,
+    Resource,
+    Scope,
+    Verb,
+    Wait,
+    Want,
+)
+from reconciler.nodes import Down, Node
+from reconciler.problems import Problem
+
+
+@dataclass(slots=True)
+class Decider:
+    """Decides on one resource after the other; ``problems`` gathers what stands in the way."""
+
+    env: Environment
+    scope: Scope
+    observed: Observed
+    options: Options
+    members: Callable[[str], Json]
+    problems: list[Problem] = field(default_factory=list)
+
+    def settle_on(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> bool:
+        """Fill in ``node`` for a declared resource; False where that cannot be (the problem is told)."""
+        assert node.resource is not None
+        alive = [live for live in mine if not live.dying]
+        adopting = False
+        if not alive:
+            foreign = self.foreign(node.resource, node.kind)
+            if foreign is None:
+                return False
+            alive, adopting = foreign, bool(foreign)
+        if alive:
+            self.keep(node, alive, props, tags, adopting=adopting)
+        else:
+            self.create(node, mine, props, tags)
+        self.finish(node, mine)
+        return True
+
+    def foreign(self, resource: Resource, kind: Kind) -> list[Live] | None:
+        """Live objects of the declared name that we do not own; None when that ends the planning of it."""
+        address = resource.address
+        found = [live for live in self.observed.lives.get(address.section, ()) if _called(live, address.name, kind)]
+        found = [live for live in found if live.owner != self.scope.environment]
+        if kind.shared:
+            return found[:1]
+        alive = [live for live in found if not live.dying or kind.revive]
+        if not alive:
+            return []
+        others = sorted({live.owner for live in alive if live.owner})
+        if others:
+            self.problem(
+                resource,
+                "owned-elsewhere",
+                f"it exists and belongs to the environment {others[0]}",
+                f"declare it under another name here, or remove it from {others[0]} first",
+            )
+            return None
+        if not (self.options.adopt or resource.lifecycle.adopt):
+            self.problem(
+                resource,
+                "exists-unowned",
+                f"a {kind.name} of this name exists and no environment owns it",
+                "to take it over, plan with --adopt or set lifecycle.adopt: true; else choose another name",
+            )
+            return None
+        return alive
+
+    def keep(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
+        """Settle on the object that stays, and plan what it needs."""
+        kind, address = node.kind, node.address
+        ranked = []
+        for live in _newest(alive) if kind.versioned else alive:
+            want = self.want(node, live.physical, props, tags, live)
+            found, before, after = differ.difference(kind, live, want, self.members(address.section))
+            size = (found.replaces, len(found.changes), live.broken, live.physical != address.name, live.physical)
+            ranked.append((size, live, want, found, before, after))
+        _, heir, want, found, before, after = min(ranked, key=lambda entry: entry[0])
+        node.heir, node.want, node.before, node.after = heir, want, before, after
+        retagged = () if kind.shared else self.tag_changes(heir, want)
+        node.diff = Diff((*found.changes, *retagged))
+        node.notes += kind.notes(heir, want)
+        if found.replaces or address in self.options.replace:
+            self.replaced(node, heir, props, tags, found)
+            return
+        if heir.dying and kind.revive:
+            node.up, node.verb, node.reason = list(kind.revive(heir, want)), Verb.UPDATE, "is scheduled for deletion"
+            node.up += self.tag_actions(node, heir, want, retagged, adopting=adopting)
+        elif found or retagged:
+            changed = kind.update(heir, want, found) if found else ()
+            tagged = [] if kind.versioned and found else self.tag_actions(node, heir, want, retagged, adopting=adopting)
+            node.up = [*self.settled(heir, kind), *changed, *tagged]
+            node.verb, node.reason = Verb.UPDATE, _reason(node.diff)
+            node.disruption = _disruption(kind, heir, want, found)
+        elif heir.broken:
+            node.up, node.reason = list(kind.repair(heir, want)), f"is {heir.status}: {heir.reason}"
+            node.verb = Verb.UPDATE if node.up else Verb.NOOP
+            if not node.up:
+                node.notes.append(node.reason)
+        if adopting and not kind.shared:
+            node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
+        if found and kind.versioned:
+            self.renewed(node)
+
+    def renewed(self, node: Node) -> None:
+        """A new revision has attributes that are not those of the old one."""
+        assert node.want is not None
+        later = {name: Later(node.address, name) for name in node.kind.later}
+        node.want = replace(node.want, attrs={**node.want.attrs, **later})
+
+    def create(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> None:
+        kind, address = node.kind, node.address
+        want = self.want(node, address.name, props, tags, None)
+        lives = self.observed.lives.get(address.section, ())
+        dying = [live for live in (*mine, *lives) if live.dying and _called(live, address.name, kind)]
+        node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
+        node.after = differ.canonical(kind, want.props)
+        if dying and kind.revive:
+            node.heir, node.reason = dying[0], "was scheduled for deletion and is restored"
+            retagged = self.tag_changes(dying[0], want)
+            node.up = [*kind.revive(dying[0], want), *self.tag_actions(node, dying[0], want, retagged, adopting=False)]
+        else:
+            node.up = [*(kind.gone(dying[0]) if dying else ()), *kind.create(want)]
+
+    def replaced(self, node: Node, heir: Live, props: Json, tags: Json, found: Diff) -> None:
+        """One object takes the place of another: under a derived name first, or after the old one is gone."""
+        kind, address = node.kind, node.address
+        assert node.resource is not None
+        mode = node.resource.lifecycle.replace or kind.replace
+        forcing = [change for change in found.changes if change.effect is Effect.REPLACE]
+        if kind.replace is Replace.FORBIDDEN:
+            path = forcing[0].path if forcing else ()
+            why = f" ({forcing[0].because})" if forcing and forcing[0].because else ""
+            what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"a {kind.name} is not replaced"
+            hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
+            self.problem(node.resource, "cannot-replace", what, hint, path)
+            return
+        node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
+        node.reason = _reason(found, only=Effect.REPLACE) if forcing else "asked for with --replace"
+        physical = _derived(address.name, forcing, heir, kind) if node.create_first else address.name
+        node.want = want = self.want(node, physical, props, tags, None)
+        lives = self.observed.lives.get(address.section, ())
+        dying = [live for live in lives if live.dying and live.physical == physical]
+        node.up = [*(kind.gone(dying[0]) if dying else ()), *kind.create(want)]
+        node.downs.append(self.down(heir, kind, node.resource.props))
+        node.disruption = _disruption(kind, heir, want, found)
+
+    def finish(self, node: Node, mine: Sequence[Live]) -> None:
+        """What else is there under this name: leftovers of a killed run, revisions beyond those to keep."""
+        kind, resource = node.kind, node.resource
+        assert resource is not None
+        if kind.versioned:
+            registers = node.verb is Verb.CREATE or any(c.top != "tags" for c in node.diff.changes)
+            keep = max(resource.lifecycle.keep_revisions, 1) - registers
+            old = _newest_first(mine)[max(keep, 0) :]
+            going = [
+                live for live in old if live.owner == self.scope.environment and (registers or live is not node.heir)
+            ]
+        else:
+            going = [live for live in mine if live is not node.heir and not live.dying]
+        for live in going:
+            node.downs.append(self.down(live, kind, resource.props))
+        if going and node.verb is Verb.NOOP:
+            node.verb = Verb.UPDATE
+            names = ", ".join(live.physical for live in going)
+            node.reason = f"left over: {names}" if not kind.versioned else f"revisions beyond those to keep: {names}"
+
+    def down(self, live: Live, kind: Kind, declared: Json) -> Down:
+        """How ``live`` is removed."""
+        if live.dying:
+            return Down(live, list(kind.gone(live)))
+        before = [_whatever(action) for action in kind.settle(live)] if not live.settled else []
+        return Down(live, [*before, *kind.delete(live, declared)])
+
+    def want(self, node: Node, physical: str, props: Json, tags: Json, live: Live | None) -> Want:
+        kind, address, resource = node.kind, node.address, node.resource
+        assert resource is not None
+        name = live.attrs.get("name", physical) if live and kind.versioned else physical
+        known: dict[str, Any] = dict(kind.attrs(self.scope, name, props))
+        attrs = {**{later: Later(address, later) for later in kind.later}, "name": name, **known}
+        if live:
+            attrs |= live.attrs
+            props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
+        own = {OWNER_TAG: self.scope.environment} | ({NAME_TAG: address.name} if name != address.name else {})
+        return Want(
+            address=address,
+            physical=name,
+            declared=props,
+            props=differ.with_defaults(kind, props),
+            tags={} if kind.shared else {**tags, **own},
+            attrs=attrs,
+            scope=self.scope,
+            lifecycle=resource.lifecycle,
+        )
+
+    def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
+        def ours(name: str) -> bool:
+            if name.startswith(OWNER_PREFIX):
+                return name in (OWNER_TAG, NAME_TAG)
+            foreign = any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
+            return not name.lower().startswith("aws:") and not (foreign and name not in want.tags)
+
+        return differ.tags({k: v for k, v in live.tags.items() if ours(k)}, want.tags)
+
+    def tag_actions(
+        self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool
+    ) -> list[Action]:
+        extra = node.kind.owner_tags(live, want) if adopting and node.kind.owner_tags else {}
+        put = {str(c.path[1]): c.after for c in changes if c.path[1] in want.tags} | dict(extra)
+        gone = [str(c.path[1]) for c in changes if c.path[1] not in want.tags]
+        return list(node.kind.tag(live, put, gone)) if put or gone else []
+
+    def settled(self, live: Live, kind: Kind) -> Sequence[Action]:
+        return () if live.settled else kind.settle(live)
+
+    def problem(self, resource: Resource, code: str, message: str, hint: str, path: tuple[str | int, ...] = ()) -> None:
+        found = Problem(
+            code=code,
+            message=message,
+            hint=hint,
+            address=str(resource.address),
+            path=refs.dotted(path),
+            pos=resource.at(path),
+        )
+        if found not in self.problems:
+            self.problems.append(found)
+
+
+def _called(live: Live, name: str, kind: Kind) -> bool:
+    spellings = (live.physical, live.attrs.get("name", ""))
+    return name in spellings or (kind.folds_case and name.casefold() in [s.casefold() for s in spellings])
+
+
+def _newest(lives: Sequence[Live]) -> list[Live]:
+    return [max(lives, key=lambda live: live.revision)]
+
+
+def _newest_first(lives: Sequence[Live]) -> list[Live]:
+    return sorted(lives, key=lambda live: -live.revision)
+
+
+def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
+    """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
+    told = [f"{refs.dotted(c.path)}={differ.order(c.after)}" for c in forcing] or ["again", heir.physical]
+    digest = hashlib.sha256(differ.order(told).encode()).hexdigest()[:6]
+    derived = f"{name[: kind.max_name - 7]}-{digest}"
+    return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}-{digest}-2"
+
+
+def _reason(diff: Diff, only: Effect | None = None) -> str:
+    paths = [refs.dotted(c.path) for c in diff.changes if only in (None, c.effect)]
+    if len(paths) > 3:
+        paths = [*paths[:2], f"{len(paths) - 2} more"]
+    listed = " and ".join([", ".join(paths[:-1]), paths[-1]] if len(paths) > 1 else paths)
+    return f"{listed} differ{'s' if len(paths) == 1 else ''}"
+
+
+_DISRUPTIONS = {
+    Effect.SCALING: "none: running jobs are not affected",
+    Effect.INFRASTRUCTURE: "new instances take over from the old ones; running jobs may be ended",
+    Effect.NEW_REVISION: "none: jobs already submitted keep their revision",
+    Effect.REPLACE: "replaced: what uses it moves to the new one",
+    Effect.IN_PLACE: "none",
+}
+
+
+def _disruption(kind: Kind, live: Live, want: Want, diff: Diff) -> str:
+    if kind.disruption:
+        return kind.disruption(live, want, diff)
+    order_of = list(Effect)
+    effects = [change.effect for change in diff.changes if change.top != "tags"]
+    return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else "none"
+
+
+def _whatever(action: Action) -> Action:
+    """The wait for an object to settle, content with a bad end: it is going to be deleted anyway."""
+    if not isinstance(action, Wait):
+        return action
+    either = {name: action.until.get(name, frozenset()) | values for name, values in action.fail.items()}
+    return replace(action, until={**action.until, **either}, fail=EMPTY, repair=None)
