@@ -24,11 +24,11 @@ from .merge import patch
 from .model import EMPTY, Lookup, Path, Pos
 from .problems import Problem, Problems, did_you_mean, one_of, ordered
 from .provenance import provenance
-from .sources import Layer, Sources, find_environment
+from .sources import Layer, Sources, find_environment, seen_from
 from .variables import Filled, Filler, is_plain
 from .yamlfile import Node
 
-__all__ = ["Loaded", "RawResource", "find_environment", "load", "provenance"]
+__all__ = ["Loaded", "RawResource", "find_environment", "load", "provenance", "seen_from"]
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),

@@ -104,6 +104,7 @@ class Schemas:
         definitions = {_key(name): _embedded(self.documents[name], name) for name in sorted({*files, *shared})}
         if section:
             root = definitions.pop(_key(files[0]))
+            definitions[_key(files[0])] = {"$defs": root.pop("$defs", {})}
             return {"$schema": Draft202012Validator.META_SCHEMA["$id"], **root, "$defs": definitions}
         top = _embedded(self.documents[ENVIRONMENT], ENVIRONMENT)
         known = {

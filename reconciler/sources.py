@@ -15,8 +15,8 @@ What is peculiar:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import yamlfile
@@ -74,6 +74,19 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
     hint = did_you_mean(Path(arg).name, known) or (f"under environments/ there are {', '.join(known)}" if known else "")
     message = f'there is no environment "{arg}"'
     raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+
+
+def seen_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
+    """The problems of an environment with their files as seen from ``cwd``: what an editor or a terminal can open."""
+    root = target if target.is_dir() else target.parent
+
+    def moved(problem: Problem) -> Problem:
+        if problem.pos is None:
+            return problem
+        file = Path(os.path.relpath(root.resolve() / problem.pos.file, cwd.resolve())).as_posix()
+        return replace(problem, pos=replace(problem.pos, file=file))
+
+    return tuple(map(moved, problems))
 
 
 def _is_environment(path: Path) -> bool:

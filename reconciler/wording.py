@@ -181,25 +181,24 @@ def _choice(error: Error, known: Known, path: Path) -> Iterator[Problem]:
     branches: dict[Any, list[Error]] = {}
     for inner in error.context or ():
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
-    required = [branch.get("required", []) for branch in error.validator_value if isinstance(branch, Mapping)]
-    names = [name for needed in required for name in needed]
+    inners = [inner for branch in branches.values() for inner in branch]
     where = f" in {dotted(path)}" if path else ""
     if not branches:
-        given = [name for name in names if isinstance(error.instance, Mapping) and name in error.instance]
+        required = [branch.get("required", []) for branch in error.validator_value if isinstance(branch, Mapping)]
+        given = [name for needed in required for name in needed if name in error.instance]
         message = f"{' and '.join(given)} exclude each other{where}" if given else f"this fits several forms{where}"
         yield _problem(known, path, "invalid-value", message, "keep one of them")
-    elif names and all(inner.validator == "required" for inners in branches.values() for inner in inners):
+    elif all(inner.validator == "required" and not inner.relative_path for inner in inners):
+        names = [name for inner in inners for name in inner.validator_value if name not in error.instance]
         message = f"one of {', '.join(dict.fromkeys(names))} is missing{where}"
         yield _problem(known, path, "missing-field", message, _own_hint(error))
-    elif all(any(_wrong_type(inner) for inner in inners) for inners in branches.values()):
-        wanted = [
-            kind for inners in branches.values() for inner in inners if _wrong_type(inner) for kind in _types(inner)
-        ]
+    elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
+        wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
         members = _below(known.members, path)
         message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members)
         yield _problem(known, path, "wrong-type", f"{dotted(path)} {message}" if path else f"this {message}", hint)
     else:
-        meant = min(branches.values(), key=lambda inners: (any(map(_wrong_type, inners)), len(inners)))
+        meant = min(branches.values(), key=lambda branch: (any(map(_wrong_type, branch)), len(branch)))
         for inner in meant:
             yield from _said(inner, known)
 
@@ -307,7 +306,7 @@ def _decimal(text: str, kind: str) -> str:
 
 def _as_list(value: Any, members: list[str]) -> str:
     if not isinstance(value, Mapping):
-        return f"write it as a list: [{value if isinstance(value, str) else json.dumps(value)}]"
+        return f"write it as a list: [{value if isinstance(value, str | Template) else json.dumps(value)}]"
     if {"name", "value"} <= set(members):
         return "write a list of {name: ..., value: ...}"
     return "write a list, each item starting with -" + (f", with {', '.join(members[:4])}" if members else "")

@@ -207,6 +207,16 @@ def test_what_is_not_found_is_told_with_what_there_is(tree, tmp_path, arg, said)
     assert said in caught.value.problems[0].hint
 
 
+def test_problems_can_be_shown_as_seen_from_elsewhere(tree, tmp_path):
+    root = tree({"environment.yaml": "environment: t\n", "jobs/a.yaml": "a: b: c\n"})
+
+    with pytest.raises(Problems) as caught:
+        loaded(root)
+
+    (problem,) = load.seen_from(caught.value.problems, root, tmp_path)
+    assert str(problem.pos) == "env/jobs/a.yaml:1:5"
+
+
 def test_nowhere_at_all_leads_to_init(tmp_path):
     with pytest.raises(Problems, match="reconcile init"):
         load.find_environment(None, tmp_path)
