@@ -13,13 +13,13 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.sandbox.clock import Clock
-from reconciler.sandbox.server import Sandbox
+if TYPE_CHECKING:
+    from reconciler.sandbox.server import Sandbox
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -73,6 +73,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def _attached() -> Attached:
+    # moto takes half a second to import, and most tests do without.
+    from reconciler.sandbox.server import Sandbox
+
     return Attached(Sandbox())
 
 
@@ -84,6 +87,9 @@ def sandbox(_attached: Attached) -> Attached:
 
 @pytest.fixture(scope="session")
 def _served() -> Iterator[tuple[Sandbox, str]]:
+    from reconciler.sandbox.clock import Clock
+    from reconciler.sandbox.server import Sandbox
+
     account = Sandbox(clock=Clock(speed=1))
     server = account.serve()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

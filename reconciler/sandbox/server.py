@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -134,32 +135,34 @@ class Sandbox:
             return control.answer(self, request)
         service, region = request.scope
         operation = wire.operation_of(service, request)
+        params = _params(service, operation, request)
         with self._lock:
             fault = self.faults.striking(service, operation)
         if fault and fault.delay:
             self._wait(fault.delay)
+        shown = _masked(params)
         try:
             with self._lock:
                 if fault:
                     fault.refuse(service, operation)
-                reply = self._performed(service, operation, region, request)
+                reply = self._performed(service, operation, params, request)
         except Refusal as refused:
-            self._log(service, operation, region, request, refused.status, refused.code)
+            self._log(service, operation, region, shown, refused.status, refused.code)
             return wire.refused(service, request, refused)
-        self._log(service, operation, region, request, reply.status, reply.headers.get("x-amzn-errortype", ""))
+        self._log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
         if fault and fault.lost:
             raise Lost
         return reply
 
-    def _performed(self, service: str, operation: str, region: str, request: Request) -> Reply:
+    def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
         if service == "batch":
-            return self._batch_reply(region, request)
+            return self._batch_reply(request)
         for batch in self._batches.values():
             batch.settle()
-        params = wire.params_of(service, operation, request)
         return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
 
-    def _batch_reply(self, region: str, request: Request) -> Reply:
+    def _batch_reply(self, request: Request) -> Reply:
+        region = request.scope[1]
         query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(request.query).items()}
         try:
             status, body = self.batch(region).handle(request.method, request.path, query, request.body)
@@ -176,16 +179,25 @@ class Sandbox:
         else:
             self.clock.advance(seconds)
 
-    def _log(self, service: str, operation: str, region: str, request: Request, status: int, code: str) -> None:
-        if service == "batch":
-            params: Any = json.loads(request.body) if request.body.startswith(b"{") else {}
-        else:
-            params = wire.params_of(service, operation, request)
+    def _log(
+        self, service: str, operation: str, region: str, params: Mapping[str, Any], status: int, code: str
+    ) -> None:
         with self._lock:
             self._asked += 1
-            record = Record(self._asked, self.clock.now(), service, operation, region, _masked(params), status, code)
+            record = Record(self._asked, self.clock.now(), service, operation, region, params, status, code)
             self.calls.append(record)
             del self.calls[: max(0, len(self.calls) - _LONGEST_LOG)]
+
+
+def _params(service: str, operation: str, request: Request) -> wire.Json:
+    """What is asked; of AWS Batch, which reads its own requests, only for the log."""
+    if service != "batch":
+        return wire.params_of(service, operation, request)
+    with suppress(ValueError):
+        asked = json.loads(request.body or b"{}")
+        if isinstance(asked, dict):
+            return asked
+    return {}
 
 
 def _masked(value: Any, *, name: str = "") -> Any:

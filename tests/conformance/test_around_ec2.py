@@ -352,3 +352,35 @@ def test_an_instance_needs_a_profile_that_is_there(ec2, refused):
         MaxCount=1,
         IamInstanceProfile={"Name": "none"},
     )
+
+
+def test_the_newest_image_can_be_told(ec2):
+    named = [{"Name": "name", "Values": ["amzn2-ami-ecs-gpu-*"]}]
+    images = ec2.describe_images(Owners=["amazon"], Filters=named)["Images"]
+
+    newest = max(images, key=lambda image: image["CreationDate"])
+
+    assert newest["CreationDate"][:10].replace("-", "") in newest["Name"]
+    assert newest["Name"] == max((image["Name"] for image in images), key=lambda name: name.split(".")[2][:8])
+
+
+def test_reserved_tags_are_refused(ec2, group, refused):
+    refused("InvalidParameterValue", "aws:", ec2.create_tags, Resources=[group()], Tags=[{"Key": "aws:x", "Value": ""}])
+
+
+def test_placement_groups(ec2, refused):
+    tags = [{"ResourceType": "placement-group", "Tags": [{"Key": "a", "Value": "b"}]}]
+    made = ec2.create_placement_group(GroupName="p", Strategy="partition", TagSpecifications=tags)["PlacementGroup"]
+    ec2.create_tags(Resources=[made["GroupId"]], Tags=[{"Key": "c", "Value": "d"}])
+    ec2.delete_tags(Resources=[made["GroupId"]], Tags=[{"Key": "a"}])
+
+    group = ec2.describe_placement_groups(GroupNames=["p"])["PlacementGroups"][0]
+
+    assert (group["State"], group["Strategy"], group["PartitionCount"]) == ("available", "partition", 2)
+    assert group["Tags"] == [{"Key": "c", "Value": "d"}]
+    by_tag = ec2.describe_placement_groups(Filters=[{"Name": "tag:c", "Values": ["d"]}])
+    assert [one["GroupName"] for one in by_tag["PlacementGroups"]] == ["p"]
+    refused("InvalidPlacementGroup.Duplicate", "", ec2.create_placement_group, GroupName="p")
+    ec2.delete_placement_group(GroupName="p")
+    refused("InvalidPlacementGroup.Unknown", "", ec2.describe_placement_groups, GroupNames=["p"])
+    refused("InvalidPlacementGroup.Unknown", "", ec2.delete_placement_group, GroupName="p")

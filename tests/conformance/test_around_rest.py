@@ -263,6 +263,7 @@ def everything(sandbox):
         LaunchTemplateData={"ImageId": "ami-1"},
         TagSpecifications=specification("launch-template"),
     )
+    ec2.create_placement_group(GroupName="p", TagSpecifications=specification("placement-group"))
     sandbox.client("ecr").create_repository(repositoryName="repo", tags=tags)
     secret = sandbox.client("secretsmanager").create_secret(Name="s", Tags=tags)
     sandbox.client("sns").create_topic(Name="t", Tags=tags)
@@ -273,6 +274,7 @@ def everything(sandbox):
         arn("ec2", f"security-group/{sg['GroupId']}"),
         arn("ec2", f"key-pair/{key['KeyPairId']}"),
         arn("ec2", f"launch-template/{template['LaunchTemplate']['LaunchTemplateId']}"),
+        arn("ec2", "placement-group/p"),
         arn("ecr", "repository/repo"),
         secret["ARN"],
         arn("sns", "t"),
@@ -299,7 +301,7 @@ def test_everything_owned_is_found_by_its_tag_but_iam(sandbox, tagging):
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("sns:topic", 1), ("sns", 1), ("ec2", 3), ("ec2:key-pair", 1), ("logs:log-group", 1), ("batch", 1), ("iam", 0)],
+    [("sns:topic", 1), ("sns", 1), ("ec2", 4), ("ec2:key-pair", 1), ("logs:log-group", 1), ("batch", 1), ("iam", 0)],
 )
 def test_kinds_are_filtered(sandbox, tagging, kind, count):
     everything(sandbox)
@@ -312,7 +314,7 @@ def test_resources_come_in_pages(sandbox, tagging, refused):
 
     pages = list(tagging.get_paginator("get_resources").paginate(ResourcesPerPage=2))
 
-    assert [len(page["ResourceTagMappingList"]) for page in pages] == [2, 2, 2, 2, 1]
+    assert [len(page["ResourceTagMappingList"]) for page in pages] == [2, 2, 2, 2, 2]
     refused("InvalidParameterException", "", tagging.get_resources, ResourcesPerPage=101)
     refused("PaginationTokenExpiredException", "", tagging.get_resources, PaginationToken="nonsense")
 

@@ -132,6 +132,42 @@ def test_what_moto_lacks_is_said_and_not_retried(sandbox, refused):
     assert len(sandbox.calls) == 1
 
 
+def test_a_compute_environment_holds_its_group_until_it_is_gone(sandbox, refused):
+    iam, ec2, batch = (sandbox.client(service) for service in ("iam", "ec2", "batch"))
+    trust = TRUST.replace("batch.amazonaws.com", "ec2.amazonaws.com")
+    iam.create_role(RoleName="node", AssumeRolePolicyDocument=trust)
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+    iam.attach_role_policy(RoleName="node", PolicyArn=policy)
+    profile = iam.create_instance_profile(InstanceProfileName="node")["InstanceProfile"]["Arn"]
+    iam.add_role_to_instance_profile(InstanceProfileName="node", RoleName="node")
+    group = ec2.create_security_group(GroupName="g", Description="d")["GroupId"]
+    sandbox.advance(60)
+    batch.create_compute_environment(
+        computeEnvironmentName="c",
+        type="MANAGED",
+        computeResources={
+            "type": "EC2",
+            "minvCpus": 4,
+            "maxvCpus": 8,
+            "instanceTypes": ["optimal"],
+            "subnets": [ec2.describe_subnets()["Subnets"][0]["SubnetId"]],
+            "securityGroupIds": [group],
+            "instanceRole": profile,
+        },
+    )
+    sandbox.advance(600)
+    described = batch.describe_compute_environments()["computeEnvironments"][0]
+    linked = iam.get_role(RoleName="AWSServiceRoleForBatch")["Role"]["Arn"]
+
+    assert ("VALID", linked) == (described["status"], described["serviceRole"])
+    refused("DependencyViolation", "", ec2.delete_security_group, GroupId=group)
+    batch.update_compute_environment(computeEnvironment="c", state="DISABLED")
+    sandbox.advance(600)
+    batch.delete_compute_environment(computeEnvironment="c")
+    sandbox.advance(600)
+    ec2.delete_security_group(GroupId=group)
+
+
 # --- faults ---
 
 

@@ -14,6 +14,8 @@ from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
+_DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
+
 
 # --- launch templates ------------------------------------------------------------------------------------------------
 
@@ -110,7 +112,23 @@ def versions_are_deleted(ask: Ask) -> Json:
     return {"SuccessfullyDeletedLaunchTemplateVersions": done, "UnsuccessfullyDeletedLaunchTemplateVersions": failed}
 
 
-# --- key pairs, instances --------------------------------------------------------------------------------------------
+# --- images, key pairs, instances ------------------------------------------------------------------------------------
+
+
+@RULES.after("DescribeImages")
+def images_have_the_date_in_their_name(_: Ask, result: Json) -> None:
+    """Moto makes them all when it starts, so that none would be the newest."""
+    for image in result.get("Images", ()):
+        date = _DATE.search(image.get("Name", ""))
+        if date:
+            image["CreationDate"] = f"{date[1]}-{date[2]}-{date[3]}T00:00:00.000Z"
+
+
+@RULES.before("CreateTags")
+def reserved_tags_are_refused(ask: Ask) -> None:
+    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
+        told = "Tag keys starting with 'aws:' are reserved for internal use"
+        raise Refusal("InvalidParameterValue", told)
 
 
 @RULES.before("ImportKeyPair")

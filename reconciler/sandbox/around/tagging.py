@@ -26,7 +26,6 @@ _EC2_KINDS = {
     "eni": "network-interface",
     "ami": "image",
     "vol": "volume",
-    "pg": "placement-group",
     "igw": "internet-gateway",
     "rtb": "route-table",
 }
@@ -92,15 +91,8 @@ def _index(ask: Ask) -> dict[str, dict[str, str]]:
 
 def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
     moto, region = ask.account.moto, ask.region
-    prefix = f"arn:{ask.account.partition}"
     yield from ask.account.batch_tags(region).items()
-    ec2 = moto.backend("ec2", region)
-    living = _living(ec2)
-    for thing, tags in ec2.tags.items():
-        prefix_of_id = thing.partition("-")[0]
-        kind = _EC2_KINDS.get(prefix_of_id)
-        if kind and (prefix_of_id not in _OUTLIVED or thing in living):
-            yield f"{prefix}:ec2:{region}:{ask.account.id}:{kind}/{thing}", tags
+    yield from _ec2(ask, moto.backend("ec2", region))
     ecr = moto.backend("ecr", region)
     for repository in ecr.repositories.values():
         yield repository.arn, ecr.tagger.get_tag_dict_for_resource(repository.arn)
@@ -117,6 +109,17 @@ def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
     for bus in events.event_buses.values():
         for rule in bus.rules.values():
             yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
+
+
+def _ec2(ask: Ask, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
+    prefix = f"arn:{ask.account.partition}:ec2:{ask.region}:{ask.account.id}"
+    living = _living(ec2)
+    for thing, tags in ec2.tags.items():
+        start = thing.partition("-")[0]
+        if start in _EC2_KINDS and (start not in _OUTLIVED or thing in living):
+            yield f"{prefix}:{_EC2_KINDS[start]}/{thing}", tags
+    for group in ask.account.memory["placement groups"].get(ask.region, {}).values():
+        yield group["GroupArn"], ec2.tags[group["GroupId"]]
 
 
 def _living(ec2: Any) -> set[str]:
