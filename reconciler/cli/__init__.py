@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import click
 import typer
 
 from reconciler.cli import commands, console, sandbox
@@ -14,6 +13,9 @@ from reconciler.cli.console import ERROR, INTERRUPTED, OK, OUT
 from reconciler.problems import Problems
 
 commands.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
+
+# typer brings its own click or depends on one, by its version: what both call ClickException is a mistake in the usage
+_Usage: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 
 def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) -> None:
@@ -28,12 +30,12 @@ def _run(argv: list[str] | None) -> int:
     except Problems as error:
         console.print_problems(error.problems)
         return error.exit_code
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("Interrupted.", err=True)
         return INTERRUPTED
-    except click.ClickException as error:
+    except _Usage as error:
         error.show()
         return ERROR
     except BrokenPipeError:
