@@ -98,8 +98,8 @@ def templated(value):
 
 
 def withstands_expressions(kind, **props):
-    """Neither ``expand`` nor ``check`` may fall over an expression, wherever it stands, nor call it wrong."""
-    assert not [f for f in kind.check("x.fifo" if "attributes" in props else "x", kind.expand(props)) if not f.warning]
+    """Neither ``expand`` nor ``check`` may fall over an expression, wherever it stands, and what is without is right."""
+    assert not [finding for finding in kind.check("xx", kind.expand(props)) if not finding.warning]
     for other in templated(props):
         if isinstance(other, dict):
-            list(kind.check("x", kind.expand(other)))
+            list(kind.check("xx", kind.expand(other)))
