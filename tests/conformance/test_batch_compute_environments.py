@@ -321,11 +321,58 @@ def test_ec2_needs(desk, member, text):
         ),
         ({"ec2Configuration": [{"imageType": "ECS_AL2023"}] * 3}, "maximum of 2 ec2Configuration"),
         ({"scalingPolicy": {"minScaleDownDelayMinutes": 19}}, "minScaleDownDelayMinutes"),
+        ({"minvCpus": -1}, "minvCpus must not be negative"),
+        ({"maxvCpus": 0}, "maxvCpus must be at least 1"),
+        ({"subnets": ["default"]}, "ids that start with subnet-"),
+        ({"securityGroupIds": ["default"]}, "ids that start with sg-"),
+        ({"ec2Configuration": [{"imageType": "EKS_AL2023"}]}, "Image type EKS_AL2023 is not applicable"),
+        (
+            {"ec2Configuration": [{"imageType": "ECS_AL2023", "imageKubernetesVersion": "1.30"}]},
+            "only applicable for EKS",
+        ),
+        ({"type": "ECS_MANAGED_INSTANCES"}, "managedInstancesProvider is required."),
     ],
 )
 def test_ec2_refuses(desk, resources, text):
     """Resources of instances that cannot work are refused with the service's words."""
     assert text in create(desk, resources=resources)
+
+
+def override(*targets, **names):
+    return {"targetInstanceTypes": list(targets), **(names or {"launchTemplateId": "lt-1"})}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ([override("m5.large")] * 11, "maximum of 10 launch template overrides"),
+        ([override("m5.large"), override("m5.large")], "unique among the overrides"),
+        ([override("m5.large", version="1")], "provided in an override"),
+        ([override("m5.large", launchTemplateId="lt-1", launchTemplateName="nodes")], "provided in an override"),
+        ([override("c5.large")], "subset of the instanceTypes"),
+        ([override("optimal")], "subset of the instanceTypes"),
+        ([override()], "subset of the instanceTypes"),
+        ([override("m5.large", launchTemplateId="lt-1", version="x")], "must be either empty or a number"),
+    ],
+)
+def test_template_overrides(desk, overrides, text):
+    """Up to ten, each with one template and its own part of the instance types."""
+    resources = {
+        "instanceTypes": ["m5.large", "optimal"],
+        "launchTemplate": {"launchTemplateId": "lt-1", "overrides": overrides},
+    }
+
+    assert text in create(desk, resources=resources)
+
+
+def test_managed_needs_resources(desk):
+    """A MANAGED environment without compute resources is refused, and EKS on Fargate."""
+    refused = desk.client.create_compute_environment
+    text = desk.refused(refused, computeEnvironmentName="ce", type="MANAGED")
+    assert "computeResources is required" in text
+    given = {"computeEnvironmentName": "ce", "type": "MANAGED", "computeResources": fargate(), "eksConfiguration": EKS}
+
+    assert "not applicable for Fargate" in desk.refused(refused, **given)
 
 
 @pytest.mark.parametrize(
@@ -386,7 +433,9 @@ def test_not_applicable_for_fargate(desk, member, value):
 
 
 def test_fargate_has_at_most_five_groups(desk):
-    """A sixth security group is refused, and so is none at all."""
+    """A sixth security group is refused, and so is none at all; a subnet is needed too."""
+    bare = {"computeEnvironmentName": "ce", "type": "MANAGED", "computeResources": fargate(subnets=[])}
+    assert "Subnets are required." in desk.refused(desk.client.create_compute_environment, **bare)
     for groups, text in (([f"sg-{n}" for n in range(6)], "maximum of 5 security groups."), ([], "are required.")):
         resources = fargate(securityGroupIds=groups)
         given = {"computeEnvironmentName": "ce", "type": "MANAGED", "computeResources": resources}
@@ -818,6 +867,7 @@ def test_fargate_networks_are_scaling_updates(desk):
     assert seen["computeResources"]["subnets"] == ["subnet-2"]
     assert seen["computeResources"]["securityGroupIds"] == ["sg-1"]
     assert "minvCpus is not applicable for Fargate." in refuse_update(desk, computeResources={"minvCpus": 1})
+    assert "imageId is not applicable for Fargate." in refuse_update(desk, computeResources={"imageId": "ami-1"})
 
 
 def test_desired_vcpus_only_rise(desk):
@@ -849,6 +899,15 @@ def test_eks_refuses_desired_vcpus_on_update(desk):
     desk.environment(eksConfiguration=EKS, **LINKED_BFP)
 
     assert "desiredvCpus" in refuse_update(desk, computeResources={"desiredvCpus": 1})
+
+
+def test_instance_types_cannot_be_emptied(desk):
+    """An update may take subnets and groups away, instance types not; unmanagedvCpus is not for MANAGED."""
+    desk.environment(**LINKED_BFP)
+    given = {"instanceTypes": [], "securityGroupIds": []}
+    assert "Resource instanceTypes are required." in refuse_update(desk, computeResources=given)
+
+    assert "unmanagedvCpus is not applicable" in refuse_update(desk, unmanagedvCpus=1)
 
 
 def test_update_policy_is_absent_until_set(desk):

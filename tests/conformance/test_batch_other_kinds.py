@@ -90,6 +90,20 @@ def test_quantities_change(desk, operation, total):
     )
 
 
+def test_consumables_that_are_refused(desk):
+    """Types, operations and filters are of a few words."""
+    create, update = desk.client.create_consumable_resource, desk.client.update_consumable_resource
+    assert "REPLENISHABLE" in desk.refused(create, consumableResourceName="x", resourceType="BOTTOMLESS")
+    consumable(desk)
+    assert "SET, ADD or REMOVE" in desk.refused(update, consumableResource="licence", operation="DOUBLE", quantity=1)
+    filters = [{"name": "COLOUR", "values": ["red"]}]
+    assert "Filter COLOUR" in desk.refused(desk.client.list_consumable_resources, filters=filters)
+
+    assert "Filter COLOUR" in desk.refused(
+        desk.client.list_jobs_by_consumable_resource, consumableResource="licence", filters=filters
+    )
+
+
 def test_deleting_consumables(desk):
     """At once; unknown ones follow the switch."""
     consumable(desk)
