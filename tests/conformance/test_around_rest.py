@@ -326,6 +326,7 @@ def test_what_is_deleted_is_not_found(sandbox, tagging):
     sandbox.client("ec2").delete_security_group(GroupName="g")
     sandbox.client("ecr").delete_repository(repositoryName="repo")
     sandbox.client("events").delete_rule(Name="r")
+    sandbox.client("ec2").delete_placement_group(GroupName="p")
 
     assert len(found(tagging, TagFilters=[{"Key": OWNER["Key"]}])) == 4
 
