@@ -10,7 +10,7 @@ PYTEST_ARGS    ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cover lint types fmt schema-check all lock clean
+.PHONY: help setup demo test cover lint types fmt schemas schema-check all lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,11 @@ fmt: setup ## rewrite the code as `make lint` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+schemas: setup ## write the schema for editors anew, from those of the kinds
+	$(BIN)/python -m tools.schemas
+
 schema-check: setup ## the schemas against the kinds and their examples, and the environments against the schemas
-	$(BIN)/pytest -q tests/test_schema*.py tests/test_environments.py $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(wildcard tests/test_schema*.py tests/test_contract*.py) tests/test_environments.py $(PYTEST_ARGS)
 
 all: lint test ## what CI runs
 
