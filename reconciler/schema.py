@@ -30,7 +30,7 @@ from .kinds import discover
 from .model import Json, Kind, Path, Pos, Template
 from .problems import Problem
 
-ENVIRONMENT = "environment.schema.json"
+ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 _ENDING = ".schema.json"
 _EXPRESSION = re.compile(r"\\\$\\\{")

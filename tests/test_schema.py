@@ -54,9 +54,9 @@ LIFECYCLE = {
     "additionalProperties": False,
     "properties": {"adopt": {"type": "boolean"}},
 }
-ENVIRONMENT = {"$id": "environment.schema.json", "type": "object", "properties": {"region": {"type": "string"}}}
+ENVIRONMENT = {"$id": "settings.schema.json", "type": "object", "properties": {"region": {"type": "string"}}}
 SCHEMAS = schema.Schemas.of(
-    {"queue.schema.json": QUEUE, "lifecycle.schema.json": LIFECYCLE, "environment.schema.json": ENVIRONMENT}
+    {"queue.schema.json": QUEUE, "lifecycle.schema.json": LIFECYCLE, "settings.schema.json": ENVIRONMENT}
 )
 
 WHOLE = Template((Reference("lookups", "${lookups.x}", attr="x"),))
@@ -240,7 +240,7 @@ def test_the_published_environment_takes_the_examples_of_every_section():
     for section, file in sections.items():
         for example in schema.shipped().documents[file]["examples"]:
             check(whole, {"environment": "t", section: {"x": example}})
-    for example in schema.shipped().documents["environment.schema.json"]["examples"]:
+    for example in schema.shipped().documents["settings.schema.json"]["examples"]:
         check(whole, example)
 
 
@@ -250,3 +250,9 @@ def test_secrets_are_known_by_their_path():
     assert not schema.is_secret("secrets", ("description",))
     assert not schema.is_secret("secrets", ())
     assert not schema.is_secret("nothing", ("value",))
+
+
+def test_the_schema_that_editors_are_pointed_at_is_up_to_date():
+    file = schema.directory() / "environment.schema.json"
+
+    assert json.loads(file.read_text("utf-8")) == {**schema.published(), "$id": file.name}, "run: make schemas"
