@@ -43,8 +43,13 @@ def born(account: Account, kind: str, key: Any) -> float:
     return found
 
 
-def _note(ask: Ask, kind: str, key: Any) -> None:
+def note(ask: Ask, kind: str, key: Any) -> None:
     ask.memory["born", kind, key] = ask.now
+
+
+def unused(name: str, taken: Iterable[str], told: str) -> None:
+    if name.lower() in {other.lower() for other in taken}:
+        raise Refusal("EntityAlreadyExists", told, 409)
 
 
 def ensure_service_linked_role(account: Account, service: str) -> str:
@@ -83,17 +88,13 @@ def _role(ask: Ask, name: str) -> Any:
     return found
 
 
-def _local_policies(ask: Ask) -> Iterator[Any]:
-    return (policy for arn, policy in ask.backend.managed_policies.items() if f"::{ask.account.id}:" in arn)
-
-
 # --- roles -----------------------------------------------------------------------------------------------------------
 
 
 @RULES.before("CreateRole")
 def role_names_ignore_case(ask: Ask) -> None:
     name = ask.params["RoleName"]
-    _unused(name, (role.name for role in ask.backend.roles.values()), f"Role with name {name} already exists.")
+    unused(name, (role.name for role in ask.backend.roles.values()), f"Role with name {name} already exists.")
 
 
 @RULES.before("CreateRole", "UpdateAssumeRolePolicy")
@@ -123,14 +124,14 @@ def boundaries_exist(ask: Ask) -> None:
 @RULES.after("CreateRole")
 def a_new_role_is_not_seen_at_once(ask: Ask, _: Json) -> None:
     role = _role(ask, ask.params["RoleName"])
-    _note(ask, "role", role.id)
+    note(ask, "role", role.id)
     _remember_principals(ask, role)
 
 
 @RULES.after("UpdateAssumeRolePolicy")
 def a_new_trust_is_not_seen_at_once(ask: Ask, _: Json) -> None:
     role = _role(ask, ask.params["RoleName"])
-    _note(ask, "role", role.id)
+    note(ask, "role", role.id)
     _remember_principals(ask, role)
 
 
@@ -207,7 +208,7 @@ def ten_attachments_and_no_doubles(ask: Ask) -> Json | None:
 
 @RULES.after("AttachRolePolicy")
 def an_attachment_is_not_seen_at_once(ask: Ask, _: Json) -> None:
-    _note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyArn"]))
+    note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyArn"]))
 
 
 @RULES.before("PutRolePolicy")
@@ -221,7 +222,7 @@ def inline_policies_are_limited(ask: Ask) -> None:
 
 @RULES.after("PutRolePolicy")
 def an_inline_policy_is_not_seen_at_once(ask: Ask, _: Json) -> None:
-    _note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyName"]))
+    note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyName"]))
 
 
 # --- principals in trust policies ------------------------------------------------------------------------------------
@@ -283,98 +284,6 @@ def _roles_shown(result: Json) -> Iterator[Json]:
         yield from profile.get("Roles", ())
 
 
-# --- managed policies ------------------------------------------------------------------------------------------------
-
-
-@RULES.before("CreatePolicy")
-def policy_names_ignore_case_and_path(ask: Ask) -> None:
-    name = ask.params["PolicyName"]
-    told = f"A policy called {name} already exists. Duplicate names are not allowed."
-    _unused(name, (policy.name for policy in _local_policies(ask)), told)
-
-
-@RULES.before("CreatePolicy", "CreatePolicyVersion")
-def managed_policies_are_limited(ask: Ask) -> None:
-    parsed(ask.params["PolicyDocument"])
-    if size(ask.params["PolicyDocument"]) > 6144:
-        raise Refusal("LimitExceeded", "Cannot exceed quota for PolicySize: 6144", 409)
-
-
-@RULES.before("DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy")
-def policies_exist_and_are_ours(ask: Ask) -> None:
-    arn = ask.params["PolicyArn"]
-    if ":iam::aws:" in arn:
-        raise Refusal("AccessDenied", f"Policy {arn} is managed by AWS and cannot be changed.", 403)
-    if arn not in ask.backend.managed_policies:
-        raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
-
-
-@RULES.before("DeletePolicy")
-def policies_in_use_stay(ask: Ask) -> None:
-    arn = ask.params["PolicyArn"]
-    holders = [*ask.backend.roles.values(), *ask.backend.users.values(), *ask.backend.groups.values()]
-    bounded = (getattr(holder, "permissions_boundary_arn", None) for holder in ask.backend.roles.values())
-    if any(arn in holder.managed_policies for holder in holders) or arn in bounded:
-        raise Refusal("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
-    if len(ask.backend.managed_policies[arn].versions) > 1:
-        told = (
-            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. "
-            "The default version is deleted with the policy."
-        )
-        raise Refusal("DeleteConflict", told, 409)
-
-
-@RULES.after("GetAccountAuthorizationDetails")
-def policies_are_shown_whole(ask: Ask, result: Json) -> None:
-    for shown in result.get("Policies", ()):
-        policy = ask.backend.managed_policies.get(shown.get("Arn"))
-        if policy is not None:
-            shown.setdefault("PolicyName", policy.name)
-            shown.setdefault("PolicyId", policy.id)
-
-
-# --- instance profiles -----------------------------------------------------------------------------------------------
-
-
-@RULES.before("CreateInstanceProfile")
-def profile_names_ignore_case(ask: Ask) -> None:
-    name = ask.params["InstanceProfileName"]
-    _unused(name, ask.backend.instance_profiles, f"Instance Profile {name} already exists.")
-
-
-@RULES.before(
-    "GetInstanceProfile",
-    "DeleteInstanceProfile",
-    "AddRoleToInstanceProfile",
-    "RemoveRoleFromInstanceProfile",
-    "TagInstanceProfile",
-    "UntagInstanceProfile",
-    "ListInstanceProfileTags",
-)
-def profiles_exist(ask: Ask) -> None:
-    name = ask.params["InstanceProfileName"]
-    if name not in ask.backend.instance_profiles:
-        raise Refusal("NoSuchEntity", f"Instance Profile {name} cannot be found.", 404)
-
-
-@RULES.after("CreateInstanceProfile", "AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile")
-def a_changed_profile_is_not_seen_at_once(ask: Ask, _: Json) -> None:
-    _note(ask, "profile", ask.backend.instance_profiles[ask.params["InstanceProfileName"]].id)
-
-
-@RULES.before("RemoveRoleFromInstanceProfile")
-def only_a_held_role_is_removed(ask: Ask) -> None:
-    profile, name = ask.params["InstanceProfileName"], ask.params["RoleName"]
-    if name not in [role.name for role in ask.backend.instance_profiles[profile].roles]:
-        raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found in instance profile {profile}.", 404)
-
-
-@RULES.before("ListInstanceProfileTags")
-def profile_tags_are_listed(ask: Ask) -> Json:
-    profile = ask.backend.instance_profiles[ask.params["InstanceProfileName"]]
-    return {"Tags": sorted((dict(tag) for tag in profile.tags), key=lambda tag: tag["Key"]), "IsTruncated": False}
-
-
 # --- service-linked roles --------------------------------------------------------------------------------------------
 
 
@@ -388,7 +297,7 @@ def service_linked_roles_have_their_names(ask: Ask) -> Json:
         told = f"Service role name {name} has been taken in this account, please try a different suffix."
         raise Refusal("InvalidInput", told)
     role = _make_service_role(ask.account, ask.backend, service, name, ask.params.get("Description", ""))
-    _note(ask, "role", role.id)
+    note(ask, "role", role.id)
     return {
         "Role": {
             "Path": role.path,
@@ -444,8 +353,3 @@ def _replace_ignoring_case(ask: Ask, held: Iterable[str], written: set[str]) -> 
     else:
         holder = ask.backend.instance_profiles[ask.params["InstanceProfileName"]]
     holder.tags = [tag for tag in holder.tags if tag["Key"] not in stale]
-
-
-def _unused(name: str, taken: Iterable[str], told: str) -> None:
-    if name.lower() in {other.lower() for other in taken}:
-        raise Refusal("EntityAlreadyExists", told, 409)
