@@ -39,7 +39,7 @@ class OnError(StrEnum):
 
 Env = Annotated[
     str | None,
-    typer.Argument(metavar="[ENV]", help="A directory, a file, or a name under environments/.", show_default=False),
+    typer.Argument(metavar="ENV", help="A directory, a file, or a name under environments/.", show_default=False),
 ]
 Format = Annotated[PlanFormat, typer.Option("--format", help="How the result is printed.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Talk to the running sandbox.")]
@@ -99,7 +99,7 @@ def init(
 
 @COMMANDS.command(epilog="Example: reconcile validate environments/retry-strategies --strict")
 def validate(
-    envs: Annotated[list[str] | None, typer.Argument(metavar="[ENV]...", show_default=False)] = None,
+    envs: Annotated[list[str] | None, typer.Argument(metavar="ENV", show_default=False)] = None,
     output: Format = PlanFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
 ) -> None:
@@ -159,7 +159,7 @@ def plan(
 
 @COMMANDS.command(epilog="Examples: reconcile apply    reconcile apply prod.plan    reconcile apply --auto-approve")
 def apply(
-    env: Annotated[str | None, typer.Argument(metavar="[ENV|PLAN-FILE]", show_default=False)] = None,
+    env: Annotated[str | None, typer.Argument(metavar="ENV|PLAN-FILE", show_default=False)] = None,
     auto_approve: AutoApprove = False,
     parallelism: Parallelism = 8,
     on_error: OnErrorOption = OnError.stop,
@@ -216,7 +216,7 @@ def render(env: Env = None) -> None:
 
 @COMMANDS.command("schema", epilog="Example: reconcile schema jobQueues")
 def schema_command(
-    section: Annotated[str | None, typer.Argument(metavar="[SECTION]", show_default=False)] = None,
+    section: Annotated[str | None, typer.Argument(metavar="SECTION", show_default=False)] = None,
 ) -> None:
     """Print the JSON Schema of an environment, or of one section, for editors."""
     known = schema.sections()
