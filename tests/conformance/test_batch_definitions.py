@@ -18,6 +18,18 @@ def refuse(desk: Desk, **changes):
     return desk.refused(desk.client.register_job_definition, **{k: v for k, v in given.items() if v is not None})
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ([{"type": "VCPU", "value": "x"}, {"type": "MEMORY", "value": "2048"}], "Please provide a numeric value."),
+        ([{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2G"}], "Please provide a numeric value."),
+    ],
+)
+def test_fargate_amounts_are_numbers(desk, given, text):
+    """On Fargate as well."""
+    assert text in refuse_container(desk, fargate=True, resourceRequirements=given)
+
+
 def refuse_container(desk: Desk, *, fargate=False, **changes):
     if fargate:
         changes = {"executionRoleArn": EXECUTION, **changes}
@@ -247,6 +259,13 @@ def test_top_level(desk, changes, text):
     assert text in refuse(desk, **changes)
 
 
+def test_five_consumables(desk):
+    """A job needs up to five consumable resources."""
+    needed = [{"consumableResource": f"r{number}", "quantity": 1} for number in range(6)]
+
+    assert "maximum of 5 consumable" in refuse(desk, consumableResourceProperties={"consumableResourceList": needed})
+
+
 def test_consumables_echo_follows_the_switch(desk):
     """Whether a consumable resource comes back as name or ARN is not established."""
     given = {"consumableResourceList": [{"consumableResource": "licence", "quantity": 1}]}
@@ -387,6 +406,8 @@ def test_tasks_are_filled(desk):
             "cycles",
         ),
         (task(part("a", dependsOn=[{"containerName": "c", "condition": "START"}])), "must name a container"),
+        (task(part("a", resourceRequirements=[{"type": "VCPU", "value": "1"}])), "Memory is required."),
+        (task(part("a", resourceRequirements=[{"type": "MEMORY", "value": "64"}])), "vCPU is required."),
         (task(part("a"), ipcMode="all"), "ipcMode"),
         (task(part("a"), pidMode="none"), "pidMode"),
         (task(part("a", secrets=[{"name": "s", "valueFrom": "x"}])), "executionRoleArn cannot be empty"),
@@ -437,6 +458,9 @@ def test_pods_are_filled(desk):
         (pod(resources={"limits": {"memory": "1Mi"}, "requests": {"memory": "2Mi"}}), "equal in limits and requests"),
         (pod(resources={"limits": {"nvidia.com/gpu": "0.5"}}), "whole number"),
         (pod(imagePullPolicy="Sometimes"), "imagePullPolicy"),
+        (pod(resources={"limits": {"cpu": "one"}}), "multiple of 0.25"),
+        (pod(pod_changes={"containers": []}), "at least one container"),
+        (pod(pod_changes={"containers": [{"image": "a", "name": "x"}] * 2}), "unique"),
         (pod(pod_changes={"dnsPolicy": "Mine"}), "dnsPolicy"),
         (pod(volumeMounts=[{"name": "v", "mountPath": "/v"}]), "Unknown volume"),
         ({**pod(), "platformCapabilities": ["EC2"]}, "platformCapabilities is not applicable for EKS."),

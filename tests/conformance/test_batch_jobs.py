@@ -588,3 +588,57 @@ def test_a_snapshot_shows_what_waits(stack):
     front = stack.client.get_job_queue_snapshot(jobQueue="q")["frontOfQueue"]["jobs"]
 
     assert [one["jobArn"].rsplit("/")[-1] for one in front] == [job]
+
+
+def test_listing_refuses(stack):
+    """Unknown queues and filters; a definition's ARN finds its jobs, with the revision or without."""
+    submit(stack)
+    arn = f"arn:aws:batch:eu-west-1:{ACCOUNT}:job-definition/jd"
+    for value, count in ((arn, 1), (f"{arn}:1", 1), (f"{arn}:2", 0)):
+        filters = [{"name": "JOB_DEFINITION", "values": [value]}]
+        assert len(listed(stack, jobQueue="q", filters=filters)) == count
+    for call in (stack.client.list_jobs, stack.client.get_job_queue_snapshot):
+        assert "JobQueue none not found." in stack.refused(call, jobQueue="none")
+    filters = [{"name": "COLOUR", "values": ["red"]}]
+
+    assert "Filter COLOUR" in stack.refused(stack.client.list_jobs, jobQueue="q", filters=filters)
+
+
+def test_tasks_and_pods_run_too(desk):
+    """Attempts of a task list its containers; a pod's stand apart; pods run on EKS alone."""
+    eks = {"eksClusterArn": f"arn:aws:eks:eu-west-1:{ACCOUNT}:cluster/c", "kubernetesNamespace": "jobs"}
+    desk.environment()
+    desk.environment("eks", eksConfiguration=eks, resources={"allocationStrategy": "BEST_FIT_PROGRESSIVE"})
+    desk.queue()
+    desk.queue("eq", "eks")
+    part = {"name": "main", **container()}
+    register = desk.client.register_job_definition
+    register(jobDefinitionName="task", type="container", ecsProperties={"taskProperties": [{"containers": [part]}]})
+    register(
+        jobDefinitionName="pod",
+        type="container",
+        eksProperties={"podProperties": {"containers": [{"image": "busybox"}]}},
+    )
+    task, pod, stuck = (
+        submit(desk, jobDefinition=definition, jobQueue=queue)
+        for definition, queue in (("task", "q"), ("pod", "eq"), ("pod", "q"))
+    )
+    desk.wait(600)
+    told = desk.see_job(task)["attempts"][0]["taskProperties"][0]["containers"]
+
+    assert [(one["name"], one["exitCode"]) for one in told] == [("main", 0)]
+    assert desk.see_job(pod)["eksAttempts"][0]["containers"][0]["exitCode"] == 0
+    assert status(desk, stuck) == "RUNNABLE"
+
+
+def test_events_of_a_terminated_job_are_void(stack):
+    """What was about to happen to a job does not, once it has been stopped on the way."""
+    job = submit(stack)
+    stack.wait(6)
+    stack.client.terminate_job(jobId=job, reason="enough")
+    early = submit(stack)
+    stack.client.terminate_job(jobId=early, reason="enough")
+    stack.wait(600)
+
+    assert [stack.see_job(one)["attempts"] for one in (job, early)] == [[], []]
+    assert {status(stack, one) for one in (job, early)} == {"FAILED"}

@@ -383,3 +383,94 @@ def test_queues_take_their_own_sort_of_job(desk):
     )
 
     assert "SAGEMAKER_TRAINING" in desk.refused(desk.client.submit_service_job, **{**SERVICE_JOB, "jobQueue": "q"})
+
+
+def test_a_sagemaker_queue_changes_its_service_environment_only(desk):
+    """The order is replaced by another of one, never by compute environments or nothing."""
+    queue_on(desk)
+    service_environment(desk, "other")
+    desk.wait(10)
+    update = desk.client.update_job_queue
+    order = [{"order": 1, "computeEnvironment": "ce"}]
+    assert "not applicable" in desk.refused(update, jobQueue="sage", computeEnvironmentOrder=order)
+    assert "must have serviceEnvironmentOrder" in desk.refused(update, jobQueue="sage", serviceEnvironmentOrder=[])
+    update(jobQueue="sage", serviceEnvironmentOrder=[{"order": 1, "serviceEnvironment": "other"}])
+
+    assert desk.see_queue("sage")["serviceEnvironmentOrder"][0]["serviceEnvironment"].endswith("/other")
+
+
+def test_a_queue_takes_its_quota_shares_with_it(desk):
+    """A share lives under its queue."""
+    queue_on(desk)
+    arn = desk.client.create_quota_share(**SHARE)["quotaShareArn"]
+    desk.disable_queue("sage")
+    desk.client.delete_job_queue(jobQueue="sage")
+    desk.wait(20)
+
+    assert "does not exist" in desk.refused(desk.client.describe_quota_share, quotaShareArn=arn)
+
+
+def test_quota_shares_are_named_by_arn(desk):
+    """Unknown ones follow the switch on deletion; capacity units do not repeat; no change while changing."""
+    queue = queue_on(desk)
+    delete, update = desk.client.delete_quota_share, desk.client.update_quota_share
+    assert "valid pattern" in desk.refused(update, quotaShareArn="s", state="DISABLED")
+    assert "does not exist" in desk.refused(delete, quotaShareArn=f"{queue}/quota-share/s")
+    desk.settings.unknown_delete = "ok"
+    delete(quotaShareArn=f"{queue}/quota-share/s")
+    limits = SHARE["capacityLimits"] * 2
+    text = desk.refused(desk.client.create_quota_share, **{**SHARE, "capacityLimits": limits})
+    assert "Duplicate capacityUnit" in text
+    arn = desk.client.create_quota_share(**SHARE)["quotaShareArn"]
+
+    assert "is being modified" in desk.refused(update, quotaShareArn=arn, state="DISABLED")
+
+
+def test_service_environments_change_and_count(desk):
+    """Capacities are replaced, without repeats; fifty in a Region; unknown deletions follow the switch."""
+    service_environment(desk)
+    delete = desk.client.delete_service_environment
+    assert "Cannot delete, resource is being modified" in desk.refused(delete, serviceEnvironment="se")
+    desk.wait(10)
+    limits = [{"maxCapacity": 9, "capacityUnit": "ml.m5.large"}]
+    update = desk.client.update_service_environment
+    assert "Duplicate" in desk.refused(update, serviceEnvironment="se", capacityLimits=limits * 2)
+    update(serviceEnvironment="se", capacityLimits=limits)
+    assert see_service(desk)["capacityLimits"] == limits
+    desk.settings.unknown_delete = "ok"
+    delete(serviceEnvironment="unknown")
+    for number in range(49):
+        service_environment(desk, f"se{number}")
+    given = {"serviceEnvironmentType": "SAGEMAKER_TRAINING", "capacityLimits": LIMITS}
+
+    assert "limit of 50" in desk.refused(
+        desk.client.create_service_environment, serviceEnvironmentName="one-more", **given
+    )
+
+
+def test_service_jobs_stopped_on_the_way(desk):
+    """A terminated job keeps its running attempt, and nothing of what was about to happen to it happens."""
+    queue_on(desk, quota=False)
+    running = desk.client.submit_service_job(**SERVICE_JOB)["jobId"]
+    desk.wait(30)
+    waiting, scheduled = (desk.client.submit_service_job(**SERVICE_JOB)["jobId"] for _ in range(2))
+    desk.client.terminate_service_job(jobId=waiting, reason="r")
+    desk.wait(6)
+    for job in (running, scheduled):
+        desk.client.terminate_service_job(jobId=job, reason="r")
+    desk.wait(600)
+    seen = [desk.client.describe_service_job(jobId=job) for job in (running, waiting, scheduled)]
+
+    assert [one["status"] for one in seen] == ["FAILED"] * 3
+    assert [len(one["attempts"]) for one in seen] == [1, 0, 0]
+
+
+def test_service_job_lists(desk):
+    """A queue is needed, and has to exist; names have a pattern; no quota share without a quota policy."""
+    queue_on(desk, quota=False)
+    listing, submit = desk.client.list_service_jobs, desk.client.submit_service_job
+    assert "jobQueue is required." in desk.refused(listing)
+    assert "JobQueue none not found." in desk.refused(listing, jobQueue="none")
+    assert "valid pattern" in desk.refused(submit, **{**SERVICE_JOB, "jobName": "a.b"})
+
+    assert "must not be specified" in desk.refused(submit, **SERVICE_JOB, quotaShareName="s")

@@ -395,3 +395,49 @@ def test_a_policy_in_use_stays(stack):
     stack.settings.unknown_delete = "ok"
 
     stack.client.delete_scheduling_policy(arn=arn)
+
+
+def test_prefixes_overlap_whichever_comes_first(desk):
+    """An identifier before the prefix that covers it is refused as one after it."""
+    shares = [{"shareIdentifier": "ab"}, {"shareIdentifier": "a*"}]
+
+    assert "overlap" in desk.refused(
+        desk.client.create_scheduling_policy, name="x", fairsharePolicy={"shareDistribution": shares}
+    )
+
+
+def test_a_policy_is_updated_by_arn_only(desk):
+    """A name is no ARN."""
+    assert "Only scheduling policy Arn" in desk.refused(desk.client.delete_scheduling_policy, arn="fair")
+
+
+def test_fifty_queues(stack):
+    """A Region holds fifty."""
+    for number in range(50):
+        stack.client.create_job_queue(jobQueueName=f"q{number}", priority=1, computeEnvironmentOrder=order("ce"))
+
+    assert "limit of 50" in refuse_create(stack)
+
+
+def test_orders_cannot_be_emptied(stack):
+    """An update keeps at least one environment, and compute environments at that."""
+    stack.queue()
+    assert "computeEnvironmentOrder is required." in refuse_update(stack, computeEnvironmentOrder=[])
+
+    assert "only applicable for job queues of type SAGEMAKER_TRAINING" in refuse_update(
+        stack, serviceEnvironmentOrder=[{"order": 1, "serviceEnvironment": "se"}]
+    )
+
+
+def test_managed_instances_stay_among_themselves(stack):
+    """Environments of managed instances do not share a queue with others."""
+    template = {
+        "ec2InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/nodes",
+        "networkConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]},
+    }
+    provider = {"infrastructureRoleArn": "arn:aws:iam::123456789012:role/r", "instanceLaunchTemplate": template}
+    resources = {"type": "ECS_MANAGED_INSTANCES", "maxvCpus": 4, "managedInstancesProvider": provider}
+    stack.client.create_compute_environment(computeEnvironmentName="mi", type="MANAGED", computeResources=resources)
+    stack.wait(60)
+
+    assert "can not be mixed" in refuse_create(stack, computeEnvironmentOrder=order("ce", "mi"))

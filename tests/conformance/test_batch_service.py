@@ -176,3 +176,21 @@ def test_a_clock_never_runs_backwards():
         clock.speed = -1
 
     assert clock.now() == START
+
+
+def test_structures_and_maps_are_objects(desk):
+    """Neither a list nor a text will do."""
+    base = {"computeEnvironmentName": "ce", "type": "MANAGED", "computeResources": ec2()}
+    for wrong in ({"computeResources": "EC2"}, {"tags": ["a"]}, {"serviceRole": 5}):
+        body = json.dumps({**base, **wrong}).encode()
+        assert refused(desk, "POST", "/v1/createcomputeenvironment", body).code == "SerializationException"
+
+
+def test_tag_keys_are_one_to_fifty(desk):
+    """However they come in: as a raw query or a mapping."""
+    arn = desk.register(tags={"a": "b", "c": "d"})["jobDefinitionArn"]
+    assert "between 1 and 50" in refused(desk, "DELETE", f"/v1/tags/{arn}", b"").message
+    desk.batch.handle("DELETE", f"/v1/tags/{arn}", "tagKeys=a", b"")
+    desk.batch.handle("DELETE", f"/v1/tags/{arn}", {"tagKeys": "c"}, b"")
+
+    assert desk.see_definition(arn)["tags"] == {}

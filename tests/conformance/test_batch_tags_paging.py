@@ -240,6 +240,8 @@ def test_paginators_see_everything_once(desk, shuffle):
 
 def test_tokens_are_the_services_own(desk):
     """A made-up token is refused."""
+    assert "nextToken" in desk.refused(desk.client.describe_job_queues, nextToken="eA==")
+    assert "nextToken" in desk.refused(desk.client.describe_job_queues, nextToken="x")
     assert "nextToken" in desk.refused(desk.client.describe_job_queues, nextToken="é")
 
 
