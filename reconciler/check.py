@@ -125,13 +125,25 @@ def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
 
 
 def _secrets(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
-    """A secret that goes where everyone may read it."""
+    """A secret that goes where everyone may read it, or that stands in the file."""
+    for pattern in (path for path, facts in kind.fields.items() if facts.secret):
+        for path, value in refs.values_at(raw.value, pattern):
+            if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
+                message, hint = "the secret stands in the file", "take it from the environment: ${env:NAME}"
+                yield _finding(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
     for path, names in raw.env.items():
         for name in sorted(filter(looks_secret, names)):
             if not schema.is_secret_of(kind, path):
                 message = f"the value of {name} goes into {refs.dotted(path)}, which AWS shows in clear text"
                 hint = "keep it in a secret and refer to that"
                 yield _finding(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
+
+
+def _plain_text(value: Any) -> bool:
+    """Whether there is any final text in ``value``: neither an expression nor empty."""
+    if isinstance(value, Mapping):
+        return any(map(_plain_text, value.values()))
+    return isinstance(value, str) and bool(value)
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------

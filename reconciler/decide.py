@@ -37,7 +37,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.nodes import Down, Node
-from reconciler.problems import Problem
+from reconciler.problems import Problem, article
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Decider:
             self.problem(
                 resource,
                 "exists-unowned",
-                f"a {kind.name} of this name exists and no environment owns it",
+                f"{article(kind.name)} of this name exists and no environment owns it",
                 "to take it over, plan with --adopt or set lifecycle.adopt: true; else choose another name",
             )
             return None
@@ -111,27 +111,41 @@ class Decider:
         retagged = () if kind.shared else self.tag_changes(heir, want)
         node.diff = Diff((*found.changes, *retagged))
         node.notes += kind.notes(heir, want)
-        if found.replaces or address in self.options.replace:
+        again = address in self.options.replace
+        if found.replaces or (again and not kind.versioned):
             self.replaced(node, heir, props, tags, found)
             return
-        if heir.dying and kind.revive:
-            node.up, node.verb, node.reason = list(kind.revive(heir, want)), Verb.UPDATE, "is scheduled for deletion"
-            node.up += self.tag_actions(node, heir, want, retagged, adopting=adopting)
-        elif found or retagged:
-            changed = kind.update(heir, want, found) if found else ()
-            tagged = [] if kind.versioned and found else self.tag_actions(node, heir, want, retagged, adopting=adopting)
-            node.up = [*self.settled(heir, kind), *changed, *tagged]
-            node.verb, node.reason = Verb.UPDATE, _reason(node.diff)
-            node.disruption = _disruption(kind, heir, want, found)
-        elif heir.broken:
-            node.up, node.reason = list(kind.repair(heir, want)), f"is {heir.status}: {heir.reason}"
-            node.verb = Verb.UPDATE if node.up else Verb.NOOP
-            if not node.up:
-                node.notes.append(node.reason)
+        self.mend(node, heir, want, found, retagged, again=again, adopting=adopting)
         if adopting and not kind.shared:
             node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
-        if found and kind.versioned:
+        if kind.versioned and (found or again):
             self.renewed(node)
+
+    def mend(
+        self, node: Node, heir: Live, want: Want, found: Diff, retagged: Sequence[Any], *, again: bool, adopting: bool
+    ) -> None:
+        """The calls that bring the heir about: restored, settled, changed, repaired, tagged."""
+        kind = node.kind
+        tagged = self.tag_actions(node, heir, want, retagged, adopting=adopting)
+        if heir.dying and kind.revive:
+            node.up, node.verb, node.reason = [*kind.revive(heir, want), *tagged], Verb.UPDATE, "is on its way out"
+            return
+        changed = kind.update(heir, want, found) if found or again else ()
+        settling = () if heir.settled else kind.settle(heir)
+        mending = kind.repair(heir, want) if heir.broken and not changed else ()
+        node.up = [*(map(_whatever, settling) if changed else settling), *changed, *mending]
+        node.up += () if kind.versioned and changed else tagged
+        node.disruption = _disruption(kind, heir, want, found)
+        state = f"is {heir.status}" + (f": {heir.reason}" if heir.reason else "")
+        if node.diff:
+            node.reason = _reason(node.diff)
+        elif again:
+            node.reason = "asked for with --replace"
+        elif heir.broken or settling:
+            node.reason = state
+        if heir.broken and not node.up:
+            node.notes.append(state)
+        node.verb = Verb.UPDATE if node.up or node.diff else Verb.NOOP
 
     def renewed(self, node: Node) -> None:
         """A new revision has attributes that are not those of the old one."""
@@ -145,9 +159,10 @@ class Decider:
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in (*mine, *lives) if live.dying and _called(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
-        node.after = differ.canonical(kind, want.props)
+        node.after = differ.canonical(kind, want.declared, fill=False)
         if dying and kind.revive:
             node.heir, node.reason = dying[0], "was scheduled for deletion and is restored"
+            node.want = want = self.want(node, address.name, props, tags, dying[0])
             retagged = self.tag_changes(dying[0], want)
             node.up = [*kind.revive(dying[0], want), *self.tag_actions(node, dying[0], want, retagged, adopting=False)]
         else:
@@ -162,7 +177,7 @@ class Decider:
         if kind.replace is Replace.FORBIDDEN:
             path = forcing[0].path if forcing else ()
             why = f" ({forcing[0].because})" if forcing and forcing[0].because else ""
-            what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"a {kind.name} is not replaced"
+            what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
             hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
             self.problem(node.resource, "cannot-replace", what, hint, path)
             return
@@ -181,7 +196,8 @@ class Decider:
         kind, resource = node.kind, node.resource
         assert resource is not None
         if kind.versioned:
-            registers = node.verb is Verb.CREATE or any(c.top != "tags" for c in node.diff.changes)
+            renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace
+            registers = node.verb is Verb.CREATE or renewed
             keep = max(resource.lifecycle.keep_revisions, 1) - registers
             old = _newest_first(mine)[max(keep, 0) :]
             going = [
@@ -241,9 +257,6 @@ class Decider:
         gone = [str(c.path[1]) for c in changes if c.path[1] not in want.tags]
         return list(node.kind.tag(live, put, gone)) if put or gone else []
 
-    def settled(self, live: Live, kind: Kind) -> Sequence[Action]:
-        return () if live.settled else kind.settle(live)
-
     def problem(self, resource: Resource, code: str, message: str, hint: str, path: tuple[str | int, ...] = ()) -> None:
         found = Problem(
             code=code,
@@ -296,6 +309,8 @@ _DISRUPTIONS = {
 
 
 def _disruption(kind: Kind, live: Live, want: Want, diff: Diff) -> str:
+    if not diff:
+        return "none"
     if kind.disruption:
         return kind.disruption(live, want, diff)
     order_of = list(Effect)

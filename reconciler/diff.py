@@ -84,7 +84,7 @@ def _defaults(value: Any, node: Rules) -> Any:
     if isinstance(value, Mapping):
         filled = dict(value)
         for name, child in node.children.items():
-            if child.facts.default is not MISSING and _empty(filled.get(name)):
+            if child.facts.default is not MISSING and _hollow(filled.get(name)):
                 filled[name] = child.facts.default
         return {name: _defaults(item, node.child(name)) for name, item in filled.items()}
     if isinstance(value, list | tuple) and node.item:
@@ -109,9 +109,12 @@ def known(live: Any, members: Any, wanted: Any) -> Any:
     return live
 
 
-def canonical(kind: Kind, props: Json) -> dict[str, Any]:
-    """``props`` in comparable form, still in the API's shape: what plans show as before and after."""
-    shaped = _canonical(with_defaults(kind, props), rules(kind))
+def canonical(kind: Kind, props: Json, *, fill: bool = True) -> dict[str, Any]:
+    """``props`` in comparable form, still in the API's shape: what plans show as before and after.
+
+    With ``fill`` the defaults are filled in, so that saying one and leaving it out are the same.
+    """
+    shaped = _canonical(with_defaults(kind, props) if fill else props, rules(kind))
     return shaped if isinstance(shaped, dict) else {}
 
 
@@ -141,6 +144,13 @@ def _empty(value: Any) -> bool:
     return value is None or value is MISSING or (isinstance(value, Mapping | list | tuple) and not value)
 
 
+def _hollow(value: Any) -> bool:
+    """Whether nothing is left of ``value`` once what is empty is taken out of it."""
+    if isinstance(value, Mapping):
+        return all(map(_hollow, value.values()))
+    return _empty(value)
+
+
 def order(value: Any) -> str:
     """A text to sort and hash any prepared value by; stand-ins sort by what they stand for."""
     return compact(_plain(value))
@@ -161,7 +171,7 @@ def _plain(value: Any) -> Any:
         return ["digest", _plain(value.salt)]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return str(value) if isinstance(value, STAND_INS) else value
+    return str(value) if isinstance(value, STAND_INS) or value is MISSING else value
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:

@@ -141,7 +141,8 @@ def _users_first(
             assert user.live is not None
             pairs = list(_uses_of(node, user.live, going))
             if node.verb is Verb.DELETE:
-                pairs += [(used, use.ref.late) for use in node.uses for used in downs.get(use.target, [])]
+                # a late reference counts only where it is live: another run may have taken it back already
+                pairs += [(used, False) for use in node.uses if not use.ref.late for used in downs.get(use.target, [])]
             for used, late in pairs:
                 if used.node is not node:
                     graph.edge(used.ids[-1] if late else used.ids[0], user.ids[0] if late else user.ids[-1])

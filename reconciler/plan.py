@@ -182,7 +182,6 @@ def make(
     for address, node in list(nodes.items()):  # what is on its way out matters only to others that move
         if node.verb is Verb.DELETE and address not in busy and not busy:
             del nodes[address]
-    _wait_for_unsettled(nodes)
     steps, tangled = order.steps(nodes)
     planner.problems += tangled
     resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
@@ -208,16 +207,6 @@ def _owned(
             address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
             owned.setdefault(address, []).append(live)
     return owned
-
-
-def _wait_for_unsettled(nodes: Mapping[Address, Node]) -> None:
-    """An unchanged object that is still changing is waited for where something that moves depends on it."""
-    needed = {use.target for node in nodes.values() if node.up for use in node.uses}
-    for address in sorted(needed & set(nodes)):
-        node = nodes[address]
-        if node.verb is Verb.NOOP and node.heir and not node.heir.settled:
-            node.up = list(node.kind.settle(node.heir))
-            node.verb, node.reason = Verb.UPDATE, f"is {node.heir.status}, and others wait for it"
 
 
 def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Address, Any]) -> list[Problem]:

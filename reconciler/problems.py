@@ -65,3 +65,8 @@ def one_of(known: Sequence[str], most: int = 12) -> str:
     """``one of a, b, c``, cut after ``most``."""
     shown = ", ".join(sorted(known)[:most])
     return f"one of {shown}" + (", ..." if len(known) > most else "")
+
+
+def article(noun: str) -> str:
+    """``noun`` with its indefinite article."""
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"

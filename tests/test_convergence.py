@@ -6,6 +6,7 @@ Each history gets a fresh account and the inline executor, so that a failure rep
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -156,14 +157,18 @@ def story(sandbox: Any, first: Any, second: Any, dies_at: int | None, after: boo
     limit = {"allow_deletions": 100}
     history.converge(one, **limit)
     door = Door(history.aws, dies_at=dies_at, after=after)
-    try:
+    with suppress(Killed):
         history.run(two, door, **limit)
-    except Killed:
-        pass
     final = one if back else two
     history.converge(final, **limit)
     assert history.plan(final).plan == history.plan(final).plan
     history.destroy(final)
+
+
+@pytest.fixture(scope="module")
+def sandboxes(_attached: Any) -> Any:
+    """The account itself: it is emptied for every history, not for every test."""
+    return _attached
 
 
 @given(
@@ -175,18 +180,23 @@ def story(sandbox: Any, first: Any, second: Any, dies_at: int | None, after: boo
     back=st.booleans(),
 )
 @settings(
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if "CONVERGENCE_SHRINK" in os.environ else [])],
+    phases=[
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+        *([Phase.shrink] if "CONVERGENCE_SHRINK" in os.environ else []),
+    ],
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize="CONVERGENCE_EXAMPLES" not in os.environ,
 )
 def test_any_stack_to_any_stack(
-    _attached: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool
+    sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool
 ) -> None:
-    _attached.sandbox.reset()
-    _attached.sandbox.defaults()
-    story(_attached, first, second, dies_at, after, lag, back)
+    sandboxes.sandbox.reset()
+    sandboxes.sandbox.defaults()
+    story(sandboxes, first, second, dies_at, after, lag, back)
 
 
 def test_the_empty_stack_stays_empty(sandbox: Any) -> None:

@@ -177,13 +177,25 @@ def test_an_unsettled_object_is_waited_for_before_it_is_touched() -> None:
     assert sequence(made) == ["engines v8 ready", "Update v8"]
 
 
-def test_an_unsettled_unchanged_object_is_waited_for_only_when_something_needs_it() -> None:
+def test_an_unsettled_unchanged_object_is_waited_for_since_it_may_end_badly() -> None:
     unsettled = replace(V8, settled=False, status="CREATING")
-    quiet, _ = make(env(ENGINE), observed(engines=[unsettled]))
-    needed, _ = make(env(CAR, ENGINE), observed(engines=[unsettled]))
+    made, _ = make(env(CAR, ENGINE), observed(engines=[unsettled]))
 
-    assert not quiet.applyable
-    assert before(needed, "engines v8 ready", "Create bus")
+    assert verbs(made)["engines.v8"] == "update"
+    assert "is CREATING" in made.resources[1].reason
+    assert before(made, "engines v8 ready", "Create bus")
+
+
+def test_a_forced_replacement_of_a_revision_registers_one() -> None:
+    jobs = kind("jobs", versioned=True, replace=Replace.FORBIDDEN, attrs=lambda s, n, p: {"name": n})
+    there = [replace(live("j:1", revision=1, image="a"), attrs={"name": "j"})]
+    address = Address("jobs", "j")
+    made, problems = make(
+        env(resource("jobs", "j", image="a")), observed(jobs=there), kinds={"jobs": jobs}, replace=(address,)
+    )
+
+    assert problems == []
+    assert sequence(made) == ["Update j:1"]
 
 
 @pytest.mark.parametrize(

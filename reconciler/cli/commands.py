@@ -241,7 +241,7 @@ def _plan(env: str | None, options: Options, *, sandbox: bool) -> tuple[Planned,
 
     loaded, warnings = _read(env, strict=not options.destroy)
     if warnings and not OUT.as_json:
-        console.print_problems(warnings)
+        typer.echo(f"{console.plural(len(warnings), 'warning')}: see `reconcile validate`", err=True)
     if sandbox:
         point_at_sandbox()
     region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
