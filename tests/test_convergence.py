@@ -149,11 +149,77 @@ def placed(stack: dict[str, dict[str, Any]], history: History) -> dict[str, dict
     return stack
 
 
+KEYS = [
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHL5mLT5UQjPPCbyYPbgkkOHyoh7xEsyVMt1S9RPDWXe a",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICQhSMv3YxO+yHEubNeW7C/sLiSRbwNwVch7mj6mmeVn b",
+]
+RULE = {"protocol": "tcp", "port": 22}
+around = st.fixed_dictionaries(
+    {
+        "secrets": st.dictionaries(
+            st.sampled_from(["s/one", "s-two"]),
+            st.fixed_dictionaries(
+                {"description": st.sampled_from(["", "d"])},
+                optional={"value": st.sampled_from(["first value", "second value", {"k": "third value"}])},
+            ),
+        ),
+        "topics": st.dictionaries(
+            st.sampled_from(["t", "u"]),
+            st.fixed_dictionaries(
+                {"attributes": st.sampled_from([{}, {"DisplayName": "x"}])},
+                optional={
+                    "subscriptions": st.lists(
+                        st.sampled_from(["a@example.com", "b@example.com"]).map(
+                            lambda mail: {"protocol": "email", "endpoint": mail}
+                        ),
+                        max_size=2,
+                        unique_by=lambda entry: entry["endpoint"],
+                    )
+                },
+            ),
+        ),
+        "keyPairs": st.dictionaries(st.just("k"), st.fixed_dictionaries({"publicKey": st.sampled_from(KEYS)})),
+        "repositories": st.dictionaries(
+            st.sampled_from(["rr", "rr/s"]),
+            st.fixed_dictionaries({"imageTagMutability": st.sampled_from(["MUTABLE", "IMMUTABLE"])}),
+        ),
+        "securityGroups": st.dictionaries(
+            st.sampled_from(["g", "h"]),
+            st.fixed_dictionaries(
+                {
+                    "description": st.sampled_from(["one", "one", "two"]),
+                    "ingress": st.lists(st.sampled_from(["g", "h", "10.0.0.0/8"]), max_size=3, unique=True),
+                },
+                optional={"egress": st.just([])},
+            ),
+        ),
+        "logGroups": st.just({"/x/keep": {}}),
+    }
+)
+
+
+def told(stack: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The stack with its groups' rules written out, and only to groups that are there."""
+    groups = {
+        name: {
+            **group,
+            "ingress": [
+                {**RULE, "cidr": source} if "/" in source else {**RULE, "group": source}
+                for source in group["ingress"]
+                if "/" in source or source in stack["securityGroups"]
+            ],
+        }
+        for name, group in stack["securityGroups"].items()
+    }
+    return {**stack, "securityGroups": groups}
+
+
 def story(sandbox: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool) -> None:
     history = History(sandbox)
     sandbox.change({"relationship_lag": lag, "shuffle": 7})
-    one = history.environment(placed(first, history))
-    two = history.environment(placed(second, history))
+    prepared = placed if "computeEnvironments" in first else lambda stack, _: told(stack)
+    one = history.environment(prepared(first, history))
+    two = history.environment(prepared(second, history))
     limit = {"allow_deletions": 100}
     history.converge(one, **limit)
     door = Door(history.aws, dies_at=dies_at, after=after)
@@ -163,6 +229,20 @@ def story(sandbox: Any, first: Any, second: Any, dies_at: int | None, after: boo
     history.converge(final, **limit)
     assert history.plan(final).plan == history.plan(final).plan
     history.destroy(final)
+
+
+CONVERGING = settings(
+    phases=[
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+        *([Phase.shrink] if "CONVERGENCE_SHRINK" in os.environ else []),
+    ],
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize="CONVERGENCE_EXAMPLES" not in os.environ,
+)
 
 
 @pytest.fixture(scope="module")
@@ -179,24 +259,29 @@ def sandboxes(_attached: Any) -> Any:
     lag=st.sampled_from([0, 45, 120]),
     back=st.booleans(),
 )
-@settings(
-    phases=[
-        Phase.explicit,
-        Phase.reuse,
-        Phase.generate,
-        *([Phase.shrink] if "CONVERGENCE_SHRINK" in os.environ else []),
-    ],
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize="CONVERGENCE_EXAMPLES" not in os.environ,
-)
+@CONVERGING
 def test_any_stack_to_any_stack(
     sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool
 ) -> None:
     sandboxes.sandbox.reset()
     sandboxes.sandbox.defaults()
     story(sandboxes, first, second, dies_at, after, lag, back)
+
+
+@given(
+    first=around,
+    second=around,
+    dies_at=maybe(st.integers(0, 12)),
+    after=st.booleans(),
+    back=st.booleans(),
+)
+@CONVERGING
+def test_what_stands_around_batch(
+    sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, back: bool
+) -> None:
+    sandboxes.sandbox.reset()
+    sandboxes.sandbox.defaults()
+    story(sandboxes, first, second, dies_at, after, 0, back)
 
 
 def test_the_empty_stack_stays_empty(sandbox: Any) -> None:
