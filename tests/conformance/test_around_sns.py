@@ -149,3 +149,16 @@ def test_subscriptions_go_with_their_topic(sns, mail):
     sns.create_topic(Name="t")
 
     assert listed(sns) == []
+
+
+def test_tracing_is_kept_and_has_a_default(sandbox):
+    """TracingConfig is PassThrough until it is set."""
+    sns = sandbox.client("sns")
+    plain = sns.create_topic(Name="plain")["TopicArn"]
+    traced = sns.create_topic(Name="traced", Attributes={"TracingConfig": "Active"})["TopicArn"]
+    before = sns.get_topic_attributes(TopicArn=traced)["Attributes"]["TracingConfig"]
+    sns.set_topic_attributes(TopicArn=traced, AttributeName="TracingConfig", AttributeValue="PassThrough")
+
+    assert sns.get_topic_attributes(TopicArn=plain)["Attributes"]["TracingConfig"] == "PassThrough"
+    assert before == "Active"
+    assert sns.get_topic_attributes(TopicArn=traced)["Attributes"]["TracingConfig"] == "PassThrough"

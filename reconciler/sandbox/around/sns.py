@@ -96,6 +96,36 @@ def _missing_principal(ask: Ask, document: Json) -> str | None:
     return None
 
 
+_KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
+
+
+@RULES.after("CreateTopic")
+def what_moto_drops_at_creation_is_kept(ask: Ask, result: Json) -> None:
+    _keep(ask, result["TopicArn"], ask.params.get("Attributes") or {})
+
+
+@RULES.after("SetTopicAttributes")
+def what_moto_drops_later_is_kept(ask: Ask, _: Json) -> None:
+    _keep(ask, ask.params["TopicArn"], {ask.params["AttributeName"]: ask.params.get("AttributeValue", "")})
+
+
+def _keep(ask: Ask, arn: str, attributes: Json) -> None:
+    topic = ask.backend.topics.get(arn)
+    if topic is not None:
+        held = topic.__dict__.setdefault("sandbox_kept", {})
+        held.update({name: value for name, value in attributes.items() if name in _KEPT})
+
+
+@RULES.after("GetTopicAttributes")
+def what_moto_drops_is_told(ask: Ask, result: Json) -> None:
+    topic = ask.backend.topics.get(ask.params["TopicArn"])
+    held = topic.__dict__.get("sandbox_kept", {}) if topic is not None else {}
+    for name, default in _KEPT.items():
+        value = held.get(name) or default
+        if value:
+            result["Attributes"][name] = value
+
+
 @RULES.after("GetTopicAttributes")
 def topics_count_their_subscriptions(ask: Ask, result: Json) -> None:
     _forget_unanswered(ask)
