@@ -23,11 +23,20 @@ from reconciler.render import json as as_json
 from reconciler.render import text
 
 
+class Format(StrEnum):
+    """How a result is printed."""
+
+    text = "text"
+    json = "json"
+
+
 class PlanFormat(StrEnum):
     """How a plan is printed."""
 
     text = "text"
     json = "json"
+    markdown = "markdown"
+    html = "html"
 
 
 class OnError(StrEnum):
@@ -41,7 +50,8 @@ Env = Annotated[
     str | None,
     typer.Argument(metavar="ENV", help="A directory, a file, or a name under environments/.", show_default=False),
 ]
-Format = Annotated[PlanFormat, typer.Option("--format", help="How the result is printed.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+PlanFormatOption = Annotated[PlanFormat, typer.Option("--format", help="How the plan is printed.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Talk to the running sandbox.")]
 Targets = Annotated[list[str] | None, typer.Option("--target", metavar="ADDRESS", help="Only this, and what it needs.")]
 Excludes = Annotated[
@@ -100,11 +110,11 @@ def init(
 @COMMANDS.command(epilog="Example: reconcile validate environments/retry-strategies --strict")
 def validate(
     envs: Annotated[list[str] | None, typer.Argument(metavar="ENV", show_default=False)] = None,
-    output: Format = PlanFormat.text,
+    output: FormatOption = Format.text,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
 ) -> None:
     """Check everything that can be checked without AWS."""
-    OUT.as_json = output is PlanFormat.json
+    OUT.as_json = output is Format.json
     found: list[Problem] = []
     count = 0
     targets: list[str | None] = [*envs] if envs else [None]
@@ -131,7 +141,7 @@ def validate(
 @COMMANDS.command(epilog="Examples: reconcile plan --detailed-exitcode    reconcile plan prod --out prod.plan")
 def plan(
     env: Env = None,
-    output: Format = PlanFormat.text,
+    output: PlanFormatOption = PlanFormat.text,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply.")] = None,
     detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="2 when there are changes.")] = False,
     target: Targets = None,
@@ -148,7 +158,7 @@ def plan(
     options = _options(target, exclude, replace, adopt=adopt, destroy=destroy, allow=allow_deletions)
     with console.interruptible():
         made, _ = _plan(env, options, sandbox=sandbox)
-    console.show(made, only_changes=only_changes)
+    console.show(made, only_changes=only_changes, shape=output.value)
     if made.errored:
         raise typer.Exit(console.ERROR)
     if out:
@@ -163,7 +173,7 @@ def apply(
     auto_approve: AutoApprove = False,
     parallelism: Parallelism = 8,
     on_error: OnErrorOption = OnError.stop,
-    output: Format = PlanFormat.text,
+    output: FormatOption = Format.text,
     target: Targets = None,
     exclude: Excludes = None,
     replace: Replaces = None,
@@ -172,7 +182,7 @@ def apply(
     sandbox: Sandbox = False,
 ) -> None:
     """Do it, in order; asks first."""
-    OUT.as_json = output is PlanFormat.json
+    OUT.as_json = output is Format.json
     options = _options(target, exclude, replace, adopt=adopt, destroy=False, allow=allow_deletions)
     saved = None
     if env and Path(env).is_file() and Path(env).suffix not in (".yaml", ".yml"):
@@ -195,13 +205,13 @@ def destroy(
     auto_approve: AutoApprove = False,
     parallelism: Parallelism = 8,
     on_error: OnErrorOption = OnError.stop,
-    output: Format = PlanFormat.text,
+    output: FormatOption = Format.text,
     target: Targets = None,
     exclude: Excludes = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Delete what the environment owns; asks first."""
-    OUT.as_json = output is PlanFormat.json
+    OUT.as_json = output is Format.json
     options = _options(target, exclude, None, adopt=False, destroy=True, allow=None)
     _apply(env, options, auto_approve=auto_approve, parallelism=parallelism, on_error=on_error, sandbox=sandbox)
 

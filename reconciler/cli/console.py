@@ -20,8 +20,8 @@ from reconciler import __version__
 from reconciler.app import Planned
 from reconciler.model import Call, Event, Plan
 from reconciler.problems import Problem, Problems, ordered
+from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
-from reconciler.render import text
 from reconciler.render.progress import Progress
 from reconciler.render.values import Mask
 
@@ -110,7 +110,7 @@ def progress(made: Plan, mask: Mask) -> Sink:
     return Progress(made, sys.stderr, mask, text.Paint(colour=colour(sys.stderr)), live=live)
 
 
-def show(made: Planned, *, only_changes: bool) -> None:
+def show(made: Planned, *, only_changes: bool, shape: str = "text") -> None:
     """The plan, or what stands in its way."""
     if OUT.as_json:
         shown = document(made, only_changes=only_changes)
@@ -121,7 +121,12 @@ def show(made: Planned, *, only_changes: bool) -> None:
     if made.problems:
         print_problems(ordered(made.problems))
         return
-    typer.echo(text.plan(made.plan, made.mask, text.Paint(colour=colour(sys.stdout))))
+    if shape == "markdown":
+        typer.echo(markdown.plan(made.plan, made.mask))
+    elif shape == "html":
+        typer.echo(html.plan(made.plan, made.mask))
+    else:
+        typer.echo(text.plan(made.plan, made.mask, text.Paint(colour=colour(sys.stdout))))
 
 
 def document(made: Planned, *, only_changes: bool = False) -> dict[str, Any]:

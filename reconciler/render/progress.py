@@ -50,7 +50,7 @@ class Progress:
 
     def _told(self, event: Event) -> str:
         name, action = event.step.id, step(event.step, self.mask)
-        who = str(event.step.address)
+        who = self.mask.text(str(event.step.address))
         if event.what is What.STARTED:
             self._running[name] = (event.step, time.monotonic(), "")
             return ""
@@ -59,17 +59,23 @@ class Progress:
             if running:
                 self._running[name] = (running[0], running[1], event.detail)
             return (
-                f"  {who}: {_short(event)}: not yet: {self.mask.text(event.detail)}" if event.what is What.AGAIN else ""
+                f"  {who}: {self._short(event)}: not yet: {self.mask.text(event.detail)}"
+                if event.what is What.AGAIN
+                else ""
             )
         self._running.pop(name, None)
         self.ended += 1
         self.details[name] = event.detail
         if event.what is What.DONE:
             done = self.paint("done", "+")
-            return f"  {done} {who}: {_short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
+            return f"  {done} {who}: {self._short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
         if event.what is What.FAILED:
             return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.text(event.detail)}"
-        return f"  skipped {who}: {_short(event)}: {self.mask.text(event.detail)}"
+        return f"  skipped {who}: {self._short(event)}: {self.mask.text(event.detail)}"
+
+    def _short(self, event: Event) -> str:
+        action = event.step.action
+        return self.mask.text(action.title) if isinstance(action, Wait) else str(action)
 
     def _line(self, text: str) -> None:
         self.out.write(f"\r\x1b[K{text}\n" if self.live else f"{text}\n")
@@ -88,7 +94,7 @@ class Progress:
     def _status(self) -> str:
         now = time.monotonic()
         parts = [
-            f"{running.address} {_title(running)}{f' ({self.mask.text(said)})' if said else ''} {now - since:.0f} s"
+            f"{self.mask.text(str(running.address))} {_title(running)}{f' ({self.mask.text(said)})' if said else ''} {now - since:.0f} s"
             for running, since, said in sorted(self._running.values(), key=lambda entry: entry[1])
         ]
         more = f", and {len(parts) - 3} more" if len(parts) > 3 else ""
@@ -97,8 +103,3 @@ class Progress:
 
 def _title(running: Step) -> str:
     return "waiting" if isinstance(running.action, Wait) else str(running.action)
-
-
-def _short(event: Event) -> str:
-    action = event.step.action
-    return action.title if isinstance(action, Wait) else str(action)

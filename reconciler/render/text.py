@@ -92,7 +92,7 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     mark = sign(item)
     name = f" as {mask.text(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
     reason = f"  {mask.text(item.reason)}" if item.reason else ""
-    yield f"{paint(mark, mark)} {paint(str(item.address), 'bold')}{name}{paint(reason, 'dim')}"
+    yield f"{paint(mark, mark)} {paint(mask.text(str(item.address)), 'bold')}{name}{paint(reason, 'dim')}"
     if item.verb is Verb.CREATE and item.after is not None:
         yield from (f"    {line}" for line in _tree(item.after, item, mask))
     shown = [change for change in item.changes if item.verb is not Verb.CREATE]
@@ -117,7 +117,7 @@ def step(part: Step, mask: Mask) -> str:
 
 def _tree(value: Any, item: ResourcePlan, mask: Mask, path: str = "") -> Iterator[str]:
     for name, inner in value.items():
-        here = f"{path}.{name}" if path else str(name)
+        here = mask.text(f"{path}.{name}" if path else str(name))
         if not path and name in item.secret_paths:
             yield f"{here} = (sensitive)"
         elif isinstance(inner, Mapping) and inner and len(compact(mask.value(inner))) > 60:
@@ -132,7 +132,8 @@ def _change(change: Change, width: int, mask: Mask) -> str:
         effect += f" ({mask.text(change.because)})"
     before = "(not set)" if change.before is MISSING else _value(change.before, mask)
     after = "(removed)" if change.after is MISSING else _value(change.after, mask)
-    told = f"{mask.text(dotted(change.path)):<{width}}  {before} -> {after}"
+    shift = "(sensitive) differs" if change.secret else f"{before} -> {after}"
+    told = f"{mask.text(dotted(change.path)):<{width}}  {shift}"
     return f"{told}  # {effect}" if effect else told
 
 
@@ -185,10 +186,12 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
     for address, missing in unfinished.items():
         failed = next((part for part in missing if by_fate.get(part.id) is What.FAILED), None)
         if failed:
-            lines.append(f"  {address} failed at {step(failed, mask)}\n      {mask.text(details.get(failed.id, ''))}")
+            lines.append(
+                f"  {mask.text(str(address))} failed at {step(failed, mask)}\n      {mask.text(details.get(failed.id, ''))}"
+            )
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
-            lines.append(f"  {address} {word}: {step(missing[0], mask)}")
+            lines.append(f"  {mask.text(str(address))} {word}: {step(missing[0], mask)}")
     lines.append("What is done stays done. Run the same command again to finish the rest.")
     return "\n".join(lines)
 

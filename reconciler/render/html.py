@@ -1,0 +1,41 @@
+"""The plan as one HTML page without scripts, for an artifact of a pipeline."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from reconciler.model import Plan, Verb
+from reconciler.render import text
+from reconciler.render.values import Mask
+
+_STYLE: Final = """\
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+pre { background: #f4f4f4; border-radius: 4px; overflow-x: auto; padding: .75rem; }
+summary { cursor: pointer; font-family: ui-monospace, monospace; }
+.create { color: #116329; } .update { color: #7a4f01; } .adopt { color: #0b5c8a; }
+.replace, .delete { color: #a40e26; }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } pre { background: #222; } }"""
+
+
+def plan(plan: Plan, mask: Mask) -> str:
+    """A whole page."""
+    title = f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"
+    blocks = []
+    for item in plan.resources:
+        if item.verb is not Verb.NOOP:
+            first, *rest = text.resource(item, mask, text.Paint(colour=False))
+            body = escape("\n".join(rest))
+            summary = f'<summary class="{item.verb.value}">{escape(first)}</summary>'
+            blocks.append(f"<details>{summary}<pre>{body}</pre></details>")
+    return "\n".join(
+        [
+            "<!doctype html>",
+            f'<html lang="en"><head><meta charset="utf-8"><title>{escape(mask.text(title))}</title>',
+            f"<style>{_STYLE}</style></head><body>",
+            f"<h1>{escape(mask.text(title))}</h1>",
+            f"<p><strong>{escape(text.summary(plan))}</strong></p>",
+            *blocks,
+            "</body></html>",
+        ]
+    )

@@ -1,0 +1,68 @@
+"""The plan for a pull request: a summary line, a table of what happens, one folded block a resource.
+
+Cut below the limit of a comment on the usual hosts, with a pointer to the full output. Everything that comes from
+YAML or AWS is escaped: a name cannot close a block, start a link or smuggle in HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+from reconciler.model import Plan, ResourcePlan, Verb
+from reconciler.render import text
+from reconciler.render.values import Mask
+
+LIMIT: Final = 60_000
+MORE: Final = "\n\n_Cut here: the whole plan is longer than a comment may be. See the output of `reconcile plan`._\n"
+
+
+def plan(plan: Plan, mask: Mask, *, limit: int = LIMIT) -> str:
+    """Markdown of at most ``limit`` characters."""
+    scope = plan.scope
+    parts = [f"### {code(scope.environment)} in account {code(scope.account)}, {code(scope.region)}", ""]
+    parts += [f"**{text.summary(plan)}**"]
+    if not plan.complete:
+        parts += ["", "This plan covers a part of the environment only."]
+    changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
+    if changed:
+        parts += ["", "| | resource | why |", "| --- | --- | --- |"]
+        parts += [
+            f"| {code(text.sign(item))} | {code(mask.text(str(item.address)))} | {plain(mask.text(item.reason))} |"
+            for item in changed
+        ]
+    done = "\n".join(parts)
+    for item in changed:
+        block = "\n".join(("", "", *_folded(item, mask)))
+        if len(done) + len(block) + len(MORE) > limit:
+            return done[: limit - len(MORE)] + MORE
+        done += block
+    return done + "\n"
+
+
+def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
+    lines = list(text.resource(item, mask, text.Paint(colour=False)))
+    body = "\n".join(lines[1:])
+    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [
+        f"<details><summary>{code(mask.text(lines[0]))}</summary>",
+        "",
+        f"{fence}text",
+        body,
+        fence,
+        "",
+        "</details>",
+    ]
+
+
+def code(value: str) -> str:
+    """``value`` as code, whatever is in it."""
+    return f"<code>{plain(value)}</code>"
+
+
+def plain(value: str) -> str:
+    """``value`` with nothing in it that Markdown or HTML would obey."""
+    escaped = html.escape(value).replace("\n", " ")
+    return re.sub(r"[|`*_\[\]\\~#@:]", lambda match: f"&#{ord(match[0])};", escaped)
