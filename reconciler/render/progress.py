@@ -93,10 +93,10 @@ class Progress:
 
     def _status(self) -> str:
         now = time.monotonic()
-        parts = [
-            f"{self.mask.text(str(running.address))} {_title(running)}{f' ({self.mask.text(said)})' if said else ''} {now - since:.0f} s"
-            for running, since, said in sorted(self._running.values(), key=lambda entry: entry[1])
-        ]
+        parts = []
+        for running, since, said in sorted(self._running.values(), key=lambda entry: entry[1]):
+            detail = f" ({self.mask.text(said)})" if said else ""
+            parts.append(f"{self.mask.text(str(running.address))} {_title(running)}{detail} {now - since:.0f} s")
         more = f", and {len(parts) - 3} more" if len(parts) > 3 else ""
         return f"  ... {'; '.join(parts[:3])}{more}" if parts else ""
 

@@ -185,13 +185,13 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
     for address, missing in unfinished.items():
         failed = next((part for part in missing if by_fate.get(part.id) is What.FAILED), None)
+        who = mask.text(str(address))
         if failed:
-            lines.append(
-                f"  {mask.text(str(address))} failed at {step(failed, mask)}\n      {mask.text(details.get(failed.id, ''))}"
-            )
+            why = mask.text(details.get(failed.id, ""))
+            lines.append(f"  {who} failed at {step(failed, mask)}\n      {why}")
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
-            lines.append(f"  {mask.text(str(address))} {word}: {step(missing[0], mask)}")
+            lines.append(f"  {who} {word}: {step(missing[0], mask)}")
     lines.append("What is done stays done. Run the same command again to finish the rest.")
     return "\n".join(lines)
 
