@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import links, refs, schema
+from . import fits, links, refs, schema
 from .load import Loaded, RawResource
 from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource
 from .problems import Problem, did_you_mean, one_of, ordered
@@ -44,6 +44,8 @@ def environment(
                 resources[address] = resource
         found += _clashing(section, raws, kinds[section])
     found += links.problems(loaded, kinds, resources)
+    wrong = {problem.pos for problem in found if not problem.warning}
+    found += (problem for problem in fits.problems(loaded, kinds, resources) if problem.pos not in wrong)
     env = Environment(
         name=loaded.name,
         root=loaded.root,

@@ -1,0 +1,278 @@
+"""Whether what a property names fits the place it is named at, judged without AWS.
+
+Names and expressions that lead somewhere may still lead to the wrong thing: the ARN of a role where an instance profile
+belongs, a resource of another account or Region, a role that does not trust the service it is passed to, a look-up of
+VPCs where subnets belong. AWS says so late and darkly, or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import refs
+from .load import Loaded
+from .model import Address, Kind, Path, Pos, Ref, Reference, Resource, Scope, Template
+from .problems import Problem
+
+# What is passed, attached or listed must be of the environment's own account, and of its Region where it has one.
+# Secrets and log groups may well be elsewhere.
+_AT_HOME = ("roles", "instanceProfiles", "policies", "computeEnvironments", "jobQueues", "jobDefinitions")
+_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-isob-", "aws-iso-b"), ("us-iso-", "aws-iso"))
+_NAME = "NAME"
+
+# The look-ups whose values a member takes; an SSM parameter may hold anything.
+_TAKES = {
+    "vpcId": "vpc",
+    "subnets": "subnets",
+    "subnetIds": "subnets",
+    "securityGroupIds": "securityGroup",
+    "groupId": "securityGroup",
+    "imageId": "image",
+    "imageIdOverride": "image",
+}
+_LISTS = ("subnets", "subnetIds", "securityGroupIds")
+_NOUNS = {"vpc": "a VPC", "subnets": "subnets", "securityGroup": "a security group", "image": "an image"}
+_MANY = "subnets"
+
+Found = tuple[Path, str, str, bool]  # path, message, hint, is it only a warning
+
+
+def problems(loaded: Loaded, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]) -> Iterator[Problem]:
+    """What is named at a place where it does not belong."""
+    fits = _Fits(loaded, kinds, resources)
+    for resource in resources.values():
+        for path, message, hint, warning in fits.of(resource):
+            yield _problem(resource.at(path), str(resource.address), path, message, hint, warning=warning)
+    for lookup in loaded.lookups.values():
+        for path, message, hint, warning in fits.lookups(lookup.args):
+            yield _problem(lookup.pos, f"lookups.{lookup.name}", path, message, hint, warning=warning)
+
+
+def _problem(pos: Pos, address: str, path: Path, message: str, hint: str, *, warning: bool) -> Problem:
+    return Problem(
+        code="misfit" if warning else "invalid-value",
+        message=message,
+        hint=hint,
+        warning=warning,
+        address=address,
+        path=refs.dotted(path),
+        pos=pos,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fits:
+    loaded: Loaded
+    kinds: Mapping[str, Kind]
+    resources: Mapping[Address, Resource]
+
+    def of(self, resource: Resource) -> Iterator[Found]:
+        kind = self.kinds[resource.address.section]
+        for pattern, ref in kind.refs.items():
+            for path, value in refs.values_at(resource.props, pattern):
+                if isinstance(value, Template):
+                    yield from self.expression(path, value, ref)
+                elif isinstance(value, str) and value.startswith("arn:"):
+                    yield from self.arn(path, value, ref)
+        for pattern, service in kind.passes_roles.items():
+            for path, value in refs.values_at(resource.props, pattern):
+                yield from self.trust(path, value, service)
+        yield from self.lookups(resource.props)
+        yield from self.images(resource.props)
+        yield from self.mixed(resource)
+
+    # --- references ---------------------------------------------------------------------------------------------------
+
+    def expression(self, path: Path, value: Template, ref: Ref) -> Iterator[Found]:
+        part = value.whole
+        if part is None or part.address is None or ref.optional:
+            return
+        section = part.address.section
+        if section not in self.kinds or ref.section not in self.kinds:
+            return
+        if section != ref.section and part.attr in ("arn", "id"):
+            wanted, other = _a(self.kinds[ref.section].name), _a(self.kinds[section].name)
+            namesake = Address(ref.section, part.address.name)
+            hint = f"name one of {ref.section}"
+            if namesake.name in self.loaded.sections.get(ref.section, {}):
+                hint = f"did you mean ${{{namesake}.{ref.attr}}}?"
+            yield path, f"{_member(path)} takes {wanted}, and {part.text} is {other}", hint, False
+        elif section == ref.section and ref.attr == "id" and part.attr != "id":
+            hint = f"write ${{{part.address}.id}}, or just {part.address.name}"
+            yield path, f"{_member(path)} takes an id, and {part.text} is none", hint, False
+
+    def arn(self, path: Path, value: str, ref: Ref) -> Iterator[Found]:
+        expected = self.form(ref.section)
+        parts = value.split(":", 5)
+        if not expected or ref.section == "secrets" or ref.optional:
+            return
+        wanted = _a(self.kinds[ref.section].name)
+        account = parts[4] if len(parts) == 6 else ""
+        aws = ref.section == "policies" and account == "aws"
+        if len(parts) < 6 or not (aws or re.fullmatch(r"\d{12}", account)) or parts[5] == expected[1]:
+            region = "" if expected[0] == "iam" else "REGION"
+            hint = f"it looks like arn:aws:{expected[0]}:{region}:123456789012:{expected[1]}{_NAME}"
+            yield path, f'"{value}" is not the ARN of {wanted}', hint, False
+        elif parts[2] != expected[0] or not parts[5].startswith(expected[1]):
+            other = self.named(parts[2], parts[5])
+            shown = f"and this is the ARN of {other}" if other else f'and "{value}" is the ARN of something else'
+            yield path, f"{_member(path)} takes {wanted}, {shown}", f"give the name or ARN of {wanted}", False
+        elif ref.section in _AT_HOME and not aws:
+            yield from self.at_home(path, parts)
+
+    def at_home(self, path: Path, parts: list[str]) -> Iterator[Found]:
+        hint = "write the name alone, and the rest is filled in"
+        home, region = self.loaded.account, self.loaded.region
+        if home and parts[4] != home:
+            yield path, f"this is of account {parts[4]}, and the environment is for {home}", hint, False
+        if region and parts[3] and parts[3] != region:
+            yield path, f"this is in {parts[3]}, and the environment is in {region}", hint, False
+        partition = next((name for start, name in _PARTITIONS if (region or "").startswith(start)), "aws")
+        if region and parts[1] != partition:
+            yield path, f"this is of the partition {parts[1]}, and {region} is in {partition}", hint, False
+
+    def form(self, section: str) -> tuple[str, str] | None:
+        """The service and the beginning of the last part of a section's ARNs."""
+        kind = self.kinds.get(section)
+        scope = Scope("123456789012", "us-east-1", "aws", self.loaded.name)
+        arn = kind.attrs(scope, _NAME, {}).get("arn") if kind else None
+        if not arn or _NAME not in arn:
+            return None
+        parts = arn.split(":", 5)
+        return parts[2], parts[5].partition(_NAME)[0]
+
+    def named(self, service: str, rest: str) -> str:
+        for section in self.kinds:
+            form = self.form(section)
+            if form and form[1] and form[0] == service and rest.startswith(form[1]):
+                return _a(self.kinds[section].name)
+        return ""
+
+    # --- trust --------------------------------------------------------------------------------------------------------
+
+    def trust(self, path: Path, value: Any, service: str) -> Iterator[Found]:
+        """A profile's role is judged at the profile."""
+        name = value if isinstance(value, str) else None
+        part = value.whole if isinstance(value, Template) else None
+        if part is not None and part.address is not None and part.address.section == "roles":
+            name = part.address.name
+        role = self.resources.get(Address("roles", name or ""))
+        if role is None or path[-1] in ("instanceRole", "ec2InstanceProfileArn"):
+            return
+        trusted = _trusted(role.props.get("assumeRolePolicyDocument"))
+        if trusted is not None and service not in trusted:
+            now = f"it trusts {', '.join(sorted(trusted))}" if trusted else "it trusts no service"
+            message = f"the role {role.address.name} does not trust {service}, which is to use it here"
+            yield path, message, f"{now}; add {service} to its trust", True
+
+    # --- look-ups, images, queues -------------------------------------------------------------------------------------
+
+    def lookups(self, props: Any) -> Iterator[Found]:
+        for path, value in _templates(props):
+            for part in value.parts:
+                lookup = self.loaded.lookups.get(part.attr) if isinstance(part, Reference) else None
+                if lookup is None or not isinstance(part, Reference) or part.root != "lookups":
+                    continue
+                member, takes = _member(path), _TAKES.get(_member(path))
+                if not value.whole:
+                    if lookup.kind == _MANY:
+                        hint = "use it alone, as the whole value"
+                        yield path, f"{part.text} is a list of subnets, and stands inside a text", hint, False
+                elif takes and lookup.kind not in (takes, "ssmParameter"):
+                    right = [name for name, one in sorted(self.loaded.lookups.items()) if one.kind == takes]
+                    hint = f"did you mean ${{lookups.{right[0]}}}?" if right else f"look up {_NOUNS[takes]} there"
+                    message = f"{member} takes {_NOUNS[takes]}, and {part.text} looks up {_NOUNS[lookup.kind]}"
+                    yield path, message, hint, False
+                elif path[-1] in _LISTS and lookup.kind != _MANY:
+                    yield path, f"{member} is a list, and {part.text} is one value", f'write ["{part.text}"]', False
+
+    def images(self, props: Any) -> Iterator[Found]:
+        declared = self.loaded.sections.get("repositories", {})
+        for path, value in _members(props, "image"):
+            part = value.parts[0] if isinstance(value, Template) else None
+            if isinstance(part, Reference) and part.address is not None and part.address.section == "repositories":
+                if part.attr != "uri":
+                    hint = f"write ${{{part.address}.uri}}, and a tag after it if you like"
+                    yield path, f"an image is named by the uri of its repository, not by its {part.attr}", hint, False
+            elif isinstance(value, str) and value.partition(":")[0].partition("@")[0] in declared:
+                name, colon, tag = value.partition(":")
+                message = f'"{value}" is pulled from Docker Hub, not from the repository {name} declared here'
+                hint = f"for that write ${{{Address('repositories', name)}.uri}}{colon}{tag}"
+                yield path, message, hint, True
+
+    def mixed(self, resource: Resource) -> Iterator[Found]:
+        """A queue's compute environments are all of EC2 or all of Fargate, all of ECS or all of EKS."""
+        first: tuple[str, str] | None = None
+        pattern = "computeEnvironmentOrder[].computeEnvironment"
+        for path, name in refs.values_at(resource.props, pattern) if resource.address.section == "jobQueues" else ():
+            found = self.resources.get(Address("computeEnvironments", name)) if isinstance(name, str) else None
+            family = _family(found.props) if found else None
+            if family is None or not isinstance(name, str):
+                continue
+            first = first or (name, family)
+            if family != first[1]:
+                message = f"{name} is of {family}, and {first[0]} is of {first[1]}: a queue takes one sort only"
+                yield path, message, "make a queue for each", False
+
+
+def _family(props: Mapping[str, Any]) -> str | None:
+    resources = props.get("computeResources")
+    kind = resources.get("type") if isinstance(resources, Mapping) else None
+    if not isinstance(kind, str):
+        return None
+    if kind.startswith("FARGATE"):
+        return "Fargate"
+    if kind in ("EC2", "SPOT"):
+        return "EKS" if props.get("eksConfiguration") else "EC2"
+    return None
+
+
+def _trusted(document: Any) -> frozenset[str] | None:
+    """The services that a trust policy names; None where it does not show, or trusts everybody."""
+    statements = document.get("Statement") if isinstance(document, Mapping) else None
+    found: set[str] = set()
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if not isinstance(statement, Mapping) or next(_templates(statement), None):
+            return None
+        principal = statement.get("Principal")
+        if principal == "*" or "NotPrincipal" in statement:
+            return None
+        if statement.get("Effect") == "Allow" and isinstance(principal, Mapping):
+            services = principal.get("Service", [])
+            found |= set(services if isinstance(services, list) else [services])
+    return frozenset(found)
+
+
+def _templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Template]]:
+    if isinstance(value, Template):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _templates(item, (*path, name))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _templates(item, (*path, index))
+
+
+def _members(value: Any, name: str, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every member of this name, at any depth."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == name:
+                yield (*path, key), item
+            else:
+                yield from _members(item, name, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _members(item, name, (*path, index))
+
+
+def _member(path: Path) -> str:
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeioAEIO' else 'a'} {noun}"
