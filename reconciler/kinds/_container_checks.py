@@ -316,9 +316,11 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
         yield Finding(path, why, "add transitEncryption: ENABLED")
     if given(point) and text(efs.get("rootDirectory")) not in (None, "", "/"):
         hint = "leave rootDirectory out: the access point has its own"
-        yield Finding((*path, "rootDirectory"), "rootDirectory does not go with an access point", hint)
+        why = "rootDirectory does not go with an access point, and AWS's own examples have both: the job may not start"
+        yield Finding((*path, "rootDirectory"), why, hint, warning=True)
     if iam == "ENABLED" and not where.job_role:
-        yield Finding(path, "IAM authorisation needs a job role", "add jobRoleArn (taskRoleArn in ecsProperties)")
+        hint = "add jobRoleArn (taskRoleArn in ecsProperties)"
+        yield Finding(path, "IAM authorisation goes by the job role, and there is none", hint, warning=True)
 
 
 def _check_mounts(path: Path, props: Json, where: Where) -> Iterator[Finding]:
