@@ -7,18 +7,24 @@ found in one go, each once even where many resources inherit it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import fits, links, refs, schema
+from . import expressions, fits, links, refs, schema
 from .load import Loaded, RawResource
-from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource
+from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource, Template
 from .problems import Problem, did_you_mean, one_of, ordered
 from .schema import Schemas
 from .variables import looks_secret
 
 Kinds = Mapping[str, Kind]
+
+# Those whose API describes the characters of a tag, and refuses others:
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+_PLAIN_TAGS = ("roles", "policies", "instanceProfiles", "logGroups")
+_TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
 
 # AWS allows 50 user tags on nearly everything; two of them are the tool's own.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
@@ -99,12 +105,14 @@ def _resource(
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
     found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name)
-    found += _tags(address, raw)
+    found += _tags(address, raw, kind)
+    found += _foreign(address, raw)
     lifecycle, problems = _lifecycle(address, raw, kind, schemas)
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
         return None, found
-    props = kind.expand({name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")})
+    given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
+    props = kind.expanded(address.name, given)
     findings = list(kind.check(address.name, props))
     if len(address.name) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(address.name)} characters; a {kind.name} may have {kind.max_name}"
@@ -124,6 +132,29 @@ def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
         path=refs.dotted(finding.path),
         pos=pos,
     )
+
+
+def _foreign(address: Address, raw: RawResource) -> Iterator[Problem]:
+    """Expressions written another tool's way, which here are text like any other."""
+    for path, text in _texts(raw.value):
+        if written := expressions.foreign(text):
+            inner = written.strip("{}()$ ")
+            hint = f"an expression is written ${{{inner}}}"
+            message = f"{written} stays as it is: it is not an expression"
+            yield _finding(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
+
+
+def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Template):
+        yield from ((path, part) for part in value.parts if isinstance(part, str))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(item, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
 
 
 def _secrets(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
@@ -151,13 +182,15 @@ def _plain_text(value: Any) -> bool:
 # --- tags ------------------------------------------------------------------------------------------------------------
 
 
-def _tags(address: Address, raw: RawResource) -> Iterator[Problem]:
+def _tags(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
     tags = raw.value.get("tags")
     if not isinstance(tags, Mapping):
         return
+    seen: dict[str, str] = {}
     for name, value in tags.items():
         at: Path = ("tags", name)
-        if finding := _tag(name, value, at):
+        other = seen.setdefault(name.lower(), name)
+        if finding := _tag(name, value, at) or _told_apart(name, other, kind, at) or _plain_tag(name, value, kind, at):
             yield _finding(finding, address, raw.at(at))
     if len(tags) > MAX_TAGS:
         message = f"these are {len(tags)} tags; AWS allows 50, of which two are kept for the ownership tags"
@@ -177,6 +210,20 @@ def _tag(name: str, value: Any, path: Path) -> Finding | None:
     return None
 
 
+def _told_apart(name: str, other: str, kind: Kind, path: Path) -> Finding | None:
+    if other == name or not kind.folds_case:
+        return None
+    return Finding(path, f'the tags "{other}" and "{name}" differ in case alone, and to IAM are the same', "keep one")
+
+
+def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
+    odd = [char for text in (name, value) if isinstance(text, str) for char in text if not _TAG_TEXT.fullmatch(char)]
+    if not odd or kind.section not in _PLAIN_TAGS:
+        return None
+    hint = "letters, digits, spaces and _ . : / = + - @"
+    return Finding(path, f'a {kind.name} cannot have "{odd[0]}" in a tag', hint)
+
+
 # --- lifecycle -------------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +233,9 @@ def _lifecycle(address: Address, raw: RawResource, kind: Kind, schemas: Schemas)
         return Lifecycle(), []  # the schema has said what is wrong
     findings = list(_unfit(written, kind, schemas.members(address.section)))
     depends = links.addresses(written.get("dependsOn", ()))
+    if address in depends:
+        at: Path = ("lifecycle", "dependsOn", depends.index(address))
+        findings.append(Finding(at, "the resource depends on itself", "remove this", "reference-cycle"))
     replaces = written.get("replace")
     lifecycle = Lifecycle(
         prevent_destroy=written.get("preventDestroy", False),
@@ -209,6 +259,10 @@ def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
     if "keepRevisions" in written and not kind.versioned:
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
+    for name in ("drain", "drainTimeoutMinutes"):
+        if name in written and kind.section != "computeEnvironments":
+            hint = "it is for compute environments that are replaced; remove the line"
+            yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
     for index, ignored in enumerate(written.get("ignoreChanges", ())):
         if isinstance(ignored, str) and (way_out := _unknown_path(ignored, members, kind)) is not None:
             at: Path = ("lifecycle", "ignoreChanges", index)
@@ -219,6 +273,8 @@ def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | No
     """The hint for an ``ignoreChanges`` path that leads nowhere; None where it leads somewhere."""
     tree: Mapping[str, Any] = members
     walked = ""
+    if path.startswith(f"{kind.section}.") and kind.section not in members:
+        return "write the path inside the resource only, as in computeResources.maxvCpus"
     for step in path.replace("[]", "").split("."):
         if not walked and step in ("tags", "lifecycle"):
             return "tags that others put on are listed in ignoreTags" if step == "tags" else "remove it"

@@ -253,7 +253,7 @@ class _Run:
             return _Answer(step, What.FAILED, str(reply), refused=reply)
         if repaired:
             return _Answer(step, What.WAITING, "sent again")
-        items = reply.get(wait.items) or []
+        items = reply.get(wait.items) or [] if wait.items else [reply]
         if items:
             return self.look(running, wait, items[0])
         return _Answer(step, What.DONE, "gone") if wait.gone else self.still(running, wait, "not there yet")

@@ -94,7 +94,7 @@ class History:
                 lifecycle, tags = props.pop("lifecycle", Lifecycle()), props.pop("tags", {})
                 address = Address(section, name)
                 resources[address] = Resource(
-                    address=address, props=kinds[section].expand(props), tags=tags, lifecycle=lifecycle
+                    address=address, props=kinds[section].expanded(name, props), tags=tags, lifecycle=lifecycle
                 )
         return Environment(name=self.name, resources=resources, **settings)
 

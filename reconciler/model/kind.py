@@ -15,6 +15,10 @@ def _nothing(*_: Any) -> tuple[Any, ...]:
     return ()
 
 
+def _no_props(_name: str) -> Json:
+    return EMPTY
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind:
     """Everything the engine knows about a kind of resource: data about fields and a few pure functions.
@@ -35,6 +39,8 @@ class Kind:
       be True: the wait until the name is free. ``revive``, where given, is used instead of ``gone`` and ``create``.
     - ``normal`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no single
       :class:`Field` can say. ``expand`` turns the YAML's conveniences into plain properties.
+    - ``implied`` gives the properties that a name says by itself (the queue in the name of a quota share); whoever
+      expands a declaration uses ``expanded``, in which they stand beneath what is declared.
     - ``check`` sees declared properties before references are resolved: a value may be a :class:`Template`.
     - ``later`` names the attributes that only AWS can say; ``attrs`` computes the others.
     - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
@@ -69,8 +75,13 @@ class Kind:
     passes_roles: Mapping[str, str] = EMPTY
 
     expand: Callable[[Json], Json] = dict
+    implied: Callable[[str], Json] = _no_props
     normal: Callable[[Live, Want], tuple[Json, Json]] | None = None
     check: Callable[[str, Json], Iterable[Finding]] = _nothing
     disruption: Callable[[Live, Want, Diff], str] | None = None
     owner_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
+
+    def expanded(self, name: str, props: Json) -> Json:
+        """The plain properties of what is declared as ``name``."""
+        return {**self.implied(name), **self.expand(props)}

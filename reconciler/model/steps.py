@@ -72,7 +72,8 @@ class Repair:
 class Wait:
     """Poll ``read`` until its item is as wanted.
 
-    ``items`` is the member of the reply that holds the list; its first item is looked at. The wait is over when
+    ``items`` is the member of the reply that holds the list, of which the first item is looked at; where it is empty
+    the reply itself is the item. The wait is over when
     ``until`` maps a member to a set of values that holds the item's (or, with ``gone``, when there is no item or the
     read is refused with one of ``absent``). It fails when ``fail`` matches, with the text at ``reason``; ``repair``
     may mend that. ``title`` is the sentence people read: ``compute environment compute-0 VALID``.

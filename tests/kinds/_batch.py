@@ -21,7 +21,7 @@ def arn(resource: str) -> str:
 
 
 def want(kind: Kind, declared: Json, name: str = "x") -> Want:
-    props = kind.expand(declared)
+    props = kind.expanded(name, declared)
     address = Address(kind.section, name)
     attrs = {attr: Later(address, attr) for attr in kind.later} | dict(kind.attrs(SCOPE, name, props))
     return Want(
@@ -66,7 +66,7 @@ def paths(found: Diff) -> list[str]:
 def words(kind: Kind, declared: Json, name: str = "x") -> list[str]:
     """What a check says: path, kind of finding, message."""
     lines = []
-    for finding in kind.check(name, kind.expand(declared)):
+    for finding in kind.check(name, kind.expanded(name, declared)):
         level = "warning" if finding.warning else "error"
         lines.append(f"{'.'.join(map(str, finding.path))}: {level}: {finding.message} ({finding.hint})")
     return lines
