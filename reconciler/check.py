@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import expressions, fits, links, refs, schema
+from . import expressions, fits, links, refs, schema, settings
 from .load import Loaded, RawResource
 from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource, Template
 from .problems import Problem, did_you_mean, one_of, ordered
@@ -36,7 +36,7 @@ def environment(
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """The environment, and every problem found, errors and warnings; with an error it must not be planned."""
     known = schemas or schema.shipped()
-    found: list[Problem] = [*loaded.warnings]
+    found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
     for section, raws in loaded.sections.items():
         if section not in kinds:
@@ -260,7 +260,7 @@ def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -
     if "keepRevisions" in written and not kind.versioned:
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
-        if name in written and kind.section != "computeEnvironments":
+        if name in written and kind.replace is Replace.FORBIDDEN:
             hint = "it is for compute environments that are replaced; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
     for index, ignored in enumerate(written.get("ignoreChanges", ())):

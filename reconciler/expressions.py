@@ -37,6 +37,19 @@ _ELSEWHERE = {
 }
 
 
+# What people write for the two words that are no sections
+_MEANT = {
+    **dict.fromkeys(("vars", "variable", "variables", "local", "locals", "param", "params", "parameters"), "var"),
+    "var": "var",
+    **dict.fromkeys(("lookup", "lookups", "data"), "lookups"),
+}
+# Other tools' ways to write what ${...} is for here
+_FOREIGN = re.compile(
+    r"\{\{\s*(?:var|vars|variables|lookups?|env|environ)[.:][^{}]*\}\}|\$\((?:var|lookups|env)[.:][^()]*\)"
+    r"|(?<![$\w])\$(?:var|lookups)\.[A-Za-z0-9_.-]+"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with an expression, and the way out."""
@@ -72,6 +85,12 @@ def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
         at = end + 1
     _add(parts, text[at:])
     return tuple(parts) or ("",), tuple(faults)
+
+
+def foreign(text: str) -> str:
+    """What in ``text`` looks like an expression written another tool's way, or nothing."""
+    found = _FOREIGN.search(text)
+    return found[0] if found else ""
 
 
 def address(text: str) -> Address | None:
@@ -140,6 +159,11 @@ def _dotted(steps: list[str], inner: str, written: str) -> Reference | Fault:
         return Fault(f"{written} asks for a part of a look-up", f"a look-up is one value: ${{lookups.{steps[1]}}}")
     if head == "env":
         return Fault(f"{written} is not an expression", f"did you mean ${{env:{steps[1]}}}?")
+    if meant := _MEANT.get(head.lower()):
+        return Fault(f"{written} is not an expression", f"did you mean ${{{'.'.join((meant, *rest))}}}?")
+    if head == "self":
+        hint = f"write its address: ${{section.name.{rest[-1]}}}"
+        return Fault(f"{written} is not an expression", hint)
     if len(steps) == 2:
         return Fault(f"{written} names no attribute", f"for example ${{{inner}.arn}} or ${{{inner}.name}}")
     if len(steps) > 3:
@@ -176,6 +200,8 @@ def _steps(text: str) -> list[str] | None:
 
 def _hint(inner: str, written: str) -> str:
     literal = f"write ${written} for the text itself"
+    if inner.startswith("lookups.") and "[" in inner:
+        return f"a look-up is one value: ${{{inner.partition('[')[0]}}}"
     scheme, colon, rest = inner.partition(":")
     if colon and scheme in ("var", "lookups"):
         return f"did you mean ${{{scheme}.{rest}}}?"

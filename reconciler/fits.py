@@ -77,9 +77,13 @@ class _Fits:
                     yield from self.expression(path, value, ref)
                 elif isinstance(value, str) and value.startswith("arn:"):
                     yield from self.arn(path, value, ref)
+                elif value == "" and not ref.optional and not re.match(ref.literal, ""):
+                    noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
+                    yield path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out", False
         for pattern, service in kind.passes_roles.items():
             for path, value in refs.values_at(resource.props, pattern):
                 yield from self.trust(path, value, service)
+        yield from self.itself(resource, kind)
         yield from self.lookups(resource.props)
         yield from self.images(resource.props)
         yield from self.mixed(resource)
@@ -88,7 +92,7 @@ class _Fits:
 
     def expression(self, path: Path, value: Template, ref: Ref) -> Iterator[Found]:
         part = value.whole
-        if part is None or part.address is None or ref.optional:
+        if part is None or part.address is None or ref.optional or ref.also:
             return
         section = part.address.section
         if section not in self.kinds or ref.section not in self.kinds:
@@ -107,7 +111,7 @@ class _Fits:
     def arn(self, path: Path, value: str, ref: Ref) -> Iterator[Found]:
         expected = self.form(ref.section)
         parts = value.split(":", 5)
-        if not expected or ref.section == "secrets" or ref.optional:
+        if not expected or ref.section == "secrets" or ref.optional or ref.also:
             return
         wanted = _a(self.kinds[ref.section].name)
         account = parts[4] if len(parts) == 6 else ""
@@ -150,6 +154,14 @@ class _Fits:
             if form and form[1] and form[0] == service and rest.startswith(form[1]):
                 return _a(self.kinds[section].name)
         return ""
+
+    def itself(self, resource: Resource, kind: Kind) -> Iterator[Found]:
+        """What AWS says about a resource only once it is there cannot go into its creation."""
+        late = {path for name, ref in kind.refs.items() if ref.late for path, _ in refs.values_at(resource.props, name)}
+        for path, part in (*refs.templates(resource.props), *refs.templates(resource.tags, ("tags",))):
+            if part.address == resource.address and part.attr in kind.later and path not in late:
+                message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
+                yield path, message, "leave it out here", False
 
     # --- trust --------------------------------------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ class _Reader:
             hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
             self.problem("unknown-base", f"there is no {self.shown(base)} to extend", hint, pos)
         else:
-            self.layer(base.parent if base.name in SETTINGS_FILES else base, own=False)
+            self.layer(base, own=False)
 
     def bases(self, settings: Node, root: Path) -> Iterator[tuple[Path, Pos]]:
         node = settings.value.get("extends") if isinstance(settings.value, dict) else None
@@ -154,6 +154,7 @@ class _Reader:
                 self.problem("bad-expression", "extends is read before variables are known", hint, item.pos)
             else:
                 path = root / os.path.normpath(item.value)
+                path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
                 if path.resolve() == root.resolve():
                     self.problem("extends-cycle", "the environment extends itself", "remove this", item.pos)
                 else:

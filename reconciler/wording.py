@@ -171,7 +171,7 @@ def _missing(error: Error, known: Known, path: Path) -> Iterator[Problem]:
 
 
 def _sentence(text: str) -> str:
-    return text.split(". ", maxsplit=1)[0].rstrip(".")
+    return re.split(r"(?<!e\.g)(?<!i\.e)\. ", text, maxsplit=1)[0].rstrip(".")
 
 
 # --- choices ---------------------------------------------------------------------------------------------------------
