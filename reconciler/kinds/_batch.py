@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds._shared import chunks, ok
-from reconciler.model import OWNER_TAG, Action, Call, Finding, Json, Live, On, Query, Reads, Scope
+from reconciler.model import OWNER_TAG, Action, Call, Finding, Json, Live, On, Query, Reads, Refused, Reply, Scope
 
 BUSY = On(message="is being modified")
 RELATED = On(message="found existing JobQueue relationship")
@@ -41,6 +41,16 @@ def described(operation: str, names: str, items: str, query: Query) -> Reads[lis
         calls = tuple(Call("batch", operation, {names: list(some)}) for some in chunks(wanted, 100))
     replies = yield calls
     return [item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get(items, [])]
+
+
+def there(call: Call, reply: Reply, *, listed: bool = True) -> Json | None:
+    """The reply to a describe of one thing; None where there is no such thing.
+
+    No text is documented for that, so of what the service did not list any refusal of its own means it.
+    """
+    if isinstance(reply, Refused) and (MISSING.matches(reply) or (not listed and reply.code == "ClientException")):
+        return None
+    return ok(call, reply)
 
 
 def answers(query: Query, name: str, tags: Mapping[str, str]) -> bool:

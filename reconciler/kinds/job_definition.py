@@ -34,6 +34,7 @@ from reconciler.model import (
     On,
     Query,
     Reads,
+    Ref,
     Scope,
     Want,
 )
@@ -45,6 +46,10 @@ CONTAINERS = ("containerProperties", f"{RANGE}.container")
 TASKS = ("ecsProperties.taskProperties[]", f"{RANGE}.ecsProperties.taskProperties[]")
 PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
 CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourceProperties")
+
+
+# Jobs may name one that is not there (yet): they wait for it.
+CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False, optional=True)
 
 
 def _beyond_ec2(value: Any) -> Any:
@@ -74,6 +79,7 @@ FIELDS: dict[str, Field] = {
 REFS = {
     **{path: ref for at in CONTAINERS for path, ref in container.container_refs(at).items()},
     **{path: ref for at in TASKS for path, ref in container.task_refs(at).items()},
+    **{f"{at}.consumableResourceList[].consumableResource": CONSUMABLE for at in CONSUMABLES},
 }
 
 PASSES_ROLES = {path: container.ECS_TASKS for path, ref in REFS.items() if ref.section == "roles"}

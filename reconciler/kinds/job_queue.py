@@ -85,6 +85,8 @@ FIELDS = {
 
 REFS = {
     "computeEnvironmentOrder[].computeEnvironment": Ref(section="computeEnvironments"),
+    "serviceEnvironmentOrder[].serviceEnvironment": Ref(section="serviceEnvironments"),
+    "schedulingPolicyArn": Ref(section="schedulingPolicies"),
 }
 
 
@@ -248,12 +250,9 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
 
 def _check_policy(props: Json) -> Iterator[Finding]:
     policy = text(props.get("schedulingPolicyArn"))
-    if policy and ":scheduling-policy/" not in policy:
-        yield Finding(
-            ("schedulingPolicyArn",),
-            f'"{policy}" is not the ARN of a scheduling policy',
-            f"AWS takes an ARN only: arn:${{partition}}:batch:${{region}}:${{account}}:scheduling-policy/{policy}",
-        )
+    if policy and policy.startswith("arn:") and ":scheduling-policy/" not in policy:
+        hint = "give the name of a policy, or arn:${partition}:batch:${region}:${account}:scheduling-policy/NAME"
+        yield Finding(("schedulingPolicyArn",), f'"{policy}" is not the ARN of a scheduling policy', hint)
 
 
 def _check_limits(props: Json) -> Iterator[Finding]:
