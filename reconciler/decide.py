@@ -135,6 +135,8 @@ class Decider:
         mending = kind.repair(heir, want) if heir.broken and not changed else ()
         node.up = [*(map(_whatever, settling) if changed else settling), *changed, *mending]
         node.up += () if kind.versioned and changed else tagged
+        if changed and kind.renews:
+            node.want = replace(want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.renews}})
         node.disruption = _disruption(kind, heir, want, found)
         state = f"is {heir.status}" + (f": {heir.reason}" if heir.reason else "")
         if node.diff:

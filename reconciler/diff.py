@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.model import (
     EMPTY,
     MISSING,
+    Base64,
     Change,
     Diff,
     Digest,
@@ -35,7 +36,7 @@ from reconciler.model import (
     compact,
 )
 
-STAND_INS = (Later, Text, JsonText, Secret, Digest, Template)
+STAND_INS = (Later, Text, JsonText, Base64, Secret, Digest, Template)
 SENSITIVE = "(sensitive)"
 _SEGMENT = re.compile(r"\[\]|[^.\[\]]+")
 
@@ -301,7 +302,7 @@ def has_unknown(value: Any) -> bool:
         return any(has_unknown(item) for item in value)
     if isinstance(value, Text):
         return has_unknown(value.parts)
-    if isinstance(value, JsonText | Secret):
+    if isinstance(value, JsonText | Base64 | Secret):
         return has_unknown(value.value)
     if isinstance(value, Digest):
         return has_unknown(value.value) or has_unknown(value.salt)

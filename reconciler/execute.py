@@ -12,14 +12,16 @@ import heapq
 import queue
 import random
 import threading
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Final, Protocol
 
 from reconciler.model import (
     Address,
+    Base64,
     Call,
     Digest,
     Event,
@@ -209,16 +211,7 @@ class _Run:
             call = action.repair.call if running.repairing and action.repair else action.read
         else:
             call = action
-        return Call(
-            service=call.service,
-            operation=call.operation,
-            params=filled(call.params, self.ex.facts),
-            gives=call.gives,
-            retry_on=call.retry_on,
-            ok_if=call.ok_if,
-            patience=call.patience,
-            all_pages=call.all_pages,
-        )
+        return replace(call, params=filled(call.params, self.ex.facts))
 
     def make(self, running: _Running, call: Call) -> None:
         """In a worker: one request, and what it means."""
@@ -233,14 +226,16 @@ class _Run:
         action = running.step.action
         if isinstance(action, Wait):
             return self.read_wait(running, action, call, reply)
-        if not isinstance(reply, Refused):
-            return _Answer(running.step, What.DONE, reply=reply)
-        if any(on.matches(reply) for on in call.ok_if):
-            return _Answer(running.step, What.DONE, "already so", reply={})
+        refusals = [reply] if isinstance(reply, Refused) else list(not_done(call, reply))
+        left = [refused for refused in refusals if not any(on.matches(refused) for on in call.ok_if)]
+        if not left:
+            told = "already so" if refusals else ""
+            return _Answer(running.step, What.DONE, told, reply={} if isinstance(reply, Refused) else reply)
         waited = self.ex.clock.now() - running.since
-        if any(on.matches(reply) for on in call.retry_on) and waited < call.patience:
-            return _Answer(running.step, What.AGAIN, str(reply))
-        return _Answer(running.step, What.FAILED, str(reply), refused=reply)
+        passing = all(any(on.matches(refused) for on in call.retry_on) for refused in left)
+        if passing and waited < call.patience:
+            return _Answer(running.step, What.AGAIN, str(left[0]))
+        return _Answer(running.step, What.FAILED, "; ".join(map(str, left)), refused=left[0])
 
     def read_wait(self, running: _Running, wait: Wait, call: Call, reply: Reply) -> _Answer:
         step = running.step
@@ -301,7 +296,8 @@ class _Run:
             for attr, path in answer.step.action.gives.items():
                 value = reach(answer.reply, path)
                 if value is not None:
-                    self.ex.facts[answer.step.address, attr] = value
+                    # attributes are text, the number of a version too
+                    self.ex.facts[answer.step.address, attr] = str(value) if isinstance(value, int) else value
         self.end(answer.step, answer.what, answer.detail, answer.refused)
 
     def end(self, step: Step, what: What, detail: str = "", refused: Refused | None = None) -> None:
@@ -328,15 +324,34 @@ def filled(value: Any, facts: Mapping[tuple[Address, str], Any]) -> Any:
         return "".join(str(filled(part, facts)) for part in value.parts)
     if isinstance(value, JsonText):
         return compact(filled(value.value, facts))
-    if isinstance(value, Secret):
-        return filled(value.value, facts)
-    if isinstance(value, Digest):
-        return fingerprint(filled(value.value, facts), str(filled(value.salt, facts)))
+    if isinstance(value, Secret | Base64 | Digest):
+        return _opened(value, facts)
     if isinstance(value, Mapping):
         return {name: filled(item, facts) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [filled(item, facts) for item in value]
     return value
+
+
+def _opened(value: Secret | Base64 | Digest, facts: Mapping[tuple[Address, str], Any]) -> Any:
+    inner = filled(value.value, facts)
+    if isinstance(value, Base64):
+        return b64encode(str(inner).encode()).decode()
+    return fingerprint(inner, str(filled(value.salt, facts))) if isinstance(value, Digest) else inner
+
+
+def not_done(call: Call, reply: Json) -> Iterator[Refused]:
+    """What a call that succeeded says it did not do (``Call.refuse_if``), each item as the refusal it is."""
+    for item in (reach(reply, call.refuse_if) or ()) if call.refuse_if else ():
+        error = item.get("ResponseError") or item
+        code = error.get("ErrorCode") or error.get("Code") or "NotDone"
+        message = error.get("ErrorMessage") or error.get("Message") or "it was not done"
+        named = {name: value for name, value in item.items() if isinstance(value, str | int) and name not in _ERROR}
+        told = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
+        yield Refused(str(code), f"{message} ({told})" if told else str(message))
+
+
+_ERROR = ("ErrorCode", "ErrorMessage", "Code", "Message")
 
 
 def reach(reply: Any, path: str) -> Any:

@@ -116,9 +116,9 @@ class _Judge:
     def names(self, resource: Resource) -> Iterator[Problem]:
         """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
         for path, ref, name in refs.names(self.kinds[resource.address.section], resource.props):
-            if Address(ref.section, name) in self.declared:
+            if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
-            names = [item.name for item in self.declared if item.section == ref.section]
+            names = [item.name for item in self.declared if item.section in ref.sections]
             near = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE)
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
             message = f'no {noun} "{name}" is declared here; it will be looked for in the account'

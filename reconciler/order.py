@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.model import Action, Address, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
+from reconciler.model import Action, Address, Base64, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
 from reconciler.nodes import Node
 from reconciler.problems import Problem
 from reconciler.refs import values_at
@@ -117,7 +117,7 @@ def laters(value: Any) -> Iterator[Later]:
             yield from laters(item)
     elif isinstance(value, Text):
         yield from laters(value.parts)
-    elif isinstance(value, JsonText | Secret):
+    elif isinstance(value, JsonText | Base64 | Secret):
         yield from laters(value.value)
     elif isinstance(value, Digest):
         yield from laters([value.value, value.salt])
@@ -170,7 +170,7 @@ def _uses_of(node: Node, live: Live, going: Mapping[tuple[str, str], list[_Chain
     for pattern, ref in node.kind.refs.items():
         for _, value in values_at(live.props, pattern):
             if isinstance(value, str):
-                for chain in going.get((ref.section, value), []):
+                for chain in (chain for section in ref.sections for chain in going.get((section, value), [])):
                     yield chain, ref.late
 
 
@@ -180,7 +180,7 @@ def _wanted_values(node: Node, section: str) -> set[str]:
     found = (
         value
         for pattern, ref in node.kind.refs.items()
-        if ref.section == section
+        if section in ref.sections
         for _, value in values_at(node.want.props, pattern)
     )
     return {value for value in found if isinstance(value, str)}
@@ -195,7 +195,7 @@ def _moves_off(node: Node, used: _Chain) -> bool:
 
 def _held(node: Node, used: _Chain) -> bool:
     section = used.node.address.section
-    return any(ref.holds for ref in node.kind.refs.values() if ref.section == section)
+    return any(ref.holds for ref in node.kind.refs.values() if section in ref.sections)
 
 
 def _still_used(node: Node, used: _Chain) -> Problem:

@@ -108,9 +108,8 @@ def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns
                     if isinstance(part, Reference) and part.address is not None
                 ]
             elif isinstance(value, str):
-                target = arns.get(value) or Address(ref.section, value)
-                if target in declared:
-                    found.append(Use(path, target, ref))
+                targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
+                found += [Use(path, target, ref) for target in targets if target in declared][:1]
     known = {use.path for use in found if use.path}
     for path, part in (*templates(resource.props), *templates(resource.tags, ("tags",))):
         if part.address is not None and path not in known:
@@ -125,8 +124,9 @@ def sought_elsewhere(
     wanted: dict[tuple[str, str], tuple[Resource, Path, Ref]] = {}
     for resource in resources.values():
         for path, ref, name in names(kinds[resource.address.section], resource.props):
-            if Address(ref.section, name) not in resources and not ref.optional:
-                wanted.setdefault((ref.section, name), (resource, path, ref))
+            if not ref.optional and all(Address(section, name) not in resources for section in ref.sections):
+                for section in ref.sections:
+                    wanted.setdefault((section, name), (resource, path, ref))
     return wanted
 
 
@@ -182,18 +182,19 @@ def fill(value: Any, world: World) -> Any:
 def _named(
     ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: World, problems: list[Problem]
 ) -> Any:
-    attrs = world.declared(Address(ref.section, name))
-    if attrs is None:
-        attrs = world.existing.get((ref.section, name))
+    known = [world.declared(Address(section, name)) for section in ref.sections]
+    known += [world.existing.get((section, name)) for section in ref.sections]
+    attrs = next((found for found in known if found is not None), None)
     if attrs is not None and ref.attr in attrs:
         return attrs[ref.attr]
     if not ref.optional:
-        noun = kinds[ref.section].name if ref.section in kinds else ref.section
+        noun = " or ".join(kinds[section].name if section in kinds else section for section in ref.sections)
+        addresses = " and ".join(f"{section}.{name}" for section in ref.sections)
         problems.append(
             Problem(
                 code="unknown-reference",
                 message=f'there is no {noun} "{name}"',
-                hint=f"looked for {ref.section}.{name} in this environment, then in account {world.scope.account} "
+                hint=f"looked for {addresses} in this environment, then in account {world.scope.account} "
                 f"({world.scope.region}); declare it, or give a full ARN or id",
                 address=str(resource.address),
                 path=dotted(path),

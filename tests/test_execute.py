@@ -13,6 +13,7 @@ from reconciler.execute import Executor, filled, reach
 from reconciler.model import (
     Action,
     Address,
+    Base64,
     Call,
     Digest,
     Event,
@@ -261,3 +262,49 @@ def test_stand_ins_are_opened_only_when_sent() -> None:
 def test_reach_finds_members_and_items() -> None:
     assert reach({"A": [{"B": 1}]}, "A.0.B") == 1
     assert reach({"A": []}, "A.0.B") is None
+
+
+def test_text_is_encoded_when_it_is_sent() -> None:
+    facts = {(Address("things", "a"), "id"): "sg-1"}
+
+    assert filled(Base64(Text(("echo ", Later(Address("things", "a"), "id")))), facts) == "ZWNobyBzZy0x"
+
+
+def test_an_attribute_is_text_even_where_the_reply_has_a_number() -> None:
+    account = Account({"CreateVersion": [{"Version": {"Number": 7}}]})
+    give = call("CreateVersion", gives={"latest": "Version.Number"})
+    use = call("Use", params={"version": Later(Address("things", "a"), "latest")})
+    run(plan_of(("a", [give], []), ("b", [use], ["a"])), account)
+
+    assert account.calls[-1].params == {"version": "7"}
+
+
+FAILED = {"FailedEntryCount": 1, "FailedEntries": [{"TargetId": "t", "ErrorCode": "Busy", "ErrorMessage": "later"}]}
+KEPT = {"Kept": [{"VersionNumber": 3, "ResponseError": {"Code": "unexpectedError", "Message": "it is the default"}}]}
+
+
+@pytest.mark.parametrize(
+    ("reply", "facts", "told"),
+    [
+        (FAILED, {"refuse_if": "FailedEntries"}, "Busy: later (TargetId t)"),
+        (KEPT, {"refuse_if": "Kept"}, "unexpectedError: it is the default (VersionNumber 3)"),
+        ({"Left": [{}]}, {"refuse_if": "Left"}, "NotDone: it was not done"),
+        (FAILED, {}, ""),
+        ({"FailedEntryCount": 0, "FailedEntries": []}, {"refuse_if": "FailedEntries"}, ""),
+        ({"FailedEntryCount": 0}, {"refuse_if": "FailedEntries"}, ""),
+        (FAILED, {"refuse_if": "FailedEntries", "ok_if": (On("Busy"),)}, ""),
+    ],
+)
+def test_what_a_successful_call_did_not_do_is_a_failure(reply: Reply, facts: Any, told: str) -> None:
+    outcome, events, _ = run(plan_of(("a", [call("Put", **facts)], [])), Account({"Put": [reply]}))
+
+    assert [e.detail for e in events if e.what is What.FAILED] == ([told] if told else [])
+    assert outcome.ok is not bool(told)
+
+
+def test_what_was_not_done_for_a_reason_that_passes_is_tried_again() -> None:
+    account = Account({"Put": [FAILED, {"FailedEntryCount": 0}]})
+    put = call("Put", refuse_if="FailedEntries", retry_on=(On("Busy"),))
+
+    assert run(plan_of(("a", [put], [])), account)[0].ok
+    assert account.made == ["Put", "Put"]

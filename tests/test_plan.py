@@ -352,3 +352,49 @@ def test_a_section_that_cannot_be_read_deletes_nothing() -> None:
 
     assert made.count(Verb.DELETE) == 0
     assert not made.complete
+
+
+def test_what_an_update_makes_anew_is_not_known_before() -> None:
+    engines = replace(KINDS["engines"], later=frozenset({"latest"}), renews=frozenset({"latest"}))
+    kinds = {**KINDS, "engines": engines}
+    latest = Template((Reference("resource", "${engines.e.latest}", Address("engines", "e"), "latest"),))
+    seen = observed(engines=[replace(live("e", power=1), attrs={"name": "e", "latest": "4"})], cars=[live("c", v="4")])
+
+    same, _ = make(env(resource("engines", "e", power=1), resource("cars", "c", v=latest)), seen, kinds=kinds)
+    changed, _ = make(env(resource("engines", "e", power=2), resource("cars", "c", v=latest)), seen, kinds=kinds)
+
+    assert verbs(same) == {"engines.e": "noop", "cars.c": "noop"}
+    assert verbs(changed) == {"engines.e": "update", "cars.c": "update"}
+    assert [c.unknown for r in changed.resources if str(r.address) == "cars.c" for c in r.changes] == [True]
+    assert before(changed, "Update e", "Update c")
+
+
+HORSES = kind("horses", attrs=lambda scope, name, props: {"name": name, "arn": f"arn:horse:{name}"})
+CARTS = kind("carts", refs={"pulled": Ref(section="engines", also=("horses",))})
+
+
+def test_a_name_may_be_of_several_sections() -> None:
+    kinds = {**KINDS, "horses": HORSES, "carts": CARTS}
+    cart = resource("carts", "c", pulled="h")
+
+    made, problems = make(env(cart, resource("horses", "h")), observed(), kinds=kinds)
+    assert not problems and before(made, "Create h", "Create c")
+    assert next(r for r in made.resources if r.address.section == "carts").after == {"pulled": "arn:horse:h"}
+
+    seen = replace(
+        observed(), existing={("engines", "h"): None, ("horses", "h"): {"name": "h", "arn": "arn:horse:far"}}
+    )
+    made, problems = make(env(cart), seen, kinds=kinds)
+    assert not problems and made.resources[0].after == {"pulled": "arn:horse:far"}
+
+    _, problems = make(env(cart), observed(), kinds=kinds)
+    assert "there is no engine or horse" in str(problems[0]) and "engines.h and horses.h" in problems[0].hint
+
+
+def test_what_is_still_used_under_its_other_section_is_not_deleted() -> None:
+    kinds = {**KINDS, "horses": HORSES, "carts": CARTS}
+    horse = replace(live("h"), attrs={"name": "h", "arn": "arn:horse:h"})
+    there = observed(horses=[horse], carts=[live("c", pulled="arn:horse:h")])
+    _, problems = make(env(resource("carts", "c", pulled="arn:horse:h")), there, kinds=kinds)
+
+    assert [p.code for p in problems] == ["still-used"]

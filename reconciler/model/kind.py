@@ -42,7 +42,8 @@ class Kind:
     - ``implied`` gives the properties that a name says by itself (the queue in the name of a quota share); whoever
       expands a declaration uses ``expanded``, in which they stand beneath what is declared.
     - ``check`` sees declared properties before references are resolved: a value may be a :class:`Template`.
-    - ``later`` names the attributes that only AWS can say; ``attrs`` computes the others.
+    - ``later`` names the attributes that only AWS can say; ``attrs`` computes the others. ``renews`` are those of them
+      that every ``update`` changes (the latest version of a launch template): not known until it is done.
     - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
       ever made sure of, never owned or deleted (service-linked roles). ``folds_case``: names differing in case clash.
     - ``notes`` **may** tell people what they should know although nothing is to be done.
@@ -67,6 +68,7 @@ class Kind:
     fields: Mapping[str, Field] = EMPTY
     refs: Mapping[str, Ref] = EMPTY
     later: frozenset[str] = frozenset()
+    renews: frozenset[str] = frozenset()
     replace: Replace = Replace.FORBIDDEN
     versioned: bool = False
     shared: bool = False

@@ -70,6 +70,7 @@ class Ref:
     late     the reference is needed by a later step of the chain, not for creation (security groups naming each other)
     holds    AWS refuses to delete the target while this reference stands
     optional a dependency where the name is declared here, otherwise the value stays as it is
+    also     further sections that the name may be of, looked at in turn (what an event rule may send to)
     """
 
     section: str
@@ -78,6 +79,12 @@ class Ref:
     late: bool = False
     holds: bool = True
     optional: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Every section the name may be of."""
+        return (self.section, *self.also)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

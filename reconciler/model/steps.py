@@ -42,8 +42,8 @@ class Call:
     ``service`` is boto3's client name, ``operation`` the API's (``UpdateJobQueue``), ``params`` what boto3 takes.
     ``gives`` maps attributes of the resource to paths in the reply (``{"id": "GroupId", "arn": "Secret.ARN"}``);
     ``retry_on`` are refusals known to pass, retried for ``patience`` seconds; ``ok_if`` are refusals that mean
-    "already so". ``all_pages`` asks for every page, merged into one reply. ``subject`` is the ARN or id the call acts
-    on where the parameters do not say it (for permissions).
+    "already so". ``refuse_if`` is the path in the reply to the list of what was not done although the call succeeded
+    (``FailedEntries``): each item counts as a refusal. ``all_pages`` asks for every page, merged into one reply.
     """
 
     service: str
@@ -54,6 +54,7 @@ class Call:
     ok_if: tuple[On, ...] = ()
     patience: float = 300.0
     all_pages: bool = False
+    refuse_if: str = ""
 
     def __str__(self) -> str:
         return f"{self.service}:{self.operation}"

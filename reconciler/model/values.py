@@ -123,6 +123,16 @@ class JsonText:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """Text that the API takes base64-encoded: encoded when it is sent, so that plans show, and mask, the text."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
     """A value that must never be printed; ``str`` and ``repr`` give the mask, only the executor opens it."""

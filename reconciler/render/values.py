@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.diff import SENSITIVE, has_unknown
-from reconciler.model import MISSING, Digest, JsonText, Later, Secret, Template, Text, compact
+from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Secret, Template, Text, compact
 
 UNKNOWN = "(known after apply)"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -35,6 +35,8 @@ class Mask:
         if isinstance(value, JsonText):
             inner = self.value(value.value)
             return inner if isinstance(inner, str) else compact(inner)
+        if isinstance(value, Base64):
+            return self.value(value.value)
         if isinstance(value, Later | Digest) or (isinstance(value, Text) and has_unknown(value)):
             return UNKNOWN if not isinstance(value, Digest) else SENSITIVE
         if isinstance(value, Secret):
