@@ -27,14 +27,15 @@ OWNED: Mapping[str, frozenset[str]] = {
     ),
     "roles": frozenset(
         "RoleName RoleId Arn CreateDate RoleLastUsed PermissionsBoundaryType PolicyName IsTruncated"
-        " ListInstanceProfilesForRole PolicyNames Sid Path".split()
+        " ListInstanceProfilesForRole PolicyNames Sid".split()
     ),
     "policies": frozenset(
         "PolicyName PolicyId Arn CreateDate UpdateDate AttachmentCount PermissionsBoundaryUsageCount IsAttachable"
         " DefaultVersionId VersionId IsDefaultVersion IsTruncated ListPolicyVersions Sid".split()
     ),
     "instanceProfiles": frozenset(
-        "InstanceProfileName InstanceProfileId Arn CreateDate RoleId AssumeRolePolicyDocument MaxSessionDuration".split()
+        "InstanceProfileName InstanceProfileId Arn CreateDate RoleId AssumeRolePolicyDocument MaxSessionDuration"
+        " Roles.Path".split()
     ),
     "securityGroups": frozenset(
         "GroupName GroupId OwnerId SecurityGroupArn VpcId GroupName VpcPeeringConnectionId PeeringStatus"
@@ -98,11 +99,21 @@ def spots(pair: Pair) -> Iterator[Spot]:
     yield from _leaves(pair.replies, (), left_alone(pair))
 
 
+def _judged(value: Mapping[str, Any], at: Spot, owned: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """The members that are ours to judge; none of a policy's versions that are not in force."""
+    parent = next((step for step in reversed(at) if isinstance(step, str)), "")
+    if value.get("IsDefaultVersion") is False:
+        return
+    for name, item in value.items():
+        if {name, f"{parent}.{name}"} & owned or name in ("to", "ResponseMetadata") or name.startswith("aws:"):
+            continue
+        yield name, item
+
+
 def _leaves(value: Any, at: Spot, owned: frozenset[str]) -> Iterator[Spot]:
     if isinstance(value, Mapping):
-        for name, item in value.items():
-            if name not in owned and name not in ("to", "ResponseMetadata") and not str(name).startswith("aws:"):
-                yield from _leaves(item, (*at, name), owned)
+        for name, item in _judged(value, at, owned):
+            yield from _leaves(item, (*at, name), owned)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _leaves(item, (*at, index), owned)
@@ -170,11 +181,10 @@ def lists(pair: Pair) -> Iterator[Spot]:
 
 def _lists(value: Any, at: Spot, owned: frozenset[str]) -> Iterator[Spot]:
     if isinstance(value, Mapping):
-        for name, item in value.items():
-            if name not in owned and name not in ("to", "ResponseMetadata"):
-                yield from _lists(item, (*at, name), owned)
+        for name, item in _judged(value, at, owned):
+            yield from _lists(item, (*at, name), owned)
     elif isinstance(value, list):
-        if value:
+        if value and not (isinstance(value[0], Mapping) and "reply" in value[0]):
             yield at
         for index, item in enumerate(value):
             yield from _lists(item, (*at, index), owned)

@@ -216,6 +216,8 @@ def test_what_was_written_comes_back_as_no_difference(document, kind, seed):
 @given(documents, documents, kinds)
 def test_a_pair_differs_where_the_meaning_does_and_never_loses_it(one, other, kind):
     place = Place(kind, ACCOUNT)
+    if "Version" not in other and "${" not in str((one, other)):
+        one = {**one, "Version": "2012-10-17"}  # one that is not declared decides nothing
 
     left, right = compared(one, other, place)
 
@@ -271,8 +273,22 @@ def test_a_condition_is_compared_key_by_key():
     assert right["Statement"][0]["Condition"] == {"StringLike": {"a:b": ["x", "y"], "C:d": ["e"]}}
 
 
-def test_the_version_left_out_is_shown_as_what_it_means():
-    left, right = pair({"Statement": [ALL]}, {"Statement": [ALL]})
+VARIABLE = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:username}/*"}
+
+
+@pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}, {"Version": "2012-10-17"}])
+def test_a_version_that_is_not_declared_and_decides_nothing_is_no_difference(version):
+    left, right = pair({**version, "Statement": [ALL]}, {"Statement": [ALL]})
+
+    assert left == right
+
+
+@pytest.mark.parametrize(
+    ("live", "want"),
+    [({"Statement": [VARIABLE]}, {"Statement": [VARIABLE]}), ({"Statement": [ALL]}, doc(ALL))],
+)
+def test_a_version_that_is_declared_or_decides_is_shown_as_what_it_means(live, want):
+    left, right = pair(live, want)
 
     assert (left["Version"], right["Version"]) == ("2008-10-17", "2012-10-17")
 

@@ -316,7 +316,7 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
         yield Finding(path, why, "add transitEncryption: ENABLED")
     if given(point) and text(efs.get("rootDirectory")) not in (None, "", "/"):
         hint = "leave rootDirectory out: the access point has its own"
-        why = "rootDirectory does not go with an access point, and AWS's own examples have both: the job may not start"
+        why = "rootDirectory does not go with an access point: a job may fail to start"
         yield Finding((*path, "rootDirectory"), why, hint, warning=True)
     if iam == "ENABLED" and not where.job_role:
         hint = "add jobRoleArn (taskRoleArn in ecsProperties)"

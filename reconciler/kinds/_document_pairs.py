@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from reconciler.kinds._documents import (
     MEMBERS,
     OLD_VERSION,
+    VERSION,
     Place,
     atoms,
     conditions,
@@ -34,9 +35,11 @@ def compared(live: Any, want: Any, place: Place) -> Pair:
     """(live, want) as documents that are equal exactly when nothing needs to be written.
 
     A declared ``Sid`` that AWS shows otherwise is a difference, though not one of permissions; one that is not
-    declared, or a number (services number what has no name), is none.
+    declared, or a number (services number what has no name), is none. Neither is a ``Version`` that is not declared
+    and decides nothing.
     """
-    live, want = parse(live), written(want)
+    live, want = _of_one_version(parse(live), parse(want))
+    want = written(want)
     if not isinstance(live, Mapping) or not isinstance(want, Mapping):
         return live, want
     same = meaning(live, place) == meaning(want, place)
@@ -50,6 +53,17 @@ def compared(live: Any, want: Any, place: Place) -> Pair:
         for one, other in zip(left["Statement"], right["Statement"], strict=True)
     )
     return (left, right) if one_to_one else (right, right)
+
+
+def _of_one_version(live: Any, want: Any) -> Pair:
+    """Where no Version is declared, the live one is as good as ours, unless there are policy variables: only the
+    current version knows them. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
+    """
+    if not isinstance(live, Mapping) or not isinstance(want, Mapping) or want.get("Version") is not None:
+        return live, want
+    if "${" in str(live) or "${" in str(want):
+        return live, want
+    return {**live, "Version": VERSION}, want
 
 
 def alike(live: Any, want: Any, place: Place) -> bool:

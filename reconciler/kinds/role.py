@@ -277,7 +277,7 @@ def expand(props: Json) -> Json:
         del done["trust"]
         principal = {"Service": trusted if len(trusted) > 1 else trusted[0]}
         statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-        done["assumeRolePolicyDocument"] = written({"Statement": [statement]})
+        done["assumeRolePolicyDocument"] = {"Statement": [statement]}
     elif "assumeRolePolicyDocument" in done:
         done["assumeRolePolicyDocument"] = parse(done["assumeRolePolicyDocument"])
     if isinstance(done.get("inlinePolicies"), Mapping):
