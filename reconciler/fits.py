@@ -124,13 +124,13 @@ class _Fits:
             other = self.named(parts[2], parts[5])
             shown = f"and this is the ARN of {other}" if other else f'and "{value}" is the ARN of something else'
             yield path, f"{_member(path)} takes {wanted}, {shown}", f"give the name or ARN of {wanted}", False
-        elif ref.section in _AT_HOME and not aws:
+        elif ref.section in _AT_HOME:
             yield from self.at_home(path, parts)
 
     def at_home(self, path: Path, parts: list[str]) -> Iterator[Found]:
         hint = "write the name alone, and the rest is filled in"
         home, region = self.loaded.account, self.loaded.region
-        if home and parts[4] != home:
+        if home and parts[4] not in (home, "aws"):
             yield path, f"this is of account {parts[4]}, and the environment is for {home}", hint, False
         if region and parts[3] and parts[3] != region:
             yield path, f"this is in {parts[3]}, and the environment is in {region}", hint, False

@@ -768,7 +768,7 @@ q:
 """,
         "unknown-section",
         "3:1",
-        "one of computeEnvironments, instanceProfiles, jobDefinitions,",
+        "one of computeEnvironments, ",
     ),
     (
         "properties not indented",

@@ -5,12 +5,14 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _compute_effects as effects
+from reconciler.kinds import _instance_types as types
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text, whole
 from reconciler.model import Finding, Json, Path
 
@@ -39,6 +41,11 @@ NEEDED = {
 }
 NEEDED_ON_FARGATE = ("maxvCpus", "subnets")
 BUNDLES = ("optimal", "default_x86_64", "default_arm64")
+IMAGE_TYPES = tuple(
+    f"{cluster}_{system}{gpu}" for cluster in ("ECS", "EKS") for system in ("AL2", "AL2023") for gpu in ("", "_NVIDIA")
+)
+_SUBNET, _GROUP = re.compile(r"subnet-[0-9a-f]+"), re.compile(r"sg-[0-9a-f]+")
+_OTHER_ID = re.compile(r"(vpc|subnet|ami|eni|igw|acl|rtb|lt|i)-[0-9a-f]{8,17}")
 _ARM = re.compile(r"(a1|[a-z]+\d+g[a-z]*)(\.|$)")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -162,6 +169,9 @@ def _check_strategy(props: Json, resources: Json) -> Iterator[Finding]:
     elif bid and kind == "EC2":
         why = "bidPercentage matters on SPOT only; this environment is of type EC2"
         yield Finding((_HERE, "bidPercentage"), why, "leave it out", warning=True)
+    if kind == "EC2" and given(resources.get("spotIamFleetRole")):
+        why = "spotIamFleetRole matters on SPOT only; this environment is of type EC2"
+        yield Finding((_HERE, "spotIamFleetRole"), why, "leave it out", warning=True)
 
 
 def _check_instance_types(resources: Json) -> Iterator[Finding]:
@@ -171,6 +181,8 @@ def _check_instance_types(resources: Json) -> Iterator[Finding]:
         if value not in BUNDLES and not _INSTANCE_TYPE.fullmatch(value):
             hint = f"a family (c6i), a size of one (c6i.large), or one of {', '.join(BUNDLES)}; all in lower case"
             yield Finding((_HERE, "instanceTypes", index), f'"{value}" is not an instance type', hint)
+        elif value not in BUNDLES:
+            yield from types.findings(value, (_HERE, "instanceTypes", index))
     arm = [value for _, value in plain if value == "default_arm64" or _ARM.match(value)]
     others = [(index, value) for index, value in plain if value not in arm]
     if arm and others:
@@ -185,6 +197,11 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
         yield Finding((*path, 2), "ec2Configuration takes at most two entries", "remove some")
     for index, item in entries(listed):
         image = text(item.get("imageType"))
+        if image and image not in IMAGE_TYPES and not given(item.get("imageIdOverride")):
+            near = difflib.get_close_matches(image, IMAGE_TYPES, n=1, cutoff=0.6)
+            hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(IMAGE_TYPES)}"
+            why = f'no image type "{image}" is known here'
+            yield Finding((*path, index, "imageType"), why, hint, warning=True)
         if "imageType" not in item:
             hint = "for example ECS_AL2023, or ECS_AL2023_NVIDIA for GPUs"
             yield Finding((*path, index), "imageType is missing", hint, code="missing-field")
@@ -235,6 +252,12 @@ def _check_choice(template: Json, path: Path, *, needed: bool) -> Iterator[Findi
     elif not names and needed:
         hint = "give launchTemplateName or launchTemplateId"
         yield Finding(path, "no launch template is named", hint, code="missing-field")
+    for name, is_id in (("launchTemplateId", False), ("launchTemplateName", True)):
+        value = text(template.get(name))
+        if value and bool(re.fullmatch(r"lt-[0-9a-f]+", value)) is is_id:
+            other = "launchTemplateName" if name == "launchTemplateId" else "launchTemplateId"
+            why = f'"{value}" looks like the {"id" if is_id else "name"} of a launch template'
+            yield Finding((*path, name), why, f"write {other}: {value}")
     version = text(template.get("version"))
     if version and not re.fullmatch(r"\d+|\$Default|\$Latest", version):
         hint = 'it must be a number in quotes ("3"), $Default or $Latest'
@@ -272,6 +295,9 @@ def _check_vcpus(resources: Json) -> Iterator[Finding]:
     elif wanted is not None and (wanted < (least or 0) or (most is not None and wanted > most)):
         why = f"desiredvCpus {wanted} is not between minvCpus {least or 0} and maxvCpus {most}"
         yield Finding((_HERE, "desiredvCpus"), why, "leave it out: Batch moves it by itself")
+    if most == 0:
+        why = "with maxvCpus 0 no job ever runs here"
+        yield Finding((_HERE, "maxvCpus"), why, "raise it; to pause the environment, state: DISABLED", warning=True)
     for member, number in (("maxvCpus", most), ("minvCpus", least)):
         if number is not None and number < 0:
             yield Finding((_HERE, member), f"{member} {number} is negative", "use 0 or more")
@@ -279,13 +305,28 @@ def _check_vcpus(resources: Json) -> Iterator[Finding]:
 
 def _check_network(resources: Json) -> Iterator[Finding]:
     for index, value in enumerate(items(resources.get("subnets"))):
-        if isinstance(value, str) and not value.startswith("subnet-"):
+        if isinstance(value, str) and not _SUBNET.fullmatch(value):
             hint = 'give ids, or look them up: subnets: "${lookups.subnets}"'
             yield Finding((_HERE, "subnets", index), f'"{value}" is not the id of a subnet', hint)
+    for index, value in enumerate(items(resources.get("securityGroupIds"))):
+        if isinstance(value, str) and (
+            _OTHER_ID.fullmatch(value) or (value.startswith("sg-") and not _GROUP.fullmatch(value))
+        ):
+            hint = "give the name of a declared security group, or an id like sg-0123456789abcdef0"
+            yield Finding((_HERE, "securityGroupIds", index), f'"{value}" is not the id of a security group', hint)
     for member in ("subnets", "securityGroupIds", "instanceTypes"):
         value = text(resources.get(member))
         if value:
             yield Finding((_HERE, member), f"{member} is a list", f"write [{value}]", code="wrong-type")
+        places: list[tuple[Path, Any]] = [
+            ((_HERE, member, n), one) for n, one in enumerate(items(resources.get(member)))
+        ]
+        for place, twice in repeats(places):
+            yield Finding(place, f'"{twice}" is listed twice', "remove one", code="duplicate", warning=True)
+    for name in mapping(resources.get("tags")):
+        if name.lower().startswith("aws:"):
+            hint = "choose another name"
+            yield Finding((_HERE, "tags", name), f'the tag "{name}" cannot be set: aws: is reserved for AWS', hint)
 
 
 def _check_roles(props: Json) -> Iterator[Finding]:

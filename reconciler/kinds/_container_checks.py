@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from reconciler.kinds import _container_slips as slips
 from reconciler.kinds import _log_checks
 from reconciler.kinds._container import LEGACY
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text, whole
@@ -82,6 +83,7 @@ def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     yield from _check_resources(path, props, where)
     yield from _check_mounts(path, props, where)
     yield from _check_linux(path, props, where)
+    yield from slips.findings(path, props)
     log = props.get("logConfiguration")
     if isinstance(log, Mapping):
         here, fargate = (*path, "logConfiguration"), where.platform == FARGATE
@@ -120,6 +122,7 @@ def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> It
         hint = "from 21 to 200; left out it is 20"
         yield Finding((*path, "ephemeralStorage", "sizeInGiB"), f"sizeInGiB {size} is out of range", hint)
     yield from _check_volumes(path, props, where)
+    yield from slips.volumes(path, props)
 
 
 # --- variables and secrets -------------------------------------------------------------------------------------------

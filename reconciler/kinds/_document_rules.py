@@ -9,12 +9,14 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.htm
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from reconciler.kinds import _policy_words as words
 from reconciler.kinds._documents import (
     MEMBERS,
     OLD_VERSION,
@@ -29,6 +31,7 @@ from reconciler.kinds._documents import (
 from reconciler.model import Finding, Path, Reference, Template
 
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+_PARTITION = re.compile(r"aws(-[a-z]+)*|\*")
 _SID = re.compile(r"[A-Za-z0-9]*")
 _SERVICE = re.compile(
     r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazonaws\.eu|amazon\.com|c2s\.ic\.gov|sc2s\.sgov\.gov)"
@@ -36,32 +39,6 @@ _SERVICE = re.compile(
 _AWS = re.compile(
     r"\*|\d{12}|[A-Z0-9]{16,}"
     r"|arn:[^:]+:(iam|sts)::(\d{12}|cloudfront):(root|(user|role|assumed-role|federated-user)/\S+)"
-)
-
-# What AWS services call themselves when they assume a role; not complete, and only used to notice near misses.
-_SERVICES = re.findall(
-    r"\S+",
-    """
-    access-analyzer airflow airflow-env apigateway appconfig application-autoscaling apprunner appsync athena
-    automation autoscaling backup batch bedrock budgets ce chatbot cloudformation cloudfront cloudtrail cloudwatch
-    codebuild codecommit codedeploy codepipeline cognito-idp config datapipeline datasync dax delivery.logs dlm dms
-    dynamodb ec2 ec2fleet ecr ecs ecs-tasks edgelambda eks eks-fargate-pods elasticache elasticbeanstalk
-    elasticfilesystem elasticloadbalancing elasticmapreduce emr-serverless es events export.rds firehose fsx glacier
-    glue greengrass guardduty imagebuilder inspector inspector2 iot kafka kafkaconnect kinesis kinesisanalytics
-    lakeformation lambda lex logs macie mediaconvert monitoring monitoring.rds opensearchservice ops.apigateway
-    organizations pipes pods.eks ram rds redshift redshift-serverless rekognition resource-groups route53 s3
-    sagemaker scheduler secretsmanager securityhub serverlessrepo servicecatalog servicediscovery ses sms-voice sns
-    spot spotfleet sqs ssm ssm-incidents states storagegateway sts support swf tagging.resource-groups textract
-    transcribe transfer trustedadvisor vpc-flow-logs waf workspaces xray
-    """,
-)
-
-_OPERATORS = (
-    *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike"),
-    *("StringNotLike", "NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals"),
-    *("NumericGreaterThan", "NumericGreaterThanEquals", "DateEquals", "DateNotEquals", "DateLessThan"),
-    *("DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals", "Bool", "BinaryEquals", "IpAddress"),
-    *("NotIpAddress", "ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike", "Null"),
 )
 
 # Condition keys that exist only while a job definition is being registered
@@ -82,7 +59,7 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
     if _open(document):
         return
     if not isinstance(document, Mapping):
-        yield Finding(path=path, message=_not_a_document(document), hint="write a mapping, JSON text or ${file:...}")
+        yield Finding(path=path, message=_not_a_document(document), hint=_document_hint(document))
         return
     yield from _members(document, ("Version", "Id", "Statement"), path)
     version = document.get("Version")
@@ -90,6 +67,9 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
         yield Finding(
             path=(*path, "Version"), message=f"Version is {version}", hint=f'write "{VERSION}" or leave it out'
         )
+    if version != VERSION and any("${" in text for text in _plain_texts(document.get("Statement"))):
+        message = "policy variables such as ${aws:username} are plain text without Version 2012-10-17"
+        yield Finding(path=path, message=message, hint=f'add Version: "{VERSION}"', warning=True)
     found = statements(document)
     mistyped = any(near(str(name), ("Statement",)) for name in document if name != "Statement")
     if not found and not mistyped:
@@ -102,6 +82,17 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
         elif not _open(statement):
             yield Finding(path=place, message="a statement is a mapping with Effect, Action and so on")
     yield from _sids(zip(places, found, strict=True), kind)
+
+
+def _plain_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _plain_texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _plain_texts(item)
 
 
 def size(document: Any) -> int:
@@ -131,6 +122,15 @@ def _not_a_document(document: Any) -> str:
         if isinstance(document, str)
         else (f"a policy document is a mapping, not {json.dumps(document, default=str)}")
     )
+
+
+def _document_hint(document: Any) -> str:
+    named = (
+        re.fullmatch(r"(?:file://)?(\S+\.json)|file://(\S+)", document.strip()) if isinstance(document, str) else None
+    )
+    if named:
+        return f"for the content of a file write ${{file:{named[1] or named[2]}}}"
+    return "write a mapping, JSON text or ${file:...}"
 
 
 def _members(found: Mapping[str, Any], known: Iterable[str], path: Path) -> Iterator[Finding]:
@@ -228,11 +228,39 @@ def _actions(statement: Mapping[str, Any], name: str, kind: DocumentKind, path: 
         elif kind == "trust" and not action.lower().startswith("sts:"):
             hint = "sts:AssumeRole; what the role may do stands in managedPolicies and inlinePolicies"
             yield Finding(path=place, message=f'a trust policy allows sts: actions only, not "{action}"', hint=hint)
+        elif kind == "trust":
+            known = re.search(r"[*?]", action) or action.lower() in map(str.lower, words.TRUSTING)
+            if not known and (meant := near(action, words.TRUSTING)):
+                message = f'"{action}" is no action of a trust policy'
+                yield Finding(path=place, message=message, hint=f'did you mean "{meant}"?')
+        else:
+            yield from _prefix(action, place)
+
+
+def _prefix(action: str, path: Path) -> Iterator[Finding]:
+    service, _, name = action.lower().partition(":")
+    if service in words.PREFIXES or "*" in service or service in words.SERVICES or not name:
+        return
+    close = difflib.get_close_matches(service, sorted(words.PREFIXES), n=1, cutoff=0.85)
+    meant = words.OTHER_NAMES.get(service) or (close[0] if close else "")
+    if meant:
+        hint = f'did you mean "{meant}:{action.partition(":")[2]}"?'
+        message = f'no service is known here whose actions begin with "{service}:"'
+        yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
 def _resources(statement: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding]:
     for place, resource in _texts(statement.get(name) or (), (*path, name)):
         text = resource if isinstance(resource, str) else ""
+        parts = text.split(":", 5)
+        if len(parts) > 2 and parts[0] == "arn" and not _PARTITION.fullmatch(parts[1]):
+            hint = "aws, aws-cn or aws-us-gov; ${partition} is the environment's own"
+            yield Finding(path=place, message=f'"{parts[1]}" in {_shown(text)} is not a partition', hint=hint)
+            continue
+        if parts[0] == "arn" and len(parts) < 6 and "/" in parts[-1]:
+            hint = "colons are missing: arn:aws:s3:::bucket/* has none of Region and account, but their colons"
+            yield Finding(path=place, message=f"{_shown(text)} has too few parts for an ARN", hint=hint)
+            continue
         if text.startswith("arn:") and (text.count(":") >= 5 or "*" in text):
             continue
         if text[:1] in ("*", "?"):
@@ -269,13 +297,19 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
 def service(item: Any, path: Path) -> Iterator[Finding]:
     """What is wrong with a service principal."""
     if not isinstance(item, str) or not _SERVICE.fullmatch(item):
-        meant = near(item.split(".")[0], _SERVICES) if isinstance(item, str) else ""
+        meant = near(item.split(".")[0], words.SERVICES) if isinstance(item, str) else ""
         hint = f'did you mean "{meant}.amazonaws.com"?' if meant else "service principals look like batch.amazonaws.com"
         yield Finding(path=path, message=f"{_shown(item)} is not a service principal", hint=hint)
         return
+    if (short := item.removesuffix(".amazon.com")) != item and short in words.SERVICES:
+        hint = f'did you mean "{short}.amazonaws.com"?'
+        yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
+        return
     label, _, domain = item.partition(".amazonaws.com")
-    close = difflib.get_close_matches(label, _SERVICES, n=1, cutoff=0.85) if len(label) > 3 and item != label else []
-    if close and label not in _SERVICES:
+    close = (
+        difflib.get_close_matches(label, words.SERVICES, n=1, cutoff=0.85) if len(label) > 3 and item != label else []
+    )
+    if close and label not in words.SERVICES:
         hint = f'did you mean "{close[0]}.amazonaws.com{domain}"?'
         yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
 
@@ -308,8 +342,12 @@ def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     for operator, keys in tests.items():
         base = str(operator).split(":", 1)[-1]
         base = base.removesuffix("IfExists")
-        if base not in _OPERATORS or str(operator).partition(":")[0] not in ("ForAnyValue", "ForAllValues", operator):
-            meant = near(base, _OPERATORS)
+        if base not in words.OPERATORS or str(operator).partition(":")[0] not in (
+            "ForAnyValue",
+            "ForAllValues",
+            operator,
+        ):
+            meant = near(base, words.OPERATORS)
             hint = f'did you mean "{meant}"?' if meant else "e.g. StringEquals, StringLike, Bool, ArnLike"
             message = f'"{operator}" is not a condition operator'
             yield Finding(path=(*place, operator), message=message, hint=hint, code="unknown-field")
@@ -330,12 +368,33 @@ def _test(statement: Mapping[str, Any], operator: str, key: Any, values: Any, pa
     for place, value in _texts(values, path):
         if isinstance(value, Mapping | list | tuple) or value is None:
             yield Finding(path=place, message=f"{_shown(value)} is not a value to compare with", hint="text or a list")
-        elif name.startswith("batch:") and "StringEquals" in operator and re.search(r"[*?]", str(value)):
+        elif "StringEquals" in operator and re.search(r"[*?]", str(value)):
             like = operator.replace("StringEqualsIgnoreCase", "StringLike").replace("StringEquals", "StringLike")
             message = f'under {operator} the "{value}" is taken letter by letter'
             yield Finding(path=place, message=message, hint=f"for a pattern use {like}", warning=True)
+        else:
+            yield from _value(operator, value, place)
     if name in _REGISTRATION_KEYS:
         yield from _never_registering(statement, operator, str(key), path)
+
+
+def _value(operator: str, value: Any, path: Path) -> Iterator[Finding]:
+    """Values that a typed operator can never match."""
+    base = operator.split(":", 1)[-1].removesuffix("IfExists")
+    if base in ("Bool", "Null") and str(value).lower() not in ("true", "false"):
+        message = f'{base} compares with true and false, and "{value}" is neither'
+        yield Finding(path=path, message=message, hint="true or false", warning=True)
+    if base in ("IpAddress", "NotIpAddress") and not _is_network(value):
+        hint = "such as 203.0.113.0/24"
+        yield Finding(path=path, message=f"{_shown(value)} is not a range of addresses", hint=hint, warning=True)
+
+
+def _is_network(value: Any) -> bool:
+    try:
+        ipaddress.ip_network(str(value), strict=False)
+    except ValueError:
+        return "${" in str(value)
+    return True
 
 
 def _never_registering(statement: Mapping[str, Any], operator: str, key: str, path: Path) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ for some seconds. https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -100,9 +101,20 @@ def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
         elif ":aws:policy/" in value and found["path"] in SERVICE_ROLE_POLICIES:
             hint = f"write service-role/{found['path']}"
             yield Finding(path=path, message=f"AWS keeps {found['path']} under service-role/", hint=hint)
+    elif meant := _misspelt(value):
+        yield Finding(path=path, message=f"no {value} is known here", hint=f'did you mean "{meant}"?', warning=True)
     elif not all(map(is_name, value.strip("/").split("/"))):
         hint = "a name, service-role/NAME or an ARN"
         yield Finding(path=path, message=f'"{value}" cannot be the name of a managed policy', hint=hint)
+
+
+def _misspelt(name: str) -> str:
+    """The AWS-managed policy under service-role/ that was meant; nothing where the name is right, or far from any."""
+    bare = name.removeprefix("service-role/")
+    if bare == name or bare in SERVICE_ROLE_POLICIES:
+        return ""
+    near = difflib.get_close_matches(bare, sorted(SERVICE_ROLE_POLICIES), n=1, cutoff=0.9)
+    return f"service-role/{near[0]}" if near else ""
 
 
 # AWS-managed policies around Batch that people look for at the root

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 
 from reconciler.kinds._declared import entries, given, mapping, text
@@ -56,6 +57,10 @@ def _check_awslogs(path: Path, options: Json) -> Iterator[Finding]:
             hint = f'did you mean "{near[0]}"?' if near else f"it takes {', '.join(AWSLOGS_OPTIONS)}"
             why = f'the driver awslogs has no option "{name}"'
             yield Finding((*path, "options", name), why, hint, code="unknown-field")
+    region = options.get("awslogs-region")
+    if isinstance(region, str) and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
+        hint = 'a Region looks like eu-west-1; "${region}" is the environment\'s own'
+        yield Finding((*path, "options", "awslogs-region"), f'"{region}" is not a Region', hint)
     create = options.get("awslogs-create-group")
     if isinstance(create, str) and create not in ("true", "false"):
         why = f'awslogs-create-group is "true" or "false", not "{create}"'
@@ -72,6 +77,10 @@ def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
         why = "the Splunk token stands here in clear text, and anyone who may describe the job definition can read it"
         hint = "keep it in a secret: secretOptions: [{name: splunk-token, valueFrom: NAME-OF-SECRET}]"
         yield Finding((*path, "options", "splunk-token"), why, hint, code="clear-text-secret", warning=True)
+    url = options.get("splunk-url")
+    if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
+        hint = f"write https://{url}"
+        yield Finding((*path, "options", "splunk-url"), f'"{url}" has no http:// or https:// before it', hint)
     for name in ("splunk-url", "splunk-token"):
         if not isinstance(options, Mapping) or (not given(options.get(name)) and name not in secret):
             yield Finding(path, f"the driver splunk needs {name}", f"add {name} to options", warning=True)

@@ -124,6 +124,9 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
         if pattern == "0":
             why = "an attempt that ends with 0 has succeeded, and no rule is looked at"
             yield Finding(path, why, "remove the rule", warning=True)
+        elif pattern.isdecimal() and int(pattern) > 255:
+            why = f"no container ends with {pattern}: exit codes go from 0 to 255"
+            yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:
         yield from _check_words(path, name, pattern)
 
@@ -141,6 +144,14 @@ def _way_round(name: str, pattern: str, odd: str) -> str:
 def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
     """Texts that Batch writes otherwise, or elsewhere."""
     words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
+    if prefix and words.endswith("."):
+        why = "the dot stands for itself here: a pattern is a beginning and a *, not a regular expression"
+        yield Finding(path, why, f'write "{words.rstrip(".")}*"', warning=True)
+    squeezed = words.replace(" ", "").lower()
+    for known in (known for all_known in KNOWN.values() for known in all_known if " " in known):
+        begin = known.replace(" ", "").lower()
+        if squeezed.startswith(begin) and not words.lower().startswith(known.lower()):
+            yield Finding(path, f'Batch writes "{known}", and this never matches', f'write "{known}*"', warning=True)
     for field, known in ((field, known) for field, all_known in KNOWN.items() for known in all_known):
         if words[: len(known)].lower() != known.lower():
             continue

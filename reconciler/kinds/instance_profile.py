@@ -146,7 +146,10 @@ def check(name: str, props: Json) -> Iterable[Finding]:
     yield from _iam.name_findings("instance profile", name, 128)
     yield from _iam.path_findings(props)
     role = props.get("role")
-    if isinstance(role, list | tuple):
+    if role is None:
+        hint = "role: NAME; without one, instances with this profile have no permissions and cannot join a cluster"
+        yield Finding(path=(), message="the instance profile holds no role", hint=hint, warning=True)
+    elif isinstance(role, list | tuple):
         yield Finding(path=("role",), message="an instance profile holds one role", hint="name one role")
     elif isinstance(role, str) and role.startswith("arn:"):
         hint = "the name of a role, or its ARN: arn:aws:iam::123456789012:role/NAME"

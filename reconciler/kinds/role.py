@@ -300,6 +300,9 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 def check(name: str, props: Json) -> Iterable[Finding]:
     yield from _iam.name_findings("role", name, 64)
+    if name.startswith("AWSServiceRoleFor"):
+        hint = "service-linked roles stand under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
+        yield Finding(path=(), message="names like this are those of service-linked roles", hint=hint, warning=True)
     yield from _iam.path_findings(props)
     yield from _iam.description_findings(props)
     yield from _trust_findings(props)

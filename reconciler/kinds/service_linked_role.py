@@ -114,8 +114,18 @@ def tag(_live: Live, _add: Mapping[str, str], _remove: Sequence[str]) -> Sequenc
     return []
 
 
+# Principals that people know, and that have no such role, with what they may have meant
+WITHOUT = {
+    "ec2.amazonaws.com": "Spot Instances it is spot.amazonaws.com, for Spot fleets spotfleet.amazonaws.com",
+    "ecs-tasks.amazonaws.com": "ECS it is ecs.amazonaws.com",
+}
+
+
 def check(name: str, props: Json) -> Iterable[Finding]:
     yield from service(name, ())
+    if name in WITHOUT:
+        hint = f"for {WITHOUT[name]}; other roles are declared under roles"
+        yield Finding(path=(), message=f"{name} has no service-linked role", hint=hint)
     suffix = props.get("customSuffix")
     if isinstance(suffix, str) and not _SUFFIX.fullmatch(suffix):
         hint = "at most 64 letters, digits and _ + = , . @ -"

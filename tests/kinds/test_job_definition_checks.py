@@ -74,7 +74,7 @@ def one(name, **members):
         fargate(
             logConfiguration={
                 "logDriver": "splunk",
-                "options": {"splunk-url": "u"},
+                "options": {"splunk-url": "https://u"},
                 "secretOptions": [{"name": "splunk-token", "valueFrom": "s"}],
             }
         ),
@@ -116,7 +116,7 @@ WRONG = {
     "secrets mapping": (container(executionRoleArn="r", secrets={"A": "b"}), "secrets is a list of name and valueFrom"),
     "secrets without role": (container(secrets=[{"name": "A", "valueFrom": "s"}]), "secrets needs executionRoleArn"),
     "secret options without role": (
-        container(logConfiguration={"logDriver": "splunk", "options": {"splunk-url": "u"}, "secretOptions": [{"name": "splunk-token", "valueFrom": "s"}]}),
+        container(logConfiguration={"logDriver": "splunk", "options": {"splunk-url": "https://u"}, "secretOptions": [{"name": "splunk-token", "valueFrom": "s"}]}),
         "containerProperties.logConfiguration.secretOptions: error: secretOptions needs executionRoleArn",
     ),
     "no cpu": (container(resourceRequirements=[MEMORY]), "no vCPU is asked for"),
@@ -285,7 +285,7 @@ WARNINGS = {
     "clear-text password": (container(environment=[{"name": "DB_PASSWORD", "value": "hunter2"}]), "environment.0.value: warning: DB_PASSWORD looks like a secret"),
     "access key": (container(environment=[{"name": "K", "value": "AKIAABCDEFGHIJKLMNOP"}]), "K looks like a secret"),
     "splunk token": (
-        container(logConfiguration={"logDriver": "splunk", "options": {"splunk-url": "u", "splunk-token": "XXX"}}),
+        container(logConfiguration={"logDriver": "splunk", "options": {"splunk-url": "https://u", "splunk-token": "XXX"}}),
         "options.splunk-token: warning: the Splunk token stands here in clear text",
     ),
     "instance type": (container(instanceType="c5.large"), "instanceType is for the nodes"),
@@ -310,7 +310,7 @@ def test_expressions_are_not_judged():
 
     assert words(
         KIND,
-        container(image=some, command=some, environment=[{"name": "PASSWORD", "value": some}], volumes=some, mountPoints=[{"sourceVolume": "v"}], resourceRequirements=amounts)
+        container(image=some, command=some, environment=[{"name": "PASSWORD", "value": some}], volumes=some, mountPoints=[{"sourceVolume": "v", "containerPath": some}], resourceRequirements=amounts)
         | {"parameters": {"a": some}, "schedulingPriority": some, "retryStrategy": {"attempts": some, "evaluateOnExit": some}},
     ) == []  # fmt: skip
 
