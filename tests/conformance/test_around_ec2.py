@@ -319,6 +319,62 @@ def test_template_versions_are_deleted_but_never_the_default(ec2):
     assert [one["VersionNumber"] for one in reply["UnsuccessfullyDeletedLaunchTemplateVersions"]] == [1, 7]
 
 
+def test_numbers_of_versions_are_never_given_out_again(ec2, refused):
+    named = {"LaunchTemplateName": "template"}
+    made = ec2.create_launch_template(**named, LaunchTemplateData={"ImageId": "ami-1"})["LaunchTemplate"]
+    for n in (2, 3):
+        ec2.create_launch_template_version(**named, LaunchTemplateData={"ImageId": f"ami-{n}"})
+    ec2.modify_launch_template(**named, DefaultVersion="2")
+    ec2.delete_launch_template_versions(**named, Versions=["1", "3"])
+
+    shown = ec2.describe_launch_templates(LaunchTemplateNames=["template"])["LaunchTemplates"][0]
+    versions = ec2.describe_launch_template_versions(**named)["LaunchTemplateVersions"]
+    latest = ec2.describe_launch_template_versions(**named, Versions=["$Latest"])["LaunchTemplateVersions"]
+    new = ec2.create_launch_template_version(**named, LaunchTemplateData={"ImageId": "ami-4"})["LaunchTemplateVersion"]
+
+    assert (shown["LatestVersionNumber"], shown["DefaultVersionNumber"]) == (2, 2)
+    assert [one["VersionNumber"] for one in versions] == [one["VersionNumber"] for one in latest] == [2]
+    assert versions[0]["LaunchTemplateData"] == {"ImageId": "ami-2"}
+    assert new["VersionNumber"] == 4
+    gone = "InvalidLaunchTemplateId.VersionNotFound"
+    refused(gone, made["LaunchTemplateId"], ec2.describe_launch_template_versions, **named, Versions=["1"])
+    refused(gone, made["LaunchTemplateId"], ec2.modify_launch_template, **named, DefaultVersion="3")
+
+
+def test_too_many_versions_at_once(ec2, refused):
+    ec2.create_launch_template(LaunchTemplateName="template", LaunchTemplateData={"ImageId": "ami-1"})
+    many = [str(n) for n in range(201)]
+    call = ec2.delete_launch_template_versions
+
+    refused("InvalidParameterValue", "200", call, LaunchTemplateName="template", Versions=many)
+
+
+def test_a_template_is_found_by_its_tags_which_change(ec2):
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]
+    data = {"ImageId": "ami-1"}
+    made = ec2.create_launch_template(LaunchTemplateName="one", LaunchTemplateData=data, TagSpecifications=tags)
+    ec2.create_launch_template(LaunchTemplateName="two", LaunchTemplateData=data)
+    ids = [made["LaunchTemplate"]["LaunchTemplateId"]]
+    ec2.create_tags(Resources=ids, Tags=[{"Key": "c", "Value": "d"}])
+    ec2.delete_tags(Resources=ids, Tags=[{"Key": "a"}])
+
+    found = ec2.describe_launch_templates(Filters=[{"Name": "tag:c", "Values": ["d"]}])["LaunchTemplates"]
+    by_name = ec2.describe_launch_templates(Filters=[{"Name": "launch-template-name", "Values": ["two", "none"]}])
+
+    assert [(one["LaunchTemplateName"], one["Tags"]) for one in found] == [("one", [{"Key": "c", "Value": "d"}])]
+    assert [one["LaunchTemplateName"] for one in by_name["LaunchTemplates"]] == ["two"]
+    assert ec2.describe_launch_templates(Filters=[{"Name": "tag:a", "Values": ["b"]}])["LaunchTemplates"] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [("#!/bin/bash", "InvalidUserData.Malformed"), ("YWFh" * 5462, "InvalidParameterValue")]
+)
+def test_user_data_is_base64_and_small(ec2, refused, data, code):
+    wrong = {"LaunchTemplateName": "template", "LaunchTemplateData": {"UserData": data}}
+
+    refused(code, "", ec2.create_launch_template, **wrong)
+
+
 def test_templates_that_are_not_there(ec2, refused):
     named = "InvalidLaunchTemplateName.NotFoundException"
     by_id = "lt-0123456789abcdef0"
@@ -384,3 +440,21 @@ def test_placement_groups(ec2, refused):
     ec2.delete_placement_group(GroupName="p")
     refused("InvalidPlacementGroup.Unknown", "", ec2.describe_placement_groups, GroupNames=["p"])
     refused("InvalidPlacementGroup.Unknown", "", ec2.delete_placement_group, GroupName="p")
+
+
+def test_a_placement_group_with_instances_stays(ec2, refused):
+    ec2.create_placement_group(GroupName="p", Strategy="cluster")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, Placement={"GroupName": "p"})
+    refused("InvalidPlacementGroup.InUse", "in use", ec2.delete_placement_group, GroupName="p")
+    ec2.terminate_instances(InstanceIds=[run["Instances"][0]["InstanceId"]])
+    ec2.delete_placement_group(GroupName="p")
+
+    assert ec2.describe_placement_groups()["PlacementGroups"] == []
+
+
+@pytest.mark.parametrize("member", [{"PartitionCount": 3}, {"SpreadLevel": "rack"}])
+def test_placement_groups_take_what_suits_their_strategy(ec2, refused, member):
+    call = ec2.create_placement_group
+
+    refused("InvalidParameterCombination", next(iter(member)), call, GroupName="p", Strategy="cluster", **member)

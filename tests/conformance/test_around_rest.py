@@ -197,6 +197,50 @@ def test_targets_are_checked(events, refused):
     refused("LimitExceededException", "", events.put_targets, Rule="r", Targets=many)
 
 
+def test_roles_of_rules_and_targets_must_let_eventbridge_in(sandbox, events, refused):
+    trust = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam = sandbox.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="ev", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    other = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{**trust, "Principal": {"Service": "ec2.amazonaws.com"}}]}
+    )
+    stranger = iam.create_role(RoleName="ec2", AssumeRolePolicyDocument=other)["Role"]["Arn"]
+    target = {"Id": "1", "Arn": "arn:aws:sns:eu-west-1:123456789012:t"}
+    told = "cannot be assumed by principal 'events.amazonaws.com'"
+
+    refused("ValidationException", told, events.put_targets, Rule="r", Targets=[{**target, "RoleArn": role}])
+    sandbox.advance(60)
+    events.put_targets(Rule="r", Targets=[{**target, "RoleArn": role}])
+    for arn in (stranger, role + "x"):
+        refused("ValidationException", told, events.put_targets, Rule="r", Targets=[{**target, "RoleArn": arn}])
+    schedule = {"Name": "x", "ScheduleExpression": "rate(1 hour)"}
+    refused("ValidationException", told, events.put_rule, RoleArn=stranger, **schedule)
+
+
+@pytest.mark.parametrize("pattern", ["nonsense", "{}", "[]", '{"source": "x"}', '{"source": []}', '{"detail": {}}'])
+def test_patterns_are_objects_with_lists(events, refused, pattern):
+    refused("InvalidEventPatternException", "", events.put_rule, Name="p", EventPattern=pattern)
+    events.put_rule(Name="p", EventPattern='{"source": ["aws.batch"], "detail": {"status": ["FAILED"]}}')
+
+
+def test_the_input_of_a_target_is_one_and_json(events, refused):
+    target = {"Id": "1", "Arn": "arn:aws:sns:eu-west-1:123456789012:t"}
+    both = {**target, "Input": "{}", "InputPath": "$.detail"}
+
+    refused("ValidationException", "Only one of", events.put_targets, Rule="r", Targets=[both])
+    refused("ValidationException", "JSON", events.put_targets, Rule="r", Targets=[{**target, "Input": "hello"}])
+
+
+def test_rules_of_another_bus(events):
+    events.create_event_bus(Name="b")
+    arn = events.put_rule(Name="x", EventBusName="b", EventPattern='{"source": ["s"]}', Tags=[OWNER])["RuleArn"]
+
+    assert arn == "arn:aws:events:eu-west-1:123456789012:rule/b/x"
+    assert events.describe_rule(Name="x", EventBusName="b")["EventBusName"] == "b"
+    assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == [OWNER]
+
+
 def test_a_rule_with_targets_stays_and_a_missing_one_is_no_error(events, refused):
     events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": "arn:aws:sns:eu-west-1:123456789012:t"}])
 

@@ -33,9 +33,10 @@ def groups_are_created(ask: Ask) -> Json:
     if name in _groups(ask):
         raise Refusal("InvalidPlacementGroup.Duplicate", f"The Placement Group '{name}' already exists.")
     partitions = ask.params.get("PartitionCount")
-    if partitions is not None and strategy != "partition":
-        told = "The parameter PartitionCount is only valid with the partition strategy."
-        raise Refusal("InvalidParameterCombination", told)
+    for member, only in (("PartitionCount", "partition"), ("SpreadLevel", "spread")):
+        if ask.params.get(member) is not None and strategy != only:
+            told = f"The parameter {member} is only valid with the {only} strategy."
+            raise Refusal("InvalidParameterCombination", told)
     made: Json = {"GroupName": name, "State": "available", "Strategy": strategy}
     made["GroupId"] = f"pg-{random.getrandbits(68):017x}"
     made["GroupArn"] = f"arn:{ask.account.partition}:ec2:{ask.region}:{ask.account.id}:placement-group/{name}"
@@ -79,12 +80,30 @@ def _matches(group: Json, asked: Json) -> bool:
     return group[members[name]] in values
 
 
+@RULES.after("RunInstances")
+def instances_are_placed(ask: Ask, result: Json) -> None:
+    name = (ask.params.get("Placement") or {}).get("GroupName")
+    if name:
+        placed = ask.account.memory["placed instances"].setdefault((ask.region, name), set())
+        placed |= {one["InstanceId"] for one in result.get("Instances", ())}
+
+
+def _in_use(ask: Ask, name: str) -> bool:
+    placed = ask.account.memory["placed instances"].get((ask.region, name), set())
+    reservations = ask.backend.describe_instances()
+    there = {one.id: one.state for reservation in reservations for one in reservation.instances}
+    return any(there.get(one, "terminated") != "terminated" for one in placed)
+
+
 @RULES.before("DeletePlacementGroup")
 def groups_are_deleted(ask: Ask) -> Json:
     name = ask.params["GroupName"]
-    group = _groups(ask).pop(name, None)
-    if group is None:
+    if name not in _groups(ask):
         raise Refusal("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
+    if _in_use(ask, name):
+        told = f"The placement group {name} is in use and may not be deleted."
+        raise Refusal("InvalidPlacementGroup.InUse", told)
+    group = _groups(ask).pop(name)
     ask.backend.tags.pop(group["GroupId"], None)
     ask.touch()
     return {}
