@@ -61,7 +61,7 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    every = Call("batch", "ListConsumableResources", all_pages=True)
+    every = Call("batch", "ListConsumableResources", {}, all_pages=True)
     (reply,) = yield (every,)
     listed = {item[NAME] for item in (ok(every, reply) or {}).get("consumableResources", [])}
     names = sorted({sought.name for sought in query.sought} | (listed if query.owned else set()))

@@ -111,7 +111,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     listed = {
         item["quotaShareArn"]
         for call, reply in zip(calls, replies, strict=True)
-        for item in (batch.there(call, reply) or {}).get("quotaShares", [])
+        for item in (batch.there(call, reply, listed=False) or {}).get("quotaShares", [])
     }
     asked = sorted({_arn(query.scope, name) for name in sought} | listed)
     calls = tuple(Call("batch", "DescribeQuotaShare", {"quotaShareArn": arn}) for arn in asked)
@@ -122,6 +122,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def _may_have_shares(queue: Json) -> bool:
+    """A policy of the other kind shows only when the list is asked for; then it is refused, or empty."""
     return bool(queue.get("schedulingPolicyArn") and queue.get("serviceEnvironmentOrder"))
 
 

@@ -77,7 +77,7 @@ FIELDS = {
 def read(query: Query) -> Reads[Sequence[Live]]:
     arns = [query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought]
     if query.owned:
-        every = Call("batch", "ListSchedulingPolicies", all_pages=True)
+        every = Call("batch", "ListSchedulingPolicies", {}, all_pages=True)
         (reply,) = yield (every,)
         arns += [item["arn"] for item in (ok(every, reply) or {}).get("schedulingPolicies", [])]
     wanted = sorted(set(arns))

@@ -46,6 +46,20 @@ def answer(kind: Kind, query: Query, *replies: Any) -> tuple[list[Any], list[Liv
     raise AssertionError("the read asks again")
 
 
+def steps(kind: Kind, query: Query, *replies: list[Any]) -> tuple[list[list[Any]], list[Live]]:
+    """The calls a read makes step by step, each step given its replies, and what it finds."""
+    reads, calls = kind.read(query), []
+    try:
+        made = next(reads)
+        for some in replies:
+            calls.append(list(made))
+            assert len(some) == len(made), made
+            made = reads.send(tuple(some))
+    except StopIteration as done:
+        return calls, list(done.value)
+    raise AssertionError(f"the read asks again: {made}")
+
+
 def described(kind: Kind, reply_member: str, item: Json) -> Live:
     """The one live object of a describe reply."""
     names = [value for member, value in item.items() if member.endswith("Name")]
@@ -54,8 +68,8 @@ def described(kind: Kind, reply_member: str, item: Json) -> Live:
     return live
 
 
-def compared(kind: Kind, live: Live, declared: Json) -> Diff:
-    found, _, _ = difference(kind, live, want(kind, declared), schema.members(kind.section))
+def compared(kind: Kind, live: Live, declared: Json, name: str = "x") -> Diff:
+    found, _, _ = difference(kind, live, want(kind, declared, name), schema.members(kind.section))
     return found
 
 
