@@ -108,14 +108,24 @@ def _unknown(error: Error, known: Known, path: Path) -> Iterator[Problem]:
         if name in members or any(re.search(pattern, name) for pattern in patterns):
             continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
-        hint = _nearest(name, value, list(members), known, path)
+        hint = _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), "unknown-field", message, hint)
 
 
-def _nearest(name: str, value: Any, members: list[str], known: Known, path: Path) -> str:
-    for member in members:
-        if _folded(member) == _folded(name):
-            return f'did you mean "{member}"?'
+def _meant(name: str, members: Json) -> str:
+    """The member that is spelt like ``name``, or called so elsewhere; nothing where there is none."""
+    for member, about in members.items():
+        others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
+        if _folded(name) in (_folded(other) for other in (member, *others)):
+            return member
+    return ""
+
+
+def _nearest(name: str, value: Any, members: Json, known: Known, path: Path) -> str:
+    if meant := _meant(name, members):
+        return f'did you mean "{meant}"?'
+    if not path and known.name and name == known.name:
+        return "these are the properties themselves, without the resource's name"
     if not path and known.name and (value == known.name or _folded(name) == "name"):
         return "the name is the key above; leave this out"
     here = tuple(part for part in path if isinstance(part, str))
@@ -126,7 +136,7 @@ def _nearest(name: str, value: Any, members: list[str], known: Known, path: Path
         return near
     if not path and known.name and _SERVICE_SETS.fullmatch(name):
         return "what the service sets by itself is not declared; leave this out"
-    return one_of(members) if members else "nothing is expected here"
+    return one_of(list(members)) if members else "nothing is expected here"
 
 
 def _folded(name: str) -> str:
@@ -162,9 +172,9 @@ def _missing(error: Error, known: Known, path: Path) -> Iterator[Problem]:
     if isinstance(needed, Mapping):
         needed = [name for given, names in needed.items() if given in error.instance for name in names]
     known_members = error.schema.get("properties", {})
-    misspelt = {_folded(name) for name in error.instance if name not in known_members}
+    misspelt = {_meant(name, known_members) for name in error.instance if name not in known_members}
     for name in needed:
-        if name not in error.instance and _folded(name) not in misspelt:
+        if name not in error.instance and name not in misspelt:
             about = known_members.get(name, {}).get("description", "")
             message = f"{name} is missing" + (f" in {dotted(path)}" if path else "")
             yield _problem(known, path, "missing-field", message, _sentence(about))

@@ -1797,7 +1797,7 @@ jobQueues:
 """,
         "unknown-field",
         "7:17",
-        'did you mean "preventDestroy"?',
+        'did you mean "replace"?',
     ),
     (
         "ignoreChanges unknown",
@@ -2686,7 +2686,7 @@ secrets:
 """,
         "unknown-field",
         "3:7",
-        "one of description, forceDeleteWithoutRecovery, kmsKeyId,",
+        'did you mean "value"?',
     ),
     (
         "key without material",

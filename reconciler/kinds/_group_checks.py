@@ -90,6 +90,9 @@ def _ports(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
             yield Finding((*path, member), f"{value} is not a port", PORTS_HINT)
             return
     low, high = whole(number(bundle["fromPort"])), whole(number(bundle["toPort"]))
+    if low == high == 0:
+        message = "port 0 is used by nobody, and does not stand for all"
+        yield Finding((*path, "fromPort"), message, "port: 0-65535 for all ports, or protocol: -1", warning=True)
     if low is not None and high is not None and low > high:
         yield Finding((*path, "fromPort"), f"the port range {low}-{high} is empty", f"did you mean {high}-{low}?")
 

@@ -22,6 +22,7 @@ NAME_HINT = "2 to 256 of lower-case letters, digits and - _ . /, starting and en
 FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
 RULE_MEMBERS = ("rulePriority", "description", "selection", "action")
 STATUSES = ("tagged", "untagged", "any")
+ACTIONS = ("expire", "transition")
 COUNTS = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned")
 
 
@@ -30,6 +31,9 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
         lower = name.lower()
         hint = f'did you mean "{lower}"?' if lower != name and NAME.fullmatch(lower) else NAME_HINT
         yield Finding((), f'"{name}" is not a repository name', hint)
+    if found := re.match(r"\d{12}\.dkr\.ecr\.[^/]+/(.+)", name):
+        hint = f'did you mean "{found[1]}"?'
+        yield Finding((), "this is the address of a repository; its name is what stands after the registry", hint)
     yield from _mutability(props)
     encryption = mapping(props.get("encryptionConfiguration"))
     if given(encryption.get("kmsKey")) and encryption.get("encryptionType", "AES256") == "AES256":
@@ -37,8 +41,27 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(path, "a key is used only with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
     if "repositoryPolicy" in props and given(props["repositoryPolicy"]):
         yield from _document_rules.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
+        yield from _of_ecr(props["repositoryPolicy"], ("repositoryPolicy",))
     if given(props.get("lifecyclePolicy")):
         yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))
+
+
+def _of_ecr(policy: Any, path: Path) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html"""
+    several = at(policy, "Statement")
+    for index, statement in entries(several if isinstance(several, list) else [several]):
+        here: Path = (*path, "Statement", index) if isinstance(several, list) else (*path, "Statement")
+        for name in ("Resource", "NotResource"):
+            if name in statement:
+                hint = "leave it out: the policy is the repository's own"
+                yield Finding((*here, name), f"a repository policy has no {name}", hint)
+        actions = statement.get("Action")
+        for number, action in enumerate(actions if isinstance(actions, list) else [actions]):
+            if isinstance(action, str) and ":" in action and not action.lower().startswith("ecr:"):
+                place: Path = (*here, "Action", number) if isinstance(actions, list) else (*here, "Action")
+                yield Finding(
+                    place, f'a repository policy is about ecr: actions, not "{action}"', "e.g. ecr:BatchGetImage"
+                )
 
 
 def _mutability(props: Json) -> Iterator[Finding]:
@@ -74,6 +97,7 @@ def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
         what = f'a lifecycle policy has no member "{extra[0]}"' if extra else "the lifecycle policy has no rules"
         yield Finding((*path, extra[0]) if extra else path, what, hint)
         return
+    yield from _any_last(rules, path)
     priorities: set[int] = set()
     for index, rule in entries(rules):
         here = (*path, "rules", index)
@@ -82,6 +106,15 @@ def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
         if priority is not None and priority in priorities:
             yield Finding((*here, "rulePriority"), f"two rules have priority {priority}", "each needs its own")
         priorities |= set() if priority is None else {priority}
+
+
+def _any_last(rules: Any, path: Path) -> Iterator[Finding]:
+    numbers = [(whole(rule.get("rulePriority")), index, rule) for index, rule in entries(rules)]
+    last = max((number for number, _, _ in numbers if number is not None), default=0)
+    for number, index, rule in numbers:
+        if number is not None and number < last and at(rule, "selection", "tagStatus") == "any":
+            message = f"a rule for any tag comes last, and priority {last} comes after {number}"
+            yield Finding((*path, "rules", index, "rulePriority"), message, "give it the highest number")
 
 
 def _rule(rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
@@ -98,6 +131,8 @@ def _rule(rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     action = at(rule, "action", "type")
     if action is None:
         yield Finding(path, "the rule has no action", "action: {type: expire}", code="missing-field")
+    elif isinstance(action, str) and action not in ACTIONS:
+        yield Finding((*path, "action", "type"), f'"{action}" is not an action', "to delete images write expire")
     if not isinstance(rule.get("selection"), Mapping):
         if known(rule.get("selection")):
             hint = "selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 10}"
@@ -117,6 +152,15 @@ def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             yield Finding((*path, name), f'"{value}" is not a {name}', hint)
     if selection.get("countNumber") is None:
         yield Finding(path, "the selection has no countNumber", "countNumber: 10", code="missing-field")
+    number, unit = selection.get("countNumber"), selection.get("countUnit")
+    if number is not None and known(number) and (whole(number) is None or number < 1):
+        yield Finding(
+            (*path, "countNumber"), f"{number!r} is not a number from 1", "without quotes, as in countNumber: 10"
+        )
+    if isinstance(unit, str) and unit != "days":
+        yield Finding((*path, "countUnit"), f'"{unit}" is not a unit', "days is the only one")
+    elif given(unit) and selection.get("countType") == "imageCountMoreThan":
+        yield Finding((*path, "countUnit"), "counting images has no unit", "leave it out")
     named = given(selection.get("tagPrefixList")) or given(selection.get("tagPatternList"))
     if selection.get("tagStatus") == "tagged" and not named:
         hint = 'tagPatternList: ["*"], or tagPrefixList'

@@ -37,12 +37,18 @@ ENDPOINTS = {
     "email-json": (re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
     "http": (re.compile(r"http://\S+"), "an address that starts with http://"),
     "https": (re.compile(r"https://\S+"), "an address that starts with https://"),
-    "sms": (re.compile(r"\+?[0-9][0-9 ()-]{4,18}"), "a phone number such as +31612345678"),
+    "sms": (re.compile(r"\+?[1-9][0-9 ()-]{4,18}"), "a phone number with its country, such as +31612345678"),
     "sqs": (re.compile(r"arn:[^:]+:sqs:[^:]+:\d{12}:.+"), "the ARN of a queue"),
     "lambda": (re.compile(r"arn:[^:]+:lambda:[^:]+:\d{12}:function:.+"), "the ARN of a function"),
     "firehose": (re.compile(r"arn:[^:]+:firehose:[^:]+:\d{12}:deliverystream/.+"), "the ARN of a delivery stream"),
     "application": (re.compile(r"arn:[^:]+:sns:[^:]+:\d{12}:endpoint/.+"), "the ARN of a mobile endpoint"),
 }
+
+
+# https://docs.aws.amazon.com/sns/latest/dg/sns-fifo-topics.html
+NOT_FOR_FIFO = ("email", "email-json", "http", "https", "sms", "application", "firehose")
+# https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
+NOT_RAW = ("email", "email-json", "sms", "lambda", "application")
 
 
 def findings(name: str, props: Json) -> Iterator[Finding]:
@@ -60,6 +66,9 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
     for index, item in entries(props.get("subscriptions")):
         path = ("subscriptions", index)
         yield from _subscription(item, path)
+        if name.endswith(".fifo") and item.get("protocol") in NOT_FOR_FIFO:
+            hint = "a FIFO topic delivers to SQS queues"
+            yield Finding((*path, "protocol"), f"a FIFO topic does not deliver by {item['protocol']}", hint)
         for key in subs.declared([item]):
             if known(item.get("endpoint")) and key in seen:
                 yield Finding(path, f"the subscription {key} is there twice", "a protocol and endpoint subscribe once")
@@ -112,6 +121,10 @@ def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             yield Finding((*path, "endpoint"), f'"{endpoint}" is not an endpoint for {protocol}', hint)
     attributes = mapping(item.get("attributes"))
     yield from _attributes(attributes, (*path, "attributes"), tuple(subs.DEFAULTS), OF_SUBSCRIPTIONS, "a subscription")
+    raw = attributes.get("RawMessageDelivery")
+    if protocol in NOT_RAW and known(raw) and subs.as_text(raw) == "true":
+        hint = "leave it out: it is for sqs, http, https and firehose"
+        yield Finding((*path, "attributes", "RawMessageDelivery"), f"{protocol} has no raw delivery", hint)
     if protocol == "firehose" and not given(attributes.get("SubscriptionRoleArn")):
         hint = "attributes: {SubscriptionRoleArn: ...}"
         yield Finding(path, "a subscription of a delivery stream needs a role", hint, code="missing-field")
