@@ -17,12 +17,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.model import Action, Address, Base64, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
 from reconciler.nodes import Node
 from reconciler.problems import Problem
 from reconciler.refs import values_at
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -166,12 +168,32 @@ def _moving_off(
             yield _still_used(node, used)
 
 
-def _uses_of(node: Node, live: Live, going: Mapping[tuple[str, str], list[_Chain]]) -> Iterator[tuple[_Chain, bool]]:
+def _uses_of(node: Node, live: Live, there: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, bool]]:
     for pattern, ref in node.kind.refs.items():
         for _, value in values_at(live.props, pattern):
             if isinstance(value, str):
-                for chain in (chain for section in ref.sections for chain in going.get((section, value), [])):
-                    yield chain, ref.late
+                for used in (used for section in ref.sections for used in there.get((section, value), [])):
+                    yield used, ref.late
+
+
+def holding(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
+    """For every resource, those that it stands on now: what its live objects refer to, and what it is declared to."""
+    there: dict[tuple[str, str], list[Address]] = {}
+    for address, node in nodes.items():
+        for value in {value for live in _lives(node) for value in (live.physical, *live.attrs.values())}:
+            there.setdefault((address.section, value), []).append(address)
+    return {
+        address: {
+            *(used for live in _lives(node) for used, _ in _uses_of(node, live, there)),
+            *(use.target for use in node.uses),
+        }
+        - {address}
+        for address, node in nodes.items()
+    }
+
+
+def _lives(node: Node) -> list[Live]:
+    return [*([node.heir] if node.heir else []), *(down.live for down in node.downs)]
 
 
 def _wanted_values(node: Node, section: str) -> set[str]:

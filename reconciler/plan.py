@@ -225,22 +225,34 @@ def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Addres
 
 
 def _narrowed(nodes: dict[Address, Node], options: Options) -> dict[Address, Node]:
-    """Targets with all they need; or everything but the excluded with all that needs them."""
-    kept = dict(nodes)
+    """Targets with all they need, or everything but the excluded with all that needs them.
+
+    Of what is deleted it is the other way round: it goes with all that stands on it, and stays under what stays.
+    """
+    if not (options.targets or options.exclude):
+        return nodes
+    kept, holding = dict(nodes), order.holding(nodes)
     if options.targets:
         reached, todo = set[Address](), list(options.targets)
         while todo:
             address = todo.pop()
             if address in nodes and address not in reached:
                 reached.add(address)
-                todo += [use.target for use in nodes[address].uses]
+                gone = nodes[address].verb is Verb.DELETE
+                todo += [a for a in nodes if address in holding[a]] if gone else [u.target for u in nodes[address].uses]
         kept = {a: node for a, node in nodes.items() if a in reached}
     if options.exclude:
         out = set(options.exclude)
-        while grown := {a for a, node in kept.items() if a not in out and any(u.target in out for u in node.uses)}:
+        while grown := {a for a, node in nodes.items() if a not in out and _stays_out(node, out, holding)}:
             out |= grown
         kept = {a: node for a, node in kept.items() if a not in out}
     return kept
+
+
+def _stays_out(node: Node, out: set[Address], holding: Mapping[Address, set[Address]]) -> bool:
+    if node.verb is Verb.DELETE:
+        return any(node.address in holding.get(address, ()) for address in out)
+    return any(use.target in out for use in node.uses)
 
 
 def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:

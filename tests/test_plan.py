@@ -315,6 +315,37 @@ def test_excluding_leaves_out_what_needs_it_too() -> None:
     assert verbs(made) == {"engines.x": "create"}
 
 
+def test_what_is_destroyed_goes_with_what_stands_on_it_and_leaves_the_rest() -> None:
+    both = observed(engines=[V8, live("x")], cars=[BUS])
+    declared = env(CAR, ENGINE, resource("engines", "x"))
+
+    car, _ = make(declared, both, destroy=True, targets=(CAR.address,))
+    engine, _ = make(declared, both, destroy=True, targets=(ENGINE.address,))
+    undeclared, _ = make(env(), both, destroy=True, targets=(ENGINE.address,))
+
+    assert verbs(car) == {"cars.bus": "delete"}
+    assert verbs(engine) == verbs(undeclared) == {"cars.bus": "delete", "engines.v8": "delete"}
+
+
+def test_what_is_left_out_of_a_destruction_keeps_what_it_stands_on() -> None:
+    both = observed(engines=[V8, live("x")], cars=[BUS])
+
+    made, _ = make(env(CAR, ENGINE, resource("engines", "x")), both, destroy=True, exclude=(CAR.address,))
+    all_but_engine, _ = make(env(CAR, ENGINE), both, destroy=True, exclude=(ENGINE.address,))
+
+    assert verbs(made) == {"engines.x": "delete"}
+    assert verbs(all_but_engine) == {"cars.bus": "delete", "engines.x": "delete"}
+
+
+def test_what_is_no_longer_declared_stays_under_what_is_left_out() -> None:
+    moved = resource("cars", "bus", engines=[{"order": 1, "engine": "w12"}])
+    seen = observed(engines=[V8], cars=[BUS])
+
+    made, _ = make(env(moved, resource("engines", "w12")), seen, exclude=(CAR.address,))
+
+    assert verbs(made) == {"engines.w12": "create"}
+
+
 def test_ignored_changes_are_not_seen() -> None:
     quiet = resource("engines", "v8", Lifecycle(ignore_changes=("power",)), fuel="gas")
     made, _ = make(env(quiet), observed(engines=[live("v8", fuel="gas", power=9)]))
