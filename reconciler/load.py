@@ -35,6 +35,21 @@ SETTINGS = (
     *("variables", "tags", "defaults", "ignoreTags", "lookups"),
 )
 _OWN = ("environment", "extends")
+_NOT_OURS = {
+    **dict.fromkeys(
+        ("Resources", "AWSTemplateFormatVersion", "Parameters"),
+        "CloudFormation's resources stand here by section and name: jobQueues: {NAME: {priority: 1}}",
+    ),
+    **dict.fromkeys(("resource", "resources"), "resources stand by section and name: jobQueues: {NAME: {priority: 1}}"),
+    **dict.fromkeys(
+        ("apiVersion", "kind", "metadata", "spec"),
+        "a resource stands under its section, by its name: jobQueues: {NAME: {priority: 1}}",
+    ),
+    **dict.fromkeys(
+        ("vpcs", "subnets", "vpc", "images", "parameters"),
+        "what exists already is looked up: lookups: {vpc: {vpc: {default: true}}}",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +247,18 @@ class _Loading:
     def unknown(self, section: str, node: Node) -> None:
         setting = not isinstance(node.value, dict)
         what = "setting or section" if setting else "section"
-        hint = did_you_mean(section, [*SETTINGS, *self.known]) or one_of(list(self.known), most=30)
+        near = did_you_mean(section, [*SETTINGS, *self.known])
+        hint = self.elsewhere(section) or near or one_of(list(self.known), most=30)
         self.problem("unknown-section", f'unknown {what} "{section}"', hint, node.pos)
+
+    def elsewhere(self, section: str) -> str:
+        """The way out where this is not YAML of ours at all."""
+        if any(char.isspace() and char != " " for char in section):
+            return "it begins with a white space that is none to YAML (U+00A0, say): indent with plain spaces"
+        folded = section[:1].lower() + section[1:]
+        if folded.endswith("Name") and (owner := f"{folded.removesuffix('Name')}s".replace("ys", "ies")) in self.known:
+            return f"what the AWS CLI takes goes below the name: {owner}: {{NAME: {{...}}}}, without {section}"
+        return _NOT_OURS.get(section, "")
 
     def collect(self, found: dict[str, Node], section: str, below: Node) -> None:
         for name, node in below.value.items():

@@ -71,7 +71,10 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
         if inside:
             hint = f"give one of {', '.join(str(Path(arg) / name) for name in inside)}"
         raise Problems([Problem(code="no-environment", message=message, hint=hint)])
-    hint = did_you_mean(Path(arg).name, known) or (f"under environments/ there are {', '.join(known)}" if known else "")
+    beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = did_you_mean(Path(arg).name, known or beside)
+    there = f"under environments/ there are {', '.join(known)}" if known else ""
+    hint = near or there or "give a directory with an environment.yaml, or write one with reconcile init"
     message = f'there is no environment "{arg}"'
     raise Problems([Problem(code="no-environment", message=message, hint=hint)])
 
