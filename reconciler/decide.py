@@ -190,7 +190,7 @@ class Decider:
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in lives if live.dying and live.physical == physical]
         node.up = [*(kind.gone(dying[0]) if dying else ()), *kind.create(want)]
-        node.downs.append(self.down(heir, kind, node.resource.props))
+        node.downs.append(self.down(heir, kind, node.resource))
         node.disruption = _disruption(kind, heir, want, found)
 
     def finish(self, node: Node, mine: Sequence[Live]) -> None:
@@ -208,18 +208,19 @@ class Decider:
         else:
             going = [live for live in mine if live is not node.heir and not live.dying]
         for live in going:
-            node.downs.append(self.down(live, kind, resource.props))
+            node.downs.append(self.down(live, kind, resource))
         if going and node.verb is Verb.NOOP:
             node.verb = Verb.UPDATE
             names = ", ".join(live.physical for live in going)
             node.reason = f"left over: {names}" if not kind.versioned else f"revisions beyond those to keep: {names}"
 
-    def down(self, live: Live, kind: Kind, declared: Json) -> Down:
-        """How ``live`` is removed."""
+    def down(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Down:
+        """How ``live`` is removed; ``drained``: once the work on it is done, for something has taken its place."""
         if live.dying:
             return Down(live, list(kind.gone(live)))
         before = [_whatever(action) for action in kind.settle(live)] if not live.settled else []
-        return Down(live, [*before, *kind.delete(live, declared)])
+        draining = kind.drain(live, declared.lifecycle) if declared and drained else ()
+        return Down(live, [*before, *draining, *kind.delete(live, declared.props if declared else EMPTY)])
 
     def want(self, node: Node, physical: str, props: Json, tags: Json, live: Live | None) -> Want:
         kind, address, resource = node.kind, node.address, node.resource

@@ -268,6 +268,8 @@ class _Run:
         return self.still(running, wait, self.status(wait, item))
 
     def still(self, running: _Running, wait: Wait, detail: str) -> _Answer:
+        if self.ex.clock.now() - running.since > wait.timeout and wait.or_go_on:
+            return _Answer(running.step, What.DONE, f"{detail}: went on after {wait.timeout:.0f} s")
         if self.ex.clock.now() - running.since > wait.timeout:
             return _Answer(running.step, What.FAILED, f"{detail}: waited {wait.timeout:.0f} s")
         return _Answer(running.step, What.WAITING, detail)

@@ -146,7 +146,7 @@ class _Planner:
         if kind.versioned:
             lives = [live for live in lives if not live.dying]
         for live in lives:
-            down = self.decider.down(live, kind, resource.props if resource else EMPTY)
+            down = self.decider.down(live, kind, resource, drained=False)
             if down.actions:
                 node.downs.append(down)
         if not node.downs:

@@ -33,6 +33,7 @@ from reconciler.model import (
     Field,
     Json,
     Kind,
+    Lifecycle,
     Live,
     Query,
     Reads,
@@ -316,6 +317,27 @@ def gone(live: Live) -> Sequence[Action]:
     return [_gone(live.physical)]
 
 
+def drain(live: Live, lifecycle: Lifecycle) -> Sequence[Action]:
+    """Wait for the jobs on an environment that no queue names any more: its ECS cluster has no tasks then.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
+    """
+    cluster = live.extra.get("ecsClusterArn")
+    if not cluster or live.props.get("eksConfiguration"):
+        return []
+    return [
+        Wait(
+            title=f"jobs on compute environment {live.physical} finished",
+            read=Call("ecs", "DescribeClusters", {"clusters": [cluster]}),
+            items="clusters",
+            until={"runningTasksCount": frozenset({0}), "pendingTasksCount": frozenset({0})},
+            gone=True,
+            timeout=lifecycle.drain_timeout_minutes * 60.0,
+            or_go_on=lifecycle.drain == "terminate",
+        )
+    ]
+
+
 def repair(live: Live, want: Want) -> Sequence[Action]:
     """Name the service role once more: the service then looks at everything again."""
     role = _role(want.props.get("serviceRole"), want.scope)
@@ -410,6 +432,7 @@ KIND = Kind(
     settle=settle,
     gone=gone,
     repair=repair,
+    drain=drain,
     fields=FIELDS,
     refs=REFS,
     replace=Replace.CREATE_FIRST,

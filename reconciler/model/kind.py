@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .resources import Diff, Field, Finding, Live, Query, Ref, Replace, Want
+from .resources import Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Want
 from .steps import Action, Reads
 from .values import EMPTY, Json, Scope
 
@@ -37,6 +37,7 @@ class Kind:
     - ``tag`` sets ``set`` and removes ``remove`` on a live object.
     - ``settle`` **must** be given where ``Live.settled`` can be False: the wait for it; ``gone`` where ``dying`` can
       be True: the wait until the name is free. ``revive``, where given, is used instead of ``gone`` and ``create``.
+    - ``drain`` **may** wait, before an object that was replaced is deleted, for the work on it to end.
     - ``normal`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no single
       :class:`Field` can say. ``expand`` turns the YAML's conveniences into plain properties.
     - ``implied`` gives the properties that a name says by itself (the queue in the name of a quota share); whoever
@@ -63,6 +64,7 @@ class Kind:
     settle: Callable[[Live], Sequence[Action]] = _nothing
     gone: Callable[[Live], Sequence[Action]] = _nothing
     repair: Callable[[Live, Want], Sequence[Action]] = _nothing
+    drain: Callable[[Live, Lifecycle], Sequence[Action]] = _nothing
     revive: Callable[[Live, Want], Sequence[Action]] | None = None
 
     fields: Mapping[str, Field] = EMPTY

@@ -77,19 +77,21 @@ class Wait:
     the reply itself is the item. The wait is over when
     ``until`` maps a member to a set of values that holds the item's (or, with ``gone``, when there is no item or the
     read is refused with one of ``absent``). It fails when ``fail`` matches, with the text at ``reason``; ``repair``
-    may mend that. ``title`` is the sentence people read: ``compute environment compute-0 VALID``.
+    may mend that. With ``or_go_on`` the end of ``timeout`` is as good.
+    ``title`` is the sentence people read: ``compute environment compute-0 VALID``.
     """
 
     title: str
     read: Call
     items: str
-    until: Mapping[str, frozenset[str]] = EMPTY
-    fail: Mapping[str, frozenset[str]] = EMPTY
+    until: Mapping[str, frozenset[str | int]] = EMPTY
+    fail: Mapping[str, frozenset[str | int]] = EMPTY
     gone: bool = False
     absent: tuple[On, ...] = ()
     reason: str = "statusReason"
     repair: Repair | None = None
     timeout: float = 1800.0
+    or_go_on: bool = False
 
 
 Action: TypeAlias = Call | Wait

@@ -67,7 +67,9 @@ class Sandbox:
         self.faults = Faults()
         self.calls: list[Record] = []
         self.shuffle: int | str | None = None
-        self.account = Account(Moto(account), self.clock, self.settings, batch_tags=self._batch_tags)
+        self.account = Account(
+            Moto(account), self.clock, self.settings, batch_tags=self._batch_tags, batch_clusters=self._batch_clusters
+        )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
         self._lock = threading.RLock()
@@ -172,6 +174,9 @@ class Sandbox:
 
     def _batch_tags(self, region: str) -> dict[str, dict[str, str]]:
         return self.batch(region).tagged()
+
+    def _batch_clusters(self, region: str) -> dict[str, dict[str, int]]:
+        return self.batch(region).clusters()
 
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:

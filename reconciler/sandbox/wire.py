@@ -36,6 +36,7 @@ MODELS = {
     "sts": "sts",
     "ec2": "ec2",
     "ecr": "ecr",
+    "ecs": "ecs",
     "secretsmanager": "secretsmanager",
     "sns": "sns",
     "logs": "logs",

@@ -58,6 +58,9 @@ class Account:
     batch_tags: Callable[[str], dict[str, dict[str, str]]] = lambda _: {}
     """Region -> tags by ARN of everything AWS Batch holds there."""
 
+    batch_clusters: Callable[[str], dict[str, dict[str, int]]] = lambda _: {}
+    """Region -> task counts by ARN of the ECS clusters that AWS Batch keeps there."""
+
     @property
     def id(self) -> str:
         return self.moto.account

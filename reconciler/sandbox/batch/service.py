@@ -18,6 +18,7 @@ from reconciler.sandbox.batch import (
     jobs,
     paging,
     quota_shares,
+    running,
     scheduling_policies,
     service_environments,
     service_jobs,
@@ -117,6 +118,18 @@ class Batch:
             self._store.settle()
             rows = (row for table in tags.tables(self._store) for row in table if not row.gone)
             return {row.arn: dict(row.tags) for row in rows if row.tags and row.state != "INACTIVE"}
+
+    def clusters(self) -> dict[str, dict[str, int]]:
+        """The ECS clusters of the environments, by ARN: how many tasks are ``running`` and ``pending`` in each."""
+        with self._lock:
+            self._store.settle()
+            found = {}
+            for row in self._store.environments:
+                if not row.gone and "ecsClusterArn" in row.props:
+                    states = [job.status for job in running.on_environment(self._store, row)]
+                    counts = {"running": states.count("RUNNING"), "pending": states.count("STARTING")}
+                    found[row.props["ecsClusterArn"]] = counts
+            return found
 
     def settle(self) -> None:
         """Bring the account up to the clock, for who looks at the world without asking Batch."""
