@@ -19,7 +19,18 @@ from .problems import Problem
 
 # What is passed, attached or listed must be of the environment's own account, and of its Region where it has one.
 # Secrets and log groups may well be elsewhere.
-_AT_HOME = ("roles", "instanceProfiles", "policies", "computeEnvironments", "jobQueues", "jobDefinitions")
+_AT_HOME = (
+    "roles",
+    "instanceProfiles",
+    "policies",
+    "computeEnvironments",
+    "jobQueues",
+    "jobDefinitions",
+    "schedulingPolicies",
+    "serviceEnvironments",
+)
+# https://docs.aws.amazon.com/batch/latest/userguide/quota-management.html
+_MOST_SHARES = 20
 _PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-isob-", "aws-iso-b"), ("us-iso-", "aws-iso"))
 _NAME = "NAME"
 
@@ -87,6 +98,7 @@ class _Fits:
         yield from self.lookups(resource.props)
         yield from self.images(resource.props)
         yield from self.mixed(resource)
+        yield from self.shared_out(resource)
 
     # --- references ---------------------------------------------------------------------------------------------------
 
@@ -228,6 +240,36 @@ class _Fits:
             if family != first[1]:
                 message = f"{name} is of {family}, and {first[0]} is of {first[1]}: a queue takes one sort only"
                 yield path, message, "make a queue for each", False
+
+    def shared_out(self, resource: Resource) -> Iterator[Found]:
+        """Quota shares, and the policies for them, are for SageMaker training queues."""
+        props = resource.props
+        if resource.address.section == "jobQueues":
+            policy = self.declared("schedulingPolicies", props.get("schedulingPolicyArn"))
+            if policy and policy.props.get("quotaSharePolicy") and props.get("computeEnvironmentOrder"):
+                message = f"{policy.address.name} is a quota-share policy, and this queue takes container jobs"
+                yield ("schedulingPolicyArn",), message, "name a fair-share policy, or none", False
+        queue = self.declared("jobQueues", props.get("jobQueue")) if resource.address.section == "quotaShares" else None
+        if queue is None:
+            return
+        policy = self.declared("schedulingPolicies", queue.props.get("schedulingPolicyArn"))
+        if queue.props.get("computeEnvironmentOrder"):
+            message = f"{queue.address.name} takes container jobs, and quota shares are for SageMaker training"
+            yield (), message, "share it by a scheduling policy with fairsharePolicy", False
+        elif not queue.props.get("schedulingPolicyArn") or (policy and not policy.props.get("quotaSharePolicy")):
+            hint = f"give {queue.address} a scheduling policy with quotaSharePolicy"
+            yield (), f"{queue.address.name} is not shared out by quota", hint, False
+        there = [other for other in self.resources if other.section == "quotaShares"]
+        there = [other for other in there if other.name.partition("/")[0] == queue.address.name]
+        if len(there) > _MOST_SHARES and resource.address == there[_MOST_SHARES]:
+            message = f"{queue.address.name} has {len(there)} quota shares; {_MOST_SHARES} at most"
+            yield (), message, "put some together", False
+
+    def declared(self, section: str, value: Any) -> Resource | None:
+        """The resource declared here that a name, or an expression for its ARN, means."""
+        part = value.whole if isinstance(value, Template) else None
+        address = Address(section, value) if isinstance(value, str) else part.address if part else None
+        return self.resources.get(address) if address and address.section == section else None
 
 
 def _family(props: Mapping[str, Any]) -> str | None:

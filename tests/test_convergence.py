@@ -198,6 +198,80 @@ around = st.fixed_dictionaries(
 )
 
 
+QUOTA = {"idleResourceAssignmentStrategy": "FIFO"}
+FAIR = [{}, {"shareDecaySeconds": 60}, {"shareDistribution": [{"shareIdentifier": "a", "weightFactor": 0.1}]}]
+capacity = st.sampled_from(["ml.m5.large", "ml.g5.xlarge"]).map(lambda unit: [{"capacityUnit": unit, "maxCapacity": 2}])
+states = st.sampled_from(["ENABLED", "ENABLED", "DISABLED"])
+sharing = st.fixed_dictionaries(
+    {
+        "securityGroups": st.just({}),
+        "logGroups": st.just({"/x/keep": {}}),
+        "schedulingPolicies": st.fixed_dictionaries(
+            {"quota": st.just({"quotaSharePolicy": QUOTA})},
+            optional={
+                "fair": st.sampled_from(
+                    [*({"fairsharePolicy": policy} for policy in FAIR), {"quotaSharePolicy": QUOTA}]
+                )
+            },
+        ),
+        "serviceEnvironments": st.fixed_dictionaries(
+            {
+                name: st.fixed_dictionaries(
+                    {
+                        "serviceEnvironmentType": st.just("SAGEMAKER_TRAINING"),
+                        "capacityLimits": capacity,
+                        "state": states,
+                    }
+                )
+                for name in "ef"
+            }
+        ),
+        "jobQueues": st.dictionaries(
+            st.sampled_from("pq"),
+            st.fixed_dictionaries(
+                {
+                    "priority": st.integers(1, 2),
+                    "jobQueueType": st.just("SAGEMAKER_TRAINING"),
+                    "schedulingPolicyArn": st.just("quota"),
+                    "serviceEnvironmentOrder": st.sampled_from("ef").map(
+                        lambda name: [{"order": 1, "serviceEnvironment": name}]
+                    ),
+                }
+            ),
+        ),
+        "quotaShares": st.dictionaries(
+            st.sampled_from(["p/a", "p/b", "q/a"]),
+            st.fixed_dictionaries(
+                {
+                    "capacityLimits": capacity,
+                    "resourceSharingConfiguration": st.sampled_from(["RESERVE", "LEND_AND_BORROW"]).map(
+                        lambda strategy: {"strategy": strategy}
+                    ),
+                    "preemptionConfiguration": st.just({"inSharePreemption": "ENABLED"}),
+                    "state": states,
+                }
+            ),
+        ),
+        "consumableResources": st.dictionaries(
+            st.sampled_from(["m", "n"]),
+            st.fixed_dictionaries(
+                {
+                    "totalQuantity": st.integers(0, 2),
+                    "resourceType": st.sampled_from(["REPLENISHABLE", "NON_REPLENISHABLE"]),
+                }
+            ),
+        ),
+    }
+).map(
+    lambda stack: {
+        **stack,
+        "quotaShares": {
+            name: share for name, share in stack["quotaShares"].items() if name.partition("/")[0] in stack["jobQueues"]
+        },
+    }
+)
+
+
 def told(stack: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The stack with its groups' rules written out, and only to groups that are there."""
     groups = {
@@ -282,6 +356,23 @@ def test_what_stands_around_batch(
     sandboxes.sandbox.reset()
     sandboxes.sandbox.defaults()
     story(sandboxes, first, second, dies_at, after, 0, back)
+
+
+@given(
+    first=sharing,
+    second=sharing,
+    dies_at=maybe(st.integers(0, 15)),
+    after=st.booleans(),
+    lag=st.sampled_from([0, 45]),
+    back=st.booleans(),
+)
+@CONVERGING
+def test_what_shares_the_capacity_of_queues(
+    sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool
+) -> None:
+    sandboxes.sandbox.reset()
+    sandboxes.sandbox.defaults()
+    story(sandboxes, first, second, dies_at, after, lag, back)
 
 
 def test_the_empty_stack_stays_empty(sandbox: Any) -> None:

@@ -191,7 +191,6 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.repeated_name(props, "jobQueueName", name)
     yield from _check_priority(props)
     yield from _check_environments(props)
-    yield from _check_policy(props)
     yield from _check_limits(props)
 
 
@@ -246,13 +245,6 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
         yield Finding(path, f"order {number} is given twice in {member}", "number the entries 1, 2, 3")
     for path, name in repeats([((member, i, target), batch.bare(item.get(target))) for i, item in found]):
         yield Finding(path, f'"{name}" is listed twice in {member}', "name each environment once")
-
-
-def _check_policy(props: Json) -> Iterator[Finding]:
-    policy = text(props.get("schedulingPolicyArn"))
-    if policy and policy.startswith("arn:") and ":scheduling-policy/" not in policy:
-        hint = "give the name of a policy, or arn:${partition}:batch:${region}:${account}:scheduling-policy/NAME"
-        yield Finding(("schedulingPolicyArn",), f'"{policy}" is not the ARN of a scheduling policy', hint)
 
 
 def _check_limits(props: Json) -> Iterator[Finding]:

@@ -348,7 +348,6 @@ def at(number, name):
         (order(at(1, "one"), at(2, CE1)), 'computeEnvironmentOrder.1.computeEnvironment: error: "one" is listed twice'),
         (order("one"), "computeEnvironmentOrder.0: error: an entry of computeEnvironmentOrder is a mapping"),
         (order({"order": 1}), "computeEnvironmentOrder.0: error: computeEnvironment is missing"),
-        ({**DECLARED, "schedulingPolicyArn": CE1}, "is not the ARN of a scheduling policy"),
         ({**DECLARED, "jobQueueType": "SAGEMAKER_TRAINING"}, "needs serviceEnvironmentOrder"),
         ({**DECLARED, "serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "s"}]}, "not both"),
         (

@@ -1,0 +1,83 @@
+"""What quota shares ask of the queue and the policy that are declared with them, judged without AWS."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import check, load
+from reconciler.kinds import discover
+
+BASE = """\
+environment: t
+schedulingPolicies:
+  quota: {quotaSharePolicy: {idleResourceAssignmentStrategy: FIFO}}
+  fair: {fairsharePolicy: {computeReservation: 1}}
+serviceEnvironments:
+  se: {serviceEnvironmentType: SAGEMAKER_TRAINING, capacityLimits: [{capacityUnit: ml.m5.large, maxCapacity: 4}]}
+"""
+SHARE = """\
+    capacityLimits: [{capacityUnit: ml.m5.large, maxCapacity: 1}]
+    resourceSharingConfiguration: {strategy: RESERVE}
+    preemptionConfiguration: {inSharePreemption: DISABLED}
+"""
+CONTAINERS = "computeEnvironmentOrder: [{order: 1, computeEnvironment: c}]"
+SAGEMAKER = "serviceEnvironmentOrder: [{order: 1, serviceEnvironment: se}]"
+
+
+def told(tmp_path, queue, *shares, policy=None):
+    """(address, path, message) of every error."""
+    lines = [BASE, "jobQueues:\n  q:\n    priority: 1\n", f"    {queue}\n"]
+    lines += [f"    schedulingPolicyArn: {policy}\n"] if policy else []
+    lines += ["quotaShares:\n", *(f"  q/{share}:\n{SHARE}" for share in shares)] if shares else []
+    file = tmp_path / "environment.yaml"
+    file.write_text("".join(lines))
+    _, problems = check.environment(load.load(file, environ={}), discover())
+    return [(one.address, one.path, one.message) for one in problems if not one.warning]
+
+
+@pytest.mark.parametrize("policy", ["quota", '"${schedulingPolicies.quota.arn}"', None])
+def test_what_fits(tmp_path, policy):
+    shares = [f"s{number}" for number in range(20)] if policy else []
+
+    assert told(tmp_path, SAGEMAKER, *shares, policy=policy) == []
+    assert told(tmp_path, CONTAINERS, policy="fair") == []
+    assert told(tmp_path, SAGEMAKER, "s", policy="not-declared-here") == []
+
+
+@pytest.mark.parametrize("policy", ["quota", '"${schedulingPolicies.quota.arn}"'])
+def test_a_container_queue_with_a_quota_share_policy(tmp_path, policy):
+    assert told(tmp_path, CONTAINERS, policy=policy) == [
+        ("jobQueues.q", "schedulingPolicyArn", "quota is a quota-share policy, and this queue takes container jobs")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("queue", "policy", "message"),
+    [
+        (SAGEMAKER, None, "q is not shared out by quota"),
+        (SAGEMAKER, "fair", "q is not shared out by quota"),
+        (CONTAINERS, None, "q takes container jobs, and quota shares are for SageMaker training"),
+    ],
+)
+def test_a_share_of_a_queue_that_has_none(tmp_path, queue, policy, message):
+    assert told(tmp_path, queue, "s", policy=policy) == [('quotaShares["q/s"]', "", message)]
+
+
+def test_too_many_shares(tmp_path):
+    shares = [f"s{number}" for number in range(21)]
+
+    assert told(tmp_path, SAGEMAKER, *shares, policy="quota") == [
+        ('quotaShares["q/s20"]', "", "q has 21 quota shares; 20 at most")
+    ]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "arn:aws:batch:eu-west-1:123456789012:compute-environment/c",
+        "arn:aws:iam::123456789012:role/r",
+        "arn:aws:batch:eu-west-1:123456789012:scheduling-policy/",
+    ],
+)
+def test_the_arn_of_something_else_is_no_policy(tmp_path, policy):
+    assert [path for _, path, _ in told(tmp_path, SAGEMAKER, policy=policy)] == ["schedulingPolicyArn"]
