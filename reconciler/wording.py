@@ -253,7 +253,7 @@ def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
     if rule in _LIMITS:
         return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _own_hint(error)
     if rule in _SIZES:
-        return "out-of-range", _sized(rule, limit, value), _own_hint(error)
+        return "out-of-range", _sized(rule, limit, value), _own_hint(error) or "give it a value, or remove it"
     if rule == "uniqueItems":
         twice = next(item for index, item in enumerate(value) if item in value[:index])
         return "invalid-value", f"holds {shown(twice)} twice", "remove one"
@@ -285,7 +285,7 @@ def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tup
     for kind in wanted:
         if hint := _converted(value, kind, members):
             return message, hint
-    return message, _sentence(schema.get("description", ""))
+    return message, _sentence(schema.get("description", "")) or f"write {' or '.join(nouns)}"
 
 
 def _converted(value: Any, kind: str, members: Json) -> str:

@@ -279,9 +279,11 @@ def _check_fargate(props: Json, resources: Json) -> Iterator[Finding]:
         hint = "Fargate takes one to five: names of declared security groups, or ids"
         yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code="missing-field")
     if len(groups) > 5:
-        yield Finding((_HERE, "securityGroupIds", 5), f"{len(groups)} security groups; Fargate takes at most 5", "")
+        yield Finding(
+            (_HERE, "securityGroupIds", 5), f"{len(groups)} security groups; Fargate takes at most 5", "remove some"
+        )
     if len(subnets) > 16:
-        yield Finding((_HERE, "subnets", 16), f"{len(subnets)} subnets; Fargate takes at most 16", "")
+        yield Finding((_HERE, "subnets", 16), f"{len(subnets)} subnets; Fargate takes at most 16", "remove some")
     if given(props.get("eksConfiguration")):
         hint = "use computeResources.type: EC2 or SPOT"
         yield Finding(("eksConfiguration",), "Batch on EKS does not run on Fargate", hint)
@@ -354,7 +356,8 @@ def _check_eks(props: Json) -> Iterator[Finding]:
         return
     for member in ("eksClusterArn", "kubernetesNamespace"):
         if not given(eks.get(member)):
-            yield Finding(("eksConfiguration",), f"eksConfiguration.{member} is missing", code="missing-field")
+            hint = "eksConfiguration: {eksClusterArn: ..., kubernetesNamespace: ...}"
+            yield Finding(("eksConfiguration",), f"eksConfiguration.{member} is missing", hint, code="missing-field")
     cluster, namespace = text(eks.get("eksClusterArn")), text(eks.get("kubernetesNamespace"))
     if cluster and ":cluster/" not in cluster:
         hint = "it looks like arn:aws:eks:REGION:ACCOUNT:cluster/NAME"

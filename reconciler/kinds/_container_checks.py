@@ -139,7 +139,8 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
     for index, item in found:
         name, given_value = text(item.get("name")), item.get("value")
         if not given(item.get("name")):
-            yield Finding((*here, index), "name is missing", "", code="missing-field")
+            hint = "write {name: NAME, value: ...}"
+            yield Finding((*here, index), "name is missing", hint, code="missing-field")
         if name and name.startswith("AWS_BATCH"):
             hint = "names beginning with AWS_BATCH are kept for Batch's own; choose another"
             yield Finding((*here, index, "name"), f'"{name}" cannot be set', hint)
@@ -175,7 +176,8 @@ def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         for index, item in found:
             for needed in ("name", "valueFrom"):
                 if not given(item.get(needed)):
-                    yield Finding((*here, index), f"{needed} is missing", "", code="missing-field")
+                    hint = "write {name: NAME, valueFrom: NAME-OF-SECRET}"
+                    yield Finding((*here, index), f"{needed} is missing", hint, code="missing-field")
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
             yield Finding(place, f'"{name}" is set twice', "keep one", code="duplicate")
         if given(value) and not where.execution_role and where.platform != FARGATE:

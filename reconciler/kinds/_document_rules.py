@@ -80,7 +80,11 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
         if isinstance(statement, Mapping):
             yield from _statement(statement, kind, place)
         elif not _open(statement):
-            yield Finding(path=place, message="a statement is a mapping with Effect, Action and so on")
+            yield Finding(
+                path=place,
+                message="a statement is a mapping with Effect, Action and so on",
+                hint='{Effect: Allow, Action: "s3:GetObject", Resource: "*"}',
+            )
     yield from _sids(zip(places, found, strict=True), kind)
 
 

@@ -127,7 +127,7 @@ def _source(source: Mapping[str, Any], member: str, key: str, path: Path) -> Ite
     if description and not TEXT.fullmatch(description):
         yield Finding((*path, "description"), f'"{description}" is not a description EC2 takes', TEXT_HINT)
     if value is None:
-        yield Finding(path, f"an item of {member} needs {key}", code="missing-field")
+        yield Finding(path, f"an item of {member} needs {key}", f"{member}: [{{{key}: ...}}]", code="missing-field")
     elif not isinstance(value, str):
         if known(value):
             yield Finding((*path, key), f"{value} is not text", "write it in quotes")

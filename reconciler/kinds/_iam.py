@@ -58,7 +58,11 @@ def replies_by(calls: tuple[Call, ...], replies: tuple[Reply, ...], member: str)
 
 def name_findings(noun: str, name: str, most: int) -> Iterator[Finding]:
     if len(name) > most:
-        yield Finding(path=(), message=f"the name of a {noun} has at most {most} characters, this one {len(name)}")
+        yield Finding(
+            path=(),
+            message=f"the name of a {noun} has at most {most} characters, this one {len(name)}",
+            hint="choose a shorter one",
+        )
     if "/" in name:
         path, _, last = name.rpartition("/")
         hint = f'name it "{last}" and give path: /{path.strip("/")}/'
@@ -83,7 +87,11 @@ def path_findings(props: Json) -> Iterator[Finding]:
 def description_findings(props: Json) -> Iterator[Finding]:
     text = props.get("description")
     if isinstance(text, str) and len(text) > 1000:
-        yield Finding(path=("description",), message=f"a description has at most 1000 characters, this one {len(text)}")
+        yield Finding(
+            path=("description",),
+            message=f"a description has at most 1000 characters, this one {len(text)}",
+            hint="shorten it",
+        )
     if isinstance(text, str) and not _DESCRIPTION.fullmatch(text):
         hint = "leave out what is not in Latin-1 (curly quotes, dashes, emoji)"
         yield Finding(path=("description",), message="a description takes Latin-1 characters only", hint=hint)

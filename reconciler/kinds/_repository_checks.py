@@ -76,7 +76,7 @@ def _mutability(props: Json) -> Iterator[Finding]:
             hint = f"{path}: [{{filterType: WILDCARD, filter: latest}}]"
             yield Finding(("imageTagMutability",), f"{mutability} needs exclusion filters", hint)
     if isinstance(filters, list | tuple) and len(filters) > 5:
-        yield Finding((path,), f"{len(filters)} exclusion filters, and ECR takes at most 5")
+        yield Finding((path,), f"{len(filters)} exclusion filters, and ECR takes at most 5", "remove some")
     for index, item in entries(filters):
         value = text(item.get("filter"))
         if value is not None and not (FILTER.fullmatch(value) and value.count("*") <= 2):

@@ -23,7 +23,7 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), message, "choose another ending", warning=True)
     description = text(props.get("description"))
     if description is not None and len(description) > 2048:
-        yield Finding(("description",), f"{len(description)} characters, and AWS takes at most 2048")
+        yield Finding(("description",), f"{len(description)} characters, and AWS takes at most 2048", "shorten it")
     if "value" in props:
         yield from _value(props["value"])
     yield from _deletion(props)
@@ -41,7 +41,11 @@ def _value(value: object) -> Iterator[Finding]:
     elif known(value):
         size = len((value if isinstance(value, str) else compact(value)).encode())
         if size > VALUE_MOST:
-            yield Finding(path, f"the value has {size} bytes, and AWS takes at most {VALUE_MOST}")
+            yield Finding(
+                path,
+                f"the value has {size} bytes, and AWS takes at most {VALUE_MOST}",
+                "keep it in S3, say, and its key here",
+            )
 
 
 def _deletion(props: Json) -> Iterator[Finding]:

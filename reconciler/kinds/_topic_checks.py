@@ -100,7 +100,8 @@ def _attributes(
                 yield Finding(here, f'{what} has no attribute "{name}"', f'did you mean "{meant}"?', "unknown-field")
             else:
                 message = f'"{name}" is not an attribute of {what} known here; it is passed on as it is'
-                yield Finding(here, message, code="unknown-field", warning=True)
+                hint = f"known are {', '.join(names[:6])} and others"
+                yield Finding(here, message, hint, code="unknown-field", warning=True)
         elif name in choices and known(value) and subs.as_text(value) not in choices[name]:
             yield Finding(here, f'"{value}" is not a {name}', f"one of {', '.join(choices[name])}")
 

@@ -247,6 +247,15 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
         yield Finding(path, f'"{name}" is listed twice in {member}', "name each environment once")
 
 
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
+REASONS = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
+)
+
+
 def _check_limits(props: Json) -> Iterator[Finding]:
     member = "jobStateTimeLimitActions"
     service = given(props.get("serviceEnvironmentOrder"))
@@ -255,7 +264,13 @@ def _check_limits(props: Json) -> Iterator[Finding]:
     for index, item in found:
         for needed in ("reason", "state", "maxTimeSeconds", "action"):
             if item.get(needed) is None:
-                yield Finding((member, index), f"{needed} is missing", code="missing-field")
+                hint = f"{{state: RUNNABLE, reason: ..., maxTimeSeconds: 600, action: {allowed}}}"
+                yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
+        reason = text(item.get("reason"))
+        if reason and not service and reason.partition(" ")[0] not in REASONS:
+            hint = f"one of {', '.join(REASONS)}"
+            why = f'Batch is not known to give "{reason}" as a reason, so this may never act'
+            yield Finding((member, index, "reason"), why, hint, warning=True)
         seconds = whole(item.get("maxTimeSeconds"))
         if seconds is not None and not 600 <= seconds <= 86400:
             hint = "it must be from 600 (10 minutes) to 86400 (a day)"

@@ -362,7 +362,11 @@ def _size(
 ) -> Iterator[Finding]:
     """Too much of something: an error beyond what AWS ever grants, a warning beyond the default quota."""
     if found > most:
-        yield Finding(path=path, message=f"{noun}: {found} {unit}, and AWS takes at most {most}")
+        yield Finding(
+            path=path,
+            message=f"{noun}: {found} {unit}, and AWS takes at most {most}",
+            hint="put some of it into policies of their own" if unit == "characters" else "merge some",
+        )
     elif found > usual:
         hint = "it works where the quota of the account was raised"
         message = f"{noun}: {found} {unit}, and an account's quota is {usual} unless it was raised"
