@@ -7,7 +7,7 @@ only names (a role, an instance profile, a group) is taken to exist.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from reconciler import check, load, plan, refs, schema
 from reconciler.kinds import discover
-from reconciler.model import Call, Environment, Options, ResourcePlan, Scope, Sought
+from reconciler.model import Call, Environment, Json, Options, ResourcePlan, Scope, Sought
 from reconciler.model import Refused as Refusal
 from reconciler.observe import Reader, observe
 from reconciler.problems import Problem
@@ -114,39 +114,70 @@ class Recorded:
 
 def _named(call: Call, pair: Pair, replies: Mapping[str, Any]) -> Any:
     """What is told of a thing that is only named; None for the pair's own kind."""
-    if MINE.get(pair.section) == call.operation:
-        return None
-    account, params = pair.scope.account, call.params
-    arn = f"arn:{pair.scope.partition}:iam::{account}"
-    if call.operation == "GetRole":
-        name = params["RoleName"]
-        path = pair.exists.get(name, "/")
-        return {"Role": {"RoleName": name, "Path": path, "Arn": f"{arn}:role{path}{name}"}}
-    if call.operation == "GetInstanceProfile":
-        name = params["InstanceProfileName"]
-        return {"InstanceProfile": {"InstanceProfileName": name, "Path": "/", "Arn": f"{arn}:instance-profile/{name}"}}
-    if call.operation == "GetPolicy":
-        attached = replies.get("ListAttachedRolePolicies", {}).get("AttachedPolicies", ())
-        known = {item["PolicyArn"]: item["PolicyName"] for item in attached}
-        wanted = params["PolicyArn"]
-        return {"Policy": {"PolicyName": known[wanted], "Arn": wanted}} if wanted in known else None
-    if call.operation == "DescribeSecurityGroups":
-        name = params["Filters"][0]["Values"][0]
-        return {"SecurityGroups": [{"GroupName": name, "GroupId": pair.exists[name]}]} if name in pair.exists else {}
-    if call.operation == "DescribeKeyPairs" and params["Filters"][0]["Name"] == "key-name":
-        return {"KeyPairs": [{"KeyName": name, "KeyPairId": "key-1"} for name in params["Filters"][0]["Values"]]}
-    if call.operation == "DescribeSecret":
-        name = params["SecretId"]
-        return {"Name": name, "ARN": pair.exists.get(name, f"arn:aws:secretsmanager:us-east-1:{account}:secret:{name}")}
-    if call.operation == "DescribeComputeEnvironments":
-        base = f"arn:{pair.scope.partition}:batch:{pair.scope.region}:{account}:compute-environment"
-        names = params.get("computeEnvironments", ())
-        items = [{"computeEnvironmentName": n, "computeEnvironmentArn": f"{base}/{n}"} for n in names]
-        return {"computeEnvironments": items}
-    if call.operation == "DescribeVpcs":
-        groups = replies.get("DescribeSecurityGroups", {}).get("SecurityGroups", ())
-        return {"Vpcs": [{"VpcId": item["VpcId"], "IsDefault": True} for item in groups if "VpcId" in item]}
-    return None
+    tell = TELLING.get(call.operation)
+    return tell(pair, call.params, replies) if tell and MINE.get(pair.section) != call.operation else None
+
+
+def _role(pair: Pair, params: Json, _: Json) -> Json:
+    name = params["RoleName"]
+    path = pair.exists.get(name, "/")
+    return {"Role": {"RoleName": name, "Path": path, "Arn": pair.scope.arn("iam", f"role{path}{name}", region="")}}
+
+
+def _profile(pair: Pair, params: Json, _: Json) -> Json:
+    name = params["InstanceProfileName"]
+    arn = pair.scope.arn("iam", f"instance-profile/{name}", region="")
+    return {"InstanceProfile": {"InstanceProfileName": name, "Path": "/", "Arn": arn}}
+
+
+def _policy(_: Pair, params: Json, replies: Json) -> Json | None:
+    attached = replies.get("ListAttachedRolePolicies", {}).get("AttachedPolicies", ())
+    known = {item["PolicyArn"]: item["PolicyName"] for item in attached}
+    arn = params["PolicyArn"]
+    return {"Policy": {"PolicyName": known[arn], "Arn": arn}} if arn in known else None
+
+
+def _group(pair: Pair, params: Json, _: Json) -> Json:
+    name = params["Filters"][0]["Values"][0]
+    return {"SecurityGroups": [{"GroupName": name, "GroupId": pair.exists[name]}]} if name in pair.exists else {}
+
+
+def _key(_: Pair, params: Json, __: Json) -> Json:
+    wanted = params["Filters"][0]
+    names = wanted["Values"] if wanted["Name"] == "key-name" else ()
+    return {"KeyPairs": [{"KeyName": name, "KeyPairId": "key-1"} for name in names]}
+
+
+def _secret(pair: Pair, params: Json, _: Json) -> Json:
+    name = params["SecretId"]
+    return {"Name": name, "ARN": pair.exists.get(name, pair.scope.arn("secretsmanager", f"secret:{name}-AbCdEf"))}
+
+
+def _of_batch(noun: str, resource: str) -> Callable[[Pair, Json, Json], Json]:
+    def tell(pair: Pair, params: Json, _: Json) -> Json:
+        names = params.get(f"{noun}s", ())
+        items = [{f"{noun}Name": name, f"{noun}Arn": pair.scope.arn("batch", f"{resource}/{name}")} for name in names]
+        return {f"{noun}s": items}
+
+    return tell
+
+
+def _vpcs(_: Pair, __: Json, replies: Json) -> Json:
+    groups = replies.get("DescribeSecurityGroups", {}).get("SecurityGroups", ())
+    return {"Vpcs": [{"VpcId": item["VpcId"], "IsDefault": True} for item in groups if "VpcId" in item]}
+
+
+TELLING: Mapping[str, Callable[[Pair, Json, Json], Json | None]] = {
+    "GetRole": _role,
+    "GetInstanceProfile": _profile,
+    "GetPolicy": _policy,
+    "DescribeSecurityGroups": _group,
+    "DescribeKeyPairs": _key,
+    "DescribeSecret": _secret,
+    "DescribeComputeEnvironments": _of_batch("computeEnvironment", "compute-environment"),
+    "DescribeServiceEnvironments": _of_batch("serviceEnvironment", "service-environment"),
+    "DescribeVpcs": _vpcs,
+}
 
 
 def environment(pair: Pair, folder: Path) -> tuple[Environment, tuple[Problem, ...]]:
