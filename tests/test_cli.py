@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +63,7 @@ class Result:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def once(*argv: str) -> Result:
-        console.OUT.as_json, console.OUT.mask, console.OUT.root = False, Mask(), ""
+        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = capsys.readouterr()
@@ -190,6 +193,47 @@ def test_apply_as_json_lines(run: Run, tiny: Path, account: Any) -> None:
     done = [line for line in lines if line["type"] == "done"]
     assert {line["address"] for line in done} >= {"jobQueues.tiny-queue", "computeEnvironments.tiny-ce"}
     assert not lines[-1]["failed"]
+
+
+def test_an_apply_that_cannot_begin_says_so_in_one_line_of_json(run: Run, tiny: Path, account: Any) -> None:
+    """Nobody to approve, and a name that another has: the same problems as `validate --format json` has."""
+    unapproved = run("apply", "--format", "json")
+    assert unapproved.code == 4
+    boto3.client("logs").create_log_group(logGroupName="/tiny/jobs")
+    taken = run("apply", "-y", "--format", "json")
+    assert taken.code == 1
+
+    for failed, code in ((unapproved, "not-approved"), (taken, "exists-unowned")):
+        assert len(failed.out.splitlines()) == 1
+        assert failed.json["type"] == "problems" and failed.json["@level"] == "error" and failed.json["reconcile"]
+        assert [problem["code"] for problem in failed.json["problems"]] == [code]
+
+
+@pytest.mark.parametrize(("form", "heard"), [("text", b"to delete."), ("json", b'"version"')])
+def test_an_apply_ends_its_work_though_nobody_listens(tiny: Path, account: Any, form: str, heard: bytes) -> None:
+    """As with `reconcile apply -y 2>&1 | head`: the reader goes away as soon as the work begins."""
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-m", "reconciler", "apply", "-y", "--format", form]
+    running = subprocess.Popen(command, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while heard not in said:
+        said += os.read(ours, 1)
+    os.close(ours)
+
+    assert running.wait(60) == 0
+    assert (
+        subprocess.run([sys.executable, "-m", "reconciler", "plan", "--detailed-exitcode"], check=False).returncode == 0
+    )
+
+
+def test_the_sandbox_says_what_to_install(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILE_SANDBOX_DIR", str(tmp_path))
+    monkeypatch.setattr(process, "find_spec", lambda _: None)
+    refused = run("sandbox", "start")
+
+    assert refused.code == 1
+    assert refused.err == "error: the sandbox needs moto\n    pip install 'batch-reconcile[sandbox]'\n"
 
 
 def test_adopting_what_is_there(run: Run, tiny: Path, account: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ from reconciler.model import Address, Environment, Options
 from reconciler.problems import Problem, Problems, did_you_mean, ordered
 from reconciler.render import json as as_json
 from reconciler.render import text
+from reconciler.render.progress import though_unheard
 
 
 class Format(StrEnum):
@@ -182,7 +184,7 @@ def apply(
     sandbox: Sandbox = False,
 ) -> None:
     """Do it, in order; asks first."""
-    OUT.as_json = output is Format.json
+    OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, replace, adopt=adopt, destroy=False, allow=allow_deletions)
     saved = None
     if env and Path(env).is_file() and Path(env).suffix not in (".yaml", ".yml"):
@@ -211,7 +213,7 @@ def destroy(
     sandbox: Sandbox = False,
 ) -> None:
     """Delete what the environment owns; asks first."""
-    OUT.as_json = output is Format.json
+    OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, None, adopt=False, destroy=True, allow=None)
     _apply(env, options, auto_approve=auto_approve, parallelism=parallelism, on_error=on_error, sandbox=sandbox)
 
@@ -301,11 +303,12 @@ def _apply(
                 stop=stop.event,
             )
         told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask)
-        if OUT.as_json:
-            fates = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
-            console.line({"type": "summary", "@message": told, **fates, "never_started": outcome.never_started})
-        else:
-            typer.echo(told)
+        with though_unheard(sys.stdout):
+            if OUT.as_json:
+                fates = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
+                console.line({"type": "summary", "@message": told, **fates, "never_started": outcome.never_started})
+            else:
+                typer.echo(told)
     code = console.INTERRUPTED if outcome.interrupted else console.PARTIAL
     raise typer.Exit(console.OK if outcome.ok else code)
 

@@ -22,7 +22,7 @@ from reconciler.model import Call, Event, Plan
 from reconciler.problems import Problem, Problems, ordered
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
-from reconciler.render.progress import Progress
+from reconciler.render.progress import Progress, though_unheard
 from reconciler.render.values import Mask
 
 OK: Final = 0
@@ -36,10 +36,13 @@ INTERRUPTED: Final = 130
 
 @dataclass(slots=True)
 class Output:
-    """How output looks; ``mask`` learns the secrets as soon as they are known, ``root`` where the files lie."""
+    """How output looks: JSON as one document, or as ``as_lines``; ``mask`` learns the secrets as soon as they are
+    known, ``root`` where the files lie.
+    """
 
     root: str = ""
     as_json: bool = False
+    as_lines: bool = False
     debug: bool = False
     mask: Mask = field(default_factory=Mask)
 
@@ -81,7 +84,8 @@ class JsonLines:
         self.details: dict[str, str] = {}
 
     def __enter__(self) -> None:
-        line({"type": "version", "reconcile": __version__})
+        with though_unheard(sys.stdout):
+            line({"type": "version", "reconcile": __version__})
 
     def __exit__(self, *_: object) -> None:
         return
@@ -95,7 +99,8 @@ class JsonLines:
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
         if event.refused:
             entry |= {"code": event.refused.code, "request_id": event.refused.request_id}
-        line(entry, level="error" if event.what.value == "failed" else "info")
+        with though_unheard(sys.stdout):
+            line(entry, level="error" if event.what.value == "failed" else "info")
 
 
 def line(entry: Mapping[str, Any], level: str = "info") -> None:
@@ -147,7 +152,12 @@ def colour(stream: Any) -> bool:
 
 def print_problems(problems: Sequence[Problem]) -> None:
     if OUT.as_json:
-        typer.echo(json.dumps({"problems": [as_json.problem(p, OUT.mask) for p in problems]}, indent=2))
+        found = [as_json.problem(p, OUT.mask) for p in problems]
+        if OUT.as_lines:
+            told = plural(len(found), "problem")  # the first and the last line in one, so it carries the version too
+            line({"type": "problems", "@message": told, "reconcile": __version__, "problems": found}, level="error")
+        else:
+            typer.echo(json.dumps({"problems": found}, indent=2))
     else:
         typer.echo(text.problems(problems, OUT.mask, text.Paint(colour=colour(sys.stderr)), OUT.root), err=True)
 

@@ -8,7 +8,7 @@ import typer
 
 from reconciler.cli import console
 from reconciler.cli.commands import no_sandbox
-from reconciler.problems import Problems
+from reconciler.problems import Problem, Problems
 from reconciler.sandbox import process
 
 COMMANDS = typer.Typer(
@@ -22,7 +22,11 @@ def sandbox_start(
     speed: Annotated[float, typer.Option("--speed", min=0.001, help="Seconds that pass in one second.")] = 1.0,
 ) -> None:
     """Start it, and print the export lines that point a shell at it."""
-    handle = process.start(port=port, speed=speed)
+    try:
+        handle = process.start(port=port, speed=speed)
+    except process.SandboxError as error:
+        message, _, hint = str(error).partition(": ")
+        raise Problems([Problem(code="no-sandbox", message=message, hint=hint)]) from error
     typer.echo(f"The sandbox runs at {handle.url} (process {handle.pid}).", err=True)
     for line in process.exports(handle.url):
         typer.echo(line)

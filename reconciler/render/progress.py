@@ -5,8 +5,11 @@ On a terminal the last line is redrawn in place; elsewhere a line comes every fe
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, Self, TextIO
 
 from reconciler.model import Event, Plan, Step, Wait, What
@@ -15,6 +18,18 @@ from reconciler.render.values import Mask
 
 EVERY: Final = 5.0
 REDRAW: Final = 0.2
+
+
+@contextmanager
+def though_unheard(out: TextIO) -> Iterator[None]:
+    """While calls are made, a reader gone (``| head``) or a full disk stops nothing; ``out`` leads nowhere."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, out.fileno())
+            os.close(nowhere)
 
 
 class Progress:
@@ -38,8 +53,7 @@ class Progress:
         self._over.set()
         self._ticker.join()
         if self.live:
-            self.out.write("\r\x1b[K")
-            self.out.flush()
+            self._write("\r\x1b[K")
 
     def emit(self, event: Event) -> None:
         """Takes one event; called from the executor's thread."""
@@ -78,16 +92,19 @@ class Progress:
         return self.mask.text(action.title) if isinstance(action, Wait) else str(action)
 
     def _line(self, text: str) -> None:
-        self.out.write(f"\r\x1b[K{text}\n" if self.live else f"{text}\n")
-        self.out.flush()
+        self._write(f"\r\x1b[K{text}\n" if self.live else f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        with though_unheard(self.out):
+            self.out.write(text)
+            self.out.flush()
 
     def _tick(self) -> None:
         while not self._over.wait(REDRAW if self.live else EVERY):
             with self._lock:
                 status = self._status()
                 if status and self.live:
-                    self.out.write(f"\r\x1b[K{status}")
-                    self.out.flush()
+                    self._write(f"\r\x1b[K{status}")
                 elif status:
                     self._line(status)
 
