@@ -1,10 +1,14 @@
 """What people get wrong in YAML: each mistake is told with its place and the way out.
 
 No mistake gives a traceback, and none is silently accepted. The table: what the mistake is, the file, the code of the
-problem, its line and column, and a piece of what is said.
+problem, its line and column, and a piece of what is said. More of them, by what they are about, are in
+``mistakes/*.yaml``; what AWS would take, and people would regret, is a warning there.
 """
 
+from pathlib import Path
+
 import pytest
+from ruamel.yaml import YAML
 
 from reconciler import check, load
 from reconciler.kinds import discover
@@ -2847,6 +2851,10 @@ serviceLinkedRoles:
 ]
 
 
+FILES = sorted((Path(__file__).parent / "mistakes").glob("*.yaml"))
+LISTED = [case for path in FILES for case in YAML(typ="safe", pure=True).load(path)]
+
+
 def found_in(directory, text):
     """Every problem of an environment that is one file."""
     file = directory / "env.yaml"
@@ -2868,6 +2876,23 @@ def test_the_mistake_is_told_with_its_place_and_the_way_out(tmp_path, text, code
     assert all(p.hint and p.pos.file == "env.yaml" for p in errors), errors
 
 
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["mistake"]) for case in LISTED])
+def test_more_mistakes_are_told_with_their_place_and_the_way_out(tmp_path, case):
+    warning = case.get("warning", False)
+    found = [problem for problem in found_in(tmp_path, case["file"]) if problem.warning is warning]
+    there = [p for p in found if (p.code, f"{p.pos.line}:{p.pos.column}") == (case["code"], case["at"])]
+
+    assert any(case["said"] in f"{p.message} {p.hint}" for p in there), found
+    assert all(p.hint and p.pos.file == "env.yaml" for p in found), found
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["mistake"]) for case in LISTED if case.get("warning")])
+def test_what_aws_would_take_is_no_error(tmp_path, case):
+    assert all(problem.warning for problem in found_in(tmp_path, case["file"]))
+
+
 def test_there_are_enough_mistakes_and_none_is_there_twice():
-    assert len(MISTAKES) >= 150
-    assert len({case[0] for case in MISTAKES}) == len({case[1] for case in MISTAKES}) == len(MISTAKES)
+    assert len(MISTAKES) + len(LISTED) >= 400
+    names = [case[0] for case in MISTAKES] + [case["mistake"] for case in LISTED]
+    texts = [case[1] for case in MISTAKES] + [case["file"] for case in LISTED]
+    assert len(set(names)) == len(set(texts)) == len(names)
