@@ -48,8 +48,8 @@ PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
 CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourceProperties")
 
 
-# Jobs may name one that is not there (yet): they wait for it.
-CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False, optional=True)
+# AWS deletes one that is named here; the jobs that need it wait then.
+CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False)
 
 
 def _beyond_ec2(value: Any) -> Any:
