@@ -22,6 +22,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
 from reconciler import __version__
@@ -69,6 +70,8 @@ class Boto:
             raise Problems([_set_up(error)]) from error
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
+        except ResponseParserError as error:  # a proxy's page, or an endpoint that is not AWS
+            return Refused("ResponseParserError", str(error).splitlines()[0])
         reply.pop("ResponseMetadata", None)
         found: Reply = reply
         return found
@@ -108,7 +111,13 @@ def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None) ->
 
 def identity(aws: Boto, environment: str) -> Scope:
     """Which account, partition and Region the calls go to. Raises Problems when nobody answers."""
-    reply = aws.call(Call("sts", "GetCallerIdentity"))
+    try:
+        reply = aws.call(Call("sts", "GetCallerIdentity"))
+    except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is no URL
+        hint = "AWS_ENDPOINT_URL looks like http://127.0.0.1:5000; unset it to talk to AWS"
+        raise Problems([Problem(code="aws-set-up", message=str(error), hint=hint)]) from error
+    except KeyError:  # botocore's parser, given a well-formed page of something else
+        reply = Refused("ResponseParserError", "what answers is not AWS")
     if isinstance(reply, Refused):
         raise Problems([_unreachable(reply)])
     partition = reply["Arn"].split(":")[1]

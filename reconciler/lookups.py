@@ -120,7 +120,8 @@ def _one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     (reply,) = ask([call])
     if isinstance(reply, Refused):
         return _problem(lookup, f"AWS refused {call}: {reply}", "", "lookup-refused")
-    return _chosen(lookup, facts, reply.get(facts.items, []), filters)
+    owners = [{"Name": "owner", "Values": params["Owners"]}] if "Owners" in params else []
+    return _chosen(lookup, facts, reply.get(facts.items, []), [*filters, *owners])
 
 
 def _filters(args: Json, facts: _Filters) -> list[dict[str, Any]]:

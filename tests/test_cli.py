@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +320,8 @@ def test_places_can_be_opened_from_where_one_stands(run: Run, tiny: Path, monkey
     monkeypatch.chdir(tiny.parent)
 
     assert f"{tiny.name}/environment.yaml:19:5: error:" in run("validate", tiny.name).err
+    (tiny / "environment.yaml").write_text("environment: tiny\nlogGroups: {a: '${file:../b}'}\n", encoding="utf-8")
+    assert f"{tiny.name}/environment.yaml:2:" in run("render", tiny.name).err
 
 
 def test_targets_and_exclusions(run: Run, tiny: Path, account: Any) -> None:
@@ -382,6 +386,31 @@ def test_nobody_home(run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     Path("environment.yaml").write_text(STACK.replace("region: eu-west-1\n", ""), encoding="utf-8")
     assert "AWS_REGION" in run("plan").err
+
+
+def test_what_answers_is_not_aws(run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a word that is no URL nor a page of somebody's web server is a fault of ours."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>welcome</html>")
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for url in ("nonsense", f"http://127.0.0.1:{server.server_port}"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        refused = run("plan")
+        assert refused.code == 1
+        assert "AWS_ENDPOINT_URL" in refused.err and "fault of reconcile" not in refused.err
+    server.shutdown()
+    server.server_close()
 
 
 def test_help_has_examples(run: Run) -> None:

@@ -128,3 +128,9 @@ def test_what_needs_a_failed_one_is_not_told_again() -> None:
     _, problems = resolve(account, vpc=("vpc", {"default": True}), subnets=("subnets", {"vpcId": ref("vpc")}))
 
     assert [p.address for p in problems] == ["lookups.vpc"]
+
+
+def test_an_image_that_is_not_there_is_told_with_whose_it_should_be() -> None:
+    _, problems = resolve(Account(DescribeImages={"Images": []}), ami=("image", {"owner": "amazon", "name": "none-*"}))
+
+    assert [p.message for p in problems] == ["no image matches name=none-*, state=available, owner=amazon"]

@@ -221,8 +221,7 @@ def destroy(
 @COMMANDS.command(epilog="Example: reconcile render prod")
 def render(env: Env = None) -> None:
     """Show the environment after merging and variables, with where each value came from."""
-    target = load.find_environment(env, Path.cwd())
-    loaded = load.load(target, environ=os.environ)
+    loaded = load.load(_found(env), environ=os.environ)
     typer.echo(load.provenance(loaded, secret=schema.is_secret))
 
 
@@ -238,11 +237,16 @@ def schema_command(
     typer.echo(json.dumps(schema.published(section), indent=2, ensure_ascii=False))
 
 
-def _read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
+def _found(env: str | None) -> Path:
+    """The environment's directory or file; from here on its problems are told by paths that can be opened."""
     target = load.find_environment(env, Path.cwd())
     directory = os.path.relpath(target if target.is_dir() else target.parent)
     OUT.root = "" if directory == "." else f"{directory}/"
-    loaded, warnings = pipeline.read(target, os.environ, strict=strict)
+    return target
+
+
+def _read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
+    loaded, warnings = pipeline.read(_found(env), os.environ, strict=strict)
     OUT.mask = pipeline.mask_for(loaded)
     return loaded, warnings
 
@@ -253,7 +257,8 @@ def _plan(env: str | None, options: Options, *, sandbox: bool) -> tuple[Planned,
 
     loaded, warnings = _read(env, strict=not options.destroy)
     if warnings and not OUT.as_json:
-        typer.echo(f"{console.plural(len(warnings), 'warning')}: see `reconcile validate`", err=True)
+        command = f"reconcile validate {env}" if env else "reconcile validate"
+        typer.echo(f"{console.plural(len(warnings), 'warning')}: see `{command}`", err=True)
     if sandbox:
         point_at_sandbox()
     region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
