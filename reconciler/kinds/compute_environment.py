@@ -127,6 +127,7 @@ FIELDS = {
 _RESOURCES = "computeResources"
 _PROVIDER = f"{_RESOURCES}.managedInstancesProvider"
 _SECURITY_GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-")
+_TEMPLATES = (f"{_RESOURCES}.launchTemplate", f"{_RESOURCES}.launchTemplate.overrides[]")
 
 REFS = {
     "serviceRole": Ref(section="roles"),
@@ -134,6 +135,9 @@ REFS = {
     f"{_RESOURCES}.spotIamFleetRole": Ref(section="roles"),
     f"{_RESOURCES}.securityGroupIds[]": _SECURITY_GROUP,
     f"{_RESOURCES}.ec2KeyPair": Ref(section="keyPairs", attr="name", literal=r"$", holds=False),
+    f"{_RESOURCES}.placementGroup": Ref(section="placementGroups", attr="name", literal=r"$"),
+    **{f"{at}.launchTemplateName": Ref(section="launchTemplates", attr="name", literal=r"$") for at in _TEMPLATES},
+    **{f"{at}.launchTemplateId": Ref(section="launchTemplates", attr="id", literal=r"lt-|$") for at in _TEMPLATES},
     f"{_PROVIDER}.infrastructureRoleArn": Ref(section="roles"),
     f"{_PROVIDER}.instanceLaunchTemplate.ec2InstanceProfileArn": Ref(section="instanceProfiles"),
     f"{_PROVIDER}.instanceLaunchTemplate.networkConfiguration.securityGroups[]": _SECURITY_GROUP,

@@ -99,7 +99,7 @@ def templated(value):
 
 def withstands_expressions(kind, **props):
     """Neither ``expand`` nor ``check`` may fall over an expression, wherever it stands, and what is without is right."""
-    assert not [finding for finding in kind.check("xx", kind.expand(props)) if not finding.warning]
+    assert not [finding for finding in kind.check("xxx", kind.expand(props)) if not finding.warning]
     for other in templated(props):
         if isinstance(other, dict):
-            list(kind.check("xx", kind.expand(other)))
+            list(kind.check("xxx", kind.expand(other)))
