@@ -162,6 +162,28 @@ def _of_batch(noun: str, resource: str) -> Callable[[Pair, Json, Json], Json]:
     return tell
 
 
+def _template(_: Pair, params: Json, __: Json) -> Json:
+    names = params.get("Filters", [{"Name": ""}])[0]
+    if names["Name"] != "launch-template-name":
+        return {}
+    item = {"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1}
+    return {"LaunchTemplates": [{**item, "LaunchTemplateName": name} for name in names["Values"]]}
+
+
+def _template_versions(_: Pair, params: Json, __: Json) -> Json:
+    version = {"VersionNumber": 1, "DefaultVersion": True, "LaunchTemplateData": {}, "LaunchTemplateName": "x"}
+    return {"LaunchTemplateVersions": [{**version, "LaunchTemplateId": params["LaunchTemplateId"]}]}
+
+
+def _placement(_: Pair, params: Json, __: Json) -> Json:
+    names = params.get("Filters", [{"Name": ""}])[0]
+    if names["Name"] != "group-name":
+        return {}
+    return {
+        "PlacementGroups": [{"GroupName": name, "GroupId": "pg-1", "State": "available"} for name in names["Values"]]
+    }
+
+
 def _vpcs(_: Pair, __: Json, replies: Json) -> Json:
     groups = replies.get("DescribeSecurityGroups", {}).get("SecurityGroups", ())
     return {"Vpcs": [{"VpcId": item["VpcId"], "IsDefault": True} for item in groups if "VpcId" in item]}
@@ -176,6 +198,9 @@ TELLING: Mapping[str, Callable[[Pair, Json, Json], Json | None]] = {
     "DescribeSecret": _secret,
     "DescribeComputeEnvironments": _of_batch("computeEnvironment", "compute-environment"),
     "DescribeServiceEnvironments": _of_batch("serviceEnvironment", "service-environment"),
+    "DescribeLaunchTemplates": _template,
+    "DescribeLaunchTemplateVersions": _template_versions,
+    "DescribePlacementGroups": _placement,
     "DescribeVpcs": _vpcs,
 }
 

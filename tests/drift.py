@@ -54,7 +54,7 @@ OWNED: Mapping[str, frozenset[str]] = {
         " ListSecretVersionIds"
     ),
     "topics": names(
-        "TopicArn Owner EffectiveDeliveryPolicy SubscriptionsConfirmed SubscriptionsPending SubscriptionsDeleted Policy"
+        "TopicArn Owner EffectiveDeliveryPolicy SubscriptionsConfirmed SubscriptionsPending SubscriptionsDeleted"
         " SubscriptionArn ConfirmationWasAuthenticated PendingConfirmation SubscriptionPrincipal BeginningArchiveTime"
         " Endpoint Protocol"
     ),
@@ -69,7 +69,6 @@ FILLED: Mapping[str, frozenset[str]] = {
     "jobQueues": frozenset({"jobQueueType"}),
     "repositories": frozenset({"kmsKey"}),
     "securityGroups": frozenset({"SecurityGroups.Description"}),
-    "topics": frozenset({"Policy"}),
 }
 # Lists whose order means something.
 ORDERED = frozenset({"command", "args", "evaluateOnExit", "Versions", "entryPoint"})
@@ -232,7 +231,7 @@ def shown_under(pair: Pair, spot: Spot) -> str:
     """The member of the declaration under which a change at ``spot`` is to be seen."""
     names = [step for step in spot if isinstance(step, str)]
     table = SHOWN.get(pair.section, {})
-    if known := next((table[name] for name in names if name in table), None):
+    if known := next((shown for name, shown in table.items() if name in names), None):
         return known
     inner = [name for name in names[1:] if name not in WRAPPERS]
     start = 1 if isinstance(pair.replies[names[0]], Mapping) and _holds_items(pair.replies[names[0]], names[1]) else 0

@@ -3,7 +3,8 @@
 What is peculiar about them:
 
 - Attributes are one text each, written one at a time; the API's spelling of their names stays (``DisplayName``).
-- ``policy`` and ``dataProtectionPolicy`` left out are not ours: SNS gives every topic a policy of its own.
+- SNS gives every topic a policy of its own, which is what ``policy`` left out means; ``dataProtectionPolicy`` left out
+  is not ours.
 - A subscription is known by protocol and endpoint, and the declared ones are all there may be.
 - A subscription by mail waits for its recipient. Until then it can be neither changed nor removed, and asking again
   sends another mail: it counts as done, with a note. After two days without an answer it is gone, and planned anew.
@@ -19,8 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds import _subscriptions as subs
+from reconciler.kinds._declared import mapping
 from reconciler.kinds._document_pairs import compared
-from reconciler.kinds._documents import Place, names_principal_of, parse, written
+from reconciler.kinds._documents import OLD_VERSION, Place, atoms, names_principal_of, parse, statements, written
 from reconciler.kinds._owned import asked_for, index, named, proposed
 from reconciler.kinds._plain import aligned, same_key
 from reconciler.kinds._shared import ok, tag_list, tag_map
@@ -74,6 +76,14 @@ FIELDS = {
     "dataProtectionPolicy": Field(computed=True),
     "subscriptions": Field(),
 }
+
+# what the account may do by the policy SNS gives a topic; older topics have one action more
+# https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+OWNERS = (
+    *("SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission"),
+    *("SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish"),
+)
+ONCE = "SNS:Receive"
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
 ABSENT = ("NotFound", "ResourceNotFound")
@@ -183,14 +193,46 @@ def expand(props: Json) -> Json:
 def normal(live: Live, want: Want) -> tuple[Json, Json]:
     left, right = dict(live.props), dict(want.props)
     left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
+    place = Place("resource", want.scope.account, want.scope.partition)
+    if not right.get("policy") and left.get("policy") and not _is_given(left["policy"], live, place):
+        right["policy"] = _given(live.attrs["arn"], want.scope.account)
     if right.get("policy"):
-        place = Place("resource", want.scope.account, want.scope.partition)
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)
     one, other = aligned(have, wish, Subscription.alike)
     left["subscriptions"] = [item.props() for item in one]
     right["subscriptions"] = [item.props() for item in other]
     return left, right
+
+
+def _given(arn: str, account: str, actions: Sequence[str] = OWNERS) -> Json:
+    """The policy that SNS gives a new topic: all that the account itself may do."""
+    statement = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": list(actions),
+        "Resource": arn,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+    }
+    return {"Version": OLD_VERSION, "Id": "__default_policy_ID", "Statement": [statement]}
+
+
+def _is_given(policy: Any, live: Live, place: Place) -> bool:
+    """Whether it is the policy SNS gives: as many of those actions as there were in its time, and nothing else."""
+    given = statements(_given(live.attrs["arn"], place.account, (*OWNERS, ONCE)))[0]
+    said = frozenset(atom for found in statements(policy) for atom in atoms(_trimmed(found), place))
+    return bool(said) and said <= atoms(given, place)
+
+
+def _trimmed(statement: Any) -> Any:
+    """The statement with its account as twelve digits: SNS is on record with a zero more in front."""
+    tests = mapping(mapping(statement).get("Condition"))
+    equal = mapping(tests.get("StringEquals"))
+    owner = equal.get("AWS:SourceOwner")
+    if not isinstance(owner, str) or len(tests) + len(equal) > 2:
+        return statement
+    return {**statement, "Condition": {"StringEquals": {"AWS:SourceOwner": owner.strip()[-12:]}}}
 
 
 def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -280,7 +322,7 @@ def _set(arn: str, name: str, value: Any) -> Call:
 
 
 def _set_policy(want: Want, arn: str) -> Call:
-    document = want.props["policy"]
+    document = want.props.get("policy") or _given(arn, want.scope.account)
     params = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": JsonText(written(document))}
     fresh = (NEW_PRINCIPAL,) if names_principal_of(document, want.scope.account) else ()
     return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *fresh), patience=120.0)

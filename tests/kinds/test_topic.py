@@ -162,11 +162,49 @@ def test_attributes_are_compared_by_what_they_say():
     assert differs(KIND, there, want(KIND, "t", attributes=declared)) == {}
 
 
-def test_a_policy_is_left_alone_unless_it_is_declared_and_then_compared_by_meaning():
+def test_a_declared_policy_is_compared_by_meaning():
     written = {**PUBLISH, "Statement": [{**PUBLISH["Statement"][0], "Action": ["SNS:publish"]}]}
 
     assert differs(KIND, live(attributes={"Policy": json.dumps(PUBLISH)}), want(KIND, "t", policy=written)) == {}
     assert differs(KIND, live(), want(KIND, "t", policy=PUBLISH)) != {}
+
+
+def own(**changed):
+    statement = {**OWN_POLICY["Statement"][0], **changed}
+    return {**OWN_POLICY, "Statement": [statement]}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        OWN_POLICY,
+        {**OWN_POLICY, "Version": "2012-10-17"},
+        own(Action=["SNS:Receive", "SNS:Publish"]),
+        own(Condition={"StringEquals": {"AWS:SourceOwner": "0123456789012"}}),
+    ],
+)
+def test_the_policy_sns_gives_a_topic_is_what_none_means(policy):
+    assert differs(KIND, live(attributes={"Policy": json.dumps(policy)}), want(KIND, "t")) == {}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        PUBLISH,
+        own(Condition={"StringEquals": {"AWS:SourceOwner": "210987654321"}}),
+        own(Condition={"StringEquals": {"AWS:SourceOwner": "123456789012"}, "Bool": {"aws:SecureTransport": "true"}}),
+        {key: value for key, value in own().items() if key != "Statement"} | {"Statement": []},
+        {**OWN_POLICY, "Statement": [*OWN_POLICY["Statement"], *PUBLISH["Statement"]]},
+    ],
+)
+def test_another_policy_is_a_difference_and_is_put_back(policy):
+    there = live(attributes={"Policy": json.dumps(policy)})
+
+    (set_,) = changed(KIND, there, want(KIND, "t"))
+
+    assert set_.params["AttributeName"] == "Policy"
+    given = set_.params["AttributeValue"].value
+    assert differs(KIND, live(attributes={"Policy": json.dumps(given)}), want(KIND, "t")) == {}
 
 
 def test_a_subscription_that_waits_counts_as_done():
