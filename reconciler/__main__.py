@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 
 def main() -> None:
     """Run the command line; exits with the contract's codes, never with a traceback."""
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a job in CI interrupts as Ctrl-C does
         from reconciler import cli  # noqa: PLC0415  (here, so that Ctrl-C while importing is clean as well)
 
         cli.main()
     except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
         raise SystemExit(130) from None
 
 

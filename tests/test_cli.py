@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import boto3
 import jsonschema
 import pytest
 
-from reconciler import cli
+from reconciler import __main__, cli
 from reconciler.cli import console
 from reconciler.render.values import Mask
 from reconciler.sandbox import process
@@ -411,6 +412,22 @@ def test_what_answers_is_not_aws(run: Run, tiny: Path, monkeypatch: pytest.Monke
         assert "AWS_ENDPOINT_URL" in refused.err and "fault of reconcile" not in refused.err
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_anything_has_begun_interrupts_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "main", lambda: signal.raise_signal(number))
+    try:
+        with pytest.raises(SystemExit) as left:
+            __main__.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 def test_help_has_examples(run: Run) -> None:
