@@ -239,7 +239,7 @@ def _lifecycle(address: Address, raw: RawResource, kind: Kind, schemas: Schemas)
     replaces = written.get("replace")
     lifecycle = Lifecycle(
         prevent_destroy=written.get("preventDestroy", False),
-        ignore_changes=tuple(written.get("ignoreChanges", ())),
+        ignore_changes=tuple(_listed(written, "ignoreChanges")),
         replace=Replace(replaces) if isinstance(replaces, str) else None,
         depends_on=tuple(target for target in depends if target is not None),
         adopt=written.get("adopt", False),
@@ -263,10 +263,16 @@ def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -
         if name in written and kind.replace is Replace.FORBIDDEN:
             hint = "it is for compute environments that are replaced; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
-    for index, ignored in enumerate(written.get("ignoreChanges", ())):
+    for index, ignored in enumerate(_listed(written, "ignoreChanges")):
         if isinstance(ignored, str) and (way_out := _unknown_path(ignored, members, kind)) is not None:
             at: Path = ("lifecycle", "ignoreChanges", index)
             yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
+
+
+def _listed(written: Mapping[str, Any], name: str) -> list[Any]:
+    """The items of a list; none where an expression stands in its place, which has its own problem."""
+    value = written.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:

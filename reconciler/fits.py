@@ -296,7 +296,8 @@ def _trusted(document: Any) -> frozenset[str] | None:
             return None
         if statement.get("Effect") == "Allow" and isinstance(principal, Mapping):
             services = principal.get("Service", [])
-            found |= set(services if isinstance(services, list) else [services])
+            listed = services if isinstance(services, list) else [services]
+            found |= {item for item in listed if isinstance(item, str)}
     return frozenset(found)
 
 

@@ -14,14 +14,14 @@ What is peculiar:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from . import schema, sources
 from .merge import patch
-from .model import EMPTY, Lookup, Path, Pos
+from .model import EMPTY, Lookup, Path, Pos, Template
 from .problems import Problem, Problems, did_you_mean, one_of, ordered
 from .provenance import provenance
 from .sources import Layer, Sources, find_environment, seen_from
@@ -168,6 +168,7 @@ class _Loading:
         at = _at(places.pos)
         found = schema.shipped().settings(checked, at=at)
         found += [self.unfilled(key, at) for key in _PLAIN if key in values and not self.settled(values[key])]
+        found += _shapeless(settings, values, at)
         self.read.problems += found
         if found:
             return None
@@ -322,6 +323,27 @@ def _at(pos: Mapping[Path, Pos]) -> Any:
         return pos[path]
 
     return at
+
+
+def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
+    """What must be seen as a mapping before a plan, and stands there as an expression."""
+    lookups = values.get("lookups")
+    places: list[tuple[Path, Any]] = [(("tags",), values.get("tags")), (("lookups",), lookups)]
+    for name, lookup in lookups.items() if isinstance(lookups, dict) else ():
+        places.append((("lookups", name), lookup))
+        kinds = lookup.items() if isinstance(lookup, dict) else ()
+        places += [(("lookups", name, kind), args) for kind, args in kinds if kind != "ssmParameter"]
+    defaults = settings.value.get("defaults")
+    if defaults is not None:  # folded before variables are known
+        sections = defaults.value.items() if isinstance(defaults.value, dict) else ()
+        places += [(("defaults",), defaults.value), *((("defaults", name), node.value) for name, node in sections)]
+    for path, value in places:
+        if isinstance(value, Template) or (path[0] == "defaults" and isinstance(value, str)):
+            shown = ".".join(map(str, path))
+            hint = "write its members out; expressions stand in their values"
+            yield Problem(
+                code="bad-expression", message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
+            )
 
 
 def _idle(pos: Pos) -> Problem:

@@ -96,6 +96,13 @@ def _is_environment(path: Path) -> bool:
     return any((path / name).is_file() for name in SETTINGS_FILES)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a zero in it
+        return False
+
+
 def read(target: Path) -> Sources:
     """Read ``target`` and what it extends. What is wrong is in ``problems``; what could be read is there as well."""
     target = target.parent if target.name in SETTINGS_FILES else target
@@ -137,7 +144,7 @@ class _Reader:
             loop = [*self.chain[self.chain.index(real) :], real]
             names = " -> ".join(self.shown(path) for path in loop)
             self.problem("extends-cycle", f"this extends itself: {names}", "remove one of the extends", pos)
-        elif not base.exists():
+        elif not _exists(base):
             near = [item.name for item in base.parent.iterdir()] if base.parent.is_dir() else []
             hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
             self.problem("unknown-base", f"there is no {self.shown(base)} to extend", hint, pos)

@@ -167,7 +167,8 @@ def _statement(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
     if effect is None and not _meant(statement, "Effect"):
         yield Finding(path=path, message="the statement has no Effect", hint="Effect: Allow, or Effect: Deny")
     elif effect is not None and not _open(effect) and effect not in ("Allow", "Deny"):
-        hint = f'did you mean "{near(str(effect), ("Allow", "Deny"))}"?' if near(str(effect), ("Allow", "Deny")) else ""
+        meant = near(str(effect), ("Allow", "Deny"))
+        hint = f'did you mean "{meant}"?' if meant else "Effect: Allow, or Effect: Deny"
         yield Finding(path=(*path, "Effect"), message=f'Effect is Allow or Deny, not "{effect}"', hint=hint)
     yield from _either(statement, "Action", path, needed=True)
     yield from _either(statement, "Resource", path, needed=kind == "identity")

@@ -67,7 +67,7 @@ def _bundle(bundle: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if not isinstance(value, str | int):
         return
     name = protocol(value)
-    if not (name in (*PROTOCOLS, *NAMES) or (name.isdecimal() and int(name) <= 255)):
+    if not (name in (*PROTOCOLS, *NAMES) or (name.isdecimal() and len(name) < 4 and int(name) <= 255)):
         meant = near(name, PROTOCOLS)
         hint = f'did you mean "{meant}"?' if meant else "tcp, udp, icmp, icmpv6, -1 for all, or a number up to 255"
         yield Finding((*path, "ipProtocol"), f'"{value}" is not a protocol EC2 knows', hint)

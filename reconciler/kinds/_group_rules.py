@@ -151,7 +151,7 @@ def ports(name: str, low: Any, high: Any) -> tuple[Any, Any]:
 def number(value: Any) -> Any:
     """A whole number written as text as a number; anything else as it is."""
     text = value.strip() if isinstance(value, str) else ""
-    return int(text) if text.removeprefix("-").isdecimal() else value
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else value
 
 
 def cidr(value: Any) -> Any:

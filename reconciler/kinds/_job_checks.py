@@ -20,7 +20,7 @@ from reconciler.model import Finding, Json, Path
 BLOCKS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
 PAYLOADS = ("container", "ecsProperties", "eksProperties")
 CONDITIONS = ("START", "COMPLETE", "SUCCESS")
-_TARGETS = re.compile(r"(\d*):(\d*)|(\d+)")
+_TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:

@@ -124,7 +124,7 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
         if pattern == "0":
             why = "an attempt that ends with 0 has succeeded, and no rule is looked at"
             yield Finding(path, why, "remove the rule", warning=True)
-        elif pattern.isdecimal() and int(pattern) > 255:
+        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
             why = f"no container ends with {pattern}: exit codes go from 0 to 255"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:
