@@ -272,6 +272,71 @@ sharing = st.fixed_dictionaries(
 )
 
 
+TRUST = {"trust": ["events.amazonaws.com"]}
+PATTERNS = [{"source": ["aws.batch"], "detail": {"status": ["FAILED", "SUCCEEDED"]}}, {"source": ["mine"]}]
+launching = st.fixed_dictionaries(
+    {
+        "logGroups": st.just({"/x/keep": {}}),
+        "securityGroups": st.just({"g": {}, "h": {}}),
+        "topics": st.just({"t": {}}),
+        "roles": st.just({"ev": TRUST}),
+        "placementGroups": st.dictionaries(
+            st.sampled_from(["pg", "pp"]),
+            st.sampled_from([{}, {}, {"strategy": "spread"}, {"strategy": "partition", "partitionCount": 3}]),
+        ),
+        "launchTemplates": st.dictionaries(
+            st.sampled_from(["one", "two"]),
+            st.fixed_dictionaries(
+                {
+                    "launchTemplateData": st.fixed_dictionaries(
+                        {"imageId": st.sampled_from(["ami-1", "ami-2"])},
+                        optional={
+                            "userData": st.sampled_from(["#!/bin/sh\n", "IyEvYmluL3NoCg=="]),
+                            "securityGroupIds": st.sampled_from([["g"], ["g", "h"]]),
+                            "tagSpecifications": st.just([{"resourceType": "instance", "tags": {"a": "b", "c": "d"}}]),
+                            "placement": st.sampled_from(["pg", "pp"]).map(lambda name: {"groupName": name}),
+                        },
+                    )
+                },
+                optional={"versionDescription": st.sampled_from(["", "x"])},
+            ),
+        ),
+        "eventRules": st.dictionaries(
+            st.sampled_from(["r", "s"]),
+            st.fixed_dictionaries(
+                {
+                    "eventPattern": st.sampled_from(PATTERNS),
+                    "state": states,
+                    "targets": st.lists(
+                        st.sampled_from(
+                            [
+                                {"id": "a", "arn": "t"},
+                                {"id": "b", "arn": "t", "input": {"x": [1]}},
+                                {"id": "c", "arn": "/x/keep", "roleArn": "ev"},
+                            ]
+                        ),
+                        max_size=3,
+                        unique_by=lambda target: target["id"],
+                    ),
+                },
+                optional={"scheduleExpression": st.just("rate(1 hour)")},
+            ),
+        ),
+    }
+)
+
+
+def placing(stack: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The stack without placement in groups that are not there."""
+    templates = {}
+    for name, template in stack["launchTemplates"].items():
+        data = dict(template["launchTemplateData"])
+        if data.get("placement", {}).get("groupName") not in stack["placementGroups"]:
+            data.pop("placement", None)
+        templates[name] = {**template, "launchTemplateData": data}
+    return {**stack, "launchTemplates": templates}
+
+
 def told(stack: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The stack with its groups' rules written out, and only to groups that are there."""
     groups = {
@@ -279,7 +344,7 @@ def told(stack: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
             **group,
             "ingress": [
                 {**RULE, "cidr": source} if "/" in source else {**RULE, "group": source}
-                for source in group["ingress"]
+                for source in group.get("ingress", ())
                 if "/" in source or source in stack["securityGroups"]
             ],
         }
@@ -373,6 +438,22 @@ def test_what_shares_the_capacity_of_queues(
     sandboxes.sandbox.reset()
     sandboxes.sandbox.defaults()
     story(sandboxes, first, second, dies_at, after, lag, back)
+
+
+@given(
+    first=launching.map(placing),
+    second=launching.map(placing),
+    dies_at=maybe(st.integers(0, 12)),
+    after=st.booleans(),
+    back=st.booleans(),
+)
+@CONVERGING
+def test_what_launches_and_what_listens(
+    sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, back: bool
+) -> None:
+    sandboxes.sandbox.reset()
+    sandboxes.sandbox.defaults()
+    story(sandboxes, first, second, dies_at, after, 0, back)
 
 
 def test_the_empty_stack_stays_empty(sandbox: Any) -> None:
