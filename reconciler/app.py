@@ -6,7 +6,7 @@ There is no logic here, only the order of the stages and what each is handed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,12 +93,15 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
     finally:
         reader.close()
     made, problems = plan.make(env, discover(), scope, seen, options=options, members=schema.members, lookups=facts)
-    problems += _unreadable(seen)
+    needed = {address.section for address in env.resources} | {section for section, _ in seen.existing}
+    blind = _unreadable(seen, needed, destroy=options.destroy)
+    problems += [problem for problem in blind if not problem.warning]
     if not problems:
         refused = guard.check(made, env, options)
         if refused:
             raise Refused(refused, made)
-    return Planned(env=env, plan=made, mask=mask, problems=tuple(problems))
+    warnings = tuple(problem for problem in blind if problem.warning)
+    return Planned(env=env, plan=made, mask=mask, problems=tuple(problems), warnings=warnings)
 
 
 class Refused(Problems):
@@ -120,12 +123,14 @@ def _observed(env: Environment, scope: Scope, reader: Reader, facts: Mapping[str
     return observe(reader, kinds, scope, sought, elsewhere)
 
 
-def _unreadable(seen: Observed) -> list[Problem]:
+def _unreadable(seen: Observed, needed: Collection[str], *, destroy: bool) -> list[Problem]:
+    """What could not be read: an error where the plan needs it, else a warning that nothing will be deleted."""
     return [
         Problem(
             code="unreadable",
             message=f"{section} cannot be read: {failed.call} was refused: {failed.refused}",
-            hint=f"the plan needs {failed.call}; while it is missing nothing is deleted",
+            hint=f"allow {failed.call}; while it is missing nothing is deleted for not being declared",
+            warning=section not in needed and not destroy,
         )
         for section, failed in sorted(seen.unreadable.items())
     ]

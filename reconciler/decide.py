@@ -7,7 +7,7 @@ dying is never the heir. What belongs to somebody else is not touched.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -107,7 +107,8 @@ class Decider:
             size = (found.replaces, len(found.changes), live.broken, live.physical != address.name, live.physical)
             ranked.append((size, live, want, found, before, after))
         _, heir, want, found, before, after = min(ranked, key=lambda entry: entry[0])
-        node.heir, node.want, node.before, node.after = heir, want, before, after
+        node.heir, node.want = heir, want
+        node.before, node.after = self.tagged(before, heir.tags, want), self.tagged(after, want.tags, want)
         retagged = () if kind.shared else self.tag_changes(heir, want)
         node.diff = Diff((*found.changes, *retagged))
         node.notes += kind.notes(heir, want)
@@ -161,7 +162,7 @@ class Decider:
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in (*mine, *lives) if live.dying and _called(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
-        node.after = differ.canonical(kind, want.declared, fill=False)
+        node.after = self.tagged(differ.canonical(kind, want.declared, fill=False), want.tags, want)
         if dying and kind.revive:
             node.heir, node.reason = dying[0], "was scheduled for deletion and is restored"
             node.want = want = self.want(node, address.name, props, tags, dying[0])
@@ -244,13 +245,23 @@ class Decider:
         )
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
+        return differ.tags(self.our_tags(live.tags, want), want.tags)
+
+    def our_tags(self, tags: Mapping[str, Any], want: Want) -> dict[str, Any]:
+        """The tags that are ours to compare: neither AWS's, nor ignored ones, nor notes of our own."""
+
         def ours(name: str) -> bool:
             if name.startswith(OWNER_PREFIX):
                 return name in (OWNER_TAG, NAME_TAG)
             foreign = any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
             return not name.lower().startswith("aws:") and not (foreign and name not in want.tags)
 
-        return differ.tags({k: v for k, v in live.tags.items() if ours(k)}, want.tags)
+        return {name: value for name, value in tags.items() if ours(name)}
+
+    def tagged(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
+        """``props`` with the tags beside them, as they stand in YAML."""
+        ours = self.our_tags(tags, want)
+        return {**props, "tags": ours} if ours and want.tags else props
 
     def tag_actions(
         self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool

@@ -146,7 +146,7 @@ class _Run:
     def start(self, step: Step) -> None:
         broken = next((b for b in sorted(step.after) if self.fate.get(b) in (What.FAILED, What.SKIPPED)), None)
         if broken:
-            self.end(step, What.SKIPPED, f"needs {broken}")
+            self.end(step, What.SKIPPED, f"needs {self.steps[broken].address}")
         elif self.halted() or any(before in self.steps and before not in self.fate for before in step.after):
             self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
         else:
@@ -264,7 +264,11 @@ class _Run:
                 running.repairs += 1
                 running.repairing = True
                 return _Answer(step, What.AGAIN, f"{self.status(wait, item)}: {reason}")
-            return _Answer(step, What.FAILED, f"{self.status(wait, item)}: {reason}")
+            if self.ex.clock.now() - running.since < wait.grace:
+                return self.still(running, wait, self.status(wait, item))
+            advice = next((told for fragment, told in wait.causes if fragment in reason), "")
+            told = f"{self.status(wait, item)}: {reason}" + (f"\n      {advice}" if advice else "")
+            return _Answer(step, What.FAILED, told)
         return self.still(running, wait, self.status(wait, item))
 
     def still(self, running: _Running, wait: Wait, detail: str) -> _Answer:

@@ -162,8 +162,13 @@ def _dotted(steps: list[str], inner: str, written: str) -> Reference | Fault:
     if meant := _MEANT.get(head.lower()):
         return Fault(f"{written} is not an expression", f"did you mean ${{{'.'.join((meant, *rest))}}}?")
     if head == "self":
-        hint = f"write its address: ${{section.name.{rest[-1]}}}"
-        return Fault(f"{written} is not an expression", hint)
+        return Fault(f"{written} is not an expression", f"write its address: ${{section.name.{rest[-1]}}}")
+    return _attribute(steps, inner, written)
+
+
+def _attribute(steps: list[str], inner: str, written: str) -> Reference | Fault:
+    """``section.name.attribute`` of a resource."""
+    head = steps[0]
     if len(steps) == 2:
         return Fault(f"{written} names no attribute", f"for example ${{{inner}.arn}} or ${{{inner}.name}}")
     if len(steps) > 3:

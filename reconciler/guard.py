@@ -52,7 +52,7 @@ def _empty(plan: Plan, env: Environment) -> list[Problem]:
     return [
         Problem(
             code="empty-environment",
-            message=f"nothing is declared, and {going} owned resources would be deleted",
+            message=f"nothing is declared, and {going} owned resource{'' if going == 1 else 's'} would be deleted",
             hint="if that is meant, use `reconcile destroy`; else look whether the files were read",
         )
     ]

@@ -105,6 +105,7 @@ class _Planner:
             declared=lambda a: self.outcomes.get(a, self.provisional(a)),
             existing=self.observed.existing,
             lookups=self.lookups,
+            names=self.env.resources,
         )
         props, wrong = refs.resolve(resource, kind, self.kinds, world)
         tags, wrong_tags = refs.filled_tags(resource, world)

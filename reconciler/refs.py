@@ -7,7 +7,7 @@ them alike. Plain names are looked up among the declared resources first, then i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,12 +44,14 @@ class World:
     declared   attributes of the declared resources: plain values, or Later where only AWS can say
     existing   attributes of things named but not declared, by (section, name); None: looked for and not there
     lookups    the values of the environment's look-ups
+    names      the declared addresses, to suggest one
     """
 
     scope: Scope
     declared: Callable[[Address], Mapping[str, Any] | None]
     existing: Mapping[tuple[str, str], Mapping[str, str] | None] = field(default_factory=dict)
     lookups: Mapping[str, Any] = field(default_factory=dict)
+    names: Collection[Address] = ()
 
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
@@ -190,12 +192,15 @@ def _named(
     if not ref.optional:
         noun = " or ".join(kinds[section].name if section in kinds else section for section in ref.sections)
         addresses = " and ".join(f"{section}.{name}" for section in ref.sections)
+        looked = (
+            f"looked for {addresses} in this environment, then in account {world.scope.account} ({world.scope.region})"
+        )
+        near = did_you_mean(name, [known.name for known in world.names if known.section in ref.sections])
         problems.append(
             Problem(
                 code="unknown-reference",
                 message=f'there is no {noun} "{name}"',
-                hint=f"looked for {addresses} in this environment, then in account {world.scope.account} "
-                f"({world.scope.region}); declare it, or give a full ARN or id",
+                hint="\n".join(filter(None, [near, f"{looked}; declare it, or give a full ARN or id"])),
                 address=str(resource.address),
                 path=dotted(path),
                 pos=resource.at(path),

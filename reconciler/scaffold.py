@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Final
 
+from reconciler import schema
 from reconciler.problems import Problem, Problems, did_you_mean, one_of
 
 HERE: Final = Path(__file__).parent
 MINIMAL: Final = "minimal"
+SCHEMA: Final = "environment.schema.json"
+_SCHEMA_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
 _NAME = re.compile(r"[^a-z0-9-]+")
 
 
@@ -41,7 +44,7 @@ def write(directory: Path, template: str) -> list[Path]:
         raise Problems([Problem(code="directory-in-use", message=f"{directory} is not empty", hint=hint)])
     name = _NAME.sub("-", directory.resolve().name.lower()).strip("-")[:63] or "environment"
     if template == MINIMAL:
-        files = {"environment.yaml": _MINIMAL.replace("my-environment", name)}
+        files = {"environment.yaml": _SCHEMA_LINE + _MINIMAL.replace("my-environment", name)}
     else:
         source = _home() / template
         files = {
@@ -49,12 +52,15 @@ def write(directory: Path, template: str) -> list[Path]:
             for path in sorted(source.rglob("*"))
             if path.is_file() and path.name != "README.md"
         }
+    files[SCHEMA] = (schema.directory() / SCHEMA).read_text(encoding="utf-8")
     return [_put(directory / where, text, name) for where, text in files.items()]
 
 
 def _put(path: Path, text: str, name: str) -> Path:
     if path.name == "environment.yaml":
         text = re.sub(r"^environment:.*$", f"environment: {name}", text, count=1, flags=re.MULTILINE)
+    if path.suffix in (".yaml", ".yml"):
+        text = text.replace("$schema=../../schemas/", "$schema=").replace("$schema=../../../schemas/", "$schema=../")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path

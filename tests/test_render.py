@@ -165,7 +165,7 @@ def test_the_report_lists_what_failed_and_what_never_started(interrupted: bool) 
     assert ("Interrupted" if interrupted else "Stopped") + " after 12 s: 1 created." in shown
     assert "cars.bus failed at test:Update" in shown and "AccessDenied: no" in shown
     assert "doors.left not started" in shown
-    assert "Run the same command again" in shown
+    assert "run the same command again" in shown
 
 
 def test_colours_only_when_asked() -> None:

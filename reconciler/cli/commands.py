@@ -264,7 +264,10 @@ def _plan(env: str | None, options: Options, *, sandbox: bool) -> tuple[Planned,
     region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     door = aws.connect(region=region, profile=None if sandbox else loaded.profile, role=loaded.role)
     scope = aws.identity(door, loaded.name)
-    return pipeline.planned(loaded, scope, door, options), door
+    made = pipeline.planned(loaded, scope, door, options)
+    if made.warnings and not OUT.as_json:
+        console.print_problems(made.warnings)
+    return made, door
 
 
 def _apply(

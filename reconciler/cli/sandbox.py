@@ -24,6 +24,7 @@ def sandbox_start(
     """Start it, and print the export lines that point a shell at it."""
     try:
         handle = process.start(port=port, speed=speed)
+        process.control(handle.url, "clock", {"speed": speed})  # one that ran already may have another
     except process.SandboxError as error:
         message, _, hint = str(error).partition(": ")
         raise Problems([Problem(code="no-sandbox", message=message, hint=hint)]) from error

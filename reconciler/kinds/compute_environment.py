@@ -22,12 +22,12 @@ from typing import Any
 
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _compute_effects as effects
+from reconciler.kinds import _compute_waits as waits
 from reconciler.kinds._compute_checks import check
 from reconciler.kinds._declared import at, entries, mapping
 from reconciler.model import (
     MISSING,
     Action,
-    Call,
     Diff,
     Effect,
     Field,
@@ -38,7 +38,6 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
-    Repair,
     Replace,
     Scope,
     Wait,
@@ -53,13 +52,6 @@ SERVICE_LINKED_ROLE = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleF
 
 # Reasons of an INVALID environment that pass once IAM has caught up.
 # https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html#invalid_compute_environment
-IAM_LAG = (
-    "sts:AssumeRole",
-    "is not authorized to perform",
-    "Instance profile",
-    "IamInstanceProfile",
-    "IamFleetRole is invalid",
-)
 
 
 def _falsy_is_absent(value: Any) -> Any:
@@ -252,7 +244,7 @@ def create(want: Want) -> Sequence[Action]:
     role = _role(declared.get("serviceRole"), want.scope)
     return [
         batch.write("CreateComputeEnvironment", params),
-        _valid(want.physical, role),
+        waits.valid(want.physical, role),
         *(_set(want.physical, after, role) if after else ()),
     ]
 
@@ -310,36 +302,22 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, _gone(live.physical, may_fail=not live.broken)]
+    return [*disable, call, waits.gone(live.physical, may_fail=not live.broken)]
 
 
 def settle(live: Live) -> Sequence[Action]:
-    return [_valid(live.physical, str(live.props.get("serviceRole") or ""))]
+    return [waits.valid(live.physical, str(live.props.get("serviceRole") or ""))]
 
 
 def gone(live: Live) -> Sequence[Action]:
-    return [_gone(live.physical)]
+    return [waits.gone(live.physical)]
 
 
 def drain(live: Live, lifecycle: Lifecycle) -> Sequence[Action]:
-    """Wait for the jobs on an environment that no queue names any more: its ECS cluster has no tasks then.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
-    """
     cluster = live.extra.get("ecsClusterArn")
-    if not cluster or live.props.get("eksConfiguration"):
-        return []
-    return [
-        Wait(
-            title=f"jobs on compute environment {live.physical} finished",
-            read=Call("ecs", "DescribeClusters", {"clusters": [cluster]}),
-            items="clusters",
-            until={"runningTasksCount": frozenset({0}), "pendingTasksCount": frozenset({0})},
-            gone=True,
-            timeout=lifecycle.drain_timeout_minutes * 60.0,
-            or_go_on=lifecycle.drain == "terminate",
-        )
-    ]
+    return (
+        [waits.drained(live.physical, cluster, lifecycle)] if cluster and "eksConfiguration" not in live.props else []
+    )
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
@@ -358,47 +336,19 @@ def _role(role: Any, scope: Scope) -> Any:
 
 def _set(name: str, members: Json, role: Any, timeout: float = 1800.0) -> list[Action]:
     params = {"computeEnvironment": name, **members}
-    return [batch.write("UpdateComputeEnvironment", params), _valid(name, role, timeout)]
+    return [batch.write("UpdateComputeEnvironment", params), waits.valid(name, role, timeout)]
 
 
 def _disable(name: str) -> list[Action]:
     off = {"computeEnvironment": name, "state": "DISABLED"}
     settled = Wait(
         title=f"compute environment {name} DISABLED",
-        read=_describe(name),
+        read=waits.describe(name),
         items="computeEnvironments",
         until={"status": batch.SETTLED | batch.DELETED},
         gone=True,
     )
     return [batch.write("UpdateComputeEnvironment", off, ok_if=(batch.MISSING,)), settled]
-
-
-def _valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
-    again = batch.write("UpdateComputeEnvironment", {"computeEnvironment": name, "serviceRole": role})
-    return Wait(
-        title=f"compute environment {name} VALID",
-        read=_describe(name),
-        items="computeEnvironments",
-        until={"status": batch.VALID},
-        fail={"status": batch.INVALID | batch.DELETED},
-        repair=Repair(on=IAM_LAG, call=again, times=6) if role else None,
-        timeout=timeout,
-    )
-
-
-def _gone(name: str, *, may_fail: bool = True) -> Wait:
-    return Wait(
-        title=f"compute environment {name} gone",
-        read=_describe(name),
-        items="computeEnvironments",
-        until={"status": batch.DELETED},
-        fail={"status": batch.INVALID} if may_fail else {},
-        gone=True,
-    )
-
-
-def _describe(name: str) -> Call:
-    return Call("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]})
 
 
 def _patience(want: Want, diff: Diff) -> float:

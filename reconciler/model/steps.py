@@ -77,7 +77,8 @@ class Wait:
     the reply itself is the item. The wait is over when
     ``until`` maps a member to a set of values that holds the item's (or, with ``gone``, when there is no item or the
     read is refused with one of ``absent``). It fails when ``fail`` matches, with the text at ``reason``; ``repair``
-    may mend that. With ``or_go_on`` the end of ``timeout`` is as good.
+    may mend that. With ``or_go_on`` the end of ``timeout`` is as good. A bad
+    end counts only after ``grace`` seconds; ``causes`` are fragments of its reason, each with what to do about it.
     ``title`` is the sentence people read: ``compute environment compute-0 VALID``.
     """
 
@@ -92,6 +93,8 @@ class Wait:
     repair: Repair | None = None
     timeout: float = 1800.0
     or_go_on: bool = False
+    grace: float = 0.0
+    causes: tuple[tuple[str, str], ...] = ()
 
 
 Action: TypeAlias = Call | Wait

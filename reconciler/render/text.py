@@ -71,7 +71,7 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
 def summary(plan: Plan) -> str:
     """The last line."""
     if not plan.applyable:
-        return NO_CHANGES
+        return "No changes. The environment owns nothing in this account." if plan.destroy else NO_CHANGES
     words = [
         f"{plan.count(verb)} to {verb.value}"
         for verb in (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)
@@ -192,7 +192,8 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
             lines.append(f"  {who} {word}: {step(missing[0], mask)}")
-    lines.append("What is done stays done. Run the same command again to finish the rest.")
+    mended = "Once the cause is mended, run the same command again" if outcome.failed else "Run the same command again"
+    lines.append(f"What is done stays done. {mended} to finish the rest.")
     return "\n".join(lines)
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.kinds.compute_environment import IAM_LAG, KIND
+from reconciler.kinds._compute_waits import CAUSES, IAM_LAG
+from reconciler.kinds.compute_environment import KIND
 from reconciler.model import Call, Effect, On, Query, Reference, Repair, Sought, Template, Wait
 from tests.kinds._batch import PROFILE, ROLE, SCOPE, SLR, TAGS, answer, arn, compared, described, paths, want, words
 
@@ -92,6 +93,7 @@ def valid(role=SLR, timeout=1800.0):
         fail={"status": frozenset({"INVALID", "DELETED"})},
         repair=Repair(on=IAM_LAG, call=again, times=6),
         timeout=timeout,
+        causes=CAUSES,
     )
 
 
@@ -180,6 +182,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         until={"status": frozenset({"DELETED"})},
         fail={"status": frozenset({"INVALID"})},
         gone=True,
+        causes=CAUSES,
     )
     off = {"computeEnvironment": "x", "state": "DISABLED"}
     delete = Call(
@@ -193,7 +196,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         gone,
     ] == KIND.delete(live(), {})
     assert [delete, gone] == KIND.delete(live(state="DISABLED"), {})
-    assert [delete, replace(gone, fail={})] == KIND.delete(live(state="DISABLED", status="INVALID"), {})
+    assert [delete, replace(gone, grace=180.0)] == KIND.delete(live(state="DISABLED", status="INVALID"), {})
 
 
 def test_repair_names_the_role_again():
