@@ -331,7 +331,13 @@ def test_a_name_that_is_nearly_one_of_ours_is_a_warning(checked, props, hint):
 
 
 @pytest.mark.parametrize(
-    "props", ["friend: elsewhere", "friend: 'arn:aws:x:us-east-1:123456789012:y'", "boxes: [{box: box-123}]", "label: compute-0"]
+    "props",
+    [
+        "friend: elsewhere",
+        "friend: 'arn:aws:x:us-east-1:123456789012:y'",
+        "boxes: [{box: box-123}]",
+        "label: compute-0",
+    ],
 )
 def test_other_names_are_left_to_the_plan(checked, props):
     assert checked(f"boxes: {{giant-box: {{}}}}\nthings:\n  compute-0: {{}}\n  x: {{{props}}}\n")[1] == []
