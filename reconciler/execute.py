@@ -68,6 +68,7 @@ class _Running:
     delay: float = FIRST_POLL
     repairs: int = 0
     repairing: bool = False
+    moved: bool = False
     said: str = ""
 
 
@@ -264,11 +265,12 @@ class _Run:
                 running.repairs += 1
                 running.repairing = True
                 return _Answer(step, What.AGAIN, f"{self.status(wait, item)}: {reason}")
-            if self.ex.clock.now() - running.since < wait.grace:
+            if not running.moved and self.ex.clock.now() - running.since < wait.grace:
                 return self.still(running, wait, self.status(wait, item))
             advice = next((told for fragment, told in wait.causes if fragment in reason), "")
             told = f"{self.status(wait, item)}: {reason}" + (f"\n      {advice}" if advice else "")
             return _Answer(step, What.FAILED, told)
+        running.moved = True
         return self.still(running, wait, self.status(wait, item))
 
     def still(self, running: _Running, wait: Wait, detail: str) -> _Answer:

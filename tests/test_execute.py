@@ -170,6 +170,28 @@ def test_gone_means_no_item_or_a_known_refusal() -> None:
         assert run(plan_of(("a", [gone], [])), account)[0].ok
 
 
+def test_a_bad_end_that_was_there_before_has_a_moment_to_pass_and_a_new_one_has_not() -> None:
+    facts = {"gone": True, "until": {"status": frozenset({"DELETED"})}, "grace": 60.0}
+    old = Account({"Describe": [status("INVALID", "no role")]})
+    outcome, events, clock = run(plan_of(("a", [wait(**facts, causes=(("no role", "make one"),))], [])), old)
+    new = Account({"Describe": [status("INVALID"), status("DELETING"), status("INVALID", "again")]})
+    again, _, soon = run(plan_of(("a", [wait(**facts)], [])), new)
+    passing = Account({"Describe": [status("INVALID"), status("DELETING"), {"things": []}]})
+
+    assert outcome.failed and 60 < clock.at < 90
+    assert "INVALID: no role" in events[-1].detail and "make one" in events[-1].detail
+    assert again.failed and soon.at < 2
+    assert run(plan_of(("a", [wait(**facts)], [])), passing)[0].ok
+
+
+def test_a_wait_that_may_go_on_does_when_its_time_is_up() -> None:
+    account = Account({"Describe": [status("BUSY")]})
+    outcome, events, _ = run(plan_of(("a", [wait(timeout=30, or_go_on=True)], [])), account)
+
+    assert outcome.ok
+    assert "went on after 30 s" in events[-1].detail
+
+
 def test_a_wait_has_an_end() -> None:
     account = Account({"Describe": [status("CREATING")]})
     outcome, events, clock = run(plan_of(("a", [wait(timeout=60)], [])), account)

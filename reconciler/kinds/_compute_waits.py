@@ -75,7 +75,7 @@ def gone(name: str, *, may_fail: bool = True) -> Wait:
         until={"status": batch.DELETED},
         fail={"status": batch.INVALID},
         gone=True,
-        grace=0.0 if may_fail else 180.0,
+        grace=0.0 if may_fail else 60.0,
         causes=CAUSES,
     )
 

@@ -78,7 +78,7 @@ class Wait:
     ``until`` maps a member to a set of values that holds the item's (or, with ``gone``, when there is no item or the
     read is refused with one of ``absent``). It fails when ``fail`` matches, with the text at ``reason``; ``repair``
     may mend that. With ``or_go_on`` the end of ``timeout`` is as good. A bad
-    end counts only after ``grace`` seconds; ``causes`` are fragments of its reason, each with what to do about it.
+    end that was there from the start counts only after ``grace`` seconds; ``causes`` are fragments of its reason, each with what to do about it.
     ``title`` is the sentence people read: ``compute environment compute-0 VALID``.
     """
 

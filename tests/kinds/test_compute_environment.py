@@ -196,7 +196,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         gone,
     ] == KIND.delete(live(), {})
     assert [delete, gone] == KIND.delete(live(state="DISABLED"), {})
-    assert [delete, replace(gone, grace=180.0)] == KIND.delete(live(state="DISABLED", status="INVALID"), {})
+    assert [delete, replace(gone, grace=60.0)] == KIND.delete(live(state="DISABLED", status="INVALID"), {})
 
 
 def test_repair_names_the_role_again():
