@@ -73,13 +73,12 @@ class Repair:
 class Wait:
     """Poll ``read`` until its item is as wanted.
 
-    ``items`` is the member of the reply that holds the list, of which the first item is looked at; where it is empty
-    the reply itself is the item. The wait is over when
-    ``until`` maps a member to a set of values that holds the item's (or, with ``gone``, when there is no item or the
-    read is refused with one of ``absent``). It fails when ``fail`` matches, with the text at ``reason``; ``repair``
-    may mend that. With ``or_go_on`` the end of ``timeout`` is as good. A bad
-    end that was there from the start counts only after ``grace`` seconds; ``causes`` are fragments of its reason, each with what to do about it.
-    ``title`` is the sentence people read: ``compute environment compute-0 VALID``.
+    ``items`` is the member of the reply that holds the list; its first item is looked at (empty: the reply itself is
+    the item). The wait is over when ``until`` maps each of its members to a set of values that holds the item's; with
+    ``gone`` also when there is no item, or the read is refused with one of ``absent``. It fails when ``fail`` matches,
+    with the text at ``reason``; ``repair`` may mend that, and ``causes`` are fragments of that text, each with what to
+    do about it. A bad end that was there from the start counts only after ``grace`` seconds. With ``or_go_on`` the end
+    of ``timeout`` is as good as success. ``title`` is what people read: ``compute environment compute-0 VALID``.
     """
 
     title: str
