@@ -213,6 +213,16 @@ def test_what_was_written_comes_back_as_no_difference(document, kind, seed):
     assert left == right
 
 
+def test_of_repeated_statements_the_named_one_stands_for_all():
+    plain = {"Effect": "Allow", "Action": ["s3:a"], "Principal": "*"}
+    named = {**plain, "Condition": {}, "Sid": "A"}
+    place = Place("trust", ACCOUNT)
+
+    left, right = compared({"Version": "2012-10-17", "Statement": [plain, named]}, {"Statement": [named, plain]}, place)
+
+    assert left == right
+
+
 @given(documents, documents, kinds)
 def test_a_pair_differs_where_the_meaning_does_and_never_loses_it(one, other, kind):
     place = Place(kind, ACCOUNT)

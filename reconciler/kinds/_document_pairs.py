@@ -106,10 +106,13 @@ def _partners(live: list[Any], want: list[Any], place: Place) -> list[Pair]:
 
 
 def _unrepeated(found: list[Any], place: Place) -> list[Any]:
-    first: dict[Any, Any] = {}
+    """Each meaning once; of repeats the one with a name stands for all, the first of those in alphabetical order."""
+    kept: dict[Any, Any] = {}
     for statement in found:
-        first.setdefault(atoms(statement, place), statement)
-    return list(first.values())
+        known = kept.setdefault(atoms(statement, place), statement)
+        if _sid(statement) and (not _sid(known) or _sid(statement) < _sid(known)):
+            kept[atoms(statement, place)] = statement
+    return list(kept.values())
 
 
 def _sid(statement: Any) -> str:
