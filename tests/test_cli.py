@@ -260,7 +260,7 @@ def test_a_failure_says_what_was_done_and_what_was_not(run: Run, tiny: Path, acc
     failed = run("apply", "-y")
 
     assert failed.code == 3
-    assert "jobQueues.tiny-queue failed at batch:CreateJobQueue" in failed.out
+    assert "jobQueues.tiny-queue (environment.yaml:18:3) failed at batch:CreateJobQueue" in failed.out
     assert "ClientException: no queues today" in failed.out
     account.faults.clear()
     assert run("apply", "-y").code == 0

@@ -310,7 +310,7 @@ def _apply(
                 keep_going=on_error is OnError.carry_on,
                 stop=stop.event,
             )
-        told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask)
+        told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask, OUT.root)
         with though_unheard(sys.stdout):
             if OUT.as_json:
                 fates = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}

@@ -158,8 +158,8 @@ def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "")
     return "\n".join(lines)
 
 
-def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask) -> str:
-    """What an apply came to: what was done, what failed and why, what never started."""
+def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
+    """What an apply came to: what was done, what failed, where that is declared and why, what never started."""
     by_fate: dict[str, What] = dict.fromkeys(outcome.done, What.DONE)
     by_fate |= dict.fromkeys(outcome.failed, What.FAILED) | dict.fromkeys(outcome.skipped, What.SKIPPED)
     counts = dict.fromkeys(Verb, 0)
@@ -188,7 +188,9 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         who = mask.text(str(address))
         if failed:
             why = mask.text(details.get(failed.id, ""))
-            lines.append(f"  {who} failed at {step(failed, mask)}\n      {why}")
+            pos = next(item.pos for item in plan.resources if item.address == address)
+            place = f" ({root}{pos})" if pos and pos.file else ""
+            lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
             lines.append(f"  {who} {word}: {step(missing[0], mask)}")
