@@ -44,7 +44,7 @@ def environment(
             continue
         for name, raw in raws.items():
             address = Address(section, name)
-            resource, problems = _resource(address, raw, kinds[section], known)
+            resource, problems = _resource(address, raw, kinds[section], known, loaded.tags)
             found += problems
             if resource is not None:
                 resources[address] = resource
@@ -101,11 +101,12 @@ def _clashing(section: str, raws: Mapping[str, RawResource], kind: Kind) -> Iter
 
 
 def _resource(
-    address: Address, raw: RawResource, kind: Kind, schemas: Schemas
+    address: Address, raw: RawResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
     found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name)
     found += _tags(address, raw, kind)
+    found += _untaggable(address, raw, kind, common)
     found += _foreign(address, raw)
     lifecycle, problems = _lifecycle(address, raw, kind, schemas)
     found += [*problems, *_secrets(address, raw, kind)]
@@ -177,6 +178,16 @@ def _plain_text(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_plain_text, value.values()))
     return isinstance(value, str) and bool(value)
+
+
+def _untaggable(address: Address, raw: RawResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
+    """Tags of its own on what belongs to the account; those of the whole environment are for the others."""
+    tags = raw.value.get("tags")
+    own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
+    if kind.shared and own:
+        message = f"a {kind.name} belongs to the account: its tags are left alone"
+        finding = Finding(("tags",), message, "leave out its tags", "tags-unused", warning=True)
+        yield _finding(finding, address, raw.at(("tags", own[0])))
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------

@@ -263,8 +263,8 @@ def _set_value(live: Live, want: Want) -> list[Action]:
     moved = {
         "SecretId": arn,
         "VersionStage": CURRENT,
-        "MoveToVersionId": _version(live, want),
-        "RemoveFromVersionId": current,
+        "MoveToVersionId": Digest(Secret(value), arn),  # version ids are digests of values: never shown
+        "RemoveFromVersionId": Secret(current),
     }
     return [*calls, Call("secretsmanager", "UpdateSecretVersionStage", moved, ok_if=ALREADY_MOVED)]
 

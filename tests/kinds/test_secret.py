@@ -235,8 +235,8 @@ def test_going_back_to_an_earlier_value_moves_the_label():
         ok_if=(On("InvalidParameterException", "currently attached to version"),),
         SecretId=ARN,
         VersionStage="AWSCURRENT",
-        MoveToVersionId=version("old"),
-        RemoveFromVersionId=version("new"),
+        MoveToVersionId=Digest(Secret("old"), ARN),
+        RemoveFromVersionId=Secret(version("new")),
     )
 
     assert changed(KIND, live(version("old"), version("new")), want(KIND, value="old")) == [put("old"), moved]
