@@ -10,6 +10,7 @@ import pytest
 from reconciler import plan
 from reconciler.model import (
     Address,
+    Call,
     Effect,
     Field,
     Lifecycle,
@@ -18,8 +19,10 @@ from reconciler.model import (
     Plan,
     Ref,
     Reference,
+    Refused,
     Replace,
     Template,
+    Unreadable,
     Verb,
 )
 from reconciler.problems import Problem
@@ -375,14 +378,22 @@ def test_planning_changes_nothing_it_was_given() -> None:
 
 
 def test_a_section_that_cannot_be_read_deletes_nothing() -> None:
-    from reconciler.model import Call, Refused, Unreadable
-
     refused = Unreadable(Call("test", "Describe"), Refused("AccessDenied", "no"))
     seen = Observed(lives={"cars": (BUS,)}, unreadable={"engines": refused})
     made, _ = make(env(ENGINE), seen)
 
     assert made.count(Verb.DELETE) == 0
     assert not made.complete
+
+
+def test_on_partial_sight_leftovers_stay() -> None:
+    new = live("v8-abc123", {**OWNED, "reconciler/name": "v8"}, fuel="diesel", power=1)
+    diesel = env(resource("engines", "v8", fuel="diesel"))
+    seen = observed(engines=[V8, new])
+    refused = Unreadable(Call("test", "Describe"), Refused("AccessDenied", "no"))
+
+    assert sequence(make(diesel, seen)[0]) == ["Delete v8"]
+    assert make(diesel, replace(seen, unreadable={"cars": refused}))[0].steps == ()
 
 
 def test_what_an_update_makes_anew_is_not_known_before() -> None:
