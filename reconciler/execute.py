@@ -1,9 +1,10 @@
 """Apply is a loop over the plan: one pool over the graph of steps, waits polled from a heap, events out.
 
 Nothing is decided here that the plan does not say. A wait never holds a thread: a poll is a short task, and "not yet"
-puts the step back with its next due time. On a stop nothing new is started, running calls finish, and what was never
-started is listed. The executor prints nothing; its output is events and an :class:`Outcome`. A second run is always
-the repair.
+puts the step back with its next due time; waits of a kind are polled together. Before the first write to anything
+that is there a :class:`Witness` looks again, and a call whose answer was lost is sent again only if it was not done.
+On a stop nothing new is started, running calls finish, and what was never started is listed. The executor prints
+nothing; its output is events and an :class:`Outcome`. A second run is always the repair.
 """
 
 from __future__ import annotations
@@ -12,42 +13,25 @@ import heapq
 import queue
 import random
 import threading
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Final, Protocol
 
-from reconciler.model import (
-    Address,
-    Base64,
-    Call,
-    Digest,
-    Event,
-    Json,
-    JsonText,
-    Later,
-    Outcome,
-    Plan,
-    Refused,
-    Reply,
-    Secret,
-    Step,
-    Text,
-    Wait,
-    What,
-    compact,
-    fingerprint,
-)
+from reconciler import answers
+from reconciler.answers import Answer, Facts, Running, filled, holds_secret
+from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Wait, What
 
-FIRST_POLL: Final = 0.2
 LONGEST_POLL: Final = 8.0
 GROWTH: Final = 1.6
+LONGEST_PAUSE: Final = 20.0
+APART: Final = 0.1  # seconds at least between two polls that could have been one
+MOST_NAMES: Final = 100  # that a describe call takes
 
 
 class Aws(Protocol):
-    """Where calls go. A refusal is a value; throttling and broken connections have been retried already."""
+    """Where calls go. A refusal is a value."""
 
     def call(self, call: Call) -> Reply: ...
 
@@ -59,29 +43,14 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-@dataclass(slots=True)
-class _Running:
-    """A step under way: since when, how often looked at, and what it still may do."""
+class Witness(Protocol):
+    """Looks at the account again. ``facts`` are what the apply has learnt so far."""
 
-    step: Step
-    since: float
-    delay: float = FIRST_POLL
-    repairs: int = 0
-    repairing: bool = False
-    moved: bool = False
-    said: str = ""
+    def moved(self, address: Address, phase: str, facts: Facts) -> str:
+        """What has changed about a resource since it was planned; empty when nothing that matters has."""
 
-
-@dataclass(slots=True)
-class _Answer:
-    """What one attempt at a step came to."""
-
-    step: Step
-    what: What
-    detail: str = ""
-    reply: Json | None = None
-    refused: Refused | None = None
-    repairs: int = 0
+    def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+        """The attributes of what a call whose answer was lost made after all; None when it made nothing."""
 
 
 @dataclass(slots=True)
@@ -96,6 +65,7 @@ class Executor:
     stop: threading.Event = field(default_factory=threading.Event)
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311
     facts: dict[tuple[Address, str], Any] = field(default_factory=dict)
+    witness: Witness | None = None
 
     def run(self, plan: Plan) -> Outcome:
         """Every step of ``plan``, in order; never raises for what AWS says."""
@@ -108,12 +78,17 @@ class _Run:
         self.steps = {step.id: step for step in plan.steps}
         self.graph = TopologicalSorter({s.id: sorted(s.after & set(self.steps)) for s in plan.steps})
         self.graph.prepare()
-        self.answers: queue.Queue[_Answer] = queue.Queue()
-        self.running: dict[str, _Running] = {}
+        self.answers: queue.Queue[Sequence[Answer]] = queue.Queue()
+        self.running: dict[str, Running] = {}
         self.due: list[tuple[float, int, str]] = []
+        self.waiting: dict[str, dict[str, Running]] = {}
         self.count = 0
         self.flying = 0
         self.fate: dict[str, What] = {}
+        self.moved: list[str] = []
+        self.polled: dict[str, float] = {}
+        self.looked: dict[tuple[Address, str], Future[str]] = {}
+        self.lock = threading.Lock()
         self.pool = ThreadPoolExecutor(executor.parallelism) if executor.parallelism else None
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -136,6 +111,7 @@ class _Run:
             failed=named[What.FAILED],
             skipped=named[What.SKIPPED],
             never_started=never,
+            moved=tuple(self.moved),
             interrupted=self.ex.stop.is_set(),
         )
 
@@ -151,9 +127,18 @@ class _Run:
         elif self.halted() or any(before in self.steps and before not in self.fate for before in step.after):
             self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
         else:
-            self.running[step.id] = _Running(step, self.ex.clock.now())
+            running = self.running[step.id] = Running(step, self.ex.clock.now())
             self.event(step, What.STARTED)
-            self.attempt(self.running[step.id])
+            self.begin(running)
+
+    def begin(self, running: Running) -> None:
+        """At once; but a wait that others of its kind were just polled for joins their next poll."""
+        company = _company(running)
+        last = self.polled.get(company)
+        if company and last is not None and last + APART > self.ex.clock.now():
+            self.enqueue(running, last + APART)
+        else:
+            self.attempt(running)
 
     def halted(self) -> bool:
         failed = What.FAILED in self.fate.values()
@@ -161,9 +146,10 @@ class _Run:
 
     def poll_due(self) -> None:
         while self.due and self.due[0][0] <= self.ex.clock.now():
-            _, _, step_id = heapq.heappop(self.due)
-            if step_id in self.running:
-                self.attempt(self.running[step_id])
+            _, ticket, step_id = heapq.heappop(self.due)
+            running = self.running.get(step_id)
+            if running and running.ticket == ticket:
+                self.attempt(running)
 
     def take_answers(self) -> None:
         """At least one answer, or sleep until something is due."""
@@ -172,122 +158,130 @@ class _Run:
         until = self.due[0][0] - self.ex.clock.now() if self.due else 0.5
         try:
             if self.flying:
-                answer = self.answers.get(timeout=max(min(until, 0.5), 0.005) if self.due else 0.5)
+                found = self.answers.get(timeout=max(min(until, 0.5), 0.005) if self.due else 0.5)
             else:
-                answer = self.answers.get_nowait()
+                found = self.answers.get_nowait()
         except queue.Empty:
             if not self.flying and self.due:
                 self.ex.clock.sleep(max(min(until, 0.5) if self.pool else until, 0.0))
             return
-        self.take(answer)
+        self.flying -= 1
+        for answer in found:
+            self.take(answer)
 
     def give_up(self) -> None:
         """After a stop: what is only being waited for is let go."""
-        waiting = {step_id for _, _, step_id in self.due}
-        for step_id in sorted(waiting & set(self.running)):
-            running = self.running.pop(step_id)
-            self.event(running.step, What.SKIPPED, "interrupted while waiting", since=running.since)
-            self.fate[step_id] = What.SKIPPED
-            self.graph.done(step_id)
+        waiting = {i for _, ticket, i in self.due if i in self.running and self.running[i].ticket == ticket}
+        for step_id in sorted(waiting):
+            running = self.running[step_id]
+            self.end(running.step, What.SKIPPED, "interrupted while waiting")
         self.due.clear()
 
-    # --- one step ----------------------------------------------------------------------------------------------------
+    # --- one attempt -------------------------------------------------------------------------------------------------
 
-    def attempt(self, running: _Running) -> None:
+    def attempt(self, running: Running) -> None:
         step = running.step
         try:
             call = self.next_call(running)
         except LookupError as error:
             self.end(step, What.FAILED, f"a value that another step should have given is missing: {error}")
             return
+        group = [running, *self.companions(running)]
+        for member in group:
+            self.dequeue(member)
+        self.polled[_company(running)] = self.ex.clock.now()
         self.flying += 1
         if self.pool:
-            self.pool.submit(self.make, running, call)
+            self.pool.submit(self.make, group, call)
         else:
-            self.make(running, call)
+            self.make(group, call)
 
-    def next_call(self, running: _Running) -> Call:
+    def next_call(self, running: Running) -> Call:
         action = running.step.action
         if isinstance(action, Wait):
             call = action.repair.call if running.repairing and action.repair else action.read
         else:
             call = action
-        return replace(call, params=filled(call.params, self.ex.facts))
+        facts = self.ex.facts
+        shown = filled(call.params, facts, covered=True) if holds_secret(call.params) else None
+        return replace(call, params=filled(call.params, facts), shown=shown)
 
-    def make(self, running: _Running, call: Call) -> None:
-        """In a worker: one request, and what it means."""
+    def companions(self, running: Running) -> list[Running]:
+        """Those in the queue that wait for something the same call can tell."""
+        company = _company(running)
+        others = self.waiting.get(company, {}) if company else {}
+        return [other for other in others.values() if other is not running][: MOST_NAMES - 1]
+
+    def make(self, group: list[Running], call: Call) -> None:
+        """In a worker: one request, and what it means to each step of the group."""
         try:
-            reply = self.ex.aws.call(call)
-            answer = self.read(running, call, reply)
+            found = [self.one(group[0], call)] if len(group) == 1 else self.together(group, call)
         except Exception as error:  # noqa: BLE001  (a bug of ours must not take the report of the others with it)
-            answer = _Answer(running.step, What.FAILED, f"internal error: {type(error).__name__}: {error}")
-        self.answers.put(answer)
+            told = f"internal error: {type(error).__name__}: {error}"
+            found = [Answer(running.step, What.FAILED, told) for running in group]
+        self.answers.put(found)
 
-    def read(self, running: _Running, call: Call, reply: Reply) -> _Answer:
-        action = running.step.action
+    def one(self, running: Running, call: Call) -> Answer:
+        step, action = running.step, running.step.action
         if isinstance(action, Wait):
-            return self.read_wait(running, action, call, reply)
-        refusals = [reply] if isinstance(reply, Refused) else list(not_done(call, reply))
-        left = [refused for refused in refusals if not any(on.matches(refused) for on in call.ok_if)]
-        if not left:
-            told = "already so" if refusals else ""
-            return _Answer(running.step, What.DONE, told, reply={} if isinstance(reply, Refused) else reply)
-        waited = self.ex.clock.now() - running.since
-        passing = all(any(on.matches(refused) for on in call.retry_on) for refused in left)
-        if passing and waited < call.patience:
-            return _Answer(running.step, What.AGAIN, str(left[0]))
-        return _Answer(running.step, What.FAILED, "; ".join(map(str, left)), refused=left[0])
+            return answers.to_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
+        moved = self.look_again(step)
+        if moved:
+            return Answer(step, What.FAILED, moved, moved=True)
+        if running.unsure and (made := self.proven(step, call)) is not None:
+            return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
+        answer = answers.to_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
+        if answer.what is What.FAILED and running.unsure and running.tries < answers.MOST_TRIES:
+            made = self.proven(step, call)  # refused, perhaps for being done already
+            if made is not None:
+                return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
+        return answer
 
-    def read_wait(self, running: _Running, wait: Wait, call: Call, reply: Reply) -> _Answer:
-        step = running.step
-        repaired, running.repairing = running.repairing, False
-        if isinstance(reply, Refused):
-            if not repaired and wait.gone and any(on.matches(reply) for on in wait.absent):
-                return _Answer(step, What.DONE, "gone")
-            if repaired and any(on.matches(reply) for on in call.retry_on):
-                return _Answer(step, What.WAITING, str(reply))
-            return _Answer(step, What.FAILED, str(reply), refused=reply)
-        if repaired:
-            return _Answer(step, What.WAITING, "sent again")
-        items = reply.get(wait.items) or [] if wait.items else [reply]
-        if items:
-            return self.look(running, wait, items[0])
-        return _Answer(step, What.DONE, "gone") if wait.gone else self.still(running, wait, "not there yet")
+    def proven(self, step: Step, call: Call) -> Mapping[str, Any] | None:
+        if call.proof is Proof.NONE or self.ex.witness is None:
+            return None
+        return self.ex.witness.made(step, self.ex.facts)
 
-    def look(self, running: _Running, wait: Wait, item: Json) -> _Answer:
-        step = running.step
-        if wait.until and all(item.get(name) in values for name, values in wait.until.items()):
-            return _Answer(step, What.DONE, self.status(wait, item))
-        if wait.fail and all(item.get(name) in values for name, values in wait.fail.items()):
-            reason = str(item.get(wait.reason, ""))
-            repair = wait.repair
-            if repair and running.repairs < repair.times and any(text in reason for text in repair.on):
-                running.repairs += 1
-                running.repairing = True
-                return _Answer(step, What.AGAIN, f"{self.status(wait, item)}: {reason}")
-            if not running.moved and self.ex.clock.now() - running.since < wait.grace:
-                return self.still(running, wait, self.status(wait, item))
-            advice = next((told for fragment, told in wait.causes if fragment in reason), "")
-            told = f"{self.status(wait, item)}: {reason}" + (f"\n      {advice}" if advice else "")
-            return _Answer(step, What.FAILED, told)
-        running.moved = True
-        return self.still(running, wait, self.status(wait, item))
+    def together(self, group: list[Running], call: Call) -> list[Answer]:
+        """One poll for several waits."""
+        names = {running.step.id: self.names(running) for running in group}
+        wanted = list(dict.fromkeys(name for found in names.values() for name in found))
+        wait = _wait(group[0])
+        reply = self.ex.aws.call(replace(call, params={**call.params, wait.among: wanted}))
+        if isinstance(reply, Refused) and not (reply.turned_away or reply.lost):
+            for running in group:  # one of the names spoils it for the others
+                running.alone = True
+            return [Answer(running.step, What.WAITING, running.said) for running in group]
+        now, found = self.ex.clock.now(), []
+        for running in group:
+            own = answers.own_part(_wait(running), names[running.step.id], reply)
+            found.append(answers.to_wait(running, _wait(running), call, own, now))
+        return found
 
-    def still(self, running: _Running, wait: Wait, detail: str) -> _Answer:
-        if self.ex.clock.now() - running.since > wait.timeout and wait.or_go_on:
-            return _Answer(running.step, What.DONE, f"{detail}: went on after {wait.timeout:.0f} s")
-        if self.ex.clock.now() - running.since > wait.timeout:
-            return _Answer(running.step, What.FAILED, f"{detail}: waited {wait.timeout:.0f} s")
-        return _Answer(running.step, What.WAITING, detail)
+    def names(self, running: Running) -> list[str]:
+        wait = _wait(running)
+        found: list[str] = filled(wait.read.params[wait.among], self.ex.facts)
+        return found
 
-    def status(self, wait: Wait, item: Json) -> str:
-        members = [*wait.until, *wait.fail] or ["status"]
-        return " ".join(str(item.get(name, "")) for name in dict.fromkeys(members))
+    def look_again(self, step: Step) -> str:
+        """What has moved about the step's resource since the plan: looked at once before its first write up or down."""
+        if self.ex.witness is None:
+            return ""
+        phase = step.id.removeprefix(f"{step.address}:").partition(".")[0]
+        with self.lock:
+            first = (step.address, phase) not in self.looked
+            found = self.looked.setdefault((step.address, phase), Future())
+        if first:
+            try:
+                found.set_result(self.ex.witness.moved(step.address, phase, self.ex.facts))
+            except BaseException as error:
+                found.set_exception(error)
+                raise
+        return found.result()
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
-    def take(self, answer: _Answer) -> None:
-        self.flying -= 1
+    def take(self, answer: Answer) -> None:
         running = self.running.get(answer.step.id)
         if running is None:
             return
@@ -295,21 +289,40 @@ class _Run:
             if answer.detail != running.said or answer.what is What.AGAIN:
                 self.event(answer.step, answer.what, answer.detail, since=running.since)
             running.said = answer.detail
+            self.put_back(running)
+            return
+        for attr, value in (answer.gives or {}).items():
+            self.ex.facts[answer.step.address, attr] = value
+        if answer.moved:
+            self.moved.append(answer.step.id)
+        self.end(answer.step, answer.what, answer.detail, answer.refused)
+
+    def put_back(self, running: Running) -> None:
+        """To be tried again after a pause that grows, with some chance in it so that many do not come at once."""
+        if running.tries:
+            pause = min(0.5 * 2**running.tries, LONGEST_PAUSE) * (0.5 + 0.5 * self.ex.jitter())
+        else:
             pause = running.delay * (1 + 0.2 * self.ex.jitter())
             running.delay = min(running.delay * GROWTH, LONGEST_POLL)
-            self.count += 1
-            heapq.heappush(self.due, (self.ex.clock.now() + pause, self.count, answer.step.id))
-            return
-        if isinstance(answer.step.action, Call) and answer.reply is not None:
-            for attr, path in answer.step.action.gives.items():
-                value = reach(answer.reply, path)
-                if value is not None:
-                    # attributes are text, the number of a version too
-                    self.ex.facts[answer.step.address, attr] = str(value) if isinstance(value, int) else value
-        self.end(answer.step, answer.what, answer.detail, answer.refused)
+        self.enqueue(running, self.ex.clock.now() + pause)
+
+    def enqueue(self, running: Running, due: float) -> None:
+        self.count += 1
+        running.ticket, running.company = self.count, _company(running)
+        heapq.heappush(self.due, (due, self.count, running.step.id))
+        if running.company:
+            self.waiting.setdefault(running.company, {})[running.step.id] = running
+
+    def dequeue(self, running: Running) -> None:
+        running.ticket = -1
+        if running.company:
+            self.waiting[running.company].pop(running.step.id, None)
+            running.company = ""
 
     def end(self, step: Step, what: What, detail: str = "", refused: Refused | None = None) -> None:
         running = self.running.pop(step.id, None)
+        if running:
+            self.dequeue(running)
         self.fate[step.id] = what
         self.graph.done(step.id)
         self.event(step, what, detail, since=running.since if running else None, refused=refused)
@@ -322,51 +335,12 @@ class _Run:
         self.ex.emit(Event(at=now, step=step, what=what, detail=detail, took=took, refused=refused))
 
 
-def filled(value: Any, facts: Mapping[tuple[Address, str], Any]) -> Any:
-    """``value`` as it is sent: stand-ins opened, digests computed. LookupError names what is not known."""
-    if isinstance(value, Later):
-        if (value.address, value.attr) not in facts:
-            raise LookupError(f"{value.address}.{value.attr}")
-        return facts[value.address, value.attr]
-    if isinstance(value, Text):
-        return "".join(str(filled(part, facts)) for part in value.parts)
-    if isinstance(value, JsonText):
-        return compact(filled(value.value, facts))
-    if isinstance(value, Secret | Base64 | Digest):
-        return _opened(value, facts)
-    if isinstance(value, Mapping):
-        return {name: filled(item, facts) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(item, facts) for item in value]
-    return value
+def _wait(running: Running) -> Wait:
+    assert isinstance(running.step.action, Wait)
+    return running.step.action
 
 
-def _opened(value: Secret | Base64 | Digest, facts: Mapping[tuple[Address, str], Any]) -> Any:
-    inner = filled(value.value, facts)
-    if isinstance(value, Base64):
-        return b64encode(str(inner).encode()).decode()
-    return fingerprint(inner, str(filled(value.salt, facts))) if isinstance(value, Digest) else inner
-
-
-def not_done(call: Call, reply: Json) -> Iterator[Refused]:
-    """What a call that succeeded says it did not do (``Call.refuse_if``), each item as the refusal it is."""
-    for item in (reach(reply, call.refuse_if) or ()) if call.refuse_if else ():
-        error = item.get("ResponseError") or item
-        code = error.get("ErrorCode") or error.get("Code") or "NotDone"
-        message = error.get("ErrorMessage") or error.get("Message") or "it was not done"
-        named = {name: value for name, value in item.items() if isinstance(value, str | int) and name not in _ERROR}
-        told = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
-        yield Refused(str(code), f"{message} ({told})" if told else str(message))
-
-
-_ERROR = ("ErrorCode", "ErrorMessage", "Code", "Message")
-
-
-def reach(reply: Any, path: str) -> Any:
-    """The value at a dotted path of a reply (``SecurityGroups.0.GroupId``), or None."""
-    for part in path.split("."):
-        if isinstance(reply, list):
-            reply = reply[int(part)] if part.isdigit() and int(part) < len(reply) else None
-        else:
-            reply = reply.get(part) if isinstance(reply, Mapping) else None
-    return reply
+def _company(running: Running) -> str:
+    """What the step is polled together with, if it is a wait like any other just now."""
+    action = running.step.action
+    return answers.company(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""

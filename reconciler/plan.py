@@ -277,4 +277,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         depends_on=tuple(sorted({use.target for use in node.uses} - {node.address})),
         pos=resource.at() if resource else None,
         secret_paths=secret,
+        want=node.want,
+        heir=heir,
+        going=tuple(down.live for down in node.downs),
     )

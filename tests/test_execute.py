@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.execute import Executor, filled, reach
+from reconciler.answers import filled, reach
+from reconciler.execute import Executor
 from reconciler.model import (
     Action,
     Address,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from .resources import Change, Diff, Live
+from .resources import Change, Diff, Live, Want
 from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope
 
@@ -63,7 +63,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePlan:
-    """One block of the plan: what happens to one resource, why, and by which steps."""
+    """One block of the plan: what happens to one resource, why, and by which steps.
+
+    ``want``, ``heir`` and ``going`` are what was wanted, the live object that stays or is replaced, and those that go:
+    with them apply looks again before it writes. They are never shown.
+    """
 
     address: Address
     verb: Verb
@@ -80,6 +84,9 @@ class ResourcePlan:
     depends_on: tuple[Address, ...] = ()
     pos: Pos | None = None
     secret_paths: frozenset[str] = frozenset()
+    want: Want | None = None
+    heir: Live | None = None
+    going: tuple[Live, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -133,12 +140,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an apply ended: ids of steps by fate."""
+    """How an apply ended: ids of steps by fate; ``moved`` are those of the failed that no longer fitted the account."""
 
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     never_started: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     interrupted: bool = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias, TypeVar
 
 from .values import EMPTY, Json
@@ -24,15 +25,34 @@ class On:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """AWS's "no" to one call. A reply of a read may be one; a write's becomes a failed step."""
+    """AWS's "no" to one call. A reply of a read may be one; a write's becomes a failed step.
+
+    ``turned_away``: it was not looked at and may be sent again as it is (throttled, never connected). ``lost``: no
+    answer came, or a server error; nobody knows whether it was done.
+    """
 
     code: str
     message: str
     request_id: str = ""
     status: int = 0
+    turned_away: bool = False
+    lost: bool = False
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class Proof(Enum):
+    """What shows, after the answer to a call was lost, that the call was done, so that it is not sent twice.
+
+    NONE    nothing needs to: sending it twice comes to the same
+    EXISTS  an object of that name, owned by this environment, is there (what creates one)
+    SAME    the object is as it is wanted (what adds to one, or makes the next revision)
+    """
+
+    NONE = "none"
+    EXISTS = "exists"
+    SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,8 @@ class Call:
     ``retry_on`` are refusals known to pass, retried for ``patience`` seconds; ``ok_if`` are refusals that mean
     "already so". ``refuse_if`` is the path in the reply to the list of what was not done although the call succeeded
     (``FailedEntries``): each item counts as a refusal. ``all_pages`` asks for every page, merged into one reply.
+    ``proof`` must be given where sending the call a second time would do it twice, or be refused for being done.
+    ``shown`` is the executor's: the parameters as they may be seen, where what is sent holds secrets.
     """
 
     service: str
@@ -55,6 +77,8 @@ class Call:
     patience: float = 300.0
     all_pages: bool = False
     refuse_if: str = ""
+    proof: Proof = Proof.NONE
+    shown: Json | None = None
 
     def __str__(self) -> str:
         return f"{self.service}:{self.operation}"
@@ -79,6 +103,8 @@ class Wait:
     with the text at ``reason``; ``repair`` may mend that, and ``causes`` are fragments of that text, each with what to
     do about it. A bad end that was there from the start counts only after ``grace`` seconds. With ``or_go_on`` the end
     of ``timeout`` is as good as success. ``title`` is what people read: ``compute environment compute-0 VALID``.
+    ``among`` is the parameter of ``read`` that takes a list of names, and ``named_by`` the members of an item that may
+    be one of them: waits that differ in nothing else are polled together, by one call.
     """
 
     title: str
@@ -94,6 +120,8 @@ class Wait:
     or_go_on: bool = False
     grace: float = 0.0
     causes: tuple[tuple[str, str], ...] = ()
+    among: str = ""
+    named_by: tuple[str, ...] = ()
 
 
 Action: TypeAlias = Call | Wait

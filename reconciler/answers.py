@@ -1,0 +1,245 @@
+"""What one attempt at a step came to: pure functions from a step under way and a reply to an :class:`Answer`.
+
+Also how stand-ins become what is sent, since a step's parameters may hold what only earlier answers could say.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reconciler.model import (
+    Address,
+    Base64,
+    Call,
+    Digest,
+    Json,
+    JsonText,
+    Later,
+    Refused,
+    Reply,
+    Secret,
+    Step,
+    Text,
+    Wait,
+    What,
+    compact,
+    fingerprint,
+)
+
+FIRST_POLL: Final = 0.2
+MOST_TRIES: Final = 10  # of a call that is turned away or whose answer is lost; about two minutes
+COVERED: Final = "(sensitive)"
+
+Facts = Mapping[tuple[Address, str], Any]
+
+
+@dataclass(slots=True)
+class Running:
+    """A step under way: since when, how often looked at, and what it still may do.
+
+    ``tries`` counts what was turned away or lost in a row; ``unsure`` is that an answer was lost, so that the call may
+    have been done; ``alone`` that a wait must not be polled with others; ``ticket`` is the last place in the queue.
+    """
+
+    step: Step
+    since: float
+    delay: float = FIRST_POLL
+    repairs: int = 0
+    repairing: bool = False
+    moved: bool = False
+    said: str = ""
+    tries: int = 0
+    unsure: bool = False
+    alone: bool = False
+    ticket: int = -1
+    company: str = ""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one attempt at a step came to; ``gives`` are attributes that are known now, ``moved`` that the account was
+    not as it had been planned upon.
+    """
+
+    step: Step
+    what: What
+    detail: str = ""
+    gives: Mapping[str, Any] | None = None
+    refused: Refused | None = None
+    moved: bool = False
+
+
+def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
+    """What ``reply`` to a call step means."""
+    step = running.step
+    refusals = [reply] if isinstance(reply, Refused) else list(not_done(call, reply))
+    left = [refused for refused in refusals if not any(on.matches(refused) for on in call.ok_if)]
+    if not left:
+        running.tries = 0
+        told = "already so" if refusals else ""
+        return Answer(step, What.DONE, told, gives=given(call, {} if isinstance(reply, Refused) else reply))
+    first = left[0]
+    if first.turned_away or first.lost:
+        running.unsure |= first.lost
+        running.tries += 1
+        if running.tries < MOST_TRIES:
+            return Answer(step, What.AGAIN, str(first))
+        return Answer(step, What.FAILED, f"{first} ({running.tries} times)", refused=first)
+    passing = all(any(on.matches(refused) for on in call.retry_on) for refused in left)
+    if passing and now - running.since < call.patience:
+        return Answer(step, What.AGAIN, str(first))
+    return Answer(step, What.FAILED, "; ".join(map(str, left)), refused=first)
+
+
+def to_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) -> Answer:
+    """What ``reply`` to a poll, or to a repair, means."""
+    step = running.step
+    repaired, running.repairing = running.repairing, False
+    if isinstance(reply, Refused):
+        if not repaired and wait.gone and any(on.matches(reply) for on in wait.absent):
+            return Answer(step, What.DONE, "gone")
+        if repaired and any(on.matches(reply) for on in call.retry_on):
+            return Answer(step, What.WAITING, str(reply))
+        running.tries += 1
+        if (reply.turned_away or reply.lost) and running.tries < MOST_TRIES:
+            return Answer(step, What.WAITING, str(reply))
+        return Answer(step, What.FAILED, str(reply), refused=reply)
+    running.tries = 0
+    if repaired:
+        return Answer(step, What.WAITING, "sent again")
+    items = reply.get(wait.items) or [] if wait.items else [reply]
+    if items:
+        return _look(running, wait, items[0], now)
+    return Answer(step, What.DONE, "gone") if wait.gone else _still(running, wait, "not there yet", now)
+
+
+def _look(running: Running, wait: Wait, item: Json, now: float) -> Answer:
+    step = running.step
+    if wait.until and all(item.get(name) in values for name, values in wait.until.items()):
+        return Answer(step, What.DONE, _status(wait, item))
+    if wait.fail and all(item.get(name) in values for name, values in wait.fail.items()):
+        reason = str(item.get(wait.reason, ""))
+        repair = wait.repair
+        if repair and running.repairs < repair.times and any(text in reason for text in repair.on):
+            running.repairs += 1
+            running.repairing = True
+            return Answer(step, What.AGAIN, f"{_status(wait, item)}: {reason}")
+        if not running.moved and now - running.since < wait.grace:
+            return _still(running, wait, _status(wait, item), now)
+        advice = next((told for fragment, told in wait.causes if fragment in reason), "")
+        told = f"{_status(wait, item)}: {reason}" + (f"\n      {advice}" if advice else "")
+        return Answer(step, What.FAILED, told)
+    running.moved = True
+    return _still(running, wait, _status(wait, item), now)
+
+
+def _still(running: Running, wait: Wait, detail: str, now: float) -> Answer:
+    if now - running.since > wait.timeout and wait.or_go_on:
+        return Answer(running.step, What.DONE, f"{detail}: went on after {wait.timeout:.0f} s")
+    if now - running.since > wait.timeout:
+        return Answer(running.step, What.FAILED, f"{detail}: waited {wait.timeout:.0f} s")
+    return Answer(running.step, What.WAITING, detail)
+
+
+def _status(wait: Wait, item: Json) -> str:
+    members = [*wait.until, *wait.fail] or ["status"]
+    return " ".join(str(item.get(name, "")) for name in dict.fromkeys(members))
+
+
+# --- waits polled together -------------------------------------------------------------------------------------------
+
+
+def company(wait: Wait) -> str:
+    """What waits that can be polled by one call have in common; empty for one that is polled alone."""
+    if not wait.among:
+        return ""
+    rest = {name: value for name, value in wait.read.params.items() if name != wait.among}
+    return f"{wait.read} {wait.among} {compact(rest)}"
+
+
+def own_part(wait: Wait, names: list[str], reply: Reply) -> Reply:
+    """The part of a common poll's reply that is about ``names``."""
+    if isinstance(reply, Refused):
+        return reply
+    items = reply.get(wait.items) or []
+    return {wait.items: [item for item in items if any(item.get(member) in names for member in wait.named_by)]}
+
+
+# --- what is sent ----------------------------------------------------------------------------------------------------
+
+
+def filled(value: Any, facts: Facts, *, covered: bool = False) -> Any:
+    """``value`` as it is sent: stand-ins opened, digests computed. LookupError names what is not known.
+
+    ``covered``: as it may be seen, with a word in the place of every secret.
+    """
+    if isinstance(value, Later):
+        if (value.address, value.attr) not in facts:
+            raise LookupError(f"{value.address}.{value.attr}")
+        return facts[value.address, value.attr]
+    if isinstance(value, Text):
+        return "".join(str(filled(part, facts, covered=covered)) for part in value.parts)
+    if isinstance(value, JsonText):
+        return compact(filled(value.value, facts, covered=covered))
+    if isinstance(value, Secret | Base64 | Digest):
+        return _opened(value, facts, covered=covered)
+    if isinstance(value, Mapping):
+        return {name: filled(item, facts, covered=covered) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(item, facts, covered=covered) for item in value]
+    return value
+
+
+def _opened(value: Secret | Base64 | Digest, facts: Facts, *, covered: bool) -> Any:
+    if covered and not isinstance(value, Base64):
+        return COVERED
+    inner = filled(value.value, facts, covered=covered)
+    if isinstance(value, Base64):
+        return b64encode(str(inner).encode()).decode()
+    return fingerprint(inner, str(filled(value.salt, facts))) if isinstance(value, Digest) else inner
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether anything in ``value`` must not be seen."""
+    if isinstance(value, Secret | Digest):
+        return True
+    if isinstance(value, Base64 | JsonText):
+        return holds_secret(value.value)
+    if isinstance(value, Text):
+        return any(map(holds_secret, value.parts))
+    if isinstance(value, Mapping):
+        return any(map(holds_secret, value.values()))
+    return isinstance(value, list | tuple) and any(map(holds_secret, value))
+
+
+def given(call: Call, reply: Json) -> dict[str, Any]:
+    """The attributes that the reply to ``call`` says; numbers as text, as all attributes are."""
+    found = {attr: reach(reply, path) for attr, path in call.gives.items()}
+    return {attr: str(value) if isinstance(value, int) else value for attr, value in found.items() if value is not None}
+
+
+def not_done(call: Call, reply: Json) -> Iterator[Refused]:
+    """What a call that succeeded says it did not do (``Call.refuse_if``), each item as the refusal it is."""
+    for item in (reach(reply, call.refuse_if) or ()) if call.refuse_if else ():
+        error = item.get("ResponseError") or item
+        code = error.get("ErrorCode") or error.get("Code") or "NotDone"
+        message = error.get("ErrorMessage") or error.get("Message") or "it was not done"
+        named = {name: value for name, value in item.items() if isinstance(value, str | int) and name not in _ERROR}
+        told = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
+        yield Refused(str(code), f"{message} ({told})" if told else str(message))
+
+
+_ERROR = ("ErrorCode", "ErrorMessage", "Code", "Message")
+
+
+def reach(reply: Any, path: str) -> Any:
+    """The value at a dotted path of a reply (``SecurityGroups.0.GroupId``), or None."""
+    for part in path.split("."):
+        if isinstance(reply, list):
+            reply = reply[int(part)] if part.isdigit() and int(part) < len(reply) else None
+        else:
+            reply = reply.get(part) if isinstance(reply, Mapping) else None
+    return reply
