@@ -2,9 +2,13 @@
 
 Nothing here talks to AWS, reads a file or looks at the clock. Every other module speaks in these types; this package
 imports none of them. One room per stage: ``values`` (names, places, stand-ins), ``steps`` (calls and waits),
-``resources`` (declared, live, wanted, differences), ``kind`` (the interface of a kind), ``plan``.
+``resources`` (declared, live, wanted, differences), ``kind`` (the interface of a kind), ``api`` (the requests it
+speaks in), ``plan``.
 """
 
+from .api import (
+    Api,
+)
 from .kind import (
     Kind,
 )
@@ -30,6 +34,7 @@ from .resources import (
     Lifecycle,
     Live,
     Lookup,
+    Newer,
     Query,
     Ref,
     Replace,
@@ -81,6 +86,7 @@ __all__ = [
     "OWNER_TAG",
     "Action",
     "Address",
+    "Api",
     "Base64",
     "Call",
     "Change",
@@ -100,6 +106,7 @@ __all__ = [
     "Live",
     "Lookup",
     "Missing",
+    "Newer",
     "Observed",
     "On",
     "Options",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .api import Api
 from .resources import Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Want
 from .steps import Action, Reads
 from .values import EMPTY, Json, Scope
@@ -48,6 +49,8 @@ class Kind:
     - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
       ever made sure of, never owned or deleted (service-linked roles). ``folds_case``: names differing in case clash.
     - ``notes`` **may** tell people what they should know although nothing is to be done.
+    - ``api`` says which requests the properties go into: what the schema lacks and the installed AWS model has for
+      them is passed through, so ``create`` and ``update`` **must** send members they do not know.
     - ``owner_tags`` **may** add tags below ``reconciler/`` when a live object is taken over.
     """
 
@@ -77,6 +80,7 @@ class Kind:
     folds_case: bool = False
     max_name: int = 128
     passes_roles: Mapping[str, str] = EMPTY
+    api: Api | None = None
 
     expand: Callable[[Json], Json] = dict
     implied: Callable[[str], Json] = _no_props

@@ -47,6 +47,7 @@ class Field:
     normal     value -> comparable value (case, ARN to name, number text ...), applied to both sides
     clear      what an update sends to empty the field
     secret     shown as changed, never its value
+    newer      only the installed AWS model has it: compared where YAML declares it, and no further than that
     """
 
     effect: Effect | Judge = Effect.IN_PLACE
@@ -58,6 +59,7 @@ class Field:
     normal: Callable[[Any], Any] | None = None
     clear: Any = MISSING
     secret: bool = False
+    newer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,34 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Newer:
+    """A declared member that the installed AWS model has and the schema lacks.
+
+    created  a create request takes all of it
+    updated  an update request takes all of it
+    shown    the reply of a describe carries all of it; else it cannot be compared
+    secret   the model says that it is sensitive
+    maps     the paths in it whose keys are data
+    """
+
+    created: bool = True
+    updated: bool = True
+    shown: bool = True
+    secret: bool = False
+    maps: frozenset[str] = frozenset()
+
+    def also(self, other: Newer) -> Newer:
+        """What holds for both, the same member having been declared twice (in two items of a list)."""
+        return Newer(
+            created=self.created and other.created,
+            updated=self.updated and other.updated,
+            shown=self.shown and other.shown,
+            secret=self.secret or other.secret,
+            maps=self.maps | other.maps,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
     """The reserved ``lifecycle`` mapping of a resource."""
 
@@ -103,13 +133,17 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One resource as declared: merged, variables filled in, conveniences expanded; references still as written."""
+    """One resource as declared: merged, variables filled in, conveniences expanded; references still as written.
+
+    ``newer`` are the paths, written as those of a kind's ``fields``, that only the installed AWS model knows.
+    """
 
     address: Address
     props: Json
     tags: Mapping[str, str] = EMPTY
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     pos: Mapping[Path, Pos] = field(default_factory=dict)
+    newer: Mapping[str, Newer] = EMPTY
 
     def at(self, path: Path = ()) -> Pos:
         """The position of ``path``, or of its nearest ancestor that has one."""
