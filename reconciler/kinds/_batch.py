@@ -17,7 +17,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds._shared import chunks, ok
-from reconciler.model import OWNER_TAG, Action, Call, Finding, Json, Live, On, Query, Reads, Refused, Reply, Scope
+from reconciler.model import (
+    OWNER_TAG,
+    Action,
+    Call,
+    Finding,
+    Json,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Refused,
+    Reply,
+    Scope,
+)
 
 BUSY = On(message="is being modified")
 RELATED = On(message="found existing JobQueue relationship")
@@ -83,9 +97,16 @@ def attrs(resource: str) -> Callable[[Scope, str, Json], dict[str, str]]:
     return lambda scope, name, _props: {"name": name, "arn": scope.arn("batch", f"{resource}/{name}")}
 
 
-def write(operation: str, params: Json, *, retry_on: Sequence[On] = (BUSY,), ok_if: Sequence[On] = ()) -> Call:
+def write(
+    operation: str,
+    params: Json,
+    *,
+    retry_on: Sequence[On] = (BUSY,),
+    ok_if: Sequence[On] = (),
+    proof: Proof = Proof.NONE,
+) -> Call:
     """One changing call."""
-    return Call("batch", operation, params, retry_on=tuple(retry_on), ok_if=tuple(ok_if))
+    return Call("batch", operation, params, retry_on=tuple(retry_on), ok_if=tuple(ok_if), proof=proof)
 
 
 def tag(target: Live, put: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Query, Reply, Scope
+from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Query, Reply, Scope
 
 ABSENT = "NoSuchEntity"
 GONE = (On(ABSENT),)
@@ -30,9 +30,16 @@ _PATH = re.compile(r"/|/[\x21-\x7e]+/")
 _DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
 
 
-def change(operation: str, params: Json, *retry: On, ok_if: tuple[On, ...] = (), patience: float = PATIENCE) -> Call:
+def change(
+    operation: str,
+    params: Json,
+    *retry: On,
+    ok_if: tuple[On, ...] = (),
+    patience: float = PATIENCE,
+    proof: Proof = Proof.NONE,
+) -> Call:
     """One write."""
-    return Call("iam", operation, params, retry_on=(BUSY, *retry), ok_if=ok_if, patience=patience)
+    return Call("iam", operation, params, retry_on=(BUSY, *retry), ok_if=ok_if, patience=patience, proof=proof)
 
 
 def arn(scope: Scope, kind: str, name: str, props: Json) -> str:

@@ -35,6 +35,7 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -243,7 +244,7 @@ def create(want: Want) -> Sequence[Action]:
         params["tags"] = dict(want.tags)
     role = _role(declared.get("serviceRole"), want.scope)
     return [
-        batch.write("CreateComputeEnvironment", params),
+        batch.write("CreateComputeEnvironment", params, proof=Proof.EXISTS),
         waits.valid(want.physical, role),
         *(_set(want.physical, after, role) if after else ()),
     ]
@@ -345,6 +346,8 @@ def _disable(name: str) -> list[Action]:
         title=f"compute environment {name} DISABLED",
         read=waits.describe(name),
         items="computeEnvironments",
+        among="computeEnvironments",
+        named_by=("computeEnvironmentName",),
         until={"status": batch.SETTLED | batch.DELETED},
         gone=True,
     )

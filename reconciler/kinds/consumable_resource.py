@@ -33,6 +33,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -120,7 +121,7 @@ def create(want: Want) -> Sequence[Action]:
     declared = {name: value for name, value in batch.without(want.declared, NAME).items() if value is not None}
     tags = {**want.tags, **_noted(declared)}
     params = {NAME: want.physical, **declared, **({"tags": tags} if tags else {})}
-    return [batch.write("CreateConsumableResource", params)]
+    return [batch.write("CreateConsumableResource", params, proof=Proof.EXISTS)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:

@@ -32,6 +32,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -96,7 +97,7 @@ def create(want: Want) -> Sequence[Action]:
     path = {"Path": want.declared["path"]} if want.declared.get("path") else {}
     role = role_name(want.declared.get("role"))
     return [
-        change("CreateInstanceProfile", {**profile, **path, "Tags": tag_list(want.tags)}),
+        change("CreateInstanceProfile", {**profile, **path, "Tags": tag_list(want.tags)}, proof=Proof.EXISTS),
         *([_add(want.physical, role)] if role else []),
     ]
 
@@ -129,7 +130,8 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def _add(profile: str, role: Any) -> Call:
-    return change("AddRoleToInstanceProfile", {"InstanceProfileName": profile, "RoleName": role}, *EARLY)
+    params = {"InstanceProfileName": profile, "RoleName": role}
+    return change("AddRoleToInstanceProfile", params, *EARLY, proof=Proof.SAME)
 
 
 def _remove(profile: str, role: str) -> Call:

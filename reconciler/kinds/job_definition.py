@@ -32,6 +32,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -155,7 +156,7 @@ def create(want: Want) -> Sequence[Action]:
     props = batch.without(want.declared, NAME)
     params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
     gives = {"arn": "jobDefinitionArn", "revision": "revision"}
-    return [Call("batch", "RegisterJobDefinition", params, gives=gives)]
+    return [Call("batch", "RegisterJobDefinition", params, gives=gives, proof=Proof.SAME)]
 
 
 def update(_live: Live, want: Want, _diff: Diff) -> Sequence[Action]:

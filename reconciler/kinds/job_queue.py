@@ -31,6 +31,7 @@ from reconciler.model import (
     Kind,
     Live,
     Path,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -107,7 +108,7 @@ def expand(props: Json) -> Json:
 def create(want: Want) -> Sequence[Action]:
     props = batch.without(want.declared, "jobQueueName")
     params = {"jobQueueName": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
-    return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON), _valid(want.physical)]
+    return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON, proof=Proof.EXISTS), _valid(want.physical)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
@@ -130,6 +131,8 @@ def gone(live: Live) -> Sequence[Action]:
             title=f"job queue {live.physical} gone",
             read=_describe(live.physical),
             items="jobQueues",
+            among="jobQueues",
+            named_by=("jobQueueName",),
             until={"status": batch.DELETED},
             gone=True,
         )
@@ -154,6 +157,8 @@ def _disable(name: str) -> list[Action]:
         title=f"job queue {name} DISABLED",
         read=_describe(name),
         items="jobQueues",
+        among="jobQueues",
+        named_by=("jobQueueName",),
         until={"status": batch.SETTLED | batch.DELETED},
         gone=True,
     )
@@ -165,6 +170,8 @@ def _valid(name: str) -> Wait:
         title=f"job queue {name} VALID",
         read=_describe(name),
         items="jobQueues",
+        among="jobQueues",
+        named_by=("jobQueueName",),
         until={"status": batch.VALID},
         fail={"status": batch.INVALID | batch.DELETED},
         timeout=600.0,

@@ -29,6 +29,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -94,7 +95,7 @@ def create(want: Want) -> Sequence[Action]:
         "PublicKeyMaterial": want.declared["publicKey"],
         "TagSpecifications": [{"ResourceType": "key-pair", "Tags": tag_list(want.tags)}],
     }
-    return [Call("ec2", "ImportKeyPair", params, gives={"id": "KeyPairId"})]
+    return [Call("ec2", "ImportKeyPair", params, gives={"id": "KeyPairId"}, proof=Proof.EXISTS)]
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:

@@ -40,6 +40,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Refused,
@@ -178,7 +179,7 @@ def create(want: Want) -> Sequence[Action]:
     gives = {"id": "LaunchTemplateId", "latestVersion": "LatestVersionNumber", "defaultVersion": "DefaultVersionNumber"}
     params = {"LaunchTemplateName": want.physical, **_sent(want), **ec2.specified("launch-template", want.tags)}
     paths = {name: f"LaunchTemplate.{member}" for name, member in gives.items()}
-    return [Call("ec2", "CreateLaunchTemplate", params, gives=paths, retry_on=FRESH_PROFILE)]
+    return [Call("ec2", "CreateLaunchTemplate", params, gives=paths, retry_on=FRESH_PROFILE, proof=Proof.EXISTS)]
 
 
 def _sent(want: Want) -> dict[str, Any]:
@@ -206,6 +207,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         {**which, **_sent(want)},
         gives={"latestVersion": "LaunchTemplateVersion.VersionNumber"},
         retry_on=FRESH_PROFILE,
+        proof=Proof.SAME,
     )
     chosen = Call(
         "ec2",

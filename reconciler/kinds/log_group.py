@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds._owned import asked_for, index, named, proposed
@@ -30,6 +31,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -103,7 +105,8 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 def create(want: Want) -> Sequence[Action]:
     sent = {name: value for name, value in want.declared.items() if name in FIELDS and name != "retentionInDays"}
-    made = _call("CreateLogGroup", {"logGroupName": want.physical, **sent, "tags": dict(want.tags)})
+    params = {"logGroupName": want.physical, **sent, "tags": dict(want.tags)}
+    made = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
     days = want.declared.get("retentionInDays")
     return [made, *([] if days is None else [_retention(want.physical, days)])]
 

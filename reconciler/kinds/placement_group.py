@@ -28,6 +28,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -95,7 +96,7 @@ def create(want: Want) -> Sequence[Action]:
         **{member: value for member, value in declared.items() if value is not None},
         **ec2.specified("placement-group", want.tags),
     }
-    made = Call("ec2", "CreatePlacementGroup", params, gives={"id": "PlacementGroup.GroupId"})
+    made = Call("ec2", "CreatePlacementGroup", params, gives={"id": "PlacementGroup.GroupId"}, proof=Proof.EXISTS)
     return [made, _available(want.physical)]
 
 

@@ -36,6 +36,7 @@ from reconciler.model import (
     JsonText,
     Kind,
     Live,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -187,7 +188,8 @@ def create(want: Want) -> Sequence[Action]:
         "Description": want.declared.get("description"),
         "Tags": tag_list(want.tags),
     }
-    return [change("CreatePolicy", {name: value for name, value in params.items() if value not in (None, "", [])})]
+    sent = {name: value for name, value in params.items() if value not in (None, "", [])}
+    return [change("CreatePolicy", sent, proof=Proof.EXISTS)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
@@ -200,7 +202,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         return [change("SetDefaultPolicyVersion", {"PolicyArn": arn, "VersionId": same[-1]["id"]})]
     new = {"PolicyArn": arn, "PolicyDocument": JsonText(written(document)), "SetAsDefault": True}
     too_many = others[: max(len(others) + 1 - (VERSIONS - 1), 0)]
-    return [*(_drop(arn, version) for version in too_many), change("CreatePolicyVersion", new)]
+    return [*(_drop(arn, version) for version in too_many), change("CreatePolicyVersion", new, proof=Proof.SAME)]
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:

@@ -32,6 +32,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -157,7 +158,7 @@ def create(want: Want) -> Sequence[Action]:
     params = {NAME: _parts(want.physical)[1], **batch.without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
     arn = str(want.attrs["arn"])
-    return [batch.write("CreateQuotaShare", {**params, **tags}), _valid(want.physical, arn)]
+    return [batch.write("CreateQuotaShare", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical, arn)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:

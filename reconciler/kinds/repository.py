@@ -33,6 +33,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -177,7 +178,7 @@ def create(want: Want) -> Sequence[Action]:
     settings = {name: want.declared[name] for name in SETTINGS if want.declared.get(name)}
     params = {"repositoryName": want.physical, **settings, "tags": tag_list(want.tags)}
     policies = [_policy(want, name) for name in DOCUMENTS if want.declared.get(name)]
-    return [Call("ecr", "CreateRepository", params), *policies]
+    return [Call("ecr", "CreateRepository", params, proof=Proof.EXISTS), *policies]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:

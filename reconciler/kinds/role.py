@@ -18,6 +18,7 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds import _iam
@@ -38,6 +39,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -157,8 +159,9 @@ def create(want: Want) -> Sequence[Action]:
     }
     sent = {member: value for member, value in params.items() if value not in (None, "", [])}
     boundary = [NEW_POLICY] if props.get("permissionsBoundary") else []
+    made = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
     return [
-        _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary),
+        replace(made, proof=Proof.EXISTS),
         *(_attach(name, policy, want.scope) for policy in _distinct(props.get("managedPolicies"))),
         *(_put(name, policy, document) for policy, document in (props.get("inlinePolicies") or {}).items()),
     ]

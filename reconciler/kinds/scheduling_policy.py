@@ -35,6 +35,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -108,7 +109,7 @@ def expand(props: Json) -> Json:
 def create(want: Want) -> Sequence[Action]:
     props = {name: value for name, value in batch.without(want.declared, "name").items() if value is not None}
     params = {"name": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
-    return [batch.write("CreateSchedulingPolicy", params)]
+    return [batch.write("CreateSchedulingPolicy", params, proof=Proof.EXISTS)]
 
 
 def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:

@@ -38,6 +38,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -237,6 +238,7 @@ def create(want: Want) -> Sequence[Action]:
         gives={"arn": "ARN"},
         retry_on=LINGERING,
         patience=120.0,
+        proof=Proof.EXISTS,
     )
     if want.declared.get("value") is None:
         return [made]

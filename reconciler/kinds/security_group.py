@@ -36,6 +36,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Ref,
@@ -204,6 +205,7 @@ def create(want: Want) -> Sequence[Action]:
         "CreateSecurityGroup",
         {name: value for name, value in params.items() if value},
         gives={"id": "GroupId", "arn": "SecurityGroupArn"},
+        proof=Proof.EXISTS,
     )
     ingress = [_authorize("ingress", group, rule) for _, rule in sorted(_wish(want, "ingress").items())]
     return [made, *_first_egress(want, group), *ingress]

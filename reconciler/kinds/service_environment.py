@@ -29,6 +29,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -71,7 +72,7 @@ def expand(props: Json) -> Json:
 def create(want: Want) -> Sequence[Action]:
     params = {NAME: want.physical, **batch.without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
-    return [batch.write("CreateServiceEnvironment", {**params, **tags}), _valid(want.physical)]
+    return [batch.write("CreateServiceEnvironment", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
@@ -99,6 +100,8 @@ def gone(live: Live) -> Sequence[Action]:
             title=f"service environment {live.physical} gone",
             read=_describe(live.physical),
             items=LISTED,
+            among=LISTED,
+            named_by=("serviceEnvironmentName",),
             until={"status": batch.DELETED},
             gone=True,
         )
@@ -122,6 +125,8 @@ def _disable(name: str) -> list[Action]:
         title=f"service environment {name} DISABLED",
         read=_describe(name),
         items=LISTED,
+        among=LISTED,
+        named_by=("serviceEnvironmentName",),
         until={"status": batch.SETTLED | batch.DELETED},
         gone=True,
     )
@@ -133,6 +138,8 @@ def _valid(name: str) -> Wait:
         title=f"service environment {name} VALID",
         read=_describe(name),
         items=LISTED,
+        among=LISTED,
+        named_by=("serviceEnvironmentName",),
         until={"status": batch.VALID},
         fail={"status": batch.INVALID | batch.DELETED},
         timeout=600.0,

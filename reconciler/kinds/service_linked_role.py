@@ -30,6 +30,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Scope,
@@ -98,7 +99,7 @@ def create(want: Want) -> Sequence[Action]:
     members = {"description": "Description", "customSuffix": "CustomSuffix"}
     given = {api: want.declared[ours] for ours, api in members.items() if want.declared.get(ours)}
     params = {"AWSServiceName": want.address.name, **given}
-    call = change("CreateServiceLinkedRole", params, ok_if=THERE_ALREADY)
+    call = change("CreateServiceLinkedRole", params, ok_if=THERE_ALREADY, proof=Proof.EXISTS)
     return [replace(call, gives={"name": "Role.RoleName", "arn": "Role.Arn"})]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
@@ -77,8 +77,8 @@ class Call:
     patience: float = 300.0
     all_pages: bool = False
     refuse_if: str = ""
-    proof: Proof = Proof.NONE
-    shown: Json | None = None
+    proof: Proof = field(default=Proof.NONE, compare=False)  # how it is delivered, not what it asks for
+    shown: Json | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.service}:{self.operation}"
@@ -120,8 +120,8 @@ class Wait:
     or_go_on: bool = False
     grace: float = 0.0
     causes: tuple[tuple[str, str], ...] = ()
-    among: str = ""
-    named_by: tuple[str, ...] = ()
+    among: str = field(default="", compare=False)
+    named_by: tuple[str, ...] = field(default=(), compare=False)
 
 
 Action: TypeAlias = Call | Wait
