@@ -64,6 +64,17 @@ class AccountWorld:
         templates: Mapping[str, Any] = self._ec2.launch_templates
         return id_or_name in templates or any(one.name == id_or_name for one in templates.values())
 
+    def launch_template_image(self, id_or_name: str, version: str) -> str | None:
+        templates: Mapping[str, Any] = self._ec2.launch_templates
+        found = next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
+        if found is None:
+            return None
+        gone = self._account.memory["deleted versions"].get((self._region, found.id), set())
+        latest = max(one.number for one in found.versions if one.number not in gone)
+        number = {"$Default": found.default_version_number, "$Latest": latest}.get(version, version)
+        data: Mapping[str, Any] = self._account.memory["versions"].get((self._region, found.id, str(number))) or {}
+        return data.get("ImageId")
+
     def on_instances(
         self, ce_name: str, count: int, subnets: Sequence[str], groups: Sequence[str], profile: str | None
     ) -> None:

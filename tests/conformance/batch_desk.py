@@ -37,6 +37,7 @@ class FakeWorld:
     subnets: dict[str, str] = field(default_factory=lambda: {f"subnet-{n}": "vpc-1" for n in range(20)})
     groups: dict[str, str] = field(default_factory=lambda: {f"sg-{n}": "vpc-1" for n in range(9)})
     templates: set[str] = field(default_factory=lambda: {"lt-1", "nodes"})
+    template_images: dict[tuple[str, str], str] = field(default_factory=dict)
     instances: dict[str, int] = field(default_factory=dict)
 
     def role(self, arn: str) -> RoleFacts | None:
@@ -57,6 +58,9 @@ class FakeWorld:
 
     def launch_template(self, id_or_name: str) -> bool:
         return id_or_name in self.templates
+
+    def launch_template_image(self, id_or_name: str, version: str) -> str | None:
+        return self.template_images.get((id_or_name, version))
 
     def on_instances(self, ce_name: str, count: int, subnets: Any, groups: Any, profile: str | None) -> None:
         self.instances[ce_name] = count

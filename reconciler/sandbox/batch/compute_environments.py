@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from reconciler.sandbox.batch import compute_resources, health, paging, running, tags
+from reconciler.sandbox.batch import compute_images, compute_resources, health, paging, running, tags
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.messages import (
     DELETE_BUSY,
@@ -57,6 +57,7 @@ def create(store: Store, given: Json) -> Json:
     if not eks:
         cluster = f"cluster/AWSBatch-{row.name}-{props['uuid']}"
         props["ecsClusterArn"] = f"arn:{store.partition}:ecs:{store.region}:{store.account}:{cluster}"
+    compute_images.created(store, row)
     _change(store, row, "CREATING", store.settings.environment_create)
     return _named(row)
 
@@ -89,12 +90,24 @@ def update(store: Store, given: Json) -> Json:
         row.props["eksConfiguration"] = {**row.props.get("eksConfiguration", {}), **given["eksConfiguration"]}
     row.state = given.get("state", row.state)
     new_instances = compute_resources.infrastructure_members(given.get("computeResources", {}), before)
-    if new_instances and row.props.get("updatePolicy", {}).get("terminateJobsOnUpdate"):
-        running.lose_hosts(store, row)
+    if new_instances:
+        _replace_instances(store, row)
     settings = store.settings
     seconds = settings.environment_infrastructure if new_instances else settings.environment_scaling
     _change(store, row, "UPDATING", seconds)
+    if new_instances:
+        newest = bool(given["computeResources"].get("updateToLatestImageVersion"))
+        store.after(seconds, lambda: compute_images.updated(store, row, newest=newest))
     return _named(row)
+
+
+def _replace_instances(store: Store, row: Row) -> None:
+    """Jobs on the old instances end at once, or may go on for a while, as the environment's policy says."""
+    policy: Json = row.props.get("updatePolicy", {})
+    if policy.get("terminateJobsOnUpdate"):
+        running.lose_hosts(store, row)
+    else:
+        running.lose_hosts_later(store, row, 60.0 * policy.get("jobExecutionTimeoutMinutes", 30))
 
 
 def delete(store: Store, given: Json) -> Json:
@@ -194,12 +207,12 @@ def _updated_resources(store: Store, row: Row, given: Json) -> Json:
 
 
 def _check_infrastructure(row: Row, members: list[str]) -> None:
-    if not health.service_linked(row.props["serviceRole"]):
+    resources: Json = row.props["computeResources"]
+    if on_fargate(resources) or not health.service_linked(row.props["serviceRole"]):
         raise Invalid(
             f"Following fields {members} can be updated only for Non-fargate Compute Environment having a Batch "
             "Service Linked Role"
         )
-    resources: Json = row.props["computeResources"]
     managed_instances = resources["type"] == "ECS_MANAGED_INSTANCES"
     if not managed_instances and resources.get("allocationStrategy", "BEST_FIT") == "BEST_FIT":
         raise Invalid(
@@ -253,6 +266,7 @@ def _instances(store: Store, row: Row) -> None:
     if count == store.instances.get(row.arn, 0):
         return
     store.instances[row.arn] = count
+    store.launched.add(row.arn)
     _report_instances(store, row, count)
 
 
@@ -295,6 +309,9 @@ def _detail(store: Store, row: Row) -> Json:
     resources = props.get("computeResources")
     if resources is not None and store.settings.instance_role_echo == "arn":
         props["computeResources"] = {**resources, **_profile_arn(store, resources)}
+    if resources is not None and "ec2Configuration" in resources:
+        shown = compute_images.configuration(store, row)
+        props["computeResources"] = {**props["computeResources"], "ec2Configuration": shown}
     return {
         **_named(row),
         **props,

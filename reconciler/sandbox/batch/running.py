@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -45,7 +46,23 @@ def on_environment(store: Store, environment: Row) -> list[Row]:
 
 def lose_hosts(store: Store, environment: Row) -> None:
     """Every instance of the environment goes; a job's own strategy says whether it is tried again."""
-    for row in on_environment(store, environment):
+    _lose(store, on_environment(store, environment))
+
+
+def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
+    """The instances of now go when the time is up; what has not ended by then is lost with them."""
+    jobs = on_environment(store, environment)
+    turns = {row.name: store.runs[row.name].turn for row in jobs}
+
+    def lose() -> None:
+        still = {row.name for row in on_environment(store, environment)}
+        _lose(store, [r for r in jobs if r.name in still and store.runs[r.name].turn == turns[r.name]])
+
+    store.after(seconds, lose)
+
+
+def _lose(store: Store, jobs: Iterable[Row]) -> None:
+    for row in jobs:
         text = f"Host EC2 (instance i-{row.name.replace('-', '')[:17]}) terminated."
         _attempt_over(store, row, Outcome(None, None, text))
 
@@ -183,6 +200,8 @@ def _grow(store: Store, environment: Row) -> None:
     if "desiredvCpus" in resources:
         wanted = max(resources["minvCpus"], int(_used(store, environment)))
         resources["desiredvCpus"] = min(resources["maxvCpus"], wanted)
+        if resources["desiredvCpus"]:
+            store.launched.add(environment.arn)
 
 
 def _take_consumables(store: Store, row: Row) -> bool:

@@ -86,6 +86,9 @@ class Settings:
     """Whether a queue created without `jobQueueType` is described with one."""
     amazon_linux_2: Literal["accepted", "refused"] = "accepted"
     """Environments on AMIs of Amazon Linux 2, which AWS stops creating after June 2026."""
+    image_release: int = 1
+    """The newest release of AWS's own AMIs. Raise it, and environments whose instances started from an older one are
+    described with `batchImageStatus: UPDATE_AVAILABLE` until an update asks for the newest."""
     bare_definition_name: Literal["nothing", "all revisions"] = "nothing"
     """`DescribeJobDefinitions(jobDefinitions=["NAME"])`, without a revision."""
 

@@ -163,6 +163,12 @@ class Store:
         """Until when the deletion of an environment, by ARN, is refused for a queue that has let it go."""
         self.instances: dict[str, int] = {}
         """How many run, by the ARN of their environment."""
+        self.launched: set[str] = set()
+        """ARNs of environments that have begun to launch instances."""
+        self.images: dict[str, dict[str, int]] = {}
+        """The release of AWS's AMI by image type, by the ARN of the environment."""
+        self.pinned_images: dict[str, bool] = {}
+        """Whether the launch template says which AMI, by the ARN of the environment."""
         self.runs: dict[str, Run] = {}
         """What the service knows of a job and does not tell, by job id."""
         self.waiters: dict[str, list[str]] = {}

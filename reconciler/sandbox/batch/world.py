@@ -49,6 +49,10 @@ class World(Protocol):
 
     def launch_template(self, id_or_name: str) -> bool: ...
 
+    def launch_template_image(self, id_or_name: str, version: str) -> str | None:
+        """The AMI that a version (a number, `$Default`, `$Latest`) of a template says, or None if it says none."""
+        ...
+
     def on_instances(
         self, ce_name: str, count: int, subnets: Sequence[str], groups: Sequence[str], profile: str | None
     ) -> None:
