@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import expressions, fits, links, refs, schema, settings
+from . import awsmodel, expressions, fits, links, refs, schema, settings
 from .load import Loaded, RawResource
 from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource, Template
 from .problems import Problem, did_you_mean, one_of, ordered
@@ -104,11 +104,12 @@ def _resource(
     address: Address, raw: RawResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
-    found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name)
+    asked = awsmodel.Asked(kind)
+    found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name, beyond=asked)
     found += _tags(address, raw, kind)
     found += _untaggable(address, raw, kind, common)
     found += _foreign(address, raw)
-    lifecycle, problems = _lifecycle(address, raw, kind, schemas)
+    lifecycle, problems = _lifecycle(address, raw, schemas, asked)
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
         return None, found
@@ -120,7 +121,8 @@ def _resource(
         findings.append(Finding((), message, "choose a shorter one", "out-of-range"))
     found += [_finding(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
-    return Resource(address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos), found
+    resource = Resource(address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, newer=asked.newer)
+    return resource, found
 
 
 def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
@@ -238,11 +240,13 @@ def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
 # --- lifecycle -------------------------------------------------------------------------------------------------------
 
 
-def _lifecycle(address: Address, raw: RawResource, kind: Kind, schemas: Schemas) -> tuple[Lifecycle, list[Problem]]:
+def _lifecycle(
+    address: Address, raw: RawResource, schemas: Schemas, asked: awsmodel.Asked
+) -> tuple[Lifecycle, list[Problem]]:
     written = raw.value.get("lifecycle")
     if not isinstance(written, Mapping) or schemas.lifecycle(written):
         return Lifecycle(), []  # the schema has said what is wrong
-    findings = list(_unfit(written, kind, schemas.members(address.section)))
+    findings = list(_unfit(written, asked, schemas.members(address.section)))
     depends = links.addresses(written.get("dependsOn", ()))
     if address in depends:
         at: Path = ("lifecycle", "dependsOn", depends.index(address))
@@ -262,20 +266,22 @@ def _lifecycle(address: Address, raw: RawResource, kind: Kind, schemas: Schemas)
     return lifecycle, problems
 
 
-def _unfit(written: Mapping[str, Any], kind: Kind, members: Mapping[str, Any]) -> Iterator[Finding]:
+def _unfit(written: Mapping[str, Any], asked: awsmodel.Asked, members: Mapping[str, Any]) -> Iterator[Finding]:
+    kind = asked.kind
     for path, reference in refs.templates(written, ("lifecycle",)):
         yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
         hint = "what cannot be changed in place is declared under a new name"
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
-    if "keepRevisions" in written and not kind.versioned:
+    if "keepRevisions" in written and not (kind.versioned or kind.renews):
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
         if name in written and kind.replace is Replace.FORBIDDEN:
             hint = "it is for compute environments that are replaced; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
     for index, ignored in enumerate(_listed(written, "ignoreChanges")):
-        if isinstance(ignored, str) and (way_out := _unknown_path(ignored, members, kind)) is not None:
+        way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
+        if way_out is not None and not asked.has(ignored):
             at: Path = ("lifecycle", "ignoreChanges", index)
             yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
 

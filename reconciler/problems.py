@@ -17,7 +17,10 @@ from .model import Pos
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One finding: a stable code, a sentence, the place and the way out. Never raised alone."""
+    """One finding: a stable code, a sentence, the place and the way out. Never raised alone.
+
+    A ``note`` is a warning that there is nothing to do about: being strict does not make it an error.
+    """
 
     code: str
     message: str
@@ -26,9 +29,12 @@ class Problem:
     address: str = ""
     path: str = ""
     pos: Pos | None = None
+    note: bool = False
 
     @property
     def severity(self) -> str:
+        if self.note:
+            return "note"
         return "warning" if self.warning else "error"
 
     def __str__(self) -> str:

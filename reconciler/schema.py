@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
@@ -34,6 +34,16 @@ ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 _ENDING = ".schema.json"
 _EXPRESSION = re.compile(r"\\\$\\\{")
+
+
+class Beyond(Protocol):
+    """Knows members and values that the schemas lack."""
+
+    def member(self, path: Path, value: Any) -> Json | None:
+        """The schema for what is declared at ``path``; None where no such member is known."""
+
+    def allows(self, path: Path, value: Any) -> bool:
+        """Whether the value is one of the member at ``path``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +67,19 @@ class Schemas:
         return tuple(sorted(self.by_section))
 
     def resource(
-        self, section: str, value: Any, *, at: Callable[[Path], Pos], address: str = "", name: str = ""
+        self,
+        section: str,
+        value: Any,
+        *,
+        at: Callable[[Path], Pos],
+        address: str = "",
+        name: str = "",
+        beyond: Beyond | None = None,
     ) -> list[Problem]:
-        """What is wrong with a resource's properties; nothing where the section has no schema."""
+        """What is wrong with a resource's properties; nothing where the section has no schema.
+
+        ``beyond`` is asked about members and values that the schema lacks.
+        """
         file = self.by_section.get(section)
         if file is None:
             return []
@@ -69,6 +89,8 @@ class Schemas:
             name=name,
             members=self.members(section),
             secret=lambda path: is_secret(section, path),
+            newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
+            newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
         )
         return wording.problems(self._validator(file).iter_errors(value), known)
 
@@ -130,6 +152,17 @@ class Schemas:
             for name, document in plain.items():
                 self._validators[name] = _Validator(document, registry=registry)
         return self._validators[file]
+
+
+def _newer(beyond: Beyond, path: Path, value: Any) -> list[Any] | None:
+    """The errors of a value by a schema from elsewhere, placed at ``path``; None where that knows no such member."""
+    document = beyond.member(path, value)
+    if document is None:
+        return None
+    errors = list(_Validator(document).iter_errors(value))
+    for error in errors:
+        error.path.extendleft(reversed(path))
+    return errors
 
 
 def directory() -> FilePath:

@@ -33,6 +33,9 @@ _NO = ("false", "no", "off", "n")
 class Known:
     """What a message needs besides the error: places, the resource, the members its schema knows, and which values
     must not be repeated.
+
+    ``newer_member`` gives the errors of a member that the installed AWS model has and the schema lacks, None where
+    the model lacks it too; ``newer_value`` tells whether the model has a value that an enumeration lacks.
     """
 
     at: Callable[[Path], Pos]
@@ -40,6 +43,8 @@ class Known:
     name: str = ""
     members: Json = field(default_factory=lambda: EMPTY)
     secret: Callable[[Path], bool] = lambda _: False
+    newer_member: Callable[[Path, Any], Iterable[Error] | None] = lambda _path, _value: None
+    newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
 Error = Any  # jsonschema's ValidationError; only schema.py imports the package
@@ -85,6 +90,8 @@ def _said(error: Error, known: Known) -> Iterator[Problem]:
         yield from _unknown(error, known, path)
     elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
         return  # the type is wrong, and said so
+    elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
+        yield _newer(known, path, "newer-value", f'{dotted(path)} has the value "{error.instance}"')
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
     else:
@@ -107,9 +114,30 @@ def _unknown(error: Error, known: Known, path: Path) -> Iterator[Problem]:
     for name, value in error.instance.items():
         if name in members or any(re.search(pattern, name) for pattern in patterns):
             continue
+        errors = known.newer_member((*path, name), value)
+        if errors is not None:
+            yield from problems(errors, known)
+            yield _newer(known, (*path, name), "newer-member", f'there is a field "{name}"')
+            continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
         hint = _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), "unknown-field", message, hint)
+
+
+def _newer(known: Known, path: Path, code: str, what: str) -> Problem:
+    message = f"{what} that only the installed AWS model knows"
+    hint = "checked against that model, and passed through; what else is known of other fields, is not of this one"
+    pos = known.at(path)
+    return Problem(
+        code=code,
+        message=message,
+        hint=hint,
+        warning=True,
+        note=True,
+        address=known.address,
+        path=dotted(path),
+        pos=pos,
+    )
 
 
 def _meant(name: str, members: Json) -> str:
