@@ -21,10 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds import _batch as batch
-from reconciler.kinds._shared import ok
+from reconciler.kinds._shared import ok, top_members
 from reconciler.model import (
     OWNER_PREFIX,
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -125,10 +126,13 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
-    if not diff.under(TOTAL):
+    changed = top_members(want, diff, FIELDS)
+    params: dict[str, Any] = {"consumableResource": live.physical, **batch.without(changed, TOTAL)}
+    if diff.under(TOTAL):
+        params |= {"operation": "SET", "quantity": want.props[TOTAL]}
+    if len(params) == 1:
         return []
-    params: dict[str, Any] = {"consumableResource": live.physical, "operation": "SET", "quantity": want.props[TOTAL]}
-    noted = _noted(want.props)
+    noted = _noted(want.props) if diff.under(TOTAL) else {}
     return [batch.write("UpdateConsumableResource", params), *(batch.tag(live, noted, ()) if noted else ())]
 
 
@@ -164,6 +168,13 @@ KIND = Kind(
     delete=delete,
     tag=batch.tag,
     fields=FIELDS,
+    api=Api(
+        service="batch",
+        create=("CreateConsumableResource",),
+        update=("UpdateConsumableResource",),
+        reply="DescribeConsumableResource",
+        aside=frozenset({"consumableResource", "operation", "quantity", "clientToken"}),
+    ),
     replace=Replace.DELETE_FIRST,
     expand=expand,
     normal=normal,

@@ -29,6 +29,7 @@ from reconciler.kinds._shared import chunks, ok, tag_list, tag_map
 from reconciler.model import (
     OWNER_TAG,
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -276,6 +277,13 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    api=Api(
+        service="events",
+        create=("PutTargets",),
+        update=("PutTargets",),
+        reply="ListTargetsByRule",
+        below=("targets",),
+    ),
     replace=Replace.DELETE_FIRST,
     max_name=64,
     passes_roles=PASSES_ROLES,

@@ -22,6 +22,7 @@ from reconciler.kinds._declared import at, entries, given, items, repeats, text,
 from reconciler.kinds._shared import top_members
 from reconciler.model import (
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -305,6 +306,13 @@ KIND = Kind(
     repair=repair,
     fields=FIELDS,
     refs=REFS,
+    api=Api(
+        service="batch",
+        create=("CreateJobQueue",),
+        update=("UpdateJobQueue",),
+        reply="DescribeJobQueues.jobQueues[]",
+        aside=frozenset({"jobQueue"}),
+    ),
     replace=Replace.FORBIDDEN,
     expand=expand,
     check=check,

@@ -31,6 +31,7 @@ from reconciler.kinds._template_data import DATA
 from reconciler.model import (
     OWNER_TAG,
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -272,6 +273,13 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=template.REFS,
+    api=Api(
+        service="ec2",
+        create=("CreateLaunchTemplate",),
+        update=("CreateLaunchTemplateVersion",),
+        reply="DescribeLaunchTemplateVersions.launchTemplateVersions[]",
+        below=(DATA,),
+    ),
     later=frozenset({"id", *NUMBERS}),
     renews=NUMBERS,
     replace=Replace.CREATE_FIRST,

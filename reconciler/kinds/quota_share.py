@@ -24,6 +24,7 @@ from reconciler.kinds._declared import at, text
 from reconciler.kinds._shared import chunks, ok, top_members
 from reconciler.model import (
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -281,6 +282,13 @@ KIND = Kind(
     repair=repair,
     fields=FIELDS,
     refs=REFS,
+    api=Api(
+        service="batch",
+        create=("CreateQuotaShare",),
+        update=("UpdateQuotaShare",),
+        reply="DescribeQuotaShare",
+        aside=frozenset({"quotaShareArn"}),
+    ),
     replace=Replace.FORBIDDEN,
     max_name=257,
     expand=expand,

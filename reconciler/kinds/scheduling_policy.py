@@ -27,6 +27,7 @@ from reconciler.kinds._declared import at, entries, given, items, mapping, repea
 from reconciler.kinds._shared import chunks, ok
 from reconciler.model import (
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -118,10 +119,11 @@ def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
 
 
 def _complete(props: Json) -> dict[str, Any]:
+    others = {name: value for name, value in batch.without(props, "name", FAIR, QUOTA).items() if value is not None}
     if given(props.get(QUOTA)):
-        return {QUOTA: props[QUOTA]}
+        return {**others, QUOTA: props[QUOTA]}
     said = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
-    return {FAIR: {**COMPLETE, **said}}
+    return {**others, FAIR: {**COMPLETE, **said}}
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
@@ -196,6 +198,13 @@ KIND = Kind(
     delete=delete,
     tag=batch.tag,
     fields=FIELDS,
+    api=Api(
+        service="batch",
+        create=("CreateSchedulingPolicy",),
+        update=("UpdateSchedulingPolicy",),
+        reply="DescribeSchedulingPolicies.schedulingPolicies[]",
+        aside=frozenset({"arn"}),
+    ),
     replace=Replace.CREATE_FIRST,
     expand=expand,
     check=check,

@@ -21,6 +21,7 @@ from reconciler.kinds import _capacity as capacity
 from reconciler.kinds._shared import top_members
 from reconciler.model import (
     Action,
+    Api,
     Call,
     Diff,
     Effect,
@@ -177,6 +178,13 @@ KIND = Kind(
     gone=gone,
     repair=repair,
     fields=FIELDS,
+    api=Api(
+        service="batch",
+        create=("CreateServiceEnvironment",),
+        update=("UpdateServiceEnvironment",),
+        reply="DescribeServiceEnvironments.serviceEnvironments[]",
+        aside=frozenset({"serviceEnvironment"}),
+    ),
     replace=Replace.CREATE_FIRST,
     expand=expand,
     check=check,
