@@ -28,6 +28,7 @@ from reconciler.kinds._declared import at, entries, mapping
 from reconciler.model import (
     MISSING,
     Action,
+    Api,
     Diff,
     Effect,
     Field,
@@ -118,6 +119,15 @@ FIELDS = {
 }
 
 _RESOURCES = "computeResources"
+
+API = Api(
+    service="batch",
+    create=("CreateComputeEnvironment",),
+    update=("UpdateComputeEnvironment",),
+    reply="DescribeComputeEnvironments.computeEnvironments[]",
+    aside=frozenset({"computeEnvironment"}),
+    effects={_RESOURCES: effects.infrastructure},
+)
 _PROVIDER = f"{_RESOURCES}.managedInstancesProvider"
 _SECURITY_GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-")
 _TEMPLATES = (f"{_RESOURCES}.launchTemplate", f"{_RESOURCES}.launchTemplate.overrides[]")
@@ -257,18 +267,24 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         if name == _RESOURCES:
             params[name] = _changed_resources(live, want, diff)
         elif name == "eksConfiguration":
-            entry = mapping(at(want.props, name, "accessEntry"))
-            params[name] = {"accessEntry": {"desiredState": entry.get("desiredState", "INHERIT_FROM_CLUSTER")}}
+            params[name] = _changed_cluster(mapping(want.props.get(name)))
         elif name == "serviceRole":
             params[name] = _role(want.props.get(name), want.scope)
         elif name == "updatePolicy":
             params[name] = {**UPDATE_POLICY, **mapping(want.props.get(name))}
         else:
             value = want.props.get(name)
-            params[name] = FIELDS[name].clear if value is None else value
+            params[name] = FIELDS[name].clear if value is None and name in FIELDS else value
     if not params:
         return []
     return _set(live.physical, params, _role(want.props.get("serviceRole"), want.scope), timeout=_patience(want, diff))
+
+
+def _changed_cluster(wanted: Json) -> dict[str, Any]:
+    """All but the two members that no update takes; without the entry's state, which is the service's own."""
+    entry = {"desiredState": "INHERIT_FROM_CLUSTER", **mapping(wanted.get("accessEntry"))}
+    kept = batch.without(wanted, "eksClusterArn", "kubernetesNamespace")
+    return {**kept, "accessEntry": batch.without(entry, "status")}
 
 
 def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
@@ -276,8 +292,8 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
     sent: dict[str, Any] = {}
     for name in sorted({str(change.path[1]) for change in diff.changes if change.top == _RESOURCES}):
         value = wanted.get(name)
-        if value in (None, [], {}, ""):
-            value = FIELDS[f"{_RESOURCES}.{name}"].clear
+        if value in (None, [], {}, "") and (facts := FIELDS.get(f"{_RESOURCES}.{name}")):
+            value = facts.clear
             if name == "launchTemplate" and at(live.props, _RESOURCES, name, "launchTemplateName"):
                 value = {"launchTemplateName": ""}
         if name == "scalingPolicy" and not at(value, "minScaleDownDelayMinutes"):
@@ -394,6 +410,7 @@ KIND = Kind(
     refs=REFS,
     replace=Replace.CREATE_FIRST,
     passes_roles=PASSES_ROLES,
+    api=API,
     expand=expand,
     normal=normal,
     check=check,

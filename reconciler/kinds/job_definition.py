@@ -25,6 +25,7 @@ from reconciler.kinds._job_checks import check
 from reconciler.kinds._shared import ok
 from reconciler.model import (
     Action,
+    Api,
     Call,
     Diff,
     Field,
@@ -186,6 +187,12 @@ KIND = Kind(
     later=frozenset({"arn", "revision"}),
     versioned=True,
     passes_roles=PASSES_ROLES,
+    api=Api(
+        service="batch",
+        create=("RegisterJobDefinition",),
+        update=("RegisterJobDefinition",),
+        reply="DescribeJobDefinitions.jobDefinitions[]",
+    ),
     expand=expand,
     normal=normal,
     check=check,
