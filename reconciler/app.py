@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler import check, guard, load, lookups, plan, refs, schema
+from reconciler import check, foresight, guard, load, lookups, plan, refs, schema, users
 from reconciler.execute import Aws, Clock, Executor
 from reconciler.kinds import discover
 from reconciler.model import (
@@ -92,7 +93,11 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         seen = _observed(env, scope, reader, facts, options)
     finally:
         reader.close()
-    made, problems = plan.make(env, discover(), scope, seen, options=options, members=schema.members, lookups=facts)
+        make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
+        made, problems = make(seen)
+        if used := users.find(reader, discover(), scope, made):
+            made, problems = make(replace(seen, used=used))
+        made, standing = foresight.look(reader, discover(), env, made)
     needed = {address.section for address in env.resources} | {section for section, _ in seen.existing}
     blind = _unreadable(seen, needed, destroy=options.destroy)
     problems += [problem for problem in blind if not problem.warning]

@@ -36,7 +36,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
-from reconciler.nodes import Down, Node
+from reconciler.nodes import Down, Node, beyond
 from reconciler.problems import Problem, article
 
 
@@ -213,9 +213,7 @@ class Decider:
         for live in going:
             node.downs.append(self.down(live, kind, resource))
         if going and node.verb is Verb.NOOP:
-            node.verb = Verb.UPDATE
-            names = ", ".join(live.physical for live in going)
-            node.reason = f"left over: {names}" if not kind.versioned else f"revisions beyond those to keep: {names}"
+            node.verb, node.reason = Verb.UPDATE, beyond(kind, going)
 
     def down(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Down:
         """How ``live`` is removed; ``drained``: once the work on it is done, for something has taken its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from reconciler.model import Action, Address, Diff, Json, Kind, Live, Resource, Verb, Want
@@ -36,3 +37,10 @@ class Node:
     reason: str = ""
     disruption: str = ""
     notes: list[str] = field(default_factory=list)
+
+
+def beyond(kind: Kind, going: Sequence[Live]) -> str:
+    """Why a resource that stays as it is loses these live objects; empty where there are none."""
+    names = ", ".join(live.physical for live in going)
+    told = "revisions beyond those to keep" if kind.versioned else "left over"
+    return f"{told}: {names}" if names else ""

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from reconciler import diff as differ
-from reconciler import order, refs
+from reconciler import order, refs, stays
 from reconciler.decide import Decider
 from reconciler.model import (
     EMPTY,
@@ -179,6 +179,7 @@ def make(
     planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
+    stays.leave(nodes, observed.used)
     busy = {a for a, node in nodes.items() if node.up or any(not down.live.dying for down in node.downs)}
     for address, node in list(nodes.items()):  # what is on its way out matters only to others that move
         if node.verb is Verb.DELETE and address not in busy and not busy:

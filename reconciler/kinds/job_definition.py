@@ -6,6 +6,7 @@ What is peculiar about them:
   declared is compared with the newest ACTIVE revision in a normal form, so that only real changes register one.
 - Deleting is deregistering revisions one by one; an INACTIVE one stays visible for 180 days and counts as absent.
 - Jobs that were submitted keep the revision they had.
+- Event rules and other definitions may name a revision: one that is named is not deregistered (``_revision_users``).
 - Tags belong to one revision and can be changed without a new one.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
@@ -20,6 +21,7 @@ from typing import Any
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _container as container
 from reconciler.kinds import _retry as retry
+from reconciler.kinds import _revision_users as revision_users
 from reconciler.kinds._declared import entries
 from reconciler.kinds._job_checks import check
 from reconciler.kinds._shared import ok
@@ -197,4 +199,6 @@ KIND = Kind(
     normal=normal,
     check=check,
     disruption=disruption,
+    users=(revision_users.rules, revision_users.definitions, revision_users.jobs),
+    mentions=revision_users.mentions,
 )

@@ -40,6 +40,7 @@ from .resources import (
     Replace,
     Resource,
     Sought,
+    User,
     Want,
 )
 from .steps import (
@@ -132,6 +133,7 @@ __all__ = [
     "Template",
     "Text",
     "Unreadable",
+    "User",
     "Verb",
     "Wait",
     "Want",

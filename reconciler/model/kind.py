@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .api import Api
-from .resources import Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Want
+from .resources import Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, User, Want
 from .steps import Action, Reads
 from .values import EMPTY, Json, Scope
 
@@ -49,6 +49,9 @@ class Kind:
     - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
       ever made sure of, never owned or deleted (service-linked roles). ``folds_case``: names differing in case clash.
     - ``notes`` **may** tell people what they should know although nothing is to be done.
+    - ``users`` **may** be reads that find who in the account names live objects that a plan would remove, by their
+      physical names: those stay. They are driven only when something is to go, at the same time, and raise Unreadable
+      like any read. ``mentions`` gives what of this kind is named, by physical name or ARN, in the text of properties.
     - ``api`` says which requests the properties go into: what the schema lacks and the installed AWS model has for
       them is passed through, so ``create`` and ``update`` **must** send members they do not know.
     - ``owner_tags`` **may** add tags below ``reconciler/`` when a live object is taken over.
@@ -89,6 +92,8 @@ class Kind:
     disruption: Callable[[Live, Want, Diff], str] | None = None
     owner_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
+    users: tuple[Callable[[Scope, Sequence[Live]], Reads[Mapping[str, tuple[User, ...]]]], ...] = ()
+    mentions: Callable[[Json], Iterable[str]] = _nothing
 
     def expanded(self, name: str, props: Json) -> Json:
         """The plain properties of what is declared as ``name``."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from .resources import Change, Diff, Live, Want
+from .resources import Change, Diff, Live, User, Want
 from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope
 
@@ -28,12 +28,14 @@ class Observed:
     """What the account holds, as far as it concerns an environment.
 
     ``lives`` by section; ``existing`` the attributes of things that are named and not declared, None where there is
-    no such thing; ``unreadable`` the sections AWS would not let us read, with the refused call.
+    no such thing; ``unreadable`` the sections AWS would not let us read, with the refused call; ``used`` who names what
+    is to go, by section and physical name (a second look, at what a first plan would remove).
     """
 
     lives: Mapping[str, tuple[Live, ...]] = EMPTY
     existing: Mapping[tuple[str, str], Mapping[str, str] | None] = EMPTY
     unreadable: Mapping[str, Unreadable] = EMPTY
+    used: Mapping[tuple[str, str], tuple[User, ...]] = EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -298,6 +298,24 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody in the account who names a live object that is to go.
+
+    text    for people: ``event rule nightly (target 1) starts jobs with it``
+    hint    what makes the object go after all
+    arn     of who names it, or of what that ends with (a job's queue): where the plan removes that, it does not count
+    words   how the object may be named, where a new declaration of ``arn`` may take that back; empty: it cannot
+    others  ARNs of every version there is, where none is named but whichever is newest: counts only if all would go
+    """
+
+    text: str
+    hint: str = ""
+    arn: str = ""
+    words: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+
     """A problem a kind's ``check`` has with a declaration; the engine adds the place."""
 
     path: Path

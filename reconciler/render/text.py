@@ -71,6 +71,8 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
 def summary(plan: Plan) -> str:
     """The last line."""
     if not plan.applyable:
+        if plan.destroy and plan.resources:
+            return "No changes. What is left of the environment stays, for somebody still uses it."
         return "No changes. The environment owns nothing in this account." if plan.destroy else NO_CHANGES
     words = [
         f"{plan.count(verb)} to {verb.value}"

@@ -1,0 +1,53 @@
+"""Who names what a plan would remove: the second look at the account, taken only where something is to go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from reconciler.model import Kind, Live, Plan, Reads, Scope, Unreadable, User
+from reconciler.observe import Reader
+
+Named: TypeAlias = Mapping[str, tuple[User, ...]]
+
+
+def find(
+    reader: Reader, kinds: Mapping[str, Kind], scope: Scope, plan: Plan
+) -> dict[tuple[str, str], tuple[User, ...]]:
+    """Who names the objects that ``plan`` removes, by section and physical name (``Observed.used``).
+
+    A refused read makes all it was asked about stay: nobody knows who names them. Any other error is raised.
+    """
+    going: dict[str, list[Live]] = {}
+    for item in plan.resources:
+        if kinds[item.address.section].users and item.going:
+            going.setdefault(item.address.section, []).extend(item.going)
+    jobs = {
+        (section, number): _look(reader, source(scope, lives))
+        for section, lives in going.items()
+        for number, source in enumerate(kinds[section].users)
+    }
+    used: dict[tuple[str, str], tuple[User, ...]] = {}
+    for (section, _), found in reader.each(jobs).items():
+        for physical, users in _named(found, going[section]).items():
+            used[section, physical] = (*used.get((section, physical), ()), *users)
+    return used
+
+
+def _named(found: Named | BaseException, going: Sequence[Live]) -> Named:
+    if isinstance(found, Unreadable):
+        unknown = (_unknown(found),)
+        return {live.physical: unknown for live in going}
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _look(reader: Reader, reads: Reads[Named]) -> Callable[[], Named]:
+    return lambda: reader.drive(reads)
+
+
+def _unknown(failed: Unreadable) -> User:
+    return User(
+        text=f"{failed.call} was refused ({failed.refused.code}), so it may be in use", hint=f"allow {failed.call}"
+    )
