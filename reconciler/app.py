@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler import check, foresight, guard, load, lookups, plan, refs, schema, users
+from reconciler import check, guard, load, lookups, plan, refs, schema, users
 from reconciler.execute import Aws, Clock, Executor
 from reconciler.kinds import discover
 from reconciler.model import (
@@ -91,13 +91,12 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         if missing:
             raise Problems(missing)
         seen = _observed(env, scope, reader, facts, options)
-    finally:
-        reader.close()
         make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
         made, problems = make(seen)
         if used := users.find(reader, discover(), scope, made):
             made, problems = make(replace(seen, used=used))
-        made, standing = foresight.look(reader, discover(), env, made)
+    finally:
+        reader.close()
     needed = {address.section for address in env.resources} | {section for section, _ in seen.existing}
     blind = _unreadable(seen, needed, destroy=options.destroy)
     problems += [problem for problem in blind if not problem.warning]

@@ -296,8 +296,6 @@ class Diff:
         return any(change.path[: len(path)] == path for change in self.changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """Somebody in the account who names a live object that is to go.
@@ -316,6 +314,8 @@ class User:
     others: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
     """A problem a kind's ``check`` has with a declaration; the engine adds the place."""
 
     path: Path
