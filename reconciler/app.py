@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler import check, guard, load, lookups, plan, refs, schema, users
+from reconciler import check, foresight, guard, load, lookups, plan, refs, schema, users
 from reconciler.execute import Aws, Clock, Executor
 from reconciler.kinds import discover
 from reconciler.model import (
@@ -64,10 +64,11 @@ def mask_for(env: Environment) -> Mask:
     kinds = discover()
     found = set(env.sensitive)
     for resource in env.resources.values():
-        for pattern, facts in kinds[resource.address.section].fields.items():
-            if facts.secret:
-                for _, value in refs.values_at(resource.props, pattern):
-                    found |= set(_texts(value))
+        secret = [path for path, facts in kinds[resource.address.section].fields.items() if facts.secret]
+        secret += [path for path, facts in resource.newer.items() if facts.secret]
+        for pattern in secret:
+            for _, value in refs.values_at(resource.props, pattern):
+                found |= set(_texts(value))
     return Mask(found)
 
 
@@ -95,11 +96,12 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         made, problems = make(seen)
         if used := users.find(reader, discover(), scope, made):
             made, problems = make(replace(seen, used=used))
+        made, standing = foresight.look(reader, discover(), env, made)
     finally:
         reader.close()
     needed = {address.section for address in env.resources} | {section for section, _ in seen.existing}
     blind = _unreadable(seen, needed, destroy=options.destroy)
-    problems += [problem for problem in blind if not problem.warning]
+    problems += [*standing, *(problem for problem in blind if not problem.warning)]
     if not problems:
         refused = guard.check(made, env, options)
         if refused:

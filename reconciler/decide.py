@@ -20,12 +20,15 @@ from reconciler.model import (
     OWNER_PREFIX,
     OWNER_TAG,
     Action,
+    Change,
     Diff,
     Effect,
     Environment,
+    Finding,
     Json,
     Kind,
     Later,
+    Lifecycle,
     Live,
     Observed,
     Options,
@@ -36,6 +39,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.newer import creating, updating
 from reconciler.nodes import Down, Node, beyond
 from reconciler.problems import Problem, article
 
@@ -110,6 +114,8 @@ class Decider:
         node.heir, node.want = heir, want
         node.before, node.after = self.tagged(before, heir.tags, want), self.tagged(after, want.tags, want)
         retagged = () if kind.shared else self.tag_changes(heir, want)
+        if address in self.options.refresh and not found.replaces and address not in self.options.replace:
+            found = self.refreshed(node, heir, want, found)
         node.diff = Diff((*found.changes, *retagged))
         node.notes += kind.notes(heir, want)
         again = address in self.options.replace
@@ -122,6 +128,18 @@ class Decider:
         if kind.versioned and (found or again):
             self.renewed(node)
 
+    def refreshed(self, node: Node, heir: Live, want: Want, found: Diff) -> Diff:
+        """What differs, with the change that takes the newest images."""
+        assert node.resource is not None
+        if node.kind.refresh is None:
+            said: Change | Finding = Finding((), f"{article(node.kind.name)} has no images to refresh")
+        else:
+            said = node.kind.refresh(heir, want)
+        if isinstance(said, Change):
+            return Diff((*found.changes, said))
+        self.problem(node.resource, "cannot-refresh", said.message, said.hint, said.path)
+        return found
+
     def mend(
         self, node: Node, heir: Live, want: Want, found: Diff, retagged: Sequence[Any], *, again: bool, adopting: bool
     ) -> None:
@@ -131,13 +149,14 @@ class Decider:
         if heir.dying and kind.revive:
             node.up, node.verb, node.reason = [*kind.revive(heir, want), *tagged], Verb.UPDATE, "is on its way out"
             return
-        changed = kind.update(heir, want, found) if found or again else ()
+        changed = kind.update(heir, updating(want), found) if found or again else ()
         settling = () if heir.settled else kind.settle(heir)
         mending = kind.repair(heir, want) if heir.broken and not changed else ()
         node.up = [*(map(_whatever, settling) if changed else settling), *changed, *mending]
         node.up += () if kind.versioned and changed else tagged
         if changed and kind.renews:
             node.want = replace(want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.renews}})
+        node.withdrawn = bool(changed) and kind.withdraws(heir, want, found)
         node.disruption = _disruption(kind, heir, want, found)
         state = f"is {heir.status}" + (f": {heir.reason}" if heir.reason else "")
         if node.diff:
@@ -169,7 +188,7 @@ class Decider:
             retagged = self.tag_changes(dying[0], want)
             node.up = [*kind.revive(dying[0], want), *self.tag_actions(node, dying[0], want, retagged, adopting=False)]
         else:
-            node.up = [*(kind.gone(dying[0]) if dying else ()), *kind.create(want)]
+            node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
 
     def replaced(self, node: Node, heir: Live, props: Json, tags: Json, found: Diff) -> None:
         """One object takes the place of another: under a derived name first, or after the old one is gone."""
@@ -183,6 +202,7 @@ class Decider:
             what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
             hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
             self.problem(node.resource, "cannot-replace", what, hint, path)
+            node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
             return
         node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
         node.reason = _reason(found, only=Effect.REPLACE) if forcing else "asked for with --replace"
@@ -190,7 +210,7 @@ class Decider:
         node.want = want = self.want(node, physical, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in lives if live.dying and live.physical == physical]
-        node.up = [*(kind.gone(dying[0]) if dying else ()), *kind.create(want)]
+        node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
         node.downs.append(self.down(heir, kind, node.resource))
         node.disruption = _disruption(kind, heir, want, found)
 
@@ -216,12 +236,14 @@ class Decider:
             node.verb, node.reason = Verb.UPDATE, beyond(kind, going)
 
     def down(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Down:
-        """How ``live`` is removed; ``drained``: once the work on it is done, for something has taken its place."""
+        """How ``live`` is removed; ``drained``: once the work on it is done, for its users have moved to another."""
         if live.dying:
             return Down(live, list(kind.gone(live)))
         before = [_whatever(action) for action in kind.settle(live)] if not live.settled else []
-        draining = kind.drain(live, declared.lifecycle) if declared and drained else ()
-        return Down(live, [*before, *draining, *kind.delete(live, declared.props if declared else EMPTY)])
+        deleting = kind.delete(live, declared.props if declared else EMPTY)
+        if drained:
+            deleting = kind.drain(live, declared.lifecycle if declared else Lifecycle(), deleting)
+        return Down(live, [*before, *deleting])
 
     def want(self, node: Node, physical: str, props: Json, tags: Json, live: Live | None) -> Want:
         kind, address, resource = node.kind, node.address, node.resource
@@ -242,6 +264,7 @@ class Decider:
             attrs=attrs,
             scope=self.scope,
             lifecycle=resource.lifecycle,
+            newer=resource.newer,
         )
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
@@ -282,6 +305,17 @@ class Decider:
         )
         if found not in self.problems:
             self.problems.append(found)
+
+
+def _created(kind: Kind, want: Want) -> Sequence[Action]:
+    """The calls that create it; what only updates take is set by one as soon as it is there."""
+    first = creating(want)
+    made = kind.create(first)
+    if first is want:
+        return made
+    live = Live(physical=want.physical, attrs=want.attrs, props=first.props, tags=want.tags)
+    found, _, _ = differ.difference(kind, live, want)
+    return [*made, *kind.update(live, updating(want), found)] if found else made
 
 
 def _called(live: Live, name: str, kind: Kind) -> bool:

@@ -7,10 +7,7 @@ is enough. ``DeepDiff`` only ever sees such prepared data; its own way of ignori
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from reconciler.model import (
@@ -21,7 +18,6 @@ from reconciler.model import (
     Diff,
     Digest,
     Effect,
-    Field,
     Json,
     JsonText,
     Kind,
@@ -35,44 +31,11 @@ from reconciler.model import (
     Want,
     compact,
 )
+from reconciler.newer import knowing, known
+from reconciler.rules import Rules, rules
 
 STAND_INS = (Later, Text, JsonText, Base64, Secret, Digest, Template)
 SENSITIVE = "(sensitive)"
-_SEGMENT = re.compile(r"\[\]|[^.\[\]]+")
-
-
-@dataclass(slots=True)
-class Rules:
-    """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds."""
-
-    facts: Field = Field()
-    children: dict[str, Rules] = field(default_factory=dict)
-    item: Rules | None = None
-
-    def child(self, name: str) -> Rules:
-        return self.children.get(name) or self.children.get("*") or NO_RULES
-
-    def each(self) -> Rules:
-        return self.item or NO_RULES
-
-
-NO_RULES = Rules()
-
-
-@cache
-def rules(kind: Kind) -> Rules:
-    """The tree of the kind's ``fields``."""
-    root = Rules()
-    for pattern, facts in kind.fields.items():
-        node = root
-        for segment in _SEGMENT.findall(pattern):
-            if segment == "[]":
-                node.item = node.item or Rules()
-                node = node.item
-            else:
-                node = node.children.setdefault(segment, Rules())
-        node.facts = facts
-    return root
 
 
 def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
@@ -91,23 +54,6 @@ def _defaults(value: Any, node: Rules) -> Any:
     if isinstance(value, list | tuple) and node.item:
         return [_defaults(item, node.item) for item in value]
     return value
-
-
-def known(live: Any, members: Any, wanted: Any) -> Any:
-    """``live`` without the members that neither the schema (``members``) nor the declaration knows.
-
-    A member that the service invents next year must not be drift in every account that night.
-    """
-    if isinstance(live, Mapping) and isinstance(members, Mapping) and members and "*" not in members:
-        asked = wanted if isinstance(wanted, Mapping) else EMPTY
-        return {
-            name: known(item, members.get(name), asked.get(name))
-            for name, item in live.items()
-            if name in members or name in asked
-        }
-    if isinstance(live, list | tuple) and isinstance(members, Mapping) and members:
-        return [known(item, members, None) for item in live]
-    return live
 
 
 def canonical(kind: Kind, props: Json, *, fill: bool = True) -> dict[str, Any]:
@@ -180,9 +126,10 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
 
     ``members`` is the tree of members the kind's schema knows (empty: all are known).
     """
+    kind = knowing(kind, want.newer)
     left, right = kind.normal(live, want) if kind.normal else (live.props, want.props)
     tree = rules(kind)
-    before = canonical(kind, known(left, members, right))
+    before = canonical(kind, known(left, members, right, tree))
     after = canonical(kind, right)
     before = _without_computed(before, after, tree)
     if before == after:

@@ -9,7 +9,7 @@ from .resources import Effect, Judge
 from .values import EMPTY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Api:
     """Where the installed AWS model is asked about a member or value that a kind's schema lacks.
 

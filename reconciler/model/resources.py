@@ -228,6 +228,7 @@ class Want:
     props     the same with every default filled in: what is compared, and what an update sends
     tags      the complete set of tags, the ownership tags included
     attrs     attributes known before creation, the rest as :class:`Later`
+    newer     as in :class:`Resource`
     """
 
     address: Address
@@ -238,6 +239,7 @@ class Want:
     attrs: Mapping[str, Any]
     scope: Scope
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    newer: Mapping[str, Newer] = EMPTY
 
 
 @dataclass(frozen=True, slots=True)

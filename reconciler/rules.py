@@ -1,0 +1,56 @@
+"""The facts about a kind's fields as a tree, to walk beside the properties they are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from reconciler.model import Field, Kind
+
+_SEGMENT = re.compile(r"\[\]|[^.\[\]]+")
+
+
+def segments(path: str) -> Sequence[str]:
+    """The steps of a path as those of a kind's fields are written: ``a.b[].c`` is ``a``, ``b``, ``[]``, ``c``."""
+    return _SEGMENT.findall(path)
+
+
+@dataclass(slots=True)
+class Rules:
+    """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds.
+
+    ``newer``: something at or below it is known to the installed AWS model alone.
+    """
+
+    facts: Field = Field()
+    children: dict[str, Rules] = field(default_factory=dict)
+    item: Rules | None = None
+    newer: bool = False
+
+    def child(self, name: str) -> Rules:
+        return self.children.get(name) or self.children.get("*") or NO_RULES
+
+    def each(self) -> Rules:
+        return self.item or NO_RULES
+
+
+NO_RULES = Rules()
+
+
+@cache
+def rules(kind: Kind) -> Rules:
+    """The tree of the kind's ``fields``."""
+    root = Rules()
+    for pattern, facts in kind.fields.items():
+        node = root
+        for segment in segments(pattern):
+            node.newer = node.newer or facts.newer
+            if segment == "[]":
+                node.item = node.item or Rules()
+                node = node.item
+            else:
+                node = node.children.setdefault(segment, Rules())
+        node.facts, node.newer = facts, node.newer or facts.newer
+    return root
