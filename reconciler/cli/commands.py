@@ -113,7 +113,7 @@ def init(
 def validate(
     envs: Annotated[list[str] | None, typer.Argument(metavar="ENV", show_default=False)] = None,
     output: FormatOption = Format.text,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors; notes are not.")] = False,
 ) -> None:
     """Check everything that can be checked without AWS."""
     OUT.as_json = output is Format.json
@@ -129,14 +129,15 @@ def validate(
         found += ordered(problems)
         if problems and not OUT.as_json:
             console.print_problems(ordered(problems))
-    errors = sum(not problem.warning for problem in found)
+    errors, notes = sum(not problem.warning for problem in found), sum(problem.note for problem in found)
     if OUT.as_json:
         console.print_problems(found)
     else:
-        told = f"{console.plural(errors, 'error')}, {console.plural(len(found) - errors, 'warning')}"
+        told = f"{console.plural(errors, 'error')}, {console.plural(len(found) - errors - notes, 'warning')}"
+        told += f", {console.plural(notes, 'note')}" if notes else ""
         told = told if found else "no problems"
         typer.echo(told if errors else f"{console.plural(count, 'resource')}: {told}")
-    bad = bool(found) if strict else bool(errors)
+    bad = len(found) > notes if strict else bool(errors)
     raise typer.Exit(console.ERROR if bad else console.OK)
 
 
@@ -258,7 +259,10 @@ def _plan(env: str | None, options: Options, *, sandbox: bool) -> tuple[Planned,
     loaded, warnings = _read(env, strict=not options.destroy)
     if warnings and not OUT.as_json:
         command = f"reconcile validate {env}" if env else "reconcile validate"
-        typer.echo(f"{console.plural(len(warnings), 'warning')}: see `{command}`", err=True)
+        notes = sum(problem.note for problem in warnings)
+        counts = ((len(warnings) - notes, "warning"), (notes, "note"))
+        told = ", ".join(console.plural(count, noun) for count, noun in counts if count)
+        typer.echo(f"{told}: see `{command}`", err=True)
     if sandbox:
         point_at_sandbox()
     region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
