@@ -28,6 +28,7 @@ from reconciler.model import (
 from reconciler.observe import Reader, observe
 from reconciler.problems import Problem, Problems
 from reconciler.render.values import Mask
+from reconciler.witness import Looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ def _unreadable(seen: Observed, needed: Collection[str], *, destroy: bool) -> li
 
 
 def execute(
-    made: Plan,
+    made: Planned,
     aws: Aws,
     clock: Clock,
     emit: Callable[[Event], None],
@@ -152,6 +153,19 @@ def execute(
     keep_going: bool,
     stop: threading.Event,
 ) -> Outcome:
-    """Do what the plan says."""
-    executor = Executor(aws, clock, emit, parallelism=parallelism, keep_going=keep_going, stop=stop)
-    return executor.run(made)
+    """Do what the plan says, looking again before it writes."""
+    executor = Executor(
+        aws,
+        clock,
+        emit,
+        parallelism=parallelism,
+        keep_going=keep_going,
+        stop=stop,
+        witness=witness(made, aws),
+    )
+    return executor.run(made.plan)
+
+
+def witness(made: Planned, aws: Aws) -> Looking:
+    """Who looks at the account again while ``made`` is applied."""
+    return Looking(made.plan, discover(), aws, schema.members, made.env.ignore_tags)

@@ -106,13 +106,15 @@ class History:
         planned = self.plan(env, **options)
         assert not planned.problems, [str(problem) for problem in planned.problems]
         self.events = []
+        through = door or Door(self.aws)
         executor = Executor(
-            door or Door(self.aws),
+            through,
             Ticking(self.sandbox),
             self.events.append,
             parallelism=0,
             keep_going=True,
             jitter=lambda: 0.0,
+            witness=app.witness(planned, through),
         )
         return executor.run(planned.plan)
 

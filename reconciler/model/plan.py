@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -47,6 +47,7 @@ class Options:
     targets: tuple[Address, ...] = ()
     exclude: tuple[Address, ...] = ()
     replace: tuple[Address, ...] = ()
+    refresh: tuple[Address, ...] = ()
     allow_deletions: int | None = None
 
 
@@ -68,7 +69,8 @@ class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
 
     ``want``, ``heir`` and ``going`` are what was wanted, the live object that stays or is replaced, and those that go:
-    with them apply looks again before it writes. They are never shown.
+    with them apply looks again before it writes. They are never shown. ``foreseen`` are those of the ``notes`` that
+    tell what moves with the change: they belong to what is approved.
     """
 
     address: Address
@@ -81,14 +83,15 @@ class ResourcePlan:
     reason: str = ""
     disruption: str = ""
     notes: tuple[str, ...] = ()
+    foreseen: tuple[str, ...] = ()
     create_first: bool = True
     importing: str = ""
     depends_on: tuple[Address, ...] = ()
     pos: Pos | None = None
     secret_paths: frozenset[str] = frozenset()
-    want: Want | None = None
-    heir: Live | None = None
-    going: tuple[Live, ...] = ()
+    want: Want | None = field(default=None, compare=False)
+    heir: Live | None = field(default=None, compare=False)
+    going: tuple[Live, ...] = field(default=(), compare=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:

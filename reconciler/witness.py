@@ -1,0 +1,167 @@
+"""Looks at the account again while a plan is being applied.
+
+Before the first write to something that is there: is it still what the plan was made from? Else the write would undo
+what somebody did since, which nobody has seen in a plan. And after the answer to a creation was lost: was it done?
+The reads are the kinds' own, by name, so both questions are asked of the service itself, never of an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler import diff as differ
+from reconciler import refs
+from reconciler.answers import Facts
+from reconciler.model import (
+    EMPTY,
+    Address,
+    Call,
+    Json,
+    Kind,
+    Later,
+    Live,
+    Plan,
+    Proof,
+    Query,
+    ResourcePlan,
+    Sought,
+    Step,
+    Text,
+    Unreadable,
+    Verb,
+    Want,
+)
+from reconciler.observe import Aws, Reader
+
+
+@dataclass(slots=True)
+class Looking:
+    """Answers the executor's questions for one plan. ``members`` gives a section's tree of known members."""
+
+    plan: Plan
+    kinds: Mapping[str, Kind]
+    aws: Aws
+    members: Callable[[str], Json] = lambda _: EMPTY
+    ignore_tags: Sequence[str] = ()
+    items: dict[Address, ResourcePlan] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.items = {item.address: item for item in self.plan.resources}
+
+    # --- before the first write --------------------------------------------------------------------------------------
+
+    def moved(self, address: Address, phase: str) -> str:
+        """What has changed since the plan about what ``phase`` (up or down) of ``address`` works on; empty: nothing.
+
+        What is created needs no look: AWS refuses a second one of its name. What goes and is gone already is as good.
+        """
+        item, kind = self.items[address], self.kinds[address.section]
+        planned = list(item.going) if phase == "down" else [item.heir] if item.heir else []
+        if kind.shared or not planned or (phase == "up" and item.verb is Verb.CREATE):
+            return ""
+        try:
+            there = [live for name in _names(kind, planned) for live in self.read(kind, name, planned[0].props)]
+        except Unreadable as error:
+            return f"it cannot be looked at again: {error}"
+        told = (self.difference(kind, item, live, there, phase) for live in planned)
+        found = next((text for text in told if text), "")
+        if not found and kind.versioned and phase == "up":
+            found = _newer(planned[0], there)
+        return found and f"{found}; the plan was made before that: plan again"
+
+    def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:
+        now = next((other for other in there if other.physical == live.physical), None)
+        if now is None or (now.dying and not live.dying):
+            return "" if phase == "down" else f"{live.physical} is gone"
+        if now.owner != live.owner:
+            return f"{live.physical} belongs to {now.owner or 'no environment'} now"
+        if self.tags(now) != self.tags(live):
+            return f"the tags of {live.physical} have changed"
+        want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
+        moved = self.compared(kind, now, want) ^ self.compared(kind, live, want)
+        return f"{', '.join(sorted({path for path, _ in moved}))} of {live.physical} changed" if moved else ""
+
+    def compared(self, kind: Kind, live: Live, want: Want) -> set[tuple[str, str]]:
+        """What separates ``live`` from ``want``, as a plan would see it: paths and live values."""
+        found = differ.difference(kind, live, want, self.members(want.address.section))[0]
+        return {(refs.dotted(change.path), differ.order(change.before)) for change in found.changes}
+
+    def as_it_was(self, kind: Kind, item: ResourcePlan, live: Live) -> Want:
+        """What goes has no declaration: it is wanted as it was when its end was planned."""
+        props = differ.with_defaults(kind, live.props)
+        return Want(
+            address=item.address,
+            physical=live.physical,
+            declared=live.props,
+            props=props,
+            tags=live.tags,
+            attrs=live.attrs,
+            scope=self.plan.scope,
+        )
+
+    def tags(self, live: Live) -> dict[str, str]:
+        def moving(name: str) -> bool:
+            return name.lower().startswith("aws:") or any(fnmatchcase(name, some) for some in self.ignore_tags)
+
+        return {name: value for name, value in live.tags.items() if not moving(name)}
+
+    # --- after an answer was lost ------------------------------------------------------------------------------------
+
+    def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+        """The attributes of what the step's call made, if it was done after all; None if it is not there."""
+        item, kind, call = self.items[step.address], self.kinds[step.address.section], step.action
+        if item.want is None or not isinstance(call, Call):
+            return None
+        want = replace(item.want, props=_known(item.want.props, facts), declared=_known(item.want.declared, facts))
+        name = step.address.name if kind.shared else want.physical
+        try:
+            there = [live for live in self.read(kind, name, want.declared) if self.ours(kind, live)]
+        except Unreadable:
+            return None
+        before = item.heir.revision if item.heir and kind.versioned else 0
+        fresh = [live for live in there if not live.dying and (not kind.versioned or live.revision > before)]
+        if not fresh:
+            return None
+        now = max(fresh, key=lambda live: live.revision)
+        if call.proof is Proof.SAME and self.still_planned(kind, now, want, call):
+            return None
+        return {attr: now.attrs[attr] for attr in call.gives if attr in now.attrs}
+
+    def still_planned(self, kind: Kind, now: Live, want: Want, call: Call) -> bool:
+        """Whether a plan made now would send such a call."""
+        found = differ.difference(kind, now, want, self.members(want.address.section))[0]
+        return bool(found) and any(str(action) == str(call) for action in kind.update(now, want, found))
+
+    def ours(self, kind: Kind, live: Live) -> bool:
+        return kind.shared or live.owner == self.plan.scope.environment
+
+    def read(self, kind: Kind, name: str, props: Json) -> Sequence[Live]:
+        query = Query(scope=self.plan.scope, sought=(Sought(name, props),))
+        return Reader(self.aws, parallelism=0).drive(kind.read(query))
+
+
+def _names(kind: Kind, lives: Sequence[Live]) -> list[str]:
+    names = (live.attrs.get("name", live.physical) if kind.versioned else live.physical for live in lives)
+    return list(dict.fromkeys(names))
+
+
+def _newer(planned: Live, there: Sequence[Live]) -> str:
+    newest = max(there, key=lambda live: live.revision, default=planned)
+    return f"{newest.physical} was registered since" if newest.revision > planned.revision else ""
+
+
+def _known(value: Any, facts: Facts) -> Any:
+    """``value`` with the stand-ins filled in that are known by now; secrets stay wrapped."""
+    if isinstance(value, Later):
+        return facts.get((value.address, value.attr), value)
+    if isinstance(value, Text):
+        parts = [_known(part, facts) for part in value.parts]
+        return "".join(parts) if all(isinstance(part, str) for part in parts) else value
+    if isinstance(value, Mapping):
+        return {name: _known(item, facts) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(item, facts) for item in value]
+    return value
