@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import refs
+from . import deliveries, refs
 from .load import Loaded
 from .model import Address, Kind, Path, Pos, Ref, Reference, Resource, Scope, Template
 from .problems import Problem
@@ -99,6 +99,8 @@ class _Fits:
         yield from self.images(resource.props)
         yield from self.mixed(resource)
         yield from self.shared_out(resource)
+        yield from self.delivered(resource)
+        yield from self.namesakes(resource, kind)
 
     # --- references ---------------------------------------------------------------------------------------------------
 
@@ -119,6 +121,17 @@ class _Fits:
         elif section == ref.section and ref.attr == "id" and part.attr != "id":
             hint = f"write ${{{part.address}.id}}, or just {part.address.name}"
             yield path, f"{_member(path)} takes an id, and {part.text} is none", hint, False
+
+    def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Found]:
+        """A plain name of several things, where any of them may be meant."""
+        for path, ref, name in refs.names(kind, resource.props):
+            meant = [
+                Address(section, name) for section in ref.sections if name in self.loaded.sections.get(section, {})
+            ]
+            if len(meant) > 1:
+                nouns = " and ".join(_a(self.kinds[one.section].name) for one in meant)
+                hint = f"for the other write ${{{meant[1]}.{ref.attr}}}, or rename one"
+                yield path, f'"{name}" is {nouns}; here it means the {self.kinds[meant[0].section].name}', hint, True
 
     def arn(self, path: Path, value: str, ref: Ref) -> Iterator[Found]:
         expected = self.form(ref.section)
@@ -264,6 +277,15 @@ class _Fits:
         if len(there) > _MOST_SHARES and resource.address == there[_MOST_SHARES]:
             message = f"{queue.address.name} has {len(there)} quota shares; {_MOST_SHARES} at most"
             yield (), message, "put some together", False
+
+    def delivered(self, resource: Resource) -> Iterator[Found]:
+        """Whether what a rule sends to a topic arrives there."""
+        pattern = "targets[].arn"
+        for path, value in refs.values_at(resource.props, pattern) if resource.address.section == "eventRules" else ():
+            topic = self.declared("topics", value)
+            if topic is not None and not self.declared("jobQueues", value):
+                for message, hint in deliveries.hindrances(topic):
+                    yield path, message, hint, True
 
     def declared(self, section: str, value: Any) -> Resource | None:
         """The resource declared here that a name, or an expression for its ARN, means."""

@@ -29,6 +29,9 @@ STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDE
 JOB_CHANGE = "Batch Job State Change"
 # what EventBridge can send to with a role only
 WITH_ROLE = ("batch", "ecs", "states", "kinesis", "firehose", "codepipeline", "codebuild")
+# what lets EventBridge in by a policy of its own;
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+BY_POLICY = ("sns", "sqs", "lambda", "logs")
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RATE = re.compile(r"rate\((\d+) (minutes?|hours?|days?)\)")
 CRON = re.compile(r"cron\((.*)\)")
@@ -197,6 +200,9 @@ def _target(target: Json) -> Iterator[Finding]:
     if service in WITH_ROLE and not role:
         hint = "roleArn: the name of a role that trusts events.amazonaws.com and may do what the target is for"
         yield Finding((), f"a target of {service} needs a roleArn", hint, code="missing-field")
+    elif service in BY_POLICY and role:
+        message = f"a target of {service} takes no role: its own policy must let EventBridge in, and events may be lost"
+        yield Finding(("roleArn",), message, "leave it out", code="not-applicable", warning=True)
     batch = target.get("batchParameters")
     if service == "batch" and not given(batch):
         hint = "batchParameters: {jobDefinition: NAME, jobName: NAME}"
