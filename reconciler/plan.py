@@ -214,6 +214,7 @@ def _owned(
 def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Address, Any]) -> list[Problem]:
     known = {*env.resources, *owned}
     wanted = {"--target": options.targets, "--exclude": options.exclude, "--replace": options.replace}
+    wanted["--refresh-images"] = options.refresh
     return [
         Problem(
             code="unknown-address",

@@ -16,6 +16,7 @@ from reconciler.model import Address, Options
 from reconciler.problems import Problem, Problems
 
 MARK: Final = "reconcile-plan/1"
+_ADDRESSES: Final = ("targets", "exclude", "replace", "refresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def write(path: Path, document: Mapping[str, Any], *, env: str | None, options: 
         "adopt": options.adopt,
         "destroy": options.destroy,
         "allow_deletions": options.allow_deletions,
-        **{name: [[a.section, a.name] for a in getattr(options, name)] for name in ("targets", "exclude", "replace")},
+        **{name: [[a.section, a.name] for a in getattr(options, name)] for name in _ADDRESSES},
     }
     try:
         path.write_text(json.dumps({"file": MARK, "asked": asked, "plan": document}, indent=1) + "\n", encoding="utf-8")
@@ -53,7 +54,7 @@ def read(path: Path) -> Saved:
             adopt=bool(asked["adopt"]),
             destroy=bool(asked["destroy"]),
             allow_deletions=asked["allow_deletions"],
-            **{n: tuple(Address(*pair) for pair in asked[n]) for n in ("targets", "exclude", "replace")},
+            **{n: tuple(Address(*pair) for pair in asked[n]) for n in _ADDRESSES},
         )
         return Saved(env=asked["env"], options=options, checksum=str(saved["plan"]["checksum"]))
     except OSError as error:

@@ -60,6 +60,10 @@ Excludes = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="ADDRESS", help="All but this, and what needs it.")
 ]
 Replaces = Annotated[list[str] | None, typer.Option("--replace", metavar="ADDRESS", help="Replace this in any case.")]
+Refreshes = Annotated[
+    list[str] | None,
+    typer.Option("--refresh-images", metavar="ADDRESS", help="Give this compute environment the newest images."),
+]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over existing resources of the declared names.")]
 Allow = Annotated[
     int | None, typer.Option("--allow-deletions", metavar="N", help="Let this many be deleted or replaced.")
@@ -150,6 +154,7 @@ def plan(
     target: Targets = None,
     exclude: Excludes = None,
     replace: Replaces = None,
+    refresh_images: Refreshes = None,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to delete what the environment owns.")] = False,
     adopt: Adopt = False,
     allow_deletions: Allow = None,
@@ -158,7 +163,7 @@ def plan(
 ) -> None:
     """Show what apply would do; reads only."""
     OUT.as_json = output is PlanFormat.json
-    options = _options(target, exclude, replace, adopt=adopt, destroy=destroy, allow=allow_deletions)
+    options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=destroy, allow=allow_deletions)
     with console.interruptible():
         made, _ = _plan(env, options, sandbox=sandbox)
     console.show(made, only_changes=only_changes, shape=output.value)
@@ -180,13 +185,14 @@ def apply(
     target: Targets = None,
     exclude: Excludes = None,
     replace: Replaces = None,
+    refresh_images: Refreshes = None,
     adopt: Adopt = False,
     allow_deletions: Allow = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Do it, in order; asks first."""
     OUT.as_json = OUT.as_lines = output is Format.json
-    options = _options(target, exclude, replace, adopt=adopt, destroy=False, allow=allow_deletions)
+    options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=False, allow=allow_deletions)
     saved = None
     if env and Path(env).is_file() and Path(env).suffix not in (".yaml", ".yml"):
         saved = planfile.read(Path(env))
@@ -215,7 +221,7 @@ def destroy(
 ) -> None:
     """Delete what the environment owns; asks first."""
     OUT.as_json = OUT.as_lines = output is Format.json
-    options = _options(target, exclude, None, adopt=False, destroy=True, allow=None)
+    options = _options(target, exclude, None, None, adopt=False, destroy=True, allow=None)
     _apply(env, options, auto_approve=auto_approve, parallelism=parallelism, on_error=on_error, sandbox=sandbox)
 
 
@@ -357,6 +363,7 @@ def _options(
     target: list[str] | None,
     exclude: list[str] | None,
     replace: list[str] | None,
+    refresh: list[str] | None,
     *,
     adopt: bool,
     destroy: bool,
@@ -368,6 +375,7 @@ def _options(
         targets=tuple(map(_address, target or ())),
         exclude=tuple(map(_address, exclude or ())),
         replace=tuple(map(_address, replace or ())),
+        refresh=tuple(map(_address, refresh or ())),
         allow_deletions=allow,
     )
 

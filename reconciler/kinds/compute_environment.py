@@ -22,8 +22,11 @@ from typing import Any
 
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _compute_effects as effects
+from reconciler.kinds import _compute_images as images
+from reconciler.kinds import _compute_moves as moves
 from reconciler.kinds import _compute_waits as waits
 from reconciler.kinds._compute_checks import check
+from reconciler.kinds._compute_moves import UPDATE_POLICY
 from reconciler.kinds._declared import at, entries, mapping
 from reconciler.model import (
     MISSING,
@@ -49,7 +52,6 @@ from reconciler.model import (
 READ_ONLY = frozenset(
     {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
 )
-UPDATE_POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30}
 SERVICE_LINKED_ROLE = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 
 # Reasons of an INVALID environment that pass once IAM has caught up.
@@ -302,13 +304,10 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
             value = effects.updatable_provider(value)
         if value is not MISSING:
             sent[name] = value
-    if wanted.get("updateToLatestImageVersion") and _infrastructure(diff):
-        sent["updateToLatestImageVersion"] = True
+    asked = diff.under(_RESOURCES, images.NEWEST)
+    if asked or (wanted.get(images.NEWEST) and moves.infrastructure(diff)):
+        sent[images.NEWEST] = True
     return sent
-
-
-def _infrastructure(diff: Diff) -> bool:
-    return any(change.effect is Effect.INFRASTRUCTURE for change in diff.changes)
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
@@ -372,25 +371,15 @@ def _disable(name: str) -> list[Action]:
 
 def _patience(want: Want, diff: Diff) -> float:
     """How long the update may take: one of the infrastructure waits for running jobs as its policy says."""
-    if not _infrastructure(diff):
+    if not moves.infrastructure(diff):
         return 1800.0
     minutes = at(want.props, "updatePolicy", "jobExecutionTimeoutMinutes")
     return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
-    found = {change.effect for change in diff.changes}
-    if Effect.REPLACE in found:
-        return "the queues move to a new environment first; jobs still running on the old one end when it is deleted"
-    if Effect.INFRASTRUCTURE in found:
-        policy = {**UPDATE_POLICY, **mapping(live.props.get("updatePolicy")), **mapping(want.props.get("updatePolicy"))}
-        if policy["terminateJobsOnUpdate"]:
-            return "instances are replaced: running jobs are terminated, and retried if their retry strategy says so"
-        minutes = policy["jobExecutionTimeoutMinutes"]
-        return f"instances are replaced: running jobs may go on for {minutes} minutes, then they are terminated"
-    if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are started on it; running jobs go on"
-    return "none: running jobs are not affected"
+    drains = "ecsClusterArn" in live.extra and "eksConfiguration" not in live.props
+    return moves.disruption(want, diff, drains=drains)
 
 
 KIND = Kind(
@@ -415,4 +404,7 @@ KIND = Kind(
     normal=normal,
     check=check,
     disruption=disruption,
+    notes=images.notes,
+    refresh=images.refresh,
+    foresee=moves.foresee,
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .api import Api
-from .resources import Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, User, Want
+from .resources import Change, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, User, Want
 from .steps import Action, Reads
-from .values import EMPTY, Json, Scope
+from .values import EMPTY, Address, Json, Scope
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -49,6 +49,11 @@ class Kind:
     - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
       ever made sure of, never owned or deleted (service-linked roles). ``folds_case``: names differing in case clash.
     - ``notes`` **may** tell people what they should know although nothing is to be done.
+    - ``refresh``, where ``--refresh-images`` makes sense: the change that takes the newest images, which ``update``
+      then carries, or the finding that says why there is none.
+    - ``foresee`` **may** ask AWS what else moves with a change of a live object, given the addresses that change in the
+      same plan: warnings become notes of the plan, other findings stand in its way. It **must** find nothing where a
+      read is refused.
     - ``users`` **may** be reads that find who in the account names live objects that a plan would remove, by their
       physical names: those stay. They are driven only when something is to go, at the same time, and raise Unreadable
       like any read. ``mentions`` gives what of this kind is named, by physical name or ARN, in the text of properties.
@@ -92,6 +97,8 @@ class Kind:
     disruption: Callable[[Live, Want, Diff], str] | None = None
     owner_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
+    refresh: Callable[[Live, Want], Change | Finding] | None = None
+    foresee: Callable[[Live, Want, Diff, Collection[Address]], Reads[Sequence[Finding]]] | None = None
     users: tuple[Callable[[Scope, Sequence[Live]], Reads[Mapping[str, tuple[User, ...]]]], ...] = ()
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -50,9 +50,10 @@ _SUMMARY = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE, Ver
 def checksum(plan: Plan, mask: Mask) -> str:
     """``sha256:...`` over what would be done, and where; planning the same thing again gives the same."""
     where = [plan.scope.environment, plan.scope.account, plan.scope.region, plan.destroy]
-    doing = [resource(item, mask) for item in plan.resources if item.verb is not Verb.NOOP]
+    changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
+    doing = [{**resource(item, mask), "notes": [mask.text(note) for note in item.foreseen]} for item in changed]
     for entry in doing:
-        entry.pop("source")  # moving a line in a file changes nothing
+        entry.pop("source")  # moving a line in a file changes nothing, and mere advice comes and goes
     return "sha256:" + hashlib.sha256(compact([where, doing]).encode()).hexdigest()
 
 
