@@ -180,5 +180,9 @@ def _direct() -> urllib.request.OpenerDirector:
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
-    """Nobody's AWS settings reach the child: moto reads them."""
-    return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "MOTO_"))}
+    """Nobody's AWS settings reach the child, for moto reads them; but where newer service models are."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(("AWS_", "MOTO_")) or name == "AWS_DATA_PATH"
+    }

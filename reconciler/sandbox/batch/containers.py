@@ -285,4 +285,4 @@ def filled_tasks(given: Json, *, fargate: bool) -> Json:
         if fargate:
             filled_task.setdefault("platformVersion", "LATEST")
         tasks.append(filled_task)
-    return {"taskProperties": tasks}
+    return {**given, "taskProperties": tasks}

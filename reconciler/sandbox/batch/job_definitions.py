@@ -132,7 +132,7 @@ def consumables(store: Store, given: Json) -> Json:
         raise Invalid("Duplicate consumable resources are not allowed.")
     if store.settings.consumable_resource_echo == "arn":
         listed = [{**one, "consumableResource": arn} for one, arn in zip(listed, arns, strict=True)]
-    return {"consumableResourceList": list(listed)}
+    return {**given, "consumableResourceList": list(listed)}
 
 
 def _payload(given: Json) -> str:

@@ -153,7 +153,7 @@ def _environments(store: Store, given: Sequence[Json], *, held: Sequence[str]) -
     found = [row for row in rows if row is not None and (row.status == "VALID" or row.arn in held)]
     if len(found) < len(rows):
         raise refusal(ATTACH)
-    order = [{"order": item["order"], "computeEnvironment": row.arn} for item, row in zip(given, found, strict=True)]
+    order = [{**item, "computeEnvironment": row.arn} for item, row in zip(given, found, strict=True)]
     return order, _check_mixing(found)
 
 
@@ -200,7 +200,7 @@ def _services(store: Store, given: Sequence[Json]) -> list[Json]:
     row = store.services.find(given[0]["serviceEnvironment"])
     if row is None or row.status != "VALID":
         raise refusal("Service Environments must be created and valid before attaching them to a job queue")
-    return [{"order": given[0]["order"], "serviceEnvironment": row.arn}]
+    return [{**given[0], "serviceEnvironment": row.arn}]
 
 
 def _actions(given: Sequence[Json], *, sagemaker: bool) -> list[Json]:

@@ -32,7 +32,7 @@ def checked(given: Json | None, *, service_job: bool = False) -> Json | None:
     if len(entries) > 5:
         raise Invalid("A maximum of 5 evaluateOnExit entries is supported.")
     return {
-        "attempts": given["attempts"],
+        **given,
         "evaluateOnExit": [_entry(entry, service_job=service_job) for entry in entries],
     }
 

@@ -25,6 +25,7 @@ from reconciler.sandbox.batch import (
     tags,
     validate,
 )
+from reconciler.sandbox.batch.installed import shapes
 from reconciler.sandbox.batch.messages import BatchError, Invalid
 from reconciler.sandbox.batch.settings import Settings
 from reconciler.sandbox.batch.shapes import OPERATIONS, operation_at
@@ -154,6 +155,8 @@ class Batch:
         self._store.settle()
         given = validate.request(operation, self._given(operation, path, query, body))
         reply = ROUTES[operation](self._store, given)
+        if beyond := shapes().beyond(operation, given):
+            self._keep(reply or given, beyond)
         self._store.settle()
         seed = self._store.settings.shuffle
         if seed is None:
@@ -162,6 +165,14 @@ class Batch:
         chance = random.Random(f"{seed}/{self._replies}")  # noqa: S311 (an order, not a secret)
         scattered: Json = paging.scatter(copy.deepcopy(reply), chance)
         return scattered
+
+    def _keep(self, about: Json, members: Json) -> None:
+        """Members that only the installed client knows, shown from now on by what the reply names; or the request, where
+        the reply is empty.
+        """
+        arns = {value for value in about.values() if isinstance(value, str) and value.startswith("arn:")}
+        for row in (row for table in tags.tables(self._store) for row in table if row.arn in arns):
+            row.props.update(members)
 
     def _given(self, operation: str, path: str, query: Mapping[str, Any], body: bytes) -> Mapping[str, Any]:
         try:

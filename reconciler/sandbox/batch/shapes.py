@@ -1,8 +1,9 @@
 """What AWS Batch's operations take: one line per operation, structure and enum, written out from the API reference.
 
-`member:type`, with `!` after a member that is required; `[x]` is a list, `{x}` a map from strings. The sandbox does not
-read botocore at run time, so that it cannot be stricter or laxer than the service only because the client changed;
-`tests/conformance/test_batch_service.py` holds the table against the installed client.
+`member:type`, with `!` after a member that is required; `[x]` is a list, `{x}` a map from strings. What stands here
+does not depend on the installed client, so that the sandbox cannot be stricter or laxer than the service only because
+that changed; `tests/conformance/test_batch_service.py` holds the table against it. What a newer client has besides is
+added in :mod:`.installed`.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html
 """

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.sandbox.batch.installed import shapes
 from reconciler.sandbox.batch.messages import BatchError, Invalid
-from reconciler.sandbox.batch.shapes import ENUMS, OPERATIONS, STRUCTURES, Member
+from reconciler.sandbox.batch.shapes import Member
 from reconciler.sandbox.batch.store import Json
 
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
@@ -27,7 +28,7 @@ _PYTHON: Mapping[str, tuple[type, ...]] = {
 
 def request(operation: str, given: Mapping[str, Any]) -> Json:
     """The request with only what the operation knows, at every level; nulls count as left out."""
-    return _structure(OPERATIONS[operation], given, "")
+    return _structure(shapes().operations[operation], given, "")
 
 
 def name(value: str, what: str) -> None:
@@ -63,17 +64,19 @@ def _value(type_: str, given: Any, path: str) -> Any:
         if not isinstance(given, Mapping):
             raise _unreadable(path, "a map")
         return {str(key): _value(type_[1:-1], item, f"{path}.{key}") for key, item in given.items() if item is not None}
-    if type_ in STRUCTURES:
-        return _structure(STRUCTURES[type_], given, path)
+    structures = shapes().structures
+    if type_ in structures:
+        return _structure(structures[type_], given, path)
     return _scalar(type_, given, path)
 
 
 def _scalar(type_: str, given: Any, path: str) -> Any:
-    wanted = _PYTHON["string" if type_ in ENUMS else type_]
+    enums = shapes().enums
+    wanted = _PYTHON["string" if type_ in enums else type_]
     if not isinstance(given, wanted) or (isinstance(given, bool) and bool not in wanted):
-        raise _unreadable(path, type_ if type_ not in ENUMS else "string")
-    if type_ in ENUMS and type_ not in _OWN_WORDS and given not in ENUMS[type_]:
-        allowed = ", ".join(ENUMS[type_])
+        raise _unreadable(path, type_ if type_ not in enums else "string")
+    if type_ in enums and type_ not in _OWN_WORDS and given not in enums[type_]:
+        allowed = ", ".join(enums[type_])
         raise Invalid(
             f"Value '{given}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{allowed}]"
         )
