@@ -241,6 +241,32 @@ def test_rules_of_another_bus(events):
     assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == [OWNER]
 
 
+def test_who_aims_at_what_is_listed_by_bus_and_page(sandbox, events):
+    """Rules by bus; by target, only those of the bus that is asked about; buses and rules in pages."""
+    for number in range(3):
+        events.create_event_bus(Name=f"b{number}")
+    sandbox.change({"page_size": 2})
+    arns = ["arn:aws:sns:eu-west-1:123456789012:one", "arn:aws:sns:eu-west-1:123456789012:two"]
+    for bus, name, arn in [("b0", "x", arns[0]), ("b0", "y", arns[1]), ("b0", "z", arns[1]), ("default", "x", arns[1])]:
+        events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["s"]}')
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "t", "Arn": arn}])
+    first = events.list_event_buses()
+    rest = events.list_event_buses(NextToken=first["NextToken"])
+
+    assert {bus["Name"] for page in (first, rest) for bus in page["EventBuses"]} == {"default", "b0", "b1", "b2"}
+    assert "NextToken" not in rest
+    assert rule_names(events, EventBusName="b0") == ["x", "y", "z"]
+    assert rule_names(events) == ["r", "x"]
+    assert events.list_rule_names_by_target(TargetArn=arns[1])["RuleNames"] == ["x"]
+    assert events.list_rule_names_by_target(TargetArn=arns[1], EventBusName="b0")["RuleNames"] == ["y", "z"]
+    assert events.list_targets_by_rule(Rule="y", EventBusName="b0")["Targets"] == [{"Id": "t", "Arn": arns[1]}]
+
+
+def rule_names(events, **where):
+    pages = events.get_paginator("list_rules").paginate(**where)
+    return [rule["Name"] for page in pages for rule in page["Rules"]]
+
+
 def test_a_rule_with_targets_stays_and_a_missing_one_is_no_error(events, refused):
     events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": "arn:aws:sns:eu-west-1:123456789012:t"}])
 

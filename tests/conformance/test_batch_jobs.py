@@ -559,7 +559,8 @@ def test_filters(stack):
 
     assert found("JOB_NAME", "ALPHA*") == ["alpha2", "Alpha1"]
     assert found("JOB_NAME", "alpha1", jobStatus="FAILED") == ["Alpha1"]
-    assert found("JOB_DEFINITION", "jd") == ["beta", "alpha2", "Alpha1"]
+    assert found("JOB_DEFINITION", "jd") == found("JOB_DEFINITION", "j*") == ["beta", "alpha2", "Alpha1"]
+    assert found("JOB_DEFINITION", "JD") == found("JOB_DEFINITION", "J*") == []
     assert found("BEFORE_CREATED_AT", middle) == ["Alpha1"]
     assert found("AFTER_CREATED_AT", middle) == ["beta", "alpha2"]
     assert found("SHARE_IDENTIFIER", "x") == []
@@ -567,6 +568,20 @@ def test_filters(stack):
     assert "Only one filter" in stack.refused(stack.client.list_jobs, jobQueue="q", filters=two)
     assert "between 1 and 100." in stack.refused(stack.client.list_jobs, jobQueue="q", filters=two[:1], maxResults=101)
     assert "between 1 and 1000." in stack.refused(stack.client.list_jobs, jobQueue="q", maxResults=1001)
+
+
+def test_what_has_not_finished_is_listed_status_by_status(stack):
+    """Every job by its status alone; an array as PENDING while its children run; each says its revision."""
+    array = submit(stack, jobName="array", arrayProperties={"size": 2})
+    seen = set()
+    for _ in range(40):
+        for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"):
+            summaries = stack.client.list_jobs(jobQueue="q", jobStatus=status)["jobSummaryList"]
+            assert {one["jobDefinition"].rsplit("/", 1)[-1] for one in summaries} <= {"jd:1"}
+            seen |= {(status, one["jobId"] == array) for one in summaries}
+        stack.wait(3)
+
+    assert seen == {("SUBMITTED", True), ("PENDING", True)}
 
 
 def test_pages_of_filtered_jobs(stack):

@@ -11,6 +11,9 @@ from reconciler.sandbox.around._rules import Ask
 from reconciler.sandbox.wire import Json, Refusal
 
 
+EVERYTHING = 1_000_000
+
+
 @dataclass(frozen=True)
 class Page:
     """How one operation pages: its lists (one after the other), the names of its token and limit, AWS's sizes."""
@@ -25,15 +28,17 @@ class Page:
     bad_token: tuple[str, str] = ("ValidationError", "Invalid Marker.")
     blank: bool = False
     """Whether the last page carries an empty token instead of none."""
+    cut_at: int = 0
+    """How many moto would leave it at, and give no token, unless it is asked for more."""
 
 
 def _iam(*lists: str) -> Page:
     return Page(lists, "Marker", "Marker", "MaxItems", 100, 1000, "IsTruncated")
 
 
-def _ec2(*lists: str, default: int = 1000, most: int = 1000) -> Page:
+def _ec2(*lists: str, default: int = 1000, most: int = 1000, cut_at: int = 0) -> Page:
     bad = ("InvalidParameterValue", "Unable to parse pagination token")
-    return Page(lists, "NextToken", "NextToken", "MaxResults", default, most, bad_token=bad)
+    return Page(lists, "NextToken", "NextToken", "MaxResults", default, most, bad_token=bad, cut_at=cut_at)
 
 
 def _json(items: str, limit: str, default: int, most: int) -> Page:
@@ -61,8 +66,8 @@ PAGES: dict[tuple[str, str], Page] = {
     ("ec2", "DescribeSubnets"): _ec2("Subnets"),
     ("ec2", "DescribeVpcs"): _ec2("Vpcs"),
     ("ec2", "DescribeNetworkInterfaces"): _ec2("NetworkInterfaces"),
-    ("ec2", "DescribeLaunchTemplates"): _ec2("LaunchTemplates", default=200, most=200),
-    ("ec2", "DescribeLaunchTemplateVersions"): _ec2("LaunchTemplateVersions", default=200, most=200),
+    ("ec2", "DescribeLaunchTemplates"): _ec2("LaunchTemplates", default=200, most=200, cut_at=15),
+    ("ec2", "DescribeLaunchTemplateVersions"): _ec2("LaunchTemplateVersions", default=200, most=200, cut_at=15),
     ("ecr", "DescribeRepositories"): _json("repositories", "maxResults", 100, 1000),
     ("logs", "DescribeLogGroups"): _json("logGroups", "limit", 50, 50),
     ("logs", "ListLogGroups"): _json("logGroups", "limit", 50, 1000),
@@ -70,7 +75,9 @@ PAGES: dict[tuple[str, str], Page] = {
     ("sns", "ListTopics"): Page(("Topics",), "NextToken", "NextToken", "", 100, 100),
     ("sns", "ListSubscriptions"): Page(("Subscriptions",), "NextToken", "NextToken", "", 100, 100),
     ("sns", "ListSubscriptionsByTopic"): Page(("Subscriptions",), "NextToken", "NextToken", "", 100, 100),
+    ("events", "ListEventBuses"): _json("EventBuses", "Limit", 100, 100),
     ("events", "ListRules"): _json("Rules", "Limit", 100, 100),
+    ("events", "ListRuleNamesByTarget"): _json("RuleNames", "Limit", 100, 100),
     ("events", "ListTargetsByRule"): _json("Targets", "Limit", 100, 100),
     ("tagging", "GetResources"): Page(
         ("ResourceTagMappingList",),
@@ -88,6 +95,8 @@ PAGES: dict[tuple[str, str], Page] = {
 def everything(ask: Ask, page: Page) -> Json:
     """Moto's whole answer, however it pages."""
     asked = {name: value for name, value in ask.params.items() if name not in (page.token_in, page.limit)}
+    if page.cut_at:
+        asked[page.limit] = EVERYTHING
     result = ask.onward(asked)
     while token := result.pop(page.token_out, None):
         more = ask.onward({**asked, page.token_in: token})

@@ -155,16 +155,18 @@ def filtered(rows: Sequence[Row], given: Json) -> list[Row]:
 
 
 def glob(pattern: str, text: str) -> bool:
-    """The filters' match: in any case, with an asterisk at the end only."""
+    """How filters match names: in any case, with an asterisk at the end only."""
     pattern, text = pattern.lower(), text.lower()
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
 
 
 def _by_definition(row: Row, value: str) -> bool:
+    """The one filter that is case sensitive; an ARN means the revision in it."""
     arn: str = row.props.get("jobDefinition", "")
     if value.startswith("arn:"):
         return value in (arn, arn.rsplit(":", 1)[0])
-    return glob(value, arn.rsplit("/", 1)[-1].rsplit(":", 1)[0])
+    name = arn.rsplit("/", 1)[-1].rsplit(":", 1)[0]
+    return name.startswith(value[:-1]) if value.endswith("*") else name == value
 
 
 _FILTERS: Mapping[str | None, Any] = {
