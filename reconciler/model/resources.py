@@ -244,19 +244,32 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A name to look for, with the declared properties that help to identify it (a security group's ``vpcId``)."""
+    """A name to look for, with the declared properties that help to identify it (a security group's ``vpcId``).
+
+    ``tags`` are those it should carry, the ownership tags included, where they are known: an index that says the same
+    is believed, so that the service need not be asked for them.
+    """
 
     name: str
     props: Json = EMPTY
+    tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a read is asked for: every object of a sought name, and with ``owned`` all that the environment owns."""
+    """What a read is asked for: every object of a sought name, and with ``owned`` all that the environment owns.
+
+    ``declared`` are the sections the environment declares anything in: only their services are asked for more than what
+    an index proposes. Without ``indexed`` the tagging index cannot be asked. With ``brief`` only names and ARNs are
+    wanted, and what is swept through for others anyway may tell them.
+    """
 
     scope: Scope
     sought: tuple[Sought, ...] = ()
     owned: bool = False
+    declared: frozenset[str] = frozenset()
+    indexed: bool = True
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
