@@ -1,13 +1,16 @@
 """The door to AWS: a :class:`Call` in, a reply or a refusal out. The only module that knows boto3.
 
-Throttling, server errors and broken connections are retried here, by botocore's standard mode; what is left of them
-comes out as a refusal like any other.
+Reads are retried here, by botocore's standard mode, over throttling, server errors and broken connections; what is
+left of them comes out as a refusal like any other. Writes are sent once: whether one whose answer was lost may be sent
+again depends on what it does, and only the executor can find out.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import boto3
@@ -17,10 +20,14 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    ResponseStreamingError,
 )
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
@@ -36,45 +43,96 @@ CONFIG: Final = Config(
     max_pool_connections=32,
     user_agent_extra=f"batch-reconcile/{__version__}",
 )
+ONCE: Final = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+READS: Final = ("Describe", "Get", "List", "BatchGet")
+
+# https://docs.aws.amazon.com/boto3/latest/guide/retries.html, without LimitExceededException: to some services that
+# is a quota, which does not pass
+THROTTLES: Final = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "RequestThrottled",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+    }
+)
+TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request that was made and what came back; ``took`` is in seconds."""
+
+    call: Call
+    reply: Reply
+    request_id: str
+    took: float
 
 
 class Boto:
-    """Makes calls with boto3. Thread-safe; ``made`` counts the requests by ``service:operation``."""
+    """Makes calls with boto3. Thread-safe; ``made`` counts the requests by ``service:operation``.
+
+    ``heard``, where it is set, is told of every exchange.
+    """
 
     def __init__(self, session: boto3.session.Session) -> None:
         self.session = session
         self.made: dict[str, int] = {}
-        self._clients: dict[str, Any] = {}
+        self.heard: Callable[[Exchange], None] | None = None
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, once: bool = False) -> Any:
+        """A client of ``service``; ``once``: one that sends every request a single time."""
         with self._lock:  # creating clients is not thread-safe in boto3
-            if service not in self._clients:
-                self._clients[service] = self.session.client(service, config=CONFIG)  # type: ignore[call-overload]
-            return self._clients[service]
+            if (service, once) not in self._clients:
+                config = ONCE if once else CONFIG
+                self._clients[service, once] = self.session.client(service, config=config)  # type: ignore[call-overload]
+            return self._clients[service, once]
 
     def call(self, call: Call) -> Reply:
         """The reply without its metadata, every page of it with ``all_pages``; or what AWS said instead."""
+        began = time.monotonic()
+        reply = self._made(call)
+        request_id = reply.request_id if isinstance(reply, Refused) else ""
+        if not isinstance(reply, Refused):
+            request_id = str((reply.pop("ResponseMetadata", None) or {}).get("RequestId", ""))
+        if self.heard:
+            self.heard(Exchange(call, reply, request_id, time.monotonic() - began))
+        return reply
+
+    def _made(self, call: Call) -> dict[str, Any] | Refused:
         method = xform_name(call.operation)
         try:
-            client = self.client(call.service)
+            client = self.client(call.service, once=not call.operation.startswith(READS))
             with self._lock:
                 self.made[str(call)] = self.made.get(str(call), 0) + 1
             if call.all_pages and client.can_paginate(method):
-                reply = client.get_paginator(method).paginate(**call.params).build_full_result()
+                reply: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
             else:
                 reply = getattr(client, method)(**call.params)
         except ClientError as error:
             return _refused(error)
         except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
             raise Problems([_set_up(error)]) from error
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            return Refused(type(error).__name__, str(error), turned_away=True)
+        except (HTTPClientError, ResponseStreamingError) as error:
+            return Refused(type(error).__name__, str(error), lost=True)
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
         except ResponseParserError as error:  # a proxy's page, or an endpoint that is not AWS
-            return Refused("ResponseParserError", str(error).splitlines()[0])
-        reply.pop("ResponseMetadata", None)
-        found: Reply = reply
-        return found
+            return Refused("ResponseParserError", str(error).splitlines()[0], lost=True)
+        return reply
 
 
 def connect(*, region: str | None, profile: str | None = None, role: Mapping[str, str] | None = None) -> Boto:
@@ -127,11 +185,15 @@ def identity(aws: Boto, environment: str) -> Scope:
 def _refused(error: ClientError) -> Refused:
     said = error.response.get("Error", {})
     meta = error.response.get("ResponseMetadata", {})
+    code, status = str(said.get("Code", "Unknown")), int(meta.get("HTTPStatusCode", 0))
+    throttled = code in THROTTLES or status == 429
     return Refused(
-        code=str(said.get("Code", "Unknown")),
+        code=code,
         message=str(said.get("Message", "")),
         request_id=str(meta.get("RequestId", "")),
-        status=int(meta.get("HTTPStatusCode", 0)),
+        status=status,
+        turned_away=throttled,
+        lost=not throttled and (status >= 500 or code in TIMEOUTS),
     )
 
 
