@@ -6,8 +6,8 @@ Also how stand-ins become what is sent, since a step's parameters may hold what 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reconciler.model import (
@@ -23,6 +23,7 @@ from reconciler.model import (
     Secret,
     Step,
     Text,
+    Unreadable,
     Wait,
     What,
     compact,
@@ -61,7 +62,7 @@ class Running:
 @dataclass(slots=True)
 class Answer:
     """What one attempt at a step came to; ``gives`` are attributes that are known now, ``moved`` that the account was
-    not as it had been planned upon.
+    not as it had been planned upon, ``late`` that the time of a wait was up.
     """
 
     step: Step
@@ -70,6 +71,7 @@ class Answer:
     gives: Mapping[str, Any] | None = None
     refused: Refused | None = None
     moved: bool = False
+    late: bool = False
 
 
 def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
@@ -118,7 +120,7 @@ def to_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) 
 
 def _look(running: Running, wait: Wait, item: Json, now: float) -> Answer:
     step = running.step
-    if wait.until and all(item.get(name) in values for name, values in wait.until.items()):
+    if wait.until and all(reach(item, name) in values for name, values in wait.until.items()):
         return Answer(step, What.DONE, _status(wait, item))
     if wait.fail and all(item.get(name) in values for name, values in wait.fail.items()):
         reason = str(item.get(wait.reason, ""))
@@ -138,15 +140,32 @@ def _look(running: Running, wait: Wait, item: Json, now: float) -> Answer:
 
 def _still(running: Running, wait: Wait, detail: str, now: float) -> Answer:
     if now - running.since > wait.timeout and wait.or_go_on:
-        return Answer(running.step, What.DONE, f"{detail}: went on after {wait.timeout:.0f} s")
+        return Answer(running.step, What.DONE, f"{detail}: went on after {wait.timeout:.0f} s", late=True)
     if now - running.since > wait.timeout:
-        return Answer(running.step, What.FAILED, f"{detail}: waited {wait.timeout:.0f} s")
+        return Answer(running.step, What.FAILED, f"{detail}: waited {wait.timeout:.0f} s", late=True)
     return Answer(running.step, What.WAITING, detail)
+
+
+def at_end(wait: Wait, answer: Answer, call: Callable[[Call], Reply]) -> Answer:
+    """``answer`` after what is to be done when the time of a wait is up; what cannot be read is not told."""
+    if not (answer.late and wait.at_end):
+        return answer
+    reads = wait.at_end()
+    try:
+        calls = next(reads)
+        while True:
+            calls = reads.send(tuple(call(each) for each in calls))
+    except StopIteration as done:
+        return replace(answer, detail=f"{answer.detail}; {done.value}") if done.value else answer
+    except Unreadable as failed:
+        return replace(answer, detail=f"{answer.detail} ({failed})")
 
 
 def _status(wait: Wait, item: Json) -> str:
     members = [*wait.until, *wait.fail] or ["status"]
-    return " ".join(str(item.get(name, "")) for name in dict.fromkeys(members))
+    found = [(name, reach(item, name)) for name in dict.fromkeys(members)]
+    told = [f"{name.rpartition('.')[2]} {value}" if isinstance(value, int) else value for name, value in found]
+    return " ".join(str(value or "") for value in told)
 
 
 # --- waits polled together -------------------------------------------------------------------------------------------

@@ -224,7 +224,8 @@ class _Run:
     def one(self, running: Running, call: Call) -> Answer:
         step, action = running.step, running.step.action
         if isinstance(action, Wait):
-            return answers.to_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
+            found = answers.to_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
+            return answers.at_end(action, found, self.ex.aws.call)
         moved = self.look_again(step)
         if moved:
             return Answer(step, What.FAILED, moved, moved=True)
@@ -255,7 +256,8 @@ class _Run:
         now, found = self.ex.clock.now(), []
         for running in group:
             own = answers.own_part(_wait(running), names[running.step.id], reply)
-            found.append(answers.to_wait(running, _wait(running), call, own, now))
+            answer = answers.to_wait(running, _wait(running), call, own, now)
+            found.append(answers.at_end(_wait(running), answer, self.ex.aws.call))
         return found
 
     def names(self, running: Running) -> list[str]:

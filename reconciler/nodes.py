@@ -19,7 +19,7 @@ class Down:
 
 @dataclass(slots=True)
 class Node:
-    """One resource while it is being planned."""
+    """One resource while it is being planned. ``withdrawn``: its update takes it out of service."""
 
     address: Address
     kind: Kind
@@ -34,6 +34,7 @@ class Node:
     downs: list[Down] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     create_first: bool = True
+    withdrawn: bool = False
     reason: str = ""
     disruption: str = ""
     notes: list[str] = field(default_factory=list)

@@ -7,6 +7,8 @@ Every resource has up to two kinds of chain: *up* (until it is as wanted) and *d
 3. users move off before it goes          down(Y) after up(X), if live X refers to the old Y and moves
 4. create-first                           down(X) after up(X)
 5. delete-first, or the same name         up(X) after down(X)
+6. out of service last                    up(Y) after up and down of X and up of Z, if X refers to Y and to Z and the
+                                          update of Y takes it out of service; X does not wait for Y then
 
 A *late* reference (security groups naming each other) binds only the steps that need the other's id.
 """
@@ -54,6 +56,7 @@ def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]
         for earlier, later in zip(chain.ids, chain.ids[1:], strict=False):
             graph.edge(later, earlier)
     _reach_first(nodes, ups, graph)
+    _withdraw_last(nodes, ups, downs, graph)
     problems = _users_first(nodes, ups, downs, graph)
     for address, chains in downs.items():
         if address not in ups:
@@ -90,7 +93,7 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
     for address, chain in ups.items():
         late = {use.target for use in nodes[address].uses if use.ref.late}
         for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
-            if target in ups:
+            if target in ups and not nodes[target].withdrawn:
                 graph.edge(chain.ids[0], ups[target].ids[-1])
         for step, action in zip(chain.ids, chain.actions, strict=True):
             if not isinstance(action, Call) or not late:
@@ -98,6 +101,36 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
             for later in laters(action.params):
                 if later.address in late - {address} and later.address in ups:
                     graph.edge(step, _giver(ups[later.address], later.attr))
+
+
+def _withdraw_last(
+    nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], downs: Mapping[Address, list[_Chain]], graph: _Graph
+) -> None:
+    """Rule 6: what its users have instead is there, and those that leave have left."""
+    for address, chain in ups.items():
+        if not nodes[address].withdrawn:
+            continue
+        first = chain.ids[0]
+        for other, user in nodes.items():
+            if other == address or not _stands_on(user, nodes[address]):
+                continue
+            others = {other, *(use.target for use in user.uses)} - {address}
+            for earlier in [ups[one] for one in others if one in ups and not nodes[one].withdrawn]:
+                graph.edge(first, earlier.ids[-1])
+            for going in downs.get(other, ()):
+                graph.edge(first, going.ids[-1])
+
+
+def _stands_on(user: Node, used: Node) -> bool:
+    """Whether ``user`` is declared to use the other, or has a live object that does."""
+    if any(use.target == used.address and not use.ref.late for use in user.uses):
+        return True
+    there = {
+        (used.address.section, value): [used]
+        for live in _lives(used)
+        for value in (live.physical, *live.attrs.values())
+    }
+    return any(not late for live in _lives(user) for _, late in _uses_of(user, live, there))
 
 
 def _giver(chain: _Chain, attr: str) -> str:

@@ -147,7 +147,7 @@ class _Planner:
         if kind.versioned:
             lives = [live for live in lives if not live.dying]
         for live in lives:
-            down = self.decider.down(live, kind, resource, drained=False)
+            down = self.decider.down(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
                 node.downs.append(down)
         if not node.downs:

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds import _batch as batch
+from reconciler.kinds import _compute_drain as drains
 from reconciler.kinds import _compute_effects as effects
 from reconciler.kinds import _compute_images as images
 from reconciler.kinds import _compute_moves as moves
@@ -37,7 +38,6 @@ from reconciler.model import (
     Field,
     Json,
     Kind,
-    Lifecycle,
     Live,
     Proof,
     Query,
@@ -45,7 +45,6 @@ from reconciler.model import (
     Ref,
     Replace,
     Scope,
-    Wait,
     Want,
 )
 
@@ -245,11 +244,11 @@ def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, An
 
 def create(want: Want) -> Sequence[Action]:
     declared = batch.without(want.declared, "computeEnvironmentName")
-    after = {name: declared[name] for name in ("updatePolicy",) if declared.get(name)}
+    after = {"updatePolicy": declared["updatePolicy"]} if declared.get("updatePolicy") else {}
     if declared.get("state") == "DISABLED":
         after["state"] = "DISABLED"
     params: dict[str, Any] = {"computeEnvironmentName": want.physical}
-    params |= {name: value for name, value in declared.items() if name not in after}
+    params |= {name: value for name, value in declared.items() if name not in ("updatePolicy", *after)}
     if isinstance(params.get(_RESOURCES), Mapping):
         params[_RESOURCES] = batch.without(params[_RESOURCES], "updateToLatestImageVersion")
     if want.tags:
@@ -311,7 +310,7 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
-    disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
+    disable = () if live.props.get("state") == "DISABLED" else drains.disable(live.physical)
     call = batch.write(
         "DeleteComputeEnvironment",
         {"computeEnvironment": live.physical},
@@ -329,11 +328,8 @@ def gone(live: Live) -> Sequence[Action]:
     return [waits.gone(live.physical)]
 
 
-def drain(live: Live, lifecycle: Lifecycle) -> Sequence[Action]:
-    cluster = live.extra.get("ecsClusterArn")
-    return (
-        [waits.drained(live.physical, cluster, lifecycle)] if cluster and "eksConfiguration" not in live.props else []
-    )
+def withdraws(_live: Live, want: Want, diff: Diff) -> bool:
+    return diff.under("state") and want.props.get("state") == "DISABLED"
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
@@ -355,20 +351,6 @@ def _set(name: str, members: Json, role: Any, timeout: float = 1800.0) -> list[A
     return [batch.write("UpdateComputeEnvironment", params), waits.valid(name, role, timeout)]
 
 
-def _disable(name: str) -> list[Action]:
-    off = {"computeEnvironment": name, "state": "DISABLED"}
-    settled = Wait(
-        title=f"compute environment {name} DISABLED",
-        read=waits.describe(name),
-        items="computeEnvironments",
-        among="computeEnvironments",
-        named_by=("computeEnvironmentName",),
-        until={"status": batch.SETTLED | batch.DELETED},
-        gone=True,
-    )
-    return [batch.write("UpdateComputeEnvironment", off, ok_if=(batch.MISSING,)), settled]
-
-
 def _patience(want: Want, diff: Diff) -> float:
     """How long the update may take: one of the infrastructure waits for running jobs as its policy says."""
     if not moves.infrastructure(diff):
@@ -378,8 +360,9 @@ def _patience(want: Want, diff: Diff) -> float:
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
-    drains = "ecsClusterArn" in live.extra and "eksConfiguration" not in live.props
-    return moves.disruption(want, diff, drains=drains)
+    told = moves.disruption(want, diff, drains=drains.drains(live))
+    unseen = diff.replaces and "eksConfiguration" in live.props
+    return f"{told}; on EKS that they are over shows only by its desired vCPUs falling to 0" if unseen else told
 
 
 KIND = Kind(
@@ -394,7 +377,8 @@ KIND = Kind(
     settle=settle,
     gone=gone,
     repair=repair,
-    drain=drain,
+    drain=drains.drain,
+    withdraws=withdraws,
     fields=FIELDS,
     refs=REFS,
     replace=Replace.CREATE_FIRST,

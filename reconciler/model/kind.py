@@ -16,6 +16,14 @@ def _nothing(*_: Any) -> tuple[Any, ...]:
     return ()
 
 
+def _as_it_is(_live: Live, _lifecycle: Lifecycle, deleting: Sequence[Action]) -> Sequence[Action]:
+    return deleting
+
+
+def _never(_live: Live, _want: Want, _diff: Diff) -> bool:
+    return False
+
+
 def _no_props(_name: str) -> Json:
     return EMPTY
 
@@ -38,7 +46,10 @@ class Kind:
     - ``tag`` sets ``set`` and removes ``remove`` on a live object.
     - ``settle`` **must** be given where ``Live.settled`` can be False: the wait for it; ``gone`` where ``dying`` can
       be True: the wait until the name is free. ``revive``, where given, is used instead of ``gone`` and ``create``.
-    - ``drain`` **may** wait, before an object that was replaced is deleted, for the work on it to end.
+    - ``drain`` **may** put waits for the work on an object, and what they need, into the actions that delete it, which
+      it is handed. It is used where the object's users have moved to another.
+    - ``withdraws`` tells whether an update takes an object out of service: it is made only when what else its users
+      refer to is as wanted, and those that leave it have left.
     - ``normal`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no single
       :class:`Field` can say. ``expand`` turns the YAML's conveniences into plain properties.
     - ``implied`` gives the properties that a name says by itself (the queue in the name of a quota share); whoever
@@ -75,7 +86,8 @@ class Kind:
     settle: Callable[[Live], Sequence[Action]] = _nothing
     gone: Callable[[Live], Sequence[Action]] = _nothing
     repair: Callable[[Live, Want], Sequence[Action]] = _nothing
-    drain: Callable[[Live, Lifecycle], Sequence[Action]] = _nothing
+    drain: Callable[[Live, Lifecycle, Sequence[Action]], Sequence[Action]] = _as_it_is
+    withdraws: Callable[[Live, Want, Diff], bool] = _never
     revive: Callable[[Live, Want], Sequence[Action]] | None = None
 
     fields: Mapping[str, Field] = EMPTY

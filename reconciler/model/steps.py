@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias, TypeVar
@@ -84,6 +84,13 @@ class Call:
         return f"{self.service}:{self.operation}"
 
 
+Reply: TypeAlias = Json | Refused
+
+# A read is a generator: it yields the calls it wants made (those of one tuple may be made at once) and is sent their
+# replies in the same order. So a kind stays pure, and who makes the calls may cache, merge, count or refuse them.
+Reads: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
+
+
 @dataclass(frozen=True, slots=True)
 class Repair:
     """What to do when a wait ends badly for a reason that passes: send ``call`` again, at most ``times`` times."""
@@ -102,15 +109,16 @@ class Wait:
     ``gone`` also when there is no item, or the read is refused with one of ``absent``. It fails when ``fail`` matches,
     with the text at ``reason``; ``repair`` may mend that, and ``causes`` are fragments of that text, each with what to
     do about it. A bad end that was there from the start counts only after ``grace`` seconds. With ``or_go_on`` the end
-    of ``timeout`` is as good as success. ``title`` is what people read: ``compute environment compute-0 VALID``.
-    ``among`` is the parameter of ``read`` that takes a list of names, and ``named_by`` the members of an item that may
-    be one of them: waits that differ in nothing else are polled together, by one call.
+    of ``timeout`` is as good as success; ``at_end`` are calls to make then, such as those that tell what it is that
+    takes so long, and return what to add to the message. ``title`` is what people read: ``compute environment
+    compute-0 VALID``. ``among`` is the parameter of ``read`` that takes a list of names, and ``named_by`` the members
+    of an item that may be one of them: waits that differ in nothing else are polled together, by one call.
     """
 
     title: str
     read: Call
     items: str
-    until: Mapping[str, frozenset[str | int]] = EMPTY
+    until: Mapping[str, frozenset[str | int]] = EMPTY  # members may be dotted
     fail: Mapping[str, frozenset[str | int]] = EMPTY
     gone: bool = False
     absent: tuple[On, ...] = ()
@@ -120,16 +128,12 @@ class Wait:
     or_go_on: bool = False
     grace: float = 0.0
     causes: tuple[tuple[str, str], ...] = ()
+    at_end: Callable[[], Reads[str]] | None = field(default=None, compare=False)
     among: str = field(default="", compare=False)
     named_by: tuple[str, ...] = field(default=(), compare=False)
 
 
 Action: TypeAlias = Call | Wait
-Reply: TypeAlias = Json | Refused
-
-# A read is a generator: it yields the calls it wants made (those of one tuple may be made at once) and is sent their
-# replies in the same order. So a kind stays pure, and who makes the calls may cache, merge, count or refuse them.
-Reads: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
 
 
 class Unreadable(Exception):
