@@ -1,7 +1,8 @@
 """What AWS Batch sees of the account around it.
 
 Answers from moto's objects, one step behind them: what IAM has not spread yet is there but not usable. The instances
-of a compute environment become network interfaces, so that they hold their subnets and security groups as on AWS.
+of a compute environment become network interfaces, so that they hold their subnets and security groups as on AWS, and
+are remembered as standing in their placement group.
 """
 
 from __future__ import annotations
@@ -76,9 +77,17 @@ class AccountWorld:
         return data.get("ImageId")
 
     def on_instances(
-        self, ce_name: str, count: int, subnets: Sequence[str], groups: Sequence[str], profile: str | None
+        self,
+        ce_name: str,
+        count: int,
+        subnets: Sequence[str],
+        groups: Sequence[str],
+        profile: str | None,
+        placement: str | None = None,
     ) -> None:
         del profile
+        placed: dict[str, str] = self._account.memory["placed environments"].setdefault(self._region, {})
+        placed[ce_name] = placement if count and placement else ""
         held: dict[str, list[str]] = self._account.memory["interfaces"].setdefault(self._region, {})
         for interface in held.pop(ce_name, []):
             with suppress(ServiceException, KeyError):

@@ -62,7 +62,7 @@ class FakeWorld:
     def launch_template_image(self, id_or_name: str, version: str) -> str | None:
         return self.template_images.get((id_or_name, version))
 
-    def on_instances(self, ce_name: str, count: int, subnets: Any, groups: Any, profile: str | None) -> None:
+    def on_instances(self, ce_name: str, count: int, subnets: Any, groups: Any, profile: Any, placement: Any) -> None:
         self.instances[ce_name] = count
 
 

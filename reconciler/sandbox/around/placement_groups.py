@@ -89,6 +89,8 @@ def instances_are_placed(ask: Ask, result: Json) -> None:
 
 
 def _in_use(ask: Ask, name: str) -> bool:
+    if name in ask.account.memory["placed environments"].get(ask.region, {}).values():
+        return True
     placed = ask.account.memory["placed instances"].get((ask.region, name), set())
     reservations = ask.backend.describe_instances()
     there = {one.id: one.state for reservation in reservations for one in reservation.instances}

@@ -250,8 +250,8 @@ def _settled(store: Store, row: Row, reason: str | None) -> None:
     row.reason = reason or HEALTHY
     resources: Json = row.props.get("computeResources", {})
     if reason is None and "minvCpus" in resources:
-        if row.state == "DISABLED":
-            resources["desiredvCpus"] = resources["minvCpus"]
+        if row.state == "DISABLED":  # instances go when they are idle
+            resources["desiredvCpus"] = max(resources["minvCpus"], math.ceil(store.used.get(row.arn, 0)))
         resources["desiredvCpus"] = max(resources["minvCpus"], min(resources["desiredvCpus"], resources["maxvCpus"]))
         store.after(store.settings.instances_launch, lambda: _instances(store, row))
     running.kick(store)
@@ -278,6 +278,7 @@ def _report_instances(store: Store, row: Row, count: int) -> None:
         list(resources.get("subnets", [])),
         list(resources.get("securityGroupIds", [])),
         resources.get("instanceRole"),
+        resources.get("placementGroup"),
     )
 
 

@@ -230,8 +230,27 @@ def _starting(store: Store, row: Row, turn: int) -> None:
     if store.runs[row.name].turn != turn:
         return
     row.status = "STARTING"
+    _tell_task(store, row)
     _mirror(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
+
+
+def _tell_task(store: Store, row: Row) -> None:
+    """From STARTING on a job shows its ECS task; the ARN names the cluster, and by that the compute environment."""
+    run = store.runs[row.name]
+    environment = store.environments.find(run.environment) if run.environment else None
+    cluster: str = environment.props.get("ecsClusterArn", "") if environment else ""
+    if not cluster or environment is None:
+        return
+    run.task = f"{cluster.replace(':cluster/', ':task/')}/{store.new_id().replace('-', '')}"
+    told: Json = {"taskArn": run.task}
+    if not on_fargate(environment.props.get("computeResources", {})):
+        told["containerInstanceArn"] = f"{cluster.replace(':cluster/', ':container-instance/')}/{store.new_id()}"
+    if "ecsProperties" in row.props:
+        tasks = [{**task, **told} for task in row.props["ecsProperties"]["taskProperties"]]
+        row.props["ecsProperties"] = {**row.props["ecsProperties"], "taskProperties": tasks}
+    elif "container" in row.props:
+        row.props["container"] = {**row.props["container"], **told}
 
 
 def _running(store: Store, row: Row, turn: int) -> None:
@@ -280,8 +299,8 @@ def _record_attempt(store: Store, row: Row, outcome: Outcome) -> None:
     if outcome.reason is not None:
         seen["reason"] = outcome.reason
     definition = row.props["jobDefinition"].rsplit("/", 1)[-1].rsplit(":", 1)[0]
-    cluster = f"arn:{store.partition}:ecs:{store.region}:{store.account}"
-    where = {"taskArn": f"{cluster}:task/{store.new_id()}", "networkInterfaces": []}
+    somewhere = f"arn:{store.partition}:ecs:{store.region}:{store.account}:task/{store.new_id()}"
+    where = {"taskArn": run.task or somewhere, "networkInterfaces": []}
     stream = {"logStreamName": f"{definition[:200]}/default/{store.new_id().replace('-', '')}"}
     attempt: Json = {"stoppedAt": store.millis(), "statusReason": outcome.status_reason}
     if run.started is not None:

@@ -57,6 +57,8 @@ class Run:
     multinode: bool = False
     consumables: tuple[tuple[str, int], ...] = ()
     environment: str | None = None
+    task: str = ""
+    """The ECS task of the present attempt."""
     turn: int = 0
     """Raised by whatever makes earlier events of the job void."""
     started: int | None = None

@@ -54,7 +54,13 @@ class World(Protocol):
         ...
 
     def on_instances(
-        self, ce_name: str, count: int, subnets: Sequence[str], groups: Sequence[str], profile: str | None
+        self,
+        ce_name: str,
+        count: int,
+        subnets: Sequence[str],
+        groups: Sequence[str],
+        profile: str | None,
+        placement: str | None = None,
     ) -> None:
         """An environment now runs `count` instances; 0 when it has let go of everything."""
         ...
