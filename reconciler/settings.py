@@ -30,6 +30,16 @@ _IDS = {
     "imageId": re.compile(r"ami-[0-9a-f]+"),
 }
 
+# Parameters and names of images that lead to Amazon Linux 2, with the day on which AWS ended its support.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
+# https://docs.aws.amazon.com/eks/latest/userguide/eks-ami-deprecation-faqs.html
+_AMAZON_LINUX_2 = (
+    (re.compile(r"/aws/service/ecs/optimized-ami/amazon-linux-2/"), "30 June 2026"),
+    (re.compile(r"(/aws/service/ami-amazon-linux-latest/)?amzn2-"), "30 June 2026"),
+    (re.compile(r"/aws/service/eks/optimized-ami/[^/]+/amazon-linux-2(-gpu|-arm64)?/"), "26 November 2025"),
+    (re.compile(r"amazon-eks-(gpu-|arm64-)?node-\d"), "26 November 2025"),
+)
+
 
 def problems(loaded: Loaded) -> Iterator[Problem]:
     """What is wrong with the settings of an environment whose form is right."""
@@ -77,8 +87,22 @@ def _at(loaded: Loaded, *path: str) -> Pos | None:
     return loaded.settings_pos.get(path)
 
 
+def _old_image(lookup: Lookup) -> Iterator[Problem]:
+    """A look-up of images that AWS no longer supports."""
+    args = lookup.args
+    named = args.get("name") if isinstance(args, Mapping) else args
+    for name in named if isinstance(named, list) else [named]:
+        day = next((day for form, day in _AMAZON_LINUX_2 if isinstance(name, str) and form.match(name)), None)
+        if day:
+            message = f"{name} leads to images of Amazon Linux 2, which AWS no longer supports since {day}"
+            hint = "look up one of Amazon Linux 2023"
+            yield _problem("end-of-support", message, hint, lookup.pos, ("lookups", lookup.name), warning=True)
+
+
 def _lookup(lookup: Lookup) -> Iterator[Problem]:
     address: Path = ("lookups", lookup.name)
+    if lookup.kind in ("ssmParameter", "image"):
+        yield from _old_image(lookup)
     if lookup.kind == "ssmParameter":
         name = lookup.args if isinstance(lookup.args, str) else ""
         if "/" in name and not name.startswith(("/", "arn:")):

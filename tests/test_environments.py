@@ -85,6 +85,7 @@ def trusted(document: Any) -> set[str]:
         (
             "dcv-desktop",
             {
+                ": end-of-support",  # the AMI of the article is of Amazon Linux 2
                 "computeEnvironments.DCV-GPU-CE: no-updates-in-place",
                 "jobDefinitions.DCV-GPU-JD: privileged",
                 "securityGroups.dcv-sg: open-to-all",

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _compute_effects as effects
 from reconciler.kinds import _instance_types as types
+from reconciler.kinds._compute_images import AMAZON_LINUX_2, successor, unsupported
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text, whole
 from reconciler.model import Finding, Json, Path
 
@@ -205,10 +206,11 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
         if "imageType" not in item:
             hint = "for example ECS_AL2023, or ECS_AL2023_NVIDIA for GPUs"
             yield Finding((*path, index), "imageType is missing", hint, code="missing-field")
-        if image in ("ECS_AL2", "ECS_AL2_NVIDIA") and not given(item.get("imageIdOverride")):
-            why = f"AWS no longer creates environments with its {image} images (since 30 June 2026)"
-            hint = f"use {image.replace('AL2', 'AL2023')}, or name an image in imageIdOverride"
-            yield Finding((*path, index, "imageType"), why, hint, warning=True)
+        if image in AMAZON_LINUX_2 and not given(item.get("imageIdOverride")) and not given(resources.get("imageId")):
+            blocked = ", and it no longer creates environments with them" if image.startswith("ECS") else ""
+            hint = f"use {successor(image)}, or name an image in imageIdOverride"
+            why = f"{unsupported(image)}{blocked}"
+            yield Finding((*path, index, "imageType"), why, hint, code="end-of-support", warning=True)
         if given(item.get("imageKubernetesVersion")) and not given(props.get("eksConfiguration")):
             why = "imageKubernetesVersion is for EKS environments"
             yield Finding((*path, index, "imageKubernetesVersion"), why, "leave it out")

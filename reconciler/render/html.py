@@ -23,7 +23,7 @@ def plan(plan: Plan, mask: Mask) -> str:
     title = f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"
     blocks = []
     for item in plan.resources:
-        if item.verb is not Verb.NOOP:
+        if item.verb is not Verb.NOOP or item.notes:
             first, *rest = text.resource(item, mask, text.Paint(colour=False))
             body = escape("\n".join(rest))
             summary = f'<summary class="{item.verb.value}">{escape(first)}</summary>'

@@ -33,7 +33,8 @@ def plan(plan: Plan, mask: Mask, *, limit: int = LIMIT) -> str:
             for item in changed
         ]
     done = "\n".join(parts)
-    for item in changed:
+    advised = [item for item in plan.resources if item.verb is Verb.NOOP and item.notes]
+    for item in (*changed, *advised):
         block = "\n".join(("", "", *_folded(item, mask)))
         if len(done) + len(block) + len(MORE) > limit:
             return done[: limit - len(MORE)] + MORE
