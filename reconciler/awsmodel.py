@@ -39,7 +39,9 @@ class Asked:
     newer: dict[str, Newer] = field(default_factory=dict)
 
     def member(self, path: Path, value: Any) -> Json | None:
-        """The JSON Schema for what is declared at ``path``; None where the model has no such member either."""
+        """The JSON Schema for what is declared at ``path``, with an ``x-note`` for people; None where the model has no
+        such member either.
+        """
         api = self.kind.api
         if api is None or not path or path[0] in (*_RESERVED, *api.aside):
             return None
@@ -52,7 +54,7 @@ class Asked:
             return None
         known = self.newer.get(place.pattern)
         self.newer[place.pattern] = known.also(found) if known else found
-        return json_schema(place.shape)
+        return {**json_schema(place.shape), "x-note": _note(found, versioned=self.kind.versioned)}
 
     def allows(self, path: Path, value: Any) -> bool:
         """Whether the model's enumeration at ``path`` has this value, of all requests that have the member."""
@@ -73,11 +75,13 @@ class Asked:
         return any(_leads(root, steps) for root in (*shapes.create, *shapes.update))
 
 
-def told() -> str:
-    """The installed model, for people: ``botocore 1.43.11``."""
-    from botocore import __version__  # noqa: PLC0415  (not before it is needed)
-
-    return f"botocore {__version__}"
+def _note(found: Newer, *, versioned: bool) -> str:
+    """What happens to a member of which no more is known than its shape."""
+    if not found.shown:
+        return "it is checked against that model and sent; AWS does not show it again, so no change of it is noticed"
+    if found.updated or versioned:
+        return "it is checked against that model, sent, and compared"
+    return "it is checked against that model, sent, and compared; no update takes it, so a change means a replacement"
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
-from reconciler.newer import creating, updating
+from reconciler.newer import creating, later, updating
 from reconciler.nodes import Down, Node, beyond
 from reconciler.problems import Problem, article
 
@@ -314,7 +314,7 @@ def _created(kind: Kind, want: Want) -> Sequence[Action]:
     if first is want:
         return made
     live = Live(physical=want.physical, attrs=want.attrs, props=first.props, tags=want.tags)
-    found, _, _ = differ.difference(kind, live, want)
+    found = later(want, differ.difference(kind, live, want)[0])
     return [*made, *kind.update(live, updating(want), found)] if found else made
 
 

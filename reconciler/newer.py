@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from reconciler.model import EMPTY, Api, Effect, Field, Json, Judge, Kind, Newer, Want
+from reconciler.model import EMPTY, Api, Diff, Effect, Field, Json, Judge, Kind, Newer, Path, Want
 from reconciler.rules import NO_RULES, Rules, segments
 
 
@@ -112,6 +112,17 @@ def creating(want: Want) -> Want:
 def updating(want: Want) -> Want:
     """What is wanted without what no update request takes."""
     return _lacking(want, [path for path, what in want.newer.items() if not what.updated])
+
+
+def later(want: Want, found: Diff) -> Diff:
+    """Of what differs, only what no create request takes."""
+    paths = [segments(path) for path, what in want.newer.items() if not what.created]
+    return Diff(tuple(change for change in found.changes if any(_leads_to(path, change.path) for path in paths)))
+
+
+def _leads_to(pattern: Sequence[str], path: Path) -> bool:
+    pairs = zip(pattern, map(str, path), strict=False)
+    return len(path) >= len(pattern) and all(step in ("[]", "*", part) for step, part in pairs)
 
 
 def _lacking(want: Want, paths: Collection[str]) -> Want:

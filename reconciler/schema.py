@@ -40,7 +40,7 @@ class Beyond(Protocol):
     """Knows members and values that the schemas lack."""
 
     def member(self, path: Path, value: Any) -> Json | None:
-        """The schema for what is declared at ``path``; None where no such member is known."""
+        """The schema for what is declared at ``path``, ``x-note`` for people; None where no such member is known."""
 
     def allows(self, path: Path, value: Any) -> bool:
         """Whether the value is one of the member at ``path``."""
@@ -154,15 +154,17 @@ class Schemas:
         return self._validators[file]
 
 
-def _newer(beyond: Beyond, path: Path, value: Any) -> list[Any] | None:
-    """The errors of a value by a schema from elsewhere, placed at ``path``; None where that knows no such member."""
+def _newer(beyond: Beyond, path: Path, value: Any) -> tuple[list[Any], str] | None:
+    """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
+    None where no such member is known.
+    """
     document = beyond.member(path, value)
     if document is None:
         return None
     errors = list(_Validator(document).iter_errors(value))
     for error in errors:
         error.path.extendleft(reversed(path))
-    return errors
+    return errors, document.get("x-note", "")
 
 
 def directory() -> FilePath:

@@ -34,8 +34,9 @@ class Known:
     """What a message needs besides the error: places, the resource, the members its schema knows, and which values
     must not be repeated.
 
-    ``newer_member`` gives the errors of a member that the installed AWS model has and the schema lacks, None where
-    the model lacks it too; ``newer_value`` tells whether the model has a value that an enumeration lacks.
+    ``newer_member`` gives the errors of a member that the installed AWS model has and the schema lacks, with what is to
+    be known of it; None where the model lacks it too. ``newer_value`` tells whether the model has a value that an
+    enumeration lacks.
     """
 
     at: Callable[[Path], Pos]
@@ -43,7 +44,7 @@ class Known:
     name: str = ""
     members: Json = field(default_factory=lambda: EMPTY)
     secret: Callable[[Path], bool] = lambda _: False
-    newer_member: Callable[[Path, Any], Iterable[Error] | None] = lambda _path, _value: None
+    newer_member: Callable[[Path, Any], tuple[Iterable[Error], str] | None] = lambda _path, _value: None
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
@@ -91,7 +92,8 @@ def _said(error: Error, known: Known) -> Iterator[Problem]:
     elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
         return  # the type is wrong, and said so
     elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
-        yield _newer(known, path, "newer-value", f'{dotted(path)} has the value "{error.instance}"')
+        hint = "it is sent as it is; what AWS refuses for other values of this field is not checked for this one"
+        yield _newer(known, path, "newer-value", f'the value "{error.instance}" of {dotted(path)}', hint)
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
     else:
@@ -114,19 +116,18 @@ def _unknown(error: Error, known: Known, path: Path) -> Iterator[Problem]:
     for name, value in error.instance.items():
         if name in members or any(re.search(pattern, name) for pattern in patterns):
             continue
-        errors = known.newer_member((*path, name), value)
-        if errors is not None:
-            yield from problems(errors, known)
-            yield _newer(known, (*path, name), "newer-member", f'there is a field "{name}"')
+        found = known.newer_member((*path, name), value)
+        if found is not None:
+            yield from problems(found[0], known)
+            yield _newer(known, (*path, name), "newer-member", dotted((*path, name)), found[1])
             continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
         hint = _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), "unknown-field", message, hint)
 
 
-def _newer(known: Known, path: Path, code: str, what: str) -> Problem:
-    message = f"{what} that only the installed AWS model knows"
-    hint = "checked against that model, and passed through; what else is known of other fields, is not of this one"
+def _newer(known: Known, path: Path, code: str, what: str, hint: str) -> Problem:
+    message = f"{what} is newer than this version: only the installed AWS model has it"
     pos = known.at(path)
     return Problem(
         code=code,
