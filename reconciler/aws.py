@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import boto3
@@ -81,13 +82,14 @@ class Exchange:
 class Boto:
     """Makes calls with boto3. Thread-safe; ``made`` counts the requests by ``service:operation``.
 
-    ``heard``, where it is set, is told of every exchange.
+    ``heard``, where it is set, is told of every exchange. ``skew`` is how many seconds AWS's clock is ahead of ours.
     """
 
     def __init__(self, session: boto3.session.Session) -> None:
         self.session = session
         self.made: dict[str, int] = {}
         self.heard: Callable[[Exchange], None] | None = None
+        self.skew = 0.0
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
 
@@ -105,7 +107,9 @@ class Boto:
         reply = self._made(call)
         request_id = reply.request_id if isinstance(reply, Refused) else ""
         if not isinstance(reply, Refused):
-            request_id = str((reply.pop("ResponseMetadata", None) or {}).get("RequestId", ""))
+            meta = reply.pop("ResponseMetadata", None) or {}
+            request_id = str(meta.get("RequestId", ""))
+            self.skew = self.skew or _skew(meta)
         if self.heard:
             self.heard(Exchange(call, reply, request_id, time.monotonic() - began))
         return reply
@@ -180,6 +184,14 @@ def identity(aws: Boto, environment: str) -> Scope:
         raise Problems([_unreachable(reply)])
     partition = reply["Arn"].split(":")[1]
     return Scope(account=reply["Account"], region=aws.session.region_name, partition=partition, environment=environment)
+
+
+def _skew(meta: Mapping[str, Any]) -> float:
+    try:
+        date = parsedate_to_datetime(str(meta.get("HTTPHeaders", {})["date"]))
+        return date.timestamp() - time.time()
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def _refused(error: ClientError) -> Refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -41,9 +42,10 @@ def _run(argv: list[str] | None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return OK
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (a fault of ours is told like any other error)
         if OUT.debug:
-            raise
+            typer.echo(OUT.mask.text(traceback.format_exc()), err=True)
+            return ERROR
         told = OUT.mask.text(f"{type(error).__name__}: {error}")[:400]
         typer.echo(f"error: this is a fault of reconcile itself: {told}", err=True)
         typer.echo("    please report it; `reconcile --debug ...` shows where it happened", err=True)

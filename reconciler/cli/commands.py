@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,16 +11,10 @@ from typing import Annotated
 import typer
 
 from reconciler import __version__, load, planfile, scaffold, schema
-from reconciler import app as pipeline
-from reconciler.app import Planned
-from reconciler.cli import console
+from reconciler.cli import console, running
 from reconciler.cli.console import OUT
-from reconciler.execute import Aws
-from reconciler.model import Address, Environment, Options
+from reconciler.model import Address, Options
 from reconciler.problems import Problem, Problems, did_you_mean, ordered
-from reconciler.render import json as as_json
-from reconciler.render import text
-from reconciler.render.progress import though_unheard
 
 
 class Format(StrEnum):
@@ -71,6 +63,10 @@ Allow = Annotated[
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask.")]
 Parallelism = Annotated[int, typer.Option("--parallelism", min=1, max=64, help="Calls made at the same time.")]
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="After a failure: start nothing new, or go on.")]
+JournalOption = Annotated[
+    Path | None, typer.Option("--journal", metavar="FILE", help="Write down what is sent and answered.")
+]
+NoLock = Annotated[bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Go without the lock.")]
 OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out what does not change.")]
 
 COMMANDS = typer.Typer(
@@ -84,15 +80,18 @@ COMMANDS = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reconcile {__version__}")
+        raise typer.Exit
+
+
 @COMMANDS.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    _: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of internal errors.")] = False,
 ) -> None:
     OUT.debug = debug
-    if version:
-        typer.echo(f"reconcile {__version__}")
-        raise typer.Exit
 
 
 @COMMANDS.command(epilog="Example: reconcile init my-cluster --template retry-strategies")
@@ -126,7 +125,7 @@ def validate(
     targets: list[str | None] = [*envs] if envs else [None]
     for env in targets:
         try:
-            loaded, problems = _read(env, strict=False)
+            loaded, problems = running.read(env, strict=False)
             count += len(loaded.resources)
         except Problems as error:
             problems = error.problems
@@ -165,7 +164,7 @@ def plan(
     OUT.as_json = output is PlanFormat.json
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=destroy, allow=allow_deletions)
     with console.interruptible():
-        made, _ = _plan(env, options, sandbox=sandbox)
+        made = running.plan(running.connect(env, strict=not destroy, sandbox=sandbox), options)
     console.show(made, only_changes=only_changes, shape=output.value)
     if made.errored:
         raise typer.Exit(console.ERROR)
@@ -188,6 +187,8 @@ def apply(
     refresh_images: Refreshes = None,
     adopt: Adopt = False,
     allow_deletions: Allow = None,
+    journal: JournalOption = None,
+    no_lock: NoLock = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Do it, in order; asks first."""
@@ -197,15 +198,16 @@ def apply(
     if env and Path(env).is_file() and Path(env).suffix not in (".yaml", ".yml"):
         saved = planfile.read(Path(env))
         env, options, auto_approve = saved.env, saved.options, True
-    _apply(
-        env,
-        options,
+    manner = running.Manner(
         auto_approve=auto_approve,
         parallelism=parallelism,
-        on_error=on_error,
+        keep_going=on_error is OnError.carry_on,
         sandbox=sandbox,
+        lock=not no_lock,
+        journal=journal,
         checksum=saved.checksum if saved else None,
     )
+    running.apply(env, options, manner)
 
 
 @COMMANDS.command(epilog="Example: reconcile destroy scratch --auto-approve")
@@ -217,18 +219,43 @@ def destroy(
     output: FormatOption = Format.text,
     target: Targets = None,
     exclude: Excludes = None,
+    journal: JournalOption = None,
+    no_lock: NoLock = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Delete what the environment owns; asks first."""
     OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, None, None, adopt=False, destroy=True, allow=None)
-    _apply(env, options, auto_approve=auto_approve, parallelism=parallelism, on_error=on_error, sandbox=sandbox)
+    manner = running.Manner(
+        auto_approve=auto_approve,
+        parallelism=parallelism,
+        keep_going=on_error is OnError.carry_on,
+        sandbox=sandbox,
+        lock=not no_lock,
+        journal=journal,
+    )
+    running.apply(env, options, manner)
+
+
+@COMMANDS.command(epilog="Example: reconcile unlock prod")
+def unlock(
+    env: Env = None,
+    auto_approve: AutoApprove = False,
+    output: FormatOption = Format.text,
+    sandbox: Sandbox = False,
+) -> None:
+    """Break a lock left behind; asks first."""
+    OUT.as_json = output is Format.json
+    with console.interruptible():
+        account = running.connect(env, strict=False, sandbox=sandbox)
+        broken = running.unlock(account, auto_approve=auto_approve)
+    typer.echo(json.dumps({"unlocked": broken or None}) if OUT.as_json else broken or "There is no lock.")
 
 
 @COMMANDS.command(epilog="Example: reconcile render prod")
 def render(env: Env = None) -> None:
     """Show the environment after merging and variables, with where each value came from."""
-    loaded = load.load(_found(env), environ=os.environ)
+    loaded = load.load(running.found(env), environ=os.environ)
     typer.echo(load.provenance(loaded, secret=schema.is_secret))
 
 
@@ -242,121 +269,6 @@ def schema_command(
         hint = did_you_mean(section, known) or f"one of {', '.join(known)}"
         raise Problems([Problem(code="unknown-section", message=f'there is no section "{section}"', hint=hint)])
     typer.echo(json.dumps(schema.published(section), indent=2, ensure_ascii=False))
-
-
-def _found(env: str | None) -> Path:
-    """The environment's directory or file; from here on its problems are told by paths that can be opened."""
-    target = load.find_environment(env, Path.cwd())
-    directory = os.path.relpath(target if target.is_dir() else target.parent)
-    OUT.root = "" if directory == "." else f"{directory}/"
-    return target
-
-
-def _read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
-    loaded, warnings = pipeline.read(_found(env), os.environ, strict=strict)
-    OUT.mask = pipeline.mask_for(loaded)
-    return loaded, warnings
-
-
-def _plan(env: str | None, options: Options, *, sandbox: bool) -> tuple[Planned, Aws]:
-    """Load, connect and plan; warnings are printed as they come."""
-    from reconciler import aws  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
-
-    loaded, warnings = _read(env, strict=not options.destroy)
-    if warnings and not OUT.as_json:
-        command = f"reconcile validate {env}" if env else "reconcile validate"
-        notes = sum(problem.note for problem in warnings)
-        counts = ((len(warnings) - notes, "warning"), (notes, "note"))
-        told = ", ".join(console.plural(count, noun) for count, noun in counts if count)
-        typer.echo(f"{told}: see `{command}`", err=True)
-    if sandbox:
-        point_at_sandbox()
-    region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    door = aws.connect(region=region, profile=None if sandbox else loaded.profile, role=loaded.role)
-    scope = aws.identity(door, loaded.name)
-    made = pipeline.planned(loaded, scope, door, options)
-    if made.warnings and not OUT.as_json:
-        console.print_problems(made.warnings)
-    return made, door
-
-
-def _apply(
-    env: str | None,
-    options: Options,
-    *,
-    auto_approve: bool,
-    parallelism: int,
-    on_error: OnError,
-    sandbox: bool,
-    checksum: str | None = None,
-) -> None:
-    with console.interruptible() as stop:
-        made, door = _plan(env, options, sandbox=sandbox)
-        if not OUT.as_json:
-            console.show(made, only_changes=True)
-        elif made.errored:
-            console.print_problems(made.problems)
-        if made.errored:
-            raise typer.Exit(console.ERROR)
-        if checksum and as_json.checksum(made.plan, made.mask) != checksum:
-            raise Problems([_stale()], exit_code=console.STALE)
-        if not made.plan.applyable:
-            if OUT.as_json:
-                console.line({"type": "version", "reconcile": __version__})
-                console.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
-            return
-        if not console.confirm(made.plan, auto_approve=auto_approve):
-            raise typer.Exit(console.ERROR)
-        sink: console.Sink = console.JsonLines(made.mask) if OUT.as_json else console.progress(made.plan, made.mask)
-        began = time.monotonic()
-        stop.soft = True
-        with sink:
-            outcome = pipeline.execute(
-                made.plan,
-                door,
-                console.WallClock(stop.event),
-                sink.emit,
-                parallelism=parallelism,
-                keep_going=on_error is OnError.carry_on,
-                stop=stop.event,
-            )
-        told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask, OUT.root)
-        with though_unheard(sys.stdout):
-            if OUT.as_json:
-                fates = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
-                console.line({"type": "summary", "@message": told, **fates, "never_started": outcome.never_started})
-            else:
-                typer.echo(told)
-    code = console.INTERRUPTED if outcome.interrupted else console.PARTIAL
-    raise typer.Exit(console.OK if outcome.ok else code)
-
-
-def point_at_sandbox() -> None:
-    """Make this process talk to the running sandbox. Raises Problems when there is none."""
-    from reconciler.sandbox import process  # noqa: PLC0415  (only with the sandbox extra)
-
-    handle = process.status()
-    if handle is None:
-        raise Problems([no_sandbox()])
-    for exported in process.exports(handle.url):
-        name, _, value = exported.removeprefix("export ").partition("=")
-        os.environ[name] = value.strip("'\"")
-    os.environ.pop("AWS_PROFILE", None)
-
-
-def no_sandbox() -> Problem:
-    """What people are told when the sandbox is wanted and does not run."""
-    return Problem(
-        code="no-sandbox", message="the sandbox is not running", hint="start it with `reconcile sandbox start`"
-    )
-
-
-def _stale() -> Problem:
-    return Problem(
-        code="stale-plan",
-        message="planning again does not give what was saved: the account or the environment has changed since",
-        hint="look at `reconcile plan`, save it anew, and apply that",
-    )
 
 
 def _options(

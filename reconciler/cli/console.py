@@ -192,16 +192,18 @@ def interruptible() -> Iterator[Stop]:
 
 def confirm(made: Plan, *, auto_approve: bool) -> bool:
     """Whether somebody approves. Raises Problems (a safety rail) where nobody can be asked."""
-    if auto_approve:
-        return True
+    return auto_approve or agreed("Delete all of this?" if made.destroy else "Do this?")
+
+
+def agreed(question: str) -> bool:
+    """Whether somebody says yes. Raises Problems (a safety rail) where nobody can be asked."""
     if not sys.stdin.isatty() or OUT.as_json:
         found = Problem(
             code="not-approved",
-            message="nobody is there to approve the plan",
+            message="nobody is there to approve it",
             hint="say --auto-approve, or apply a plan saved with `reconcile plan --out FILE`",
         )
         raise Problems([found], exit_code=RAIL)
-    question = "Delete all of this?" if made.destroy else "Do this?"
     answer = typer.prompt(f"\n{question} Only 'yes' is taken as yes", err=True, default="", show_default=False)
     if answer != "yes":
         typer.echo("Nothing was done.", err=True)

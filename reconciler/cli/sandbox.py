@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import console
-from reconciler.cli.commands import no_sandbox
+from reconciler.cli.running import no_sandbox
 from reconciler.problems import Problem, Problems
 from reconciler.sandbox import process
 

@@ -1,0 +1,236 @@
+"""One apply per environment at a time: a lock in the account itself, as an SSM parameter.
+
+Creating a parameter is atomic, and every write to one gets the next version number, so the parameter's history is a
+log that everybody reads alike: the first version holds; one by the same run renews it; one that says which run, at
+which version, it breaks takes over if that is still who holds; every other one counts for nothing. So two who find the
+same expired lock end with one holder, and no clock but AWS's is trusted. Releasing deletes the parameter.
+
+A run whose process is gone from this machine has no claim; any other's ends ``LEASE`` seconds after its last sign of
+life.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameterHistory.html
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from reconciler.model import Call, Json, Refused, Reply, Scope
+from reconciler.problems import Problem, Problems
+
+LEASE: Final = 90.0  # seconds without a sign of life after which a lock may be broken
+TRIES: Final = 6
+RAIL: Final = 4
+
+
+class Aws(Protocol):
+    """Where calls go."""
+
+    def call(self, call: Call) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a run says of itself. ``process`` is where it runs, so that one on the same machine can look it up."""
+
+    run: str
+    who: str
+    machine: str
+    process: str
+    since: str
+
+    def text(self, breaks: Held | None = None) -> str:
+        """The parameter's value."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({**told, **({"breaks": [breaks.claim.run, breaks.version]} if breaks else {})})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who holds the lock: since which version, and when it was last heard of (seconds since the epoch, by AWS)."""
+
+    claim: Claim
+    version: int
+    at: float
+
+
+def holder(history: Iterable[Json]) -> Held | None:
+    """Who holds the lock by the versions of its parameter."""
+    held: Held | None = None
+    for item in sorted(history, key=lambda entry: int(entry["Version"])):
+        claim, breaks = _parsed(str(item.get("Value", "")))
+        new = Held(claim, int(item["Version"]), item["LastModifiedDate"].timestamp())
+        taken = held is None or claim.run == held.claim.run or breaks == [held.claim.run, held.version]
+        held = new if taken else held
+    return held
+
+
+def _parsed(text: str) -> tuple[Claim, Any]:
+    try:
+        said = json.loads(text)
+        return Claim(**{name: str(said[name]) for name in Claim.__slots__}), said.get("breaks")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Claim("?", "somebody who wrote it by hand", "", "", ""), None
+
+
+@dataclass(slots=True)
+class Lock:
+    """The lock of one environment. ``alive`` says whether a claim's process still runs (None: cannot be told);
+    ``now`` is AWS's time of day in seconds; ``lost`` is called when somebody has broken the lock while it was held.
+    """
+
+    aws: Aws
+    scope: Scope
+    claim: Claim
+    alive: Callable[[Claim], bool | None]
+    now: Callable[[], float] = time.time
+    lost: Callable[[], None] = lambda: None
+    lease: float = LEASE
+    pause: float = 0.5
+    _version: int = 0
+    _written: float = 0.0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        return f"/reconcile/locks/{self.scope.environment}"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the lock while it lasts. Raises Problems (a safety rail) naming who holds it otherwise."""
+        self.take()
+        renewing = threading.Thread(target=self._renew_on, daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            renewing.join(timeout=self.lease)
+            self.release()
+
+    def take(self) -> None:
+        """Take it, breaking one that nobody holds any more. Raises Problems."""
+        for _ in range(TRIES):
+            reply = self._put(overwrite=False)
+            if not isinstance(reply, Refused):
+                self._version = int(reply["Version"])
+                return
+            if reply.code != "ParameterAlreadyExists":
+                raise Problems([_refused(reply, "ssm:PutParameter")], exit_code=RAIL)
+            held = self.look()
+            if held is None:
+                continue  # released meanwhile
+            if held.claim.run != self.claim.run:
+                if not self._ended(held):
+                    raise Problems([self._locked(held)], exit_code=RAIL)
+                self._put(overwrite=True, breaks=held)
+                held = self.look() or held
+            if held.claim.run == self.claim.run:
+                self._version = held.version
+                return
+        raise Problems([self._locked(None)], exit_code=RAIL)
+
+    def look(self) -> Held | None:
+        """Who holds it now. Raises Problems where that may not be read."""
+        reply = self._asked(Call("ssm", "GetParameterHistory", {"Name": self.name}, all_pages=True))
+        if isinstance(reply, Refused):
+            if reply.code == "ParameterNotFound":
+                return None
+            raise Problems([_refused(reply, "ssm:GetParameterHistory")], exit_code=RAIL)
+        return holder(reply.get("Parameters", ()))
+
+    def release(self) -> None:
+        """Give it back if it is still ours; one that cannot be given back expires."""
+        if not self._version:
+            return
+        fresh = time.monotonic() - self._written < self.lease / 2  # nobody can have broken it
+        held = None if fresh else self.look()
+        if fresh or (held and held.claim.run == self.claim.run):
+            self.delete()
+        self._version = 0
+
+    def delete(self) -> None:
+        """Take it away, whoever holds it. Raises Problems."""
+        reply = self._asked(Call("ssm", "DeleteParameter", {"Name": self.name}))
+        if isinstance(reply, Refused) and reply.code != "ParameterNotFound":
+            raise Problems([_refused(reply, "ssm:DeleteParameter")])
+
+    def _renew_on(self) -> None:
+        while not self._over.wait(self.lease / 3):
+            reply = self._put(overwrite=True)
+            if isinstance(reply, Refused):
+                continue  # the lease is long enough for the next attempt
+            expected, self._version = self._version + 1, int(reply["Version"])
+            try:
+                held = None if self._version == expected else self.look()
+            except Problems:
+                continue
+            if held and held.claim.run != self.claim.run:
+                self._version = 0
+                self.lost()
+                return
+
+    def _ended(self, held: Held) -> bool:
+        return self.alive(held.claim) is False or self.now() > held.at + self.lease
+
+    def _put(self, *, overwrite: bool, breaks: Held | None = None) -> Reply:
+        params = {"Name": self.name, "Value": self.claim.text(breaks), "Type": "String", "Overwrite": overwrite}
+        began = time.monotonic()
+        reply = self._asked(Call("ssm", "PutParameter", params))
+        if not isinstance(reply, Refused):
+            self._written = began
+        return reply
+
+    def _asked(self, call: Call) -> Reply:
+        """The reply; sent again while AWS is busy. The history shows whether one whose answer was lost was done."""
+        for again in range(TRIES):
+            reply = self.aws.call(call)
+            if not (isinstance(reply, Refused) and (reply.turned_away or reply.lost)):
+                return reply
+            time.sleep(self.pause * 2**again)
+        return reply
+
+    def _locked(self, held: Held | None) -> Problem:
+        who = told(held.claim) if held else "somebody"
+        left = max(held.at + self.lease - self.now(), 0) if held else self.lease
+        return Problem(
+            code="locked",
+            message=f"the environment {self.scope.environment} is being applied by {who}",
+            hint=f"wait for it; if that run is dead its lock ends {left:.0f} s from now, "
+            f"or at once with `reconcile unlock`",
+        )
+
+
+def told(claim: Claim) -> str:
+    """Who that is, for people."""
+    return f"{claim.who}, process {claim.process.partition('@')[0]}, since {claim.since}" if claim.since else claim.who
+
+
+def stamp() -> str:
+    """The time of day as claims say it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _refused(refused: Refused, action: str) -> Problem:
+    denied = "AccessDenied" in refused.code or refused.status == 403
+    hint = f"allow {action} on parameter/reconcile/locks/*, or go without with --no-lock" if denied else "try again"
+    return Problem(code="lock-refused", message=f"the lock cannot be taken: {refused}", hint=hint)
+
+
+def mine(run: str, environ: Mapping[str, str], user: str, host: str, machine: str, process: str) -> Claim:
+    """The claim of this run; in CI with the job's address, which is who people will look for."""
+    job = environ.get("GITHUB_RUN_ID") and (
+        f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
+        f"/actions/runs/{environ['GITHUB_RUN_ID']}"
+    )
+    where = job or environ.get("CI_JOB_URL") or environ.get("BUILD_URL") or ""
+    who = f"{user}@{host}" + (f" ({where})" if where else "")
+    return Claim(run=run, who=who, machine=machine, process=process, since=stamp())
