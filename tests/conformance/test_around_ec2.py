@@ -267,6 +267,17 @@ def test_unknown_filters_are_refused(ec2, refused):
     refused("InvalidParameterValue", "grup-name", ec2.describe_security_groups, Filters=wrong)
 
 
+def test_templates_and_versions_are_given_whole_where_moto_would_cut_them_short(ec2):
+    for number in range(20):
+        ec2.create_launch_template(LaunchTemplateName=f"many-{number}", LaunchTemplateData={"ImageId": "ami-1"})
+        ec2.create_launch_template_version(LaunchTemplateName="many-0", LaunchTemplateData={"ImageId": "ami-2"})
+
+    names = {"Name": "launch-template-name", "Values": [f"many-{number}" for number in range(20)]}
+    assert len(ec2.describe_launch_templates(Filters=[names])["LaunchTemplates"]) == 20
+    versions = ec2.describe_launch_template_versions(LaunchTemplateName="many-0")["LaunchTemplateVersions"]
+    assert len(versions) == 21
+
+
 def test_lists_come_in_pages(sandbox, ec2, group):
     for n in range(4):
         group(f"g{n}")
