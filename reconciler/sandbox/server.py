@@ -13,9 +13,10 @@ import json
 import random
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -135,6 +136,10 @@ class Sandbox:
         """One request. Raises ``Lost`` and ``Died`` where a fault says so: nothing may be sent back then."""
         if request.path.startswith("/_sandbox"):
             return control.answer(self, request)
+        reply = self._answered(request)
+        return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
+
+    def _answered(self, request: Request) -> Reply:
         service, region = request.scope
         operation = wire.operation_of(service, request)
         params = _params(service, operation, request)
