@@ -71,15 +71,12 @@ class _Look:
 
     def who(self, one: _Going) -> Iterator[User]:
         """Everybody who names it, once the plan is carried out."""
-        told = set[Address]()
+        for address, node in self.nodes.items():
+            if one.words & _said(node, one.node):
+                yield User(text=f"{address} names it", hint="to let it go, name another there")
         for user in self.used.get((one.node.address.section, one.down.live.physical), ()):
             if self.counts(user, one):
-                if user.arn in self.holders:
-                    told.add(self.holders[user.arn].address)
                 yield user
-        for address, node in self.nodes.items():
-            if address not in told and one.words & _said(node, one.node):
-                yield User(text=f"{address} is declared with it", hint="to let it go, declare another there")
 
     def counts(self, user: User, one: _Going) -> bool:
         if user.others and (one.node.want is not None or not user.others <= self.all_gone):

@@ -25,6 +25,7 @@ DEFINITIONS = Call("batch", "DescribeJobDefinitions", {"status": "ACTIVE"}, all_
 QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
 # In the order in which a job goes through them: one that moves on while we ask is met in the next.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+FEW = 20
 GONE = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
 
 # No part of a path, of a longer name or of a version number ("python:3.11"); an image is not looked at.
@@ -110,14 +111,14 @@ def _buses() -> Reads[list[str]]:
 def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
     """Each rule that may have a target of AWS Batch, with its bus.
 
-    Their targets cost a call for each rule. Where there are more rules than queues, it is the queues that are asked
-    which rules have them as target.
+    Their targets cost a call for each rule. Where many more rules than queues are there, it is the queues that are
+    asked which rules aim at them: a rule that aims at no queue there is starts nothing.
     """
     calls = tuple(_call("ListRules", bus) for bus in buses)
     replies = yield calls
     listed = {bus: items((_there(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)}
     asked = [(bus, queue) for bus, found in listed.items() if found for queue in queues]
-    if len(asked) >= sum(map(len, listed.values())):
+    if sum(map(len, listed.values())) <= max(FEW, len(asked)):
         return [(bus, rule) for bus, found in listed.items() for rule in found]
     calls = tuple(_call("ListRuleNamesByTarget", bus, TargetArn=queue) for bus, queue in asked)
     replies = (yield calls) if calls else ()
