@@ -48,7 +48,8 @@ class Attached:
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nobody's AWS settings and nobody's home directory reach a test."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO_", "RECONCILE_"))]:
+    ours = [name for name in os.environ if name == "CI" or name.startswith(("AWS_", "BOTO_", "RECONCILE_"))]
+    for name in ours:
         monkeypatch.delenv(name)
     home = tmp_path_factory.getbasetemp() / "home"
     home.mkdir(exist_ok=True)
