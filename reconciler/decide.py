@@ -214,6 +214,11 @@ class Decider:
         node.downs.append(self.down(heir, kind, node.resource))
         node.disruption = _disruption(kind, heir, want, found)
 
+    @staticmethod
+    def retaken(node: Node, live: Live) -> bool:
+        """Whether an object of the same name is to stand in the place of ``live``."""
+        return node.want is not None and node.want.physical == live.physical
+
     def finish(self, node: Node, mine: Sequence[Live]) -> None:
         """What else is there under this name: leftovers of a killed run, revisions beyond those to keep."""
         kind, resource = node.kind, node.resource
@@ -230,6 +235,8 @@ class Decider:
             ]
         else:
             going = [live for live in mine if live is not node.heir and not live.dying]
+            dying = [live for live in mine if live.dying and not kind.revive and not self.retaken(node, live)]
+            node.downs += [self.down(live, kind, resource) for live in dying]  # others may have to wait for them
         for live in going:
             node.downs.append(self.down(live, kind, resource))
         if going and node.verb is Verb.NOOP:

@@ -22,7 +22,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 from reconciler.model import Action, Address, Base64, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
-from reconciler.nodes import Node
+from reconciler.nodes import Node, beyond
 from reconciler.problems import Problem
 from reconciler.refs import values_at
 
@@ -94,7 +94,7 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
         late = {use.target for use in nodes[address].uses if use.ref.late}
         for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
             if target in ups and not nodes[target].withdrawn:
-                graph.edge(chain.ids[0], ups[target].ids[-1])
+                graph.edge(chain.ids[0], _ready(ups[target]))
         for step, action in zip(chain.ids, chain.actions, strict=True):
             if not isinstance(action, Call) or not late:
                 continue
@@ -131,6 +131,13 @@ def _stands_on(user: Node, used: Node) -> bool:
         for value in (live.physical, *live.attrs.values())
     }
     return any(not late for live in _lives(user) for _, late in _uses_of(user, live, there))
+
+
+def _ready(chain: _Chain) -> str:
+    """The step after which the resource is as it is wanted; what only tidies up may come later."""
+    pairs = zip(chain.ids, chain.actions, strict=True)
+    wanted = [step for step, action in pairs if not (isinstance(action, Call) and action.tidies)]
+    return wanted[-1] if wanted else chain.ids[-1]
 
 
 def _giver(chain: _Chain, attr: str) -> str:
@@ -196,7 +203,7 @@ def _moving_off(
             continue
         moves = _moves_off(node, used)
         if moves and node.address in ups:
-            graph.edge(used.ids[0], ups[node.address].ids[-1])
+            graph.edge(used.ids[0], _ready(ups[node.address]))
         elif not moves and _held(node, used):
             yield _still_used(node, used)
 
@@ -223,6 +230,22 @@ def holding(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
         - {address}
         for address, node in nodes.items()
     }
+
+
+def forget_the_dying(nodes: dict[Address, Node]) -> None:
+    """Leave out what is on its way out by itself, except where something else that goes has to wait for it."""
+    going = {address for address, node in nodes.items() if any(not down.live.dying for down in node.downs)}
+    busy = going | {address for address, node in nodes.items() if node.up}
+    held = holding(nodes)
+    for address, node in list(nodes.items()):
+        dying = [down.live for down in node.downs if down.live.dying]
+        if node.verb is Verb.DELETE:
+            if not busy:
+                del nodes[address]
+        elif dying and not held[address] & going:
+            node.downs = [down for down in node.downs if not down.live.dying]
+        elif dying and node.verb is Verb.NOOP:
+            node.verb, node.reason = Verb.UPDATE, beyond(node.kind, dying)
 
 
 def _lives(node: Node) -> list[Live]:

@@ -180,10 +180,7 @@ def make(
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
     stays.leave(nodes, observed.used)
-    busy = {a for a, node in nodes.items() if node.up or any(not down.live.dying for down in node.downs)}
-    for address, node in list(nodes.items()):  # what is on its way out matters only to others that move
-        if node.verb is Verb.DELETE and address not in busy and not busy:
-            del nodes[address]
+    order.forget_the_dying(nodes)
     steps, tangled = order.steps(nodes)
     planner.problems += tangled
     resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
