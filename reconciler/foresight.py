@@ -44,8 +44,10 @@ def _reads(kind: Kind, item: ResourcePlan, moving: frozenset[Address]) -> Reads[
 
 
 def _told(item: ResourcePlan, findings: Sequence[Finding]) -> ResourcePlan:
-    lines = tuple(finding.message for finding in findings if finding.warning)
-    return replace(item, notes=(*item.notes, *lines), foreseen=lines) if lines else item
+    warnings = [finding for finding in findings if finding.warning]
+    lines = tuple(finding.message for finding in warnings)
+    foreseen = tuple(finding.message for finding in warnings if finding.code != "advice")
+    return replace(item, notes=(*item.notes, *lines), foreseen=foreseen) if lines else item
 
 
 def _problem(env: Environment, address: Address, finding: Finding) -> Problem:

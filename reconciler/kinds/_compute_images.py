@@ -106,9 +106,9 @@ def _pinned(resources: Json) -> Finding | None:
     return pinned(path, f"{path[-1]} says {image}") if path else None
 
 
-def pinned(path: Path, how: str) -> Finding:
+def pinned(path: Path, how: str, hint: str = "") -> Finding:
     """The refusal where an image is fixed: AWS would replace all instances and ignore the wish."""
-    hint = "name another image there, or leave it out to run those of AWS Batch"
+    hint = hint or "name another image there, or leave it out to run those of AWS Batch"
     return Finding(path, f"its images cannot be refreshed: they are pinned, {how}", hint, code="cannot-refresh")
 
 

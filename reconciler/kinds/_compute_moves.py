@@ -37,6 +37,7 @@ from reconciler.model import (
 
 UPDATE_POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30}
 MOVING = ("$Latest", "$Default")
+_READ = "ec2:DescribeLaunchTemplateVersions"
 
 
 def policy(want: Want) -> dict[str, Any]:
@@ -135,7 +136,11 @@ def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> 
         *(_resolved(template, live, moving) for template in templates if template.version in MOVING),
         *_images(live, want, diff, templates),
     ]
-    return tuple(Finding((), line, warning=True) for line in told)
+    moves = tuple(Finding((), line, warning=True) for line in told)
+    if images.newest_already(live) and _refreshed(diff):
+        line = "AWS Batch says that its instances start from the newest images already"
+        return (*moves, Finding((), line, code="advice", warning=True))
+    return moves
 
 
 def _templates(resources: Json) -> Iterator[tuple[Path, Json]]:
@@ -169,7 +174,7 @@ def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> s
         before = f" ({template.number} before it)" if template.number else ""
         return f"{again}, to the version that this plan makes{before}"
     if isinstance(template.found, Refused):
-        return f"{again}; to which version, cannot be read: {template.found.code}"
+        return f"{again}; to which version, {_READ} would say, and was refused: {template.found.code}"
     there = mapping(at(live.props, RESOURCES, "launchTemplate"))
     same = template.name == there.get("launchTemplateName") or (
         there.get("launchTemplateId") == template.found.get("LaunchTemplateId")
@@ -182,16 +187,16 @@ def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> s
 
 def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) -> Finding | None:
     """The refusal to refresh where a fixed version of the launch template says the image."""
-    asked = any(change.path == (RESOURCES, images.NEWEST) for change in diff.changes)
     main = next((one for one in templates if one.path[-1] == "launchTemplate"), None)
-    if not asked or main is None or not main.image or main.version in MOVING:
+    if not _refreshed(diff) or main is None or not main.image or main.version in MOVING:
         return None
     if not images.own(resources) and resources.get(images.IMAGES):
         return None
     if diff.under(RESOURCES, "launchTemplate"):
         return None
     how = f"version {main.version} of the launch template {main.name} says {main.image}"
-    return images.pinned((*main.path, "version"), how)
+    hint = "make a version with a newer image, or without one, and ask for that"
+    return images.pinned((*main.path, "version"), how, hint)
 
 
 def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) -> Iterator[str]:
@@ -216,8 +221,12 @@ def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) 
 
 
 def _newest(want: Want, diff: Diff) -> bool:
-    asked = any(change.path == (RESOURCES, images.NEWEST) for change in diff.changes)
-    return asked or diff.replaces or images.asks_for_newest(want)
+    return _refreshed(diff) or diff.replaces or images.asks_for_newest(want)
+
+
+def _refreshed(diff: Diff) -> bool:
+    """Whether --refresh-images asks for the newest."""
+    return diff.under(RESOURCES, images.NEWEST)
 
 
 def _of_template(template: _Template, want: Want, diff: Diff) -> str:
@@ -238,5 +247,3 @@ def _of_batch(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Itera
             f"image: that of {' and '.join(kept)} stays as old as it is;"
             f" --refresh-images {want.address} takes the newest along"
         )
-    if not diff.replaces and images.newest_already(live) and any(c.path[-1] == images.NEWEST for c in diff.changes):
-        yield "AWS Batch says that its instances start from the newest images already"

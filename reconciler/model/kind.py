@@ -63,8 +63,8 @@ class Kind:
     - ``refresh``, where ``--refresh-images`` makes sense: the change that takes the newest images, which ``update``
       then carries, or the finding that says why there is none.
     - ``foresee`` **may** ask AWS what else moves with a change of a live object, given the addresses that change in the
-      same plan: warnings become notes of the plan, other findings stand in its way. It **must** find nothing where a
-      read is refused.
+      same plan: warnings become notes of the plan, which a saved plan is held to unless their code is ``advice``; other
+      findings stand in its way. A read that is refused **must not** be an obstacle.
     - ``users`` **may** be reads that find who in the account names live objects that a plan would remove, by their
       physical names: those stay. They are driven only when something is to go, at the same time, and raise Unreadable
       like any read. ``mentions`` gives what of this kind is named, by physical name or ARN, in the text of properties.
