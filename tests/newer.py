@@ -76,10 +76,11 @@ EC2: Mapping[str, Mapping[str, str]] = {
     "RequestLaunchTemplateData": {"SpiritLevel": "String"},
     "ResponseLaunchTemplateData": {"SpiritLevel": "String"},
 }
+EVENTS: Mapping[str, Mapping[str, str]] = {"Target": {"Incantation": "String", "Wards": "TransformerPaths"}}
 
 
 def write(folder: Path) -> Path:
-    """Both models below ``folder``, which is what AWS_DATA_PATH is to say."""
+    """The models below ``folder``, which is what AWS_DATA_PATH is to say."""
     batch = dict(Loader().load_service_model("batch", "service-2"))
     shapes = batch["shapes"] = {**batch["shapes"], **SHAPES}
     _add(shapes, BATCH)
@@ -89,6 +90,9 @@ def write(folder: Path) -> Path:
     ec2 = dict(Loader().load_service_model("ec2", "service-2"))
     _add(ec2["shapes"], EC2)
     _save(folder, "ec2", "2016-11-15", ec2)
+    events = dict(Loader().load_service_model("events", "service-2"))
+    _add(events["shapes"], EVENTS)
+    _save(folder, "events", "2015-10-07", events)
     return folder
 
 

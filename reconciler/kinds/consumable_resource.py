@@ -45,6 +45,7 @@ NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"
 READ_ONLY = frozenset({ARN, "inUseQuantity", "availableQuantity", "createdAt"})
 USED_UP = "NON_REPLENISHABLE"
+NOTHING_ADDED = {"operation": "ADD", "quantity": 0}
 SET_LAST = f"{OWNER_PREFIX}{TOTAL}"
 
 
@@ -127,12 +128,12 @@ def create(want: Want) -> Sequence[Action]:
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     changed = top_members(want, diff, FIELDS)
-    params: dict[str, Any] = {"consumableResource": live.physical, **batch.without(changed, TOTAL)}
-    if diff.under(TOTAL):
-        params |= {"operation": "SET", "quantity": want.props[TOTAL]}
-    if len(params) == 1:
+    if not changed:
         return []
-    noted = _noted(want.props) if diff.under(TOTAL) else {}
+    # where the total stays, nothing is added to it: an operation has to be named, and jobs may be taking from it
+    total = {"operation": "SET", "quantity": want.props[TOTAL]} if TOTAL in changed else NOTHING_ADDED
+    params: dict[str, Any] = {"consumableResource": live.physical, **total, **batch.without(changed, TOTAL)}
+    noted = _noted(want.props) if TOTAL in changed else {}
     return [batch.write("UpdateConsumableResource", params), *(batch.tag(live, noted, ()) if noted else ())]
 
 

@@ -38,7 +38,7 @@ def update(store: Store, given: Json) -> Json:
     """Replaces the whole policy; its kind is fixed for life."""
     row = store.policies.need(_policy_arn(given["arn"]))
     after = _checked(given)
-    if after and row.props and set(after) != set(row.props):
+    if after and row.props and set(after) != {kind for kind in KINDS if kind in row.props}:
         raise Invalid("The kind of a scheduling policy cannot be changed.")
     row.props.update(after)
     return {}
