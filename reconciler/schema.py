@@ -1,13 +1,11 @@
-"""JSON Schemas: what each section may hold, checked, published, and as a tree of known members; the only importer of
-jsonschema.
+"""JSON Schemas: what each section may hold, checked, published, and as a tree of known members.
 
 What is peculiar:
 
 - A schema file admits an expression wherever a value may stand (the type is then "integer or string", with a
   pattern for the string), for editors. When we check, expressions are filled in already or stand as templates, so those
   admissions are taken out first: messages then speak of the plain type alone.
-- A template that is the whole value passes anywhere; one inside a text is text whose content is not judged.
-- A whole number is an ``int``: ``2.0`` is none, for AWS does not take it as one.
+- What is surely right is told by ``verdict``, quickly; only what is not goes to ``judge`` (jsonschema), for its errors.
 """
 
 from __future__ import annotations
@@ -20,19 +18,17 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, Protocol
 
-from jsonschema import Draft202012Validator
-from jsonschema.validators import extend
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
-
 from . import wording
 from .kinds import discover
-from .model import Json, Kind, Path, Pos, Template
+from .model import Json, Kind, Path, Pos
 from .problems import Problem
+from .verdict import Verdicts
 
 ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 _ENDING = ".schema.json"
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
 _EXPRESSION = re.compile(r"\\\$\\\{")
 
 
@@ -54,14 +50,15 @@ class Schemas:
     by_section: Mapping[str, str]
     _validators: dict[str, Any]
     _members: dict[str, Json]
+    _verdicts: Verdicts
 
     @classmethod
-    def of(cls, documents: Mapping[str, Json]) -> Schemas:
-        """Schemas by file name; that of a kind says its section in ``x-section``."""
-        named = sorted(documents.items())
-        return cls(
-            documents, {document["x-section"]: name for name, document in named if "x-section" in document}, {}, {}
-        )
+    def of(cls, documents: Mapping[str, Json], by_section: Mapping[str, str] | None = None) -> Schemas:
+        """Schemas by file name; that of a kind says its section in ``x-section``, unless ``by_section`` does."""
+        if by_section is None:
+            named = sorted(documents.items())
+            by_section = {document["x-section"]: name for name, document in named if "x-section" in document}
+        return cls(documents, by_section, {}, {}, Verdicts(lambda name: _plain(documents.get(name))))
 
     def sections(self) -> tuple[str, ...]:
         return tuple(sorted(self.by_section))
@@ -81,7 +78,7 @@ class Schemas:
         ``beyond`` is asked about members and values that the schema lacks.
         """
         file = self.by_section.get(section)
-        if file is None:
+        if file is None or self._right(file, value):
             return []
         known = wording.Known(
             at=at,
@@ -96,7 +93,7 @@ class Schemas:
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
         """What is wrong with an environment's settings."""
-        if ENVIRONMENT not in self.documents:
+        if ENVIRONMENT not in self.documents or self._right(ENVIRONMENT, value):
             return []
         known = wording.Known(at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT))
         return wording.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
@@ -104,7 +101,7 @@ class Schemas:
     def lifecycle(self, value: Any) -> bool:
         """Whether anything is wrong with a resource's ``lifecycle``."""
         file = SHARED[1]
-        return file in self.documents and not self._validator(file).is_valid(value)
+        return file in self.documents and not (self._right(file, value) or self._validator(file).is_valid(value))
 
     def members(self, section: str) -> Json:
         """The members that the section's schema knows, as a tree: name to subtree, ``{}`` for a leaf.
@@ -127,7 +124,7 @@ class Schemas:
         if section:
             root = definitions.pop(_key(files[0]))
             definitions[_key(files[0])] = {"$defs": root.pop("$defs", {})}
-            return {"$schema": Draft202012Validator.META_SCHEMA["$id"], **root, "$defs": definitions}
+            return {"$schema": _DRAFT, **root, "$defs": definitions}
         top = _embedded(self.documents[ENVIRONMENT], ENVIRONMENT)
         known = {
             name: {
@@ -139,18 +136,18 @@ class Schemas:
         }
         definitions[_key(ENVIRONMENT)] = {"$defs": top.pop("$defs", {})}
         properties = {**top["properties"], **known}
-        start = {"$schema": Draft202012Validator.META_SCHEMA["$id"], **top}
+        start = {"$schema": _DRAFT, **top}
         return {**start, "properties": properties, "additionalProperties": False, "$defs": definitions}
 
+    def _right(self, file: str, value: Any) -> bool:
+        """Whether the value is surely right; where not, the validator says whether it is."""
+        return self._verdicts.of(file)(value)
+
     def _validator(self, file: str) -> Any:
+        from . import judge  # noqa: PLC0415  (jsonschema is not needed while nothing is wrong)
+
         if not self._validators:
-            plain = {name: _plain(document) for name, document in self.documents.items()}
-            registry: Registry[Any] = Registry().with_resources(
-                (name, Resource.from_contents(document, default_specification=DRAFT202012))
-                for name, document in plain.items()
-            )
-            for name, document in plain.items():
-                self._validators[name] = _Validator(document, registry=registry)
+            self._validators.update(judge.validators({name: _plain(self.documents[name]) for name in self.documents}))
         return self._validators[file]
 
 
@@ -158,13 +155,37 @@ def _newer(beyond: Beyond, path: Path, value: Any) -> tuple[list[Any], str] | No
     """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
     None where no such member is known.
     """
+    from . import judge  # noqa: PLC0415  (see above)
+
     document = beyond.member(path, value)
     if document is None:
         return None
-    errors = list(_Validator(document).iter_errors(value))
+    errors = list(judge.Validator(document).iter_errors(value))
     for error in errors:
         error.path.extendleft(reversed(path))
     return errors, document.get("x-note", "")
+
+
+class _Documents(Mapping[str, Json]):
+    """Documents by name, each parsed when it is first asked for."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+        self.parsed: dict[str, Json] = {}
+
+    def __getitem__(self, name: str) -> Json:
+        if name not in self.parsed:
+            self.parsed[name] = json.loads(self.texts[name])
+        return self.parsed[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 def directory() -> FilePath:
@@ -176,11 +197,11 @@ def directory() -> FilePath:
 @cache
 def shipped() -> Schemas:
     """The schemas that come with the tool."""
-    files = sorted(directory().glob(f"*{_ENDING}"))
-    documents = {file.name: json.loads(file.read_text("utf-8")) for file in files}
-    return Schemas.of(
-        {name: document for name, document in documents.items() if name in SHARED or "x-section" in document}
-    )
+    texts = {file.name: file.read_text("utf-8") for file in sorted(directory().glob(f"*{_ENDING}"))}
+    found = {name: _SECTION.search(text) for name, text in texts.items()}
+    by_section = {match[1]: name for name, match in found.items() if match}
+    used = {name: text for name, text in texts.items() if name in SHARED or found[name]}
+    return Schemas.of(_Documents(used), by_section)
 
 
 def sections() -> tuple[str, ...]:
@@ -251,33 +272,6 @@ def _admits(schema: Json) -> bool:
 def _is_expression(branch: Any) -> bool:
     extra = {"type", "pattern", "description", "title", "$comment"}
     return isinstance(branch, Mapping) and _admits(branch) and set(branch) <= extra
-
-
-def _is_integer(_: Any, instance: Any) -> bool:
-    return isinstance(instance, int) and not isinstance(instance, bool)
-
-
-Keyword = Callable[[Any, Any, Any, Any], Any]
-_OF_CONTENT = {"pattern", "enum", "const", "minLength", "maxLength", "format"}
-
-
-def _with_templates(name: str, keyword: Keyword) -> Keyword:
-    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        if isinstance(instance, Template):
-            if instance.whole or name in _OF_CONTENT:
-                return
-            if name == "type":
-                instance = ""
-        yield from keyword(validator, value, instance, schema) or ()
-
-    return check
-
-
-_Validator = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    {name: _with_templates(name, keyword) for name, keyword in Draft202012Validator.VALIDATORS.items()},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
-)
 
 
 # --- the tree of members, and the published document -----------------------------------------------------------------
