@@ -141,7 +141,7 @@ class _Run:
             self.attempt(running)
 
     def halted(self) -> bool:
-        failed = What.FAILED in self.fate.values()
+        failed = any(fate is What.FAILED and not _tidies(self.steps[step]) for step, fate in self.fate.items())
         return self.ex.stop.is_set() or (failed and not self.ex.keep_going)
 
     def poll_due(self) -> None:
@@ -340,6 +340,10 @@ class _Run:
 def _wait(running: Running) -> Wait:
     assert isinstance(running.step.action, Wait)
     return running.step.action
+
+
+def _tidies(step: Step) -> bool:
+    return isinstance(step.action, Call) and step.action.tidies
 
 
 def _company(running: Running) -> str:

@@ -238,6 +238,7 @@ def _dropped(live: Live, want: Want, *, made: int) -> Iterator[Call]:
             {"LaunchTemplateId": live.attrs["id"], "Versions": list(some)},
             ok_if=NO_SUCH_VERSION,
             refuse_if="UnsuccessfullyDeletedLaunchTemplateVersions",
+            tidies=True,
         )
 
 

@@ -65,6 +65,8 @@ class Call:
     "already so". ``refuse_if`` is the path in the reply to the list of what was not done although the call succeeded
     (``FailedEntries``): each item counts as a refusal. ``all_pages`` asks for every page, merged into one reply.
     ``proof`` must be given where sending the call a second time would do it twice, or be refused for being done.
+    ``tidies``: it only clears away what is no longer needed; who uses the resource does not wait for it, and goes on
+    where it is refused.
     ``shown`` is the executor's: the parameters as they may be seen, where what is sent holds secrets.
     """
 
@@ -77,6 +79,7 @@ class Call:
     patience: float = 300.0
     all_pages: bool = False
     refuse_if: str = ""
+    tidies: bool = False
     proof: Proof = field(default=Proof.NONE, compare=False)  # how it is delivered, not what it asks for
     shown: Json | None = field(default=None, compare=False)
 

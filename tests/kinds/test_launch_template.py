@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from reconciler.execute import Executor
 from reconciler.kinds import _user_data as user_data
 from reconciler.kinds.launch_template import ENVIRONMENTS, KIND
 from reconciler.model import (
@@ -26,7 +27,7 @@ from reconciler.model import (
     Unreadable,
     Verb,
 )
-from tests.histories import Door, History, Killed
+from tests.histories import Door, History, Killed, Ticking
 from tests.kinds._around import (
     OWNED,
     SOMETHING,
@@ -744,3 +745,23 @@ def test_a_template_is_taken_over(history):
     history.converge(stack(history, "ami-1"), adopt=True)
 
     assert shown(history)["VersionNumber"] == 2
+
+
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_versions_that_cannot_be_removed_hold_nobody_up(history, keep_going):
+    for number in (1, 2):
+        history.converge(with_compute(history, f"ami-{number}", version=latest()))
+    third = with_compute(history, "ami-3", version=latest())
+    history.sandbox.faults.add(operation="DeleteLaunchTemplateVersions", code="UnauthorizedOperation", times=0)
+
+    made = history.plan(third)
+    outcome = Executor(
+        history.aws, Ticking(history.sandbox), lambda _: None, parallelism=0, keep_going=keep_going, jitter=lambda: 0.0
+    ).run(made.plan)
+
+    assert [step for step in outcome.failed if "launchTemplates.tpl" not in step] == []
+    assert (len(outcome.failed), outcome.skipped, outcome.never_started) == (1, (), ())
+    assert (template_of(history)["version"], numbers(history)) == ("3", [1, 2, 3])
+    history.sandbox.faults.clear()
+    history.converge(with_compute(history, "ami-4", version=latest()))
+    assert numbers(history) == [3, 4]
