@@ -8,7 +8,7 @@ found in one go, each once even where many resources inherit it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -139,7 +139,7 @@ def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
 
 def _foreign(address: Address, raw: RawResource) -> Iterator[Problem]:
     """Expressions written another tool's way, which here are text like any other."""
-    for path, text in _texts(raw.value):
+    for path, text in _texts(raw.value, expressions.may_be_foreign):
         if written := expressions.foreign(text):
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
@@ -147,17 +147,26 @@ def _foreign(address: Address, raw: RawResource) -> Iterator[Problem]:
             yield _finding(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
 
 
-def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
+    """Every text in ``value``, keys aside, that is wanted."""
+    found: list[tuple[Path, str]] = []
+    _gather(value, wanted, (), found)
+    return found
+
+
+def _gather(value: Any, wanted: Callable[[str], bool], path: Path, found: list[tuple[Path, str]]) -> None:
     if isinstance(value, str):
-        yield path, value
+        if wanted(value):
+            found.append((path, value))
     elif isinstance(value, Template):
-        yield from ((path, part) for part in value.parts if isinstance(part, str))
+        found += [(path, part) for part in value.parts if isinstance(part, str) and wanted(part)]
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _texts(item, (*path, name))
+            if type(item) is not str or wanted(item):
+                _gather(item, wanted, (*path, name), found)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
+            _gather(item, wanted, (*path, index), found)
 
 
 def _secrets(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:

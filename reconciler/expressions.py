@@ -87,6 +87,11 @@ def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
     return tuple(parts) or ("",), tuple(faults)
 
 
+def may_be_foreign(text: str) -> bool:
+    """Whether it is worth a look: what is foreign begins with ``{{`` or ``$``."""
+    return "$" in text or "{{" in text
+
+
 def foreign(text: str) -> str:
     """What in ``text`` looks like an expression written another tool's way, or nothing."""
     found = _FOREIGN.search(text)

@@ -208,7 +208,7 @@ class _Fits:
     # --- look-ups, images, queues -------------------------------------------------------------------------------------
 
     def lookups(self, props: Any) -> Iterator[Found]:
-        for path, value in _templates(props):
+        for path, value in refs.templated(props):
             for part in value.parts:
                 lookup = self.loaded.lookups.get(part.attr) if isinstance(part, Reference) else None
                 if lookup is None or not isinstance(part, Reference) or part.root != "lookups":
@@ -311,7 +311,7 @@ def _trusted(document: Any) -> frozenset[str] | None:
     statements = document.get("Statement") if isinstance(document, Mapping) else None
     found: set[str] = set()
     for statement in statements if isinstance(statements, list) else [statements]:
-        if not isinstance(statement, Mapping) or next(_templates(statement), None):
+        if not isinstance(statement, Mapping) or refs.templated(statement):
             return None
         principal = statement.get("Principal")
         if principal == "*" or "NotPrincipal" in statement:
@@ -323,28 +323,24 @@ def _trusted(document: Any) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Template]]:
-    if isinstance(value, Template):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _templates(item, (*path, name))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _templates(item, (*path, index))
-
-
-def _members(value: Any, name: str, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _members(value: Any, name: str) -> list[tuple[Path, Any]]:
     """Every member of this name, at any depth."""
+    found: list[tuple[Path, Any]] = []
+    _gather(value, name, (), found)
+    return found
+
+
+def _gather(value: Any, name: str, path: Path, found: list[tuple[Path, Any]]) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if key == name:
-                yield (*path, key), item
-            else:
-                yield from _members(item, name, (*path, key))
+                found.append(((*path, key), item))
+            elif type(item) is not str:
+                _gather(item, name, (*path, key), found)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _members(item, name, (*path, index))
+            if type(item) is not str:
+                _gather(item, name, (*path, index), found)
 
 
 def _member(path: Path) -> str:

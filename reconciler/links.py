@@ -42,6 +42,11 @@ def addresses(written: Any) -> list[Address | None]:
     return [expressions.address(item) if isinstance(item, str) else None for item in items]
 
 
+def _sorting(address: Address) -> tuple[str, str]:
+    """Addresses in their own order, without the cost of comparing them as dataclasses."""
+    return address.section, address.name
+
+
 class _Judge:
     def __init__(
         self, loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource], declared: frozenset[Address]
@@ -52,6 +57,12 @@ class _Judge:
         self.declared = declared
         self.scope = Scope("123456789012", "us-east-1", "aws", loaded.name)
         self.attrs: dict[Address, frozenset[str]] = {}
+        self.slips: dict[tuple[tuple[str, ...], str], str] = {}
+        self.by_section: dict[str, list[str]] = {}
+        self.by_name: dict[str, list[Address]] = {}
+        for address in sorted(declared, key=_sorting):
+            self.by_section.setdefault(address.section, []).append(address.name)
+            self.by_name.setdefault(address.name, []).append(address)
 
     def reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
         found = None
@@ -76,11 +87,10 @@ class _Judge:
         return None
 
     def instead(self, target: Address) -> str:
-        names = [item.name for item in self.declared if item.section == target.section]
+        names = self.by_section.get(target.section, [])
         if near := did_you_mean(target.name, names):
             return near
-        others = [str(item) for item in sorted(self.declared) if item.name == target.name]
-        if others:
+        if others := self.by_name.get(target.name):
             return f"did you mean {others[0]}?"
         return f"declared in {target.section}: {one_of(names)}" if names else f"{target.section} declares nothing"
 
@@ -118,12 +128,10 @@ class _Judge:
         for path, ref, name in refs.names(self.kinds[resource.address.section], resource.props):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
-            names = [item.name for item in self.declared if item.section in ref.sections]
-            near = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE)
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
             message = f'no {noun} "{name}" is declared here; it will be looked for in the account'
-            elsewhere = [item for item in sorted(self.declared) if item.name == name]
-            hint = f'did you mean "{near[0]}"?' if near else ""
+            near, elsewhere = self.near(ref.sections, name), self.by_name.get(name)
+            hint = f'did you mean "{near}"?' if near else ""
             if not near and elsewhere and not ref.optional:
                 hint = f"{elsewhere[0]} is declared, but here it takes one of {ref.section}"
             if hint:
@@ -132,13 +140,21 @@ class _Judge:
                 )
                 yield found
 
+    def near(self, sections: tuple[str, ...], name: str) -> str:
+        """The declared name that ``name`` may be a slip of; nothing where there is none."""
+        if (sections, name) not in self.slips:
+            names = [known for section in sections for known in self.by_section.get(section, ())]
+            found = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE)
+            self.slips[sections, name] = found[0] if found else ""
+        return self.slips[sections, name]
+
     def cycles(self) -> Iterator[Problem]:
         graph = {
             address: sorted(
                 {use.target for use in refs.uses(resource, self.kinds, self.resources, {}) if not use.ref.late}
                 - {address}
             )
-            for address, resource in sorted(self.resources.items())
+            for address, resource in sorted(self.resources.items(), key=lambda item: _sorting(item[0]))
         }
         for loop in _loops(graph):
             text = " -> ".join(map(str, [*loop, loop[0]]))
@@ -171,21 +187,22 @@ def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:
         if start in done:
             continue
         stack: list[tuple[Any, Iterator[Any]]] = [(start, iter(graph[start]))]
-        trail = [start]
+        trail = {start: None}  # in order, and quick to look into
         while stack:
             node, targets = stack[-1]
             target = next(targets, None)
             if target is None:
                 done.add(node)
                 stack.pop()
-                trail.pop()
+                trail.pop(node)
             elif target in trail:
-                loop = trail[trail.index(target) :]
+                walked = list(trail)
+                loop = walked[walked.index(target) :]
                 first = loop.index(min(loop))
                 yield [*loop[first:], *loop[:first]]
             elif target in graph and target not in done:
                 stack.append((target, iter(graph[target])))
-                trail.append(target)
+                trail[target] = None
 
 
 def _problem(

@@ -19,14 +19,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from . import schema, sources
+from . import expressions, schema, sources
 from .merge import patch
 from .model import EMPTY, Lookup, Path, Pos, Template
 from .problems import Problem, Problems, did_you_mean, one_of, ordered
 from .provenance import provenance
 from .sources import Layer, Sources, find_environment, seen_from
-from .variables import Filled, Filler, is_plain
-from .yamlfile import Node
+from .variables import Env, Filler, is_plain
+from .yamlnode import Node, Places
 
 __all__ = ["Loaded", "RawResource", "find_environment", "load", "provenance", "seen_from"]
 
@@ -160,12 +160,12 @@ class _Loading:
         self, filler: Filler, name: str, settings: Node, declared: list[dict[str, dict[str, Node]]]
     ) -> Loaded | None:
         variables = filler.variables()
-        places = Filled()
+        places = Places(settings, _read_key)
         rest = Node({key: node for key, node in settings.value.items() if key not in ("defaults", *_OWN)}, settings.pos)
-        values = filler.fill(rest, places)
+        values = filler.fill(rest)
         own = {key: settings.value[key] for key in settings.value if key in ("defaults", *_OWN)}
-        checked = {**values, **{key: filler.fill(node, places, (key,)) for key, node in own.items()}}
-        at = _at(places.pos)
+        checked = {**values, **{name: filler.fill(node) for name, node in own.items()}}
+        at = _at(places)
         found = schema.shipped().settings(checked, at=at)
         found += [self.unfilled(key, at) for key in _PLAIN if key in values and not self.settled(values[key])]
         found += _shapeless(settings, values, at)
@@ -183,7 +183,7 @@ class _Loading:
             sections=sections,
             lookups=_lookups(values.get("lookups", {}), at),
             settings={"environment": name, **values},
-            settings_pos=places.pos,
+            settings_pos=places,
             unset=ordered(filler.unset),
             warnings=ordered(map(_idle, self.idle)),
             sensitive=frozenset(filler.sensitive),
@@ -287,9 +287,10 @@ class _Loading:
         for section in dict.fromkeys(section for layer in declared for section in layer):
             below = self.below(settings, defaults.get(section))
             for name, node in self.folded(section, below, declared).items():
-                places = Filled()
-                value = filler.fill(node, places)
-                made.setdefault(section, {})[name] = RawResource(value=value, pos=places.pos, env=places.env)
+                env: Env = {}
+                value = filler.fill(node, env)
+                places = Places(node, _read_key)
+                made.setdefault(section, {})[name] = RawResource(value=value, pos=places, env=env)
         return made
 
     def below(self, settings: Node, defaults: Node | None) -> Node:
@@ -314,6 +315,10 @@ class _Loading:
 
 
 _PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags")
+
+
+def _read_key(written: str) -> str:
+    return expressions.key(written)[0]
 
 
 def _at(pos: Mapping[Path, Pos]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .model import Pos
-from .yamlfile import Node
+from .yamlnode import Node
 
 
 def patch(under: Node | None, over: Node, idle: list[Pos] | None = None) -> Node:
@@ -25,7 +25,7 @@ def patch(under: Node | None, over: Node, idle: list[Pos] | None = None) -> Node
             members[name] = patch(members.get(name), node, idle)
         elif members.pop(name, None) is None and idle is not None:
             idle.append(node.pos)
-    return Node(members, over.pos)
+    return Node(members, over.mark)
 
 
 def plain(node: Node) -> Any:

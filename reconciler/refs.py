@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from reconciler.model import (
@@ -56,34 +57,58 @@ class World:
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
     """Every value that ``pattern`` (``a.b[].c``, ``a.*``) leads to, with its path."""
-    yield from _walk(props, re.findall(r"\[\]|[^.\[\]]+", pattern), ())
+    segments = _segments(pattern)
+    found: list[tuple[Path, Any]] = []
+    if type(props) is not dict or segments[0] in props or segments[0] == "*":  # most patterns lead nowhere at once
+        _walk(props, segments, 0, (), found)
+    return iter(found)
 
 
-def _walk(value: Any, segments: list[str], path: Path) -> Iterator[tuple[Path, Any]]:
-    if not segments:
-        yield path, value
+@cache
+def _segments(pattern: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\[\]|[^.\[\]]+", pattern))
+
+
+def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
+    if depth == len(segments):
+        found.append((path, value))
         return
-    head, rest = segments[0], segments[1:]
+    head, depth = segments[depth], depth + 1
     if head == "[]" and isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _walk(item, rest, (*path, index))
+            _walk(item, segments, depth, (*path, index), found)
     elif head == "*" and isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _walk(item, rest, (*path, name))
+            _walk(item, segments, depth, (*path, name), found)
     elif isinstance(value, Mapping) and head in value:
-        yield from _walk(value[head], rest, (*path, head))
+        _walk(value[head], segments, depth, (*path, head), found)
 
 
 def templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Reference]]:
     """Every expression inside ``value`` that is still to be filled in."""
+    return (
+        (at, part) for at, template in templated(value, path) for part in template.parts if isinstance(part, Reference)
+    )
+
+
+def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
+    """Every text inside ``value`` with expressions that are still to be filled in."""
+    found: list[tuple[Path, Template]] = []
+    _gather(value, path, found)
+    return found
+
+
+def _gather(value: Any, path: Path, found: list[tuple[Path, Template]]) -> None:
     if isinstance(value, Template):
-        yield from ((path, part) for part in value.parts if isinstance(part, Reference))
+        found.append((path, value))
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            yield from templates(item, (*path, name))
+            if type(item) is not str:  # nearly everything is text, and holds nothing
+                _gather(item, (*path, name), found)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from templates(item, (*path, index))
+            if type(item) is not str:
+                _gather(item, (*path, index), found)
 
 
 def names(kind: Kind, props: Any) -> Iterator[tuple[Path, Ref, str]]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from . import yamlfile
 from .model import Pos
 from .problems import Problem, Problems, did_you_mean
-from .yamlfile import Node
+from .yamlnode import Node
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"

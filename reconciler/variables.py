@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from . import expressions
 from .model import Path, Pos, Reference, Template
 from .problems import Problem, Problems, did_you_mean, one_of
-from .yamlfile import Node
+from .yamlnode import Node
 
 MAX_FILE = 1024 * 1024
 MAX_VALUES = 3_000_000
@@ -32,12 +32,7 @@ def looks_secret(name: str) -> bool:
     return bool(_SECRET_WORD.search(upper)) and "PUBLIC" not in upper
 
 
-@dataclass(slots=True)
-class Filled:
-    """Where each value of a filled tree stands, and which environment variables went into it."""
-
-    pos: dict[Path, Pos] = field(default_factory=dict)
-    env: dict[Path, frozenset[str]] = field(default_factory=dict)
+Env = dict[Path, frozenset[str]]  # which environment variables went into the value at a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +69,41 @@ class Filler:
         self._text = 0
         self._depth = 0
 
-    def fill(self, node: Node, filled: Filled | None = None, path: Path = ()) -> Any:
-        """Plain data of ``node``, with the places of everything in it noted in ``filled``."""
-        if filled is not None:
-            filled.pos[path] = node.pos
-        self._count(1, 0, node.pos)
-        if isinstance(node.value, dict | list):
-            return self._inner(node, filled, path)
-        if not isinstance(node.value, str) or "${" not in node.value:
-            return node.value
-        made = self._filled(node.value, node.pos)
-        if made.env and filled is not None:
-            filled.env[path] = made.env
+    def fill(self, node: Node, env: Env | None = None, path: Path = ()) -> Any:
+        """Plain data of ``node``; where environment variables went in is noted in ``env``."""
+        value = node.value
+        if isinstance(value, dict | list):
+            return self._inner(node, env, path)
+        self._one(node)
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        made = self._filled(value, node.pos)
+        if made.env and env is not None:
+            env[path] = made.env
         self._count(made.size, 0, node.pos)
-        self._deep(self._depth + made.depth, node.pos)
+        self._deep(self._depth + made.depth, node)
         return made.value
 
-    def _inner(self, node: Node, filled: Filled | None, path: Path) -> Any:
+    def _inner(self, node: Node, env: Env | None, path: Path) -> Any:
+        self._one(node)
         self._depth += 1
-        self._deep(self._depth, node.pos)
+        self._deep(self._depth, node)
         value: Any
         if isinstance(node.value, list):
-            value = [self.fill(item, filled, (*path, index)) for index, item in enumerate(node.value)]
+            value = [self.fill(item, env, (*path, index)) for index, item in enumerate(node.value)]
         else:
             value = {}
             for written, item in node.value.items():
-                name = self._key(written, item)
-                value[name] = self.fill(item, filled, (*path, name))
+                name = self._key(written, item) if "${" in written else written
+                value[name] = self.fill(item, env, (*path, name))
         self._depth -= 1
         return value
+
+    def _one(self, node: Node) -> None:
+        """Count a value: this is done for each there is."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._count(0, 0, node.pos)
 
     def variables(self) -> dict[str, Any]:
         """Every variable's value. What is wrong with one that nobody uses is found too."""
@@ -210,9 +211,9 @@ class Filler:
                 return None
             node = members[name]
             members = node.value
-        filled = Filled()
-        value = self.fill(node, filled)
-        env = frozenset[str]().union(*filled.env.values())
+        inside: Env = {}
+        value = self.fill(node, inside)
+        env = frozenset[str]().union(*inside.values())
         return _Value(value, *_measured(value), env)
 
     def _inside(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
@@ -261,10 +262,10 @@ class Filler:
             return ""
         return found
 
-    def _deep(self, depth: int, pos: Pos) -> None:
+    def _deep(self, depth: int, node: Node) -> None:
         if depth > MAX_DEPTH:
             message = f"with variables filled in this is nested more than {MAX_DEPTH} levels deep"
-            raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=pos)])
+            raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=node.pos)])
 
     def _count(self, values: int, text: int, pos: Pos) -> None:
         self._values += values

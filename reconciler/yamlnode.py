@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .model import Pos
+from .model import Path, Pos
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
@@ -39,6 +40,48 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.value!r}, {self.pos})"
+
+
+class Places(Mapping[Path, Pos]):
+    """Where everything in a node stands, by its path; ``name`` says what a key is once it is read for expressions.
+
+    The places are looked up in the node itself: few are ever asked for.
+    """
+
+    def __init__(self, node: Node, name: Callable[[str], str]) -> None:
+        self.node = node
+        self.name = name
+
+    def __getitem__(self, path: Path) -> Pos:
+        node = self.node
+        for part in path:
+            below = node.value
+            if isinstance(below, list) and isinstance(part, int) and part < len(below):
+                node = below[part]
+            elif isinstance(below, dict) and isinstance(part, str):
+                node = below[part] if part in below and "${" not in part else self._renamed(below, part)
+            else:
+                raise KeyError(path)
+        return node.pos
+
+    def _renamed(self, members: dict[str, Node], part: str) -> Node:
+        return {self.name(written): node for written, node in members.items()}[part]
+
+    def __iter__(self) -> Iterator[Path]:
+        return _paths(self.node, (), self.name)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _paths(node: Node, path: Path, name: Callable[[str], str]) -> Iterator[Path]:
+    yield path
+    if isinstance(node.value, dict):
+        for written, item in node.value.items():
+            yield from _paths(item, (*path, name(written)), name)
+    elif isinstance(node.value, list):
+        for index, item in enumerate(node.value):
+            yield from _paths(item, (*path, index), name)
 
 
 def scalar(text: str) -> Any:
