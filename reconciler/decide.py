@@ -104,6 +104,7 @@ class Decider:
     def keep(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
         """Settle on the object that stays, and plan what it needs."""
         kind, address = node.kind, node.address
+        assert node.resource is not None
         ranked = []
         for live in _newest(alive) if kind.versioned else alive:
             want = self.want(node, live.physical, props, tags, live)
@@ -119,6 +120,12 @@ class Decider:
         node.diff = Diff((*found.changes, *retagged))
         node.notes += kind.notes(heir, want)
         again = address in self.options.replace
+        if heir.keeper and (node.diff or again):
+            hint = "leave it to the service, and declare what you want as one of your own, under another name"
+            what = f"it is managed by {heir.keeper}, and AWS lets nobody else change it"
+            self.problem(node.resource, "managed-by-aws", what, hint)
+            node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "asked for with --replace"
+            return
         if found.replaces or (again and not kind.versioned):
             self.replaced(node, heir, props, tags, found)
             return

@@ -152,11 +152,24 @@ class _Planner:
                 node.downs.append(down)
         if not node.downs:
             return
+        if keeper := next((live.keeper for live in lives if live.keeper), ""):
+            self.kept(address, keeper)
+            return
         first = min(lives, key=lambda live: (live.dying, -live.revision, live.physical))
         node.heir, node.before = first, differ.canonical(kind, first.props)
         if resource:
             node.uses = refs.uses(resource, self.kinds, self.env.resources, {})
         self.nodes[address] = node
+
+    def kept(self, address: Address, keeper: str) -> None:
+        """Say that it cannot be deleted, unless it is left out of this plan."""
+        if address in self.options.exclude:
+            return
+        message = f"it would be deleted, but is managed by {keeper}, and AWS lets nobody else delete it"
+        hint = (
+            f"have the service remove it, by removing there what it serves; until then plan with --exclude '{address}'"
+        )
+        self.problems.append(Problem(code="managed-by-aws", message=message, hint=hint, address=str(address)))
 
 
 def make(

@@ -165,7 +165,8 @@ def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Json) -> Live:
         attrs={"name": name, "arn": rule.get("Arn") or _arn(scope, bus, name)},
         props={member: value for member, value in props.items() if value},
         tags=tag_map(tags.get("Tags")),
-        extra={"bus": bus, **({"managedBy": rule["ManagedBy"]} if rule.get("ManagedBy") else {})},
+        extra={"bus": bus},
+        keeper=rule.get("ManagedBy") or "",
     )
 
 
@@ -180,8 +181,8 @@ def expand(props: Json) -> Json:
 
 
 def notes(live: Live, _: Want) -> Iterable[str]:
-    if "managedBy" in live.extra:
-        yield f"the rule is managed by {live.extra['managedBy']}: EventBridge refuses to change or delete it"
+    if live.keeper:
+        yield f"the rule is managed by {live.keeper}: EventBridge refuses to change or delete it"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -195,6 +195,7 @@ class Live:
     settled   False while the service is changing it: it must be waited for before it is touched
     dying     it is on its way out (DELETING, scheduled for deletion): never what a declaration means
     broken    it exists and does not work (INVALID); ``reason`` says why
+    keeper    the AWS service that keeps it and lets nobody else change or delete it; empty: it is anybody's
     """
 
     physical: str
@@ -206,6 +207,7 @@ class Live:
     settled: bool = True
     dying: bool = False
     broken: bool = False
+    keeper: str = ""
     revision: int = 0
     extra: Json = EMPTY
 

@@ -652,3 +652,42 @@ def test_what_is_in_the_account_may_be_named(history):
     history.converge(env)
 
     assert aimed(history)["x"]["Arn"].endswith(":theirs")
+
+
+def kept_by_a_service(history, name="r"):
+    """From now on the rule is another service's."""
+    events = history.sandbox.account.moto.backend("events", history.sandbox.region)
+    events.event_buses["default"].rules[name].managed_by = "states.amazonaws.com"
+
+
+def test_a_rule_that_a_service_keeps_is_neither_changed_nor_taken_over(history):
+    env = history.environment({"eventRules": {"r": {"eventPattern": PATTERN}}})
+    history.converge(env)
+    kept_by_a_service(history)
+    history.expect_nothing(env)
+
+    for other in ({"eventPattern": {"source": ["aws.ecs"]}}, {"eventPattern": PATTERN, "tags": {"a": "b"}}):
+        (problem,) = history.plan(history.environment({"eventRules": {"r": other}})).problems
+        assert (problem.code, problem.address) == ("managed-by-aws", "eventRules.r")
+        assert "states.amazonaws.com" in problem.message
+        assert "under another name" in problem.hint
+    neighbour = History(history.sandbox, name="neighbour")
+    history.sandbox.client("events").put_rule(Name="free", EventPattern='{"source": ["aws.batch"]}')
+    kept_by_a_service(history, "free")
+    env = neighbour.environment({"eventRules": {"free": {"eventPattern": {"source": ["aws.batch"]}}}})
+    assert [problem.code for problem in neighbour.plan(env, adopt=True).problems] == ["managed-by-aws"]
+
+
+@pytest.mark.parametrize("destroy", [False, True])
+def test_a_rule_that_a_service_keeps_is_not_deleted(history, destroy):
+    rest = {"logGroups": {"/a": {}}}
+    history.converge(history.environment({"eventRules": {"r": {"eventPattern": PATTERN}}, **rest}))
+    kept_by_a_service(history)
+
+    env = history.environment(rest)
+    (problem,) = history.plan(env, destroy=destroy).problems
+    assert (problem.code, problem.address) == ("managed-by-aws", "eventRules.r")
+    assert "--exclude 'eventRules.r'" in problem.hint
+    left_out = history.plan(env, destroy=destroy, exclude=(Address("eventRules", "r"),))
+    assert left_out.problems == ()
+    assert not [one for one in left_out.plan.resources if one.address.section == "eventRules"]

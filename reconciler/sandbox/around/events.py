@@ -62,6 +62,18 @@ def a_rule_has_a_pattern_or_a_schedule(ask: Ask) -> None:
         raise Refusal("ValidationException", told)
 
 
+@RULES.before("PutRule", "PutTargets", "RemoveTargets", "DeleteRule", "TagResource", "UntagResource")
+def rules_of_services_are_left_alone(ask: Ask) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html"""
+    arn = ask.params.get("ResourceARN")
+    name = arn.rpartition("/")[2] if arn else ask.params.get("Rule") or ask.params.get("Name")
+    bus = ask.backend.event_buses.get(_bus(ask))
+    rule = bus.rules.get(name) if bus is not None else None
+    if rule is not None and rule.managed_by and not ask.params.get("Force"):
+        told = f"Rule {name} is managed by an AWS service can only be modified if force is used."
+        raise Refusal("ManagedRuleException", told)
+
+
 @RULES.before("PutTargets")
 def targets_are_checked(ask: Ask) -> None:
     for target in ask.params.get("Targets") or []:
