@@ -60,7 +60,8 @@ class Looking:
         """
         item, kind = self.items[address], self.kinds[address.section]
         planned = list(item.going) if phase == "down" else [item.heir] if item.heir else []
-        if kind.shared or not planned or (phase == "up" and item.verb is Verb.CREATE):
+        anew = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
+        if kind.shared or not planned or (phase == "up" and anew):
             return ""
         try:
             there = [live for name in _names(kind, planned) for live in self.read(kind, name, planned[0].props)]
