@@ -160,7 +160,7 @@ def _gather(value: Any, wanted: Callable[[str], bool], path: Path, found: list[t
             found.append((path, value))
     elif isinstance(value, Template):
         found += [(path, part) for part in value.parts if isinstance(part, str) and wanted(part)]
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):
         for name, item in value.items():
             if type(item) is not str or wanted(item):
                 _gather(item, wanted, (*path, name), found)

@@ -95,7 +95,8 @@ class _Fits:
             for path, value in refs.values_at(resource.props, pattern):
                 yield from self.trust(path, value, service)
         yield from self.itself(resource, kind)
-        yield from self.lookups(resource.props)
+        if self.loaded.lookups:
+            yield from self.lookups(resource.props)
         yield from self.images(resource.props)
         yield from self.mixed(resource)
         yield from self.shared_out(resource)
@@ -182,6 +183,8 @@ class _Fits:
 
     def itself(self, resource: Resource, kind: Kind) -> Iterator[Found]:
         """What AWS says about a resource only once it is there cannot go into its creation."""
+        if not kind.later:
+            return
         late = {path for name, ref in kind.refs.items() if ref.late for path, _ in refs.values_at(resource.props, name)}
         for path, part in (*refs.templates(resource.props), *refs.templates(resource.tags, ("tags",))):
             if part.address == resource.address and part.attr in kind.later and path not in late:
@@ -331,7 +334,7 @@ def _members(value: Any, name: str) -> list[tuple[Path, Any]]:
 
 
 def _gather(value: Any, name: str, path: Path, found: list[tuple[Path, Any]]) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         for key, item in value.items():
             if key == name:
                 found.append(((*path, key), item))

@@ -77,10 +77,10 @@ def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: 
     if head == "[]" and isinstance(value, list | tuple):
         for index, item in enumerate(value):
             _walk(item, segments, depth, (*path, index), found)
-    elif head == "*" and isinstance(value, Mapping):
+    elif head == "*" and isinstance(value, dict | Mapping):
         for name, item in value.items():
             _walk(item, segments, depth, (*path, name), found)
-    elif isinstance(value, Mapping) and head in value:
+    elif isinstance(value, dict | Mapping) and head in value:
         _walk(value[head], segments, depth, (*path, head), found)
 
 
@@ -101,14 +101,18 @@ def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
 def _gather(value: Any, path: Path, found: list[tuple[Path, Template]]) -> None:
     if isinstance(value, Template):
         found.append((path, value))
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):  # a plain dictionary is told at once, any other mapping is not
         for name, item in value.items():
-            if type(item) is not str:  # nearly everything is text, and holds nothing
+            if type(item) not in _FINAL:
                 _gather(item, (*path, name), found)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            if type(item) is not str:
+            if type(item) not in _FINAL:
                 _gather(item, (*path, index), found)
+
+
+# Nearly everything is of these types, and holds no expression
+_FINAL = frozenset((str, int, float, bool, type(None)))
 
 
 def names(kind: Kind, props: Any) -> Iterator[tuple[Path, Ref, str]]:

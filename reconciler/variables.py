@@ -90,14 +90,25 @@ class Filler:
         self._deep(self._depth, node)
         value: Any
         if isinstance(node.value, list):
-            value = [self.fill(item, env, (*path, index)) for index, item in enumerate(node.value)]
+            value = [
+                item.value if self._final(item) else self.fill(item, env, (*path, index))
+                for index, item in enumerate(node.value)
+            ]
         else:
             value = {}
             for written, item in node.value.items():
                 name = self._key(written, item) if "${" in written else written
-                value[name] = self.fill(item, env, (*path, name))
+                value[name] = item.value if self._final(item) else self.fill(item, env, (*path, name))
         self._depth -= 1
         return value
+
+    def _final(self, node: Node) -> bool:
+        """Whether the node is a value by itself with nothing to fill in, as most are; it is counted then."""
+        value = node.value
+        if isinstance(value, dict | list) or (isinstance(value, str) and "${" in value):
+            return False
+        self._one(node)
+        return True
 
     def _one(self, node: Node) -> None:
         """Count a value: this is done for each there is."""
