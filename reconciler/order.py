@@ -1,4 +1,4 @@
-"""The order of things: five rules, and no table of kinds.
+"""The order of things: six rules, and no table of kinds.
 
 Every resource has up to two kinds of chain: *up* (until it is as wanted) and *down* (one per live object that goes).
 

@@ -238,6 +238,19 @@ def test_delete_first_under_a_live_queue_is_refused_with_the_way_out(history: Hi
     assert "leave out lifecycle.replace" in problem.hint
 
 
+def test_from_instances_to_fargate_is_one_update_of_the_queue_and_the_plan_warns(
+    history: History, tmp_path: Path
+) -> None:
+    """No queue takes both, not even for a moment; and what waits for instances never runs on Fargate."""
+    history.converge(loaded(tmp_path, one_of("ab", "q:ab")))
+    env = loaded(tmp_path, estate({"a": fargate(), "b": fargate()}, {"q": queue("a", "b")}))
+    told = {str(found.address): found.disruption for found in history.plan(env).plan.resources}
+    history.converge(env)
+
+    assert "definitions for the old kind of resources never start" in told["computeEnvironments.a"]
+    no_gap(history)
+
+
 # --- running jobs ----------------------------------------------------------------------------------------------------
 
 EKS = {"eksClusterArn": "arn:aws:eks:eu-west-1:123456789012:cluster/c", "kubernetesNamespace": "jobs"}

@@ -361,8 +361,12 @@ def _patience(want: Want, diff: Diff) -> float:
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     told = moves.disruption(want, diff, drains=drains.drains(live))
-    unseen = diff.replaces and "eksConfiguration" in live.props
-    return f"{told}; on EKS that they are over shows only by its desired vCPUs falling to 0" if unseen else told
+    if diff.replaces and "eksConfiguration" in live.props:
+        told += "; on EKS that they are over shows only by its desired vCPUs falling to 0"
+    families = {effects.family(live.props), effects.family(want.props)}
+    if diff.replaces and effects.FARGATE in families and len(families) > 1:
+        told += "; jobs that wait in its queues with definitions for the old kind of resources never start"
+    return told
 
 
 KIND = Kind(

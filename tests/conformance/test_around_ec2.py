@@ -435,6 +435,17 @@ def test_reserved_tags_are_refused(ec2, group, refused):
     refused("InvalidParameterValue", "aws:", ec2.create_tags, Resources=[group()], Tags=[{"Key": "aws:x", "Value": ""}])
 
 
+def test_instances_of_a_compute_environment_hold_their_placement_group(sandbox, ec2, refused):
+    ec2.create_placement_group(GroupName="p", Strategy="cluster")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    world = AccountWorld(sandbox.account, "eu-west-1")
+    world.on_instances("compute-0", 2, [subnet], [], "profile", "p")
+
+    refused("InvalidPlacementGroup.InUse", "is in use", ec2.delete_placement_group, GroupName="p")
+    world.on_instances("compute-0", 0, [subnet], [], "profile", "p")
+    ec2.delete_placement_group(GroupName="p")
+
+
 def test_placement_groups(ec2, refused):
     tags = [{"ResourceType": "placement-group", "Tags": [{"Key": "a", "Value": "b"}]}]
     made = ec2.create_placement_group(GroupName="p", Strategy="partition", TagSpecifications=tags)["PlacementGroup"]

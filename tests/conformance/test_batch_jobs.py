@@ -52,6 +52,34 @@ def test_a_job_goes_through_its_states(stack):
     assert states == ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
 
 
+def test_a_started_job_tells_its_task(stack):
+    """Its ARN names the ECS cluster, and by that the compute environment."""
+    job = submit(stack)
+    stack.wait(2)
+    assert "taskArn" not in stack.see_job(job)["container"]
+    stack.wait(4)
+    told = stack.see_job(job)["container"]
+    cluster = stack.see_environment()["ecsClusterArn"].rsplit("/", 1)[-1]
+
+    assert f":task/{cluster}/" in told["taskArn"]
+    assert f":container-instance/{cluster}/" in told["containerInstanceArn"]
+    stack.wait(600)
+    assert told["taskArn"] == stack.see_job(job)["attempts"][0]["container"]["taskArn"]
+
+
+def test_a_disabled_environment_keeps_the_vcpus_that_jobs_need(stack):
+    submit(stack)
+    stack.wait(30)
+    stack.client.update_compute_environment(
+        computeEnvironment=stack.see_environment()["computeEnvironmentName"], state="DISABLED"
+    )
+    stack.wait(15)
+    assert stack.see_environment()["computeResources"]["desiredvCpus"] == 1
+    stack.wait(600)
+
+    assert stack.see_environment()["computeResources"]["desiredvCpus"] == 0
+
+
 def test_a_finished_job_tells_its_attempt(stack):
     """Attempts carry exit code, reason, log stream and times; times are milliseconds."""
     stack.settings.outcomes = {"job": [{"exitCode": 3, "reason": "OutOfMemoryError: x", "seconds": 10}]}
