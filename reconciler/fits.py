@@ -31,6 +31,7 @@ _AT_HOME = (
 )
 # https://docs.aws.amazon.com/batch/latest/userguide/quota-management.html
 _MOST_SHARES = 20
+_ALL_INSTANCES = "NUM_INSTANCES"
 _PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-isob-", "aws-iso-b"), ("us-iso-", "aws-iso"))
 _NAME = "NAME"
 
@@ -280,6 +281,26 @@ class _Fits:
         if len(there) > _MOST_SHARES and resource.address == there[_MOST_SHARES]:
             message = f"{queue.address.name} has {len(there)} quota shares; {_MOST_SHARES} at most"
             yield (), message, "put some together", False
+        yield from self.counted(resource, queue)
+
+    def counted(self, share: Resource, queue: Resource) -> Iterator[Found]:
+        """A share is of what its queue's environment has: one of something else never runs a job.
+
+        https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
+        """
+        named = [name for _, name in refs.values_at(queue.props, "serviceEnvironmentOrder[].serviceEnvironment")]
+        environment = self.declared("serviceEnvironments", named[0]) if len(named) == 1 else None
+        units = _units(environment.props) if environment else []
+        if environment is None or not units or any(isinstance(unit, Template) for _, unit in units):
+            return
+        there = list(dict.fromkeys(unit for _, unit in units))
+        for index, unit in _units(share.props):
+            if isinstance(unit, str) and unit not in there:
+                message = f"this is a share of {unit}, and {environment.address} has only {', '.join(there)}"
+                hint = f"add a limit for {unit} to {environment.address}, or share out {there[0]}"
+                if there == [_ALL_INSTANCES]:
+                    hint = f"count {environment.address} by instance types, too: capacityUnit: {unit}"
+                yield ("capacityLimits", index, "capacityUnit"), message, hint, False
 
     def delivered(self, resource: Resource) -> Iterator[Found]:
         """Whether what a rule sends to a topic arrives there."""
@@ -324,6 +345,13 @@ def _trusted(document: Any) -> frozenset[str] | None:
             listed = services if isinstance(services, list) else [services]
             found |= {item for item in listed if isinstance(item, str)}
     return frozenset(found)
+
+
+def _units(props: Mapping[str, Any]) -> list[tuple[int, Any]]:
+    """What the limits of a service environment or a quota share count, each with its position."""
+    limits = props.get("capacityLimits")
+    listed = [(i, one) for i, one in enumerate(limits) if isinstance(one, Mapping)] if isinstance(limits, list) else []
+    return [(index, one.get("capacityUnit") or _ALL_INSTANCES) for index, one in listed]
 
 
 def _members(value: Any, name: str) -> list[tuple[Path, Any]]:

@@ -81,3 +81,30 @@ def test_too_many_shares(tmp_path):
 )
 def test_the_arn_of_something_else_is_no_policy(tmp_path, policy):
     assert [path for _, path, _ in told(tmp_path, SAGEMAKER, policy=policy)] == ["schedulingPolicyArn"]
+
+
+@pytest.mark.parametrize(
+    ("there", "shared", "hint"),
+    [
+        ("ml.m5.large", ["ml.m5.large"], None),
+        ("ml.m5.large", ["ml.m5.large", "ml.g5.xlarge"], "add a limit for ml.g5.xlarge to serviceEnvironments.se"),
+        ("NUM_INSTANCES", ["ml.g5.xlarge"], "count serviceEnvironments.se by instance types"),
+        ("ml.m5.large", ["NUM_INSTANCES"], "or share out ml.m5.large"),
+        ('"${var.unit}"', ["ml.g5.xlarge"], None),
+    ],
+)
+def test_a_share_is_of_what_the_environment_has(tmp_path, there, shared, hint):
+    limits = ", ".join(f"{{capacityUnit: {unit}, maxCapacity: 1}}" for unit in shared)
+    text = BASE.replace("capacityUnit: ml.m5.large", f"capacityUnit: {there}").replace(
+        "environment: t\n", "environment: t\nvariables: {unit: ml.g5.xlarge}\n"
+    )
+    text += f"jobQueues:\n  q:\n    priority: 1\n    {SAGEMAKER}\n    schedulingPolicyArn: quota\n"
+    text += "quotaShares:\n  q/s:\n" + SHARE.replace("{capacityUnit: ml.m5.large, maxCapacity: 1}", limits)
+    file = tmp_path / "environment.yaml"
+    file.write_text(text)
+    _, problems = check.environment(load.load(file, environ={}), discover())
+    errors = [one for one in problems if not one.warning]
+
+    place = [("quotaShares.q/s", f"capacityLimits.{len(shared) - 1}.capacityUnit")] if hint else []
+    assert [(one.address.replace('["', ".").replace('"]', ""), one.path) for one in errors] == place
+    assert all(hint in one.hint for one in errors)

@@ -21,20 +21,20 @@ FIELDS = {
 }
 
 
-def check(props: Json, *, most: int = 0) -> Iterator[Finding]:
-    """What AWS would refuse; ``most`` entries are allowed, and with it only one way of counting (0: any)."""
+def check(props: Json, *, most: int) -> Iterator[Finding]:
+    """What AWS would refuse; ``most`` entries are allowed, and only one way of counting."""
     listed = items(props.get(MEMBER))
     if MEMBER in props and props[MEMBER] in ([], ()):
         hint = f"say how much: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
         yield Finding((MEMBER,), f"{MEMBER} is empty", hint, code="missing-field")
-    if most and len(listed) > most:
+    if len(listed) > most:
         yield Finding((MEMBER, most), f"{MEMBER} has {len(listed)} entries; {most} at most", "remove some")
     units = [(index, item.get("capacityUnit", ALL)) for index, item in entries(listed)]
     for path, unit in repeats([((MEMBER, index, "capacityUnit"), unit) for index, unit in units]):
         yield Finding(path, f"two limits for {unit}", "keep one")
     known = [(index, unit) for index, unit in units if text(unit)]
     typed = [(index, unit) for index, unit in known if unit != ALL]
-    if most and typed and len(typed) < len(known):
+    if typed and len(typed) < len(known):
         hint = f"keep the one entry with {ALL}, or the entries with instance types"
         yield Finding((MEMBER, typed[0][0]), f"{ALL} and instance types do not go together", hint)
     for index, unit in typed:

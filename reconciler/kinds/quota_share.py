@@ -48,6 +48,8 @@ SHARING = "resourceSharingConfiguration"
 READ_ONLY = frozenset({"quotaShareArn", "jobQueueArn", "status"})
 BORROWING = "LEND_AND_BORROW"
 WITHOUT_LIMIT = -1
+# https://docs.aws.amazon.com/batch/latest/userguide/create-quota-shares.html
+MOST_LIMITS = 5
 
 
 def _queue(_live: Json, _want: Json) -> tuple[Effect, str]:
@@ -257,7 +259,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     if told is not None and batch.bare(told) != queue:
         why = f'jobQueue says "{batch.bare(told)}", but the name says "{queue}"'
         yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {batch.bare(told)}/{share}")
-    yield from capacity.check(props)
+    yield from capacity.check(props, most=MOST_LIMITS)
     yield from _check_sharing(props)
 
 
