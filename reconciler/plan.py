@@ -32,6 +32,7 @@ from reconciler.model import (
     Scope,
     Verb,
 )
+from reconciler.newer import knowing
 from reconciler.nodes import Node
 from reconciler.problems import Problem, did_you_mean
 
@@ -271,7 +272,8 @@ def _stays_out(node: Node, out: set[Address], holding: Mapping[Address, set[Addr
 def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
     heir, resource = node.heir, node.resource
     importing = heir.attrs.get("arn") or heir.attrs.get("id") or heir.physical if heir else ""
-    secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in node.kind.fields.items() if facts.secret)
+    fields = knowing(node.kind, resource.newer if resource else EMPTY).fields
+    secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in fields.items() if facts.secret)
     physical = node.want.physical if node.want else heir.physical if heir else node.address.name
     return ResourcePlan(
         address=node.address,
