@@ -7,7 +7,7 @@ itself which environments exist, are VALID and ENABLED, and which of them each q
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,11 +244,6 @@ class Busy(Door):
 def log(sandbox: Any) -> list[Mapping[str, Any]]:
     """The log of calls, as the control door would show it."""
     return [asdict(record) for record in sandbox.calls]
-
-
-def orders_seen(judge: Judge, before: Sequence[str], after: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a queue ever listed its environments otherwise than before or after the change."""
-    return lambda name: set(judge.orders[name]) <= {tuple(before), tuple(after)}
 
 
 __all__ = ["Busy", "History", "Jobs", "Judge", "ec2", "estate", "fargate", "loaded", "log", "queue"]

@@ -20,7 +20,7 @@ from reconciler.cli import console
 from reconciler.model import Address
 from reconciler.render.values import Mask
 from reconciler.sandbox import process
-from tests.histories import Door, Killed
+from tests.histories import Killed
 from tests.live import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
 
 pytestmark = pytest.mark.slow
@@ -215,6 +215,27 @@ def test_killed_at_any_write_the_next_run_finishes(
         if len(door.writes) <= dies_at:
             return
     raise AssertionError("it never ends")
+
+
+TROUBLE = {"throttled": {"throttle": True}, "500": {"code": "ServerException", "status": 500}, "lost": {"lost": True}}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+@pytest.mark.parametrize(
+    "write", ["CreateComputeEnvironment", "UpdateJobQueue", "UpdateComputeEnvironment", "DeleteComputeEnvironment"]
+)
+def test_trouble_at_a_write_makes_no_gap(history: History, tmp_path: Path, write: str, trouble: str) -> None:
+    before, after, queues = CHANGES["two that change places"]
+    history.converge(loaded(tmp_path, before))
+    jobs = jobs_for(history, before, queues)
+    env = loaded(tmp_path, after)
+    history.sandbox.faults.add(service="batch", operation=write, nth=2, **TROUBLE[trouble])
+    outcome = history.run(env, Busy(history.aws, jobs=jobs), allow_deletions=99)
+
+    assert outcome.ok, history.failures()
+    no_gap(history)
+    history.expect_nothing(env)
+    no_job_lost(history, jobs)
 
 
 def test_replaced_because_somebody_asks(history: History, tmp_path: Path) -> None:
@@ -483,6 +504,3 @@ def test_the_plan_says_what_happens_to_running_jobs(command: Command, control: C
 
     assert code == 0
     assert "jobs on compute environment a finished" in told and "are waited for" in told
-
-
-__all__ = ["Door"]
