@@ -56,6 +56,12 @@ class Asked:
         self.newer[place.pattern] = known.also(found) if known else found
         return {**json_schema(place.shape), "x-note": _note(found, versioned=self.kind.versioned)}
 
+    def secret(self, path: Path) -> bool:
+        """Whether ``path`` is in a member that was found, and that the model calls sensitive."""
+        pattern = ".".join(str(step) for step in path if not isinstance(step, int))
+        places = (place.replace("[]", "") for place, what in self.newer.items() if what.secret)
+        return any(f"{pattern}.".startswith(f"{place}.") for place in places)
+
     def allows(self, path: Path, value: Any) -> bool:
         """Whether the model's enumeration at ``path`` has this value, of all requests that have the member."""
         api = self.kind.api

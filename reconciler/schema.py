@@ -38,6 +38,9 @@ class Beyond(Protocol):
     def member(self, path: Path, value: Any) -> Json | None:
         """The schema for what is declared at ``path``, ``x-note`` for people; None where no such member is known."""
 
+    def secret(self, path: Path) -> bool:
+        """Whether the value at ``path`` is part of a member that was asked for and must not be shown."""
+
     def allows(self, path: Path, value: Any) -> bool:
         """Whether the value is one of the member at ``path``."""
 
@@ -85,7 +88,7 @@ class Schemas:
             address=address,
             name=name,
             members=self.members(section),
-            secret=lambda path: is_secret(section, path),
+            secret=lambda path: is_secret(section, path) or (beyond is not None and beyond.secret(path)),
             newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
             newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
         )

@@ -302,6 +302,44 @@ def test_defaults_fit_the_schema(section):
 NOWHERE = schema.Pos("f", 1, 1)
 
 
+# --- which requests they go into -------------------------------------------------------------------------------------
+
+
+def lowered(path):
+    return ".".join(step[:1].lower() + step[1:] for step in path.split("."))
+
+
+def known_to(service, operations, side):
+    """Every path, as YAML has it, of the operations' requests or replies."""
+    model = botocore.session.get_session().get_service_model(service)
+    shapes = [getattr(model.operation_model(name), side) for name in operations]
+    return {lowered(path) for shape in shapes for path, _ in members_of(shape)}
+
+
+WITH_API = sorted(section for section, kind in discover().items() if kind.api)
+
+
+def test_every_batch_kind_says_its_requests():
+    told = {section: {*discover()[section].api.create, *discover()[section].api.update} for section in SECTIONS}
+
+    assert told == {name: {op for op, section in REQUESTS.items() if section == name} for name in SECTIONS}
+
+
+@pytest.mark.parametrize("section", WITH_API)
+def test_what_is_said_of_the_requests_is_about_requests_that_exist(section):
+    api = discover()[section].api
+    asked = known_to(api.service, (*api.create, *api.update), "input_shape")
+    operation, _, where = api.reply.partition(".")
+    shown = known_to(api.service, [operation], "output_shape")
+    tops = {path.split(".")[0].replace("[]", "") for path in asked}
+
+    assert api.aside <= tops
+    assert {*api.below, *api.effects} <= {path.replace("[]", "") for path in asked}
+    assert not where or any(path.startswith(f"{where}.") for path in shown)
+    ours = {*schema.members(section), "tags"}
+    assert api.below or tops - api.aside <= ours, "what neither YAML has nor is left aside"
+
+
 # --- what every kind brings along ------------------------------------------------------------------------------------
 
 

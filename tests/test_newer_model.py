@@ -394,6 +394,25 @@ def test_what_cannot_be_passed_through_is_unknown(shell: Shell, old: str, new: s
     assert places(shell.problems(ELSEWHERE.replace(old, new), code=1), "unknown-field") == {name}
 
 
+def test_what_the_model_calls_sensitive_is_never_shown(account: Shell) -> None:
+    stack = without_the_new(STACK).replace("GREEDY_FIT", "BEST_FIT_PROGRESSIVE").replace("otlp", "awslogs")
+    stack = stack.replace("state: STARTING", "state: RUNNABLE")
+    told = stack.replace("      image: busybox\n", "      image: busybox\n      password: hunter2-and-more\n")
+    account.write(told)
+    shown = [account("plan"), account("plan", "--format", "json"), account("apply", "--auto-approve")]
+    account.write(told.replace("hunter2", "hunter3"))
+    shown += [account("plan"), account("plan", "--format", "json"), account("apply", "--auto-approve")]
+    account.write(told.replace("hunter2-and-more", "[hunter4-and-more]"))
+    shown += [account("validate", code=1)]
+    account.write(told.replace("hunter2-and-more", "40404040404"))
+    shown += [account("validate", code=1)]
+
+    text = "".join(done.stdout + done.stderr for done in shown)
+    assert "containerProperties.password" in text
+    assert "-and-more" not in text
+    assert "40404040404" not in text
+
+
 # --- the whole way ---------------------------------------------------------------------------------------------------
 
 
