@@ -44,9 +44,9 @@ class Clock(Protocol):
 
 
 class Witness(Protocol):
-    """Looks at the account again. ``facts`` are what the apply has learnt so far."""
+    """Looks at the account again; ``facts`` are what the apply has learnt so far."""
 
-    def moved(self, address: Address, phase: str, facts: Facts) -> str:
+    def moved(self, address: Address, phase: str) -> str:
         """What has changed about a resource since it was planned; empty when nothing that matters has."""
 
     def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
@@ -275,7 +275,7 @@ class _Run:
             found = self.looked.setdefault((step.address, phase), Future())
         if first:
             try:
-                found.set_result(self.ex.witness.moved(step.address, phase, self.ex.facts))
+                found.set_result(self.ex.witness.moved(step.address, phase))
             except BaseException as error:
                 found.set_exception(error)
                 raise
