@@ -130,6 +130,8 @@ class Decider:
             self.replaced(node, heir, props, tags, found)
             return
         self.mend(node, heir, want, found, retagged, again=again, adopting=adopting)
+        if address in self.options.refresh and len(node.diff.changes) == 1:
+            node.reason = node.diff.changes[0].because or node.reason
         if adopting and not kind.shared:
             node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
         if kind.versioned and (found or again):

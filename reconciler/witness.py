@@ -129,7 +129,14 @@ class Looking:
         now = max(fresh, key=lambda live: live.revision)
         if call.proof is Proof.SAME and self.still_planned(kind, now, want, call):
             return None
+        if call.proof is Proof.MOVING and now.settled and not self.came_about(kind, item, now, want, call):
+            return None
         return {attr: now.attrs[attr] for attr in call.gives if attr in now.attrs}
+
+    def came_about(self, kind: Kind, item: ResourcePlan, now: Live, want: Want, call: Call) -> bool:
+        """Whether what differed is gone; what never showed as a difference proves nothing by not showing now."""
+        differed = item.heir is not None and self.still_planned(kind, item.heir, want, call)
+        return differed and not self.still_planned(kind, now, want, call)
 
     def still_planned(self, kind: Kind, now: Live, want: Want, call: Call) -> bool:
         """Whether a plan made now would send such a call."""

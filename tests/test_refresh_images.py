@@ -290,7 +290,7 @@ def test_a_refresh_takes_the_newest_and_is_over_then(desk: Desk) -> None:
     told = {"effect": "infrastructure", "reason": "asked for with --refresh-images"}
     desk.apply(**REFRESH)
 
-    assert entry["action"] == "update"
+    assert (entry["action"], entry["action_reason"]) == ("update", "asked for with --refresh-images")
     assert entry["differences"] == [{**difference, **told, "sensitive": False, "unknown": False}]
     assert entry["disruption"].startswith(LINKED)
     assert entry["steps"] == [
@@ -568,3 +568,16 @@ def declared(members: Mapping[str, Any]) -> dict[str, Any]:
     beside = {"policy": "updatePolicy", "state": "state", "lifecycle": "lifecycle"}
     inside = {name: value for name, value in members.items() if name not in beside}
     return {**ec2(**inside), **{beside[name]: value for name, value in members.items() if name in beside}}
+
+
+# --- trouble ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_whose_answer_is_lost_comes_to_its_end(desk: Desk) -> None:
+    """The update is under way, and sending it again is refused for that: no failure, and the newest image."""
+    desk.there(ec2())
+    desk.newer_image()
+    desk.sandbox.faults.add(Fault(operation="UpdateComputeEnvironment", lost=True))
+    desk.apply(**REFRESH)
+
+    assert desk.statuses() == ["LATEST"]

@@ -278,7 +278,8 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
             params[name] = FIELDS[name].clear if value is None and name in FIELDS else value
     if not params:
         return []
-    return _set(live.physical, params, _role(want.props.get("serviceRole"), want.scope), timeout=_patience(want, diff))
+    role = _role(want.props.get("serviceRole"), want.scope)
+    return _set(live.physical, params, role, timeout=_patience(want, diff), proof=Proof.MOVING)
 
 
 def _changed_cluster(wanted: Json) -> dict[str, Any]:
@@ -346,9 +347,9 @@ def _role(role: Any, scope: Scope) -> Any:
     return role or _service_linked(scope)
 
 
-def _set(name: str, members: Json, role: Any, timeout: float = 1800.0) -> list[Action]:
+def _set(name: str, members: Json, role: Any, *, timeout: float = 1800.0, proof: Proof = Proof.NONE) -> list[Action]:
     params = {"computeEnvironment": name, **members}
-    return [batch.write("UpdateComputeEnvironment", params), waits.valid(name, role, timeout)]
+    return [batch.write("UpdateComputeEnvironment", params, proof=proof), waits.valid(name, role, timeout)]
 
 
 def _patience(want: Want, diff: Diff) -> float:

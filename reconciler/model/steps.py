@@ -48,11 +48,13 @@ class Proof(Enum):
     NONE    nothing needs to: sending it twice comes to the same
     EXISTS  an object of that name, owned by this environment, is there (what creates one)
     SAME    the object is as it is wanted (what adds to one, or makes the next revision)
+    MOVING  the object is being changed, or is as it is wanted by now (what takes long, and is refused meanwhile)
     """
 
     NONE = "none"
     EXISTS = "exists"
     SAME = "same"
+    MOVING = "moving"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.kinds._compute_waits import CAUSES, IAM_LAG
 from reconciler.kinds.compute_environment import KIND
-from reconciler.model import Call, Effect, On, Query, Reference, Repair, Sought, Template, Wait
+from reconciler.model import Call, Effect, On, Proof, Query, Reference, Repair, Sought, Template, Wait
 from tests.kinds._batch import PROFILE, ROLE, SCOPE, SLR, TAGS, answer, arn, compared, described, paths, want, words
 
 BUSY = On(message="is being modified")
@@ -99,6 +99,11 @@ def valid(role=SLR, timeout=1800.0):
 
 def update(**members):
     return Call("batch", "UpdateComputeEnvironment", {"computeEnvironment": "x", **members}, retry_on=(BUSY,))
+
+
+def changed(**members):
+    """What differs is sent once: when the answer is lost, an environment that is changing shows that it arrived."""
+    return replace(update(**members), proof=Proof.MOVING)
 
 
 def updated(found, declared):
@@ -266,7 +271,7 @@ def test_changes(name):
     assert (effect is REPLACE) == found.replaces
     if sent is not None:
         timeout = 1800.0 if effect is SCALING else 5400.0
-        assert [update(computeResources=sent), valid(timeout=timeout)] == updated(live(), declared)
+        assert [changed(computeResources=sent), valid(timeout=timeout)] == updated(live(), declared)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, effect, _) in CHANGES.items() if effect is INFRASTRUCTURE])
@@ -305,14 +310,14 @@ def test_an_ordinary_role_or_best_fit_rules_out_infrastructure_updates(name):
     ],
 )
 def test_members_beside_the_resources(declared, before, sent):
-    assert [update(**sent), valid()] == updated(live(**before), declared)
+    assert [changed(**sent), valid()] == updated(live(**before), declared)
 
 
 def test_scaling_and_infrastructure_go_in_one_call_and_nothing_else():
     declared = resources(maxvCpus=64, instanceTypes=["c6i"])
 
     sent = {"maxvCpus": 64, "instanceTypes": ["c6i"]}
-    assert [update(computeResources=sent), valid(timeout=5400.0)] == updated(live(), declared)
+    assert [changed(computeResources=sent), valid(timeout=5400.0)] == updated(live(), declared)
 
 
 def test_what_is_cleared_is_cleared_the_way_aws_wants_it():
@@ -364,7 +369,7 @@ def test_eks_can_change_its_access_entry_alone():
     shown = {**eks, "accessEntry": {"desiredState": "ENABLED", "status": "ACTIVE"}}
     found = live(EKS["computeResources"], eksConfiguration=shown)
 
-    assert [update(eksConfiguration={"accessEntry": {"desiredState": "INHERIT_FROM_CLUSTER"}}), valid()] == updated(
+    assert [changed(eksConfiguration={"accessEntry": {"desiredState": "INHERIT_FROM_CLUSTER"}}), valid()] == updated(
         found, EKS
     )
     assert compared(KIND, found, {**EKS, "eksConfiguration": {**eks, "kubernetesNamespace": "other"}}).replaces
