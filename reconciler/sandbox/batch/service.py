@@ -167,9 +167,7 @@ class Batch:
         return scattered
 
     def _keep(self, about: Json, members: Json) -> None:
-        """Members that only the installed client knows, shown from now on by what the reply names; or the request, where
-        the reply is empty.
-        """
+        """Members that only the installed client knows: shown by what the reply, or else the request, names."""
         arns = {value for value in about.values() if isinstance(value, str) and value.startswith("arn:")}
         for row in (row for table in tags.tables(self._store) for row in table if row.arn in arns):
             row.props.update(members)
