@@ -77,6 +77,13 @@ secrets:
 topics:
   {name}-alerts:
     attributes: {{DisplayName: Alerts}}
+    policy:
+      Version: "2012-10-17"
+      Statement:
+        - Effect: Allow
+          Principal: {{Service: events.amazonaws.com}}
+          Action: "sns:Publish"
+          Resource: "${{topics.{name}-alerts.arn}}"
 
 schedulingPolicies:
   {name}-fair:

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from reconciler.cli import commands, console, sandbox
+from reconciler.cli import commands, console, sandbox, simple
 from reconciler.cli.console import ERROR, INTERRUPTED, OK, OUT
 from reconciler.problems import Problems
 
@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) 
 
 def _run(argv: list[str] | None) -> int:
     try:
-        code = commands.COMMANDS(args=argv, standalone_mode=False, prog_name="reconcile")
+        group = typer.main.get_command(commands.COMMANDS)
+        simple.simplify(group, sys.argv[1:] if argv is None else argv)
+        code = group(args=argv, standalone_mode=False, prog_name="reconcile")
         return code if isinstance(code, int) else OK
     except Problems as error:
         console.print_problems(error.problems)

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -129,9 +128,12 @@ def environment(url: str, region: str = REGION) -> dict[str, str]:
 
 def control(url: str, door: str, values: Mapping[str, Any] | None = None) -> Any:
     """Ask the control door: GET without ``values``, else POST them."""
+    from urllib import request as http  # noqa: PLC0415  (long to import, and every command imports this module)
+
     body = None if values is None else json.dumps(values).encode()
-    request = urllib.request.Request(f"{url}/_sandbox/{door}", data=body)  # noqa: S310  loopback
-    with _direct().open(request, timeout=10) as reply:
+    request = http.Request(f"{url}/_sandbox/{door}", data=body)  # noqa: S310  loopback
+    direct = http.build_opener(http.ProxyHandler({}))  # no proxy stands between us and loopback
+    with direct.open(request, timeout=10) as reply:
         return json.loads(reply.read())
 
 
@@ -172,11 +174,6 @@ def _answers(url: str) -> bool:
         return "account" in control(url, "status")
     except (OSError, ValueError):
         return False
-
-
-def _direct() -> urllib.request.OpenerDirector:
-    """No proxy stands between us and loopback."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
