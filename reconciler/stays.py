@@ -26,13 +26,16 @@ def leave(nodes: Mapping[Address, Node], used: Used) -> None:
     going = [_Going(node, down) for node in nodes.values() if node.kind.users for down in node.downs]
     if not going:
         return
-    look = _Look(nodes, used)
-    staying: list[_Going] = []
-    while found := [one for one in going if one not in staying and any(look.who(one))]:
-        staying += found
+    look = _Look(nodes, used, frozenset(one.section for one in going))
+    staying: dict[Address, list[_Going]] = {}
+    while found := [one for one in going if any(look.who(one))]:
+        for one in found:
+            staying.setdefault(one.node.address, []).append(one)
         look.gone -= {one.arn for one in found}
-    for address in {one.node.address: None for one in staying}:
-        _stay(nodes[address], [one for one in staying if one.node.address == address], look)
+        stay = set(found)
+        going = [one for one in going if one not in stay]
+    for address, kept in staying.items():
+        _stay(nodes[address], kept, look)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +44,10 @@ class _Going:
 
     node: Node
     down: Down
+
+    @property
+    def section(self) -> str:
+        return self.node.address.section
 
     @property
     def arn(self) -> str:
@@ -53,45 +60,55 @@ class _Going:
 
 @dataclass(slots=True)
 class _Look:
-    """Who names what, ``gone`` being the ARNs of what the plan removes as far as is known."""
+    """Who names what of some ``sections``; ``gone`` are the ARNs of what the plan removes, as far as is known.
+
+    ``holders`` are the nodes by the ARNs of their live objects, ``said`` who says a word, as wanted, of a section.
+    """
 
     nodes: Mapping[Address, Node]
     used: Used
+    sections: frozenset[str]
     holders: dict[str, Node] = field(default_factory=dict)
+    said: dict[tuple[str, str], dict[Address, None]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     all_gone: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for node in self.nodes.values():
+        for address, node in self.nodes.items():
             going = {down.live.attrs["arn"] for down in node.downs if "arn" in down.live.attrs}
             heir = {node.heir.attrs["arn"]} if node.heir and "arn" in node.heir.attrs else set()
             self.gone |= going
             self.holders |= dict.fromkeys(going | heir, node)
+            for section in self.sections:
+                for word in _said(node, section):
+                    self.said.setdefault((section, word), {})[address] = None
         self.all_gone = frozenset(self.gone)
 
     def who(self, one: _Going) -> Iterator[User]:
         """Everybody who names it, once the plan is carried out."""
-        for address, node in self.nodes.items():
-            if one.words & _said(node, one.node):
-                yield User(text=f"{address} names it", hint="to let it go, name another there")
-        for user in self.used.get((one.node.address.section, one.down.live.physical), ()):
+        for address in sorted(self.saying(one.section, one.words)):
+            yield User(text=f"{address} names it", hint="to let it go, name another there")
+        for user in self.used.get((one.section, one.down.live.physical), ()):
             if self.counts(user, one):
                 yield user
+
+    def saying(self, section: str, words: Iterable[str]) -> set[Address]:
+        return {address for word in words for address in self.said.get((section, word), ())}
 
     def counts(self, user: User, one: _Going) -> bool:
         if user.others and (one.node.want is not None or not user.others <= self.all_gone):
             return False  # there is, or will be, another for who asks for the newest
         holder = self.holders.get(user.arn)
         if holder is not None and user.words:
-            return bool(user.words & _said(holder, one.node))
+            return holder.address in self.saying(one.section, user.words)
         return user.arn not in self.gone
 
 
-def _said(node: Node, named: Node) -> set[str]:
-    """What ``node`` as wanted says that may mean something of the other's kind: none if it is to go."""
+def _said(node: Node, section: str) -> set[str]:
+    """What ``node`` as wanted says that may mean something of that section: nothing if it is to go."""
     if node.want is None:
         return set()
-    section, props = named.address.section, node.want.props
+    props = node.want.props
     patterns = [pattern for pattern, ref in node.kind.refs.items() if section in ref.sections]
     found = {value for pattern in patterns for _, value in values_at(props, pattern) if isinstance(value, str)}
     return found | set(node.kind.mentions(props) if node.address.section == section else ())
