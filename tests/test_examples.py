@@ -21,7 +21,7 @@ from moto.events.models import EventPattern
 from reconciler import app
 from reconciler.model import Address, Environment
 from reconciler.sandbox import process
-from tests.histories import Door, History, Killed
+from tests.histories import Door, History, Killed, moments
 from tests.test_articles import NAMES as ARTICLES
 from tests.test_articles import ROOT, SECRETS, Account
 
@@ -227,17 +227,15 @@ def built(sandbox: Any, name: str) -> History:
 def test_killed_at_any_write_one_more_run_ends_it(name: str, after: bool, sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     for destroy in (False, True):
-        died, at = True, 0
-        while died:
+        for at in moments(first=2 * after):
             if destroy:
                 history.converge(env)
-            door = Door(history.aws, dies_at=at, after=after)
-            died, at = dies(history, env, door, destroy=destroy), at + 1
-            if destroy:
-                history.destroy(env)
-            else:
+            died = dies(history, env, Door(history.aws, dies_at=at, after=after), destroy=destroy)
+            if not destroy:
                 history.converge(env)
-                history.destroy(env)
+            history.destroy(env)
+            if not died:
+                break
         assert at > 5
 
 

@@ -20,7 +20,7 @@ from reconciler.cli import console
 from reconciler.model import Address
 from reconciler.render.values import Mask
 from reconciler.sandbox import process
-from tests.histories import Killed
+from tests.histories import Killed, moments
 from tests.live import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
 
 pytestmark = pytest.mark.slow
@@ -196,7 +196,7 @@ def test_killed_at_any_write_the_next_run_finishes(
     history: History, tmp_path: Path, change: str, after_it: bool
 ) -> None:
     before, after, queues = CHANGES[change]
-    for dies_at in range(200):
+    for dies_at in moments(first=2 * after_it):
         history.sandbox.reset()
         history.converge(loaded(tmp_path, before))
         history.sandbox.advance(90)
