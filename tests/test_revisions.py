@@ -505,17 +505,25 @@ def test_the_newest_stays_for_who_asks_for_no_other_revision(desk, definition):
     assert desk.goes() == ["etl:1", "etl:2"]
 
 
-def test_who_asks_for_no_revision_is_content_with_one_that_is_not_ours(desk):
-    desk.etl("1", "2", logGroups={"/keep": {}})
-    desk.batch.register_job_definition(
-        jobDefinitionName="etl", **job("theirs"), tags={"reconciler/environment": "somebody"}
-    )
+@pytest.mark.parametrize("theirs", [1, 3])
+def test_who_asks_for_no_revision_is_content_with_one_that_is_not_ours(desk, theirs):
+    for revision in (1, 2, 3):
+        owner = {"reconciler/environment": "somebody"} if revision == theirs else OURS
+        desk.register("etl", "x", tags=owner)
     desk.rule("nightly", "etl")
 
     desk.declare(logGroups={"/keep": {}})
-    desk.apply()
 
-    assert desk.revisions() == [3]
+    assert desk.goes() == [f"etl:{revision}" for revision in (1, 2, 3) if revision != theirs]
+
+
+def test_who_asks_for_no_revision_is_content_with_one_that_comes(desk):
+    desk.etl("1")
+    desk.rule("nightly", "etl")
+
+    desk.declare(jobDefinitions={"etl": job("2", keep=1)})
+
+    assert desk.goes() == ["etl:1"]
 
 
 def whole(desk: Desk) -> dict[str, Any]:
