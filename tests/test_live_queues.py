@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 LONG = {"outcomes": {"j": [{"exitCode": 0, "seconds": 600}]}, "job_to_starting": 20}
 ENDLESS = {"outcomes": {"j": [{"exitCode": 0, "seconds": 30_000}]}}
 A, B = ec2("m5.large"), ec2("c5.large")
-OFF = {"state": "DISABLED"}
+OFF: dict[str, Any] = {"state": "DISABLED"}
 SHARES = {name: {"fairsharePolicy": {"shareDecaySeconds": seconds}} for name, seconds in (("fp", 60), ("fp2", 90))}
 AROUND = {
     "roles": {
@@ -43,7 +43,7 @@ OTHERS = {
     "placementGroups": {"pg": {"strategy": "spread"}},
     "securityGroups": {"inside": {"description": "after", "vpcId": "${lookups.vpc}"}},
 }
-STANDS_ON = {"securityGroupIds": ["inside"], "placementGroup": "pg"}
+STANDS_ON: dict[str, Any] = {"securityGroupIds": ["inside"], "placementGroup": "pg"}
 
 
 def one_of(names: str, *queues: str, changed: str = "") -> Stack:
@@ -217,7 +217,11 @@ def test_killed_at_any_write_the_next_run_finishes(
     raise AssertionError("it never ends")
 
 
-TROUBLE = {"throttled": {"throttle": True}, "500": {"code": "ServerException", "status": 500}, "lost": {"lost": True}}
+TROUBLE: dict[str, dict[str, Any]] = {
+    "throttled": {"throttle": True},
+    "500": {"code": "ServerException", "status": 500},
+    "lost": {"lost": True},
+}
 
 
 @pytest.mark.parametrize("trouble", TROUBLE)
