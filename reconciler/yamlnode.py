@@ -13,7 +13,7 @@ MAX_DEPTH = 64
 MAX_NODES = 500_000
 
 _INT = re.compile(r"-?[1-9][0-9]{0,17}|0")
-_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 

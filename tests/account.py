@@ -34,6 +34,9 @@ NOT_FOUND = {
     "DescribeSecret": "ResourceNotFoundException",
     "GetTopicAttributes": "NotFound",
     "GetDataProtectionPolicy": "NotFound",
+    "DescribeConsumableResource": "ClientException",
+    "DescribeQuotaShare": "ClientException",
+    "DescribeRule": "ResourceNotFoundException",
 }
 MINE = {
     "roles": "GetRole",
@@ -43,6 +46,9 @@ MINE = {
     "keyPairs": "DescribeKeyPairs",
     "secrets": "DescribeSecret",
     "computeEnvironments": "DescribeComputeEnvironments",
+    "serviceEnvironments": "DescribeServiceEnvironments",
+    "launchTemplates": "DescribeLaunchTemplates",
+    "placementGroups": "DescribePlacementGroups",
 }
 
 
@@ -197,6 +203,7 @@ TELLING: Mapping[str, Callable[[Pair, Json, Json], Json | None]] = {
     "DescribeKeyPairs": _key,
     "DescribeSecret": _secret,
     "DescribeComputeEnvironments": _of_batch("computeEnvironment", "compute-environment"),
+    "DescribeJobQueues": _of_batch("jobQueue", "job-queue"),
     "DescribeServiceEnvironments": _of_batch("serviceEnvironment", "service-environment"),
     "DescribeLaunchTemplates": _template,
     "DescribeLaunchTemplateVersions": _template_versions,

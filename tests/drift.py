@@ -62,6 +62,18 @@ OWNED: Mapping[str, frozenset[str]] = {
         "logGroupName creationTime metricFilterCount arn storedBytes logGroupArn dataProtectionStatus"
         " inheritedProperties bearerTokenAuthenticationEnabled"
     ),
+    "schedulingPolicies": names("name arn"),
+    "consumableResources": names(
+        "consumableResourceName consumableResourceArn inUseQuantity availableQuantity createdAt"
+    ),
+    "serviceEnvironments": names("serviceEnvironmentName serviceEnvironmentArn status"),
+    "quotaShares": names("quotaShareName quotaShareArn jobQueueArn status"),
+    "launchTemplates": names(
+        "LaunchTemplateId LaunchTemplateName CreateTime CreatedBy VersionNumber DefaultVersion DefaultVersionNumber"
+        " LatestVersionNumber State DescribeComputeEnvironments"
+    ),
+    "placementGroups": names("GroupName GroupId GroupArn State"),
+    "eventRules": names("Name Arn CreatedBy EventBusName"),
 }
 # Members that AWS fills in where the declaration leaves them out, and that count where it does not.
 FILLED: Mapping[str, frozenset[str]] = {
@@ -69,11 +81,16 @@ FILLED: Mapping[str, frozenset[str]] = {
     "jobQueues": frozenset({"jobQueueType"}),
     "repositories": frozenset({"kmsKey"}),
     "securityGroups": frozenset({"SecurityGroups.Description"}),
+    "placementGroups": frozenset({"PartitionCount"}),
+    "consumableResources": frozenset({"totalQuantity"}),
 }
 # Lists whose order means something.
-ORDERED = frozenset({"command", "args", "evaluateOnExit", "Versions", "entryPoint"})
+ORDERED = frozenset({"command", "args", "evaluateOnExit", "Versions", "entryPoint", "PathParameterValues", "Sqls"})
 DOCUMENTS = frozenset(
-    {"policyText", "lifecyclePolicyText", "Policy", "FilterPolicy", "RedrivePolicy", "DeliveryPolicy"}
+    {
+        *("policyText", "lifecyclePolicyText", "Policy", "FilterPolicy", "RedrivePolicy", "DeliveryPolicy"),
+        *("EventPattern", "Input"),
+    }
 )
 
 
@@ -84,7 +101,9 @@ def left_alone(pair: Pair) -> frozenset[str]:
     undecided = {"AssumeRolePolicyDocument.Version"} if "trust" in pair.declared else set()
     undecided |= {"Version"} if "Version" not in str(pair.declared) else set()
     aliases = {"kmsKey"} if "alias/" in str(pair.declared) else set()
-    return OWNED[pair.section] | filled | undecided | aliases
+    # of what jobs use up the total moves by itself; that of another type is another total as well
+    used_up = {"totalQuantity", "resourceType"} if "NON_REPLENISHABLE" in str(pair.declared) else set()
+    return OWNED[pair.section] | filled | undecided | aliases | used_up
 
 
 def _said(value: Any, section: str) -> Iterator[str]:
@@ -106,10 +125,14 @@ def spots(pair: Pair) -> Iterator[Spot]:
 def _judged(value: Mapping[str, Any], at: Spot, owned: frozenset[str]) -> Iterator[tuple[str, Any]]:
     """The members that are ours to judge; none of a policy's versions that are not in force."""
     parent = next((step for step in reversed(at) if isinstance(step, str)), "")
-    if value.get("IsDefaultVersion") is False:
+    if value.get("IsDefaultVersion") is False or value.get("DefaultVersion") is False:
         return
     for name, item in value.items():
-        if {name, f"{parent}.{name}"} & owned or name in ("to", "ResponseMetadata") or name.startswith("aws:"):
+        if (
+            {name, f"{parent}.{name}"} & owned
+            or name in ("to", "ResponseMetadata")
+            or name.startswith(("aws:", "reconciler/"))
+        ):
             continue
         yield name, item
 
@@ -223,6 +246,8 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
         "Policy": "policy",
         "Attributes": "attributes",
     },
+    "quotaShares": {"capacityLimits": "capacityLimits"},
+    "eventRules": {"ListTargetsByRule": "targets", "ListTagsForResource": "tags"},
 }
 WRAPPERS = frozenset({"Role", "Policy", "InstanceProfile", "reply"})
 

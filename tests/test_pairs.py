@@ -12,18 +12,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from reconciler import schema
 from reconciler.model import Verb
 from tests.account import differences, environment, pairs, planned
 from tests.drift import Spot, lists, look, names, other, put, shown_under, shuffled, spots
 
 # Lists of the things themselves: one more or less is another matter.
-WHOLE = names("computeEnvironments jobQueues jobDefinitions SecurityGroups KeyPairs repositories logGroups")
+WHOLE = names(
+    "computeEnvironments jobQueues jobDefinitions SecurityGroups KeyPairs repositories logGroups schedulingPolicies"
+    " serviceEnvironments LaunchTemplates LaunchTemplateVersions PlacementGroups"
+)
 every_pair = pytest.mark.parametrize("pair", pairs(), ids=str)
 
 
 def test_there_are_enough_of_them_and_each_says_where_it_is_from():
-    assert len(pairs()) >= 190
-    assert {pair.section for pair in pairs()} >= {"computeEnvironments", "jobQueues", "jobDefinitions", "roles"}
+    assert len(pairs()) >= 250
+    assert {pair.section for pair in pairs()} == set(schema.sections()) - {"serviceLinkedRoles"}
     assert [str(pair) for pair in pairs() if not pair.source] == []
 
 
@@ -129,6 +133,13 @@ def test_a_tag_of_somebody_else_is_seen(pair, tmp_path):
     assert ("tags", "Extra") in seen(pair, env, replies)
 
 
+EC2 = names("DescribeSecurityGroups DescribeKeyPairs DescribeLaunchTemplates DescribePlacementGroups")
+BATCH = names(
+    "DescribeComputeEnvironments DescribeJobQueues DescribeJobDefinitions DescribeSchedulingPolicies"
+    " DescribeServiceEnvironments"
+)
+
+
 def _tag(replies) -> None:
     """``Extra: x`` put on the thing, wherever its kind keeps tags."""
     for operation, reply in replies.items():
@@ -141,9 +152,11 @@ def _tag(replies) -> None:
             _put_tag(reply[0]["reply"]["Policy"], "Tags")
         elif operation == "DescribeSecret":
             _put_tag(reply, "Tags")
-        elif operation in ("DescribeSecurityGroups", "DescribeKeyPairs"):
+        elif operation in EC2:
             _put_tag(reply[operation.removeprefix("Describe")][0], "Tags")
-        elif operation in ("DescribeComputeEnvironments", "DescribeJobQueues", "DescribeJobDefinitions"):
+        elif operation in ("DescribeConsumableResource", "DescribeQuotaShare"):
+            reply["tags"] = {**reply.get("tags", {}), "Extra": "x"}
+        elif operation in BATCH:
             items = next(iter(reply.values()))
             items[0]["tags"] = {**items[0].get("tags", {}), "Extra": "x"}
 
