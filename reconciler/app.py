@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler import check, foresight, guard, load, lookups, plan, refs, schema, users
-from reconciler.execute import Aws, Clock, Executor
+from reconciler import check, load, refs, schema
 from reconciler.kinds import discover
 from reconciler.model import (
     Environment,
@@ -25,10 +24,13 @@ from reconciler.model import (
     Scope,
     Sought,
 )
-from reconciler.observe import Reader, observe
 from reconciler.problems import Problem, Problems
 from reconciler.render.values import Mask
-from reconciler.witness import Looking
+
+if TYPE_CHECKING:  # half of the program, and validating does without: imported where it is needed
+    from reconciler.execute import Aws, Clock
+    from reconciler.observe import Reader
+    from reconciler.witness import Looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,9 @@ def _texts(value: Any) -> list[str]:
 
 def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
     """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
+    from reconciler import foresight, guard, lookups, plan, users  # noqa: PLC0415  (see above)
+    from reconciler.observe import Reader  # noqa: PLC0415
+
     mask = mask_for(env)
     wrong = guard.account(scope.account, env)
     if wrong:
@@ -120,12 +125,14 @@ class Refused(Problems):
 
 
 def _observed(env: Environment, scope: Scope, reader: Reader, facts: Mapping[str, Any], options: Options) -> Observed:
+    from reconciler.observe import observe  # noqa: PLC0415  (see above)
+
     kinds = discover()
     world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
-    sought: dict[str, tuple[Sought, ...]] = {}
+    known: dict[str, list[Sought]] = {}
     for address, resource in env.resources.items():
-        known = Sought(address.name, refs.fill(resource.props, world))
-        sought[address.section] = (*sought.get(address.section, ()), known)
+        known.setdefault(address.section, []).append(Sought(address.name, refs.fill(resource.props, world)))
+    sought = {section: tuple(items) for section, items in known.items()}
     elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
     return observe(reader, kinds, scope, sought, elsewhere)
 
@@ -154,6 +161,8 @@ def execute(
     stop: threading.Event,
 ) -> Outcome:
     """Do what the plan says, looking again before it writes."""
+    from reconciler.execute import Executor  # noqa: PLC0415  (see above)
+
     executor = Executor(
         aws,
         clock,
@@ -168,4 +177,6 @@ def execute(
 
 def witness(made: Planned, aws: Aws) -> Looking:
     """Who looks at the account again while ``made`` is applied."""
+    from reconciler.witness import Looking  # noqa: PLC0415  (see above)
+
     return Looking(made.plan, discover(), aws, schema.members, made.env.ignore_tags)

@@ -22,14 +22,13 @@ from . import wording
 from .kinds import discover
 from .model import Json, Kind, Path, Pos
 from .problems import Problem
-from .verdict import Verdicts
+from .verdict import Verdicts, admitting_none
 
 ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 _ENDING = ".schema.json"
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
-_EXPRESSION = re.compile(r"\\\$\\\{")
 
 
 class Beyond(Protocol):
@@ -61,7 +60,7 @@ class Schemas:
         if by_section is None:
             named = sorted(documents.items())
             by_section = {document["x-section"]: name for name, document in named if "x-section" in document}
-        return cls(documents, by_section, {}, {}, Verdicts(lambda name: _plain(documents.get(name))))
+        return cls(documents, by_section, {}, {}, Verdicts(documents.get))
 
     def sections(self) -> tuple[str, ...]:
         return tuple(sorted(self.by_section))
@@ -252,29 +251,9 @@ def _plain(schema: Any) -> Any:
         return schema
     # "$schema" would make a referenced file fall back to the validator that knows no templates
     kept = {name: item for name, item in schema.items() if name != "$schema"}
-    plain = {name: item if name in ("enum", "const", "examples") else _plain(item) for name, item in kept.items()}
-    types = plain.get("type")
-    if isinstance(types, list) and "string" in types and _admits(plain):
-        others = [name for name in types if name != "string"]
-        plain["type"] = others[0] if len(others) == 1 else others
-        del plain["pattern"]
-    for either in ("anyOf", "oneOf"):
-        branches = plain.get(either)
-        if isinstance(branches, list) and any(_is_expression(branch) for branch in branches):
-            left = [branch for branch in branches if not _is_expression(branch)]
-            del plain[either]
-            plain = {**left[0], **plain} if len(left) == 1 else {**plain, either: left} if left else plain
-    return plain
-
-
-def _admits(schema: Json) -> bool:
-    pattern = schema.get("pattern")
-    return isinstance(pattern, str) and bool(_EXPRESSION.search(pattern))
-
-
-def _is_expression(branch: Any) -> bool:
-    extra = {"type", "pattern", "description", "title", "$comment"}
-    return isinstance(branch, Mapping) and _admits(branch) and set(branch) <= extra
+    return admitting_none(
+        {name: item if name in ("enum", "const", "examples") else _plain(item) for name, item in kept.items()}
+    )
 
 
 # --- the tree of members, and the published document -----------------------------------------------------------------

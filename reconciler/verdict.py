@@ -32,12 +32,44 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_EXPRESSION = re.compile(r"\\\$\\\{")
+
+
+def admitting_none(schema: Json) -> Json:
+    """One level of a schema without the admission of an expression: no text of the form ``${...}`` beside a type."""
+    plain = dict(schema)
+    types = plain.get("type")
+    if isinstance(types, list) and "string" in types and _admits(plain):
+        others = [name for name in types if name != "string"]
+        plain["type"] = others[0] if len(others) == 1 else others
+        del plain["pattern"]
+    for either in ("anyOf", "oneOf"):
+        branches = plain.get(either)
+        if isinstance(branches, list) and any(_is_expression(branch) for branch in branches):
+            left = [branch for branch in branches if not _is_expression(branch)]
+            del plain[either]
+            plain = {**left[0], **plain} if len(left) == 1 else {**plain, either: left} if left else plain
+    return plain
+
+
+def _admits(schema: Json) -> bool:
+    pattern = schema.get("pattern")
+    return isinstance(pattern, str) and bool(_EXPRESSION.search(pattern))
+
+
+def _is_expression(branch: Any) -> bool:
+    extra = {"type", "pattern", "description", "title", "$comment"}
+    if not isinstance(branch, Mapping) or isinstance(branch.get("type"), list):
+        return False
+    return _admits(branch) and set(branch) <= extra
+
+
 def _no(_: Any) -> bool:
     return False
 
 
 class Verdicts:
-    """The schemas of a set of documents, by file name, as functions. ``documents`` admit no expressions any more."""
+    """The schemas of a set of documents, by file name, as functions. That they admit expressions is taken out."""
 
     def __init__(self, document: Callable[[str], Json | None]) -> None:
         self.document = cache(document)
@@ -73,7 +105,8 @@ class Verdicts:
             return lambda _: True
         if not isinstance(schema, Mapping):
             return _no
-        rules = {name: rule for name, rule in schema.items() if name not in _ABOUT and not name.startswith("x-")}
+        plain = admitting_none(schema)
+        rules = {name: rule for name, rule in plain.items() if name not in _ABOUT and not name.startswith("x-")}
         checks = self.checks(rules, file)
         if rules:  # a keyword that is not known here
             return _no
@@ -96,7 +129,8 @@ class Verdicts:
         return found
 
     def members(self, rules: dict[str, Any], file: str) -> Check:
-        known = {name: self.made(each, file) for name, each in rules.pop("properties", {}).items()}
+        schemas = rules.pop("properties", {})
+        known: dict[str, Check] = {}  # made when the first value comes: few of all members are ever used
         patterns = [
             (re.compile(name), self.made(each, file)) for name, each in rules.pop("patternProperties", {}).items()
         ]
@@ -108,6 +142,8 @@ class Verdicts:
                 return True
             for name, item in value.items():
                 judge = known.get(name)
+                if judge is None and name in schemas:
+                    judge = known[name] = self.made(schemas[name], file)
                 if patterns and not _matching(name, item, patterns, strict=judge is None, other=other):
                     return False
                 if judge is None:

@@ -26,8 +26,9 @@ def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) 
 
 def _run(argv: list[str] | None) -> int:
     try:
-        group = typer.main.get_command(commands.COMMANDS)
-        simple.simplify(group, sys.argv[1:] if argv is None else argv)
+        words = sys.argv[1:] if argv is None else argv
+        group = typer.main.get_command(simple.only(commands.COMMANDS, words))
+        simple.simplify(group, words)
         code = group(args=argv, standalone_mode=False, prog_name="reconcile")
         return code if isinstance(code, int) else OK
     except Problems as error:

@@ -8,8 +8,19 @@ with typer's own messages. A typer that has no such step, or has it elsewhere, i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from enum import Enum
 from typing import Any, get_args
+
+
+def only(app: Any, words: Sequence[str]) -> Any:
+    """The application with no command but the one that the command line begins with: the others need not be made."""
+    named = [info for info in app.registered_commands if info.callback and info.callback.__name__ in words[:1]]
+    if len(named) != 1 or named[0].name:
+        return app
+    one = copy(app)
+    one.registered_commands, one.registered_groups = named, []
+    return one
 
 
 def simplify(command: Any, words: Sequence[str], above: Any = None) -> None:
