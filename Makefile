@@ -32,7 +32,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		$(PYTHON) -m venv $(VENV) || exit 1; \
 	fi; \
 	echo "installing into $(VENV) (a minute or two, once)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && cat $^ > $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
+	$(BIN)/python -m compileall -q reconciler && cat $^ > $@
 
 demo: setup ## the sandbox, and one environment through plan, apply, drift and destroy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
