@@ -5,6 +5,7 @@ Also how stand-ins become what is sent, since a step's parameters may hold what 
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,10 @@ from reconciler.model import (
 
 FIRST_POLL: Final = 0.2
 MOST_TRIES: Final = 10  # of a call that is turned away or whose answer is lost; about two minutes
+SPREADING: Final = 120.0  # seconds until every read sees what was created; what others wait for IAM at most
+THERE: Final = re.compile(
+    r"already|exists|duplicate|ConflictException|InstanceSessionsPerInstanceProfile", re.IGNORECASE
+)
 COVERED: Final = "(sensitive)"
 
 Facts = Mapping[tuple[Address, str], Any]
@@ -62,7 +67,8 @@ class Running:
 @dataclass(slots=True)
 class Answer:
     """What one attempt at a step came to; ``gives`` are attributes that are known now, ``moved`` that the account was
-    not as it had been planned upon, ``late`` that the time of a wait was up.
+    not as it had been planned upon, ``late`` that the time of a wait was up, ``path`` the property that the cause of a
+    failure lies in.
     """
 
     step: Step
@@ -72,6 +78,7 @@ class Answer:
     refused: Refused | None = None
     moved: bool = False
     late: bool = False
+    path: str = ""
 
 
 def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
@@ -90,10 +97,22 @@ def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
         if running.tries < MOST_TRIES:
             return Answer(step, What.AGAIN, str(first))
         return Answer(step, What.FAILED, f"{first} ({running.tries} times)", refused=first)
+    running.tries = 0
     passing = all(any(on.matches(refused) for on in call.retry_on) for refused in left)
     if passing and now - running.since < call.patience:
         return Answer(step, What.AGAIN, str(first))
     return Answer(step, What.FAILED, "; ".join(map(str, left)), refused=first)
+
+
+def unproven(running: Running, answer: Answer, now: float) -> Answer:
+    """``answer``, a refusal after an earlier answer was lost and nothing is seen of what the call was to make.
+
+    If the refusal says that it is there, it is not seen yet: to be looked for again, for as long as that may last.
+    """
+    there = answer.refused is not None and THERE.search(str(answer.refused)) is not None
+    if there and now - running.since < SPREADING:
+        return Answer(answer.step, What.AGAIN, f"{answer.refused}, and not seen yet")
+    return answer
 
 
 def to_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) -> Answer:
@@ -131,9 +150,9 @@ def _look(running: Running, wait: Wait, item: Json, now: float) -> Answer:
             return Answer(step, What.AGAIN, f"{_status(wait, item)}: {reason}")
         if not running.moved and now - running.since < wait.grace:
             return _still(running, wait, _status(wait, item), now)
-        advice = next((told for fragment, told in wait.causes if fragment in reason), "")
-        told = f"{_status(wait, item)}: {reason}" + (f"\n      {advice}" if advice else "")
-        return Answer(step, What.FAILED, told)
+        cause = next((known for known in wait.causes if known.text in reason), None)
+        told = f"{_status(wait, item)}: {reason}" + (f"\n      {cause.advice}" if cause else "")
+        return Answer(step, What.FAILED, told, path=cause.path if cause else "")
     running.moved = True
     return _still(running, wait, _status(wait, item), now)
 

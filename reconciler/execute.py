@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 from reconciler import answers
 from reconciler.answers import Answer, Facts, Running, filled, holds_secret
-from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Wait, What
+from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Unreadable, Wait, What
 
 LONGEST_POLL: Final = 8.0
 GROWTH: Final = 1.6
@@ -47,7 +47,10 @@ class Witness(Protocol):
     """Looks at the account again; ``facts`` are what the apply has learnt so far."""
 
     def moved(self, address: Address, phase: str) -> str:
-        """What has changed about a resource since it was planned; empty when nothing that matters has."""
+        """What has changed about a resource since it was planned; empty when nothing that matters has.
+
+        Raises Unreadable.
+        """
 
     def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
         """The attributes of what a call whose answer was lost made after all; None when it made nothing."""
@@ -86,6 +89,7 @@ class _Run:
         self.flying = 0
         self.fate: dict[str, What] = {}
         self.moved: list[str] = []
+        self.causes: dict[str, str] = {}
         self.polled: dict[str, float] = {}
         self.looked: dict[tuple[Address, str], Future[str]] = {}
         self.lock = threading.Lock()
@@ -113,6 +117,7 @@ class _Run:
             never_started=never,
             moved=tuple(self.moved),
             interrupted=self.ex.stop.is_set(),
+            causes=self.causes,
         )
 
     def start_ready(self) -> None:
@@ -226,17 +231,21 @@ class _Run:
         if isinstance(action, Wait):
             found = answers.to_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
             return answers.at_end(action, found, self.ex.aws.call)
-        moved = self.look_again(step)
+        try:
+            moved = self.look_again(step)
+        except Unreadable as error:
+            return Answer(step, What.FAILED, f"it cannot be looked at again: {error}", refused=error.refused)
         if moved:
             return Answer(step, What.FAILED, moved, moved=True)
         if running.unsure and (made := self.proven(step, call)) is not None:
             return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
         answer = answers.to_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
-        if answer.what is What.FAILED and running.unsure and running.tries < answers.MOST_TRIES:
-            made = self.proven(step, call)  # refused, perhaps for being done already
-            if made is not None:
-                return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
-        return answer
+        if answer.what is not What.FAILED or not running.unsure or call.proof is Proof.NONE:
+            return answer
+        made = self.proven(step, call)  # refused, perhaps for being done already
+        if made is not None:
+            return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
+        return answers.unproven(running, answer, self.ex.clock.now())
 
     def proven(self, step: Step, call: Call) -> Mapping[str, Any] | None:
         if call.proof is Proof.NONE or self.ex.witness is None:
@@ -297,6 +306,8 @@ class _Run:
             self.ex.facts[answer.step.address, attr] = value
         if answer.moved:
             self.moved.append(answer.step.id)
+        if answer.path:
+            self.causes[answer.step.id] = answer.path
         self.end(answer.step, answer.what, answer.detail, answer.refused)
 
     def put_back(self, running: Running) -> None:
@@ -334,7 +345,8 @@ class _Run:
     ) -> None:
         now = self.ex.clock.now()
         took = now - since if since is not None else 0.0
-        self.ex.emit(Event(at=now, step=step, what=what, detail=detail, took=took, refused=refused))
+        path = self.causes.get(step.id, "") if what is What.FAILED else ""
+        self.ex.emit(Event(at=now, step=step, what=what, detail=detail, took=took, refused=refused, path=path))
 
 
 def _wait(running: Running) -> Wait:

@@ -294,4 +294,5 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         want=node.want,
         heir=heir,
         going=tuple(down.live for down in node.downs),
+        declared=resource,
     )

@@ -16,6 +16,7 @@ from reconciler.model import (
     Address,
     Base64,
     Call,
+    Cause,
     Digest,
     Event,
     JsonText,
@@ -174,7 +175,9 @@ def test_gone_means_no_item_or_a_known_refusal() -> None:
 def test_a_bad_end_that_was_there_before_has_a_moment_to_pass_and_a_new_one_has_not() -> None:
     facts = {"gone": True, "until": {"status": frozenset({"DELETED"})}, "grace": 60.0}
     old = Account({"Describe": [status("INVALID", "no role")]})
-    outcome, events, clock = run(plan_of(("a", [wait(**facts, causes=(("no role", "make one"),))], [])), old)
+    outcome, events, clock = run(
+        plan_of(("a", [wait(**facts, causes=(Cause("no role", "make one", "serviceRole"),))], [])), old
+    )
     new = Account({"Describe": [status("INVALID"), status("DELETING"), status("INVALID", "again")]})
     again, _, soon = run(plan_of(("a", [wait(**facts)], [])), new)
     passing = Account({"Describe": [status("INVALID"), status("DELETING"), {"things": []}]})

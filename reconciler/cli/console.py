@@ -79,8 +79,8 @@ class WallClock:
 class JsonLines:
     """One object a line for each event; the first carries the version."""
 
-    def __init__(self, mask: Mask) -> None:
-        self.mask = mask
+    def __init__(self, made: Plan, mask: Mask) -> None:
+        self.made, self.mask = made, mask
         self.details: dict[str, str] = {}
 
     def __enter__(self) -> None:
@@ -97,6 +97,8 @@ class JsonLines:
         message = f"{event.what.value}: {text.step(event.step, self.mask)}"
         entry: dict[str, Any] = {"type": event.what.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
+        if event.path:
+            entry["cause"] = as_json.cause(self.made, event.step.address, event.path, OUT.root)
         if event.refused:
             entry |= {"code": event.refused.code, "request_id": event.refused.request_id}
         with though_unheard(sys.stdout):

@@ -139,7 +139,9 @@ def _done(
     made: Planned, door: Boto, manner: Manner, stop: threading.Event, journal: Journal | None, began: float
 ) -> tuple[Outcome, str]:
     """Execute the plan; how it ended, also in words."""
-    sink: console.Sink = console.JsonLines(made.mask) if OUT.as_json else console.progress(made.plan, made.mask)
+    sink: console.Sink = (
+        console.JsonLines(made.plan, made.mask) if OUT.as_json else console.progress(made.plan, made.mask)
+    )
 
     def emit(event: Event) -> None:
         sink.emit(event)

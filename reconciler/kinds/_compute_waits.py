@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.kinds import _batch as batch
-from reconciler.model import Call, Lifecycle, Repair, Wait
+from reconciler.model import Call, Cause, Lifecycle, Repair, Wait
 
 # reasons that pass by themselves, when a role or profile is so new that IAM has not spread it yet
 IAM_LAG = (
@@ -20,34 +20,72 @@ IAM_LAG = (
     "IamFleetRole is invalid",
 )
 
-_ROLE = (
-    "the service role must exist, trust batch.amazonaws.com and have service-role/AWSBatchServiceRole; an environment\n"
-    "      that cannot be deleted goes once a role of that name is back: create it, then run this again"
-)
+_RESOURCES = "computeResources"
 CAUSES = (
-    (
+    Cause(
         "IamFleetRole is invalid",
         "spotIamFleetRole must be a role that trusts spotfleet.amazonaws.com and has AmazonEC2SpotFleetTaggingRole",
+        f"{_RESOURCES}.spotIamFleetRole",
     ),
-    (
+    Cause(
         "sts:AssumeRole",
-        _ROLE,
+        "serviceRole must name a role that exists, trusts batch.amazonaws.com and has service-role/AWSBatchServiceRole\n"
+        "      (an environment that cannot be deleted goes once a role of that name is back: create it, then try again)",
+        "serviceRole",
     ),
-    (
+    Cause(
         "is not authorized to perform",
-        "the service role lacks a permission: attach service-role/AWSBatchServiceRole to it",
+        "serviceRole lacks a permission: attach service-role/AWSBatchServiceRole to it",
+        "serviceRole",
     ),
-    (
+    Cause(
         "nstance profile",
         "instanceRole must name an instance profile that exists and holds a role; it is not the name of a role",
+        f"{_RESOURCES}.instanceRole",
     ),
-    ("IamInstanceProfile", "instanceRole must name an instance profile that exists and holds a role"),
-    ("Kubernetes", "look at the namespace, the cluster's version and its access entries for AWS Batch"),
-    (
+    Cause(
+        "IamInstanceProfile",
+        "instanceRole must name an instance profile that exists and holds a role",
+        f"{_RESOURCES}.instanceRole",
+    ),
+    Cause(
+        "Kubernetes Namespace",
+        "kubernetesNamespace must exist in the cluster, and AWS Batch must be allowed into it",
+        "eksConfiguration.kubernetesNamespace",
+    ),
+    Cause(
+        "EKS Cluster version",
+        "eksClusterArn must lead to a cluster of a version that AWS Batch supports: upgrade it",
+        "eksConfiguration.eksClusterArn",
+    ),
+    Cause("Kubernetes", "look at the cluster's version and its access entries for AWS Batch", "eksConfiguration"),
+    Cause(
         "none of the instances joined",
-        "instances do not reach ECS: look at the subnets' route out, security groups, image and instance role",
+        "instances do not reach ECS: look at the route out of subnets, at securityGroupIds, the image and instanceRole",
+        f"{_RESOURCES}.subnets",
     ),
-    ("Clusters can not be blank", "its ECS cluster was deleted by somebody: replace it with --replace"),
+    Cause("Clusters can not be blank", "its ECS cluster was deleted by somebody: replace it with --replace", "type"),
+    Cause(
+        "subnet ID",
+        "subnets must exist in this account and Region",
+        f"{_RESOURCES}.subnets",
+    ),
+    Cause("subnets belong to different", "subnets must all be of one VPC", f"{_RESOURCES}.subnets"),
+    Cause(
+        "security group '",
+        "securityGroupIds must exist in this account and Region",
+        f"{_RESOURCES}.securityGroupIds",
+    ),
+    Cause(
+        "Security group ",
+        "securityGroupIds must be of the VPC that subnets are of",
+        f"{_RESOURCES}.securityGroupIds",
+    ),
+    Cause(
+        "launch template",
+        "launchTemplate must name a template that exists in this account and Region",
+        f"{_RESOURCES}.launchTemplate",
+    ),
 )
 
 

@@ -46,6 +46,7 @@ from .resources import (
 from .steps import (
     Action,
     Call,
+    Cause,
     On,
     Proof,
     Reads,
@@ -90,6 +91,7 @@ __all__ = [
     "Api",
     "Base64",
     "Call",
+    "Cause",
     "Change",
     "Diff",
     "Digest",

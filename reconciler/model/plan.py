@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from .resources import Change, Diff, Live, User, Want
+from .resources import Change, Diff, Live, Resource, User, Want
 from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope
 
@@ -76,7 +76,8 @@ class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
 
     ``want``, ``heir`` and ``going`` are what was wanted, the live object that stays or is replaced, and those that go:
-    with them apply looks again before it writes. They are never shown. ``foreseen`` are those of the ``notes`` that
+    with them apply looks again before it writes. They are never shown; nor is ``declared``, which tells in what line a
+    property stands. ``foreseen`` are those of the ``notes`` that
     tell what moves with the change: they belong to what is approved.
     """
 
@@ -99,6 +100,7 @@ class ResourcePlan:
     want: Want | None = field(default=None, compare=False)
     heir: Live | None = field(default=None, compare=False)
     going: tuple[Live, ...] = field(default=(), compare=False)
+    declared: Resource | None = field(default=None, compare=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -140,7 +142,9 @@ class What(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The executor's only output. ``at`` and ``took`` are seconds of its clock; ``detail`` is for people."""
+    """The executor's only output. ``at`` and ``took`` are seconds of its clock; ``detail`` is for people; ``path`` is
+    the property that the cause of a failure lies in, where that is known.
+    """
 
     at: float
     step: Step
@@ -148,11 +152,14 @@ class Event:
     detail: str = ""
     took: float = 0.0
     refused: Refused | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an apply ended: ids of steps by fate; ``moved`` are those of the failed that no longer fitted the account."""
+    """How an apply ended: ids of steps by fate; ``moved`` are those of the failed that no longer fitted the account,
+    ``causes`` the properties that the causes of failures lie in, by step.
+    """
 
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
@@ -160,6 +167,7 @@ class Outcome:
     never_started: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     interrupted: bool = False
+    causes: Mapping[str, str] = EMPTY
 
     @property
     def ok(self) -> bool:

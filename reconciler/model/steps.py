@@ -106,13 +106,22 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """A known reason for a bad end: a fragment of AWS's text, what to do, and the property it lies in (dotted)."""
+
+    text: str
+    advice: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Poll ``read`` until its item is as wanted.
 
     ``items`` is the member of the reply that holds the list; its first item is looked at (empty: the reply itself is
     the item). The wait is over when ``until`` maps each of its members to a set of values that holds the item's; with
     ``gone`` also when there is no item, or the read is refused with one of ``absent``. It fails when ``fail`` matches,
-    with the text at ``reason``; ``repair`` may mend that, and ``causes`` are fragments of that text, each with what to
+    with the text at ``reason``; ``repair`` may mend that, and the first of ``causes`` that is in that text says what to
     do about it. A bad end that was there from the start counts only after ``grace`` seconds. With ``or_go_on`` the end
     of ``timeout`` is as good as success; ``at_end`` are calls to make then, such as those that tell what it is that
     takes so long, and return what to add to the message. ``title`` is what people read: ``compute environment
@@ -132,7 +141,7 @@ class Wait:
     timeout: float = 1800.0
     or_go_on: bool = False
     grace: float = 0.0
-    causes: tuple[tuple[str, str], ...] = ()
+    causes: tuple[Cause, ...] = ()
     at_end: Callable[[], Reads[str]] | None = field(default=None, compare=False)
     among: str = field(default="", compare=False)
     named_by: tuple[str, ...] = field(default=(), compare=False)

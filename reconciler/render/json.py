@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.diff import SENSITIVE
-from reconciler.model import Call, Change, Effect, Json, Plan, ResourcePlan, Step, Verb, compact
+from reconciler.model import Address, Call, Change, Effect, Json, Plan, ResourcePlan, Step, Verb, compact
 from reconciler.problems import Problem
 from reconciler.refs import dotted
 from reconciler.render.values import Mask, known_part, unknown_part
@@ -116,6 +116,14 @@ def step(part: Step, mask: Mask) -> dict[str, Any]:
     if isinstance(part.action, Call):
         return {"call": str(part.action), "parameters": mask.value(part.action.params)}
     return {"wait": mask.text(part.action.title)}
+
+
+def cause(plan: Plan, address: Address, path: str, root: str = "") -> dict[str, Any]:
+    """The property that a failure lies in, and where it stands."""
+    item = next(item for item in plan.resources if item.address == address)
+    pos = item.declared.at(tuple(path.split("."))) if item.declared else None
+    place = {"file": f"{root}{pos.file}", "line": pos.line, "column": pos.column} if pos else {}
+    return {"path": path, **place}
 
 
 def problem(found: Problem, mask: Mask) -> dict[str, Any]:

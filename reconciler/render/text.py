@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler.model import (
+    EMPTY,
     MISSING,
     Address,
     Call,
@@ -193,12 +195,31 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
             pos = next(item.pos for item in plan.resources if item.address == address)
             place = f" ({root}{pos})" if pos and pos.file else ""
             lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
+            if where := cause(plan, address, outcome.causes.get(failed.id, ""), root):
+                lines.append(f"      look at {mask.text(where)}")
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
             lines.append(f"  {who} {word}: {step(missing[0], mask)}")
     mended = "Once the cause is mended, run the same command again" if outcome.failed else "Run the same command again"
     lines.append(f"What is done stays done. {mended} to finish the rest.")
     return "\n".join(lines)
+
+
+def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:
+    """Where the property at ``path`` of a resource stands, and where what it names does; empty for no path."""
+    item = next(item for item in plan.resources if item.address == address)
+    if not path or item.declared is None:
+        return ""
+    parts = tuple(path.split("."))
+    named: Any = item.declared.props
+    for part in parts:
+        named = named.get(part, EMPTY) if isinstance(named, Mapping) else EMPTY
+    told = f"{path} ({root}{item.declared.at(parts)})"
+    for used in item.depends_on:
+        other = next((other for other in plan.resources if other.address == used), None)
+        if other and other.pos and re.search(rf"(?<![\w-]){re.escape(used.name)}(?![\w-])", str(named)):
+            told += f", which names {used} ({root}{other.pos})"
+    return told
 
 
 def _steps_of(plan: Plan, address: Address) -> tuple[Step, ...]:
