@@ -63,10 +63,7 @@ class Looking:
         anew = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
         if kind.shared or not planned or (phase == "up" and anew):
             return ""
-        try:
-            there = [live for name in _names(kind, planned) for live in self.read(kind, name, planned[0].props)]
-        except Unreadable as error:
-            return f"it cannot be looked at again: {error}"
+        there = [live for name in _names(kind, planned) for live in self.read(kind, name, planned[0].props)]
         told = (self.difference(kind, item, live, there, phase) for live in planned)
         found = next((text for text in told if text), "")
         if not found and kind.versioned and phase == "up":

@@ -305,7 +305,7 @@ def delete(live: Live, declared: Json) -> Sequence[Action]:
         if force
         else {"RecoveryWindowInDays": declared.get("recoveryWindowInDays") or RECOVERY_DAYS}
     )
-    gone = (On(ABSENT), On("InvalidRequestException", "scheduled for deletion"))
+    gone = (On(ABSENT), *(On("InvalidRequestException", f"{text} for deletion") for text in ("scheduled", "marked")))
     return [Call("secretsmanager", "DeleteSecret", {"SecretId": live.attrs["arn"], **how}, ok_if=gone)]
 
 

@@ -257,7 +257,8 @@ def test_a_deleted_secret_is_restored_and_brought_up_to_date():
 
 
 def test_deleting_leaves_time_to_recover_unless_told_not_to():
-    gone = (On("ResourceNotFoundException"), On("InvalidRequestException", "scheduled for deletion"))
+    scheduled = (On("InvalidRequestException", f"{text} for deletion") for text in ("scheduled", "marked"))
+    gone = (On("ResourceNotFoundException"), *scheduled)
 
     assert KIND.delete(live(), {}) == [call("DeleteSecret", ok_if=gone, SecretId=ARN, RecoveryWindowInDays=30)]
     assert KIND.delete(live(), {"recoveryWindowInDays": 7}) == [
