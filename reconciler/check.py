@@ -49,9 +49,10 @@ def environment(
             if resource is not None:
                 resources[address] = resource
         found += _clashing(section, raws, kinds[section])
-    found += links.problems(loaded, kinds, resources)
+    written = {address: refs.expressions(resource) for address, resource in resources.items()}
+    found += links.problems(loaded, kinds, resources, written)
     wrong = {problem.pos for problem in found if not problem.warning}
-    found += (problem for problem in fits.problems(loaded, kinds, resources) if problem.pos not in wrong)
+    found += (problem for problem in fits.problems(loaded, kinds, resources, written) if problem.pos not in wrong)
     env = Environment(
         name=loaded.name,
         root=loaded.root,
@@ -149,24 +150,20 @@ def _foreign(address: Address, raw: RawResource) -> Iterator[Problem]:
 
 def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
     """Every text in ``value``, keys aside, that is wanted."""
-    found: list[tuple[Path, str]] = []
-    _gather(value, wanted, (), found)
-    return found
-
-
-def _gather(value: Any, wanted: Callable[[str], bool], path: Path, found: list[tuple[Path, str]]) -> None:
     if isinstance(value, str):
-        if wanted(value):
-            found.append((path, value))
-    elif isinstance(value, Template):
-        found += [(path, part) for part in value.parts if isinstance(part, str) and wanted(part)]
-    elif isinstance(value, dict | Mapping):
-        for name, item in value.items():
-            if type(item) is not str or wanted(item):
-                _gather(item, wanted, (*path, name), found)
+        return [((), value)] if wanted(value) else []
+    if isinstance(value, Template):
+        return [((), part) for part in value.parts if isinstance(part, str) and wanted(part)]
+    members: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict | Mapping):
+        members = value.items()
     elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _gather(item, wanted, (*path, index), found)
+        members = enumerate(value)
+    found: list[tuple[Path, str]] = []
+    for name, item in members:
+        if (type(item) is not str or wanted(item)) and (below := _texts(item, wanted)):
+            found += [((name, *at), text) for at, text in below]
+    return found
 
 
 def _secrets(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ VPCs where subnets belong. AWS says so late and darkly, or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,14 +52,16 @@ _MANY = "subnets"
 Found = tuple[Path, str, str, bool]  # path, message, hint, is it only a warning
 
 
-def problems(loaded: Loaded, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]) -> Iterator[Problem]:
+def problems(
+    loaded: Loaded, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource], written: refs.Written
+) -> Iterator[Problem]:
     """What is named at a place where it does not belong."""
-    fits = _Fits(loaded, kinds, resources)
+    fits = _Fits(loaded, kinds, resources, written)
     for resource in resources.values():
         for path, message, hint, warning in fits.of(resource):
             yield _problem(resource.at(path), str(resource.address), path, message, hint, warning=warning)
     for lookup in loaded.lookups.values():
-        for path, message, hint, warning in fits.lookups(lookup.args):
+        for path, message, hint, warning in fits.lookups(refs.templated(lookup.args)):
             yield _problem(lookup.pos, f"lookups.{lookup.name}", path, message, hint, warning=warning)
 
 
@@ -80,6 +82,7 @@ class _Fits:
     loaded: Loaded
     kinds: Mapping[str, Kind]
     resources: Mapping[Address, Resource]
+    written: refs.Written
 
     def of(self, resource: Resource) -> Iterator[Found]:
         kind = self.kinds[resource.address.section]
@@ -97,7 +100,7 @@ class _Fits:
                 yield from self.trust(path, value, service)
         yield from self.itself(resource, kind)
         if self.loaded.lookups:
-            yield from self.lookups(resource.props)
+            yield from self.lookups(one for one in self.written[resource.address] if one[0][:1] != ("tags",))
         yield from self.images(resource.props)
         yield from self.mixed(resource)
         yield from self.shared_out(resource)
@@ -187,7 +190,7 @@ class _Fits:
         if not kind.later:
             return
         late = {path for name, ref in kind.refs.items() if ref.late for path, _ in refs.values_at(resource.props, name)}
-        for path, part in (*refs.templates(resource.props), *refs.templates(resource.tags, ("tags",))):
+        for path, part in refs.references(self.written[resource.address]):
             if part.address == resource.address and part.attr in kind.later and path not in late:
                 message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
                 yield path, message, "leave it out here", False
@@ -211,8 +214,8 @@ class _Fits:
 
     # --- look-ups, images, queues -------------------------------------------------------------------------------------
 
-    def lookups(self, props: Any) -> Iterator[Found]:
-        for path, value in refs.templated(props):
+    def lookups(self, written: Iterable[tuple[Path, Template]]) -> Iterator[Found]:
+        for path, value in written:
             for part in value.parts:
                 lookup = self.loaded.lookups.get(part.attr) if isinstance(part, Reference) else None
                 if lookup is None or not isinstance(part, Reference) or part.root != "lookups":

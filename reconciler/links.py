@@ -16,14 +16,16 @@ Kinds = Mapping[str, Kind]
 _CLOSE = 0.8
 
 
-def problems(loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
+def problems(
+    loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource], written: refs.Written
+) -> Iterator[Problem]:
     """References that lead nowhere, cycles, and names that look like a slip.
 
     ``resources`` are those that passed their own checks; references to the others are not judged further than that
     they are declared.
     """
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
-    judge = _Judge(loaded, kinds, resources, frozenset(declared))
+    judge = _Judge(loaded, kinds, resources, written, frozenset(declared))
     for address, raw in declared.items():
         for path, reference in refs.templates(raw.value):
             yield from judge.reference(reference, raw.at(path), str(address), path)
@@ -49,11 +51,17 @@ def _sorting(address: Address) -> tuple[str, str]:
 
 class _Judge:
     def __init__(
-        self, loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource], declared: frozenset[Address]
+        self,
+        loaded: Loaded,
+        kinds: Kinds,
+        resources: Mapping[Address, Resource],
+        written: refs.Written,
+        declared: frozenset[Address],
     ) -> None:
         self.loaded = loaded
         self.kinds = kinds
         self.resources = resources
+        self.written = written
         self.declared = declared
         self.scope = Scope("123456789012", "us-east-1", "aws", loaded.name)
         self.attrs: dict[Address, frozenset[str]] = {}
@@ -140,6 +148,12 @@ class _Judge:
                 )
                 yield found
 
+    def needs(self, address: Address) -> list[Address]:
+        """The declared resources, itself aside, that one cannot be created without."""
+        resource, written = self.resources[address], self.written[address]
+        used = refs.uses(resource, self.kinds, self.resources, {}, written)
+        return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
+
     def near(self, sections: tuple[str, ...], name: str) -> str:
         """The declared name that ``name`` may be a slip of; nothing where there is none."""
         if (sections, name) not in self.slips:
@@ -149,13 +163,7 @@ class _Judge:
         return self.slips[sections, name]
 
     def cycles(self) -> Iterator[Problem]:
-        graph = {
-            address: sorted(
-                {use.target for use in refs.uses(resource, self.kinds, self.resources, {}) if not use.ref.late}
-                - {address}
-            )
-            for address, resource in sorted(self.resources.items(), key=lambda item: _sorting(item[0]))
-        }
+        graph = {address: self.needs(address) for address in sorted(self.resources, key=_sorting)}
         for loop in _loops(graph):
             text = " -> ".join(map(str, [*loop, loop[0]]))
             hint = "one of the references has to go"

@@ -7,7 +7,7 @@ them alike. Plain names are looked up among the declared resources first, then i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -27,6 +27,7 @@ from reconciler.model import (
 from reconciler.problems import Problem, did_you_mean
 
 Kinds = Mapping[str, Kind]
+Written = Mapping[Address, Sequence[tuple[Path, Template]]]  # what expressions() finds in each resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +87,38 @@ def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: 
 
 def templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Reference]]:
     """Every expression inside ``value`` that is still to be filled in."""
-    return (
-        (at, part) for at, template in templated(value, path) for part in template.parts if isinstance(part, Reference)
-    )
+    return references(templated(value, path))
+
+
+def references(written: Iterable[tuple[Path, Template]]) -> Iterator[tuple[Path, Reference]]:
+    """Every expression in texts that :func:`templated` has found."""
+    return ((at, part) for at, template in written for part in template.parts if isinstance(part, Reference))
+
+
+def expressions(resource: Resource) -> list[tuple[Path, Template]]:
+    """Every text of a resource, its tags included, with expressions that are still to be filled in."""
+    return [*templated(resource.props), *templated(resource.tags, ("tags",))]
 
 
 def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
     """Every text inside ``value`` with expressions that are still to be filled in."""
-    found: list[tuple[Path, Template]] = []
-    _gather(value, path, found)
-    return found
+    return [((*path, *at), template) for at, template in _gathered(value)]
 
 
-def _gather(value: Any, path: Path, found: list[tuple[Path, Template]]) -> None:
+def _gathered(value: Any) -> list[tuple[Path, Template]]:
+    """The same from here on: paths are put together on the way back, for most ways lead to none."""
     if isinstance(value, Template):
-        found.append((path, value))
-    elif isinstance(value, dict | Mapping):  # a plain dictionary is told at once, any other mapping is not
-        for name, item in value.items():
-            if type(item) not in _FINAL:
-                _gather(item, (*path, name), found)
+        return [((), value)]
+    members: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict | Mapping):  # a plain dictionary is told at once, any other mapping is not
+        members = value.items()
     elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            if type(item) not in _FINAL:
-                _gather(item, (*path, index), found)
+        members = enumerate(value)
+    found: list[tuple[Path, Template]] = []
+    for name, item in members:
+        if type(item) not in _FINAL and (below := _gathered(item)):
+            found += [((name, *at), template) for at, template in below]
+    return found
 
 
 # Nearly everything is of these types, and holds no expression
@@ -123,10 +133,17 @@ def names(kind: Kind, props: Any) -> Iterator[tuple[Path, Ref, str]]:
                 yield path, ref, value
 
 
-def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]) -> list[Use]:
+def uses(
+    resource: Resource,
+    kinds: Kinds,
+    declared: Mapping[Address, Any],
+    arns: Mapping[str, Address],
+    written: Iterable[tuple[Path, Template]] | None = None,
+) -> list[Use]:
     """The declared resources that ``resource`` refers to, itself included where it names itself.
 
     ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
+    ``written`` is what :func:`templated` finds in it, where that is known already.
     """
     found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
     kind = kinds[resource.address.section]
@@ -142,7 +159,7 @@ def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns
                 targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
                 found += [Use(path, target, ref) for target in targets if target in declared][:1]
     known = {use.path for use in found if use.path}
-    for path, part in (*templates(resource.props), *templates(resource.tags, ("tags",))):
+    for path, part in references(expressions(resource) if written is None else written):
         if part.address is not None and path not in known:
             found.append(Use(path, part.address, Ref(section=part.address.section, holds=False)))
     return [use for use in found if use.target in declared]
