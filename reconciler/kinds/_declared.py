@@ -24,7 +24,7 @@ def whole(value: Any) -> int | None:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict | Mapping) else {}
 
 
 def at(value: Any, *path: str) -> Any:
@@ -41,7 +41,7 @@ def items(value: Any) -> list[Any]:
 
 def entries(value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The items that are mappings, numbered as declared."""
-    yield from ((index, item) for index, item in enumerate(items(value)) if isinstance(item, Mapping))
+    yield from ((index, item) for index, item in enumerate(items(value)) if isinstance(item, dict | Mapping))
 
 
 def given(value: Any) -> bool:
