@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import awsmodel, expressions, fits, links, refs, schema, settings
+from . import awsmodel, expressions, fits, links, refs, schema, secrecy, settings
 from .load import Loaded, RawResource
+from .masking import SHORT, Cover
 from .model import OWNER_PREFIX, Address, Environment, Finding, Kind, Lifecycle, Path, Pos, Replace, Resource, Template
 from .problems import Problem, did_you_mean, one_of, ordered
 from .schema import Schemas
@@ -53,6 +54,7 @@ def environment(
     found += links.problems(loaded, kinds, resources, written)
     wrong = {problem.pos for problem in found if not problem.warning}
     found += (problem for problem in fits.problems(loaded, kinds, resources, written) if problem.pos not in wrong)
+    private = secrecy.declared(loaded, kinds)
     env = Environment(
         name=loaded.name,
         root=loaded.root,
@@ -64,19 +66,13 @@ def environment(
         ignore_tags=loaded.ignore_tags,
         lookups=loaded.lookups,
         resources=resources,
-        sensitive=loaded.sensitive,
+        sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
     )
-    return env, _folded(found, loaded.sensitive)
+    return env, _folded(found, Cover(private))
 
 
-def _folded(problems: Iterable[Problem], sensitive: Iterable[str]) -> tuple[Problem, ...]:
+def _folded(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
     """In order, a repeat at the same place left out, and nothing sensitive in any."""
-
-    def hidden(text: str) -> str:
-        for value in sensitive:
-            text = text.replace(value, "(sensitive)")
-        return text
-
     first: dict[Any, Problem] = {}
     for found in ordered(problems):
         first.setdefault((found.pos, found.code, found.message), found)
@@ -282,7 +278,7 @@ def _unfit(written: Mapping[str, Any], asked: awsmodel.Asked, members: Mapping[s
     if "keepRevisions" in written and not (kind.versioned or kind.renews):
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
-        if name in written and kind.replace is Replace.FORBIDDEN:
+        if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
             hint = "it is for compute environments that are replaced; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
     for index, ignored in enumerate(_listed(written, "ignoreChanges")):

@@ -205,13 +205,10 @@ class Decider:
         assert node.resource is not None
         mode = node.resource.lifecycle.replace or kind.replace
         forcing = [change for change in found.changes if change.effect is Effect.REPLACE]
-        if kind.replace is Replace.FORBIDDEN:
-            path = forcing[0].path if forcing else ()
-            why = f" ({forcing[0].because})" if forcing and forcing[0].because else ""
-            what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
-            hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
-            self.problem(node.resource, "cannot-replace", what, hint, path)
-            node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
+        if mode is Replace.DECLARED and address in self.options.replace:
+            mode = Replace.DELETE_FIRST
+        if kind.replace is Replace.FORBIDDEN or mode is Replace.DECLARED:
+            self.irreplaceable(node, found, forcing)
             return
         node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
         node.reason = _reason(found, only=Effect.REPLACE) if forcing else "asked for with --replace"
@@ -222,6 +219,21 @@ class Decider:
         node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
         node.downs.append(self.down(heir, kind, node.resource))
         node.disruption = _disruption(kind, heir, want, found)
+
+    def irreplaceable(self, node: Node, found: Diff, forcing: Sequence[Any]) -> None:
+        """Tell that the kind is not replaced, or not without somebody having said so."""
+        kind = node.kind
+        assert node.resource is not None
+        path = forcing[0].path if forcing else ()
+        why = f" ({forcing[0].because})" if forcing and forcing[0].because else ""
+        what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
+        hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
+        if kind.replace is Replace.DECLARED:
+            hint += (
+                "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
+            )
+        self.problem(node.resource, "cannot-replace", what, hint, path)
+        node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
 
     @staticmethod
     def retaken(node: Node, live: Live) -> bool:

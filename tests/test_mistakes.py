@@ -1896,14 +1896,14 @@ jobQueues:
         'did you mean "roles"?',
     ),
     (
-        "replace a queue",
+        "replace a definition",
         """\
 environment: t
-jobQueues:
-  q:
-    priority: 1
-    computeEnvironmentOrder:
-      - {order: 0, computeEnvironment: c}
+jobDefinitions:
+  j:
+    type: container
+    timeout: {attemptDurationSeconds: 60}
+    containerProperties: {image: i, vcpus: 1, memory: 64}
     lifecycle: {replace: create-first}
 """,
         "invalid-value",

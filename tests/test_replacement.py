@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from reconciler.model import Lifecycle, What
+from reconciler.model import Address, Lifecycle, Replace, Resource, What
 from tests.histories import Door, History, Killed
 
 JOB = {"type": "container", "containerProperties": {"image": "alpine", "vcpus": 1, "memory": 64}}
@@ -193,6 +194,25 @@ def test_given_two_and_one_to_drop_it_is_one_apply(history: History) -> None:
     fewer = stack(history, types=["m5.large"], order=("ce",))
     assert history.run(fewer, watched(history), allow_deletions=9).ok, history.failures()
     history.expect_nothing(fewer)
+
+
+@pytest.mark.parametrize("mode", [Replace.DELETE_FIRST, Replace.CREATE_FIRST])
+def test_a_queue_is_replaced_only_if_its_lifecycle_says_so(history: History, mode: Replace) -> None:
+    there = stack(history, types=["m5.large"])
+    history.converge(there)
+    address, policy = Address("jobQueues", "q"), Address("schedulingPolicies", "fair")
+    queue = there.resources[address]
+    fair = replace(queue, props={**queue.props, "schedulingPolicyArn": "fair"})
+    added = {policy: Resource(address=policy, props={"fairsharePolicy": {"shareDecaySeconds": 60}})}
+    wished = replace(there, resources={**there.resources, **added, address: fair})
+    refused = history.plan(wished)
+    said = replace(fair, lifecycle=Lifecycle(replace=mode))
+    history.converge(replace(wished, resources={**wished.resources, address: said}), allow_deletions=9)
+    queues = history.sandbox.client("batch").describe_job_queues()["jobQueues"]
+
+    assert [(p.code, "delete-first" in p.hint) for p in refused.problems] == [("cannot-replace", True)]
+    left = [queue for queue in queues if queue["status"] == "VALID"]
+    assert sorted(bool(queue.get("schedulingPolicyArn")) for queue in left) == [False, True]
 
 
 pytestmark = pytest.mark.slow

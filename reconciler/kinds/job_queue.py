@@ -4,7 +4,7 @@ What is peculiar about them:
 
 - ``state`` enables and disables; ``status`` moves by itself, one change at a time, so every write ends in a wait.
 - Only a DISABLED queue can be deleted; its jobs end with it, its compute environments need not be detached.
-- Others submit jobs to a queue by its name, so one is never replaced on our own account.
+- Others submit jobs to a queue by its name, and its jobs go with it: it is replaced only if its lifecycle says so.
 - ``computeEnvironmentOrder`` is ranked by its ``order`` numbers: only the ranking is compared, the numbers are the
   user's own. An update replaces the whole list.
 - A first-in-first-out queue cannot be given a scheduling policy, and a policy can be exchanged but not taken away.
@@ -184,6 +184,8 @@ def _describe(name: str) -> Call:
 
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    if diff.replaces:
+        return "every job in the queue ends with it; until the new one is there none can be submitted"
     if diff.under("state") and want.props.get("state") == "DISABLED":
         return "no new jobs are taken; those already in the queue go on"
     if diff.under("computeEnvironmentOrder"):
@@ -313,7 +315,7 @@ KIND = Kind(
         reply="DescribeJobQueues.jobQueues[]",
         aside=frozenset({"jobQueue"}),
     ),
-    replace=Replace.FORBIDDEN,
+    replace=Replace.DECLARED,
     expand=expand,
     check=check,
     disruption=disruption,

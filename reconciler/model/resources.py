@@ -21,9 +21,13 @@ class Effect(Enum):
 
 
 class Replace(Enum):
-    """How a kind is replaced when it must be; ``lifecycle.replace`` overrides all but FORBIDDEN."""
+    """How a kind is replaced when it must be; ``lifecycle.replace`` overrides all but FORBIDDEN.
+
+    DECLARED: only where ``lifecycle.replace`` says how, or the command asks for it, since work is lost by it.
+    """
 
     FORBIDDEN = "forbidden"
+    DECLARED = "declared"
     CREATE_FIRST = "create-first"
     DELETE_FIRST = "delete-first"
 
