@@ -37,7 +37,11 @@ def main() -> None:
         gc.set_threshold(_MANY, 50, 50)
         from reconciler import cli  # noqa: PLC0415  (here, so that Ctrl-C while importing is clean as well)
 
-        cli.main(leave=leave)
+        cli.main()
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            leave(end.code)
+        raise
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         raise SystemExit(130) from None
