@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler import check, load, refs, schema
+from reconciler import check, load, refs, schema, secrecy
 from reconciler.kinds import discover
+from reconciler.masking import SHORT
 from reconciler.model import (
     Environment,
     Event,
@@ -63,24 +64,16 @@ def read(target: Path, environ: Mapping[str, str], *, strict: bool) -> tuple[Env
 
 
 def mask_for(env: Environment) -> Mask:
-    """Hides what must not be seen: values of secret fields and of variables that are named like secrets."""
+    """Hides what must not be seen: values of secret fields, and what is named as secrets are."""
     kinds = discover()
-    found = set(env.sensitive)
+    found, words = set(env.sensitive), {text for text in env.sensitive if len(text) < SHORT}
     for resource in env.resources.values():
         secret = [path for path, facts in kinds[resource.address.section].fields.items() if facts.secret]
         secret += [path for path, facts in resource.newer.items() if facts.secret]
         for pattern in secret:
             for _, value in refs.values_at(resource.props, pattern):
-                found |= set(_texts(value))
-    return Mask(found)
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, list | tuple):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []
+                found.update(secrecy.texts(value))
+    return Mask(found, words)
 
 
 def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.masking import SENSITIVE, private_name
 from reconciler.model import (
     EMPTY,
     MISSING,
@@ -35,7 +36,6 @@ from reconciler.newer import knowing, known
 from reconciler.rules import Rules, rules
 
 STAND_INS = (Later, Text, JsonText, Base64, Secret, Digest, Template)
-SENSITIVE = "(sensitive)"
 
 
 def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
@@ -207,13 +207,14 @@ def _differing(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> Sequence[Pat
 def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: Want) -> Change:
     effect, because = _effect(path, kind, live, want)
     secret = is_secret(kind, path)
+    called = any(_called_private(path, value) for value in (before, after))
     return Change(
         path=path,
         before=SENSITIVE if secret and before is not MISSING else before,
         after=SENSITIVE if secret and after is not MISSING else after,
         effect=effect,
         because=because,
-        secret=secret,
+        secret=secret or called,
         unknown=has_unknown(after),
     )
 
@@ -239,6 +240,12 @@ def _along(node: Rules, path: Path) -> Iterator[Rules]:
 def is_secret(kind: Kind, path: Path) -> bool:
     """Whether the value at ``path`` lies in a field that must never be shown."""
     return any(node.facts.secret for node in _along(rules(kind), path))
+
+
+def _called_private(path: Path, value: Any) -> bool:
+    """Whether the text at ``path`` is called as secrets are, or is the value of something that is."""
+    name = str(path[-2] if str(path[-1]).lower() == "value" and len(path) > 1 else path[-1])
+    return isinstance(value, str) and private_name(name)
 
 
 def has_unknown(value: Any) -> bool:

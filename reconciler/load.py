@@ -20,6 +20,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from . import expressions, schema, sources
+from .masking import Cover
 from .merge import patch
 from .model import EMPTY, Lookup, Path, Pos, Template
 from .problems import Problem, Problems, did_you_mean, one_of, ordered
@@ -115,11 +116,7 @@ def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[s
 
 
 def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Problem, ...]:
-    def hidden(text: str) -> str:
-        for value in sensitive:
-            text = text.replace(value, "(sensitive)")
-        return text
-
+    hidden = Cover(sensitive)
     return ordered(replace(found, message=hidden(found.message), hint=hidden(found.hint)) for found in problems)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .masking import SENSITIVE, Cover, in_json, on_one_line
 from .model import Path, Pos, Template
 
 if TYPE_CHECKING:
@@ -17,12 +18,13 @@ _TAKEN = re.compile(r"true|false|null")
 _COLUMN = 60
 
 
-def provenance(loaded: Loaded, secret: Callable[[str, Path], bool]) -> str:
+def provenance(loaded: Loaded, secret: Callable[[str, Path], bool], sensitive: Collection[str] = ()) -> str:
     """YAML text, one value a line with ``# file:line`` behind it.
 
-    ``secret(section, path)`` says which values are masked; so is everything that holds a sensitive value.
+    ``secret(section, path)`` says which values are masked; so is everything that holds one of the
+    ``sensitive`` texts (by default those that loading has found).
     """
-    writer = _Writer(loaded.sensitive)
+    writer = _Writer(Cover(sensitive or loaded.sensitive))
     settings = {name: value for name, value in loaded.settings.items() if value not in ({}, [])}
     writer.mapping(settings, 0, (), loaded.settings_pos, lambda _: False)
     for section, resources in loaded.sections.items():
@@ -36,12 +38,12 @@ def provenance(loaded: Loaded, secret: Callable[[str, Path], bool]) -> str:
                 resource.pos,
                 lambda path, section=section: secret(section, path),  # type: ignore[misc]
             )
-    return "\n".join(writer.lines) + "\n"
+    return "\n".join(map(in_json, writer.lines)) + "\n"
 
 
 class _Writer:
-    def __init__(self, sensitive: frozenset[str]) -> None:
-        self.sensitive = sensitive
+    def __init__(self, cover: Cover) -> None:
+        self.cover = cover
         self.lines: list[str] = []
 
     def mapping(
@@ -59,7 +61,7 @@ class _Writer:
         self, start: str, item: Any, depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
     ) -> None:
         if secret(path):
-            self.leaf(start, "(sensitive)", path, pos)
+            self.leaf(start, SENSITIVE, path, pos)
         elif isinstance(item, Mapping) and item:
             self.lines.append(start)
             self.mapping(item, depth + 1, path, pos, secret)
@@ -73,13 +75,13 @@ class _Writer:
     def leaf(self, start: str, text: str, path: Path, pos: Mapping[Path, Pos]) -> None:
         place = next((pos[upper] for upper in _upwards(path) if upper in pos), None)
         line = f"{start} {text}"
-        self.lines.append(f"{line:<{_COLUMN}} # {place.file}:{place.line}" if place else line)
+        self.lines.append(f"{line:<{_COLUMN}} # {on_one_line(place.file)}:{place.line}" if place else line)
 
     def scalar(self, value: Any) -> str:
         if isinstance(value, str | Template):
             text = str(value)
-            if any(hidden in text for hidden in self.sensitive):
-                return "(sensitive)"
+            if self.cover(f'"{text}"') != f'"{text}"':  # in quotes a short one is found too
+                return SENSITIVE
             return _text(text.replace("${", "$${") if isinstance(value, str) else text)
         return json.dumps(value) if not isinstance(value, Mapping) else "{}"
 

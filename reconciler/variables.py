@@ -181,9 +181,7 @@ class Filler:
             self.unset.append(Problem(code="unset-variable", message=message, hint=hint, warning=True, pos=pos))
             return _Value(Template((part,)), env=frozenset([name]))
         if looks_secret(name) and self.environ[name]:
-            value = self.environ[name]
-            if len(value) >= 4:  # shorter ones would be "found" everywhere, and tell little
-                self.sensitive.add(value)
+            self.sensitive.add(self.environ[name])
         return _Value(self.environ[name], env=frozenset([name]))
 
     def _variable(self, path: tuple[str, ...], pos: Pos) -> _Value | None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from reconciler.cli import commands, console, sandbox, simple
 from reconciler.cli.console import ERROR, INTERRUPTED, OK, OUT
 from reconciler.problems import Problems
+from reconciler.render.values import Mask
+from reconciler.variables import looks_secret
 
 commands.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
+
+LONG: Final = 12  # characters of a value that is no ordinary word
 
 # typer brings its own click or depends on one, by its version: what both call ClickException is a mistake in the usage
 _Usage: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -24,7 +31,23 @@ def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) 
     leave(_run(argv))
 
 
+def _of_the_environment() -> Mask:
+    """Hides the values of environment variables that are called as secrets are, credentials for AWS among them: an
+    error may come before anybody has read which of them are used. Short ones are left until then.
+    """
+    found = (value for name, value in os.environ.items() if looks_secret(name))
+    return Mask(value for value in found if len(value) >= LONG)
+
+
+def _in_a_thread(failed: threading.ExceptHookArgs) -> None:
+    """What Python prints of an exception that nobody caught in a thread, masked like everything else."""
+    told = "".join(traceback.format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback))
+    typer.echo(OUT.mask.text(told), err=True)
+
+
 def _run(argv: list[str] | None) -> int:
+    OUT.mask |= _of_the_environment()
+    threading.excepthook = _in_a_thread
     try:
         words = sys.argv[1:] if argv is None else argv
         group = typer.main.get_command(simple.only(commands.COMMANDS, words))
@@ -40,16 +63,18 @@ def _run(argv: list[str] | None) -> int:
         typer.echo("Interrupted.", err=True)
         return INTERRUPTED
     except _Usage as error:
-        error.show()
+        said = io.StringIO()
+        error.show(file=said)
+        typer.echo(OUT.mask.text(said.getvalue()), err=True, nl=False)
         return ERROR
     except BrokenPipeError:
         sys.stderr.close()
         return OK
     except Exception as error:  # noqa: BLE001  (a fault of ours is told like any other error)
         if OUT.debug:
-            typer.echo(OUT.mask.text(traceback.format_exc()), err=True)
+            typer.echo(OUT.mask.text("".join(traceback.format_exception(error))), err=True)
             return ERROR
-        told = OUT.mask.text(f"{type(error).__name__}: {error}")[:400]
+        told = OUT.mask.line(f"{type(error).__name__}: {error}")[:400]
         typer.echo(f"error: this is a fault of reconcile itself: {told}", err=True)
         typer.echo("    please report it; `reconcile --debug ...` shows where it happened", err=True)
         return ERROR

@@ -10,11 +10,15 @@ from typing import Annotated
 
 import typer
 
-from reconciler import __version__, load, planfile, scaffold, schema
+from reconciler import __version__, load, planfile, scaffold, schema, secrecy
 from reconciler.cli import console, running
 from reconciler.cli.console import OUT
+from reconciler.kinds import discover
+from reconciler.masking import SHORT
 from reconciler.model import Address, Options
 from reconciler.problems import Problem, Problems, did_you_mean, ordered
+from reconciler.render import json as as_json
+from reconciler.render.values import Mask
 
 
 class Format(StrEnum):
@@ -249,14 +253,17 @@ def unlock(
     with console.interruptible():
         account = running.connect(env, strict=False, sandbox=sandbox)
         broken = running.unlock(account, auto_approve=auto_approve)
-    typer.echo(json.dumps({"unlocked": broken or None}) if OUT.as_json else broken or "There is no lock.")
+    typer.echo(as_json.dumps({"unlocked": broken or None}) if OUT.as_json else broken or "There is no lock.")
 
 
 @COMMANDS.command(epilog="Example: reconcile render prod")
 def render(env: Env = None) -> None:
     """Show the environment after merging and variables, with where each value came from."""
     loaded = load.load(running.found(env), environ=os.environ)
-    typer.echo(load.provenance(loaded, secret=schema.is_secret))
+    private = secrecy.declared(loaded, discover())
+    OUT.mask |= Mask(private)
+    shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive
+    typer.echo(load.provenance(loaded, secret=schema.is_secret, sensitive=shown))
 
 
 @COMMANDS.command("schema", epilog="Example: reconcile schema jobQueues")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -108,7 +107,7 @@ class JsonLines:
 def line(entry: Mapping[str, Any], level: str = "info") -> None:
     """One JSON object on one line of stdout."""
     stamp = {"@level": level, "@timestamp": now(), "@message": entry.get("@message", entry["type"])}
-    typer.echo(json.dumps({"type": entry["type"], **stamp, **entry}, ensure_ascii=False))
+    typer.echo(as_json.dumps({"type": entry["type"], **stamp, **entry}))
 
 
 def progress(made: Plan, mask: Mask) -> Sink:
@@ -123,7 +122,7 @@ def show(made: Planned, *, only_changes: bool, shape: str = "text") -> None:
         shown = document(made, only_changes=only_changes)
         if made.problems:
             shown["problems"] = [as_json.problem(problem, made.mask) for problem in ordered(made.problems)]
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        typer.echo(as_json.dumps(shown, indent=2))
         return
     if made.problems:
         print_problems(ordered(made.problems))
@@ -159,7 +158,7 @@ def print_problems(problems: Sequence[Problem]) -> None:
             told = plural(len(found), "problem")  # the first and the last line in one, so it carries the version too
             line({"type": "problems", "@message": told, "reconcile": __version__, "problems": found}, level="error")
         else:
-            typer.echo(json.dumps({"problems": found}, indent=2))
+            typer.echo(as_json.dumps({"problems": found}, indent=2))
     else:
         typer.echo(text.problems(problems, OUT.mask, text.Paint(colour=colour(sys.stderr)), OUT.root), err=True)
 

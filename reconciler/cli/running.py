@@ -64,7 +64,7 @@ def found(env: str | None) -> Path:
 def read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
     """The environment and its warnings; from here on its secrets are masked."""
     loaded, warnings = pipeline.read(found(env), os.environ, strict=strict)
-    OUT.mask = pipeline.mask_for(loaded)
+    OUT.mask |= pipeline.mask_for(loaded)
     return loaded, warnings
 
 
@@ -208,7 +208,7 @@ def unlock(account: Connected, *, auto_approve: bool) -> str:
     held = lock.look()
     if held is None:
         return ""
-    who = OUT.mask.text(told(held.claim))
+    who = OUT.mask.line(told(held.claim))
     if not auto_approve:
         typer.echo(f"The lock of {account.env.name} is held by {who}.", err=True)
         if not console.agreed("Break it?"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from reconciler import __version__
-from reconciler.diff import SENSITIVE
+from reconciler.masking import SENSITIVE, in_json
 from reconciler.model import Address, Call, Change, Effect, Json, Plan, ResourcePlan, Step, Verb, compact
 from reconciler.problems import Problem
 from reconciler.refs import dotted
@@ -20,6 +21,11 @@ _ACTIONS = {
     Verb.UPDATE: ["update"],
     Verb.DELETE: ["delete"],
 }
+
+
+def dumps(value: Any, *, indent: int | None = None) -> str:
+    """JSON text of ``value`` in which nothing is left that a terminal would obey."""
+    return in_json(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
 def plan(
@@ -72,10 +78,10 @@ def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
         change["importing"] = {"id": mask.text(item.importing)}
     source = {"file": item.pos.file, "line": item.pos.line, "column": item.pos.column} if item.pos else None
     return {
-        "address": str(item.address),
+        "address": mask.text(str(item.address)),
         "mode": "managed",
         "type": item.address.section,
-        "name": item.address.name,
+        "name": mask.text(item.address.name),
         "physical_name": mask.text(item.physical),
         "action": item.verb.value,
         "change": change,
@@ -84,7 +90,7 @@ def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
         "disruption": mask.text(item.disruption),
         "notes": [mask.text(note) for note in item.notes],
         "steps": [step(part, mask) for part in item.steps],
-        "depends_on": [str(address) for address in item.depends_on],
+        "depends_on": [mask.text(str(address)) for address in item.depends_on],
         "source": source,
     }
 
@@ -133,8 +139,8 @@ def problem(found: Problem, mask: Mask) -> dict[str, Any]:
         "severity": found.severity,
         "message": mask.text(found.message),
         "hint": mask.text(found.hint),
-        "address": found.address,
-        "path": found.path,
+        "address": mask.text(found.address),
+        "path": mask.text(found.path),
         "file": found.pos.file if found.pos else None,
         "line": found.pos.line if found.pos else None,
         "column": found.pos.column if found.pos else None,

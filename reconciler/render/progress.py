@@ -18,6 +18,7 @@ from reconciler.render.values import Mask
 
 EVERY: Final = 5.0
 REDRAW: Final = 0.2
+_DEEP: Final = " " * 6
 
 
 @contextmanager
@@ -64,7 +65,7 @@ class Progress:
 
     def _told(self, event: Event) -> str:
         name, action = event.step.id, step(event.step, self.mask)
-        who = self.mask.text(str(event.step.address))
+        who = self.mask.line(str(event.step.address))
         if event.what is What.STARTED:
             self._running[name] = (event.step, time.monotonic(), "")
             return ""
@@ -73,7 +74,7 @@ class Progress:
             if running:
                 self._running[name] = (running[0], running[1], event.detail)
             return (
-                f"  {who}: {self._short(event)}: not yet: {self.mask.text(event.detail)}"
+                f"  {who}: {self._short(event)}: not yet: {self.mask.line(event.detail)}"
                 if event.what is What.AGAIN
                 else ""
             )
@@ -84,12 +85,12 @@ class Progress:
             done = self.paint("done", "+")
             return f"  {done} {who}: {self._short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
         if event.what is What.FAILED:
-            return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.text(event.detail)}"
-        return f"  skipped {who}: {self._short(event)}: {self.mask.text(event.detail)}"
+            return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.lines(event.detail, _DEEP)}"
+        return f"  skipped {who}: {self._short(event)}: {self.mask.line(event.detail)}"
 
     def _short(self, event: Event) -> str:
         action = event.step.action
-        return self.mask.text(action.title) if isinstance(action, Wait) else str(action)
+        return self.mask.line(action.title) if isinstance(action, Wait) else str(action)
 
     def _line(self, text: str) -> None:
         self._write(f"\r\x1b[K{text}\n" if self.live else f"{text}\n")
@@ -112,8 +113,8 @@ class Progress:
         now = time.monotonic()
         parts = []
         for running, since, said in sorted(self._running.values(), key=lambda entry: entry[1]):
-            detail = f" ({self.mask.text(said)})" if said else ""
-            parts.append(f"{self.mask.text(str(running.address))} {_title(running)}{detail} {now - since:.0f} s")
+            detail = f" ({self.mask.line(said)})" if said else ""
+            parts.append(f"{self.mask.line(str(running.address))} {_title(running)}{detail} {now - since:.0f} s")
         more = f", and {len(parts) - 3} more" if len(parts) > 3 else ""
         return f"  ... {'; '.join(parts[:3])}{more}" if parts else ""
 

@@ -55,10 +55,11 @@ class Paint:
 
 def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
     """The whole plan; its last line is the summary."""
-    lines = [paint(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}", "bold")]
+    lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"), "bold")]
     if plan.lookups:
-        width = max(map(len, plan.lookups))
-        lines += ["", "Look-ups:", *(f"  {n:<{width}}  {_value(v, mask)}" for n, v in sorted(plan.lookups.items()))]
+        found = [(mask.line(name), _value(value, mask)) for name, value in sorted(plan.lookups.items())]
+        width = max(len(name) for name, _ in found)
+        lines += ["", "Look-ups:", *(f"  {name:<{width}}  {value}" for name, value in found)]
     for item in plan.resources:
         if item.verb is not Verb.NOOP or item.notes:
             lines += ["", *resource(item, mask, paint)]
@@ -94,9 +95,9 @@ def sign(item: ResourcePlan) -> str:
 def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     """One block of the plan."""
     mark = sign(item)
-    name = f" as {mask.text(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
-    reason = f"  {mask.text(item.reason)}" if item.reason else ""
-    yield f"{paint(mark, mark)} {paint(mask.text(str(item.address)), 'bold')}{name}{paint(reason, 'dim')}"
+    name = f" as {mask.line(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
+    reason = f"  {mask.line(item.reason)}" if item.reason else ""
+    yield f"{paint(mark, mark)} {paint(mask.line(str(item.address)), 'bold')}{name}{paint(reason, 'dim')}"
     if item.verb is Verb.CREATE and item.after is not None:
         yield from (f"    {line}" for line in _tree(item.after, item, mask))
     shown = [change for change in item.changes if item.verb is not Verb.CREATE]
@@ -104,9 +105,9 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     for change in shown:
         yield f"    {_change(change, width, mask)}"
     if item.disruption and item.verb in (Verb.UPDATE, Verb.REPLACE, Verb.ADOPT) and item.disruption != "none":
-        yield f"    running jobs: {mask.text(item.disruption)}"
+        yield f"    running jobs: {mask.line(item.disruption)}"
     for note in item.notes:
-        yield f"    note: {mask.text(note)}"
+        yield f"    note: {mask.line(note)}"
     for number, part in enumerate(item.steps, 1):
         yield paint(f"      {number}. {step(part, mask)}", "dim")
 
@@ -116,12 +117,12 @@ def step(part: Step, mask: Mask) -> str:
     if isinstance(part.action, Call):
         parameters = compact(mask.value(part.action.params))
         return f"{part.action} {_cut(parameters)}"
-    return f"wait until {mask.text(part.action.title)}"
+    return f"wait until {mask.line(part.action.title)}"
 
 
 def _tree(value: Any, item: ResourcePlan, mask: Mask, path: str = "") -> Iterator[str]:
     for name, inner in value.items():
-        here = mask.text(f"{path}.{name}" if path else str(name))
+        here = mask.line(f"{path}.{name}" if path else str(name))
         if not path and name in item.secret_paths:
             yield f"{here} = (sensitive)"
         elif isinstance(inner, Mapping) and inner and len(compact(mask.value(inner))) > 60:
@@ -133,11 +134,11 @@ def _tree(value: Any, item: ResourcePlan, mask: Mask, path: str = "") -> Iterato
 def _change(change: Change, width: int, mask: Mask) -> str:
     effect = {Effect.REPLACE: "forces replacement", Effect.IN_PLACE: ""}.get(change.effect, change.effect.value)
     if change.because:
-        effect += f" ({mask.text(change.because)})"
+        effect += f" ({mask.line(change.because)})"
     before = "(not set)" if change.before is MISSING else _value(change.before, mask)
     after = "(removed)" if change.after is MISSING else _value(change.after, mask)
     shift = "(sensitive) differs" if change.secret else f"{before} -> {after}"
-    told = f"{mask.text(dotted(change.path)):<{width}}  {shift}"
+    told = f"{mask.line(dotted(change.path)):<{width}}  {shift}"
     return f"{told}  # {effect}" if effect else told
 
 
@@ -156,9 +157,9 @@ def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "")
     for problem in found:
         place = f"{root}{problem.pos}: " if problem.pos and problem.pos.file else ""
         who = f"{problem.address}: " if problem.address else ""
-        hint = "".join(f"\n    {line}" for line in problem.hint.splitlines())
+        hint = f"\n    {mask.lines(problem.hint)}" if problem.hint else ""
         severity = paint(problem.severity, problem.severity)
-        lines.append(f"{mask.text(place)}{severity}: {mask.text(who + problem.message)}{mask.text(hint)}")
+        lines.append(f"{mask.line(place)}{severity}: {mask.lines(who + problem.message)}{hint}")
     return "\n".join(lines)
 
 
@@ -189,11 +190,11 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
     for address, missing in unfinished.items():
         failed = next((part for part in missing if by_fate.get(part.id) is What.FAILED), None)
-        who = mask.text(str(address))
+        who = mask.line(str(address))
         if failed:
-            why = mask.text(details.get(failed.id, ""))
+            why = mask.lines(details.get(failed.id, ""), " " * 6)
             pos = next(item.pos for item in plan.resources if item.address == address)
-            place = f" ({root}{pos})" if pos and pos.file else ""
+            place = mask.line(f" ({root}{pos})") if pos and pos.file else ""
             lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
             if where := cause(plan, address, outcome.causes.get(failed.id, ""), root):
                 lines.append(f"      look at {mask.text(where)}")

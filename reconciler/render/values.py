@@ -4,32 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from reconciler.diff import SENSITIVE, has_unknown
+from reconciler.diff import has_unknown
+from reconciler.masking import SENSITIVE, Cover, harmless, on_one_line, private_name
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Secret, Template, Text, compact
 
 UNKNOWN = "(known after apply)"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Mask:
-    """Takes values that must not be seen out of texts, wherever they turn up."""
+    """Takes values that must not be seen out of texts, wherever they turn up.
 
-    def __init__(self, sensitive: Iterable[str] = ()) -> None:
-        found = sorted({text for text in sensitive if len(text) >= 4}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, found))) if found else None
+    ``words`` are values that are nothing but a secret where they stand alone, however short.
+    """
+
+    def __init__(self, sensitive: Iterable[str] = (), words: Iterable[str] = ()) -> None:
+        self._sensitive, self._words = frozenset(sensitive), frozenset(words)
+        self._cover = Cover(self._sensitive)
+
+    def __or__(self, other: Mask) -> Mask:
+        """What hides all that either hides."""
+        return Mask(self._sensitive | other._sensitive, self._words | other._words)
 
     def text(self, text: str) -> str:
-        """``text`` without secrets and without control characters."""
-        if self._pattern:
-            text = self._pattern.sub(SENSITIVE, text)
-        return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+        """``text`` without secrets and without control characters; it may have several lines."""
+        return harmless(self._cover(text))
+
+    def line(self, text: str) -> str:
+        """The same on one line."""
+        return on_one_line(self._cover(text))
+
+    def lines(self, text: str, indent: str = "    ") -> str:
+        """The same where what follows a line end is indented, so that no text from elsewhere begins a line."""
+        return re.sub(r"\n(?!\s)", f"\n{indent}", self.text(text))
 
     def value(self, value: Any) -> Any:
         """``value`` as plain JSON: what is not known yet, or secret, becomes a word that says so."""
         if isinstance(value, Mapping):
-            return {self.text(str(name)): self.value(item) for name, item in value.items()}
+            private = _private(value)
+            return {
+                self.text(str(name)): SENSITIVE if name in private else self.value(item) for name, item in value.items()
+            }
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         if isinstance(value, JsonText):
@@ -42,8 +58,19 @@ class Mask:
         if isinstance(value, Secret):
             return SENSITIVE
         if isinstance(value, str | Template | Text):
-            return self.text(str(value))
+            alone = isinstance(value, str) and value in self._words
+            return SENSITIVE if alone else self.text(str(value))
         return None if value is MISSING else value
+
+
+_NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
+
+
+def _private(value: Mapping[Any, Any]) -> set[str]:
+    """The members of ``value`` that hold text and are called, or stand beside a name, as secrets are."""
+    found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
+    found |= {name for name in value if isinstance(name, str) and private_name(name)}
+    return {name for name in found if isinstance(value.get(name), str | Template | Text) and value[name] != ""}
 
 
 def known_part(value: Any) -> Any:

@@ -1,0 +1,167 @@
+"""What must not be seen in a text: secrets, however they are written, and characters that a terminal would obey.
+
+A secret is covered as it stands and in every form a program may have given it on the way: line by line, upper or lower
+case, escaped as in JSON or in Python's ``repr``, escaped for a URL, for XML, and as base64, alone or inside something
+longer that was encoded as a whole. So is the beginning of one, where a message cuts it short.
+
+One of fewer than :data:`SHORT` characters would be "found" everywhere, and so be told by what is covered: it is covered
+where it stands alone in quotes, as messages quote values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+SENSITIVE: Final = "(sensitive)"
+SHORT: Final = 4  # characters below which a secret is no text of its own
+LINE: Final = 6  # and below which a line of a longer one is none
+LONGEST_START: Final = 500  # characters that are left where a text is cut short, at most
+
+# What moves the cursor, changes colours, ends a line unasked or reorders what is read: C0, C1, bidirectional controls,
+# characters of no width, annotations, tags, and halves of surrogate pairs, which cannot even be written.
+# https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
+_UNSAFE: Final = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f"
+)
+_CONTROL: Final = re.compile(f"[{_UNSAFE}]")
+_BREAKS: Final = re.compile(f"[\t\n{_UNSAFE}]")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/=_-]")
+_CUT: Final = re.compile(r" ?(?:\.\.\.|\u2026)")
+_PRIVATE: Final = re.compile(
+    r"(?i)pass(word|wd|phrase)s?$|(?<![a-z])(pass|pwd)$|(secret|credential)s?$|token$|(private|secret|access|api)[-_.]?key$"
+)
+
+
+def harmless(text: str) -> str:
+    """``text`` with its control characters spelt out; tabs and line ends stay."""
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_spelt, text)
+
+
+def on_one_line(text: str) -> str:
+    """``text`` with its control characters spelt out, tabs and line ends too: nothing in it can begin a line."""
+    return text if text.isascii() and text.isprintable() else _BREAKS.sub(_spelt, text)
+
+
+def in_json(text: str) -> str:
+    """JSON text in which no character is left that a terminal would obey: only strings can hold any."""
+    return text if text.isascii() else _CONTROL.sub(_escaped, text)
+
+
+def private_name(name: str) -> bool:
+    """Whether what is called so is most likely a secret in the clear: ``DB_PASSWORD``, ``splunk-token``."""
+    return bool(_PRIVATE.search(name))
+
+
+def _spelt(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if match[0] in "\n\t":
+        return "\\n" if match[0] == "\n" else "\\t"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+class Cover:
+    """Takes secrets out of texts."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {text for text in secrets if text.strip()}
+        long = {text for text in known if len(text) >= SHORT}
+        forms = {form for text in long for form in _forms(text)}
+        self._short = frozenset(known - long)
+        self._plain = _any_of(forms, self._short)
+        self._encoded = _any_of({form for text in long for form in _in_base64(text)})
+        self._starts = sorted({form[:LONGEST_START] for form in forms if len(form) > SHORT})
+
+    def __call__(self, text: str) -> str:
+        """``text`` with a word in the place of every secret."""
+        if self._plain is None and self._encoded is None:
+            return text
+        if self._encoded is not None and self._encoded.search(text):
+            text = self._without_runs(text, self._encoded)
+        if self._plain is not None:
+            text = self._plain.sub(SENSITIVE, text)
+        return self._without_starts(text) if "..." in text or "\u2026" in text else text
+
+    def _without_runs(self, text: str, encoded: re.Pattern[str]) -> str:
+        """Without the runs of base64 that hold a secret: what stands beside it there belongs to the same thing."""
+        kept, at = [], 0
+        while found := encoded.search(text, at):
+            start, end = found.span()
+            while start > at and _BASE64.match(text[start - 1]):
+                start -= 1
+            while end < len(text) and _BASE64.match(text[end]):
+                end += 1
+            kept += [text[at:start], SENSITIVE]
+            at = end
+        return "".join([*kept, text[at:]])
+
+    def _without_starts(self, text: str) -> str:
+        """Without the beginnings of secrets that were cut short."""
+        kept, at = [], 0
+        for cut in _CUT.finditer(text):
+            head = text[at : cut.start()]
+            length = max((_start_at_end(head, form) for form in self._starts), default=0)
+            kept += [head[: len(head) - length], SENSITIVE if length else "", cut[0]]
+            at = cut.end()
+        return "".join([*kept, text[at:]])
+
+
+def _start_at_end(head: str, form: str) -> int:
+    """How many characters of the beginning of ``form`` ``head`` ends with, when they are enough to tell something."""
+    for length in range(min(len(head), len(form)), SHORT - 1, -1):
+        if head.endswith(form[:length]):
+            return length
+    return 0
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Every way to write ``secret`` as text."""
+    lines = [line.strip() for line in secret.splitlines()]
+    for text in (secret, secret.strip(), *(line for line in lines if len(line) >= LINE)):
+        if len(text) < SHORT:
+            continue
+        for cased in (text, text.lower(), text.upper()):
+            yield cased
+            for ascii_only in (True, False):
+                once = json.dumps(cased, ensure_ascii=ascii_only)[1:-1]
+                yield once
+                yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+            written = cased.encode("utf-8", "replace")
+            yield from (quote(written, safe=""), quote(written), quote_plus(written))
+            yield from (repr(cased)[1:-1], ascii(cased)[1:-1], escape(cased), escape(cased, quote=False))
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """What the base64 of any text that holds ``secret`` holds: three ways, by where it begins."""
+    for text in {secret, secret.strip()}:
+        data = text.encode("utf-8", "replace")
+        for before in range(3):
+            encoded = b64encode(b"\0" * before + data).decode()
+            first = -(-before * 8 // 6)  # characters that are partly of what stands before
+            last = (before + len(data)) * 8 // 6
+            core = encoded[first:last]
+            if len(core) >= SHORT:
+                yield core
+                yield core.translate({ord("+"): "-", ord("/"): "_"})
+
+
+def _any_of(forms: Iterable[str], quoted: Iterable[str] = ()) -> re.Pattern[str] | None:
+    """A pattern for any of ``forms``, the longest first, and for ``quoted`` between quotes."""
+    by_first: dict[str, list[str]] = {}
+    for form in sorted(set(forms), key=lambda form: (-len(form), form)):
+        by_first.setdefault(form[0], []).append(re.escape(form[1:]))
+    # by their first characters: a long alternation is tried one by one at every place
+    branches = [f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in sorted(by_first.items())]
+    branches += [f"(?<=[\"'`]){re.escape(text)}(?=\\\\?[\"'`])" for text in sorted(quoted)]
+    return re.compile("|".join(branches)) if branches else None
