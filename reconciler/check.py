@@ -137,7 +137,7 @@ def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
 def _foreign(address: Address, raw: RawResource) -> Iterator[Problem]:
     """Expressions written another tool's way, which here are text like any other."""
     for path, text in _texts(raw.value, expressions.may_be_foreign):
-        if written := expressions.foreign(text):
+        if (written := expressions.foreign(text)) and not schema.is_secret(address.section, path):
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
             message = f"{written} stays as it is: it is not an expression"

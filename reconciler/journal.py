@@ -6,19 +6,22 @@ covered before anything is written, and every line is on the disk before the nex
 
 from __future__ import annotations
 
-import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TextIO
 
 from reconciler.aws import Exchange
+from reconciler.masking import SENSITIVE
 from reconciler.model import Event, Plan, Refused
 from reconciler.problems import Problem, Problems
+from reconciler.render import json as as_json
 from reconciler.render.values import Mask
 
 FOLDER: Final = ".reconcile"
 PRIVATE: Final = frozenset({"SecretString", "SecretBinary", "KeyMaterial"})  # never in a reply we ask for
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")  # what the versions of secrets are called, made of their values
 
 
 class Journal:
@@ -62,7 +65,7 @@ class Journal:
         self._line("end", {"exit_code": code, "report": told})
 
     def _line(self, kind: str, facts: Mapping[str, Any]) -> None:
-        line = json.dumps({"at": self.now(), "type": kind, **self.mask.value(facts)}, ensure_ascii=False, default=str)
+        line = as_json.dumps({"at": self.now(), "type": kind, **self.mask.value(facts)})
         with self._lock:
             if not self._file.closed:
                 self._file.write(line + "\n")
@@ -86,7 +89,7 @@ def _opened(path: Path) -> TextIO:
 
 def _without(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: "(sensitive)" if name in PRIVATE else _without(item) for name, item in value.items()}
+        return {_without(name): SENSITIVE if name in PRIVATE else _without(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_without(item) for item in value]
-    return value
+    return SENSITIVE if isinstance(value, str) and DIGEST.fullmatch(value) else value

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -283,6 +284,7 @@ class _Loading:
         made: dict[str, dict[str, RawResource]] = {}
         for section in dict.fromkeys(section for layer in declared for section in layer):
             below = self.below(settings, defaults.get(section))
+            filler.secret = partial(schema.is_secret, section)
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
                 value = filler.fill(node, env)

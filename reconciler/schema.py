@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from . import wording
 from .kinds import discover
+from .masking import private_name
 from .model import Json, Kind, Path, Pos
 from .problems import Problem
 from .verdict import Verdicts, admitting_none
@@ -87,7 +88,9 @@ class Schemas:
             address=address,
             name=name,
             members=self.members(section),
-            secret=lambda path: is_secret(section, path) or (beyond is not None and beyond.secret(path)),
+            secret=lambda path: (
+                is_secret(section, path) or called_secret(value, path) or (beyond is not None and beyond.secret(path))
+            ),
             newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
             newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
         )
@@ -222,6 +225,17 @@ def is_secret(section: str, path: Path) -> bool:
     """Whether the value at ``path`` of a resource, or one it is part of, must not be shown."""
     kind = discover().get(section)
     return kind is not None and is_secret_of(kind, path)
+
+
+def called_secret(value: Any, path: Path) -> bool:
+    """Whether the value at ``path`` in ``value`` stands under a name like that of a secret, or beside one."""
+    for part in path[:-1]:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            value = value[part] if isinstance(value, list) and isinstance(part, int) else None
+    beside = str(value.get("name", "")) if path and path[-1] == "value" and isinstance(value, Mapping) else ""
+    return bool(path) and private_name(beside or str(path[-1]))
 
 
 def is_secret_of(kind: Kind, path: Path) -> bool:

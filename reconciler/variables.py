@@ -7,12 +7,13 @@ variable is final and never read for expressions again. How much all of this may
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from . import expressions
+from .masking import private_name
 from .model import Path, Pos, Reference, Template
 from .problems import Problem, Problems, did_you_mean, one_of
 from .yamlnode import Node
@@ -32,6 +33,11 @@ def looks_secret(name: str) -> bool:
     return bool(_SECRET_WORD.search(upper)) and "PUBLIC" not in upper
 
 
+_UNTOLD = (
+    "an expression in this secret is wrong (it is not shown)",
+    "${env:NAME} and ${var.name} are expressions; write $${ for the text ${",
+)
+
 Env = dict[Path, frozenset[str]]  # which environment variables went into the value at a path
 
 
@@ -44,7 +50,9 @@ class _Value:
 
 
 class Filler:
-    """Fills one environment. ``files`` has the real path and the root of each YAML file by its shown name."""
+    """Fills one environment. ``files`` has the real path and the root of each YAML file by its shown name; ``secret``
+    is set to say which paths of what is filled in next must not be quoted.
+    """
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class Filler:
         self.environ = environ
         self.files = files
         self.declared: Mapping[str, Node] = variables.value
+        self.secret: Callable[[Path], bool] = lambda _: False
         self.problems: list[Problem] = []
         self.unset: list[Problem] = []
         self.sensitive: set[str] = set()
@@ -77,7 +86,7 @@ class Filler:
         self._one(node)
         if not isinstance(value, str) or "${" not in value:
             return value
-        made = self._filled(value, node.pos)
+        made = self._filled(value, node.pos, hidden=self._hidden(path))
         if made.env and env is not None:
             env[path] = made.env
         self._count(made.size, 0, node.pos)
@@ -127,10 +136,15 @@ class Filler:
             self._problem("bad-expression", fault.message, fault.hint, node.pos)
         return text
 
-    def _filled(self, text: str, pos: Pos) -> _Value:
+    def _hidden(self, path: Path) -> bool:
+        """Whether what stands at ``path``, or in the variable that is being looked up, is a secret."""
+        return any(map(private_name, map(str, (*path, *self._chain[-1:])))) or self.secret(path)
+
+    def _filled(self, text: str, pos: Pos, *, hidden: bool) -> _Value:
         parts, faults = expressions.parse(text)
         for fault in faults:
-            self._problem("bad-expression", fault.message, fault.hint, pos)
+            told = _UNTOLD if hidden else (fault.message, fault.hint)
+            self._problem("bad-expression", *told, pos)
         made = [_Value(part) if isinstance(part, str) else self._reference(part, pos) for part in parts]
         env = frozenset[str]().union(*(item.env for item in made))
         if len(made) == 1:

@@ -27,6 +27,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from .masking import private_name
 from .model import Pos
 from .problems import Problem, Problems
 from .yamlnode import MAX_DEPTH, MAX_NODES, Node, scalar
@@ -44,7 +45,7 @@ def read(text: str, file: str) -> Node:
     except MarkedYAMLError as error:
         raise Problems([_syntax(error, text, file)]) from None
     except (YAMLError, ValueError, IndexError, OverflowError) as error:
-        message = f"this is not YAML that can be read: {str(error).splitlines()[0]}"
+        message = f"this is not YAML that can be read ({type(error).__name__})"
         hint = "check it with a YAML linter"
         raise Problems([Problem(code="yaml-syntax", message=message, hint=hint, pos=Pos(file, 1, 1))]) from None
 
@@ -146,6 +147,7 @@ class _Composer:
         node = self.anchors.get(name)
         if node is None:
             inside = name in self.anchors
+            name = "..." if self._private() else name
             message = f"*{name} refers to itself" if inside else f"there is no anchor &{name} above this place"
             hint = (
                 "an anchor can be used only below itself"
@@ -223,7 +225,7 @@ class _Composer:
     def _check_tag(self, event: Event) -> None:
         if event.tag is None:
             return
-        tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+        tag = "here" if self._private() else str(event.tag).replace("tag:yaml.org,2002:", "!!")
         hint = {
             "!Ref": "write ${section.name.name}, ${var.name} or ${region} instead",
             "!GetAtt": "write ${section.name.arn} instead",
@@ -232,6 +234,12 @@ class _Composer:
             "!!str": "write the value in quotes instead",
         }.get(tag, "write the value without it; text that starts with ! is written in quotes")
         self._find(Node(None, self._pos(event)), "yaml-tag", f"the tag {tag:.40} is not supported", hint)
+
+    def _private(self) -> bool:
+        """Whether what stands here is most likely a secret: text that begins with * or ! and was not put in quotes."""
+        keys = [level.key[0] for level in self.stack if level.key]
+        beside = self.stack[-1].members.get("name") if self.stack else None
+        return keys[:1] == ["secrets"] or any(map(private_name, (*keys, str(beside.value if beside else ""))))
 
     def _find(self, node: Node, code: str, message: str, hint: str) -> None:
         self.found.append(Problem(code=code, message=message, hint=hint, pos=node.pos))
@@ -296,4 +304,5 @@ def _syntax(error: MarkedYAMLError, text: str, file: str) -> Problem:
             opened = "brackets" in message and context is not None
             where = f"it was opened at {Pos(file, context.line + 1, context.column + 1)}: " if opened else ""
             return Problem(code="yaml-syntax", message=message, hint=where + hint, pos=pos)
+    said = re.sub("(['\"]).{3,}\\1", "...", said)  # names that were made of what stands there, perhaps a secret
     return Problem(code="yaml-syntax", message=f"this is not valid YAML: {said}", hint=_QUOTE, pos=pos)

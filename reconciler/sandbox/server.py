@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 import uuid
@@ -31,7 +32,8 @@ from reconciler.sandbox.world import AccountWorld
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
-_MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value"})
+_MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"})
+_SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
 
 
@@ -215,7 +217,7 @@ def _masked(value: Any, *, name: str = "") -> Any:
         return {key: _masked(item, name=str(key)) for key, item in value.items()}
     if isinstance(value, list):
         return [_masked(item) for item in value]
-    if name in _MASKED:
+    if name in _MASKED or (_SECRET.search(name) and isinstance(value, str)):
         return "(masked)"
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
