@@ -16,12 +16,14 @@ from reconciler import check, load, refs, schema, secrecy
 from reconciler.kinds import discover
 from reconciler.masking import SHORT
 from reconciler.model import (
+    OWNER_TAG,
     Environment,
     Event,
     Observed,
     Options,
     Outcome,
     Plan,
+    Resource,
     Scope,
     Sought,
 )
@@ -124,15 +126,24 @@ def _observed(env: Environment, scope: Scope, reader: Reader, facts: Mapping[str
     world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
     known: dict[str, list[Sought]] = {}
     for address, resource in env.resources.items():
-        known.setdefault(address.section, []).append(Sought(address.name, refs.fill(resource.props, world)))
+        tags = _expected_tags(resource, world)
+        known.setdefault(address.section, []).append(Sought(address.name, refs.fill(resource.props, world), tags))
     sought = {section: tuple(items) for section, items in known.items()}
     elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
     return observe(reader, kinds, scope, sought, elsewhere)
 
 
+def _expected_tags(resource: Resource, world: refs.World) -> Mapping[str, str] | None:
+    """What a live resource that is as declared carries; None where that cannot be told yet."""
+    tags, wrong = refs.filled_tags(resource, world)
+    if wrong or not all(isinstance(value, str) for value in tags.values()):
+        return None
+    return {**tags, OWNER_TAG: world.scope.environment}
+
+
 def _unreadable(seen: Observed, needed: Collection[str], *, destroy: bool) -> list[Problem]:
     """What could not be read: an error where the plan needs it, else a warning that nothing will be deleted."""
-    return [
+    missing = [
         Problem(
             code="unreadable",
             message=f"{section} cannot be read: {failed.call} was refused: {failed.refused}",
@@ -140,6 +151,15 @@ def _unreadable(seen: Observed, needed: Collection[str], *, destroy: bool) -> li
             warning=section not in needed and not destroy,
         )
         for section, failed in sorted(seen.unreadable.items())
+    ]
+    return missing + [
+        Problem(
+            code="unreadable",
+            message=f"what else of {section} is owned cannot be seen: {failed.call} was refused: {failed.refused}",
+            hint=f"allow {failed.call}; while it is missing nothing is deleted for not being declared",
+            warning=not destroy,
+        )
+        for section, failed in sorted(seen.partial.items())
     ]
 
 

@@ -244,7 +244,7 @@ class Decider:
         """What else is there under this name: leftovers of a killed run, revisions beyond those to keep."""
         kind, resource = node.kind, node.resource
         assert resource is not None
-        if self.observed.unreadable:
+        if self.observed.blind:
             return  # on partial sight nothing is deleted that could wait
         if kind.versioned:
             renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace

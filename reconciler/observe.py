@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reconciler.model import Call, Kind, Live, Observed, Query, Reads, Reply, Scope, Sought, Unreadable, compact
 
 T = TypeVar("T")
+INDEX = "resourcegroupstaggingapi"
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
+_Seen: TypeAlias = tuple[Sequence[Live], Unreadable | None]
 
 
 class Aws(Protocol):
@@ -83,22 +86,25 @@ def observe(
 ) -> Observed:
     """Everything of the sought names and everything the environment owns; and the ``elsewhere`` (section, name).
 
-    A refused read costs its section only (``unreadable``); any other error is raised.
+    A refused read costs its section only: ``unreadable``, or ``partial`` where what is declared can be read by name.
+    Any other error is raised.
     """
+    declared = frozenset(section for section, names in sought.items() if names)
 
-    def everything(section: str) -> Callable[[], Sequence[Live]]:
-        query = Query(scope=scope, sought=sought.get(section, ()), owned=True)
-        return lambda: reader.drive(kinds[section].read(query))
+    def everything(section: str) -> Callable[[], _Seen]:
+        query = Query(scope=scope, sought=sought.get(section, ()), owned=True, declared=declared)
+        return lambda: _seen(reader, kinds[section], query)
 
-    def one(section: str, name: str) -> Callable[[], Sequence[Live]]:
-        query = Query(scope=scope, sought=(Sought(name),))
-        return lambda: reader.drive(kinds[section].read(query))
+    def one(section: str, name: str) -> Callable[[], _Seen]:
+        query = Query(scope=scope, sought=(Sought(name),), declared=declared, brief=True)
+        return lambda: (reader.drive(kinds[section].read(query)), None)
 
-    jobs: dict[Any, Callable[[], Sequence[Live]]] = {section: everything(section) for section in kinds}
+    jobs: dict[Any, Callable[[], _Seen]] = {section: everything(section) for section in kinds}
     jobs |= {(section, name): one(section, name) for section, name in elsewhere}
     lives: dict[str, tuple[Live, ...]] = {}
     existing: dict[tuple[str, str], Mapping[str, str] | None] = {}
     unreadable: dict[str, Unreadable] = {}
+    partial: dict[str, Unreadable] = {}
     for key, found in reader.each(jobs).items():
         section = key if isinstance(key, str) else key[0]
         if isinstance(found, Unreadable):
@@ -106,10 +112,26 @@ def observe(
         elif isinstance(found, BaseException):
             raise found
         elif isinstance(key, str):
-            lives[key] = tuple(found)
+            lives[key] = tuple(found[0])
+            if found[1]:
+                partial[key] = found[1]
         else:
-            existing[key] = next((live.attrs for live in found if not live.dying), None)
-    return Observed(lives=lives, existing=existing, unreadable=unreadable)
+            existing[key] = next((live.attrs for live in found[0] if not live.dying), None)
+    return Observed(lives=lives, existing=existing, unreadable=unreadable, partial=partial)
+
+
+def _seen(reader: Reader, kind: Kind, query: Query) -> _Seen:
+    """What ``query`` finds: at its best, then without the index, then by name alone, and then what was refused."""
+    try:
+        return reader.drive(kind.read(query)), None
+    except Unreadable as error:
+        refused = error
+    if refused.call.service == INDEX:
+        try:
+            return reader.drive(kind.read(replace(query, indexed=False))), None
+        except Unreadable as error:
+            refused = error
+    return reader.drive(kind.read(replace(query, owned=False))), refused
 
 
 def _caught(job: Callable[[], T]) -> T | BaseException:

@@ -66,7 +66,7 @@ class _Planner:
         for address, found in uses.items():  # names that were not settled yet when they were first needed
             if address in self.nodes and any(use.ref.late for use in found):
                 self.decide(declared[address], found)
-        if not self.options.targets and not self.observed.unreadable:
+        if not self.options.targets and not self.observed.blind:
             for address in sorted(set(self.owned) - set(declared)):
                 self.remove(address, "no longer declared")
 
@@ -199,7 +199,7 @@ def make(
     planner.problems += tangled
     resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
     unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
-    complete = not (chosen.targets or chosen.exclude or observed.unreadable or unplanned)
+    complete = not (chosen.targets or chosen.exclude or observed.blind or unplanned)
     plan = Plan(scope=scope, resources=resources, lookups=lookups, complete=complete, destroy=chosen.destroy)
     return plan, planner.problems
 

@@ -38,6 +38,7 @@ NOT_FOUND = {
     "DescribeQuotaShare": "ClientException",
     "DescribeRule": "ResourceNotFoundException",
 }
+IN_BULK = frozenset({"GetAccountAuthorizationDetails"})
 MINE = {
     "roles": "GetRole",
     "policies": "GetPolicy",
@@ -100,6 +101,8 @@ class Recorded:
             return self._recorded(call)
         if found := _named(call, self.pair, self.replies):
             return found
+        if call.operation in IN_BULK:
+            return Refusal("AccessDenied", "things are on record one by one")
         if call.operation in NOT_FOUND:
             return Refusal(NOT_FOUND[call.operation], "not in the recorded account")
         return {}

@@ -644,7 +644,7 @@ def test_the_second_look_costs_pages_and_not_a_call_for_each(desk):
     definitions = more.pop("batch:DescribeJobDefinitions", 0)
 
     assert definitions <= 4
-    assert more == {"events:ListEventBuses": 1, "events:ListRules": 1}
+    assert more == {"batch:DescribeJobQueues": 1, "events:ListEventBuses": 1, "events:ListRules": 1}
 
 
 def test_jobs_are_asked_for_once_a_queue_and_state(desk):

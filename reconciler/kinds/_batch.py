@@ -16,8 +16,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds._owned import LARGE, beyond, index, proposed, told
 from reconciler.kinds._shared import chunks, ok
 from reconciler.model import (
+    EMPTY,
     OWNER_TAG,
     Action,
     Call,
@@ -46,15 +48,75 @@ DELETED = frozenset({"DELETED"})
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 
 
-def described(operation: str, names: str, items: str, query: Query) -> Reads[list[Json]]:
-    """Every described object, whoever owns it: all of them in one sweep when owned ones are asked for, else by name."""
-    if query.owned:
-        calls: tuple[Call, ...] = (Call("batch", operation, {}, all_pages=True),)
-    else:
-        wanted = sorted({sought.name for sought in query.sought})
-        calls = tuple(Call("batch", operation, {names: list(some)}) for some in chunks(wanted, 100))
-    replies = yield calls
-    return [item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get(items, [])]
+def described(operation: str, member: str, name: str, prefix: str, query: Query) -> Reads[list[Json]]:
+    """Objects described: those of the sought names, and those the environment may own.
+
+    ``member`` is what the operation calls its list of names and of objects both, ``name`` the member with an object's
+    own, ``prefix`` what stands before it in its ARN. Most accounts hold a page of them, which then is all there is to
+    see. Where there is more, what is missing is asked for by name: no fewer calls than further pages when most are
+    ours, far fewer when most are others', and they are made at once.
+    """
+    wanted = sorted({sought.name for sought in query.sought})
+    found: list[Json] = []
+    if query.owned and (wanted or not query.indexed):
+        found, more = yield from first_page(operation, member)
+        if not more:
+            return found
+        if not query.indexed:
+            return (yield from every(operation, member))
+    ask = index(query, LARGE)
+    known = {item[name] for item in found}
+    calls = tuple(
+        Call("batch", operation, {member: list(some)})
+        for some in chunks([one for one in wanted if one not in known], 100)
+    )
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    found += items_in(calls, replies[len(ask) :], member)
+    others = [one for one in beyond(query, proposed(tagged, query.scope, "batch", prefix)) if "/" not in one]
+    calls = tuple(
+        Call("batch", operation, {member: list(some)})
+        for some in chunks([one for one in others if one not in known], 100)
+    )
+    return found + ((yield from listed(calls, member)) if calls else [])
+
+
+def every(operation: str, member: str, params: Json = EMPTY) -> Reads[list[Json]]:
+    """Every item there is, page by page, so that whoever sweeps through the same pages shares them."""
+    found: list[Json] = []
+    token = ""
+    while True:
+        call = page(operation, params, token)
+        (reply,) = yield (call,)
+        answer = ok(call, reply) or {}
+        found += answer.get(member, [])
+        token = answer.get("nextToken") or ""
+        if not token:
+            return found
+
+
+def page(operation: str, params: Json = EMPTY, token: str = "") -> Call:
+    """One page of what a describe without names shows."""
+    return Call("batch", operation, {**params, **({"nextToken": token} if token else {})})
+
+
+def first_page(operation: str, member: str) -> Reads[tuple[list[Json], bool]]:
+    """The first hundred, and whether there are more."""
+    call = page(operation)
+    (reply,) = yield (call,)
+    answer = ok(call, reply) or {}
+    return list(answer.get(member, [])), bool(answer.get("nextToken"))
+
+
+def listed(calls: tuple[Call, ...], member: str) -> Reads[list[Json]]:
+    """Every item under ``member`` of every reply."""
+    return items_in(calls, (yield calls), member)
+
+
+def items_in(calls: Sequence[Call], replies: Sequence[Reply], member: str) -> list[Json]:
+    return [
+        item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get(member, [])
+    ]
 
 
 def there(call: Call, reply: Reply, *, listed: bool = True) -> Json | None:

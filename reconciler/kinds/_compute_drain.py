@@ -120,9 +120,7 @@ def jobs_on(cluster: str) -> Reads[list[Json]]:
     https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html#ecs-resource-ids
     """
-    asked = Call("batch", "DescribeJobQueues", all_pages=True)
-    (reply,) = yield (asked,)
-    queues = [queue["jobQueueName"] for queue in (ok(asked, reply) or {}).get("jobQueues", [])]
+    queues = [queue["jobQueueName"] for queue in (yield from batch.every("DescribeJobQueues", "jobQueues"))]
     states = ("STARTING", "RUNNING")
     listed = yield from _listed([{"jobQueue": queue, "jobStatus": s} for queue in queues for s in (*states, "PENDING")])
     arrays = [job["jobId"] for job in listed if at(job, "arrayProperties", "size")]

@@ -5,29 +5,43 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from reconciler.kinds._owned import index, proposed, told
 from reconciler.kinds._shared import chunks, ok, tag_list, tag_map
-from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Reply
+from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Reads, Reply
 
 
-def found_by(operation: str, filter_name: str, query: Query, *, all_pages: bool = True) -> tuple[Call, ...]:
-    """The calls that describe what is sought by name, and what carries the environment's tag. Filters find nothing
-    where names would be refused.
+def found_by(describe: Call, named: str, items: str, own: tuple[str, str], query: Query) -> Reads[list[Json]]:
+    """The items of what is sought by name and of what the environment owns, each once.
+
+    ``describe`` is the call without filters, ``named`` the filter that takes names, ``items`` the member of the reply
+    that lists them; ``own`` is the member that stands at the end of their ARNs, and what stands before it. Filters find
+    nothing where names would be refused. What carries the environment's tag is asked for only if the index proposes
+    something besides, or cannot be asked.
     """
     names = sorted({sought.name for sought in query.sought})
-    asked = [(filter_name, list(some)) for some in chunks(names, 200)]
-    if query.owned:
-        asked.append((f"tag:{OWNER_TAG}", [query.scope.environment]))
-    filters = [[{"Name": name, "Values": values}] for name, values in asked]
-    return tuple(Call("ec2", operation, {"Filters": one}, all_pages=all_pages) for one in filters)
+    calls = [_filtered(describe, named, list(some)) for some in chunks(names, 200)]
+    owned = _filtered(describe, f"tag:{OWNER_TAG}", [query.scope.environment])
+    ask = index(query) if query.indexed else ()
+    if query.owned and not query.indexed:
+        calls.append(owned)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    found = _by_id(calls, replies[len(ask) :], items, own[0])
+    if any(name not in found for name in proposed(tagged, query.scope, "ec2", own[1])):
+        found |= _by_id([owned], (yield (owned,)), items, own[0])
+    return list(found.values())
 
 
-def items_of(calls: Sequence[Call], replies: Sequence[Reply], items: str, name: str) -> Iterator[Json]:
-    """The items of the replies, each once, by name."""
+def _filtered(describe: Call, name: str, values: list[str]) -> Call:
+    return replace(describe, params={**describe.params, "Filters": [{"Name": name, "Values": values}]})
+
+
+def _by_id(calls: Sequence[Call], replies: Sequence[Reply], items: str, own: str) -> dict[str, Json]:
     answers = [ok(call, reply) or {} for call, reply in zip(calls, replies, strict=True)]
-    found = {item[name]: item for answer in answers for item in answer.get(items, ())}
-    yield from (item for _, item in sorted(found.items()))
+    return {item[own]: item for answer in answers for item in answer.get(items, ())}
 
 
 def specified(resource_type: str, tags: Mapping[str, str]) -> dict[str, list[Json]]:

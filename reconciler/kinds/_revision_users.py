@@ -14,15 +14,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds._batch import without
+from reconciler.kinds._batch import every, without
 from reconciler.kinds._declared import items, mapping
 from reconciler.kinds._shared import ok
 from reconciler.model import Call, Json, Live, On, Reads, Refused, Reply, Scope, User
 
 Named: TypeAlias = Mapping[str, tuple[User, ...]]
 
-DEFINITIONS = Call("batch", "DescribeJobDefinitions", {"status": "ACTIVE"}, all_pages=True)
-QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
 # In the order in which a job goes through them: one that moves on while we ask is met in the next.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
@@ -54,10 +52,10 @@ def mentions(props: Any) -> Iterator[str]:
 
 def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The ACTIVE definitions that name one in their text, whoever they belong to."""
-    (reply,) = yield (DEFINITIONS,)
+    active = yield from _active()
     words = _words(lives)
     found: list[tuple[str, User]] = []
-    for item in items((ok(DEFINITIONS, reply) or {}).get("jobDefinitions")):
+    for item in active:
         named = {words[word] for word in mentions(without(item, *NOT_ITS_TEXT)) if word in words}
         text = f"job definition {item['jobDefinitionName']}:{item['revision']} names it"
         user = User(text=text, hint="to let it go, have that one name another", arn=item["jobDefinitionArn"])
@@ -70,10 +68,9 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 
 def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The event rules of any bus with a target that starts jobs with one."""
-    listed, queues = yield (DEFINITIONS, QUEUES)
-    active = items((ok(DEFINITIONS, listed) or {}).get("jobDefinitions"))
+    active, queues = (yield from _active()), (yield from _queues())
     buses = yield from _buses()
-    there = yield from _rules(buses, [item["jobQueueArn"] for item in _queues(queues)])
+    there = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
     calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in there)
     replies = (yield calls) if calls else ()
     words, newest = _words(lives), _newest(lives, active)
@@ -140,8 +137,7 @@ def _call(operation: str, bus: str, **params: str) -> Call:
 
 def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The queues with jobs of one that have not finished. An array counts as PENDING while its children run."""
-    (reply,) = yield (QUEUES,)
-    queues = [item for item in _queues(reply) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
+    queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
     words = _words(lives)
     found: set[tuple[str, str, str]] = set()
     for status in UNFINISHED if queues else ():
@@ -162,8 +158,12 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 # --- what they share -------------------------------------------------------------------------------------------------
 
 
-def _queues(reply: Reply) -> list[Json]:
-    return [item for item in items((ok(QUEUES, reply) or {}).get("jobQueues")) if item.get("status") != "DELETED"]
+def _active() -> Reads[list[Json]]:
+    return (yield from every("DescribeJobDefinitions", "jobDefinitions", {"status": "ACTIVE"}))
+
+
+def _queues() -> Reads[list[Json]]:
+    return [item for item in (yield from every("DescribeJobQueues", "jobQueues")) if item.get("status") != "DELETED"]
 
 
 def _there(call: Call, reply: Reply) -> Json | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from reconciler.model import MISSING, Call, Diff, Field, Json, Refused, Reply, Unreadable, Want
+from reconciler.model import MISSING, Call, Diff, Field, Json, Reads, Refused, Reply, Unreadable, Want
+
+T = TypeVar("T")
 
 
 def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
@@ -15,6 +17,23 @@ def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
     if reply.code in absent:
         return None
     raise Unreadable(call, reply)
+
+
+def beside(reads: Reads[T], calls: tuple[Call, ...]) -> Reads[tuple[T, tuple[Reply, ...]]]:
+    """Runs ``reads`` with ``calls`` made in its first round; its result, and the replies to them."""
+    extra: tuple[Reply, ...] | None = None
+    try:
+        asked = next(reads)
+        while True:
+            replies = yield (asked if extra is not None else (*asked, *calls))
+            if extra is None:
+                extra, replies = replies[len(asked) :], replies[: len(asked)]
+            asked = reads.send(replies)
+    except StopIteration as end:
+        found: T = end.value
+    if extra is None:
+        extra = (yield calls) if calls else ()
+    return found, extra
 
 
 def tag_map(items: Iterable[Mapping[str, str]] | None) -> dict[str, str]:

@@ -161,7 +161,9 @@ PASSES_ROLES = {
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     member = "computeEnvironments"
-    found = yield from batch.described("DescribeComputeEnvironments", member, member, query)
+    found = yield from batch.described(
+        "DescribeComputeEnvironments", member, "computeEnvironmentName", "compute-environment/", query
+    )
     lives = [
         batch.live(item, "computeEnvironment", read_only=READ_ONLY)
         for item in found

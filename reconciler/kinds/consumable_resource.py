@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds import _batch as batch
-from reconciler.kinds._shared import ok, top_members
+from reconciler.kinds._owned import index, proposed, told
+from reconciler.kinds._shared import top_members
 from reconciler.model import (
     OWNER_PREFIX,
     Action,
@@ -37,12 +38,16 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Refused,
     Replace,
+    Reply,
     Want,
 )
 
 NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"
+RESOURCE = "consumableResource"
+LIST = Call("batch", "ListConsumableResources", {}, all_pages=True)
 READ_ONLY = frozenset({ARN, "inUseQuantity", "availableQuantity", "createdAt"})
 USED_UP = "NON_REPLENISHABLE"
 NOTHING_ADDED = {"operation": "ADD", "quantity": 0}
@@ -64,14 +69,38 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    every = Call("batch", "ListConsumableResources", {}, all_pages=True)
-    (reply,) = yield (every,)
-    listed = {item[NAME] for item in (ok(every, reply) or {}).get("consumableResources", [])}
-    names = sorted({sought.name for sought in query.sought} | (listed if query.owned else set()))
-    calls = tuple(Call("batch", "DescribeConsumableResource", {"consumableResource": name}) for name in names)
-    replies = yield calls
-    found = [batch.there(c, r, listed=n in listed) for n, c, r in zip(names, calls, replies, strict=True)]
-    return [_live(item) for item in found if item and batch.answers(query, item[NAME], item.get("tags") or {})]
+    """What is sought by name, and what the index proposes; all that are listed where it cannot be asked.
+
+    No text is documented for what is not there: the list tells whether a refusal that says something else means that.
+    """
+    names = sorted({sought.name for sought in query.sought})
+    every = (LIST,) if query.owned and not query.indexed else ()
+    ask, calls = every or index(query), _describing(names)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    if every:
+        listed = more = {item[NAME] for item in batch.items_in(every, replies[:1], "consumableResources")}
+    else:
+        tagged = yield from told(ask, replies[: len(ask)])
+        listed = set()
+        more = set(proposed(tagged, query.scope, "batch", "consumable-resource/"))
+    others = _describing(sorted(more - set(names)))
+    answers = [*replies[len(ask) :], *((yield others) if others else ())]
+    if not every and any(map(_unclear, answers)):
+        listed = {item[NAME] for item in (yield from batch.listed((LIST,), "consumableResources"))}
+    found = [
+        batch.there(call, reply, listed=call.params[RESOURCE] in listed)
+        for call, reply in zip((*calls, *others), answers, strict=True)
+    ]
+    lives = [_live(item) for item in found if item and batch.answers(query, item[NAME], item.get("tags") or {})]
+    return sorted(lives, key=lambda live: live.physical)
+
+
+def _unclear(reply: Reply) -> bool:
+    return isinstance(reply, Refused) and not batch.MISSING.matches(reply) and reply.code == "ClientException"
+
+
+def _describing(names: Sequence[str]) -> tuple[Call, ...]:
+    return tuple(Call("batch", "DescribeConsumableResource", {RESOURCE: name}) for name in names)
 
 
 def _live(item: Json) -> Live:

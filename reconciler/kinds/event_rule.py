@@ -17,13 +17,13 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from reconciler.kinds import _rule_targets as targets
 from reconciler.kinds._batch import unless, without
 from reconciler.kinds._declared import items
 from reconciler.kinds._documents import parse
-from reconciler.kinds._owned import index, proposed
+from reconciler.kinds._owned import Index, confirmed, index, proposed, told
 from reconciler.kinds._rule_checks import findings
 from reconciler.kinds._shared import chunks, ok, tag_list, tag_map
 from reconciler.model import (
@@ -44,7 +44,9 @@ from reconciler.model import (
     Reads,
     Ref,
     Replace,
+    Reply,
     Scope,
+    Sought,
     Template,
     Text,
     Want,
@@ -115,22 +117,43 @@ def _arn(scope: Scope, bus: str, name: str) -> str:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
     ask = index(query)
-    more = proposed(ask, (yield ask) if ask else (), query.scope, "events", "rule/")
-    sought = [(bus_of(one.props.get("eventBusName")), one.name) for one in query.sought]
-    places = list(dict.fromkeys([*sought, *(_place(path) for path in more)]))
-    calls = tuple(call for bus, name in places for call in _about(query.scope, bus, name))
-    replies = iter((yield calls) if calls else ())
-    lives: list[Live] = []
-    for bus, name in places:
-        about = [ok(call, next(replies), MISSING.code) for call in _about(query.scope, bus, name)]
-        if about[0] is None:
-            continue
-        live = _live(query.scope, bus, about[0], about[1] or {}, about[2] or {})
-        mine = query.owned and live.tags.get(OWNER_TAG) == query.scope.environment
-        if mine or (bus, name) in sought:
-            lives.append(live)
-    return lives
+    calls = _about(sought)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    found = _there(sought, calls, replies[len(ask) :])
+    more = [place for place in map(_place, proposed(tagged, query.scope, "events", "rule/")) if place not in sought]
+    calls = _about(more)
+    found |= _there(more, calls, (yield calls) if calls else ())
+    tags = yield from _tags(query.scope, found, tagged, sought)
+    return [
+        _live(query.scope, bus, rule, targets, tags[bus, name])
+        for (bus, name), (rule, targets) in found.items()
+        if (bus, name) in sought or (query.owned and tags[bus, name].get(OWNER_TAG) == query.scope.environment)
+    ]
+
+
+Place: TypeAlias = tuple[str, str]
+"""Bus and name of a rule."""
+
+
+def _there(places: Iterable[Place], calls: Sequence[Call], replies: Sequence[Reply]) -> dict[Place, tuple[Json, Json]]:
+    """What DescribeRule and ListTargetsByRule say of the rules that are there."""
+    answers = iter([ok(call, reply, MISSING.code) for call, reply in zip(calls, replies, strict=True)])
+    both = [(place, next(answers), next(answers)) for place in places]
+    return {place: (rule, listed or {}) for place, rule, listed in both if rule is not None}
+
+
+def _tags(
+    scope: Scope, places: Iterable[Place], tagged: Index, sought: Mapping[Place, Sought]
+) -> Reads[dict[Place, Mapping[str, str]]]:
+    found = {place: confirmed(tagged, _arn(scope, *place), sought.get(place)) for place in places}
+    open_ones = [place for place, tags in found.items() if tags is None]
+    calls = tuple(Call("events", "ListTagsForResource", {"ResourceARN": _arn(scope, *place)}) for place in open_ones)
+    for place, call, reply in zip(open_ones, calls, (yield calls) if calls else (), strict=True):
+        found[place] = tag_map((ok(call, reply, MISSING.code) or {}).get("Tags"))
+    return {place: tags or {} for place, tags in found.items()}
 
 
 def _place(path: str) -> tuple[str, str]:
@@ -139,12 +162,14 @@ def _place(path: str) -> tuple[str, str]:
     return bus or DEFAULT_BUS, name
 
 
-def _about(scope: Scope, bus: str, name: str) -> tuple[Call, ...]:
-    where = _where(bus)
-    return (
-        Call("events", "DescribeRule", {"Name": name, **where}),
-        Call("events", "ListTargetsByRule", {"Rule": name, **where}, all_pages=True),
-        Call("events", "ListTagsForResource", {"ResourceARN": _arn(scope, bus, name)}),
+def _about(places: Iterable[Place]) -> tuple[Call, ...]:
+    return tuple(
+        call
+        for bus, name in places
+        for call in (
+            Call("events", "DescribeRule", {"Name": name, **_where(bus)}),
+            Call("events", "ListTargetsByRule", {"Rule": name, **_where(bus)}, all_pages=True),
+        )
     )
 
 
@@ -152,7 +177,7 @@ def _where(bus: str) -> dict[str, str]:
     return {} if bus == DEFAULT_BUS else {"EventBusName": bus}
 
 
-def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Json) -> Live:
+def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Mapping[str, str]) -> Live:
     name = rule["Name"]
     props = {
         "eventBusName": bus if bus != DEFAULT_BUS else None,
@@ -164,7 +189,7 @@ def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Json) -> Live:
         physical=name,
         attrs={"name": name, "arn": rule.get("Arn") or _arn(scope, bus, name)},
         props={member: value for member, value in props.items() if value},
-        tags=tag_map(tags.get("Tags")),
+        tags=tags,
         extra={"bus": bus},
         keeper=rule.get("ManagedBy") or "",
     )

@@ -15,10 +15,11 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.ht
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds import _iam
+from reconciler.kinds import _iam_bulk as bulk
 from reconciler.kinds._iam import ABSENT, GONE, NEW_ROLE, STILL_HELD, change
 from reconciler.kinds._shared import ok, tag_list, tag_map
 from reconciler.model import (
@@ -43,7 +44,8 @@ from reconciler.model import (
 
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 
-LISTING = Call("iam", "ListInstanceProfiles", {"MaxItems": 1000}, all_pages=True)
+# of how many profiles with roles of others the tags are asked one by one
+OTHERS_MOST = 100
 
 # IAM may not know role or profile yet, or still count the role that has just been taken out
 EARLY = (
@@ -71,18 +73,48 @@ def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    names = dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name))
-    sought = {name.lower() for name in names}
+    """In bulk where owned ones are asked for too; else one by one."""
+    names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
+    known = yield from bulk.at_hand(query)
     if query.owned:
-        (reply,) = yield (LISTING,)
-        listed = [item["InstanceProfileName"] for item in (ok(LISTING, reply) or {}).get("InstanceProfiles", ())]
-        spelt = {name.lower(): name for name in listed}
-        names = dict.fromkeys([*(spelt.get(name.lower(), name) for name in names), *listed])
+        profiles = yield from _swept(query, {name.lower() for name in names})
+    else:
+        held = {name.lower(): item for name, item in bulk.profiles_of(known).items()} if known else {}
+        found = [held[name.lower()] for name in names if name.lower() in held]
+        profiles = found + (yield from _described([name for name in names if name.lower() not in held]))
+    lives = [_live(query.scope, profile) for profile in profiles]
+    sought = {name.lower() for name in names}
+    return [live for live in lives if live.physical.lower() in sought or _iam.is_owned(query, live.tags)]
+
+
+def _swept(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
+    """The profiles that are sought, or may be owned, with their tags.
+
+    Only GetInstanceProfile is documented to tell the tags of a profile. Where the details of its role show them it is
+    not asked; else it is for what is sought, what holds no role (the list alone knows of these) or a role of ours, and,
+    in accounts that do not hold too many, for all others.
+    """
+    replies = yield (bulk.DETAILS, bulk.PROFILES)
+    found = bulk.details(replies[0])
+    held, listed = bulk.profiles_of(found), (ok(bulk.PROFILES, replies[1]) or {}).get("InstanceProfiles", ())
+    shown = any("Tags" in profile for profile in held.values())
+    ours = {role["RoleName"] for role in found.owned(query)}
+    likely: list[str] = []
+    others: list[str] = []
+    for name in dict.fromkeys([*held, *(item["InstanceProfileName"] for item in listed)]):
+        if name in held and shown:
+            continue
+        mine = name not in held or held[name]["Roles"][0]["RoleName"] in ours
+        (likely if mine or name.lower() in sought else others).append(name)
+    described = yield from _described([*likely, *(others if len(others) <= OTHERS_MOST else ())])
+    return [*(held.values() if shown else ()), *described]
+
+
+def _described(names: Sequence[str]) -> Reads[list[Json]]:
     calls = tuple(Call("iam", "GetInstanceProfile", {"InstanceProfileName": name}) for name in names)
     replies = (yield calls) if calls else ()
     found = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
-    lives = [_live(query.scope, answer["InstanceProfile"]) for answer in found if answer]
-    return [live for live in lives if live.physical.lower() in sought or _iam.is_owned(query, live.tags)]
+    return [answer["InstanceProfile"] for answer in found if answer]
 
 
 def _live(scope: Scope, profile: Json) -> Live:

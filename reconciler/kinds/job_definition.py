@@ -24,6 +24,7 @@ from reconciler.kinds import _retry as retry
 from reconciler.kinds import _revision_users as revision_users
 from reconciler.kinds._declared import entries
 from reconciler.kinds._job_checks import check
+from reconciler.kinds._owned import LARGE, beyond, index, proposed, told
 from reconciler.kinds._shared import ok
 from reconciler.model import (
     Action,
@@ -43,6 +44,9 @@ from reconciler.model import (
     Want,
 )
 
+OPERATION = "DescribeJobDefinitions"
+ACTIVE = {"status": "ACTIVE"}
+BARREN = 5  # pages on end without anything sought, after which it is time to ask by name
 READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
 NAME = "jobDefinitionName"
 RANGE = "nodeProperties.nodeRangeProperties[]"
@@ -90,21 +94,63 @@ PASSES_ROLES = {path: container.ECS_TASKS for path, ref in REFS.items() if ref.s
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The ACTIVE revisions: of each sought name, or all there are where owned ones are asked for."""
-    operation, active = "DescribeJobDefinitions", {"status": "ACTIVE"}
-    if query.owned:
-        calls: tuple[Call, ...] = (Call("batch", operation, active, all_pages=True),)
-    else:
-        names = sorted({sought.name for sought in query.sought})
-        calls = tuple(Call("batch", operation, {NAME: name, **active}, all_pages=True) for name in names)
-    replies = yield calls
+    """The ACTIVE revisions of each sought name, and of whatever else the environment owns."""
+    names = sorted({sought.name for sought in query.sought})
+    swept = (yield from _swept(query, names)) if query.owned and (names or not query.indexed) else None
+    found = swept if swept is not None else (yield from _named(query, names))
     lives = [
         _live(item)
-        for call, reply in zip(calls, replies, strict=True)
-        for item in (ok(call, reply) or {}).get("jobDefinitions", [])
+        for item in found
         if item.get("status", "ACTIVE") == "ACTIVE" and batch.answers(query, item[NAME], item.get("tags") or {})
     ]
     return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
+
+
+def _swept(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
+    """Every ACTIVE revision there is, a hundred at a time; None where asking by name turns out to be cheaper."""
+    wanted, seen = frozenset(names), set[str]()
+    found: list[Json] = []
+    pages, barren, token = 0, 0, ""
+    while True:
+        call = batch.page(OPERATION, ACTIVE, token)
+        (reply,) = yield (call,)
+        answer = ok(call, reply) or {}
+        items = answer.get("jobDefinitions", [])
+        ours = {item[NAME] for item in items} & wanted
+        found, token = [*found, *items], answer.get("nextToken") or ""
+        pages, barren = pages + 1, 0 if ours else barren + 1
+        seen |= ours
+        if not token:
+            return found
+        if query.indexed and _too_many_others(pages, barren, len(wanted), len(seen)):
+            return None
+
+
+def _too_many_others(pages: int, barren: int, wanted: int, seen: int) -> bool:
+    """Whether so much of what was swept through is others' that asking for each name is cheaper than going on.
+
+    Nobody says how many pages there are. Two signs tell: many pages on end without anything sought, and so few sought
+    names a page that those not yet seen would take more pages than there are names.
+    """
+    if barren >= max(BARREN, wanted // 4):
+        return True
+    return bool(seen) and pages >= BARREN and pages * (wanted - seen) > wanted * seen
+
+
+def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
+    ask = index(query, LARGE)
+    calls = tuple(_by_name(name) for name in names)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    revisions = proposed(tagged, query.scope, "batch", "job-definition/")
+    others = dict.fromkeys(beyond(query, (revision.rpartition(":")[0] for revision in revisions)))
+    found = batch.items_in(calls, replies[len(ask) :], "jobDefinitions")
+    more = tuple(_by_name(name) for name in others)
+    return found + ((yield from batch.listed(more, "jobDefinitions")) if more else [])
+
+
+def _by_name(name: str) -> Call:
+    return Call("batch", OPERATION, {NAME: name, **ACTIVE}, all_pages=True)
 
 
 def _live(item: Json) -> Live:

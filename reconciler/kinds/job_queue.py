@@ -93,7 +93,7 @@ REFS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    found = yield from batch.described("DescribeJobQueues", "jobQueues", "jobQueues", query)
+    found = yield from batch.described("DescribeJobQueues", "jobQueues", "jobQueueName", "job-queue/", query)
     lives = [
         batch.live(item, "jobQueue", read_only=READ_ONLY)
         for item in found

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reconciler.kinds import _ec2 as ec2
 from reconciler.kinds import _ssh_key as ssh
 from reconciler.kinds._plain import known
-from reconciler.kinds._shared import ok, tag_list, tag_map
+from reconciler.kinds._shared import tag_list, tag_map
 from reconciler.model import (
-    OWNER_TAG,
     Action,
     Call,
     Diff,
@@ -42,6 +42,7 @@ FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
 FRESH = (On("InvalidKeyPair.NotFound"), On("InvalidKeyPairId.NotFound"))
 GONE = (On("InvalidKeyPair.NotFound"),)
 RSA_BITS = (1024, 2048, 4096)
+DESCRIBE = Call("ec2", "DescribeKeyPairs", {"IncludePublicKey": True})
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
@@ -49,20 +50,8 @@ def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    names = sorted({sought.name for sought in query.sought})
-    calls = [_pairs("key-name", names)] if names else []
-    if query.owned:
-        calls.append(_pairs(f"tag:{OWNER_TAG}", [query.scope.environment]))
-    replies = (yield tuple(calls)) if calls else ()
-    items = [
-        item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get("KeyPairs", ())
-    ]
-    return [_live(item) for _, item in sorted({item["KeyName"]: item for item in items}.items())]
-
-
-def _pairs(name: str, values: list[str]) -> Call:
-    params = {"IncludePublicKey": True, "Filters": [{"Name": name, "Values": values}]}
-    return Call("ec2", "DescribeKeyPairs", params)
+    found = yield from ec2.found_by(DESCRIBE, "key-name", "KeyPairs", ("KeyPairId", "key-pair/"), query)
+    return [_live(item) for item in sorted(found, key=lambda item: str(item["KeyName"]))]
 
 
 def _live(item: Json) -> Live:

@@ -19,6 +19,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyLaunchTemplate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds import _ec2 as ec2
@@ -66,7 +67,8 @@ FRESH_PROFILE = (On("InvalidParameterValue", "Invalid IAM Instance Profile"),)
 NO_SUCH_VERSION = (On("launchTemplateVersionDoesNotExist"),)
 DELETED_MOST = 200
 
-ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {}, all_pages=True)
+DESCRIBE = Call("ec2", "DescribeLaunchTemplates", all_pages=True)
+ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {})
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -78,16 +80,16 @@ def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     """The templates with all their versions; for those the environment owns also who asks for which by number."""
-    calls = ec2.found_by("DescribeLaunchTemplates", "launch-template-name", query)
-    replies = (yield calls) if calls else ()
-    found = list(ec2.items_of(calls, replies, "LaunchTemplates", "LaunchTemplateName"))
+    own = ("LaunchTemplateId", "launch-template/")
+    found = yield from ec2.found_by(DESCRIBE, "launch-template-name", "LaunchTemplates", own, query)
     if not found:
         return []
     mine = any(ec2.tags_of(item).get(OWNER_TAG) == query.scope.environment for item in found)
-    asks = [_versions(item["LaunchTemplateId"]) for item in found]
-    asks += [ENVIRONMENTS] if mine and query.owned else []
-    replies = yield tuple(asks)
-    pinned = _pinned(replies[len(found)]) if len(replies) > len(found) else None
+    found.sort(key=lambda item: str(item["LaunchTemplateName"]))
+    asks = tuple(_versions(item["LaunchTemplateId"]) for item in found)
+    users = (ENVIRONMENTS,) if mine and query.owned else ()
+    replies = yield (*asks, *users)
+    pinned = (yield from _pinned(replies[-1])) if users else None
     lives: list[Live] = []
     for item, call, reply in zip(found, asks, replies, strict=False):
         answer = ok(call, reply, *(on.code for on in GONE))
@@ -101,8 +103,10 @@ def _versions(template_id: str) -> Call:
     return Call("ec2", "DescribeLaunchTemplateVersions", {"LaunchTemplateId": template_id}, all_pages=True)
 
 
-def _pinned(reply: Reply) -> list[tuple[str, str, str]] | None:
+def _pinned(reply: Reply) -> Reads[list[tuple[str, str, str]] | None]:
     """Template (id or name), number and compute environment of every version that is asked for by number."""
+    if not isinstance(reply, Refused) and reply.get("nextToken"):  # the first page is what most accounts hold
+        (reply,) = yield (replace(ENVIRONMENTS, all_pages=True),)
     if isinstance(reply, Refused):
         return None
     found: list[tuple[str, str, str]] = []

@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds._owned import asked_for, index, named, proposed
+from reconciler.kinds._owned import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
 from reconciler.kinds._plain import known, same_key
-from reconciler.kinds._shared import ok
+from reconciler.kinds._shared import chunks, ok
 from reconciler.model import (
+    OWNER_TAG,
     Action,
     Call,
     Diff,
@@ -37,6 +38,7 @@ from reconciler.model import (
     Replace,
     Reply,
     Scope,
+    Sought,
     Want,
 )
 
@@ -63,24 +65,64 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    ask = index(query)
-    names = named(query, proposed(ask, (yield ask) if ask else (), query.scope, "logs", "log-group:"))
-    calls = tuple(Call("logs", "DescribeLogGroups", {"logGroupNamePrefix": name}, all_pages=True) for name in names)
-    groups = _exact(names, calls, (yield calls) if calls else ())
-    tag_calls = tuple(
-        Call("logs", "ListTagsForResource", {"resourceArn": attrs(query.scope, name, {})["arn"]}) for name in groups
-    )
-    tags = [ok(call, reply, ABSENT) for call, reply in zip(tag_calls, (yield tag_calls) if groups else (), strict=True)]
-    found = zip(groups.items(), tags, strict=True)
-    live = [_live(query.scope, name, item, reply["tags"]) for (name, item), reply in found if reply is not None]
+    sought = by_name(query)
+    listing = (_listed_by_tag(query),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describing(list(sought))
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged: Index = {}
+    if listing:
+        more = [item["logGroupName"] for item in (ok(listing[0], replies[0]) or {}).get("logGroups", ())]
+    else:
+        tagged = yield from told(ask, replies[: len(ask)])
+        more = proposed(tagged, query.scope, "logs", "log-group:")
+    groups = yield from _found(calls, replies[len(ask) :])
+    calls = _describing(beyond(query, more))
+    groups |= (yield from _found(calls, (yield calls))) if calls else {}
+    tags = yield from _tags(query.scope, groups, tagged, sought)
+    live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
     return [item for item in live if asked_for(query, item.physical, item.tags)]
 
 
-def _exact(names: Iterable[str], calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, Json]:
+def _listed_by_tag(query: Query) -> Call:
+    wanted = [{"key": OWNER_TAG, "values": [query.scope.environment]}]
+    return Call("logs", "ListLogGroups", {"logGroupTags": wanted}, all_pages=True)
+
+
+def _describing(names: Sequence[str]) -> tuple[Call, ...]:
+    """Fifty names a call; it filters the list of groups, so that unknown ones are merely not in it."""
+    return tuple(Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(some)}) for some in chunks(names, 50))
+
+
+def _found(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
+    """The groups that are there, by name. Should a list be refused for one name in it, each is asked for by itself."""
     found: dict[str, Json] = {}
-    for name, call, reply in zip(names, calls, replies, strict=True):
-        items = (ok(call, reply, ABSENT) or {}).get("logGroups", [])
-        found.update((name, item) for item in items if item["logGroupName"] == name)
+    again: list[Call] = []
+    for call, reply in zip(calls, replies, strict=True):
+        answer = ok(call, reply, ABSENT)
+        names: Sequence[str] = call.params["logGroupIdentifiers"]
+        found |= {item["logGroupName"]: item for item in (answer or {}).get("logGroups", ())}
+        if answer is None:
+            again += [Call("logs", "DescribeLogGroups", {"logGroupNamePrefix": n}, all_pages=True) for n in names]
+    for call, reply in zip(again, (yield tuple(again)) if again else (), strict=True):
+        items = (ok(call, reply, ABSENT) or {}).get("logGroups", ())
+        wanted = call.params["logGroupNamePrefix"]
+        found |= {item["logGroupName"]: item for item in items if item["logGroupName"] == wanted}
+    return found
+
+
+def _tags(
+    scope: Scope, names: Iterable[str], tagged: Index, sought: Mapping[str, Sought]
+) -> Reads[dict[str, Mapping[str, str]]]:
+    """The tags by name, of groups that have not vanished meanwhile."""
+    arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
+    known = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    found = {name: tags for name, tags in known.items() if tags is not None}
+    rest = [name for name in arns if name not in found]
+    calls = tuple(Call("logs", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
+    for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
+        answer = ok(call, reply, ABSENT)
+        if answer is not None:
+            found[name] = answer["tags"]
     return found
 
 

@@ -62,6 +62,7 @@ STILL_USED = (On("InvalidPlacementGroup.InUse"),)
 GONE = (On("InvalidPlacementGroup.Unknown"),)
 UNTIL_UNUSED = 1200.0
 PARTITIONS_MOST = 7
+DESCRIBE = Call("ec2", "DescribePlacementGroups")
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
@@ -69,9 +70,9 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    calls = ec2.found_by("DescribePlacementGroups", "group-name", query, all_pages=False)
-    replies = (yield calls) if calls else ()
-    groups = ec2.items_of(calls, replies, "PlacementGroups", "GroupName")
+    own = ("GroupName", "placement-group/")
+    found = yield from ec2.found_by(DESCRIBE, "group-name", "PlacementGroups", own, query)
+    groups = sorted(found, key=lambda item: str(item["GroupName"]))
     return [_live(query.scope, item) for item in groups if item.get("State") != "deleted"]
 
 

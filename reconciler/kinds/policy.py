@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.kinds import _iam
+from reconciler.kinds import _iam_bulk as bulk
 from reconciler.kinds._document_pairs import alike, compared
 from reconciler.kinds._document_rules import findings, size
 from reconciler.kinds._documents import OLD_VERSION, Place, parse, written
@@ -66,23 +67,63 @@ def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     """A name sought with its declaration means the account's own policy, one sought without may be AWS's."""
+    if query.owned:
+        return (yield from _swept(query))
+    known = yield from bulk.at_hand(query)
     candidates = {sought.name: _candidates(query.scope, sought) for sought in query.sought if _askable(sought.name)}
-    policies = yield from _fetched(arn for arns in candidates.values() for arn in arns)
-    found = {name: next((arn for arn in arns if arn in policies), None) for name, arns in candidates.items()}
+    at_hand = {*known.policies, *known.attached()} if known else set()
+    found = {name: next((arn for arn in arns if arn in at_hand), None) for name, arns in candidates.items()}
+    brief = [_named(arn) for arn in found.values() if arn]
+    policies = yield from _fetched(arn for name, arns in candidates.items() if not found[name] for arn in arns)
+    found |= {
+        name: next((a for a in candidates[name] if a in policies), None) for name, arn in found.items() if not arn
+    }
     missing = [sought for sought in query.sought if sought.name in found and not found[sought.name]]
     declared = [sought.name for sought in missing if sought.props]
     named = [sought.name for sought in missing if not sought.props and "/" not in sought.name]
-    local = (yield from _listed("Local")) if query.owned or declared else []
-    found |= _by_name(declared, local)
+    found |= _by_name(declared, (yield from _listed("Local")) if declared else [])
     found |= _by_name(named, (yield from _listed("All")) if named else [])
-    owned = [item["Arn"] for item in local] if query.owned else []
-    sought = list(dict.fromkeys(filter(None, found.values())))
-    policies |= yield from _fetched(arn for arn in (*sought, *owned) if arn not in policies)
-    mine = [arn for arn in owned if arn in policies and _iam.is_owned(query, tag_map(policies[arn].get("Tags")))]
-    chosen = [policies[arn] for arn in dict.fromkeys([*sought, *mine]) if arn in policies]
+    sought = list(dict.fromkeys(arn for arn in found.values() if arn and arn not in at_hand))
+    policies |= yield from _fetched(arn for arn in sought if arn not in policies)
+    chosen = [policies[arn] for arn in sought if arn in policies]
     customer = [policy for policy in chosen if not _aws_managed(policy)]
     lives = (yield from _details(customer)) if customer else []
-    return [*lives, *(_aws_live(policy) for policy in chosen if _aws_managed(policy))]
+    return [*brief, *lives, *(_aws_live(policy) for policy in chosen if _aws_managed(policy))]
+
+
+def _swept(query: Query) -> Reads[Sequence[Live]]:
+    """The account's own policies that are sought, and those that the environment owns.
+
+    The details have everything but the tags, which each policy has to be asked for. Of what is not sought those are
+    asked that nobody uses, or a role of ours: what somebody else has attached could not be deleted in any case.
+    """
+    wanted = {sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _askable(sought.name)}
+    likely = [_candidates(query.scope, sought)[0] for sought in query.sought if sought.props and _askable(sought.name)]
+    first = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in dict.fromkeys(likely))
+    replies = yield (bulk.DETAILS, *first)
+    found = bulk.details(replies[0])
+    answers = [ok(call, reply, ABSENT) for call, reply in zip(first, replies[1:], strict=True)]
+    tagged = {answer["Policy"]["Arn"]: answer["Policy"] for answer in answers if answer}
+    of_ours = found.attached(found.owned(query))
+    sought = {arn for arn, item in found.policies.items() if item["PolicyName"].lower() in wanted}
+    asked = [arn for arn, item in found.policies.items() if arn in sought or arn in of_ours or not _used(item)]
+    tagged |= yield from _fetched(arn for arn in asked if arn not in tagged)
+    chosen = [arn for arn in asked if arn in tagged]
+    return [
+        _live({**found.policies[arn], "Tags": tagged[arn].get("Tags")}, found.policies[arn]["PolicyVersionList"])
+        for arn in chosen
+        if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
+    ]
+
+
+def _used(policy: Json) -> bool:
+    return bool(policy.get("AttachmentCount") or policy.get("PermissionsBoundaryUsageCount"))
+
+
+def _named(arn: str) -> Live:
+    """A policy of which only the ARN is wanted."""
+    name = arn.rpartition("/")[2]
+    return Live(physical=name, attrs={"name": name, "arn": arn}, props={})
 
 
 def _askable(name: str) -> bool:
@@ -161,7 +202,7 @@ def _live(policy: Json, versions: Sequence[Json]) -> Live:
             "default": item["VersionId"] == policy["DefaultVersionId"],
             "document": parse(item["Document"]),
         }
-        for item in versions
+        for item in sorted(versions, key=_number)
     ]
     props = {
         "policyDocument": next((item["document"] for item in kept if item["default"]), None),

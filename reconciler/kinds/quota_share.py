@@ -21,7 +21,8 @@ from typing import Any
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _capacity as capacity
 from reconciler.kinds._declared import at, text
-from reconciler.kinds._shared import chunks, ok, top_members
+from reconciler.kinds._owned import LARGE, index, proposed, told
+from reconciler.kinds._shared import chunks, top_members
 from reconciler.model import (
     Action,
     Api,
@@ -96,33 +97,54 @@ def _arn(scope: Scope, name: str) -> str:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """Those of the queues that are named, or of every queue that can have any where owned ones are asked for."""
+    """Those of the queues that are named, and of every queue that can have any where queues are swept through anyway;
+    elsewhere what the index proposes.
+    """
     sought = [item.name for item in query.sought]
-    operation = "DescribeJobQueues"
-    if query.owned:
-        calls: tuple[Call, ...] = (Call("batch", operation, {}, all_pages=True),)
-    else:
-        queues = sorted({_parts(name)[0] for name in sought})
-        calls = tuple(Call("batch", operation, {"jobQueues": list(some)}) for some in chunks(queues, 100))
-    replies = yield calls
+    queues, proposals = yield from _queues(query, sorted({_parts(name)[0] for name in sought}))
     calls = tuple(
         Call("batch", "ListQuotaShares", {"jobQueue": item["jobQueueName"]}, all_pages=True)
-        for call, reply in zip(calls, replies, strict=True)
-        for item in (ok(call, reply) or {}).get("jobQueues", [])
+        for item in queues
         if _may_have_shares(item)
     )
-    replies = yield calls
+    replies = (yield calls) if calls else ()
     listed = {
         item["quotaShareArn"]
         for call, reply in zip(calls, replies, strict=True)
         for item in (batch.there(call, reply, listed=False) or {}).get("quotaShares", [])
     }
-    asked = sorted({_arn(query.scope, name) for name in sought} | listed)
+    asked = sorted({_arn(query.scope, name) for name in sought} | listed | proposals)
     calls = tuple(Call("batch", "DescribeQuotaShare", {"quotaShareArn": arn}) for arn in asked)
-    replies = yield calls
+    replies = (yield calls) if calls else ()
     found = [batch.there(c, r, listed=a in listed) for a, c, r in zip(asked, calls, replies, strict=True)]
     lives = [_live(item) for item in found if item]
     return sorted((live for live in lives if batch.answers(query, live.physical, live.tags)), key=lambda x: x.physical)
+
+
+def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[str]]]:
+    """The queues to ask for their shares, and the ARNs of shares that the index proposes."""
+    operation = "DescribeJobQueues"
+    found: list[Json] = []
+    more = True
+    if query.owned and not query.indexed:
+        return (yield from batch.every(operation, "jobQueues")), set()
+    if query.owned and (named or "jobQueues" in query.declared):
+        found, more = yield from batch.first_page(operation, "jobQueues")
+    if not more:
+        return found, set()
+    known = {item["jobQueueName"] for item in found}
+    ask = index(query, LARGE)
+    calls = tuple(
+        Call("batch", operation, {"jobQueues": list(some)})
+        for some in chunks([name for name in named if name not in known], 100)
+    )
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    shares = {
+        query.scope.arn("batch", f"job-queue/{path}") for path in proposed(tagged, query.scope, "batch", "job-queue/")
+    }
+    shares = {arn for arn in shares if "/quota-share/" in arn}
+    return found + batch.items_in(calls, replies[len(ask) :], "jobQueues"), shares
 
 
 def _may_have_shares(queue: Json) -> bool:

@@ -13,12 +13,12 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds._document_pairs import compared
 from reconciler.kinds._documents import Place, names_principal_of, parse, written
-from reconciler.kinds._owned import asked_for, index, named, proposed
+from reconciler.kinds._owned import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
 from reconciler.kinds._plain import same_key
 from reconciler.kinds._repository_checks import findings
 from reconciler.kinds._shared import ok, tag_list, tag_map
@@ -37,7 +37,9 @@ from reconciler.model import (
     Query,
     Reads,
     Replace,
+    Reply,
     Scope,
+    Sought,
     Want,
 )
 
@@ -65,6 +67,7 @@ SETTINGS = (
 )
 DOCUMENTS = ("lifecyclePolicy", "repositoryPolicy")
 ABSENT = "RepositoryNotFoundException"
+NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
 # a principal that this run created a moment ago
 UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
 
@@ -79,33 +82,58 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    sought, ask = by_name(query), index(query)
+    calls = _about(sought)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    found = _there(calls, replies[len(ask) :])
+    calls = _about(beyond(query, proposed(tagged, query.scope, "ecr", "repository/")))
+    found |= _there(calls, (yield calls) if calls else ())
+    tags = yield from _tags(found, tagged, sought)
+    return [
+        _live(query.scope, item, tags[name], lifecycle, policy)
+        for name, (item, lifecycle, policy) in found.items()
+        if name in tags and asked_for(query, name, tags[name])
+    ]
+
+
+def _about(names: Iterable[str]) -> tuple[Call, ...]:
     """One by one: a list of names is refused as a whole when one of them is missing."""
-    ask = index(query)
-    names = named(query, proposed(ask, (yield ask) if ask else (), query.scope, "ecr", "repository/"))
-    calls = tuple(Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}) for name in names)
-    replies = (yield calls) if calls else ()
-    answers = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
-    items = [item for answer in answers if answer for item in answer["repositories"]]
-    live: list[Live] = []
-    details = tuple(call for item in items for call in _details(item))
-    given = list(zip(details, (yield details) if details else (), strict=True))
-    for item, part in zip(items, (given[i : i + 3] for i in range(0, len(given), 3)), strict=True):
-        tags, lifecycle, policy = (
-            ok(call, reply, ABSENT, "LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
-            for call, reply in part
+    return tuple(
+        call
+        for name in names
+        for call in (
+            Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}),
+            Call("ecr", "GetLifecyclePolicy", {"repositoryName": name}),
+            Call("ecr", "GetRepositoryPolicy", {"repositoryName": name}),
         )
-        if tags is not None and asked_for(query, item["repositoryName"], tag_map(tags["tags"])):
-            live.append(_live(query.scope, item, tag_map(tags["tags"]), lifecycle or {}, policy or {}))
-    return live
-
-
-def _details(item: Json) -> tuple[Call, Call, Call]:
-    name = {"repositoryName": item["repositoryName"]}
-    return (
-        Call("ecr", "ListTagsForResource", {"resourceArn": item["repositoryArn"]}),
-        Call("ecr", "GetLifecyclePolicy", name),
-        Call("ecr", "GetRepositoryPolicy", name),
     )
+
+
+def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, tuple[Json, Json, Json]]:
+    """The repositories that are there, each with its two documents."""
+    answers = [ok(call, reply, ABSENT, *NO_DOCUMENT) or {} for call, reply in zip(calls, replies, strict=True)]
+    found: dict[str, tuple[Json, Json, Json]] = {}
+    for described, lifecycle, policy in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
+        for item in described.get("repositories", ()):
+            found[item["repositoryName"]] = (item, lifecycle, policy)
+    return found
+
+
+def _tags(
+    found: Mapping[str, tuple[Json, Json, Json]], tagged: Index, sought: Mapping[str, Sought]
+) -> Reads[dict[str, Mapping[str, str]]]:
+    """The tags by name, of repositories that have not vanished meanwhile."""
+    arns = {name: str(item["repositoryArn"]) for name, (item, _, _) in found.items()}
+    known = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    tags = {name: confirmed_tags for name, confirmed_tags in known.items() if confirmed_tags is not None}
+    rest = [name for name in arns if name not in tags]
+    calls = tuple(Call("ecr", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
+    for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
+        answer = ok(call, reply, ABSENT)
+        if answer is not None:
+            tags[name] = tag_map(answer["tags"])
+    return tags
 
 
 def _live(scope: Scope, item: Json, tags: Mapping[str, str], lifecycle: Json, policy: Json) -> Live:

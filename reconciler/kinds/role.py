@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds import _iam
+from reconciler.kinds import _iam_bulk as bulk
 from reconciler.kinds._document_pairs import compared
 from reconciler.kinds._document_rules import findings, service, size
 from reconciler.kinds._documents import Place, listed, names_principal_of, parse, written
@@ -69,8 +70,6 @@ ATTACHED, ATTACHED_MOST = 10, 20
 TRUST, TRUST_MOST = 2048, 4096
 INLINE_MOST = 10_240
 
-OWNERS = Call("iam", "GetAccountAuthorizationDetails", {"Filter": ["Role"], "MaxItems": 1000}, all_pages=True)
-
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -80,20 +79,47 @@ def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    names = dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name))
+    """In bulk where owned ones are asked for too; else one by one."""
+    names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
     if query.owned:
-        (reply,) = yield (OWNERS,)
-        for item in (ok(OWNERS, reply) or {}).get("RoleDetailList", ()):
-            name = item["RoleName"]
-            if any(name.lower() == sought.lower() for sought in names) or _iam.is_owned(
-                query, tag_map(item.get("Tags"))
-            ):
-                names = {other: None for other in names if other.lower() != name.lower()} | {name: None}
-    calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names)
+        return (yield from _swept(query, names))
+    known = yield from bulk.at_hand(query)
+    at_hand = {name.lower(): role for name, role in known.roles.items()} if known else {}
+    found = [_brief(query.scope, at_hand[name.lower()]) for name in names if name.lower() in at_hand]
+    calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name.lower() not in at_hand)
     replies = (yield calls) if calls else ()
-    found = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
-    roles = {item["Role"]["RoleName"]: item["Role"] for item in found if item}
+    answers = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
+    roles = {item["Role"]["RoleName"]: item["Role"] for item in answers if item}
+    if query.brief:
+        return [*found, *(_brief(query.scope, role) for role in roles.values())]
     return (yield from _details(query.scope, roles)) if roles else ()
+
+
+def _swept(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
+    """The roles of these names, whatever their case, and those the environment owns."""
+    first = bulk.page_of_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
+    replies = yield (bulk.DETAILS, *((first,) if names else ()))
+    found, wanted = bulk.details(replies[0]), {name.lower() for name in names}
+    answer = (ok(first, replies[1], ABSENT) or {}) if names else {}
+    known = {answer["Role"]["RoleName"]: answer["Role"]} if "Role" in answer else bulk.roles_of(answer)
+    chosen = [name for name in found.roles if name.lower() in wanted]
+    chosen += [role["RoleName"] for role in found.owned(query) if role["RoleName"] not in chosen]
+    known = yield from bulk.completed(chosen, known, answer.get("Marker") or "", len(found.roles))
+    return [_swept_live(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
+
+
+def _swept_live(scope: Scope, role: Json) -> Live:
+    lists = {
+        "ListAttachedRolePolicies": {"AttachedPolicies": role.get("AttachedManagedPolicies", ())},
+        "ListInstanceProfilesForRole": {"InstanceProfiles": role.get("InstanceProfileList", ())},
+    }
+    inline = {item["PolicyName"]: parse(item["PolicyDocument"]) for item in role.get("RolePolicyList", ())}
+    return _live(scope, role, lists, inline)
+
+
+def _brief(scope: Scope, role: Json) -> Live:
+    name = role["RoleName"]
+    return Live(physical=name, attrs=attrs(scope, name, {"path": role["Path"]}), props={})
 
 
 def _details(scope: Scope, roles: Mapping[str, Json]) -> Reads[Sequence[Live]]:

@@ -23,8 +23,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds import _batch as batch
+from reconciler.kinds import _owned as owned
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text
-from reconciler.kinds._shared import chunks, ok
+from reconciler.kinds._shared import chunks
 from reconciler.model import (
     Action,
     Api,
@@ -77,21 +78,25 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    arns = [query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought]
-    if query.owned:
-        every = Call("batch", "ListSchedulingPolicies", {}, all_pages=True)
-        (reply,) = yield (every,)
-        arns += [item["arn"] for item in (ok(every, reply) or {}).get("schedulingPolicies", [])]
-    wanted = sorted(set(arns))
-    calls = tuple(Call("batch", "DescribeSchedulingPolicies", {"arns": list(some)}) for some in chunks(wanted, 100))
-    replies = yield calls
-    found = [
-        _live(item)
-        for call, reply in zip(calls, replies, strict=True)
-        for item in (ok(call, reply) or {}).get("schedulingPolicies", [])
-        if batch.answers(query, item["name"], item.get("tags") or {})
-    ]
+    """What is sought by its ARN, and what the index proposes; all that are listed where it cannot be asked."""
+    arns = sorted({query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought})
+    every = (Call("batch", "ListSchedulingPolicies", {}, all_pages=True),) if query.owned and not query.indexed else ()
+    ask, calls = every or owned.index(query), _describing(arns)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    if every:
+        more = [item["arn"] for item in batch.items_in(every, replies[:1], "schedulingPolicies")]
+    else:
+        tagged = yield from owned.told(ask, replies[: len(ask)])
+        more = [arn for arn in tagged if arn.startswith(query.scope.arn("batch", "scheduling-policy/"))]
+    items = batch.items_in(calls, replies[len(ask) :], "schedulingPolicies")
+    others = _describing(sorted(set(more) - set(arns)))
+    items += (yield from batch.listed(others, "schedulingPolicies")) if others else []
+    found = [_live(item) for item in items if batch.answers(query, item["name"], item.get("tags") or {})]
     return sorted(found, key=lambda live: live.physical)
+
+
+def _describing(arns: Sequence[str]) -> tuple[Call, ...]:
+    return tuple(Call("batch", "DescribeSchedulingPolicies", {"arns": list(some)}) for some in chunks(arns, 100))
 
 
 def _live(item: Json) -> Live:

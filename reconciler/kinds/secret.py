@@ -18,9 +18,10 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds._owned import by_name, index, told
 from reconciler.kinds._plain import first, known, same_key, stand_ins
 from reconciler.kinds._secret_checks import findings
 from reconciler.kinds._shared import ok, tag_list, tag_map
@@ -45,6 +46,7 @@ from reconciler.model import (
     Reply,
     Scope,
     Secret,
+    Sought,
     Want,
 )
 
@@ -81,60 +83,74 @@ def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """Describes what is sought and what the list proposes: the list lags, and filters by prefix."""
+    """Describes what is sought and what the index proposes, or the list where that cannot be asked: both lag."""
     environment = query.scope.environment
-    listing = Call(
-        "secretsmanager",
-        "ListSecrets",
-        {
-            "IncludePlannedDeletion": True,
-            "Filters": [{"Key": "tag-key", "Values": [OWNER_TAG]}, {"Key": "tag-value", "Values": [environment]}],
-        },
-        all_pages=True,
-    )
-    ask = (listing,) if query.owned else ()
-    listed = [ok(call, reply) or {} for call, reply in zip(ask, (yield ask) if ask else (), strict=True)]
-    names = [sought.name for sought in query.sought]
-    more = [
-        item["Name"]
-        for answer in listed
-        for item in answer.get("SecretList", ())
-        if tag_map(item.get("Tags")).get(OWNER_TAG) == environment
-    ]
-    unique = list(dict.fromkeys([*names, *more]))
-    found = (yield from _described(unique)) if unique else []
-    live = [item for item in found if item["Name"] in names or _owner(item) == environment]
-    versions = (yield from _versions(live)) if live else []
+    sought = by_name(query)
+    listing = (_listed_by_tag(environment),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describing(sought)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    if listing:
+        items = (ok(listing[0], replies[0]) or {}).get("SecretList", ())
+        more = [item["ARN"] for item in items if tag_map(item.get("Tags")).get(OWNER_TAG) == environment]
+    else:
+        more = list((yield from told(ask, replies[: len(ask)])))
+    found = _there(calls, replies[len(ask) :])
+    known = {item["ARN"] for item in found.values()}
+    here = query.scope.arn("secretsmanager", "secret:")
+    calls = _describing([arn for arn in more if arn.startswith(here) and arn not in known])
+    found |= _there(calls, (yield calls) if calls else ())
+    live = [item for item in found.values() if item["Name"] in sought or _owner(item) == environment]
+    versions = (yield from _versions(live, sought)) if live else []
     return [_live(item, kept) for item, kept in zip(live, versions, strict=True)]
 
 
-def _described(names: Sequence[str]) -> Reads[list[Json]]:
-    calls = tuple(Call("secretsmanager", "DescribeSecret", {"SecretId": name}) for name in names)
-    replies = yield calls
-    answers = {n: ok(call, reply, ABSENT) for n, call, reply in zip(names, calls, replies, strict=True)}
-    # a name may also be taken for the beginning of an ARN
-    return [answer for name, answer in answers.items() if answer and answer["Name"] == name]
+def _listed_by_tag(environment: str) -> Call:
+    """The filters are of prefixes, so what it lists is filtered again."""
+    filters = [{"Key": "tag-key", "Values": [OWNER_TAG]}, {"Key": "tag-value", "Values": [environment]}]
+    params = {"IncludePlannedDeletion": True, "Filters": filters}
+    return Call("secretsmanager", "ListSecrets", params, all_pages=True)
 
 
-def _versions(items: Sequence[Json]) -> Reads[list[Mapping[str, Sequence[str]]]]:
-    """The versions of each secret, those without a label too: putting their value back needs a step more."""
-    calls = tuple(
-        Call(
+def _describing(names: Iterable[str]) -> tuple[Call, ...]:
+    """By name or ARN."""
+    return tuple(Call("secretsmanager", "DescribeSecret", {"SecretId": name}) for name in names)
+
+
+def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, Json]:
+    """The secrets that are there, by name; a name may also be taken for the beginning of an ARN."""
+    answers = [(call.params["SecretId"], ok(call, reply, ABSENT)) for call, reply in zip(calls, replies, strict=True)]
+    return {item["Name"]: item for asked, item in answers if item and asked in (item["Name"], item["ARN"])}
+
+
+def _versions(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[list[Mapping[str, Sequence[str]]]]:
+    """The versions of each secret, those without a label too where the value is another: to put a value back that one
+    of them holds needs a step more.
+    """
+    calls = {
+        item["Name"]: Call(
             "secretsmanager",
             "ListSecretVersionIds",
             {"SecretId": item["ARN"], "IncludeDeprecated": True},
             all_pages=True,
         )
         for item in items
-    )
-    replies: tuple[Reply, ...] = yield calls
-    found: list[Mapping[str, Sequence[str]]] = []
-    for item, call, reply in zip(items, calls, replies, strict=True):
+        if item["Name"] in sought and _has_another(item, sought[item["Name"]].props.get("value"))
+    }
+    replies = (yield tuple(calls.values())) if calls else ()
+    unlabelled: dict[str, dict[str, Sequence[str]]] = {}
+    for (name, call), reply in zip(calls.items(), replies, strict=True):
         # one who may only describe, or a secret on its way out: the labelled ones are known all the same
         answer = ok(call, reply, ABSENT, "AccessDeniedException", "InvalidRequestException") or {}
-        listed = {version["VersionId"]: version.get("VersionStages", []) for version in answer.get("Versions", ())}
-        found.append({**listed, **(item.get("VersionIdsToStages") or {})})
-    return found
+        unlabelled[name] = {one["VersionId"]: one.get("VersionStages", []) for one in answer.get("Versions", ())}
+    return [{**unlabelled.get(item["Name"], {}), **(item.get("VersionIdsToStages") or {})} for item in items]
+
+
+def _has_another(item: Json, value: Any) -> bool:
+    """Whether the secret has a value, and not the declared one."""
+    current = next((one for one, stages in (item.get("VersionIdsToStages") or {}).items() if CURRENT in stages), None)
+    if current is None or value is None or not known(value):
+        return False
+    return bool(current != Digest(value, item["ARN"]).hex())
 
 
 def _owner(item: Json) -> str | None:

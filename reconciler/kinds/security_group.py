@@ -19,11 +19,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds import _ec2 as ec2
 from reconciler.kinds._declared import items
 from reconciler.kinds._group_checks import findings
 from reconciler.kinds._group_rules import Rule, plain, rules, stated
 from reconciler.kinds._plain import aligned
-from reconciler.kinds._shared import chunks, lowered, ok, raised, tag_list, tag_map
+from reconciler.kinds._shared import beside, chunks, lowered, ok, raised, tag_list, tag_map
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -41,6 +42,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Replace,
+    Reply,
     Scope,
     Sought,
     Wait,
@@ -70,6 +72,9 @@ NO_SUCH_RULE = (On("InvalidSecurityGroupRuleId.NotFound"), On("InvalidPermission
 GONE = (On("InvalidGroup.NotFound"),)
 UNTIL_UNUSED = 1200.0
 
+DESCRIBE = Call("ec2", "DescribeSecurityGroups", all_pages=True)
+DEFAULT_VPC = Call("ec2", "DescribeVpcs", {"Filters": [{"Name": "is-default", "Values": ["true"]}]}, all_pages=True)
+
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -79,24 +84,37 @@ def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    names = sorted({sought.name for sought in query.sought})
-    asks = [_groups("group-name", list(some)) for some in chunks(names, 200)]
-    if query.owned:
-        asks.append(_groups(f"tag:{OWNER_TAG}", [query.scope.environment]))
-    default = Call("ec2", "DescribeVpcs", {"Filters": [{"Name": "is-default", "Values": ["true"]}]}, all_pages=True)
-    if any(not sought.props.get("vpcId") for sought in query.sought):
-        asks.append(default)
-    replies = (yield tuple(asks)) if asks else ()
-    found: dict[str, Json] = {}
-    vpcs: list[str] = []
-    for call, reply in zip(asks, replies, strict=True):
-        answer = ok(call, reply) or {}
-        found |= {item["GroupId"]: item for item in answer.get("SecurityGroups", ())}
-        vpcs += [item["VpcId"] for item in answer.get("Vpcs", ())]
-    chosen = {item["GroupId"] for sought in query.sought for item in _meant(sought, found.values(), vpcs)}
+    """The groups that are meant or owned; the ids of their rules where some of them may have to go."""
+    default: tuple[Call, ...] = (DEFAULT_VPC,) if any(not one.props.get("vpcId") for one in query.sought) else ()
+    groups = ec2.found_by(DESCRIBE, "group-name", "SecurityGroups", ("GroupId", "security-group/"), query)
+    listed, replies = yield from beside(groups, default)
+    found: dict[str, Json] = {item["GroupId"]: item for item in listed}
+    vpcs = [item["VpcId"] for call, reply in zip(default, replies, strict=True) for item in _vpcs(call, reply)]
+    meant = {item["GroupId"]: sought for sought in query.sought for item in _meant(sought, found.values(), vpcs)}
+    chosen = set(meant)
     if query.owned:
         chosen |= {name for name, item in found.items() if _owner(item) == query.scope.environment}
-    ids = sorted(chosen)
+    ids = sorted(name for name in chosen if _has_more(found[name], meant.get(name), query.scope.account))
+    rule_ids = (yield from _rule_ids(ids, query.scope.account)) if ids else {}
+    return [_live(query.scope, found[name], rule_ids) for name in sorted(chosen)]
+
+
+def _vpcs(call: Call, reply: Reply) -> list[Json]:
+    return list((ok(call, reply) or {}).get("Vpcs", ()))
+
+
+def _has_more(item: Json, sought: Sought | None, account: str) -> bool:
+    """Whether the group has rules that are not declared: those are taken back by their ids."""
+    for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
+        declared = sought.props.get(direction) if sought else None
+        if declared is None and direction == "egress" and sought:
+            declared = [ALL_OUT, ALL_OUT_IPV6]
+        if rules(lowered(list(item.get(member, ()))), account=account).keys() - rules(declared, account=account).keys():
+            return True
+    return False
+
+
+def _rule_ids(groups: Sequence[str], account: str) -> Reads[dict[tuple[str, str, str], str]]:
     calls = tuple(
         Call(
             "ec2",
@@ -104,19 +122,15 @@ def read(query: Query) -> Reads[Sequence[Live]]:
             {"Filters": [{"Name": "group-id", "Values": list(some)}]},
             all_pages=True,
         )
-        for some in chunks(ids, 200)
+        for some in chunks(groups, 200)
     )
-    rule_ids: dict[tuple[str, str, str], str] = {}
-    for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
+    found: dict[tuple[str, str, str], str] = {}
+    for call, reply in zip(calls, (yield calls), strict=True):
         for item in (ok(call, reply) or {}).get("SecurityGroupRules", ()):
             direction = "egress" if item.get("IsEgress") else "ingress"
-            rule = stated(lowered(item), query.scope.account)
-            rule_ids[item["GroupId"], direction, str(rule)] = item["SecurityGroupRuleId"]
-    return [_live(query.scope, found[name], rule_ids) for name in ids]
-
-
-def _groups(name: str, values: list[str]) -> Call:
-    return Call("ec2", "DescribeSecurityGroups", {"Filters": [{"Name": name, "Values": values}]}, all_pages=True)
+            rule = stated(lowered(item), account)
+            found[item["GroupId"], direction, str(rule)] = item["SecurityGroupRuleId"]
+    return found
 
 
 def _owner(item: Json) -> str | None:

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _capacity as capacity
-from reconciler.kinds._shared import top_members
+from reconciler.kinds._owned import beyond, index, proposed, told
+from reconciler.kinds._shared import chunks, top_members
 from reconciler.model import (
     Action,
     Api,
@@ -57,13 +58,28 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    found = yield from batch.described("DescribeServiceEnvironments", LISTED, LISTED, query)
+    """What is sought by name, and what the index proposes; all there are where it cannot be asked."""
+    found = yield from _described(query)
     lives = [
         batch.live(item, "serviceEnvironment", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED" and batch.answers(query, item[NAME], item.get("tags") or {})
     ]
     return sorted(lives, key=lambda live: live.physical)
+
+
+def _described(query: Query) -> Reads[list[Json]]:
+    operation = "DescribeServiceEnvironments"
+    if query.owned and not query.indexed:
+        return (yield from batch.every(operation, LISTED))
+    ask, names = index(query), sorted({sought.name for sought in query.sought})
+    calls = tuple(Call("batch", operation, {LISTED: list(some)}) for some in chunks(names, 100))
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    more = beyond(query, proposed(tagged, query.scope, "batch", "service-environment/"))
+    others = tuple(Call("batch", operation, {LISTED: list(some)}) for some in chunks(more, 100))
+    found = batch.items_in(calls, replies[len(ask) :], LISTED)
+    return found + ((yield from batch.listed(others, LISTED)) if others else [])
 
 
 def expand(props: Json) -> Json:

@@ -23,7 +23,7 @@ from reconciler.kinds import _subscriptions as subs
 from reconciler.kinds._declared import mapping
 from reconciler.kinds._document_pairs import compared
 from reconciler.kinds._documents import OLD_VERSION, Place, atoms, names_principal_of, parse, statements, written
-from reconciler.kinds._owned import asked_for, index, named, proposed
+from reconciler.kinds._owned import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
 from reconciler.kinds._plain import aligned, same_key
 from reconciler.kinds._shared import ok, tag_list, tag_map
 from reconciler.kinds._subscriptions import Subscription, as_text, meaning
@@ -44,6 +44,7 @@ from reconciler.model import (
     Replace,
     Reply,
     Scope,
+    Sought,
     Want,
 )
 
@@ -98,36 +99,62 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    ask = index(query)
-    more = proposed(ask, (yield ask) if ask else (), query.scope, "sns", "")
-    names = named(query, [name for name in more if ":" not in name])
-    guarded = {sought.name for sought in query.sought if sought.props.get("dataProtectionPolicy")}
-    calls = {name: _about(attrs(query.scope, name, {})["arn"], guarded=name in guarded) for name in names}
-    flat = tuple(call for group in calls.values() for call in group)
-    replies = iter((yield flat) if flat else ())
-    topics: dict[str, list[Json]] = {}
-    for name, group in calls.items():
-        parts = [(call, next(replies)) for call in group]
-        if ok(*parts[0], *ABSENT) is not None:
-            topics[name] = [ok(call, reply, *ABSENT) or {} for call, reply in parts]
-    topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tag_map(parts[1].get("Tags")))}
+    sought, ask = by_name(query), index(query)
+    calls = _about(query, list(sought))
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    topics = _there(calls, replies[len(ask) :])
+    more = [name for name in proposed(tagged, query.scope, "sns", "") if ":" not in name]
+    calls = _about(query, beyond(query, more))
+    topics |= _there(calls, (yield calls) if calls else ())
+    tags = yield from _tags(query.scope, topics, tagged, sought)
+    topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tags[name])}
     found = (yield from _subscribed(topics)) if topics else {}
-    return [_live(query.scope, name, parts, found[name]) for name, parts in topics.items()]
+    return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
 
 
-def _about(arn: str, *, guarded: bool) -> tuple[Call, ...]:
-    return (
-        Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
-        Call("sns", "ListTagsForResource", {"ResourceArn": arn}),
-        Call("sns", "ListSubscriptionsByTopic", {"TopicArn": arn}, all_pages=True),
-        *((Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn}),) if guarded else ()),
-    )
+def _about(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
+    guarded = {sought.name for sought in query.sought if sought.props.get("dataProtectionPolicy")}
+    found: list[Call] = []
+    for name in names:
+        arn = attrs(query.scope, name, {})["arn"]
+        found += [
+            Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
+            Call("sns", "ListSubscriptionsByTopic", {"TopicArn": arn}, all_pages=True),
+            *([Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn})] if name in guarded else []),
+        ]
+    return tuple(found)
 
 
-def _subscribed(topics: Mapping[str, Sequence[Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
+def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, dict[str, Json]]:
+    """What was answered about each topic that is there, by operation."""
+    found: dict[str, dict[str, Json]] = {}
+    for call, reply in zip(calls, replies, strict=True):
+        arn = str(call.params.get("TopicArn") or call.params.get("ResourceArn"))
+        found.setdefault(arn.rpartition(":")[2], {})[call.operation] = ok(call, reply, *ABSENT) or {}
+    return {name: parts for name, parts in found.items() if parts["GetTopicAttributes"]}
+
+
+def _tags(
+    scope: Scope, names: Iterable[str], tagged: Index, sought: Mapping[str, Sought]
+) -> Reads[dict[str, Mapping[str, str]]]:
+    arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
+    found = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    rest = [name for name, tags in found.items() if tags is None]
+    calls = tuple(Call("sns", "ListTagsForResource", {"ResourceArn": arns[name]}) for name in rest)
+    for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
+        found[name] = tag_map((ok(call, reply, *ABSENT) or {}).get("Tags"))
+    return {name: tags or {} for name, tags in found.items()}
+
+
+def _subscribed(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
     """The subscriptions of each topic by identity; those that their recipient has ended are gone."""
     listed = {
-        name: [item for item in parts[2].get("Subscriptions", ()) if item["SubscriptionArn"] != "Deleted"]
+        name: [
+            item
+            for item in parts["ListSubscriptionsByTopic"].get("Subscriptions", ())
+            if item["SubscriptionArn"] != "Deleted"
+        ]
         for name, parts in topics.items()
     }
     arns = [item["SubscriptionArn"] for items in listed.values() for item in items if _confirmed(item)]
@@ -148,9 +175,15 @@ def _confirmed(item: Json) -> bool:
     return bool(item["SubscriptionArn"].startswith("arn:"))
 
 
-def _live(scope: Scope, name: str, parts: Sequence[Json], found: Mapping[str, Subscription]) -> Live:
-    attributes: Mapping[str, str] = parts[0]["Attributes"]
-    guard = parts[3].get("DataProtectionPolicy") if len(parts) > 3 else None
+def _live(
+    scope: Scope,
+    name: str,
+    parts: Mapping[str, Json],
+    tags: Mapping[str, str],
+    found: Mapping[str, Subscription],
+) -> Live:
+    attributes: Mapping[str, str] = parts["GetTopicAttributes"]["Attributes"]
+    guard = parts.get("GetDataProtectionPolicy", {}).get("DataProtectionPolicy")
     props = {
         "attributes": {key: value for key, value in sorted(attributes.items()) if key not in SERVICE_OWNED},
         "policy": parse(attributes.get("Policy")),
@@ -161,7 +194,7 @@ def _live(scope: Scope, name: str, parts: Sequence[Json], found: Mapping[str, Su
         physical=name,
         attrs=attrs(scope, name, {}),
         props={member: value for member, value in props.items() if value},
-        tags=tag_map(parts[1].get("Tags")),
+        tags=tags,
         extra={"subscriptions": {key: one.arn for key, one in found.items()}},
     )
 

@@ -129,7 +129,7 @@ def test_reads_by_name_or_in_one_sweep():
     )
 
     assert by_name == [DESCRIBE]
-    assert [Call("batch", "DescribeComputeEnvironments", {}, all_pages=True)] == swept
+    assert [Call("batch", "DescribeComputeEnvironments", {})] == swept
     assert [found.physical for found in lives] == ["x", "z"]
 
 

@@ -118,7 +118,7 @@ def test_what_is_owned_is_proposed_by_the_index_and_confirmed():
     rounds = [
         [(INDEX, {"ResourceTagMappingList": listed})],
         [
-            *about("r", Refused("ResourceNotFoundException", "")),
+            *about("r", Refused("ResourceNotFoundException", ""))[:2],
             *about("p", rule(Name="p", Arn=partner), arn=partner, EventBusName="aws.partner/x/y"),
             *about("o", rule(Name="o", Arn=other), arn=other, tags=[]),
         ],

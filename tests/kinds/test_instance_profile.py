@@ -56,7 +56,15 @@ PROFILES = {
 }
 
 
+ROLES = [
+    {"RoleName": "r", "InstanceProfileList": [{"InstanceProfileName": "p", "Path": "/a/"}]},
+    {"RoleName": "s", "InstanceProfileList": [{"InstanceProfileName": "foreign", "Path": "/"}]},
+]
+
+
 def answer(made):
+    if made.operation == "GetAccountAuthorizationDetails":
+        return {"RoleDetailList": ROLES}
     if made.operation == "ListInstanceProfiles":
         return {"InstanceProfiles": [{"InstanceProfileName": name} for name in PROFILES]}
     name = made.params["InstanceProfileName"]
@@ -88,6 +96,25 @@ def test_a_profile_is_read_with_its_role_and_tags():
 def test_what_is_owned_is_found_beside_what_is_sought():
     assert [profile.physical for profile in find("P", owned=True)] == ["p", "Mine"]
     assert find() == []
+
+
+def test_details_that_show_tags_are_enough(monkeypatch):
+    asked, by_itself = [], answer
+
+    def reply(made):
+        asked.append(made.operation)
+        if made.operation == "GetAccountAuthorizationDetails":
+            held = {"InstanceProfileName": "p", "Path": "/a/", "Tags": TAG_LIST}
+            return {"RoleDetailList": [{"RoleName": "r", "InstanceProfileList": [held]}, *ROLES[1:]]}
+        return by_itself(made)
+
+    monkeypatch.setitem(globals(), "answer", reply)
+    monkeypatch.delitem(PROFILES, "Mine")
+
+    (found,) = find("p", owned=True)
+
+    assert (found.props, found.tags) == ({"path": "/a/", "role": "r"}, {OWNER_TAG: "e"})
+    assert asked == ["GetAccountAuthorizationDetails", "ListInstanceProfiles"]
 
 
 def test_creating():

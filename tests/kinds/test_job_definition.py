@@ -83,7 +83,7 @@ def test_one_sweep_answers_everything():
         },
     )
 
-    assert [Call("batch", "DescribeJobDefinitions", {"status": "ACTIVE"}, all_pages=True)] == calls
+    assert [Call("batch", "DescribeJobDefinitions", {"status": "ACTIVE"})] == calls
     assert [found.physical for found in lives] == ["mine:3", "x:3"]
 
 

@@ -88,7 +88,7 @@ def test_one_sweep_answers_owned_and_sought():
 
     calls, lives = answer(KIND, Query(SCOPE, (Sought("sought"),), owned=True), {"jobQueues": items})
 
-    assert [Call("batch", "DescribeJobQueues", {}, all_pages=True)] == calls
+    assert [Call("batch", "DescribeJobQueues", {})] == calls
     assert [found.physical for found in lives] == ["mine", "sought"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from reconciler.kinds import _ssh_key as ssh
 from reconciler.kinds.key_pair import KIND
 from reconciler.model import OWNER_TAG, Call, Effect, Live, On, Sought
-from tests.kinds._around import OWNED, TAGS, changed, differs, found, read, want, withstands_expressions
+from tests.kinds._around import OWNED, TAGS, changed, differs, found, indexed, read, want, withstands_expressions
 
 ED = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFJUZHBomZdh8OY8E7+HVaF00kOnmQwvm0lHPXcm5G14"
 ED_PRINT = "Kdl5bPJVOIMe4lQMLNtmRIMPvnQEeULSGWPXRPQy8/M="
@@ -48,6 +48,7 @@ def test_read_asks_for_all_names_at_once_and_for_what_is_owned():
                     describe(f"tag:{OWNER_TAG}", "e"),
                     {"KeyPairs": [shown, {**item, "KeyName": "old", "KeyPairId": "key-2"}]},
                 ),
+                indexed("arn:aws:ec2:eu-west-1:123456789012:key-pair/key-2"),
             ]
         ],
         Sought("k"),

@@ -35,6 +35,7 @@ from tests.kinds._around import (
     changed,
     differs,
     found,
+    indexed,
     read,
     want,
     withstands_expressions,
@@ -75,7 +76,7 @@ def version(number, *, default=False, description="", **data):
 
 def there(*versions, environments=()):
     """The one template with these versions, read as the environment's own."""
-    first = [(BY_NAME, {"LaunchTemplates": [{**SHOWN, "Tags": TAGS}]}), (BY_OWNER, {"LaunchTemplates": []})]
+    first = [(BY_NAME, {"LaunchTemplates": [{**SHOWN, "Tags": TAGS}]}), indexed()]
     listed = {"LaunchTemplateVersions": list(versions)}
     users = environments if isinstance(environments, Refused) else {"computeEnvironments": list(environments)}
     (one,) = read(KIND, [first, [(versions_of("lt-1"), listed), (ENVIRONMENTS, users)]], "tpl", owned=True)

@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from reconciler.kinds.log_group import KIND
-from reconciler.model import Call, Effect, Live, On, Refused, Unreadable
-from tests.kinds._around import INDEX, OWNED, SCOPE, changed, differs, found, read, want, withstands_expressions
+from reconciler.model import OWNER_TAG, Call, Effect, Live, On, Refused, Sought, Unreadable
+from tests.kinds._around import (
+    OWNED,
+    SCOPE,
+    changed,
+    differs,
+    found,
+    indexed,
+    read,
+    want,
+    withstands_expressions,
+)
 
 ARN = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/batch/custom"
 NAME = "/aws/batch/custom"
@@ -37,61 +47,73 @@ def tags(arn=ARN):
     return Call("logs", "ListTagsForResource", {"resourceArn": arn})
 
 
+def named(*names):
+    return Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(names)})
+
+
 def live(**props):
     return Live(
         physical=NAME, attrs={"name": NAME, "arn": ARN}, props={"logGroupClass": "STANDARD", **props}, tags=OWNED
     )
 
 
-def test_read_picks_the_exact_name_out_of_a_listing_by_prefix():
+def test_read_picks_the_exact_name_out_of_a_listing_by_prefix_where_a_list_of_names_is_refused():
     other = {**DESCRIBED, "logGroupName": NAME + "/more"}
-
-    (got,) = read(
-        KIND,
-        [[(listing(NAME), {"logGroups": [other, DESCRIBED]})], [(tags(), {"tags": {"a": "b"}})]],
-        NAME,
-    )
-
-    assert got == Live(
+    refused = Refused("ResourceNotFoundException", "no")
+    expected = Live(
         physical=NAME,
         attrs={"name": NAME, "arn": ARN},
         props={"logGroupClass": "STANDARD", "deletionProtectionEnabled": False},
         tags={"a": "b"},
     )
+    tagged = [(tags(), {"tags": {"a": "b"}})]
+
+    assert read(KIND, [[(named(NAME), {"logGroups": [DESCRIBED]})], tagged], NAME) == [expected]
+    assert read(
+        KIND, [[(named(NAME), refused)], [(listing(NAME), {"logGroups": [other, DESCRIBED]})], tagged], NAME
+    ) == [expected]
+
+
+def test_fifty_names_are_asked_for_at_once():
+    names = [f"/g/{i:02}" for i in range(60)]
+    rounds = [[(named(*names[:50]), {"logGroups": []}), (named(*names[50:]), {"logGroups": []})]]
+
+    assert read(KIND, rounds, *names) == []
 
 
 def test_read_confirms_what_the_tagging_index_proposes():
     """The index also names what is gone, what has other tags by now, and things of other kinds."""
-    index = {
-        "ResourceTagMappingList": [
-            {"ResourceARN": ARN},
-            {"ResourceARN": ARN.replace("custom", "gone")},
-            {"ResourceARN": ARN.replace("custom", "other")},
-            {"ResourceARN": "arn:aws:sns:eu-west-1:123456789012:t"},
-        ]
-    }
     gone, other = "/aws/batch/gone", "/aws/batch/other"
+    arns = [ARN, ARN.replace("custom", "gone"), ARN.replace("custom", "other"), "arn:aws:sns:eu-west-1:123456789012:t"]
+    listed = [{**DESCRIBED, "logGroupName": name} for name in (NAME, other)]
+    rest = [
+        [(named(NAME, gone, other), {"logGroups": listed})],
+        [(tags(), {"tags": OWNED}), (tags(ARN.replace("custom", "other")), {"tags": {"a": "b"}})],
+    ]
+    tagged = Call("logs", "ListLogGroups", {"logGroupTags": [{"key": OWNER_TAG, "values": ["e"]}]}, all_pages=True)
+    by_tag = [(tagged, {"logGroups": [{"logGroupName": name} for name in (NAME, gone, other)]})]
 
-    got = read(
-        KIND,
-        [
-            [(INDEX, index)],
-            [
-                (listing(NAME), {"logGroups": [DESCRIBED]}),
-                (listing(gone), {"logGroups": []}),
-                (listing(other), {"logGroups": [{**DESCRIBED, "logGroupName": other}]}),
-            ],
-            [(tags(), {"tags": OWNED}), (tags(ARN.replace("custom", "other")), {"tags": {"a": "b"}})],
-        ],
-        owned=True,
-    )
+    assert [item.physical for item in read(KIND, [[indexed(*arns)], *rest], owned=True)] == [NAME]
+    assert [item.physical for item in read(KIND, [by_tag, *rest], owned=True, indexed=False)] == [NAME]
 
-    assert [item.physical for item in got] == [NAME]
+
+def test_the_index_is_believed_where_it_says_what_is_expected():
+    wanted = {**OWNED, "team": "hpc"}
+    there = [(named(NAME), {"logGroups": [DESCRIBED]})]
+    said = [{"Key": name, "Value": value} for name, value in {**wanted, "aws:x": "y"}.items()]
+    now = [(tags(), {"tags": {**OWNED, "team": "other"}})]
+
+    (same,) = read(KIND, [[indexed(ARN, tags=said)], there], Sought(NAME, {}, wanted), owned=True)
+    (late,) = read(KIND, [[indexed(ARN)], there, now], Sought(NAME, {}, wanted), owned=True)
+    (unknown,) = read(KIND, [[indexed(ARN, tags=said)], there, now], Sought(NAME), owned=True)
+
+    assert {**wanted, "aws:x": "y"} == same.tags
+    assert late.tags == unknown.tags == {**OWNED, "team": "other"}
 
 
 def test_read_says_what_it_was_refused():
     with pytest.raises(Unreadable):
-        read(KIND, [[(listing(NAME), Refused("AccessDeniedException", "no"))]], NAME)
+        read(KIND, [[(named(NAME), Refused("AccessDeniedException", "no"))]], NAME)
 
 
 def test_what_aws_fills_in_is_no_difference():

@@ -7,7 +7,7 @@ import pytest
 from reconciler.kinds.placement_group import KIND
 from reconciler.model import Call, Effect, On
 from tests.histories import History
-from tests.kinds._around import OWNED, TAGS, changed, differs, found, read, want, withstands_expressions
+from tests.kinds._around import OWNED, TAGS, changed, differs, found, indexed, read, want, withstands_expressions
 
 ARN = "arn:aws:ec2:eu-west-1:123456789012:placement-group/p"
 
@@ -31,7 +31,9 @@ def live(**more):
 
 def test_read():
     both = [(BY_NAME, {"PlacementGroups": [item()]}), (BY_OWNER, {"PlacementGroups": [item(), item(GroupName="q")]})]
-    one, other = read(KIND, [both], "p", owned=True)
+    one, other = read(KIND, [both, [indexed(ARN, f"{ARN[:-1]}q")]], "p", owned=True)
+    assert read(KIND, [both], "p", owned=True, indexed=False) == [one, other]
+    assert read(KIND, [both[:1], [indexed(ARN)]], "p", owned=True) == [one]
 
     assert (one.physical, other.physical) == ("p", "q")
     assert one.attrs == {"name": "p", "id": "pg-1", "arn": ARN}

@@ -82,8 +82,8 @@ def updated(before, after):
 class Account:
     """Answers from a few policies by ARN; ``asked`` are the calls of each round."""
 
-    def __init__(self, *arns, tags=(), refuses=()):
-        self.arns, self.tags, self.refuses, self.asked = arns, tags, refuses, []
+    def __init__(self, *arns, tags=(), refuses=(), used=()):
+        self.arns, self.tags, self.refuses, self.used, self.asked = arns, tags, refuses, used, []
 
     def policy(self, arn):
         path, _, name = arn.split(":policy", 1)[1].rpartition("/")
@@ -92,6 +92,17 @@ class Account:
     def reply(self, made):
         if made.operation in self.refuses:
             return Refused("NoSuchEntity", "gone")
+        if made.operation == "GetAccountAuthorizationDetails":
+            shown = [{"VersionId": name, "Document": document(f"s3:{name}")} for name in ("v10", "v9", "v2")]
+            whole = {"Description": "d", "PolicyVersionList": shown}
+            own = [arn for arn in self.arns if "::aws:" not in arn]
+            roles = [{"RoleName": n, "Tags": tags, "AttachedManagedPolicies": [{"PolicyArn": a} for a in arns]}
+                     for n, (tags, arns) in enumerate(self.used)]  # fmt: skip
+            attached = [arn for _, arns in self.used for arn in arns]
+            return {
+                "RoleDetailList": roles,
+                "Policies": [{**self.policy(arn), **whole, "AttachmentCount": attached.count(arn)} for arn in own],
+            }
         if made.operation == "ListPolicies":
             return {
                 "Policies": [
@@ -108,8 +119,8 @@ class Account:
         version = made.params["VersionId"]
         return {"PolicyVersion": {"VersionId": version, "Document": document(f"s3:{version}")}}
 
-    def find(self, *sought, owned=False):
-        reads = KIND.read(Query(SCOPE, sought, owned))
+    def find(self, *sought, owned=False, query=None):
+        reads = KIND.read(query or Query(SCOPE, sought, owned))
         try:
             calls = next(reads)
             while True:
@@ -225,6 +236,35 @@ def test_what_is_owned_is_found_by_its_tag():
     found = account.find(Sought("p", DECLARED), owned=True)
 
     assert [policy.physical for policy in found] == ["p", "other"]
+
+
+def test_a_policy_is_the_same_read_in_bulk_and_by_itself():
+    one, bulk = Account(ARN, tags=(ARN,)), Account(ARN, tags=(ARN,))
+
+    assert one.find(Sought("p", DECLARED)) == bulk.find(Sought("p", DECLARED), owned=True)
+    assert [made[0] for calls in bulk.asked for made in calls] == ["GetAccountAuthorizationDetails", "GetPolicy"]
+
+
+def test_what_others_have_attached_is_not_asked_for_its_tags():
+    own, of_ours, of_others, unused = (f"arn:aws:iam::123456789012:policy/{n}" for n in ("p", "ours", "others", "un"))
+    used = [(TAG_LIST, [own, of_ours]), ([], [of_others])]
+    account = Account(own, of_ours, of_others, unused, tags=(own, of_ours, unused), used=used)
+
+    found = account.find(Sought("p", DECLARED), owned=True)
+
+    assert sorted(policy.physical for policy in found) == ["ours", "p", "un"]
+    assert ("GetPolicy", of_others) not in [made for calls in account.asked for made in calls]
+
+
+def test_a_policy_that_is_only_named_is_told_by_what_is_read_anyway():
+    aws = AWS + "service-role/AWSBatchServiceRole"
+    account = Account(ARN, aws, AWS + "x", used=[([], [aws])])
+    query = Query(SCOPE, (Sought("AWSBatchServiceRole"), Sought("p"), Sought("x")), brief=True)
+
+    found = account.find(query=query)
+
+    assert [policy.attrs["arn"] for policy in found] == [aws, ARN, AWS + "x"]
+    assert [made[-1] for made in account.asked[1]][:2] == ["arn:aws:iam::123456789012:policy/x", AWS + "x"]
 
 
 def test_a_policy_that_vanishes_while_it_is_read_is_left_out():

@@ -90,13 +90,13 @@ def test_owned_ones_are_found_on_every_queue_that_can_have_any():
 
     calls, lives = steps(
         KIND,
-        Query(SCOPE, owned=True),
+        Query(SCOPE, owned=True, declared=frozenset({"jobQueues"})),
         [queues(fifo, container, MANAGED)],
         [listed("strange", "s")],
         [item(tags=TAGS), item("strange")],
     )
 
-    assert calls[:2] == [[Call("batch", "DescribeJobQueues", {}, all_pages=True)], [LIST]]
+    assert calls[:2] == [[Call("batch", "DescribeJobQueues", {})], [LIST]]
     assert calls[2][0] == DESCRIBE
     assert [found.physical for found in lives] == [NAME]
 
@@ -104,9 +104,9 @@ def test_owned_ones_are_found_on_every_queue_that_can_have_any():
 def test_sought_ones_are_asked_for_by_the_arn_they_would_have():
     gone = Refused("ClientException", "There is no such share.")
 
-    calls, lives = steps(KIND, Query(SCOPE, (Sought(NAME),)), [queues()], [], [gone])
+    calls, lives = steps(KIND, Query(SCOPE, (Sought(NAME),)), [queues()], [gone])
 
-    assert calls == [[Call("batch", "DescribeJobQueues", {"jobQueues": ["q"]})], [], [DESCRIBE]]
+    assert calls == [[Call("batch", "DescribeJobQueues", {"jobQueues": ["q"]})], [DESCRIBE]]
     assert lives == []
 
 
@@ -122,7 +122,10 @@ def test_what_is_read():
 def test_a_queue_without_quota_management_has_no_shares():
     refused = Refused("ClientException", "The job queue does not have a quota share scheduling policy.")
 
-    assert steps(KIND, Query(SCOPE, owned=True), [queues(MANAGED)], [refused], [])[1] == []
+    assert (
+        steps(KIND, Query(SCOPE, owned=True, declared=frozenset({"jobQueues"})), [queues(MANAGED)], [refused], [])[1]
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_a_queue_without_quota_management_has_no_shares():
 )
 def test_other_refusals_are_no_absence(replies):
     with pytest.raises(Unreadable):
-        steps(KIND, Query(SCOPE, owned=True), *replies)
+        steps(KIND, Query(SCOPE, owned=True, declared=frozenset({"jobQueues"})), *replies)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ def describe(name="dcv"):
     return Call("ecr", "DescribeRepositories", {"repositoryNames": [name]})
 
 
+def documents(name, lifecycle, policy):
+    both = zip(("GetLifecyclePolicy", "GetRepositoryPolicy"), (lifecycle, policy), strict=True)
+    return [(Call("ecr", operation, {"repositoryName": name}), reply) for operation, reply in both]
+
+
 TAGS_OF = Call("ecr", "ListTagsForResource", {"resourceArn": ARN})
 
 
@@ -62,6 +67,7 @@ def test_read_asks_one_by_one_since_a_list_with_a_missing_name_is_refused():
         KIND,
         [
             [(describe("nope"), GONE), (describe(), {"repositories": [DESCRIBED]})],
+            documents("nope", GONE, GONE),
             [
                 (TAGS_OF, {"tags": TAGS}),
                 (call("GetLifecyclePolicy"), {"lifecyclePolicyText": json.dumps(EXPIRE)}),
@@ -80,6 +86,7 @@ def test_read_confirms_what_the_tagging_index_proposes():
     rounds = [
         [(INDEX, index)],
         [(describe(), {"repositories": [DESCRIBED]}), (describe("dcv-gone"), GONE)],
+        documents("dcv-gone", GONE, GONE),
         [
             (TAGS_OF, {"tags": TAGS}),
             (call("GetLifecyclePolicy"), NO_LIFECYCLE),

@@ -107,14 +107,22 @@ ROLE = {
     "PermissionsBoundary": {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": OWN},
     "Tags": [{"Key": OWNER_TAG, "Value": "e"}, {"Key": "team", "Value": "hpc"}],
 }
+LISTED = {name: ROLE[name] for name in ROLE if name not in ("Tags", "PermissionsBoundary")}
+IN_BULK = {name: ROLE[name] for name in ROLE if name not in ("Description", "MaxSessionDuration")} | {
+    "AttachedManagedPolicies": [{"PolicyName": "s", "PolicyArn": SNS}, {"PolicyName": "own", "PolicyArn": OWN}],
+    "RolePolicyList": [{"PolicyName": "in", "PolicyDocument": DOCUMENT}],
+    "InstanceProfileList": [{"InstanceProfileName": "prof"}],
+}
 REPLIES = {
     "GetAccountAuthorizationDetails": {
         "RoleDetailList": [
-            {"RoleName": "R2", "Tags": TAG_LIST},
-            {"RoleName": "other", "Tags": [{"Key": OWNER_TAG, "Value": "another"}]},
-            {"RoleName": "plain"},
+            {**IN_BULK, "RoleName": "r"},
+            {**IN_BULK, "RoleName": "R2", "Tags": TAG_LIST},
+            {**IN_BULK, "RoleName": "other", "Tags": [{"Key": OWNER_TAG, "Value": "another"}]},
+            {**IN_BULK, "RoleName": "plain", "Tags": []},
         ]
     },
+    "ListRoles": {"Roles": [{**LISTED, "RoleName": name} for name in ("other", "plain", "r")]},
     "ListAttachedRolePolicies": {"AttachedPolicies": [{"PolicyName": "s", "PolicyArn": SNS}, {"PolicyName": "own", "PolicyArn": OWN}]},
     "ListRolePolicies": {"PolicyNames": ["in"]},
     "ListInstanceProfilesForRole": {"InstanceProfiles": [{"InstanceProfileName": "prof"}]},
@@ -157,13 +165,52 @@ def test_what_is_owned_is_found_beside_what_is_sought():
     found, rounds = drive(KIND.read(Query(SCOPE, (Sought("r"),), owned=True)), answer)
 
     assert [role.physical for role in found] == ["r", "R2"]
-    assert rounds[:2] == [[("GetAccountAuthorizationDetails",)], [("GetRole", "r"), ("GetRole", "R2")]]
+    assert rounds == [[("GetAccountAuthorizationDetails",), ("GetRole", "r")], [("GetRole", "R2")]]
+
+
+def test_a_role_is_the_same_read_in_bulk_and_by_itself():
+    one, _ = drive(KIND.read(Query(SCOPE, (Sought("r"),))), answer)
+    bulk, _ = drive(KIND.read(Query(SCOPE, (Sought("r"),), owned=True)), answer)
+    listed, rounds = drive(KIND.read(Query(SCOPE, (Sought("r"), Sought("plain")), owned=True)), answer)
+
+    assert one[0] == bulk[0] == listed[0]
+    assert rounds == [[("GetAccountAuthorizationDetails",), ("ListRoles",)], [("GetRole", "R2")]]
+
+
+def test_roles_are_listed_on_while_that_takes_fewer_calls_than_asking_for_each():
+    names = [f"n{i:04}" for i in range(2500)]
+    roles = [{**LISTED, "RoleName": name} for name in names]
+
+    def reply(made):
+        if made.operation == "GetAccountAuthorizationDetails":
+            return {"RoleDetailList": [{**IN_BULK, "RoleName": name, "Tags": []} for name in names]}
+        if made.operation == "GetRole":
+            return {"Role": {**ROLE, "RoleName": made.params["RoleName"]}}
+        start = int(made.params.get("Marker", 0))
+        more = {"Marker": str(start + 1000)} if start + 1000 < len(roles) else {}
+        return {"Roles": roles[start : start + 1000], **more}
+
+    def calls(*sought):
+        found, rounds = drive(KIND.read(Query(SCOPE, tuple(map(Sought, sought)), owned=True)), reply)
+        assert sorted(role.physical for role in found) == sorted(sought)
+        return [made[0] for calls in rounds for made in calls][1:]
+
+    assert calls(*names[:9]) == ["ListRoles"]
+    assert calls(names[0], names[-1]) == ["ListRoles", "GetRole"]
+    assert calls(*names[-9:]) == ["ListRoles"] * 3
+
+
+def test_a_role_that_is_only_named_is_told_by_what_is_read_anyway():
+    found, rounds = drive(KIND.read(Query(SCOPE, (Sought("PLAIN"), Sought("new")), brief=True)), answer)
+
+    assert [role.attrs["arn"] for role in found] == [f"arn:aws:iam::123456789012:role/p/{n}" for n in ("plain", "new")]
+    assert rounds == [[("GetAccountAuthorizationDetails",)], [("GetRole", "new")]]
 
 
 def test_a_name_in_another_case_is_the_same_role():
     found, _ = drive(KIND.read(Query(SCOPE, (Sought("r2"), Sought("PLAIN")), owned=True)), answer)
 
-    assert [role.physical for role in found] == ["R2", "plain"]
+    assert sorted(role.physical for role in found) == ["R2", "plain", "r"]
 
 
 def test_a_plain_role_has_only_what_it_has():

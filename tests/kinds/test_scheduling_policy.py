@@ -49,11 +49,11 @@ def test_sought_ones_are_described_by_the_arn_they_would_have():
     assert lives == []
 
 
-def test_owned_ones_are_listed_first():
+def test_owned_ones_are_listed_first_where_the_index_cannot_be_asked():
     listed = {"schedulingPolicies": [{"arn": ARN}, {"arn": arn("scheduling-policy/strange")}]}
     items = {"schedulingPolicies": [item(tags=TAGS, **FAIR), item(name="strange")]}
 
-    calls, lives = steps(KIND, Query(SCOPE, owned=True), [listed], [items])
+    calls, lives = steps(KIND, Query(SCOPE, owned=True, indexed=False), [listed], [items])
 
     assert calls[0] == [Call("batch", "ListSchedulingPolicies", {}, all_pages=True)]
     assert calls[1][0].params == {"arns": [arn("scheduling-policy/strange"), ARN]}

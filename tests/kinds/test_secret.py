@@ -15,10 +15,11 @@ from reconciler.model import (
     On,
     Refused,
     Secret,
+    Sought,
     Text,
     fingerprint,
 )
-from tests.kinds._around import TAGS, changed, differs, found, read, want, withstands_expressions
+from tests.kinds._around import SOMETHING, TAGS, changed, differs, found, indexed, read, want, withstands_expressions
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf"
 ME = Later(Address("secrets", "x"), "arn")
@@ -57,7 +58,8 @@ VERSIONS = Call("secretsmanager", "ListSecretVersionIds", {"SecretId": ARN, "Inc
 
 def live(*versions, older=(), **more):
     listed = {"Versions": [{"VersionId": item} for item in (*older, *versions)]}
-    (one,) = read(KIND, [[(DESCRIBE, described(*versions, **more))], [(VERSIONS, listed)]], "x")
+    spare = [(VERSIONS, listed)]
+    (one,) = read(KIND, [[(DESCRIBE, described(*versions, **more))]], Sought("x", {"value": "other yet"}), spare=spare)
     return one
 
 
@@ -95,34 +97,41 @@ def test_a_secret_without_a_version_has_no_value():
 def test_one_who_may_not_list_versions_still_sees_the_labelled_ones():
     rounds = [[(DESCRIBE, described("b" * 64))], [(VERSIONS, Refused("AccessDeniedException", "no"))]]
 
-    assert read(KIND, rounds, "x")[0].extra["versions"] == ["b" * 64]
+    assert read(KIND, rounds, Sought("x", {"value": "v"}))[0].extra["versions"] == ["b" * 64]
+
+
+def test_versions_are_listed_only_where_the_value_is_another():
+    mine, there = version("v"), [(VERSIONS, {"Versions": [{"VersionId": "c" * 64}]})]
+
+    for props, more in (({}, []), ({"value": "v"}, []), ({"value": SOMETHING}, []), ({"value": "w"}, there)):
+        (one,) = read(KIND, [[(DESCRIBE, described(mine))], more], Sought("x", props))
+        assert one.extra["versions"] == sorted([mine, *("c" * 64 for _ in more)])
 
 
 def test_a_secret_in_its_recovery_window_is_dying():
     assert live("b" * 64, DeletedDate="2026-02-28").dying
 
 
-def test_owned_ones_are_listed_deleted_ones_too_and_looked_at_one_by_one():
+def test_owned_ones_are_proposed_by_index_or_list_and_looked_at_one_by_one():
     """The list's filters match prefixes, it lags, and it may name what is gone."""
     filters = [{"Key": "tag-key", "Values": [OWNER_TAG]}, {"Key": "tag-value", "Values": ["e"]}]
     listing = Call(
         "secretsmanager", "ListSecrets", {"IncludePlannedDeletion": True, "Filters": filters}, all_pages=True
     )
+    gone, other = f"{ARN[:-8]}gone-AbCdEf", f"{ARN[:-8]}other-AbCdEf"
     listed = [
-        {"Name": "x", "Tags": TAGS},
-        {"Name": "gone", "Tags": TAGS},
-        {"Name": "other", "Tags": [{"Key": OWNER_TAG, "Value": "e2"}]},
+        {"ARN": ARN, "Tags": TAGS},
+        {"ARN": gone, "Tags": TAGS},
+        {"ARN": other, "Tags": [{"Key": OWNER_TAG, "Value": "e2"}]},
     ]
-    rounds = [
-        [(listing, {"SecretList": listed})],
-        [
-            (DESCRIBE, described()),
-            (call("DescribeSecret", SecretId="gone"), Refused("ResourceNotFoundException", "no")),
-        ],
-        [(VERSIONS, {"Versions": []})],
+    each = [
+        (call("DescribeSecret", SecretId=ARN), described()),
+        (call("DescribeSecret", SecretId=gone), Refused("ResourceNotFoundException", "no")),
     ]
+    by_list, by_index = [(listing, {"SecretList": listed})], [indexed(ARN, gone)]
 
-    assert [one.physical for one in read(KIND, rounds, owned=True)] == ["x"]
+    assert [one.physical for one in read(KIND, [by_list, each], owned=True, indexed=False)] == ["x"]
+    assert [one.physical for one in read(KIND, [by_index, each], owned=True)] == ["x"]
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

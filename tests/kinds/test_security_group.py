@@ -6,8 +6,18 @@ import pytest
 
 from reconciler.kinds import _group_rules as rules
 from reconciler.kinds.security_group import KIND, UNTIL_UNUSED
-from reconciler.model import OWNER_TAG, Address, Call, Effect, Later, On, Query, Sought, Wait
-from tests.kinds._around import SCOPE, SOMETHING, TAGS, changed, differs, found, read, want, withstands_expressions
+from reconciler.model import OWNER_TAG, Address, Call, Effect, Later, On, Sought, Wait
+from tests.kinds._around import (
+    SOMETHING,
+    TAGS,
+    changed,
+    differs,
+    found,
+    indexed,
+    read,
+    want,
+    withstands_expressions,
+)
 
 ID, VPC = "sg-0aaa", "vpc-0abc"
 ME = Later(Address("securityGroups", "x"), "id")
@@ -57,11 +67,8 @@ DEFAULT_VPC = (
 
 
 def live(ingress=(), egress=None, rule_items=()):
-    rounds = [
-        [(groups("group-name", "x"), {"SecurityGroups": [described(ingress, egress)]}), DEFAULT_VPC],
-        [(rules_of(ID), {"SecurityGroupRules": list(rule_items)})],
-    ]
-    (one,) = read(KIND, rounds, "x")
+    rounds = [[(groups("group-name", "x"), {"SecurityGroups": [described(ingress, egress)]}), DEFAULT_VPC]]
+    (one,) = read(KIND, rounds, "x", spare=[(rules_of(ID), {"SecurityGroupRules": list(rule_items)})])
     return one
 
 
@@ -110,12 +117,9 @@ def test_of_several_groups_of_one_name_the_one_in_the_wanted_vpc_is_meant():
     elsewhere = described(GroupId="sg-0bbb", VpcId="vpc-0def", Tags=[])
     reply = {"SecurityGroups": [elsewhere, described()]}
 
-    def ids(vpcs, *sought):
+    def ids(vpcs, sought):
         first = [(groups("group-name", "x"), reply), *([DEFAULT_VPC] if vpcs else [])]
-        reads = KIND.read(Query(SCOPE, sought))
-        assert list(next(reads)) == [call for call, _ in first]
-        asked = reads.send(tuple(answer for _, answer in first))
-        return [value for call in asked for value in call.params["Filters"][0]["Values"]]
+        return [one.attrs["id"] for one in read(KIND, [first], sought)]
 
     assert ids(False, Sought("x", {"vpcId": "vpc-0def"})) == ["sg-0bbb"]
     assert ids(True, Sought("x", {"ingress": []})) == [ID]
@@ -125,10 +129,7 @@ def test_of_several_groups_of_one_name_the_one_in_the_wanted_vpc_is_meant():
 
 def test_a_name_that_is_only_referred_to_may_be_in_any_vpc():
     elsewhere = described(GroupId="sg-0bbb", VpcId="vpc-0def", Tags=[])
-    rounds = [
-        [(groups("group-name", "x"), {"SecurityGroups": [elsewhere]}), DEFAULT_VPC],
-        [(rules_of("sg-0bbb"), {"SecurityGroupRules": []})],
-    ]
+    rounds = [[(groups("group-name", "x"), {"SecurityGroups": [elsewhere]}), DEFAULT_VPC]]
 
     assert [one.attrs["id"] for one in read(KIND, rounds, "x")] == ["sg-0bbb"]
     assert read(KIND, [rounds[0]], Sought("x", {"ingress": []})) == []
@@ -140,8 +141,22 @@ def test_what_is_owned_is_found_by_its_tag_whatever_its_name_and_vpc():
         [(groups(f"tag:{OWNER_TAG}", "e"), {"SecurityGroups": [mine]})],
         [(rules_of(ID), {"SecurityGroupRules": []})],
     ]
+    proposed = indexed(f"arn:aws:ec2:eu-west-1:123456789012:security-group/{ID}")
 
-    assert [one.physical for one in read(KIND, rounds, owned=True)] == ["x-1a2b3c"]
+    assert [one.physical for one in read(KIND, [[proposed], *rounds], owned=True)] == ["x-1a2b3c"]
+    assert [one.physical for one in read(KIND, rounds, owned=True, indexed=False)] == ["x-1a2b3c"]
+    assert read(KIND, [[indexed()]], owned=True) == []
+
+
+def test_the_ids_of_rules_are_asked_for_only_where_some_have_to_go():
+    ssh, web = (bundle("tcp", port, IpRanges=[{"CidrIp": "10.0.0.0/8"}]) for port in (22, 443))
+    first = [(groups("group-name", "x"), {"SecurityGroups": [described([ssh, web])]}), DEFAULT_VPC]
+    ids = [(rules_of(ID), {"SecurityGroupRules": []})]
+    some = [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": [{"cidrIp": "10.0.0.0/8"}]}]
+    all_of_them = [*some, {**some[0], "fromPort": 443, "toPort": 443}]
+
+    assert read(KIND, [first], Sought("x", {"ingress": all_of_them}))
+    assert read(KIND, [first, ids], Sought("x", {"ingress": some}))
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_a_live_topic_is_in_yamls_shape():
 
 def test_a_topic_that_is_not_there():
     gone = Refused("NotFound", "Topic does not exist")
-    rounds = [[(request, gone) for request, _ in about({})]]
+    rounds = [[(request, gone) for request, _ in about({}) if request.operation != "ListTagsForResource"]]
 
     assert read(KIND, rounds, Sought("t")) == []
 

@@ -1,0 +1,139 @@
+"""What a plan that changes nothing costs: API calls, wall time, CPU and memory, beside the floor.
+
+``python -m benchmarks.plan [--mode MODE]... [N]...`` starts a sandbox, applies an estate of N job definitions
+(:mod:`benchmarks.estate`), makes the account as hard as the mode says, and runs ``reconcile plan`` in a process of its
+own, whose CPU and memory are what the operating system counts. The floor (:mod:`benchmarks.floor`) is another such
+process. The modes:
+
+plain      the estate alone
+foreign    ten times as much of everything that belongs to somebody else
+revisions  twenty ACTIVE revisions of every definition
+roles      three thousand foreign roles
+
+Times depend on the machine, calls do not: those are asserted in ``tests/test_reads.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import crowd, estate
+from reconciler.sandbox.clock import Clock
+from reconciler.sandbox.process import environment
+from reconciler.sandbox.server import Sandbox
+
+SIZES = (20, 200, 1000)
+DELAY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process took: seconds, megabytes, and its calls by ``service:Operation``."""
+
+    wall: float
+    cpu: float
+    memory: float
+    calls: Counter[str]
+
+
+class Account:
+    """A sandbox that is served to other processes."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox(clock=Clock(speed=1000))
+        self.server = self.sandbox.serve()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.environ = {**os.environ, **environment(self.server.url), "NO_COLOR": "1"}
+
+    def cost(self, command: Sequence[str], *, delay: float = 0) -> Cost:
+        """Runs ``command`` to its end, each of its calls answered after ``delay`` seconds; raises where it fails."""
+        self.sandbox.calls.clear()
+        self.sandbox.faults.clear()
+        self.sandbox.clock.speed = 1
+        if delay:
+            self.sandbox.faults.add(delay=delay, times=0)
+        began = time.monotonic()
+        process = subprocess.Popen(command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        took = time.monotonic() - began
+        if process.returncode != 0:
+            raise RuntimeError(f"{command} ended with {process.returncode}: {said.decode()[-2000:]}")
+        made = Counter(f"{record.service}:{record.operation}" for record in self.sandbox.calls)
+        return Cost(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, made)
+
+    def apply(self, target: Path) -> None:
+        """Brings the estate into being, and everything in it to rest."""
+        self.sandbox.clock.speed = 1000
+        command = [reconcile(), "apply", str(target), "--auto-approve", "--parallelism", "32"]
+        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
+
+    def close(self) -> None:
+        self.sandbox.reset()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def reconcile() -> str:
+    return str(Path(sys.executable).with_name("reconcile"))
+
+
+def measured(n: int, mode: str) -> Mapping[str, tuple[Cost, Cost]]:
+    """The cost at no delay and at ``DELAY`` a call: of our plan, and of the floor."""
+    account = Account()
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            target = estate.write(Path(directory) / "estate", n)
+            account.apply(target)
+            crowd.MODES[mode](account.sandbox, n)
+            account.sandbox.clock.advance(3600)
+            commands = {
+                "ours": [reconcile(), "plan", str(target), "--detailed-exitcode"],
+                "floor": [sys.executable, "-m", "benchmarks.floor", str(n)],
+            }
+            return {
+                name: (account.cost(command), account.cost(command, delay=DELAY)) for name, command in commands.items()
+            }
+    finally:
+        account.close()
+
+
+def main() -> None:
+    """Print a line for every size and mode, and the calls by operation."""
+    parser = argparse.ArgumentParser(description="What a plan that changes nothing costs.")
+    parser.add_argument("sizes", metavar="N", type=int, nargs="*", default=list(SIZES))
+    parser.add_argument("--mode", action="append", choices=sorted(crowd.MODES))
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    asked = parser.parse_args()
+    print(f"{'N':>6} {'mode':>10} {'':>6} {'calls':>6} {'wall':>6} {'at 50ms':>8} {'CPU s':>6} {'MB':>5}")
+    for mode in asked.mode or ["plain"]:
+        for n in asked.sizes:
+            for name, (quick, slow) in measured(n, mode).items():
+                calls = quick.calls.total()
+                print(
+                    f"{n:>6} {mode:>10} {name:>6} {calls:>6} {quick.wall:>6.2f} {slow.wall:>8.2f} {quick.cpu:>6.2f} "
+                    f"{quick.memory:>5.0f}",
+                    flush=True,
+                )
+                print("       " + ", ".join(f"{call} {count}" for call, count in sorted(quick.calls.items())))
+                if asked.json:
+                    print(json.dumps({"n": n, "mode": mode, "of": name, "calls": quick.calls}))
+
+
+if __name__ == "__main__":
+    main()
