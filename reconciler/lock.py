@@ -15,10 +15,11 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -27,8 +28,20 @@ from reconciler.model import Call, Json, Refused, Reply, Scope
 from reconciler.problems import Problem, Problems
 
 LEASE: Final = 90.0  # seconds without a sign of life after which a lock may be broken
+LOOKS: Final = 6  # at it in a lease
+RENEWALS: Final = 3  # of it in a lease
 TRIES: Final = 6
 RAIL: Final = 4
+
+# where GitLab, Jenkins, CircleCI, Buildkite, Travis and CodeBuild say which job this is
+JOB_URLS: Final = (
+    "CI_JOB_URL",
+    "BUILD_URL",
+    "CIRCLE_BUILD_URL",
+    "BUILDKITE_BUILD_URL",
+    "TRAVIS_JOB_WEB_URL",
+    "CODEBUILD_BUILD_ARN",
+)
 
 
 class Aws(Protocol):
@@ -84,7 +97,8 @@ def _parsed(text: str) -> tuple[Claim, Any]:
 @dataclass(slots=True)
 class Lock:
     """The lock of one environment. ``alive`` says whether a claim's process still runs (None: cannot be told);
-    ``now`` is AWS's time of day in seconds; ``lost`` is called when somebody has broken the lock while it was held.
+    ``now`` is AWS's time of day in seconds; ``lost`` is called when somebody has broken the lock while it was held,
+    ``kept`` with what stands in the way of giving it back.
     """
 
     aws: Aws
@@ -93,6 +107,7 @@ class Lock:
     alive: Callable[[Claim], bool | None]
     now: Callable[[], float] = time.time
     lost: Callable[[], None] = lambda: None
+    kept: Callable[[Problem], None] = lambda _: None
     lease: float = LEASE
     pause: float = 0.5
     _version: int = 0
@@ -106,7 +121,11 @@ class Lock:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Holds the lock while it lasts. Raises Problems (a safety rail) naming who holds it otherwise."""
-        self.take()
+        try:
+            self.take()
+        except KeyboardInterrupt:
+            self._let_go()
+            raise
         renewing = threading.Thread(target=self._renew_on, daemon=True)
         renewing.start()
         try:
@@ -114,7 +133,10 @@ class Lock:
         finally:
             self._over.set()
             renewing.join(timeout=self.lease)
-            self.release()
+            try:
+                self.release()
+            except Problems as error:
+                self.kept(error.problems[0])
 
     def take(self) -> None:
         """Take it, breaking one that nobody holds any more. Raises Problems."""
@@ -148,35 +170,55 @@ class Lock:
         return holder(reply.get("Parameters", ()))
 
     def release(self) -> None:
-        """Give it back if it is still ours; one that cannot be given back expires."""
-        if not self._version:
-            return
-        fresh = time.monotonic() - self._written < self.lease / 2  # nobody can have broken it
-        held = None if fresh else self.look()
-        if fresh or (held and held.claim.run == self.claim.run):
+        """Give it back if it is still ours; one that cannot be given back expires. Raises Problems."""
+        if self._version and self._mine():
             self.delete()
         self._version = 0
+
+    def _mine(self) -> bool:
+        held = self.look()
+        return held is not None and held.claim.run == self.claim.run
+
+    def _let_go(self) -> None:
+        """Interrupted while it was being asked for: it may be ours without our having heard so."""
+        with suppress(Problems):
+            if self._mine():
+                self.delete()
 
     def delete(self) -> None:
         """Take it away, whoever holds it. Raises Problems."""
         reply = self._asked(Call("ssm", "DeleteParameter", {"Name": self.name}))
         if isinstance(reply, Refused) and reply.code != "ParameterNotFound":
-            raise Problems([_refused(reply, "ssm:DeleteParameter")])
+            problem = _refused(reply, "ssm:DeleteParameter", "the lock cannot be given back")
+            raise Problems([problem], exit_code=RAIL)
 
     def _renew_on(self) -> None:
-        while not self._over.wait(self.lease / 3):
-            reply = self._put(overwrite=True)
-            if isinstance(reply, Refused):
-                continue  # the lease is long enough for the next attempt
-            expected, self._version = self._version + 1, int(reply["Version"])
+        """Look at it again and again, and renew it, until it is over or somebody has broken it."""
+        while not self._over.wait(self.lease / LOOKS):
             try:
-                held = None if self._version == expected else self.look()
+                if self._still_mine():
+                    continue
             except Problems:
-                continue
-            if held and held.claim.run != self.claim.run:
-                self._version = 0
-                self.lost()
-                return
+                continue  # the lease is long enough for the next attempt
+            self._version = 0
+            self.lost()
+            return
+
+    def _still_mine(self) -> bool:
+        if not self._mine():
+            return False
+        if time.monotonic() - self._written < self.lease / RENEWALS:
+            return True
+        reply = self._put(overwrite=True)
+        if isinstance(reply, Refused):
+            return True
+        before, self._version = self._version, int(reply["Version"])
+        if self._version == before + 1:
+            return True
+        if self._version <= before and self._mine():  # it was deleted, and what was written just now is a new one
+            self.delete()
+            return False
+        return self._mine()
 
     def _ended(self, held: Held) -> bool:
         return self.alive(held.claim) is False or self.now() > held.at + self.lease
@@ -195,23 +237,26 @@ class Lock:
             reply = self.aws.call(call)
             if not (isinstance(reply, Refused) and (reply.turned_away or reply.lost)):
                 return reply
-            time.sleep(self.pause * 2**again)
+            time.sleep(self.pause * 2**again * random.uniform(0.5, 1.0))  # noqa: S311
         return reply
 
     def _locked(self, held: Held | None) -> Problem:
-        who = told(held.claim) if held else "somebody"
+        who = told(held, self.now()) if held else "somebody"
         left = max(held.at + self.lease - self.now(), 0) if held else self.lease
         return Problem(
             code="locked",
             message=f"the environment {self.scope.environment} is being applied by {who}",
             hint=f"wait for it; if that run is dead its lock ends {left:.0f} s from now, "
-            f"or at once with `reconcile unlock`",
+            "or at once with `reconcile unlock`",
         )
 
 
-def told(claim: Claim) -> str:
-    """Who that is, for people."""
-    return f"{claim.who}, process {claim.process.partition('@')[0]}, since {claim.since}" if claim.since else claim.who
+def told(held: Held, now: float) -> str:
+    """Who that is, for people: since when, and how long ago it was last heard of."""
+    claim, ago = held.claim, f"heard of {max(now - held.at, 0):.0f} s ago"
+    if not claim.since:
+        return f"{claim.who}, {ago}"
+    return f"{claim.who}, process {claim.process.partition('@')[0]}, since {claim.since}, {ago}"
 
 
 def stamp() -> str:
@@ -219,10 +264,12 @@ def stamp() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _refused(refused: Refused, action: str) -> Problem:
+def _refused(refused: Refused, action: str, what: str = "the lock cannot be taken") -> Problem:
     denied = "AccessDenied" in refused.code or refused.status == 403
     hint = f"allow {action} on parameter/reconcile/locks/*, or go without with --no-lock" if denied else "try again"
-    return Problem(code="lock-refused", message=f"the lock cannot be taken: {refused}", hint=hint)
+    if action == "ssm:DeleteParameter":
+        hint = f"allow {action} on parameter/reconcile/locks/*; it ends by itself {LEASE:.0f} s from now"
+    return Problem(code="lock-refused", message=f"{what}: {refused}", hint=hint)
 
 
 def mine(run: str, environ: Mapping[str, str], user: str, host: str, machine: str, process: str) -> Claim:
@@ -231,6 +278,6 @@ def mine(run: str, environ: Mapping[str, str], user: str, host: str, machine: st
         f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
         f"/actions/runs/{environ['GITHUB_RUN_ID']}"
     )
-    where = job or environ.get("CI_JOB_URL") or environ.get("BUILD_URL") or ""
-    who = f"{user}@{host}" + (f" ({where})" if where else "")
+    where = job or next(filter(None, map(environ.get, JOB_URLS)), "")
+    who = f"{user}@{host}"[:200] + (f" ({where[:500]})" if where else "")
     return Claim(run=run, who=who, machine=machine, process=process, since=stamp())

@@ -168,12 +168,14 @@ def plan(
     OUT.as_json = output is PlanFormat.json
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=destroy, allow=allow_deletions)
     with console.interruptible():
-        made = running.plan(running.connect(env, strict=not destroy, sandbox=sandbox), options)
+        account = running.connect(env, strict=not destroy, sandbox=sandbox)
+        made = running.plan(account, options)
     console.show(made, only_changes=only_changes, shape=output.value)
     if made.errored:
         raise typer.Exit(console.ERROR)
     if out:
-        planfile.write(out, console.document(made), env=env, options=options)
+        place = planfile.where(account.env.name, running.found(env), Path.cwd())
+        planfile.write(out, console.document(made), where=place, options=options)
         typer.echo(f"Saved the plan to {out}; to do it: reconcile apply {out}", err=True)
     raise typer.Exit(console.CHANGES if detailed_exitcode and made.plan.applyable else console.OK)
 
@@ -199,9 +201,12 @@ def apply(
     OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=False, allow=allow_deletions)
     saved = None
-    if env and Path(env).is_file() and Path(env).suffix not in (".yaml", ".yml"):
+    if env and planfile.looks_like_one(Path(env)):
         saved = planfile.read(Path(env))
-        env, options, auto_approve = saved.env, saved.options, True
+        if options != Options():
+            hint = "plan with them, save that, and apply it"
+            raise Problems([Problem(code="usage", message="a saved plan has its own options", hint=hint)])
+        env, options, auto_approve = running.place(saved, Path(env)), saved.options, True
     manner = running.Manner(
         auto_approve=auto_approve,
         parallelism=parallelism,
@@ -209,7 +214,7 @@ def apply(
         sandbox=sandbox,
         lock=not no_lock,
         journal=journal,
-        checksum=saved.checksum if saved else None,
+        saved=saved,
     )
     running.apply(env, options, manner)
 

@@ -7,14 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from reconciler import __version__, load
+from reconciler import __version__, load, planfile
 from reconciler import app as pipeline
 from reconciler.app import Planned
 from reconciler.cli import console
@@ -24,6 +25,7 @@ from reconciler.problems import Problem, Problems
 from reconciler.render import json as as_json
 from reconciler.render import text
 from reconciler.render.progress import though_unheard
+from reconciler.sources import SETTINGS_FILES
 
 if TYPE_CHECKING:
     from reconciler.aws import Boto
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How an apply is to be done; ``journal`` is where it is written down, ``checksum`` that of a saved plan."""
+    """How an apply is to be done; ``journal`` is where it is written down, ``saved`` the plan that it is held to."""
 
     auto_approve: bool
     parallelism: int
@@ -41,7 +43,7 @@ class Manner:
     sandbox: bool
     lock: bool = True
     journal: Path | None = None
-    checksum: str | None = None
+    saved: planfile.Saved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, 
 
 def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
     """Read the environment and find out which account it goes to. Raises Problems."""
-    from reconciler import aws  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
+    from reconciler import aws, guard  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
 
     loaded, warnings = read(env, strict=strict)
     if warnings and not OUT.as_json:
@@ -83,48 +85,77 @@ def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
         point_at_sandbox()
     region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     door = aws.connect(region=region, profile=None if sandbox else loaded.profile, role=loaded.role)
-    return Connected(loaded, aws.identity(door, loaded.name), door)
+    scope = aws.identity(door, loaded.name)
+    if wrong := guard.account(scope.account, loaded):
+        raise Problems(wrong, exit_code=console.RAIL)
+    return Connected(loaded, scope, door)
 
 
 def plan(account: Connected, options: Options) -> Planned:
-    """Plan; warnings are printed as they come."""
-    made = pipeline.planned(account.env, account.scope, account.door, options)
+    """Plan; warnings are printed as they come. Raises Problems; what a safety rail refuses is shown before."""
+    try:
+        made = pipeline.planned(account.env, account.scope, account.door, options)
+    except pipeline.Refused as refused:
+        if not OUT.as_json:
+            console.show(Planned(env=account.env, plan=refused.plan, mask=OUT.mask), only_changes=True)
+        raise
     if made.warnings and not OUT.as_json:
         console.print_problems(made.warnings)
     return made
+
+
+def place(saved: planfile.Saved, file: Path) -> str:
+    """Where the environment of a saved plan lies here. Raises Problems where it does not."""
+    places: dict[Path, Path] = {}
+    for candidate in saved.where.candidates(Path.cwd(), file.resolve().parent):
+        if _is_environment(candidate):
+            places.setdefault(candidate.resolve(), candidate)
+    found = list(places.values())
+    if not found:
+        name, path = saved.where.environment, saved.where.path
+        message = f"the plan is for the environment {name}, which lay at {path}: there is none here"
+        hint = "apply it at the root of a clone that holds the environment, or in the environment's own directory"
+        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+    others = (path for path in found[1:] if _name(path) == saved.where.environment)
+    return str(found[0] if _name(found[0]) == saved.where.environment else next(others, found[0]))
+
+
+def _is_environment(path: Path) -> bool:
+    return path.is_file() or any((path / name).is_file() for name in SETTINGS_FILES)
+
+
+def _name(path: Path) -> str:
+    try:
+        return load.load(path, environ=os.environ).name
+    except Problems:
+        return ""
 
 
 def apply(env: str | None, options: Options, manner: Manner) -> None:
     """Plan, show, ask, and do it; leaves with the contract's exit code."""
     with console.interruptible() as stop:
         account = connect(env, strict=not options.destroy, sandbox=manner.sandbox)
-        with locked(account, stop.event) if manner.lock else ExitStack():
+        if manner.saved and (wrong := planfile.elsewhere(manner.saved, account.scope)):
+            raise Problems(wrong, exit_code=console.STALE)
+        with _journal(account, manner) as journal, locked(account, stop.event, lock=manner.lock) as lost:
             made = plan(account, options)
             if not _to_be_done(made, manner):
-                return
-            began = time.monotonic()
+                raise typer.Exit(console.OK)
+            if lost.is_set():
+                raise Problems([_broken()], exit_code=console.RAIL)
             stop.soft = True
-            with ExitStack() as stack:
-                journal = _journal(stack, account, made, manner)
-                outcome, told = _done(made, account.door, manner, stop.event, journal, began)
-                code = _code(outcome)
-                if journal:
-                    journal.ended(code, told)
-            with though_unheard(sys.stdout):
-                _report(outcome, told)
-    raise typer.Exit(code)
+            raise typer.Exit(_done(made, account.door, manner, stop.event, journal, lost))
 
 
 def _to_be_done(made: Planned, manner: Manner) -> bool:
     """Show the plan; whether there is anything to do that somebody approves. Leaves, or raises Problems, if not."""
     if not OUT.as_json:
         console.show(made, only_changes=True)
-    elif made.errored:
-        console.print_problems(made.problems)
+    _hold(made, manner.saved)
     if made.errored:
+        if OUT.as_json:
+            console.print_problems(made.problems)
         raise typer.Exit(console.ERROR)
-    if manner.checksum and as_json.checksum(made.plan, made.mask) != manner.checksum:
-        raise Problems([_stale()], exit_code=console.STALE)
     if not made.plan.applyable:
         if OUT.as_json:
             console.line({"type": "version", "reconcile": __version__})
@@ -135,10 +166,20 @@ def _to_be_done(made: Planned, manner: Manner) -> bool:
     return True
 
 
+def _hold(made: Planned, saved: planfile.Saved | None) -> None:
+    """Raises Problems where a saved plan does not come out again; not where that cannot be told."""
+    if saved is None or any(problem.code == "unreadable" for problem in made.problems):
+        return
+    because = made.problems if OUT.as_json else ()  # else they have been shown
+    if found := planfile.stale(saved, console.document(made), because):
+        raise Problems(found, exit_code=console.STALE)
+
+
 def _done(
-    made: Planned, door: Boto, manner: Manner, stop: threading.Event, journal: Journal | None, began: float
-) -> tuple[Outcome, str]:
-    """Execute the plan; how it ended, also in words."""
+    made: Planned, door: Boto, manner: Manner, stop: threading.Event, journal: Journal | None, lost: threading.Event
+) -> int:
+    """Execute the plan and report; the exit code."""
+    began = time.monotonic()
     sink: console.Sink = (
         console.JsonLines(made.plan, made.mask) if OUT.as_json else console.progress(made.plan, made.mask)
     )
@@ -148,6 +189,8 @@ def _done(
         if journal:
             journal.emit(event)
 
+    if journal:
+        journal.planned(made.plan, as_json.checksum(made.plan, made.mask))
     with sink:
         outcome = pipeline.execute(
             made,
@@ -158,7 +201,12 @@ def _done(
             keep_going=manner.keep_going,
             stop=stop,
         )
-    return outcome, text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask, OUT.root)
+    told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask, OUT.root)
+    if journal:
+        journal.report = told
+    with though_unheard(sys.stdout):
+        _report(outcome, told)
+    return _code(outcome, lost=lost.is_set())
 
 
 def _report(outcome: Outcome, told: str) -> None:
@@ -169,10 +217,10 @@ def _report(outcome: Outcome, told: str) -> None:
         typer.echo(told)
 
 
-def _code(outcome: Outcome) -> int:
-    if outcome.ok:
+def _code(outcome: Outcome, *, lost: bool) -> int:
+    if outcome.ok or not (outcome.failed or outcome.skipped or outcome.never_started or not lost):
         return console.OK
-    if outcome.interrupted:
+    if outcome.interrupted and not lost:
         return console.INTERRUPTED
     return console.STALE if outcome.moved else console.PARTIAL
 
@@ -187,17 +235,40 @@ def lock_of(account: Connected) -> Lock:
 
 
 @contextmanager
-def locked(account: Connected, stop: threading.Event) -> Iterator[None]:
-    """Holds the environment's lock; if it is broken meanwhile nothing new is started. Raises Problems."""
-    lock = lock_of(account)
+def locked(account: Connected, stop: threading.Event, *, lock: bool) -> Iterator[threading.Event]:
+    """Holds the environment's lock, unless it is to go without; yields what is set when somebody breaks it: then
+    nothing new is started. Raises Problems.
+    """
+    lost = threading.Event()
+    if not lock:
+        yield lost
+        return
+    held = lock_of(account)
 
-    def lost() -> None:
-        typer.echo("\nthe lock was broken by somebody: nothing new is started", err=True)
+    def broken() -> None:
+        lost.set()
         stop.set()
+        _say("lock-lost", "the lock was broken by somebody: nothing new is started")
 
-    lock.lost = lost
-    with lock.held():
-        yield
+    held.lost = broken
+    held.kept = lambda problem: _say("lock-kept", f"{problem.message}; {problem.hint}")
+    with held.held():
+        yield lost
+
+
+def _say(kind: str, told: str) -> None:
+    """A message while the work goes on."""
+    if OUT.as_json:
+        with though_unheard(sys.stdout):
+            console.line({"type": kind, "@message": OUT.mask.line(told)}, level="warn")
+    else:
+        with though_unheard(sys.stderr):
+            typer.echo(f"\nwarning: {OUT.mask.line(told)}", err=True)
+
+
+def _broken() -> Problem:
+    hint = "look who did, and why, before you apply again"
+    return Problem(code="lock-lost", message="the lock was broken by somebody before anything was begun", hint=hint)
 
 
 def unlock(account: Connected, *, auto_approve: bool) -> str:
@@ -208,28 +279,65 @@ def unlock(account: Connected, *, auto_approve: bool) -> str:
     held = lock.look()
     if held is None:
         return ""
-    who = OUT.mask.line(told(held.claim))
+    who = OUT.mask.line(told(held, lock.now()))
     if not auto_approve:
         typer.echo(f"The lock of {account.env.name} is held by {who}.", err=True)
         if not console.agreed("Break it?"):
             raise typer.Exit(console.ERROR)
+        now = lock.look()
+        if now is None or now.claim.run != held.claim.run:
+            hint = "look again with `reconcile unlock`"
+            problem = Problem(code="lock-moved", message="the lock is no longer held by whom you were shown", hint=hint)
+            raise Problems([problem])
     lock.delete()
     return f"Broke the lock of {account.env.name}, which was held by {who}."
 
 
-def _journal(stack: ExitStack, account: Connected, made: Planned, manner: Manner) -> Journal | None:
-    """Where it is written down what is sent and answered: as asked for, and in CI in any case."""
+@contextmanager
+def _journal(account: Connected, manner: Manner) -> Iterator[Journal | None]:
+    """Where it is written down what is sent and answered: as asked for, and in CI in any case. Raises Problems."""
     from reconciler import journal  # noqa: PLC0415
 
-    path = manner.journal
-    if path is None and os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        path = journal.default_path(account.env.name, console.now(), Path.cwd())
-    if path is None:
-        return None
-    book = stack.enter_context(journal.Journal(path, made.mask, console.now))
-    book.began(made.plan, as_json.checksum(made.plan, made.mask), __version__)
-    account.door.heard = book.heard
-    return book
+    path = manner.journal or (journal.default_path(account.env.name, console.now(), Path.cwd()) if _in_ci() else None)
+    book: Journal | None = None
+    try:
+        book = journal.Journal(path, OUT.mask, console.now, partial(_say, "journal")) if path else None
+    except Problems as error:
+        if manner.journal:
+            raise
+        _say("journal", error.problems[0].message)  # nobody asked for it
+    if book is None:
+        yield None
+        return
+    with book, _ending(book):
+        if not manner.journal:
+            typer.echo(f"journal: {os.path.relpath(book.path)}", err=True)
+        book.began(account.scope, __version__)
+        account.door.heard = book.heard
+        yield book
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+@contextmanager
+def _ending(book: Journal) -> Iterator[None]:
+    """The last line of a journal, whatever the end."""
+    try:
+        yield
+    except Problems as error:
+        book.ended(error.exit_code, error.problems)
+        raise
+    except typer.Exit as end:
+        book.ended(end.exit_code)
+        raise
+    except KeyboardInterrupt:
+        book.ended(console.INTERRUPTED)
+        raise
+    except BaseException:
+        book.ended(console.ERROR)
+        raise
 
 
 def point_at_sandbox() -> None:

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler import __version__
 from reconciler.masking import SENSITIVE, in_json
-from reconciler.model import Address, Call, Change, Effect, Json, Plan, ResourcePlan, Step, Verb, compact
+from reconciler.model import (
+    MISSING,
+    Address,
+    Base64,
+    Call,
+    Change,
+    Digest,
+    Effect,
+    Json,
+    JsonText,
+    Later,
+    Plan,
+    ResourcePlan,
+    Secret,
+    Step,
+    Template,
+    Text,
+    Verb,
+    compact,
+    fingerprint,
+)
 from reconciler.problems import Problem
 from reconciler.refs import dotted
 from reconciler.render.values import Mask, known_part, unknown_part
@@ -54,20 +75,70 @@ _SUMMARY = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE, Ver
 
 
 def checksum(plan: Plan, mask: Mask) -> str:
-    """``sha256:...`` over what would be done, and where; planning the same thing again gives the same."""
+    """``sha256:...`` over what would be done, and where; planning the same thing again gives the same.
+
+    Where something secret is sent, a slow salted digest of all that is sent is part of it: plans that look alike and
+    send other secrets have other checksums, and a checksum says nothing about a secret.
+    """
     where = [plan.scope.environment, plan.scope.account, plan.scope.region, plan.destroy]
     changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
-    doing = [{**resource(item, mask), "notes": [mask.text(note) for note in item.foreseen]} for item in changed]
-    for entry in doing:
-        entry.pop("source")  # moving a line in a file changes nothing, and mere advice comes and goes
-    return "sha256:" + hashlib.sha256(compact([where, doing]).encode()).hexdigest()
+    doing = [[essence(resource(item, mask)), [mask.text(note) for note in item.foreseen]] for item in changed]
+    seen, sent = ([_sent(part, how) for item in changed for part in item.steps] for how in (mask, None))
+    hidden = "" if seen == sent else fingerprint(sent, compact(where))
+    return "sha256:" + hashlib.sha256(compact([where, doing, seen, hidden]).encode()).hexdigest()
+
+
+def essence(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an entry of ``resource_changes`` a saved plan is held to.
+
+    Not where it is declared (moving a line changes nothing), nor mere advice, nor what was and will be where that is
+    no difference (what others move, and ``ignoreChanges`` leaves alone). Of what is deleted it is all that goes.
+    """
+    change = entry["change"]
+    gone = {"before": change["before"]} if entry["action"] == "delete" else {}
+    alike = {name: entry[name] for name in ("address", "physical_name", "action", "disruption", "steps", "depends_on")}
+    differences = [{name: value for name, value in told.items() if name != "reason"} for told in entry["differences"]]
+    how = {"actions": change["actions"], "importing": change.get("importing"), "forced_by": change["replace_paths"]}
+    return {**alike, **how, **gone, "differences": differences}
+
+
+def _sent(part: Step, mask: Mask | None) -> list[Any]:
+    """What a step does to the last detail; secrets as they are without a ``mask``."""
+    if isinstance(part.action, Call):
+        return [str(part.action), _spelt(part.action.params, mask)]
+    return [part.action.title, part.action.timeout, part.action.or_go_on]
+
+
+def _spelt(value: Any, mask: Mask | None) -> Any:
+    """``value`` as plain JSON in which things that only look alike (what is not known yet) differ."""
+    if isinstance(value, Mapping):
+        return {str(name): _spelt(item, mask) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelt(item, mask) for item in value]
+    if isinstance(value, JsonText | Base64):
+        return _spelt(value.value, mask)
+    if isinstance(value, Later | Secret | Digest | Text):
+        return _stand_in(value, mask)
+    if isinstance(value, Template | str):
+        return mask.text(str(value)) if mask else str(value)
+    return None if value is MISSING else value
+
+
+def _stand_in(value: Later | Secret | Digest | Text, mask: Mask | None) -> Any:
+    if isinstance(value, Later):
+        return {"later": [str(value.address), value.attr]}
+    if isinstance(value, Secret):
+        return SENSITIVE if mask else _spelt(value.value, mask)
+    if isinstance(value, Digest):
+        return {"digest": [_spelt(value.value, mask), _spelt(value.salt, mask)]}
+    return {"text": _spelt(value.parts, mask)}
 
 
 def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
     """One entry of ``resource_changes``."""
     change: dict[str, Any] = {
         "actions": actions(item),
-        "before": _masked(item.before, item, mask),
+        "before": _masked(item.before, item, mask, beside=item.after),
         "after": _masked(None if item.after is None else known_part(item.after), item, mask),
         "after_unknown": unknown_part(item.after) if item.after else {},
         "before_sensitive": _sensitive(item.before, item),
@@ -108,11 +179,11 @@ def difference(change: Change, mask: Mask) -> dict[str, Any]:
     """One leaf that differs."""
     return {
         "path": mask.text(dotted(change.path)),
-        "before": None if change.secret else mask.value(change.before),
+        "before": None if change.secret else mask.before(change.before, change.after),
         "after": None if change.secret or change.unknown else mask.value(change.after),
         "effect": change.effect.value,
         "reason": mask.text(change.because),
-        "sensitive": change.secret,
+        "sensitive": change.secret or mask.hides(change.after),
         "unknown": change.unknown,
     }
 
@@ -147,10 +218,11 @@ def problem(found: Problem, mask: Mask) -> dict[str, Any]:
     }
 
 
-def _masked(props: Json | None, item: ResourcePlan, mask: Mask) -> Any:
+def _masked(props: Json | None, item: ResourcePlan, mask: Mask, beside: Json | None = None) -> Any:
     if props is None:
         return None
-    return {name: SENSITIVE if name in item.secret_paths else mask.value(value) for name, value in props.items()}
+    shown = mask.before(props, beside)
+    return {name: SENSITIVE if name in item.secret_paths else value for name, value in shown.items()}
 
 
 def _sensitive(props: Json | None, item: ResourcePlan) -> dict[str, bool]:
