@@ -66,8 +66,8 @@ class Looking:
         there = [live for name in _names(kind, planned) for live in self.read(kind, name, planned[0].props)]
         told = (self.difference(kind, item, live, there, phase) for live in planned)
         found = next((text for text in told if text), "")
-        if not found and kind.versioned and phase == "up":
-            found = _newer(planned[0], there)
+        if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
+            found = _newer(planned, there)
         return found and f"{found}; the plan was made before that: plan again"
 
     def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:
@@ -153,9 +153,10 @@ def _names(kind: Kind, lives: Sequence[Live]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _newer(planned: Live, there: Sequence[Live]) -> str:
-    newest = max(there, key=lambda live: live.revision, default=planned)
-    return f"{newest.physical} was registered since" if newest.revision > planned.revision else ""
+def _newer(planned: Sequence[Live], there: Sequence[Live]) -> str:
+    last = max(live.revision for live in planned)
+    newest = max(there, key=lambda live: live.revision, default=None)
+    return f"{newest.physical} was registered since" if newest and newest.revision > last else ""
 
 
 def _known(value: Any, facts: Facts) -> Any:
