@@ -13,6 +13,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from reconciler.kinds._declared import entries, given, items, mapping, text, whole
@@ -105,7 +107,15 @@ def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
         yield Finding(path, "the rule has no condition", hint, code="missing-field")
     for name in CONDITIONS:
         if name in rule:
-            yield from _check_pattern((*path, name), name, rule[name])
+            pattern = rule[name]
+            told = _of_pattern(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
+            yield from (replace(finding, path=(*path, name)) for finding in told)
+
+
+@lru_cache(maxsize=1000)
+def _of_pattern(name: str, pattern: str) -> tuple[Finding, ...]:
+    """The findings about a pattern, wherever it stands: the same few come again in every definition."""
+    return tuple(_check_pattern((), name, pattern))
 
 
 def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
