@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -175,6 +176,9 @@ class Sandbox:
         query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(request.query).items()}
         try:
             status, body = self.batch(region).handle(request.method, request.path, query, request.body)
+            if late := self.account.late:
+                body = dict(deepcopy(body))
+                late.shown("batch", wire.operation_of("batch", request), {}, body)
         except BatchError as error:
             raise Refusal(error.code, error.message, error.status) from error
         return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())

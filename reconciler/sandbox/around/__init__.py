@@ -40,16 +40,21 @@ def answer(account: Account, request: Request, operation: str, params: Json, cha
     ask = Ask(service, operation, region, params, account, _onward(account, service, operation, region, request))
     page = _paging.PAGES.get((service, operation))
     afters = rules.afters[operation]
+    late = account.late
+    if late:
+        late.refuse(service, operation, params)
     result = _before(ask, rules)
     if result is None and not ask.rewritten and page is None:
         reply = _moto(account, service, operation, region, request)
-        result = wire.result_of(service, operation, request, reply) if afters or chance else None
+        result = wire.result_of(service, operation, request, reply) if afters or chance or late else None
         if result is None:
             return reply
     if result is None:
         result = _paging.everything(ask, page) if page else ask.onward(ask.params)
     for after in afters:
         after(ask, result)
+    if late:
+        late.shown(service, operation, params, result)
     if page is not None:
         _paging.cut(ask, page, result, account.settings.page_size)
     return wire.written(service, operation, request, shuffled(result, chance) if chance else result)

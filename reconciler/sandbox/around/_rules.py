@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
+from reconciler.sandbox.around._late import Late
 from reconciler.sandbox.around._moto import Moto
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.wire import Json
@@ -30,6 +31,10 @@ class AroundSettings:
     """IAM's own calls refuse what was created within ``iam_delay``, too."""
     index_lag: float = 0
     """How far the tagging API is behind."""
+    read_lag: float = 0
+    """How long IAM and EC2 do not show, nor find by name, what was created."""
+    tag_lag: float = 0
+    """How long reads show a thing's tags as they were; AWS Batch's reads, too."""
     page_size: int = 0
     """No page of a list holds more than this; 0 for AWS's own limits."""
     pending_expires: float = 48 * 3600
@@ -64,6 +69,14 @@ class Account:
     @property
     def id(self) -> str:
         return self.moto.account
+
+    @property
+    def late(self) -> Late | None:
+        """What holds back what reads do not show yet; None where they show everything at once."""
+        read_lag, tag_lag = self.settings.read_lag, self.settings.tag_lag
+        if not (read_lag or tag_lag):
+            return None
+        return Late(self.memory["late"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag)
 
     @property
     def partition(self) -> str:

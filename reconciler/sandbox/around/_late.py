@@ -1,0 +1,110 @@
+"""What reads do not show yet: what was just created (``read_lag``), and tags that were just set (``tag_lag``).
+
+IAM and EC2 say so of themselves; who reads at once what he wrote may be told that it is not there.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
+https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.sandbox.wire import Json, Refusal
+
+READS = ("Describe", "Get", "List", "BatchGet")
+_LATE = frozenset({"iam", "ec2"})
+_MAKES = ("Create", "Import")
+_TAGS = frozenset({"Tags", "tags"})
+_PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # whose tags are what is launched with, not its own
+_NAMES = frozenset(
+    {"RoleName", "PolicyName", "InstanceProfileName", "GroupName", "KeyName", "LaunchTemplateName", "GroupId"}
+    | {"KeyPairId", "LaunchTemplateId", "Arn", "PolicyArn"}
+)
+_LISTS = frozenset(
+    {"Roles", "Policies", "InstanceProfiles", "RoleDetailList", "SecurityGroups", "KeyPairs", "LaunchTemplates"}
+    | {"PlacementGroups", "LaunchTemplateVersions"}
+)
+_NOT_FOUND = {
+    "GroupId": ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
+    "LaunchTemplateId": ("InvalidLaunchTemplateId.NotFound", "The launch template '{}' does not exist"),
+}
+
+
+class Late:
+    """Remembers what was written when; ``memory`` is emptied with the account."""
+
+    def __init__(self, memory: dict[Any, Any], now: float, *, read_lag: float, tag_lag: float) -> None:
+        self.memory, self.now = memory, now
+        self.read_lag, self.tag_lag = read_lag, tag_lag
+
+    def refuse(self, service: str, operation: str, params: Json) -> None:
+        """Raise what is said of a thing that is asked for by name or id and is not seen yet."""
+        if service not in _LATE or operation.startswith(_MAKES):
+            return
+        for member, value in params.items():
+            if not (member in _NAMES and self._fresh(service, value)):
+                continue
+            if service == "iam" and operation.startswith("Get"):
+                raise Refusal("NoSuchEntity", f"The entity with name {value} cannot be found.", 404)
+            if member in _NOT_FOUND and not operation.startswith("Delete"):
+                code, text = _NOT_FOUND[member]
+                raise Refusal(code, text.format(value))
+
+    def shown(self, service: str, operation: str, params: Json, result: Json) -> None:
+        """Note what a write made; take out of a read's ``result`` what it does not show yet."""
+        if not operation.startswith(READS):
+            self.memory["written", service] = self.now
+            if service in _LATE and operation.startswith(_MAKES):
+                for value in {*_names(params), *_names(result)}:
+                    self.memory["made", service, value] = self.now
+            return
+        if service in _LATE and self.read_lag:
+            for member in _LISTS & result.keys():
+                items = result[member] or []
+                result[member] = [one for one in items if not any(self._fresh(service, name) for name in _names(one))]
+        if self.tag_lag:
+            self._tags(service, params, result)
+
+    def _fresh(self, service: str, name: Any) -> bool:
+        made: float = self.memory.get(("made", service, name), float("-inf")) if isinstance(name, str) else 0.0
+        return isinstance(name, str) and self.now - made < self.read_lag
+
+    def _tags(self, service: str, params: Json, value: Any) -> None:
+        if isinstance(value, list):
+            for item in value:
+                self._tags(service, params, item)
+        elif isinstance(value, dict):
+            for member, item in value.items():
+                if member in _TAGS and isinstance(item, list | dict):
+                    value[member] = self._as_they_were(service, _who(value) or _who(params), item)
+                elif member not in _PROPERTIES:
+                    self._tags(service, params, item)
+
+    def _as_they_were(self, service: str, who: tuple[str, ...], actual: Any) -> Any:
+        """The tags as they were ``tag_lag`` ago; a change is taken to have come with the service's last write."""
+        empty: Any = type(actual)()
+        written: float = self.memory.get(("written", service), float("-inf"))
+        shown, known, since = self.memory.get(("tags", service, who), (empty, empty, float("-inf")))
+        before = known if self.now - since >= self.tag_lag else shown
+        if known != actual:
+            shown, since = before, written
+            self.memory["tags", service, who] = (shown, actual, since)
+        return actual if self.now - since >= self.tag_lag else shown
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names and ids that a request or an item says of itself, at its own level and one below."""
+    for member, item in value.items() if isinstance(value, Mapping) else ():
+        if member in _NAMES and isinstance(item, str):
+            yield item
+        elif isinstance(item, Mapping):
+            yield from (inner for name, inner in item.items() if name in _NAMES and isinstance(inner, str))
+
+
+def _who(value: Json) -> tuple[str, ...]:
+    """What tells one thing from another among its members."""
+    ends = ("arn", "name", "id")
+    found = ((name, item) for name, item in value.items() if name.lower().endswith(ends) and isinstance(item, str))
+    return tuple(item for _, item in sorted(found))
