@@ -31,7 +31,7 @@ _JOB = {
 }
 
 
-def plain(sandbox: Sandbox, n: int) -> None:
+def plain(_sandbox: Sandbox, _: int) -> None:
     """Nobody else."""
 
 
@@ -40,10 +40,14 @@ def foreign(sandbox: Sandbox, n: int) -> None:
     session = sandbox.attach()
     batch, iam, logs = (session.client(service) for service in ("batch", "iam", "logs"))
     groups = max(1, n // 20) * TIMES
+    iam.create_role(RoleName="other-batch", AssumeRolePolicyDocument=_TRUST.replace("ec2", "batch"))
+    iam.attach_role_policy(RoleName="other-batch", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole")
+    sandbox.clock.advance(60)
     for i in range(groups):
         roles(iam, f"other-{i:05d}")
         logs.create_log_group(logGroupName=f"/other/{i:05d}", tags={"team": "other"})
-        batch.create_compute_environment(computeEnvironmentName=f"other-{i:05d}", type="UNMANAGED", state="ENABLED")
+        name = f"other-{i:05d}"
+        batch.create_compute_environment(computeEnvironmentName=name, type="UNMANAGED", serviceRole="other-batch")
     sandbox.clock.advance(3600)
     for i in range(max(1, n // 10) * TIMES):
         order = [{"order": 1, "computeEnvironment": f"other-{i % groups:05d}"}]
@@ -78,7 +82,7 @@ def roles(iam: Any, name: str) -> None:
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
 
 
-def revisions(sandbox: Sandbox, n: int) -> None:
+def revisions(sandbox: Sandbox, _: int) -> None:
     """Twenty ACTIVE revisions of every definition, as a run that was never cleaned up after leaves them.
 
     The last is what the estate declares, and each carries the tags of the one that stands.
@@ -93,7 +97,7 @@ def revisions(sandbox: Sandbox, n: int) -> None:
         batch.register_job_definition(**kept)
 
 
-def many_roles(sandbox: Sandbox, n: int) -> None:
+def many_roles(sandbox: Sandbox, _: int) -> None:
     """Three thousand roles with profiles that belong to others."""
     iam = sandbox.attach().client("iam")
     for i in range(ROLES):

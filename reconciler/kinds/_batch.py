@@ -64,7 +64,7 @@ def described(operation: str, member: str, name: str, prefix: str, query: Query)
             return found
         if not query.indexed:
             return (yield from every(operation, member))
-    ask = index(query, LARGE)
+    ask = index(query, (f"batch:{prefix.rstrip('/')}",) if wanted else LARGE)
     known = {item[name] for item in found}
     calls = tuple(
         Call("batch", operation, {member: list(some)})

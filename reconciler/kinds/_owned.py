@@ -31,7 +31,7 @@ SMALL = (
     "batch:scheduling-policy",
     "batch:service-environment",
 )
-# What there may be thousands of, asked for only where they are not swept through.
+# What there may be thousands of: asked for only where they are not swept through, each by itself where it is declared.
 LARGE = ("batch:compute-environment", "batch:job-definition", "batch:job-queue")
 # How the index refuses a type it does not know; it is asked for everything then.
 UNKNOWN_TYPE = "InvalidParameterException"

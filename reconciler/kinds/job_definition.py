@@ -46,7 +46,7 @@ from reconciler.model import (
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
-BARREN = 5  # pages on end without anything sought, after which it is time to ask by name
+BARREN = 5  # pages on end with nothing new, after which it is time to ask by name
 READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
 NAME = "jobDefinitionName"
 RANGE = "nodeProperties.nodeRangeProperties[]"
@@ -110,35 +110,41 @@ def _swept(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
     """Every ACTIVE revision there is, a hundred at a time; None where asking by name turns out to be cheaper."""
     wanted, seen = frozenset(names), set[str]()
     found: list[Json] = []
-    pages, barren, token = 0, 0, ""
+    fresh: list[int] = []
+    token = ""
     while True:
         call = batch.page(OPERATION, ACTIVE, token)
         (reply,) = yield (call,)
         answer = ok(call, reply) or {}
         items = answer.get("jobDefinitions", [])
+        found += items
         ours = {item[NAME] for item in items} & wanted
-        found, token = [*found, *items], answer.get("nextToken") or ""
-        pages, barren = pages + 1, 0 if ours else barren + 1
+        fresh.append(len(ours - seen))
         seen |= ours
+        token = answer.get("nextToken") or ""
         if not token:
             return found
-        if query.indexed and _too_many_others(pages, barren, len(wanted), len(seen)):
+        if query.indexed and _too_many_others(fresh, len(wanted)):
             return None
 
 
-def _too_many_others(pages: int, barren: int, wanted: int, seen: int) -> bool:
+def _too_many_others(fresh: Sequence[int], wanted: int) -> bool:
     """Whether so much of what was swept through is others' that asking for each name is cheaper than going on.
 
-    Nobody says how many pages there are. Two signs tell: many pages on end without anything sought, and so few sought
-    names a page that those not yet seen would take more pages than there are names.
+    ``fresh`` is how many sought names were first seen on each page. Nobody says how many pages there are. Two signs
+    tell: many pages on end with nothing new, and so few names a page, of late as on the whole, that those not yet seen
+    would take more pages than there are names.
     """
+    pages, seen = len(fresh), sum(fresh)
+    barren = next((i for i, count in enumerate(reversed(fresh)) if count), pages)
     if barren >= max(BARREN, wanted // 4):
         return True
-    return bool(seen) and pages >= BARREN and pages * (wanted - seen) > wanted * seen
+    rate = max(seen / pages, sum(fresh[-BARREN:]) / BARREN)
+    return bool(seen) and pages >= BARREN and (wanted - seen) / rate > wanted
 
 
 def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
-    ask = index(query, LARGE)
+    ask = index(query, ("batch:job-definition",) if names else LARGE)
     calls = tuple(_by_name(name) for name in names)
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged = yield from told(ask, replies[: len(ask)])

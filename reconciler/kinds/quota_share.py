@@ -133,7 +133,7 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
     if not more:
         return found, set()
     known = {item["jobQueueName"] for item in found}
-    ask = index(query, LARGE)
+    ask = index(query, ("batch:job-queue",) if known else LARGE)
     calls = tuple(
         Call("batch", operation, {"jobQueues": list(some)})
         for some in chunks([name for name in named if name not in known], 100)

@@ -24,7 +24,6 @@ from reconciler.sandbox.batch.store import Json, Row, Store
 from reconciler.sandbox.batch.validate import between, name
 
 HEALTHY = "ComputeEnvironment Healthy"
-LIMIT = 50
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -47,8 +46,9 @@ def create(store: Store, given: Json) -> Json:
             given["computeResources"], eks=eks, settings=store.settings
         )
     first_tags = tags.checked(given.get("tags"))
-    if sum(not row.gone for row in store.environments) >= LIMIT:
-        raise refusal(f"The limit of {LIMIT} compute environments is reached.")
+    most = store.settings.environments_most
+    if sum(not row.gone for row in store.environments) >= most:
+        raise refusal(f"The limit of {most} compute environments is reached.")
     row = store.environments.add(given["computeEnvironmentName"], props, first_tags)
     row.state = "ENABLED"
     props["serviceRole"] = _service_role(store, given.get("serviceRole"))

@@ -24,7 +24,6 @@ from reconciler.sandbox.batch.store import Json, Row, Store
 from reconciler.sandbox.batch.validate import between, name
 
 HEALTHY = "JobQueue Healthy"
-LIMIT = 50
 SAGEMAKER = "SAGEMAKER_TRAINING"
 
 
@@ -53,8 +52,9 @@ def create(store: Store, given: Json) -> Json:
         if given.get(member):
             props[member] = given[member]
     first_tags = tags.checked(given.get("tags"))
-    if sum(not row.gone for row in store.queues) >= LIMIT:
-        raise refusal(f"The limit of {LIMIT} job queues is reached.")
+    most = store.settings.queues_most
+    if sum(not row.gone for row in store.queues) >= most:
+        raise refusal(f"The limit of {most} job queues is reached.")
     row = store.queues.add(given["jobQueueName"], props, first_tags)
     row.state = given.get("state", "ENABLED")
     _change(store, row, "CREATING", store.settings.queue_create)

@@ -48,6 +48,9 @@ class Settings:
     """Create, update and delete of a service environment, each."""
     quota_share: float = 5
     """Create, update and delete of a quota share, each."""
+    environments_most: int = 50
+    queues_most: int = 50
+    """How many there may be: the documented quotas. Raise them to measure on estates larger than AWS allows."""
     deleted_lingers: float = 60
     """How long a deleted environment or queue is still described as DELETED; 0 for not at all."""
     relationship_lag: float = 45
