@@ -101,6 +101,7 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
     finally:
         reader.close()
     needed = {address.section for address in env.resources} | {section for section, _ in seen.existing}
+    mask = mask.learnt(made)
     blind = _unreadable(seen, needed, destroy=options.destroy)
     problems += [*standing, *(problem for problem in blind if not problem.warning)]
     if not problems:

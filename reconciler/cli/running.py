@@ -99,6 +99,7 @@ def plan(account: Connected, options: Options) -> Planned:
         if not OUT.as_json:
             console.show(Planned(env=account.env, plan=refused.plan, mask=OUT.mask), only_changes=True)
         raise
+    OUT.mask |= made.mask
     if made.warnings and not OUT.as_json:
         console.print_problems(made.warnings)
     return made
@@ -190,6 +191,7 @@ def _done(
             journal.emit(event)
 
     if journal:
+        journal.mask |= made.mask
         journal.planned(made.plan, as_json.checksum(made.plan, made.mask))
     with sink:
         outcome = pipeline.execute(

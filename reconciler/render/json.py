@@ -138,7 +138,7 @@ def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
     """One entry of ``resource_changes``."""
     change: dict[str, Any] = {
         "actions": actions(item),
-        "before": _masked(item.before, item, mask, beside=item.after),
+        "before": _masked(item.before, item, mask),
         "after": _masked(None if item.after is None else known_part(item.after), item, mask),
         "after_unknown": unknown_part(item.after) if item.after else {},
         "before_sensitive": _sensitive(item.before, item),
@@ -179,7 +179,7 @@ def difference(change: Change, mask: Mask) -> dict[str, Any]:
     """One leaf that differs."""
     return {
         "path": mask.text(dotted(change.path)),
-        "before": None if change.secret else mask.before(change.before, change.after),
+        "before": None if change.secret else mask.value(change.before),
         "after": None if change.secret or change.unknown else mask.value(change.after),
         "effect": change.effect.value,
         "reason": mask.text(change.because),
@@ -218,11 +218,10 @@ def problem(found: Problem, mask: Mask) -> dict[str, Any]:
     }
 
 
-def _masked(props: Json | None, item: ResourcePlan, mask: Mask, beside: Json | None = None) -> Any:
+def _masked(props: Json | None, item: ResourcePlan, mask: Mask) -> Any:
     if props is None:
         return None
-    shown = mask.before(props, beside)
-    return {name: SENSITIVE if name in item.secret_paths else value for name, value in shown.items()}
+    return {name: SENSITIVE if name in item.secret_paths else value for name, value in mask.value(props).items()}
 
 
 def _sensitive(props: Json | None, item: ResourcePlan) -> dict[str, bool]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.diff import has_unknown
-from reconciler.masking import SENSITIVE, Cover, harmless, on_one_line, private_name
-from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Secret, Template, Text, compact
+from reconciler.masking import SENSITIVE, SHORT, Cover, harmless, on_one_line, private_name
+from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Secret, Template, Text, compact
 
 UNKNOWN = "(known after apply)"
 
@@ -61,6 +61,41 @@ class Mask:
             alone = isinstance(value, str) and value in self._words
             return SENSITIVE if alone else self.text(str(value))
         return None if value is MISSING else value
+
+    def hides(self, value: Any) -> bool:
+        """Whether anything in ``value`` must not be seen."""
+        if isinstance(value, Mapping):
+            return any(self.hides(name) or self.hides(item) for name, item in value.items())
+        if isinstance(value, list | tuple):
+            return any(map(self.hides, value))
+        if isinstance(value, JsonText | Base64):
+            return self.hides(value.value)
+        if isinstance(value, str | Template | Text):
+            return (isinstance(value, str) and value in self._words) or self._cover(str(value)) != str(value)
+        return isinstance(value, Secret | Digest)
+
+    def learnt(self, plan: Plan) -> Mask:
+        """The mask that also hides what in the account stands where a secret will stand: it was one as well, and nobody
+        has told us which.
+        """
+        old = {text for item in plan.resources for text in self._old(item.before, item.after)}
+        return self | Mask(old, {text for text in old if len(text) < SHORT}) if old else self
+
+    def _old(self, before: Any, after: Any) -> Iterator[str]:
+        """The texts of ``before`` in the places of secrets in ``after``."""
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            for name, item in before.items():
+                if name in after and item != after[name]:
+                    yield from self._old(item, after[name])
+        elif isinstance(before, list | tuple) and isinstance(after, list | tuple):
+            named = {item.get("name"): item for item in after if isinstance(item, Mapping)}
+            for item in before:
+                if isinstance(item, Mapping):
+                    yield from self._old(item, named.get(item.get("name")))
+                elif isinstance(item, str) and item not in after and self.hides(after):
+                    yield item
+        elif isinstance(before, str | Base64) and not isinstance(after, Mapping | list | tuple) and self.hides(after):
+            yield str(before)
 
 
 _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
