@@ -21,14 +21,13 @@ from moto.events.models import EventPattern
 from reconciler import app
 from reconciler.model import Address, Environment
 from reconciler.sandbox import process
-from tests.histories import Door, History, Killed, moments
+from tests.histories import History
 from tests.test_articles import NAMES as ARTICLES
 from tests.test_articles import ROOT, SECRETS, Account
 
 ENVIRONMENTS = ROOT / "environments"
 EVERY = sorted(path.parent.name for path in ENVIRONMENTS.glob("*/environment.yaml"))
 NAMES = [name for name in EVERY if name not in ARTICLES]
-SMALL = ("job-alerts", "multi-node-mpi")
 PLAN_SCHEMA = json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
 MORE = {
     "ec2": (
@@ -219,33 +218,6 @@ def built(sandbox: Any, name: str) -> History:
     history = History(sandbox, name)
     history.converge(read(name))
     return history
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [False, True], ids=["before", "answer-lost"])
-@pytest.mark.parametrize("name", SMALL)
-def test_killed_at_any_write_one_more_run_ends_it(name: str, after: bool, sandbox: Any) -> None:
-    env, history = read(name), History(sandbox, name)
-    for destroy in (False, True):
-        for at in moments(first=2 * after):
-            if destroy:
-                history.converge(env)
-            died = dies(history, env, Door(history.aws, dies_at=at, after=after), destroy=destroy)
-            if not destroy:
-                history.converge(env)
-            history.destroy(env)
-            if not died:
-                break
-        assert at > 5
-
-
-def dies(history: History, env: Environment, door: Door, *, destroy: bool) -> bool:
-    try:
-        outcome = history.run(env, door, destroy=destroy)
-    except Killed:
-        return True
-    assert outcome.ok, history.failures()
-    return False
 
 
 def job(sandbox: Any, job_id: str) -> Mapping[str, Any]:
