@@ -116,11 +116,12 @@ class Looking:
         want = replace(item.want, props=_known(item.want.props, facts), declared=_known(item.want.declared, facts))
         name = step.address.name if kind.shared else want.physical
         try:
-            there = [live for live in self.read(kind, name, want.declared) if self.ours(kind, live)]
+            there = [self.tagged(kind, live, want) for live in self.read(kind, name, want.declared)]
         except Unreadable:
             return None
         before = item.heir.revision if item.heir and kind.versioned else 0
-        fresh = [live for live in there if not live.dying and (not kind.versioned or live.revision > before)]
+        mine = [live for live in there if self.ours(kind, live) and not live.dying]
+        fresh = [live for live in mine if not kind.versioned or live.revision > before]
         if not fresh:
             return None
         now = max(fresh, key=lambda live: live.revision)
@@ -139,6 +140,10 @@ class Looking:
         """Whether a plan made now would send such a call."""
         found = differ.difference(kind, now, want, self.members(want.address.section))[0]
         return bool(found) and any(str(action) == str(call) for action in kind.update(now, want, found))
+
+    def tagged(self, kind: Kind, live: Live, want: Want) -> Live:
+        """A revision as it will be seen: its tags come with it, though they may show late."""
+        return replace(live, tags=want.tags) if kind.versioned and not live.tags else live
 
     def ours(self, kind: Kind, live: Live) -> bool:
         return kind.shared or live.owner == self.plan.scope.environment
