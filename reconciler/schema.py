@@ -224,7 +224,14 @@ def published(section: str | None = None) -> dict[str, Any]:
 def is_secret(section: str, path: Path) -> bool:
     """Whether the value at ``path`` of a resource, or one it is part of, must not be shown."""
     kind = discover().get(section)
-    return kind is not None and is_secret_of(kind, path)
+    return kind is not None and (is_secret_of(kind, path) or _misspelt_secret(kind, path))
+
+
+def _misspelt_secret(kind: Kind, path: Path) -> bool:
+    """Whether it is a member nobody knows of a kind that has secrets: most likely one of those."""
+    if not path or not any(field.secret for field in kind.fields.values()):
+        return False
+    return path[0] not in ("tags", "lifecycle", *members(kind.section))
 
 
 def called_secret(value: Any, path: Path) -> bool:

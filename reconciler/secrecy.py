@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from . import refs
+from . import refs, schema
 from .load import Loaded
 from .masking import LINE, private_name
 from .model import Kind, Template
@@ -28,6 +28,9 @@ def declared(loaded: Loaded, kinds: Mapping[str, Kind]) -> frozenset[str]:
             found.update(named(raw.value))
             for pattern in patterns:
                 found.update(text for _, value in refs.values_at(raw.value, pattern) for text in texts(value))
+            if patterns:
+                odd = (value for name, value in raw.value.items() if schema.is_secret(section, (name,)))
+                found.update(text for value in odd for text in texts(value))
     return frozenset(found)
 
 
@@ -58,11 +61,11 @@ def _gather(value: Any, found: list[str]) -> None:
     """Adds to ``found``: there is a mapping for every few values of an environment, so no generators here."""
     if isinstance(value, dict | Mapping):
         for name, item in value.items():
-            if isinstance(item, dict | list):
+            if name == "value" and _private(str(value.get("name", ""))):
+                found.extend(texts(item))
+            elif isinstance(item, dict | list):
                 _gather(item, found)
-            elif isinstance(item, str | Template) and (
-                _private(name) or (name == "value" and _private(str(value.get("name", ""))))
-            ):
+            elif isinstance(item, str | Template) and _private(name):
                 found.extend(texts(item))
     elif isinstance(value, list):
         for item in value:

@@ -11,14 +11,14 @@ import html
 import json
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from reconciler import cli
+from reconciler import cli, plan
 from reconciler.cli import console
 from reconciler.render.values import Mask
 from reconciler.sandbox import process
@@ -137,7 +137,6 @@ class Vault:
     sandbox: Any
     url: str
     capsys: pytest.CaptureFixture[str]
-    said: list[str] = field(default_factory=list)
 
     def run(self, *argv: str) -> tuple[int, str]:
         """One command; how it ended and what it said. Looks for secrets in that, and in the files it left."""
@@ -210,3 +209,122 @@ def test_a_whole_life(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     assert vault.run("plan", "--destroy", "--format", "json")[0] == 0
     assert vault.run("destroy", "--auto-approve", "--journal", "third.jsonl")[0] == 0
     assert not found_in(vault.account().replace(ENVIRON["STARTUP_TOKEN"], "")), "the command line of a job is no secret"
+
+
+EVERYTHING = "; ".join([f"Value \"{value}\" at 'secretString' is not what is expected" for value in ENVIRON.values()])
+WRITES = ("Create*", "Put*", "Register*", "Tag*", "Update*", "Delete*", "Deregister*")
+
+
+def test_refusals_that_quote_them(vault: Vault) -> None:
+    """AWS says no to each write of a first apply, of a change and of the end, and quotes every secret while it does."""
+    for writes, argv in (
+        (("CreateSecret", "CreateLaunchTemplate", "RegisterJobDefinition"), ("apply", "-y", "--on-error", "continue")),
+        (("PutSecretValue", "RegisterJobDefinition"), ("apply", "-y", "--format", "json", "--on-error", "continue")),
+        ((), ("apply", "-y")),
+        (("Delete*", "Deregister*"), ("destroy", "-y", "--on-error", "continue")),
+    ):
+        for operation in writes:
+            vault.sandbox.faults.add(operation=operation, times=0, code="ValidationException", message=EVERYTHING)
+        code, said = vault.run(*argv, "--journal", f"{argv[0]}.jsonl")
+        vault.sandbox.faults.clear()
+        assert code == (3 if writes else 0), said
+        if writes:
+            assert "secretString" in said, "the refusal itself is told"
+
+
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "DescribeVpcs", "DescribeSecret", "PutParameter"])
+def test_refusals_before_anything_is_done(vault: Vault, operation: str) -> None:
+    vault.sandbox.faults.add(operation=operation, times=0, code="AccessDeniedException", message=EVERYTHING, status=403)
+
+    for form in ("text", "json"):
+        code, said = vault.run("apply", "-y", "--format", form)
+
+        assert code in (1, 4), said
+        assert "secretString" in said
+
+
+def test_replies_that_were_lost(vault: Vault) -> None:
+    for operation in WRITES[:4]:
+        vault.sandbox.faults.add(operation=operation, lost=True, times=2)
+
+    code, said = vault.run("apply", "-y", "--journal", "journal.jsonl")
+
+    assert code == 0, said
+
+
+def test_a_fault_of_our_own_under_debug(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback ends in the message, which is whatever somebody thought of, and shows what caused it."""
+
+    def broken(*_: object, **__: object) -> None:
+        try:
+            json.loads(ENVIRON["QUOTED_PASSWORD"] + LITERAL)
+            raise KeyError(ENVIRON["QUOTED_PASSWORD"])
+        except ValueError as error:
+            raise KeyError({name: value.encode() for name, value in ENVIRON.items()}, repr(ENVIRON), PEM) from error
+
+    monkeypatch.setattr(plan, "make", broken)
+
+    for argv in (("--debug", "plan"), ("plan",), ("--debug", "apply", "-y", "--journal", "journal.jsonl")):
+        code, said = vault.run(*argv)
+        assert code == 1
+        assert "KeyError" in said
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+MISTAKES = {
+    "tag": "secrets: {x: {value: !hunter2-And-More}}",
+    "alias": "secrets: {x: {value: *hunter2-And-More}}",
+    "alias in a block": "secrets:\n  x:\n    value: *hunter2-And-More",
+    "alias under a name": "jobDefinitions:\n  x:\n    parameters:\n      password: *hunter2-And-More",
+    "tag beside a name": "jobDefinitions:\n  x:\n    containerProperties:\n      environment:\n"
+    "        - name: DB_PASSWORD\n          value: !hunter2-And-More",
+    "quote": 'secrets: {x: {value: "hunter2-And-More}}',
+    "escape": 'secrets: {x: {value: "hunter2-And-More\\q"}}',
+    "colon": "secrets:\n  x:\n    value: hunter2-And-More: x: y",
+    "percent": "secrets:\n  x:\n    value: %hunter2-And-More",
+    "indentation": "secrets:\n  x:\n    value: |\n      hunter2-And-More\n   hunter2-And-More\n",
+    "anchor twice": "secrets:\n  x:\n    value: &hunter2-And-More &hunter2-And-More a",
+    "directive": "secrets:\n  x:\n    value: a\n--- hunter2-And-More\n%hunter2-And-More",
+    "control": 'secrets: {x: {value: "hunter2-And-More\x07"}}',
+    "expression": 'secrets: {x: {value: "${hunter2-And-More}"}}',
+    "open expression": 'secrets: {x: {value: "a${hunter2-And-More"}}',
+    "expression in a mapping": 'secrets: {x: {value: {a: "a${hunter2-And-More"}}}',
+    "expression in a variable": 'variables: {dbPassword: "a${hunter2-And-More"}\nsecrets: {x: {value: "${var.dbPassword}"}}',
+    "another tool's": 'secrets: {x: {value: "$(var.hunter2-And-More)"}}',
+    "list": "secrets: {x: {value: [hunter2-And-More]}}",
+    "deeper": "secrets: {x: {value: {a: {b: [hunter2-And-More, 5]}}}}",
+    "in its place": "secrets: {x: hunter2-And-More}",
+    "as a section": "secrets: hunter2-And-More",
+    "a list of them": "secrets: [hunter2-And-More]",
+    "capital": "secrets: {x: {Value: hunter2-And-More}}",
+    "as the API says": "secrets: {x: {secretString: hunter2-And-More}}",
+    "binary": "secrets: {x: {secretBinary: hunter2-And-More}}",
+    "elsewhere": "secrets: {x: {value: hunter2-And-More, kmsKeyId: [hunter2-And-More]}}",
+    "priority": "secrets: {x: {value: &s hunter2-And-More}}\njobQueues: {q: {priority: *s}}",
+    "variable": 'variables: {dbPassword: hunter2-And-More}\njobQueues: {q: {priority: "${var.dbPassword}"}}',
+    "plain variable": "variables: {p: hunter2-And-More}\nsecrets: {x: {value: '${var.p}'}}\njobQueues: {q: {priority: '${var.p}'}}",
+    "from outside": 'jobQueues: {q: {priority: "${env:APP_PASSWORD}"}}',
+    "short": 'jobQueues: {q: {priority: "${env:SHORT_TOKEN}", state: "${env:SHORT_TOKEN}"}}',
+    "long": 'jobQueues: {q: {priority: "${env:LONG_SECRET}", state: "${env:LONG_SECRET}"}}',
+    "quoted": 'jobQueues: {q: {priority: "${env:QUOTED_PASSWORD}", state: "${env:ACCENTED_PASSWORD}"}}',
+    "as a region": 'region: ["${env:APP_PASSWORD}"]\naccount: "${env:APP_PASSWORD}"',
+    "as a name": 'jobQueues: {q: {computeEnvironmentOrder: [{order: 1, computeEnvironment: "${env:APP_PASSWORD}"}]}}',
+    "as an image": 'jobDefinitions: {x: {type: container, containerProperties: {image: "a b${env:APP_PASSWORD}"}}}',
+    "list beside a name": "jobDefinitions:\n  x:\n    containerProperties:\n      environment:\n"
+    "        - {name: DB_PASSWORD, value: [hunter2-And-More]}",
+    "environment": "jobDefinitions: {x: {containerProperties: {environment: {DB_PASSWORD: hunter2-And-More}}}}",
+    "document": 'topics: {t: {policy: "{\\"a\\": hunter2-And-More"}}\nsecrets: {x: {value: hunter2-And-More}}',
+    "tags": 'jobQueues: {q: {tags: {a: "${env:LONG_SECRET}${env:LONG_SECRET}"}}}',
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES.values(), ids=MISTAKES)
+def test_what_is_wrong_is_told_without_them(vault: Vault, text: str) -> None:
+    vault.write(f"environment: vault\n{text}\n")
+
+    for argv in (("validate",), ("validate", "--format", "json"), ("render",), ("--debug", "plan")):
+        code, said = vault.run(*argv)
+
+        assert "environment.yaml:" in said or '"line"' in said or code == 0, said
+        assert "hunter2" not in said

@@ -97,7 +97,7 @@ def plan(account: Connected, options: Options) -> Planned:
         made = pipeline.planned(account.env, account.scope, account.door, options)
     except pipeline.Refused as refused:
         if not OUT.as_json:
-            console.show(Planned(env=account.env, plan=refused.plan, mask=OUT.mask), only_changes=True)
+            console.show(Planned(env=account.env, plan=refused.plan, mask=OUT.mask.learnt(refused.plan)), only_changes=True)
         raise
     OUT.mask |= made.mask
     if made.warnings and not OUT.as_json:
