@@ -105,7 +105,7 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
     blind = _unreadable(seen, needed, destroy=options.destroy)
     problems += [*standing, *(problem for problem in blind if not problem.warning)]
     if not problems:
-        refused = guard.check(made, env, options)
+        refused = guard.check(made, env, options, guard.owned(seen, env.name))
         if refused:
             raise Refused(refused, made)
     warnings = tuple(problem for problem in blind if problem.warning)

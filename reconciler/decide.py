@@ -16,6 +16,7 @@ from reconciler import diff as differ
 from reconciler import refs
 from reconciler.model import (
     EMPTY,
+    KEEP_TAG,
     NAME_TAG,
     OWNER_PREFIX,
     OWNER_TAG,
@@ -229,9 +230,7 @@ class Decider:
         what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
         hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
         if kind.replace is Replace.DECLARED:
-            hint += (
-                "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
-            )
+            hint += "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
         self.problem(node.resource, "cannot-replace", what, hint, path)
         node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
 
@@ -283,6 +282,7 @@ class Decider:
             attrs |= live.attrs
             props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
         own = {OWNER_TAG: self.scope.environment} | ({NAME_TAG: address.name} if name != address.name else {})
+        own |= {KEEP_TAG: "true"} if resource.lifecycle.prevent_destroy else {}
         return Want(
             address=address,
             physical=name,
@@ -303,7 +303,7 @@ class Decider:
 
         def ours(name: str) -> bool:
             if name.startswith(OWNER_PREFIX):
-                return name in (OWNER_TAG, NAME_TAG)
+                return name in (OWNER_TAG, NAME_TAG, KEEP_TAG)
             foreign = any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
             return not name.lower().startswith("aws:") and not (foreign and name not in want.tags)
 

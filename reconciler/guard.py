@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model import Environment, Options, Plan, Verb
+from reconciler.model import KEEP_TAG, Environment, Observed, Options, Plan, Resource, ResourcePlan, Verb
 from reconciler.problems import Problem
 
 MOST_SHARE: Final = 0.3
 FROM_OWNED: Final = 10
 
 
-def check(plan: Plan, env: Environment, options: Options) -> list[Problem]:
-    """Every rail the plan would break through."""
-    return [*_protected(plan, env), *_empty(plan, env), *_too_many(plan, options)]
+def check(plan: Plan, env: Environment, options: Options, owned: int | None = None) -> list[Problem]:
+    """Every rail the plan would break through; ``owned`` is how many resources there are (else: those in the plan)."""
+    return [*_protected(plan, env), *_empty(plan, env), *_too_many(plan, options, owned)]
 
 
 def account(plan_account: str, env: Environment) -> list[Problem]:
@@ -29,20 +29,36 @@ def account(plan_account: str, env: Environment) -> list[Problem]:
     ]
 
 
+def owned(seen: Observed, environment: str) -> int:
+    """How many resources the environment owns in the account."""
+    found = (
+        (section, live)
+        for section, lives in seen.lives.items()
+        for live in lives
+        if live.owner == environment and not live.dying
+    )
+    return len({(section, live.logical) for section, live in found})
+
+
 def _protected(plan: Plan, env: Environment) -> list[Problem]:
-    return [
-        Problem(
-            code="prevent-destroy",
-            message=f"the plan would {planned.verb.value} it, and lifecycle.preventDestroy forbids that",
-            hint="take back the change that forces it, or set preventDestroy: false first",
-            address=str(planned.address),
-            pos=planned.pos,
+    going = [planned for planned in plan.resources if planned.verb in (Verb.DELETE, Verb.REPLACE)]
+    return [found for planned in going if (found := _kept(planned, env.resources.get(planned.address)))]
+
+
+def _kept(planned: ResourcePlan, declared: Resource | None) -> Problem | None:
+    if declared and declared.lifecycle.prevent_destroy:
+        message = f"the plan would {planned.verb.value} it, and lifecycle.preventDestroy forbids that"
+        hint = "take back the change that forces it, or set preventDestroy: false first"
+    elif declared is None and planned.heir and KEEP_TAG in planned.heir.tags:
+        message = f"the plan would {planned.verb.value} it, and it was declared with lifecycle.preventDestroy"
+        hint = (
+            "declare it again; to let it go, apply it with preventDestroy: false before you remove it; "
+            f"to leave it alone for now, say --exclude '{planned.address}'"
         )
-        for planned in plan.resources
-        if planned.verb in (Verb.DELETE, Verb.REPLACE)
-        and planned.address in env.resources
-        and env.resources[planned.address].lifecycle.prevent_destroy
-    ]
+    else:
+        return None
+    where = planned.pos
+    return Problem(code="prevent-destroy", message=message, hint=hint, address=str(planned.address), pos=where)
 
 
 def _empty(plan: Plan, env: Environment) -> list[Problem]:
@@ -58,8 +74,9 @@ def _empty(plan: Plan, env: Environment) -> list[Problem]:
     ]
 
 
-def _too_many(plan: Plan, options: Options) -> list[Problem]:
-    owned = sum(planned.verb not in (Verb.CREATE, Verb.ADOPT) for planned in plan.resources)
+def _too_many(plan: Plan, options: Options, owned: int | None) -> list[Problem]:
+    if owned is None:
+        owned = sum(planned.verb not in (Verb.CREATE, Verb.ADOPT) for planned in plan.resources)
     going = plan.count(Verb.DELETE) + plan.count(Verb.REPLACE)
     allowed = options.allow_deletions if options.allow_deletions is not None else int(owned * MOST_SHARE)
     if plan.destroy or owned <= FROM_OWNED or going <= allowed:

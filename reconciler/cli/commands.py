@@ -169,7 +169,7 @@ def plan(
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=destroy, allow=allow_deletions)
     with console.interruptible():
         account = running.connect(env, strict=not destroy, sandbox=sandbox)
-        made = running.plan(account, options)
+        made = running.plan(account, options, output.value)
     console.show(made, only_changes=only_changes, shape=output.value)
     if made.errored:
         raise typer.Exit(console.ERROR)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,13 +91,18 @@ def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
     return Connected(loaded, scope, door)
 
 
-def plan(account: Connected, options: Options) -> Planned:
+def plan(account: Connected, options: Options, shape: str = "text") -> Planned:
     """Plan; warnings are printed as they come. Raises Problems; what a safety rail refuses is shown before."""
     try:
         made = pipeline.planned(account.env, account.scope, account.door, options)
     except pipeline.Refused as refused:
+        OUT.mask = OUT.mask.learnt(refused.plan)
+        made = Planned(env=account.env, plan=refused.plan, mask=OUT.mask)
+        if OUT.as_json and not OUT.as_lines:
+            console.show(replace(made, problems=refused.problems), only_changes=False)
+            raise typer.Exit(refused.exit_code) from refused
         if not OUT.as_json:
-            console.show(Planned(env=account.env, plan=refused.plan, mask=OUT.mask.learnt(refused.plan)), only_changes=True)
+            console.show(made, only_changes=True, shape=shape)
         raise
     OUT.mask |= made.mask
     if made.warnings and not OUT.as_json:

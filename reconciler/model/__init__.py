@@ -58,6 +58,7 @@ from .steps import (
 )
 from .values import (
     EMPTY,
+    KEEP_TAG,
     MISSING,
     NAME_TAG,
     OWNER_PREFIX,
@@ -82,6 +83,7 @@ from .values import (
 
 __all__ = [
     "EMPTY",
+    "KEEP_TAG",
     "MISSING",
     "NAME_TAG",
     "OWNER_PREFIX",

@@ -40,6 +40,7 @@ EMPTY: Final[Mapping[Any, Any]] = _Empty()
 OWNER_PREFIX: Final = "reconciler/"
 OWNER_TAG: Final = "reconciler/environment"
 NAME_TAG: Final = "reconciler/name"
+KEEP_TAG: Final = "reconciler/prevent-destroy"  # lifecycle.preventDestroy, for when the declaration is gone
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
