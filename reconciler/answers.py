@@ -32,6 +32,7 @@ from reconciler.model import (
 )
 
 FIRST_POLL: Final = 0.2
+OLD_REPAIRS: Final = 2  # at most, of what nothing in this apply can have brought about
 MOST_TRIES: Final = 10  # of a call that is turned away or whose answer is lost; about two minutes
 SPREADING: Final = 120.0  # seconds until every read sees what was created; what others wait for IAM at most
 THERE: Final = re.compile(
@@ -46,6 +47,7 @@ Facts = Mapping[tuple[Address, str], Any]
 class Running:
     """A step under way: since when, how often looked at, and what it still may do.
 
+    ``fresh`` is that this apply changes something that the resource refers to, which may take a while to be seen;
     ``tries`` counts what was turned away or lost in a row; ``unsure`` is that an answer was lost, so that the call may
     have been done; ``alone`` that a wait must not be polled with others; ``ticket`` is the last place in the queue.
     """
@@ -53,6 +55,7 @@ class Running:
     step: Step
     since: float
     delay: float = FIRST_POLL
+    fresh: bool = True
     repairs: int = 0
     repairing: bool = False
     moved: bool = False
@@ -144,7 +147,8 @@ def _look(running: Running, wait: Wait, item: Json, now: float) -> Answer:
     if wait.fail and all(item.get(name) in values for name, values in wait.fail.items()):
         reason = str(item.get(wait.reason, ""))
         repair = wait.repair
-        if repair and running.repairs < repair.times and any(text in reason for text in repair.on):
+        times = repair.times if repair and running.fresh else OLD_REPAIRS
+        if repair and running.repairs < min(times, repair.times) and any(text in reason for text in repair.on):
             running.repairs += 1
             running.repairing = True
             return Answer(step, What.AGAIN, f"{_status(wait, item)}: {reason}")

@@ -79,6 +79,7 @@ class _Run:
     def __init__(self, executor: Executor, plan: Plan) -> None:
         self.ex = executor
         self.steps = {step.id: step for step in plan.steps}
+        self.items = {item.address: item for item in plan.resources}
         self.graph = TopologicalSorter({s.id: sorted(s.after & set(self.steps)) for s in plan.steps})
         self.graph.prepare()
         self.answers: queue.Queue[Sequence[Answer]] = queue.Queue()
@@ -132,9 +133,13 @@ class _Run:
         elif self.halted() or any(before in self.steps and before not in self.fate for before in step.after):
             self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
         else:
-            running = self.running[step.id] = Running(step, self.ex.clock.now())
+            running = self.running[step.id] = Running(step, self.ex.clock.now(), fresh=self.fresh(step.address))
             self.event(step, What.STARTED)
             self.begin(running)
+
+    def fresh(self, address: Address) -> bool:
+        """Whether something that the resource refers to is written to as well."""
+        return any(self.items[used].steps for used in self.items[address].depends_on if used in self.items)
 
     def begin(self, running: Running) -> None:
         """At once; but a wait that others of its kind were just polled for joins their next poll."""

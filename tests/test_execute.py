@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -162,6 +163,43 @@ def test_a_repair_is_tried_so_often_and_no_more() -> None:
 
     assert outcome.failed
     assert account.made.count("UpdateAgain") == 2
+
+
+def test_what_nothing_in_this_apply_brought_about_is_repaired_less_often() -> None:
+    repair = Repair(on=("sts:AssumeRole",), call=call("UpdateAgain"), times=6)
+    tried = []
+    for chains in ([("a", [wait(repair=repair)], [])], [("r", [call("One")], []), ("a", [wait(repair=repair)], ["r"])]):
+        made = plan_of(*chains)
+        used = tuple(Address("things", name) for name, _, _ in chains[:-1])
+        items = (*made.resources[:-1], replace(made.resources[-1], depends_on=used))
+        account = Account({"Describe": [status("INVALID", "sts:AssumeRole")]})
+        run(replace(made, resources=items), account)
+        tried.append(account.made.count("UpdateAgain"))
+
+    assert tried == [2, 6]
+
+
+def test_many_that_are_turned_away_at_once_do_not_come_again_at_once() -> None:
+    throttled = Refused("Throttling", "Rate exceeded", turned_away=True)
+    ends = []
+    for chance in (0.0, 0.5, 1.0):
+        _, _, clock = run(
+            plan_of(("a", [call("Put")], [])),
+            Account({"Put": [throttled, throttled, {}]}),
+            jitter=partial(float, chance),
+        )
+        ends.append(clock.at)
+
+    assert ends == pytest.approx([1.5, 2.25, 3.0])
+
+
+def test_an_answer_in_between_ends_the_row_of_losses() -> None:
+    lost = Refused("ConnectionClosedError", "", lost=True)
+    account = Account({"Update": [lost, *[BUSY] * 20, {}]})
+    outcome, _, clock = run(plan_of(("a", [call("Update", retry_on=(On(message="is being modified"),))], [])), account)
+
+    assert outcome.ok
+    assert clock.at > 100  # the pauses grow, as they do without a loss
 
 
 def test_gone_means_no_item_or_a_known_refusal() -> None:

@@ -18,13 +18,13 @@ from botocore.exceptions import ReadTimeoutError
 from reconciler.aws import Boto
 from reconciler.kinds import discover
 from reconciler.kinds._compute_waits import CAUSES
-from reconciler.model import Call, Proof, Refused, Reply, Step, What, compact
+from reconciler.model import Call, Proof, Refused, Reply, compact
 from reconciler.sandbox import process
 from tests import live
 from tests.changes import _Account, files
 from tests.histories import READS, STRIDE, Door, History
 from tests.test_killed import ENVIRONMENTS, counted, read
-from tests.trouble import Arrived, Court, Perform, Weather, court, everything, hung_up, refusing
+from tests.trouble import Arrived, Court, Perform, Weather, court, everything, nothing, refusing
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +127,266 @@ def expect_safe(calls: list[Call]) -> None:
 
 
 TAKES_PLACE = ("ecr:Put", "logs:Put", "events:Put", "sns:Put", "secretsmanager:Put", "iam:PutRolePermissionsBoundary")
+
+
+def test_a_mistake_after_a_lost_answer_is_still_a_mistake(sandbox: Any) -> None:
+    """What does not say that it is there already is not waited for."""
+    env, history = read("job-alerts"), History(sandbox, "job-alerts")
+
+    class Forbidding(Losing):
+        def call(self, call: Call) -> Reply:
+            again = self.sent[f"{call} {compact(call.params)}"]
+            if call.operation == "CreateComputeEnvironment":
+                self.sent[f"{call} {compact(call.params)}"] += 1
+                return Refused("ClientException", "not authorized") if again else Refused("Timeout", "", lost=True)
+            return super().call(call)
+
+    door = Forbidding(history.aws)
+    outcome = history.run(env, door)
+
+    assert not outcome.ok
+    assert [times for key, times in door.sent.items() if "CreateComputeEnvironment" in key] == [2]
+
+
+def test_an_answer_that_never_comes_is_a_lost_one(sandbox: Any) -> None:
+    aws = Boto(sandbox.session)
+    aws.session._session.set_config_variable("region", sandbox.region)
+    times: list[int] = []
+
+    def never(**_: Any) -> None:
+        times.append(1)
+        raise ReadTimeoutError(endpoint_url="https://sns")
+
+    aws.client("sns", once=True).meta.events.register_first("before-send.sns.CreateTopic", never)
+    refused = aws.call(Call("sns", "CreateTopic", {"Name": "t"}))
+
+    assert isinstance(refused, Refused) and refused.lost and not refused.turned_away
+    assert len(times) == 1
+
+
+# --- storms, from outside --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judge(_served: Any, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
+    account, _ = _served
+    account.clock.speed = 200
+    for name, value in process.environment(sandbox_url).items():
+        monkeypatch.setenv(name, value)
+    with court(account) as held:
+        yield held
+    account.clock.speed = 1
+
+
+@pytest.mark.parametrize("seed", range(6) if STRIDE == 1 else [1])
+def test_one_run_comes_through_a_storm(seed: int, judge: Court) -> None:
+    judge.run("apply", "job-alerts", "--auto-approve")
+    whole = counted(everything(boto3.client))
+    judge.run("destroy", "job-alerts", "--auto-approve")
+    judge.sandbox.reset()
+    weather = Weather(seed)
+    judge.happens = weather
+
+    judge.run("apply", "job-alerts", "--auto-approve")
+
+    assert len(weather.met) >= 5, weather.met
+    assert counted(everything(boto3.client)) == whole
+    judge.happens = nothing
+    judge.run("plan", "job-alerts", "--detailed-exitcode")
+    judge.happens = weather if STRIDE == 1 else nothing
+    judge.run("destroy", "job-alerts", "--auto-approve")
+    assert sum(counted(everything(boto3.client)).values()) == 1  # the default security group
+
+
+MISTAKES = [
+    ("CreateRole", "AccessDenied", "not authorized to perform: iam:CreateRole", 403),
+    ("CreateRole", "LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000", 409),
+    ("CreateLogGroup", "LimitExceededException", "Resource limit exceeded.", 400),
+    ("CreateTopic", "TopicLimitExceeded", "Topic limit exceeded", 403),
+    ("CreateComputeEnvironment", "ClientException", "Compute environment limit exceeded", 400),
+    ("CreateSecurityGroup", "VpcLimitExceeded", "too many", 400),
+    ("PutRule", "ValidationException", "Event pattern is not valid", 400),
+]
+
+
+@pytest.mark.parametrize(("operation", "code", "message", "status"), MISTAKES if STRIDE == 1 else MISTAKES[:3])
+def test_a_mistake_fails_at_once_with_its_cause(
+    operation: str, code: str, message: str, status: int, judge: Court
+) -> None:
+    judge.happens = refusing(operation, code, message, status)
+
+    told, _ = judge.run("apply", "job-alerts", "--auto-approve", expect=3)
+
+    assert sum(call.operation == operation for call in judge.arrived) == 1
+    assert f"{code}: {message}" in told
+    assert re.search(r"environments/job-alerts/\w+\.yaml:\d+:\d+\) failed at", told)
+
+
+def test_what_is_throttled_for_ever_comes_to_an_end(sandbox: Any) -> None:
+    env, history = read("job-alerts"), History(sandbox, "job-alerts")
+
+    class Busy(Door):
+        def call(self, call: Call) -> Reply:
+            if call.operation == "CreateTopic":
+                self.writes.append(str(call))
+                return Refused("Throttling", "Rate exceeded", turned_away=True)
+            return super().call(call)
+
+    door = Busy(history.aws)
+    before = sandbox.clock.now()
+    outcome = history.run(env, door)
+
+    assert not outcome.ok
+    assert door.writes.count("sns:CreateTopic") == 10
+    assert sandbox.clock.now() - before < 600
+    assert any("Throttling: Rate exceeded (10 times)" in failure for failure in history.failures())
+
+
+# --- compute environments that turn INVALID --------------------------------------------------------------------------
+
+REASONS = {  # https://docs.aws.amazon.com/batch/latest/userguide/invalid_compute_environment.html and .../troubleshooting.html
+    "CLIENT_ERROR - Not authorized to perform sts:AssumeRole (Service: AWSSecurityTokenService)": "serviceRole",
+    "CLIENT_ERROR - User: batch.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: x": "serviceRole",
+    "CLIENT_ERROR - User: arn:aws:sts::1:assumed-role/r/aws-batch is not authorized to perform: ecs:DescribeClusters "
+    "on resource: x": "serviceRole",
+    "CLIENT_ERROR - User: arn:aws:sts::1:assumed-role/r/aws-batch is not authorized to perform: autoscaling:Create": (
+        "serviceRole"
+    ),
+    "CLIENT_ERROR - Parameter: SpotFleetRequestConfig.IamFleetRole is invalid": "computeResources.spotIamFleetRole",
+    "CLIENT_ERROR - Instance profile arn:x does not exist": "computeResources.instanceRole",
+    "CLIENT_ERROR - Invalid IamInstanceProfile: arn:x": "computeResources.instanceRole",
+    "CLIENT_ERROR - Clusters can not be blank.": "type",
+    "CLIENT_ERROR - Unable to validate Kubernetes Namespace": "eksConfiguration.kubernetesNamespace",
+    "CLIENT_ERROR - EKS Cluster version [1.19] is unsupported": "eksConfiguration.eksClusterArn",
+    "Your compute environment has been INVALIDATED and scaled down because none of the instances joined the underlying "
+    "ECS Cluster": "computeResources.subnets",
+    "CLIENT_ERROR - The subnet ID 'subnet-1' does not exist": "computeResources.subnets",
+    "CLIENT_ERROR - The subnets belong to different networks": "computeResources.subnets",
+    "CLIENT_ERROR - The security group 'sg-1' does not exist": "computeResources.securityGroupIds",
+    "CLIENT_ERROR - Security group sg-1 and the subnets belong to different networks": (
+        "computeResources.securityGroupIds"
+    ),
+    "CLIENT_ERROR - The specified launch template, lt-1, does not exist": "computeResources.launchTemplate",
+}
+
+
+@pytest.mark.parametrize(("reason", "path"), REASONS.items())
+def test_every_known_cause_names_its_property(reason: str, path: str) -> None:
+    cause = next(known for known in CAUSES if known.text in reason)
+
+    assert cause.path == path
+    assert path.rpartition(".")[2] in cause.advice or path == "type"
+
+
+WRONG = {
+    "serviceRole": (
+        {"roles": {"bad": {"trust": ["ec2.amazonaws.com"]}}, "role": "bad"},
+        "sts:AssumeRole on resource",
+        '"serviceRole"',
+        '"bad": {',
+    ),
+    "computeResources.instanceRole": (
+        {"roles": {}, "role": "svc", "instanceRole": "arn:aws:iam::123456789012:instance-profile/none"},
+        "Instance profile arn:aws:iam::123456789012:instance-profile/none does not exist",
+        '"instanceRole"',
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_one_that_turns_invalid_fails_with_its_reason_and_the_line_to_change(
+    path: str, judge: Court, tmp_path: Path
+) -> None:
+    facts, reason, member, other = WRONG[path]
+    resources = {"instanceRole": facts["instanceRole"]} if "instanceRole" in facts else {}
+    made = live.ec2(role=facts["role"], **resources)
+    stack = live.estate({"c": made}, {"q": live.queue("c")}, roles=facts["roles"])
+    target = tmp_path / "environment.yaml"
+    target.write_text(json.dumps(stack, indent=1), encoding="utf-8")
+    lines = target.read_text(encoding="utf-8").splitlines()
+    at = next(number for number, line in enumerate(lines, 1) if member in line)
+
+    judge.run("apply", str(target), "--auto-approve", "--exclude", "computeEnvironments.c")
+
+    told, _ = judge.run("apply", str(target), "--auto-approve", expect=3)
+    again, _ = judge.run("apply", str(target), "--auto-approve", "--format", "json", expect=3)
+
+    assert "INVALID: CLIENT_ERROR" in told and reason in told
+    assert re.search(rf"look at {path} \(\S*environment\.yaml:{at}:\d+\)", told), told
+    if other:
+        named = next(number for number, line in enumerate(lines, 1) if other in line)
+        assert re.search(rf"which names roles\.bad \(\S*environment\.yaml:{named}:", told), told
+    assert "batch:CreateJobQueue" not in judge.writes()
+    failed = next(one for one in map(json.loads, again.splitlines()) if one["type"] == "failed")
+    assert reason in failed["detail"]
+    assert (failed["cause"]["path"], failed["cause"]["line"]) == (path, at)
+    assert failed["cause"]["file"].endswith("environment.yaml")
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+STOPS = [
+    ("while planning", "DescribeComputeEnvironments", signal.SIGINT, False),
+    ("as the lock is taken", "PutParameter", signal.SIGINT, False),
+    ("while a write is made", "CreateComputeEnvironment", signal.SIGINT, True),
+    ("by whoever stops the job", "CreateRole", signal.SIGTERM, True),
+]
+
+
+@pytest.mark.parametrize(("operation", "number", "soft"), [one[1:] for one in STOPS], ids=[one[0] for one in STOPS])
+def test_a_stop_is_clean(operation: str, number: int, soft: bool, judge: Court) -> None:
+    stopped: list[str] = []
+
+    def happens(call: Arrived, perform: Perform) -> Any:
+        reply = perform()
+        if call.operation == operation and not stopped:
+            stopped.append(str(call))
+            judge.signal(number)
+        return reply
+
+    judge.happens = happens
+    told, _ = judge.run("apply", "job-alerts", "--auto-approve", expect=130)
+
+    assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
+    if soft:
+        assert told.rstrip().endswith("Run the same command again to finish the rest.")
+        assert "Interrupted after" in told and "not started" in told
+    judge.run("apply", "job-alerts", "--auto-approve")
+    judge.run("plan", "job-alerts", "--detailed-exitcode")
+
+
+# --- the world moves ---------------------------------------------------------------------------------------------------
+
+
+def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(judge: Court, tmp_path: Path) -> None:
+    """The first queue is being written to as somebody changes the second; the third is nobody's business."""
+    target = tmp_path / "environment.yaml"
+
+    def declare(priority: int) -> None:
+        queues = {name: live.queue("c", priority=priority) for name in "pqr"}
+        target.write_text(json.dumps(live.estate({"c": live.fargate()}, queues)), encoding="utf-8")
+
+    declare(1)
+    judge.run("apply", str(target), "--auto-approve")
+    declare(2)
+    batch = boto3.client("batch")
+    moved: list[str] = []
+
+    def happens(call: Arrived, perform: Perform) -> Any:
+        if call.operation == "UpdateJobQueue" and not moved:
+            moved.append(str(call))
+            batch.update_job_queue(jobQueue="q", priority=9)
+            batch.create_scheduling_policy(name="unrelated", fairsharePolicy={})
+        return perform()
+
+    judge.happens = happens
+    arguments = ("apply", str(target), "--auto-approve", "--parallelism", "1")
+    told, _ = judge.run(*arguments, "--on-error", "continue", expect=5)
+
+    assert re.search(r"jobQueues\.q \(\S+\) failed at", told)
+    assert "priority of q changed; the plan was made before that: plan again" in told
+    found = {queue["jobQueueName"]: queue["priority"] for queue in batch.describe_job_queues()["jobQueues"]}
+    assert found == {"p": 2, "q": 9, "r": 2}
+    judge.run(*arguments)
+    judge.run("plan", str(target), "--detailed-exitcode")

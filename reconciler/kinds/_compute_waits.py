@@ -70,7 +70,6 @@ CAUSES = (
         "subnets must exist in this account and Region",
         f"{_RESOURCES}.subnets",
     ),
-    Cause("subnets belong to different", "subnets must all be of one VPC", f"{_RESOURCES}.subnets"),
     Cause(
         "security group '",
         "securityGroupIds must exist in this account and Region",
@@ -81,6 +80,7 @@ CAUSES = (
         "securityGroupIds must be of the VPC that subnets are of",
         f"{_RESOURCES}.securityGroupIds",
     ),
+    Cause("subnets belong to different", "subnets must all be of one VPC", f"{_RESOURCES}.subnets"),
     Cause(
         "launch template",
         "launchTemplate must name a template that exists in this account and Region",
