@@ -67,6 +67,7 @@ class Account:
         self.server = self.sandbox.serve()
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.environ = {**os.environ, **environment(self.server.url), "NO_COLOR": "1"}
+        self.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a program that is installed has been compiled
 
     def cost(self, module: Sequence[str], *, delay: float = 0) -> Cost:
         """Runs ``module`` with its arguments, its calls answered after ``delay`` seconds; raises where it fails."""

@@ -80,8 +80,8 @@ def mask_for(env: Environment) -> Mask:
 
 def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
     """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
-    from reconciler import foresight, guard, lookups, plan, users  # noqa: PLC0415  (see above)
-    from reconciler.observe import Reader  # noqa: PLC0415
+    from reconciler import foresight, guard, plan, users  # noqa: PLC0415  (see above)
+    from reconciler.observe import Once, Reader  # noqa: PLC0415
 
     mask = mask_for(env)
     wrong = guard.account(scope.account, env)
@@ -89,10 +89,9 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         raise Problems(wrong, exit_code=4)
     reader = Reader(aws, parallelism=parallelism)
     try:
-        facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
-        if missing:
-            raise Problems(missing)
-        seen = _observed(env, scope, reader, facts, options)
+        looked = Once(lambda: _looked_up(env, scope, reader, options))
+        seen = _observed(env, scope, reader, looked, options)
+        facts = looked()
         make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
         made, problems = make(seen)
         if used := users.find(reader, discover(), scope, made):
@@ -120,18 +119,43 @@ class Refused(Problems):
         self.plan = made
 
 
-def _observed(env: Environment, scope: Scope, reader: Reader, facts: Mapping[str, Any], options: Options) -> Observed:
+def _looked_up(env: Environment, scope: Scope, reader: Reader, options: Options) -> Mapping[str, Any]:
+    """The values of the look-ups; raises Problems where one has none."""
+    from reconciler import lookups  # noqa: PLC0415  (see above)
+
+    facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
+    if missing:
+        raise Problems(missing)
+    return facts
+
+
+def _observed(
+    env: Environment, scope: Scope, reader: Reader, looked: Callable[[], Mapping[str, Any]], options: Options
+) -> Observed:
+    """What the account holds. What does not need the look-ups is read while they are asked."""
     from reconciler.observe import observe  # noqa: PLC0415  (see above)
 
     kinds = discover()
-    world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
-    known: dict[str, list[Sought]] = {}
+    sections: dict[str, list[Resource]] = {}
     for address, resource in env.resources.items():
-        tags = _expected_tags(resource, world)
-        known.setdefault(address.section, []).append(Sought(address.name, refs.fill(resource.props, world), tags))
-    sought = {section: tuple(items) for section, items in known.items()}
+        sections.setdefault(address.section, []).append(resource)
+
+    def sought(section: str, facts: Mapping[str, Any]) -> tuple[Sought, ...]:
+        world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
+        return tuple(
+            Sought(one.address.name, refs.fill(one.props, world), _expected_tags(one, world))
+            for one in sections[section]
+        )
+
+    waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
+    at_once = {section: sought(section, {}) for section in sections if section not in waiting}
+    later = {section: partial(lambda section: sought(section, looked()), section) for section in waiting}
     elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
-    return observe(reader, kinds, scope, sought, elsewhere)
+    return observe(reader, kinds, scope, at_once, elsewhere, later)
+
+
+def _looks_up(resource: Resource) -> bool:
+    return any(part.root == "lookups" for _, part in refs.references(refs.expressions(resource)))
 
 
 def _expected_tags(resource: Resource, world: refs.World) -> Mapping[str, str] | None:

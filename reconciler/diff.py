@@ -33,8 +33,10 @@ from reconciler.model import (
     compact,
 )
 from reconciler.newer import knowing, known
-from reconciler.rules import Rules, rules
+from reconciler.rules import NO_RULES, Rules, rules
 
+# nearly everything is of these types: neither stands for something else nor holds anything
+PLAIN = frozenset((str, int, float, bool))
 STAND_INS = (Later, Text, JsonText, Base64, Secret, Digest, Template)
 
 
@@ -45,11 +47,10 @@ def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
 
 
 def _defaults(value: Any, node: Rules) -> Any:
-    if isinstance(value, Mapping):
-        filled = dict(value)
-        for name, child in node.children.items():
-            if child.facts.default is not MISSING and _hollow(filled.get(name)):
-                filled[name] = child.facts.default
+    if type(value) in PLAIN or node is NO_RULES:
+        return value
+    if isinstance(value, dict | Mapping):
+        filled = _filled(value, node)
         return {name: _defaults(item, node.child(name)) for name, item in filled.items()}
     if isinstance(value, list | tuple) and node.item:
         return [_defaults(item, node.item) for item in value]
@@ -61,39 +62,66 @@ def canonical(kind: Kind, props: Json, *, fill: bool = True) -> dict[str, Any]:
 
     With ``fill`` the defaults are filled in, so that saying one and leaving it out are the same.
     """
-    shaped = _canonical(with_defaults(kind, props) if fill else props, rules(kind))
+    shaped = _canonical(props, rules(kind), fill=fill)
     return shaped if isinstance(shaped, dict) else {}
 
 
-def _canonical(value: Any, node: Rules) -> Any:
+def _canonical(value: Any, node: Rules, *, fill: bool) -> Any:
     facts = node.facts
     if facts.normal and not isinstance(value, STAND_INS):
-        value = facts.normal(value)
-    if isinstance(value, Mapping):
-        shaped = {
-            name: _canonical(item, node.child(name))
-            for name, item in value.items()
-            if not node.child(name).facts.ignore
-        }
-        return {name: item for name, item in sorted(shaped.items()) if not _empty(item)}
+        value, fill = facts.normal(_defaults(value, node) if fill else value), False
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, dict | Mapping):
+        return _shaped(_filled(value, node) if fill and node.defaults else value, node, fill=fill)
     if isinstance(value, list | tuple):
-        items = [_canonical(item, node.each()) for item in value]
+        each = node.each()
+        items = [_canonical(item, each, fill=fill) for item in value]
         if facts.key:
-            key = facts.key
-            items.sort(key=lambda item: (str(item.get(key, "")) if isinstance(item, Mapping) else "", order(item)))
+            items = _by_key(items, facts.key)
         elif facts.unordered:
             items = [item for _, item in sorted({order(item): item for item in items}.items())]
         return items
     return value
 
 
+def _shaped(value: Json, node: Rules, *, fill: bool) -> dict[str, Any]:
+    """A mapping's members in order, without what the service owns and what is empty."""
+    shaped: dict[str, Any] = {}
+    for name, item in sorted(value.items()):
+        child = node.child(name)
+        if type(item) in PLAIN and child is NO_RULES:
+            shaped[name] = item
+        elif not child.facts.ignore and not _empty(kept := _canonical(item, child, fill=fill)):
+            shaped[name] = kept
+    return shaped
+
+
+def _filled(value: Json, node: Rules) -> Json:
+    """``value`` with the defaults of its own members in the place of what is left out or hollow."""
+    missing = {name: default for name, default in node.defaults.items() if _hollow(value.get(name))}
+    return {**value, **missing} if missing else value
+
+
+def _by_key(items: list[Any], key: str) -> list[Any]:
+    """``items`` in the order of their ``key``, and of what they say where several have the same."""
+    keys = [str(item.get(key, "")) if isinstance(item, dict | Mapping) else "" for item in items]
+    places = range(len(items))
+    if len(set(keys)) == len(keys):
+        return [items[place] for place in sorted(places, key=keys.__getitem__)]
+    return [items[place] for place in sorted(places, key=lambda place: (keys[place], order(items[place])))]
+
+
 def _empty(value: Any) -> bool:
-    return value is None or value is MISSING or (isinstance(value, Mapping | list | tuple) and not value)
+    """Whether it is nothing, or holds nothing; a text without a character, a zero and a no are something."""
+    if value is None or value is MISSING:
+        return True
+    return type(value) not in PLAIN and isinstance(value, dict | Mapping | list | tuple) and not value
 
 
 def _hollow(value: Any) -> bool:
     """Whether nothing is left of ``value`` once what is empty is taken out of it."""
-    if isinstance(value, Mapping):
+    if type(value) not in PLAIN and isinstance(value, dict | Mapping):
         return all(map(_hollow, value.values()))
     return _empty(value)
 
@@ -104,7 +132,7 @@ def order(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
@@ -142,14 +170,17 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
 
 def _without_computed(left: Any, right: Any, node: Rules) -> Any:
     """``left`` without the members that the service fills in by itself and ``right`` does not mention."""
-    if isinstance(left, Mapping):
-        other = right if isinstance(right, Mapping) else EMPTY
-        kept = {
-            name: _without_computed(item, other.get(name), node.child(name))
-            for name, item in left.items()
-            if name in other or not node.child(name).facts.computed
-        }
-        return {name: item for name, item in kept.items() if name in other or not _empty(item) or _empty(left[name])}
+    if type(left) in PLAIN:
+        return left
+    if isinstance(left, dict | Mapping):
+        other = right if isinstance(right, dict | Mapping) else EMPTY
+        kept: dict[str, Any] = {}
+        for name, item in left.items():
+            if name in other or not node.child(name).facts.computed:
+                rest = _without_computed(item, other.get(name), node.child(name))
+                if name in other or not _empty(rest) or _empty(item):
+                    kept[name] = rest
+        return kept
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         key = node.facts.key
         if key:

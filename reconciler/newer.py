@@ -17,7 +17,9 @@ from reconciler.rules import NO_RULES, Rules, segments
 
 def known(live: Any, members: Any, wanted: Any, node: Rules = NO_RULES) -> Any:
     """``live`` without the members that neither the schema (``members``) nor the declaration knows."""
-    if isinstance(live, Mapping) and isinstance(members, Mapping) and members and "*" not in members:
+    if type(live) is str or not members:
+        return live
+    if isinstance(live, dict | Mapping) and isinstance(members, dict | Mapping) and "*" not in members:
         asked = wanted if isinstance(wanted, Mapping) else EMPTY
         kept = {
             name: known(item, members[name], asked.get(name), node.child(name))

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from reconciler.model import Call, Kind, Live, Observed, Query, Reads, Reply, Scope, Sought, Unreadable, compact
+from reconciler.model import EMPTY, Call, Kind, Live, Observed, Query, Reads, Reply, Scope, Sought, Unreadable, compact
 
 T = TypeVar("T")
 INDEX = "resourcegroupstaggingapi"
@@ -77,23 +77,49 @@ class Reader:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Once:
+    """A function that is run by the first who asks, while all others wait for what it gives or raises."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._found: Future[Any] | None = None
+
+    def __call__(self) -> Any:
+        with self._lock:
+            if self._found is None:
+                self._found = Future()
+                try:
+                    self._found.set_result(self._run())
+                except BaseException as error:  # noqa: BLE001  (it is raised again for whoever asks)
+                    self._found.set_exception(error)
+        return self._found.result()
+
+
 def observe(
     reader: Reader,
     kinds: Mapping[str, Kind],
     scope: Scope,
     sought: Mapping[str, tuple[Sought, ...]],
     elsewhere: Iterable[tuple[str, str]] = (),
+    later: Mapping[str, Callable[[], tuple[Sought, ...]]] = EMPTY,
 ) -> Observed:
     """Everything of the sought names and everything the environment owns; and the ``elsewhere`` (section, name).
+
+    ``later`` are the sections of which what is sought is known only when other facts are: they hold up no others.
 
     A refused read costs its section only: ``unreadable``, or ``partial`` where what is declared can be read by name.
     Any other error is raised.
     """
-    declared = frozenset(section for section, names in sought.items() if names)
+    declared = frozenset((*(section for section, names in sought.items() if names), *later))
 
     def everything(section: str) -> Callable[[], _Seen]:
-        query = Query(scope=scope, sought=sought.get(section, ()), owned=True, declared=declared)
-        return lambda: _seen(reader, kinds[section], query)
+        def read() -> _Seen:
+            names = later[section]() if section in later else sought.get(section, ())
+            query = Query(scope=scope, sought=names, owned=True, declared=declared)
+            return _seen(reader, kinds[section], query)
+
+        return read
 
     def one(section: str, name: str) -> Callable[[], _Seen]:
         query = Query(scope=scope, sought=(Sought(name),), declared=declared, brief=True)

@@ -234,6 +234,8 @@ def holding(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
 
 def forget_the_dying(nodes: dict[Address, Node]) -> None:
     """Leave out what is on its way out by itself, except where something else that goes has to wait for it."""
+    if not any(node.downs for node in nodes.values()):
+        return
     going = {address for address, node in nodes.items() if any(not down.live.dying for down in node.downs)}
     busy = going | {address for address, node in nodes.items() if node.up}
     held = holding(nodes)

@@ -184,7 +184,9 @@ def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple
     by_path = {path: (ref, name) for path, ref, name in names(kind, resource.props)}
 
     def at(path: Path, value: Any) -> Any:
-        if isinstance(value, Mapping):
+        if type(value) in _FINAL:
+            return named_at(path) if path in by_path else value
+        if isinstance(value, dict | Mapping):
             return {name: at((*path, name), item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             flat: list[Any] = []
@@ -196,10 +198,11 @@ def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple
             return flat
         if isinstance(value, Template):
             return _filled(value, resource, path, world, problems)
-        if path in by_path:
-            ref, name = by_path[path]
-            return _named(ref, name, resource, path, kinds, world, problems)
-        return value
+        return named_at(path) if path in by_path else value
+
+    def named_at(path: Path) -> Any:
+        ref, name = by_path[path]
+        return _named(ref, name, resource, path, kinds, world, problems)
 
     props = at((), resource.props)
     return props, problems

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
-from reconciler.model import Field, Kind
+from reconciler.model import MISSING, Field, Kind
 
 _SEGMENT = re.compile(r"\[\]|[^.\[\]]+")
 
@@ -21,16 +22,19 @@ def segments(path: str) -> Sequence[str]:
 class Rules:
     """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds.
 
-    ``newer``: something at or below it is known to the installed AWS model alone.
+    ``newer``: something at or below it is known to the installed AWS model alone. ``defaults`` are those of the
+    children, by name.
     """
 
     facts: Field = Field()
     children: dict[str, Rules] = field(default_factory=dict)
     item: Rules | None = None
     newer: bool = False
+    defaults: dict[str, Any] = field(default_factory=dict)
 
     def child(self, name: str) -> Rules:
-        return self.children.get(name) or self.children.get("*") or NO_RULES
+        children = self.children
+        return (children.get(name) or children.get("*") or NO_RULES) if children else NO_RULES
 
     def each(self) -> Rules:
         return self.item or NO_RULES
@@ -44,13 +48,17 @@ def rules(kind: Kind) -> Rules:
     """The tree of the kind's ``fields``."""
     root = Rules()
     for pattern, facts in kind.fields.items():
-        node = root
+        node = parent = root
+        name = ""
         for segment in segments(pattern):
             node.newer = node.newer or facts.newer
             if segment == "[]":
                 node.item = node.item or Rules()
                 node = node.item
             else:
+                parent, name = node, segment
                 node = node.children.setdefault(segment, Rules())
         node.facts, node.newer = facts, node.newer or facts.newer
+        if facts.default is not MISSING and node is parent.children.get(name):
+            parent.defaults[name] = facts.default
     return root

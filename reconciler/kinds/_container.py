@@ -211,20 +211,25 @@ def with_role_arns(live: Any, want: Any) -> Any:
 
 def _roles(value: Any) -> list[str]:
     found: list[str] = []
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         for name, item in value.items():
-            if name in ROLE_MEMBERS and isinstance(item, str) and item.startswith("arn:"):
+            if type(item) is not str:
+                found += _roles(item)
+            elif name in ROLE_MEMBERS and item.startswith("arn:"):
                 found.append(item)
-            found += _roles(item)
     elif isinstance(value, list | tuple):
-        found += [arn for item in value for arn in _roles(item)]
+        found += [arn for item in value if type(item) is not str for arn in _roles(item)]
     return found
 
 
 def _renamed(value: Any, arns: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {
-            name: arns.get(item, item) if name in ROLE_MEMBERS and isinstance(item, str) else _renamed(item, arns)
+            name: _renamed(item, arns)
+            if type(item) is not str
+            else arns.get(item, item)
+            if name in ROLE_MEMBERS
+            else item
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
