@@ -71,7 +71,7 @@ TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request that was made and what came back; ``took`` is in seconds."""
+    """One request that was made and what came back; ``took`` is in seconds, the id that of the last page."""
 
     call: Call
     reply: Reply
@@ -92,27 +92,32 @@ class Boto:
         self.skew = 0.0
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
+        self._noted = threading.local()
 
     def client(self, service: str, *, once: bool = False) -> Any:
         """A client of ``service``; ``once``: one that sends every request a single time."""
         with self._lock:  # creating clients is not thread-safe in boto3
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
-                self._clients[service, once] = self.session.client(service, config=config)  # type: ignore[call-overload]
+                made = self.session.client(service, config=config)  # type: ignore[call-overload]
+                made.meta.events.register("after-call", self._note)
+                self._clients[service, once] = made
             return self._clients[service, once]
 
     def call(self, call: Call) -> Reply:
         """The reply without its metadata, every page of it with ``all_pages``; or what AWS said instead."""
-        began = time.monotonic()
+        began, self._noted.request_id = time.monotonic(), ""
         reply = self._made(call)
-        request_id = reply.request_id if isinstance(reply, Refused) else ""
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
-            request_id = str(meta.get("RequestId", ""))
             self.skew = self.skew or _skew(meta)
         if self.heard:
-            self.heard(Exchange(call, reply, request_id, time.monotonic() - began))
+            self.heard(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
+
+    def _note(self, parsed: Mapping[str, Any], **_: Any) -> None:
+        """Remember which request this was: the merged pages of a reply do not say."""
+        self._noted.request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
 
     def _made(self, call: Call) -> dict[str, Any] | Refused:
         method = xform_name(call.operation)

@@ -56,6 +56,7 @@ class Journal:
         try:
             self._write(self._text("apply", {"reconcile_version": version, **about}))
         except OSError as error:
+            self.__exit__()
             raise Problems([_problem(self.path, error)]) from error
 
     def planned(self, made: Plan, checksum: str) -> None:
@@ -93,10 +94,10 @@ class Journal:
             self._write(self._text(kind, facts))
         except OSError as error:
             with self._lock:
-                first, self._file = self._file is not None, None
-            if first:
-                told = f"the journal {self.path} ends here: {error.strerror}; the work goes on"
-                self.troubled(told)
+                file, self._file = self._file, None
+            if file:
+                file.close()
+                self.troubled(f"the journal {self.path} ends here: {error.strerror}; the work goes on")
 
     def _text(self, kind: str, facts: Mapping[str, Any]) -> str:
         return as_json.dumps({"at": self.now(), "type": kind, **self.mask.value(facts)})

@@ -308,20 +308,23 @@ def _journal(account: Connected, manner: Manner) -> Iterator[Journal | None]:
     path = manner.journal or (journal.default_path(account.env.name, console.now(), Path.cwd()) if _in_ci() else None)
     book: Journal | None = None
     try:
-        book = journal.Journal(path, OUT.mask, console.now, partial(_say, "journal")) if path else None
+        if path:
+            book = journal.Journal(path, OUT.mask, console.now, partial(_say, "journal"))
+            book.began(account.scope, __version__)
     except Problems as error:
         if manner.journal:
             raise
         _say("journal", error.problems[0].message)  # nobody asked for it
+        book = None
     if book is None:
         yield None
         return
-    with book, _ending(book):
+    with book:
         if not manner.journal:
             typer.echo(f"journal: {os.path.relpath(book.path)}", err=True)
-        book.began(account.scope, __version__)
         account.door.heard = book.heard
-        yield book
+        with _ending(book):
+            yield book
 
 
 def _in_ci() -> bool:
