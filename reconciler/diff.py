@@ -33,7 +33,7 @@ from reconciler.model import (
     compact,
 )
 from reconciler.newer import knowing, known
-from reconciler.rules import NO_RULES, Rules, rules
+from reconciler.rules import NO_RULES, Rules, kept, rules
 
 # nearly everything is of these types: neither stands for something else nor holds anything
 PLAIN = frozenset((str, int, float, bool))
@@ -51,9 +51,9 @@ def _defaults(value: Any, node: Rules) -> Any:
         return value
     if isinstance(value, dict | Mapping):
         filled = _filled(value, node)
-        return {name: _defaults(item, node.child(name)) for name, item in filled.items()}
+        return kept(filled, {name: _defaults(item, node.child(name)) for name, item in filled.items()})
     if isinstance(value, list | tuple) and node.item:
-        return [_defaults(item, node.item) for item in value]
+        return kept(value, [_defaults(item, node.item) for item in value])
     return value
 
 
@@ -92,8 +92,8 @@ def _shaped(value: Json, node: Rules, *, fill: bool) -> dict[str, Any]:
         child = node.child(name)
         if type(item) in PLAIN and child is NO_RULES:
             shaped[name] = item
-        elif not child.facts.ignore and not _empty(kept := _canonical(item, child, fill=fill)):
-            shaped[name] = kept
+        elif not child.facts.ignore and not _empty(done := _canonical(item, child, fill=fill)):
+            shaped[name] = done
     return shaped
 
 
@@ -174,13 +174,13 @@ def _without_computed(left: Any, right: Any, node: Rules) -> Any:
         return left
     if isinstance(left, dict | Mapping):
         other = right if isinstance(right, dict | Mapping) else EMPTY
-        kept: dict[str, Any] = {}
+        left_over: dict[str, Any] = {}
         for name, item in left.items():
             if name in other or not node.child(name).facts.computed:
                 rest = _without_computed(item, other.get(name), node.child(name))
                 if name in other or not _empty(rest) or _empty(item):
-                    kept[name] = rest
-        return kept
+                    left_over[name] = rest
+        return kept(left, left_over) if len(left) == len(left_over) else left_over
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         key = node.facts.key
         if key:

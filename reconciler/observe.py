@@ -32,17 +32,18 @@ class Reader:
         self._lock = threading.Lock()
 
     def ask(self, calls: Sequence[Call]) -> tuple[Reply, ...]:
-        """The replies to ``calls``, in their order."""
-        return tuple(future.result() for future in [self._future(call) for call in calls])
+        """The replies to ``calls``, in their order. One alone is made in the thread of whoever wants it."""
+        alone = len(calls) == 1
+        return tuple(future.result() for future in [self._future(call, alone=alone) for call in calls])
 
-    def _future(self, call: Call) -> Future[Reply]:
+    def _future(self, call: Call, *, alone: bool) -> Future[Reply]:
         key = f"{call}{call.all_pages}{compact(call.params)}"
         with self._lock:
             if key in self._known:
                 return self._known[key]
             made: Future[Reply] = Future()
             self._known[key] = made
-        if self._pool:
+        if self._pool and not alone:
             self._pool.submit(self._make, call, made)
         else:
             self._make(call, made)

@@ -25,6 +25,7 @@ from reconciler.model import (
     Text,
 )
 from reconciler.problems import Problem, did_you_mean
+from reconciler.rules import kept
 
 Kinds = Mapping[str, Kind]
 Written = Mapping[Address, Sequence[tuple[Path, Template]]]  # what expressions() finds in each resource
@@ -187,7 +188,7 @@ def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple
         if type(value) in _FINAL:
             return named_at(path) if path in by_path else value
         if isinstance(value, dict | Mapping):
-            return {name: at((*path, name), item) for name, item in value.items()}
+            return kept(value, {name: at((*path, name), item) for name, item in value.items()})
         if isinstance(value, list | tuple):
             flat: list[Any] = []
             for index, item in enumerate(value):
@@ -195,7 +196,7 @@ def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple
                 # a whole expression that is a list, inside a list, is spliced in: subnets: ["${lookups.subnets}"]
                 splice = isinstance(item, Template) and isinstance(done, list)
                 flat += done if splice else [done]
-            return flat
+            return kept(value, flat)
         if isinstance(value, Template):
             return _filled(value, resource, path, world, problems)
         return named_at(path) if path in by_path else value
@@ -223,10 +224,12 @@ def fill(value: Any, world: World) -> Any:
     if isinstance(value, Template):
         parts = [part if isinstance(part, str) else _value(part, world) for part in value.parts]
         return value if MISSING in parts else _joined(parts)
-    if isinstance(value, Mapping):
-        return {name: fill(item, world) for name, item in value.items()}
+    if type(value) in _FINAL:
+        return value
+    if isinstance(value, dict | Mapping):
+        return kept(value, {name: fill(item, world) for name, item in value.items()})
     if isinstance(value, list | tuple):
-        return [fill(item, world) for item in value]
+        return kept(value, [fill(item, world) for item in value])
     return value
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from operator import is_
 from typing import Any
 
 from reconciler.model import MISSING, Field, Kind
@@ -41,6 +42,13 @@ class Rules:
 
 
 NO_RULES = Rules()
+
+
+def kept(old: Any, new: Any) -> Any:
+    """``old`` itself where ``new`` is made of the very same things: what does not change is there only once."""
+    if type(old) is dict:
+        return old if all(map(is_, old.values(), new.values())) else new
+    return old if type(old) is list and len(old) == len(new) and all(map(is_, old, new)) else new
 
 
 @cache

@@ -89,23 +89,25 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     asks = tuple(_versions(item["LaunchTemplateId"]) for item in found)
     users = (ENVIRONMENTS,) if mine and query.owned else ()
     replies = yield (*asks, *users)
-    pinned = (yield from _pinned(replies[-1])) if users else None
-    lives: list[Live] = []
-    for item, call, reply in zip(found, asks, replies, strict=False):
-        answer = ok(call, reply, *(on.code for on in GONE))
-        versions = list((answer or {}).get("LaunchTemplateVersions", ()))
-        if versions:
-            lives.append(_live(item, versions, pinned))
-    return lives
+    answers = [ok(call, reply, *(on.code for on in GONE)) or {} for call, reply in zip(asks, replies, strict=False)]
+    versions = [list(answer.get("LaunchTemplateVersions", ())) for answer in answers]
+    several = any(len(those) > 1 for those in versions)
+    pinned = (yield from _pinned(replies[-1], several=several)) if users else None
+    return [_live(item, those, pinned) for item, those in zip(found, versions, strict=True) if those]
 
 
 def _versions(template_id: str) -> Call:
     return Call("ec2", "DescribeLaunchTemplateVersions", {"LaunchTemplateId": template_id}, all_pages=True)
 
 
-def _pinned(reply: Reply) -> Reads[list[tuple[str, str, str]] | None]:
-    """Template (id or name), number and compute environment of every version that is asked for by number."""
-    if not isinstance(reply, Refused) and reply.get("nextToken"):  # the first page is what most accounts hold
+def _pinned(reply: Reply, *, several: bool) -> Reads[list[tuple[str, str, str]] | None]:
+    """Template (id or name), number and compute environment of every version that is asked for by number.
+
+    The first page is what most accounts hold; what is on others matters only where there are versions to drop.
+    """
+    if not isinstance(reply, Refused) and reply.get("nextToken"):
+        if not several:
+            return None
         (reply,) = yield (replace(ENVIRONMENTS, all_pages=True),)
     if isinstance(reply, Refused):
         return None
