@@ -483,7 +483,7 @@ def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Comman
     with submitting(jobs, 0.1):
         code, told = command(*APPLY, stack=bad)
         assert code == 3, told
-        assert "the service role lacks a permission" in told
+        assert "serviceRole lacks a permission" in told
         mended = estate({"a": B}, {"q": queue("a"), "p": queue("a")})
         code, told = command(*APPLY, stack=mended)
         assert code == 0, told

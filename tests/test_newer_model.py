@@ -338,10 +338,9 @@ def test_changes_of_it_can_be_ignored_by_name(shell: Shell) -> None:
 def test_botocore_is_imported_for_an_unknown_field_and_never_otherwise(shell: Shell) -> None:
     shell.write(QUEUE)
     told = (
-        "import sys; from reconciler import __main__\n"
-        "try: __main__.main()\n"
-        "except SystemExit as end: code = end.code\n"
-        "print('boto', [name for name in sys.modules if name.startswith('boto')][:1], code or 0)"
+        "import sys; from reconciler import cli\n"
+        "codes = []; cli.main(leave=codes.append)\n"
+        "print('boto', [name for name in sys.modules if name.startswith('boto')][:1], *codes)"
     )
 
     def run() -> str:

@@ -5,6 +5,7 @@ Which error codes throttle: https://docs.aws.amazon.com/AWSEC2/latest/APIReferen
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import subprocess
@@ -329,21 +330,21 @@ def test_any_client_with_any_credentials(sandbox_url):
 def test_objects_go_through_too(sandbox_url):
     s3 = at(sandbox_url, "s3")
     s3.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    start = time.perf_counter()
     s3.put_object(Bucket="mine", Key="a/b c", Body=b"x" * 100_000)
 
     assert s3.get_object(Bucket="mine", Key="a/b c")["Body"].read() == b"x" * 100_000
-    assert time.perf_counter() - start < 0.9
 
 
-def test_a_connection_is_kept_and_quick(sandbox_url):
-    batch = at(sandbox_url, "batch")
-    batch.describe_job_queues()
-    start = time.perf_counter()
-    for _ in range(20):
-        batch.describe_job_queues()
+def test_a_connection_is_kept(sandbox_url):
+    connection = http.client.HTTPConnection(sandbox_url.removeprefix("http://"))
+    ports = []
+    for _ in range(3):
+        connection.request("GET", "/_sandbox/status")
+        connection.getresponse().read()
+        ports.append(connection.sock and connection.sock.getsockname()[1])
+    connection.close()
 
-    assert (time.perf_counter() - start) / 20 < 0.03
+    assert ports[0] and len(set(ports)) == 1
 
 
 def test_the_control_door_shows_and_moves_time(sandbox_url):
