@@ -29,8 +29,8 @@ CAUSES = (
     ),
     Cause(
         "sts:AssumeRole",
-        "serviceRole must name a role that exists, trusts batch.amazonaws.com and has service-role/AWSBatchServiceRole\n"
-        "      (an environment that cannot be deleted goes once a role of that name is back: create it, then try again)",
+        "serviceRole must name a role that exists, trusts batch.amazonaws.com and has AWSBatchServiceRole attached\n"
+        "      (one that cannot be deleted goes once a role of that name is back: create it, then try again)",
         "serviceRole",
     ),
     Cause(

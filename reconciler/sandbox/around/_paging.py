@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from reconciler.sandbox.around._rules import Ask
 from reconciler.sandbox.wire import Json, Refusal
 
-
 EVERYTHING = 1_000_000
 
 
