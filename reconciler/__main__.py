@@ -12,14 +12,16 @@ from typing import NoReturn
 
 _MANY = 500_000  # objects that come before Python looks for cycles among them; an environment has many, and no cycles
 
+_INTERRUPTED = 130
+
 
 def leave(code: int) -> NoReturn:
     """Leave without taking everything down piece by piece, which takes as long as validating twenty resources.
 
     What has to be done at the end is done. Where a thread is still at work, or the output cannot be written, Python
-    leaves in its own way.
+    leaves in its own way; but who has interrupted does not wait for a call that hangs.
     """
-    if threading.active_count() == 1:
+    if threading.active_count() == 1 or code == _INTERRUPTED:
         atexit._run_exitfuncs()  # noqa: SLF001  (what Python itself calls at this point)
         try:
             for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed it
@@ -44,7 +46,7 @@ def main() -> None:
         raise
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
-        raise SystemExit(130) from None
+        leave(_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -106,9 +106,11 @@ class _Run:
                     break
                 self.poll_due()
                 self.take_answers()
+        except KeyboardInterrupt:  # asked a second time: what is on its way is not waited for
+            self.close(wait=False)
+            raise
         finally:
-            if self.pool:
-                self.pool.shutdown(wait=True, cancel_futures=True)
+            self.close(wait=True)
         named = {what: tuple(i for i, f in self.fate.items() if f is what) for what in What}
         never = tuple(step for step in self.steps if step not in self.fate)
         return Outcome(
@@ -120,6 +122,11 @@ class _Run:
             interrupted=self.ex.stop.is_set(),
             causes=self.causes,
         )
+
+    def close(self, *, wait: bool) -> None:
+        pool, self.pool = self.pool, None
+        if pool:
+            pool.shutdown(wait=wait, cancel_futures=True)
 
     def start_ready(self) -> None:
         while ready := self.graph.get_ready():

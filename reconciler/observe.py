@@ -69,9 +69,12 @@ class Reader:
         """Runs ``jobs`` at the same time; the result or the exception of each."""
         if self._pool is None or len(jobs) < 2:
             return {name: _caught(job) for name, job in jobs.items()}
-        with ThreadPoolExecutor(min(len(jobs), 32)) as pool:
+        pool = ThreadPoolExecutor(min(len(jobs), 32))
+        try:
             futures = {name: pool.submit(_caught, job) for name, job in jobs.items()}
             return {name: future.result() for name, future in futures.items()}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # who interrupts does not wait for what hangs
 
     def close(self) -> None:
         if self._pool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -346,14 +347,38 @@ def test_a_stop_is_clean(operation: str, number: int, soft: bool, judge: Court) 
         return reply
 
     judge.happens = happens
-    told, _ = judge.run("apply", "job-alerts", "--auto-approve", expect=130)
+    told, heard = judge.run("apply", "job-alerts", "--auto-approve", expect=130)
 
+    assert soft or "Interrupted." in heard
     assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
     if soft:
         assert told.rstrip().endswith("Run the same command again to finish the rest.")
         assert "Interrupted after" in told and "not started" in told
     judge.run("apply", "job-alerts", "--auto-approve")
     judge.run("plan", "job-alerts", "--detailed-exitcode")
+
+
+@pytest.mark.parametrize(
+    ("operation", "times"), [("DescribeComputeEnvironments", 1), ("CreateRole", 2)], ids=["planning", "asked-twice"]
+)
+def test_who_insists_does_not_wait_for_a_call_that_hangs(operation: str, times: int, judge: Court) -> None:
+    ended = threading.Event()
+    hanging: list[str] = []
+
+    def happens(call: Arrived, perform: Perform) -> Any:
+        if call.operation == operation and not hanging:
+            hanging.append(str(call))
+            for at in range(times):
+                threading.Timer(0.3 + 0.5 * at, judge.signal, (signal.SIGINT,)).start()
+            assert ended.wait(60), "it waited for the call"
+        return perform()
+
+    judge.happens = happens
+    _, heard = judge.run("apply", "job-alerts", "--auto-approve", expect=130)
+    ended.set()
+
+    assert "Interrupted." in heard
+    assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
 
 
 # --- the world moves ---------------------------------------------------------------------------------------------------
