@@ -21,6 +21,8 @@ from urllib.parse import quote, quote_plus
 SENSITIVE: Final = "(sensitive)"
 SHORT: Final = 4  # characters below which a secret is no text of its own
 LINE: Final = 6  # and below which a line of a longer one is none
+LINES: Final = 1000  # of a longer one that are looked for
+PATTERN: Final = 200  # characters of a form that is looked for by a pattern; longer ones as they are
 LONGEST_START: Final = 500  # characters that are left where a text is cut short, at most
 
 # What moves the cursor, changes colours, ends a line unasked or reorders what is read: C0, C1, bidirectional controls,
@@ -79,14 +81,18 @@ class Cover:
         long = {text for text in known if len(text) >= SHORT}
         forms = {form for text in long for form in _forms(text)}
         self._short = frozenset(known - long)
-        self._plain = _any_of(forms, self._short)
-        self._encoded = _any_of({form for text in long for form in _in_base64(text)})
+        self._long = sorted((form for form in forms if len(form) > PATTERN), key=len, reverse=True)
+        self._plain = _any_of({form for form in forms if len(form) <= PATTERN}, self._short)
+        self._encoded = _any_of({form[:PATTERN] for text in long for form in _in_base64(text)})
         self._starts = sorted({form[:LONGEST_START] for form in forms if len(form) > SHORT})
 
     def __call__(self, text: str) -> str:
         """``text`` with a word in the place of every secret."""
-        if self._plain is None and self._encoded is None:
+        if self._plain is None and not self._long:
             return text
+        for form in self._long:
+            if form in text:
+                text = text.replace(form, SENSITIVE)
         if self._encoded is not None and self._encoded.search(text):
             text = self._without_runs(text, self._encoded)
         if self._plain is not None:
@@ -127,7 +133,7 @@ def _start_at_end(head: str, form: str) -> int:
 
 def _forms(secret: str) -> Iterator[str]:
     """Every way to write ``secret`` as text."""
-    lines = [line.strip() for line in secret.splitlines()]
+    lines = [line.strip() for line in secret.splitlines()[:LINES]]
     for text in (secret, secret.strip(), *(line for line in lines if len(line) >= LINE)):
         if len(text) < SHORT:
             continue

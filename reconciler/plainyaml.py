@@ -22,7 +22,8 @@ _ODD = ("\t", "\r", "\x85", "\u2028", "\u2029", "\ufeff", "\n---", "\n...", "\n%
 _ODD_START = ("---", "...", "%")
 _START = re.compile(r"(?: *(?:#[^\n]*)?\n)*---\n")
 _NO_PLAIN = frozenset(" -?:,[]{}#&*!|>'\"%@`")
-_QUOTED = r"\"((?:[^\"\\\n]|\\[\"\\/nt])*)\"|'((?:[^'\n]|'')*)'"
+# Possessive: a long text would otherwise fill the memory with ways back that lead nowhere.
+_QUOTED = r"\"((?:[^\"\\\n]++|\\[\"\\/nt])*+)\"|'((?:[^'\n]++|'')*+)'"
 _QUOTED_KEY = re.compile(rf"(?:{_QUOTED}) *:(?: +|$)")
 _QUOTED_VALUE = re.compile(rf"(?:{_QUOTED})(?: *| +#.*)$")
 _BLOCK = re.compile(r"([|>])(-?)(?: *| +#.*)$")

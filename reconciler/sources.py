@@ -27,6 +27,7 @@ from .yamlnode import Node
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
+_DEEPEST = 32
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
@@ -203,6 +204,11 @@ class _Reader:
 
     def walk(self, directory: Path, inside: Path, bases: set[Path], seen: set[Path]) -> Iterator[Path]:
         seen.add(directory.resolve())
+        if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
+            message = f"directories are nested more than {_DEEPEST} levels deep here"
+            hint = "what lies below is not read: move it up, or out of the environment"
+            self.problem("too-deep", message, hint, Pos(self.shown(directory), 1, 1))
+            return
         try:
             inside_it = sorted(directory.iterdir())
         except OSError as error:
@@ -213,8 +219,8 @@ class _Reader:
         for path in inside_it:
             if path.name.startswith("."):
                 continue
-            yaml, real = path.suffix.lower() in _YAML, path.resolve()
-            if real in bases or real in seen or not (yaml or path.is_dir()):
+            real = self.real(path)
+            if real is None or real in bases or real in seen:
                 continue
             if not real.is_relative_to(inside):
                 if path.name != PLAIN_FILES:
@@ -226,6 +232,16 @@ class _Reader:
                     yield from self.walk(path, inside, bases, seen)
             else:
                 yield path
+
+    def real(self, path: Path) -> Path | None:
+        """The real path of a YAML file or a directory; None for anything else, and for what cannot be looked at."""
+        try:
+            found = path.resolve()
+            return found if path.suffix.lower() in _YAML or path.is_dir() else None
+        except (OSError, RuntimeError) as error:  # not ours to look into, or links in a circle
+            why, shown = getattr(error, "strerror", None) or "its links lead in a circle", self.shown(path)
+            self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
+            return None
 
     def file(self, path: Path, root: Path) -> Node:
         shown = self.shown(path)

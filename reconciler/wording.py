@@ -48,6 +48,7 @@ class Known:
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
+_DIGITS = 40  # of a number that somebody may have meant
 Error = Any  # jsonschema's ValidationError; only schema.py imports the package
 
 
@@ -321,7 +322,7 @@ def _converted(value: Any, kind: str, members: Json) -> str:
     """How to write ``value`` so that it is of ``kind``; nothing where that is not obvious."""
     if kind == "string" and isinstance(value, bool | int | float):
         return f'write it in quotes: "{json.dumps(value)}"'
-    if kind in ("integer", "number") and isinstance(value, str) and _NUMBER.fullmatch(value):
+    if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
         return f"write it without quotes, as a plain decimal number: {_decimal(value, kind)}"
     if kind == "integer" and isinstance(value, float):
         return f"write it without a fraction: {round(value)}"

@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
+from reconciler.kinds._json_text import from_json
 from reconciler.model import Json, Later, Reference, Template, Text
 
 DocumentKind: TypeAlias = Literal["trust", "identity", "resource"]
@@ -77,18 +79,18 @@ def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = unquote(value) if value.lstrip().startswith("%7B") else value
-    parsed = json.loads(text, object_pairs_hook=_unique)
+    parsed = from_json(text, _unique)
     if not isinstance(parsed, dict):
         raise ValueError("it is JSON, but not a mapping")  # noqa: TRY004  (callers know ValueError from json)
     return parsed
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f'the key "{name}" stands twice')
-    return dict(pairs)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        raise ValueError(f'the key "{counted.most_common(1)[0][0]}" stands twice')
+    return found
 
 
 def _unmarked(value: Any, parts: Sequence[str | Reference]) -> Any:

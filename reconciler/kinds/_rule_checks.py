@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text, whole
 from reconciler.kinds._document_rules import near
 from reconciler.kinds._documents import why_unparsed
+from reconciler.kinds._json_text import from_json
 from reconciler.kinds._plain import known
 from reconciler.model import Finding, Json, Path, Template, compact
 
@@ -265,7 +266,7 @@ def _input(target: Json) -> Iterator[Finding]:
 
 def _is_json(value: str) -> bool:
     try:
-        json.loads(value)
+        from_json(value)
     except ValueError:
         return False
     return True

@@ -7,13 +7,13 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds._batch import bare, unless
 from reconciler.kinds._declared import items, mapping
 from reconciler.kinds._documents import parse
+from reconciler.kinds._json_text import from_json
 from reconciler.kinds._shared import lowered, raised, tag_list, tag_map
 from reconciler.model import Field, Json, JsonText, Ref, Template
 
@@ -84,7 +84,7 @@ def parsed(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        found = json.loads(text)
+        found = from_json(text)
     except ValueError:
         return text
     return found if isinstance(found, dict | list) else text

@@ -5,13 +5,13 @@ https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.kinds._declared import items, mapping
+from reconciler.kinds._json_text import from_json
 from reconciler.model import EMPTY, Call, Json, JsonText, On
 
 DEFAULTS: Mapping[str, str] = {
@@ -112,7 +112,7 @@ def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value) if value.strip() else ""
+        return from_json(value) if value.strip() else ""
     except ValueError:
         return value
 

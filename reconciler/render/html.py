@@ -9,6 +9,7 @@ from reconciler.model import Plan, Verb
 from reconciler.render import text
 from reconciler.render.values import Mask
 
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE: Final = """\
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
 pre { background: #f4f4f4; border-radius: 4px; overflow-x: auto; padding: .75rem; }
@@ -20,7 +21,7 @@ summary { cursor: pointer; font-family: ui-monospace, monospace; }
 
 def plan(plan: Plan, mask: Mask) -> str:
     """A whole page."""
-    title = f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"
+    title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}")
     blocks = []
     for item in plan.resources:
         if item.verb is not Verb.NOOP or item.notes:
@@ -31,9 +32,10 @@ def plan(plan: Plan, mask: Mask) -> str:
     return "\n".join(
         [
             "<!doctype html>",
-            f'<html lang="en"><head><meta charset="utf-8"><title>{escape(mask.text(title))}</title>',
+            f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             f"<style>{_STYLE}</style></head><body>",
-            f"<h1>{escape(mask.text(title))}</h1>",
+            f"<h1>{escape(title)}</h1>",
             f"<p><strong>{escape(text.summary(plan))}</strong></p>",
             *blocks,
             "</body></html>",

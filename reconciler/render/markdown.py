@@ -15,29 +15,31 @@ from reconciler.render import text
 from reconciler.render.values import Mask
 
 LIMIT: Final = 60_000
+_LINKING: Final = re.compile(r"&#64;|&#35;|&#58;(?=/)|\bwww(?=\.)|\bGH(?=-)", re.IGNORECASE)
 MORE: Final = "\n\n_Cut here: the whole plan is longer than a comment may be. See the output of `reconcile plan`._\n"
 
 
 def plan(plan: Plan, mask: Mask, *, limit: int = LIMIT) -> str:
     """Markdown of at most ``limit`` characters."""
     scope = plan.scope
-    parts = [f"### {code(scope.environment)} in account {code(scope.account)}, {code(scope.region)}", ""]
-    parts += [f"**{text.summary(plan)}**"]
+    where = [code(mask.line(name)) for name in (scope.environment, scope.account, scope.region)]
+    parts = [f"### {where[0]} in account {where[1]}, {where[2]}", "", f"**{text.summary(plan)}**"]
     if not plan.complete:
         parts += ["", "This plan covers a part of the environment only."]
     changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
     if changed:
         parts += ["", "| | resource | why |", "| --- | --- | --- |"]
-        parts += [
-            f"| {code(text.sign(item))} | {code(mask.text(str(item.address)))} | {plain(mask.text(item.reason))} |"
-            for item in changed
-        ]
     done = "\n".join(parts)
+    for item in changed:
+        row = f"\n| {code(text.sign(item))} | {code(mask.line(str(item.address)))} | {plain(mask.line(item.reason))} |"
+        if len(done) + len(row) + len(MORE) > limit:
+            return done + MORE
+        done += row
     advised = [item for item in plan.resources if item.verb is Verb.NOOP and item.notes]
     for item in (*changed, *advised):
         block = "\n".join(("", "", *_folded(item, mask)))
         if len(done) + len(block) + len(MORE) > limit:
-            return done[: limit - len(MORE)] + MORE
+            return done + MORE
         done += block
     return done + "\n"
 
@@ -48,7 +50,7 @@ def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return [
-        f"<details><summary>{code(mask.text(lines[0]))}</summary>",
+        f"<details><summary>{code(lines[0])}</summary>",
         "",
         f"{fence}text",
         body,
@@ -64,6 +66,9 @@ def code(value: str) -> str:
 
 
 def plain(value: str) -> str:
-    """``value`` with nothing in it that Markdown or HTML would obey."""
+    """``value`` with nothing in it that Markdown or HTML would obey, nor who shows it: hosts look for mentions, issues
+    and addresses in what came out, where an escaped character is one like any other, but not across a comment.
+    """
     escaped = html.escape(value).replace("\n", " ")
-    return re.sub(r"[|`*_\[\]\\~#@:]", lambda match: f"&#{ord(match[0])};", escaped)
+    escaped = re.sub(r"[|`*_\[\]\\~#@:]", lambda match: f"&#{ord(match[0])};", escaped)
+    return _LINKING.sub(lambda match: f"{match[0]}<!-- -->", escaped)

@@ -1,0 +1,35 @@
+"""JSON text from people and from AWS, read with a bound on how deep it goes: all that is done with it goes down level
+by level.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+DEEPEST: Final = 64  # levels, as in YAML
+_TOO_DEEP: Final = f"it is nested more than {DEEPEST} levels deep"
+
+
+def from_json(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
+    """What JSON text says; ``pairs`` makes a mapping of its members. ValueError says what is wrong with it."""
+    try:
+        found = json.loads(text, object_pairs_hook=pairs, parse_constant=_no_json)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if text.count("[") + text.count("{") > DEEPEST and _deeper(found):
+        raise ValueError(_TOO_DEEP)
+    return found
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [item for items in inner for item in items]
+    return bool(level)
