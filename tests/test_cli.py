@@ -420,6 +420,7 @@ def test_a_signal_before_anything_has_begun_interrupts_too(
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(cli, "main", lambda: signal.raise_signal(number))
+    monkeypatch.setattr(__main__, "leave", sys.exit)
     try:
         with pytest.raises(SystemExit) as left:
             __main__.main()
