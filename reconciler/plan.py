@@ -193,7 +193,7 @@ def make(
     planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
-    stays.leave(nodes, observed.used)
+    planner.problems += stays.leave(nodes, observed.used)
     order.forget_the_dying(nodes)
     steps, tangled = order.steps(nodes)
     planner.problems += tangled

@@ -26,6 +26,7 @@ from reconciler.kinds import _compute_effects as effects
 from reconciler.kinds import _compute_images as images
 from reconciler.kinds import _compute_moves as moves
 from reconciler.kinds import _compute_waits as waits
+from reconciler.kinds import _queue_users as queue_users
 from reconciler.kinds._compute_checks import check
 from reconciler.kinds._compute_moves import UPDATE_POLICY
 from reconciler.kinds._declared import at, entries, mapping
@@ -398,4 +399,5 @@ KIND = Kind(
     notes=images.notes,
     refresh=images.refresh,
     foresee=moves.foresee,
+    users=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
 )

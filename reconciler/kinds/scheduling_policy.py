@@ -24,6 +24,7 @@ from typing import Any
 
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _owned as owned
+from reconciler.kinds import _queue_users as queue_users
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text
 from reconciler.kinds._shared import chunks
 from reconciler.model import (
@@ -214,4 +215,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
+    users=(queue_users.holding("schedulingPolicyArn"),),
 )

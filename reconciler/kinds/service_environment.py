@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.kinds import _batch as batch
 from reconciler.kinds import _capacity as capacity
+from reconciler.kinds import _queue_users as queue_users
 from reconciler.kinds._owned import beyond, index, proposed, told
 from reconciler.kinds._shared import chunks, top_members
 from reconciler.model import (
@@ -205,4 +206,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
+    users=(queue_users.listing("serviceEnvironmentOrder", "serviceEnvironment"),),
 )
