@@ -90,7 +90,7 @@ def _parsed(text: str) -> tuple[Claim, Any]:
     try:
         said = json.loads(text)
         return Claim(**{name: str(said[name]) for name in Claim.__slots__}), said.get("breaks")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Claim("?", "somebody who wrote it by hand", "", "", ""), None
 
 

@@ -81,9 +81,10 @@ def _attached() -> Attached:
 
 
 @pytest.fixture
-def sandbox(_attached: Attached) -> Attached:
+def sandbox(_attached: Attached) -> Iterator[Attached]:
     fresh(_attached.sandbox)
-    return _attached
+    yield _attached
+    _attached.sandbox.reset()  # moto keeps one account for the whole process: the next sandbox would find what is left
 
 
 @pytest.fixture(scope="session")
@@ -102,10 +103,11 @@ def _served() -> Iterator[tuple[Sandbox, str]]:
 
 
 @pytest.fixture
-def sandbox_url(_served: tuple[Sandbox, str]) -> str:
+def sandbox_url(_served: tuple[Sandbox, str]) -> Iterator[str]:
     account, url = _served
     fresh(account)
-    return url
+    yield url
+    account.reset()  # as above
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_one_run_comes_through_a_storm(seed: int, judge: Court) -> None:
 
     judge.run("apply", "job-alerts", "--auto-approve")
 
-    assert len(weather.met) >= 5, weather.met
+    assert sum(weather.met.values()) >= 12 and {"throttled", "lost"} <= weather.met.keys(), weather.met
     assert counted(everything(boto3.client)) == whole
     judge.happens = nothing
     judge.run("plan", "job-alerts", "--detailed-exitcode")
@@ -218,7 +218,8 @@ def test_a_mistake_fails_at_once_with_its_cause(
 
     told, _ = judge.run("apply", "job-alerts", "--auto-approve", expect=3)
 
-    assert sum(call.operation == operation for call in judge.arrived) == 1
+    tried = Counter((call.request.query, call.request.body) for call in judge.arrived if call.operation == operation)
+    assert set(tried.values()) == {1}
     assert f"{code}: {message}" in told
     assert re.search(r"environments/job-alerts/\w+\.yaml:\d+:\d+\) failed at", told)
 

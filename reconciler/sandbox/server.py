@@ -20,7 +20,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from reconciler.sandbox import control, door, wire
 from reconciler.sandbox.around import Account, AroundSettings, answer
@@ -178,7 +178,8 @@ class Sandbox:
             status, body = self.batch(region).handle(request.method, request.path, query, request.body)
             if late := self.account.late:
                 body = dict(deepcopy(body))
-                late.shown("batch", wire.operation_of("batch", request), {}, body)
+                named = {"resourceArn": unquote(request.path.rpartition("/v1/tags/")[2])}
+                late.shown("batch", wire.operation_of("batch", request), named, body)
         except BatchError as error:
             raise Refusal(error.code, error.message, error.status) from error
         return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())

@@ -18,6 +18,7 @@ _LATE = frozenset({"iam", "ec2"})
 _MAKES = ("Create", "Import")
 _TAGS = frozenset({"Tags", "tags"})
 _PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # whose tags are what is launched with, not its own
+_WHERE = frozenset({"VpcId", "OwnerId", "PolicyId", "UserId"})
 _NAMES = frozenset(
     {"RoleName", "PolicyName", "InstanceProfileName", "GroupName", "KeyName", "LaunchTemplateName", "GroupId"}
     | {"KeyPairId", "LaunchTemplateId", "Arn", "PolicyArn"}
@@ -55,7 +56,8 @@ class Late:
     def shown(self, service: str, operation: str, params: Json, result: Json) -> None:
         """Note what a write made; take out of a read's ``result`` what it does not show yet."""
         if not operation.startswith(READS):
-            self.memory["written", service] = self.now
+            for value in {*_said(params), *_said(result)}:
+                self.memory["written", service, value] = self.now
             if service in _LATE and operation.startswith(_MAKES):
                 for value in {*_names(params), *_names(result)}:
                     self.memory["made", service, value] = self.now
@@ -83,9 +85,9 @@ class Late:
                     self._tags(service, params, item)
 
     def _as_they_were(self, service: str, who: tuple[str, ...], actual: Any) -> Any:
-        """The tags as they were ``tag_lag`` ago; a change is taken to have come with the service's last write."""
+        """The tags as they were ``tag_lag`` ago; a change is taken to have come with the last write that named it."""
         empty: Any = type(actual)()
-        written: float = self.memory.get(("written", service), float("-inf"))
+        written = max((self.memory.get(("written", service, name), float("-inf")) for name in who), default=0.0)
         shown, known, since = self.memory.get(("tags", service, who), (empty, empty, float("-inf")))
         before = known if self.now - since >= self.tag_lag else shown
         if known != actual:
@@ -103,8 +105,24 @@ def _names(value: Any) -> Iterator[str]:
             yield from (inner for name, inner in item.items() if name in _NAMES and isinstance(inner, str))
 
 
+def _said(value: Any, member: str = "") -> Iterator[str]:
+    """Every name and id that a write or its reply mentions."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _said(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _said(item, member)
+    elif isinstance(value, str) and (member == "Resources" or _tells(member)):
+        yield value
+
+
+def _tells(member: str) -> bool:
+    """Whether it tells one thing from another, rather than what it belongs to."""
+    return member.lower().endswith(("arn", "name", "id")) and member not in _WHERE
+
+
 def _who(value: Json) -> tuple[str, ...]:
     """What tells one thing from another among its members."""
-    ends = ("arn", "name", "id")
-    found = ((name, item) for name, item in value.items() if name.lower().endswith(ends) and isinstance(item, str))
+    found = ((name, item) for name, item in value.items() if _tells(name) and isinstance(item, str))
     return tuple(item for _, item in sorted(found))
