@@ -36,6 +36,7 @@ ONCE = (
     "ecr:DescribeRepositories",
     "ecr:GetLifecyclePolicy",
     "ecr:GetRepositoryPolicy",
+    "events:ListRules",
     "iam:GetAccountAuthorizationDetails",
     "iam:GetPolicy",
     "iam:ListInstanceProfiles",
@@ -43,10 +44,9 @@ ONCE = (
     "logs:DescribeLogGroups",
     "secretsmanager:DescribeSecret",
     "sns:GetTopicAttributes",
-    "sns:ListSubscriptionsByTopic",
     "tagging:GetResources",
 )
-LEAST = {**dict.fromkeys(ONCE, 1), "events:DescribeRule": 2, "events:ListTargetsByRule": 2}
+LEAST = {**dict.fromkeys(ONCE, 1), "events:ListTargetsByRule": 2}
 INDEX = "tagging:GetResources"
 
 
@@ -142,7 +142,6 @@ def test_services_that_are_not_used_are_not_asked(history):
         "iam:ListInstanceProfiles": 1,
         "logs:DescribeLogGroups": 1,
         "sns:GetTopicAttributes": 1,
-        "sns:ListSubscriptionsByTopic": 1,
         INDEX: 2,
     }
 

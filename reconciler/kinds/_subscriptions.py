@@ -12,7 +12,8 @@ from typing import Any
 
 from reconciler.kinds._declared import items, mapping
 from reconciler.kinds._json_text import from_json
-from reconciler.model import EMPTY, Call, Json, JsonText, On
+from reconciler.kinds._shared import ok
+from reconciler.model import EMPTY, Call, Json, JsonText, On, Reads
 
 DEFAULTS: Mapping[str, str] = {
     "RawMessageDelivery": "false",
@@ -26,6 +27,8 @@ DEFAULTS: Mapping[str, str] = {
 CLEARED = {"FilterPolicy": "{}"}
 JSON = ("FilterPolicy", "RedrivePolicy", "DeliveryPolicy", "ReplayPolicy", "ArchivePolicy")
 PENDING = "PendingConfirmation"
+LIST = "ListSubscriptionsByTopic"
+ABSENT = ("NotFound", "ResourceNotFound")
 
 _PASSWORD = re.compile(r"(https?://[^:/@]+):[^@/]*@", re.IGNORECASE)
 
@@ -126,6 +129,50 @@ def _without_nothing(value: Any) -> Any:
             if item is not None and not (name == "guaranteed" and item is False)
         }
     return [_without_nothing(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def listed(arn: str) -> Call:
+    """Asks for the subscriptions of a topic."""
+    return Call("sns", LIST, {"TopicArn": arn}, all_pages=True)
+
+
+def of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
+    """The subscriptions of each topic by identity; those that their recipient has ended are gone.
+
+    ``topics`` are the replies about each by operation. Who has not been asked for its subscriptions yet is asked if it
+    counts any.
+    """
+    attributes = {name: parts["GetTopicAttributes"]["Attributes"] for name, parts in topics.items()}
+    pages = {name: parts[LIST] for name, parts in topics.items() if LIST in parts}
+    more = {n: listed(said["TopicArn"]) for n, said in attributes.items() if n not in pages and _counted(said)}
+    for (name, call), reply in zip(more.items(), (yield tuple(more.values())) if more else (), strict=True):
+        pages[name] = ok(call, reply, *ABSENT) or {}
+    found = {
+        name: [item for item in pages.get(name, {}).get("Subscriptions", ()) if item["SubscriptionArn"] != "Deleted"]
+        for name in topics
+    }
+    details = yield from _details([item["SubscriptionArn"] for items in found.values() for item in items])
+    made = {
+        name: [live(item, details.get(item["SubscriptionArn"], {})) for item in items] for name, items in found.items()
+    }
+    return {name: {str(one): one for one in those} for name, those in made.items()}
+
+
+def _counted(attributes: Mapping[str, str]) -> bool:
+    """Whether a topic has subscriptions, by its own count."""
+    return any(attributes.get(f"Subscriptions{state}", "?") != "0" for state in ("Confirmed", "Pending"))
+
+
+def _details(arns: Sequence[str]) -> Reads[dict[str, Mapping[str, str]]]:
+    """What GetSubscriptionAttributes says of those that are confirmed."""
+    known = [arn for arn in arns if arn.startswith("arn:")]
+    calls = tuple(Call("sns", "GetSubscriptionAttributes", {"SubscriptionArn": arn}) for arn in known)
+    replies = (yield calls) if calls else ()
+    answers = [ok(call, reply, *ABSENT) or {} for call, reply in zip(calls, replies, strict=True)]
+    return {arn: answer.get("Attributes", {}) for arn, answer in zip(known, answers, strict=True)}
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -25,7 +26,7 @@ from reconciler.kinds._declared import items
 from reconciler.kinds._documents import parse
 from reconciler.kinds._owned import Index, confirmed, index, proposed, told
 from reconciler.kinds._rule_checks import findings
-from reconciler.kinds._shared import chunks, ok, tag_list, tag_map
+from reconciler.kinds._shared import beside, chunks, ok, tag_list, tag_map
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -43,8 +44,8 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Refused,
     Replace,
-    Reply,
     Scope,
     Sought,
     Template,
@@ -66,6 +67,7 @@ BUSY = On("ConcurrentModificationException")
 NEW_ROLE = On("ValidationException", "cannot be assumed by principal")
 MISSING = On("ResourceNotFoundException")
 AT_ONCE = 10
+PAGE = 100
 TARGETS_MOST = 5
 
 
@@ -119,13 +121,10 @@ def _arn(scope: Scope, bus: str, name: str) -> str:
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
     ask = index(query)
-    calls = _about(sought)
-    replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
-    found = _there(sought, calls, replies[len(ask) :])
+    found, replies = yield from beside(_there(list(sought)), ask)
+    tagged = yield from told(ask, replies)
     more = [place for place in map(_place, proposed(tagged, query.scope, "events", "rule/")) if place not in sought]
-    calls = _about(more)
-    found |= _there(more, calls, (yield calls) if calls else ())
+    found |= yield from _there(more)
     tags = yield from _tags(query.scope, found, tagged, sought)
     return [
         _live(query.scope, bus, rule, targets, tags[bus, name])
@@ -138,11 +137,55 @@ Place: TypeAlias = tuple[str, str]
 """Bus and name of a rule."""
 
 
-def _there(places: Iterable[Place], calls: Sequence[Call], replies: Sequence[Reply]) -> dict[Place, tuple[Json, Json]]:
-    """What DescribeRule and ListTargetsByRule say of the rules that are there."""
-    answers = iter([ok(call, reply, MISSING.code) for call, reply in zip(calls, replies, strict=True)])
-    both = [(place, next(answers), next(answers)) for place in places]
-    return {place: (rule, listed or {}) for place, rule, listed in both if rule is not None}
+def _there(places: Sequence[Place]) -> Reads[dict[Place, tuple[Json, Json]]]:
+    """Those of the rules that are there, each as its description and the reply that has its targets."""
+    aimed = tuple(map(_aimed, places))
+    found, replies = yield from beside(_described(places), aimed)
+    listed = {
+        place: ok(call, reply, MISSING.code) or {} for place, call, reply in zip(places, aimed, replies, strict=True)
+    }
+    return {place: (found[place], listed[place]) for place in places if place in found}
+
+
+def _described(places: Sequence[Place]) -> Reads[dict[Place, Json]]:
+    """The rules that are there. Several of a bus are looked up in its list, which tells as much in one call; what its
+    first page leaves open, and what may not be listed, is asked for one by one.
+    """
+    many = Counter(bus for bus, _ in places)
+    pages = {bus: _page(bus, [name for where, name in places if where == bus]) for bus in many if many[bus] > 1}
+    calls = (*pages.values(), *(_describe(place) for place in places if place[0] not in pages))
+    replies = (yield calls) if calls else ()
+    found: dict[Place, Json] = {}
+    complete: set[str] = set()
+    for (bus, page), reply in zip(pages.items(), replies, strict=False):
+        if not isinstance(reply, Refused):
+            found |= {(bus, rule["Name"]): rule for rule in (ok(page, reply) or {}).get("Rules", ())}
+            complete |= set() if reply.get("NextToken") else {bus}
+    rest = [place for place in places if place[0] in pages and place[0] not in complete and place not in found]
+    more = (yield tuple(map(_describe, rest))) if rest else ()
+    alone = [place for place in places if place[0] not in pages] + rest
+    for place, reply in zip(alone, (*replies[len(pages) :], *more), strict=True):
+        if (answer := ok(_describe(place), reply, MISSING.code)) is not None:
+            found[place] = answer
+    return found
+
+
+def _page(bus: str, names: Sequence[str]) -> Call:
+    """The first page of the rules of a bus whose names begin as all of ``names`` do."""
+    first, last = min(names), max(names)
+    alike = next((i for i, letter in enumerate(first) if letter != last[i : i + 1]), len(first))
+    begin = {"NamePrefix": first[:alike]} if alike else {}
+    return Call("events", "ListRules", {"Limit": PAGE, **begin, **_where(bus)})
+
+
+def _describe(place: Place) -> Call:
+    bus, name = place
+    return Call("events", "DescribeRule", {"Name": name, **_where(bus)})
+
+
+def _aimed(place: Place) -> Call:
+    bus, name = place
+    return Call("events", "ListTargetsByRule", {"Rule": name, **_where(bus)}, all_pages=True)
 
 
 def _tags(
@@ -160,17 +203,6 @@ def _place(path: str) -> tuple[str, str]:
     """Bus and name from what follows ``rule/`` in an ARN; names of buses may have slashes in them."""
     bus, _, name = path.rpartition("/")
     return bus or DEFAULT_BUS, name
-
-
-def _about(places: Iterable[Place]) -> tuple[Call, ...]:
-    return tuple(
-        call
-        for bus, name in places
-        for call in (
-            Call("events", "DescribeRule", {"Name": name, **_where(bus)}),
-            Call("events", "ListTargetsByRule", {"Rule": name, **_where(bus)}, all_pages=True),
-        )
-    )
 
 
 def _where(bus: str) -> dict[str, str]:

@@ -87,7 +87,6 @@ OWNERS = (
 ONCE = "SNS:Receive"
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
-ABSENT = ("NotFound", "ResourceNotFound")
 NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound")
 
 
@@ -109,18 +108,19 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     topics |= _there(calls, (yield calls) if calls else ())
     tags = yield from _tags(query.scope, topics, tagged, sought)
     topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tags[name])}
-    found = (yield from _subscribed(topics)) if topics else {}
+    found = (yield from subs.of(topics)) if topics else {}
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
 
 
 def _about(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
     guarded = {sought.name for sought in query.sought if sought.props.get("dataProtectionPolicy")}
+    subscribed = {sought.name for sought in query.sought if sought.props.get("subscriptions")}
     found: list[Call] = []
     for name in names:
         arn = attrs(query.scope, name, {})["arn"]
         found += [
             Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
-            Call("sns", "ListSubscriptionsByTopic", {"TopicArn": arn}, all_pages=True),
+            *([subs.listed(arn)] if name in subscribed else []),
             *([Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn})] if name in guarded else []),
         ]
     return tuple(found)
@@ -131,7 +131,7 @@ def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, dict[st
     found: dict[str, dict[str, Json]] = {}
     for call, reply in zip(calls, replies, strict=True):
         arn = str(call.params.get("TopicArn") or call.params.get("ResourceArn"))
-        found.setdefault(arn.rpartition(":")[2], {})[call.operation] = ok(call, reply, *ABSENT) or {}
+        found.setdefault(arn.rpartition(":")[2], {})[call.operation] = ok(call, reply, *subs.ABSENT) or {}
     return {name: parts for name, parts in found.items() if parts["GetTopicAttributes"]}
 
 
@@ -143,36 +143,8 @@ def _tags(
     rest = [name for name, tags in found.items() if tags is None]
     calls = tuple(Call("sns", "ListTagsForResource", {"ResourceArn": arns[name]}) for name in rest)
     for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
-        found[name] = tag_map((ok(call, reply, *ABSENT) or {}).get("Tags"))
+        found[name] = tag_map((ok(call, reply, *subs.ABSENT) or {}).get("Tags"))
     return {name: tags or {} for name, tags in found.items()}
-
-
-def _subscribed(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
-    """The subscriptions of each topic by identity; those that their recipient has ended are gone."""
-    listed = {
-        name: [
-            item
-            for item in parts["ListSubscriptionsByTopic"].get("Subscriptions", ())
-            if item["SubscriptionArn"] != "Deleted"
-        ]
-        for name, parts in topics.items()
-    }
-    arns = [item["SubscriptionArn"] for items in listed.values() for item in items if _confirmed(item)]
-    calls = tuple(Call("sns", "GetSubscriptionAttributes", {"SubscriptionArn": arn}) for arn in arns)
-    replies: tuple[Reply, ...] = (yield calls) if calls else ()
-    attributes = {
-        arn: (ok(call, reply, *ABSENT) or {}).get("Attributes", {})
-        for arn, call, reply in zip(arns, calls, replies, strict=True)
-    }
-    found: dict[str, dict[str, Subscription]] = {}
-    for name, items in listed.items():
-        made = [subs.live(item, attributes.get(item["SubscriptionArn"], {})) for item in items]
-        found[name] = {str(one): one for one in made}
-    return found
-
-
-def _confirmed(item: Json) -> bool:
-    return bool(item["SubscriptionArn"].startswith("arn:"))
 
 
 def _live(

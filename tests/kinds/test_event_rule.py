@@ -129,6 +129,31 @@ def test_what_is_owned_is_proposed_by_the_index_and_confirmed():
     assert one.props["eventBusName"] == one.extra["bus"] == "aws.partner/x/y"
 
 
+@pytest.mark.parametrize("page", ["whole", "cut", "refused"])
+def test_several_rules_are_looked_up_in_their_list(page):
+    """Three of one bus and one of another; of the three ``jobs-c`` is not there."""
+    arns = {name: f"{ARN[:-1]}{name}" for name in ("jobs-a", "jobs-b", "jobs-c", "x/q")}
+    rules = {name: rule(Name=name.rpartition("/")[2], Arn=arn) for name, arn in arns.items()}
+    pages = {
+        "whole": {"Rules": [rules["jobs-a"], rules["jobs-b"], rule(Name="jobs-foreign")]},
+        "cut": {"Rules": [rules["jobs-a"]], "NextToken": "more"},
+        "refused": Refused("AccessDeniedException", "not authorized to perform: events:ListRules"),
+    }
+    absent = Refused("ResourceNotFoundException", "")
+    about_c = about("jobs-c", absent, arn=arns["jobs-c"])
+    rounds = [
+        [(call("ListRules", retry_on=(), Limit=100, NamePrefix="jobs-"), pages[page])],
+        about("q", rules["x/q"], arn=arns["x/q"], EventBusName="x"),
+        about("jobs-a", rules["jobs-a"], arn=arns["jobs-a"])[0 if page == "refused" else 1 :],
+        about("jobs-b", rules["jobs-b"], arn=arns["jobs-b"])[1 if page == "whole" else 0 :],
+        about_c[1:2] if page == "whole" else about_c[:2],
+    ]
+
+    found = read(KIND, rounds, "jobs-a", "jobs-b", "jobs-c", Sought("q", {"eventBusName": "x"}))
+
+    assert sorted(one.attrs["arn"] for one in found) == sorted(arn for name, arn in arns.items() if name != "jobs-c")
+
+
 def test_a_rule_is_sought_on_its_bus():
     arn = f"{ARN[:-1]}b/r"
     bus = f"{ARN.partition(':rule')[0]}:event-bus/b"

@@ -120,9 +120,23 @@ def test_a_live_topic_is_in_yamls_shape():
 
 def test_a_topic_that_is_not_there():
     gone = Refused("NotFound", "Topic does not exist")
+
+    assert read(KIND, [[(asked("GetTopicAttributes", TopicArn=ARN), gone)]], Sought("t")) == []
+
+
+def test_declared_subscriptions_are_asked_for_at_once():
+    gone = Refused("NotFound", "Topic does not exist")
     rounds = [[(request, gone) for request, _ in about({}) if request.operation != "ListTagsForResource"]]
 
-    assert read(KIND, rounds, Sought("t")) == []
+    assert read(KIND, rounds, Sought("t", {"subscriptions": [{"protocol": "sqs", "endpoint": QUEUE}]})) == []
+
+
+def test_a_topic_that_counts_no_subscriptions_is_not_asked_for_them():
+    none = {**ATTRIBUTES, "SubscriptionsConfirmed": "0", "SubscriptionsPending": "0"}
+
+    (one,) = read(KIND, [about(none)[:2]], Sought("t"))
+
+    assert "subscriptions" not in one.props
 
 
 def test_read_confirms_what_the_tagging_index_proposes_and_passes_over_subscriptions():
@@ -134,7 +148,7 @@ def test_read_confirms_what_the_tagging_index_proposes_and_passes_over_subscript
 def test_what_lost_its_tag_is_not_owned():
     index = {"ResourceTagMappingList": [{"ResourceARN": ARN}]}
 
-    assert read(KIND, [[(INDEX, index)], about(ATTRIBUTES, tags=[])], owned=True) == []
+    assert read(KIND, [[(INDEX, index)], about(ATTRIBUTES, tags=[])[:2]], owned=True) == []
 
 
 def test_the_data_protection_policy_is_asked_for_only_where_it_is_declared():
