@@ -13,7 +13,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds._document_pairs import compared
@@ -21,7 +21,7 @@ from reconciler.kinds._documents import Place, names_principal_of, parse, writte
 from reconciler.kinds._owned import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
 from reconciler.kinds._plain import same_key
 from reconciler.kinds._repository_checks import findings
-from reconciler.kinds._shared import ok, tag_list, tag_map
+from reconciler.kinds._shared import beside, ok, tag_list, tag_map
 from reconciler.model import (
     Action,
     Call,
@@ -36,8 +36,8 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Refused,
     Replace,
-    Reply,
     Scope,
     Sought,
     Want,
@@ -67,6 +67,7 @@ SETTINGS = (
 )
 DOCUMENTS = ("lifecyclePolicy", "repositoryPolicy")
 ABSENT = "RepositoryNotFoundException"
+FIRST = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
 NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
 # a principal that this run created a moment ago
 UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
@@ -83,12 +84,9 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought, ask = by_name(query), index(query)
-    calls = _about(sought)
-    replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
-    found = _there(calls, replies[len(ask) :])
-    calls = _about(beyond(query, proposed(tagged, query.scope, "ecr", "repository/")))
-    found |= _there(calls, (yield calls) if calls else ())
+    found, replies = yield from beside(_there(list(sought)), ask)
+    tagged = yield from told(ask, replies)
+    found |= yield from _there(beyond(query, proposed(tagged, query.scope, "ecr", "repository/")))
     tags = yield from _tags(found, tagged, sought)
     return [
         _live(query.scope, item, tags[name], lifecycle, policy)
@@ -97,26 +95,34 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     ]
 
 
-def _about(names: Iterable[str]) -> tuple[Call, ...]:
-    """One by one: a list of names is refused as a whole when one of them is missing."""
-    return tuple(
-        call
-        for name in names
-        for call in (
-            Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}),
-            Call("ecr", "GetLifecyclePolicy", {"repositoryName": name}),
-            Call("ecr", "GetRepositoryPolicy", {"repositoryName": name}),
-        )
-    )
-
-
-def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, tuple[Json, Json, Json]]:
+def _there(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
     """The repositories that are there, each with its two documents."""
+    calls = tuple(
+        Call("ecr", operation, {"repositoryName": name})
+        for name in names
+        for operation in ("GetLifecyclePolicy", "GetRepositoryPolicy")
+    )
+    found, replies = yield from beside(_described(names), calls)
     answers = [ok(call, reply, ABSENT, *NO_DOCUMENT) or {} for call, reply in zip(calls, replies, strict=True)]
-    found: dict[str, tuple[Json, Json, Json]] = {}
-    for described, lifecycle, policy in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
-        for item in described.get("repositories", ()):
-            found[item["repositoryName"]] = (item, lifecycle, policy)
+    documents = zip(names, answers[::2], answers[1::2], strict=True)
+    return {name: (found[name], lifecycle, policy) for name, lifecycle, policy in documents if name in found}
+
+
+def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
+    """The repositories that are there. Several are looked up in the list of all, and asked for one by one where its
+    first page leaves them open: names asked for together are refused as a whole when one of them is missing.
+    """
+    found: dict[str, Json] = {}
+    rest = list(names)
+    if len(names) > 1:
+        (reply,) = yield (FIRST,)
+        if not isinstance(reply, Refused):
+            listed = {item["repositoryName"]: item for item in reply.get("repositories", ())}
+            found = {name: listed[name] for name in names if name in listed}
+            rest = [name for name in names if name not in found] if reply.get("nextToken") else []
+    calls = tuple(Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}) for name in rest)
+    for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
+        found |= {item["repositoryName"]: item for item in (ok(call, reply, ABSENT) or {}).get("repositories", ())}
     return found
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reconciler.kinds.repository import KIND
+from reconciler.kinds.repository import FIRST, KIND
 from reconciler.model import Call, Effect, JsonText, Live, On, Refused, Scope
 from tests.kinds._around import INDEX, OWNED, SCOPE, TAGS, changed, differs, found, read, want, withstands_expressions
 
@@ -62,17 +62,29 @@ def documents(name, lifecycle, policy):
 TAGS_OF = Call("ecr", "ListTagsForResource", {"resourceArn": ARN})
 
 
-def test_read_asks_one_by_one_since_a_list_with_a_missing_name_is_refused():
+@pytest.mark.parametrize("page", ["whole", "cut", "refused"])
+def test_several_repositories_are_looked_up_in_their_list(page):
+    """A list of names would be refused as a whole when one of them is missing."""
+    foreign = {**DESCRIBED, "repositoryName": "foreign"}
+    pages = {
+        "whole": ({"repositories": [foreign, DESCRIBED]}, []),
+        "cut": ({"repositories": [DESCRIBED], "nextToken": "more"}, [(describe("nope"), GONE)]),
+        "refused": (
+            Refused("AccessDeniedException", "not authorized to perform: ecr:DescribeRepositories"),
+            [(describe("nope"), GONE), (describe(), {"repositories": [DESCRIBED]})],
+        ),
+    }
+    listed, alone = pages[page]
     got = read(
         KIND,
         [
-            [(describe("nope"), GONE), (describe(), {"repositories": [DESCRIBED]})],
-            documents("nope", GONE, GONE),
+            [(FIRST, listed), *documents("nope", GONE, GONE)],
             [
                 (TAGS_OF, {"tags": TAGS}),
                 (call("GetLifecyclePolicy"), {"lifecyclePolicyText": json.dumps(EXPIRE)}),
                 (call("GetRepositoryPolicy"), {"policyText": json.dumps(PULL)}),
             ],
+            alone,
         ],
         "nope",
         "dcv",
@@ -85,8 +97,7 @@ def test_read_confirms_what_the_tagging_index_proposes():
     index = {"ResourceTagMappingList": [{"ResourceARN": ARN}, {"ResourceARN": f"{ARN}-gone"}]}
     rounds = [
         [(INDEX, index)],
-        [(describe(), {"repositories": [DESCRIBED]}), (describe("dcv-gone"), GONE)],
-        documents("dcv-gone", GONE, GONE),
+        [(FIRST, {"repositories": [DESCRIBED]}), *documents("dcv-gone", GONE, GONE)],
         [
             (TAGS_OF, {"tags": TAGS}),
             (call("GetLifecyclePolicy"), NO_LIFECYCLE),
