@@ -32,6 +32,10 @@ from reconciler.model import (
 )
 
 FIRST_POLL: Final = 0.2
+LONGEST_POLL: Final = 8.0
+WAITED: Final = 0.2  # of the time that has passed: so much longer than it takes is waited at most
+REFUSED: Final = 0.5  # likewise before a call is made again, which no other can be put together with
+LONGEST_REPAIR: Final = 20.0
 OLD_REPAIRS: Final = 2  # at most, of what nothing in this apply can have brought about
 MOST_TRIES: Final = 10  # of a call that is turned away or whose answer is lost; about two minutes
 SPREADING: Final = 120.0  # seconds until every read sees what was created; what others wait for IAM at most
@@ -47,6 +51,7 @@ Facts = Mapping[tuple[Address, str], Any]
 class Running:
     """A step under way: since when, how often looked at, and what it still may do.
 
+    ``anew`` is when a wait was last given a reason to begin again: the end of a repair; pauses are measured from there.
     ``fresh`` is that this apply changes something that the resource refers to, which may take a while to be seen;
     ``tries`` counts what was turned away or lost in a row; ``unsure`` is that an answer was lost, so that the call may
     have been done; ``alone`` that a wait must not be polled with others; ``ticket`` is the last place in the queue.
@@ -54,7 +59,7 @@ class Running:
 
     step: Step
     since: float
-    delay: float = FIRST_POLL
+    anew: float = -1.0
     fresh: bool = True
     repairs: int = 0
     repairing: bool = False
@@ -82,6 +87,18 @@ class Answer:
     moved: bool = False
     late: bool = False
     path: str = ""
+
+
+def pause(running: Running, now: float) -> float:
+    """Seconds until something that is not so yet is looked at again, or a repair is sent.
+
+    A share of the time it has taken so far, so that what takes seconds is not noticed late and what takes minutes does
+    not cost many calls. A first repair comes at once, since what it needs has mostly come about by then.
+    """
+    if running.repairing:
+        return min(2.0 ** (running.repairs - 1), LONGEST_REPAIR) if running.repairs > 1 else 0.0
+    share = WAITED if isinstance(running.step.action, Wait) else REFUSED
+    return min(max(share * (now - max(running.anew, running.since)), FIRST_POLL), LONGEST_POLL)
 
 
 def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
@@ -133,6 +150,7 @@ def to_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) 
         return Answer(step, What.FAILED, str(reply), refused=reply)
     running.tries = 0
     if repaired:
+        running.anew = now
         return Answer(step, What.WAITING, "sent again")
     items = reply.get(wait.items) or [] if wait.items else [reply]
     if items:

@@ -1,7 +1,8 @@
 """Apply is a loop over the plan: one pool over the graph of steps, waits polled from a heap, events out.
 
-Nothing is decided here that the plan does not say. A wait never holds a thread: a poll is a short task, and "not yet"
-puts the step back with its next due time; waits of a kind are polled together. Before the first write to anything
+Nothing is decided here that the plan does not say. Of the calls that could be made those go first that most waits for
+(:mod:`reconciler.turns`). A wait never holds a thread: a poll is a short task, and "not yet" puts the step back with
+its next due time; waits of a kind are polled together. Before the first write to anything
 that is there a :class:`Witness` looks again, and a call whose answer was lost is sent again only if it was not done.
 On a stop nothing new is started, running calls finish, and what was never started is listed. The executor prints
 nothing; its output is events and an :class:`Outcome`. A second run is always the repair.
@@ -19,14 +20,13 @@ from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Final, Protocol
 
-from reconciler import answers
+from reconciler import answers, turns
 from reconciler.answers import Answer, Facts, Running, filled, holds_secret
 from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Unreadable, Wait, What
 
-LONGEST_POLL: Final = 8.0
-GROWTH: Final = 1.6
 LONGEST_PAUSE: Final = 20.0
 APART: Final = 0.1  # seconds at least between two polls that could have been one
+TOGETHER: Final = 0.2  # seconds at most that a first poll waits for others that are about to need the same
 MOST_NAMES: Final = 100  # that a describe call takes
 
 
@@ -84,6 +84,11 @@ class _Run:
         self.graph.prepare()
         self.answers: queue.Queue[Sequence[Answer]] = queue.Queue()
         self.running: dict[str, Running] = {}
+        self.ahead = turns.ahead(plan.steps)
+        self.turns: list[tuple[float, str]] = []
+        self.feeds = _feeds(self.steps)
+        self.coming: dict[str, set[str]] = {}
+        self.failed = False
         self.due: list[tuple[float, int, str]] = []
         self.waiting: dict[str, dict[str, Running]] = {}
         self.count = 0
@@ -129,9 +134,13 @@ class _Run:
             pool.shutdown(wait=wait, cancel_futures=True)
 
     def start_ready(self) -> None:
-        while ready := self.graph.get_ready():
-            for step_id in sorted(ready):
-                self.start(self.steps[step_id])
+        """As many as there are workers: what has not begun can be left when something fails, or on a stop."""
+        while True:
+            for step_id in self.graph.get_ready():
+                heapq.heappush(self.turns, (-self.ahead[step_id], step_id))
+            if not self.turns or self.flying >= max(self.ex.parallelism, 1):
+                return
+            self.start(self.steps[heapq.heappop(self.turns)[1]])
 
     def start(self, step: Step) -> None:
         broken = next((b for b in sorted(step.after) if self.fate.get(b) in (What.FAILED, What.SKIPPED)), None)
@@ -141,6 +150,8 @@ class _Run:
             self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
         else:
             running = self.running[step.id] = Running(step, self.ex.clock.now(), fresh=self.fresh(step.address))
+            if feeds := self.feeds.get(step.id):
+                self.coming.setdefault(feeds.company, set()).add(feeds.wait)
             self.event(step, What.STARTED)
             self.begin(running)
 
@@ -149,17 +160,18 @@ class _Run:
         return any(self.items[used].steps for used in self.items[address].depends_on if used in self.items)
 
     def begin(self, running: Running) -> None:
-        """At once; but a wait that others of its kind were just polled for joins their next poll."""
-        company = _company(running)
-        last = self.polled.get(company)
-        if company and last is not None and last + APART > self.ex.clock.now():
-            self.enqueue(running, last + APART)
+        """At once; but a wait goes with others of its kind: those that were just polled for, or are about to begin."""
+        company, now = _company(running), self.ex.clock.now()
+        coming = self.coming.get(company, set())
+        coming.discard(running.step.id)
+        soonest = max(self.polled.get(company, -APART) + APART, now + TOGETHER if coming else now)
+        if company and soonest > now:
+            self.enqueue(running, soonest)
         else:
             self.attempt(running)
 
     def halted(self) -> bool:
-        failed = any(fate is What.FAILED and not _tidies(self.steps[step]) for step, fate in self.fate.items())
-        return self.ex.stop.is_set() or (failed and not self.ex.keep_going)
+        return self.ex.stop.is_set() or (self.failed and not self.ex.keep_going)
 
     def poll_due(self) -> None:
         while self.due and self.due[0][0] <= self.ex.clock.now():
@@ -327,8 +339,7 @@ class _Run:
         if running.tries:
             pause = min(0.5 * 2**running.tries, LONGEST_PAUSE) * (0.5 + 0.5 * self.ex.jitter())
         else:
-            pause = running.delay * (1 + 0.2 * self.ex.jitter())
-            running.delay = min(running.delay * GROWTH, LONGEST_POLL)
+            pause = answers.pause(running, self.ex.clock.now()) * (1 + 0.2 * self.ex.jitter())
         self.enqueue(running, self.ex.clock.now() + pause)
 
     def enqueue(self, running: Running, due: float) -> None:
@@ -348,6 +359,9 @@ class _Run:
         running = self.running.pop(step.id, None)
         if running:
             self.dequeue(running)
+        if (feeds := self.feeds.get(step.id)) and what is not What.DONE:
+            self.coming.get(feeds.company, set()).discard(feeds.wait)
+        self.failed |= what is What.FAILED and not _tidies(step)
         self.fate[step.id] = what
         self.graph.done(step.id)
         self.event(step, what, detail, since=running.since if running else None, refused=refused)
@@ -368,6 +382,26 @@ def _wait(running: Running) -> Wait:
 
 def _tidies(step: Step) -> bool:
     return isinstance(step.action, Call) and step.action.tidies
+
+
+@dataclass(frozen=True, slots=True)
+class _Feeds:
+    """That a call is followed by a wait, and what that is polled together with."""
+
+    wait: str
+    company: str
+
+
+def _feeds(steps: Mapping[str, Step]) -> dict[str, _Feeds]:
+    """By the id of the call."""
+    waits = [(step, answers.company(step.action)) for step in steps.values() if isinstance(step.action, Wait)]
+    return {
+        before: _Feeds(step.id, company)
+        for step, company in waits
+        if company
+        for before in step.after
+        if before in steps and steps[before].address == step.address
+    }
 
 
 def _company(running: Running) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -72,7 +72,10 @@ class Clock:
         self.at += seconds
 
 
-def plan_of(*chains: tuple[str, list[Action], list[str]]) -> Plan:
+Chain: TypeAlias = tuple[str, list[Action], list[str]]
+
+
+def plan_of(*chains: Chain) -> Plan:
     """Each chain: a resource's name, its actions, the names of resources that must be done before."""
     resources, last = [], dict[str, str]()
     for name, actions, after in chains:
@@ -134,7 +137,7 @@ def test_a_wait_polls_until_it_is_over_without_holding_others() -> None:
 
     assert outcome.ok
     assert account.made == ["Describe", "Other", "Describe", "Describe"]
-    assert clock.at == pytest.approx(0.2 + 0.32)
+    assert clock.at == pytest.approx(0.2 + 0.2)
     assert [e.detail for e in events if e.what is What.WAITING] == ["CREATING"]
 
 
@@ -244,14 +247,14 @@ def test_a_wait_has_an_end() -> None:
 
 
 def test_a_refusal_that_passes_is_tried_again_with_growing_pauses() -> None:
-    account = Account({"Update": [BUSY, BUSY, {}]})
+    account = Account({"Update": [*[BUSY] * 5, {}]})
     outcome, events, clock = run(
         plan_of(("a", [call("Update", retry_on=(On(message="is being modified"),))], [])), account
     )
 
-    assert outcome.ok and account.made == ["Update"] * 3
-    assert sum(e.what is What.AGAIN for e in events) == 2
-    assert clock.at == pytest.approx(0.52)
+    assert outcome.ok and account.made == ["Update"] * 6
+    assert sum(e.what is What.AGAIN for e in events) == 5
+    assert clock.at == pytest.approx(0.2 + 0.2 + 0.2 + 0.3 + 0.45)
 
 
 def test_a_retry_is_bounded_and_a_mistake_fails_at_once() -> None:
@@ -372,3 +375,48 @@ def test_what_was_not_done_for_a_reason_that_passes_is_tried_again() -> None:
 
     assert run(plan_of(("a", [put], [])), account)[0].ok
     assert account.made == ["Put", "Put"]
+
+
+def test_what_most_waits_for_goes_first() -> None:
+    account = Account({"Describe": [status("VALID")]})
+    jobs: list[Chain] = [(f"a{n}", [call("Register")], []) for n in range(5)]
+    made = plan_of(*jobs, ("z", [call("Create"), wait(), call("Use"), call("Tag")], []))
+    outcome, _, _ = run(made, account)
+
+    assert outcome.ok
+    assert account.made[:3] == ["Create", "Describe", "Use"]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_what_has_not_begun_when_something_fails_is_left(workers: int) -> None:
+    account = Account({"Bad": [Refused("X", "no")]})
+    jobs: list[Chain] = [(f"job{n}", [call("Register")], []) for n in range(50)]
+    outcome, _, _ = run(plan_of(("a", [call("Bad"), call("Use")], []), *jobs), account, parallelism=workers)
+
+    assert outcome.failed == ("things.a:up.0",)
+    assert len(outcome.done) <= 2 * workers  # those that were on their way
+    assert len(outcome.never_started) == 50 - len(outcome.done)
+
+
+@pytest.mark.parametrize("workers", [0, 8])
+def test_what_is_created_together_is_polled_together(workers: int) -> None:
+    def named(name: str) -> Wait:
+        described = call("Describe", params={"names": [name]})
+        return replace(wait(), read=described, among="names", named_by=("name",))
+
+    names = [f"q{n}" for n in range(8)]
+    valid: Reply = {"things": [{"name": name, "status": "VALID"} for name in names]}
+    together = threading.Barrier(workers or 1)
+
+    def at_once(made: Call) -> None:
+        if made.operation == "Create":
+            together.wait(10)
+
+    account = Account({"Describe": [valid]}, hook=at_once)
+    chains: list[Chain] = [(name, [call("Create"), named(name)], []) for name in names]
+    made = plan_of(*chains)
+    outcome, _, _ = run(made, account, parallelism=workers)
+
+    assert outcome.ok
+    assert account.made == [*["Create"] * 8, "Describe"]
+    assert sorted(account.calls[-1].params["names"]) == names
