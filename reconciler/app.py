@@ -6,7 +6,7 @@ There is no logic here, only the order of the stages and what each is handed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ def mask_for(env: Environment) -> Mask:
 
 def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
     """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
-    from reconciler import foresight, guard, plan, users  # noqa: PLC0415  (see above)
+    from reconciler import foresight, guard, plan, sight, users  # noqa: PLC0415  (see above)
     from reconciler.observe import Once, Reader  # noqa: PLC0415
 
     mask = mask_for(env)
@@ -91,18 +91,20 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
     try:
         looked = Once(lambda: _looked_up(env, scope, reader, options))
         seen = _observed(env, scope, reader, looked, options)
-        facts = looked()
+        facts, untold = looked()
+        seen = replace(seen, unfound=sight.unfound(env, facts, untold))
         make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
         made, problems = make(seen)
-        if used := users.find(reader, discover(), scope, made):
-            made, problems = make(replace(seen, used=used))
+        used, unasked = users.find(reader, discover(), scope, made)
+        if used or unasked:
+            seen = replace(seen, used=used, unasked=unasked)
+            made, problems = make(seen)
         made, standing = foresight.look(reader, discover(), env, made)
     finally:
         reader.close()
-    needed = {address.section for address in env.resources} | {section for section, _ in seen.existing}
     mask = mask.learnt(made)
-    blind = _unreadable(seen, needed, destroy=options.destroy)
-    problems += [*standing, *(problem for problem in blind if not problem.warning)]
+    blind = sight.problems(seen, env.resources, destroy=options.destroy)
+    problems += [*untold, *standing, *(problem for problem in blind if not problem.warning)]
     if not problems:
         refused = guard.check(made, env, options, guard.owned(seen, env.name))
         if refused:
@@ -119,18 +121,24 @@ class Refused(Problems):
         self.plan = made
 
 
-def _looked_up(env: Environment, scope: Scope, reader: Reader, options: Options) -> Mapping[str, Any]:
-    """The values of the look-ups; raises Problems where one has none."""
+def _looked_up(
+    env: Environment, scope: Scope, reader: Reader, options: Options
+) -> tuple[Mapping[str, Any], list[Problem]]:
+    """The values of the look-ups, and what AWS would not tell; raises Problems where one has none."""
     from reconciler import lookups  # noqa: PLC0415  (see above)
 
     facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
-    if missing:
+    if any(problem.code != lookups.REFUSED for problem in missing):
         raise Problems(missing)
-    return facts
+    return facts, missing
 
 
 def _observed(
-    env: Environment, scope: Scope, reader: Reader, looked: Callable[[], Mapping[str, Any]], options: Options
+    env: Environment,
+    scope: Scope,
+    reader: Reader,
+    looked: Callable[[], tuple[Mapping[str, Any], Any]],
+    options: Options,
 ) -> Observed:
     """What the account holds. What does not need the look-ups is read while they are asked."""
     from reconciler.observe import observe  # noqa: PLC0415  (see above)
@@ -140,16 +148,19 @@ def _observed(
     for address, resource in env.resources.items():
         sections.setdefault(address.section, []).append(resource)
 
-    def sought(section: str, facts: Mapping[str, Any]) -> tuple[Sought, ...]:
+    def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
         world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
+        filled = [(one, refs.fill(one.props, world)) for one in sections[section]]
         return tuple(
-            Sought(one.address.name, refs.fill(one.props, world), _expected_tags(one, world))
-            for one in sections[section]
+            Sought(one.address.name, props, _expected_tags(one, world))
+            for one, props in filled
+            # what AWS would not tell is not planned
+            if not untold or all(part.root != "lookups" for _, part in refs.templates(props))
         )
 
     waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
     at_once = {section: sought(section, {}) for section in sections if section not in waiting}
-    later = {section: partial(lambda section: sought(section, looked()), section) for section in waiting}
+    later = {section: partial(lambda section: sought(section, *looked()), section) for section in waiting}
     elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
     return observe(reader, kinds, scope, at_once, elsewhere, later)
 
@@ -164,28 +175,6 @@ def _expected_tags(resource: Resource, world: refs.World) -> Mapping[str, str] |
     if wrong or not all(isinstance(value, str) for value in tags.values()):
         return None
     return {**tags, OWNER_TAG: world.scope.environment}
-
-
-def _unreadable(seen: Observed, needed: Collection[str], *, destroy: bool) -> list[Problem]:
-    """What could not be read: an error where the plan needs it, else a warning that nothing will be deleted."""
-    missing = [
-        Problem(
-            code="unreadable",
-            message=f"{section} cannot be read: {failed.call} was refused: {failed.refused}",
-            hint=f"allow {failed.call}; while it is missing nothing is deleted for not being declared",
-            warning=section not in needed and not destroy,
-        )
-        for section, failed in sorted(seen.unreadable.items())
-    ]
-    return missing + [
-        Problem(
-            code="unreadable",
-            message=f"what else of {section} is owned cannot be seen: {failed.call} was refused: {failed.refused}",
-            hint=f"allow {failed.call}; while it is missing nothing is deleted for not being declared",
-            warning=not destroy,
-        )
-        for section, failed in sorted(seen.partial.items())
-    ]
 
 
 def execute(

@@ -12,9 +12,10 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from reconciler import refs
-from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope
+from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
 from reconciler.problems import Problem, did_you_mean, one_of
 
+REFUSED = "lookup-refused"  # the code of the problem where AWS would not tell
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
 
@@ -119,7 +120,7 @@ def _one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     call = Call("ec2", facts.operation, params, all_pages=True)
     (reply,) = ask([call])
     if isinstance(reply, Refused):
-        return _problem(lookup, f"AWS refused {call}: {reply}", "", "lookup-refused")
+        return _not_told(lookup, Unreadable(call, reply))
     owners = [{"Name": "owner", "Values": params["Owners"]}] if "Owners" in params else []
     return _chosen(lookup, facts, reply.get(facts.items, []), [*filters, *owners])
 
@@ -157,13 +158,18 @@ def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Seq
 
 def _parameter(lookup: Lookup, args: Any, ask: Ask) -> Any:
     name = args.get("name") if isinstance(args, Mapping) else args
-    (reply,) = ask([Call("ssm", "GetParameter", {"Name": str(name)})])
+    call = Call("ssm", "GetParameter", {"Name": str(name)})
+    (reply,) = ask([call])
+    if isinstance(reply, Refused) and reply.code == "ParameterNotFound":
+        hint = "check the name with `aws ssm get-parameters-by-path`"
+        return _problem(lookup, f"there is no SSM parameter {name}", hint, "lookup-none")
     if isinstance(reply, Refused):
-        none = reply.code == "ParameterNotFound"
-        message = f"there is no SSM parameter {name}" if none else f"AWS refused ssm:GetParameter {name}: {reply}"
-        hint = "check the name with `aws ssm get-parameters-by-path`" if none else ""
-        return _problem(lookup, message, hint, "lookup-none" if none else "lookup-refused")
+        return _not_told(lookup, Unreadable(call, reply))
     return reply["Parameter"]["Value"]
+
+
+def _not_told(lookup: Lookup, failed: Unreadable) -> Problem:
+    return _problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, REFUSED)
 
 
 def _shown(item: Json, facts: _Filters) -> str:

@@ -50,11 +50,16 @@ class _Planner:
     nodes: dict[Address, Node] = field(default_factory=dict)
     outcomes: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
     owned: dict[Address, list[Live]] = field(default_factory=dict)
+    unseen: dict[tuple[str, str], str] = field(default_factory=dict)
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
+        self.unseen = {thing: failed.advice for thing, failed in self.observed.unreadable.items()}
+        self.unseen |= {("lookups", name): advice for name, advice in self.observed.unfound.items()}
         self.owned = _owned(self.observed, self.kinds, self.scope.environment, self.env.resources)
+        if self.options.destroy and self.observed.blind:
+            return
         if self.options.destroy:
             for address in sorted(self.owned):
                 self.remove(address, "the environment is destroyed")
@@ -107,14 +112,16 @@ class _Planner:
             existing=self.observed.existing,
             lookups=self.lookups,
             names=self.env.resources,
+            unseen=self.unseen,
         )
         props, wrong = refs.resolve(resource, kind, self.kinds, world)
         tags, wrong_tags = refs.filled_tags(resource, world)
         self.nodes.pop(address, None)
         node = Node(address=address, kind=kind, resource=resource, uses=uses)
-        if address.section in self.observed.unreadable:
+        if (address.section, address.name) in self.observed.unreadable:
             self.outcomes[address] = self.provisional(address) or EMPTY
             return
+        wrong += self.guessed(resource, (props, tags), uses)
         if wrong or wrong_tags:
             self.problems += [problem for problem in (*wrong, *wrong_tags) if problem not in self.problems]
             self.outcomes[address] = self.provisional(address) or EMPTY
@@ -124,6 +131,15 @@ class _Planner:
             return
         self.nodes[address] = node
         self.outcomes[address] = node.want.attrs if node.want else EMPTY
+
+    def guessed(self, resource: Resource, filled: Any, uses: Iterable[refs.Use]) -> list[Problem]:
+        """What it would need that only AWS can say of a resource that cannot be read: to plan it would be to guess."""
+        return [
+            refs.unplanned(resource, use.path, f"{part}, which cannot be read", self.unseen[unseen])
+            for part in order.laters(filled)
+            if (unseen := (part.address.section, part.address.name)) in self.unseen
+            for use in [use for use in uses if use.target == part.address][:1]
+        ]
 
     def provisional(self, address: Address) -> Mapping[str, Any] | None:
         """The attributes of a declared resource before it was decided upon: its live ones, else what can be told."""
@@ -194,12 +210,14 @@ def make(
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
     planner.problems += stays.leave(nodes, observed.used)
+    stays.leave_all(nodes, observed.unasked)
     order.forget_the_dying(nodes)
     steps, tangled = order.steps(nodes)
     planner.problems += tangled
     resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
     unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
-    complete = not (chosen.targets or chosen.exclude or observed.blind or unplanned)
+    blind = observed.blind or observed.unasked
+    complete = not (chosen.targets or chosen.exclude or blind or unplanned)
     plan = Plan(scope=scope, resources=resources, lookups=lookups, complete=complete, destroy=chosen.destroy)
     return plan, planner.problems
 

@@ -48,6 +48,7 @@ class World:
     existing   attributes of things named but not declared, by (section, name); None: looked for and not there
     lookups    the values of the environment's look-ups
     names      the declared addresses, to suggest one
+    unseen     what to do, by what AWS would not let us see: (section, name), of a look-up ("lookups", name)
     """
 
     scope: Scope
@@ -55,6 +56,7 @@ class World:
     existing: Mapping[tuple[str, str], Mapping[str, str] | None] = field(default_factory=dict)
     lookups: Mapping[str, Any] = field(default_factory=dict)
     names: Collection[Address] = ()
+    unseen: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
@@ -241,7 +243,9 @@ def _named(
     attrs = next((found for found in known if found is not None), None)
     if attrs is not None and ref.attr in attrs:
         return attrs[ref.attr]
-    if not ref.optional:
+    if unseen := next((section for section in ref.sections if (section, name) in world.unseen), ""):
+        problems.append(_unseen(Address(unseen, name), resource, path, world))
+    elif not ref.optional:
         noun = " or ".join(kinds[section].name if section in kinds else section for section in ref.sections)
         addresses = " and ".join(f"{section}.{name}" for section in ref.sections)
         looked = (
@@ -286,12 +290,30 @@ def _filled(value: Template, resource: Resource, path: Path, world: World, probl
 
 def _unfilled(part: Reference, resource: Resource, path: Path, world: World) -> Problem:
     hint = ""
+    if part.root == "lookups" and ("lookups", part.attr) in world.unseen:
+        return _unseen(Address("lookups", part.attr), resource, path, world)
     if part.address is not None:
         attrs = world.declared(part.address) or {}
         hint = did_you_mean(part.attr, attrs) or (f"it has {', '.join(sorted(attrs))}" if attrs else "")
     return Problem(
         code="unknown-reference",
         message=f"{part.text} leads to nothing",
+        hint=hint,
+        address=str(resource.address),
+        path=dotted(path),
+        pos=resource.at(path),
+    )
+
+
+def _unseen(what: Address, resource: Resource, path: Path, world: World) -> Problem:
+    return unplanned(resource, path, f"{what}, which cannot be read", world.unseen[what.section, what.name])
+
+
+def unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
+    """The resource is left out of the plan for something that it names and that nobody can tell."""
+    return Problem(
+        code="unreadable",
+        message=f"it is not planned: it needs {needs}",
         hint=hint,
         address=str(resource.address),
         path=dotted(path),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler import diff as differ
-from reconciler.model import Address, Replace, User, Verb
+from reconciler.model import Address, Replace, Unreadable, User, Verb
 from reconciler.nodes import Down, Node, beyond
 from reconciler.problems import Problem
 from reconciler.refs import values_at
@@ -51,6 +51,16 @@ def leave(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
         problems += [_in_the_way(one, who) for one, who in told if one.retaken]
         _stay(nodes[address], told)
     return problems
+
+
+def leave_all(nodes: Mapping[Address, Node], refused: Sequence[Unreadable]) -> None:
+    """Take out of ``nodes`` every removal but those that a replacement asks for: nothing goes on partial sight."""
+    if not refused:
+        return
+    who = [User(text=f"{failed.call.action} was refused", hint=failed.advice) for failed in refused]
+    for node in nodes.values():
+        if node.verb is not Verb.REPLACE and node.downs:
+            _stay(node, [(_Going(node, down), who) for down in node.downs])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

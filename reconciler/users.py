@@ -13,10 +13,11 @@ Named: TypeAlias = Mapping[str, tuple[User, ...]]
 
 def find(
     reader: Reader, kinds: Mapping[str, Kind], scope: Scope, plan: Plan
-) -> dict[tuple[str, str], tuple[User, ...]]:
+) -> tuple[dict[tuple[str, str], tuple[User, ...]], tuple[Unreadable, ...]]:
     """Who names the objects that ``plan`` removes, by section and physical name (``Observed.used``).
 
-    A refused read makes all it was asked about stay: nobody knows who names them. Any other error is raised.
+    A refused read makes all it was asked about stay: nobody knows who names them; the second value says what was
+    refused. Any other error is raised.
     """
     going: dict[str, list[Live]] = {}
     for item in plan.resources:
@@ -28,10 +29,12 @@ def find(
         for number, source in enumerate(kinds[section].users)
     }
     used: dict[tuple[str, str], tuple[User, ...]] = {}
+    refused: list[Unreadable] = []
     for (section, _), found in reader.each(jobs).items():
+        refused += [found] if isinstance(found, Unreadable) else []
         for physical, users in _named(found, going[section]).items():
             used[section, physical] = (*used.get((section, physical), ()), *users)
-    return used
+    return used, tuple(refused)
 
 
 def _named(found: Named | BaseException, going: Sequence[Live]) -> Named:
@@ -49,5 +52,5 @@ def _look(reader: Reader, reads: Reads[Named]) -> Callable[[], Named]:
 
 def _unknown(failed: Unreadable) -> User:
     return User(
-        text=f"{failed.call} was refused ({failed.refused.code}), so it may be in use", hint=f"allow {failed.call}"
+        text=f"{failed.call.action} was refused ({failed.refused.code}), so it may be in use", hint=failed.advice
     )

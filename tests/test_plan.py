@@ -379,7 +379,7 @@ def test_planning_changes_nothing_it_was_given() -> None:
 
 def test_a_section_that_cannot_be_read_deletes_nothing() -> None:
     refused = Unreadable(Call("test", "Describe"), Refused("AccessDenied", "no"))
-    seen = Observed(lives={"cars": (BUS,)}, unreadable={"engines": refused})
+    seen = Observed(lives={"cars": (BUS,)}, unreadable={("engines", "v8"): refused})
     made, _ = make(env(ENGINE), seen)
 
     assert made.count(Verb.DELETE) == 0
@@ -393,7 +393,7 @@ def test_on_partial_sight_leftovers_stay() -> None:
     refused = Unreadable(Call("test", "Describe"), Refused("AccessDenied", "no"))
 
     assert sequence(make(diesel, seen)[0]) == ["Delete v8"]
-    assert make(diesel, replace(seen, unreadable={"cars": refused}))[0].steps == ()
+    assert make(diesel, replace(seen, unreadable={("cars", "bus"): refused}))[0].steps == ()
 
 
 def test_what_an_update_makes_anew_is_not_known_before() -> None:

@@ -286,5 +286,5 @@ def test_reads_raise_what_they_do_not_understand(history):
 
     found = observe(Reader(Odd(), parallelism=0), discover(), identity(history.aws, "estate"), {"topics": ()})
 
-    assert all(isinstance(error, Unreadable) for error in found.partial.values())
+    assert all(isinstance(error, Unreadable) for errors in found.partial.values() for error in errors)
     assert set(found.partial) >= {"jobQueues", "topics", "roles"}

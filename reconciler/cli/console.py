@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 import typer
 
-from reconciler import __version__
+from reconciler import __version__, sight
 from reconciler.app import Planned
 from reconciler.model import Call, Event, Plan
 from reconciler.problems import Problem, Problems, ordered
@@ -117,15 +117,16 @@ def progress(made: Plan, mask: Mask) -> Sink:
 
 
 def show(made: Planned, *, only_changes: bool, shape: str = "text") -> None:
-    """The plan, or what stands in its way."""
+    """The plan, or what stands in its way; both where it only lacks what could not be seen."""
     if OUT.as_json:
         shown = document(made, only_changes=only_changes)
-        if made.problems:
-            shown["problems"] = [as_json.problem(problem, made.mask) for problem in ordered(made.problems)]
+        if found := ordered((*made.problems, *made.warnings)):
+            shown["problems"] = [as_json.problem(problem, made.mask) for problem in found]
         typer.echo(as_json.dumps(shown, indent=2))
         return
     if made.problems:
         print_problems(ordered(made.problems))
+    if any(problem.code not in sight.CODES for problem in made.problems):
         return
     if shape == "markdown":
         typer.echo(markdown.plan(made.plan, made.mask))
@@ -155,8 +156,9 @@ def print_problems(problems: Sequence[Problem]) -> None:
     if OUT.as_json:
         found = [as_json.problem(p, OUT.mask) for p in problems]
         if OUT.as_lines:
+            level = "warn" if all(problem.warning for problem in problems) else "error"
             told = plural(len(found), "problem")  # the first and the last line in one, so it carries the version too
-            line({"type": "problems", "@message": told, "reconcile": __version__, "problems": found}, level="error")
+            line({"type": "problems", "@message": told, "reconcile": __version__, "problems": found}, level=level)
         else:
             typer.echo(as_json.dumps({"problems": found}, indent=2))
     else:

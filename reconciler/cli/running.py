@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from reconciler import __version__, load, planfile
+from reconciler import __version__, load, planfile, sight
 from reconciler import app as pipeline
 from reconciler.app import Planned
 from reconciler.cli import console
 from reconciler.cli.console import OUT
 from reconciler.model import Environment, Event, Options, Outcome, Scope
-from reconciler.problems import Problem, Problems
+from reconciler.problems import Problem, Problems, ordered
 from reconciler.render import json as as_json
 from reconciler.render import text
 from reconciler.render.progress import though_unheard
@@ -105,7 +105,7 @@ def plan(account: Connected, options: Options, shape: str = "text") -> Planned:
             console.show(made, only_changes=True, shape=shape)
         raise
     OUT.mask |= made.mask
-    if made.warnings and not OUT.as_json:
+    if made.warnings and (not OUT.as_json or (OUT.as_lines and not made.errored)):
         console.print_problems(made.warnings)
     return made
 
@@ -160,7 +160,7 @@ def _to_be_done(made: Planned, manner: Manner) -> bool:
     _hold(made, manner.saved)
     if made.errored:
         if OUT.as_json:
-            console.print_problems(made.problems)
+            console.print_problems(ordered((*made.problems, *made.warnings)))
         raise typer.Exit(console.ERROR)
     if not made.plan.applyable:
         if OUT.as_json:
@@ -174,7 +174,7 @@ def _to_be_done(made: Planned, manner: Manner) -> bool:
 
 def _hold(made: Planned, saved: planfile.Saved | None) -> None:
     """Raises Problems where a saved plan does not come out again; not where that cannot be told."""
-    if saved is None or any(problem.code == "unreadable" for problem in made.problems):
+    if saved is None or any(problem.code in sight.CODES for problem in made.problems):
         return
     because = made.problems if OUT.as_json else ()  # else they have been shown
     if found := planfile.stale(saved, console.document(made), because):

@@ -28,21 +28,26 @@ class Observed:
     """What the account holds, as far as it concerns an environment.
 
     ``lives`` by section; ``existing`` the attributes of things that are named and not declared, None where there is
-    no such thing; ``unreadable`` the sections AWS would not let us read, with the refused call; ``partial`` those of
-    which what is declared could be read, and not what else is owned; ``used`` who names what is to go, by section and
-    physical name (a second look, at what a first plan would remove).
+    no such thing; ``used`` who names what is to go, by section and physical name (a second look, at what a first plan
+    would remove).
+
+    What AWS would not let us see, with the refused calls: ``unreadable`` what is declared or named, by section and
+    name; ``partial`` the sections of which it is not known what else is owned; ``unfound`` the look-ups by name, with
+    what to do about it; ``unasked`` the questions who names what is to go.
     """
 
     lives: Mapping[str, tuple[Live, ...]] = EMPTY
     existing: Mapping[tuple[str, str], Mapping[str, str] | None] = EMPTY
-    unreadable: Mapping[str, Unreadable] = EMPTY
-    partial: Mapping[str, Unreadable] = EMPTY
     used: Mapping[tuple[str, str], tuple[User, ...]] = EMPTY
+    unreadable: Mapping[tuple[str, str], Unreadable] = EMPTY
+    partial: Mapping[str, tuple[Unreadable, ...]] = EMPTY
+    unfound: Mapping[str, str] = EMPTY
+    unasked: tuple[Unreadable, ...] = ()
 
     @property
     def blind(self) -> bool:
         """Whether anything could not be seen: then nothing is deleted that could wait."""
-        return bool(self.unreadable or self.partial)
+        return bool(self.unreadable or self.partial or self.unfound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

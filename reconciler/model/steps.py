@@ -12,6 +12,34 @@ from .values import EMPTY, Json
 T = TypeVar("T")
 
 
+# How services say that a permission is missing: query, JSON, EC2 and SNS.
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+# https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
+DENIALS = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    }
+)
+UNKNOWN = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class On:
     """Matches a refusal: its code (exact; empty: any) and a fragment of its message (ignoring case; empty: any)."""
@@ -40,6 +68,16 @@ class Refused:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    @property
+    def denied(self) -> bool:
+        """Whether a permission is missing."""
+        return self.code in DENIALS
+
+    @property
+    def unknown(self) -> bool:
+        """Whether AWS does not take the credentials at all."""
+        return self.code in UNKNOWN
 
 
 class Proof(Enum):
@@ -88,6 +126,17 @@ class Call:
     def __str__(self) -> str:
         return f"{self.service}:{self.operation}"
 
+    @property
+    def action(self) -> str:
+        """What a policy has to allow for it, as IAM spells it (``tag:GetResources``).
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+        """
+        return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
+
+
+# IAM's prefix, where it is not boto3's name of the service
+_PREFIXES: Mapping[str, str] = {"resourcegroupstaggingapi": "tag"}
 
 Reply: TypeAlias = Json | Refused
 
@@ -157,3 +206,10 @@ class Unreadable(Exception):
         super().__init__(f"{call}: {refused}")
         self.call = call
         self.refused = refused
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if self.refused.denied:
+            return f"allow {self.call.action}"
+        return "renew the credentials" if self.refused.unknown else "try again"

@@ -74,6 +74,9 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
 def summary(plan: Plan) -> str:
     """The last line."""
     if not plan.applyable:
+        if not plan.complete and not (plan.destroy and plan.resources):
+            part = "this part of the environment"
+            return f"No changes. {f'Nothing of {part} goes' if plan.destroy else f'The account matches {part}'}."
         if plan.destroy and plan.resources:
             return "No changes. What is left of the environment stays, for somebody still uses it."
         return "No changes. The environment owns nothing in this account." if plan.destroy else NO_CHANGES

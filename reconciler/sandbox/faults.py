@@ -28,6 +28,16 @@ THROTTLING = {
     "batch": ("TooManyRequestsException", "Too Many Requests", 429),
     "s3": ("SlowDown", "Please reduce your request rate.", 503),
 }
+# How each service says that a permission is missing; the others as the JSON protocols do.
+DENIALS = {
+    "ec2": "UnauthorizedOperation",
+    "iam": "AccessDenied",
+    "sts": "AccessDenied",
+    "sns": "AuthorizationError",
+    "s3": "AccessDenied",
+}
+DENIED_ELSEWHERE = "AccessDeniedException"
+_PREFIXES = {"tagging": "tag"}  # of actions, where IAM's is not the name that requests are signed for
 _THROTTLING_ELSEWHERE = ("ThrottlingException", "Rate exceeded", 400)
 _ORDERED = frozenset({"rules", "Values", "command", "ContainerOverrides"})
 _DOCUMENTS = frozenset(
@@ -54,7 +64,10 @@ class Lost(Exception):
 
 @dataclass
 class Fault:
-    """One rule. ``nth`` counts matching calls from 1; ``times`` is how often it strikes (0: without end)."""
+    """One rule. ``nth`` counts matching calls from 1; ``times`` is how often it strikes (0: without end).
+
+    ``throttle`` and ``deny`` refuse as the service itself does, ``code`` in any way.
+    """
 
     service: str = "*"
     operation: str = "*"
@@ -66,6 +79,7 @@ class Fault:
     message: str = ""
     status: int = 0
     throttle: bool = False
+    deny: bool = False
     delay: float = 0
     lost: bool = False
     die: bool = False
@@ -104,11 +118,13 @@ class Fault:
         """Raise what the client is told, where the fault refuses."""
         if self.throttle:
             raise Refusal(*THROTTLING.get(service, _THROTTLING_ELSEWHERE))
-        if not self.code:
+        code = self.code or (DENIALS.get(service, DENIED_ELSEWHERE) if self.deny else "")
+        if not code:
             return
-        denied = self.code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-        told = f"User is not authorized to perform: {service}:{operation}" if denied else "Injected by the sandbox"
-        raise Refusal(self.code, self.message or told, self.status or (403 if denied else 400))
+        denied = code in DENIALS.values() or code == DENIED_ELSEWHERE
+        prefix = _PREFIXES.get(service, service)
+        told = f"User is not authorized to perform: {prefix}:{operation}" if denied else "Injected by the sandbox"
+        raise Refusal(code, self.message or told, self.status or (403 if denied else 400))
 
 
 class Faults:
