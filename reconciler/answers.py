@@ -209,6 +209,13 @@ def _status(wait: Wait, item: Json) -> str:
     return " ".join(str(value or "") for value in told)
 
 
+def known(wait: Wait, address: Address, facts: Facts) -> str:
+    """What shows that a wait is over before anything is polled: the reply to an earlier call. Empty: nothing does."""
+    item = {member: facts.get((address, attr)) for member, attr in wait.known.items()}
+    over = wait.known and all(item.get(name) in values for name, values in wait.until.items())
+    return _status(wait, item) if over else ""
+
+
 # --- waits polled together -------------------------------------------------------------------------------------------
 
 

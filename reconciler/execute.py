@@ -86,7 +86,7 @@ class _Run:
         self.running: dict[str, Running] = {}
         self.ahead = turns.ahead(plan.steps)
         self.turns: list[tuple[float, str]] = []
-        self.feeds = _feeds(self.steps)
+        self.feeds = turns.feeds(plan.steps)
         self.coming: dict[str, set[str]] = {}
         self.failed = False
         self.due: list[tuple[float, int, str]] = []
@@ -161,9 +161,13 @@ class _Run:
 
     def begin(self, running: Running) -> None:
         """At once; but a wait goes with others of its kind: those that were just polled for, or are about to begin."""
+        step, action = running.step, running.step.action
+        if isinstance(action, Wait) and (told := answers.known(action, step.address, self.ex.facts)):
+            self.end(step, What.DONE, told)
+            return
         company, now = _company(running), self.ex.clock.now()
         coming = self.coming.get(company, set())
-        coming.discard(running.step.id)
+        coming.discard(step.id)
         soonest = max(self.polled.get(company, -APART) + APART, now + TOGETHER if coming else now)
         if company and soonest > now:
             self.enqueue(running, soonest)
@@ -382,26 +386,6 @@ def _wait(running: Running) -> Wait:
 
 def _tidies(step: Step) -> bool:
     return isinstance(step.action, Call) and step.action.tidies
-
-
-@dataclass(frozen=True, slots=True)
-class _Feeds:
-    """That a call is followed by a wait, and what that is polled together with."""
-
-    wait: str
-    company: str
-
-
-def _feeds(steps: Mapping[str, Step]) -> dict[str, _Feeds]:
-    """By the id of the call."""
-    waits = [(step, answers.company(step.action)) for step in steps.values() if isinstance(step.action, Wait)]
-    return {
-        before: _Feeds(step.id, company)
-        for step, company in waits
-        if company
-        for before in step.after
-        if before in steps and steps[before].address == step.address
-    }
 
 
 def _company(running: Running) -> str:

@@ -8,9 +8,11 @@ one, and not one that began late.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Final
 
+from reconciler import answers
 from reconciler.model import Step, Wait
 
 A_CALL: Final = 1.0
@@ -27,3 +29,24 @@ def ahead(steps: Iterable[Step]) -> dict[str, float]:
         for before in graph[step_id]:
             left[before] = max(left[before], left[step_id])
     return left
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """That a wait comes right after a call, and what the wait is polled together with."""
+
+    wait: str
+    company: str
+
+
+def feeds(steps: Iterable[Step]) -> dict[str, Feeds]:
+    """By the id of the call."""
+    known = {step.id: step for step in steps}
+    waits = [(step, answers.company(step.action)) for step in known.values() if isinstance(step.action, Wait)]
+    return {
+        before: Feeds(step.id, company)
+        for step, company in waits
+        if company
+        for before in step.after
+        if before in known and known[before].address == step.address
+    }

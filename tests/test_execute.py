@@ -398,6 +398,16 @@ def test_what_has_not_begun_when_something_fails_is_left(workers: int) -> None:
     assert len(outcome.never_started) == 50 - len(outcome.done)
 
 
+@pytest.mark.parametrize("word", ["VALID", "CREATING"])
+def test_what_the_reply_to_the_creation_has_told_is_not_asked_again(word: str) -> None:
+    account = Account({"Create": [{"thing": {"status": word}}], "Describe": [status("VALID")]})
+    made = plan_of(("a", [call("Create", gives={"state": "thing.status"}), wait(known={"status": "state"})], []))
+    outcome, _, _ = run(made, account)
+
+    assert outcome.ok
+    assert account.made == (["Create"] if word == "VALID" else ["Create", "Describe"])
+
+
 @pytest.mark.parametrize("workers", [0, 8])
 def test_what_is_created_together_is_polled_together(workers: int) -> None:
     def named(name: str) -> Wait:

@@ -139,12 +139,14 @@ Place: TypeAlias = tuple[str, str]
 
 def _there(places: Sequence[Place]) -> Reads[dict[Place, tuple[Json, Json]]]:
     """Those of the rules that are there, each as its description and the reply that has its targets."""
-    aimed = tuple(map(_aimed, places))
-    found, replies = yield from beside(_described(places), aimed)
-    listed = {
-        place: ok(call, reply, MISSING.code) or {} for place, call, reply in zip(places, aimed, replies, strict=True)
+    found = yield from _described(places)
+    there = [place for place in places if place in found]
+    aimed = tuple(map(_aimed, there))
+    replies = (yield aimed) if aimed else ()
+    return {
+        place: (found[place], ok(call, reply, MISSING.code) or {})
+        for place, call, reply in zip(there, aimed, replies, strict=True)
     }
-    return {place: (found[place], listed[place]) for place in places if place in found}
 
 
 def _described(places: Sequence[Place]) -> Reads[dict[Place, Json]]:

@@ -13,6 +13,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/placement-strategies.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.kinds import _ec2 as ec2
 from reconciler.kinds._batch import unless, without
@@ -62,6 +63,7 @@ STILL_USED = (On("InvalidPlacementGroup.InUse"),)
 GONE = (On("InvalidPlacementGroup.Unknown"),)
 UNTIL_UNUSED = 1200.0
 PARTITIONS_MOST = 7
+GIVES = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
 DESCRIBE = Call("ec2", "DescribePlacementGroups")
 
 
@@ -97,8 +99,8 @@ def create(want: Want) -> Sequence[Action]:
         **{member: value for member, value in declared.items() if value is not None},
         **ec2.specified("placement-group", want.tags),
     }
-    made = Call("ec2", "CreatePlacementGroup", params, gives={"id": "PlacementGroup.GroupId"}, proof=Proof.EXISTS)
-    return [made, _available(want.physical)]
+    made = Call("ec2", "CreatePlacementGroup", params, gives=GIVES, proof=Proof.EXISTS)
+    return [made, replace(_available(want.physical), known={"State": "state"})]
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:

@@ -56,6 +56,8 @@ VERSIONS = 5
 DOCUMENT_MOST = 6144
 # where AWS keeps its own policies
 AWS_PATHS = ("", "service-role/", "job-function/", "aws-service-role/")
+# those that everybody around Batch uses need not be asked for
+AWS_OWN = frozenset(f"arn:aws:iam::aws:policy/service-role/{name}" for name in _iam.SERVICE_ROLE_POLICIES)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -71,7 +73,9 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         return (yield from _swept(query))
     known = yield from bulk.at_hand(query)
     candidates = {sought.name: _candidates(query.scope, sought) for sought in query.sought if _askable(sought.name)}
-    at_hand = {*known.policies, *known.attached()} if known else set()
+    if known:  # it has all of the account's own
+        candidates = {n: [arn for arn in arns if _aws(arn) or arn in known.policies] for n, arns in candidates.items()}
+    at_hand = {*known.policies, *known.attached(), *AWS_OWN} if known else set()
     found = {name: next((arn for arn in arns if arn in at_hand), None) for name, arns in candidates.items()}
     brief = [_named(arn) for arn in found.values() if arn]
     policies = yield from _fetched(arn for name, arns in candidates.items() if not found[name] for arn in arns)
@@ -164,7 +168,11 @@ def _by_name(wanted: Iterable[str], items: Iterable[Json]) -> dict[str, str | No
 
 
 def _aws_managed(policy: Json) -> bool:
-    return ":iam::aws:policy/" in policy["Arn"]
+    return _aws(policy["Arn"])
+
+
+def _aws(arn: str) -> bool:
+    return ":iam::aws:policy/" in arn
 
 
 def _aws_live(policy: Json) -> Live:

@@ -97,15 +97,16 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 def _there(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
     """The repositories that are there, each with its two documents."""
+    found = yield from _described(names)
     calls = tuple(
         Call("ecr", operation, {"repositoryName": name})
-        for name in names
+        for name in found
         for operation in ("GetLifecyclePolicy", "GetRepositoryPolicy")
     )
-    found, replies = yield from beside(_described(names), calls)
+    replies = (yield calls) if calls else ()
     answers = [ok(call, reply, ABSENT, *NO_DOCUMENT) or {} for call, reply in zip(calls, replies, strict=True)]
-    documents = zip(names, answers[::2], answers[1::2], strict=True)
-    return {name: (found[name], lifecycle, policy) for name, lifecycle, policy in documents if name in found}
+    documents = zip(found, answers[::2], answers[1::2], strict=True)
+    return {name: (found[name], lifecycle, policy) for name, lifecycle, policy in documents}
 
 
 def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:

@@ -39,6 +39,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    Proof,
     Query,
     Reads,
     Replace,
@@ -280,16 +281,22 @@ def create(want: Want) -> Sequence[Action]:
     # a standard topic is one that does not say FifoTopic at all
     given = {name: attributes[name] for name in AT_CREATION if attributes.get(name) not in (None, "")}
     given = {name: value for name, value in given.items() if name not in FIFO_ONLY or value != "false"}
+    document = want.declared.get("policy")
+    if document:
+        given["Policy"] = JsonText(written(document))
     params: dict[str, Any] = {"Name": want.physical, "Attributes": given, "Tags": tag_list(want.tags)}
     guard = want.declared.get("dataProtectionPolicy")
     if guard:
         params["DataProtectionPolicy"] = JsonText(guard)
     later = [_set(arn, name, value) for name, value in sorted(attributes.items()) if value and name not in AT_CREATION]
-    policy = [_set_policy(want, arn)] if want.declared.get("policy") else []
     wish = subs.declared(want.declared.get("subscriptions"))
     subscribed = [subs.subscribe(arn, one) for _, one in sorted(wish.items())]
-    made = Call("sns", "CreateTopic", {name: value for name, value in params.items() if value}, retry_on=BUSY)
-    return [made, *later, *policy, *subscribed]
+    sent = {name: value for name, value in params.items() if value}
+    # sent again it is refused where SNS keeps an attribute in other words
+    made = Call(
+        "sns", "CreateTopic", sent, retry_on=(*BUSY, *_fresh(document, want)), patience=120.0, proof=Proof.EXISTS
+    )
+    return [made, *later, *subscribed]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
@@ -329,8 +336,12 @@ def _set(arn: str, name: str, value: Any) -> Call:
 def _set_policy(want: Want, arn: str) -> Call:
     document = want.props.get("policy") or _given(arn, want.scope.account)
     params = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": JsonText(written(document))}
-    fresh = (NEW_PRINCIPAL,) if names_principal_of(document, want.scope.account) else ()
-    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *fresh), patience=120.0)
+    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *_fresh(document, want)), patience=120.0)
+
+
+def _fresh(document: Any, want: Want) -> tuple[On, ...]:
+    """What a policy may be told whose principal this run created a moment ago."""
+    return (NEW_PRINCIPAL,) if document and names_principal_of(document, want.scope.account) else ()
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:

@@ -175,7 +175,9 @@ class Wait:
     of ``timeout`` is as good as success; ``at_end`` are calls to make then, such as those that tell what it is that
     takes so long, and return what to add to the message. ``title`` is what people read: ``compute environment
     compute-0 VALID``. ``among`` is the parameter of ``read`` that takes a list of names, and ``named_by`` the members
-    of an item that may be one of them: waits that differ in nothing else are polled together, by one call.
+    of an item that may be one of them: waits that differ in nothing else are polled together, by one call. ``known``
+    maps members of the item to attributes that an earlier call of the resource gives: where the reply to that one shows
+    already that the wait is over, nothing is polled.
     """
 
     title: str
@@ -194,6 +196,7 @@ class Wait:
     at_end: Callable[[], Reads[str]] | None = field(default=None, compare=False)
     among: str = field(default="", compare=False)
     named_by: tuple[str, ...] = field(default=(), compare=False)
+    known: Json = field(default=EMPTY, compare=False)
 
 
 Action: TypeAlias = Call | Wait

@@ -118,7 +118,7 @@ def test_what_is_owned_is_proposed_by_the_index_and_confirmed():
     rounds = [
         [(INDEX, {"ResourceTagMappingList": listed})],
         [
-            *about("r", Refused("ResourceNotFoundException", ""))[:2],
+            *about("r", Refused("ResourceNotFoundException", ""))[:1],
             *about("p", rule(Name="p", Arn=partner), arn=partner, EventBusName="aws.partner/x/y"),
             *about("o", rule(Name="o", Arn=other), arn=other, tags=[]),
         ],
@@ -146,7 +146,7 @@ def test_several_rules_are_looked_up_in_their_list(page):
         about("q", rules["x/q"], arn=arns["x/q"], EventBusName="x"),
         about("jobs-a", rules["jobs-a"], arn=arns["jobs-a"])[0 if page == "refused" else 1 :],
         about("jobs-b", rules["jobs-b"], arn=arns["jobs-b"])[1 if page == "whole" else 0 :],
-        about_c[1:2] if page == "whole" else about_c[:2],
+        [] if page == "whole" else about_c[:1],
     ]
 
     found = read(KIND, rounds, "jobs-a", "jobs-b", "jobs-c", Sought("q", {"eventBusName": "x"}))

@@ -93,7 +93,10 @@ def test_calls():
     tags = [{"ResourceType": "placement-group", "Tags": TAGS}]
     params = {"GroupName": "p", "Strategy": "partition", "PartitionCount": 3, "TagSpecifications": tags}
 
-    assert made == Call("ec2", "CreatePlacementGroup", params, gives={"id": "PlacementGroup.GroupId"})
+    gives = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
+
+    assert made == Call("ec2", "CreatePlacementGroup", params, gives=gives)
+    assert wait.known == {"State": "state"}  # most are available when the call returns
     assert wait.title == "placement group p available"
     gone, wait = KIND.delete(live(), {})
     assert gone.retry_on == (On("InvalidPlacementGroup.InUse"),) and gone.patience >= 600

@@ -257,14 +257,30 @@ def test_what_others_have_attached_is_not_asked_for_its_tags():
 
 
 def test_a_policy_that_is_only_named_is_told_by_what_is_read_anyway():
-    aws = AWS + "service-role/AWSBatchServiceRole"
-    account = Account(ARN, aws, AWS + "x", used=[([], [aws])])
-    query = Query(SCOPE, (Sought("AWSBatchServiceRole"), Sought("p"), Sought("x")), brief=True)
+    attached, standard = AWS + "service-role/OfAws", AWS + "service-role/AWSBatchServiceRole"
+    account = Account(ARN, attached, standard, AWS + "x", used=[([], [attached])])
+    query = Query(SCOPE, tuple(map(Sought, ("OfAws", "AWSBatchServiceRole", "p", "x"))), brief=True)
 
     found = account.find(query=query)
 
-    assert [policy.attrs["arn"] for policy in found] == [aws, ARN, AWS + "x"]
-    assert [made[-1] for made in account.asked[1]][:2] == ["arn:aws:iam::123456789012:policy/x", AWS + "x"]
+    assert [policy.attrs["arn"] for policy in found] == [attached, standard, ARN, AWS + "x"]
+    assert account.asked[1][0][-1] == AWS + "x"  # the account has none of that name
+    assert len(account.asked) == 2
+
+
+def test_a_policy_of_the_account_goes_before_one_that_everybody_knows():
+    own = "arn:aws:iam::123456789012:policy/AWSBatchServiceRole"
+    found = Account(own).find(query=Query(SCOPE, (Sought("AWSBatchServiceRole"),), brief=True))
+
+    assert [policy.attrs["arn"] for policy in found] == [own]
+
+
+def test_where_the_details_are_refused_every_policy_is_asked_for():
+    own = "arn:aws:iam::123456789012:policy/service-role/AWSBatchServiceRole"
+    account = Account(own, refuses=("GetAccountAuthorizationDetails",))
+    found = account.find(query=Query(SCOPE, (Sought("service-role/AWSBatchServiceRole"),), brief=True))
+
+    assert [policy.attrs["arn"] for policy in found] == [own]
 
 
 def test_a_policy_that_vanishes_while_it_is_read_is_left_out():

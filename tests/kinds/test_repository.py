@@ -78,7 +78,7 @@ def test_several_repositories_are_looked_up_in_their_list(page):
     got = read(
         KIND,
         [
-            [(FIRST, listed), *documents("nope", GONE, GONE)],
+            [(FIRST, listed)],
             [
                 (TAGS_OF, {"tags": TAGS}),
                 (call("GetLifecyclePolicy"), {"lifecyclePolicyText": json.dumps(EXPIRE)}),
@@ -97,7 +97,7 @@ def test_read_confirms_what_the_tagging_index_proposes():
     index = {"ResourceTagMappingList": [{"ResourceARN": ARN}, {"ResourceARN": f"{ARN}-gone"}]}
     rounds = [
         [(INDEX, index)],
-        [(FIRST, {"repositories": [DESCRIBED]}), *documents("dcv-gone", GONE, GONE)],
+        [(FIRST, {"repositories": [DESCRIBED]})],
         [
             (TAGS_OF, {"tags": TAGS}),
             (call("GetLifecyclePolicy"), NO_LIFECYCLE),

@@ -312,15 +312,14 @@ def test_create_sends_what_create_takes_and_the_rest_afterwards():
     )
 
     assert KIND.create(wanted) == [
-        call("CreateTopic", Name="t", Attributes={"DisplayName": "Hi"}, Tags=TAGS),
-        call("SetTopicAttributes", TopicArn=ARN, AttributeName="HTTPFailureFeedbackRoleArn", AttributeValue="arn:r"),
         call(
-            "SetTopicAttributes",
+            "CreateTopic",
             patience=120.0,
-            TopicArn=ARN,
-            AttributeName="Policy",
-            AttributeValue=JsonText(PUBLISH),
+            Name="t",
+            Attributes={"DisplayName": "Hi", "Policy": JsonText(PUBLISH)},
+            Tags=TAGS,
         ),
+        call("SetTopicAttributes", TopicArn=ARN, AttributeName="HTTPFailureFeedbackRoleArn", AttributeValue="arn:r"),
         call("Subscribe", TopicArn=ARN, Protocol="email", Endpoint="User001@example.com", ReturnSubscriptionArn=True),
         call(
             "Subscribe",
@@ -331,7 +330,7 @@ def test_create_sends_what_create_takes_and_the_rest_afterwards():
             ReturnSubscriptionArn=True,
         ),
     ]
-    assert KIND.create(want(KIND, "t")) == [call("CreateTopic", Name="t", Tags=TAGS)]
+    assert KIND.create(want(KIND, "t")) == [call("CreateTopic", patience=120.0, Name="t", Tags=TAGS)]
 
 
 def test_a_role_of_this_account_may_need_a_moment_before_a_policy_can_name_it():

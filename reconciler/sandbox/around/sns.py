@@ -69,19 +69,28 @@ def _same(live: Any, asked: str) -> bool:
     return str(live if live is not None else "").lower() == asked.lower()
 
 
+@RULES.before("CreateTopic")
+def policies_of_new_topics_are_documents(ask: Ask) -> None:
+    given = ask.params.get("Attributes") or {}
+    if given.get("Policy"):
+        _check_policy(ask, given["Policy"])
+
+
 @RULES.before("SetTopicAttributes")
 def topic_policies_are_documents(ask: Ask) -> None:
-    value = ask.params.get("AttributeValue", "")
     if ask.params.get("AttributeName") == "Policy":
-        try:
-            document = json.loads(value)
-        except ValueError:
-            raise _invalid("Policy Error: null") from None
-        if not isinstance(document, dict) or "Statement" not in document:
-            raise _invalid("Policy Error: null")
-        role = _missing_principal(ask, document)
-        if role:
-            raise _invalid("Policy Error: PrincipalNotFound")
+        _check_policy(ask, ask.params.get("AttributeValue", ""))
+
+
+def _check_policy(ask: Ask, text: str) -> None:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise _invalid("Policy Error: null") from None
+    if not isinstance(document, dict) or "Statement" not in document:
+        raise _invalid("Policy Error: null")
+    if _missing_principal(ask, document):
+        raise _invalid("Policy Error: PrincipalNotFound")
 
 
 def _missing_principal(ask: Ask, document: Json) -> str | None:
