@@ -228,6 +228,8 @@ def _set_up(error: Exception) -> Problem:
 
 def _unreachable(refused: Refused) -> Problem:
     hint = "check the credentials with `aws sts get-caller-identity`"
-    if refused.status == 0:
+    if refused.denied:
+        hint = "allow sts:GetCallerIdentity: something denies it, for it needs no permission"
+    elif refused.status == 0:
         hint = "check the network, and AWS_ENDPOINT_URL if it is set; `reconcile sandbox status` tells whether it runs"
     return Problem(code="aws-refused", message=f"AWS does not say who we are: {refused}", hint=hint)

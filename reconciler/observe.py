@@ -152,7 +152,7 @@ def observe(
         elif isinstance(key, str):
             lives[key] = tuple(found.lives)
             unreadable |= {(key, name): refused for name, refused in found.sought.items()}
-            if found.beyond:
+            if found.beyond and not kinds[key].shared:  # what is shared is never owned
                 partial[key] = found.beyond
         else:
             existing[key] = next((live.attrs for live in found.lives if not live.dying), None)

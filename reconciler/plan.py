@@ -135,7 +135,7 @@ class _Planner:
     def guessed(self, resource: Resource, filled: Any, uses: Iterable[refs.Use]) -> list[Problem]:
         """What it would need that only AWS can say of a resource that cannot be read: to plan it would be to guess."""
         return [
-            refs.unplanned(resource, use.path, f"{part}, which cannot be read", self.unseen[unseen])
+            refs.unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
             for part in order.laters(filled)
             if (unseen := (part.address.section, part.address.name)) in self.unseen
             for use in [use for use in uses if use.target == part.address][:1]

@@ -68,6 +68,11 @@ def page_of_roles(marker: str = "") -> Call:
     return Call("iam", "ListRoles", {"MaxItems": PAGE, **({"Marker": marker} if marker else {})})
 
 
+def page(call: Call, reply: Reply) -> Json:
+    """A page of ListRoles; nothing where it is denied: each can be asked for by name."""
+    return {} if isinstance(reply, Refused) and reply.denied else ok(call, reply) or {}
+
+
 def completed(names: Sequence[str], known: Mapping[str, Json], marker: str, total: int) -> Reads[dict[str, Json]]:
     """``known`` with what ListRoles or GetRole say of ``names``, whichever takes fewer calls.
 
@@ -78,7 +83,7 @@ def completed(names: Sequence[str], known: Mapping[str, Json], marker: str, tota
     while marker and pages < sum(name not in found for name in names):
         call = page_of_roles(marker)
         (reply,) = yield (call,)
-        answer = ok(call, reply) or {}
+        answer = page(call, reply)
         found |= roles_of(answer)
         marker, pages = answer.get("Marker") or "", pages - 1
     calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name not in found)

@@ -100,7 +100,8 @@ def _swept(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
     first = bulk.page_of_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
     replies = yield (bulk.DETAILS, *((first,) if names else ()))
     found, wanted = bulk.details(replies[0]), {name.lower() for name in names}
-    answer = (ok(first, replies[1], ABSENT) or {}) if names else {}
+    # who may not list them may still ask for each
+    answer = (bulk.page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
     known = {answer["Role"]["RoleName"]: answer["Role"]} if "Role" in answer else bulk.roles_of(answer)
     chosen = [name for name in found.roles if name.lower() in wanted]
     chosen += [role["RoleName"] for role in found.owned(query) if role["RoleName"] not in chosen]
