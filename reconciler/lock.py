@@ -113,6 +113,8 @@ class Lock:
     _version: int = 0
     _written: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+    _renewing: threading.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -126,17 +128,20 @@ class Lock:
         except KeyboardInterrupt:
             self._let_go()
             raise
-        renewing = threading.Thread(target=self._renew_on, daemon=True)
-        renewing.start()
+        self._renewing = threading.Thread(target=self._renew_on, daemon=True)
+        self._renewing.start()
         try:
             yield
         finally:
             self._over.set()
-            renewing.join(timeout=self.lease)
+            written = self._writing.acquire(timeout=self.lease)  # a renewal on its way would bring back what is deleted
             try:
                 self.release()
             except Problems as error:
                 self.kept(error.problems[0])
+            finally:
+                if written:
+                    self._writing.release()
 
     def take(self) -> None:
         """Take it, breaking one that nobody holds any more. Raises Problems."""
@@ -200,8 +205,9 @@ class Lock:
                     continue
             except Problems:
                 continue  # the lease is long enough for the next attempt
-            self._version = 0
-            self.lost()
+            if not self._over.is_set():  # else it was given back while this looked
+                self._version = 0
+                self.lost()
             return
 
     def _still_mine(self) -> bool:
@@ -209,6 +215,11 @@ class Lock:
             return False
         if time.monotonic() - self._written < self.lease / RENEWALS:
             return True
+        with self._writing:
+            return self._over.is_set() or self._renewed()
+
+    def _renewed(self) -> bool:
+        """Write it again; whether it is ours still."""
         reply = self._put(overwrite=True)
         if isinstance(reply, Refused):
             return True
@@ -237,8 +248,16 @@ class Lock:
             reply = self.aws.call(call)
             if not (isinstance(reply, Refused) and (reply.turned_away or reply.lost)):
                 return reply
-            time.sleep(self.pause * 2**again * random.uniform(0.5, 1.0))  # noqa: S311
+            if self._rest(self.pause * 2**again * random.uniform(0.5, 1.0)):  # noqa: S311
+                return reply
         return reply
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait before asking again; whether there is no more to ask: renewing ends with the work."""
+        if threading.current_thread() is self._renewing:
+            return self._over.wait(seconds)
+        time.sleep(seconds)
+        return False
 
     def _locked(self, held: Held | None) -> Problem:
         who = told(held, self.now()) if held else "somebody"

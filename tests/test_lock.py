@@ -175,6 +175,30 @@ def test_a_long_apply_keeps_its_lock(lock_for: Callable[..., Lock]) -> None:
     assert first and later and later.version > first.version and later.claim.run == "a"
 
 
+class Busy:
+    """Turns every renewal away, and says when it has done so first."""
+
+    def __init__(self, aws: Any) -> None:
+        self.aws, self.turned_away, self.first = aws, 0, threading.Event()
+
+    def call(self, call: Call) -> Reply:
+        if call.operation == "PutParameter" and call.params["Overwrite"]:
+            self.turned_away += 1
+            self.first.set()
+            return Refused("ThrottlingException", "Rate exceeded", turned_away=True)
+        return self.aws.call(call)
+
+
+def test_who_has_done_does_not_wait_for_a_renewal_that_is_turned_away(lock_for: Callable[..., Lock]) -> None:
+    busy, lost = Busy(lock_for("x").aws), threading.Event()
+    with lock_for("a", busy, lease=0.3, pause=20.0, lost=lost.set).held():
+        assert busy.first.wait(5)
+
+    assert busy.turned_away == 1
+    assert not lost.is_set()
+    assert lock_for("b").look() is None
+
+
 class Stumbling:
     """Does what it is asked, and loses the answer to the first write."""
 
