@@ -186,7 +186,8 @@ class Busy:
             self.turned_away += 1
             self.first.set()
             return Refused("ThrottlingException", "Rate exceeded", turned_away=True)
-        return self.aws.call(call)
+        reply: Reply = self.aws.call(call)
+        return reply
 
 
 def test_who_has_done_does_not_wait_for_a_renewal_that_is_turned_away(lock_for: Callable[..., Lock]) -> None:
