@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     print(server.url, flush=True)  # noqa: T201  it is the command's result
+    threading.Thread(target=sandbox.warm, daemon=True).start()
     server.serve_forever(poll_interval=0.1)
     server.server_close()
     return 0

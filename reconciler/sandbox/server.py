@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, unquote
 
 from reconciler.sandbox import control, door, wire
 from reconciler.sandbox.around import Account, AroundSettings, answer
-from reconciler.sandbox.around._moto import Moto
+from reconciler.sandbox.around._moto import BACKENDS, Moto
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Faults, Lost
@@ -88,6 +88,12 @@ class Sandbox:
     def serve(self, port: int = 0) -> door.Server:
         """A threaded HTTP server on loopback; call its ``serve_forever`` and ``shutdown``."""
         return door.Server(self, port)
+
+    def warm(self) -> None:
+        """Load what moto otherwise loads with the first request to each service, which then takes a second in all."""
+        for service in BACKENDS:
+            with self._lock:  # between two of them others are answered
+                self.account.moto.ready(service, self.region)
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,11 @@ class Moto:
             _remember(service, self.account, name, backend)
         return backend
 
+    def ready(self, service: str, region: str) -> None:
+        """Load what the first request to a service would have to wait for."""
+        self.backend(service, region)
+        _app(BACKENDS[service])
+
     def touched(self, service: str, region: str) -> None:
         """A rule changed a backend by itself: the next reset must include it."""
         self._dirty.add((service, self.partition if service in GLOBAL else region))
