@@ -21,8 +21,9 @@ import pytest
 
 from reconciler import app
 from reconciler.kinds import discover
-from reconciler.model import Address, Call, Environment, Options, Refused, Reply, Verb
+from reconciler.model import Address, Call, Environment, Options, Refused, Reply, Secret, Verb
 from reconciler.problems import Problem
+from reconciler.refs import uses
 from tests.histories import STRIDE, History
 from tests.shell import Shell, opened
 from tests.test_killed import ENVIRONMENTS, read
@@ -117,7 +118,10 @@ def shrunk(env: Environment) -> Environment:
 
 
 def alone(env: Environment, address: Address) -> bool:
-    return not any(address.name in str(one.props) for other, one in env.resources.items() if other != address)
+    kinds = discover()
+    return not any(
+        address == use.target for one in env.resources.values() for use in uses(one, kinds, env.resources, {})
+    )
 
 
 def drifted(env: Environment) -> Environment:
@@ -324,6 +328,41 @@ def test_what_is_named_and_cannot_be_read_is_not_said_to_be_missing(sandbox: Any
     assert (problem.code, problem.address, problem.hint) == ("unreadable", "jobDefinitions.mine", "allow iam:GetRole")
     assert "roles.theirs, which cannot be read" in problem.message
     assert [item.address.section for item in made.plan.resources] == ["logGroups"]
+
+
+def test_who_uses_what_would_go_cannot_be_asked_and_nothing_goes(sandbox: Any) -> None:
+    """Not even what nobody could be using; but what is declared is planned."""
+    estate = settled(sandbox, "genomics-array")
+    env = shrunk(drifted(estate.env))
+    env = replace(env, resources={a: one for a, one in env.resources.items() if a.section != "logGroups"})
+    whole = estate.plan(env).plan
+    made = estate.plan(env, ("batch", "ListJobs"))
+
+    gone = {item.address for item in whole.resources if item.verb is Verb.DELETE}
+    assert len(gone) == 2
+    assert not made.problems and not made.plan.complete
+    assert [problem.hint for problem in made.warnings] == ["allow batch:ListJobs; until then nothing is deleted"]
+    items = {item.address: item for item in made.plan.resources}
+    for address in gone:
+        assert (items[address].verb, items[address].steps) == (Verb.NOOP, ())
+        assert any("allow batch:ListJobs" in note for note in items[address].notes)
+    assert made.plan.count(Verb.UPDATE) == whole.count(Verb.UPDATE)
+
+
+def test_a_secret_whose_versions_may_not_be_listed_is_planned_with_a_note(sandbox: Any) -> None:
+    history = History(sandbox, "vault")
+    first, second = ({"secrets": {"s": {"value": Secret(value)}}} for value in ("one", "two"))
+    third = {"secrets": {"s": {"value": Secret("three")}}}
+    for stack in (first, second, third):  # of these AWS labels the last two
+        history.converge(history.environment(stack))
+    estate = Estate(history, history.environment(first))
+    whole = estate.plan(estate.env)
+    made = estate.plan(estate.env, ("secretsmanager", "ListSecretVersionIds"))
+
+    assert [str(step.action) for step in whole.plan.steps][-1] == "secretsmanager:UpdateSecretVersionStage"
+    assert [str(step.action) for step in made.plan.steps] == ["secretsmanager:PutSecretValue"]
+    (note,) = made.plan.resources[0].notes
+    assert note.endswith("allow secretsmanager:ListSecretVersionIds")
 
 
 def test_many_of_a_kind_that_are_denied_cost_few_calls(sandbox: Any) -> None:

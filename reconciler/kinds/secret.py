@@ -42,6 +42,7 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Refused,
     Replace,
     Reply,
     Scope,
@@ -74,6 +75,10 @@ LINGERING = (
 FRESH = (On(ABSENT),)
 ALREADY_MOVED = (On("InvalidParameterException", "currently attached to version"),)
 
+UNTOLD = (
+    "secretsmanager:ListSecretVersionIds was refused: if the declared value is that of a version which it had before, "
+    "it does not become the current one again; allow secretsmanager:ListSecretVersionIds"
+)
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -100,8 +105,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     calls = _describing([arn for arn in more if arn.startswith(here) and arn not in known])
     found |= _there(calls, (yield calls) if calls else ())
     live = [item for item in found.values() if item["Name"] in sought or _owner(item) == environment]
-    versions = (yield from _versions(live, sought)) if live else []
-    return [_live(item, kept) for item, kept in zip(live, versions, strict=True)]
+    older = (yield from _older(live, sought)) if live else {}
+    return [_live(item, older.get(item["Name"], {})) for item in live]
 
 
 def _listed_by_tag(environment: str) -> Call:
@@ -122,9 +127,9 @@ def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, Json]:
     return {item["Name"]: item for asked, item in answers if item and asked in (item["Name"], item["ARN"])}
 
 
-def _versions(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[list[Mapping[str, Sequence[str]]]]:
-    """The versions of each secret, those without a label too where the value is another: to put a value back that one
-    of them holds needs a step more.
+def _older(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[dict[str, Mapping[str, Sequence[str]] | None]]:
+    """All versions of the secrets that have another value, by name, those without a label too: to put a value back that
+    one of them holds needs a step more. None where they may not be listed: the labelled ones are known all the same.
     """
     calls = {
         item["Name"]: Call(
@@ -137,12 +142,14 @@ def _versions(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[list
         if item["Name"] in sought and _has_another(item, sought[item["Name"]].props.get("value"))
     }
     replies = (yield tuple(calls.values())) if calls else ()
-    unlabelled: dict[str, dict[str, Sequence[str]]] = {}
+    found: dict[str, Mapping[str, Sequence[str]] | None] = {}
     for (name, call), reply in zip(calls.items(), replies, strict=True):
-        # one who may only describe, or a secret on its way out: the labelled ones are known all the same
-        answer = ok(call, reply, ABSENT, "AccessDeniedException", "InvalidRequestException") or {}
-        unlabelled[name] = {one["VersionId"]: one.get("VersionStages", []) for one in answer.get("Versions", ())}
-    return [{**unlabelled.get(item["Name"], {}), **(item.get("VersionIdsToStages") or {})} for item in items]
+        if isinstance(reply, Refused) and reply.denied:
+            found[name] = None
+            continue
+        answer = ok(call, reply, ABSENT, "InvalidRequestException") or {}  # a secret on its way out
+        found[name] = {one["VersionId"]: one.get("VersionStages", []) for one in answer.get("Versions", ())}
+    return found
 
 
 def _has_another(item: Json, value: Any) -> bool:
@@ -157,7 +164,8 @@ def _owner(item: Json) -> str | None:
     return tag_map(item.get("Tags")).get(OWNER_TAG)
 
 
-def _live(item: Json, versions: Mapping[str, Sequence[str]]) -> Live:
+def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
+    versions: dict[str, Sequence[str]] = {**(older or {}), **(item.get("VersionIdsToStages") or {})}
     current = first(name for name, stages in sorted(versions.items()) if CURRENT in stages)
     props = {"description": item.get("Description"), "kmsKeyId": item.get("KmsKeyId"), "value": current}
     dying = item.get("DeletedDate") is not None
@@ -168,7 +176,11 @@ def _live(item: Json, versions: Mapping[str, Sequence[str]]) -> Live:
         tags=tag_map(item.get("Tags")),
         status="scheduled for deletion" if dying else "",
         dying=dying,
-        extra={"versions": sorted(versions), "rotated": bool(item.get("RotationEnabled"))},
+        extra={
+            "versions": sorted(versions),
+            "rotated": bool(item.get("RotationEnabled")),
+            **({} if older is not None else {"untold": True}),
+        },
     )
 
 
@@ -225,6 +237,10 @@ def owner_tags(live: Live, want: Want) -> Mapping[str, str]:
 
 
 def notes(live: Live, want: Want) -> Sequence[str]:
+    return [*_about_value(live, want), *([UNTOLD] if live.extra.get("untold") else [])]
+
+
+def _about_value(live: Live, want: Want) -> Sequence[str]:
     current = live.props.get("value")
     if not current or not _declares_value(want):
         return []
