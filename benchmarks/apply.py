@@ -1,0 +1,162 @@
+"""What a first apply costs: API calls, wall time, CPU and memory, beside the longest chain it has to do in order.
+
+``python -m benchmarks.apply [--delay SECONDS] [--settling NAME]... [N]...`` writes an estate of N job definitions
+(:mod:`benchmarks.estate`) and applies it to an empty account, all in one process of its own, whose CPU and memory are
+what the operating system counts; the sandbox is in this one. Environments and queues settle
+
+at-once  when the call returns that creates or changes them
+as-aws   after as many seconds as the sandbox thinks likely: 15, 10 and 5
+
+The critical path is what no number of workers could make shorter: what comes before the first write (start, load,
+plan, lock), the longest chain of the plan's own steps, and what comes after the last write. In the chain a call counts
+the median of what calls of its operation took, and a wait one look and what the sandbox was told that it lasts.
+
+Times depend on the machine, calls do not: those are asserted in ``tests/test_apply_calls.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from statistics import median
+
+from benchmarks import estate
+from benchmarks.plan import SIZES, Account, Cost
+from reconciler import app
+from reconciler.aws import Boto, identity
+from reconciler.model import Call, Options, Plan, Step
+from reconciler.sandbox.server import Record
+
+WAITED = {
+    "CreateComputeEnvironment": ("environment_create", 15.0),
+    "UpdateComputeEnvironment": ("environment_scaling", 10.0),
+    "CreateJobQueue": ("queue_create", 5.0),
+}
+"""By the call that begins it: the sandbox's setting for how long it lasts, and the seconds of ``as-aws``."""
+SETTLING = {"at-once": 0.0, "as-aws": 1.0}
+READS = ("Describe", "Get", "List")
+# terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds
+TERRAFORM = {20: (148, 40), 200: (770, 74), 1000: (3535, 467)}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one apply took: ``before`` is the time until the first write, ``chain`` that of the longest chain of steps,
+    ``after`` what followed the last write; in seconds.
+    """
+
+    cost: Cost
+    before: float
+    chain: float
+    after: float
+
+    @property
+    def critical(self) -> float:
+        return self.before + self.chain + self.after
+
+    @property
+    def ratio(self) -> float:
+        return self.cost.wall / self.critical
+
+
+def measured(n: int, settling: str, delay: float) -> Applied:
+    """One first apply of the estate of ``n``."""
+    account = Account()
+    try:
+        lasting = {name: seconds * SETTLING[settling] for name, seconds in WAITED.values()}
+        account.sandbox.change({**lasting, "queue_update": 0, "iam_delay": 0})
+        account.sandbox.warm()
+        with tempfile.TemporaryDirectory() as directory:
+            target, journal = estate.write(Path(directory) / "estate", n), Path(directory) / "journal"
+            made = _planned(account, target)
+            command = ["reconciler", "apply", str(target), "--auto-approve", "--journal", str(journal)]
+            account.sandbox.clock.speed = 1
+            began = account.sandbox.clock.now()
+            cost = account.cost(command, delay=delay)
+            ended, changes, took = account.sandbox.clock.now(), _changes(account), _took(journal)
+        first = took[f"{changes[0].service}:{changes[0].operation}"]
+        return Applied(
+            cost,
+            before=changes[0].at - first - began,
+            chain=longest(made.steps, took, lasting),
+            after=ended - changes[-1].at,
+        )
+    finally:
+        account.close()
+
+
+def _planned(account: Account, target: Path) -> Plan:
+    """The plan that is about to be carried out, with its steps and what each comes after."""
+    door = Boto(account.sandbox.attach())
+    env, _ = app.read(target, account.environ, strict=True)
+    return app.planned(env, identity(door, env.name), door, Options()).plan
+
+
+def _took(journal: Path) -> Mapping[str, float]:
+    """The median of what the calls of an operation took, by ``service:Operation``."""
+    found: dict[str, list[float]] = {}
+    for line in map(json.loads, journal.read_text("utf-8").splitlines()):
+        if line["type"] == "call":
+            found.setdefault(line["call"], []).append(line["took"])
+    return {call: median(times) for call, times in found.items()}
+
+
+def _changes(account: Account) -> list[Record]:
+    """The calls that changed something, the lock's aside."""
+    return [one for one in account.sandbox.calls if one.service != "ssm" and not one.operation.startswith(READS)]
+
+
+def longest(steps: Collection[Step], took: Mapping[str, float], lasting: Mapping[str, float]) -> float:
+    """The seconds of the longest chain of ``steps``."""
+    known = {step.id: step for step in steps}
+    ends: dict[str, float] = {}
+    for name in TopologicalSorter({step.id: [b for b in step.after if b in known] for step in steps}).static_order():
+        step = known[name]
+        earlier = [before for before in step.after if before in known]
+        ends[name] = max((ends[before] for before in earlier), default=0.0) + _lasts(step, known, took, lasting)
+    return max(ends.values(), default=0.0)
+
+
+def _lasts(step: Step, known: Mapping[str, Step], took: Mapping[str, float], lasting: Mapping[str, float]) -> float:
+    if isinstance(step.action, Call):
+        return took.get(str(step.action), 0.0)
+    begun = [known[before].action for before in step.after if before in known]
+    settings = [WAITED[call.operation][0] for call in begun if isinstance(call, Call) and call.operation in WAITED]
+    looked = 0.0 if step.action.known else took.get(str(step.action.read), 0.0)
+    return looked + max((lasting[setting] for setting in settings), default=0.0)
+
+
+def main() -> None:
+    """Print a line for every size and way of settling, and the calls by operation."""
+    parser = argparse.ArgumentParser(description="What a first apply costs.")
+    parser.add_argument("sizes", metavar="N", type=int, nargs="*", default=list(SIZES))
+    parser.add_argument("--settling", action="append", choices=sorted(SETTLING))
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each call is answered")
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    asked = parser.parse_args()
+    print(
+        f"{'N':>6} {'settling':>9} {'calls':>6} {'wall':>7} {'CPU s':>6} {'MB':>5} "
+        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6}  terraform's calls, wall"
+    )
+    for settling in asked.settling or ["at-once"]:
+        for n in asked.sizes:
+            one = measured(n, settling, asked.delay)
+            cost, (calls, wall) = one.cost, TERRAFORM.get(n, ("", "")) if settling == "at-once" else ("", "")
+            print(
+                f"{n:>6} {settling:>9} {cost.calls.total():>6} {cost.wall:>7.2f} {cost.cpu:>6.2f} {cost.memory:>5.0f} "
+                f"{one.before:>7.2f} {one.chain:>6.2f} {one.after:>6.2f} {one.ratio:>6.2f}  {calls:>6} {wall:>5}",
+                flush=True,
+            )
+            print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
+            if asked.json:
+                shown = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory, "critical": one.critical}
+                print(json.dumps({"n": n, "settling": settling, **shown, "calls": cost.calls}))
+
+
+if __name__ == "__main__":
+    main()
