@@ -63,7 +63,7 @@ class Executor:
     aws: Aws
     clock: Clock
     emit: Callable[[Event], None]
-    parallelism: int = 8
+    parallelism: int = 16
     keep_going: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311
