@@ -38,13 +38,19 @@ if TYPE_CHECKING:  # half of the program, and validating does without: imported 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan with what it was made from. ``problems`` are errors: it must not be applied."""
+    """A plan with what it was made from. ``problems`` are errors: it must not be applied.
+
+    ``stayed`` is what it leaves in place since somebody names it, by section and physical name; ``as_saved``, where a
+    saved plan is planned again, the plan if who names what had not moved since.
+    """
 
     env: Environment
     plan: Plan
     mask: Mask
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    stayed: frozenset[tuple[str, str]] = frozenset()
+    as_saved: Plan | None = None
 
     @property
     def errored(self) -> bool:
@@ -94,11 +100,17 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         facts, untold = looked()
         seen = replace(seen, unfound=sight.unfound(env, facts, untold))
         make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
-        made, problems = make(seen)
-        used, unasked = users.find(reader, discover(), scope, made)
+        whole, problems = make(seen)
+        named, unasked = users.find(reader, discover(), scope, whole)
+        as_saved, used = None, users.of_saved(options.stayed) | named
+        if options.stayed is not None and named.keys() - options.stayed:
+            as_saved, _ = make(replace(seen, used=users.of_saved(options.stayed), unasked=unasked))
+            as_saved, _ = foresight.look(reader, discover(), env, as_saved)
+        made = whole
         if used or unasked:
             seen = replace(seen, used=used, unasked=unasked)
             made, problems = make(seen)
+        stayed = users.going(whole) - users.going(made)
         made, standing = foresight.look(reader, discover(), env, made)
     finally:
         reader.close()
@@ -110,7 +122,15 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         if refused:
             raise Refused(refused, made)
     warnings = tuple(problem for problem in blind if problem.warning)
-    return Planned(env=env, plan=made, mask=mask, problems=tuple(problems), warnings=warnings)
+    return Planned(
+        env=env,
+        plan=made,
+        mask=mask,
+        problems=tuple(problems),
+        warnings=warnings,
+        stayed=stayed,
+        as_saved=as_saved,
+    )
 
 
 class Refused(Problems):

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.model import Address, Options, Scope
+from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.problems import Problem, Problems
 from reconciler.render.json import essence
 
 MARK: Final = "reconcile-plan/"
-VERSION: Final = "2"
+VERSION: Final = "3"
 MOST_BYTES: Final = 1 << 28
 MOST_LISTED: Final = 10
 STALE: Final = 5
@@ -89,7 +89,10 @@ def where(environment: str, target: Path, cwd: Path) -> Where:
 
 
 def write(path: Path, document: Mapping[str, Any], *, where: Where, options: Options) -> None:
-    """Save ``document`` and how it was asked for, for its owner's eyes. Raises Problems when it cannot be written."""
+    """Save ``document`` and how it was asked for, for its owner's eyes. Raises Problems when it cannot be written.
+
+    ``options.stayed`` is what the plan leaves in place.
+    """
     asked = {
         "environment": where.environment,
         "path": where.path,
@@ -98,6 +101,7 @@ def write(path: Path, document: Mapping[str, Any], *, where: Where, options: Opt
         "destroy": options.destroy,
         "allow_deletions": options.allow_deletions,
         **{name: [[a.section, a.name] for a in getattr(options, name)] for name in _ADDRESSES},
+        "stayed": sorted(map(list, options.stayed or ())),
     }
     try:
         _put(path, _sealed(asked, document))
@@ -156,7 +160,7 @@ def read(path: Path) -> Saved:
         raise Problems([_problem(told, f"apply nothing of it; {_ANEW}")])
     try:
         return _said(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Problems([_problem(f"{path} is no plan that reconcile wrote", _ANEW)]) from error
 
 
@@ -167,10 +171,12 @@ def _said(told: Mapping[str, Any]) -> Saved:
         destroy=bool(asked["destroy"]),
         allow_deletions=None if asked["allow_deletions"] is None else int(asked["allow_deletions"]),
         **{name: tuple(Address(str(section), str(n)) for section, n in asked[name]) for name in _ADDRESSES},
+        stayed=frozenset((str(section), str(n)) for section, n in asked["stayed"]),
     )
     inside = asked["in_clone"]
     place = Where(str(asked["environment"]), str(asked["path"]), None if inside is None else str(inside))
-    _changes(document)  # raises where it is no plan
+    for entry in _changes(document).values():  # raises where it is no plan
+        _told(entry, entry)
     return Saved(place, options, {**document, "checksum": str(document["checksum"])})
 
 
@@ -240,6 +246,18 @@ def stale(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ())
     if more > 0:
         listed = [*listed[:MOST_LISTED], Problem(code="stale-plan", message=f"and {more} more resources")]
     return [general, *listed, *because]
+
+
+def tidied(claimed: Plan, made: Plan) -> bool:
+    """Whether all that ``made`` has less than ``claimed``, which came out as it was saved, is tidying up."""
+    now = {item.address: item for item in made.resources}
+    return all(_tidied(item, now.get(item.address)) for item in claimed.resources)
+
+
+def _tidied(claimed: ResourcePlan, made: ResourcePlan | None) -> bool:
+    if made is None or claimed.verb is not made.verb:
+        return claimed.verb is Verb.UPDATE and made is not None and made.verb is Verb.NOOP
+    return claimed.verb not in (Verb.DELETE, Verb.REPLACE) or claimed.going == made.going
 
 
 def _differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from reconciler.model import Kind, Live, Plan, Reads, Scope, Unreadable, User
@@ -35,6 +35,16 @@ def find(
         for physical, users in _named(found, going[section]).items():
             used[section, physical] = (*used.get((section, physical), ()), *users)
     return used, tuple(refused)
+
+
+def of_saved(stayed: Iterable[tuple[str, str]] | None) -> dict[tuple[str, str], tuple[User, ...]]:
+    """As if still named: what a saved plan left in place goes with the next plan, not with that one."""
+    return dict.fromkeys(stayed or (), (User(text="the saved plan left it, being named then"),))
+
+
+def going(plan: Plan) -> frozenset[tuple[str, str]]:
+    """What ``plan`` removes, by section and physical name."""
+    return frozenset((item.address.section, live.physical) for item in plan.resources for live in item.going)
 
 
 def _named(found: Named | BaseException, going: Sequence[Live]) -> Named:

@@ -212,6 +212,74 @@ def test_what_does_not_concern_it_may_move(clone: Path, shell: Shell) -> None:
     shell.ok("plan", "--detailed-exitcode")
 
 
+def submitted(revision: int) -> str:
+    """A job that waits in another's queue and holds on to a revision."""
+    found: str = boto3.client("batch").submit_job(
+        jobName="x", jobQueue="site-queue", jobDefinition=f"site-job:{revision}"
+    )["jobId"]
+    return found
+
+
+def revisions() -> list[int]:
+    found = boto3.client("batch").describe_job_definitions(jobDefinitionName="site-job", status="ACTIVE")
+    return sorted(item["revision"] for item in found["jobDefinitions"])
+
+
+def busy(clone: Path, shell: Shell) -> Path:
+    """Two revisions, of which one more than is kept would go with the next; and a queue."""
+    queue = {"priority": 1, "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "site-ce"}]}
+    stack: dict[str, Any] = {**FULL, "jobQueues": {"site-queue": queue}}
+    site = declare(clone / "environments" / "site", stack)
+    for number in (1, 2):
+        declare(site, stack, {"jobDefinitions": {"site-job": {"parameters": {"x": str(number)}}}})
+        shell.ok("apply", "-y")
+    declare(site, stack, {"jobDefinitions": {"site-job": {"parameters": {"x": "3"}}}})
+    return site
+
+
+def test_jobs_come_and_go_without_spoiling_it(clone: Path, shell: Shell) -> None:
+    """What a job held when the plan was saved stays; what a job holds since then stays as well, and is told."""
+    shell.account.change({"job_to_starting": 10**6})
+    busy(clone, shell)
+    held = submitted(1)
+    shell.ok("plan", "--out", "held.plan")
+    assert "revision 1 stays" in shell.ok("plan").out
+    boto3.client("batch").terminate_job(jobId=held, reason="done")
+    shell.account.clock.advance(600)
+    assert "DeregisterJobDefinition" in shell.ok("plan").out
+
+    shell.ok("apply", "held.plan")
+    assert revisions() == [1, 2, 3]
+
+    shell.ok("apply", "-y")
+    shell.ok("plan", "--detailed-exitcode")
+    assert revisions() == [2, 3]
+
+
+def test_a_revision_that_a_job_holds_since_is_left(clone: Path, shell: Shell) -> None:
+    shell.account.change({"job_to_starting": 10**6})
+    busy(clone, shell)
+    shell.ok("plan", "--out", "free.plan")
+    submitted(1)
+
+    done = shell.ok("apply", "free.plan")
+
+    assert "revision 1 stays" in done.out
+    assert revisions() == [1, 2, 3]
+
+
+def test_what_was_to_go_and_is_in_use_since_spoils_it(clone: Path, shell: Shell) -> None:
+    shell.account.change({"job_to_starting": 10**6})
+    declare(busy(clone, shell), {**FULL, "jobDefinitions": {}})
+    shell.ok("plan", "--exclude", "jobQueues.site-queue", "--out", "gone.plan")
+    submitted(2)
+    refused = shell("apply", "gone.plan", "--format", "json")
+
+    assert refused.code == 5
+    assert ("stale-plan", "jobDefinitions.site-job") in problems(refused)
+    assert revisions() == [1, 2]
+
+
 def _yaml(change: dict[str, Any]) -> Callable[[Path], Any]:
     def edit(clone: Path) -> None:
         merged = {section: {**WAITING.get(section, {}), **named} for section, named in change.items()}  # type: ignore[dict-item]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace as changed
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -175,7 +176,8 @@ def plan(
         raise typer.Exit(console.ERROR)
     if out:
         place = planfile.where(account.env.name, running.found(env), Path.cwd())
-        planfile.write(out, console.document(made), where=place, options=options)
+        asked = changed(options, stayed=made.stayed)
+        planfile.write(out, console.document(made), where=place, options=asked)
         typer.echo(f"Saved the plan to {out}; to do it: reconcile apply {out}", err=True)
     raise typer.Exit(console.CHANGES if detailed_exitcode and made.plan.applyable else console.OK)
 

@@ -177,7 +177,10 @@ def _hold(made: Planned, saved: planfile.Saved | None) -> None:
     if saved is None or any(problem.code in sight.CODES for problem in made.problems):
         return
     because = made.problems if OUT.as_json else ()  # else they have been shown
-    if found := planfile.stale(saved, console.document(made), because):
+    found = planfile.stale(saved, console.document(made), because)
+    if found and made.as_saved and planfile.tidied(made.as_saved, made.plan):
+        found = planfile.stale(saved, console.document(replace(made, plan=made.as_saved)), because)
+    if found:
         raise Problems(found, exit_code=console.STALE)
 
 

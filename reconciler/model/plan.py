@@ -52,7 +52,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asks of a plan."""
+    """What the command line asks of a plan.
+
+    ``stayed`` is of a saved plan that is planned again: what was left in place since somebody named it, by section and
+    physical name. None where nothing was saved.
+    """
 
     adopt: bool = False
     destroy: bool = False
@@ -61,6 +65,7 @@ class Options:
     replace: tuple[Address, ...] = ()
     refresh: tuple[Address, ...] = ()
     allow_deletions: int | None = None
+    stayed: frozenset[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
