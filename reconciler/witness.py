@@ -67,7 +67,7 @@ class Looking:
         told = (self.difference(kind, item, live, there, phase) for live in planned)
         found = next((text for text in told if text), "")
         if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
-            found = _newer(planned, there)
+            found = _newer([*planned, *filter(None, [item.heir])], there)  # the newest may stay, being in use
         return found and f"{found}; the plan was made before that: plan again"
 
     def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:

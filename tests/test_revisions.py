@@ -590,6 +590,15 @@ def test_destroying_leaves_what_others_name_and_says_so(desk):
     assert desk.revisions() == []
 
 
+def test_older_ones_go_while_the_newest_is_still_named(desk):
+    desk.etl("1", "2")
+    desk.rule("nightly", "etl:2")
+    desk.declare(jobDefinitions={"etl": job("2")})
+
+    assert "note: revision 2 stays: event rule nightly" in desk.apply(verb="destroy")
+    assert desk.revisions() == [2]
+
+
 # --- what cannot be seen, and what it costs ---------------------------------------------------------------------------
 
 READS = [
