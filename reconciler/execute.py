@@ -138,6 +138,8 @@ class _Run:
         while True:
             for step_id in self.graph.get_ready():
                 heapq.heappush(self.turns, (-self.ahead[step_id], step_id))
+                if feeds := self.feeds.get(step_id):
+                    self.coming.setdefault(feeds.company, set()).add(feeds.wait)
             if not self.turns or self.flying >= max(self.ex.parallelism, 1):
                 return
             self.start(self.steps[heapq.heappop(self.turns)[1]])
@@ -150,8 +152,6 @@ class _Run:
             self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
         else:
             running = self.running[step.id] = Running(step, self.ex.clock.now(), fresh=self.fresh(step.address))
-            if feeds := self.feeds.get(step.id):
-                self.coming.setdefault(feeds.company, set()).add(feeds.wait)
             self.event(step, What.STARTED)
             self.begin(running)
 
