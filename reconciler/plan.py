@@ -125,6 +125,9 @@ class _Planner:
         if wrong or wrong_tags:
             self.problems += [problem for problem in (*wrong, *wrong_tags) if problem not in self.problems]
             self.outcomes[address] = self.provisional(address) or EMPTY
+            for problem in wrong:
+                if problem.code == refs.UNSEEN:  # whether it is there may not be known either
+                    self.unseen.setdefault((address.section, address.name), problem.hint)
             return
         if not self.decider.settle_on(node, self.owned.get(address, []), props, tags):
             self.outcomes[address] = self.provisional(address) or EMPTY

@@ -7,7 +7,7 @@ them alike. Plain names are looked up among the declared resources first, then i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.model import (
     MISSING,
     Address,
+    Json,
     Kind,
     Path,
     Ref,
@@ -27,8 +28,8 @@ from reconciler.model import (
 from reconciler.problems import Problem, did_you_mean
 from reconciler.rules import kept
 
+UNSEEN = "unreadable"  # the code of the problem where AWS would not let us see what is needed
 Kinds = Mapping[str, Kind]
-Written = Mapping[Address, Sequence[tuple[Path, Template]]]  # what expressions() finds in each resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,15 @@ def references(written: Iterable[tuple[Path, Template]]) -> Iterator[tuple[Path,
 
 def expressions(resource: Resource) -> list[tuple[Path, Template]]:
     """Every text of a resource, its tags included, with expressions that are still to be filled in."""
-    return [*templated(resource.props), *templated(resource.tags, ("tags",))]
+    return [*within(resource), *templated(resource.tags, ("tags",))]
+
+
+def within(resource: Resource) -> list[tuple[Path, Template]]:
+    """The same in its properties alone."""
+    if "templates" not in resource.memo:
+        resource.memo["templates"] = templated(resource.props)
+    found: list[tuple[Path, Template]] = resource.memo["templates"]
+    return found
 
 
 def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
@@ -128,41 +137,48 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
 _FINAL = frozenset((str, int, float, bool, type(None)))
 
 
-def names(kind: Kind, props: Any) -> Iterator[tuple[Path, Ref, str]]:
+def sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
+    """Every value at a reference path, whatever it is."""
+    if "sites" not in resource.memo:
+        resource.memo["sites"] = [
+            (path, ref, value)
+            for pattern, ref in kind.refs.items()
+            for path, value in values_at(resource.props, pattern)
+        ]
+    found: list[tuple[Path, Ref, Any]] = resource.memo["sites"]
+    return found
+
+
+def names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
     """Every plain name at a reference path: neither an expression nor what the API wants already."""
-    for pattern, ref in kind.refs.items():
-        for path, value in values_at(props, pattern):
-            if isinstance(value, str) and not re.match(ref.literal, value):
-                yield path, ref, value
+    if "names" not in resource.memo:
+        resource.memo["names"] = [
+            site
+            for site in sites(resource, kind)
+            if isinstance(site[2], str) and not re.match(site[1].literal, site[2])
+        ]
+    found: list[tuple[Path, Ref, str]] = resource.memo["names"]
+    return found
 
 
-def uses(
-    resource: Resource,
-    kinds: Kinds,
-    declared: Mapping[Address, Any],
-    arns: Mapping[str, Address],
-    written: Iterable[tuple[Path, Template]] | None = None,
-) -> list[Use]:
+def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]) -> list[Use]:
     """The declared resources that ``resource`` refers to, itself included where it names itself.
 
     ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
-    ``written`` is what :func:`templated` finds in it, where that is known already.
     """
     found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
-    kind = kinds[resource.address.section]
-    for pattern, ref in kind.refs.items():
-        for path, value in values_at(resource.props, pattern):
-            if isinstance(value, Template):
-                found += [
-                    Use(path, part.address, ref)
-                    for part in value.parts
-                    if isinstance(part, Reference) and part.address is not None
-                ]
-            elif isinstance(value, str):
-                targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
-                found += [Use(path, target, ref) for target in targets if target in declared][:1]
+    for path, ref, value in sites(resource, kinds[resource.address.section]):
+        if isinstance(value, Template):
+            found += [
+                Use(path, part.address, ref)
+                for part in value.parts
+                if isinstance(part, Reference) and part.address is not None
+            ]
+        elif isinstance(value, str):
+            targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
+            found += [Use(path, target, ref) for target in targets if target in declared][:1]
     known = {use.path for use in found if use.path}
-    for path, part in references(expressions(resource) if written is None else written):
+    for path, part in references(expressions(resource)):
         if part.address is not None and path not in known:
             found.append(Use(path, part.address, Ref(section=part.address.section, holds=False)))
     return [use for use in found if use.target in declared]
@@ -174,41 +190,54 @@ def sought_elsewhere(
     """The plain names that are not declared, by (section, name), with the first place that needs each."""
     wanted: dict[tuple[str, str], tuple[Resource, Path, Ref]] = {}
     for resource in resources.values():
-        for path, ref, name in names(kinds[resource.address.section], resource.props):
+        for path, ref, name in names(resource, kinds[resource.address.section]):
             if not ref.optional and all(Address(section, name) not in resources for section in ref.sections):
                 for section in ref.sections:
                     wanted.setdefault((section, name), (resource, path, ref))
     return wanted
 
 
-def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple[dict[str, Any], list[Problem]]:
+def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple[Json, list[Problem]]:
     """``resource.props`` with every reference replaced: by a value, or by Later/Text where only AWS can say."""
     problems: list[Problem] = []
-    by_path = {path: (ref, name) for path, ref, name in names(kind, resource.props)}
+    found: dict[Path, Any] = {}
+    for path, template in within(resource):
+        found[path] = _filled(template, resource, path, world, problems)
+    for path, ref, name in names(resource, kind):
+        found[path] = _named(ref, name, resource, path, kinds, world, problems)
+    return (_put(resource.props, _branched(found)) if found else resource.props), problems
 
-    def at(path: Path, value: Any) -> Any:
-        if type(value) in _FINAL:
-            return named_at(path) if path in by_path else value
-        if isinstance(value, dict | Mapping):
-            return kept(value, {name: at((*path, name), item) for name, item in value.items()})
-        if isinstance(value, list | tuple):
-            flat: list[Any] = []
-            for index, item in enumerate(value):
-                done = at((*path, index), item)
-                # a whole expression that is a list, inside a list, is spliced in: subnets: ["${lookups.subnets}"]
-                splice = isinstance(item, Template) and isinstance(done, list)
-                flat += done if splice else [done]
-            return kept(value, flat)
-        if isinstance(value, Template):
-            return _filled(value, resource, path, world, problems)
-        return named_at(path) if path in by_path else value
 
-    def named_at(path: Path) -> Any:
-        ref, name = by_path[path]
-        return _named(ref, name, resource, path, kinds, world, problems)
+def _branched(found: Mapping[Path, Any]) -> Any:
+    """Values by path as a tree of dictionaries by step, in which a value at its end is a :class:`_Leaf`."""
+    if () in found:
+        return _Leaf(found[()])
+    tree: dict[Any, Any] = {}
+    for path, value in found.items():
+        node = tree
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        node[path[-1]] = _Leaf(value)
+    return tree
 
-    props = at((), resource.props)
-    return props, problems
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    value: Any
+
+
+def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
+    """``value`` with what the tree has for its places; what it has nothing for stays the same object."""
+    if isinstance(tree, _Leaf):
+        return tree.value
+    if isinstance(value, dict | Mapping):
+        return {name: _put(item, tree[name], splice=splice) if name in tree else item for name, item in value.items()}
+    flat: list[Any] = []
+    for index, item in enumerate(value):
+        done = _put(item, tree[index], splice=splice) if index in tree else item
+        # a whole expression that is a list, inside a list, is spliced in: subnets: ["${lookups.subnets}"]
+        flat += done if splice and isinstance(item, Template) and isinstance(done, list) else [done]
+    return flat
 
 
 def filled_tags(resource: Resource, world: World) -> tuple[dict[str, Any], list[Problem]]:
@@ -219,6 +248,12 @@ def filled_tags(resource: Resource, world: World) -> tuple[dict[str, Any], list[
         for name, value in resource.tags.items()
     }
     return tags, problems
+
+
+def filled(resource: Resource, world: World) -> Json:
+    """The properties of a resource with those expressions filled in that can be."""
+    found = {path: fill(template, world) for path, template in within(resource)}
+    return _put(resource.props, _branched(found), splice=False) if found else resource.props
 
 
 def fill(value: Any, world: World) -> Any:
@@ -312,7 +347,7 @@ def _unseen(what: Address, resource: Resource, path: Path, world: World) -> Prob
 def unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
     """The resource is left out of the plan for something that it names and that nobody can tell."""
     return Problem(
-        code="unreadable",
+        code=UNSEEN,
         message=f"it is not planned: it needs {needs}",
         hint=hint,
         address=str(resource.address),

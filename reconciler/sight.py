@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from reconciler.model import Address, Environment, Observed, Resource, Unreadable
 from reconciler.problems import Problem
+from reconciler.refs import UNSEEN
 
-CODE: Final = "unreadable"
-CODES: Final = frozenset({CODE, "lookup-refused"})  # a plan with no other errors only lacks what could not be seen
+CODES: Final = frozenset({UNSEEN, "lookup-refused"})  # a plan with no other errors only lacks what could not be seen
 
 
 def unfound(env: Environment, facts: Mapping[str, Any], untold: Sequence[Problem]) -> dict[str, str]:
@@ -26,7 +26,7 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
     return [
         *(
             Problem(
-                code=CODE,
+                code=UNSEEN,
                 message=f"it is not planned: {_refusal(failed)}",
                 hint=failed.advice,
                 address=str(address),
@@ -36,7 +36,7 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
         ),
         *(
             Problem(
-                code=CODE,
+                code=UNSEEN,
                 message=f"what else of {', '.join(sections)} is owned cannot be seen: {refusal}",
                 hint=f"{advice}; until then nothing is deleted for not being declared",
                 warning=not destroy,
@@ -45,7 +45,7 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
         ),
         *(
             Problem(
-                code=CODE,
+                code=UNSEEN,
                 message=f"who uses what would be deleted cannot be seen: {refusal}",
                 hint=f"{advice}; until then nothing is deleted",
                 warning=not destroy,
