@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import NoReturn
 
-_MANY = 500_000  # objects that come before Python looks for cycles among them; an environment has many, and no cycles
+_MANY = 10_000_000  # objects that come before Python looks for cycles among them; an estate has many, and none
 
 _INTERRUPTED = 130
 

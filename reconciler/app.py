@@ -170,7 +170,7 @@ def _observed(
 
     def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
         world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, refs.fill(one.props, world)) for one in sections[section]]
+        filled = [(one, refs.filled(one, world)) for one in sections[section]]
         return tuple(
             Sought(one.address.name, props, _expected_tags(one, world))
             for one, props in filled

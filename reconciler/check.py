@@ -50,10 +50,9 @@ def environment(
             if resource is not None:
                 resources[address] = resource
         found += _clashing(section, raws, kinds[section])
-    written = {address: refs.expressions(resource) for address, resource in resources.items()}
-    found += links.problems(loaded, kinds, resources, written)
+    found += links.problems(loaded, kinds, resources)
     wrong = {problem.pos for problem in found if not problem.warning}
-    found += (problem for problem in fits.problems(loaded, kinds, resources, written) if problem.pos not in wrong)
+    found += (problem for problem in fits.problems(loaded, kinds, resources) if problem.pos not in wrong)
     private = secrecy.declared(loaded, kinds)
     env = Environment(
         name=loaded.name,

@@ -22,6 +22,7 @@ from reconciler.model import (
     OWNER_TAG,
     Action,
     Change,
+    Deferred,
     Diff,
     Effect,
     Environment,
@@ -114,8 +115,9 @@ class Decider:
             ranked.append((size, live, want, found, before, after))
         _, heir, want, found, before, after = min(ranked, key=lambda entry: entry[0])
         node.heir, node.want = heir, want
-        node.before, node.after = self.tagged(before, heir.tags, want), self.tagged(after, want.tags, want)
         retagged = () if kind.shared else self.tag_changes(heir, want)
+        node.after = self.tagged(after, want.tags, want)
+        node.before = node.after if before is after and not retagged else self.tagged(before, heir.tags, want)
         if address in self.options.refresh and not found.replaces and address not in self.options.replace:
             found = self.refreshed(node, heir, want, found)
         node.diff = Diff((*found.changes, *retagged))
@@ -312,7 +314,9 @@ class Decider:
     def tagged(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
         """``props`` with the tags beside them, as they stand in YAML."""
         ours = self.our_tags(tags, want)
-        return {**props, "tags": ours} if ours and want.tags else props
+        if not ours or not want.tags:
+            return props
+        return Deferred(lambda: {**props, "tags": ours}) if isinstance(props, Deferred) else {**props, "tags": ours}
 
     def tag_actions(
         self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool
@@ -362,7 +366,7 @@ def _newest_first(lives: Sequence[Live]) -> list[Live]:
 def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
     """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
     told = [f"{refs.dotted(c.path)}={differ.order(c.after)}" for c in forcing] or ["again", heir.physical]
-    digest = hashlib.sha256(differ.order(told).encode()).hexdigest()[:6]
+    digest = hashlib.sha256(differ.order(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
     derived = f"{name[: kind.max_name - 7]}-{digest}"
     return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}-{digest}-2"
 

@@ -52,11 +52,9 @@ _MANY = "subnets"
 Found = tuple[Path, str, str, bool]  # path, message, hint, is it only a warning
 
 
-def problems(
-    loaded: Loaded, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource], written: refs.Written
-) -> Iterator[Problem]:
+def problems(loaded: Loaded, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]) -> Iterator[Problem]:
     """What is named at a place where it does not belong."""
-    fits = _Fits(loaded, kinds, resources, written)
+    fits = _Fits(loaded, kinds, resources)
     for resource in resources.values():
         for path, message, hint, warning in fits.of(resource):
             yield _problem(resource.at(path), str(resource.address), path, message, hint, warning=warning)
@@ -82,25 +80,23 @@ class _Fits:
     loaded: Loaded
     kinds: Mapping[str, Kind]
     resources: Mapping[Address, Resource]
-    written: refs.Written
 
     def of(self, resource: Resource) -> Iterator[Found]:
         kind = self.kinds[resource.address.section]
-        for pattern, ref in kind.refs.items():
-            for path, value in refs.values_at(resource.props, pattern):
-                if isinstance(value, Template):
-                    yield from self.expression(path, value, ref)
-                elif isinstance(value, str) and value.startswith("arn:"):
-                    yield from self.arn(path, value, ref)
-                elif value == "" and not ref.optional and not re.match(ref.literal, ""):
-                    noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
-                    yield path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out", False
+        for path, ref, value in refs.sites(resource, kind):
+            if isinstance(value, Template):
+                yield from self.expression(path, value, ref)
+            elif isinstance(value, str) and value.startswith("arn:"):
+                yield from self.arn(path, value, ref)
+            elif value == "" and not ref.optional and not re.match(ref.literal, ""):
+                noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
+                yield path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out", False
         for pattern, service in kind.passes_roles.items():
             for path, value in refs.values_at(resource.props, pattern):
                 yield from self.trust(path, value, service)
         yield from self.itself(resource, kind)
         if self.loaded.lookups:
-            yield from self.lookups(one for one in self.written[resource.address] if one[0][:1] != ("tags",))
+            yield from self.lookups(refs.within(resource))
         yield from self.images(resource.props)
         yield from self.mixed(resource)
         yield from self.shared_out(resource)
@@ -129,7 +125,7 @@ class _Fits:
 
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Found]:
         """A plain name of several things, where any of them may be meant."""
-        for path, ref, name in refs.names(kind, resource.props):
+        for path, ref, name in refs.names(resource, kind):
             meant = [
                 Address(section, name) for section in ref.sections if name in self.loaded.sections.get(section, {})
             ]
@@ -190,7 +186,7 @@ class _Fits:
         if not kind.later:
             return
         late = {path for name, ref in kind.refs.items() if ref.late for path, _ in refs.values_at(resource.props, name)}
-        for path, part in refs.references(self.written[resource.address]):
+        for path, part in refs.references(refs.expressions(resource)):
             if part.address == resource.address and part.attr in kind.later and path not in late:
                 message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
                 yield path, message, "leave it out here", False

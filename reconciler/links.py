@@ -16,16 +16,14 @@ Kinds = Mapping[str, Kind]
 _CLOSE = 0.8
 
 
-def problems(
-    loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource], written: refs.Written
-) -> Iterator[Problem]:
+def problems(loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
     """References that lead nowhere, cycles, and names that look like a slip.
 
     ``resources`` are those that passed their own checks; references to the others are not judged further than that
     they are declared.
     """
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
-    judge = _Judge(loaded, kinds, resources, written, frozenset(declared))
+    judge = _Judge(loaded, kinds, resources, frozenset(declared))
     for address, raw in declared.items():
         for path, reference in refs.templates(raw.value):
             yield from judge.reference(reference, raw.at(path), str(address), path)
@@ -55,13 +53,11 @@ class _Judge:
         loaded: Loaded,
         kinds: Kinds,
         resources: Mapping[Address, Resource],
-        written: refs.Written,
         declared: frozenset[Address],
     ) -> None:
         self.loaded = loaded
         self.kinds = kinds
         self.resources = resources
-        self.written = written
         self.declared = declared
         self.scope = Scope("123456789012", "us-east-1", "aws", loaded.name)
         self.attrs: dict[Address, frozenset[str]] = {}
@@ -133,7 +129,7 @@ class _Judge:
 
     def names(self, resource: Resource) -> Iterator[Problem]:
         """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
-        for path, ref, name in refs.names(self.kinds[resource.address.section], resource.props):
+        for path, ref, name in refs.names(resource, self.kinds[resource.address.section]):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
@@ -150,8 +146,7 @@ class _Judge:
 
     def needs(self, address: Address) -> list[Address]:
         """The declared resources, itself aside, that one cannot be created without."""
-        resource, written = self.resources[address], self.written[address]
-        used = refs.uses(resource, self.kinds, self.resources, {}, written)
+        used = refs.uses(self.resources[address], self.kinds, self.resources, {})
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
     def near(self, sections: tuple[str, ...], name: str) -> str:

@@ -24,7 +24,7 @@ class Rules:
     """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds.
 
     ``newer``: something at or below it is known to the installed AWS model alone. ``defaults`` are those of the
-    children, by name.
+    children, by name; ``fills``: there is one somewhere below.
     """
 
     facts: Field = Field()
@@ -32,6 +32,7 @@ class Rules:
     item: Rules | None = None
     newer: bool = False
     defaults: dict[str, Any] = field(default_factory=dict)
+    fills: bool = False
 
     def child(self, name: str) -> Rules:
         children = self.children
@@ -60,6 +61,7 @@ def rules(kind: Kind) -> Rules:
         name = ""
         for segment in segments(pattern):
             node.newer = node.newer or facts.newer
+            node.fills = node.fills or facts.default is not MISSING
             if segment == "[]":
                 node.item = node.item or Rules()
                 node = node.item

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import diff as differ
@@ -185,6 +185,34 @@ def test_keyed_lists_and_sets_have_no_order(items: list[Any], random: Any) -> No
     names_of = [e["name"] for e in items]
 
     assert compare({"env": items, "set": names_of}, {"env": shuffled, "set": [e["name"] for e in shuffled]}) == {}
+
+
+few = st.sampled_from([None, "ON", "a", 3, 0, False, "", [], {}, ["a"], {"x": None}])
+fields = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("state", "size", "filled", "moves", "odd"), few),
+        "set": st.lists(st.sampled_from("ab"), max_size=3),
+        "env": st.lists(st.fixed_dictionaries({"name": st.sampled_from("AB")}, optional={"value": few}), max_size=2),
+        **dict.fromkeys(
+            ("sub", "inner", "docs", "size"),
+            st.fixed_dictionaries({}, optional=dict.fromkeys(("level", "filled", "x"), few)),
+        ),
+    },
+)
+
+
+@settings(max_examples=300)
+@given(fields, fields, st.sets(st.sampled_from(["state", "size", "filled", "odd", "set", "env", "sub", "inner"])))
+def test_what_is_told_alike_at_a_glance_is_alike_at_length(
+    one: dict[str, Any], other: dict[str, Any], theirs: set[str]
+) -> None:
+    live = {**one, **{name: other[name] for name in theirs if name in other}}
+    wanted = {name: item for name, item in one.items() if name not in theirs or name in other}
+    glance = changes(live, wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(differ, "_alike", lambda *_: False)
+        assert changes(live, wanted) == glance
 
 
 def test_secrets_do_not_show_in_any_representation() -> None:

@@ -139,7 +139,8 @@ class Lifecycle:
 class Resource:
     """One resource as declared: merged, variables filled in, conveniences expanded; references still as written.
 
-    ``newer`` are the paths, written as those of a kind's ``fields``, that only the installed AWS model knows.
+    ``newer`` are the paths, written as those of a kind's ``fields``, that only the installed AWS model knows. ``memo``
+    holds what was found out about it once and is asked for again and again.
     """
 
     address: Address
@@ -148,6 +149,7 @@ class Resource:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     pos: Mapping[Path, Pos] = field(default_factory=dict)
     newer: Mapping[str, Newer] = EMPTY
+    memo: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def at(self, path: Path = ()) -> Pos:
         """The position of ``path``, or of its nearest ancestor that has one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
@@ -36,6 +36,34 @@ class _Empty(Mapping[Any, Any]):
 
 
 EMPTY: Final[Mapping[Any, Any]] = _Empty()
+
+
+class Deferred(Mapping[str, Any]):
+    """A mapping that ``make`` gives when somebody looks into it: what is as declared is seldom shown."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make: Callable[[], Mapping[str, Any]] | None = make
+        self._made: Mapping[str, Any] = EMPTY
+
+    def _content(self) -> Mapping[str, Any]:
+        if self._make:
+            self._made, self._make = self._make(), None
+        return self._made
+
+    def __getitem__(self, key: str) -> Any:
+        return self._content()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content())
+
+    def __len__(self) -> int:
+        return len(self._content())
+
+    def __repr__(self) -> str:
+        return repr(self._content())
+
 
 OWNER_PREFIX: Final = "reconciler/"
 OWNER_TAG: Final = "reconciler/environment"
@@ -171,7 +199,9 @@ def fingerprint(value: Any, salt: str) -> str:
     """64 hex characters of scrypt over ``value`` (text as it is, anything else as compact JSON)."""
     plain = value.value if isinstance(value, Secret) else value
     text = plain if isinstance(plain, str) else compact(plain)
-    return hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=32).hex()
+    # halves of surrogate pairs come in replies, where JSON may escape them one by one
+    written, salted = (part.encode("utf-8", "surrogatepass") for part in (text, salt))
+    return hashlib.scrypt(written, salt=salted, n=2**14, r=8, p=1, dklen=32).hex()
 
 
 def compact(value: Any) -> str:

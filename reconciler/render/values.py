@@ -78,7 +78,8 @@ class Mask:
         """The mask that also hides what in the account stands where a secret will stand: it was one as well, and nobody
         has told us which.
         """
-        old = {text for item in plan.resources for text in self._old(item.before, item.after)}
+        changed = (item for item in plan.resources if item.before is not item.after)
+        old = {text for item in changed for text in self._old(item.before, item.after)}
         return self | Mask(old, {text for text in old if len(text) < SHORT}) if old else self
 
     def _old(self, before: Any, after: Any) -> Iterator[str]:
