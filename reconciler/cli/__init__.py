@@ -14,13 +14,14 @@ import typer
 
 from reconciler.cli import commands, console, sandbox, simple
 from reconciler.cli.console import ERROR, INTERRUPTED, OK, OUT
-from reconciler.problems import Problems
+from reconciler.problems import Problem, Problems
 from reconciler.render.values import Mask
 from reconciler.variables import looks_secret
 
 commands.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
 
 LONG: Final = 12  # characters of a value that is no ordinary word
+LONGEST: Final = 300  # characters of a path that are told
 
 # typer brings its own click or depends on one, by its version: what both call ClickException is a mistake in the usage
 _Usage: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -71,10 +72,21 @@ def _run(argv: list[str] | None) -> int:
         sys.stderr.close()
         return OK
     except Exception as error:  # noqa: BLE001  (a fault of ours is told like any other error)
-        if OUT.debug:
-            typer.echo(OUT.mask.text("".join(traceback.format_exception(error))), err=True)
-            return ERROR
+        _tell(error)
+        return ERROR
+
+
+def _tell(error: Exception) -> None:
+    """What nobody expected: what the system says of a path that somebody gave (too long, in a directory that may not be
+    entered), and faults of ours.
+    """
+    if OUT.debug:
+        typer.echo(OUT.mask.text("".join(traceback.format_exception(error))), err=True)
+    elif isinstance(error, OSError) and error.filename is not None and error.strerror:
+        name = str(error.filename)
+        name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+        console.print_problems([Problem(code="file", message=f"{name}: {error.strerror}")])
+    else:
         told = OUT.mask.line(f"{type(error).__name__}: {error}")[:400]
         typer.echo(f"error: this is a fault of reconcile itself: {told}", err=True)
         typer.echo("    please report it; `reconcile --debug ...` shows where it happened", err=True)
-        return ERROR

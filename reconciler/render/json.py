@@ -85,7 +85,8 @@ def checksum(plan: Plan, mask: Mask) -> str:
     doing = [[essence(resource(item, mask)), [mask.text(note) for note in item.foreseen]] for item in changed]
     seen, sent = ([_sent(part, how) for item in changed for part in item.steps] for how in (mask, None))
     hidden = "" if seen == sent else fingerprint(sent, compact(where))
-    return "sha256:" + hashlib.sha256(compact([where, doing, seen, hidden]).encode()).hexdigest()
+    whole = compact([where, doing, seen, hidden]).encode("utf-8", "surrogatepass")
+    return f"sha256:{hashlib.sha256(whole).hexdigest()}"
 
 
 def essence(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,11 @@ from reconciler.render import text
 from reconciler.render.values import Mask
 
 LIMIT: Final = 60_000
-_LINKING: Final = re.compile(r"&#64;|&#35;|&#58;(?=/)|\bwww(?=\.)|\bGH(?=-)", re.IGNORECASE)
+# @ # :emoji: ://, and what other hosts take for merge requests, snippets, milestones, epics and labels: ! $ % & ~
+_LINKING: Final = re.compile(
+    r"&#64;|&#35;|&#58;(?=[\w/+-])|(?:!|%|&#36;|&#126;|&amp;)(?=\w)|www(?=\.)|GH(?=-)", re.IGNORECASE
+)
+_OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
 MORE: Final = "\n\n_Cut here: the whole plan is longer than a comment may be. See the output of `reconcile plan`._\n"
 
 
@@ -69,6 +73,9 @@ def plain(value: str) -> str:
     """``value`` with nothing in it that Markdown or HTML would obey, nor who shows it: hosts look for mentions, issues
     and addresses in what came out, where an escaped character is one like any other, but not across a comment.
     """
-    escaped = html.escape(value).replace("\n", " ")
-    escaped = re.sub(r"[|`*_\[\]\\~#@:]", lambda match: f"&#{ord(match[0])};", escaped)
+    escaped = _OBEYED.sub(_escaped, value.replace("\n", " "))
     return _LINKING.sub(lambda match: f"{match[0]}<!-- -->", escaped)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return html.escape(match[0]) if match[0] in '&<>"' else f"&#{ord(match[0])};"
