@@ -96,6 +96,8 @@ class Boto:
 
     def client(self, service: str, *, once: bool = False) -> Any:
         """A client of ``service``; ``once``: one that sends every request a single time."""
+        if known := self._clients.get((service, once)):
+            return known
         with self._lock:  # creating clients is not thread-safe in boto3
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG

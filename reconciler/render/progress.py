@@ -64,7 +64,7 @@ class Progress:
                 self._line(told)
 
     def _told(self, event: Event) -> str:
-        name, action = event.step.id, step(event.step, self.mask)
+        name = event.step.id
         who = self.mask.line(str(event.step.address))
         if event.what is What.STARTED:
             self._running[name] = (event.step, time.monotonic(), "")
@@ -85,6 +85,7 @@ class Progress:
             done = self.paint("done", "+")
             return f"  {done} {who}: {self._short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
         if event.what is What.FAILED:
+            action = step(event.step, self.mask)  # with all its parameters, which takes a while
             return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.lines(event.detail, _DEEP)}"
         return f"  skipped {who}: {self._short(event)}: {self.mask.line(event.detail)}"
 
