@@ -115,13 +115,14 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
     finally:
         reader.close()
     mask = mask.learnt(made)
-    blind = sight.problems(seen, env.resources, destroy=options.destroy)
-    problems += [*untold, *standing, *(problem for problem in blind if not problem.warning)]
+    found = [*problems, *standing, *untold, *sight.problems(seen, env.resources, destroy=options.destroy)]
+    told = sight.aside(found, env.resources, discover(), options)
+    problems = [problem for problem in told if not problem.warning]
     if not problems:
         refused = guard.check(made, env, options, guard.owned(seen, env.name))
         if refused:
             raise Refused(refused, made)
-    warnings = tuple(problem for problem in blind if problem.warning)
+    warnings = tuple(problem for problem in told if problem.warning)
     return Planned(
         env=env,
         plan=made,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.model import Address, Environment, Observed, Resource, Unreadable
+from reconciler.model import Address, Environment, Kind, Observed, Options, Resource, Unreadable
 from reconciler.problems import Problem
-from reconciler.refs import UNSEEN
+from reconciler.refs import UNSEEN, uses
 
 CODES: Final = frozenset({UNSEEN, "lookup-refused"})  # a plan with no other errors only lacks what could not be seen
 
@@ -53,6 +54,32 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
             for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in seen.unasked)
         ),
     ]
+
+
+def aside(
+    found: Sequence[Problem], declared: Mapping[Address, Resource], kinds: Mapping[str, Kind], options: Options
+) -> list[Problem]:
+    """``found``, with warnings for what could not be seen and is left out anyway: what the targets do not need, and the
+    excluded with all that needs them.
+    """
+    if not (options.targets or options.exclude):
+        return list(found)
+    needs = {a: {use.target for use in uses(one, kinds, declared, {})} for a, one in declared.items()}
+    out = {str(address) for address in _left_out(needs, options)}
+    told = [replace(one, warning=True) if one.code == UNSEEN and one.address in out else one for one in found]
+    if any(one.code == UNSEEN and not one.warning for one in told):
+        return told
+    return [replace(one, warning=True) if one.code in CODES else one for one in told]
+
+
+def _left_out(needs: Mapping[Address, set[Address]], options: Options) -> set[Address]:
+    out = set(options.exclude)
+    while grown := {address for address, needed in needs.items() if address not in out and needed & out}:
+        out |= grown
+    reached = set(options.targets)
+    while more := {other for address in reached for other in needs.get(address, ())} - reached:
+        reached |= more
+    return out | (set(needs) - reached if options.targets else set())
 
 
 def _unread(seen: Observed, declared: Mapping[Address, Resource]) -> Iterator[tuple[Address, Unreadable]]:

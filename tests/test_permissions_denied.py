@@ -223,6 +223,16 @@ def test_two_reads_denied_at_once(name: str, sandbox: Any) -> None:
         expect(env, whole, estate.plan(env, *pair), pair)
 
 
+def test_what_could_not_be_planned_for_want_of_sight_is_no_ground_for_a_guess(sandbox: Any) -> None:
+    """The group is not read, for its look-up is denied, nor found by its owner; what names it is not said to change."""
+    estate = settled(sandbox, "multi-node-mpi")
+    denied = [("ec2", "DescribeSecurityGroupRules"), ("ec2", "DescribeVpcs")]
+    whole, made = estate.plan(estate.env), estate.plan(estate.env, *denied)
+
+    expect(estate.env, whole, made, denied)
+    assert not made.plan.applyable
+
+
 @pytest.mark.parametrize("name", ["dcv-desktop", "job-alerts", "gpu-training", SHARES])
 def test_the_whole_of_a_service_denied(name: str, sandbox: Any) -> None:
     """And every service: then there is nothing but problems, one for each resource."""
@@ -477,6 +487,18 @@ def test_who_may_not_ask_who_they_are_is_told_so(quiet: Shell) -> None:
     assert told.code == 1
     assert "allow sts:GetCallerIdentity" in told.err
     assert [f"{call.service}:{call.operation}" for call in quiet.account.calls] == ["sts:GetCallerIdentity"]
+
+
+def test_what_is_left_out_anyway_may_stay_unseen(quiet: Shell) -> None:
+    declare(quiet, logGroups={**GROUPS, "/three": {}}, topics={"t": {"tags": {"a": "b"}}})
+    deny(quiet, "logs:DescribeLogGroups")
+    rest = [word for name in ("/one", "/two", "/three") for word in ("--exclude", f'logGroups["{name}"]')]
+
+    assert quiet("plan", "--target", 'logGroups["/one"]').code == 1
+    assert quiet("plan", *rest[:-2]).code == 1
+    assert "allow logs:DescribeLogGroups" in quiet.ok("plan", *rest).err
+    assert "~ topics.t" in quiet.ok("apply", "-y", "--target", "topics.t").out
+    assert [call for call in quiet.writes() if not call.startswith("ssm:")] == ["sns:TagResource"]
 
 
 def test_everything_denied(quiet: Shell) -> None:
