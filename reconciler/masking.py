@@ -14,6 +14,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from html import escape
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -56,6 +57,7 @@ def in_json(text: str) -> str:
     return text if text.isascii() else _CONTROL.sub(_escaped, text)
 
 
+@lru_cache(4096)  # the same few names come again and again
 def private_name(name: str) -> bool:
     """Whether what is called so is most likely a secret in the clear: ``DB_PASSWORD``, ``splunk-token``."""
     return bool(_PRIVATE.search(name))
