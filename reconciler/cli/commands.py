@@ -186,7 +186,7 @@ def plan(
 def apply(
     env: Annotated[str | None, typer.Argument(metavar="ENV|PLAN-FILE", show_default=False)] = None,
     auto_approve: AutoApprove = False,
-    parallelism: Parallelism = 8,
+    parallelism: Parallelism = 16,
     on_error: OnErrorOption = OnError.stop,
     output: FormatOption = Format.text,
     target: Targets = None,
@@ -225,7 +225,7 @@ def apply(
 def destroy(
     env: Env = None,
     auto_approve: AutoApprove = False,
-    parallelism: Parallelism = 8,
+    parallelism: Parallelism = 16,
     on_error: OnErrorOption = OnError.stop,
     output: FormatOption = Format.text,
     target: Targets = None,
