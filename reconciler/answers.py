@@ -129,10 +129,14 @@ def unproven(running: Running, answer: Answer, now: float) -> Answer:
 
     If the refusal says that it is there, it is not seen yet: to be looked for again, for as long as that may last.
     """
-    there = answer.refused is not None and THERE.search(str(answer.refused)) is not None
-    if there and now - running.since < SPREADING:
+    if there(answer) and now - running.since < SPREADING:
         return Answer(answer.step, What.AGAIN, f"{answer.refused}, and not seen yet")
     return answer
+
+
+def there(answer: Answer) -> bool:
+    """Whether a refusal says that what was to be made is there already."""
+    return answer.refused is not None and THERE.search(str(answer.refused)) is not None
 
 
 def to_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) -> Answer:

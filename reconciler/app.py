@@ -207,8 +207,9 @@ def execute(
     parallelism: int,
     keep_going: bool,
     stop: threading.Event,
+    current: Callable[[], bool] = lambda: True,
 ) -> Outcome:
-    """Do what the plan says, looking again before it writes."""
+    """Do what the plan says, looking again before it writes; ``current`` is :class:`Looking`'s."""
     from reconciler.execute import Executor  # noqa: PLC0415  (see above)
 
     executor = Executor(
@@ -218,13 +219,13 @@ def execute(
         parallelism=parallelism,
         keep_going=keep_going,
         stop=stop,
-        witness=witness(made, aws),
+        witness=witness(made, aws, current),
     )
     return executor.run(made.plan)
 
 
-def witness(made: Planned, aws: Aws) -> Looking:
+def witness(made: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> Looking:
     """Who looks at the account again while ``made`` is applied."""
     from reconciler.witness import Looking  # noqa: PLC0415  (see above)
 
-    return Looking(made.plan, discover(), aws, schema.members, made.env.ignore_tags)
+    return Looking(made.plan, discover(), aws, schema.members, made.env.ignore_tags, current)

@@ -52,6 +52,9 @@ class Witness(Protocol):
         Raises Unreadable.
         """
 
+    def in_the_way(self, step: Step) -> str:
+        """Why AWS refused to create it, if something of that name is there now; else empty."""
+
     def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
         """The attributes of what a call whose answer was lost made after all; None when it made nothing."""
 
@@ -268,8 +271,10 @@ class _Run:
         if running.unsure and (made := self.proven(step, call)) is not None:
             return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
         answer = answers.to_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
-        if answer.what is not What.FAILED or not running.unsure or call.proof is Proof.NONE:
+        if answer.what is not What.FAILED or call.proof is Proof.NONE:
             return answer
+        if not running.unsure:
+            return self.in_the_way(answer, call)
         made = self.proven(step, call)  # refused, perhaps for being done already
         if made is not None:
             return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
@@ -279,6 +284,13 @@ class _Run:
         if call.proof is Proof.NONE or self.ex.witness is None:
             return None
         return self.ex.witness.made(step, self.ex.facts)
+
+    def in_the_way(self, answer: Answer, call: Call) -> Answer:
+        """``answer``, a refusal; of what is there already it is told who made it since the plan."""
+        if call.proof is not Proof.EXISTS or self.ex.witness is None or not answers.there(answer):
+            return answer
+        told = self.ex.witness.in_the_way(answer.step)
+        return replace(answer, detail=f"{answer.detail}\n      {told}", moved=True) if told else answer
 
     def together(self, group: list[Running], call: Call) -> list[Answer]:
         """One poll for several waits."""

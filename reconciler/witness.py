@@ -7,6 +7,7 @@ The reads are the kinds' own, by name, so both questions are asked of the servic
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -39,14 +40,19 @@ from reconciler.observe import Aws, Reader
 
 @dataclass(slots=True)
 class Looking:
-    """Answers the executor's questions for one plan. ``members`` gives a section's tree of known members."""
+    """Answers the executor's questions for one plan. ``members`` gives a section's tree of known members; ``current``
+    says whether the plan is so new, and others so surely kept out, that nothing can have been created since.
+    """
 
     plan: Plan
     kinds: Mapping[str, Kind]
     aws: Aws
     members: Callable[[str], Json] = lambda _: EMPTY
     ignore_tags: Sequence[str] = ()
+    current: Callable[[], bool] = lambda: True
     items: dict[Address, ResourcePlan] = field(init=False)
+    _since: dict[str, Mapping[Address, str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.items = {item.address: item for item in self.plan.resources}
@@ -56,9 +62,12 @@ class Looking:
     def moved(self, address: Address, phase: str) -> str:
         """What has changed since the plan about what ``phase`` (up or down) of ``address`` works on; empty: nothing.
 
-        What is created needs no look: AWS refuses a second one of its name. What goes and is gone already is as good.
+        What is created needs no look where AWS refuses a second one of its name. What goes and is gone already is as
+        good.
         """
         item, kind = self.items[address], self.kinds[address.section]
+        if phase == "up" and item.verb is Verb.CREATE and not _refused_twice(item):
+            return "" if self.current() else self.created_since(address)
         planned = list(item.going) if phase == "down" else [item.heir] if item.heir else []
         anew = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
         if kind.shared or not planned or (phase == "up" and anew):
@@ -69,6 +78,42 @@ class Looking:
         if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
             found = _newer([*planned, *filter(None, [item.heir])], there)  # the newest may stay, being in use
         return found and f"{found}; the plan was made before that: plan again"
+
+    def created_since(self, address: Address) -> str:
+        """Who else made one of its name, where AWS would let ours write over it: all of the section are looked up at
+        once, when the first of them is to be created.
+        """
+        with self._lock:
+            if address.section not in self._since:
+                self._since[address.section] = self.appeared(address.section, _would_write_over)
+            return self._since[address.section].get(address, "")
+
+    def in_the_way(self, step: Step) -> str:
+        """Why AWS refused to create what ``step`` was to create, if something of that name is there now."""
+        address = step.address
+        if self.items[address].verb is not Verb.CREATE or self.kinds[address.section].shared:
+            return ""
+        try:
+            return self.appeared(address.section, lambda item: item.address == address).get(address, "")
+        except Unreadable:
+            return ""
+
+    def appeared(self, section: str, chosen: Callable[[ResourcePlan], bool]) -> Mapping[Address, str]:
+        """What is there of what is to be created, in words. Raises Unreadable."""
+        kind = self.kinds[section]
+        items = [item for item in self.items.values() if item.address.section == section and item.want and chosen(item)]
+        sought = tuple(Sought(item.want.physical, item.want.declared) for item in items if item.want)
+        lives = Reader(self.aws, parallelism=0).drive(kind.read(Query(scope=self.plan.scope, sought=sought)))
+        found: dict[Address, str] = {}
+        for item in items:
+            before = {live.physical for live in item.going}
+            for live in lives:
+                ours = item.want is not None and item.want.physical in (live.physical, live.attrs.get("name"))
+                if ours and not live.dying and live.physical not in before:
+                    whose = f"belongs to {live.owner}" if live.owner else "belongs to no environment"
+                    told = f"{live.physical} was created since and {whose}; the plan was made before that: plan again"
+                    found[item.address] = told
+        return found
 
     def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:
         now = next((other for other in there if other.physical == live.physical), None)
@@ -151,6 +196,16 @@ class Looking:
     def read(self, kind: Kind, name: str, props: Json) -> Sequence[Live]:
         query = Query(scope=self.plan.scope, sought=(Sought(name, props),))
         return Reader(self.aws, parallelism=0).drive(kind.read(query))
+
+
+def _refused_twice(item: ResourcePlan) -> bool:
+    """Whether AWS refuses to create it where there is one of its name."""
+    first = next((step.action for step in item.steps if isinstance(step.action, Call)), None)
+    return first is None or first.proof is Proof.EXISTS
+
+
+def _would_write_over(item: ResourcePlan) -> bool:
+    return item.verb is Verb.CREATE and not _refused_twice(item)
 
 
 def _names(kind: Kind, lives: Sequence[Live]) -> list[str]:

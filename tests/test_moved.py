@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def planned(history: History, env: Environment, **options: Any) -> Planned:
     return made
 
 
-def executed(history: History, made: Planned, door: Door | None = None) -> Outcome:
+def executed(history: History, made: Planned, door: Door | None = None, *, current: bool = True) -> Outcome:
     door = door or Door(history.aws)
     history.events = []
     executor = Executor(
@@ -97,7 +97,7 @@ def executed(history: History, made: Planned, door: Door | None = None) -> Outco
         parallelism=0,
         keep_going=True,
         jitter=lambda: 0.0,
-        witness=app.witness(made, door),
+        witness=app.witness(made, door, lambda: current),
     )
     return executor.run(made.plan)
 
@@ -179,3 +179,25 @@ def test_what_has_moved_is_not_deleted(stage: Stage) -> None:
     taken_over(stage, made, history.name)
     applied(history, stage.environment(stays))
     history.expect_nothing(stage.environment(stays))
+
+
+def test_what_somebody_created_since_is_left_as_it_is(stage: Stage) -> None:
+    """Also where AWS would let a second creation write over it, or add to it."""
+    history = stage.account.history
+    env = stage.environment({who: props for who, props in stage.before().items() if who in ("alone", "taken")})
+    mine = {stage.address(who): env.resources[stage.address(who)] for who in ("alone", "taken")}
+    others = {address: found for address, found in env.resources.items() if address not in mine}
+    applied(history, replace(env, resources=others))
+    made = planned(history, env)
+    elsewhere = History(history.sandbox, name="elsewhere")
+    one = {address: found for address, found in mine.items() if address == stage.address("taken")}
+    applied(elsewhere, replace(env, name="elsewhere", resources=one))
+    as_left = lives(stage, made, "taken")
+
+    outcome = executed(history, made, current=False)
+
+    told = refusals(history, outcome)
+    assert set(told) == {str(stage.address("taken"))}
+    assert "was created since and belongs to elsewhere; " in told[str(stage.address("taken"))]
+    assert lives(stage, made, "taken") == as_left
+    assert lives(stage, made, "alone")

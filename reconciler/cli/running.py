@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -32,10 +32,14 @@ if TYPE_CHECKING:
     from reconciler.journal import Journal
     from reconciler.lock import Lock
 
+CURRENT: Final = 5.0  # seconds for which nobody is taken to have created what the plan is to create
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How an apply is to be done; ``journal`` is where it is written down, ``saved`` the plan that it is held to."""
+    """How an apply is to be done; ``journal`` is where it is written down, ``saved`` the plan that it is held to,
+    ``since`` when the account was asked for it, by the clock that only grows.
+    """
 
     auto_approve: bool
     parallelism: int
@@ -44,6 +48,11 @@ class Manner:
     lock: bool = True
     journal: Path | None = None
     saved: planfile.Saved | None = None
+    since: float = 0.0
+
+    def current(self) -> bool:
+        """Whether what was seen then can be relied on still: no other run is there, and nobody has had the time."""
+        return self.lock and time.monotonic() < self.since + CURRENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +153,14 @@ def apply(env: str | None, options: Options, manner: Manner) -> None:
         if manner.saved and (wrong := planfile.elsewhere(manner.saved, account.scope)):
             raise Problems(wrong, exit_code=console.STALE)
         with _journal(account, manner) as journal, locked(account, stop.event, lock=manner.lock) as lost:
+            began = time.monotonic()
             made = plan(account, options)
             if not _to_be_done(made, manner):
                 raise typer.Exit(console.OK)
             if lost.is_set():
                 raise Problems([_broken()], exit_code=console.RAIL)
             stop.soft = True
-            raise typer.Exit(_done(made, account.door, manner, stop.event, journal, lost))
+            raise typer.Exit(_done(made, account.door, replace(manner, since=began), stop.event, journal, lost))
 
 
 def _to_be_done(made: Planned, manner: Manner) -> bool:
@@ -210,6 +220,7 @@ def _done(
             parallelism=manner.parallelism,
             keep_going=manner.keep_going,
             stop=stop,
+            current=manner.current,
         )
     told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask, OUT.root)
     if journal:
