@@ -28,6 +28,8 @@ SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
 _DEEPEST = 32
+_MOST_ENTRIES = 50_000  # files and directories looked at, with those of everything that is extended
+_MOST_BYTES = 16 * yamlfile.MAX_BYTES  # of YAML, in all of them together
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
@@ -120,6 +122,8 @@ class _Reader:
         self.sources = sources
         self.done: set[Path] = set()
         self.chain: list[Path] = []
+        self.entries = self.bytes = 0
+        self.full = False
 
     def layer(self, target: Path, *, own: bool) -> None:
         real = target.resolve()
@@ -146,7 +150,8 @@ class _Reader:
             names = " -> ".join(self.shown(path) for path in loop)
             self.problem("extends-cycle", f"this extends itself: {names}", "remove one of the extends", pos)
         elif not _exists(base):
-            near = [item.name for item in base.parent.iterdir()] if base.parent.is_dir() else []
+            beside = base.parent
+            near = [item.name for item in beside.iterdir()] if _exists(beside) and beside.is_dir() else []
             hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
             self.problem("unknown-base", f"there is no {self.shown(base)} to extend", hint, pos)
         else:
@@ -164,9 +169,15 @@ class _Reader:
                 hint = "write the path as it is"
                 self.problem("bad-expression", "extends is read before variables are known", hint, item.pos)
             else:
-                path = root / os.path.normpath(item.value)
-                path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
-                if path.resolve() == root.resolve():
+                try:
+                    path = root / os.path.normpath(item.value)
+                    path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
+                    itself = path.resolve() == root.resolve()
+                except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero in it, links in a circle
+                    why = getattr(error, "strerror", None) or "it leads nowhere"
+                    self.problem("unknown-base", f"this cannot be extended: {why}", "give another path", item.pos)
+                    continue
+                if itself:
                     self.problem("extends-cycle", "the environment extends itself", "remove this", item.pos)
                 else:
                     yield path, item.pos
@@ -209,16 +220,7 @@ class _Reader:
             hint = "what lies below is not read: move it up, or out of the environment"
             self.problem("too-deep", message, hint, Pos(self.shown(directory), 1, 1))
             return
-        try:
-            inside_it = sorted(directory.iterdir())
-        except OSError as error:
-            shown = self.shown(directory)
-            message = f"{shown} cannot be read: {error.strerror}"
-            self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
-            return
-        for path in inside_it:
-            if path.name.startswith("."):
-                continue
+        for path in self.entries_of(directory):
             real = self.real(path)
             if real is None or real in bases or real in seen:
                 continue
@@ -232,6 +234,32 @@ class _Reader:
                     yield from self.walk(path, inside, bases, seen)
             else:
                 yield path
+
+    def entries_of(self, directory: Path) -> Iterator[Path]:
+        """What is not hidden in a directory, in a stable order, until it is too much."""
+        try:
+            found = sorted(directory.iterdir())
+        except OSError as error:
+            shown = self.shown(directory)
+            message = f"{shown} cannot be read: {error.strerror}"
+            self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
+            return
+        for path in found:
+            if not path.name.startswith("."):
+                self.entries += 1
+                if self.too_much(path):
+                    return
+                yield path
+
+    def too_much(self, path: Path) -> bool:
+        """Whether no more is read than was before ``path``; told once."""
+        if not self.full and (self.entries > _MOST_ENTRIES or self.bytes > _MOST_BYTES):
+            self.full = True
+            many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
+            message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
+            hint = "is this the directory, or the base, that was meant? Move what is no part of it out"
+            self.problem("too-much", message, hint, Pos(self.shown(path), 1, 1))
+        return self.full
 
     def real(self, path: Path) -> Path | None:
         """The real path of a YAML file or a directory; None for anything else, and for what cannot be looked at."""
@@ -252,7 +280,11 @@ class _Reader:
             return empty
         try:
             with path.open("rb") as stream:
-                node = yamlfile.read(stream.read(yamlfile.MAX_BYTES + 1), shown)
+                data = stream.read(yamlfile.MAX_BYTES + 1)
+            self.bytes += len(data)
+            if self.too_much(path):
+                return empty
+            node = yamlfile.read(data, shown)
         except OSError as error:
             self.problem("unreadable-file", f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
             return empty

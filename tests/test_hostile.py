@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reconciler import cli, plan, planfile
+from reconciler import cli, plan, planfile, sources
 from reconciler.cli import console
 from reconciler.model import Plan
 from reconciler.problems import Problem, Problems
@@ -222,6 +222,35 @@ def test_directories_without_end_are_told(run: Run, tmp_path: Path) -> None:
 
     assert code == 1
     assert "nested more than" in err
+
+
+def test_more_files_than_an_environment_has_are_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``extends: /``, or a disk that was unpacked into the directory; here with limits that are soon reached."""
+    write(tmp_path, HEAD)
+    for number in range(30):
+        write(tmp_path, "# " + "x" * 1000, f"d{number}/a.yaml")
+
+    for limit in ("_MOST_ENTRIES", "_MOST_BYTES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sources, limit, 20)
+            code, _, err = run("validate")
+        assert code == 1
+        assert "the rest is not read" in err
+        assert err.count("error:") == 1
+    assert run("validate")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "path", ['"\\0"', "l", "x" * 300, "x/" * 5000, '"\\e[31m\\n::error::forged"', "[[a]]", "5", "."]
+)
+def test_what_cannot_be_extended(run: Run, tmp_path: Path, path: str) -> None:
+    write(tmp_path, f"{HEAD}extends: {path}")
+    (tmp_path / "l").symlink_to("l")
+
+    code, _, err = run("validate")
+
+    assert code == 1
+    assert "environment.yaml:2:" in err
 
 
 # --- what a terminal would obey ----------------------------------------------------------------------------------------
