@@ -37,6 +37,8 @@ from reconciler.model import (
 )
 from reconciler.observe import Aws, Reader
 
+FEW = 3  # that are asked for by name
+
 
 @dataclass(slots=True)
 class Looking:
@@ -103,7 +105,7 @@ class Looking:
         kind = self.kinds[section]
         items = [item for item in self.items.values() if item.address.section == section and item.want and chosen(item)]
         sought = tuple(Sought(item.want.physical, item.want.declared) for item in items if item.want)
-        lives = Reader(self.aws, parallelism=0).drive(kind.read(Query(scope=self.plan.scope, sought=sought)))
+        lives = self.all_of(kind, sought)
         found: dict[Address, str] = {}
         for item in items:
             before = {live.physical for live in item.going}
@@ -114,6 +116,16 @@ class Looking:
                     told = f"{live.physical} was created since and {whose}; the plan was made before that: plan again"
                     found[item.address] = told
         return found
+
+    def all_of(self, kind: Kind, sought: tuple[Sought, ...]) -> Sequence[Live]:
+        """Several are sought as a plan does, by the page where that takes fewer calls; by name where it may not be."""
+        query = Query(scope=self.plan.scope, sought=sought, owned=len(sought) > FEW)
+        try:
+            return Reader(self.aws, parallelism=0).drive(kind.read(query))
+        except Unreadable:
+            if not query.owned:
+                raise
+        return Reader(self.aws, parallelism=0).drive(kind.read(replace(query, owned=False)))
 
     def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:
         now = next((other for other in there if other.physical == live.physical), None)

@@ -15,8 +15,9 @@ import pytest
 
 from benchmarks import estate
 from reconciler import app
+from reconciler.execute import Executor
 from reconciler.model import Call, Environment, Reply
-from tests.histories import Door, History
+from tests.histories import Door, History, Ticking
 from tests.shell import Shell, opened
 
 LASTING = ("environment_create", "environment_scaling", "queue_create", "queue_update", "iam_delay")
@@ -147,6 +148,21 @@ def test_what_is_created_is_not_looked_at_again(history, declared, n):
     calls = made(history.sandbox)
     first = next(at for at, call in enumerate(calls) if not is_read(call))
     assert {call for call in calls[first:] if is_read(call)} == set(POLLS)
+
+
+def test_a_plan_that_is_older_costs_a_look_at_each_sort_and_not_at_each_thing(history, declared):
+    """Where AWS would let a creation write over what somebody else has created since, all are looked up together."""
+    planned = history.plan(declared(60))
+    history.sandbox.calls.clear()
+    witness = app.witness(planned, history.aws, lambda: False)
+    outcome = Executor(
+        history.aws, Ticking(history.sandbox), lambda _: None, parallelism=0, jitter=lambda: 0.0, witness=witness
+    ).run(planned.plan)
+
+    again = Counter(call for call in made(history.sandbox) if is_read(call) and call not in POLLS)
+    assert outcome.ok
+    assert again["batch:DescribeJobDefinitions"] == 1
+    assert again.total() <= 10, again
 
 
 # --- in company ------------------------------------------------------------------------------------------------------
