@@ -7,6 +7,7 @@ again depends on what it does, and only the executor can find out.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +28,6 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
-    ProfileNotFound,
     ResponseStreamingError,
 )
 from botocore.parsers import ResponseParserError
@@ -66,6 +66,7 @@ THROTTLES: Final = frozenset(
         "EC2ThrottledException",
     }
 )
+_US: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
 TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
@@ -153,7 +154,7 @@ def connect(*, region: str | None, profile: str | None = None, role: Mapping[str
         if role:
             core = _assuming(core, role, region)
         session = boto3.session.Session(botocore_session=core, region_name=region)
-    except ProfileNotFound as error:
+    except (BotoCoreError, ValueError) as error:  # a file that is no configuration, a profile that is not there
         raise Problems([_set_up(error)]) from error
     if not session.region_name:
         raise Problems([_set_up(NoRegionError())])
@@ -183,14 +184,16 @@ def identity(aws: Boto, environment: str) -> Scope:
     try:
         reply = aws.call(Call("sts", "GetCallerIdentity"))
     except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is no URL
-        hint = "AWS_ENDPOINT_URL looks like http://127.0.0.1:5000; unset it to talk to AWS"
-        raise Problems([Problem(code="aws-set-up", message=str(error), hint=hint)]) from error
+        raise Problems([_set_up(error)]) from error
     except KeyError:  # botocore's parser, given a well-formed page of something else
-        reply = Refused("ResponseParserError", "what answers is not AWS")
+        reply = {}
     if isinstance(reply, Refused):
         raise Problems([_unreachable(reply)])
-    partition = reply["Arn"].split(":")[1]
-    return Scope(account=reply["Account"], region=aws.session.region_name, partition=partition, environment=environment)
+    us = _US.fullmatch(str(reply.get("Arn")))
+    if not us or us["account"] != reply.get("Account"):
+        raise Problems([_unreachable(Refused("ResponseParserError", "what answers is not AWS"))])
+    region = aws.session.region_name
+    return Scope(account=us["account"], region=region, partition=us["partition"], environment=environment)
 
 
 def _skew(meta: Mapping[str, Any]) -> float:
@@ -223,6 +226,9 @@ def _set_up(error: Exception) -> Problem:
         "PartialCredentialsError": "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed",
         "NoRegionError": "set `region:` in environment.yaml, or AWS_REGION",
         "ProfileNotFound": "look at ~/.aws/config, or leave out `profile:`",
+        "ConfigParseError": "mend the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another",
+        "JSONDecodeError": "the `credential_process` in ~/.aws/config has to print JSON",
+        "ValueError": "AWS_ENDPOINT_URL looks like http://127.0.0.1:5000; unset it to talk to AWS",
     }
     name = type(error).__name__
     return Problem(code="aws-set-up", message=str(error).rstrip("."), hint=hints.get(name, ""))

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reconciler import cli, plan, planfile, sources
+from reconciler import aws, cli, plan, planfile, sources
 from reconciler.cli import console
 from reconciler.model import Plan
 from reconciler.problems import Problem, Problems
@@ -363,6 +363,60 @@ def test_what_lives_in_the_account(run: Run, account: Any, tmp_path: Path) -> No
         code, _, err = run("apply", "-y", "--format", form, "--journal", "journal.jsonl")
         assert code == 0, err
     assert not RAW.search((tmp_path / "journal.jsonl").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({"AWS_ENDPOINT_URL": url} for url in (ESCAPES, FORGED, "http://[::1", f"file://{FORGED}", "http://\udcff/")),
+        *({"AWS_REGION": name} for name in (ESCAPES, FORGED, "@evil.example/#", "eu-west-1.evil.example/", "\udcff")),
+        *({"AWS_PROFILE": name} for name in (FORGED, "../../x", "\udcff")),
+        *({"AWS_STS_REGIONAL_ENDPOINTS": name} for name in (FORGED, "\udcff")),
+        {"config": b"[default\n"},
+        {"config": b"\xff\xfe"},
+        {"config": b"[default]\nrole_arn=x\nsource_profile=\x1b[31mq\n"},
+        {"config": b"[default]\nsso_session=\x1b[31m\nsso_account_id=1\nsso_role_name=x\n"},
+        {"config": b"[default]\ncredential_process=/bin/echo \x1b[31mno JSON\n"},
+        {"config": b'[default]\ncredential_process=/bin/sh -c "echo \x1b[31mDone. >&2; exit 3"\n'},
+    ],
+)
+def test_how_aws_is_reached(
+    run: Run, account: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    write(tmp_path, STACK.replace("region: eu-west-1\n", ""))
+    for name, value in said.items():
+        if name == "config":
+            write(tmp_path, value, "config")
+            monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+            monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+            monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        else:
+            monkeypatch.setenv(name, value)
+
+    code, _, err = run("plan")
+
+    assert code == 1
+    assert "error: " in err
+
+
+def test_a_password_in_an_address_is_not_told(run: Run, account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://somebody:from-the-proxy@/")
+
+    code, _, err = run("plan")
+
+    assert code == 1
+    assert "somebody:(sensitive)@/" in err
+
+
+@pytest.mark.parametrize("arn", ["x", "", "arn:aws", f"arn:{ESCAPES}:iam::123456789012:user/x", "arn:aws:iam::1:root"])
+def test_somebody_else_says_who_we_are(run: Run, account: Any, monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
+    """An endpoint that is not AWS, and answers as if it were."""
+    monkeypatch.setattr(aws.Boto, "call", lambda *_: {"Arn": arn, "Account": FORGED})
+
+    code, _, err = run("plan")
+
+    assert code == 1
+    assert "not AWS" in err
 
 
 @pytest.mark.parametrize(

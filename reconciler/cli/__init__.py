@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import threading
 import traceback
@@ -21,6 +22,7 @@ from reconciler.variables import looks_secret
 commands.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
 
 LONG: Final = 12  # characters of a value that is no ordinary word
+_ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 LONGEST: Final = 300  # characters of a path that are told
 
 # typer brings its own click or depends on one, by its version: what both call ClickException is a mistake in the usage
@@ -33,11 +35,13 @@ def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) 
 
 
 def _of_the_environment() -> Mask:
-    """Hides the values of environment variables that are called as secrets are, credentials for AWS among them: an
-    error may come before anybody has read which of them are used. Short ones are left until then.
+    """Hides the values of environment variables that are called as secrets are, credentials for AWS among them, and the
+    passwords in addresses (``AWS_ENDPOINT_URL``): an error may come before anybody has read which of them are used.
+    Short ones are left until then.
     """
     found = (value for name, value in os.environ.items() if looks_secret(name))
-    return Mask(value for value in found if len(value) >= LONG)
+    inside = (match["password"] for value in os.environ.values() for match in _ADDRESS.finditer(value))
+    return Mask((*(value for value in found if len(value) >= LONG), *inside))
 
 
 def _in_a_thread(failed: threading.ExceptHookArgs) -> None:
