@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import deliveries, refs
+from . import deliveries, refs, together
 from .load import Loaded
 from .model import Address, Kind, Path, Pos, Ref, Reference, Resource, Scope, Template
 from .problems import Problem
@@ -98,7 +98,12 @@ class _Fits:
         if self.loaded.lookups:
             yield from self.lookups(refs.within(resource))
         yield from self.images(resource.props)
-        yield from self.mixed(resource)
+        cluster = _at(resource.props, "eksConfiguration", "eksClusterArn")
+        if isinstance(cluster, str) and cluster.startswith("arn:") and cluster.count(":") == 5:
+            hint = "name a cluster that is where the environment is"
+            yield from self.at_home(("eksConfiguration", "eksClusterArn"), cluster.split(":"), hint)
+        if resource.address.section == together.QUEUES:
+            yield from together.misfits(resource, together.listed_by(resource, self.resources))
         yield from self.shared_out(resource)
         yield from self.delivered(resource)
         yield from self.namesakes(resource, kind)
@@ -153,8 +158,9 @@ class _Fits:
         elif ref.section in _AT_HOME:
             yield from self.at_home(path, parts)
 
-    def at_home(self, path: Path, parts: list[str]) -> Iterator[Found]:
-        hint = "write the name alone, and the rest is filled in"
+    def at_home(
+        self, path: Path, parts: list[str], hint: str = "write the name alone, and the rest is filled in"
+    ) -> Iterator[Found]:
         home, region = self.loaded.account, self.loaded.region
         if home and parts[4] not in (home, "aws"):
             yield path, f"this is of account {parts[4]}, and the environment is for {home}", hint, False
@@ -243,20 +249,6 @@ class _Fits:
                 hint = f"for that write ${{{Address('repositories', name)}.uri}}{colon}{tag}"
                 yield path, message, hint, True
 
-    def mixed(self, resource: Resource) -> Iterator[Found]:
-        """A queue's compute environments are all of EC2 or all of Fargate, all of ECS or all of EKS."""
-        first: tuple[str, str] | None = None
-        pattern = "computeEnvironmentOrder[].computeEnvironment"
-        for path, name in refs.values_at(resource.props, pattern) if resource.address.section == "jobQueues" else ():
-            found = self.resources.get(Address("computeEnvironments", name)) if isinstance(name, str) else None
-            family = _family(found.props) if found else None
-            if family is None or not isinstance(name, str):
-                continue
-            first = first or (name, family)
-            if family != first[1]:
-                message = f"{name} is of {family}, and {first[0]} is of {first[1]}: a queue takes one sort only"
-                yield path, message, "make a queue for each", False
-
     def shared_out(self, resource: Resource) -> Iterator[Found]:
         """Quota shares, and the policies for them, are for SageMaker training queues."""
         props = resource.props
@@ -317,16 +309,10 @@ class _Fits:
         return self.resources.get(address) if address and address.section == section else None
 
 
-def _family(props: Mapping[str, Any]) -> str | None:
-    resources = props.get("computeResources")
-    kind = resources.get("type") if isinstance(resources, Mapping) else None
-    if not isinstance(kind, str):
-        return None
-    if kind.startswith("FARGATE"):
-        return "Fargate"
-    if kind in ("EC2", "SPOT"):
-        return "EKS" if props.get("eksConfiguration") else "EC2"
-    return None
+def _at(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _trusted(document: Any) -> frozenset[str] | None:

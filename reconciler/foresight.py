@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from reconciler import together
 from reconciler.model import Address, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
 from reconciler.observe import Reader
 from reconciler.problems import Problem
@@ -28,13 +29,14 @@ def look(reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan
         if isinstance(findings, BaseException):
             raise findings
         found[address] = findings
+    standing = together.standing(env, made)
     if not found:
-        return made, []
+        return made, standing
     resources = tuple(_told(item, found.get(item.address, ())) for item in made.resources)
     problems = [
         _problem(env, address, finding) for address in found for finding in found[address] if not finding.warning
     ]
-    return replace(made, resources=resources), problems
+    return replace(made, resources=resources), [*standing, *problems]
 
 
 def _reads(kind: Kind, item: ResourcePlan, moving: frozenset[Address]) -> Reads[Sequence[Finding]] | None:

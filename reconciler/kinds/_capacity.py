@@ -39,5 +39,6 @@ def check(props: Json, *, most: int) -> Iterator[Finding]:
         yield Finding((MEMBER, typed[0][0]), f"{ALL} and instance types do not go together", hint)
     for index, unit in typed:
         if not unit.startswith("ml."):
-            hint = f"SageMaker's instance types begin with ml., as in ml.{unit}; or write {ALL}"
-            yield Finding((MEMBER, index, "capacityUnit"), f'"{unit}" does not look like one', hint, warning=True)
+            near = f"ml.{unit}" if "." in unit else "ml.g5.xlarge"
+            hint = f"SageMaker's instance types begin with ml., as in {near}; or write {ALL}"
+            yield Finding((MEMBER, index, "capacityUnit"), f'"{unit}" is not a unit of capacity', hint)

@@ -154,6 +154,10 @@ def _check_strategy(props: Json, resources: Json) -> Iterator[Finding]:
         hint = "use BEST_FIT_PROGRESSIVE, or computeResources.type: SPOT"
         path = (_HERE, "allocationStrategy")
         yield Finding(path, f"{strategy} is for Spot; this environment is of type EC2", hint)
+    if kind == "SPOT" and strategy == "BEST_FIT_PROGRESSIVE_ORDERED":
+        hint = "use SPOT_CAPACITY_OPTIMIZED_PRIORITIZED, or computeResources.type: EC2"
+        path = (_HERE, "allocationStrategy")
+        yield Finding(path, f"{strategy} is for On-Demand instances; this environment is of type SPOT", hint)
     best_fit = strategy in (None, "BEST_FIT")
     if given(props.get("eksConfiguration")):
         if best_fit:
@@ -184,6 +188,12 @@ def _check_instance_types(resources: Json) -> Iterator[Finding]:
             yield Finding((_HERE, "instanceTypes", index), f'"{value}" is not an instance type', hint)
         elif value not in BUNDLES:
             yield from types.findings(value, (_HERE, "instanceTypes", index))
+    if resources.get("allocationStrategy") in effects.ORDERED:
+        for index, value in plain:
+            if value in BUNDLES:
+                why = f"{resources['allocationStrategy']} goes by the order of instance types, and {value} has none"
+                hint = "list families or sizes, the best first"
+                yield Finding((_HERE, "instanceTypes", index), why, hint)
     arm = [value for _, value in plain if value == "default_arm64" or _ARM.match(value)]
     others = [(index, value) for index, value in plain if value not in arm]
     if arm and others:
@@ -198,7 +208,12 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
         yield Finding((*path, 2), "ec2Configuration takes at most two entries", "remove some")
     for index, item in entries(listed):
         image = text(item.get("imageType"))
-        if image and image not in IMAGE_TYPES and not given(item.get("imageIdOverride")):
+        cluster, other = ("EKS", "ECS") if given(props.get("eksConfiguration")) else ("ECS", "EKS")
+        if image and image.startswith(f"{other}_"):
+            hint = f"use {image.replace(other, cluster, 1)}"
+            why = f'the image type "{image}" is for {other}, and this environment is on {cluster}'
+            yield Finding((*path, index, "imageType"), why, hint)
+        elif image and image not in IMAGE_TYPES and not given(item.get("imageIdOverride")):
             near = difflib.get_close_matches(image, IMAGE_TYPES, n=1, cutoff=0.6)
             hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(IMAGE_TYPES)}"
             why = f'no image type "{image}" is known here'
@@ -241,10 +256,20 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
                 yield Finding(place, f'"{value}" cannot be a target', "name families or sizes")
             elif sure and isinstance(value, str) and not {value, value.split(".")[0]} & set(types):
                 yield Finding(place, f'"{value}" is not among instanceTypes', "add it there, or remove it here")
-    for place, value in repeats(targets):
-        yield Finding(place, f'"{value}" is the target of two overrides', "keep one")
+    yield from _check_targets(targets)
     if given(template.get("userdataType")) and not given(props.get("eksConfiguration")):
         yield Finding((*path, "userdataType"), "userdataType is for EKS environments", "leave it out")
+
+
+def _check_targets(targets: list[tuple[Path, Any]]) -> Iterator[Finding]:
+    """Every instance has one template: no target of an override is, or is among, that of another."""
+    for place, value in repeats(targets):
+        yield Finding(place, f'"{value}" is the target of two overrides', "keep one")
+    families = {value for _, value in targets if isinstance(value, str) and "." not in value}
+    for place, value in targets:
+        family, dot, _ = (value if isinstance(value, str) else "").partition(".")
+        if dot and family in families:
+            yield Finding(place, f'"{value}" is of the family {family}, which is a target too', "keep one of the two")
 
 
 def _check_choice(template: Json, path: Path, *, needed: bool) -> Iterator[Finding]:

@@ -22,6 +22,10 @@ FAMILIES = {
     "ECS_MANAGED_INSTANCES": MANAGED_INSTANCES,
 }
 
+# Strategies that try instance types in the order in which they are listed.
+# https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
+ORDERED = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
+
 SERVICE_LINKED = ":role/aws-service-role/"
 
 Verdict = tuple[Effect, str]

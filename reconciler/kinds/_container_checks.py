@@ -122,7 +122,36 @@ def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> It
         hint = "from 21 to 200; left out it is 20"
         yield Finding((*path, "ephemeralStorage", "sizeInGiB"), f"sizeInGiB {size} is out of range", hint)
     yield from _check_volumes(path, props, where)
+    yield from _check_runtime(path, props, where)
     yield from slips.volumes(path, props)
+
+
+def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    """Findings about the platform version and the operating system of Fargate and managed instances.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html
+    """
+    said: Path = ("fargatePlatformConfiguration", "platformVersion")
+    if "platformVersion" in props:
+        said = ("platformVersion",)
+    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", text(at(props, *map(str, said))) or "")
+    on_efs = any(given(volume.get("efsVolumeConfiguration")) for _, volume in entries(props.get("volumes")))
+    if where.platform == FARGATE and on_efs and version and tuple(map(int, version.groups())) < (1, 4, 0):
+        hint = "use 1.4.0 or LATEST, or leave it out"
+        yield Finding((*path, *said), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
+    family = text(at(props, "runtimePlatform", "operatingSystemFamily")) or ""
+    here: Path = (*path, "runtimePlatform")
+    if not family.startswith("WINDOWS"):
+        return
+    if where.platform == MANAGED_INSTANCES:
+        yield Finding((*here, "operatingSystemFamily"), "managed instances run LINUX only", "leave it out")
+    if at(props, "runtimePlatform", "cpuArchitecture") == "ARM64":
+        yield Finding((*here, "cpuArchitecture"), "Windows runs on X86_64 only", "leave cpuArchitecture out")
+    for index, item in entries(props.get("resourceRequirements")):
+        number = _number(item.get("value"))
+        if item.get("type") == "VCPU" and number is not None and number < 1:
+            why = f"a Windows container needs 1 vCPU at least, not {number}"
+            yield Finding((*path, "resourceRequirements", index, "value"), why, 'write "1", or more')
 
 
 # --- variables and secrets -------------------------------------------------------------------------------------------
@@ -307,6 +336,10 @@ def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
             yield Finding((*here, "host", "sourcePath"), "Fargate has no host to mount a path of", hint)
         efs = mapping(volume.get("efsVolumeConfiguration"))
         yield from _check_efs((*here, "efsVolumeConfiguration"), efs, where)
+        if given(volume.get("s3filesVolumeConfiguration")) and not where.job_role:
+            hint = "add jobRoleArn (taskRoleArn in ecsProperties), a role that may use the file system"
+            why = "a volume of S3 Files goes by the job role, and there is none"
+            yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code="missing-field")
     for place, name in repeats([((*path, "volumes", i, "name"), volume.get("name")) for i, volume in found]):
         yield Finding(place, f'two volumes are called "{name}"', "rename one", code="duplicate")
 
@@ -321,7 +354,7 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
         yield Finding(path, why, "add transitEncryption: ENABLED")
     if given(point) and text(efs.get("rootDirectory")) not in (None, "", "/"):
         hint = "leave rootDirectory out: the access point has its own"
-        why = "rootDirectory does not go with an access point: a job may fail to start"
+        why = "AWS Batch was seen to refuse rootDirectory with an access point, though its own examples have both"
         yield Finding((*path, "rootDirectory"), why, hint, warning=True)
     if iam == "ENABLED" and not where.job_role:
         hint = "add jobRoleArn (taskRoleArn in ecsProperties)"
@@ -352,5 +385,8 @@ def _check_linux(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     elif swappiness is not None and swap is None:
         yield Finding((*here, "swappiness"), "swappiness has no effect without maxSwap", "add maxSwap (in MiB)")
     most = whole(swap)
+    if most and "swappiness" not in linux:
+        why = "AWS Batch was seen to refuse maxSwap without swappiness, whose default is documented as 60"
+        yield Finding((*here, "maxSwap"), why, "add swappiness: 60", warning=True)
     if most is not None and most < 0:
         yield Finding((*here, "maxSwap"), f"maxSwap {most} is negative", "0 turns swap off")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from reconciler.kinds import _batch as batch
@@ -15,11 +14,13 @@ from reconciler.kinds import _container_checks as containers
 from reconciler.kinds import _retry
 from reconciler.kinds._container_checks import EC2, MANAGED_INSTANCES
 from reconciler.kinds._declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds._pod_checks import numbered, pods
 from reconciler.model import Finding, Json, Path
 
 BLOCKS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
 PAYLOADS = ("container", "ecsProperties", "eksProperties")
 CONDITIONS = ("START", "COMPLETE", "SUCCESS")
+ROOT = ("", "0", "root")
 _TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
@@ -151,7 +152,8 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
         alone=len(listed) == 1,
     )
     yield from containers.task(path, task, where, roles=("taskRoleArn", "executionRoleArn"))
-    yield from _check_number(path, task, listed)
+    yield from numbered(path, task, listed)
+    yield from _check_firelens(path, found)
     if found and all(item.get("essential") is False for _, item in found):
         hint = "the job ends with its essential containers; leave essential out of one"
         yield Finding((*path, "containers"), "no container is essential", hint)
@@ -168,15 +170,24 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
     yield from _check_dependencies((*path, "containers"), found)
 
 
-def _check_number(path: Path, holder: Json, listed: list[Any]) -> Iterator[Finding]:
-    here = (*path, "containers")
-    if "containers" not in holder or holder["containers"] == []:
-        yield Finding(path, "containers is missing", "list one to ten", code="missing-field")
-    if len(listed) > 10:
-        yield Finding((*here, 10), f"{len(listed)} containers; 10 at most", "remove some")
-    names = [((*here, index, "name"), item.get("name")) for index, item in entries(listed)]
-    for place, name in repeats(names):
-        yield Finding(place, f'two containers are called "{name}"', "rename one", code="duplicate")
+def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
+    """A log router needs somebody who writes to it, and root.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/create-job-definition-single-node-multi-container.html
+    """
+    router = next((index for index, item in found if given(item.get("firelensConfiguration"))), None)
+    if router is None:
+        return
+    here: Path = (*path, "containers", router, "firelensConfiguration")
+    drivers = [at(item, "logConfiguration", "logDriver") for _, item in found]
+    if all(driver is None or isinstance(driver, str) for driver in drivers) and "awsfirelens" not in drivers:
+        hint = "give a container logConfiguration: {logDriver: awsfirelens}, or leave firelensConfiguration out"
+        yield Finding(here, "no container sends its log to this router; AWS refuses that", hint, warning=True)
+    users = [item.get("user", "root") for _, item in found]
+    if all(isinstance(user, str) and user not in ROOT for user in users):
+        hint = "leave user out of the router"
+        why = "with a log router, at least one container has to run as root"
+        yield Finding(here, why, hint, warning=True)
 
 
 def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
@@ -197,6 +208,10 @@ def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[F
                 yield Finding((*here, "condition"), why, f"set essential: false on {name}, or use START")
     needs = {name: [text(need.get("containerName")) for _, need in entries(item.get("dependsOn"))]
              for name, item in by_name.items()}  # fmt: skip
+    if len(found) == 1 and given(found[0][1].get("dependsOn")):
+        why = "a container that is alone cannot wait for another"
+        yield Finding((*path, found[0][0], "dependsOn"), why, "leave dependsOn out")
+        return
     circle = next((name for name in sorted(needs) if _comes_back(name, needs)), None)
     if circle:
         yield Finding(path, f"{circle} depends on itself, by way of others", "remove one dependsOn of the circle")
@@ -213,68 +228,6 @@ def _comes_back(start: str, needs: Mapping[str, list[str | None]]) -> bool:
             seen.add(name)
             ahead += [other for other in needs.get(name, []) if other]
     return False
-
-
-# --- eksProperties ---------------------------------------------------------------------------------------------------
-
-
-def pods(path: Path, value: Any) -> Iterator[Finding]:
-    """Findings about ``eksProperties`` at ``path``."""
-    if not isinstance(value, Mapping):
-        return
-    pod, here = value.get("podProperties"), (*path, "podProperties")
-    if pod is None:
-        yield Finding(path, "podProperties is missing", "put containers there", code="missing-field")
-    if not isinstance(pod, Mapping):
-        return
-    yield from _check_number(here, pod, items(pod.get("containers")))
-    volumes = containers.volume_names(pod.get("volumes"))
-    for member in ("containers", "initContainers"):
-        for index, item in entries(pod.get(member)):
-            yield from _check_pod_container((*here, member, index), item, volumes)
-
-
-def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None) -> Iterator[Finding]:
-    if not given(item.get("image")):
-        yield Finding(path, "image is missing", "name the image to run", code="missing-field")
-    if given(item.get("environment")):
-        why = "environment is called env on EKS"
-        yield Finding((*path, "environment"), why, "write env: [{name: ..., value: ...}]", code="unknown-field")
-    yield from containers.variables(path, "env", item.get("env"))
-    for index, mount in entries(item.get("volumeMounts")):
-        name = text(mount.get("name"))
-        if name and volumes is not None and name not in volumes:
-            why, hint = f'there is no volume "{name}"', "add it to podProperties.volumes"
-            yield Finding((*path, "volumeMounts", index, "name"), why, hint, code="unknown-volume")
-    limits, requests = mapping(at(item, "resources", "limits")), mapping(at(item, "resources", "requests"))
-    for side, amounts in (("limits", limits), ("requests", requests)):
-        for name, value in amounts.items():
-            yield from _check_quantity((*path, "resources", side, name), name, value)
-    for name in ("memory", "nvidia.com/gpu"):
-        one, other = limits.get(name), requests.get(name)
-        if isinstance(one, str) and isinstance(other, str) and one != other:
-            why = f"{name} differs: {one} in limits, {other} in requests"
-            yield Finding((*path, "resources", "requests", name), why, "give the same amount in both")
-
-
-def _check_quantity(path: Path, name: str, value: Any) -> Iterator[Finding]:
-    if isinstance(value, bool | int | float):
-        yield Finding(path, f"amounts are text, and {name} is {value}", f'put it in quotes: "{value}"')
-        return
-    amount = text(value)
-    if amount is None:
-        return
-    if name == "memory" and not re.fullmatch(r"\d+Mi", amount):
-        yield Finding(path, f'"{amount}" is not an amount of memory', 'give whole Mi, as in "2048Mi"')
-    if name == "nvidia.com/gpu" and not amount.isdigit():
-        yield Finding(path, f'"{amount}" is not a number of GPUs', 'give a whole number, as in "1"')
-    if name == "cpu":
-        try:
-            fits = Decimal(amount) % Decimal("0.25") == 0
-        except InvalidOperation:
-            fits = False
-        if not fits:
-            yield Finding(path, f'"{amount}" is not an amount of cpu', 'give a multiple of 0.25, as in "0.5"')
 
 
 # --- nodeProperties --------------------------------------------------------------------------------------------------

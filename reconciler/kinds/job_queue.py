@@ -230,8 +230,11 @@ def _check_environments(props: Json) -> Iterator[Finding]:
         hint = "list one to three: [{order: 1, computeEnvironment: NAME}]"
         yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code="missing-field")
     if given(services) and kind in CONTAINER_TYPES:
-        hint = "use jobQueueType: SAGEMAKER_TRAINING, or leave it out"
+        hint = "use jobQueueType: SAGEMAKER_TRAINING"
         yield Finding(("jobQueueType",), f"jobQueueType {kind} does not go with serviceEnvironmentOrder", hint)
+    elif given(services) and not given(computes) and props.get("jobQueueType") is None:
+        hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS takes the queue for one of ECS, and refuses it"
+        yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code="missing-field")
     yield from _check_order(props, "computeEnvironmentOrder", "computeEnvironment", MOST_ENVIRONMENTS)
     yield from _check_order(props, "serviceEnvironmentOrder", "serviceEnvironment", 1)
 

@@ -51,7 +51,7 @@ MOST_SHARES = 500
 COMPLETE = {"shareDecaySeconds": 0, "computeReservation": 0, "shareDistribution": []}
 # Letters and digits are what AWS documents for share identifiers.
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html
-DOCUMENTED = re.compile(r"[0-9A-Za-z]+\*?")
+TAKEN, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
 
 
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
@@ -189,6 +189,9 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         yield Finding(path, f'"{name}": an asterisk may stand at the end only', "write the prefix, then one asterisk")
     elif len(name) > 255:
         yield Finding(path, f"the share identifier has {len(name)} characters; 255 at most", "shorten it")
+    elif not TAKEN.fullmatch(name):
+        hint = "letters, digits, - and _, and an asterisk at the end"
+        yield Finding(path, f'"{name}" is not a share identifier', hint)
     elif not DOCUMENTED.fullmatch(name):
         why = f'"{name}": AWS documents letters and digits only for share identifiers'
         yield Finding(path, why, "it may be refused; a name without other characters is safe", warning=True)

@@ -208,7 +208,7 @@ def test_disabling_is_told():
         (typed("ml.a", "ml.a"), "capacityLimits.1.capacityUnit: error: two limits for ml.a"),
         ([{"maxCapacity": 1}, *LIMITS], "capacityLimits.1.capacityUnit: error: two limits for NUM_INSTANCES"),
         ([*LIMITS, *typed("ml.a")], "capacityLimits.1: error: NUM_INSTANCES and instance types do not go together"),
-        (typed("m5.large"), "capacityLimits.0.capacityUnit: warning:"),
+        (typed("m5.large"), "capacityLimits.0.capacityUnit: error:"),
     ],
 )
 def test_limits_that_would_be_refused(limits, said):
