@@ -10,6 +10,7 @@ import json
 import os
 import re
 import resource as limits
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -296,10 +297,28 @@ def test_names_and_values_of_files(run: Run, tmp_path: Path) -> None:
         ("plan", "a/" * 5000),
         ("apply", f"{'x' * 300}.plan", "--format", "json"),
         ("init", "x" * 300),
+        ("sandbox", "start", "--port", "65536"),
+        ("sandbox", "start", "--port", ESCAPES),
     ],
 )
 def test_words_of_the_command_line(run: Run, argv: tuple[str, ...]) -> None:
     assert run(*argv)[0] == 1
+
+
+@pytest.mark.parametrize("name", [ESCAPES, FORGED, "a; echo b", "\udcff"])
+def test_names_in_commands_that_can_be_copied(run: Run, account: Any, name: str) -> None:
+    name = name.replace("/", "")
+
+    code, _, err = run("plan", "--out", f"{name}.plan")
+
+    assert code == 0
+    assert len(shlex.split(err.splitlines()[-1].partition("to do it: ")[2])) == 3
+
+    code, out, _ = run("init", name)
+
+    assert code == 0
+    assert shlex.split(out)[:3] == ["next:", "reconcile", "validate"]
+    assert len(shlex.split(out)) == 4
 
 
 STACK = """\

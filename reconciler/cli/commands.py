@@ -113,8 +113,8 @@ def init(
     if directory is None:
         raise Problems([Problem(code="usage", message="which directory?", hint="reconcile init DIR")])
     for path in scaffold.write(directory, template):
-        typer.echo(f"wrote {path}", err=True)
-    typer.echo(f"next: reconcile validate {directory}")
+        typer.echo(f"wrote {OUT.mask.line(str(path))}", err=True)
+    typer.echo(f"next: reconcile validate {console.typed(directory)}")
 
 
 @COMMANDS.command(epilog="Example: reconcile validate environments/retry-strategies --strict")
@@ -178,7 +178,9 @@ def plan(
         place = planfile.where(account.env.name, running.found(env), Path.cwd())
         asked = changed(options, stayed=made.stayed)
         planfile.write(out, console.document(made), where=place, options=asked)
-        typer.echo(f"Saved the plan to {out}; to do it: reconcile apply {out}", err=True)
+        typer.echo(
+            f"Saved the plan to {OUT.mask.line(str(out))}; to do it: reconcile apply {console.typed(out)}", err=True
+        )
     raise typer.Exit(console.CHANGES if detailed_exitcode and made.plan.applyable else console.OK)
 
 

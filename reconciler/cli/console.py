@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -108,6 +109,11 @@ def line(entry: Mapping[str, Any], level: str = "info") -> None:
     """One JSON object on one line of stdout."""
     stamp = {"@level": level, "@timestamp": now(), "@message": entry.get("@message", entry["type"])}
     typer.echo(as_json.dumps({"type": entry["type"], **stamp, **entry}))
+
+
+def typed(path: object) -> str:
+    """A path or a name as one word of a command that can be copied."""
+    return shlex.quote(OUT.mask.line(str(path)))
 
 
 def progress(made: Plan, mask: Mask) -> Sink:

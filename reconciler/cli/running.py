@@ -85,7 +85,7 @@ def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
 
     loaded, warnings = read(env, strict=strict)
     if warnings and not OUT.as_json:
-        command = f"reconcile validate {env}" if env else "reconcile validate"
+        command = f"reconcile validate {console.typed(env)}" if env else "reconcile validate"
         notes = sum(problem.note for problem in warnings)
         counts = ((len(warnings) - notes, "warning"), (notes, "note"))
         told = ", ".join(console.plural(count, noun) for count, noun in counts if count)

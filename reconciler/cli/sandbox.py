@@ -18,7 +18,7 @@ COMMANDS = typer.Typer(
 
 @COMMANDS.command("start", epilog='Example: eval "$(reconcile sandbox start --speed 100)"')
 def sandbox_start(
-    port: Annotated[int, typer.Option("--port", help="0: any free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
     speed: Annotated[float, typer.Option("--speed", min=0.001, help="Seconds that pass in one second.")] = 1.0,
 ) -> None:
     """Start it, and print the export lines that point a shell at it."""
