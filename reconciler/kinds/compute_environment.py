@@ -62,6 +62,16 @@ def _falsy_is_absent(value: Any) -> Any:
     return value or None
 
 
+def _ranked_types(value: Any) -> Any:
+    """Instance types are a set, but to the strategies that try them in their order."""
+    if not isinstance(value, Mapping) or value.get("allocationStrategy") in effects.ORDERED:
+        return value
+    types = value.get("instanceTypes")
+    if not isinstance(types, list | tuple) or not all(isinstance(one, str) for one in types):
+        return value
+    return {**value, "instanceTypes": sorted(set(types))}
+
+
 def _insights(value: Any) -> Any:
     return None if mapping(value).get("containerInsights") == "DISABLED" else value
 
@@ -84,12 +94,13 @@ FIELDS = {
     "eksConfiguration.accessEntry.status": Field(ignore=True),
     "ecsSettings": Field(normal=_insights, clear={"containerInsights": "DISABLED"}),
     "context": Field(computed=True),
+    "computeResources": Field(normal=_ranked_types),
     "computeResources.type": Field(effect=effects.resource_type),
     "computeResources.maxvCpus": SCALING,
     "computeResources.minvCpus": Field(effect=Effect.SCALING, clear=0),
     "computeResources.desiredvCpus": Field(ignore=True),
     "computeResources.allocationStrategy": INFRASTRUCTURE,
-    "computeResources.instanceTypes": Field(effect=effects.infrastructure, unordered=True),
+    "computeResources.instanceTypes": INFRASTRUCTURE,
     "computeResources.subnets": Field(effect=effects.network, unordered=True, clear=[]),
     "computeResources.securityGroupIds": Field(effect=effects.network, unordered=True, clear=[]),
     "computeResources.instanceRole": INFRASTRUCTURE,

@@ -308,6 +308,11 @@ def test_ec2_needs(desk, member, text):
         ({"type": "SPOT"}, "compute resource spotIamFleetRole is required."),
         ({"type": "SPOT", "allocationStrategy": "BEST_FIT"}, "compute resource spotIamFleetRole is required."),
         ({"allocationStrategy": "SPOT_CAPACITY_OPTIMIZED"}, "requires compute resource type"),
+        ({"type": "SPOT", "allocationStrategy": "BEST_FIT_PROGRESSIVE_ORDERED"}, "requires compute resource type EC2"),
+        (
+            {"allocationStrategy": "BEST_FIT_PROGRESSIVE_ORDERED", "instanceTypes": ["optimal"]},
+            "are not allowed for BEST_FIT_PROGRESSIVE_ORDERED allocation strategy",
+        ),
         ({"bidPercentage": 101}, "Bid percentage must be between 0 to 100."),
         ({"subnets": [f"subnet-{n}" for n in range(17)]}, "16 subnets"),
         ({"launchTemplate": {}}, "One of LaunchTemplateId and LaunchTemplateName or LaunchTemplate.overrides"),
@@ -351,6 +356,8 @@ def override(*targets, **names):
         ([override("m5.large", launchTemplateId="lt-1", launchTemplateName="nodes")], "provided in an override"),
         ([override("c5.large")], "subset of the instanceTypes"),
         ([override("optimal")], "subset of the instanceTypes"),
+        ([override("m5")], "subset of the instanceTypes"),
+        ([override("g5"), override("g5.xlarge")], "unique among the overrides"),
         ([override()], "subset of the instanceTypes"),
         ([override("m5.large", launchTemplateId="lt-1", version="x")], "must be either empty or a number"),
     ],
@@ -358,11 +365,21 @@ def override(*targets, **names):
 def test_template_overrides(desk, overrides, text):
     """Up to ten, each with one template and its own part of the instance types."""
     resources = {
-        "instanceTypes": ["m5.large", "optimal"],
+        "instanceTypes": ["m5.large", "g5", "optimal"],
         "launchTemplate": {"launchTemplateId": "lt-1", "overrides": overrides},
     }
 
     assert text in create(desk, resources=resources)
+
+
+def test_an_override_may_be_for_sizes_of_a_listed_family(desk):
+    """With m5 and g5 listed, m5.large and m5.2xlarge can have a template of their own."""
+    sizes = [override("m5.large", "m5.2xlarge")]
+    desk.environment(
+        resources={"instanceTypes": ["m5", "g5"], "launchTemplate": {"launchTemplateId": "lt-1", "overrides": sizes}}
+    )
+
+    assert desk.see_environment()["computeResources"]["launchTemplate"]["overrides"] == sizes
 
 
 def test_managed_needs_resources(desk):
@@ -493,11 +510,15 @@ def test_eks_refuses_best_fit(desk):
 
 
 def test_amazon_linux_2_may_be_at_its_end(desk):
-    """Batch-provided Amazon Linux 2 images are refused when the switch says so; own images are not."""
+    """Batch-provided Amazon Linux 2 images of ECS are refused when the switch says so; own images, and EKS, are not."""
     desk.settings.amazon_linux_2 = "refused"
-    assert "no longer supported" in create(desk, resources={"ec2Configuration": [{"imageType": "ECS_AL2"}]})
+    assert "is end-of-life" in create(desk, resources={"ec2Configuration": [{"imageType": "ECS_AL2"}]})
 
     desk.environment(resources={"ec2Configuration": [{"imageType": "ECS_AL2", "imageIdOverride": "ami-1"}]})
+    on_eks = {**ec2(), "allocationStrategy": "BEST_FIT_PROGRESSIVE", "ec2Configuration": [{"imageType": "EKS_AL2"}]}
+    desk.client.create_compute_environment(
+        computeEnvironmentName="eks", type="MANAGED", computeResources=on_eks, eksConfiguration=EKS
+    )
 
 
 def test_fifty_environments(desk):

@@ -405,7 +405,19 @@ def test_tasks_are_filled(desk):
             ),
             "cycles",
         ),
-        (task(part("a", dependsOn=[{"containerName": "c", "condition": "START"}])), "must name a container"),
+        (
+            task(part("a", dependsOn=[{"containerName": "c", "condition": "START"}]), part("b")),
+            "must name a container",
+        ),
+        (task(part("a", dependsOn=[{"containerName": "a", "condition": "START"}])), "single-container job"),
+        (
+            task(
+                part("a"),
+                taskRoleArn=None,
+                volumes=[{"name": "v", "s3filesVolumeConfiguration": {"fileSystemArn": "x"}}],
+            ),
+            "taskRoleArn is required",
+        ),
         (task(part("a", resourceRequirements=[{"type": "VCPU", "value": "1"}])), "Memory is required."),
         (task(part("a", resourceRequirements=[{"type": "MEMORY", "value": "64"}])), "vCPU is required."),
         (task(part("a"), ipcMode="all"), "ipcMode"),
@@ -425,8 +437,11 @@ def test_tasks(desk, given, text):
 # --- pods ------------------------------------------------------------------------------------------------------------
 
 
+ENOUGH = {"limits": {"cpu": "1", "memory": "512Mi"}}
+
+
 def pod(*, pod_changes=None, **changes):
-    containers = [{"image": "busybox", **changes}]
+    containers = [{"image": "busybox", "resources": ENOUGH, **changes}]
     return {
         "eksProperties": {"podProperties": {"containers": containers, **(pod_changes or {})}},
         "containerProperties": None,
@@ -446,7 +461,9 @@ def test_pods_are_filled(desk):
         "initContainers": [],
         "imagePullSecrets": [],
         "volumes": [],
-        "containers": [{"image": "busybox", "args": [], "command": [], "env": [], "volumeMounts": []}],
+        "containers": [
+            {"image": "busybox", "resources": ENOUGH, "args": [], "command": [], "env": [], "volumeMounts": []}
+        ],
     }
 
 
@@ -462,6 +479,15 @@ def test_pods_are_filled(desk):
         (pod(pod_changes={"containers": []}), "at least one container"),
         (pod(pod_changes={"containers": [{"image": "a", "name": "x"}] * 2}), "unique"),
         (pod(pod_changes={"dnsPolicy": "Mine"}), "dnsPolicy"),
+        (pod(resources={}), "cpu and memory resources must be provided."),
+        (pod(resources={"limits": {"cpu": "1"}}), "cpu and memory resources must be provided."),
+        (pod(resources={"limits": {**ENOUGH["limits"], "storage": "1"}}), "storage is not a supported type"),
+        (pod(resources={**ENOUGH, "requests": {"cpu": "2"}}), "cpu request must be <= to cpu limit"),
+        (pod(pod_changes={"metadata": {"labels": {"k8s.io/a": "b"}}}), "reserved namespaces"),
+        (pod(pod_changes={"metadata": {"labels": {"a": "b" * 64}}}), "cannot be longer than 63 characters"),
+        (pod(pod_changes={"metadata": {"annotations": {"a": "b" * 256}}}), "cannot be longer than 255 characters"),
+        (pod(pod_changes={"metadata": {"namespace": "default"}}), "cannot be the default Kubernetes namespace"),
+        (pod(pod_changes={"metadata": {"namespace": "kube-x"}}), "reserved Kubernetes system namespace"),
         (pod(volumeMounts=[{"name": "v", "mountPath": "/v"}]), "Unknown volume"),
         ({**pod(), "platformCapabilities": ["EC2"]}, "platformCapabilities is not applicable for EKS."),
         ({**pod(), "propagateTags": True}, "propagateTags is not applicable for EKS."),

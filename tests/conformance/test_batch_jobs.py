@@ -660,7 +660,11 @@ def test_tasks_and_pods_run_too(desk):
     register(
         jobDefinitionName="pod",
         type="container",
-        eksProperties={"podProperties": {"containers": [{"image": "busybox"}]}},
+        eksProperties={
+            "podProperties": {
+                "containers": [{"image": "busybox", "resources": {"limits": {"cpu": "1", "memory": "512Mi"}}}]
+            }
+        },
     )
     task, pod, stuck = (
         submit(desk, jobDefinition=definition, jobQueue=queue)

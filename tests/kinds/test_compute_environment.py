@@ -711,3 +711,24 @@ def test_expressions_and_nonsense_are_not_judged():
 
     assert words(KIND, {**open_ended, "serviceRole": some}) == []
     assert words(KIND, {"type": "MANAGED", "computeResources": "x", "eksConfiguration": [1], "serviceRole": 5}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategy", "counts"),
+    [
+        ("EC2", "BEST_FIT_PROGRESSIVE_ORDERED", True),
+        ("SPOT", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED", True),
+        ("EC2", "BEST_FIT_PROGRESSIVE", False),
+        ("SPOT", "SPOT_CAPACITY_OPTIMIZED", False),
+    ],
+)
+def test_the_order_of_instance_types_counts_where_the_strategy_goes_by_it(kind, strategy, counts):
+    shown = {**SHOWN, "type": kind, "allocationStrategy": strategy, "instanceTypes": ["m5.large", "c5.large"]}
+    same = resources(type=kind, allocationStrategy=strategy, instanceTypes=["m5.large", "c5.large"])
+    turned = resources(type=kind, allocationStrategy=strategy, instanceTypes=["c5.large", "m5.large"])
+
+    assert not compared(KIND, live(shown), same)
+    assert [change.effect for change in compared(KIND, live(shown), turned).changes] == [INFRASTRUCTURE] * counts
+    if counts:
+        sent = {"instanceTypes": ["c5.large", "m5.large"]}
+        assert changed(computeResources=sent) == updated(live(shown), turned)[0]

@@ -17,6 +17,8 @@ from reconciler.sandbox.batch.store import Json
 from reconciler.sandbox.batch.validate import between
 
 FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
+# they try the types in the order in which they are listed
+ORDERED = frozenset({"BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED"})
 SPOT_STRATEGIES = frozenset(
     {"SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED"}
 )
@@ -41,7 +43,7 @@ FARGATE_SCALING = SCALING | {"subnets", "securityGroupIds"}
 
 _VERSION = re.compile(r"(\d+|\$Default|\$Latest)?")
 _REMOVED_BY_EMPTY = frozenset({"imageId", "ec2KeyPair", "placementGroup"})
-_AMAZON_LINUX_2 = frozenset({"ECS_AL2", "ECS_AL2_NVIDIA", "EKS_AL2", "EKS_AL2_NVIDIA"})
+_AMAZON_LINUX_2 = frozenset({"ECS_AL2", "ECS_AL2_NVIDIA"})  # those for EKS are unsupported, not blocked
 
 
 def on_fargate(resources: Mapping[str, Any]) -> bool:
@@ -150,6 +152,13 @@ def _check_strategy(given: Json, *, eks: bool) -> None:
     strategy = given.get("allocationStrategy", "BEST_FIT")
     if strategy in SPOT_STRATEGIES and given["type"] != "SPOT":
         raise Invalid(f"Allocation strategy {strategy} requires compute resource type SPOT.")
+    if strategy == "BEST_FIT_PROGRESSIVE_ORDERED" and given["type"] != "EC2":
+        raise Invalid(f"Allocation strategy {strategy} requires compute resource type EC2.")
+    if strategy in ORDERED and any(one in instance_types.GROUPS for one in given["instanceTypes"]):
+        raise Invalid(
+            "Instance type bundles (e.g. optimal, default_x86_64) are not allowed for "
+            f"{strategy} allocation strategy. Specify instance families or types directly."
+        )
     if eks:
         if given.get("allocationStrategy") == "BEST_FIT":
             raise Invalid("Allocation strategy BEST_FIT is not applicable for EKS.")
@@ -175,11 +184,18 @@ def _check_launch_template(given: Json) -> None:
             raise Invalid("One of LaunchTemplateId and LaunchTemplateName should be provided in an override")
         _check_version(override)
         targets = override.get("targetInstanceTypes", [])
-        if not targets or any(one in instance_types.GROUPS or one not in given["instanceTypes"] for one in targets):
+        if not targets or any(not _is_among(one, given["instanceTypes"]) for one in targets):
             raise Invalid("targetInstanceTypes should be a subset of the instanceTypes, without optimal and defaults.")
         named.extend(targets)
-    if len(named) != len(set(named)):
+    if len(named) != len(set(named)) or any("." in one and one.partition(".")[0] in named for one in named):
         raise Invalid("targetInstanceTypes should be unique among the overrides.")
+
+
+def _is_among(target: str, types: Sequence[str]) -> bool:
+    """A type or family that is listed, or a type of a family that is; with a bundle nobody can tell which are."""
+    if target in instance_types.GROUPS:
+        return False
+    return target in types or target.partition(".")[0] in types
 
 
 def _check_version(template: Json) -> None:
@@ -204,7 +220,10 @@ def _check_image_types(resources: Json, settings: Settings) -> None:
         return
     for image in resources.get("ec2Configuration", []):
         if image["imageType"] in _AMAZON_LINUX_2 and "imageIdOverride" not in image:
-            raise Invalid(f"Image type {image['imageType']} is no longer supported for new compute environments.")
+            raise Invalid(
+                "Amazon Linux 2 is end-of-life. Please see "
+                "https://docs.aws.amazon.com/batch/latest/userguide/compute_resource_AMIs.html."
+            )
 
 
 def infrastructure_members(given: Json, current: Mapping[str, Any]) -> list[str]:

@@ -48,7 +48,7 @@ def check(given: Json, *, fargate: bool) -> None:
         raise Invalid("Image is required.")
     check_resources(given, fargate=fargate)
     check_common(given, fargate=fargate)
-    check_volumes(given.get("volumes", []), [given], fargate=fargate)
+    check_volumes(given.get("volumes", []), [given], fargate=fargate, job_role=given.get("jobRoleArn"))
     check_platform(given, fargate=fargate)
     _check_secrets([given], given.get("executionRoleArn"))
 
@@ -62,6 +62,9 @@ def check_platform(given: Json, *, fargate: bool) -> None:
         return
     if not given.get("executionRoleArn"):
         raise Invalid("executionRoleArn is required for Fargate.")
+    runtime = given.get("runtimePlatform", {})
+    if runtime.get("operatingSystemFamily", "LINUX") != "LINUX" and runtime.get("cpuArchitecture") == "ARM64":
+        raise Invalid("Windows supported only by X86_64 cpuArchitecture")
     for member in ("instanceType",):
         if given.get(member):
             raise Invalid(f"{member} is not applicable for Fargate.")
@@ -164,10 +167,14 @@ def _check_linux(given: Json, *, fargate: bool) -> None:
         raise Invalid("maxSwap must be 0 or a positive integer.")
 
 
-def check_volumes(volumes: Sequence[Json], containers: Sequence[Json], *, fargate: bool) -> None:
+def check_volumes(
+    volumes: Sequence[Json], containers: Sequence[Json], *, fargate: bool, job_role: str | None = None
+) -> None:
     for volume in volumes:
         if sum(kind in volume for kind in _VOLUME_KINDS) > 1:
             raise Invalid(f"Only one type of volume is allowed in volume {volume.get('name')}.")
+        if volume.get("s3filesVolumeConfiguration") and not job_role:
+            raise Invalid("A jobRoleArn/taskRoleArn is required when using s3filesVolumeConfiguration.")
         if fargate and volume.get("host", {}).get("sourcePath"):
             raise Invalid("host.sourcePath should not be set for volumes in Fargate.")
     names = {volume.get("name") for volume in volumes}
@@ -231,7 +238,7 @@ def check_tasks(given: Json, *, fargate: bool) -> None:
             check_amounts(wanted, fargate=False)
     _check_task_size(containers, fargate=fargate)
     _check_dependencies(containers)
-    check_volumes(task.get("volumes", []), containers, fargate=fargate)
+    check_volumes(task.get("volumes", []), containers, fargate=fargate, job_role=task.get("taskRoleArn"))
     _check_secrets(containers, task.get("executionRoleArn"))
     if task.get("ipcMode", "none") not in ("host", "task", "none"):
         raise Invalid("ipcMode must be one of host, task or none.")
@@ -261,6 +268,8 @@ def _check_dependencies(containers: Sequence[Json]) -> None:
         for one in needed:
             if one.get("condition") not in ("START", "COMPLETE", "SUCCESS"):
                 raise Invalid("The condition of a container dependency must be START, COMPLETE or SUCCESS.")
+        if needed and len(containers) == 1:
+            raise Invalid("Container dependency can not be used in a single-container job.")
         waits[container.get("name", "default")] = [one.get("containerName", "") for one in needed]
     left = dict(waits)
     while left:

@@ -6,10 +6,13 @@ Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperti
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from reconciler.sandbox.batch.messages import Invalid
 from reconciler.sandbox.batch.store import Json
 
+_RESOURCES = ("cpu", "memory", "nvidia.com/gpu")
+_RESERVED = ("kubernetes.io/", "k8s.io/", "batch.amazonaws.com/")
 _MEMORY = re.compile(r"\d+Mi")
 _CONTAINER_LISTS = ("args", "command", "env", "volumeMounts")
 _POD_LISTS = ("initContainers", "imagePullSecrets", "volumes")
@@ -34,6 +37,15 @@ def check(given: Json) -> None:
         for mount in container.get("volumeMounts", []):
             if mount.get("name") not in volumes:
                 raise Invalid(f"Unknown volume '{mount.get('name')}' in volumeMounts.")
+    _check_enough(containers)
+    _check_metadata(pod.get("metadata", {}))
+
+
+def _check_enough(containers: Sequence[Json]) -> None:
+    for container in containers:
+        asked = {name for amounts in container.get("resources", {}).values() for name in amounts}
+        if not {"cpu", "memory"} <= asked:
+            raise Invalid("cpu and memory resources must be provided.")
 
 
 def filled(given: Json) -> Json:
@@ -41,6 +53,23 @@ def filled(given: Json) -> Json:
     for member in ("containers", "initContainers"):
         pod[member] = [{**{name: [] for name in _CONTAINER_LISTS}, **container} for container in pod[member]]
     return {**given, "podProperties": pod}
+
+
+def _check_metadata(given: Json) -> None:
+    for kind, member, most in (("label", "labels", 63), ("annotation", "annotations", 255)):
+        for name, value in given.get(member, {}).items():
+            if name.startswith(_RESERVED):
+                raise Invalid(
+                    f"The prefix {name.split('/')[0]} of the pod {kind} key cannot contain terms from the Kubernetes "
+                    "reserved namespaces."
+                )
+            if len(value) > most:
+                raise Invalid(f"Metadata {kind} value {value} cannot be longer than {most} characters.")
+    namespace = given.get("namespace", "")
+    if namespace == "default":
+        raise Invalid("kubernetesNamespace cannot be the default Kubernetes namespace.")
+    if namespace.startswith("kube"):
+        raise Invalid("kubernetesNamespace cannot be a reserved Kubernetes system namespace.")
 
 
 def _check_resources(given: Json) -> None:
@@ -53,6 +82,11 @@ def _check_resources(given: Json) -> None:
         gpus = amounts.get("nvidia.com/gpu", "0")
         if not gpus.isdigit():
             raise Invalid(f"nvidia.com/gpu must be a whole number, got {gpus}.")
+        for name in amounts:
+            if name not in _RESOURCES:
+                raise Invalid(f"{name} is not a supported type for resources.")
+    if "cpu" in limits and "cpu" in requests and float(requests["cpu"]) > float(limits["cpu"]):
+        raise Invalid("cpu request must be <= to cpu limit if both are provided.")
     for resource in ("memory", "nvidia.com/gpu"):
         if resource in limits and resource in requests and limits[resource] != requests[resource]:
             raise Invalid(f"{resource} must be equal in limits and requests.")

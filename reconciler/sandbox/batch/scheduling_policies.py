@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from reconciler.sandbox.batch import paging, tags
@@ -12,6 +13,7 @@ from reconciler.sandbox.batch.messages import Invalid, missing, refusal
 from reconciler.sandbox.batch.store import Json, Row, Store
 from reconciler.sandbox.batch.validate import between, name
 
+_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]+")
 KINDS = ("fairsharePolicy", "quotaSharePolicy")
 
 
@@ -84,8 +86,8 @@ def _check_distribution(shares: Sequence[Json]) -> None:
         raise Invalid("A maximum of 500 share identifiers is supported.")
     for share in shares:
         identifier = share["shareIdentifier"].removesuffix("*")
-        if len(share["shareIdentifier"]) > 255 or not identifier or "*" in identifier:
-            raise Invalid("shareIdentifier should match a valid pattern.")
+        if len(share["shareIdentifier"]) > 255 or not _IDENTIFIER.fullmatch(identifier):
+            raise Invalid("ShareIdentifier name should match a valid pattern.")
         between(share.get("weightFactor", 1.0), 0.0001, 999.9999, "weightFactor must be between 0.0001 and 999.9999.")
     identifiers = [share["shareIdentifier"] for share in shares]
     for index, one in enumerate(identifiers):

@@ -77,6 +77,9 @@ def _checked(limits: Sequence[Json]) -> list[Json]:
     if not 1 <= len(limits) <= 5:
         raise Invalid("capacityLimits should have between 1 and 5 entries.")
     units = [limit.get("capacityUnit", "NUM_INSTANCES") for limit in limits]
+    unknown = [unit for unit in units if unit != "NUM_INSTANCES" and not unit.startswith("ml.")]
+    if unknown:
+        raise Invalid(f"{unknown[0]} is unknown capacity unit in [NUM_INSTANCES, ml.m5.large, ml.g5.xlarge, ...]")
     if "NUM_INSTANCES" in units and len(units) > 1:
         raise Invalid("capacityLimits should have either NUM_INSTANCES or instance types, not both.")
     if len(set(units)) < len(units):
