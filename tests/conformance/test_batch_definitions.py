@@ -413,7 +413,6 @@ def test_tasks_are_filled(desk):
         (
             task(
                 part("a"),
-                taskRoleArn=None,
                 volumes=[{"name": "v", "s3filesVolumeConfiguration": {"fileSystemArn": "x"}}],
             ),
             "taskRoleArn is required",
