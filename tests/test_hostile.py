@@ -580,10 +580,15 @@ class Page(HTMLParser):
         raise AssertionError(data)
 
 
+PROBLEMS = st.lists(
+    st.builds(Problem, code=st.just("x"), message=TEXTS, hint=TEXTS, address=TEXTS, warning=st.booleans()), max_size=3
+)
+
+
 @settings(max_examples=60, deadline=None)
-@given(made=plans())
-def test_a_plan_as_a_page_has_our_tags_alone(made: Plan) -> None:
-    shown = html.plan(made, Mask())
+@given(made=plans(), problems=PROBLEMS, refused=st.booleans())
+def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem], refused: bool) -> None:
+    shown = html.plan(made, Mask(), problems=problems, refused=refused)
     page = Page()
     page.feed(shown)
     page.close()
@@ -596,10 +601,10 @@ def test_a_plan_as_a_page_has_our_tags_alone(made: Plan) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(made=plans(), limit=st.integers(1200, 6000))
-def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int) -> None:
+@given(made=plans(), limit=st.integers(1200, 6000), problems=PROBLEMS, refused=st.booleans())
+def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: list[Problem], refused: bool) -> None:
     """By a parser: the headings, tables, fences and tags are ours, and there are no links, pictures or mentions."""
-    shown = markdown.plan(made, Mask(), limit=limit)
+    shown = markdown.plan(made, Mask(), limit=limit, problems=problems, refused=refused)
     tokens = MarkdownIt("commonmark", {"linkify": False}).enable("table").parse(shown)
     inline = [child for token in tokens for child in token.children or ()]
 

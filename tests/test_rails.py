@@ -221,6 +221,29 @@ def test_nothing_is_deleted_while_a_read_fails(shell: Shell) -> None:
     assert "3 deleted" in shell.ok("apply", "-y").out
 
 
+@pytest.mark.parametrize("shape", ["markdown", "html"])
+def test_a_comment_or_page_says_what_stands_in_the_way(shell: Shell, shape: str) -> None:
+    """Who reads the pull request sees neither stderr nor the exit code."""
+    plan = ("plan", "--format", shape)
+    declare({**groups(2), "topics": {"t": KEPT}})
+    shell.ok("apply", "-y")
+    assert "cannot be applied" not in shell.ok(*plan).out
+    declare(groups(2))
+    rail = shell(*plan)
+    assert rail.code == 4 and "This cannot be applied: 1 error." in rail.out
+    assert "prevent" in rail.out and "1 to delete" in rail.out
+    declare({**groups(2), "topics": {"t": KEPT}})
+    shell.account.faults.add(service="sns", operation="*", deny=True, times=0)
+    blind = shell(*plan)
+    assert blind.code == 1 and "This cannot be applied: 1 error." in blind.out
+    assert "topics.t: it is not planned" in blind.out and "a part of the environment only" in blind.out
+    shell.account.faults.clear()
+    boto3.client("logs").create_log_group(logGroupName="g09")
+    declare({**groups(10), "topics": {"t": KEPT}})
+    taken = shell(*plan)
+    assert taken.code == 1 and "no environment owns it" in taken.out and "to create" not in taken.out
+
+
 # --- nobody to ask ---------------------------------------------------------------------------------------------------
 
 

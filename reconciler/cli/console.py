@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -122,8 +122,11 @@ def progress(made: Plan, mask: Mask) -> Sink:
     return Progress(made, sys.stderr, mask, text.Paint(colour=colour(sys.stderr)), live=live)
 
 
-def show(made: Planned, *, only_changes: bool, shape: str = "text") -> None:
-    """The plan, or what stands in its way; both where it only lacks what could not be seen."""
+_PAGES: Final[Mapping[str, Callable[..., str]]] = {"markdown": markdown.plan, "html": html.plan}
+
+
+def show(made: Planned, *, only_changes: bool, shape: str = "text", rails: Sequence[Problem] = ()) -> None:
+    """The plan, or what stands in its way; both where it only lacks what could not be seen, or ``rails`` hold."""
     if OUT.as_json:
         shown = document(made, only_changes=only_changes)
         if found := ordered((*made.problems, *made.warnings)):
@@ -132,13 +135,11 @@ def show(made: Planned, *, only_changes: bool, shape: str = "text") -> None:
         return
     if made.problems:
         print_problems(ordered(made.problems))
-    if any(problem.code not in sight.CODES for problem in made.problems):
-        return
-    if shape == "markdown":
-        typer.echo(markdown.plan(made.plan, made.mask))
-    elif shape == "html":
-        typer.echo(html.plan(made.plan, made.mask))
-    else:
+    refused = any(problem.code not in sight.CODES for problem in made.problems)
+    if shape in _PAGES:
+        found = ordered((*rails, *made.problems, *made.warnings))
+        typer.echo(_PAGES[shape](made.plan, made.mask, problems=found, root=OUT.root, refused=refused))
+    elif not refused:
         typer.echo(text.plan(made.plan, made.mask, text.Paint(colour=colour(sys.stdout))))
 
 

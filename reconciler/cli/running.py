@@ -111,7 +111,7 @@ def plan(account: Connected, options: Options, shape: str = "text") -> Planned:
             console.show(replace(made, problems=refused.problems), only_changes=False)
             raise typer.Exit(refused.exit_code) from refused
         if not OUT.as_json:
-            console.show(made, only_changes=True, shape=shape)
+            console.show(made, only_changes=True, shape=shape, rails=refused.problems)
         raise
     OUT.mask |= made.mask
     if made.warnings and (not OUT.as_json or (OUT.as_lines and not made.errored)):

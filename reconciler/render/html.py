@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
 from reconciler.model import Plan, Verb
+from reconciler.problems import Problem
 from reconciler.render import text
 from reconciler.render.values import Mask
 
@@ -19,11 +21,16 @@ summary { cursor: pointer; font-family: ui-monospace, monospace; }
 @media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } pre { background: #222; } }"""
 
 
-def plan(plan: Plan, mask: Mask) -> str:
-    """A whole page."""
+def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str = "", refused: bool = False) -> str:
+    """A whole page. ``problems`` go before the plan, or stand for it where it is ``refused``; ``root`` goes before
+    every file.
+    """
     title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}")
     blocks = []
-    for item in plan.resources:
+    if problems:
+        told = text.problems(problems, mask, text.Paint(colour=False), root)
+        blocks.append(f"<pre>{escape(told)}</pre>")
+    for item in () if refused else plan.resources:
         if item.verb is not Verb.NOOP or item.notes:
             first, *rest = text.resource(item, mask, text.Paint(colour=False))
             body = escape("\n".join(rest))
@@ -36,8 +43,14 @@ def plan(plan: Plan, mask: Mask) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             f"<style>{_STYLE}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
-            f"<p><strong>{escape(text.summary(plan))}</strong></p>",
+            *(f'<p class="delete"><strong>{escape(said)}</strong></p>' for said in (text.blocked(problems),) if said),
+            *([] if refused else _summed_up(plan)),
             *blocks,
             "</body></html>",
         ]
     )
+
+
+def _summed_up(plan: Plan) -> list[str]:
+    part = [] if plan.complete else ["<p>This plan covers a part of the environment only.</p>"]
+    return [f"<p><strong>{escape(text.summary(plan))}</strong></p>", *part]

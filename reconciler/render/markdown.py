@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Plan, ResourcePlan, Verb
+from reconciler.problems import Problem
 from reconciler.render import text
 from reconciler.render.values import Mask
 
@@ -23,14 +25,31 @@ _OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
 MORE: Final = "\n\n_Cut here: the whole plan is longer than a comment may be. See the output of `reconcile plan`._\n"
 
 
-def plan(plan: Plan, mask: Mask, *, limit: int = LIMIT) -> str:
-    """Markdown of at most ``limit`` characters."""
+def plan(
+    plan: Plan,
+    mask: Mask,
+    *,
+    problems: Sequence[Problem] = (),
+    root: str = "",
+    limit: int = LIMIT,
+    refused: bool = False,
+) -> str:
+    """Markdown of at most ``limit`` characters. ``problems`` go before the plan, or stand for it where it is
+    ``refused``; ``root`` goes before every file.
+    """
     scope = plan.scope
     where = [code(mask.line(name)) for name in (scope.environment, scope.account, scope.region)]
-    parts = [f"### {where[0]} in account {where[1]}, {where[2]}", "", f"**{text.summary(plan)}**"]
-    if not plan.complete:
+    parts = [f"### {where[0]} in account {where[1]}, {where[2]}", ""]
+    if blocked := text.blocked(problems):
+        parts += [f"**{blocked}**", ""]
+    if not refused:
+        parts += [f"**{text.summary(plan)}**"]
+    if not plan.complete and not refused:
         parts += ["", "This plan covers a part of the environment only."]
-    changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
+    if problems:
+        told = text.problems(problems, mask, text.Paint(colour=False), root)
+        parts += ["", *fenced(told if len(told) < limit // 2 else f"{told[: limit // 2]}\n...")]
+    changed = [item for item in plan.resources if item.verb is not Verb.NOOP and not refused]
     if changed:
         parts += ["", "| | resource | why |", "| --- | --- | --- |"]
     done = "\n".join(parts)
@@ -39,7 +58,7 @@ def plan(plan: Plan, mask: Mask, *, limit: int = LIMIT) -> str:
         if len(done) + len(row) + len(MORE) > limit:
             return done + MORE
         done += row
-    advised = [item for item in plan.resources if item.verb is Verb.NOOP and item.notes]
+    advised = [item for item in plan.resources if item.verb is Verb.NOOP and item.notes and not refused]
     for item in (*changed, *advised):
         block = "\n".join(("", "", *_folded(item, mask)))
         if len(done) + len(block) + len(MORE) > limit:
@@ -51,17 +70,14 @@ def plan(plan: Plan, mask: Mask, *, limit: int = LIMIT) -> str:
 def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
     lines = list(text.resource(item, mask, text.Paint(colour=False)))
     body = "\n".join(lines[1:])
+    return [f"<details><summary>{code(lines[0])}</summary>", "", *fenced(body), "", "</details>"]
+
+
+def fenced(body: str) -> list[str]:
+    """``body`` as it stands, whatever is in it."""
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [
-        f"<details><summary>{code(lines[0])}</summary>",
-        "",
-        f"{fence}text",
-        body,
-        fence,
-        "",
-        "</details>",
-    ]
+    return [f"{fence}text", body, fence]
 
 
 def code(value: str) -> str:

@@ -166,6 +166,12 @@ def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "")
     return "\n".join(lines)
 
 
+def blocked(found: Sequence[Problem]) -> str:
+    """That there are errors among the problems, and so nothing to apply; empty where there are none."""
+    errors = sum(not problem.warning for problem in found)
+    return f"This cannot be applied: {errors} error{'s' * (errors > 1)}." if errors else ""
+
+
 def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
     """What an apply came to: what was done, what failed, where that is declared and why, what never started."""
     by_fate: dict[str, What] = dict.fromkeys(outcome.done, What.DONE)
