@@ -7,6 +7,8 @@ again depends on what it does, and only the executor can find out.
 
 from __future__ import annotations
 
+import json
+import random
 import re
 import threading
 import time
@@ -67,6 +69,9 @@ THROTTLES: Final = frozenset(
     }
 )
 _US: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
+GARBLED: Final = "ResponseParserError"
+GARBLED_MOST: Final = 4  # times that a read is made until it is believed that no reply of AWS's will come
+NOT_AWS: Final = "what answers is not AWS"
 TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
@@ -118,11 +123,25 @@ class Boto:
             self.heard(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
 
-    def _note(self, parsed: Mapping[str, Any], **_: Any) -> None:
-        """Remember which request this was: the merged pages of a reply do not say."""
+    def _note(self, parsed: Mapping[str, Any], http_response: Any, model: Any, **_: Any) -> None:
+        """Remember which request this was: the merged pages of a reply do not say. Raises ResponseParserError of a
+        success that is none of AWS's: botocore takes what it cannot read for a reply that says nothing.
+        """
         self._noted.request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
+        if parsed.keys() <= {"ResponseMetadata"} and not _of_aws(http_response.content, model):
+            raise ResponseParserError(f"{NOT_AWS}: {http_response.content[:60]!r}")
 
     def _made(self, call: Call) -> dict[str, Any] | Refused:
+        """The reply; a read that came back garbled is made again."""
+        reply = self._once(call)
+        for again in range(1, GARBLED_MOST if call.operation.startswith(READS) else 1):
+            if not (isinstance(reply, Refused) and reply.code == GARBLED):
+                break
+            time.sleep(random.uniform(0.1, 0.2) * 2**again)  # noqa: S311  (so that many do not come at once)
+            reply = self._once(call)
+        return reply
+
+    def _once(self, call: Call) -> dict[str, Any] | Refused:
         method = xform_name(call.operation)
         try:
             client = self.client(call.service, once=not call.operation.startswith(READS))
@@ -143,8 +162,25 @@ class Boto:
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
         except ResponseParserError as error:  # a proxy's page, or an endpoint that is not AWS
-            return Refused("ResponseParserError", str(error).splitlines()[0], lost=True)
+            return Refused(GARBLED, str(error).splitlines()[0], lost=True)
+        except (AttributeError, KeyError, TypeError):  # botocore's parser, given a well-formed page of something else
+            return Refused(GARBLED, NOT_AWS, lost=True)
         return reply
+
+
+def _of_aws(content: bytes, model: Any) -> bool:
+    """Whether a reply without a member may be one of AWS's, by the protocol: an empty object, or an XML response."""
+    protocol = str(model.service_model.resolved_protocol)
+    if "xml" in protocol or protocol in ("query", "ec2"):
+        return b"Response" in content[:400]
+    if "json" not in protocol:
+        return True
+    if not content.strip():
+        return not model.name.startswith(READS)
+    try:
+        return isinstance(json.loads(content), dict)
+    except ValueError:
+        return False
 
 
 def connect(*, region: str | None, profile: str | None = None, role: Mapping[str, str] | None = None) -> Boto:
@@ -185,13 +221,11 @@ def identity(aws: Boto, environment: str) -> Scope:
         reply = aws.call(Call("sts", "GetCallerIdentity"))
     except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is no URL
         raise Problems([_set_up(error)]) from error
-    except KeyError:  # botocore's parser, given a well-formed page of something else
-        reply = {}
     if isinstance(reply, Refused):
         raise Problems([_unreachable(reply)])
     us = _US.fullmatch(str(reply.get("Arn")))
     if not us or us["account"] != reply.get("Account"):
-        raise Problems([_unreachable(Refused("ResponseParserError", "what answers is not AWS"))])
+        raise Problems([_unreachable(Refused(GARBLED, NOT_AWS))])
     region = aws.session.region_name
     return Scope(account=us["account"], region=region, partition=us["partition"], environment=environment)
 

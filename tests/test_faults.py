@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
 from reconciler.aws import Boto
@@ -163,6 +166,63 @@ def test_an_answer_that_never_comes_is_a_lost_one(sandbox: Any) -> None:
 
     assert isinstance(refused, Refused) and refused.lost and not refused.turned_away
     assert len(times) == 1
+
+
+PAGES = [
+    b"",
+    b"<html><body>Sign in</body></html>",
+    b'{"jobQueues": [{"jobQueueName": "q", "tags"',
+    b"[]",
+    b"null",
+    b"\x00\x01",
+]
+ASKED = {
+    "rest-json": Call("batch", "DescribeJobQueues"),
+    "json": Call("events", "ListRules"),
+    "json, of many": Call("resourcegroupstaggingapi", "GetResources"),
+    "query": Call("iam", "ListRoles", all_pages=True),
+    "ec2": Call("ec2", "DescribeVpcs"),
+}
+
+
+class Body(io.BytesIO):
+    """What was received, as botocore reads it."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("call", ASKED.values(), ids=ASKED)
+def test_a_page_that_is_not_awss_says_nothing_about_the_account(
+    call: Call, page: bytes, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read is made again a few times; half a reply is not one that nothing stands in."""
+    monkeypatch.setattr("reconciler.aws.time.sleep", lambda _: None)
+    aws = Boto(sandbox.session)
+    aws.session._session.set_config_variable("region", sandbox.region)
+    times: list[int] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        times.append(1)
+        return AWSResponse(request.url, 200, HTTPHeaders(), Body(page))
+
+    aws.client(call.service).meta.events.register_first("before-send", answer)
+    refused = aws.call(call)
+
+    assert isinstance(refused, Refused) and refused.lost
+    assert len(times) == 4
+
+
+def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any) -> None:
+    aws = Boto(sandbox.session)
+    aws.session._session.set_config_variable("region", sandbox.region)
+    page = Body(b"<html><body>Sign in</body></html>")
+    answer = lambda request, **_: AWSResponse(request.url, 200, HTTPHeaders(), page)  # noqa: E731
+    aws.client("batch", once=True).meta.events.register_first("before-send", answer)
+    refused = aws.call(Call("batch", "CreateJobQueue", {"jobQueueName": "q", "priority": 1}))
+
+    assert isinstance(refused, Refused) and refused.lost
 
 
 # --- storms, from outside --------------------------------------------------------------------------------------------
@@ -416,3 +476,21 @@ def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(judge: Court, tm
     assert found == {"p": 2, "q": 9, "r": 2}
     judge.run(*arguments)
     judge.run("plan", str(target), "--detailed-exitcode")
+
+
+def test_half_a_reply_changes_no_plan(judge: Court) -> None:
+    """Every read of a plan is once cut in the middle."""
+    judge.run("apply", "job-alerts", "--auto-approve")
+    cut: set[str] = set()
+
+    def happens(call: Arrived, perform: Perform) -> Any:
+        reply = perform()
+        if not call.reads or str(call) in cut:
+            return reply
+        cut.add(str(call))
+        return replace(reply, body=reply.body[: len(reply.body) // 2])
+
+    judge.happens = happens
+    judge.run("plan", "job-alerts", "--detailed-exitcode")
+
+    assert len(cut) > 10
