@@ -135,7 +135,7 @@ class Boto:
         """The reply; a read that came back garbled is made again."""
         reply = self._once(call)
         for again in range(1, GARBLED_MOST if call.operation.startswith(READS) else 1):
-            if not (isinstance(reply, Refused) and reply.code == GARBLED):
+            if not (isinstance(reply, Refused) and _garbled(reply)):
                 break
             time.sleep(random.uniform(0.1, 0.2) * 2**again)  # noqa: S311  (so that many do not come at once)
             reply = self._once(call)
@@ -166,6 +166,11 @@ class Boto:
         except (AttributeError, KeyError, TypeError):  # botocore's parser, given a well-formed page of something else
             return Refused(GARBLED, NOT_AWS, lost=True)
         return reply
+
+
+def _garbled(refused: Refused) -> bool:
+    """Whether it is no refusal of AWS's: those say a code, and botocore gives the status where it finds none."""
+    return refused.code == GARBLED or (refused.code == str(refused.status) and refused.status < 500)
 
 
 def _of_aws(content: bytes, model: Any) -> bool:

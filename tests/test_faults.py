@@ -214,6 +214,22 @@ def test_a_page_that_is_not_awss_says_nothing_about_the_account(
     assert len(times) == 4
 
 
+def test_half_a_refusal_is_none(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not there is told by a code: without it, it may be there all the same."""
+    monkeypatch.setattr("reconciler.aws.time.sleep", lambda _: None)
+    aws = Boto(sandbox.session)
+    aws.session._session.set_config_variable("region", sandbox.region)
+    halves = [b'{"__type": "ResourceNotFoundException", "mess'] * 2
+
+    def answer(request: Any, **_: Any) -> AWSResponse | None:
+        return AWSResponse(request.url, 404, HTTPHeaders(), Body(halves.pop())) if halves else None
+
+    aws.client("secretsmanager").meta.events.register_first("before-send", answer)
+    refused = aws.call(Call("secretsmanager", "DescribeSecret", {"SecretId": "s"}))
+
+    assert isinstance(refused, Refused) and refused.code == "ResourceNotFoundException"
+
+
 def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any) -> None:
     aws = Boto(sandbox.session)
     aws.session._session.set_config_variable("region", sandbox.region)
