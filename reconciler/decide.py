@@ -367,8 +367,9 @@ def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
     """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
     told = [f"{refs.dotted(c.path)}={differ.order(c.after)}" for c in forcing] or ["again", heir.physical]
     digest = hashlib.sha256(differ.order(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    derived = f"{name[: kind.max_name - 7]}-{digest}"
-    return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}-{digest}-2"
+    mark = "_" if kind.reserved and f"{name}-".lower().startswith(kind.reserved) else "-"
+    derived = f"{name[: kind.max_name - 7]}{mark}{digest}"
+    return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"
 
 
 def _reason(diff: Diff, only: Effect | None = None) -> str:

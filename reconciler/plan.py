@@ -23,6 +23,7 @@ from reconciler.model import (
     Json,
     Kind,
     Later,
+    Lifecycle,
     Live,
     Observed,
     Options,
@@ -177,6 +178,9 @@ class _Planner:
             return
         first = min(lives, key=lambda live: (live.dying, -live.revision, live.physical))
         node.heir, node.before = first, differ.canonical(kind, first.props)
+        if kind.ending:
+            waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
+            node.disruption = kind.ending(first, waits)
         if resource:
             node.uses = refs.uses(resource, self.kinds, self.env.resources, {})
         self.nodes[address] = node

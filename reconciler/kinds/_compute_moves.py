@@ -74,16 +74,26 @@ def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
     return "none: running jobs are not affected"
 
 
+def ending(lifecycle: Lifecycle | None, *, drains: bool) -> str:
+    """What happens to the jobs on an environment that goes; without a lifecycle nobody waits for them."""
+    if lifecycle is None or not drains:
+        return "jobs still running on it end with it"
+    return f"no new jobs are started on it; {_waited(lifecycle, 'those still running')}"
+
+
+def _waited(lifecycle: Lifecycle, left: str) -> str:
+    minutes = lifecycle.drain_timeout_minutes
+    if lifecycle.drain == "terminate":
+        return f"{left} may go on for {minutes} minutes, then they end with it (drain: terminate)"
+    return f"{left} are waited for, {minutes} minutes at most, then it stays until the next run (drain: wait)"
+
+
 def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
     first = "the queues move to a new environment first"
     if lifecycle.replace is Replace.DELETE_FIRST:
         first = "the old environment goes first, and its queues have nothing to run on until the new one is there"
-    minutes, left = lifecycle.drain_timeout_minutes, "jobs still running on the old one"
-    if not drains:
-        return f"{first}; {left} end when it is deleted"
-    if lifecycle.drain == "terminate":
-        return f"{first}; {left} may go on for {minutes} minutes, then they end with it (drain: terminate)"
-    return f"{first}; {left} are waited for, {minutes} minutes at most, then it stays until the next run (drain: wait)"
+    left = "jobs still running on the old one"
+    return f"{first}; {_waited(lifecycle, left) if drains else f'{left} end when it is deleted'}"
 
 
 # --- launch templates and images -------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from reconciler.model import (
     Field,
     Json,
     Kind,
+    Lifecycle,
     Live,
     Proof,
     Query,
@@ -374,6 +375,12 @@ def _patience(want: Want, diff: Diff) -> float:
     return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
 
 
+def ending(live: Live, lifecycle: Lifecycle | None) -> str:
+    if live.props.get("type") == "UNMANAGED":
+        return "no new jobs are placed by it; what runs on your own instances is yours to end"
+    return moves.ending(lifecycle, drains=drains.drains(live))
+
+
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     told = moves.disruption(want, diff, drains=drains.drains(live))
     if diff.replaces and "eksConfiguration" in live.props:
@@ -407,6 +414,7 @@ KIND = Kind(
     normal=normal,
     check=check,
     disruption=disruption,
+    ending=ending,
     notes=images.notes,
     refresh=images.refresh,
     foresee=moves.foresee,

@@ -34,6 +34,7 @@ from reconciler.model import (
     Finding,
     Json,
     Kind,
+    Lifecycle,
     Live,
     Proof,
     Query,
@@ -180,6 +181,10 @@ def disruption(live: Live, want: Want, diff: Diff) -> str:
     return "none: running jobs are not affected"
 
 
+def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    return "jobs that need it wait until there is one of its name again; running jobs go on"
+
+
 def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.bad_name(name, "consumable resource")
     yield from batch.repeated_name(props, NAME, name)
@@ -210,6 +215,7 @@ KIND = Kind(
     normal=normal,
     check=check,
     disruption=disruption,
+    ending=ending,
     owner_tags=owner_tags,
     notes=notes,
 )

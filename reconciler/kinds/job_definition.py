@@ -34,6 +34,7 @@ from reconciler.model import (
     Field,
     Json,
     Kind,
+    Lifecycle,
     Live,
     On,
     Proof,
@@ -227,6 +228,10 @@ def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
     return "none: jobs already submitted keep their revision; new ones get the new revision"
 
 
+def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    return "none: jobs already submitted go on, and no more can be submitted with it"
+
+
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
@@ -251,6 +256,7 @@ KIND = Kind(
     normal=normal,
     check=check,
     disruption=disruption,
+    ending=ending,
     users=(revision_users.rules, revision_users.definitions, revision_users.jobs),
     mentions=revision_users.mentions,
 )

@@ -30,6 +30,7 @@ from reconciler.model import (
     Finding,
     Json,
     Kind,
+    Lifecycle,
     Live,
     Path,
     Proof,
@@ -193,6 +194,10 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     return "none: running jobs are not affected"
 
 
+def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    return "every job in the queue ends with it, whether it waits or runs"
+
+
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
@@ -322,4 +327,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
+    ending=ending,
 )

@@ -55,6 +55,7 @@ FIELDS = {
     "ingress": Field(),
     "egress": Field(),
 }
+RESERVED = "sg-"  # such are ids
 GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-", late=True)
 REFS = {
     "ingress[].userIdGroupPairs[].groupId": GROUP,
@@ -350,6 +351,7 @@ KIND = Kind(
     later=frozenset({"id", "arn"}),
     replace=Replace.CREATE_FIRST,
     max_name=255,
+    reserved=RESERVED,
     expand=expand,
     normal=normal,
     check=findings,

@@ -48,6 +48,9 @@ class Kind:
       be True: the wait until the name is free. ``revive``, where given, is used instead of ``gone`` and ``create``.
     - ``drain`` **may** put waits for the work on an object, and what they need, into the actions that delete it, which
       it is handed. It is used where the object's users have moved to another.
+    - ``ending`` **may** say what the deletion of a live object does to jobs; it is given the lifecycle by which they
+      are waited for, or None where they are not (``drain`` is left out).
+    - ``reserved`` is how no physical name may begin.
     - ``withdraws`` tells whether an update takes an object out of service: it is made only when what else its users
       refer to is as wanted, and those that leave it have left.
     - ``normal`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no single
@@ -99,6 +102,7 @@ class Kind:
     shared: bool = False
     folds_case: bool = False
     max_name: int = 128
+    reserved: str = ""
     passes_roles: Mapping[str, str] = EMPTY
     api: Api | None = None
 
@@ -107,6 +111,7 @@ class Kind:
     normal: Callable[[Live, Want], tuple[Json, Json]] | None = None
     check: Callable[[str, Json], Iterable[Finding]] = _nothing
     disruption: Callable[[Live, Want, Diff], str] | None = None
+    ending: Callable[[Live, Lifecycle | None], str] | None = None
     owner_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
     refresh: Callable[[Live, Want], Change | Finding] | None = None

@@ -107,7 +107,7 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     width = min(max((len(dotted(c.path)) for c in shown), default=0), 60)
     for change in shown:
         yield f"    {_change(change, width, mask)}"
-    if item.disruption and item.verb in (Verb.UPDATE, Verb.REPLACE, Verb.ADOPT) and item.disruption != "none":
+    if item.disruption not in ("", "none") and item.verb not in (Verb.CREATE, Verb.NOOP):
         yield f"    running jobs: {mask.line(item.disruption)}"
     for note in item.notes:
         yield f"    note: {mask.line(note)}"
