@@ -300,7 +300,7 @@ def _check_fargate(props: Json, resources: Json) -> Iterator[Finding]:
             yield Finding((_HERE, member), f"{member} does not apply to {kind}", hint, code="not-applicable")
     if given(props.get("updatePolicy")):
         why = "updatePolicy is ignored by AWS on Fargate"
-        yield Finding(("updatePolicy",), why, "leave it out", code="not-applicable")
+        yield Finding(("updatePolicy",), why, "leave it out", code="not-applicable", warning=True)
     groups, subnets = items(resources.get("securityGroupIds")), items(resources.get("subnets"))
     if not given(resources.get("securityGroupIds")):
         hint = "Fargate takes one to five: names of declared security groups, or ids"

@@ -258,12 +258,13 @@ def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, An
 
 
 def create(want: Want) -> Sequence[Action]:
-    declared = batch.without(want.declared, "computeEnvironmentName")
-    after = {"updatePolicy": declared["updatePolicy"]} if declared.get("updatePolicy") else {}
+    declared = dict(batch.without(want.declared, "computeEnvironmentName"))
+    policy = declared.pop("updatePolicy", None)
+    after = {"updatePolicy": policy} if policy and effects.family(declared) != effects.FARGATE else {}
     if declared.get("state") == "DISABLED":
         after["state"] = "DISABLED"
     params: dict[str, Any] = {"computeEnvironmentName": want.physical}
-    params |= {name: value for name, value in declared.items() if name not in ("updatePolicy", *after)}
+    params |= {name: value for name, value in declared.items() if name not in after}
     if isinstance(params.get(_RESOURCES), Mapping):
         params[_RESOURCES] = batch.without(params[_RESOURCES], "updateToLatestImageVersion")
     if want.tags:

@@ -172,6 +172,14 @@ def test_disabled_and_with_a_policy_only_after_it_is_valid():
     ] == KIND.create(want(KIND, declared))
 
 
+def test_a_policy_that_aws_ignores_is_not_sent():
+    """Batch ignores an update policy on Fargate, where the CDK sets one all the same."""
+    sent = KIND.create(want(KIND, {**FARGATE, "updatePolicy": {"terminateJobsOnUpdate": True}}))
+
+    assert [action.operation for action in sent if isinstance(action, Call)] == ["CreateComputeEnvironment"]
+    assert "updatePolicy" not in sent[0].params
+
+
 def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
     disabled = Wait(
         "compute environment x DISABLED",
@@ -664,7 +672,6 @@ WRONG = {
     "fargate with minvCpus": (resources(FARGATE, minvCpus=0), "minvCpus does not apply to FARGATE"),
     "fargate groups": (resources(FARGATE, securityGroupIds=[f"sg-{n}" for n in range(6)]), "takes at most 5"),
     "fargate subnets": (resources(FARGATE, subnets=[f"subnet-{n}" for n in range(17)]), "takes at most 16"),
-    "fargate policy": ({**FARGATE, "updatePolicy": POLICY}, "updatePolicy is ignored by AWS on Fargate"),
     "unmanaged without role": ({"type": "UNMANAGED"}, "needs a serviceRole"),
     "unmanaged with the linked role": ({"type": "UNMANAGED", "serviceRole": SLR}, "cannot use the service-linked role"),
     "unmanaged with resources": ({**UNMANAGED, "computeResources": RESOURCES}, "computeResources does not apply"),
@@ -696,6 +703,7 @@ def test_mistakes(name):
         ({**DECLARED, "serviceRole": "AWSBatchServiceRole"}, "serviceRole: warning: with an ordinary service role"),
         (resources(type="EC2", allocationStrategy="BEST_FIT_PROGRESSIVE", bidPercentage=50), "matters on SPOT only"),
         (resources(ec2Configuration=[{"imageType": "ECS_AL2"}]), "no longer creates environments"),
+        ({**FARGATE, "updatePolicy": POLICY}, "updatePolicy is ignored by AWS on Fargate"),
     ],
 )
 def test_warnings(declared, expected):
