@@ -475,9 +475,9 @@ def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Comman
     """Exit code 3; and the run after the YAML is mended finishes it, and clears up."""
     control("settings", **LONG)
     control("clock", speed=200)
-    good = estate({"a": A}, {"q": queue("a"), "p": queue("a")})
+    powerless = {"roles": {"nobody": {"trust": ["batch.amazonaws.com"]}}}  # not so new that it may yet be waited for
+    good = estate({"a": A}, {"q": queue("a"), "p": queue("a")}, **powerless)
     assert command(*APPLY, stack=good)[0] == 0
-    powerless = {"roles": {"nobody": {"trust": ["batch.amazonaws.com"]}}}
     bad = estate({"a": ec2("c5.large", role="nobody")}, {"q": queue("a"), "p": queue("a")}, **powerless)
     jobs = Jobs(boto3.client("batch", region_name="eu-west-1"), {"q": "job-ec2", "p": "job-ec2"})
     with submitting(jobs, 0.1):
