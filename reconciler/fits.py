@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import deliveries, refs, together
+from . import deliveries, quotas, refs, templates, together
 from .load import Loaded
 from .model import Address, Kind, Path, Pos, Ref, Reference, Resource, Scope, Template
 from .problems import Problem
@@ -98,15 +98,22 @@ class _Fits:
         if self.loaded.lookups:
             yield from self.lookups(refs.within(resource))
         yield from self.images(resource.props)
+        yield from self.environment(resource)
+        yield from self.shared_out(resource)
+        yield from self.delivered(resource)
+        yield from self.namesakes(resource, kind)
+
+    def environment(self, resource: Resource) -> Iterator[Found]:
+        """What a compute environment or a queue stands on, or stands beside."""
         cluster = _at(resource.props, "eksConfiguration", "eksClusterArn")
         if isinstance(cluster, str) and cluster.startswith("arn:") and cluster.count(":") == 5:
             hint = "name a cluster that is where the environment is"
             yield from self.at_home(("eksConfiguration", "eksClusterArn"), cluster.split(":"), hint)
-        if resource.address.section == together.QUEUES:
+        yield from quotas.beyond(resource, self.resources)
+        if resource.address.section == together.ENVIRONMENTS:
+            yield from templates.misfits(resource, self.resources)
+        elif resource.address.section == together.QUEUES:
             yield from together.misfits(resource, together.listed_by(resource, self.resources))
-        yield from self.shared_out(resource)
-        yield from self.delivered(resource)
-        yield from self.namesakes(resource, kind)
 
     # --- references ---------------------------------------------------------------------------------------------------
 

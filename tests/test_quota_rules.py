@@ -21,7 +21,7 @@ SHARE = """\
     preemptionConfiguration: {inSharePreemption: DISABLED}
 """
 CONTAINERS = "computeEnvironmentOrder: [{order: 1, computeEnvironment: c}]"
-SAGEMAKER = "serviceEnvironmentOrder: [{order: 1, serviceEnvironment: se}]"
+SAGEMAKER = "jobQueueType: SAGEMAKER_TRAINING\n    serviceEnvironmentOrder: [{order: 1, serviceEnvironment: se}]"
 
 
 def told(tmp_path, queue, *shares, policy=None):
@@ -108,3 +108,13 @@ def test_a_share_is_of_what_the_environment_has(tmp_path, there, shared, hint):
     place = [("quotaShares.q/s", f"capacityLimits.{len(shared) - 1}.capacityUnit")] if hint else []
     assert [(one.address.replace('["', ".").replace('"]', ""), one.path) for one in errors] == place
     assert all(hint in one.hint for one in errors)
+
+
+@pytest.mark.parametrize(("number", "warned"), [(50, []), (51, ["serviceEnvironments.e50"])])
+def test_the_one_too_many_for_a_region_is_warned_of(tmp_path, number, warned):
+    made = "{serviceEnvironmentType: SAGEMAKER_TRAINING, capacityLimits: [{maxCapacity: 1}]}"
+    file = tmp_path / "environment.yaml"
+    file.write_text("environment: t\nserviceEnvironments:\n" + "".join(f"  e{n}: {made}\n" for n in range(number)))
+    _, problems = check.environment(load.load(file, environ={}), discover())
+
+    assert [one.address for one in problems if one.warning and "allows 50 in a Region" in one.message] == warned

@@ -131,6 +131,7 @@ def _check_instances(props: Json, resources: Json) -> Iterator[Finding]:
     yield from _check_strategy(props, resources)
     yield from _check_instance_types(resources)
     yield from _check_images(props, resources)
+    yield from _check_support(resources)
     yield from _check_template(props, resources)
     image = text(resources.get("imageId"))
     if image and not image.startswith("ami-"):
@@ -229,6 +230,24 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
         if given(item.get("imageKubernetesVersion")) and not given(props.get("eksConfiguration")):
             why = "imageKubernetesVersion is for EKS environments"
             yield Finding((*path, index, "imageKubernetesVersion"), why, "leave it out")
+
+
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
+_WITHOUT_IMAGE = {"ECS_AL2023": ("a1",), "ECS_AL2023_NVIDIA": ("p3", "g3")}
+
+
+def _check_support(resources: Json) -> Iterator[Finding]:
+    """Families that an image type is not made for: their instances start, and never join the cluster."""
+    if given(resources.get("imageId")):
+        return
+    listed = [(index, text(value) or "") for index, value in enumerate(items(resources.get("instanceTypes")))]
+    for _, item in entries(resources.get("ec2Configuration")):
+        families = _WITHOUT_IMAGE.get(text(item.get("imageType")) or "", ())
+        for index, value in listed if not given(item.get("imageIdOverride")) else ():
+            if value.partition(".")[0] in families:
+                why = f"{item['imageType']} does not support {value}"
+                hint = "choose another family, or an image of your own in imageIdOverride"
+                yield Finding((_HERE, "instanceTypes", index), why, hint, warning=True)
 
 
 def _check_template(props: Json, resources: Json) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from reconciler.model import Finding, Json, Path
 
 BLOCKS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
 PAYLOADS = ("container", "ecsProperties", "eksProperties")
+# https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+MOST_BYTES = 24 * 1024
 CONDITIONS = ("START", "COMPLETE", "SUCCESS")
 ROOT = ("", "0", "root")
 _TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
@@ -100,6 +103,10 @@ def _check_small_things(props: Json) -> Iterator[Finding]:
     elif seconds is not None and seconds < 60:
         path = ("timeout", "attemptDurationSeconds")
         yield Finding(path, f"{seconds} seconds are too few", "60 is the least that AWS allows")
+    size = len(json.dumps(props, default=lambda _: "", separators=(",", ":")).encode())
+    if size > MOST_BYTES:
+        why = f"the job definition has {size} bytes; {MOST_BYTES} (24 KiB) at most"
+        yield Finding((), why, "put long scripts and tables into the image, or into a bucket")
     parameters = props.get("parameters")
     if isinstance(parameters, list):
         hint = "write name: value pairs: parameters: {input: s3://...}"

@@ -344,3 +344,11 @@ def test_nonsense_is_survived_in_containers(member, nonsense):
     ]
 
     assert [list] * len(shapes) == [type(words(KIND, declared)) for declared in shapes]
+
+
+def test_a_definition_of_more_than_24_kib_is_refused():
+    large = {"image": "busybox", "command": ["x" * 25_000], "resourceRequirements": [VCPU, MEMORY]}
+    found = [line for line in words(KIND, {"type": "container", "containerProperties": large}) if "24 KiB" in line]
+
+    assert len(found) == 1 and " error: " in found[0]
+    assert not [line for line in words(KIND, {"type": "container", "containerProperties": BASE}) if "KiB" in line]
