@@ -148,7 +148,7 @@ def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     if at(props, "runtimePlatform", "cpuArchitecture") == "ARM64":
         yield Finding((*here, "cpuArchitecture"), "Windows runs on X86_64 only", "leave cpuArchitecture out")
     for index, item in entries(props.get("resourceRequirements")):
-        number = _number(item.get("value"))
+        number = quantity(item.get("value"))
         if item.get("type") == "VCPU" and number is not None and number < 1:
             why = f"a Windows container needs 1 vCPU at least, not {number}"
             yield Finding((*path, "resourceRequirements", index, "value"), why, 'write "1", or more')
@@ -265,7 +265,8 @@ def _check_legacy(path: Path, props: Json, where: Where, kinds: set[str]) -> Ite
                 yield Finding((*path, legacy), f"{legacy} {number} is too little", f"it must be at least {least}")
 
 
-def _number(value: Any) -> Decimal | None:
+def quantity(value: Any) -> Decimal | None:
+    """The amount, if it is plainly one."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
     try:
@@ -277,7 +278,7 @@ def _number(value: Any) -> Decimal | None:
 
 def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
     kind, value = item.get("type"), item.get("value")
-    number = _number(value)
+    number = quantity(value)
     if isinstance(value, str) and number is None and "${" not in value:
         hint = "MEMORY is a number of MiB, VCPU and GPU are counts, without a unit"
         yield Finding(path, f'"{value}" is not a number', hint)
@@ -295,13 +296,13 @@ def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
 
 def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
     """On Fargate only certain pairs of vCPU and memory exist."""
-    amounts = {text(item.get("type")): (index, _number(item.get("value"))) for index, item in found}
+    amounts = {text(item.get("type")): (index, quantity(item.get("value"))) for index, item in found}
     (cpu_at, cpus), (memory_at, memory) = amounts.get("VCPU", (0, None)), amounts.get("MEMORY", (0, None))
     if cpus is None or memory is None:
         return
     if cpus not in FARGATE_SIZES:
         every = ", ".join(str(size) for size in FARGATE_SIZES)
-        near = _nearest(cpus, memory)
+        near = nearest(cpus, memory)
         yield Finding((*path, cpu_at, "value"), f"Fargate has no size of {cpus} vCPU", f"it has {every}; {near}")
     elif memory not in FARGATE_SIZES[cpus]:
         sizes = FARGATE_SIZES[cpus]
@@ -309,10 +310,10 @@ def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
         few = len(sizes) <= 4
         row = ", ".join(map(str, sizes)) if few else f"{sizes[0]} to {sizes[-1]} in steps of {step}"
         why = f"Fargate has no size of {cpus} vCPU with {memory} MiB"
-        yield Finding((*path, memory_at, "value"), why, f"{cpus} vCPU takes {row}; {_nearest(cpus, memory)}")
+        yield Finding((*path, memory_at, "value"), why, f"{cpus} vCPU takes {row}; {nearest(cpus, memory)}")
 
 
-def _nearest(cpus: Decimal, memory: Decimal) -> str:
+def nearest(cpus: Decimal, memory: Decimal) -> str:
     """The smallest size that has at least what is asked for."""
     fits = [(size, mib) for size, sizes in FARGATE_SIZES.items() for mib in sizes if size >= cpus and mib >= memory]
     best = min(fits, default=(Decimal(16), FARGATE_SIZES[Decimal(16)][-1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from reconciler.kinds import _batch as batch
@@ -175,6 +176,25 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
         plain = {name: value for name, value in item.items() if name not in ("vcpus", "memory")}
         yield from containers.common(here, plain, where)
     yield from _check_dependencies((*path, "containers"), found)
+    if platform == containers.FARGATE and len(found) > 1:
+        yield from _check_sum((*path, "containers"), [item for _, item in found])
+
+
+def _check_sum(path: Path, found: list[Json]) -> Iterator[Finding]:
+    """On Fargate the containers of a task are one size together."""
+    total = {"VCPU": Decimal(0), "MEMORY": Decimal(0)}
+    for item in found:
+        if item.get("resourceRequirements") is not None and not isinstance(item["resourceRequirements"], list):
+            return
+        for _, need in entries(item.get("resourceRequirements")):
+            number = containers.quantity(need.get("value"))
+            if number is None or not isinstance(need.get("type"), str):
+                return
+            total[need["type"]] = total.get(need["type"], Decimal(0)) + number
+    cpus, memory = total["VCPU"].normalize(), total["MEMORY"].normalize()
+    if memory not in containers.FARGATE_SIZES.get(cpus, ()):
+        why = f"together the containers ask for {cpus:f} vCPU with {memory:f} MiB, which is no size of Fargate"
+        yield Finding(path, why, containers.nearest(cpus, memory))
 
 
 def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:

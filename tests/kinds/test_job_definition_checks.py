@@ -352,3 +352,30 @@ def test_a_definition_of_more_than_24_kib_is_refused():
 
     assert len(found) == 1 and " error: " in found[0]
     assert not [line for line in words(KIND, {"type": "container", "containerProperties": BASE}) if "KiB" in line]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "said"),
+    [
+        ([("0.5", "512"), ("0.5", "1536")], None),
+        ([("1", "2048"), (None, None)], None),
+        ([("1", "2048"), ("0.25", "512")], "together the containers ask for 1.25 vCPU with 2560 MiB"),
+        ([("1", "2048"), ("1", "1000")], "together the containers ask for 2 vCPU with 3048 MiB"),
+    ],
+)
+def test_the_containers_of_a_task_on_fargate_are_one_size_together(amounts, said):
+    parts = [
+        {
+            "name": f"c{number}",
+            "image": IMAGE,
+            "resourceRequirements": [
+                {"type": kind, "value": value} for kind, value in zip(("VCPU", "MEMORY"), asked, strict=True) if value
+            ],
+        }
+        for number, asked in enumerate(amounts)
+    ]
+    task = {"executionRoleArn": ROLE + "exec", "containers": parts}
+    declared = {"type": "container", "platformCapabilities": ["FARGATE"], "ecsProperties": {"taskProperties": [task]}}
+    found = [line for line in words(KIND, {**declared, **TIMEOUT}) if "together" in line]
+
+    assert [said in line and " error: " in line for line in found] == ([True] if said else [])
