@@ -19,7 +19,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reconciler.sandbox.server import Sandbox
+    from tests.shell import Shell
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -108,6 +111,23 @@ def sandbox_url(_served: tuple[Sandbox, str]) -> Iterator[str]:
     fresh(account)
     yield url
     account.reset()  # as above
+
+
+@pytest.fixture
+def shell(
+    sandbox_url: str,
+    _served: tuple[Sandbox, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Shell]:
+    """The command line, in an empty directory and against an empty account; files may give it more to stand on."""
+    from tests.shell import opened
+
+    found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
+    yield found
+    found.account.clock.speed = 1
+    found.account.defaults()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from reconciler import app
 from reconciler.execute import Executor
 from reconciler.model import Call, Environment, Reply
 from tests.histories import Door, History, Ticking
-from tests.shell import Shell, opened
+from tests.shell import Shell
 
 LASTING = ("environment_create", "environment_scaling", "queue_create", "queue_update", "iam_delay")
 AT_ONCE = dict.fromkeys(LASTING, 0)
@@ -100,13 +100,9 @@ def history(sandbox: Any) -> Iterator[History]:
 
 
 @pytest.fixture
-def shell(
-    sandbox_url: str, _served: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> Iterator[Shell]:
-    found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
-    found.account.change(AT_ONCE)
-    yield found
-    found.account.defaults()
+def shell(shell: Shell) -> Shell:
+    shell.account.change(AT_ONCE)
+    return shell
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.shell import Shell, opened
+from tests.shell import Shell
 
 SETTINGS = "environment: site\nregion: eu-west-1\n"
 STACK = "logGroups: {g: {retentionInDays: 7}}\n"
@@ -22,16 +22,9 @@ SECRET = "hunter2-and-more"
 
 
 @pytest.fixture
-def shell(
-    sandbox_url: str,
-    _served: Any,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Shell:
-    found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
+def shell(shell: Shell) -> Shell:
     declare()
-    return found
+    return shell
 
 
 def declare(stack: str = STACK) -> None:

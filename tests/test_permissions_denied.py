@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -25,7 +24,7 @@ from reconciler.model import Address, Call, Environment, Options, Refused, Reply
 from reconciler.problems import Problem
 from reconciler.refs import uses
 from tests.histories import STRIDE, History
-from tests.shell import Shell, opened
+from tests.shell import Shell
 from tests.test_killed import ENVIRONMENTS, read
 from tests.trouble import READS, ROOT
 
@@ -387,15 +386,6 @@ def test_many_of_a_kind_that_are_denied_cost_few_calls(sandbox: Any) -> None:
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shell(
-    sandbox_url: str, _served: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Shell]:
-    made = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
-    yield made
-    made.account.clock.speed = 1
 
 
 GROUPS = {"/one": {}, "/two": {}}

@@ -15,21 +15,10 @@ import boto3
 import jsonschema
 import pytest
 
-from tests.shell import Result, Shell, opened
+from tests.shell import Result, Shell
 
 PLAN_SCHEMA = json.loads((Path(__file__).parent.parent / "schemas" / "plan.schema.json").read_text("utf-8"))
 SETTINGS = "environment: site\nregion: eu-west-1\n"
-
-
-@pytest.fixture
-def shell(
-    sandbox_url: str,
-    _served: Any,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Shell:
-    return opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
 
 
 def declare(stack: Mapping[str, Any], settings: str = SETTINGS) -> None:

@@ -16,7 +16,7 @@ import pytest
 from reconciler import planfile
 from reconciler.model import Options
 from reconciler.problems import Problems
-from tests.shell import Result, Shell, opened
+from tests.shell import Result, Shell
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAN_SCHEMA = json.loads((ROOT / "schemas" / "plan.schema.json").read_text("utf-8"))
@@ -91,17 +91,10 @@ def declare(place: Path, stack: dict[str, Any] = LIGHT, change: dict[str, Any] |
 
 
 @pytest.fixture
-def shell(
-    sandbox_url: str,
-    _served: Any,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Shell:
-    found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
+def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setenv("SITE_SECRET", SECRET)
-    found.secrets = {SECRET, OTHER}
-    return found
+    shell.secrets = {SECRET, OTHER}
+    return shell
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pytest
 
 from reconciler.cli import running
 from reconciler.lock import LEASE, Claim
-from tests.shell import Shell, opened
+from tests.shell import Shell
 
 SETTINGS = "environment: site\nregion: eu-west-1\n"
 QUICK = "logGroups: {g: {}}\n"
@@ -30,16 +30,9 @@ JOB = {"GITHUB_RUN_ID": "7", "GITHUB_REPOSITORY": "hpc/site", "GITHUB_SERVER_URL
 
 
 @pytest.fixture
-def shell(
-    sandbox_url: str,
-    _served: Any,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Shell:
-    found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
+def shell(shell: Shell) -> Shell:
     declare(QUICK)
-    return found
+    return shell
 
 
 def declare(stack: str, settings: str = SETTINGS, file: str = "environment.yaml") -> None:
