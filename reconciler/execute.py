@@ -265,7 +265,8 @@ class _Run:
         try:
             moved = self.look_again(step)
         except Unreadable as error:
-            return Answer(step, What.FAILED, f"it cannot be looked at again: {error}", refused=error.refused)
+            told = f"it cannot be looked at again: {error}; {error.advice}"
+            return Answer(step, What.FAILED, told, refused=error.refused)
         if moved:
             return Answer(step, What.FAILED, moved, moved=True)
         if running.unsure and (made := self.proven(step, call)) is not None:

@@ -516,3 +516,14 @@ def test_no_command_that_only_looks_needs_a_write(quiet: Shell, command: str) ->
     quiet.ok(command)
     assert bool(quiet.account.calls) is (command == "plan")
     assert quiet.writes() == []
+
+
+def test_what_may_be_read_for_the_plan_alone_is_not_written_to(quiet: Shell) -> None:
+    """The second look, before the first write, is denied: a permission that was taken away meanwhile."""
+    declare(quiet, topics={"t": {"tags": {"a": "b"}}})
+    quiet.account.faults.add(service="sns", operation="GetTopicAttributes", nth=2, times=0, deny=True)
+    stopped = quiet("apply", "-y")
+
+    assert stopped.code == 3
+    assert "it cannot be looked at again" in stopped.told and "allow sns:GetTopicAttributes" in stopped.told
+    assert [call for call in quiet.writes() if not call.startswith("ssm:")] == []
