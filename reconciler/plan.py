@@ -138,6 +138,8 @@ class _Planner:
 
     def guessed(self, resource: Resource, filled: Any, uses: Iterable[refs.Use]) -> list[Problem]:
         """What it would need that only AWS can say of a resource that cannot be read: to plan it would be to guess."""
+        if not self.unseen:
+            return []
         return [
             refs.unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
             for part in order.laters(filled)
