@@ -10,6 +10,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from reconciler import app
 from reconciler.lock import Lock, mine
-from reconciler.model import Environment
+from reconciler.model import OWNER_PREFIX, Call, Environment, Reply
 from reconciler.sandbox import process
 from tests import live
 from tests.histories import STRIDE, Door, History, Killed
@@ -99,6 +100,38 @@ def test_a_destroy_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: 
         run(history, env, Door(history.aws), destroy=True)
         history.expect_empty(env)
         assert [one for one in everything(sandbox.client) if one[0] != "list_secrets"] == before, at
+        if not died:
+            break
+
+
+class Nobodys(Door):
+    """Creates what is as declared, belongs to no environment, and has a tag or two that nobody declares."""
+
+    def call(self, call: Call) -> Reply:
+        return super().call(replace(call, params=disowned(call.params)))
+
+
+def disowned(value: Any) -> Any:
+    """``value`` with other tags in the place of those that say whose it is."""
+    if isinstance(value, dict):
+        renamed = {name.replace(OWNER_PREFIX, "old/"): disowned(item) for name, item in value.items()}
+        return {**renamed, **({"Key": renamed["Key"].replace(OWNER_PREFIX, "old/")} if "Key" in renamed else {})}
+    return [disowned(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("name", ["dcv-desktop", "job-alerts", "retry-strategies"])
+def test_an_adoption_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
+    env = read(name)
+    for at in moments(name, destroy=False):
+        history = fresh(sandbox, name)
+        outcome = history.run(env, Nobodys(history.aws))
+        assert outcome.ok, history.failures()
+        before = everything(sandbox.client)
+        assert history.plan(env).problems  # it exists, and nobody has said that it may be taken over
+        died = killed(history, env, at, adopt=True)
+        run(history, env, Door(history.aws), adopt=True)
+        history.expect_nothing(env)
+        assert everything(sandbox.client) == before, at
         if not died:
             break
 
