@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.histories import Door, History, Killed
 
-EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "24"))
 
 
 def maybe(value: Any) -> Any:

@@ -119,7 +119,7 @@ def disowned(value: Any) -> Any:
     return [disowned(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-@pytest.mark.parametrize("name", ["dcv-desktop", "job-alerts", "retry-strategies"])
+@pytest.mark.parametrize("name", ["dcv-desktop", "job-alerts"])
 def test_an_adoption_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env = read(name)
     for at in moments(name, destroy=False):
