@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.sandbox.server import Sandbox
     from tests.shell import Shell
+    from tests.trouble import Court
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -128,6 +129,21 @@ def shell(
     yield found
     found.account.clock.speed = 1
     found.account.defaults()
+
+
+@pytest.fixture
+def judge(_served: tuple[Sandbox, str], sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
+    """Real processes that something happens to, against an empty account with a quick clock."""
+    from reconciler.sandbox import process
+    from tests.trouble import court
+
+    account, _ = _served
+    account.clock.speed = 200
+    for name, value in process.environment(sandbox_url).items():
+        monkeypatch.setenv(name, value)
+    with court(account) as held:
+        yield held
+    account.clock.speed = 1
 
 
 @pytest.fixture

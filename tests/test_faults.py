@@ -23,12 +23,11 @@ from reconciler.aws import Boto
 from reconciler.kinds import discover
 from reconciler.kinds._compute_waits import CAUSES
 from reconciler.model import Call, Proof, Refused, Reply, compact
-from reconciler.sandbox import process
 from tests import live
 from tests.changes import _Account, files
 from tests.histories import READS, STRIDE, Door, History
 from tests.test_killed import ENVIRONMENTS, counted, read
-from tests.trouble import Arrived, Court, Perform, Weather, court, everything, nothing, refusing
+from tests.trouble import Arrived, Court, Perform, Weather, everything, nothing, refusing
 
 pytestmark = pytest.mark.slow
 
@@ -242,17 +241,6 @@ def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any)
 
 
 # --- storms, from outside --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def judge(_served: Any, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
-    account, _ = _served
-    account.clock.speed = 200
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
-    with court(account) as held:
-        yield held
-    account.clock.speed = 1
 
 
 @pytest.mark.parametrize("seed", range(6) if STRIDE == 1 else [1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ import pytest
 from reconciler import app
 from reconciler.lock import Lock, mine
 from reconciler.model import OWNER_PREFIX, Call, Environment, Reply
-from reconciler.sandbox import process
 from tests import live
 from tests.histories import STRIDE, Door, History, Killed
-from tests.trouble import ROOT, SECRETS, Arrived, Court, Perform, court, everything, hung_up
+from tests.trouble import ROOT, SECRETS, Arrived, Court, Perform, everything, hung_up
 
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "environments").glob("*/environment.yaml"))
 WHOLLY = ("retry-strategies",)  # at every write; elsewhere at some, or everywhere on request
@@ -137,17 +136,6 @@ def test_an_adoption_killed_at_any_write_is_ended_by_the_next(name: str, sandbox
 
 
 # --- real processes --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def judge(_served: Any, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
-    account, _ = _served
-    account.clock.speed = 200
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
-    with court(account) as held:
-        yield held
-    account.clock.speed = 1
 
 
 def there() -> list[tuple[str, str]]:
