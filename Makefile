@@ -62,7 +62,7 @@ schemas: setup ## write the schema for editors anew, from those of the kinds
 	$(BIN)/python -m tools.schemas
 
 schema-check: setup ## the schemas against the kinds and their examples, and the environments against the schemas
-	$(BIN)/pytest -q $(wildcard tests/test_schema*.py tests/test_contract*.py) tests/test_environments.py $(PYTEST_ARGS)
+	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)
 
 all: lint test ## what CI runs
 

@@ -11,7 +11,7 @@ The critical path is what no number of workers could make shorter: what comes be
 plan, lock), the longest chain of the plan's own steps, and what comes after the last write. In the chain a call counts
 the median of what calls of its operation took, and a wait one look and what the sandbox was told that it lasts.
 
-Times depend on the machine, calls do not: those are asserted in ``tests/test_apply_calls.py``.
+Times depend on the machine, calls do not: those are asserted in ``tests/applying/test_apply_calls.py``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from statistics import median
 
 from benchmarks import estate
 from benchmarks.plan import SIZES, Account, Cost
-from reconciler import app
-from reconciler.aws import Boto, identity
+from reconciler.account.client import Boto, identity
 from reconciler.model import Call, Options, Plan, Step
+from reconciler.operations import pipeline as app
 from reconciler.sandbox.server import Record
 
 WAITED = {

@@ -10,7 +10,7 @@ foreign    ten times as much of everything that belongs to somebody else
 revisions  twenty ACTIVE revisions of every definition
 roles      three thousand foreign roles
 
-Times depend on the machine, calls do not: those are asserted in ``tests/test_reads.py``.
+Times depend on the machine, calls do not: those are asserted in ``tests/account/test_reader.py``.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.sandbox.server import Sandbox
-    from tests.shell import Shell
-    from tests.trouble import Court
+    from tests.support.http_proxy import Court
+    from tests.support.shell import Shell
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -123,7 +123,7 @@ def shell(
     tmp_path: Path,
 ) -> Iterator[Shell]:
     """The command line, in an empty directory and against an empty account; files may give it more to stand on."""
-    from tests.shell import opened
+    from tests.support.shell import opened
 
     found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
     yield found
@@ -135,7 +135,7 @@ def shell(
 def judge(_served: tuple[Sandbox, str], sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
     """Real processes that something happens to, against an empty account with a quick clock."""
     from reconciler.sandbox import process
-    from tests.trouble import court
+    from tests.support.http_proxy import court
 
     account, _ = _served
     account.clock.speed = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from reconciler import schema
+from reconciler.schema import registry as schema
 
 TARGET = schema.directory() / "environment.schema.json"
 

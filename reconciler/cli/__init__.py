@@ -13,13 +13,16 @@ from typing import Any, Final
 
 import typer
 
-from reconciler.cli import commands, console, sandbox, simple
-from reconciler.cli.console import ERROR, INTERRUPTED, OK, OUT
-from reconciler.problems import Problem, Problems
-from reconciler.render.values import Mask
-from reconciler.variables import looks_secret
+from reconciler.cli import fast_options as simple
+from reconciler.cli import root
+from reconciler.cli import terminal as console
+from reconciler.cli.commands import sandbox
+from reconciler.cli.terminal import ERROR, INTERRUPTED, OK, OUT
+from reconciler.config.variables import looks_secret
+from reconciler.model.problems import Problem, Problems
+from reconciler.render.mask import Mask
 
-commands.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
+root.COMMANDS.add_typer(sandbox.COMMANDS, name="sandbox")
 
 LONG: Final = 12  # characters of a value that is no ordinary word
 _ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
@@ -55,7 +58,7 @@ def _run(argv: list[str] | None) -> int:
     threading.excepthook = _in_a_thread
     try:
         words = sys.argv[1:] if argv is None else argv
-        group = typer.main.get_command(simple.only(commands.COMMANDS, words))
+        group = typer.main.get_command(simple.only(root.COMMANDS, words))
         simple.simplify(group, words)
         code = group(args=argv, standalone_mode=False, prog_name="reconcile")
         return code if isinstance(code, int) else OK

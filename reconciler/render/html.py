@@ -7,9 +7,9 @@ from html import escape
 from typing import Final
 
 from reconciler.model import Plan, Verb
-from reconciler.problems import Problem
+from reconciler.model.problems import Problem
 from reconciler.render import text
-from reconciler.render.values import Mask
+from reconciler.render.mask import Mask
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE: Final = """\

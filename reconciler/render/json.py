@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler import __version__
-from reconciler.masking import SENSITIVE, in_json
+from reconciler.config.references import dotted
 from reconciler.model import (
     MISSING,
     Address,
@@ -30,9 +30,9 @@ from reconciler.model import (
     compact,
     fingerprint,
 )
-from reconciler.problems import Problem
-from reconciler.refs import dotted
-from reconciler.render.values import Mask, known_part, unknown_part
+from reconciler.model.masking import SENSITIVE, in_json
+from reconciler.model.problems import Problem
+from reconciler.render.mask import Mask, known_part, unknown_part
 
 FORMAT_VERSION = "1.0"
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Plan, ResourcePlan, Verb
-from reconciler.problems import Problem
+from reconciler.model.problems import Problem
 from reconciler.render import text
-from reconciler.render.values import Mask
+from reconciler.render.mask import Mask
 
 LIMIT: Final = 60_000
 # @ # :emoji: ://, and what other hosts take for merge requests, snippets, milestones, epics and labels: ! $ % & ~

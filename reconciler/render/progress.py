@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import Final, Self, TextIO
 
 from reconciler.model import Event, Plan, Step, Wait, What
+from reconciler.render.mask import Mask
 from reconciler.render.text import Paint, step
-from reconciler.render.values import Mask
 
 EVERY: Final = 5.0
 REDRAW: Final = 0.2

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from reconciler.config.references import dotted
 from reconciler.model import (
     EMPTY,
     MISSING,
@@ -21,9 +22,8 @@ from reconciler.model import (
     What,
     compact,
 )
-from reconciler.problems import Problem
-from reconciler.refs import dotted
-from reconciler.render.values import Mask
+from reconciler.model.problems import Problem
+from reconciler.render.mask import Mask
 
 NO_CHANGES: Final = "No changes. The account matches the environment."
 WIDTH: Final = 110

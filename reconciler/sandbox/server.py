@@ -22,14 +22,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import control, door, wire
-from reconciler.sandbox.around import Account, AroundSettings, answer
-from reconciler.sandbox.around._moto import BACKENDS, Moto
+from reconciler.sandbox import admin_api as control
+from reconciler.sandbox import transport as door
+from reconciler.sandbox import wire
+from reconciler.sandbox.account import AccountWorld
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Faults, Lost
+from reconciler.sandbox.services import Account, AroundSettings, answer
+from reconciler.sandbox.services._moto import BACKENDS, Moto
 from reconciler.sandbox.wire import Refusal, Reply, Request
-from reconciler.sandbox.world import AccountWorld
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

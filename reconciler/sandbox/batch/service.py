@@ -30,7 +30,7 @@ from reconciler.sandbox.batch.messages import BatchError, Invalid
 from reconciler.sandbox.batch.settings import Settings
 from reconciler.sandbox.batch.shapes import OPERATIONS, operation_at
 from reconciler.sandbox.batch.store import Json, Store
-from reconciler.sandbox.batch.world import World
+from reconciler.sandbox.batch.surroundings import World
 from reconciler.sandbox.clock import Clock
 
 ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {

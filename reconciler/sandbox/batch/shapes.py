@@ -2,7 +2,7 @@
 
 `member:type`, with `!` after a member that is required; `[x]` is a list, `{x}` a map from strings. What stands here
 does not depend on the installed client, so that the sandbox cannot be stricter or laxer than the service only because
-that changed; `tests/conformance/test_batch_service.py` holds the table against it. What a newer client has besides is
+that changed; `tests/sandbox/batch/test_service.py` holds the table against it. What a newer client has besides is
 added in :mod:`.installed`.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html

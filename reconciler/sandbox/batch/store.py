@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
-from reconciler.sandbox.batch.world import World
+from reconciler.sandbox.batch.surroundings import World
 from reconciler.sandbox.clock import Clock
 
 Json = dict[str, Any]

@@ -1,0 +1,192 @@
+"""Look-ups: read-only facts about the account, asked once at plan time and shown in the plan.
+
+None found, or several where one is wanted, is a problem that prints the filter and what matched: never "take the
+first".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from reconciler.config import references as refs
+from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
+from reconciler.model.problems import Problem, did_you_mean, one_of
+
+REFUSED = "lookup-refused"  # the code of the problem where AWS would not tell
+Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filters:
+    """How the arguments of a look-up become EC2 filters: argument name to filter name."""
+
+    operation: str
+    items: str
+    id: str
+    filters: Mapping[str, str]
+    many: bool = False
+
+
+_EC2 = {
+    "vpc": _Filters(
+        "DescribeVpcs",
+        "Vpcs",
+        "VpcId",
+        {"default": "is-default", "vpcId": "vpc-id", "cidrBlock": "cidr", "id": "vpc-id"},
+    ),
+    "subnets": _Filters(
+        "DescribeSubnets",
+        "Subnets",
+        "SubnetId",
+        {
+            "vpcId": "vpc-id",
+            "availabilityZone": "availability-zone",
+            "defaultForAz": "default-for-az",
+            "subnetIds": "subnet-id",
+            "cidrBlock": "cidr-block",
+        },
+        many=True,
+    ),
+    "securityGroup": _Filters(
+        "DescribeSecurityGroups",
+        "SecurityGroups",
+        "GroupId",
+        {"groupName": "group-name", "vpcId": "vpc-id", "groupId": "group-id", "description": "description"},
+    ),
+    "image": _Filters(
+        "DescribeImages",
+        "Images",
+        "ImageId",
+        {
+            "name": "name",
+            "architecture": "architecture",
+            "rootDeviceType": "root-device-type",
+            "virtualizationType": "virtualization-type",
+            "imageId": "image-id",
+        },
+    ),
+}
+_COMMON = ("tags", "filters")
+
+
+def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict[str, Any], list[Problem]]:
+    """The value of every look-up, by name; problems for those that have none."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    needs = {
+        name: sorted({part.attr for _, part in refs.templates(lookup.args) if part.root == "lookups"} & set(lookups))
+        for name, lookup in sorted(lookups.items())
+    }
+    try:
+        sequence = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        loop = " -> ".join(error.args[1])
+        first = lookups[min(error.args[1])]
+        return {}, [_problem(first, f"these look-ups need each other: {loop}", "one of them has to go", "lookup-cycle")]
+    for name in sequence:
+        lookup = lookups[name]
+        world = refs.World(scope=scope, declared=lambda _: None, lookups=values)
+        args = refs.fill(lookup.args, world)
+        waiting = [str(part) for _, part in refs.templates(args)]
+        if waiting:
+            if not any(need not in values for need in needs[name]):  # else the one it needs has its own problem
+                problems.append(_problem(lookup, f"{waiting[0]} is not known to a look-up", "", "lookup-argument"))
+            continue
+        found = _one(lookup, args, ask)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            values[name] = found
+    return values, problems
+
+
+def _one(lookup: Lookup, args: Any, ask: Ask) -> Any:
+    if lookup.kind == "ssmParameter":
+        return _parameter(lookup, args, ask)
+    facts = _EC2[lookup.kind]
+    unknown = [name for name in args if name not in facts.filters and name not in (*_COMMON, "owner")]
+    if unknown:
+        known = [*facts.filters, *_COMMON, *(["owner"] if lookup.kind == "image" else [])]
+        hint = did_you_mean(unknown[0], known) or one_of(known)
+        return _problem(lookup, f'{lookup.kind} has no argument "{unknown[0]}"', hint, "unknown-field")
+    filters = _filters(args, facts)
+    params: dict[str, Any] = {"Filters": filters}
+    if lookup.kind == "image":
+        owner = args.get("owner", "amazon")
+        params["Owners"] = [str(item) for item in owner] if isinstance(owner, list) else [str(owner)]
+    call = Call("ec2", facts.operation, params, all_pages=True)
+    (reply,) = ask([call])
+    if isinstance(reply, Refused):
+        return _not_told(lookup, Unreadable(call, reply))
+    owners = [{"Name": "owner", "Values": params["Owners"]}] if "Owners" in params else []
+    return _chosen(lookup, facts, reply.get(facts.items, []), [*filters, *owners])
+
+
+def _filters(args: Json, facts: _Filters) -> list[dict[str, Any]]:
+    pairs: dict[str, Any] = {facts.filters[name]: value for name, value in args.items() if name in facts.filters}
+    pairs |= {f"tag:{name}": value for name, value in (args.get("tags") or {}).items()}
+    pairs |= args.get("filters") or {}
+    if facts.many or facts.operation == "DescribeImages":
+        pairs.setdefault("state", "available")
+    return [
+        {"Name": name, "Values": [_text(item) for item in (value if isinstance(value, list) else [value])]}
+        for name, value in sorted(pairs.items())
+    ]
+
+
+def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Sequence[Json]) -> Any:
+    asked = ", ".join(f"{f['Name']}={'|'.join(f['Values'])}" for f in filters) or "no filter"
+    if not items:
+        return _problem(lookup, f"no {_noun(lookup)} matches {asked}", "loosen the filter, or create it", "lookup-none")
+    if facts.many:
+        return sorted(item[facts.id] for item in items)
+    if lookup.kind == "image":
+        return max(items, key=lambda item: (item.get("CreationDate", ""), item[facts.id]))[facts.id]
+    if len(items) > 1:
+        found = ", ".join(sorted(_shown(item, facts) for item in items))
+        return _problem(
+            lookup,
+            f"{len(items)} {_noun(lookup)}s match {asked}",
+            f"narrow the filter; found {found}",
+            "lookup-several",
+        )
+    return items[0][facts.id]
+
+
+def _parameter(lookup: Lookup, args: Any, ask: Ask) -> Any:
+    name = args.get("name") if isinstance(args, Mapping) else args
+    call = Call("ssm", "GetParameter", {"Name": str(name)})
+    (reply,) = ask([call])
+    if isinstance(reply, Refused) and reply.code == "ParameterNotFound":
+        hint = "check the name with `aws ssm get-parameters-by-path`"
+        return _problem(lookup, f"there is no SSM parameter {name}", hint, "lookup-none")
+    if isinstance(reply, Refused):
+        return _not_told(lookup, Unreadable(call, reply))
+    return reply["Parameter"]["Value"]
+
+
+def _not_told(lookup: Lookup, failed: Unreadable) -> Problem:
+    return _problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, REFUSED)
+
+
+def _shown(item: Json, facts: _Filters) -> str:
+    tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+    name = tags.get("Name") or item.get("GroupName")
+    where = item.get("VpcId") if facts.id != "VpcId" else ""
+    notes = ", ".join(note for note in (name, where) if note)
+    return f"{item[facts.id]} ({notes})" if notes else str(item[facts.id])
+
+
+def _noun(lookup: Lookup) -> str:
+    return {"vpc": "VPC", "subnets": "subnet", "securityGroup": "security group"}.get(lookup.kind, lookup.kind)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _problem(lookup: Lookup, message: str, hint: str, code: str) -> Problem:
+    return Problem(code=code, message=message, hint=hint, address=f"lookups.{lookup.name}", pos=lookup.pos)

@@ -1,0 +1,63 @@
+"""What else moves with the changes of a plan: a second look at the account, for those resources alone that change.
+
+The kinds say what to ask and what it means (``Kind.foresee``); a plan without changes asks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from reconciler.account.reader import Reader
+from reconciler.config.references import dotted
+from reconciler.kinds.batch.job_queue import relations as together
+from reconciler.model import Address, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
+from reconciler.model.problems import Problem
+
+
+def look(reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan) -> tuple[Plan, list[Problem]]:
+    """The plan with what was found as notes, and what stands in its way."""
+    moving = frozenset(item.address for item in made.resources if item.verb is not Verb.NOOP)
+    jobs: dict[Address, Callable[[], Sequence[Finding]]] = {}
+    for item in made.resources:
+        reads = _reads(kinds[item.address.section], item, moving)
+        if reads is not None:
+            jobs[item.address] = partial(reader.drive, reads)
+    found: dict[Address, Sequence[Finding]] = {}
+    for address, findings in reader.each(jobs).items():
+        if isinstance(findings, BaseException):
+            raise findings
+        found[address] = findings
+    standing = together.standing(env, made)
+    if not found:
+        return made, standing
+    resources = tuple(_told(item, found.get(item.address, ())) for item in made.resources)
+    problems = [
+        _problem(env, address, finding) for address in found for finding in found[address] if not finding.warning
+    ]
+    return replace(made, resources=resources), [*standing, *problems]
+
+
+def _reads(kind: Kind, item: ResourcePlan, moving: frozenset[Address]) -> Reads[Sequence[Finding]] | None:
+    if kind.foresee is None or item.heir is None or item.want is None or not item.diff:
+        return None
+    return kind.foresee(item.heir, item.want, item.diff, moving - {item.address})
+
+
+def _told(item: ResourcePlan, findings: Sequence[Finding]) -> ResourcePlan:
+    warnings = [finding for finding in findings if finding.warning]
+    lines = tuple(finding.message for finding in warnings)
+    foreseen = tuple(finding.message for finding in warnings if finding.code != "advice")
+    return replace(item, notes=(*item.notes, *lines), foreseen=foreseen) if lines else item
+
+
+def _problem(env: Environment, address: Address, finding: Finding) -> Problem:
+    return Problem(
+        code=finding.code,
+        message=finding.message,
+        hint=finding.hint,
+        address=str(address),
+        path=dotted(finding.path),
+        pos=env.resources[address].at(finding.path),
+    )

@@ -1,0 +1,408 @@
+"""Apply is a loop over the plan: one pool over the graph of steps, waits polled from a heap, events out.
+
+Nothing is decided here that the plan does not say. Of the calls that could be made those go first that most waits for
+(:mod:`reconciler.applying.scheduling`). A wait never holds a thread: a poll is a short task, and "not yet" puts the
+step back with its next due time; waits of a kind are polled together. Before the first write to anything that is
+there a :class:`Witness` looks again, and a call whose answer was lost is sent again only if it was not done. On a
+stop nothing new is started, running calls finish, and what was never started is listed. The executor prints nothing;
+its output is events and an :class:`Outcome`. A second run is always the repair.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from typing import Any, Final, Protocol
+
+from reconciler.applying import responses as answers
+from reconciler.applying import scheduling as turns
+from reconciler.applying.responses import Answer, Facts, Running, filled, holds_secret
+from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Unreadable, Wait, What
+
+LONGEST_PAUSE: Final = 20.0
+APART: Final = 0.1  # seconds at least between two polls that could have been one
+TOGETHER: Final = 0.2  # seconds at most that a first poll waits for others that are about to need the same
+MOST_NAMES: Final = 100  # that a describe call takes
+
+
+class Aws(Protocol):
+    """Where calls go. A refusal is a value."""
+
+    def call(self, call: Call) -> Reply: ...
+
+
+class Clock(Protocol):
+    """Seconds that only grow, and a sleep; tests bring one that needs no time."""
+
+    def now(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Witness(Protocol):
+    """Looks at the account again; ``facts`` are what the apply has learnt so far."""
+
+    def moved(self, address: Address, phase: str) -> str:
+        """What has changed about a resource since it was planned; empty when nothing that matters has.
+
+        Raises Unreadable.
+        """
+
+    def in_the_way(self, step: Step) -> str:
+        """Why AWS refused to create it, if something of that name is there now; else empty."""
+
+    def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+        """The attributes of what a call whose answer was lost made after all; None when it made nothing."""
+
+
+@dataclass(slots=True)
+class Executor:
+    """Runs a plan's steps. ``parallelism`` 0 makes every call in this thread, in a repeatable order."""
+
+    aws: Aws
+    clock: Clock
+    emit: Callable[[Event], None]
+    parallelism: int = 16
+    keep_going: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+    jitter: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311
+    facts: dict[tuple[Address, str], Any] = field(default_factory=dict)
+    witness: Witness | None = None
+
+    def run(self, plan: Plan) -> Outcome:
+        """Every step of ``plan``, in order; never raises for what AWS says."""
+        return _Run(self, plan).go()
+
+
+class _Run:
+    def __init__(self, executor: Executor, plan: Plan) -> None:
+        self.ex = executor
+        self.steps = {step.id: step for step in plan.steps}
+        self.items = {item.address: item for item in plan.resources}
+        self.graph = TopologicalSorter({s.id: sorted(s.after & set(self.steps)) for s in plan.steps})
+        self.graph.prepare()
+        self.answers: queue.Queue[Sequence[Answer]] = queue.Queue()
+        self.running: dict[str, Running] = {}
+        self.ahead = turns.ahead(plan.steps)
+        self.turns: list[tuple[float, str]] = []
+        self.feeds = turns.feeds(plan.steps)
+        self.coming: dict[str, set[str]] = {}
+        self.failed = False
+        self.due: list[tuple[float, int, str]] = []
+        self.waiting: dict[str, dict[str, Running]] = {}
+        self.count = 0
+        self.flying = 0
+        self.fate: dict[str, What] = {}
+        self.moved: list[str] = []
+        self.causes: dict[str, str] = {}
+        self.polled: dict[str, float] = {}
+        self.looked: dict[tuple[Address, str], Future[str]] = {}
+        self.lock = threading.Lock()
+        self.pool = ThreadPoolExecutor(executor.parallelism) if executor.parallelism else None
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def go(self) -> Outcome:
+        try:
+            while self.graph.is_active():
+                self.start_ready()
+                if not self.running:
+                    break
+                self.poll_due()
+                self.take_answers()
+        except KeyboardInterrupt:  # asked a second time: what is on its way is not waited for
+            self.close(wait=False)
+            raise
+        finally:
+            self.close(wait=True)
+        named = {what: tuple(i for i, f in self.fate.items() if f is what) for what in What}
+        never = tuple(step for step in self.steps if step not in self.fate)
+        return Outcome(
+            done=named[What.DONE],
+            failed=named[What.FAILED],
+            skipped=named[What.SKIPPED],
+            never_started=never,
+            moved=tuple(self.moved),
+            interrupted=self.ex.stop.is_set(),
+            causes=self.causes,
+        )
+
+    def close(self, *, wait: bool) -> None:
+        pool, self.pool = self.pool, None
+        if pool:
+            pool.shutdown(wait=wait, cancel_futures=True)
+
+    def start_ready(self) -> None:
+        """As many as there are workers: what has not begun can be left when something fails, or on a stop."""
+        while True:
+            for step_id in self.graph.get_ready():
+                heapq.heappush(self.turns, (-self.ahead[step_id], step_id))
+                if feeds := self.feeds.get(step_id):
+                    self.coming.setdefault(feeds.company, set()).add(feeds.wait)
+            if not self.turns or self.flying >= max(self.ex.parallelism, 1):
+                return
+            self.start(self.steps[heapq.heappop(self.turns)[1]])
+
+    def start(self, step: Step) -> None:
+        broken = next((b for b in sorted(step.after) if self.fate.get(b) in (What.FAILED, What.SKIPPED)), None)
+        if broken:
+            self.end(step, What.SKIPPED, f"needs {self.steps[broken].address}")
+        elif self.halted() or any(before in self.steps and before not in self.fate for before in step.after):
+            self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
+        else:
+            running = self.running[step.id] = Running(step, self.ex.clock.now(), fresh=self.fresh(step.address))
+            self.event(step, What.STARTED)
+            self.begin(running)
+
+    def fresh(self, address: Address) -> bool:
+        """Whether something that the resource refers to is written to as well."""
+        return any(self.items[used].steps for used in self.items[address].depends_on if used in self.items)
+
+    def begin(self, running: Running) -> None:
+        """At once; but a wait goes with others of its kind: those that were just polled for, or are about to begin."""
+        step, action = running.step, running.step.action
+        if isinstance(action, Wait) and (told := answers.known(action, step.address, self.ex.facts)):
+            self.end(step, What.DONE, told)
+            return
+        company, now = _company(running), self.ex.clock.now()
+        coming = self.coming.get(company, set())
+        coming.discard(step.id)
+        soonest = max(self.polled.get(company, -APART) + APART, now + TOGETHER if coming else now)
+        if company and soonest > now:
+            self.enqueue(running, soonest)
+        else:
+            self.attempt(running)
+
+    def halted(self) -> bool:
+        return self.ex.stop.is_set() or (self.failed and not self.ex.keep_going)
+
+    def poll_due(self) -> None:
+        while self.due and self.due[0][0] <= self.ex.clock.now():
+            _, ticket, step_id = heapq.heappop(self.due)
+            running = self.running.get(step_id)
+            if running and running.ticket == ticket:
+                self.attempt(running)
+
+    def take_answers(self) -> None:
+        """At least one answer, or sleep until something is due."""
+        if self.ex.stop.is_set():
+            self.give_up()
+        until = self.due[0][0] - self.ex.clock.now() if self.due else 0.5
+        try:
+            if self.flying:
+                found = self.answers.get(timeout=max(min(until, 0.5), 0.005) if self.due else 0.5)
+            else:
+                found = self.answers.get_nowait()
+        except queue.Empty:
+            if not self.flying and self.due:
+                self.ex.clock.sleep(max(min(until, 0.5) if self.pool else until, 0.0))
+            return
+        self.flying -= 1
+        for answer in found:
+            self.take(answer)
+
+    def give_up(self) -> None:
+        """After a stop: what is only being waited for is let go."""
+        waiting = {i for _, ticket, i in self.due if i in self.running and self.running[i].ticket == ticket}
+        for step_id in sorted(waiting):
+            running = self.running[step_id]
+            self.end(running.step, What.SKIPPED, "interrupted while waiting")
+        self.due.clear()
+
+    # --- one attempt -------------------------------------------------------------------------------------------------
+
+    def attempt(self, running: Running) -> None:
+        step = running.step
+        try:
+            call = self.next_call(running)
+        except LookupError as error:
+            self.end(step, What.FAILED, f"a value that another step should have given is missing: {error}")
+            return
+        group = [running, *self.companions(running)]
+        for member in group:
+            self.dequeue(member)
+        self.polled[_company(running)] = self.ex.clock.now()
+        self.flying += 1
+        if self.pool:
+            self.pool.submit(self.make, group, call)
+        else:
+            self.make(group, call)
+
+    def next_call(self, running: Running) -> Call:
+        action = running.step.action
+        if isinstance(action, Wait):
+            call = action.repair.call if running.repairing and action.repair else action.read
+        else:
+            call = action
+        facts = self.ex.facts
+        shown = filled(call.params, facts, covered=True) if holds_secret(call.params) else None
+        return replace(call, params=filled(call.params, facts), shown=shown)
+
+    def companions(self, running: Running) -> list[Running]:
+        """Those in the queue that wait for something the same call can tell."""
+        company = _company(running)
+        others = self.waiting.get(company, {}) if company else {}
+        return [other for other in others.values() if other is not running][: MOST_NAMES - 1]
+
+    def make(self, group: list[Running], call: Call) -> None:
+        """In a worker: one request, and what it means to each step of the group."""
+        try:
+            found = [self.one(group[0], call)] if len(group) == 1 else self.together(group, call)
+        except Exception as error:  # noqa: BLE001  (a bug of ours must not take the report of the others with it)
+            told = f"internal error: {type(error).__name__}: {error}"
+            found = [Answer(running.step, What.FAILED, told) for running in group]
+        self.answers.put(found)
+
+    def one(self, running: Running, call: Call) -> Answer:
+        step, action = running.step, running.step.action
+        if isinstance(action, Wait):
+            found = answers.to_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
+            return answers.at_end(action, found, self.ex.aws.call)
+        try:
+            moved = self.look_again(step)
+        except Unreadable as error:
+            told = f"it cannot be looked at again: {error}; {error.advice}"
+            return Answer(step, What.FAILED, told, refused=error.refused)
+        if moved:
+            return Answer(step, What.FAILED, moved, moved=True)
+        if running.unsure and (made := self.proven(step, call)) is not None:
+            return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
+        answer = answers.to_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
+        if answer.what is not What.FAILED or call.proof is Proof.NONE:
+            return answer
+        if not running.unsure:
+            return self.in_the_way(answer, call)
+        made = self.proven(step, call)  # refused, perhaps for being done already
+        if made is not None:
+            return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
+        return answers.unproven(running, answer, self.ex.clock.now())
+
+    def proven(self, step: Step, call: Call) -> Mapping[str, Any] | None:
+        if call.proof is Proof.NONE or self.ex.witness is None:
+            return None
+        return self.ex.witness.made(step, self.ex.facts)
+
+    def in_the_way(self, answer: Answer, call: Call) -> Answer:
+        """``answer``, a refusal; of what is there already it is told who made it since the plan."""
+        if call.proof is not Proof.EXISTS or self.ex.witness is None or not answers.there(answer):
+            return answer
+        told = self.ex.witness.in_the_way(answer.step)
+        return replace(answer, detail=f"{answer.detail}\n      {told}", moved=True) if told else answer
+
+    def together(self, group: list[Running], call: Call) -> list[Answer]:
+        """One poll for several waits."""
+        names = {running.step.id: self.names(running) for running in group}
+        wanted = list(dict.fromkeys(name for found in names.values() for name in found))
+        wait = _wait(group[0])
+        reply = self.ex.aws.call(replace(call, params={**call.params, wait.among: wanted}))
+        if isinstance(reply, Refused) and not (reply.turned_away or reply.lost):
+            for running in group:  # one of the names spoils it for the others
+                running.alone = True
+            return [Answer(running.step, What.WAITING, running.said) for running in group]
+        now, found = self.ex.clock.now(), []
+        for running in group:
+            own = answers.own_part(_wait(running), names[running.step.id], reply)
+            answer = answers.to_wait(running, _wait(running), call, own, now)
+            found.append(answers.at_end(_wait(running), answer, self.ex.aws.call))
+        return found
+
+    def names(self, running: Running) -> list[str]:
+        wait = _wait(running)
+        found: list[str] = filled(wait.read.params[wait.among], self.ex.facts)
+        return found
+
+    def look_again(self, step: Step) -> str:
+        """What has moved about the step's resource since the plan: looked at once before its first write up or down."""
+        if self.ex.witness is None:
+            return ""
+        phase = step.id.removeprefix(f"{step.address}:").partition(".")[0]
+        with self.lock:
+            first = (step.address, phase) not in self.looked
+            found = self.looked.setdefault((step.address, phase), Future())
+        if first:
+            try:
+                found.set_result(self.ex.witness.moved(step.address, phase))
+            except BaseException as error:
+                found.set_exception(error)
+                raise
+        return found.result()
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    def take(self, answer: Answer) -> None:
+        running = self.running.get(answer.step.id)
+        if running is None:
+            return
+        if answer.what in (What.AGAIN, What.WAITING):
+            if answer.detail != running.said or answer.what is What.AGAIN:
+                self.event(answer.step, answer.what, answer.detail, since=running.since)
+            running.said = answer.detail
+            self.put_back(running)
+            return
+        for attr, value in (answer.gives or {}).items():
+            self.ex.facts[answer.step.address, attr] = value
+        if answer.moved:
+            self.moved.append(answer.step.id)
+        if answer.path:
+            self.causes[answer.step.id] = answer.path
+        self.end(answer.step, answer.what, answer.detail, answer.refused)
+
+    def put_back(self, running: Running) -> None:
+        """To be tried again after a pause that grows, with some chance in it so that many do not come at once."""
+        if running.tries:
+            pause = min(0.5 * 2**running.tries, LONGEST_PAUSE) * (0.5 + 0.5 * self.ex.jitter())
+        else:
+            pause = answers.pause(running, self.ex.clock.now()) * (1 + 0.2 * self.ex.jitter())
+        self.enqueue(running, self.ex.clock.now() + pause)
+
+    def enqueue(self, running: Running, due: float) -> None:
+        self.count += 1
+        running.ticket, running.company = self.count, _company(running)
+        heapq.heappush(self.due, (due, self.count, running.step.id))
+        if running.company:
+            self.waiting.setdefault(running.company, {})[running.step.id] = running
+
+    def dequeue(self, running: Running) -> None:
+        running.ticket = -1
+        if running.company:
+            self.waiting[running.company].pop(running.step.id, None)
+            running.company = ""
+
+    def end(self, step: Step, what: What, detail: str = "", refused: Refused | None = None) -> None:
+        running = self.running.pop(step.id, None)
+        if running:
+            self.dequeue(running)
+        if (feeds := self.feeds.get(step.id)) and what is not What.DONE:
+            self.coming.get(feeds.company, set()).discard(feeds.wait)
+        self.failed |= what is What.FAILED and not _tidies(step)
+        self.fate[step.id] = what
+        self.graph.done(step.id)
+        self.event(step, what, detail, since=running.since if running else None, refused=refused)
+
+    def event(
+        self, step: Step, what: What, detail: str = "", *, since: float | None = None, refused: Refused | None = None
+    ) -> None:
+        now = self.ex.clock.now()
+        took = now - since if since is not None else 0.0
+        path = self.causes.get(step.id, "") if what is What.FAILED else ""
+        self.ex.emit(Event(at=now, step=step, what=what, detail=detail, took=took, refused=refused, path=path))
+
+
+def _wait(running: Running) -> Wait:
+    assert isinstance(running.step.action, Wait)
+    return running.step.action
+
+
+def _tidies(step: Step) -> bool:
+    return isinstance(step.action, Call) and step.action.tidies
+
+
+def _company(running: Running) -> str:
+    """What the step is polled together with, if it is a wait like any other just now."""
+    action = running.step.action
+    return answers.company(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""

@@ -1,0 +1,52 @@
+"""Whose turn it is: of the calls that could be made, those go first that the longest chain waits for.
+
+Calls share a few workers. The role of a compute environment, which takes a while to become VALID before its queues can
+be created, goes before the thousandth job definition, for which nothing waits. So the last chain to end is the longest
+one, and not one that began late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Final
+
+from reconciler.applying import responses as answers
+from reconciler.model import Step, Wait
+
+A_CALL: Final = 1.0
+A_WAIT: Final = 30.0  # what waits is mostly seconds away, and a call a fraction of one
+
+
+def ahead(steps: Iterable[Step]) -> dict[str, float]:
+    """How long the longest chain is that begins with each step, by id; a call counts 1."""
+    known = {step.id: step for step in steps}
+    graph = {step.id: [before for before in step.after if before in known] for step in known.values()}
+    left = dict.fromkeys(known, 0.0)
+    for step_id in reversed(list(TopologicalSorter(graph).static_order())):
+        left[step_id] += A_WAIT if isinstance(known[step_id].action, Wait) else A_CALL
+        for before in graph[step_id]:
+            left[before] = max(left[before], left[step_id])
+    return left
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """That a wait comes right after a call, and what the wait is polled together with."""
+
+    wait: str
+    company: str
+
+
+def feeds(steps: Iterable[Step]) -> dict[str, Feeds]:
+    """By the id of the call."""
+    known = {step.id: step for step in steps}
+    waits = [(step, answers.company(step.action)) for step in known.values() if isinstance(step.action, Wait)]
+    return {
+        before: Feeds(step.id, company)
+        for step, company in waits
+        if company
+        for before in step.after
+        if before in known and known[before].address == step.address
+    }

@@ -1,0 +1,217 @@
+"""What resources say about each other, judged without AWS: expressions, plain names, ``dependsOn``, cycles."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.config import expressions
+from reconciler.config import references as refs
+from reconciler.config.loader import Loaded
+from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope
+from reconciler.model.problems import Problem, did_you_mean, one_of
+
+Kinds = Mapping[str, Kind]
+
+_CLOSE = 0.8
+
+
+def problems(loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
+    """References that lead nowhere, cycles, and names that look like a slip.
+
+    ``resources`` are those that passed their own checks; references to the others are not judged further than that
+    they are declared.
+    """
+    declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
+    judge = _Judge(loaded, kinds, resources, frozenset(declared))
+    for address, raw in declared.items():
+        for path, reference in refs.templates(raw.value):
+            yield from judge.reference(reference, raw.at(path), str(address), path)
+        yield from judge.depends(raw.value.get("lifecycle"), raw.at, str(address))
+    for lookup in loaded.lookups.values():
+        for path, reference in refs.templates(lookup.args):
+            yield from judge.in_lookup(reference, lookup.pos, lookup.name, path)
+    for resource in resources.values():
+        yield from judge.names(resource)
+    yield from judge.cycles()
+
+
+def addresses(written: Any) -> list[Address | None]:
+    """``dependsOn`` as addresses; None for what is none."""
+    items = written if isinstance(written, list) else []
+    return [expressions.address(item) if isinstance(item, str) else None for item in items]
+
+
+def _sorting(address: Address) -> tuple[str, str]:
+    """Addresses in their own order, without the cost of comparing them as dataclasses."""
+    return address.section, address.name
+
+
+class _Judge:
+    def __init__(
+        self,
+        loaded: Loaded,
+        kinds: Kinds,
+        resources: Mapping[Address, Resource],
+        declared: frozenset[Address],
+    ) -> None:
+        self.loaded = loaded
+        self.kinds = kinds
+        self.resources = resources
+        self.declared = declared
+        self.scope = Scope("123456789012", "us-east-1", "aws", loaded.name)
+        self.attrs: dict[Address, frozenset[str]] = {}
+        self.slips: dict[tuple[tuple[str, ...], str], str] = {}
+        self.by_section: dict[str, list[str]] = {}
+        self.by_name: dict[str, list[Address]] = {}
+        for address in sorted(declared, key=_sorting):
+            self.by_section.setdefault(address.section, []).append(address.name)
+            self.by_name.setdefault(address.name, []).append(address)
+
+    def reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
+        found = None
+        if reference.root == "lookups" and reference.attr not in self.loaded.lookups:
+            hint = did_you_mean(reference.attr, self.loaded.lookups) or "declare it under lookups: in environment.yaml"
+            found = (f"there is no look-up {reference.attr}", hint)
+        elif reference.address is not None:
+            found = self.to_resource(reference.address, reference.attr)
+        if found:
+            message, hint = found
+            yield _problem("unknown-reference", f"{reference.text}: {message}", hint, pos, address, path)
+
+    def to_resource(self, target: Address, attr: str) -> tuple[str, str] | None:
+        if target.section not in self.kinds:
+            hint = did_you_mean(target.section, [*self.kinds, "var", "lookups"])
+            return f"there is no section {target.section}", hint or "write $${...} for the text itself"
+        if target not in self.declared:
+            return f"{target} is not declared", self.instead(target)
+        known = self.known(target)
+        if known and attr not in known:
+            return f"{target} has no {attr}", did_you_mean(attr, known) or f"it has {', '.join(sorted(known))}"
+        return None
+
+    def instead(self, target: Address) -> str:
+        names = self.by_section.get(target.section, [])
+        if near := did_you_mean(target.name, names):
+            return near
+        if others := self.by_name.get(target.name):
+            return f"did you mean {others[0]}?"
+        return f"declared in {target.section}: {one_of(names)}" if names else f"{target.section} declares nothing"
+
+    def known(self, target: Address) -> frozenset[str]:
+        """The attributes of a declared resource; empty where its own declaration is broken."""
+        resource, kind = self.resources.get(target), self.kinds[target.section]
+        if resource is not None and target not in self.attrs:
+            computed = kind.attrs(self.scope, target.name, resource.props)
+            self.attrs[target] = frozenset({"name", "arn", *computed, *kind.later})
+        return self.attrs.get(target, frozenset())
+
+    def depends(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
+        written = lifecycle.get("dependsOn") if isinstance(lifecycle, Mapping) else None
+        for index, target in enumerate(addresses(written)):
+            path: Path = ("lifecycle", "dependsOn", index)
+            if target is None:
+                hint = 'as in roles.AWSBatchServiceRole; names with dots or slashes are quoted: logGroups["/aws/x"]'
+                yield _problem("unknown-reference", "this is not an address", hint, at(path), address, path)
+            elif target not in self.declared:
+                hint = self.instead(target)
+                if target.section not in self.kinds:
+                    hint = did_you_mean(target.section, self.kinds) or one_of(list(self.kinds), most=30)
+                yield _problem("unknown-reference", f"{target} is not declared", hint, at(path), address, path)
+
+    def in_lookup(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
+        address = f"lookups.{name}"
+        if reference.address is not None:
+            message = f"{reference.text} is not known when look-ups are made"
+            yield _problem("bad-expression", message, "look up what exists already", pos, address, path)
+        else:
+            yield from self.reference(reference, pos, address, path)
+
+    def names(self, resource: Resource) -> Iterator[Problem]:
+        """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
+        for path, ref, name in refs.names(resource, self.kinds[resource.address.section]):
+            if any(Address(section, name) in self.declared for section in ref.sections):
+                continue
+            noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
+            message = f'no {noun} "{name}" is declared here; it will be looked for in the account'
+            near, elsewhere = self.near(ref.sections, name), self.by_name.get(name)
+            hint = f'did you mean "{near}"?' if near else ""
+            if not near and elsewhere and not ref.optional:
+                hint = f"{elsewhere[0]} is declared, but here it takes one of {ref.section}"
+            if hint:
+                found = _problem(
+                    "undeclared-name", message, hint, resource.at(path), str(resource.address), path, warning=True
+                )
+                yield found
+
+    def needs(self, address: Address) -> list[Address]:
+        """The declared resources, itself aside, that one cannot be created without."""
+        used = refs.uses(self.resources[address], self.kinds, self.resources, {})
+        return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
+
+    def near(self, sections: tuple[str, ...], name: str) -> str:
+        """The declared name that ``name`` may be a slip of; nothing where there is none."""
+        if (sections, name) not in self.slips:
+            names = [known for section in sections for known in self.by_section.get(section, ())]
+            found = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE)
+            self.slips[sections, name] = found[0] if found else ""
+        return self.slips[sections, name]
+
+    def cycles(self) -> Iterator[Problem]:
+        graph = {address: self.needs(address) for address in sorted(self.resources, key=_sorting)}
+        for loop in _loops(graph):
+            text = " -> ".join(map(str, [*loop, loop[0]]))
+            hint = "one of the references has to go"
+            first = self.resources[loop[0]]
+            yield _problem(
+                "reference-cycle", f"these resources need each other: {text}", hint, first.at(), str(loop[0]), ()
+            )
+        lookups = {
+            name: sorted({part.attr for _, part in refs.templates(lookup.args) if part.root == "lookups"})
+            for name, lookup in sorted(self.loaded.lookups.items())
+        }
+        for loop in _loops(lookups):
+            text = " -> ".join([*loop, loop[0]])
+            pos = self.loaded.lookups[loop[0]].pos
+            yield _problem(
+                "lookup-cycle",
+                f"these look-ups need each other: {text}",
+                "one of them has to go",
+                pos,
+                f"lookups.{loop[0]}",
+                (),
+            )
+
+
+def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:
+    """One loop for every knot of the graph, from its smallest member on."""
+    done: set[Any] = set()
+    for start in graph:
+        if start in done:
+            continue
+        stack: list[tuple[Any, Iterator[Any]]] = [(start, iter(graph[start]))]
+        trail = {start: None}  # in order, and quick to look into
+        while stack:
+            node, targets = stack[-1]
+            target = next(targets, None)
+            if target is None:
+                done.add(node)
+                stack.pop()
+                trail.pop(node)
+            elif target in trail:
+                walked = list(trail)
+                loop = walked[walked.index(target) :]
+                first = loop.index(min(loop))
+                yield [*loop[first:], *loop[:first]]
+            elif target in graph and target not in done:
+                stack.append((target, iter(graph[target])))
+                trail[target] = None
+
+
+def _problem(
+    code: str, message: str, hint: str, pos: Pos, address: str, path: Path, *, warning: bool = False
+) -> Problem:
+    return Problem(
+        code=code, message=message, hint=hint, warning=warning, address=address, path=refs.dotted(path), pos=pos
+    )

@@ -1,0 +1,74 @@
+"""What in an environment must not be seen: found before anything is said about it.
+
+That is the values of secret fields, of environment variables and variables that are called as secrets are, and what
+stands under such a name or beside one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from reconciler.config import references as refs
+from reconciler.config.loader import Loaded
+from reconciler.model import Kind, Template
+from reconciler.model.masking import LINE, private_name
+from reconciler.schema import registry as schema
+
+_private = cache(private_name)  # the same few names come again and again
+
+
+def declared(loaded: Loaded, kinds: Mapping[str, Kind]) -> frozenset[str]:
+    """The texts in a loaded environment that must not be seen."""
+    found = {*loaded.sensitive, *named(loaded.variables)}
+    for section, raws in loaded.sections.items():
+        fields = kinds[section].fields if section in kinds else {}
+        patterns = [path for path, facts in fields.items() if facts.secret]
+        for raw in raws.values():
+            found.update(named(raw.value))
+            for pattern in patterns:
+                found.update(text for _, value in refs.values_at(raw.value, pattern) for text in texts(value))
+            if patterns:
+                odd = (value for name, value in raw.value.items() if schema.is_secret(section, (name,)))
+                found.update(text for value in odd for text in texts(value))
+    return frozenset(found)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in the value of a secret, and the numbers in it that are long enough to tell anything."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, Template):
+        yield from (part for part in value.parts if isinstance(part, str) and len(part) >= LINE)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, int | float) and len(str(value)) >= LINE:
+        yield str(value)
+
+
+def named(value: Any) -> list[str]:
+    """The texts that stand under a name like that of a secret, or beside one: ``{name: DB_PASSWORD, value: ...}``."""
+    found: list[str] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Any, found: list[str]) -> None:
+    """Adds to ``found``: there is a mapping for every few values of an environment, so no generators here."""
+    if isinstance(value, dict | Mapping):
+        for name, item in value.items():
+            if name == "value" and _private(str(value.get("name", ""))):
+                found.extend(texts(item))
+            elif isinstance(item, dict | list):
+                _gather(item, found)
+            elif isinstance(item, str | Template) and _private(name):
+                found.extend(texts(item))
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list):
+                _gather(item, found)

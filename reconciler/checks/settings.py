@@ -1,0 +1,127 @@
+"""What is wrong with an environment's settings beyond their form: Regions that do not exist, accounts that disagree,
+look-ups that can find nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler.config.loader import Loaded
+from reconciler.model import Lookup, Path, Pos
+from reconciler.model.problems import Problem, did_you_mean
+
+# Only to notice near misses: AWS opens new ones. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
+REGIONS = (
+    *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1"),
+    *("ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
+    *("ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1"),
+    *("eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"),
+    *("eusc-de-east-1", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-1"),
+    *("us-east-2", "us-gov-east-1", "us-gov-west-1", "us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-west-1"),
+    "us-west-2",
+)
+_IDS = {
+    "vpcId": re.compile(r"vpc-[0-9a-f]+"),
+    "subnetIds": re.compile(r"subnet-[0-9a-f]+"),
+    "groupId": re.compile(r"sg-[0-9a-f]+"),
+    "imageId": re.compile(r"ami-[0-9a-f]+"),
+}
+
+# Parameters and names of images that lead to Amazon Linux 2, with the day on which AWS ended its support.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
+# https://docs.aws.amazon.com/eks/latest/userguide/eks-ami-deprecation-faqs.html
+_AMAZON_LINUX_2 = (
+    (re.compile(r"/aws/service/ecs/optimized-ami/amazon-linux-2/"), "30 June 2026"),
+    (re.compile(r"(/aws/service/ami-amazon-linux-latest/)?amzn2-"), "30 June 2026"),
+    (re.compile(r"/aws/service/eks/optimized-ami/[^/]+/amazon-linux-2(-gpu|-arm64)?/"), "26 November 2025"),
+    (re.compile(r"amazon-eks-(gpu-|arm64-)?node-\d"), "26 November 2025"),
+)
+
+
+def problems(loaded: Loaded) -> Iterator[Problem]:
+    """What is wrong with the settings of an environment whose form is right."""
+    yield from _region(loaded)
+    yield from _role(loaded)
+    yield from _ignored(loaded)
+    for lookup in loaded.lookups.values():
+        yield from _lookup(lookup)
+
+
+def _problem(code: str, message: str, hint: str, pos: Pos | None, path: Path, *, warning: bool = False) -> Problem:
+    dotted = ".".join(map(str, path))
+    return Problem(code=code, message=message, hint=hint, pos=pos, path=dotted, warning=warning)
+
+
+def _region(loaded: Loaded) -> Iterator[Problem]:
+    if loaded.region and loaded.region not in REGIONS and (near := did_you_mean(loaded.region, REGIONS)):
+        message = f"no Region {loaded.region} is known here"
+        yield _problem("invalid-value", message, near, _at(loaded, "region"), ("region",), warning=True)
+
+
+def _role(loaded: Loaded) -> Iterator[Problem]:
+    role = loaded.settings.get("roleArn")
+    owner = role.split(":")[4] if isinstance(role, str) and role.count(":") >= 5 else ""
+    if owner and loaded.account and owner != loaded.account:
+        message = f"this role is of account {owner}, and the environment is for {loaded.account}"
+        hint = "whoever assumes a role acts in the role's account; correct roleArn or account"
+        yield _problem("invalid-value", message, hint, _at(loaded, "roleArn"), ("roleArn",))
+    for name in ("externalId", "sessionName"):
+        if name in loaded.settings and role is None:
+            message = f"{name} is for the role of roleArn, and there is none"
+            yield _problem("missing-field", message, "add roleArn, or remove this", _at(loaded, name), (name,))
+
+
+def _ignored(loaded: Loaded) -> Iterator[Problem]:
+    for tag in loaded.tags:
+        pattern = next((one for one in loaded.ignore_tags if fnmatchcase(tag, one)), None)
+        if pattern is not None:
+            message = f'the tag "{tag}" is put on everything, and ignored by "{pattern}" of ignoreTags'
+            hint = "remove one of the two: ignored tags are never compared"
+            yield _problem("ignored-tag", message, hint, _at(loaded, "tags", tag), ("tags", tag), warning=True)
+
+
+def _at(loaded: Loaded, *path: str) -> Pos | None:
+    return loaded.settings_pos.get(path)
+
+
+def _old_image(lookup: Lookup) -> Iterator[Problem]:
+    """A look-up of images that AWS no longer supports."""
+    args = lookup.args
+    named = args.get("name") if isinstance(args, Mapping) else args
+    for name in named if isinstance(named, list) else [named]:
+        day = next((day for form, day in _AMAZON_LINUX_2 if isinstance(name, str) and form.match(name)), None)
+        if day:
+            message = f"{name} leads to images of Amazon Linux 2, which AWS no longer supports since {day}"
+            hint = "look up one of Amazon Linux 2023"
+            yield _problem("end-of-support", message, hint, lookup.pos, ("lookups", lookup.name), warning=True)
+
+
+def _lookup(lookup: Lookup) -> Iterator[Problem]:
+    address: Path = ("lookups", lookup.name)
+    if lookup.kind in ("ssmParameter", "image"):
+        yield from _old_image(lookup)
+    if lookup.kind == "ssmParameter":
+        name = lookup.args if isinstance(lookup.args, str) else ""
+        if "/" in name and not name.startswith(("/", "arn:")):
+            message = f'"{name}" is not the name of an SSM parameter: with a slash in it, it begins with one'
+            yield _problem("invalid-value", message, f"did you mean /{name}?", lookup.pos, address)
+        elif re.fullmatch(r"/aws/service/ecs/optimized-ami/.+/recommended", name):
+            message = f"the value of {name} is a JSON text about an image, not its id"
+            yield _problem("misfit", message, f"for the id write {name}/image_id", lookup.pos, address, warning=True)
+    elif isinstance(lookup.args, Mapping):
+        for member, form in _IDS.items():
+            yield from _ids(lookup, member, form, lookup.args.get(member))
+
+
+def _ids(lookup: Lookup, member: str, form: re.Pattern[str], given: Any) -> Iterator[Problem]:
+    for value in given if isinstance(given, list) else [given]:
+        if isinstance(value, str) and not form.fullmatch(value):
+            message = f'"{value}" is not an id for {member}'
+            hint = f"an id looks like {form.pattern.split('-', maxsplit=1)[0]}-0123456789abcdef0"
+            if member == "vpcId":
+                hint += "; or look it up: ${lookups.NAME} of {vpc: {default: true}}"
+            path: Path = ("lookups", lookup.name, lookup.kind, member)
+            yield _problem("invalid-value", message, hint, lookup.pos, path)

@@ -1,0 +1,226 @@
+"""The grammar of ``${...}``: text -> parts, faults as values.
+
+    ${jobQueues.etl.arn}  ${logGroups["/aws/x"].arn}   an attribute of a resource
+    ${lookups.vpc}                                     a look-up
+    ${var.team}  ${var.sizes.small}                    a variable, or a member of one
+    ${env:NAME}  ${file:files/user-data.sh}            an environment variable, a file's content
+    ${account}  ${region}  ${partition}  ${environment}
+    $${...}                                            the text ${...} itself
+
+An expression becomes a :class:`~reconciler.model.Reference`; for ``var``, ``env`` and ``file`` its ``attr`` is what
+stands behind the sign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.model import Address, Reference
+from reconciler.model.problems import did_you_mean
+
+SCOPE = ("account", "region", "partition", "environment")
+
+_TOKEN = re.compile(r"\$?\$\{")
+_STEP = re.compile(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-z0-9_-]+)""")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_ELSEWHERE = {
+    "AWS::AccountId": "${account}",
+    "AWS::Region": "${region}",
+    "AWS::Partition": "${partition}",
+    "aws.region": "${region}",
+    "data.aws_caller_identity.current.account_id": "${account}",
+    "data.aws_region.current.name": "${region}",
+}
+
+
+# What people write for the two words that are no sections
+_MEANT = {
+    **dict.fromkeys(("vars", "variable", "variables", "local", "locals", "param", "params", "parameters"), "var"),
+    "var": "var",
+    **dict.fromkeys(("lookup", "lookups", "data"), "lookups"),
+}
+# Other tools' ways to write what ${...} is for here
+_FOREIGN = re.compile(
+    r"\{\{\s*(?:var|vars|variables|lookups?|env|environ)[.:][^{}]*\}\}|\$\((?:var|lookups|env)[.:][^()]*\)"
+    r"|(?<![$\w])\$(?:var|lookups)\.[A-Za-z0-9_.-]+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an expression, and the way out."""
+
+    message: str
+    hint: str
+
+
+def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
+    """The parts of ``text`` in order, neighbouring plain text joined; what cannot be understood is left out."""
+    if "${" not in text:
+        return (text,), ()
+    parts: list[str | Reference] = []
+    faults: list[Fault] = []
+    at = 0
+    while found := _TOKEN.search(text, at):
+        _add(parts, text[at : found.start()])
+        if found[0] == "$${":
+            _add(parts, "${")
+            at = found.end()
+            continue
+        end = _end(text, found.end())
+        if end is None:
+            shown = text[found.start() : found.start() + 40].splitlines()[0]
+            faults.append(Fault(f"{shown} has no closing }}", "close it, or write $${ for the text ${"))
+            at = len(text)
+            break
+        part = _expression(text[found.end() : end].strip(), text[found.start() : end + 1])
+        if isinstance(part, Fault):
+            faults.append(part)
+        else:
+            parts.append(part)
+        at = end + 1
+    _add(parts, text[at:])
+    return tuple(parts) or ("",), tuple(faults)
+
+
+def may_be_foreign(text: str) -> bool:
+    """Whether it is worth a look: what is foreign begins with ``{{`` or ``$``."""
+    return "$" in text or "{{" in text
+
+
+def foreign(text: str) -> str:
+    """What in ``text`` looks like an expression written another tool's way, or nothing."""
+    found = _FOREIGN.search(text)
+    return found[0] if found else ""
+
+
+def address(text: str) -> Address | None:
+    """``jobQueues.etl`` or ``logGroups["/aws/x"]`` as an address; None for anything else."""
+    steps = _steps(text)
+    return Address(steps[0], steps[1]) if steps and len(steps) == 2 else None
+
+
+def key(text: str) -> tuple[str, Fault | None]:
+    """A mapping's key: ``$${`` unescaped; an expression has no business there."""
+    if "${" not in text:
+        return text, None
+    if any(found[0] == "${" for found in _TOKEN.finditer(text)):
+        hint = "expressions stand in values; write $${ for the text ${"
+        return text, Fault(f'the key "{text}" holds an expression', hint)
+    return text.replace("$${", "${"), None
+
+
+def _add(parts: list[str | Reference], text: str) -> None:
+    if not text:
+        return
+    last = parts[-1] if parts else None
+    if isinstance(last, str):
+        parts[-1] = last + text
+    else:
+        parts.append(text)
+
+
+def _end(text: str, start: int) -> int | None:
+    """The index of the closing brace: the first one outside quotes in brackets."""
+    quote = ""
+    for index in range(start, min(len(text), start + 1024)):
+        char = text[index]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'" and text[index - 1] == "[":
+            quote = char
+        elif char == "}":
+            return index
+        elif char == "\n":
+            return None
+    return None
+
+
+def _expression(inner: str, written: str) -> Reference | Fault:
+    scheme, colon, rest = inner.partition(":")
+    if colon and scheme in ("env", "file"):
+        return _outside(scheme, rest.strip(), written)
+    if inner in _ELSEWHERE:
+        return Fault(f"{written} is another tool's expression", f"did you mean {_ELSEWHERE[inner]}?")
+    if inner in SCOPE:
+        return Reference(inner, written)
+    steps = _steps(inner)
+    if steps is None or len(steps) < 2:
+        return Fault(f"{written} is not an expression", _hint(inner, written))
+    return _dotted(steps, inner, written)
+
+
+def _dotted(steps: list[str], inner: str, written: str) -> Reference | Fault:
+    head, *rest = steps
+    if head == "var":
+        return Reference("var", written, attr=".".join(rest))
+    if head == "lookups":
+        if len(steps) == 2:
+            return Reference("lookups", written, attr=steps[1])
+        return Fault(f"{written} asks for a part of a look-up", f"a look-up is one value: ${{lookups.{steps[1]}}}")
+    if head == "env":
+        return Fault(f"{written} is not an expression", f"did you mean ${{env:{steps[1]}}}?")
+    if meant := _MEANT.get(head.lower()):
+        return Fault(f"{written} is not an expression", f"did you mean ${{{'.'.join((meant, *rest))}}}?")
+    if head == "self":
+        return Fault(f"{written} is not an expression", f"write its address: ${{section.name.{rest[-1]}}}")
+    return _attribute(steps, inner, written)
+
+
+def _attribute(steps: list[str], inner: str, written: str) -> Reference | Fault:
+    """``section.name.attribute`` of a resource."""
+    head = steps[0]
+    if len(steps) == 2:
+        return Fault(f"{written} names no attribute", f"for example ${{{inner}.arn}} or ${{{inner}.name}}")
+    if len(steps) > 3:
+        dotted = ".".join(steps[1:-1])
+        return Fault(
+            f"{written} has too many parts",
+            f'a name with a dot is quoted: ${{{head}["{dotted}"].{steps[-1]}}}',
+        )
+    return Reference("resource", written, address=Address(head, steps[1]), attr=steps[2])
+
+
+def _outside(scheme: str, rest: str, written: str) -> Reference | Fault:
+    if scheme == "env" and not _ENV_NAME.fullmatch(rest):
+        return Fault(f"{written} does not name an environment variable", "as in ${env:NAME}; it takes no default")
+    if not rest:
+        return Fault(f"{written} does not name a file", "as in ${file:files/user-data.sh}")
+    return Reference(scheme, written, attr=rest)
+
+
+def _steps(text: str) -> list[str] | None:
+    """``a.b["c.d"].e`` as its parts."""
+    first = _WORD.match(text)
+    if not first:
+        return None
+    steps, at = [first[0]], first.end()
+    while at < len(text):
+        found = _STEP.match(text, at)
+        if not found or (found[3] and text[at] != "."):
+            return None
+        steps.append(next(part for part in found.groups() if part is not None))
+        at = found.end()
+    return steps
+
+
+def _hint(inner: str, written: str) -> str:
+    literal = f"write ${written} for the text itself"
+    if inner.startswith("lookups.") and "[" in inner:
+        return f"a look-up is one value: ${{{inner.partition('[')[0]}}}"
+    scheme, colon, rest = inner.partition(":")
+    if colon and scheme in ("var", "lookups"):
+        return f"did you mean ${{{scheme}.{rest}}}?"
+    near = "" if colon else did_you_mean(inner, SCOPE).replace('"', "")
+    if near:
+        return near.replace("mean ", "mean ${").replace("?", "}?") + f" {literal}"
+    return f"{literal}; expressions look like ${{section.name.arn}}, ${{var.name}}, ${{env:NAME}}"
+
+
+def references(parts: tuple[str | Reference, ...]) -> Iterator[Reference]:
+    """The expressions among ``parts``."""
+    return (part for part in parts if isinstance(part, Reference))

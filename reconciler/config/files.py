@@ -1,0 +1,305 @@
+"""Which files make up an environment, and in which order they apply.
+
+An environment is one or several layers: what it ``extends``, in order, then its own files. A layer is a directory
+(``environment.yaml`` with the settings, and every other ``*.yaml`` or ``*.yml`` below it) or a single file.
+
+What is peculiar:
+
+- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), and what the
+  environment itself extends.
+- Nothing outside the directory is read through a symbolic link: that is an error, not a silent omission.
+- A layer that is reached twice (two bases with one base of their own) applies once, where it is reached first.
+- Places are shown relative to the environment's directory, so that they do not depend on who runs the command where.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from reconciler.config.yaml import reader as yamlfile
+from reconciler.config.yaml.node import Node
+from reconciler.model import Pos
+from reconciler.model.problems import Problem, Problems, did_you_mean
+
+SETTINGS_FILES = ("environment.yaml", "environment.yml")
+PLAIN_FILES = "files"
+_YAML = (".yaml", ".yml")
+_DEEPEST = 32
+_MOST_ENTRIES = 50_000  # files and directories looked at, with those of everything that is extended
+_MOST_BYTES = 16 * yamlfile.MAX_BYTES  # of YAML, in all of them together
+_READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One directory or file: its settings file's content, and every other file's, by the name shown in messages."""
+
+    root: Path
+    settings: Node
+    others: Mapping[str, Node] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sources:
+    """Everything that was read. ``files`` has the real path and the root of each file by its shown name."""
+
+    root: Path
+    layers: list[Layer] = field(default_factory=list)
+    files: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find_environment(arg: str | None, cwd: Path) -> Path:
+    """The directory or file that ENV on the command line means; raises Problems when there is none."""
+    among = cwd / "environments"
+    known = sorted(path.name for path in among.iterdir() if _is_environment(path)) if among.is_dir() else []
+    if arg is None:
+        if _is_environment(cwd):
+            return cwd
+        if len(known) == 1:
+            return among / known[0]
+        message = "no environment is given, and this directory is none"
+        hint = f"give one of {', '.join(known)}" if known else "give its directory, or write one with reconcile init"
+        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+    path = cwd / arg
+    for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
+        if candidate.is_file() or _is_environment(candidate):
+            return candidate.parent if candidate.name in SETTINGS_FILES else candidate
+    if path.is_dir():
+        message, hint = f"{arg} has no environment.yaml", "its first lines are: environment: NAME"
+        inside = sorted(item.name for item in path.iterdir() if _is_environment(item))
+        if inside:
+            hint = f"give one of {', '.join(str(Path(arg) / name) for name in inside)}"
+        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+    beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = did_you_mean(Path(arg).name, known or beside)
+    there = f"under environments/ there are {', '.join(known)}" if known else ""
+    hint = near or there or "give a directory with an environment.yaml, or write one with reconcile init"
+    message = f'there is no environment "{arg}"'
+    raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+
+
+def seen_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
+    """The problems of an environment with their files as seen from ``cwd``: what an editor or a terminal can open."""
+    root = target if target.is_dir() else target.parent
+
+    def moved(problem: Problem) -> Problem:
+        if problem.pos is None:
+            return problem
+        file = Path(os.path.relpath(root.resolve() / problem.pos.file, cwd.resolve())).as_posix()
+        return replace(problem, pos=replace(problem.pos, file=file))
+
+    return tuple(map(moved, problems))
+
+
+def _is_environment(path: Path) -> bool:
+    return any((path / name).is_file() for name in SETTINGS_FILES)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a zero in it
+        return False
+
+
+def read(target: Path) -> Sources:
+    """Read ``target`` and what it extends. What is wrong is in ``problems``; what could be read is there as well."""
+    target = target.parent if target.name in SETTINGS_FILES else target
+    sources = Sources((target if target.is_dir() else target.parent).resolve())
+    if not target.exists():
+        sources.problems.append(Problem(code="no-environment", message=f"there is no file or directory {target}"))
+    else:
+        _Reader(sources).layer(target, own=True)
+    return sources
+
+
+class _Reader:
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.done: set[Path] = set()
+        self.chain: list[Path] = []
+        self.entries = self.bytes = 0
+        self.full = False
+
+    def layer(self, target: Path, *, own: bool) -> None:
+        real = target.resolve()
+        if real in self.done:
+            return
+        self.chain.append(real)
+        root = target if target.is_dir() else target.parent
+        settings = self.settings(root, own=own) if target.is_dir() else self.file(target, root)
+        bases = list(self.bases(settings, root))
+        for base, pos in bases:
+            self.base(base, pos)
+        others = self.others(root, {base.resolve() for base, _ in bases}) if target.is_dir() else {}
+        if not own and not others and not settings.value:
+            hint = "extend a directory or file that declares something"
+            self.problem("empty-base", f"{self.shown(target)} holds no YAML", hint, settings.pos)
+        self.sources.layers.append(Layer(root, settings, others))
+        self.done.add(real)
+        self.chain.pop()
+
+    def base(self, base: Path, pos: Pos) -> None:
+        real = base.resolve()
+        if real in self.chain:
+            loop = [*self.chain[self.chain.index(real) :], real]
+            names = " -> ".join(self.shown(path) for path in loop)
+            self.problem("extends-cycle", f"this extends itself: {names}", "remove one of the extends", pos)
+        elif not _exists(base):
+            beside = base.parent
+            near = [item.name for item in beside.iterdir()] if _exists(beside) and beside.is_dir() else []
+            hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
+            self.problem("unknown-base", f"there is no {self.shown(base)} to extend", hint, pos)
+        else:
+            self.layer(base, own=False)
+
+    def bases(self, settings: Node, root: Path) -> Iterator[tuple[Path, Pos]]:
+        node = settings.value.get("extends") if isinstance(settings.value, dict) else None
+        if node is None or node.value is None:
+            return
+        for item in node.value if isinstance(node.value, list) else [node]:
+            if not isinstance(item.value, str) or not item.value:
+                hint = "as in extends: ../base, or a list of such"
+                self.problem("wrong-type", "extends takes a path, or a list of paths", hint, item.pos)
+            elif "${" in item.value:
+                hint = "write the path as it is"
+                self.problem("bad-expression", "extends is read before variables are known", hint, item.pos)
+            else:
+                try:
+                    path = root / os.path.normpath(item.value)
+                    path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
+                    itself = path.resolve() == root.resolve()
+                except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero in it, links in a circle
+                    why = getattr(error, "strerror", None) or "it leads nowhere"
+                    self.problem("unknown-base", f"this cannot be extended: {why}", "give another path", item.pos)
+                    continue
+                if itself:
+                    self.problem("extends-cycle", "the environment extends itself", "remove this", item.pos)
+                else:
+                    yield path, item.pos
+
+    def settings(self, root: Path, *, own: bool) -> Node:
+        found = [root / name for name in SETTINGS_FILES if (root / name).is_file()]
+        if len(found) > 1:
+            pos = Pos(self.shown(found[1]), 1, 1)
+            self.problem("duplicate-settings", "there is an environment.yaml as well", "keep one of the two", pos)
+        if found:
+            return self.file(found[0], root)
+        if own:
+            message = f"{root} has no environment.yaml"
+            problem = Problem(code="no-environment", message=message, hint="its first line is: environment: NAME")
+            self.sources.problems.append(problem)
+        return Node({}, Pos(self.shown(root), 1, 1))
+
+    def others(self, root: Path, bases: set[Path]) -> dict[str, Node]:
+        """Every other YAML file of the directory, in a stable order."""
+        settings = {(root / name).resolve() for name in SETTINGS_FILES}
+        seen: set[Path] = set()
+        found: dict[str, Node] = {}
+        for path in self.walk(root, root.resolve(), bases, set()):
+            real = path.resolve()
+            if real in settings or real in seen:
+                continue
+            seen.add(real)
+            if path.name in SETTINGS_FILES:
+                hint = "a directory with settings of its own is an environment of its own: move it out of this one"
+                message = f"{self.shown(path)} stands inside another environment"
+                self.problem("nested-environment", message, hint, Pos(self.shown(path), 1, 1))
+            else:
+                found[self.shown(path)] = self.file(path, root)
+        return found
+
+    def walk(self, directory: Path, inside: Path, bases: set[Path], seen: set[Path]) -> Iterator[Path]:
+        seen.add(directory.resolve())
+        if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
+            message = f"directories are nested more than {_DEEPEST} levels deep here"
+            hint = "what lies below is not read: move it up, or out of the environment"
+            self.problem("too-deep", message, hint, Pos(self.shown(directory), 1, 1))
+            return
+        for path in self.entries_of(directory):
+            real = self.real(path)
+            if real is None or real in bases or real in seen:
+                continue
+            if not real.is_relative_to(inside):
+                if path.name != PLAIN_FILES:
+                    hint = "copy it in, or name it in extends"
+                    message = f"{self.shown(path)} is a link that leads out of the environment"
+                    self.problem("outside-environment", message, hint, Pos(self.shown(path), 1, 1))
+            elif path.is_dir():
+                if path.name != PLAIN_FILES:
+                    yield from self.walk(path, inside, bases, seen)
+            else:
+                yield path
+
+    def entries_of(self, directory: Path) -> Iterator[Path]:
+        """What is not hidden in a directory, in a stable order, until it is too much."""
+        try:
+            found = sorted(directory.iterdir())
+        except OSError as error:
+            shown = self.shown(directory)
+            message = f"{shown} cannot be read: {error.strerror}"
+            self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
+            return
+        for path in found:
+            if not path.name.startswith("."):
+                self.entries += 1
+                if self.too_much(path):
+                    return
+                yield path
+
+    def too_much(self, path: Path) -> bool:
+        """Whether no more is read than was before ``path``; told once."""
+        if not self.full and (self.entries > _MOST_ENTRIES or self.bytes > _MOST_BYTES):
+            self.full = True
+            many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
+            message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
+            hint = "is this the directory, or the base, that was meant? Move what is no part of it out"
+            self.problem("too-much", message, hint, Pos(self.shown(path), 1, 1))
+        return self.full
+
+    def real(self, path: Path) -> Path | None:
+        """The real path of a YAML file or a directory; None for anything else, and for what cannot be looked at."""
+        try:
+            found = path.resolve()
+            return found if path.suffix.lower() in _YAML or path.is_dir() else None
+        except (OSError, RuntimeError) as error:  # not ours to look into, or links in a circle
+            why, shown = getattr(error, "strerror", None) or "its links lead in a circle", self.shown(path)
+            self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
+            return None
+
+    def file(self, path: Path, root: Path) -> Node:
+        shown = self.shown(path)
+        self.sources.files[shown] = (path.resolve(), root.resolve())
+        empty = Node({}, Pos(shown, 1, 1))
+        if path.exists() and not path.is_file():
+            self.problem("unreadable-file", f"{shown} is not a regular file", _READABLE, empty.pos)
+            return empty
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(yamlfile.MAX_BYTES + 1)
+            self.bytes += len(data)
+            if self.too_much(path):
+                return empty
+            node = yamlfile.read(data, shown)
+        except OSError as error:
+            self.problem("unreadable-file", f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
+            return empty
+        except Problems as error:
+            self.sources.problems += error.problems
+            return empty
+        if isinstance(node.value, dict):
+            return node
+        what = "a list" if isinstance(node.value, list) else "a single value"
+        hint = "at the top stand settings and sections, as in jobQueues:"
+        self.problem("wrong-type", f"the file holds {what}; it must be a mapping", hint, node.pos)
+        return empty
+
+    def shown(self, path: Path) -> str:
+        return Path(os.path.relpath(path.parent.resolve() / path.name, self.sources.root)).as_posix()
+
+    def problem(self, code: str, message: str, hint: str, pos: Pos) -> None:
+        self.sources.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))

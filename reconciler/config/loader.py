@@ -1,0 +1,376 @@
+"""An environment's files -> merged plain data that knows where every value came from.
+
+The order of things: read every file (``sources``), fold the settings of the layers, fill in variables, then put each
+resource together from below: the environment's tags, the section's defaults, the layers' declarations in order. Only
+what a plan must fill in is left, as templates.
+
+What is peculiar:
+
+- Settings stand in ``environment.yaml`` (or the one file) alone; the other files hold resources.
+- ``null`` removes what a lower layer, ``defaults`` or the environment's ``tags`` put there. Where it removes nothing
+  there is a warning, and a whole resource that is empty is an error, for that is mostly a slip of indentation.
+- ``environment`` and ``extends`` are read before variables are known, so they are literal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path as FilePath
+from typing import Any
+
+from reconciler.config import expressions
+from reconciler.config import files as sources
+from reconciler.config.files import Layer, Sources, find_environment, seen_from
+from reconciler.config.merge import patch
+from reconciler.config.variables import Env, Filler, is_plain
+from reconciler.config.yaml.node import Node, Places
+from reconciler.model import EMPTY, Lookup, Path, Pos, Template
+from reconciler.model.masking import Cover
+from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
+from reconciler.render.provenance import provenance
+from reconciler.schema import registry as schema
+
+__all__ = ["Loaded", "RawResource", "find_environment", "load", "provenance", "seen_from"]
+
+SETTINGS = (
+    *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
+    *("variables", "tags", "defaults", "ignoreTags", "lookups"),
+)
+_OWN = ("environment", "extends")
+_NOT_OURS = {
+    **dict.fromkeys(
+        ("Resources", "AWSTemplateFormatVersion", "Parameters"),
+        "CloudFormation's resources stand here by section and name: jobQueues: {NAME: {priority: 1}}",
+    ),
+    **dict.fromkeys(("resource", "resources"), "resources stand by section and name: jobQueues: {NAME: {priority: 1}}"),
+    **dict.fromkeys(
+        ("apiVersion", "kind", "metadata", "spec"),
+        "a resource stands under its section, by its name: jobQueues: {NAME: {priority: 1}}",
+    ),
+    **dict.fromkeys(
+        ("vpcs", "subnets", "vpc", "images", "parameters"),
+        "what exists already is looked up: lookups: {vpc: {vpc: {default: true}}}",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawResource:
+    """One resource after merging and variables: plain data and templates.
+
+    ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` says which
+    environment variables went into the value at a path.
+    """
+
+    value: Mapping[str, Any]
+    pos: Mapping[Path, Pos]
+    env: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+
+    def at(self, path: Path = ()) -> Pos:
+        """The place of ``path``, or of its nearest ancestor that has one."""
+        while path and path not in self.pos:
+            path = path[:-1]
+        return self.pos[path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """An environment as read. ``root`` is its directory; places are relative to it.
+
+    ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
+    environment variables that are not set: warnings here, errors for who needs the values. ``sensitive`` are the
+    values of environment variables whose names look secret.
+    """
+
+    name: str
+    root: str
+    region: str | None = None
+    account: str | None = None
+    profile: str | None = None
+    role: Mapping[str, str] | None = None
+    tags: Mapping[str, Any] = EMPTY
+    ignore_tags: tuple[str, ...] = ()
+    variables: Mapping[str, Any] = EMPTY
+    sections: Mapping[str, Mapping[str, RawResource]] = EMPTY
+    lookups: Mapping[str, Lookup] = EMPTY
+    settings: Mapping[str, Any] = EMPTY
+    settings_pos: Mapping[Path, Pos] = EMPTY
+    unset: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    sensitive: frozenset[str] = frozenset()
+
+
+def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> Loaded:
+    """Read an environment: a directory, or a single file.
+
+    ``environ`` is what ``${env:}`` sees; ``sections`` are the known ones, by default those that have a schema. Raises
+    :class:`Problems` with everything that is wrong.
+    """
+    read = sources.read(target)
+    if read.problems:
+        raise Problems(read.problems)
+    loading = _Loading(read, schema.sections() if sections is None else sections)
+    loaded = loading.loaded(environ)
+    if read.problems or loaded is None:
+        raise Problems(_masked(read.problems, loading.sensitive))
+    return loaded
+
+
+def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Problem, ...]:
+    hidden = Cover(sensitive)
+    return ordered(replace(found, message=hidden(found.message), hint=hidden(found.hint)) for found in problems)
+
+
+class _Loading:
+    """The steps of one load; what is wrong goes to ``read.problems``."""
+
+    def __init__(self, read: Sources, sections: Collection[str]) -> None:
+        self.read = read
+        self.known = sections
+        self.idle: list[Pos] = []
+        self.sensitive: set[str] = set()
+
+    def loaded(self, environ: Mapping[str, str]) -> Loaded | None:
+        if not self.read.layers:
+            return None
+        name = self.name(self.read.layers[-1])
+        settings = self.settings()
+        declared = [self.resources(layer) for layer in self.read.layers]
+        variables = settings.value.get("variables")
+        broken = variables is not None and not isinstance(variables.value, dict)
+        empty = Node({}, settings.pos)
+        filler = Filler(
+            name,
+            empty if variables is None or broken else variables,
+            environ=environ,
+            files=self.read.files,
+        )
+        try:
+            return self.filled(filler, name, settings, declared)
+        except Problems as error:
+            self.read.problems += error.problems
+            return None
+        finally:
+            self.read.problems += filler.problems
+            self.sensitive = filler.sensitive
+
+    def filled(
+        self, filler: Filler, name: str, settings: Node, declared: list[dict[str, dict[str, Node]]]
+    ) -> Loaded | None:
+        variables = filler.variables()
+        places = Places(settings, _read_key)
+        rest = Node({key: node for key, node in settings.value.items() if key not in ("defaults", *_OWN)}, settings.pos)
+        values = filler.fill(rest)
+        own = {key: settings.value[key] for key in settings.value if key in ("defaults", *_OWN)}
+        checked = {**values, **{name: filler.fill(node) for name, node in own.items()}}
+        at = _at(places)
+        found = schema.shipped().settings(checked, at=at)
+        found += [self.unfilled(key, at) for key in _PLAIN if key in values and not self.settled(values[key])]
+        found += _shapeless(settings, values, at)
+        self.read.problems += found
+        if found:
+            return None
+        sections = self.sections(filler, settings, declared)
+        return Loaded(
+            name=name,
+            root=str(self.read.root),
+            **_identity(values),
+            tags=values.get("tags", {}),
+            ignore_tags=tuple(values.get("ignoreTags", ())),
+            variables=variables,
+            sections=sections,
+            lookups=_lookups(values.get("lookups", {}), at),
+            settings={"environment": name, **values},
+            settings_pos=places,
+            unset=ordered(filler.unset),
+            warnings=ordered(map(_idle, self.idle)),
+            sensitive=frozenset(filler.sensitive),
+        )
+
+    def settled(self, value: Any) -> bool:
+        """Plain, or waiting for nothing but an environment variable that is not set (which has its own problem)."""
+        if is_plain(value):
+            return True
+        parts = value.parts if hasattr(value, "parts") else ()
+        return bool(parts) and all(isinstance(part, str) or part.root == "env" for part in parts)
+
+    def unfilled(self, key: str, at: Any) -> Problem:
+        hint = "${var.}, ${env:}, ${file:} and ${environment} can be used"
+        message = f"{key} is needed before anything can be asked for"
+        return Problem(code="bad-expression", message=message, hint=hint, path=key, pos=at((key,)))
+
+    def name(self, layer: Layer) -> str:
+        node = layer.settings.value.get("environment")
+        if node is not None and isinstance(node.value, str):
+            if "${" in node.value:
+                hint = "write the name as it is: it says who owns what"
+                self.problem("bad-expression", "environment is read before variables are known", hint, node.pos)
+            return node.value
+        others = [key for key in layer.settings.value if key not in SETTINGS and key not in self.known]
+        if (node is None or node.value is None) and not did_you_mean("environment", others):
+            hint = "give it one: environment: my-name"
+            self.problem("missing-field", "the environment has no name", hint, layer.settings.pos)
+        return ""
+
+    def settings(self) -> Node:
+        """The settings of all layers, folded."""
+        folded = Node({}, self.read.layers[-1].settings.pos)
+        for layer in self.read.layers:
+            own = layer is self.read.layers[-1]
+            mine = {
+                key: node for key, node in layer.settings.value.items() if key in SETTINGS and (own or key not in _OWN)
+            }
+            folded = patch(folded, Node(mine, layer.settings.pos), self.idle)
+        return folded
+
+    def resources(self, layer: Layer) -> dict[str, dict[str, Node]]:
+        """Section to name to declaration, over the files of a layer."""
+        found: dict[str, dict[str, Node]] = {}
+        for file, node in [("", layer.settings), *layer.others.items()]:
+            for section, below in node.value.items():
+                if section in SETTINGS:
+                    if file:
+                        hint = "settings stand in environment.yaml"
+                        self.problem(
+                            "misplaced-setting", f'"{section}" is a setting of the environment', hint, below.pos
+                        )
+                elif section not in self.known:
+                    self.unknown(section, below)
+                elif isinstance(below.value, dict):
+                    self.collect(found.setdefault(section, {}), section, below)
+                elif below.value is not None:
+                    hint = "write the resources below it by name, as in name: {...}"
+                    self.problem("wrong-type", f"{section} must be a mapping of names to resources", hint, below.pos)
+        return found
+
+    def unknown(self, section: str, node: Node) -> None:
+        setting = not isinstance(node.value, dict)
+        what = "setting or section" if setting else "section"
+        near = did_you_mean(section, [*SETTINGS, *self.known])
+        hint = self.elsewhere(section) or near or one_of(list(self.known), most=30)
+        self.problem("unknown-section", f'unknown {what} "{section}"', hint, node.pos)
+
+    def elsewhere(self, section: str) -> str:
+        """The way out where this is not YAML of ours at all."""
+        if any(char.isspace() and char != " " for char in section):
+            return "it begins with a white space that is none to YAML (U+00A0, say): indent with plain spaces"
+        folded = section[:1].lower() + section[1:]
+        if folded.endswith("Name") and (owner := f"{folded.removesuffix('Name')}s".replace("ys", "ies")) in self.known:
+            return f"what the AWS CLI takes goes below the name: {owner}: {{NAME: {{...}}}}, without {section}"
+        return _NOT_OURS.get(section, "")
+
+    def collect(self, found: dict[str, Node], section: str, below: Node) -> None:
+        for name, node in below.value.items():
+            if "${" in name:
+                hint = "a resource stands under its literal name"
+                self.problem("bad-expression", f'the name "{name}" holds an expression', hint, node.pos)
+            if name in found:
+                message = f'{section} "{name}" is declared twice'
+                hint = f"the other place is {found[name].pos}"
+                self.problem("duplicate-resource", message, hint, node.pos)
+            elif node.value is None or isinstance(node.value, dict):
+                found[name] = node
+            else:
+                hint = "write its properties below it"
+                self.problem("wrong-type", f'{section} "{name}" must be a mapping of properties', hint, node.pos)
+
+    def sections(
+        self, filler: Filler, settings: Node, declared: list[dict[str, dict[str, Node]]]
+    ) -> dict[str, dict[str, RawResource]]:
+        defaults = settings.value.get("defaults", Node({}, settings.pos)).value
+        for section, node in defaults.items():
+            if section not in self.known:
+                self.unknown(section, node)
+        made: dict[str, dict[str, RawResource]] = {}
+        for section in dict.fromkeys(section for layer in declared for section in layer):
+            below = self.below(settings, defaults.get(section))
+            filler.secret = partial(schema.is_secret, section)
+            for name, node in self.folded(section, below, declared).items():
+                env: Env = {}
+                value = filler.fill(node, env)
+                places = Places(node, _read_key)
+                made.setdefault(section, {})[name] = RawResource(value=value, pos=places, env=env)
+        return made
+
+    def below(self, settings: Node, defaults: Node | None) -> Node:
+        """What lies under every resource of a section."""
+        tags = settings.value.get("tags")
+        start = Node({"tags": tags} if tags is not None and tags.value else {}, settings.pos)
+        return patch(start, defaults, self.idle) if defaults is not None else start
+
+    def folded(self, section: str, below: Node, declared: list[dict[str, dict[str, Node]]]) -> dict[str, Node]:
+        made: dict[str, Node] = {}
+        for layer in declared:
+            for name, node in layer.get(section, {}).items():
+                if node.value is not None:
+                    made[name] = patch(made.get(name, below), node, self.idle)
+                elif made.pop(name, None) is None:
+                    hint = f"write {name}: {{}} for one without properties; or is what follows not indented?"
+                    self.problem("empty-resource", f'{section} "{name}" is empty', hint, node.pos)
+        return made
+
+    def problem(self, code: str, message: str, hint: str, pos: Pos) -> None:
+        self.read.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
+
+
+_PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags")
+
+
+def _read_key(written: str) -> str:
+    return expressions.key(written)[0]
+
+
+def _at(pos: Mapping[Path, Pos]) -> Any:
+    def at(path: Path) -> Pos:
+        while path and path not in pos:
+            path = path[:-1]
+        return pos[path]
+
+    return at
+
+
+def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
+    """What must be seen as a mapping before a plan, and stands there as an expression."""
+    lookups = values.get("lookups")
+    places: list[tuple[Path, Any]] = [(("tags",), values.get("tags")), (("lookups",), lookups)]
+    for name, lookup in lookups.items() if isinstance(lookups, dict) else ():
+        places.append((("lookups", name), lookup))
+        kinds = lookup.items() if isinstance(lookup, dict) else ()
+        places += [(("lookups", name, kind), args) for kind, args in kinds if kind != "ssmParameter"]
+    defaults = settings.value.get("defaults")
+    if defaults is not None:  # folded before variables are known
+        sections = defaults.value.items() if isinstance(defaults.value, dict) else ()
+        places += [(("defaults",), defaults.value), *((("defaults", name), node.value) for name, node in sections)]
+    for path, value in places:
+        if isinstance(value, Template) or (path[0] == "defaults" and isinstance(value, str)):
+            shown = ".".join(map(str, path))
+            hint = "write its members out; expressions stand in their values"
+            yield Problem(
+                code="bad-expression", message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
+            )
+
+
+def _idle(pos: Pos) -> Problem:
+    hint = "remove the line, or give it a value"
+    message = "nothing is written here, and there is nothing that it would remove"
+    return Problem(code="idle-null", message=message, hint=hint, warning=True, pos=pos)
+
+
+def _identity(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Who acts and where; what waits for an environment variable is left out."""
+    known = {key: values[key] for key in _PLAIN if isinstance(values.get(key), str)}
+    role = {key: known[key] for key in ("roleArn", "externalId", "sessionName") if key in known}
+    return {
+        **{key: known.get(key) for key in ("region", "account", "profile")},
+        "role": role if "roleArn" in role else None,
+    }
+
+
+def _lookups(values: Mapping[str, Any], at: Any) -> dict[str, Lookup]:
+    return {
+        name: Lookup(name=name, kind=kind, args=args, pos=at(("lookups", name)))
+        for name, value in values.items()
+        for kind, args in value.items()
+    }

@@ -1,0 +1,37 @@
+"""JSON Merge Patch over nodes, so that every value keeps the place it came from.
+
+Mappings merge, ``null`` removes, everything else replaces: https://www.rfc-editor.org/rfc/rfc7386
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.config.yaml.node import Node
+from reconciler.model import Pos
+
+
+def patch(under: Node | None, over: Node, idle: list[Pos] | None = None) -> Node:
+    """``over`` applied to ``under``; the place of a member that both have is the one that ``over`` gives.
+
+    A ``null`` at the top is returned as it is: only who holds the member can remove it. Nulls that remove nothing
+    are added to ``idle``.
+    """
+    if not isinstance(over.value, dict):
+        return over
+    members: dict[str, Node] = dict(under.value) if under is not None and isinstance(under.value, dict) else {}
+    for name, node in over.value.items():
+        if node.value is not None:
+            members[name] = patch(members.get(name), node, idle)
+        elif members.pop(name, None) is None and idle is not None:
+            idle.append(node.pos)
+    return Node(members, over.mark)
+
+
+def plain(node: Node) -> Any:
+    """The data alone."""
+    if isinstance(node.value, dict):
+        return {name: plain(item) for name, item in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(item) for item in node.value]
+    return node.value

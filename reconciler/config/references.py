@@ -1,0 +1,367 @@
+"""References: which resource a value names, and what to put in its place.
+
+A reference is a path in ``Kind.refs``, a ``${...}`` expression or a ``lifecycle.dependsOn`` entry; ordering treats
+them alike. Plain names are looked up among the declared resources first, then in the account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
+from reconciler.model.problems import Problem, did_you_mean
+from reconciler.planning.field_tree import kept
+
+UNSEEN = "unreadable"  # the code of the problem where AWS would not let us see what is needed
+Kinds = Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One place where a resource names another."""
+
+    path: Path
+    target: Address
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What references are resolved against.
+
+    declared   attributes of the declared resources: plain values, or Later where only AWS can say
+    existing   attributes of things named but not declared, by (section, name); None: looked for and not there
+    lookups    the values of the environment's look-ups
+    names      the declared addresses, to suggest one
+    unseen     what to do, by what AWS would not let us see: (section, name), of a look-up ("lookups", name)
+    """
+
+    scope: Scope
+    declared: Callable[[Address], Mapping[str, Any] | None]
+    existing: Mapping[tuple[str, str], Mapping[str, str] | None] = field(default_factory=dict)
+    lookups: Mapping[str, Any] = field(default_factory=dict)
+    names: Collection[Address] = ()
+    unseen: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
+    """Every value that ``pattern`` (``a.b[].c``, ``a.*``) leads to, with its path."""
+    segments = _segments(pattern)
+    found: list[tuple[Path, Any]] = []
+    if type(props) is not dict or segments[0] in props or segments[0] == "*":  # most patterns lead nowhere at once
+        _walk(props, segments, 0, (), found)
+    return iter(found)
+
+
+@cache
+def _segments(pattern: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\[\]|[^.\[\]]+", pattern))
+
+
+def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
+    if depth == len(segments):
+        found.append((path, value))
+        return
+    head, depth = segments[depth], depth + 1
+    if head == "[]" and isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _walk(item, segments, depth, (*path, index), found)
+    elif head == "*" and isinstance(value, dict | Mapping):
+        for name, item in value.items():
+            _walk(item, segments, depth, (*path, name), found)
+    elif isinstance(value, dict | Mapping) and head in value:
+        _walk(value[head], segments, depth, (*path, head), found)
+
+
+def templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Reference]]:
+    """Every expression inside ``value`` that is still to be filled in."""
+    return references(templated(value, path))
+
+
+def references(written: Iterable[tuple[Path, Template]]) -> Iterator[tuple[Path, Reference]]:
+    """Every expression in texts that :func:`templated` has found."""
+    return ((at, part) for at, template in written for part in template.parts if isinstance(part, Reference))
+
+
+def expressions(resource: Resource) -> list[tuple[Path, Template]]:
+    """Every text of a resource, its tags included, with expressions that are still to be filled in."""
+    return [*within(resource), *templated(resource.tags, ("tags",))]
+
+
+def within(resource: Resource) -> list[tuple[Path, Template]]:
+    """The same in its properties alone."""
+    if "templates" not in resource.memo:
+        resource.memo["templates"] = templated(resource.props)
+    found: list[tuple[Path, Template]] = resource.memo["templates"]
+    return found
+
+
+def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
+    """Every text inside ``value`` with expressions that are still to be filled in."""
+    return [((*path, *at), template) for at, template in _gathered(value)]
+
+
+def _gathered(value: Any) -> list[tuple[Path, Template]]:
+    """The same from here on: paths are put together on the way back, for most ways lead to none."""
+    if isinstance(value, Template):
+        return [((), value)]
+    members: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict | Mapping):  # a plain dictionary is told at once, any other mapping is not
+        members = value.items()
+    elif isinstance(value, list | tuple):
+        members = enumerate(value)
+    found: list[tuple[Path, Template]] = []
+    for name, item in members:
+        if type(item) not in _FINAL and (below := _gathered(item)):
+            found += [((name, *at), template) for at, template in below]
+    return found
+
+
+# Nearly everything is of these types, and holds no expression
+_FINAL = frozenset((str, int, float, bool, type(None)))
+
+
+def sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
+    """Every value at a reference path, whatever it is."""
+    if "sites" not in resource.memo:
+        resource.memo["sites"] = [
+            (path, ref, value)
+            for pattern, ref in kind.refs.items()
+            for path, value in values_at(resource.props, pattern)
+        ]
+    found: list[tuple[Path, Ref, Any]] = resource.memo["sites"]
+    return found
+
+
+def names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
+    """Every plain name at a reference path: neither an expression nor what the API wants already."""
+    if "names" not in resource.memo:
+        resource.memo["names"] = [
+            site
+            for site in sites(resource, kind)
+            if isinstance(site[2], str) and not re.match(site[1].literal, site[2])
+        ]
+    found: list[tuple[Path, Ref, str]] = resource.memo["names"]
+    return found
+
+
+def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]) -> list[Use]:
+    """The declared resources that ``resource`` refers to, itself included where it names itself.
+
+    ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
+    """
+    found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
+    for path, ref, value in sites(resource, kinds[resource.address.section]):
+        if isinstance(value, Template):
+            found += [
+                Use(path, part.address, ref)
+                for part in value.parts
+                if isinstance(part, Reference) and part.address is not None
+            ]
+        elif isinstance(value, str):
+            targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
+            found += [Use(path, target, ref) for target in targets if target in declared][:1]
+    known = {use.path for use in found if use.path}
+    for path, part in references(expressions(resource)):
+        if part.address is not None and path not in known:
+            found.append(Use(path, part.address, Ref(section=part.address.section, holds=False)))
+    return [use for use in found if use.target in declared]
+
+
+def sought_elsewhere(
+    resources: Mapping[Address, Resource], kinds: Kinds
+) -> dict[tuple[str, str], tuple[Resource, Path, Ref]]:
+    """The plain names that are not declared, by (section, name), with the first place that needs each."""
+    wanted: dict[tuple[str, str], tuple[Resource, Path, Ref]] = {}
+    for resource in resources.values():
+        for path, ref, name in names(resource, kinds[resource.address.section]):
+            if not ref.optional and all(Address(section, name) not in resources for section in ref.sections):
+                for section in ref.sections:
+                    wanted.setdefault((section, name), (resource, path, ref))
+    return wanted
+
+
+def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple[Json, list[Problem]]:
+    """``resource.props`` with every reference replaced: by a value, or by Later/Text where only AWS can say."""
+    problems: list[Problem] = []
+    found: dict[Path, Any] = {}
+    for path, template in within(resource):
+        found[path] = _filled(template, resource, path, world, problems)
+    for path, ref, name in names(resource, kind):
+        found[path] = _named(ref, name, resource, path, kinds, world, problems)
+    return (_put(resource.props, _branched(found)) if found else resource.props), problems
+
+
+def _branched(found: Mapping[Path, Any]) -> Any:
+    """Values by path as a tree of dictionaries by step, in which a value at its end is a :class:`_Leaf`."""
+    if () in found:
+        return _Leaf(found[()])
+    tree: dict[Any, Any] = {}
+    for path, value in found.items():
+        node = tree
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        node[path[-1]] = _Leaf(value)
+    return tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    value: Any
+
+
+def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
+    """``value`` with what the tree has for its places; what it has nothing for stays the same object."""
+    if isinstance(tree, _Leaf):
+        return tree.value
+    if isinstance(value, dict | Mapping):
+        return {name: _put(item, tree[name], splice=splice) if name in tree else item for name, item in value.items()}
+    flat: list[Any] = []
+    for index, item in enumerate(value):
+        done = _put(item, tree[index], splice=splice) if index in tree else item
+        # a whole expression that is a list, inside a list, is spliced in: subnets: ["${lookups.subnets}"]
+        flat += done if splice and isinstance(item, Template) and isinstance(done, list) else [done]
+    return flat
+
+
+def filled_tags(resource: Resource, world: World) -> tuple[dict[str, Any], list[Problem]]:
+    """The declared tags with their expressions filled in."""
+    problems: list[Problem] = []
+    tags = {
+        name: _filled(value, resource, ("tags", name), world, problems) if isinstance(value, Template) else value
+        for name, value in resource.tags.items()
+    }
+    return tags, problems
+
+
+def filled(resource: Resource, world: World) -> Json:
+    """The properties of a resource with those expressions filled in that can be."""
+    found = {path: fill(template, world) for path, template in within(resource)}
+    return _put(resource.props, _branched(found), splice=False) if found else resource.props
+
+
+def fill(value: Any, world: World) -> Any:
+    """``value`` with its expressions filled in; what cannot be filled stays a Template (look-ups between look-ups)."""
+    if isinstance(value, Template):
+        parts = [part if isinstance(part, str) else _value(part, world) for part in value.parts]
+        return value if MISSING in parts else _joined(parts)
+    if type(value) in _FINAL:
+        return value
+    if isinstance(value, dict | Mapping):
+        return kept(value, {name: fill(item, world) for name, item in value.items()})
+    if isinstance(value, list | tuple):
+        return kept(value, [fill(item, world) for item in value])
+    return value
+
+
+def _named(
+    ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: World, problems: list[Problem]
+) -> Any:
+    known = [world.declared(Address(section, name)) for section in ref.sections]
+    known += [world.existing.get((section, name)) for section in ref.sections]
+    attrs = next((found for found in known if found is not None), None)
+    if attrs is not None and ref.attr in attrs:
+        return attrs[ref.attr]
+    if unseen := next((section for section in ref.sections if (section, name) in world.unseen), ""):
+        problems.append(_unseen(Address(unseen, name), resource, path, world))
+    elif not ref.optional:
+        noun = " or ".join(kinds[section].name if section in kinds else section for section in ref.sections)
+        addresses = " and ".join(f"{section}.{name}" for section in ref.sections)
+        looked = (
+            f"looked for {addresses} in this environment, then in account {world.scope.account} ({world.scope.region})"
+        )
+        near = did_you_mean(name, [known.name for known in world.names if known.section in ref.sections])
+        problems.append(
+            Problem(
+                code="unknown-reference",
+                message=f'there is no {noun} "{name}"',
+                hint="\n".join(filter(None, [near, f"{looked}; declare it, or give a full ARN or id"])),
+                address=str(resource.address),
+                path=dotted(path),
+                pos=resource.at(path),
+            )
+        )
+    return name
+
+
+def _filled(value: Template, resource: Resource, path: Path, world: World, problems: list[Problem]) -> Any:
+    parts: list[Any] = []
+    for part in value.parts:
+        found = part if isinstance(part, str) else _value(part, world)
+        if found is MISSING and isinstance(part, Reference):
+            problems.append(_unfilled(part, resource, path, world))
+            found = ""
+        parts.append(found)
+    if len(parts) > 1 and any(isinstance(part, list | Mapping) for part in parts):
+        problems.append(
+            Problem(
+                code="not-text",
+                message=f"{value} puts a list or mapping inside a text",
+                hint="use the expression alone as the value, so that it keeps its type",
+                address=str(resource.address),
+                path=dotted(path),
+                pos=resource.at(path),
+            )
+        )
+        return ""
+    return _joined(parts)
+
+
+def _unfilled(part: Reference, resource: Resource, path: Path, world: World) -> Problem:
+    hint = ""
+    if part.root == "lookups" and ("lookups", part.attr) in world.unseen:
+        return _unseen(Address("lookups", part.attr), resource, path, world)
+    if part.address is not None:
+        attrs = world.declared(part.address) or {}
+        hint = did_you_mean(part.attr, attrs) or (f"it has {', '.join(sorted(attrs))}" if attrs else "")
+    return Problem(
+        code="unknown-reference",
+        message=f"{part.text} leads to nothing",
+        hint=hint,
+        address=str(resource.address),
+        path=dotted(path),
+        pos=resource.at(path),
+    )
+
+
+def _unseen(what: Address, resource: Resource, path: Path, world: World) -> Problem:
+    return unplanned(resource, path, f"{what}, which cannot be read", world.unseen[what.section, what.name])
+
+
+def unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
+    """The resource is left out of the plan for something that it names and that nobody can tell."""
+    return Problem(
+        code=UNSEEN,
+        message=f"it is not planned: it needs {needs}",
+        hint=hint,
+        address=str(resource.address),
+        path=dotted(path),
+        pos=resource.at(path),
+    )
+
+
+def _value(part: Reference, world: World) -> Any:
+    if part.root == "resource" and part.address is not None:
+        attrs = world.declared(part.address)
+        return MISSING if attrs is None else attrs.get(part.attr, MISSING)
+    if part.root == "lookups":
+        return world.lookups.get(part.attr, MISSING)
+    scope = {"account": world.scope.account, "region": world.scope.region, "partition": world.scope.partition}
+    return scope.get(part.root, MISSING)
+
+
+def _joined(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, str | int | float) for part in parts):
+        return "".join(str(part).lower() if isinstance(part, bool) else str(part) for part in parts)
+    return Text(tuple(parts))
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: ``computeEnvironmentOrder.0.computeEnvironment``."""
+    return ".".join(str(part) for part in path)

@@ -1,0 +1,338 @@
+"""Filling in what loading can know: ``${var.}``, ``${env:}``, ``${file:}`` and ``${environment}``.
+
+Everything else stays in a :class:`~reconciler.model.Template` for the plan. What comes out of a file or an environment
+variable is final and never read for expressions again. How much all of this may expand to is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from reconciler.config import expressions
+from reconciler.config.yaml.node import Node
+from reconciler.model import Path, Pos, Reference, Template
+from reconciler.model.masking import private_name
+from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+
+MAX_FILE = 1024 * 1024
+MAX_VALUES = 3_000_000
+MAX_TEXT = 64 * 1024 * 1024
+MAX_CHAIN = 64
+MAX_DEPTH = 100
+
+_SECRET_WORD = re.compile(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether an environment variable of this name is likely to hold a secret."""
+    upper = name.upper()
+    return bool(_SECRET_WORD.search(upper)) and "PUBLIC" not in upper
+
+
+_UNTOLD = (
+    "an expression in this secret is wrong (it is not shown)",
+    "${env:NAME} and ${var.name} are expressions; write $${ for the text ${",
+)
+
+Env = dict[Path, frozenset[str]]  # which environment variables went into the value at a path
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    value: Any
+    size: int = 1
+    depth: int = 0
+    env: frozenset[str] = frozenset()
+
+
+class Filler:
+    """Fills one environment. ``files`` has the real path and the root of each YAML file by its shown name; ``secret``
+    is set to say which paths of what is filled in next must not be quoted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        variables: Node,
+        *,
+        environ: Mapping[str, str],
+        files: Mapping[str, tuple[FilePath, FilePath]],
+    ) -> None:
+        self.name = name
+        self.environ = environ
+        self.files = files
+        self.declared: Mapping[str, Node] = variables.value
+        self.secret: Callable[[Path], bool] = lambda _: False
+        self.problems: list[Problem] = []
+        self.unset: list[Problem] = []
+        self.sensitive: set[str] = set()
+        self._yaml = {real for real, _ in files.values()}
+        self._known: dict[tuple[str, ...], _Value | None] = {}
+        self._chain: list[tuple[str, ...]] = []
+        self._contents: dict[FilePath, str | Problem] = {}
+        self._values = 0
+        self._text = 0
+        self._depth = 0
+
+    def fill(self, node: Node, env: Env | None = None, path: Path = ()) -> Any:
+        """Plain data of ``node``; where environment variables went in is noted in ``env``."""
+        value = node.value
+        if isinstance(value, dict | list):
+            return self._inner(node, env, path)
+        self._one(node)
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        made = self._filled(value, node.pos, hidden=self._hidden(path))
+        if made.env and env is not None:
+            env[path] = made.env
+        self._count(made.size, 0, node.pos)
+        self._deep(self._depth + made.depth, node)
+        return made.value
+
+    def _inner(self, node: Node, env: Env | None, path: Path) -> Any:
+        self._one(node)
+        self._depth += 1
+        self._deep(self._depth, node)
+        value: Any
+        if isinstance(node.value, list):
+            value = [
+                item.value if self._final(item) else self.fill(item, env, (*path, index))
+                for index, item in enumerate(node.value)
+            ]
+        else:
+            value = {}
+            for written, item in node.value.items():
+                name = self._key(written, item) if "${" in written else written
+                value[name] = item.value if self._final(item) else self.fill(item, env, (*path, name))
+        self._depth -= 1
+        return value
+
+    def _final(self, node: Node) -> bool:
+        """Whether the node is a value by itself with nothing to fill in, as most are; it is counted then."""
+        value = node.value
+        if isinstance(value, dict | list) or (isinstance(value, str) and "${" in value):
+            return False
+        self._one(node)
+        return True
+
+    def _one(self, node: Node) -> None:
+        """Count a value: this is done for each there is."""
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._count(0, 0, node.pos)
+
+    def variables(self) -> dict[str, Any]:
+        """Every variable's value. What is wrong with one that nobody uses is found too."""
+        values = {name: self._variable((name,), node.pos) for name, node in self.declared.items()}
+        return {name: made.value for name, made in values.items() if made is not None}
+
+    def _key(self, name: str, node: Node) -> str:
+        text, fault = expressions.key(name)
+        if fault:
+            self._problem("bad-expression", fault.message, fault.hint, node.pos)
+        return text
+
+    def _hidden(self, path: Path) -> bool:
+        """Whether what stands at ``path``, or in the variable that is being looked up, is a secret."""
+        return any(map(private_name, map(str, (*path, *self._chain[-1:])))) or self.secret(path)
+
+    def _filled(self, text: str, pos: Pos, *, hidden: bool) -> _Value:
+        parts, faults = expressions.parse(text)
+        for fault in faults:
+            told = _UNTOLD if hidden else (fault.message, fault.hint)
+            self._problem("bad-expression", *told, pos)
+        made = [_Value(part) if isinstance(part, str) else self._reference(part, pos) for part in parts]
+        env = frozenset[str]().union(*(item.env for item in made))
+        if len(made) == 1:
+            return made[0]
+        return _Value(self._joined([item.value for item in made], parts, pos), env=env)
+
+    def _joined(self, values: list[Any], parts: tuple[str | Reference, ...], pos: Pos) -> Any:
+        """One text, or a template where expressions are left for the plan."""
+        flat: list[str | Reference] = []
+        for value, part in zip(values, parts, strict=True):
+            if isinstance(value, dict | list) or value is None:
+                what = "a mapping" if isinstance(value, dict) else "a list" if value is not None else "nothing"
+                message = f"{part} is {what} and stands inside a text"
+                hint = "alone, as the whole value, it would keep its type"
+                self._problem("not-text", message, hint, pos)
+                continue
+            if isinstance(value, bool):
+                flat.append("true" if value else "false")
+            else:
+                flat += value.parts if isinstance(value, Template) else [str(value)]
+        self._count(0, sum(len(part) for part in flat if isinstance(part, str)), pos)
+        merged: list[str | Reference] = []
+        for part in flat:
+            last = merged[-1] if merged else None
+            if isinstance(part, str) and isinstance(last, str):
+                merged[-1] = last + part
+            else:
+                merged.append(part)
+        return (
+            Template(tuple(merged))
+            if any(isinstance(part, Reference) for part in merged)
+            else "".join(map(str, merged))
+        )
+
+    def _reference(self, part: Reference, pos: Pos) -> _Value:
+        if part.root == "environment":
+            return _Value(self.name)
+        if part.root == "var":
+            return self._variable(tuple(part.attr.split(".")), pos) or _Value("")
+        if part.root == "file":
+            return _Value(self._file(part, pos))
+        if part.root != "env":
+            return _Value(Template((part,)))
+        name = part.attr
+        if name not in self.environ:
+            hint = did_you_mean(name, self.environ) or f"export {name}=..."
+            message = f"the environment variable {name} is not set"
+            self.unset.append(Problem(code="unset-variable", message=message, hint=hint, warning=True, pos=pos))
+            return _Value(Template((part,)), env=frozenset([name]))
+        if looks_secret(name) and self.environ[name]:
+            self.sensitive.add(self.environ[name])
+        return _Value(self.environ[name], env=frozenset([name]))
+
+    def _variable(self, path: tuple[str, ...], pos: Pos) -> _Value | None:
+        """The value of ``${var.a.b}``; None after noting a problem."""
+        if path in self._known:
+            return self._known[path]
+        if path in self._chain:
+            self._cycle(path)
+            return None
+        if len(self._chain) >= MAX_CHAIN:
+            message = f"more than {MAX_CHAIN} variables lead to one another"
+            raise Problems([*self.problems, Problem(code="too-large", message=message, pos=pos)])
+        self._chain.append(path)
+        try:
+            made = self._known[path] = self._looked_up(path, pos)
+        finally:
+            self._chain.pop()
+        return made
+
+    def _cycle(self, path: tuple[str, ...]) -> None:
+        loop = self._chain[self._chain.index(path) :]
+        first = loop.index(min(loop))
+        ordered = [*loop[first:], *loop[:first], loop[first]]
+        shown = " -> ".join(f"var.{'.'.join(item)}" for item in ordered)
+        at = self.declared[ordered[0][0]].pos
+        self._problem("variable-cycle", f"these variables need each other: {shown}", "give one of them a value", at)
+
+    def _looked_up(self, path: tuple[str, ...], pos: Pos) -> _Value | None:
+        members: Any = self.declared
+        for index, name in enumerate(path):
+            if isinstance(members, str) and "${" in members:
+                whole = self._variable(path[:index], pos)
+                return None if whole is None else self._inside(whole, path, index, pos)
+            if not isinstance(members, Mapping) or name not in members:
+                self._undeclared(path, index, members, pos)
+                return None
+            node = members[name]
+            members = node.value
+        inside: Env = {}
+        value = self.fill(node, inside)
+        env = frozenset[str]().union(*inside.values())
+        return _Value(value, *_measured(value), env)
+
+    def _inside(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
+        value = whole.value
+        for depth, name in enumerate(path[index:], index):
+            if isinstance(value, Template):
+                hint = "only a plan knows it; use the whole expression instead"
+                self._problem("unknown-variable", f"var.{'.'.join(path[:depth])} is not known yet", hint, pos)
+                return None
+            if not isinstance(value, Mapping) or name not in value:
+                self._undeclared(path, depth, value, pos)
+                return None
+            value = value[name]
+        return _Value(value, whole.size, whole.depth, whole.env)
+
+    def _undeclared(self, path: tuple[str, ...], index: int, members: Any, pos: Pos) -> None:
+        message = f"there is no variable {'.'.join(path[: index + 1])}"
+        names = list(members) if isinstance(members, Mapping) else []
+        known = f"declared is {one_of(names)}" if names else "declare it under variables: in environment.yaml"
+        if index and not names:
+            known = f"{'.'.join(path[:index])} is no mapping"
+        self._problem("unknown-variable", message, did_you_mean(path[index], names) or known, pos)
+
+    def _file(self, part: Reference, pos: Pos) -> str:
+        """The content of a file inside the directory of the environment that asks for it."""
+        root = self.files[pos.file][1]
+        path = root / part.attr
+        try:
+            real = path.resolve()
+            inside = real.is_relative_to(root) and not FilePath(part.attr).is_absolute()
+        except (OSError, ValueError, RuntimeError):
+            inside = False
+        if not inside:
+            message = f"{part.attr} is outside the environment's directory"
+            self._problem("outside-environment", message, "copy the file in, and give its path relative to it", pos)
+            return ""
+        if real in self._yaml:
+            hint = f"move it below files/, whose content is not read as part of the environment: {part.attr}"
+            self._problem("bad-file", f"{part.attr} is itself read as part of the environment", hint, pos)
+            return ""
+        if real not in self._contents:
+            self._contents[real] = _content(path, part.attr, root)
+        found = self._contents[real]
+        if isinstance(found, Problem):
+            self._problem(found.code, found.message, found.hint, pos)
+            return ""
+        return found
+
+    def _deep(self, depth: int, node: Node) -> None:
+        if depth > MAX_DEPTH:
+            message = f"with variables filled in this is nested more than {MAX_DEPTH} levels deep"
+            raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=node.pos)])
+
+    def _count(self, values: int, text: int, pos: Pos) -> None:
+        self._values += values
+        self._text += text
+        if self._values > MAX_VALUES or self._text > MAX_TEXT:
+            message = "with variables, defaults and aliases filled in this environment is too large to handle"
+            hint = f"at most {MAX_VALUES:,} values and {MAX_TEXT:,} bytes of filled text"
+            raise Problems([*self.problems, Problem(code="too-large", message=message, hint=hint, pos=pos)])
+
+    def _problem(self, code: str, message: str, hint: str, pos: Pos) -> None:
+        self.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
+
+
+def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
+    if not path.is_file():
+        near = [item.relative_to(root).as_posix() for item in sorted(path.parent.glob("*"))[:200]]
+        what = "is not a file" if path.exists() else "does not exist"
+        hint = did_you_mean(shown, near) or f"the path is relative to the environment's directory, {root.name}/"
+        return Problem(code="bad-file", message=f"{shown} {what}", hint=hint)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        return Problem(code="bad-file", message=f"{shown} cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        return Problem(code="bad-file", message=f"{shown} is not UTF-8 text", hint="give its base64 form instead")
+    if len(data) > MAX_FILE:
+        return Problem(code="bad-file", message=f"{shown} is larger than {MAX_FILE:,} bytes")
+    return text
+
+
+def _measured(value: Any) -> tuple[int, int]:
+    """How many values there are in ``value``, and how deep it goes."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inner = [_measured(item) for item in items]
+    depth = 1 + max((below for _, below in inner), default=0) if isinstance(value, dict | list) else 0
+    return 1 + sum(size for size, _ in inner), depth
+
+
+def is_plain(value: Any) -> bool:
+    """Whether nothing in ``value`` is left for a plan to fill in."""
+    if isinstance(value, Template):
+        return False
+    if isinstance(value, Mapping):
+        return all(is_plain(item) for item in value.values())
+    return not isinstance(value, list) or all(is_plain(item) for item in value)

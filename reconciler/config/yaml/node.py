@@ -1,0 +1,101 @@
+"""What a YAML file is read into: values that know where they stand; and what a plain scalar means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from reconciler.model import Path, Pos
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 500_000
+
+_INT = re.compile(r"-?[1-9][0-9]{0,17}|0")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+class Node:
+    """A value and its place. ``value`` is a ``dict[str, Node]``, a ``list[Node]`` or a plain scalar.
+
+    ``pos`` is the key's place for a member of a mapping, its own for anything else. Nodes are shared between aliases:
+    nobody changes one. ``size`` counts the nodes below, aliases expanded, as far as anybody has to know.
+
+    There is one for every value of an environment, so places are kept as they come (``mark``: a :class:`Pos`, or its
+    members) and made when they are asked for.
+    """
+
+    __slots__ = ("mark", "size", "value")
+
+    def __init__(self, value: Any, mark: Pos | tuple[str, int, int], size: int = 1) -> None:
+        self.value = value
+        self.mark = mark
+        self.size = size
+
+    @property
+    def pos(self) -> Pos:
+        return self.mark if isinstance(self.mark, Pos) else Pos(*self.mark)
+
+    def __repr__(self) -> str:
+        return f"Node({self.value!r}, {self.pos})"
+
+
+class Places(Mapping[Path, Pos]):
+    """Where everything in a node stands, by its path; ``name`` says what a key is once it is read for expressions.
+
+    The places are looked up in the node itself: few are ever asked for.
+    """
+
+    def __init__(self, node: Node, name: Callable[[str], str]) -> None:
+        self.node = node
+        self.name = name
+
+    def __getitem__(self, path: Path) -> Pos:
+        node = self.node
+        for part in path:
+            below = node.value
+            if isinstance(below, list) and isinstance(part, int) and part < len(below):
+                node = below[part]
+            elif isinstance(below, dict) and isinstance(part, str):
+                node = below[part] if part in below and "${" not in part else self._renamed(below, part)
+            else:
+                raise KeyError(path)
+        return node.pos
+
+    def _renamed(self, members: dict[str, Node], part: str) -> Node:
+        return {self.name(written): node for written, node in members.items()}[part]
+
+    def __iter__(self) -> Iterator[Path]:
+        return _paths(self.node, (), self.name)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _paths(node: Node, path: Path, name: Callable[[str], str]) -> Iterator[Path]:
+    yield path
+    if isinstance(node.value, dict):
+        for written, item in node.value.items():
+            yield from _paths(item, (*path, name(written)), name)
+    elif isinstance(node.value, list):
+        for index, item in enumerate(node.value):
+            yield from _paths(item, (*path, index), name)
+
+
+def scalar(text: str) -> Any:
+    """What a plain scalar means.
+
+    It stays the text it looks like, with four exceptions: ``true`` and ``false``; ``null``, ``~`` and nothing at all;
+    decimal whole numbers; decimal fractions. ``no``, ``on``, ``True``, ``012``, ``1_000``, ``0x1f``, ``1e3``,
+    ``2024-01-01`` and ``1.10`` (which as a number would lose its zero) are text.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "-0123456789":
+        if _INT.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text) and repr(float(text)) == text:
+            return float(text)
+    return text

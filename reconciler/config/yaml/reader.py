@@ -1,0 +1,70 @@
+"""The bytes of one YAML file -> nodes that know where they stand.
+
+The YAML is YAML 1.2 without tags and with few types (``yamlnode`` says which). Ordinary files are read by
+``plainyaml``; for the others, and for all that is wrong, ``yamlevents`` has the full parser, which takes longer to
+import than an ordinary file to read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.config.yaml import fast_reader as plainyaml
+from reconciler.config.yaml.node import MAX_BYTES, MAX_DEPTH, MAX_NODES, Node
+from reconciler.model import Pos
+from reconciler.model.problems import Problem, Problems
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Node", "read"]
+
+_ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def read(data: bytes, file: str) -> Node:
+    """The one document of a file, ``file`` being the name shown in messages; nothing at all is an empty mapping.
+
+    Raises :class:`Problems` for anything that is not plain YAML 1.2 as the module describes it.
+    """
+    text = _decode(data, file)
+    found = plainyaml.read(text, file)
+    return fully(text, file) if found is None else found
+
+
+def fully(text: str, file: str) -> Node:
+    """What the full parser makes of a text."""
+    from reconciler.config.yaml import full_reader as yamlevents  # noqa: PLC0415  (ordinary files do without it)
+
+    return yamlevents.read(text, file)
+
+
+def _decode(data: bytes, file: str) -> str:
+    start = Pos(file, 1, 1)
+    if len(data) > MAX_BYTES:
+        message = f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read"
+        hint = "split it: an environment may have as many files as you like"
+        raise Problems([Problem(code="too-large", message=message, hint=hint, pos=start)])
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Problems(
+            [Problem(code="not-utf8", message="the file is UTF-16", hint="save the file as UTF-8", pos=start)]
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "replace")
+        message = f"the byte 0x{data[error.start]:02x} is not UTF-8"
+        raise Problems(
+            [Problem(code="not-utf8", message=message, hint="save the file as UTF-8", pos=_after(before, file))]
+        ) from None
+    if data.translate(None, _ORDINARY) and (found := _CONTROL.search(text)):
+        message = f"the control character U+{ord(found[0]):04X} cannot stand in YAML"
+        hint = "remove it, or write it as an escape inside double quotes"
+        raise Problems(
+            [Problem(code="yaml-syntax", message=message, hint=hint, pos=_after(text[: found.start()], file))]
+        )
+    return text
+
+
+def _after(before: str, file: str) -> Pos:
+    from reconciler.config.yaml import full_reader as yamlevents  # noqa: PLC0415  (see above)
+
+    return yamlevents.place(before, file)

@@ -1,0 +1,44 @@
+"""Limits of the capacity that SageMaker training jobs may take: of service environments and of quota shares.
+
+An entry counts all instances (``NUM_INSTANCES``, also when no unit is given) or those of one instance type.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.kinds.common.declared import entries, items, repeats, text
+from reconciler.model import Field, Finding, Json
+
+MEMBER = "capacityLimits"
+ALL = "NUM_INSTANCES"
+
+FIELDS = {
+    MEMBER: Field(key="capacityUnit"),
+    f"{MEMBER}[].capacityUnit": Field(default=ALL),
+}
+
+
+def check(props: Json, *, most: int) -> Iterator[Finding]:
+    """What AWS would refuse; ``most`` entries are allowed, and only one way of counting."""
+    listed = items(props.get(MEMBER))
+    if MEMBER in props and props[MEMBER] in ([], ()):
+        hint = f"say how much: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
+        yield Finding((MEMBER,), f"{MEMBER} is empty", hint, code="missing-field")
+    if len(listed) > most:
+        yield Finding((MEMBER, most), f"{MEMBER} has {len(listed)} entries; {most} at most", "remove some")
+    units = [(index, item.get("capacityUnit", ALL)) for index, item in entries(listed)]
+    for path, unit in repeats([((MEMBER, index, "capacityUnit"), unit) for index, unit in units]):
+        yield Finding(path, f"two limits for {unit}", "keep one")
+    known = [(index, unit) for index, unit in units if text(unit)]
+    typed = [(index, unit) for index, unit in known if unit != ALL]
+    if typed and len(typed) < len(known):
+        hint = f"keep the one entry with {ALL}, or the entries with instance types"
+        yield Finding((MEMBER, typed[0][0]), f"{ALL} and instance types do not go together", hint)
+    for index, unit in typed:
+        if not unit.startswith("ml."):
+            near = f"ml.{unit}" if "." in unit else "ml.g5.xlarge"
+            hint = f"SageMaker's instance types begin with ml., as in {near}; or write {ALL}"
+            yield Finding((MEMBER, index, "capacityUnit"), f'"{unit}" is not a unit of capacity', hint)

@@ -1,0 +1,119 @@
+"""What changing a member of a compute environment does: scaling, infrastructure update, or a new environment.
+
+https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.kinds.common.declared import at, mapping
+from reconciler.model import Effect, Field, Json
+
+INSTANCES = "instances"
+FARGATE = "fargate"
+MANAGED_INSTANCES = "managed instances"
+FAMILIES = {
+    "EC2": INSTANCES,
+    "SPOT": INSTANCES,
+    "FARGATE": FARGATE,
+    "FARGATE_SPOT": FARGATE,
+    "ECS_MANAGED_INSTANCES": MANAGED_INSTANCES,
+}
+
+# Strategies that try instance types in the order in which they are listed.
+# https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
+ORDERED = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
+
+SERVICE_LINKED = ":role/aws-service-role/"
+
+Verdict = tuple[Effect, str]
+
+
+def family(props: Json) -> str:
+    """Which of the families the environment's resources are of; empty for an unmanaged one."""
+    return FAMILIES.get(str(at(props, "computeResources", "type") or ""), "")
+
+
+def is_service_linked(role: Any) -> bool:
+    """Whether the role is AWSServiceRoleForBatch, which is also what leaving it out means."""
+    return not role or SERVICE_LINKED in str(role)
+
+
+def fixed(_live: Json, _want: Json) -> Verdict:
+    return Effect.REPLACE, "no update exists for it"
+
+
+def service_role(live: Json, want: Json) -> Verdict:
+    if is_service_linked(live.get("serviceRole")) != is_service_linked(want.get("serviceRole")):
+        return Effect.REPLACE, "an ordinary role and the service-linked role cannot be exchanged for one another"
+    return Effect.SCALING, ""
+
+
+def infrastructure(live: Json, want: Json) -> Verdict:
+    """An update in place needs the service-linked role, and a strategy other than BEST_FIT before and after."""
+    if not is_service_linked(live.get("serviceRole")):
+        why = "an environment with an ordinary service role has no infrastructure updates"
+        return Effect.REPLACE, f"{why}; one with AWSServiceRoleForBatch (serviceRole left out) has"
+    for side in (live, want):
+        strategy = at(side, "computeResources", "allocationStrategy") or "BEST_FIT"
+        if family(side) == INSTANCES and strategy == "BEST_FIT":
+            return Effect.REPLACE, "an environment with the allocation strategy BEST_FIT has no infrastructure updates"
+    return Effect.INFRASTRUCTURE, ""
+
+
+def network(live: Json, want: Json) -> Verdict:
+    """Subnets and security groups: a scaling update on Fargate."""
+    if family(live) == FARGATE and family(want) == FARGATE:
+        return Effect.SCALING, ""
+    return infrastructure(live, want)
+
+
+def resource_type(live: Json, want: Json) -> Verdict:
+    before, after = family(live), family(want)
+    if before == after == INSTANCES:
+        return infrastructure(live, want)
+    if before == after:
+        return Effect.REPLACE, "FARGATE and FARGATE_SPOT are not known to be exchangeable in place"
+    return Effect.REPLACE, "no update leads from one kind of compute resources to another"
+
+
+# --- Amazon ECS Managed Instances ------------------------------------------------------------------------------------
+
+
+def provider(live: Json, want: Json) -> Verdict:
+    if family(live) != family(want):
+        return Effect.REPLACE, "no update leads from one kind of compute resources to another"
+    return Effect.IN_PLACE, ""
+
+
+_TEMPLATE = "instanceLaunchTemplate"
+_FIXED = ("capacityOptionType", "fipsEnabled")
+
+
+def _unless(default: Any) -> Field:
+    return Field(normal=lambda value: None if value == default else value)
+
+
+PROVIDER_FIELDS = {
+    "propagateTags": _unless("NONE"),
+    f"{_TEMPLATE}.networkConfiguration.subnets": Field(unordered=True),
+    f"{_TEMPLATE}.networkConfiguration.securityGroups": Field(unordered=True),
+    f"{_TEMPLATE}.instanceRequirements.allowedInstanceTypes": Field(unordered=True),
+    f"{_TEMPLATE}.capacityOptionType": Field(effect=fixed, default="ON_DEMAND"),
+    f"{_TEMPLATE}.storageConfiguration": Field(computed=True),
+    f"{_TEMPLATE}.monitoring": Field(computed=True),
+    f"{_TEMPLATE}.fipsEnabled": Field(effect=fixed, computed=True),
+    f"{_TEMPLATE}.instanceMetadataTagsPropagation": _unless(default=False),
+    f"{_TEMPLATE}.localStorageConfiguration.useLocalStorage": _unless(default=False),
+    "infrastructureOptimization": Field(computed=True),
+}
+
+
+def updatable_provider(value: Any) -> Any:
+    """The provider as an update takes it: without the two members that stay as they were created."""
+    if not isinstance(value, Mapping):
+        return value
+    template = {name: item for name, item in mapping(value.get(_TEMPLATE)).items() if name not in _FIXED}
+    return {**value, _TEMPLATE: template}

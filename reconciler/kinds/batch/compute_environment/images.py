@@ -1,0 +1,123 @@
+"""The images of a compute environment's instances: who chooses them, which are at their end, how the newest is taken.
+
+Whatever comes first says which: a launch template override, ``imageId``, ``imageIdOverride``, the launch template; else
+AWS Batch takes one of its own by image type. That one stays what it was when the environment was made, until an
+infrastructure update asks for the newest with ``updateToLatestImageVersion``, or for another image type. The wish is
+part of the request only; what is shown afterwards is ``batchImageStatus``, once instances have been launched.
+
+https://docs.aws.amazon.com/batch/latest/userguide/ami-selection-order.html
+https://docs.aws.amazon.com/batch/latest/userguide/managing-ami-versions.html
+https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.kinds.batch.compute_environment import effects
+from reconciler.kinds.common.declared import at, entries, mapping, text
+from reconciler.model import MISSING, Change, Effect, Finding, Json, Live, Path, Want
+
+RESOURCES = "computeResources"
+IMAGES = "ec2Configuration"
+NEWEST = "updateToLatestImageVersion"
+OUTDATED = "UPDATE_AVAILABLE"
+
+# https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
+# https://docs.aws.amazon.com/eks/latest/userguide/eks-ami-deprecation-faqs.html
+ENDS = {"ECS": "30 June 2026", "EKS": "26 November 2025"}
+AMAZON_LINUX_2 = {f"{cluster}_AL2{gpu}": day for cluster, day in ENDS.items() for gpu in ("", "_NVIDIA")}
+
+
+def successor(image_type: str) -> str:
+    """The image type that took the place of one of Amazon Linux 2."""
+    return image_type.replace("AL2", "AL2023")
+
+
+def unsupported(image_type: str) -> str:
+    """That AWS no longer supports an image type, and since when; empty where it does."""
+    day = AMAZON_LINUX_2.get(image_type)
+    return f"{image_type} is Amazon Linux 2, whose images AWS Batch no longer supports since {day}" if day else ""
+
+
+def own(resources: Json) -> list[Json]:
+    """The entries of ``ec2Configuration`` whose image AWS chooses, as far as the entry decides."""
+    if text(resources.get("imageId")):
+        return []
+    return [item for _, item in entries(resources.get(IMAGES)) if not item.get("imageIdOverride")]
+
+
+# --- advice ----------------------------------------------------------------------------------------------------------
+
+
+def notes(live: Live, want: Want) -> Iterator[str]:
+    """What people should know about images although nothing differs: a newer one is out, or theirs is at its end."""
+    there, wanted = mapping(live.props.get(RESOURCES)), mapping(want.props.get(RESOURCES))
+    outdated = sorted({str(item.get("imageType")) for item in own(there) if item.get("batchImageStatus") == OUTDATED})
+    if outdated:
+        flag = "--replace" if impossible(live, want) else "--refresh-images"
+        word = "replacement" if impossible(live, want) else "update"
+        yield (
+            f"AWS has a newer image for {' and '.join(outdated)} than its instances start from;"
+            f" `reconcile plan {flag} {want.address}` plans the {word} that takes it"
+        )
+    for item in own({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
+        kind = str(item.get("imageType"))
+        if unsupported(kind):
+            yield f"{unsupported(kind)}; move on with {IMAGES}: [{{imageType: {successor(kind)}}}]"
+
+
+# --- taking the newest -----------------------------------------------------------------------------------------------
+
+
+def refresh(live: Live, want: Want) -> Change | Finding:
+    """The change that takes the newest images, or why there is none."""
+    refused = impossible(live, want) or _pinned(mapping(want.props.get(RESOURCES)))
+    if refused:
+        return refused
+    because = "asked for with --refresh-images"
+    return Change(path=(RESOURCES, NEWEST), before=MISSING, after=True, effect=Effect.INFRASTRUCTURE, because=because)
+
+
+def impossible(live: Live, want: Want) -> Finding | None:
+    """Why the environment cannot be updated to newer images; None where it can."""
+    why, hint = "", f"a new environment starts with the newest: --replace {want.address}"
+    family = effects.family(want.props)
+    if family == effects.FARGATE:
+        why, hint = "Fargate has no images of its own", "job definitions choose by fargatePlatformConfiguration"
+    elif family == effects.MANAGED_INSTANCES:
+        why, hint = "Amazon ECS keeps the images of managed instances up to date by itself", "there is nothing to do"
+    elif family != effects.INSTANCES:
+        why, hint = "the instances of an UNMANAGED environment are your own", "give those a newer image yourself"
+    else:
+        verdict, reason = effects.infrastructure(live.props, want.props)
+        why = reason if verdict is Effect.REPLACE else ""
+    return Finding((), f"its images cannot be refreshed: {why}", hint, code="cannot-refresh") if why else None
+
+
+def _pinned(resources: Json) -> Finding | None:
+    """What pins every image that there is."""
+    listed = list(entries(resources.get(IMAGES)))
+    path: Path = ()
+    if image := resources.get("imageId"):
+        path = (RESOURCES, "imageId")
+    elif listed and all(item.get("imageIdOverride") for _, item in listed):
+        path, image = (RESOURCES, IMAGES, listed[0][0], "imageIdOverride"), listed[0][1]["imageIdOverride"]
+    return pinned(path, f"{path[-1]} says {image}") if path else None
+
+
+def pinned(path: Path, how: str, hint: str = "") -> Finding:
+    """The refusal where an image is fixed: AWS would replace all instances and ignore the wish."""
+    hint = hint or "name another image there, or leave it out to run those of AWS Batch"
+    return Finding(path, f"its images cannot be refreshed: they are pinned, {how}", hint, code="cannot-refresh")
+
+
+def newest_already(live: Live) -> bool:
+    """Whether AWS says of every image type that its instances start from the newest."""
+    told = [item.get("batchImageStatus") for item in own(mapping(live.props.get(RESOURCES)))]
+    return bool(told) and all(status == "LATEST" for status in told)
+
+
+def asks_for_newest(want: Want) -> bool:
+    """Whether YAML wants the newest with every infrastructure update."""
+    return at(want.props, RESOURCES, NEWEST) is True

@@ -1,0 +1,421 @@
+"""AWS Batch compute environments.
+
+What is peculiar about them:
+
+- What an update does depends on more than the member: scaling members change at any time; the members that describe
+  instances need an *infrastructure update*, possible only with the service-linked role and a strategy other than
+  BEST_FIT; everything else is only to be had by a new environment. :mod:`._compute_effects` decides.
+- One is created ENABLED and without ``updatePolicy``: DISABLED and the policy are set by an update once it is VALID.
+- ``desiredvCpus`` is moved by the service, and ``ec2Configuration`` filled in by it.
+- A role or instance profile that was made a moment ago is not refused; the environment turns INVALID instead. Naming
+  the service role once more mends that.
+- Only a DISABLED one that no queue lists can be deleted, and the service forgets that relationship late.
+
+https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeEnvironmentDetail.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.batch.compute_environment import drain as drains
+from reconciler.kinds.batch.compute_environment import effects, images, waits
+from reconciler.kinds.batch.compute_environment import side_effects as moves
+from reconciler.kinds.batch.compute_environment.checks import check
+from reconciler.kinds.batch.compute_environment.side_effects import UPDATE_POLICY
+from reconciler.kinds.common.declared import at, entries, mapping
+from reconciler.model import (
+    MISSING,
+    Action,
+    Api,
+    Diff,
+    Effect,
+    Field,
+    Json,
+    Kind,
+    Lifecycle,
+    Live,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Scope,
+    Want,
+)
+
+READ_ONLY = frozenset(
+    {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
+)
+SERVICE_LINKED_ROLE = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+
+# Reasons of an INVALID environment that pass once IAM has caught up.
+# https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html#invalid_compute_environment
+
+
+def _falsy_is_absent(value: Any) -> Any:
+    return value or None
+
+
+def _ranked_types(value: Any) -> Any:
+    """Instance types are a set, but to the strategies that try them in their order."""
+    if not isinstance(value, Mapping) or value.get("allocationStrategy") in effects.ORDERED:
+        return value
+    types = value.get("instanceTypes")
+    if not isinstance(types, list | tuple) or not all(isinstance(one, str) for one in types):
+        return value
+    return {**value, "instanceTypes": sorted(set(types))}
+
+
+def _insights(value: Any) -> Any:
+    return None if mapping(value).get("containerInsights") == "DISABLED" else value
+
+
+SCALING = Field(effect=Effect.SCALING)
+INFRASTRUCTURE = Field(effect=effects.infrastructure)
+EMPTIED_BY_TEXT = Field(effect=effects.infrastructure, normal=batch.unless(""), clear="")
+
+FIELDS = {
+    "computeEnvironmentName": Field(ignore=True),
+    "type": Field(effect=effects.fixed),
+    "state": Field(effect=Effect.SCALING, default="ENABLED"),
+    "unmanagedvCpus": Field(effect=Effect.SCALING, normal=batch.unless(0), clear=0),
+    "serviceRole": Field(effect=effects.service_role),
+    "updatePolicy": Field(clear=UPDATE_POLICY),
+    "eksConfiguration.eksClusterArn": Field(effect=effects.fixed),
+    "eksConfiguration.kubernetesNamespace": Field(effect=effects.fixed),
+    "eksConfiguration.accessEntry": Field(default={"desiredState": "INHERIT_FROM_CLUSTER"}),
+    "eksConfiguration.accessEntry.desiredState": Field(default="INHERIT_FROM_CLUSTER"),
+    "eksConfiguration.accessEntry.status": Field(ignore=True),
+    "ecsSettings": Field(normal=_insights, clear={"containerInsights": "DISABLED"}),
+    "context": Field(computed=True),
+    "computeResources": Field(normal=_ranked_types),
+    "computeResources.type": Field(effect=effects.resource_type),
+    "computeResources.maxvCpus": SCALING,
+    "computeResources.minvCpus": Field(effect=Effect.SCALING, clear=0),
+    "computeResources.desiredvCpus": Field(ignore=True),
+    "computeResources.allocationStrategy": INFRASTRUCTURE,
+    "computeResources.instanceTypes": INFRASTRUCTURE,
+    "computeResources.subnets": Field(effect=effects.network, unordered=True, clear=[]),
+    "computeResources.securityGroupIds": Field(effect=effects.network, unordered=True, clear=[]),
+    "computeResources.instanceRole": INFRASTRUCTURE,
+    "computeResources.spotIamFleetRole": Field(effect=effects.fixed),
+    "computeResources.ec2KeyPair": EMPTIED_BY_TEXT,
+    "computeResources.imageId": EMPTIED_BY_TEXT,
+    "computeResources.placementGroup": EMPTIED_BY_TEXT,
+    "computeResources.ec2Configuration": Field(effect=effects.infrastructure, key="imageType", clear=[]),
+    "computeResources.ec2Configuration[].imageIdOverride": Field(normal=batch.unless("")),
+    "computeResources.ec2Configuration[].imageKubernetesVersion": Field(computed=True),
+    "computeResources.ec2Configuration[].batchImageStatus": Field(ignore=True),
+    "computeResources.launchTemplate": Field(effect=effects.infrastructure, clear={"launchTemplateId": ""}),
+    "computeResources.launchTemplate.launchTemplateId": Field(normal=_falsy_is_absent),
+    "computeResources.launchTemplate.launchTemplateName": Field(normal=_falsy_is_absent),
+    "computeResources.launchTemplate.version": Field(normal=batch.unless("", "$Default")),
+    "computeResources.launchTemplate.userdataType": Field(normal=batch.unless("", "EKS_BOOTSTRAP_SH")),
+    "computeResources.launchTemplate.overrides": Field(unordered=True),
+    "computeResources.launchTemplate.overrides[].version": Field(normal=batch.unless("", "$Default")),
+    "computeResources.launchTemplate.overrides[].userdataType": Field(normal=batch.unless("", "EKS_BOOTSTRAP_SH")),
+    "computeResources.launchTemplate.overrides[].targetInstanceTypes": Field(unordered=True),
+    "computeResources.bidPercentage": Field(effect=effects.infrastructure, normal=batch.unless(0, 100), clear=0),
+    "computeResources.tags": Field(effect=effects.infrastructure, clear={}),
+    "computeResources.scalingPolicy": Field(effect=effects.infrastructure, clear={"minScaleDownDelayMinutes": 0}),
+    "computeResources.scalingPolicy.minScaleDownDelayMinutes": Field(normal=batch.unless(0)),
+    "computeResources.updateToLatestImageVersion": Field(ignore=True),
+    "computeResources.capacityTags": Field(clear={}),
+    "computeResources.managedInstancesProvider": Field(effect=effects.provider),
+    **{f"computeResources.managedInstancesProvider.{path}": facts for path, facts in effects.PROVIDER_FIELDS.items()},
+}
+
+_RESOURCES = "computeResources"
+
+API = Api(
+    service="batch",
+    create=("CreateComputeEnvironment",),
+    update=("UpdateComputeEnvironment",),
+    reply="DescribeComputeEnvironments.computeEnvironments[]",
+    aside=frozenset({"computeEnvironment"}),
+    effects={_RESOURCES: effects.infrastructure},
+)
+_PROVIDER = f"{_RESOURCES}.managedInstancesProvider"
+_SECURITY_GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-")
+_TEMPLATES = (f"{_RESOURCES}.launchTemplate", f"{_RESOURCES}.launchTemplate.overrides[]")
+
+REFS = {
+    "serviceRole": Ref(section="roles"),
+    f"{_RESOURCES}.instanceRole": Ref(section="instanceProfiles"),
+    f"{_RESOURCES}.spotIamFleetRole": Ref(section="roles"),
+    f"{_RESOURCES}.securityGroupIds[]": _SECURITY_GROUP,
+    f"{_RESOURCES}.ec2KeyPair": Ref(section="keyPairs", attr="name", literal=r"$", holds=False),
+    f"{_RESOURCES}.placementGroup": Ref(section="placementGroups", attr="name", literal=r"$"),
+    **{f"{at}.launchTemplateName": Ref(section="launchTemplates", attr="name", literal=r"$") for at in _TEMPLATES},
+    **{f"{at}.launchTemplateId": Ref(section="launchTemplates", attr="id", literal=r"lt-|$") for at in _TEMPLATES},
+    f"{_PROVIDER}.infrastructureRoleArn": Ref(section="roles"),
+    f"{_PROVIDER}.instanceLaunchTemplate.ec2InstanceProfileArn": Ref(section="instanceProfiles"),
+    f"{_PROVIDER}.instanceLaunchTemplate.networkConfiguration.securityGroups[]": _SECURITY_GROUP,
+}
+
+PASSES_ROLES = {
+    "serviceRole": "batch.amazonaws.com",
+    f"{_RESOURCES}.instanceRole": "ec2.amazonaws.com",
+    f"{_RESOURCES}.spotIamFleetRole": "spotfleet.amazonaws.com",
+    f"{_PROVIDER}.infrastructureRoleArn": "ecs.amazonaws.com",
+    f"{_PROVIDER}.instanceLaunchTemplate.ec2InstanceProfileArn": "ec2.amazonaws.com",
+}
+
+
+# --- reading and comparing -------------------------------------------------------------------------------------------
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    member = "computeEnvironments"
+    found = yield from batch.described(
+        "DescribeComputeEnvironments", member, "computeEnvironmentName", "compute-environment/", query
+    )
+    lives = [
+        batch.live(item, "computeEnvironment", read_only=READ_ONLY)
+        for item in found
+        if item.get("status") != "DELETED"
+        and batch.answers(query, item["computeEnvironmentName"], item.get("tags") or {})
+    ]
+    return sorted(lives, key=lambda live: live.physical)
+
+
+def expand(props: Json) -> Json:
+    """Without the read-only members that come along when the output of a describe is pasted."""
+    plain = dict(batch.without(props, *READ_ONLY))
+    eks, resources = plain.get("eksConfiguration"), plain.get(_RESOURCES)
+    if isinstance(eks, Mapping) and isinstance(eks.get("accessEntry"), Mapping):
+        plain["eksConfiguration"] = {**eks, "accessEntry": batch.without(eks["accessEntry"], "status")}
+    if isinstance(resources, Mapping) and isinstance(resources.get("ec2Configuration"), list):
+        images = [
+            batch.without(item, "batchImageStatus") if isinstance(item, Mapping) else item
+            for item in resources["ec2Configuration"]
+        ]
+        plain[_RESOURCES] = {**resources, "ec2Configuration": images}
+    return plain
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """The pair with the defaults that depend on what kind of environment it is, and without what AWS filled in."""
+    left, right = dict(live.props), dict(want.props)
+    if right.get("type") == "MANAGED" and not right.get("serviceRole"):
+        right["serviceRole"] = _service_linked(want.scope)
+    for side in (left, right):
+        if effects.family(side) == effects.INSTANCES:
+            side["updatePolicy"] = {**UPDATE_POLICY, **mapping(side.get("updatePolicy"))}
+            side[_RESOURCES] = {**_instance_defaults(side), **_without_empty(side[_RESOURCES])}
+        else:
+            side.pop("updatePolicy", None)
+            if isinstance(side.get(_RESOURCES), Mapping) and not side[_RESOURCES].get("minvCpus"):
+                side[_RESOURCES] = batch.without(side[_RESOURCES], "minvCpus")
+    if isinstance(left.get(_RESOURCES), Mapping):
+        left[_RESOURCES] = _as_declared(dict(left[_RESOURCES]), mapping(right.get(_RESOURCES)))
+    return left, right
+
+
+def _instance_defaults(props: Json) -> dict[str, Any]:
+    """BEST_FIT is what absence means, except on EKS, where a strategy has to be given."""
+    strategy = {} if "eksConfiguration" in props else {"allocationStrategy": "BEST_FIT"}
+    return {"minvCpus": 0, **strategy}
+
+
+def _without_empty(resources: Json) -> dict[str, Any]:
+    return {name: value for name, value in resources.items() if value is not None}
+
+
+def _as_declared(live: dict[str, Any], wanted: Json) -> dict[str, Any]:
+    """The live ``computeResources`` without what the service adds by itself to what was declared."""
+    if not wanted.get("ec2Configuration") and not any(
+        item.get("imageIdOverride") for _, item in entries(live.get("ec2Configuration"))
+    ):
+        live.pop("ec2Configuration", None)
+    profile = wanted.get("instanceRole")
+    if "arn:" not in str(live.get("instanceRole", "arn:")) and live["instanceRole"] == batch.bare(profile):
+        live["instanceRole"] = profile
+    template, asked = live.get("launchTemplate"), mapping(wanted.get("launchTemplate"))
+    if isinstance(template, Mapping) and asked:
+        live["launchTemplate"] = _template_as_declared(dict(template), asked)
+    return live
+
+
+def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, Any]:
+    """Named by id or by name as declared, and without a version number that nobody asked for."""
+    for given, other in (("launchTemplateId", "launchTemplateName"), ("launchTemplateName", "launchTemplateId")):
+        if asked.get(given) and not asked.get(other) and template.get(given):
+            template.pop(other, None)
+    if not asked.get("version") and str(template.get("version", "")).isdigit():
+        template.pop("version")
+    return template
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    declared = dict(batch.without(want.declared, "computeEnvironmentName"))
+    policy = declared.pop("updatePolicy", None)
+    after = {"updatePolicy": policy} if policy and effects.family(declared) != effects.FARGATE else {}
+    if declared.get("state") == "DISABLED":
+        after["state"] = "DISABLED"
+    params: dict[str, Any] = {"computeEnvironmentName": want.physical}
+    params |= {name: value for name, value in declared.items() if name not in after}
+    if isinstance(params.get(_RESOURCES), Mapping):
+        params[_RESOURCES] = batch.without(params[_RESOURCES], "updateToLatestImageVersion")
+    if want.tags:
+        params["tags"] = dict(want.tags)
+    role = _role(declared.get("serviceRole"), want.scope)
+    return [
+        batch.write("CreateComputeEnvironment", params, proof=Proof.EXISTS),
+        waits.valid(want.physical, role),
+        *(_set(want.physical, after, role) if after else ()),
+    ]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed members only: what is left out of an update stays as it is."""
+    params: dict[str, Any] = {}
+    for name in sorted(diff.tops()):
+        if name == _RESOURCES:
+            params[name] = _changed_resources(live, want, diff)
+        elif name == "eksConfiguration":
+            params[name] = _changed_cluster(mapping(want.props.get(name)))
+        elif name == "serviceRole":
+            params[name] = _role(want.props.get(name), want.scope)
+        elif name == "updatePolicy":
+            params[name] = {**UPDATE_POLICY, **mapping(want.props.get(name))}
+        else:
+            value = want.props.get(name)
+            params[name] = FIELDS[name].clear if value is None and name in FIELDS else value
+    if not params:
+        return []
+    role = _role(want.props.get("serviceRole"), want.scope)
+    return _set(live.physical, params, role, timeout=_patience(want, diff), proof=Proof.MOVING)
+
+
+def _changed_cluster(wanted: Json) -> dict[str, Any]:
+    """All but the two members that no update takes; without the entry's state, which is the service's own."""
+    entry = {"desiredState": "INHERIT_FROM_CLUSTER", **mapping(wanted.get("accessEntry"))}
+    kept = batch.without(wanted, "eksClusterArn", "kubernetesNamespace")
+    return {**kept, "accessEntry": batch.without(entry, "status")}
+
+
+def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
+    wanted = mapping(want.props.get(_RESOURCES))
+    sent: dict[str, Any] = {}
+    for name in sorted({str(change.path[1]) for change in diff.changes if change.top == _RESOURCES}):
+        value = wanted.get(name)
+        if value in (None, [], {}, "") and (facts := FIELDS.get(f"{_RESOURCES}.{name}")):
+            value = facts.clear
+            if name == "launchTemplate" and at(live.props, _RESOURCES, name, "launchTemplateName"):
+                value = {"launchTemplateName": ""}
+        if name == "scalingPolicy" and not at(value, "minScaleDownDelayMinutes"):
+            value = {"minScaleDownDelayMinutes": 0}
+        if name == "managedInstancesProvider":
+            value = effects.updatable_provider(value)
+        if value is not MISSING:
+            sent[name] = value
+    asked = diff.under(_RESOURCES, images.NEWEST)
+    if asked or (wanted.get(images.NEWEST) and moves.infrastructure(diff)):
+        sent[images.NEWEST] = True
+    return sent
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    disable = () if live.props.get("state") == "DISABLED" else drains.disable(live.physical)
+    call = batch.write(
+        "DeleteComputeEnvironment",
+        {"computeEnvironment": live.physical},
+        retry_on=(batch.BUSY, batch.RELATED),
+        ok_if=(batch.MISSING,),
+    )
+    return [*disable, call, waits.gone(live.physical, may_fail=not live.broken)]
+
+
+def settle(live: Live) -> Sequence[Action]:
+    return [waits.valid(live.physical, str(live.props.get("serviceRole") or ""))]
+
+
+def gone(live: Live) -> Sequence[Action]:
+    return [waits.gone(live.physical)]
+
+
+def withdraws(_live: Live, want: Want, diff: Diff) -> bool:
+    return diff.under("state") and want.props.get("state") == "DISABLED"
+
+
+def repair(live: Live, want: Want) -> Sequence[Action]:
+    """Name the service role once more: the service then looks at everything again."""
+    role = _role(want.props.get("serviceRole"), want.scope)
+    return _set(live.physical, {"serviceRole": role}, role)
+
+
+def _service_linked(scope: Scope) -> str:
+    return scope.arn("iam", SERVICE_LINKED_ROLE, region="")
+
+
+def _role(role: Any, scope: Scope) -> Any:
+    return role or _service_linked(scope)
+
+
+def _set(name: str, members: Json, role: Any, *, timeout: float = 1800.0, proof: Proof = Proof.NONE) -> list[Action]:
+    params = {"computeEnvironment": name, **members}
+    return [batch.write("UpdateComputeEnvironment", params, proof=proof), waits.valid(name, role, timeout)]
+
+
+def _patience(want: Want, diff: Diff) -> float:
+    """How long the update may take: one of the infrastructure waits for running jobs as its policy says."""
+    if not moves.infrastructure(diff):
+        return 1800.0
+    minutes = at(want.props, "updatePolicy", "jobExecutionTimeoutMinutes")
+    return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
+
+
+def ending(live: Live, lifecycle: Lifecycle | None) -> str:
+    if live.props.get("type") == "UNMANAGED":
+        return "no new jobs are placed by it; what runs on your own instances is yours to end"
+    return moves.ending(lifecycle, drains=drains.drains(live))
+
+
+def disruption(live: Live, want: Want, diff: Diff) -> str:
+    told = moves.disruption(want, diff, drains=drains.drains(live))
+    if diff.replaces and "eksConfiguration" in live.props:
+        told += "; on EKS that they are over shows only by its desired vCPUs falling to 0"
+    families = {effects.family(live.props), effects.family(want.props)}
+    if diff.replaces and effects.FARGATE in families and len(families) > 1:
+        told += "; jobs that wait in its queues with definitions for the old kind of resources never start"
+    return told
+
+
+KIND = Kind(
+    name="compute environment",
+    section="computeEnvironments",
+    read=read,
+    attrs=batch.attrs("compute-environment"),
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    settle=settle,
+    gone=gone,
+    repair=repair,
+    drain=drains.drain,
+    withdraws=withdraws,
+    fields=FIELDS,
+    refs=REFS,
+    replace=Replace.CREATE_FIRST,
+    passes_roles=PASSES_ROLES,
+    api=API,
+    expand=expand,
+    normal=normal,
+    check=check,
+    disruption=disruption,
+    ending=ending,
+    notes=images.notes,
+    refresh=images.refresh,
+    foresee=moves.foresee,
+    users=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
+)

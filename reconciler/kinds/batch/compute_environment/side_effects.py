@@ -1,0 +1,258 @@
+"""What moves with a change of a compute environment beside what is declared: jobs, launch templates, images.
+
+An infrastructure update looks up ``$Latest`` and ``$Default`` again, whether or not it names the template, and gives
+running jobs the time of the update policy. Which version the running instances started from, Batch does not tell.
+
+https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_LaunchTemplateSpecification.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.kinds.batch.compute_environment import effects, images
+from reconciler.kinds.batch.compute_environment.images import RESOURCES
+from reconciler.kinds.common.declared import at, entries, mapping, text
+from reconciler.model import (
+    Address,
+    Call,
+    Diff,
+    Effect,
+    Finding,
+    Json,
+    Lifecycle,
+    Live,
+    Path,
+    Reads,
+    Refused,
+    Replace,
+    Reply,
+    Want,
+)
+
+UPDATE_POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30}
+MOVING = ("$Latest", "$Default")
+_READ = "ec2:DescribeLaunchTemplateVersions"
+
+
+def policy(want: Want) -> dict[str, Any]:
+    """The update policy in force: one that changes goes with the update that needs it."""
+    return {**UPDATE_POLICY, **mapping(want.props.get("updatePolicy"))}
+
+
+def infrastructure(diff: Diff) -> bool:
+    """Whether the instances are replaced in place."""
+    return any(change.effect is Effect.INFRASTRUCTURE for change in diff.changes)
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
+    """What happens to running jobs, and for how long. ``drains``: whether a replaced environment is waited for."""
+    if diff.replaces:
+        return _replaced(want.lifecycle, drains=drains)
+    if infrastructure(diff):
+        chosen = policy(want)
+        if chosen["terminateJobsOnUpdate"]:
+            return (
+                "instances are replaced: running jobs are terminated at once, and retried if their retry strategy"
+                " says so (terminateJobsOnUpdate)"
+            )
+        minutes = chosen["jobExecutionTimeoutMinutes"]
+        return (
+            f"instances are replaced: running jobs may go on for {minutes} minutes, then they are terminated, and"
+            " retried if their retry strategy says so"
+        )
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return "no new jobs are started on it; running jobs go on"
+    return "none: running jobs are not affected"
+
+
+def ending(lifecycle: Lifecycle | None, *, drains: bool) -> str:
+    """What happens to the jobs on an environment that goes; without a lifecycle nobody waits for them."""
+    if lifecycle is None or not drains:
+        return "jobs still running on it end with it"
+    return f"no new jobs are started on it; {_waited(lifecycle, 'those still running')}"
+
+
+def _waited(lifecycle: Lifecycle, left: str) -> str:
+    minutes = lifecycle.drain_timeout_minutes
+    if lifecycle.drain == "terminate":
+        return f"{left} may go on for {minutes} minutes, then they end with it (drain: terminate)"
+    return f"{left} are waited for, {minutes} minutes at most, then it stays until the next run (drain: wait)"
+
+
+def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
+    first = "the queues move to a new environment first"
+    if lifecycle.replace is Replace.DELETE_FIRST:
+        first = "the old environment goes first, and its queues have nothing to run on until the new one is there"
+    left = "jobs still running on the old one"
+    return f"{first}; {_waited(lifecycle, left) if drains else f'{left} end when it is deleted'}"
+
+
+# --- launch templates and images -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A launch template as it is asked for, and what EC2 says of it. ``path`` is its place in the declaration."""
+
+    path: Path
+    ask: Json
+    found: Json | Refused
+
+    @property
+    def name(self) -> str:
+        known = mapping(self.found).get("LaunchTemplateName")
+        return str(known or self.ask.get("launchTemplateName") or self.ask.get("launchTemplateId"))
+
+    @property
+    def version(self) -> str:
+        return str(self.ask.get("version") or "$Default")
+
+    @property
+    def number(self) -> str:
+        return str(mapping(self.found).get("VersionNumber") or "")
+
+    @property
+    def image(self) -> str:
+        return text(at(self.found, "LaunchTemplateData", "ImageId")) or ""
+
+    @property
+    def address(self) -> Address:
+        return Address("launchTemplates", self.name)
+
+
+def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> Reads[Sequence[Finding]]:
+    """Which template versions and images come with new instances; asks EC2 only where there will be some."""
+    fresh = diff.replaces or infrastructure(diff)
+    if not fresh or effects.family(want.props) != effects.INSTANCES:
+        return ()
+    resources = mapping(want.props.get(RESOURCES))
+    asked = list(_templates(resources))
+    calls = tuple(_version(ask) for _, ask in asked)
+    replies = (yield calls) if calls else ()
+    templates = [_Template(path, ask, _first(reply)) for (path, ask), reply in zip(asked, replies, strict=True)]
+    fixed = _fixed_image(resources, templates, diff)
+    if fixed:
+        return (fixed,)
+    told = [
+        *(_resolved(template, live, moving) for template in templates if template.version in MOVING),
+        *_images(live, want, diff, templates),
+    ]
+    moves = tuple(Finding((), line, warning=True) for line in told)
+    if images.newest_already(live) and _refreshed(diff):
+        line = "AWS Batch says that its instances start from the newest images already"
+        return (*moves, Finding((), line, code="advice", warning=True))
+    return moves
+
+
+def _templates(resources: Json) -> Iterator[tuple[Path, Json]]:
+    """Every template that is asked for, by a name or id that is known by now."""
+    path: Path = (RESOURCES, "launchTemplate")
+    template = mapping(resources.get("launchTemplate"))
+    every = [(path, template), *(((*path, "overrides", i), item) for i, item in entries(template.get("overrides")))]
+    for place, ask in every:
+        named = text(ask.get("launchTemplateId")) or text(ask.get("launchTemplateName"))
+        if named and (ask.get("version") is None or text(ask["version"]) is not None):
+            yield place, ask
+
+
+def _version(ask: Json) -> Call:
+    by_id = text(ask.get("launchTemplateId"))
+    which = {"LaunchTemplateId": by_id} if by_id else {"LaunchTemplateName": ask["launchTemplateName"]}
+    return Call("ec2", "DescribeLaunchTemplateVersions", {**which, "Versions": [ask.get("version") or "$Default"]})
+
+
+def _first(reply: Reply) -> Json | Refused:
+    if isinstance(reply, Refused):
+        return reply
+    found: Sequence[Json] = reply.get("LaunchTemplateVersions") or ({},)
+    return found[0]
+
+
+def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> str:
+    """What ``$Latest`` or ``$Default`` comes to, as far as it can be told."""
+    again = f"launch template {template.name}: {template.version} is resolved again"
+    if template.address in moving:
+        before = f" ({template.number} before it)" if template.number else ""
+        return f"{again}, to the version that this plan makes{before}"
+    if isinstance(template.found, Refused):
+        return f"{again}; to which version, {_READ} would say, and was refused: {template.found.code}"
+    there = mapping(at(live.props, RESOURCES, "launchTemplate"))
+    same = template.name == there.get("launchTemplateName") or (
+        there.get("launchTemplateId") == template.found.get("LaunchTemplateId")
+    )
+    before = str(there.get("version") or "")
+    if template.path[-1] == "launchTemplate" and same and before.isdigit():
+        return f"{again}, from version {before} to version {template.number}"
+    return f"{again} and is version {template.number} now; AWS does not tell which one its instances started from"
+
+
+def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) -> Finding | None:
+    """The refusal to refresh where a fixed version of the launch template says the image."""
+    main = next((one for one in templates if one.path[-1] == "launchTemplate"), None)
+    if not _refreshed(diff) or main is None or not main.image or main.version in MOVING:
+        return None
+    if not images.own(resources) and resources.get(images.IMAGES):
+        return None
+    if diff.under(RESOURCES, "launchTemplate"):
+        return None
+    how = f"version {main.version} of the launch template {main.name} says {main.image}"
+    hint = "make a version with a newer image, or without one, and ask for that"
+    return images.pinned((*main.path, "version"), how, hint)
+
+
+def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) -> Iterator[str]:
+    """From which images new instances start, in the order in which AWS Batch looks for them."""
+    resources = mapping(want.props.get(RESOURCES))
+    for template in templates:
+        if template.image and template.path[-1] != "launchTemplate":
+            types = ", ".join(map(str, template.ask.get("targetInstanceTypes") or ()))
+            yield f"image of {types}: {template.image}, which launch template {template.name} says"
+    if resources.get("imageId"):
+        yield f"image: {resources['imageId']}, pinned by imageId"
+        return
+    filled = None if diff.under(RESOURCES, images.IMAGES) else at(live.props, RESOURCES, images.IMAGES)
+    listed = [item for _, item in entries(resources.get(images.IMAGES) or filled)]
+    for item in listed:
+        if item.get("imageIdOverride"):
+            yield f"image for {item.get('imageType')}: {item['imageIdOverride']}, pinned by imageIdOverride"
+    open_types = [str(item.get("imageType")) for item in listed if not item.get("imageIdOverride")]
+    main = next((one for one in templates if one.path[-1] == "launchTemplate" and one.image), None)
+    if open_types or not listed:
+        yield from [_of_template(main, want, diff)] if main else _of_batch(live, want, diff, open_types)
+
+
+def _newest(want: Want, diff: Diff) -> bool:
+    return _refreshed(diff) or diff.replaces or images.asks_for_newest(want)
+
+
+def _refreshed(diff: Diff) -> bool:
+    """Whether --refresh-images asks for the newest."""
+    return diff.under(RESOURCES, images.NEWEST)
+
+
+def _of_template(template: _Template, want: Want, diff: Diff) -> str:
+    told = f"image: {template.image}, which launch template {template.name} says"
+    if _newest(want, diff):
+        return told
+    return f"{told}; AWS takes another one than before only with --refresh-images {want.address}"
+
+
+def _of_batch(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:
+    known = {item.get("imageType") for _, item in entries(at(live.props, RESOURCES, images.IMAGES))}
+    kept = [] if _newest(want, diff) else [one for one in types if one in known]
+    taken = [one for one in types if one not in kept]
+    if taken or not types:
+        yield " of ".join(filter(None, ["image: the newest that AWS Batch has", " and ".join(taken)]))
+    if kept:
+        yield (
+            f"image: that of {' and '.join(kept)} stays as old as it is;"
+            f" --refresh-images {want.address} takes the newest along"
+        )

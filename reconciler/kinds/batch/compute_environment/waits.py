@@ -1,0 +1,145 @@
+"""What compute environments are waited for, and what to do when one ends badly.
+
+https://docs.aws.amazon.com/batch/latest/userguide/invalid_compute_environment.html
+https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.kinds.batch import _common as batch
+from reconciler.model import Call, Cause, Lifecycle, Repair, Wait
+
+# reasons that pass by themselves, when a role or profile is so new that IAM has not spread it yet
+IAM_LAG = (
+    "sts:AssumeRole",
+    "is not authorized to perform",
+    "Instance profile",
+    "IamInstanceProfile",
+    "IamFleetRole is invalid",
+)
+
+_RESOURCES = "computeResources"
+CAUSES = (
+    Cause(
+        "IamFleetRole is invalid",
+        "spotIamFleetRole must be a role that trusts spotfleet.amazonaws.com and has AmazonEC2SpotFleetTaggingRole",
+        f"{_RESOURCES}.spotIamFleetRole",
+    ),
+    Cause(
+        "sts:AssumeRole",
+        "serviceRole must name a role that exists, trusts batch.amazonaws.com and has AWSBatchServiceRole attached\n"
+        "      (one that cannot be deleted goes once a role of that name is back: create it, then try again)",
+        "serviceRole",
+    ),
+    Cause(
+        "is not authorized to perform",
+        "serviceRole lacks a permission: attach service-role/AWSBatchServiceRole to it",
+        "serviceRole",
+    ),
+    Cause(
+        "nstance profile",
+        "instanceRole must name an instance profile that exists and holds a role; it is not the name of a role",
+        f"{_RESOURCES}.instanceRole",
+    ),
+    Cause(
+        "IamInstanceProfile",
+        "instanceRole must name an instance profile that exists and holds a role",
+        f"{_RESOURCES}.instanceRole",
+    ),
+    Cause(
+        "Kubernetes Namespace",
+        "kubernetesNamespace must exist in the cluster, and AWS Batch must be allowed into it",
+        "eksConfiguration.kubernetesNamespace",
+    ),
+    Cause(
+        "EKS Cluster version",
+        "eksClusterArn must lead to a cluster of a version that AWS Batch supports: upgrade it",
+        "eksConfiguration.eksClusterArn",
+    ),
+    Cause("Kubernetes", "look at the cluster's version and its access entries for AWS Batch", "eksConfiguration"),
+    Cause(
+        "none of the instances joined",
+        "instances do not reach ECS: look at the route out of subnets, at securityGroupIds, the image and instanceRole",
+        f"{_RESOURCES}.subnets",
+    ),
+    Cause("Clusters can not be blank", "its ECS cluster was deleted by somebody: replace it with --replace", "type"),
+    Cause(
+        "subnet ID",
+        "subnets must exist in this account and Region",
+        f"{_RESOURCES}.subnets",
+    ),
+    Cause(
+        "security group '",
+        "securityGroupIds must exist in this account and Region",
+        f"{_RESOURCES}.securityGroupIds",
+    ),
+    Cause(
+        "Security group ",
+        "securityGroupIds must be of the VPC that subnets are of",
+        f"{_RESOURCES}.securityGroupIds",
+    ),
+    Cause("subnets belong to different", "subnets must all be of one VPC", f"{_RESOURCES}.subnets"),
+    Cause(
+        "launch template",
+        "launchTemplate must name a template that exists in this account and Region",
+        f"{_RESOURCES}.launchTemplate",
+    ),
+)
+
+
+def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
+    """Until it is VALID; while IAM is spreading a new role it is told its service role again."""
+    again = batch.write("UpdateComputeEnvironment", {"computeEnvironment": name, "serviceRole": role})
+    return Wait(
+        title=f"compute environment {name} VALID",
+        read=describe(name),
+        items="computeEnvironments",
+        among="computeEnvironments",
+        named_by=("computeEnvironmentName",),
+        until={"status": batch.VALID},
+        fail={"status": batch.INVALID | batch.DELETED},
+        repair=Repair(on=IAM_LAG, call=again, times=6) if role else None,
+        timeout=timeout,
+        causes=CAUSES,
+    )
+
+
+def gone(name: str, *, may_fail: bool = True) -> Wait:
+    """Until it is gone. One that was INVALID before (not ``may_fail``) shows so for a moment more."""
+    return Wait(
+        title=f"compute environment {name} gone",
+        read=describe(name),
+        items="computeEnvironments",
+        among="computeEnvironments",
+        named_by=("computeEnvironmentName",),
+        until={"status": batch.DELETED},
+        fail={"status": batch.INVALID},
+        gone=True,
+        grace=0.0 if may_fail else 60.0,
+        causes=CAUSES,
+    )
+
+
+def drained(name: str, cluster: str, lifecycle: Lifecycle) -> Wait:
+    """Until no job is left on an environment that no queue names any more: its ECS cluster has no tasks then.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
+    """
+    return Wait(
+        title=f"jobs on compute environment {name} finished",
+        read=Call("ecs", "DescribeClusters", {"clusters": [cluster]}),
+        items="clusters",
+        among="clusters",
+        named_by=("clusterArn", "clusterName"),
+        until={"runningTasksCount": frozenset({0}), "pendingTasksCount": frozenset({0})},
+        gone=True,
+        timeout=lifecycle.drain_timeout_minutes * 60.0,
+        or_go_on=lifecycle.drain == "terminate",
+    )
+
+
+def describe(name: str) -> Call:
+    """How one environment is looked at."""
+    return Call("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]})

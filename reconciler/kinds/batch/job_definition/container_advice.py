@@ -1,0 +1,113 @@
+"""Slips in a container that AWS takes, mostly, and that only show when a job runs: its image, command, mounts, limits.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from reconciler.kinds.common.declared import at, entries, given, items, text, whole
+from reconciler.model import Finding, Json, Path
+
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
+ULIMITS = (
+    *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
+    *("rttime", "sigpending", "stack"),
+)
+_FOR_SHELLS = re.compile(r"&&|\|\|?|;|[<>]{1,2}|2>&1|\$[A-Za-z_]\w*")
+_SHELL = re.compile(r"(.*/)?(env|(ba|da|z|a|k|c|fi)?sh|cmd(\.exe)?|powershell|pwsh|busybox)")
+_PARAMETER = re.compile(r"(?i)ref:(?!:)\S+|ref::\s\S*")
+
+
+def findings(path: Path, props: Json) -> Iterator[Finding]:
+    """What looks like a slip in a container of ECS at ``path``."""
+    yield from _image((*path, "image"), text(props.get("image")))
+    yield from _command((*path, "command"), props)
+    yield from _ulimits((*path, "ulimits"), props)
+    for index, mount in entries(props.get("mountPoints")):
+        here: Path = (*path, "mountPoints", index)
+        where = text(mount.get("containerPath"))
+        if "containerPath" not in mount:
+            hint = "say where the volume is seen, as in containerPath: /data"
+            yield Finding(here, "containerPath is missing", hint, code="missing-field", warning=True)
+        elif where and not re.match(r"/|[A-Za-z]:", where):
+            yield Finding((*here, "containerPath"), f'"{where}" is not absolute', f"write /{where}", warning=True)
+
+
+def volumes(path: Path, props: Json) -> Iterator[Finding]:
+    """What looks like a slip in the volumes of a task at ``path``."""
+    for index, volume in entries(props.get("volumes")):
+        here: Path = (*path, "volumes", index)
+        source, system = at(volume, "host", "sourcePath"), at(volume, "efsVolumeConfiguration", "fileSystemId")
+        if isinstance(source, str) and source and not re.match(r"/|[A-Za-z]:", source):
+            yield Finding(
+                (*here, "host", "sourcePath"), f'"{source}" is not absolute', f"write /{source}", warning=True
+            )
+        if isinstance(system, str) and not re.fullmatch(r"fs-[0-9a-f]+", system):
+            place: Path = (*here, "efsVolumeConfiguration", "fileSystemId")
+            yield Finding(place, f'"{system}" is not the id of a file system', "it looks like fs-0123456789abcdef0")
+    version = at(props, "fargatePlatformConfiguration", "platformVersion")
+    if isinstance(version, str) and version and not re.fullmatch(r"LATEST|\d+\.\d+\.\d+", version):
+        hint = "LATEST, or a number such as 1.4.0"
+        place = (*path, "fargatePlatformConfiguration", "platformVersion")
+        yield Finding(place, f'"{version}" is not a platform version', hint)
+
+
+def _image(path: Path, image: str | None) -> Iterator[Finding]:
+    if not image:
+        return
+    scheme, found, rest = image.partition("://")
+    if found:
+        plain = rest.removeprefix("hub.docker.com/").removeprefix("r/").removeprefix("_/")
+        hint = f"write it without {scheme}://: {plain}"
+        yield Finding(path, f'"{image}" is an address, not the name of an image', hint)
+        return
+    if re.search(r"\s", image):
+        yield Finding(path, f'"{image}" has white space in it', "a tag comes after a colon: name:tag")
+        return
+    first, slash, below = image.partition("/")
+    registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    name, _, tag = (below if registry else image).partition("@")[0].partition(":")
+    if name != name.lower():
+        hint = f'did you mean "{image.replace(name, name.lower())}"?'
+        yield Finding(path, f'"{image}" can never be pulled: names of images are in lower case', hint, warning=True)
+    elif ":" in tag:
+        yield Finding(path, f'"{image}" has two tags', "name:tag")
+
+
+def _command(path: Path, props: Json) -> Iterator[Finding]:
+    words = items(props.get("command"))
+    plain = [word for word in words if isinstance(word, str)]
+    if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not given(props.get("entryPoint")):
+        why = f'the program to run would be called "{plain[0]}", spaces and all'
+        hint = f"write a word an item: [{', '.join(plain[0].split())}]"
+        yield Finding(path, why, hint, warning=True)
+    shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or given(props.get("entryPoint")))
+    odd = next(
+        ((n, word) for n, word in enumerate(words) if isinstance(word, str) and _FOR_SHELLS.fullmatch(word)), None
+    )
+    if odd and not shell:
+        why = f'"{odd[1]}" means something to a shell, and no shell runs this'
+        hint = 'write [sh, -c, "..."] with the whole line as one item'
+        yield Finding((*path, odd[0]), why, hint, warning=True)
+    for index, word in enumerate(words):
+        if isinstance(word, str) and _PARAMETER.fullmatch(word):
+            hint = f"write Ref::{word.lstrip('REFref: ')}"
+            yield Finding((*path, index), f'"{word}" is not replaced by a parameter', hint, warning=True)
+
+
+def _ulimits(path: Path, props: Json) -> Iterator[Finding]:
+    for index, limit in entries(props.get("ulimits")):
+        name, soft, hard = text(limit.get("name")), whole(limit.get("softLimit")), whole(limit.get("hardLimit"))
+        if name and name not in ULIMITS:
+            near = difflib.get_close_matches(name.lower(), ULIMITS, n=1, cutoff=0.6)
+            hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(ULIMITS)}"
+            yield Finding((*path, index, "name"), f'"{name}" is not a limit', hint)
+        if soft is not None and hard is not None and 0 <= hard < soft:
+            why = f"softLimit {soft} is above hardLimit {hard}"
+            yield Finding(
+                (*path, index, "softLimit"), why, "the container will not start; raise hardLimit", warning=True
+            )

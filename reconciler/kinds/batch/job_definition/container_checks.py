@@ -1,0 +1,393 @@
+"""What AWS would refuse, or people would regret, in a container of a job definition.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html (the sizes on Fargate)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from reconciler.kinds.batch.job_definition import container_advice as slips
+from reconciler.kinds.batch.job_definition import log_checks as _log_checks
+from reconciler.kinds.batch.job_definition.container_fields import LEGACY
+from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.model import Finding, Json, Path
+
+EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
+_STEPS = ((1, range(2, 9)), (2, range(4, 17)), (4, range(8, 31)), (8, range(16, 61, 4)), (16, range(32, 121, 8)))
+FARGATE_SIZES: Mapping[Decimal, tuple[int, ...]] = {
+    Decimal("0.25"): (512, 1024, 2048),
+    Decimal("0.5"): (1024, 2048, 3072, 4096),
+    **{Decimal(cpus): tuple(gib * 1024 for gib in sizes) for cpus, sizes in _STEPS},
+}
+ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration", "runtimePlatform", "ephemeralStorage")
+LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs")
+VOLUME_KINDS = ("host", "efsVolumeConfiguration", "s3filesVolumeConfiguration")
+_SECRET_NAME = re.compile(r"passw(or)?d|secret|token|api_?key|access_?key|private_?key|credential", re.IGNORECASE)
+_NOT_SECRET_NAME = re.compile(r"(_|^)(arn|name|id|path|file|url|uri|endpoint|ttl|expiry|region)$", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """What a container runs on, and what its task says for it."""
+
+    platform: str = EC2
+    execution_role: bool = False
+    job_role: bool = False
+    volumes: frozenset[str] | None = frozenset()
+    firelens: bool = False
+    alone: bool = True
+
+
+def container(path: Path, props: Json, platform: str, *, node: bool = False) -> Iterator[Finding]:
+    """Findings about ``ContainerProperties`` at ``path``."""
+    where = Where(
+        platform=platform,
+        execution_role=given(props.get("executionRoleArn")),
+        job_role=given(props.get("jobRoleArn")),
+        volumes=volume_names(props.get("volumes")),
+    )
+    yield from common(path, props, where)
+    yield from task(path, props, where, roles=("jobRoleArn", "executionRoleArn"))
+    if given(props.get("instanceType")) and not node:
+        why = "instanceType is for the nodes of a multi-node job"
+        hint = "leave it out, and choose instance types in the compute environment"
+        yield Finding((*path, "instanceType"), why, hint, code="not-applicable", warning=platform != FARGATE)
+
+
+def volume_names(value: Any) -> frozenset[str] | None:
+    """The names of the volumes; None when not all of them can be told."""
+    names = [mapping(item).get("name") for item in items(value)]
+    plain = [name for name in names if isinstance(name, str)]
+    known = isinstance(value, list | tuple | None) and len(plain) == len(names)
+    return frozenset(plain) if known else None
+
+
+def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    """Findings about what every container has."""
+    if not given(props.get("image")):
+        hint = "for example image: public.ecr.aws/docker/library/alpine:latest"
+        yield Finding(path, "image is missing", hint, code="missing-field")
+    if isinstance(props.get("command"), str):
+        hint = f'write a list: ["sh", "-c", "{props["command"]}"]'
+        yield Finding((*path, "command"), "command is a list of words", hint, code="wrong-type")
+    yield from variables(path, "environment", props.get("environment"))
+    yield from _check_secrets(path, props, where)
+    yield from _check_resources(path, props, where)
+    yield from _check_mounts(path, props, where)
+    yield from _check_linux(path, props, where)
+    yield from slips.findings(path, props)
+    log = props.get("logConfiguration")
+    if isinstance(log, Mapping):
+        here, fargate = (*path, "logConfiguration"), where.platform == FARGATE
+        yield from _log_checks.check(here, log, fargate=fargate, firelens=where.firelens)
+    if props.get("privileged") is True:
+        here = (*path, "privileged")
+        if where.platform == FARGATE:
+            yield Finding(here, "privileged containers cannot run on Fargate", "leave it out", code="not-applicable")
+        else:
+            why = "a privileged container has the rights of root on its host"
+            hint = "if it needs a device only, linuxParameters.devices is enough"
+            yield Finding(here, why, hint, code="privileged", warning=True)
+    if where.platform == FARGATE and given(props.get("ulimits")):
+        hint = "leave it out, or run the job on EC2"
+        yield Finding((*path, "ulimits"), "ulimits does not apply to Fargate", hint, code="not-applicable")
+
+
+def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> Iterator[Finding]:
+    """Findings about what is said once for a task: roles, volumes, network, platform."""
+    fargate = where.platform == FARGATE
+    if fargate and not where.execution_role:
+        hint = "name a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
+        yield Finding(path, "Fargate needs executionRoleArn", hint, code="missing-field")
+    for role in roles:
+        value = text(props.get(role)) or ""
+        if ":instance-profile/" in value:
+            why = f"{role} takes a role, and this is the ARN of an instance profile"
+            yield Finding((*path, role), why, "give the name or ARN of the role in it")
+    if where.platform == EC2:
+        for member in ONLY_ON_FARGATE:
+            if given(props.get(member)):
+                hint = "add platformCapabilities: [FARGATE], or leave it out"
+                yield Finding((*path, member), f"{member} does not apply to EC2", hint, code="not-applicable")
+    size = whole(at(props, "ephemeralStorage", "sizeInGiB"))
+    if size is not None and not 21 <= size <= 200:
+        hint = "from 21 to 200; left out it is 20"
+        yield Finding((*path, "ephemeralStorage", "sizeInGiB"), f"sizeInGiB {size} is out of range", hint)
+    yield from _check_volumes(path, props, where)
+    yield from _check_runtime(path, props, where)
+    yield from slips.volumes(path, props)
+
+
+def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    """Findings about the platform version and the operating system of Fargate and managed instances.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html
+    """
+    said: Path = ("fargatePlatformConfiguration", "platformVersion")
+    if "platformVersion" in props:
+        said = ("platformVersion",)
+    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", text(at(props, *map(str, said))) or "")
+    on_efs = any(given(volume.get("efsVolumeConfiguration")) for _, volume in entries(props.get("volumes")))
+    if where.platform == FARGATE and on_efs and version and tuple(map(int, version.groups())) < (1, 4, 0):
+        hint = "use 1.4.0 or LATEST, or leave it out"
+        yield Finding((*path, *said), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
+    family = text(at(props, "runtimePlatform", "operatingSystemFamily")) or ""
+    here: Path = (*path, "runtimePlatform")
+    if not family.startswith("WINDOWS"):
+        return
+    if where.platform == MANAGED_INSTANCES:
+        yield Finding((*here, "operatingSystemFamily"), "managed instances run LINUX only", "leave it out")
+    if at(props, "runtimePlatform", "cpuArchitecture") == "ARM64":
+        yield Finding((*here, "cpuArchitecture"), "Windows runs on X86_64 only", "leave cpuArchitecture out")
+    for index, item in entries(props.get("resourceRequirements")):
+        number = quantity(item.get("value"))
+        if item.get("type") == "VCPU" and number is not None and number < 1:
+            why = f"a Windows container needs 1 vCPU at least, not {number}"
+            yield Finding((*path, "resourceRequirements", index, "value"), why, 'write "1", or more')
+
+
+# --- variables and secrets -------------------------------------------------------------------------------------------
+
+
+def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
+    """Findings about environment variables, of ECS (``environment``) or Kubernetes (``env``)."""
+    here = (*path, member)
+    if isinstance(value, Mapping):
+        first = next(iter(value.items()), ("NAME", "VALUE"))
+        hint = f'write each as an item: - {{name: {first[0]}, value: "{first[1]}"}}'
+        yield Finding(here, f"{member} is a list of name and value, not a mapping", hint, code="wrong-type")
+    found = list(entries(value))
+    for index, item in found:
+        name, given_value = text(item.get("name")), item.get("value")
+        if not given(item.get("name")):
+            hint = "write {name: NAME, value: ...}"
+            yield Finding((*here, index), "name is missing", hint, code="missing-field")
+        if name and name.startswith("AWS_BATCH"):
+            hint = "names beginning with AWS_BATCH are kept for Batch's own; choose another"
+            yield Finding((*here, index, "name"), f'"{name}" cannot be set', hint)
+        if isinstance(given_value, bool | int | float):
+            plain = str(given_value).lower() if isinstance(given_value, bool) else str(given_value)
+            why = f"the value of {name} is {plain}, and must be text"
+            yield Finding((*here, index, "value"), why, f'put it in quotes: "{plain}"', code="wrong-type")
+        if name and isinstance(given_value, str) and _looks_secret(name, given_value):
+            why = f"{name} looks like a secret, and stands here in clear text"
+            hint = "keep it in a secret, and name that under secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
+            yield Finding((*here, index, "value"), why, hint, code="clear-text-secret", warning=True)
+    for where, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
+        yield Finding(where, f'"{name}" is set twice', "keep one", code="duplicate")
+
+
+def _looks_secret(name: str, value: str) -> bool:
+    if _SECRET_VALUE.search(value):
+        return True
+    plain = value and not value.startswith(("arn:", "/", "Ref::")) and value.lower() not in ("true", "false")
+    return bool(plain and _SECRET_NAME.search(name) and not _NOT_SECRET_NAME.search(name))
+
+
+def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    lists: tuple[tuple[Path, Any], ...] = (
+        ((*path, "secrets"), props.get("secrets")),
+        ((*path, "logConfiguration", "secretOptions"), at(props, "logConfiguration", "secretOptions")),
+    )
+    for here, value in lists:
+        if isinstance(value, Mapping):
+            hint = "write each as an item: - {name: NAME, valueFrom: NAME-OF-SECRET}"
+            yield Finding(here, f"{here[-1]} is a list of name and valueFrom, not a mapping", hint, code="wrong-type")
+        found = list(entries(value))
+        for index, item in found:
+            for needed in ("name", "valueFrom"):
+                if not given(item.get(needed)):
+                    hint = "write {name: NAME, valueFrom: NAME-OF-SECRET}"
+                    yield Finding((*here, index), f"{needed} is missing", hint, code="missing-field")
+        for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
+            yield Finding(place, f'"{name}" is set twice', "keep one", code="duplicate")
+        if given(value) and not where.execution_role and where.platform != FARGATE:
+            hint = "name a role that trusts ecs-tasks.amazonaws.com and may read the secret"
+            yield Finding(here, f"{here[-1]} needs executionRoleArn beside it", hint, code="missing-field")
+    plain = {text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
+    for index, item in entries(props.get("secrets")):
+        if text(item.get("name")) in plain:
+            why = f'"{item["name"]}" is set both in environment and in secrets'
+            yield Finding((*path, "secrets", index, "name"), why, "keep one", code="duplicate")
+
+
+# --- resources -------------------------------------------------------------------------------------------------------
+
+
+def _check_resources(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    here: Path = (*path, "resourceRequirements")
+    listed = props.get("resourceRequirements")
+    if isinstance(listed, Mapping):
+        hint = 'write each as an item: - {type: VCPU, value: "1"}'
+        yield Finding(here, "resourceRequirements is a list of type and value", hint, code="wrong-type")
+        return
+    if listed is not None and not isinstance(listed, list | tuple):
+        return
+    found = list(entries(listed))
+    for index, item in found:
+        value = item.get("value")
+        if isinstance(value, bool | int | float):
+            why = f"the value of {item.get('type')} is a number, and AWS takes text"
+            yield Finding((*here, index, "value"), why, f'put it in quotes: "{value}"', code="wrong-type")
+    for place, kind in repeats([((*here, index, "type"), item.get("type")) for index, item in found]):
+        yield Finding(place, f"{kind} is given twice", "keep one", code="duplicate")
+    yield from _check_legacy(path, props, where, {str(item.get("type")) for _, item in found})
+    for index, item in found:
+        yield from _check_amount((*here, index, "value"), item, where)
+    if where.platform == FARGATE and where.alone:
+        yield from _check_size(here, found)
+
+
+def _check_legacy(path: Path, props: Json, where: Where, kinds: set[str]) -> Iterator[Finding]:
+    for legacy, kind in LEGACY.items():
+        value = props.get(legacy)
+        if value is None and kind not in kinds:
+            wanted = "vCPU" if kind == "VCPU" else "memory"
+            hint = f'add {{type: {kind}, value: "{1 if kind == "VCPU" else 2048}"}} to resourceRequirements'
+            yield Finding(path, f"no {wanted} is asked for", hint, code="missing-field")
+        elif value is not None and where.platform != EC2:
+            hint = f'use resourceRequirements: [{{type: {kind}, value: "{value}"}}]'
+            yield Finding((*path, legacy), f"{legacy} does not apply to Fargate", hint, code="not-applicable")
+        elif value is not None and kind in kinds:
+            hint = f"leave {legacy} out; resourceRequirements is the newer form"
+            yield Finding((*path, legacy), f"{legacy} and a resourceRequirement {kind} cannot be used together", hint)
+        else:
+            number, least = whole(value), 1 if legacy == "vcpus" else 4
+            if number is not None and number < least:
+                yield Finding((*path, legacy), f"{legacy} {number} is too little", f"it must be at least {least}")
+
+
+def quantity(value: Any) -> Decimal | None:
+    """The amount, if it is plainly one."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
+    kind, value = item.get("type"), item.get("value")
+    number = quantity(value)
+    if isinstance(value, str) and number is None and "${" not in value:
+        hint = "MEMORY is a number of MiB, VCPU and GPU are counts, without a unit"
+        yield Finding(path, f'"{value}" is not a number', hint)
+    if kind == "GPU" and where.platform == FARGATE:
+        yield Finding(path, "Fargate has no GPUs", "run the job on EC2", code="not-applicable")
+    elif number is not None and not (kind == "VCPU" and where.platform == FARGATE):
+        least = {"VCPU": 1, "MEMORY": 4}.get(str(kind), 1)
+        whole_text = str(value).strip().isdigit()
+        if number < least:
+            yield Finding(path, f"{kind} {value} is too little", f"it must be at least {least}")
+        elif not whole_text:
+            hint = f'write "{math.ceil(number)}"'
+            yield Finding(path, f"{kind} must be a whole number, and {value} is not written as one", hint)
+
+
+def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
+    """On Fargate only certain pairs of vCPU and memory exist."""
+    amounts = {text(item.get("type")): (index, quantity(item.get("value"))) for index, item in found}
+    (cpu_at, cpus), (memory_at, memory) = amounts.get("VCPU", (0, None)), amounts.get("MEMORY", (0, None))
+    if cpus is None or memory is None:
+        return
+    if cpus not in FARGATE_SIZES:
+        every = ", ".join(str(size) for size in FARGATE_SIZES)
+        near = nearest(cpus, memory)
+        yield Finding((*path, cpu_at, "value"), f"Fargate has no size of {cpus} vCPU", f"it has {every}; {near}")
+    elif memory not in FARGATE_SIZES[cpus]:
+        sizes = FARGATE_SIZES[cpus]
+        step = sizes[-1] - sizes[-2]
+        few = len(sizes) <= 4
+        row = ", ".join(map(str, sizes)) if few else f"{sizes[0]} to {sizes[-1]} in steps of {step}"
+        why = f"Fargate has no size of {cpus} vCPU with {memory} MiB"
+        yield Finding((*path, memory_at, "value"), why, f"{cpus} vCPU takes {row}; {nearest(cpus, memory)}")
+
+
+def nearest(cpus: Decimal, memory: Decimal) -> str:
+    """The smallest size that has at least what is asked for."""
+    fits = [(size, mib) for size, sizes in FARGATE_SIZES.items() for mib in sizes if size >= cpus and mib >= memory]
+    best = min(fits, default=(Decimal(16), FARGATE_SIZES[Decimal(16)][-1]))
+    return f'the nearest that has enough is VCPU "{best[0]}", MEMORY "{best[1]}"'
+
+
+# --- volumes, mounts, Linux ------------------------------------------------------------------------------------------
+
+
+def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    found = list(entries(props.get("volumes")))
+    for index, volume in found:
+        here: Path = (*path, "volumes", index)
+        if not given(volume.get("name")):
+            yield Finding(here, "name is missing", "mountPoints refer to a volume by its name", code="missing-field")
+        kinds = [kind for kind in VOLUME_KINDS if kind in volume and volume[kind] is not None]
+        if len(kinds) > 1:
+            yield Finding(here, f"a volume is of one kind, and this has {' and '.join(kinds)}", "make two volumes")
+        if where.platform == FARGATE and given(at(volume, "host", "sourcePath")):
+            hint = "leave host out, or use efsVolumeConfiguration"
+            yield Finding((*here, "host", "sourcePath"), "Fargate has no host to mount a path of", hint)
+        efs = mapping(volume.get("efsVolumeConfiguration"))
+        yield from _check_efs((*here, "efsVolumeConfiguration"), efs, where)
+        if given(volume.get("s3filesVolumeConfiguration")) and not where.job_role:
+            hint = "add jobRoleArn (taskRoleArn in ecsProperties), a role that may use the file system"
+            why = "a volume of S3 Files goes by the job role, and there is none"
+            yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code="missing-field")
+    for place, name in repeats([((*path, "volumes", i, "name"), volume.get("name")) for i, volume in found]):
+        yield Finding(place, f'two volumes are called "{name}"', "rename one", code="duplicate")
+
+
+def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
+    if not efs:
+        return
+    point, iam = at(efs, "authorizationConfig", "accessPointId"), at(efs, "authorizationConfig", "iam")
+    encrypted = efs.get("transitEncryption")
+    if (given(point) or iam == "ENABLED") and encrypted in (None, "DISABLED"):
+        why = "an access point or IAM authorisation needs encryption in transit"
+        yield Finding(path, why, "add transitEncryption: ENABLED")
+    if given(point) and text(efs.get("rootDirectory")) not in (None, "", "/"):
+        hint = "leave rootDirectory out: the access point has its own"
+        why = "AWS Batch was seen to refuse rootDirectory with an access point, though its own examples have both"
+        yield Finding((*path, "rootDirectory"), why, hint, warning=True)
+    if iam == "ENABLED" and not where.job_role:
+        hint = "add jobRoleArn (taskRoleArn in ecsProperties)"
+        yield Finding(path, "IAM authorisation goes by the job role, and there is none", hint, warning=True)
+
+
+def _check_mounts(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    here: Path = (*path, "mountPoints")
+    for index, mount in entries(props.get("mountPoints")):
+        name = text(mount.get("sourceVolume"))
+        if name and where.volumes is not None and name not in where.volumes:
+            known = f"the volumes are {', '.join(sorted(where.volumes))}" if where.volumes else "there are no volumes"
+            hint = f"{known}; add {{name: {name}}} to volumes"
+            yield Finding((*here, index, "sourceVolume"), f'there is no volume "{name}"', hint, code="unknown-volume")
+
+
+def _check_linux(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+    linux, here = mapping(props.get("linuxParameters")), (*path, "linuxParameters")
+    if where.platform == FARGATE:
+        for member in LINUX_NOT_ON_FARGATE:
+            if given(linux.get(member)):
+                hint = "leave it out, or run the job on EC2"
+                yield Finding((*here, member), f"{member} does not apply to Fargate", hint, code="not-applicable")
+        return
+    swappiness, swap = whole(linux.get("swappiness")), linux.get("maxSwap")
+    if swappiness is not None and not 0 <= swappiness <= 100:
+        yield Finding((*here, "swappiness"), f"swappiness {swappiness} is out of range", "it must be from 0 to 100")
+    elif swappiness is not None and swap is None:
+        yield Finding((*here, "swappiness"), "swappiness has no effect without maxSwap", "add maxSwap (in MiB)")
+    most = whole(swap)
+    if most and "swappiness" not in linux:
+        why = "AWS Batch was seen to refuse maxSwap without swappiness, whose default is documented as 60"
+        yield Finding((*here, "maxSwap"), why, "add swappiness: 60", warning=True)
+    if most is not None and most < 0:
+        yield Finding((*here, "maxSwap"), f"maxSwap {most} is negative", "0 turns swap off")

@@ -1,0 +1,237 @@
+"""Facts about the containers of job definitions, wherever they stand: which members AWS fills in, drops or reorders.
+
+The same container can stand in ``containerProperties``, in a node range, or (a little different) in a task of
+``ecsProperties``; so the facts are made for a prefix. What is peculiar:
+
+- a described container has ``[]`` for every list that was left out, and environment variables with an empty value are
+  dropped; the order of variables, secrets and requirements is not kept;
+- ``vcpus`` and ``memory`` are an older way to write two ``resourceRequirements``;
+- role names are accepted where ARNs are meant, and come back as they were given.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from reconciler.kinds.batch._common import unless
+from reconciler.kinds.common.declared import items, mapping
+from reconciler.model import Field, Json, Ref
+
+LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
+FALSE = Field(default=False)
+NOT_SO = Field(normal=unless(False))
+ROLE_MEMBERS = frozenset({"jobRoleArn", "executionRoleArn", "taskRoleArn"})
+ECS_TASKS = "ecs-tasks.amazonaws.com"
+
+
+def number_text(value: Any) -> Any:
+    """``"1.0"``, ``"1"`` and ``1`` alike; text that is no number stays."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return value
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return value
+    return format(number.normalize(), "f") if number.is_finite() else value
+
+
+def filled_variables(value: Any) -> Any:
+    """The variables that have a value: AWS drops the others."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [item for item in value if not (isinstance(item, Mapping) and item.get("value") in (None, ""))]
+
+
+def _linux(at: str) -> dict[str, Field]:
+    return {
+        f"{at}.initProcessEnabled": NOT_SO,
+        f"{at}.devices": Field(key="hostPath"),
+        f"{at}.devices[].permissions": Field(unordered=True),
+        f"{at}.tmpfs": Field(key="containerPath"),
+        f"{at}.tmpfs[].mountOptions": Field(unordered=True),
+    }
+
+
+def volumes(at: str) -> dict[str, Field]:
+    """Facts about the ECS volumes at ``at``."""
+    efs, s3 = f"{at}[].efsVolumeConfiguration", f"{at}[].s3filesVolumeConfiguration"
+    return {
+        at: Field(key="name"),
+        f"{efs}.rootDirectory": Field(normal=unless("", "/")),
+        f"{efs}.transitEncryption": Field(normal=unless("DISABLED")),
+        f"{efs}.authorizationConfig.iam": Field(normal=unless("DISABLED")),
+        f"{s3}.rootDirectory": Field(normal=unless("", "/")),
+    }
+
+
+def common(at: str) -> dict[str, Field]:
+    """Facts that hold for a container wherever it stands."""
+    return {
+        f"{at}.environment": Field(key="name", normal=filled_variables),
+        f"{at}.secrets": Field(key="name"),
+        f"{at}.mountPoints": Field(key="containerPath"),
+        f"{at}.mountPoints[].readOnly": FALSE,
+        f"{at}.ulimits": Field(key="name"),
+        f"{at}.resourceRequirements": Field(key="type"),
+        f"{at}.resourceRequirements[].value": Field(normal=number_text),
+        f"{at}.privileged": FALSE,
+        f"{at}.readonlyRootFilesystem": FALSE,
+        f"{at}.user": Field(normal=unless("")),
+        f"{at}.logConfiguration.secretOptions": Field(key="name"),
+        **_linux(f"{at}.linuxParameters"),
+    }
+
+
+def platform(at: str) -> dict[str, Field]:
+    """Facts about what ECS runs a container or task on."""
+    return {
+        f"{at}.networkConfiguration.assignPublicIp": Field(normal=unless("DISABLED")),
+        f"{at}.runtimePlatform.operatingSystemFamily": Field(normal=unless("LINUX")),
+        f"{at}.runtimePlatform.cpuArchitecture": Field(normal=unless("X86_64")),
+        f"{at}.enableExecuteCommand": NOT_SO,
+    }
+
+
+def container(at: str) -> dict[str, Field]:
+    """Facts about ``ContainerProperties`` at ``at``."""
+    return {
+        **common(at),
+        **platform(at),
+        **volumes(f"{at}.volumes"),
+        **{f"{at}.{legacy}": Field(normal=unless(0)) for legacy in LEGACY},
+        f"{at}.fargatePlatformConfiguration.platformVersion": Field(normal=unless("LATEST")),
+    }
+
+
+def tasks(at: str) -> dict[str, Field]:
+    """Facts about ``EcsTaskProperties`` at ``at``."""
+    one = f"{at}.containers"
+    return {
+        one: Field(key="name"),
+        **common(f"{one}[]"),
+        f"{one}[].essential": Field(default=True),
+        f"{one}[].dependsOn": Field(key="containerName"),
+        **platform(at),
+        **volumes(f"{at}.volumes"),
+        f"{at}.platformVersion": Field(normal=unless("LATEST")),
+    }
+
+
+def _kubernetes_container(at: str) -> dict[str, Field]:
+    return {
+        f"{at}.env": Field(key="name", normal=filled_variables),
+        f"{at}.volumeMounts": Field(key="mountPath"),
+        f"{at}.volumeMounts[].readOnly": FALSE,
+        f"{at}.resources.limits.*": Field(normal=number_text),
+        f"{at}.resources.requests.*": Field(normal=number_text),
+        f"{at}.securityContext.privileged": NOT_SO,
+        f"{at}.securityContext.readOnlyRootFilesystem": NOT_SO,
+        f"{at}.securityContext.runAsNonRoot": NOT_SO,
+        f"{at}.securityContext.capabilities.add": Field(unordered=True),
+        f"{at}.securityContext.capabilities.drop": Field(unordered=True),
+    }
+
+
+def pod(at: str) -> dict[str, Field]:
+    """Facts about ``EksPodProperties`` at ``at``."""
+    return {
+        f"{at}.hostNetwork": Field(default=True),
+        f"{at}.dnsPolicy": Field(normal=unless("ClusterFirst")),
+        f"{at}.imagePullSecrets": Field(key="name"),
+        f"{at}.containers": Field(key="name"),
+        f"{at}.containers[].name": Field(default="Default"),
+        **_kubernetes_container(f"{at}.containers[]"),
+        **_kubernetes_container(f"{at}.initContainers[]"),
+        f"{at}.volumes": Field(key="name"),
+        f"{at}.volumes[].emptyDir.medium": Field(normal=unless("")),
+        f"{at}.volumes[].secret.optional": FALSE,
+        f"{at}.volumes[].persistentVolumeClaim.readOnly": FALSE,
+        f"{at}.shareProcessNamespace": NOT_SO,
+        f"{at}.securityContext.runAsNonRoot": NOT_SO,
+    }
+
+
+# --- references ------------------------------------------------------------------------------------------------------
+
+ROLE = Ref(section="roles", holds=False)
+# A name that begins with / is an SSM parameter's; other plain names are secrets'. Other parameters: by their ARN.
+SECRET = Ref(section="secrets", literal=r"arn:|/|$", holds=False)
+PULL_SECRET = Ref(section="secrets", literal=r"arn:|$", holds=False, optional=True)
+LOG_GROUP = Ref(section="logGroups", attr="name", literal=r"$", holds=False, optional=True)
+
+
+def _container_refs(at: str) -> dict[str, Ref]:
+    return {
+        f"{at}.secrets[].valueFrom": SECRET,
+        f"{at}.logConfiguration.secretOptions[].valueFrom": SECRET,
+        f"{at}.logConfiguration.options.awslogs-group": LOG_GROUP,
+        f"{at}.repositoryCredentials.credentialsParameter": PULL_SECRET,
+    }
+
+
+def container_refs(at: str) -> dict[str, Ref]:
+    """What ``ContainerProperties`` at ``at`` refer to."""
+    return {f"{at}.jobRoleArn": ROLE, f"{at}.executionRoleArn": ROLE, **_container_refs(at)}
+
+
+def task_refs(at: str) -> dict[str, Ref]:
+    """What ``EcsTaskProperties`` at ``at`` refer to."""
+    return {f"{at}.taskRoleArn": ROLE, f"{at}.executionRoleArn": ROLE, **_container_refs(f"{at}.containers[]")}
+
+
+# --- what takes both sides to say ------------------------------------------------------------------------------------
+
+
+def same_way(live: Json, want: Json) -> tuple[Json, Json]:
+    """Two containers with their vCPUs and memory written the same way, where one writes them the older way."""
+    left, right = dict(live), dict(want)
+    for legacy, kind in LEGACY.items():
+        if bool(left.get(legacy)) != bool(right.get(legacy)):
+            left, right = _as_requirement(left, legacy, kind), _as_requirement(right, legacy, kind)
+    return left, right
+
+
+def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, Any]:
+    value = side.pop(legacy, None)
+    listed = items(side.get("resourceRequirements"))
+    if not value or any(mapping(item).get("type") == kind for item in listed):
+        return side
+    return {**side, "resourceRequirements": [*listed, {"type": kind, "value": str(value)}]}
+
+
+def with_role_arns(live: Any, want: Any) -> Any:
+    """``live`` with a role's ARN in place of its bare name, where ``want`` has the ARN of a role of that name."""
+    arns = {arn.rsplit("/", 1)[-1]: arn for arn in _roles(want)}
+    return _renamed(live, arns) if arns else live
+
+
+def _roles(value: Any) -> list[str]:
+    found: list[str] = []
+    if isinstance(value, dict | Mapping):
+        for name, item in value.items():
+            if type(item) is not str:
+                found += _roles(item)
+            elif name in ROLE_MEMBERS and item.startswith("arn:"):
+                found.append(item)
+    elif isinstance(value, list | tuple):
+        found += [arn for item in value if type(item) is not str for arn in _roles(item)]
+    return found
+
+
+def _renamed(value: Any, arns: Mapping[str, str]) -> Any:
+    if isinstance(value, dict | Mapping):
+        return {
+            name: _renamed(item, arns)
+            if type(item) is not str
+            else arns.get(item, item)
+            if name in ROLE_MEMBERS
+            else item
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_renamed(item, arns) for item in value]
+    return value

@@ -1,0 +1,202 @@
+"""Who in the account names a revision of a job definition: event rules, other definitions, jobs that have not finished.
+
+- A target of an event rule names a revision by ``NAME:REV`` or its ARN; without a revision it means the newest one.
+- A job's text (environment, command, parameters) may name a definition that it submits jobs with.
+- A job keeps its revision; a retry or the rest of an array is started with it.
+
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_BatchParameters.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from reconciler.kinds.batch._common import every, without
+from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.replies import ok
+from reconciler.model import Call, Json, Live, On, Reads, Refused, Reply, Scope, User
+
+Named: TypeAlias = Mapping[str, tuple[User, ...]]
+
+# In the order in which a job goes through them: one that moves on while we ask is met in the next.
+UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+FEW = 20
+GONE = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
+
+# No part of a path, of a longer name or of a version number ("python:3.11"); an image is not looked at.
+REVISION = re.compile(
+    r"(?<![\w/.-])(?:arn:[\w-]+:batch:[\w-]+:\d+:job-definition/)?[0-9A-Za-z][\w-]*:\d+(?![\w-]|\.\w)", re.ASCII
+)
+NO_TEXT = frozenset({"image"})
+NOT_ITS_TEXT = ("jobDefinitionName", "jobDefinitionArn", "tags")
+
+
+def mentions(props: Any) -> Iterator[str]:
+    """What may be a revision, by name or ARN, in the text of a definition."""
+    if isinstance(props, str):
+        yield from REVISION.findall(props)
+    elif isinstance(props, Mapping):
+        for member, value in props.items():
+            if member not in NO_TEXT:
+                yield from mentions(value)
+    elif isinstance(props, list | tuple):
+        for value in props:
+            yield from mentions(value)
+
+
+# --- other definitions -----------------------------------------------------------------------------------------------
+
+
+def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+    """The ACTIVE definitions that name one in their text, whoever they belong to."""
+    active = yield from _active()
+    words = _words(lives)
+    found: list[tuple[str, User]] = []
+    for item in active:
+        named = {words[word] for word in mentions(without(item, *NOT_ITS_TEXT)) if word in words}
+        text = f"job definition {item['jobDefinitionName']}:{item['revision']} names it"
+        user = User(text=text, hint="to let it go, have that one name another", arn=item["jobDefinitionArn"])
+        found += [(physical, user) for physical in named]
+    return _gathered(found)
+
+
+# --- event rules -----------------------------------------------------------------------------------------------------
+
+
+def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+    """The event rules of any bus with a target that starts jobs with one."""
+    active, queues = (yield from _active()), (yield from _queues())
+    buses = yield from _buses()
+    there = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
+    calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in there)
+    replies = (yield calls) if calls else ()
+    words, newest = _words(lives), _newest(lives, active)
+    found: list[tuple[str, User]] = []
+    for (_bus, rule), call, reply in zip(there, calls, replies, strict=True):
+        for target in items((_there(call, reply) or {}).get("Targets")):
+            named = mapping(target.get("BatchParameters")).get("JobDefinition")
+            where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
+            if named in words:
+                hint = "to let it go, have the target name the definition without a revision"
+                spelt = frozenset(word for word, physical in words.items() if physical == words[named])
+                found.append((words[named], User(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
+            elif named in newest:
+                physical, spelt, others = newest[named]
+                hint = "to let it go, remove the target, or have it name another definition"
+                text = f"{where} the newest revision"
+                found.append((physical, User(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
+    return _gathered(found)
+
+
+def _buses() -> Reads[list[str]]:
+    """The names of the event buses; botocore has no paginator for them."""
+    names: list[str] = []
+    params: dict[str, str] = {}
+    while True:
+        call = Call("events", "ListEventBuses", params)
+        (reply,) = yield (call,)
+        page = ok(call, reply) or {}
+        names += [bus["Name"] for bus in items(page.get("EventBuses"))]
+        if not page.get("NextToken"):
+            return names
+        params = {"NextToken": page["NextToken"]}
+
+
+def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
+    """Each rule that may have a target of AWS Batch, with its bus.
+
+    Their targets cost a call for each rule. Where many more rules than queues are there, it is the queues that are
+    asked which rules aim at them: a rule that aims at no queue there is starts nothing.
+    """
+    calls = tuple(_call("ListRules", bus) for bus in buses)
+    replies = yield calls
+    listed = {bus: items((_there(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)}
+    asked = [(bus, queue) for bus, found in listed.items() if found for queue in queues]
+    if sum(map(len, listed.values())) <= max(FEW, len(asked)):
+        return [(bus, rule) for bus, found in listed.items() for rule in found]
+    calls = tuple(_call("ListRuleNamesByTarget", bus, TargetArn=queue) for bus, queue in asked)
+    replies = (yield calls) if calls else ()
+    aiming = {
+        (bus, name)
+        for (bus, _), call, reply in zip(asked, calls, replies, strict=True)
+        for name in items((_there(call, reply) or {}).get("RuleNames"))
+    }
+    return [(bus, rule) for bus, found in listed.items() for rule in found if (bus, rule["Name"]) in aiming]
+
+
+def _call(operation: str, bus: str, **params: str) -> Call:
+    where = {} if bus == "default" else {"EventBusName": bus}
+    return Call("events", operation, {**params, **where}, all_pages=True)
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+    """The queues with jobs of one that have not finished. An array counts as PENDING while its children run."""
+    queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
+    words = _words(lives)
+    found: set[tuple[str, str, str]] = set()
+    for status in UNFINISHED if queues else ():
+        names = [item["jobQueueName"] for item in queues]
+        calls = tuple(Call("batch", "ListJobs", {"jobQueue": n, "jobStatus": status}, all_pages=True) for n in names)
+        replies = yield calls
+        for item, call, answer in zip(queues, calls, replies, strict=True):
+            using = {job.get("jobDefinition") for job in items((_there(call, answer) or {}).get("jobSummaryList"))}
+            place = item["jobQueueName"], item["jobQueueArn"]
+            found |= {(words[word], *place) for word in using if word in words}
+    hint = "it goes once they have"
+    return _gathered(
+        (physical, User(text=f"jobs in queue {queue} that use it have not finished", hint=hint, arn=arn))
+        for physical, queue, arn in sorted(found)
+    )
+
+
+# --- what they share -------------------------------------------------------------------------------------------------
+
+
+def _active() -> Reads[list[Json]]:
+    return (yield from every("DescribeJobDefinitions", "jobDefinitions", {"status": "ACTIVE"}))
+
+
+def _queues() -> Reads[list[Json]]:
+    return [item for item in (yield from every("DescribeJobQueues", "jobQueues")) if item.get("status") != "DELETED"]
+
+
+def _there(call: Call, reply: Reply) -> Json | None:
+    """The reply; None where what was asked about has gone in the meantime."""
+    gone = isinstance(reply, Refused) and any(on.matches(reply) for on in GONE)
+    return None if gone else ok(call, reply)
+
+
+def _words(lives: Iterable[Live]) -> dict[str, str]:
+    """How each revision can be named, and its physical name."""
+    return {word: live.physical for live in lives for word in (live.physical, live.attrs["arn"])}
+
+
+def _newest(lives: Iterable[Live], active: Iterable[Json]) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
+    """How each definition can be named without a revision: the newest one that means, all words, all revisions' ARNs.
+
+    Only where the newest of the account's is among ``lives``.
+    """
+    by_name: dict[str, dict[int, str]] = {}
+    for item in active:
+        by_name.setdefault(item["jobDefinitionName"], {})[int(item["revision"])] = item["jobDefinitionArn"]
+    found: dict[str, tuple[str, frozenset[str], frozenset[str]]] = {}
+    for live in lives:
+        name = live.attrs["name"]
+        revisions = by_name.get(name, {})
+        if live.revision >= max(revisions, default=0):
+            words = frozenset({name, live.attrs["arn"].rpartition(":")[0]})
+            found |= dict.fromkeys(words, (live.physical, words, frozenset({*revisions.values(), live.attrs["arn"]})))
+    return found
+
+
+def _gathered(found: Iterable[tuple[str, User]]) -> Named:
+    named: dict[str, list[User]] = {}
+    for physical, user in found:
+        named.setdefault(physical, []).append(user)
+    return {physical: tuple(users) for physical, users in named.items()}

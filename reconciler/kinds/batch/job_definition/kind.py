@@ -1,0 +1,262 @@
+"""AWS Batch job definitions.
+
+What is peculiar about them:
+
+- There is no update: every registration makes the next revision, even of equal content, and stands alone. What is
+  declared is compared with the newest ACTIVE revision in a normal form, so that only real changes register one.
+- Deleting is deregistering revisions one by one; an INACTIVE one stays visible for 180 days and counts as absent.
+- Jobs that were submitted keep the revision they had.
+- Event rules and other definitions may name a revision: one that is named is not deregistered (``_revision_users``).
+- Tags belong to one revision and can be changed without a new one.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDefinition.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch.job_definition import container_fields as container
+from reconciler.kinds.batch.job_definition import dependents as revision_users
+from reconciler.kinds.batch.job_definition import retry_strategy as retry
+from reconciler.kinds.batch.job_definition.checks import check
+from reconciler.kinds.common.declared import entries
+from reconciler.kinds.common.ownership_index import LARGE, beyond, index, proposed, told
+from reconciler.kinds.common.replies import ok
+from reconciler.model import (
+    Action,
+    Api,
+    Call,
+    Diff,
+    Field,
+    Json,
+    Kind,
+    Lifecycle,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Scope,
+    Want,
+)
+
+OPERATION = "DescribeJobDefinitions"
+ACTIVE = {"status": "ACTIVE"}
+BARREN = 5  # pages on end with nothing new, after which it is time to ask by name
+READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
+NAME = "jobDefinitionName"
+RANGE = "nodeProperties.nodeRangeProperties[]"
+CONTAINERS = ("containerProperties", f"{RANGE}.container")
+TASKS = ("ecsProperties.taskProperties[]", f"{RANGE}.ecsProperties.taskProperties[]")
+PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
+CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourceProperties")
+
+
+# AWS deletes one that is named here; the jobs that need it wait then.
+CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False)
+
+
+def _beyond_ec2(value: Any) -> Any:
+    """EC2 alone is what leaving the capabilities out means."""
+    return None if list(value or ()) == ["EC2"] else value
+
+
+def _consumables(at: str) -> dict[str, Field]:
+    listed = f"{at}.consumableResourceList"
+    return {listed: Field(key="consumableResource"), f"{listed}[].consumableResource": Field(normal=batch.bare)}
+
+
+FIELDS: dict[str, Field] = {
+    NAME: Field(ignore=True),
+    "schedulingPriority": Field(normal=batch.unless(0)),
+    "propagateTags": container.NOT_SO,
+    "platformCapabilities": Field(unordered=True, normal=_beyond_ec2),
+    **retry.FIELDS,
+    "nodeProperties.nodeRangeProperties": Field(key="targetNodes"),
+    f"{RANGE}.instanceTypes": Field(unordered=True),
+    **{path: facts for at in CONTAINERS for path, facts in container.container(at).items()},
+    **{path: facts for at in TASKS for path, facts in container.tasks(at).items()},
+    **{path: facts for at in PODS for path, facts in container.pod(at).items()},
+    **{path: facts for at in CONSUMABLES for path, facts in _consumables(at).items()},
+}
+
+REFS = {
+    **{path: ref for at in CONTAINERS for path, ref in container.container_refs(at).items()},
+    **{path: ref for at in TASKS for path, ref in container.task_refs(at).items()},
+    **{f"{at}.consumableResourceList[].consumableResource": CONSUMABLE for at in CONSUMABLES},
+}
+
+PASSES_ROLES = {path: container.ECS_TASKS for path, ref in REFS.items() if ref.section == "roles"}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """The ACTIVE revisions of each sought name, and of whatever else the environment owns."""
+    names = sorted({sought.name for sought in query.sought})
+    swept = (yield from _swept(query, names)) if query.owned and (names or not query.indexed) else None
+    found = swept if swept is not None else (yield from _named(query, names))
+    lives = [
+        _live(item)
+        for item in found
+        if item.get("status", "ACTIVE") == "ACTIVE" and batch.answers(query, item[NAME], item.get("tags") or {})
+    ]
+    return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
+
+
+def _swept(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
+    """Every ACTIVE revision there is, a hundred at a time; None where asking by name turns out to be cheaper."""
+    wanted, seen = frozenset(names), set[str]()
+    found: list[Json] = []
+    fresh: list[int] = []
+    token = ""
+    while True:
+        call = batch.page(OPERATION, ACTIVE, token)
+        (reply,) = yield (call,)
+        answer = ok(call, reply) or {}
+        items = answer.get("jobDefinitions", [])
+        found += items
+        ours = {item[NAME] for item in items} & wanted
+        fresh.append(len(ours - seen))
+        seen |= ours
+        token = answer.get("nextToken") or ""
+        if not token:
+            return found
+        if query.indexed and _too_many_others(fresh, len(wanted)):
+            return None
+
+
+def _too_many_others(fresh: Sequence[int], wanted: int) -> bool:
+    """Whether so much of what was swept through is others' that asking for each name is cheaper than going on.
+
+    ``fresh`` is how many sought names were first seen on each page. Nobody says how many pages there are. Two signs
+    tell: many pages on end with nothing new, and so few names a page, of late as on the whole, that those not yet seen
+    would take more pages than there are names.
+    """
+    pages, seen = len(fresh), sum(fresh)
+    barren = next((i for i, count in enumerate(reversed(fresh)) if count), pages)
+    if barren >= max(BARREN, wanted // 4):
+        return True
+    rate = max(seen / pages, sum(fresh[-BARREN:]) / BARREN)
+    return bool(seen) and pages >= BARREN and (wanted - seen) / rate > wanted
+
+
+def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
+    ask = index(query, ("batch:job-definition",) if names else LARGE)
+    calls = tuple(_by_name(name) for name in names)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    revisions = proposed(tagged, query.scope, "batch", "job-definition/")
+    others = dict.fromkeys(beyond(query, (revision.rpartition(":")[0] for revision in revisions)))
+    found = batch.items_in(calls, replies[len(ask) :], "jobDefinitions")
+    more = tuple(_by_name(name) for name in others)
+    return found + ((yield from batch.listed(more, "jobDefinitions")) if more else [])
+
+
+def _by_name(name: str) -> Call:
+    return Call("batch", OPERATION, {NAME: name, **ACTIVE}, all_pages=True)
+
+
+def _live(item: Json) -> Live:
+    name, revision = str(item[NAME]), int(item["revision"])
+    own = READ_ONLY | {NAME, "tags"}
+    return Live(
+        physical=f"{name}:{revision}",
+        attrs={"name": name, "arn": str(item["jobDefinitionArn"]), "revision": str(revision)},
+        props={member: value for member, value in item.items() if member not in own},
+        tags=dict(item.get("tags") or {}),
+        status="ACTIVE",
+        revision=revision,
+    )
+
+
+def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    return {"name": name.split(":", maxsplit=1)[0]}
+
+
+def expand(props: Json) -> Json:
+    return batch.without(props, *READ_ONLY)
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """The pair with vCPUs and memory written the same way, and roles by ARN on both sides."""
+    left, right = dict(container.with_role_arns(live.props, want.props)), dict(want.props)
+    for member, same in (("containerProperties", container.same_way), ("nodeProperties", _nodes)):
+        one, two = left.get(member), right.get(member)
+        if isinstance(one, Mapping) and isinstance(two, Mapping):
+            left[member], right[member] = same(one, two)
+    return left, right
+
+
+def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
+    """Each live node range paired with the wanted one of the same nodes, and their containers written the same way."""
+    member = "nodeRangeProperties"
+    left = [dict(item) for _, item in entries(live.get(member))]
+    right = [dict(item) for _, item in entries(want.get(member))]
+    free = list(right)
+    for item in left:
+        other = next((some for some in free if some.get("targetNodes") == item.get("targetNodes")), None)
+        if other is None:
+            continue
+        free.remove(other)
+        one, two = item.get("container"), other.get("container")
+        if isinstance(one, Mapping) and isinstance(two, Mapping):
+            item["container"], other["container"] = container.same_way(one, two)
+    return {**live, member: left}, {**want, member: right}
+
+
+def create(want: Want) -> Sequence[Action]:
+    props = batch.without(want.declared, NAME)
+    params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
+    gives = {"arn": "jobDefinitionArn", "revision": "revision"}
+    return [Call("batch", "RegisterJobDefinition", params, gives=gives, proof=Proof.SAME)]
+
+
+def update(_live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
+    return create(want)
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    gone = (batch.MISSING, On(message="INACTIVE"), On(message="not found"))
+    return [batch.write("DeregisterJobDefinition", {"jobDefinition": live.attrs["arn"]}, retry_on=(), ok_if=gone)]
+
+
+def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
+    return "none: jobs already submitted keep their revision; new ones get the new revision"
+
+
+def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    return "none: jobs already submitted go on, and no more can be submitted with it"
+
+
+KIND = Kind(
+    name="job definition",
+    section="jobDefinitions",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    fields=FIELDS,
+    refs=REFS,
+    later=frozenset({"arn", "revision"}),
+    versioned=True,
+    passes_roles=PASSES_ROLES,
+    api=Api(
+        service="batch",
+        create=("RegisterJobDefinition",),
+        update=("RegisterJobDefinition",),
+        reply="DescribeJobDefinitions.jobDefinitions[]",
+    ),
+    expand=expand,
+    normal=normal,
+    check=check,
+    disruption=disruption,
+    ending=ending,
+    users=(revision_users.rules, revision_users.definitions, revision_users.jobs),
+    mentions=revision_users.mentions,
+)

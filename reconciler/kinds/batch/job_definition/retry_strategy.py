@@ -1,0 +1,217 @@
+"""Retry strategies: their canonical form, and what AWS would refuse or people would regret in one.
+
+A failed attempt is held against ``evaluateOnExit`` in order; the first entry all of whose conditions match decides,
+and a failure that none matches **is retried**. A condition is text, or a prefix when it ends in ``*``; only letters,
+digits, ``.``, ``:`` and white space can be written in it.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
+https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from reconciler.kinds.common.declared import entries, given, items, mapping, text, whole
+from reconciler.model import Field, Finding, Json, Path
+
+CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
+ACTIONS = ("RETRY", "EXIT")
+MOST_ENTRIES = 5
+LONGEST = 512
+
+_ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
+_ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
+
+# How the texts begin that Batch and ECS write, by the condition that sees them.
+KNOWN = {
+    "onStatusReason": (
+        "Essential container in task exited",
+        "Host EC2",
+        "Task failed to start",
+        "Job attempt duration exceeded timeout",
+    ),
+    "onReason": (
+        "CannotPullContainerError",
+        "CannotStartContainerError",
+        "CannotCreateContainerError",
+        "CannotInspectContainerError",
+        "DockerTimeoutError",
+        "OutOfMemoryError",
+        "ResourceInitializationError",
+    ),
+}
+WHOLE_TEXTS = ("Essential container in task exited", "Task failed to start", "Job attempt duration exceeded timeout")
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _said(value: Any) -> Any:
+    """One attempt and no rules is what leaving the strategy out means."""
+    plain = isinstance(value, Mapping) and not value.get("evaluateOnExit")
+    return None if plain and value.get("attempts") in (None, 1) else value
+
+
+def _something(value: Any) -> Any:
+    return None if value == "" else value
+
+
+FIELDS = {
+    "retryStrategy": Field(normal=_said),
+    "retryStrategy.evaluateOnExit[].action": Field(normal=_upper),
+    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normal=_something) for name in CONDITIONS},
+}
+
+
+def check(path: Path, strategy: Any) -> Iterator[Finding]:
+    """Findings about the strategy at ``path``."""
+    if not isinstance(strategy, Mapping):
+        return
+    attempts = whole(strategy.get("attempts"))
+    if strategy.get("attempts") is None:
+        hint = "add attempts: a number from 1 to 10; it counts the first run too"
+        yield Finding(path, "retryStrategy needs attempts", hint, code="missing-field")
+    elif attempts is not None and not 1 <= attempts <= 10:
+        hint = "it must be from 1 to 10, and counts the first run too"
+        yield Finding((*path, "attempts"), f"attempts {attempts} is out of range", hint)
+    here = (*path, "evaluateOnExit")
+    rules = items(strategy.get("evaluateOnExit"))
+    if isinstance(strategy.get("evaluateOnExit"), Mapping):
+        hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
+        yield Finding(here, "evaluateOnExit is a list of rules", hint, code="wrong-type")
+    if len(rules) > MOST_ENTRIES:
+        hint = "AWS allows no more; rules with a common beginning can be one, ending in *"
+        yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
+    for index, rule in entries(rules):
+        yield from _check_rule((*here, index), rule)
+    yield from _check_reach(here, rules, attempts)
+
+
+def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
+    action = rule.get("action")
+    if action is None:
+        yield Finding(path, "action is missing", "add action: RETRY or action: EXIT", code="missing-field")
+    elif isinstance(action, str) and action.upper() not in ACTIONS:
+        near = difflib.get_close_matches(action.upper(), ACTIONS, n=1, cutoff=0.5)
+        hint = f'did you mean "{near[0]}"?' if near else "it must be RETRY or EXIT"
+        yield Finding((*path, "action"), f'"{action}" is not an action', hint)
+    if not any(given(rule.get(name)) for name in CONDITIONS):
+        hint = 'add onExitCode, onReason or onStatusReason; onReason: "*" matches every failure'
+        yield Finding(path, "the rule has no condition", hint, code="missing-field")
+    for name in CONDITIONS:
+        if name in rule:
+            pattern = rule[name]
+            told = _of_pattern(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
+            yield from (replace(finding, path=(*path, name)) for finding in told)
+
+
+@lru_cache(maxsize=1000)
+def _of_pattern(name: str, pattern: str) -> tuple[Finding, ...]:
+    """The findings about a pattern, wherever it stands: the same few come again in every definition."""
+    return tuple(_check_pattern((), name, pattern))
+
+
+def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
+    if isinstance(value, int | float):
+        yield Finding(path, f"{name} is text", f'put it in quotes: "{value}"', code="wrong-type")
+    pattern = text(value)
+    if not pattern:
+        return
+    if len(pattern) > LONGEST:
+        yield Finding(path, f"{name} has {len(pattern)} characters; {LONGEST} at most", "cut it, and end it with *")
+    odd = next((char for char in pattern.removesuffix("*") if not _ALLOWED[name].fullmatch(char)), "")
+    if odd:
+        yield Finding(path, f'"{odd}" cannot be written in {name}', _way_round(name, pattern, odd))
+        return
+    if name == "onExitCode":
+        if pattern == "0":
+            why = "an attempt that ends with 0 has succeeded, and no rule is looked at"
+            yield Finding(path, why, "remove the rule", warning=True)
+        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
+            why = f"no container ends with {pattern}: exit codes go from 0 to 255"
+            yield Finding(path, why, "correct the code, or remove the rule", warning=True)
+    else:
+        yield from _check_words(path, name, pattern)
+
+
+def _way_round(name: str, pattern: str, odd: str) -> str:
+    if name == "onExitCode":
+        return 'digits only, with a * at the end if you like: "137" or "13*"'
+    start = pattern[: pattern.index(odd)].rstrip()
+    kept = f'; end it before that: "{start}*"' if start else ""
+    allowed = "letters, digits, ., : and spaces are allowed, and one * at the very end"
+    example = "" if kept else ', as in "Host EC2*"'
+    return f"{allowed}{kept}{example}"
+
+
+def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
+    """Texts that Batch writes otherwise, or elsewhere."""
+    words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
+    if prefix and words.endswith("."):
+        why = "the dot stands for itself here: a pattern is a beginning and a *, not a regular expression"
+        yield Finding(path, why, f'write "{words.rstrip(".")}*"', warning=True)
+    squeezed = words.replace(" ", "").lower()
+    for known in (known for all_known in KNOWN.values() for known in all_known if " " in known):
+        begin = known.replace(" ", "").lower()
+        if squeezed.startswith(begin) and not words.lower().startswith(known.lower()):
+            yield Finding(path, f'Batch writes "{known}", and this never matches', f'write "{known}*"', warning=True)
+    for field, known in ((field, known) for field, all_known in KNOWN.items() for known in all_known):
+        if words[: len(known)].lower() != known.lower():
+            continue
+        if not words.startswith(known):
+            why = f'Batch writes "{known}"; "{words[: len(known)]}" differs in case and is not expected to match'
+            yield Finding(path, why, f'write "{known}{words[len(known) :]}{"*" * prefix}"', warning=True)
+        if field != name:
+            why = f'"{known}" is seen by {field}, not by {name}'
+            yield Finding(path, why, f"write {field}: {pattern}", warning=True)
+        elif known == "Job attempt duration exceeded timeout":
+            why = "an attempt that timed out ends the job; no rule is looked at"
+            yield Finding(path, why, "remove the rule, or raise timeout.attemptDurationSeconds", warning=True)
+        elif not prefix and known not in WHOLE_TEXTS and words.rstrip(": ") == known:
+            why = f'the text goes on after "{words}", so this never matches'
+            yield Finding(path, why, f'end it with a star: "{words}*"', warning=True)
+
+
+def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator[Finding]:
+    """Rules that no failure gets to, failures that no rule gets, retries that cannot happen."""
+    plain = [(index, rule) for index, rule in entries(rules)]
+    for place, (index, rule) in enumerate(plain):
+        cover = next((earlier for earlier, other in plain[:place] if _covers(other, rule)), None)
+        if cover is not None:
+            why = f"this rule is never reached: entry {cover} matches everything it does, and comes first"
+            hint = "move it up, or remove it"
+            yield Finding((*path, index), why, hint, code="unreachable-rule", warning=True)
+    actions = {str(rule.get("action", "")).upper() for _, rule in plain}
+    catch_all = any(_covers(rule, {}) for _, rule in plain)
+    if plain and attempts and attempts > 1 and "RETRY" in actions and not catch_all:
+        why = f"a failure that no rule matches is retried too, up to {attempts} attempts in all"
+        hint = 'to retry only what is listed, end with {onReason: "*", action: EXIT}'
+        yield Finding(path, why, hint, code="no-catch-all", warning=True)
+    if attempts == 1 and "RETRY" in actions:
+        why = "attempts: 1 allows no second run, so these rules never retry"
+        yield Finding((*path[:-1], "attempts"), why, "raise attempts", warning=True)
+
+
+def _covers(one: Json, other: Json) -> bool:
+    """Whether every failure that ``other`` matches is matched by ``one`` as well."""
+    stated = {name: one[name] for name in CONDITIONS if given(one.get(name))}
+    if not stated or not all(isinstance(pattern, str) for pattern in stated.values()):
+        return False
+    return all(_wider(name, pattern, mapping(other).get(name)) for name, pattern in stated.items())
+
+
+def _wider(name: str, pattern: str, other: Any) -> bool:
+    if pattern == "*" and name != "onExitCode":
+        return True
+    if not isinstance(other, str) or not other:
+        return False
+    if pattern.endswith("*"):
+        return other.removesuffix("*").startswith(pattern[:-1])
+    return pattern == other

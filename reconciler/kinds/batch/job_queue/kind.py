@@ -1,0 +1,331 @@
+"""AWS Batch job queues.
+
+What is peculiar about them:
+
+- ``state`` enables and disables; ``status`` moves by itself, one change at a time, so every write ends in a wait.
+- Only a DISABLED queue can be deleted; its jobs end with it, its compute environments need not be detached.
+- Others submit jobs to a queue by its name, and its jobs go with it: it is replaced only if its lifecycle says so.
+- ``computeEnvironmentOrder`` is ranked by its ``order`` numbers: only the ranking is compared, the numbers are the
+  user's own. An update replaces the whole list.
+- A first-in-first-out queue cannot be given a scheduling policy, and a policy can be exchanged but not taken away.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_JobQueueDetail.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common.declared import at, entries, given, items, repeats, text, whole
+from reconciler.kinds.common.replies import top_members
+from reconciler.model import (
+    Action,
+    Api,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Lifecycle,
+    Live,
+    Path,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Wait,
+    Want,
+)
+
+READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
+CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
+MOST_ENVIRONMENTS = 3
+RETRY_ON = (batch.BUSY, batch.NOT_YET_VALID)
+
+
+def _policy(live: Json, want: Json) -> tuple[Effect, str]:
+    if not live.get("schedulingPolicyArn"):
+        return Effect.REPLACE, "a first-in-first-out queue cannot be given a scheduling policy"
+    if not want.get("schedulingPolicyArn"):
+        return Effect.REPLACE, "a scheduling policy can be exchanged for another but not taken away"
+    return Effect.IN_PLACE, ""
+
+
+def _type(_live: Json, _want: Json) -> tuple[Effect, str]:
+    return Effect.REPLACE, "no update exists for it"
+
+
+def _ranked(value: Any) -> Any:
+    """The entries in their order, with ranks from 1 in place of the numbers."""
+    if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
+        return value
+    ranked = sorted(value, key=lambda item: whole(item.get("order")) or 0)
+    return [{**item, "order": rank} for rank, item in enumerate(ranked, start=1)]
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+FIELDS = {
+    "jobQueueName": Field(ignore=True),
+    "state": Field(default="ENABLED"),
+    "priority": Field(),
+    "computeEnvironmentOrder": Field(key="order", normal=_ranked, clear=[]),
+    "computeEnvironmentOrder[].computeEnvironment": Field(normal=batch.bare),
+    "serviceEnvironmentOrder": Field(key="order", normal=_ranked, clear=[]),
+    "serviceEnvironmentOrder[].serviceEnvironment": Field(normal=batch.bare),
+    "jobQueueType": Field(effect=_type, computed=True),
+    "schedulingPolicyArn": Field(effect=_policy),
+    "jobStateTimeLimitActions": Field(key="reason", clear=[]),
+    "jobStateTimeLimitActions[].action": Field(normal=_upper),
+}
+
+REFS = {
+    "computeEnvironmentOrder[].computeEnvironment": Ref(section="computeEnvironments"),
+    "serviceEnvironmentOrder[].serviceEnvironment": Ref(section="serviceEnvironments"),
+    "schedulingPolicyArn": Ref(section="schedulingPolicies"),
+}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    found = yield from batch.described("DescribeJobQueues", "jobQueues", "jobQueueName", "job-queue/", query)
+    lives = [
+        batch.live(item, "jobQueue", read_only=READ_ONLY)
+        for item in found
+        if item.get("status") != "DELETED" and batch.answers(query, item["jobQueueName"], item.get("tags") or {})
+    ]
+    return sorted(lives, key=lambda live: live.physical)
+
+
+def expand(props: Json) -> Json:
+    return batch.without(props, *READ_ONLY)
+
+
+def create(want: Want) -> Sequence[Action]:
+    props = batch.without(want.declared, "jobQueueName")
+    params = {"jobQueueName": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
+    return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON, proof=Proof.EXISTS), _valid(want.physical)]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    return _set(live.physical, top_members(want, diff, FIELDS))
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
+    call = batch.write("DeleteJobQueue", {"jobQueue": live.physical}, ok_if=(batch.MISSING,))
+    return [*disable, call, *gone(live)]
+
+
+def settle(live: Live) -> Sequence[Action]:
+    return [_valid(live.physical)]
+
+
+def gone(live: Live) -> Sequence[Action]:
+    return [
+        Wait(
+            title=f"job queue {live.physical} gone",
+            read=_describe(live.physical),
+            items="jobQueues",
+            among="jobQueues",
+            named_by=("jobQueueName",),
+            until={"status": batch.DELETED},
+            gone=True,
+        )
+    ]
+
+
+def repair(live: Live, want: Want) -> Sequence[Action]:
+    """Send again what it is made of: an INVALID queue becomes VALID by an update that can be satisfied."""
+    names = ("state", "priority", "computeEnvironmentOrder", "serviceEnvironmentOrder")
+    return _set(live.physical, {name: want.props[name] for name in names if given(want.props.get(name))})
+
+
+def _set(name: str, members: Json) -> list[Action]:
+    if not members:
+        return []
+    return [batch.write("UpdateJobQueue", {"jobQueue": name, **members}, retry_on=RETRY_ON), _valid(name)]
+
+
+def _disable(name: str) -> list[Action]:
+    off = batch.write("UpdateJobQueue", {"jobQueue": name, "state": "DISABLED"}, ok_if=(batch.MISSING,))
+    settled = Wait(
+        title=f"job queue {name} DISABLED",
+        read=_describe(name),
+        items="jobQueues",
+        among="jobQueues",
+        named_by=("jobQueueName",),
+        until={"status": batch.SETTLED | batch.DELETED},
+        gone=True,
+    )
+    return [off, settled]
+
+
+def _valid(name: str) -> Wait:
+    return Wait(
+        title=f"job queue {name} VALID",
+        read=_describe(name),
+        items="jobQueues",
+        among="jobQueues",
+        named_by=("jobQueueName",),
+        until={"status": batch.VALID},
+        fail={"status": batch.INVALID | batch.DELETED},
+        timeout=600.0,
+    )
+
+
+def _describe(name: str) -> Call:
+    return Call("batch", "DescribeJobQueues", {"jobQueues": [name]})
+
+
+def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    if diff.replaces:
+        return "every job in the queue ends with it; until the new one is there none can be submitted"
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return "no new jobs are taken; those already in the queue go on"
+    if diff.under("computeEnvironmentOrder"):
+        return "none: waiting jobs go where the new order says, started ones stay where they are"
+    return "none: running jobs are not affected"
+
+
+def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    return "every job in the queue ends with it, whether it waits or runs"
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    yield from batch.bad_name(name, "job queue")
+    yield from batch.repeated_name(props, "jobQueueName", name)
+    yield from _check_priority(props)
+    yield from _check_environments(props)
+    yield from _check_limits(props)
+
+
+def _check_priority(props: Json) -> Iterator[Finding]:
+    if props.get("priority") is None:
+        hint = "give a number from 0 to 1000; queues with a higher one are served first"
+        yield Finding((), "priority is missing", hint, code="missing-field")
+    number = whole(props.get("priority"))
+    if number is not None and not 0 <= number <= 1000:
+        yield Finding(("priority",), f"priority {number} is out of range", "it must be from 0 to 1000")
+
+
+def _check_environments(props: Json) -> Iterator[Finding]:
+    computes, services = props.get("computeEnvironmentOrder"), props.get("serviceEnvironmentOrder")
+    kind = text(props.get("jobQueueType"))
+    if given(computes) and given(services):
+        yield Finding(
+            ("serviceEnvironmentOrder",),
+            "a queue has compute environments or a service environment, not both",
+            "keep computeEnvironmentOrder for container jobs, serviceEnvironmentOrder for SageMaker training jobs",
+        )
+    elif kind == "SAGEMAKER_TRAINING" and not given(services):
+        hint = "name one service environment: [{order: 1, serviceEnvironment: NAME}]"
+        yield Finding((), "a SAGEMAKER_TRAINING queue needs serviceEnvironmentOrder", hint, code="missing-field")
+    elif not given(computes) and not given(services):
+        path: Path = ("computeEnvironmentOrder",) if "computeEnvironmentOrder" in props else ()
+        hint = "list one to three: [{order: 1, computeEnvironment: NAME}]"
+        yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code="missing-field")
+    if given(services) and kind in CONTAINER_TYPES:
+        hint = "use jobQueueType: SAGEMAKER_TRAINING"
+        yield Finding(("jobQueueType",), f"jobQueueType {kind} does not go with serviceEnvironmentOrder", hint)
+    elif given(services) and not given(computes) and props.get("jobQueueType") is None:
+        hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS takes the queue for one of ECS, and refuses it"
+        yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code="missing-field")
+    yield from _check_order(props, "computeEnvironmentOrder", "computeEnvironment", MOST_ENVIRONMENTS)
+    yield from _check_order(props, "serviceEnvironmentOrder", "serviceEnvironment", 1)
+
+
+def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[Finding]:
+    listed = items(props.get(member))
+    for index, item in enumerate(listed):
+        if isinstance(item, str):
+            hint = f"write {{order: {index + 1}, {target}: {item}}}"
+            yield Finding((member, index), f"an entry of {member} is a mapping, not a name", hint)
+    if len(listed) > most:
+        hint = "AWS allows no more; put the rest behind another queue" if most > 1 else "AWS allows one"
+        yield Finding((member, most), f"{member} has {len(listed)} entries; {most} at most", hint)
+    found = list(entries(listed))
+    for index, item in found:
+        for needed in ("order", target):
+            if item.get(needed) in (None, ""):
+                hint = "a number: lower ones are tried first" if needed == "order" else "a name or an ARN"
+                yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
+    for path, number in repeats([((member, i, "order"), item.get("order")) for i, item in found]):
+        yield Finding(path, f"order {number} is given twice in {member}", "number the entries 1, 2, 3")
+    for path, name in repeats([((member, i, target), batch.bare(item.get(target))) for i, item in found]):
+        yield Finding(path, f'"{name}" is listed twice in {member}', "name each environment once")
+
+
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
+REASONS = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
+)
+
+
+def _check_limits(props: Json) -> Iterator[Finding]:
+    member = "jobStateTimeLimitActions"
+    service = given(props.get("serviceEnvironmentOrder"))
+    allowed = "TERMINATE" if service else "CANCEL"
+    found = list(entries(props.get(member)))
+    for index, item in found:
+        for needed in ("reason", "state", "maxTimeSeconds", "action"):
+            if item.get(needed) is None:
+                hint = f"{{state: RUNNABLE, reason: ..., maxTimeSeconds: 600, action: {allowed}}}"
+                yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
+        reason = text(item.get("reason"))
+        if reason and not service and reason.partition(" ")[0] not in REASONS:
+            hint = f"one of {', '.join(REASONS)}"
+            why = f'Batch is not known to give "{reason}" as a reason, so this may never act'
+            yield Finding((member, index, "reason"), why, hint, warning=True)
+        seconds = whole(item.get("maxTimeSeconds"))
+        if seconds is not None and not 600 <= seconds <= 86400:
+            hint = "it must be from 600 (10 minutes) to 86400 (a day)"
+            yield Finding((member, index, "maxTimeSeconds"), f"maxTimeSeconds {seconds} is out of range", hint)
+        action = text(item.get("action"))
+        if action and action.upper() != allowed:
+            why = f'"{action}" is not an action of this queue'
+            hint = f"use {allowed}: TERMINATE is for queues with a service environment, CANCEL for all others"
+            yield Finding((member, index, "action"), why, hint)
+    for path, reason in repeats([((member, i, "reason"), at(item, "reason")) for i, item in found]):
+        yield Finding(path, f'two actions for the reason "{reason}"', "AWS refuses duplicates; keep one")
+
+
+KIND = Kind(
+    name="job queue",
+    section="jobQueues",
+    read=read,
+    attrs=batch.attrs("job-queue"),
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    settle=settle,
+    gone=gone,
+    repair=repair,
+    fields=FIELDS,
+    refs=REFS,
+    api=Api(
+        service="batch",
+        create=("CreateJobQueue",),
+        update=("UpdateJobQueue",),
+        reply="DescribeJobQueues.jobQueues[]",
+        aside=frozenset({"jobQueue"}),
+    ),
+    replace=Replace.DECLARED,
+    expand=expand,
+    check=check,
+    disruption=disruption,
+    ending=ending,
+)

@@ -1,0 +1,322 @@
+"""AWS Batch quota shares: what one group of users may take of a SageMaker training queue.
+
+What is peculiar about them:
+
+- One belongs to a queue for life, and its name is unique in that queue only: so it is declared as ``queue/share``. The
+  name implies ``jobQueue``, which is how it comes after its queue is VALID and goes before it.
+- The queue must use a quota-share scheduling policy.
+- They are listed queue by queue, without tags, and described one by one; the ARN follows from the name.
+- ``status`` moves by itself as that of a queue does; only a DISABLED one can be deleted. No reply says why.
+- Jobs name the share they are submitted to, and everything but the name can be changed, so none is ever replaced.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateQuotaShare.html
+https://docs.aws.amazon.com/batch/latest/userguide/quota-management.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.batch import _capacity_limits as capacity
+from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common.declared import at, text
+from reconciler.kinds.common.ownership_index import LARGE, index, proposed, told
+from reconciler.kinds.common.replies import chunks, top_members
+from reconciler.model import (
+    Action,
+    Api,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Scope,
+    Wait,
+    Want,
+)
+
+NAME, QUEUE = "quotaShareName", "jobQueue"
+SHARING = "resourceSharingConfiguration"
+READ_ONLY = frozenset({"quotaShareArn", "jobQueueArn", "status"})
+BORROWING = "LEND_AND_BORROW"
+WITHOUT_LIMIT = -1
+# https://docs.aws.amazon.com/batch/latest/userguide/create-quota-shares.html
+MOST_LIMITS = 5
+
+
+def _queue(_live: Json, _want: Json) -> tuple[Effect, str]:
+    return Effect.REPLACE, "a quota share belongs to one queue for life"
+
+
+def _sharing(value: Any) -> Any:
+    """Who borrows has a limit, none being -1; for the others there is nothing to limit."""
+    if not isinstance(value, Mapping):
+        return value
+    limit = value.get("borrowLimit")
+    bare = batch.without(value, "borrowLimit")
+    if value.get("strategy") != BORROWING:
+        return bare
+    return {**bare, "borrowLimit": WITHOUT_LIMIT if limit is None else limit}
+
+
+FIELDS = {
+    NAME: Field(ignore=True),
+    QUEUE: Field(effect=_queue, normal=batch.bare),
+    "state": Field(default="ENABLED"),
+    SHARING: Field(normal=_sharing),
+    **capacity.FIELDS,
+}
+
+REFS = {QUEUE: Ref(section="jobQueues")}
+
+
+def _parts(name: str) -> tuple[str, str]:
+    queue, _, share = name.partition("/")
+    return queue, share
+
+
+def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": _arn(scope, name)}
+
+
+def _arn(scope: Scope, name: str) -> str:
+    queue, share = _parts(name)
+    return scope.arn("batch", f"job-queue/{queue}/quota-share/{share}")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """Those of the queues that are named, and of every queue that can have any where queues are swept through anyway;
+    elsewhere what the index proposes.
+    """
+    sought = [item.name for item in query.sought]
+    queues, proposals = yield from _queues(query, sorted({_parts(name)[0] for name in sought}))
+    calls = tuple(
+        Call("batch", "ListQuotaShares", {"jobQueue": item["jobQueueName"]}, all_pages=True)
+        for item in queues
+        if _may_have_shares(item)
+    )
+    replies = (yield calls) if calls else ()
+    listed = {
+        item["quotaShareArn"]
+        for call, reply in zip(calls, replies, strict=True)
+        for item in (batch.there(call, reply, listed=False) or {}).get("quotaShares", [])
+    }
+    asked = sorted({_arn(query.scope, name) for name in sought} | listed | proposals)
+    calls = tuple(Call("batch", "DescribeQuotaShare", {"quotaShareArn": arn}) for arn in asked)
+    replies = (yield calls) if calls else ()
+    found = [batch.there(c, r, listed=a in listed) for a, c, r in zip(asked, calls, replies, strict=True)]
+    lives = [_live(item) for item in found if item]
+    return sorted((live for live in lives if batch.answers(query, live.physical, live.tags)), key=lambda x: x.physical)
+
+
+def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[str]]]:
+    """The queues to ask for their shares, and the ARNs of shares that the index proposes."""
+    operation = "DescribeJobQueues"
+    found: list[Json] = []
+    more = True
+    if query.owned and not query.indexed:
+        return (yield from batch.every(operation, "jobQueues")), set()
+    if query.owned and (named or "jobQueues" in query.declared):
+        found, more = yield from batch.first_page(operation, "jobQueues")
+    if not more:
+        return found, set()
+    known = {item["jobQueueName"] for item in found}
+    ask = index(query, ("batch:job-queue",) if known else LARGE)
+    calls = tuple(
+        Call("batch", operation, {"jobQueues": list(some)})
+        for some in chunks([name for name in named if name not in known], 100)
+    )
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    shares = {
+        query.scope.arn("batch", f"job-queue/{path}") for path in proposed(tagged, query.scope, "batch", "job-queue/")
+    }
+    shares = {arn for arn in shares if "/quota-share/" in arn}
+    return found + batch.items_in(calls, replies[len(ask) :], "jobQueues"), shares
+
+
+def _may_have_shares(queue: Json) -> bool:
+    """A policy of the other kind shows only when the list is asked for; then it is refused, or empty."""
+    return bool(queue.get("schedulingPolicyArn") and queue.get("serviceEnvironmentOrder"))
+
+
+def _live(item: Json) -> Live:
+    queue = str(item["jobQueueArn"])
+    shared = batch.live(item, "quotaShare", read_only=READ_ONLY)
+    name = f"{batch.bare(queue)}/{shared.physical}"
+    return Live(
+        physical=name,
+        attrs={**shared.attrs, "name": name},
+        props={QUEUE: queue, **shared.props},
+        tags=shared.tags,
+        status=shared.status,
+        settled=shared.settled,
+        dying=shared.dying,
+        broken=shared.broken,
+    )
+
+
+def expand(props: Json) -> Json:
+    return batch.without(props, *READ_ONLY)
+
+
+def implied(name: str) -> Json:
+    return {QUEUE: _parts(name)[0]}
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    params = {NAME: _parts(want.physical)[1], **batch.without(want.declared, NAME)}
+    tags = {"tags": dict(want.tags)} if want.tags else {}
+    arn = str(want.attrs["arn"])
+    return [batch.write("CreateQuotaShare", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical, arn)]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    members = top_members(want, diff, FIELDS)
+    if SHARING in members:
+        members[SHARING] = _sharing(members[SHARING])
+    return _set(live, members)
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    disable = () if live.props.get("state") == "DISABLED" else _disable(live)
+    call = batch.write("DeleteQuotaShare", {"quotaShareArn": live.attrs["arn"]}, ok_if=(batch.MISSING,))
+    return [*disable, call, *gone(live)]
+
+
+def settle(live: Live) -> Sequence[Action]:
+    return [_valid(live.physical, live.attrs["arn"])]
+
+
+def gone(live: Live) -> Sequence[Action]:
+    return [
+        Wait(
+            title=f"quota share {live.physical} gone",
+            read=_describe(live.attrs["arn"]),
+            items="",
+            until={"status": batch.DELETED},
+            gone=True,
+            absent=(batch.MISSING,),
+        )
+    ]
+
+
+def repair(live: Live, want: Want) -> Sequence[Action]:
+    """Send again what it is made of, so that the service looks at it once more."""
+    names = ("capacityLimits", SHARING, "preemptionConfiguration", "state")
+    return _set(live, {name: want.props[name] for name in names if name in want.props})
+
+
+def _set(live: Live, members: Json) -> list[Action]:
+    if not members:
+        return []
+    arn = live.attrs["arn"]
+    return [batch.write("UpdateQuotaShare", {"quotaShareArn": arn, **members}), _valid(live.physical, arn)]
+
+
+def _disable(live: Live) -> list[Action]:
+    off = {"quotaShareArn": live.attrs["arn"], "state": "DISABLED"}
+    settled = Wait(
+        title=f"quota share {live.physical} DISABLED",
+        read=_describe(live.attrs["arn"]),
+        items="",
+        until={"status": batch.SETTLED | batch.DELETED},
+        gone=True,
+        absent=(batch.MISSING,),
+    )
+    return [batch.write("UpdateQuotaShare", off, ok_if=(batch.MISSING,)), settled]
+
+
+def _valid(name: str, arn: str) -> Wait:
+    return Wait(
+        title=f"quota share {name} VALID",
+        read=_describe(arn),
+        items="",
+        until={"status": batch.VALID},
+        fail={"status": batch.INVALID},
+        timeout=600.0,
+    )
+
+
+def _describe(arn: str) -> Call:
+    return Call("batch", "DescribeQuotaShare", {"quotaShareArn": arn})
+
+
+def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return "no new jobs are taken into it; those already submitted go on"
+    if diff.under("capacityLimits") or diff.under(SHARING):
+        return "what waits is scheduled by the new shares; jobs on borrowed capacity may be preempted"
+    return "none: running jobs are not affected"
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    queue, share = _parts(name)
+    if not queue or not share or "/" in share:
+        hint = "write the queue, a slash and the share, as in training/team-a"
+        yield Finding((), f'"{name}" cannot name a quota share: it needs its queue in front', hint, "invalid-name")
+        return
+    yield from batch.bad_name(queue, "job queue")
+    yield from batch.bad_name(share, "quota share")
+    yield from batch.repeated_name(props, NAME, share)
+    told = text(props.get(QUEUE))
+    if told is not None and batch.bare(told) != queue:
+        why = f'jobQueue says "{batch.bare(told)}", but the name says "{queue}"'
+        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {batch.bare(told)}/{share}")
+    yield from capacity.check(props, most=MOST_LIMITS)
+    yield from _check_sharing(props)
+
+
+def _check_sharing(props: Json) -> Iterator[Finding]:
+    strategy, limit = text(at(props, SHARING, "strategy")), at(props, SHARING, "borrowLimit")
+    if strategy is not None and strategy != BORROWING and limit is not None:
+        hint = f"remove it, or use the strategy {BORROWING}"
+        yield Finding((SHARING, "borrowLimit"), f"a share with the strategy {strategy} borrows nothing", hint)
+
+
+KIND = Kind(
+    name="quota share",
+    section="quotaShares",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    settle=settle,
+    gone=gone,
+    repair=repair,
+    fields=FIELDS,
+    refs=REFS,
+    api=Api(
+        service="batch",
+        create=("CreateQuotaShare",),
+        update=("UpdateQuotaShare",),
+        reply="DescribeQuotaShare",
+        aside=frozenset({"quotaShareArn"}),
+    ),
+    replace=Replace.FORBIDDEN,
+    max_name=257,
+    expand=expand,
+    implied=implied,
+    check=check,
+    disruption=disruption,
+)

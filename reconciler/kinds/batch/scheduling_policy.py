@@ -1,0 +1,222 @@
+"""AWS Batch scheduling policies.
+
+What is peculiar about them:
+
+- There is no status: every change is effective at once. A policy that a queue uses cannot be deleted.
+- It is a fair-share policy or a quota-share policy for life; one that says neither shares fairly with all defaults.
+- An update replaces the whole policy, so it is always sent complete: what is left out would fall back to its default.
+- Zeros, an empty distribution and nothing at all are the same. Weights are single-precision numbers, 1 when left out.
+- They are described by ARN alone, and listed by ARN alone.
+- Queues name one by its ARN and can exchange it, so a new one is made under a derived name, the queues move over, and
+  the old one goes.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_SchedulingPolicyDetail.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.common import ownership_index as owned
+from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text
+from reconciler.kinds.common.replies import chunks
+from reconciler.model import (
+    Action,
+    Api,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    Proof,
+    Query,
+    Reads,
+    Replace,
+    Want,
+)
+
+FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
+SHARES = f"{FAIR}.shareDistribution"
+MOST_SHARES = 500
+COMPLETE = {"shareDecaySeconds": 0, "computeReservation": 0, "shareDistribution": []}
+# Letters and digits are what AWS documents for share identifiers.
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html
+TAKEN, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
+
+
+def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
+    if given(live.get(QUOTA)) == given(want.get(QUOTA)):
+        return Effect.IN_PLACE, ""
+    return Effect.REPLACE, "a policy stays a fair-share or a quota-share policy for life"
+
+
+def _single(value: Any) -> Any:
+    """A weight as single precision keeps it, written with no more digits than that has."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e30:
+        return value
+    return float(f"{struct.unpack('f', struct.pack('f', value))[0]:.7g}")
+
+
+FIELDS = {
+    "name": Field(ignore=True),
+    FAIR: Field(effect=_kind_of_policy),
+    f"{FAIR}.shareDecaySeconds": Field(normal=batch.unless(0)),
+    f"{FAIR}.computeReservation": Field(normal=batch.unless(0)),
+    SHARES: Field(key="shareIdentifier"),
+    f"{SHARES}[].weightFactor": Field(default=1.0, normal=_single),
+    QUOTA: Field(effect=_kind_of_policy),
+}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """What is sought by its ARN, and what the index proposes; all that are listed where it cannot be asked."""
+    arns = sorted({query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought})
+    every = (Call("batch", "ListSchedulingPolicies", {}, all_pages=True),) if query.owned and not query.indexed else ()
+    ask, calls = every or owned.index(query), _describing(arns)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    if every:
+        more = [item["arn"] for item in batch.items_in(every, replies[:1], "schedulingPolicies")]
+    else:
+        tagged = yield from owned.told(ask, replies[: len(ask)])
+        more = [arn for arn in tagged if arn.startswith(query.scope.arn("batch", "scheduling-policy/"))]
+    items = batch.items_in(calls, replies[len(ask) :], "schedulingPolicies")
+    others = _describing(sorted(set(more) - set(arns)))
+    items += (yield from batch.listed(others, "schedulingPolicies")) if others else []
+    found = [_live(item) for item in items if batch.answers(query, item["name"], item.get("tags") or {})]
+    return sorted(found, key=lambda live: live.physical)
+
+
+def _describing(arns: Sequence[str]) -> tuple[Call, ...]:
+    return tuple(Call("batch", "DescribeSchedulingPolicies", {"arns": list(some)}) for some in chunks(arns, 100))
+
+
+def _live(item: Json) -> Live:
+    return Live(
+        physical=str(item["name"]),
+        attrs={"name": str(item["name"]), "arn": str(item["arn"])},
+        props=batch.without(item, "name", "arn", "tags"),
+        tags=dict(item.get("tags") or {}),
+    )
+
+
+def expand(props: Json) -> Json:
+    return batch.without(props, "arn")
+
+
+def create(want: Want) -> Sequence[Action]:
+    props = {name: value for name, value in batch.without(want.declared, "name").items() if value is not None}
+    params = {"name": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
+    return [batch.write("CreateSchedulingPolicy", params, proof=Proof.EXISTS)]
+
+
+def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
+    """The complete policy, whatever of it has changed."""
+    return [batch.write("UpdateSchedulingPolicy", {"arn": live.attrs["arn"], **_complete(want.props)})]
+
+
+def _complete(props: Json) -> dict[str, Any]:
+    others = {name: value for name, value in batch.without(props, "name", FAIR, QUOTA).items() if value is not None}
+    if given(props.get(QUOTA)):
+        return {**others, QUOTA: props[QUOTA]}
+    said = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
+    return {**others, FAIR: {**COMPLETE, **said}}
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    params = {"arn": live.attrs["arn"]}
+    return [batch.write("DeleteSchedulingPolicy", params, retry_on=(batch.BUSY, batch.RELATED), ok_if=(batch.MISSING,))]
+
+
+def disruption(_live: Live, _want: Want, diff: Diff) -> str:
+    if diff.replaces:
+        return "the queues move to a new policy; running jobs are not affected"
+    return "none: waiting jobs are ranked by the new policy, running jobs are not affected"
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    yield from batch.bad_name(name, "scheduling policy")
+    yield from batch.repeated_name(props, "name", name)
+    if given(props.get(FAIR)) and given(props.get(QUOTA)):
+        hint = f"keep {FAIR} for container queues, {QUOTA} for SageMaker training queues"
+        yield Finding((QUOTA,), f"a policy has {FAIR} or {QUOTA}, not both", hint)
+    yield from _check_shares(items(at(props, FAIR, "shareDistribution")))
+
+
+def _check_shares(listed: list[Any]) -> Iterator[Finding]:
+    here = (FAIR, "shareDistribution")
+    if len(listed) > MOST_SHARES:
+        hint = "let one entry stand for many: team* is for all that begin with team"
+        yield Finding((*here, MOST_SHARES), f"{len(listed)} share identifiers; {MOST_SHARES} at most", hint)
+    named = [(index, text(item.get("shareIdentifier"))) for index, item in entries(listed)]
+    known = [(index, name) for index, name in named if name is not None]
+    for index, name in known:
+        yield from _check_identifier((*here, index, "shareIdentifier"), name)
+    same = list(repeats([((*here, index, "shareIdentifier"), name) for index, name in known]))
+    for path, name in same:
+        yield Finding(path, f'two weights for the share "{name}"', "keep one")
+    prefixes = [name[:-1] for _, name in known if name.endswith("*") and name != "*"]
+    for index, name in known:
+        wider = next((one for one in prefixes if _covers(one, name)), None)
+        if wider is not None:
+            why = f'"{name}" is among those that "{wider}*" stands for, and AWS allows no overlap'
+            yield Finding((*here, index, "shareIdentifier"), why, "remove one of the two, or name the shares apart")
+
+
+def _covers(prefix: str, name: str) -> bool:
+    """Whether ``prefix*`` stands for ``name`` too, itself aside."""
+    return name != f"{prefix}*" and name.startswith(prefix)
+
+
+def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Finding]:
+    bare = name.removesuffix("*")
+    if not bare:
+        hint = "a share that is not listed has the weight 1" if name else "name a share, or a prefix of shares: team*"
+        yield Finding(path, f'"{name}" is not a share identifier', hint)
+    elif "*" in bare:
+        yield Finding(path, f'"{name}": an asterisk may stand at the end only', "write the prefix, then one asterisk")
+    elif len(name) > 255:
+        yield Finding(path, f"the share identifier has {len(name)} characters; 255 at most", "shorten it")
+    elif not TAKEN.fullmatch(name):
+        hint = "letters, digits, - and _, and an asterisk at the end"
+        yield Finding(path, f'"{name}" is not a share identifier', hint)
+    elif not DOCUMENTED.fullmatch(name):
+        why = f'"{name}": AWS documents letters and digits only for share identifiers'
+        yield Finding(path, why, "it may be refused; a name without other characters is safe", warning=True)
+
+
+KIND = Kind(
+    name="scheduling policy",
+    section="schedulingPolicies",
+    read=read,
+    attrs=batch.attrs("scheduling-policy"),
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    fields=FIELDS,
+    api=Api(
+        service="batch",
+        create=("CreateSchedulingPolicy",),
+        update=("UpdateSchedulingPolicy",),
+        reply="DescribeSchedulingPolicies.schedulingPolicies[]",
+        aside=frozenset({"arn"}),
+    ),
+    replace=Replace.CREATE_FIRST,
+    expand=expand,
+    check=check,
+    disruption=disruption,
+    users=(queue_users.holding("schedulingPolicyArn"),),
+)

@@ -1,0 +1,210 @@
+"""AWS Batch service environments: the capacity of another service (SageMaker training) that queues hand jobs to.
+
+What is peculiar about them:
+
+- They live as compute environments do (``state`` is the user's, ``status`` moves by itself, one change at a time), but
+  replies have no ``statusReason``.
+- Only a DISABLED one that no queue lists can be deleted, and the service may forget that relationship late.
+- Capacity is limited for all instances together (``NUM_INSTANCES``) or for up to five instance types, not both.
+- Queues name one by its ARN and can exchange it, so it is replaced under a derived name before the old one goes.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ServiceEnvironmentDetail.html
+https://docs.aws.amazon.com/batch/latest/userguide/service-environments.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.kinds.batch import _capacity_limits as capacity
+from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.common.ownership_index import beyond, index, proposed, told
+from reconciler.kinds.common.replies import chunks, top_members
+from reconciler.model import (
+    Action,
+    Api,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    Proof,
+    Query,
+    Reads,
+    Replace,
+    Wait,
+    Want,
+)
+
+NAME = "serviceEnvironmentName"
+LISTED = "serviceEnvironments"
+READ_ONLY = frozenset({"serviceEnvironmentArn", "status"})
+MOST_LIMITS = 5
+
+
+def _type(_live: Json, _want: Json) -> tuple[Effect, str]:
+    return Effect.REPLACE, "no update exists for it"
+
+
+FIELDS = {
+    NAME: Field(ignore=True),
+    "serviceEnvironmentType": Field(effect=_type),
+    "state": Field(default="ENABLED"),
+    **capacity.FIELDS,
+}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """What is sought by name, and what the index proposes; all there are where it cannot be asked."""
+    found = yield from _described(query)
+    lives = [
+        batch.live(item, "serviceEnvironment", read_only=READ_ONLY)
+        for item in found
+        if item.get("status") != "DELETED" and batch.answers(query, item[NAME], item.get("tags") or {})
+    ]
+    return sorted(lives, key=lambda live: live.physical)
+
+
+def _described(query: Query) -> Reads[list[Json]]:
+    operation = "DescribeServiceEnvironments"
+    if query.owned and not query.indexed:
+        return (yield from batch.every(operation, LISTED))
+    ask, names = index(query), sorted({sought.name for sought in query.sought})
+    calls = tuple(Call("batch", operation, {LISTED: list(some)}) for some in chunks(names, 100))
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged = yield from told(ask, replies[: len(ask)])
+    more = beyond(query, proposed(tagged, query.scope, "batch", "service-environment/"))
+    others = tuple(Call("batch", operation, {LISTED: list(some)}) for some in chunks(more, 100))
+    found = batch.items_in(calls, replies[len(ask) :], LISTED)
+    return found + ((yield from batch.listed(others, LISTED)) if others else [])
+
+
+def expand(props: Json) -> Json:
+    return batch.without(props, *READ_ONLY)
+
+
+def create(want: Want) -> Sequence[Action]:
+    params = {NAME: want.physical, **batch.without(want.declared, NAME)}
+    tags = {"tags": dict(want.tags)} if want.tags else {}
+    return [batch.write("CreateServiceEnvironment", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical)]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    return _set(live.physical, top_members(want, diff, FIELDS))
+
+
+def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
+    call = batch.write(
+        "DeleteServiceEnvironment",
+        {"serviceEnvironment": live.physical},
+        retry_on=(batch.BUSY, batch.RELATED),
+        ok_if=(batch.MISSING,),
+    )
+    return [*disable, call, *gone(live)]
+
+
+def settle(live: Live) -> Sequence[Action]:
+    return [_valid(live.physical)]
+
+
+def gone(live: Live) -> Sequence[Action]:
+    return [
+        Wait(
+            title=f"service environment {live.physical} gone",
+            read=_describe(live.physical),
+            items=LISTED,
+            among=LISTED,
+            named_by=("serviceEnvironmentName",),
+            until={"status": batch.DELETED},
+            gone=True,
+        )
+    ]
+
+
+def repair(live: Live, want: Want) -> Sequence[Action]:
+    """Send again what it is made of, so that the service looks at it once more."""
+    return _set(live.physical, {name: want.props[name] for name in ("capacityLimits", "state") if name in want.props})
+
+
+def _set(name: str, members: Json) -> list[Action]:
+    if not members:
+        return []
+    return [batch.write("UpdateServiceEnvironment", {"serviceEnvironment": name, **members}), _valid(name)]
+
+
+def _disable(name: str) -> list[Action]:
+    off = {"serviceEnvironment": name, "state": "DISABLED"}
+    settled = Wait(
+        title=f"service environment {name} DISABLED",
+        read=_describe(name),
+        items=LISTED,
+        among=LISTED,
+        named_by=("serviceEnvironmentName",),
+        until={"status": batch.SETTLED | batch.DELETED},
+        gone=True,
+    )
+    return [batch.write("UpdateServiceEnvironment", off, ok_if=(batch.MISSING,)), settled]
+
+
+def _valid(name: str) -> Wait:
+    return Wait(
+        title=f"service environment {name} VALID",
+        read=_describe(name),
+        items=LISTED,
+        among=LISTED,
+        named_by=("serviceEnvironmentName",),
+        until={"status": batch.VALID},
+        fail={"status": batch.INVALID | batch.DELETED},
+        timeout=600.0,
+    )
+
+
+def _describe(name: str) -> Call:
+    return Call("batch", "DescribeServiceEnvironments", {LISTED: [name]})
+
+
+def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    if diff.replaces:
+        return "the queues move to a new environment first; then the old one is disabled and deleted"
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return "no new service jobs are started on it; running ones go on"
+    return "none: running service jobs are not affected"
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    yield from batch.bad_name(name, "service environment")
+    yield from batch.repeated_name(props, NAME, name)
+    yield from capacity.check(props, most=MOST_LIMITS)
+
+
+KIND = Kind(
+    name="service environment",
+    section="serviceEnvironments",
+    read=read,
+    attrs=batch.attrs("service-environment"),
+    create=create,
+    update=update,
+    delete=delete,
+    tag=batch.tag,
+    settle=settle,
+    gone=gone,
+    repair=repair,
+    fields=FIELDS,
+    api=Api(
+        service="batch",
+        create=("CreateServiceEnvironment",),
+        update=("UpdateServiceEnvironment",),
+        reply="DescribeServiceEnvironments.serviceEnvironments[]",
+        aside=frozenset({"serviceEnvironment"}),
+    ),
+    replace=Replace.CREATE_FIRST,
+    expand=expand,
+    check=check,
+    disruption=disruption,
+    users=(queue_users.listing("serviceEnvironmentOrder", "serviceEnvironment"),),
+)

@@ -1,0 +1,342 @@
+"""IAM policy documents, compared by meaning and shown so that people can read what differs.
+
+AWS stores a document in its own words: elements reordered, one-element lists collapsed, an account id turned into the
+ARN of its root user. So documents are never compared as text. The meaning of a document is a set of *atoms*: every
+statement multiplied out over its actions, resources and principals (``Not...`` elements stay whole, they cannot be
+split), each with its conditions. Two documents are alike when their atoms are.
+
+Three kinds of document differ in small ways: in a ``resource`` policy ``"*"`` and ``{"AWS": "*"}`` are the same
+principal and ``Id`` counts; in a ``trust`` policy the two are different; an ``identity`` policy has no principals.
+
+Leaves may be stand-ins (:class:`Template`, :class:`Later`, :class:`Text`): each equals only itself.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_policies.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote
+
+from reconciler.kinds.common.json_text import from_json
+from reconciler.model import Json, Later, Reference, Template, Text
+
+DocumentKind: TypeAlias = Literal["trust", "identity", "resource"]
+
+OLD_VERSION = "2008-10-17"
+VERSION = "2012-10-17"
+
+_ACCOUNT = re.compile(r"\d{12}")
+_MARK = re.compile("\ue000(\\d+)\ue001")
+MEMBERS = frozenset(
+    ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a document must be read with: its kind, and the account and partition it lives in."""
+
+    kind: DocumentKind
+    account: str
+    partition: str = "aws"
+
+
+# --- text and documents ----------------------------------------------------------------------------------------------
+
+
+def parse(value: Any) -> Any:
+    """JSON text (URL-encoded too, and with ``${...}`` inside its strings) as a document; anything else as it is.
+
+    Text that is not JSON stays text, for the check to complain about (:func:`why_unparsed`).
+    """
+    try:
+        return _parsed(value)
+    except ValueError:
+        return value
+
+
+def why_unparsed(text: Any) -> str:
+    """What is wrong with a text that :func:`parse` left alone."""
+    try:
+        _parsed(text)
+    except ValueError as error:
+        return str(error)
+    return "a document is a mapping"
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, Template) and value.whole is None:
+        marked = "".join(part if isinstance(part, str) else f"\ue000{i}\ue001" for i, part in enumerate(value.parts))
+        return _unmarked(_parsed(marked), value.parts)
+    if not isinstance(value, str):
+        return value
+    text = unquote(value) if value.lstrip().startswith("%7B") else value
+    parsed = from_json(text, _unique)
+    if not isinstance(parsed, dict):
+        raise ValueError("it is JSON, but not a mapping")  # noqa: TRY004  (callers know ValueError from json)
+    return parsed
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        raise ValueError(f'the key "{counted.most_common(1)[0][0]}" stands twice')
+    return found
+
+
+def _unmarked(value: Any, parts: Sequence[str | Reference]) -> Any:
+    if isinstance(value, dict):
+        if any(_MARK.search(name) for name in value):
+            raise ValueError("a key cannot be an expression")
+        return {name: _unmarked(item, parts) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_unmarked(item, parts) for item in value]
+    if not isinstance(value, str) or not _MARK.search(value):
+        return value
+    pieces = _MARK.split(value)
+    mixed = [parts[int(piece)] if index % 2 else piece for index, piece in enumerate(pieces)]
+    return Template(tuple(piece for piece in mixed if piece != ""))
+
+
+def written(document: Any) -> Any:
+    """``document`` as the tool writes it: parsed, of the current version unless it names one, ids and Sids as text."""
+    document = parse(document)
+    if not isinstance(document, Mapping):
+        return document
+    done = {"Version": VERSION, **{name: item for name, item in document.items() if item is not None}}
+    if "Statement" in done:
+        found = done["Statement"]
+        several = isinstance(found, list | tuple)
+        done["Statement"] = [*map(_written_statement, found)] if several else _written_statement(found)
+    return done
+
+
+def _written_statement(statement: Any) -> Any:
+    if not isinstance(statement, Mapping):
+        return statement
+    done = {name: item for name, item in statement.items() if item is not None}
+    for name in ("Sid", "Principal", "NotPrincipal"):
+        if name in done:
+            done[name] = _as_text(done[name])
+    return done
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _as_text(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(item) for item in value]
+    return str(value) if isinstance(value, int) else value
+
+
+def statements(document: Any) -> list[Any]:
+    """The statements of a parsed document, one alone as a list of one."""
+    found = document.get("Statement") if isinstance(document, Mapping) else None
+    return [*found] if isinstance(found, list | tuple) else [] if found is None else [found]
+
+
+def listed(value: Any) -> list[Any]:
+    """One alone is a list of one."""
+    return [*value] if isinstance(value, list | tuple) else [value]
+
+
+def names_principal_of(document: Any, account: str) -> bool:
+    """Whether it trusts a role or user of ``account``: one that this very run may have created a moment ago."""
+    own = f":iam::{account}:"
+    for statement in statements(parse(document)):
+        principals = statement.get("Principal") if isinstance(statement, Mapping) else None
+        if isinstance(principals, Mapping):
+            for value in listed(principals.get("AWS", ())):
+                if isinstance(value, Later | Text) or (
+                    isinstance(value, str) and own in value and ":root" not in value
+                ):
+                    return True
+    return False
+
+
+# --- meaning ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """Something that has no place in the grammar: equal where it prints alike."""
+
+    text: str
+    value: Any = field(compare=False)
+
+
+def leaf(value: Any) -> Any:
+    """A value of a document as something to compare and to put in sets: numbers and booleans as JSON text."""
+    if isinstance(value, str | Later | Text | Template | _Raw):
+        return value
+    if isinstance(value, bool | int | float) or value is None:
+        return json.dumps(value)
+    return _Raw(repr(value), value)
+
+
+def folded(value: Any) -> Any:
+    """The same for what IAM reads without regard to case: actions and condition keys."""
+    found = leaf(value)
+    return found.lower() if isinstance(found, str) else found
+
+
+def principals(value: Any, place: Place) -> frozenset[tuple[str, Any]]:
+    """(type, who) for each; an account id is its root user; everyone in a resource policy is one of type ``AWS``."""
+    if not isinstance(value, Mapping):
+        everyone = "AWS" if value == "*" and place.kind == "resource" else ""
+        return frozenset((everyone, leaf(item)) for item in listed(value))
+    return frozenset(
+        (kind, _root(leaf(item), place) if kind == "AWS" else leaf(item))
+        for kind, items in value.items()
+        for item in listed(items)
+    )
+
+
+def _root(who: Any, place: Place) -> Any:
+    if isinstance(who, str) and _ACCOUNT.fullmatch(who):
+        return f"arn:{place.partition}:iam::{who}:root"
+    return who
+
+
+def conditions(value: Any) -> frozenset[tuple[Any, ...]]:
+    """(operator, key in lower case, values) for each."""
+    merged: dict[tuple[Any, ...], set[Any]] = {}
+    for operator, keys in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(keys, Mapping):
+            for key, items in keys.items():
+                merged.setdefault((operator, str(key).lower()), set()).update(map(leaf, listed(items)))
+        else:
+            merged[(operator,)] = {leaf(keys)}
+    return frozenset((*key, frozenset(values)) for key, values in merged.items())
+
+
+def _split(statement: Json, name: str, elements: Callable[[Any], Iterable[Any]]) -> tuple[tuple[Any, ...], Any]:
+    """What of a statement is multiplied out, and what must stay whole: (elements, whole)."""
+    if statement.get(name) is not None:
+        found = tuple(dict.fromkeys(elements(statement[name])))
+        return (found, (name,)) if found else ((None,), (name, frozenset()))
+    if statement.get(f"Not{name}") is not None:
+        return (None,), (f"Not{name}", frozenset(elements(statement[f"Not{name}"])))
+    return (None,), ()
+
+
+def atoms(statement: Any, place: Place) -> frozenset[tuple[Any, ...]]:
+    """What one statement says: (everything that stays whole, action, resource, principal) for each combination."""
+    if not isinstance(statement, Mapping):
+        return frozenset({(leaf(statement),)})
+    actions, acts = _split(statement, "Action", lambda value: map(folded, listed(value)))
+    resources, where = _split(statement, "Resource", lambda value: map(leaf, listed(value)))
+    trusted, who = _split(statement, "Principal", lambda value: principals(value, place))
+    odd = {name for name in statement if name not in MEMBERS}
+    odd |= {f"Not{name}" for name in ("Action", "Resource", "Principal") if {name, f"Not{name}"} <= statement.keys()}
+    odd |= {"Condition"} if not isinstance(statement.get("Condition") or {}, Mapping) else set()
+    rest = frozenset((name, leaf(statement[name])) for name in odd)
+    head = (leaf(statement.get("Effect")), acts, where, who, conditions(statement.get("Condition")), rest)
+    return frozenset((head, *combination) for combination in product(actions, resources, trusted))
+
+
+def meaning(document: Any, place: Place) -> Any:
+    """What ``document`` says: equal, and only equal, for documents that mean the same. Hashable."""
+    document = parse(document)
+    if not isinstance(document, Mapping):
+        return leaf(document)
+    said = frozenset(atom for statement in statements(document) for atom in atoms(statement, place))
+    return leaf(document.get("Version") or OLD_VERSION), identifier(document, place), said
+
+
+def identifier(document: Json, place: Place) -> Any:
+    """The ``Id`` where it counts."""
+    return leaf(document.get("Id") or "") if place.kind == "resource" else ""
+
+
+# --- one form for all that mean the same -----------------------------------------------------------------------------
+
+
+def canonical(document: Any, kind: DocumentKind, account: str, partition: str = "aws") -> Any:
+    """The one document that stands for all of the same meaning: its atoms gathered into few statements, sorted.
+
+    ``Sid`` is left out. What is not a document comes back as it is.
+    """
+    place = Place(kind, account, partition)
+    document = parse(document)
+    if not isinstance(document, Mapping):
+        return document
+    said: dict[Any, set[tuple[Any, ...]]] = {}
+    for head, *combination in (atom for statement in statements(document) for atom in atoms(statement, place)):
+        said.setdefault(head, set()).add(tuple(combination))
+    gathered = [_statement(head, *block) for head, group in said.items() for block in _blocks(group)]
+    done: dict[str, Any] = {"Version": document.get("Version") or OLD_VERSION}
+    if identifier(document, place):
+        done["Id"] = document["Id"]
+    done["Statement"] = sorted(gathered, key=repr)
+    return done
+
+
+def _blocks(group: Iterable[tuple[Any, ...]]) -> list[tuple[frozenset[Any], ...]]:
+    """Atoms as blocks of actions x resources x principals: a function of the set, so equal sets give equal blocks.
+
+    One dimension is gathered after the other: first the actions that share a target, then the resources that share
+    actions, then the principals that share both.
+    """
+    rows: list[tuple[Any, ...]] = [tuple(frozenset({part}) for part in combination) for combination in group]
+    for dimension in range(len(rows[0])):
+        merged: dict[tuple[Any, ...], frozenset[Any]] = {}
+        for row in rows:
+            rest = (*row[:dimension], *row[dimension + 1 :])
+            merged[rest] = merged.get(rest, frozenset()) | row[dimension]
+        rows = [(*rest[:dimension], values, *rest[dimension:]) for rest, values in merged.items()]
+    return rows
+
+
+def _statement(head: Any, *block: frozenset[Any]) -> Any:
+    if not block:
+        return _plain(head)
+    effect, acts, where, who, tests, rest = head
+    done: dict[str, Any] = {} if effect == "null" else {"Effect": _plain(effect)}
+    for whole, elements in zip((acts, where, who), block, strict=True):
+        if whole:
+            found = whole[1] if len(whole) > 1 else elements
+            done[whole[0]] = _trusted(found) if whole[0].endswith("Principal") else _sorted(found)
+    if tests:
+        done["Condition"] = _condition(tests)
+    return {**done, **{name: _plain(item) for name, item in sorted(rest, key=repr)}}
+
+
+def _trusted(found: Iterable[tuple[str, Any]]) -> Any:
+    by_type: dict[str, list[Any]] = {}
+    for kind, who in sorted(found, key=repr):
+        by_type.setdefault(kind, []).append(_plain(who))
+    if set(by_type) == {""}:
+        return by_type[""][0] if len(by_type[""]) == 1 else by_type[""]
+    return by_type
+
+
+def _condition(tests: Iterable[tuple[Any, ...]]) -> Any:
+    done: dict[Any, Any] = {}
+    for operator, *key, values in sorted(tests, key=_by_name):
+        if key:
+            done.setdefault(operator, {})[key[0]] = _sorted(values)
+        else:
+            done[operator] = _sorted(values)[0]
+    return done
+
+
+def _by_name(test: tuple[Any, ...]) -> str:
+    return repr(test[:-1])
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, _Raw) else value
+
+
+def _sorted(leaves: Iterable[Any]) -> list[Any]:
+    return [_plain(item) for item in sorted(leaves, key=repr)]

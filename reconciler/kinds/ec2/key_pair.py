@@ -1,0 +1,156 @@
+"""EC2 key pairs, imported by their public key.
+
+What is peculiar about them:
+
+- A pair is only ever imported: were EC2 to create it, the private key would come back once and be lost.
+- Nothing but its tags can be changed. Two keys cannot share a name, so another key means delete, then import.
+- Keys are the same when type and body are, whatever the comment. Where EC2 does not say the key, its fingerprint tells.
+- EC2 deletes a pair that is still named elsewhere without a word; running instances keep the key they were given.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImportKeyPair.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from reconciler.kinds.common.replies import tag_list, tag_map
+from reconciler.kinds.common.values import known
+from reconciler.kinds.ec2 import _common as ec2
+from reconciler.kinds.ec2 import _ssh_key as ssh
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Replace,
+    Scope,
+    Want,
+)
+
+FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
+
+FRESH = (On("InvalidKeyPair.NotFound"), On("InvalidKeyPairId.NotFound"))
+GONE = (On("InvalidKeyPair.NotFound"),)
+RSA_BITS = (1024, 2048, 4096)
+DESCRIBE = Call("ec2", "DescribeKeyPairs", {"IncludePublicKey": True})
+
+
+def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    return {"name": name}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    found = yield from ec2.found_by(DESCRIBE, "key-name", "KeyPairs", ("KeyPairId", "key-pair/"), query)
+    return [_live(item) for item in sorted(found, key=lambda item: str(item["KeyName"]))]
+
+
+def _live(item: Json) -> Live:
+    key = item.get("PublicKey")
+    return Live(
+        physical=item["KeyName"],
+        attrs={"name": item["KeyName"], "id": item["KeyPairId"]},
+        props={"publicKey": ssh.body(key)} if key else {},
+        tags=tag_map(item.get("Tags")),
+        extra={"fingerprint": item.get("KeyFingerprint", "")},
+    )
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """Keys without their comments; by fingerprint where EC2 did not say the key."""
+    wanted = want.props.get("publicKey")
+    if not isinstance(wanted, str):
+        return live.props, want.props
+    right = {**want.props, "publicKey": ssh.body(wanted)}
+    if "publicKey" in live.props:
+        return {**live.props, "publicKey": ssh.body(live.props["publicKey"])}, right
+    shown = live.extra.get("fingerprint", "")
+    same = ssh.same_fingerprint(shown, ssh.fingerprint(wanted))
+    return {"publicKey": right["publicKey"] if same else f"(a key with fingerprint {shown})"}, right
+
+
+def create(want: Want) -> Sequence[Action]:
+    params = {
+        "KeyName": want.physical,
+        "PublicKeyMaterial": want.declared["publicKey"],
+        "TagSpecifications": [{"ResourceType": "key-pair", "Tags": tag_list(want.tags)}],
+    }
+    return [Call("ec2", "ImportKeyPair", params, gives={"id": "KeyPairId"}, proof=Proof.EXISTS)]
+
+
+def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
+    """Nothing: the only property of a pair makes another pair of it."""
+    return []
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    return [Call("ec2", "DeleteKeyPair", {"KeyName": live.physical}, ok_if=GONE)]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    resources = {"Resources": [live.attrs["id"]]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("ec2", "DeleteTags", {**resources, "Tags": [{"Key": name} for name in sorted(remove)]}))
+    if add:
+        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=FRESH))
+    return calls
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
+        yield Finding((), f'"{name}" is not a name EC2 takes for a key pair', "at most 255 ASCII characters")
+    key = props.get("publicKey")
+    if key is None or key == "":
+        hint = (
+            "publicKey: ${file:files/key.pub}; a pair is imported, since a private key made by AWS is shown only once"
+        )
+        yield Finding((), "the key pair has no publicKey", hint, code="missing-field")
+    elif isinstance(key, str):
+        yield from _key(key)
+    elif known(key):
+        yield Finding(("publicKey",), "a public key is text", "publicKey: ${file:files/key.pub}")
+
+
+def _key(key: str) -> Iterator[Finding]:
+    path, kind = ("publicKey",), key.split(maxsplit=1)[0] if key.split() else ""
+    if "PRIVATE KEY" in key:
+        hint = "give the .pub file beside it, and consider the private key to be known to others"
+        yield Finding(path, "this is a private key", hint)
+    elif kind.startswith("---"):
+        hint = "write the one line that `ssh-keygen -i -f FILE` prints (add -m PKCS8 for BEGIN PUBLIC KEY)"
+        yield Finding(path, "the key is not in OpenSSH's one-line form", hint)
+    elif kind.startswith(("ecdsa-", "ssh-dss", "sk-")):
+        yield Finding(path, f"EC2 does not take keys of type {kind}", "make one with ssh-keygen -t ed25519")
+    elif ssh.blob(key) is None:
+        hint = "one line: ssh-ed25519 or ssh-rsa, then the key, as in a .pub file"
+        yield Finding(path, "this is not a public key", hint)
+    elif ssh.bits(key) not in (None, *RSA_BITS):
+        yield Finding(path, f"EC2 does not take RSA keys of {ssh.bits(key)} bits", "1024, 2048 or 4096, or ed25519")
+
+
+KIND = Kind(
+    name="key pair",
+    section="keyPairs",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    later=frozenset({"id"}),
+    replace=Replace.DELETE_FIRST,
+    max_name=255,
+    normal=normal,
+    check=check,
+)

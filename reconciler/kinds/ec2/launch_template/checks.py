@@ -1,0 +1,235 @@
+"""What EC2 would refuse, or Batch would not use, in a declared launch template, as far as it shows offline.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
+https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.values import known
+from reconciler.kinds.ec2.launch_template import user_data
+from reconciler.kinds.ec2.launch_template.data_fields import DATA
+from reconciler.model import Finding, Json, Path
+
+NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
+IMAGE = re.compile(r"ami-[0-9a-f]+|resolve:ssm:\S+")
+TAGGED = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
+DESCRIPTION_MOST = 255
+# sizes in GiB and IOPS by volume type
+SIZES = {
+    "gp2": (1, 16384),
+    "gp3": (1, 65536),
+    "io1": (4, 16384),
+    "io2": (4, 65536),
+    "st1": (125, 16384),
+    "sc1": (125, 16384),
+    "standard": (1, 1024),
+}
+IOPS = {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)}
+THROUGHPUT = (125, 2000)
+HOPS = (1, 64)
+# members of which only one may be said, with what holds them
+EITHER = (
+    ((), ("instanceType", "instanceRequirements")),
+    (("iamInstanceProfile",), ("arn", "name")),
+    (("placement",), ("groupName", "groupId")),
+    (("placement",), ("hostId", "hostResourceGroupArn")),
+    (("placement",), ("availabilityZone", "availabilityZoneId")),
+    (("instanceRequirements",), ("allowedInstanceTypes", "excludedInstanceTypes")),
+    (
+        ("instanceRequirements",),
+        ("spotMaxPricePercentageOverLowestPrice", "maxSpotPriceAsPercentageOfOptimalOnDemandPrice"),
+    ),
+    (
+        ("capacityReservationSpecification", "capacityReservationTarget"),
+        ("capacityReservationId", "capacityReservationResourceGroupArn"),
+    ),
+)
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    if not NAME.fullmatch(name):
+        yield Finding(
+            (), f'"{name}" is not a name EC2 takes for a launch template', "3 to 128 letters, digits, ( ) . - / _"
+        )
+    described = text(props.get("versionDescription"))
+    if described is not None and len(described) > DESCRIPTION_MOST:
+        message = f"{len(described)} characters, and EC2 takes at most {DESCRIPTION_MOST}"
+        yield Finding(("versionDescription",), message, "shorten it")
+    data = props.get(DATA)
+    if not given(data):
+        hint = "launchTemplateData: {blockDeviceMappings: ...}, whatever instances are to be launched with"
+        yield Finding((), "the launch template says nothing: launchTemplateData is missing", hint, code="missing-field")
+    if not isinstance(data, Mapping):
+        return
+    for finding in _data(data):
+        yield Finding((DATA, *finding.path), finding.message, finding.hint, finding.code, finding.warning)
+
+
+def _data(data: Json) -> Iterator[Finding]:
+    yield from _either(data)
+    image = text(data.get("imageId"))
+    if image and not IMAGE.fullmatch(image):
+        hint = "ami-0abc12, a look-up such as ${lookups.ami}, or resolve:ssm:/path/of/a/parameter"
+        yield Finding(("imageId",), f'"{image}" is not the id of an image', hint)
+    yield from _user_data(data.get("userData"))
+    yield from _devices(data)
+    yield from _interfaces(data)
+    yield from _tags(data)
+    yield from _options(data)
+
+
+def _either(data: Json) -> Iterator[Finding]:
+    for path, members in EITHER:
+        holder = at(data, *path) if path else data
+        said = [member for member in members if given(mapping(holder).get(member))]
+        if len(said) > 1:
+            yield Finding((*path, said[1]), f"{said[0]} and {said[1]} exclude each other", "leave one of the two out")
+
+
+def _user_data(value: Any) -> Iterator[Finding]:
+    script, path = text(value), ("userData",)
+    if not script:
+        return
+    size = user_data.size(script)
+    if size > user_data.MOST:
+        hint = "fetch the rest from S3 when the instance starts, or give it compressed: gzip, then base64"
+        yield Finding(path, f"user data of {size} bytes, and EC2 takes at most {user_data.MOST}", hint, "out-of-range")
+    elif not user_data.is_multipart(script):
+        hint = 'begin with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary="//", one part for each script'
+        message = "AWS Batch uses user data only in the MIME multi-part format, and adds its own parts"
+        yield Finding(path, message, hint, warning=True)
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------
+
+
+def _devices(data: Json) -> Iterator[Finding]:
+    named: list[tuple[Path, Any]] = []
+    for index, device in entries(data.get("blockDeviceMappings")):
+        path: Path = ("blockDeviceMappings", index)
+        named.append(((*path, "deviceName"), device.get("deviceName")))
+        if not given(device.get("deviceName")):
+            hint = "deviceName: /dev/xvda is the root device of Amazon Linux"
+            yield Finding(path, "deviceName is missing", hint, code="missing-field")
+        said = [
+            member for member in ("ebs", "virtualName", "noDevice") if member in device and device[member] is not None
+        ]
+        if len(said) > 1:
+            yield Finding((*path, said[1]), f"{said[0]} and {said[1]} exclude each other", "leave one of the two out")
+        if isinstance(device.get("ebs"), Mapping):
+            yield from _volume(device["ebs"], (*path, "ebs"))
+    for path, name in repeats(named):
+        yield Finding(path, f"the device {name} is mapped twice", "leave one of them out", code="duplicate")
+
+
+def _volume(volume: Json, path: Path) -> Iterator[Finding]:
+    kind = text(volume.get("volumeType"))
+    size, iops, throughput = (whole(volume.get(member)) for member in ("volumeSize", "iops", "throughput"))
+    if not kind:
+        # EC2 takes gp2 where nothing is said; what it then refuses depends on the image's own mapping
+        yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
+        return
+    if kind in SIZES:
+        yield from _between((*path, "volumeSize"), size, SIZES[kind], f"GiB for a volume of type {kind}")
+    if kind in IOPS:
+        yield from _between((*path, "iops"), iops, IOPS[kind], f"IOPS for a volume of type {kind}")
+    elif kind in SIZES and given(volume.get("iops")):
+        yield Finding((*path, "iops"), f"a volume of type {kind} takes no iops", f"one of {', '.join(IOPS)} does")
+    if kind in ("io1", "io2") and not given(volume.get("iops")):
+        yield Finding(path, f"a volume of type {kind} needs iops", "iops: 3000", code="missing-field")
+    if kind == "gp3":
+        yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
+    elif kind in SIZES and given(volume.get("throughput")):
+        yield Finding((*path, "throughput"), f"a volume of type {kind} takes no throughput", "volumeType: gp3 does")
+    if given(volume.get("kmsKeyId")) and volume.get("encrypted") in (None, False):
+        yield Finding((*path, "kmsKeyId"), "a KMS key is only taken with encrypted: true", "add encrypted: true")
+    if given(volume.get("volumeInitializationRate")) and not given(volume.get("snapshotId")):
+        hint = "leave it out, or name a snapshotId"
+        yield Finding((*path, "volumeInitializationRate"), "only what comes from a snapshot is initialised", hint)
+
+
+def _between(path: Path, value: int | None, bounds: tuple[int, int], what: str) -> Iterator[Finding]:
+    least, most = bounds
+    if value is not None and not least <= value <= most:
+        yield Finding(path, f"{value} {what}: it takes {least} to {most}", f"{least} to {most}", code="out-of-range")
+
+
+# --- network ---------------------------------------------------------------------------------------------------------
+
+
+def _interfaces(data: Json) -> Iterator[Finding]:
+    interfaces = list(entries(data.get("networkInterfaces")))
+    if not interfaces:
+        return
+    for member in ("securityGroupIds", "securityGroups"):
+        if given(data.get(member)):
+            message = f"{member} cannot stand beside networkInterfaces: no instance could be launched"
+            yield Finding((member,), message, "move them to networkInterfaces[].groups")
+    taken: list[tuple[Path, Any]] = []
+    for index, interface in interfaces:
+        path: Path = ("networkInterfaces", index)
+        device, card = interface.get("deviceIndex"), interface.get("networkCardIndex") or 0
+        if device is None:
+            yield Finding(path, "deviceIndex is missing", "deviceIndex: 0 for the first", code="missing-field")
+        elif whole(device) is not None and whole(card) is not None:
+            taken.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
+        primary = any(item.get("primary") is True for _, item in entries(interface.get("privateIpAddresses")))
+        if primary and given(interface.get("privateIpAddress")):
+            message = "privateIpAddress names the primary address, and so does an item of privateIpAddresses"
+            yield Finding((*path, "privateIpAddress"), message, "leave it out")
+        if given(interface.get("ipv6AddressCount")) and given(interface.get("ipv6Addresses")):
+            message = "ipv6AddressCount and ipv6Addresses exclude each other"
+            yield Finding((*path, "ipv6Addresses"), message, "leave one of the two out")
+    for path, which in repeats(taken):
+        yield Finding(path, f"device index {which} is taken twice", "every interface has its own", code="duplicate")
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def _tags(data: Json) -> Iterator[Finding]:
+    named: list[tuple[Path, Any]] = []
+    for index, item in entries(data.get("tagSpecifications")):
+        path: Path = ("tagSpecifications", index)
+        kind = text(item.get("resourceType"))
+        named.append(((*path, "resourceType"), kind))
+        if kind and kind not in TAGGED:
+            hint = (
+                f"one of {', '.join(TAGGED[:-1])}; tags of the template itself stand in tags, beside launchTemplateData"
+            )
+            yield Finding((*path, "resourceType"), f'"{kind}" is not tagged by a launch template', hint)
+        if not isinstance(item.get("tags"), Mapping) and known(item.get("tags")):
+            hint = "tags: {Name: batch}"
+            yield Finding((*path, "tags"), "tags are a mapping of names to values", hint, code="wrong-type")
+        for key in mapping(item.get("tags")):
+            if str(key).lower().startswith("aws:"):
+                yield Finding((*path, "tags", key), "tags that begin with aws: belong to AWS", "choose another name")
+    for path, kind in repeats(named):
+        yield Finding(path, f"{kind} is tagged twice", "put all its tags in one", code="duplicate")
+
+
+def _options(data: Json) -> Iterator[Finding]:
+    hops = whole(at(data, "metadataOptions", "httpPutResponseHopLimit"))
+    yield from _between(("metadataOptions", "httpPutResponseHopLimit"), hops, HOPS, "hops")
+    credit = text(at(data, "creditSpecification", "cpuCredits"))
+    if credit and credit not in ("standard", "unlimited"):
+        hint = "standard or unlimited"
+        yield Finding(("creditSpecification", "cpuCredits"), f'"{credit}" is no credit option', hint)
+    cpu = mapping(data.get("cpuOptions"))
+    for one, other in (("coreCount", "threadsPerCore"), ("threadsPerCore", "coreCount")):
+        if given(cpu.get(one)) and not given(cpu.get(other)):
+            yield Finding(("cpuOptions", one), f"{one} is only taken together with {other}", f"add {other}")
+    requirements = mapping(data.get("instanceRequirements"))
+    for member in ("vCpuCount", "memoryMiB"):
+        if requirements and not given(requirements.get(member)):
+            hint = f"{member}: {{min: 1}}"
+            yield Finding(("instanceRequirements",), f"instanceRequirements need {member}", hint, code="missing-field")
+    for index, _ in enumerate(items(data.get("elasticInferenceAccelerators"))):
+        path = ("elasticInferenceAccelerators", index)
+        yield Finding(path, "Amazon Elastic Inference is no longer available", "leave it out", warning=True)

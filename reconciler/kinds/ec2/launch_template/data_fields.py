@@ -1,0 +1,207 @@
+"""The data of a launch template: what is compared how, what it refers to, and as EC2 takes it.
+
+EC2 gives data back as it was sent: what was left out stays out. So absence and the few defaults that EC2 documents are
+the same here, and everything else is compared as it stands.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.kinds.batch._common import bare, unless
+from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.replies import lowered, raised, tag_list
+from reconciler.kinds.ec2.launch_template import user_data
+from reconciler.model import Effect, Field, Json, Ref
+
+DATA = "launchTemplateData"
+
+OFF = Field(normal=unless(False))
+SET = Field(unordered=True)
+
+
+def _is(default: Any) -> Field:
+    return Field(normal=unless(default))
+
+
+def _price(value: Any) -> Any:
+    try:
+        return f"{float(value):g}"
+    except (TypeError, ValueError):
+        return value
+
+
+def _moment(value: Any) -> Any:
+    """A point in time in one spelling."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if not isinstance(value, datetime):
+        return value
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+_REQUIREMENTS = {
+    "bareMetal": _is("excluded"),
+    "burstablePerformance": _is("excluded"),
+    "localStorage": _is("included"),
+    "requireHibernateSupport": OFF,
+    "requireEncryptionInTransit": OFF,
+    "onDemandMaxPricePercentageOverLowestPrice": _is(20),
+    **dict.fromkeys(
+        (
+            *("cpuManufacturers", "instanceGenerations", "localStorageTypes", "excludedInstanceTypes"),
+            *("allowedInstanceTypes", "acceleratorTypes", "acceleratorManufacturers", "acceleratorNames"),
+        ),
+        SET,
+    ),
+}
+_MEMBERS: Mapping[str, Field] = {
+    "blockDeviceMappings": Field(key="deviceName"),
+    "tagSpecifications": Field(key="resourceType"),
+    "networkInterfaces": Field(key="deviceIndex"),
+    "networkInterfaces[].groups": SET,
+    "networkInterfaces[].interfaceType": _is("interface"),
+    "networkInterfaces[].networkCardIndex": _is(0),
+    "secondaryInterfaces": Field(key="deviceIndex"),
+    "secondaryInterfaces[].networkCardIndex": _is(0),
+    "securityGroupIds": SET,
+    "securityGroups": SET,
+    "userData": Field(normal=user_data.plain),
+    "ebsOptimized": OFF,
+    "disableApiTermination": OFF,
+    "disableApiStop": OFF,
+    "instanceInitiatedShutdownBehavior": _is("stop"),
+    "monitoring.enabled": OFF,
+    "monitoring.metricCategoryIds": SET,
+    "hibernationOptions.configured": OFF,
+    "enclaveOptions.enabled": OFF,
+    "maintenanceOptions.autoRecovery": _is("default"),
+    "networkPerformanceOptions.bandwidthWeighting": _is("default"),
+    "placement.tenancy": _is("default"),
+    "cpuOptions.amdSevSnp": _is("disabled"),
+    "cpuOptions.nestedVirtualization": _is("disabled"),
+    "capacityReservationSpecification.capacityReservationPreference": _is("open"),
+    "privateDnsNameOptions.enableResourceNameDnsARecord": OFF,
+    "privateDnsNameOptions.enableResourceNameDnsAAAARecord": OFF,
+    "metadataOptions.state": Field(ignore=True),
+    "metadataOptions.httpEndpoint": _is("enabled"),
+    "metadataOptions.httpProtocolIpv6": _is("disabled"),
+    "metadataOptions.instanceMetadataTags": _is("disabled"),
+    "licenseSpecifications": SET,
+    "instanceMarketOptions.spotOptions.maxPrice": Field(normal=_price),
+    "instanceMarketOptions.spotOptions.validUntil": Field(normal=_moment),
+    "instanceMarketOptions.spotOptions.spotInstanceType": _is("one-time"),
+    "instanceMarketOptions.spotOptions.instanceInterruptionBehavior": _is("terminate"),
+    **{f"instanceRequirements.{name}": facts for name, facts in _REQUIREMENTS.items()},
+}
+FIELDS = {
+    DATA: Field(effect=Effect.NEW_REVISION),
+    **{f"{DATA}.{name}": facts for name, facts in _MEMBERS.items()},
+}
+
+_GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-")
+REFS = {
+    f"{DATA}.securityGroupIds[]": _GROUP,
+    f"{DATA}.securityGroups[]": Ref(section="securityGroups", attr="name", literal=r"$", holds=False),
+    f"{DATA}.networkInterfaces[].groups[]": _GROUP,
+    f"{DATA}.iamInstanceProfile.arn": Ref(section="instanceProfiles"),
+    f"{DATA}.iamInstanceProfile.name": Ref(section="instanceProfiles", attr="name", literal=r"$"),
+    f"{DATA}.keyName": Ref(section="keyPairs", attr="name", literal=r"$", holds=False),
+    f"{DATA}.placement.groupName": Ref(section="placementGroups", attr="name", literal=r"$"),
+    f"{DATA}.placement.groupId": Ref(section="placementGroups", attr="id", literal=r"pg-"),
+}
+
+
+def plain(data: Any) -> Any:
+    """Data as people write it, as data: text for user data, mappings for tags, without what only EC2 says."""
+    if not isinstance(data, Mapping):
+        return data
+    done = dict(data)
+    if "userData" in done:
+        done["userData"] = user_data.plain(done["userData"])
+    if isinstance(done.get("tagSpecifications"), list | tuple):
+        done["tagSpecifications"] = [_tags_as_mapping(item) for item in done["tagSpecifications"]]
+    if isinstance(done.get("metadataOptions"), Mapping):
+        done["metadataOptions"] = {name: item for name, item in done["metadataOptions"].items() if name != "state"}
+    return done
+
+
+def read(data: Json) -> Any:
+    """Data as EC2 shows it, as data."""
+    return _dated(plain(lowered(data)))
+
+
+def _dated(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _dated(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_dated(item) for item in value]
+    return _moment(value) if isinstance(value, datetime) else value
+
+
+def _tags_as_mapping(item: Any) -> Any:
+    """``{tags: [{key, value}]}`` -> ``{tags: {key: value}}``."""
+    tags = mapping(item).get("tags")
+    if not isinstance(tags, list | tuple):
+        return item
+    pairs = [(one.get("key", one.get("Key")), one.get("value", one.get("Value", ""))) for one in map(mapping, tags)]
+    return item if any(key is None for key, _ in pairs) else {**item, "tags": dict(pairs)}
+
+
+def sent(data: Json) -> dict[str, Any]:
+    """Data as EC2 takes it; what says nothing is left out."""
+    told = raised({name: item for name, item in data.items() if name not in ("userData", "tagSpecifications")})
+    if data.get("userData") not in (None, ""):
+        told["UserData"] = user_data.sent(data["userData"])
+    if data.get("tagSpecifications"):
+        told["TagSpecifications"] = [
+            {"ResourceType": item.get("resourceType"), "Tags": tag_list(mapping(item.get("tags")))}
+            for item in map(mapping, items(data["tagSpecifications"]))
+        ]
+    kept: dict[str, Any] = _without_nothing(told)
+    return kept
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {name: _without_nothing(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item not in (None, [], {})}
+    return [_without_nothing(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def meaning(data: Json) -> Any:
+    """Something that two data share when EC2 would be sent the same."""
+    return _ordered(sent(data))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _ordered(item) for name, item in sorted(value.items())}
+    return sorted((_ordered(item) for item in value), key=repr) if isinstance(value, list | tuple) else value
+
+
+def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
+    """Both without empty text, and the instance profile spelled as it is declared."""
+    left, right = _without_blanks(live), _without_blanks(wanted)
+    have, wish = mapping(left).get("iamInstanceProfile"), mapping(right).get("iamInstanceProfile")
+    if isinstance(have, Mapping) and isinstance(wish, Mapping):
+        names = [bare(side.get("arn")) or side.get("name") for side in (have, wish)]
+        if names[0] == names[1] and have.keys() != wish.keys():
+            left = {**left, "iamInstanceProfile": wish}
+    return left, right
+
+
+def _without_blanks(value: Any) -> Any:
+    """To leave a device out of the image's is said by an empty text; otherwise it says nothing."""
+    if isinstance(value, Mapping):
+        kept = {name: _without_blanks(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item != "" or name == "noDevice"}
+    return [_without_blanks(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,299 @@
+"""EC2 launch templates with their versions.
+
+What is peculiar about them:
+
+- A version cannot be changed. Every change is a new version, with the full data (EC2 would merge it over a source
+  version otherwise), which then becomes the default one. The default version is what is compared.
+- Numbers only grow: the number of a new version is known once it is there. ``latestVersion`` and ``defaultVersion``
+  are attributes, so that what names them moves in the same run.
+- A run that was killed leaves a newest version that is not the default: where it says what is declared, it is used.
+- Old versions go, ``lifecycle.keepRevisions`` of them stay (2), besides the previous default one and any that a
+  compute environment of the account asks for by number.
+- EC2 deletes a template, with all its versions, whoever uses it.
+- Tags of the template are its own; those inside its data are for what is launched.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyLaunchTemplate.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.kinds.batch._common import without
+from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.replies import chunks, ok
+from reconciler.kinds.ec2 import _common as ec2
+from reconciler.kinds.ec2.launch_template import data_fields as template
+from reconciler.kinds.ec2.launch_template.checks import check
+from reconciler.kinds.ec2.launch_template.data_fields import DATA
+from reconciler.model import (
+    OWNER_TAG,
+    Action,
+    Api,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Json,
+    Kind,
+    Later,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Refused,
+    Replace,
+    Reply,
+    Scope,
+    Want,
+)
+
+DESCRIPTION = "versionDescription"
+FIELDS = {DESCRIPTION: Field(effect=Effect.NEW_REVISION, default=""), **template.FIELDS}
+READ_ONLY = (
+    *("launchTemplateId", "launchTemplateName", "createTime", "createdBy", "versionNumber", "defaultVersion"),
+    *("defaultVersionNumber", "latestVersionNumber"),
+)
+NUMBERS = frozenset({"latestVersion", "defaultVersion"})
+
+GONE = (On("InvalidLaunchTemplateId.NotFound"), On("InvalidLaunchTemplateName.NotFoundException"))
+FRESH = (On("InvalidLaunchTemplateId.NotFound"),)
+FRESH_VERSION = (On("InvalidLaunchTemplateId.VersionNotFound"),)
+FRESH_PROFILE = (On("InvalidParameterValue", "Invalid IAM Instance Profile"),)
+NO_SUCH_VERSION = (On("launchTemplateVersionDoesNotExist"),)
+DELETED_MOST = 200
+
+DESCRIBE = Call("ec2", "DescribeLaunchTemplates", all_pages=True)
+ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {})
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    return {"name": name}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """The templates with all their versions; for those the environment owns also who asks for which by number."""
+    own = ("LaunchTemplateId", "launch-template/")
+    found = yield from ec2.found_by(DESCRIBE, "launch-template-name", "LaunchTemplates", own, query)
+    if not found:
+        return []
+    mine = any(ec2.tags_of(item).get(OWNER_TAG) == query.scope.environment for item in found)
+    found.sort(key=lambda item: str(item["LaunchTemplateName"]))
+    asks = tuple(_versions(item["LaunchTemplateId"]) for item in found)
+    users = (ENVIRONMENTS,) if mine and query.owned else ()
+    replies = yield (*asks, *users)
+    answers = [ok(call, reply, *(on.code for on in GONE)) or {} for call, reply in zip(asks, replies, strict=False)]
+    versions = [list(answer.get("LaunchTemplateVersions", ())) for answer in answers]
+    several = any(len(those) > 1 for those in versions)
+    pinned = (yield from _pinned(replies[-1], several=several)) if users else None
+    return [_live(item, those, pinned) for item, those in zip(found, versions, strict=True) if those]
+
+
+def _versions(template_id: str) -> Call:
+    return Call("ec2", "DescribeLaunchTemplateVersions", {"LaunchTemplateId": template_id}, all_pages=True)
+
+
+def _pinned(reply: Reply, *, several: bool) -> Reads[list[tuple[str, str, str]] | None]:
+    """Template (id or name), number and compute environment of every version that is asked for by number.
+
+    The first page is what most accounts hold; what is on others matters only where there are versions to drop.
+    """
+    if not isinstance(reply, Refused) and reply.get("nextToken"):
+        if not several:
+            return None
+        (reply,) = yield (replace(ENVIRONMENTS, all_pages=True),)
+    if isinstance(reply, Refused):
+        return None
+    found: list[tuple[str, str, str]] = []
+    for item in items(reply.get("computeEnvironments")):
+        asked = mapping(mapping(item.get("computeResources")).get("launchTemplate"))
+        for one in (asked, *map(mapping, items(asked.get("overrides")))):
+            number, name = str(one.get("version") or ""), one.get("launchTemplateId") or one.get("launchTemplateName")
+            if number.isdigit() and name:
+                found.append((name, number, item["computeEnvironmentName"]))
+    return found
+
+
+def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str, str]] | None) -> Live:
+    template_id, name = item["LaunchTemplateId"], item["LaunchTemplateName"]
+    ordered = sorted(versions, key=lambda version: int(version["VersionNumber"]))
+    default = next((version for version in ordered if version.get("DefaultVersion")), ordered[-1])
+    users = None if pinned is None else [(n, who) for what, n, who in pinned if what in (template_id, name)]
+    newest = ordered[-1] if ordered[-1] is not default else None
+    numbers = {"defaultVersion": str(default["VersionNumber"]), "latestVersion": str(ordered[-1]["VersionNumber"])}
+    return Live(
+        physical=name,
+        attrs={"name": name, "id": template_id, **numbers},
+        props=_props(default),
+        tags=ec2.tags_of(item),
+        extra={
+            "numbers": [int(version["VersionNumber"]) for version in ordered],
+            "newest": _props(newest) if newest else None,
+            "users": users,
+        },
+    )
+
+
+def _props(version: Json) -> dict[str, Any]:
+    described = version.get("VersionDescription")
+    return {
+        DATA: template.read(version.get("LaunchTemplateData") or {}),
+        **({DESCRIPTION: described} if described else {}),
+    }
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def expand(props: Json) -> Json:
+    """User data as text, tags as mappings; without what comes along when the output of a describe is pasted."""
+    done = dict(without(props, *READ_ONLY))
+    return {**done, DATA: template.plain(done[DATA])} if DATA in done else done
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    left, right = template.comparable(live.props.get(DATA), want.props.get(DATA))
+    return {**live.props, DATA: left}, {**want.props, DATA: right}
+
+
+def notes(live: Live, want: Want) -> Iterable[str]:
+    number, newest = live.attrs["latestVersion"], live.extra.get("newest")
+    if newest and not _says(newest, want):
+        yield f"version {number} is newer than the default one and not ours: what asks for $Latest gets it"
+    kept = set(_newest(live.extra.get("numbers", ()), want.lifecycle.keep_revisions))
+    for asked, who in sorted(live.extra.get("users") or ()):
+        if int(asked) not in kept and int(asked) in live.extra.get("numbers", ()):
+            yield f"version {asked} is kept: the compute environment {who} asks for it"
+
+
+def _says(version: Json, want: Want) -> bool:
+    """Whether a version is what is declared."""
+    same = template.meaning(version.get(DATA) or {}) == template.meaning(want.declared.get(DATA) or {})
+    return same and (version.get(DESCRIPTION) or "") == (want.declared.get(DESCRIPTION) or "")
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    gives = {"id": "LaunchTemplateId", "latestVersion": "LatestVersionNumber", "defaultVersion": "DefaultVersionNumber"}
+    params = {"LaunchTemplateName": want.physical, **_sent(want), **ec2.specified("launch-template", want.tags)}
+    paths = {name: f"LaunchTemplate.{member}" for name, member in gives.items()}
+    return [Call("ec2", "CreateLaunchTemplate", params, gives=paths, retry_on=FRESH_PROFILE, proof=Proof.EXISTS)]
+
+
+def _sent(want: Want) -> dict[str, Any]:
+    described = want.declared.get(DESCRIPTION)
+    return {
+        **({"VersionDescription": described} if described else {}),
+        "LaunchTemplateData": template.sent(want.declared.get(DATA) or {}),
+    }
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """A new version, or the newest where it says the same already; it becomes the default one, and old ones go."""
+    if not diff.tops() & {DATA, DESCRIPTION}:
+        return []
+    which, newest = {"LaunchTemplateId": live.attrs["id"]}, live.extra.get("newest")
+    default = {"defaultVersion": "LaunchTemplate.DefaultVersionNumber"}
+    if newest and _says(newest, want):
+        latest = live.attrs["latestVersion"]
+        both = {**default, "latestVersion": "LaunchTemplate.LatestVersionNumber"}
+        chosen = Call("ec2", "ModifyLaunchTemplate", {**which, "DefaultVersion": latest}, gives=both)
+        return [chosen, *_dropped(live, want, made=0)]
+    made = Call(
+        "ec2",
+        "CreateLaunchTemplateVersion",
+        {**which, **_sent(want)},
+        gives={"latestVersion": "LaunchTemplateVersion.VersionNumber"},
+        retry_on=FRESH_PROFILE,
+        proof=Proof.SAME,
+    )
+    chosen = Call(
+        "ec2",
+        "ModifyLaunchTemplate",
+        {**which, "DefaultVersion": Later(want.address, "latestVersion")},
+        gives=default,
+        retry_on=FRESH_VERSION,
+    )
+    return [made, chosen, *_dropped(live, want, made=1)]
+
+
+def _dropped(live: Live, want: Want, *, made: int) -> Iterator[Call]:
+    """Deletes the versions beyond those to keep; none where it is not known who asks for which."""
+    users = live.extra.get("users")
+    if users is None:
+        return
+    numbers: Sequence[int] = live.extra.get("numbers", ())
+    kept = {
+        *_newest(numbers, want.lifecycle.keep_revisions - made),
+        *(int(number) for number, _ in users),
+        int(live.attrs["defaultVersion"]),
+    }
+    for some in chunks([str(number) for number in numbers if number not in kept], DELETED_MOST):
+        yield Call(
+            "ec2",
+            "DeleteLaunchTemplateVersions",
+            {"LaunchTemplateId": live.attrs["id"], "Versions": list(some)},
+            ok_if=NO_SUCH_VERSION,
+            refuse_if="UnsuccessfullyDeletedLaunchTemplateVersions",
+            tidies=True,
+        )
+
+
+def _newest(numbers: Sequence[int], count: int) -> Sequence[int]:
+    return numbers[-count:] if count > 0 else ()
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    return [Call("ec2", "DeleteLaunchTemplate", {"LaunchTemplateId": live.attrs["id"]}, ok_if=GONE)]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    return ec2.retagged(live, add, remove, FRESH)
+
+
+def disruption(_: Live, __: Want, diff: Diff) -> str:
+    if diff.replaces:
+        return "replaced: compute environments move to the new template"
+    return (
+        "none: instances that run keep their version, and compute environments that ask for $Default or $Latest take"
+        " the new one with their next infrastructure update"
+    )
+
+
+KIND = Kind(
+    name="launch template",
+    section="launchTemplates",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    refs=template.REFS,
+    api=Api(
+        service="ec2",
+        create=("CreateLaunchTemplate",),
+        update=("CreateLaunchTemplateVersion",),
+        reply="DescribeLaunchTemplateVersions.launchTemplateVersions[]",
+        below=(DATA,),
+    ),
+    later=frozenset({"id", *NUMBERS}),
+    renews=NUMBERS,
+    replace=Replace.CREATE_FIRST,
+    max_name=128,
+    expand=expand,
+    normal=normal,
+    check=check,
+    disruption=disruption,
+    notes=notes,
+)

@@ -1,0 +1,191 @@
+"""EC2 placement groups.
+
+What is peculiar about them:
+
+- Nothing but their tags can be changed: anything else means another group, under a derived name.
+- A group cannot be deleted while instances are in it. Those of a compute environment end minutes after it is gone.
+- A partition count left out is chosen by EC2. Leaving out the spread level means racks.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreatePlacementGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/placement-strategies.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.kinds.batch._common import unless, without
+from reconciler.kinds.common.declared import given, text, whole
+from reconciler.kinds.ec2 import _common as ec2
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Scope,
+    Wait,
+    Want,
+)
+
+READ_ONLY = ("groupName", "groupId", "groupArn", "state")
+OTHER = Ref(section="placementGroups", attr="id", literal=r"pg-")
+
+FIELDS = {
+    "strategy": Field(effect=Effect.REPLACE, default="cluster"),
+    "partitionCount": Field(effect=Effect.REPLACE, computed=True),
+    "spreadLevel": Field(effect=Effect.REPLACE, normal=unless("rack")),
+    "linkedGroupId": Field(effect=Effect.REPLACE, computed=True),
+    "parentGroupId": Field(effect=Effect.REPLACE, computed=True),
+}
+REFS = {"linkedGroupId": OTHER, "parentGroupId": OTHER}
+
+MEMBERS = {
+    "strategy": "Strategy",
+    "partitionCount": "PartitionCount",
+    "spreadLevel": "SpreadLevel",
+    "linkedGroupId": "LinkedGroupId",
+    "parentGroupId": "ParentGroupId",
+}
+FRESH = (On("InvalidPlacementGroupId.NotFound"), On("InvalidPlacementGroup.Unknown"))
+STILL_USED = (On("InvalidPlacementGroup.InUse"),)
+GONE = (On("InvalidPlacementGroup.Unknown"),)
+UNTIL_UNUSED = 1200.0
+PARTITIONS_MOST = 7
+GIVES = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
+DESCRIBE = Call("ec2", "DescribePlacementGroups")
+
+
+def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": scope.arn("ec2", f"placement-group/{name}")}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    own = ("GroupName", "placement-group/")
+    found = yield from ec2.found_by(DESCRIBE, "group-name", "PlacementGroups", own, query)
+    groups = sorted(found, key=lambda item: str(item["GroupName"]))
+    return [_live(query.scope, item) for item in groups if item.get("State") != "deleted"]
+
+
+def _live(scope: Scope, item: Json) -> Live:
+    name, state = item["GroupName"], item.get("State", "available")
+    return Live(
+        physical=name,
+        attrs={**attrs(scope, name, {}), "id": item["GroupId"]},
+        props={name: item[member] for name, member in MEMBERS.items() if item.get(member) is not None},
+        tags=ec2.tags_of(item),
+        status=state,
+        settled=state != "pending",
+        dying=state == "deleting",
+    )
+
+
+def create(want: Want) -> Sequence[Action]:
+    declared = {member: want.declared.get(name) for name, member in MEMBERS.items()}
+    params = {
+        "GroupName": want.physical,
+        "Strategy": want.props["strategy"],
+        **{member: value for member, value in declared.items() if value is not None},
+        **ec2.specified("placement-group", want.tags),
+    }
+    made = Call("ec2", "CreatePlacementGroup", params, gives=GIVES, proof=Proof.EXISTS)
+    return [made, replace(_available(want.physical), known={"State": "state"})]
+
+
+def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
+    """Nothing: every property of a group makes another group of it."""
+    return []
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    params = {"GroupName": live.physical}
+    call = Call("ec2", "DeletePlacementGroup", params, retry_on=STILL_USED, ok_if=GONE, patience=UNTIL_UNUSED)
+    return [call, *gone(live)]
+
+
+def settle(live: Live) -> Sequence[Action]:
+    return [_available(live.physical)]
+
+
+def gone(live: Live) -> Sequence[Action]:
+    wait = Wait(
+        title=f"placement group {live.physical} gone",
+        read=_describe(live.physical),
+        items="PlacementGroups",
+        until={"State": frozenset({"deleted"})},
+        gone=True,
+    )
+    return [wait]
+
+
+def _available(name: str) -> Wait:
+    return Wait(
+        title=f"placement group {name} available",
+        read=_describe(name),
+        items="PlacementGroups",
+        until={"State": frozenset({"available"})},
+        fail={"State": frozenset({"deleting", "deleted"})},
+        timeout=300.0,
+    )
+
+
+def _describe(name: str) -> Call:
+    return Call("ec2", "DescribePlacementGroups", {"Filters": [{"Name": "group-name", "Values": [name]}]})
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    return ec2.retagged(live, add, remove, FRESH)
+
+
+# --- declarations ----------------------------------------------------------------------------------------------------
+
+
+def expand(props: Json) -> Json:
+    """Without what comes along when the output of a describe is pasted."""
+    return without(props, *READ_ONLY)
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
+        yield Finding((), f'"{name}" is not a name EC2 takes for a placement group', "at most 255 ASCII characters")
+    strategy = props.get("strategy") or "cluster"
+    for member, only in (("partitionCount", "partition"), ("spreadLevel", "spread")):
+        if given(props.get(member)) and text(strategy) not in (None, only):
+            why = f"{member} goes with the strategy {only} only, and the group's is {strategy}"
+            yield Finding((member,), why, f"leave it out, or say strategy: {only}", code="not-applicable")
+    count = whole(props.get("partitionCount"))
+    if count is not None and not 1 <= count <= PARTITIONS_MOST:
+        why = f"a placement group has 1 to {PARTITIONS_MOST} partitions per zone, not {count}"
+        yield Finding(("partitionCount",), why, f"partitionCount: {PARTITIONS_MOST}", code="out-of-range")
+
+
+KIND = Kind(
+    name="placement group",
+    section="placementGroups",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    settle=settle,
+    gone=gone,
+    fields=FIELDS,
+    refs=REFS,
+    later=frozenset({"id"}),
+    replace=Replace.CREATE_FIRST,
+    max_name=255,
+    expand=expand,
+    check=check,
+)

@@ -1,0 +1,358 @@
+"""EC2 security groups with their rules.
+
+What is peculiar about them:
+
+- Only AWS can say a group's id. A group is known by its name, which is unique in its VPC only.
+- A new group comes with a rule that lets everything out, a moment after it is created. Declaring ``egress`` means
+  exactly the declared rules, so that rule goes where it is not among them; leaving ``egress`` out means that rule.
+- Rules are added and removed one per call: an Authorize call with one duplicate adds nothing at all, and a Revoke call
+  in a default VPC reports success for a rule that is not there. New rules come before old ones go.
+- A description of the group, its name and its VPC cannot be changed.
+- A group that another one names in a rule, or that a network interface still uses, cannot be deleted. Interfaces go
+  minutes after their instances. Groups that name each other lose those rules first.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.common.declared import items
+from reconciler.kinds.common.replies import beside, chunks, lowered, ok, raised, tag_list, tag_map
+from reconciler.kinds.common.values import aligned
+from reconciler.kinds.ec2 import _common as ec2
+from reconciler.kinds.ec2.security_group.checks import findings
+from reconciler.kinds.ec2.security_group.rules import Rule, plain, rules, stated
+from reconciler.model import (
+    OWNER_TAG,
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Json,
+    Kind,
+    Later,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Reply,
+    Scope,
+    Sought,
+    Wait,
+    Want,
+)
+
+FIELDS = {
+    "description": Field(effect=Effect.REPLACE, computed=True),
+    "vpcId": Field(effect=Effect.REPLACE, computed=True),
+    "ingress": Field(),
+    "egress": Field(),
+}
+RESERVED = "sg-"  # such are ids
+GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-", late=True)
+REFS = {
+    "ingress[].userIdGroupPairs[].groupId": GROUP,
+    "egress[].userIdGroupPairs[].groupId": GROUP,
+}
+
+DIRECTIONS = {"ingress": "Ingress", "egress": "Egress"}
+ALL_OUT: Json = {"ipProtocol": "-1", "ipRanges": [{"cidrIp": "0.0.0.0/0"}]}
+ALL_OUT_IPV6: Json = {"ipProtocol": "-1", "ipv6Ranges": [{"cidrIpv6": "::/0"}]}
+
+# an id this run created a moment ago may not be known everywhere yet
+FRESH = (On("InvalidGroup.NotFound"),)
+STILL_USED = (On("DependencyViolation"), On("InvalidGroup.InUse"))
+NO_SUCH_RULE = (On("InvalidSecurityGroupRuleId.NotFound"), On("InvalidPermission.NotFound"))
+GONE = (On("InvalidGroup.NotFound"),)
+UNTIL_UNUSED = 1200.0
+
+DESCRIBE = Call("ec2", "DescribeSecurityGroups", all_pages=True)
+DEFAULT_VPC = Call("ec2", "DescribeVpcs", {"Filters": [{"Name": "is-default", "Values": ["true"]}]}, all_pages=True)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    return {"name": name}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """The groups that are meant or owned; the ids of their rules where some of them may have to go."""
+    default: tuple[Call, ...] = (DEFAULT_VPC,) if any(not one.props.get("vpcId") for one in query.sought) else ()
+    groups = ec2.found_by(DESCRIBE, "group-name", "SecurityGroups", ("GroupId", "security-group/"), query)
+    listed, replies = yield from beside(groups, default)
+    found: dict[str, Json] = {item["GroupId"]: item for item in listed}
+    vpcs = [item["VpcId"] for call, reply in zip(default, replies, strict=True) for item in _vpcs(call, reply)]
+    meant = {item["GroupId"]: sought for sought in query.sought for item in _meant(sought, found.values(), vpcs)}
+    chosen = set(meant)
+    if query.owned:
+        chosen |= {name for name, item in found.items() if _owner(item) == query.scope.environment}
+    ids = sorted(name for name in chosen if _has_more(found[name], meant.get(name), query.scope.account))
+    rule_ids = (yield from _rule_ids(ids, query.scope.account)) if ids else {}
+    return [_live(query.scope, found[name], rule_ids) for name in sorted(chosen)]
+
+
+def _vpcs(call: Call, reply: Reply) -> list[Json]:
+    return list((ok(call, reply) or {}).get("Vpcs", ()))
+
+
+def _has_more(item: Json, sought: Sought | None, account: str) -> bool:
+    """Whether the group has rules that are not declared: those are taken back by their ids."""
+    for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
+        declared = sought.props.get(direction) if sought else None
+        if declared is None and direction == "egress" and sought:
+            declared = [ALL_OUT, ALL_OUT_IPV6]
+        if rules(lowered(list(item.get(member, ()))), account=account).keys() - rules(declared, account=account).keys():
+            return True
+    return False
+
+
+def _rule_ids(groups: Sequence[str], account: str) -> Reads[dict[tuple[str, str, str], str]]:
+    calls = tuple(
+        Call(
+            "ec2",
+            "DescribeSecurityGroupRules",
+            {"Filters": [{"Name": "group-id", "Values": list(some)}]},
+            all_pages=True,
+        )
+        for some in chunks(groups, 200)
+    )
+    found: dict[tuple[str, str, str], str] = {}
+    for call, reply in zip(calls, (yield calls), strict=True):
+        for item in (ok(call, reply) or {}).get("SecurityGroupRules", ()):
+            direction = "egress" if item.get("IsEgress") else "ingress"
+            rule = stated(lowered(item), account)
+            found[item["GroupId"], direction, str(rule)] = item["SecurityGroupRuleId"]
+    return found
+
+
+def _owner(item: Json) -> str | None:
+    return tag_map(item.get("Tags")).get(OWNER_TAG)
+
+
+def _meant(sought: Sought, groups: Any, default_vpcs: Sequence[str]) -> list[Json]:
+    """The groups of that name in the VPC that is meant: the declared one, else the default one.
+
+    A name that is only referred to (sought without properties) may be that of a group in another VPC.
+    """
+    named = [item for item in groups if item["GroupName"] == sought.name]
+    vpc = sought.props.get("vpcId")
+    if vpc:
+        return [item for item in named if item.get("VpcId") == vpc] if isinstance(vpc, str) else named
+    here = [item for item in named if item.get("VpcId") in default_vpcs]
+    return here or ([] if sought.props else named)
+
+
+def _live(scope: Scope, item: Json, rule_ids: Mapping[tuple[str, str, str], str]) -> Live:
+    group, name = item["GroupId"], item["GroupName"]
+    bundles = {"ingress": item.get("IpPermissions", ()), "egress": item.get("IpPermissionsEgress", ())}
+    props = {
+        "description": item.get("Description", ""),
+        "vpcId": item.get("VpcId"),
+        **{direction: lowered(list(found)) for direction, found in bundles.items()},
+    }
+    arn = item.get("SecurityGroupArn") or scope.arn("ec2", f"security-group/{group}")
+    mine = {
+        direction: {
+            rule: known for (owner, side, rule), known in rule_ids.items() if (owner, side) == (group, direction)
+        }
+        for direction in DIRECTIONS
+    }
+    return Live(
+        physical=name,
+        attrs={"name": name, "id": group, "arn": arn},
+        props={member: value for member, value in props.items() if value is not None},
+        tags=tag_map(item.get("Tags")),
+        extra={"account": item.get("OwnerId") or scope.account, "ruleIds": mine},
+    )
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """Rules one by one, what both have first, the rest side by side."""
+    left, right = dict(live.props), dict(want.props)
+    for direction in DIRECTIONS:
+        have, wish = _have(live, want, direction), _wish(want, direction, live)
+        one, other = aligned(have, wish, Rule.alike)
+        left[direction], right[direction] = [r.permission() for r in one], [r.permission() for r in other]
+    return left, right
+
+
+def _have(live: Live, want: Want, direction: str) -> dict[str, Rule]:
+    have = rules(live.props.get(direction), account=want.scope.account)
+    if direction == "egress" and want.declared.get("egress") is None:
+        # a VPC with an IPv6 block gives new groups a second such rule: it belongs to the default
+        have = {name: rule for name, rule in have.items() if name not in rules([ALL_OUT_IPV6])}
+    return have
+
+
+def _wish(want: Want, direction: str, live: Live | None = None) -> dict[str, Rule]:
+    declared = want.declared.get(direction)
+    if declared is None and direction == "egress":
+        declared = [ALL_OUT]
+    own = {Later(want.address, "id"): live.attrs["id"]} if live else {}
+    return rules(declared, account=want.scope.account, own=own)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    group = Later(want.address, "id")
+    params = {
+        "GroupName": want.physical,
+        "Description": want.declared.get("description") or want.address.name,
+        "VpcId": want.declared.get("vpcId"),
+        "TagSpecifications": [{"ResourceType": "security-group", "Tags": tag_list(want.tags)}],
+    }
+    made = Call(
+        "ec2",
+        "CreateSecurityGroup",
+        {name: value for name, value in params.items() if value},
+        gives={"id": "GroupId", "arn": "SecurityGroupArn"},
+        proof=Proof.EXISTS,
+    )
+    ingress = [_authorize("ingress", group, rule) for _, rule in sorted(_wish(want, "ingress").items())]
+    return [made, *_first_egress(want, group), *ingress]
+
+
+def _first_egress(want: Want, group: Later) -> list[Action]:
+    """From what EC2 lets out of a new group to what is declared."""
+    if want.declared.get("egress") is None:
+        return []
+    appeared = Wait(
+        title=f"security group {want.physical} with its first rule",
+        read=Call("ec2", "DescribeSecurityGroupRules", {"Filters": [{"Name": "group-id", "Values": [group]}]}),
+        items="SecurityGroupRules",
+        until={"IpProtocol": frozenset({"-1"})},
+        timeout=120.0,
+    )
+    wish, default = _wish(want, "egress"), rules([ALL_OUT])
+    # the second one is there only in a VPC with an IPv6 block
+    unwanted = [rule for name, rule in rules([ALL_OUT, ALL_OUT_IPV6]).items() if name not in wish]
+    return [
+        appeared,
+        *(_authorize("egress", group, rule) for name, rule in sorted(wish.items()) if name not in default),
+        *(_describe("egress", group, wish[name]) for name in default if name in wish and wish[name].description),
+        *(_revoke("egress", group, rule, None) for rule in unwanted),
+    ]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    group, changed = live.attrs["id"], diff.tops()
+    calls: list[Action] = []
+    for direction in DIRECTIONS:
+        if direction not in changed:
+            continue
+        have, wish = _have(live, want, direction), _wish(want, direction, live)
+        ids: Mapping[str, str] = live.extra.get("ruleIds", {}).get(direction, {})
+        both = sorted(have.keys() & wish.keys())
+        calls += [_authorize(direction, group, wish[name]) for name in sorted(wish.keys() - have.keys())]
+        calls += [
+            _describe(direction, group, wish[name]) for name in both if have[name].description != wish[name].description
+        ]
+        calls += [_revoke(direction, group, have[name], ids.get(name)) for name in sorted(have.keys() - wish.keys())]
+    return calls
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    group = live.attrs["id"]
+    gone = Call(
+        "ec2", "DeleteSecurityGroup", {"GroupId": group}, retry_on=STILL_USED, ok_if=GONE, patience=UNTIL_UNUSED
+    )
+    return [*(call for direction in DIRECTIONS for call in _let_go(live, direction)), gone]
+
+
+def _let_go(live: Live, direction: str) -> list[Call]:
+    """Takes back the rules that name other groups, so that these can be deleted too."""
+    found = rules(live.props.get(direction), account=live.extra.get("account", ""))
+    naming = {name: rule for name, rule in found.items() if rule.family == "group" and rule.source != live.attrs["id"]}
+    if not naming:
+        return []
+    known: Mapping[str, str] = live.extra.get("ruleIds", {}).get(direction, {})
+    ids = [known[name] for name in sorted(naming) if name in known]
+    bundles = [_bundle(naming[name]) for name in sorted(naming)]
+    given = {"SecurityGroupRuleIds": ids} if len(ids) == len(naming) else {"IpPermissions": bundles}
+    params = {"GroupId": live.attrs["id"], **given}
+    return [Call("ec2", f"RevokeSecurityGroup{DIRECTIONS[direction]}", params, ok_if=(*NO_SUCH_RULE, *GONE))]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    resources = {"Resources": [live.attrs["id"]]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("ec2", "DeleteTags", {**resources, "Tags": [{"Key": name} for name in sorted(remove)]}))
+    if add:
+        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=FRESH))
+    return calls
+
+
+def _bundle(rule: Rule) -> dict[str, Any]:
+    """The rule as EC2 takes it."""
+    bundle: dict[str, Any] = raised(rule.permission())
+    return bundle
+
+
+def _authorize(direction: str, group: Any, rule: Rule) -> Call:
+    return Call(
+        "ec2",
+        f"AuthorizeSecurityGroup{DIRECTIONS[direction]}",
+        {"GroupId": group, "IpPermissions": [_bundle(rule)]},
+        retry_on=FRESH,
+        ok_if=(On("InvalidPermission.Duplicate"),),
+    )
+
+
+def _describe(direction: str, group: Any, rule: Rule) -> Call:
+    operation = f"UpdateSecurityGroupRuleDescriptions{DIRECTIONS[direction]}"
+    return Call("ec2", operation, {"GroupId": group, "IpPermissions": [_bundle(rule)]}, retry_on=FRESH)
+
+
+def _revoke(direction: str, group: Any, rule: Rule, rule_id: str | None) -> Call:
+    given = {"SecurityGroupRuleIds": [rule_id]} if rule_id else {"IpPermissions": [_bundle(rule)]}
+    operation = f"RevokeSecurityGroup{DIRECTIONS[direction]}"
+    return Call("ec2", operation, {"GroupId": group, **given}, retry_on=FRESH, ok_if=NO_SUCH_RULE)
+
+
+# --- declarations ----------------------------------------------------------------------------------------------------
+
+
+def expand(props: Json) -> Json:
+    """Rules in the short form become bundles."""
+    return {
+        name: [plain(item) for item in items(value)]
+        if name in DIRECTIONS and isinstance(value, list | tuple)
+        else value
+        for name, value in props.items()
+    }
+
+
+KIND = Kind(
+    name="security group",
+    section="securityGroups",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    refs=REFS,
+    later=frozenset({"id", "arn"}),
+    replace=Replace.CREATE_FIRST,
+    max_name=255,
+    reserved=RESERVED,
+    expand=expand,
+    normal=normal,
+    check=findings,
+)

@@ -1,0 +1,234 @@
+"""Rules of security groups, one by one.
+
+EC2 takes and shows rules in bundles (``IpPermissions``: one protocol and port range, any number of sources), merges
+bundles as it likes, and rewrites what it is given: host bits of a CIDR are zeroed, protocol numbers become names, ports
+of "all protocols" are dropped. So both sides are taken apart into single rules in EC2's own spelling. A description is
+not part of a rule's identity.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.kinds.common.declared import items, mapping
+from reconciler.model import Json, Later, Path
+
+NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1", "any": "-1"}
+WITH_PORTS = ("tcp", "udp")
+WITH_TYPES = ("icmp", "icmpv6")
+EVERYONE = {"0.0.0.0/0": "ipv4", "::/0": "ipv6"}
+
+# where the sources of each family stand in a bundle, and the member that names one
+PLACES = {
+    "ipv4": ("ipRanges", "cidrIp"),
+    "ipv6": ("ipv6Ranges", "cidrIpv6"),
+    "prefix": ("prefixListIds", "prefixListId"),
+    "group": ("userIdGroupPairs", "groupId"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule. ``low`` and ``high`` are ports, an ICMP type and code, or None where they mean nothing; ``user`` is
+    the account of a source group elsewhere.
+    """
+
+    protocol: str
+    low: Any = None
+    high: Any = None
+    family: str = "ipv4"
+    source: Any = ""
+    user: str = ""
+    description: str = ""
+
+    def __str__(self) -> str:
+        """What identifies it, as people say it: ``tcp 8000-8100 10.0.0.0/8``."""
+        what = "all" if self.protocol == "-1" else self.protocol
+        ports = () if self.low is None else (f"{self.low}" if self.low == self.high else f"{self.low}-{self.high}",)
+        # a stand-in prints as "(known after apply)", whichever group it stands for
+        source = str(self.source.address) if isinstance(self.source, Later) else str(self.source)
+        return " ".join((what, *ports, f"{self.user}/{source}" if self.user else source))
+
+    def permission(self) -> dict[str, Any]:
+        """The rule as a bundle of one, in YAML's spelling."""
+        bundle, member = PLACES[self.family]
+        source = {member: self.source}
+        if self.user:
+            source["userId"] = self.user
+        if self.description:
+            source["description"] = self.description
+        ports = {} if self.low is None else {"fromPort": self.low, "toPort": self.high}
+        return {"ipProtocol": self.protocol, **ports, bundle: [source]}
+
+    def alike(self, other: Rule) -> bool:
+        """Whether one reads as a change of the other: the same traffic, or the same source."""
+        traffic = (self.protocol, self.low, self.high) == (other.protocol, other.low, other.high)
+        return traffic or (self.family, self.source) == (other.family, other.source)
+
+
+def rules(bundles: Any, *, account: str = "", own: Mapping[Any, str] | None = None) -> dict[str, Rule]:
+    """The single rules of ``bundles``, by identity, in EC2's spelling.
+
+    ``account`` is left out where it stands beside a source group; ``own`` maps stand-ins to what is known by now.
+    """
+    found: dict[str, Rule] = {}
+    for _, rule in _apart(bundles, account, own or {}):
+        found.setdefault(str(rule), rule)
+    return found
+
+
+def placed(bundles: Any) -> Iterator[tuple[Path, Rule]]:
+    """The single rules with the path of each source, repeats included."""
+    return _apart(bundles, "", {})
+
+
+def _apart(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple[Path, Rule]]:
+    for index, bundle in enumerate(items(bundles)):
+        bundle = mapping(bundle)  # noqa: PLW2901
+        name = protocol(bundle.get("ipProtocol", ""))
+        low, high = ports(name, bundle.get("fromPort"), bundle.get("toPort"))
+        for family, (member, key) in PLACES.items():
+            for place, source in enumerate(map(mapping, items(bundle.get(member)))):
+                value = source.get(key)
+                value = own.get(value, value) if isinstance(value, Later) else cidr(value)
+                user = source.get("userId") or ""
+                rule = Rule(
+                    protocol=name,
+                    low=low,
+                    high=high,
+                    family=family,
+                    source=value,
+                    user="" if user == account else user,
+                    description=source.get("description") or "",
+                )
+                yield (index, member, place, key), rule
+
+
+def stated(item: Json, account: str = "") -> Rule:
+    """One item of DescribeSecurityGroupRules, in YAML's spelling, as a rule."""
+    group = mapping(item.get("referencedGroupInfo"))
+    sources = {
+        "ipv4": item.get("cidrIpv4"),
+        "ipv6": item.get("cidrIpv6"),
+        "prefix": item.get("prefixListId"),
+        "group": group.get("groupId"),
+    }
+    family, source = next(((family, value) for family, value in sources.items() if value), ("ipv4", ""))
+    name = protocol(item.get("ipProtocol", ""))
+    low, high = ports(name, item.get("fromPort"), item.get("toPort"))
+    user = str(group.get("userId") or "")
+    return Rule(
+        protocol=name,
+        low=low,
+        high=high,
+        family=family,
+        source=cidr(source),
+        user="" if user == account else user,
+        description=item.get("description") or "",
+    )
+
+
+def protocol(value: Any) -> str:
+    """EC2's name of a protocol: numbers of the four well-known ones become names, "all" is ``-1``."""
+    name = str(value).strip().lower()
+    return NAMES.get(name, name)
+
+
+def ports(name: str, low: Any, high: Any) -> tuple[Any, Any]:
+    """What the two port members mean for a protocol: (None, None) where they mean nothing."""
+    if name in WITH_PORTS:
+        return number(low), number(high)
+    if name in WITH_TYPES:
+        return (-1 if low is None else number(low)), (-1 if high is None else number(high))
+    return None, None
+
+
+def number(value: Any) -> Any:
+    """A whole number written as text as a number; anything else as it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else value
+
+
+def cidr(value: Any) -> Any:
+    """A CIDR as EC2 keeps it, host bits zeroed; anything else as it is."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    try:
+        return str(ipaddress.ip_network(value.strip(), strict=False))
+    except ValueError:
+        return value
+
+
+# --- the short form --------------------------------------------------------------------------------------------------
+
+SHORT = ("protocol", "port", "cidr", "group", "description")
+
+
+def plain(item: Any) -> Any:
+    """A rule in the short form, ``{protocol: tcp, port: 8443, cidr: 10.0.0.0/8}``, as a bundle.
+
+    ``port`` may be a range (``8000-8100``), ``cidr`` and ``group`` lists; ``description`` is for every source that has
+    none. A bundle comes back as it is, with source groups given by name where an id would stand.
+    """
+    if not isinstance(item, Mapping):
+        return item
+    bundle: dict[str, Any] = {name: value for name, value in item.items() if name not in SHORT}
+    named = item.get("ipProtocol", item.get("protocol"))
+    if named is not None:
+        bundle["ipProtocol"] = protocol(named) if isinstance(named, str | int) else named
+    if item.get("port") is not None:
+        bundle["fromPort"], bundle["toPort"] = _range(item["port"], bundle.get("ipProtocol"))
+    if "cidr" in item:
+        ranges = [("ipv6" if isinstance(one, str) and ":" in one else "ipv4", one) for one in _some(item["cidr"])]
+        _add(bundle, ranges)
+    if "group" in item:
+        _add(bundle, [("group", one) for one in _some(item["group"])])
+    if "userIdGroupPairs" in bundle:
+        bundle["userIdGroupPairs"] = [_by_id(pair) for pair in items(bundle["userIdGroupPairs"])]
+    return _described(bundle, item.get("description"))
+
+
+def _range(port: Any, name: Any) -> tuple[Any, Any]:
+    if name in WITH_TYPES:
+        return number(port), -1
+    if isinstance(port, str) and "-" in port.strip().removeprefix("-"):
+        low, _, high = port.strip().partition("-")
+        return number(low), number(high)
+    return number(port), number(port)
+
+
+def _some(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _add(bundle: dict[str, Any], sources: Iterable[tuple[str, Any]]) -> None:
+    for family, value in sources:
+        member, key = PLACES[family]
+        bundle[member] = [*items(bundle.get(member)), {key: value}]
+
+
+def _by_id(pair: Any) -> Any:
+    """A source group by one member: its id, or the name that stands for it; what only AWS fills in is left out."""
+    if not isinstance(pair, Mapping):
+        return pair
+    kept = {name: value for name, value in pair.items() if name in ("groupId", "userId", "description")}
+    if "groupId" not in kept and pair.get("groupName"):
+        kept["groupId"] = pair["groupName"]
+    return kept
+
+
+def _described(bundle: dict[str, Any], description: Any) -> dict[str, Any]:
+    if not description:
+        return bundle
+    for member, _ in PLACES.values():
+        if isinstance(bundle.get(member), list):
+            bundle[member] = [
+                {"description": description, **source} if isinstance(source, Mapping) else source
+                for source in bundle[member]
+            ]
+    return bundle

@@ -1,0 +1,169 @@
+"""What is wrong with a declared ECR repository, as far as it shows without asking ECR.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.kinds.common.declared import at, entries, given, mapping, text, whole
+from reconciler.kinds.common.policy_document import checks as _document_rules
+from reconciler.kinds.common.policy_document.checks import near
+from reconciler.kinds.common.policy_document.document import why_unparsed
+from reconciler.kinds.common.values import known
+from reconciler.model import Finding, Json, Path
+
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+NAME_HINT = "2 to 256 of lower-case letters, digits and - _ . /, starting and ending with a letter or digit"
+FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+RULE_MEMBERS = ("rulePriority", "description", "selection", "action")
+STATUSES = ("tagged", "untagged", "any")
+ACTIONS = ("expire", "transition")
+COUNTS = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned")
+
+
+def findings(name: str, props: Json) -> Iterator[Finding]:
+    if not (2 <= len(name) <= 256 and NAME.fullmatch(name)):
+        lower = name.lower()
+        hint = f'did you mean "{lower}"?' if lower != name and NAME.fullmatch(lower) else NAME_HINT
+        yield Finding((), f'"{name}" is not a repository name', hint)
+    if found := re.match(r"\d{12}\.dkr\.ecr\.[^/]+/(.+)", name):
+        hint = f'did you mean "{found[1]}"?'
+        yield Finding((), "this is the address of a repository; its name is what stands after the registry", hint)
+    yield from _mutability(props)
+    encryption = mapping(props.get("encryptionConfiguration"))
+    if given(encryption.get("kmsKey")) and encryption.get("encryptionType", "AES256") == "AES256":
+        path = ("encryptionConfiguration", "kmsKey")
+        yield Finding(path, "a key is used only with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
+    if "repositoryPolicy" in props and given(props["repositoryPolicy"]):
+        yield from _document_rules.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
+        yield from _of_ecr(props["repositoryPolicy"], ("repositoryPolicy",))
+    if given(props.get("lifecyclePolicy")):
+        yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))
+
+
+def _of_ecr(policy: Any, path: Path) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html"""
+    several = at(policy, "Statement")
+    for index, statement in entries(several if isinstance(several, list) else [several]):
+        here: Path = (*path, "Statement", index) if isinstance(several, list) else (*path, "Statement")
+        for name in ("Resource", "NotResource"):
+            if name in statement:
+                hint = "leave it out: the policy is the repository's own"
+                yield Finding((*here, name), f"a repository policy has no {name}", hint)
+        actions = statement.get("Action")
+        for number, action in enumerate(actions if isinstance(actions, list) else [actions]):
+            if isinstance(action, str) and ":" in action and not action.lower().startswith("ecr:"):
+                place: Path = (*here, "Action", number) if isinstance(actions, list) else (*here, "Action")
+                yield Finding(
+                    place, f'a repository policy is about ecr: actions, not "{action}"', "e.g. ecr:BatchGetImage"
+                )
+
+
+def _mutability(props: Json) -> Iterator[Finding]:
+    path = "imageTagMutabilityExclusionFilters"
+    filters, mutability = props.get(path), props.get("imageTagMutability", "MUTABLE")
+    if isinstance(mutability, str):
+        excluding = mutability.endswith("_WITH_EXCLUSION")
+        if given(filters) and not excluding:
+            hint = f"imageTagMutability: {mutability}_WITH_EXCLUSION"
+            yield Finding((path,), f"exclusion filters have no meaning with {mutability}", hint)
+        if excluding and not given(filters):
+            hint = f"{path}: [{{filterType: WILDCARD, filter: latest}}]"
+            yield Finding(("imageTagMutability",), f"{mutability} needs exclusion filters", hint)
+    if isinstance(filters, list | tuple) and len(filters) > 5:
+        yield Finding((path,), f"{len(filters)} exclusion filters, and ECR takes at most 5", "remove some")
+    for index, item in entries(filters):
+        value = text(item.get("filter"))
+        if value is not None and not (FILTER.fullmatch(value) and value.count("*") <= 2):
+            hint = "1 to 128 of letters, digits and . _ * -, with at most two wildcards"
+            yield Finding((path, index, "filter"), f'"{value}" is not a filter for tags', hint)
+
+
+def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
+    if not isinstance(policy, Mapping):
+        if known(policy):
+            why = f": {why_unparsed(policy)}" if isinstance(policy, str) else ""
+            yield Finding(path, f"this is not a JSON document{why}", "write a mapping, JSON text or ${file:...}")
+        return
+    rules = policy.get("rules")
+    extra = [name for name in policy if name != "rules"]
+    if extra or not given(rules):
+        hint = "lifecyclePolicy: {rules: [{rulePriority: 1, selection: {...}, action: {type: expire}}]}"
+        what = f'a lifecycle policy has no member "{extra[0]}"' if extra else "the lifecycle policy has no rules"
+        yield Finding((*path, extra[0]) if extra else path, what, hint)
+        return
+    yield from _any_last(rules, path)
+    priorities: set[int] = set()
+    for index, rule in entries(rules):
+        here = (*path, "rules", index)
+        yield from _rule(rule, here)
+        priority = whole(rule.get("rulePriority"))
+        if priority is not None and priority in priorities:
+            yield Finding((*here, "rulePriority"), f"two rules have priority {priority}", "each needs its own")
+        priorities |= set() if priority is None else {priority}
+
+
+def _any_last(rules: Any, path: Path) -> Iterator[Finding]:
+    numbers = [(whole(rule.get("rulePriority")), index, rule) for index, rule in entries(rules)]
+    last = max((number for number, _, _ in numbers if number is not None), default=0)
+    for number, index, rule in numbers:
+        if number is not None and number < last and at(rule, "selection", "tagStatus") == "any":
+            message = f"a rule for any tag comes last, and priority {last} comes after {number}"
+            yield Finding((*path, "rules", index, "rulePriority"), message, "give it the highest number")
+
+
+def _rule(rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    for name in rule:
+        if name not in RULE_MEMBERS:
+            meant = near(str(name), RULE_MEMBERS)
+            hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(RULE_MEMBERS)}"
+            yield Finding((*path, str(name)), f'a lifecycle rule has no member "{name}"', hint, code="unknown-field")
+    priority = rule.get("rulePriority")
+    if priority is None:
+        yield Finding(path, "the rule has no rulePriority", "rulePriority: 1", code="missing-field")
+    elif known(priority) and (whole(priority) is None or priority < 1):
+        yield Finding((*path, "rulePriority"), f"{priority} is not a priority", "a whole number from 1")
+    action = at(rule, "action", "type")
+    if action is None:
+        yield Finding(path, "the rule has no action", "action: {type: expire}", code="missing-field")
+    elif isinstance(action, str) and action not in ACTIONS:
+        yield Finding((*path, "action", "type"), f'"{action}" is not an action', "to delete images write expire")
+    if not isinstance(rule.get("selection"), Mapping):
+        if known(rule.get("selection")):
+            hint = "selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 10}"
+            yield Finding(path, "the rule has no selection", hint, code="missing-field")
+        return
+    yield from _selection(rule["selection"], (*path, "selection"))
+
+
+def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    for name, allowed in (("tagStatus", STATUSES), ("countType", COUNTS)):
+        value = selection.get(name)
+        if value is None:
+            yield Finding(path, f"the selection has no {name}", f"one of {', '.join(allowed)}", code="missing-field")
+        elif isinstance(value, str) and value not in allowed:
+            meant = near(value, allowed)
+            hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(allowed)}"
+            yield Finding((*path, name), f'"{value}" is not a {name}', hint)
+    if selection.get("countNumber") is None:
+        yield Finding(path, "the selection has no countNumber", "countNumber: 10", code="missing-field")
+    number, unit = selection.get("countNumber"), selection.get("countUnit")
+    if number is not None and known(number) and (whole(number) is None or number < 1):
+        yield Finding(
+            (*path, "countNumber"), f"{number!r} is not a number from 1", "without quotes, as in countNumber: 10"
+        )
+    if isinstance(unit, str) and unit != "days":
+        yield Finding((*path, "countUnit"), f'"{unit}" is not a unit', "days is the only one")
+    elif given(unit) and selection.get("countType") == "imageCountMoreThan":
+        yield Finding((*path, "countUnit"), "counting images has no unit", "leave it out")
+    named = given(selection.get("tagPrefixList")) or given(selection.get("tagPatternList"))
+    if selection.get("tagStatus") == "tagged" and not named:
+        hint = 'tagPatternList: ["*"], or tagPrefixList'
+        yield Finding(path, "a selection of tagged images needs the tags", hint, code="missing-field")
+    if str(selection.get("countType", "")).startswith("since") and not given(selection.get("countUnit")):
+        yield Finding(path, "counting by age needs a unit", "countUnit: days", code="missing-field")

@@ -1,0 +1,284 @@
+"""ECR repositories.
+
+What is peculiar about them:
+
+- ECR refuses to delete a repository that holds images unless told to throw them away: ``force: true``, which is our
+  own member and never compared. It counts while the repository is still declared (destroy, replacement).
+- Mutability and its exclusion filters are written by one call, the two policies by one each.
+- Encryption is for ever. One name cannot be taken twice, so another encryption means delete, then create.
+- ECR lists by name only: what is owned is proposed by the tagging index and confirmed one by one.
+
+https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.common.ownership_index import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
+from reconciler.kinds.common.policy_document.compare import compared
+from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
+from reconciler.kinds.common.replies import beside, ok, tag_list, tag_map
+from reconciler.kinds.common.values import same_key
+from reconciler.kinds.ecr._repository_checks import findings
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Json,
+    JsonText,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Refused,
+    Replace,
+    Scope,
+    Sought,
+    Want,
+)
+
+SCANNING: Json = {"scanOnPush": False}
+ENCRYPTION: Json = {"encryptionType": "AES256"}
+
+FIELDS = {
+    "imageTagMutability": Field(default="MUTABLE"),
+    "imageTagMutabilityExclusionFilters": Field(unordered=True),
+    "imageScanningConfiguration": Field(default=SCANNING),
+    "imageScanningConfiguration.scanOnPush": Field(default=False),
+    "encryptionConfiguration": Field(effect=Effect.REPLACE, default=ENCRYPTION),
+    "encryptionConfiguration.encryptionType": Field(effect=Effect.REPLACE, default="AES256"),
+    "encryptionConfiguration.kmsKey": Field(effect=Effect.REPLACE, computed=True),
+    "lifecyclePolicy": Field(),
+    "repositoryPolicy": Field(),
+    "force": Field(ignore=True),
+}
+
+SETTINGS = (
+    "imageTagMutability",
+    "imageTagMutabilityExclusionFilters",
+    "imageScanningConfiguration",
+    "encryptionConfiguration",
+)
+DOCUMENTS = ("lifecyclePolicy", "repositoryPolicy")
+ABSENT = "RepositoryNotFoundException"
+FIRST = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
+NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
+# a principal that this run created a moment ago
+UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    suffix = "amazonaws.com.cn" if scope.partition == "aws-cn" else "amazonaws.com"
+    uri = f"{scope.account}.dkr.ecr.{scope.region}.{suffix}/{name}"
+    return {"name": name, "arn": scope.arn("ecr", f"repository/{name}"), "uri": uri}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    sought, ask = by_name(query), index(query)
+    found, replies = yield from beside(_there(list(sought)), ask)
+    tagged = yield from told(ask, replies)
+    found |= yield from _there(beyond(query, proposed(tagged, query.scope, "ecr", "repository/")))
+    tags = yield from _tags(found, tagged, sought)
+    return [
+        _live(query.scope, item, tags[name], lifecycle, policy)
+        for name, (item, lifecycle, policy) in found.items()
+        if name in tags and asked_for(query, name, tags[name])
+    ]
+
+
+def _there(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
+    """The repositories that are there, each with its two documents."""
+    found = yield from _described(names)
+    calls = tuple(
+        Call("ecr", operation, {"repositoryName": name})
+        for name in found
+        for operation in ("GetLifecyclePolicy", "GetRepositoryPolicy")
+    )
+    replies = (yield calls) if calls else ()
+    answers = [ok(call, reply, ABSENT, *NO_DOCUMENT) or {} for call, reply in zip(calls, replies, strict=True)]
+    documents = zip(found, answers[::2], answers[1::2], strict=True)
+    return {name: (found[name], lifecycle, policy) for name, lifecycle, policy in documents}
+
+
+def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
+    """The repositories that are there. Several are looked up in the list of all, and asked for one by one where its
+    first page leaves them open: names asked for together are refused as a whole when one of them is missing.
+    """
+    found: dict[str, Json] = {}
+    rest = list(names)
+    if len(names) > 1:
+        (reply,) = yield (FIRST,)
+        if not isinstance(reply, Refused):
+            listed = {item["repositoryName"]: item for item in reply.get("repositories", ())}
+            found = {name: listed[name] for name in names if name in listed}
+            rest = [name for name in names if name not in found] if reply.get("nextToken") else []
+    calls = tuple(Call("ecr", "DescribeRepositories", {"repositoryNames": [name]}) for name in rest)
+    for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
+        found |= {item["repositoryName"]: item for item in (ok(call, reply, ABSENT) or {}).get("repositories", ())}
+    return found
+
+
+def _tags(
+    found: Mapping[str, tuple[Json, Json, Json]], tagged: Index, sought: Mapping[str, Sought]
+) -> Reads[dict[str, Mapping[str, str]]]:
+    """The tags by name, of repositories that have not vanished meanwhile."""
+    arns = {name: str(item["repositoryArn"]) for name, (item, _, _) in found.items()}
+    known = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    tags = {name: confirmed_tags for name, confirmed_tags in known.items() if confirmed_tags is not None}
+    rest = [name for name in arns if name not in tags]
+    calls = tuple(Call("ecr", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
+    for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
+        answer = ok(call, reply, ABSENT)
+        if answer is not None:
+            tags[name] = tag_map(answer["tags"])
+    return tags
+
+
+def _live(scope: Scope, item: Json, tags: Mapping[str, str], lifecycle: Json, policy: Json) -> Live:
+    name = item["repositoryName"]
+    documents = {
+        "lifecyclePolicy": parse(lifecycle.get("lifecyclePolicyText")),
+        "repositoryPolicy": parse(policy.get("policyText")),
+    }
+    props = {**{member: item.get(member) for member in SETTINGS}, **documents}
+    return Live(
+        physical=name,
+        attrs={**attrs(scope, name, {}), "arn": item["repositoryArn"], "uri": item["repositoryUri"]},
+        props={member: value for member, value in props.items() if value},
+        tags=tags,
+    )
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def expand(props: Json) -> Json:
+    """Documents given as text become mappings."""
+    return {name: parse(value) if name in DOCUMENTS else value for name, value in props.items()}
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """Documents by meaning, keys by what they name."""
+    left, right = dict(live.props), dict(want.props)
+    for side in (left, right):
+        if side.get("lifecyclePolicy"):
+            side["lifecyclePolicy"] = _ranked(side["lifecyclePolicy"])
+    if left.get("repositoryPolicy") and right.get("repositoryPolicy"):
+        left["repositoryPolicy"], right["repositoryPolicy"] = compared(
+            left["repositoryPolicy"], right["repositoryPolicy"], _place(want)
+        )
+    here, there = right.get("encryptionConfiguration"), left.get("encryptionConfiguration")
+    if isinstance(here, Mapping) and isinstance(there, Mapping) and same_key(here.get("kmsKey"), there.get("kmsKey")):
+        right["encryptionConfiguration"] = {**here, "kmsKey": there.get("kmsKey")}
+    return left, right
+
+
+def _place(want: Want) -> Place:
+    return Place("resource", want.scope.account, want.scope.partition)
+
+
+def _ranked(policy: Any) -> Any:
+    """A lifecycle policy with its rules by priority; the order of prefixes and patterns means nothing."""
+    if not isinstance(policy, Mapping) or not isinstance(policy.get("rules"), list | tuple):
+        return policy
+    done = [_rule(rule) for rule in policy["rules"]]
+    done.sort(key=lambda rule: str(rule.get("rulePriority", "")).zfill(9) if isinstance(rule, Mapping) else "")
+    return {**policy, "rules": done}
+
+
+def _rule(rule: Any) -> Any:
+    if not isinstance(rule, Mapping) or not isinstance(rule.get("selection"), Mapping):
+        return rule
+    selection = {
+        name: sorted(value, key=str) if isinstance(value, list | tuple) else value
+        for name, value in rule["selection"].items()
+    }
+    kept = {name: value for name, value in rule.items() if not (name == "description" and value == "")}
+    return {**kept, "selection": selection}
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    settings = {name: want.declared[name] for name in SETTINGS if want.declared.get(name)}
+    params = {"repositoryName": want.physical, **settings, "tags": tag_list(want.tags)}
+    policies = [_policy(want, name) for name in DOCUMENTS if want.declared.get(name)]
+    return [Call("ecr", "CreateRepository", params, proof=Proof.EXISTS), *policies]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    changed, name = diff.tops(), {"repositoryName": live.physical}
+    calls: list[Action] = []
+    if {"imageTagMutability", "imageTagMutabilityExclusionFilters"} & changed:
+        mutability = {"imageTagMutability": want.props.get("imageTagMutability", "MUTABLE")}
+        filters = want.props.get("imageTagMutabilityExclusionFilters")
+        if filters:
+            mutability["imageTagMutabilityExclusionFilters"] = filters
+        calls.append(Call("ecr", "PutImageTagMutability", {**name, **mutability}))
+    if "imageScanningConfiguration" in changed:
+        scanning = want.props.get("imageScanningConfiguration") or SCANNING
+        calls.append(Call("ecr", "PutImageScanningConfiguration", {**name, "imageScanningConfiguration": scanning}))
+    calls += [_policy(want, document) for document in DOCUMENTS if document in changed]
+    return calls
+
+
+def _policy(want: Want, name: str) -> Call:
+    """Sets one of the two documents, or removes it where none is wanted."""
+    repository, document = {"repositoryName": want.physical}, want.props.get(name)
+    if name == "lifecyclePolicy":
+        if not document:
+            return Call("ecr", "DeleteLifecyclePolicy", repository, ok_if=(On("LifecyclePolicyNotFoundException"),))
+        return Call("ecr", "PutLifecyclePolicy", {**repository, "lifecyclePolicyText": JsonText(document)})
+    if not document:
+        return Call("ecr", "DeleteRepositoryPolicy", repository, ok_if=(On("RepositoryPolicyNotFoundException"),))
+    mine = names_principal_of(document, want.scope.account)
+    return Call(
+        "ecr",
+        "SetRepositoryPolicy",
+        {**repository, "policyText": JsonText(written(document))},
+        retry_on=(UNKNOWN_PRINCIPAL,) if mine else (),
+        patience=120.0,
+    )
+
+
+def delete(live: Live, declared: Json) -> Sequence[Action]:
+    params = {"repositoryName": live.physical} | ({"force": True} if declared.get("force") is True else {})
+    return [Call("ecr", "DeleteRepository", params, ok_if=(On(ABSENT),))]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    resource = {"resourceArn": live.attrs["arn"]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("ecr", "UntagResource", {**resource, "tagKeys": sorted(remove)}))
+    if add:
+        calls.append(Call("ecr", "TagResource", {**resource, "tags": tag_list(add)}))
+    return calls
+
+
+KIND = Kind(
+    name="repository",
+    section="repositories",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    replace=Replace.DELETE_FIRST,
+    max_name=256,
+    expand=expand,
+    normal=normal,
+    check=findings,
+)

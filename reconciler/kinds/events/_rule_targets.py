@@ -1,0 +1,134 @@
+"""Targets of event rules: what is compared how, what they refer to, and as EventBridge takes them.
+
+A target is known by its id. Its input is JSON text to the API, and compared by meaning where it is an object or a list.
+
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.batch._common import bare, unless
+from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.json_text import from_json
+from reconciler.kinds.common.policy_document.document import parse
+from reconciler.kinds.common.replies import lowered, raised, tag_list, tag_map
+from reconciler.model import Field, Json, JsonText, Ref, Template
+
+SET = Field(unordered=True)
+OFF = Field(normal=unless(False))
+
+_ECS = "ecsParameters"
+_VPC = f"{_ECS}.networkConfiguration.awsvpcConfiguration"
+
+# names below these are data
+_DATA = ("inputPathsMap", "headerParameters", "queryStringParameters")
+# spelled with a small letter in the API, too
+_SMALL = ("capacityProviderStrategy", "placementConstraints", "placementStrategy")
+
+
+def _log_group(value: Any) -> Any:
+    """A log group's ARN without the ``:*`` that CloudWatch shows and EventBridge may be given."""
+    return value.removesuffix(":*") if isinstance(value, str) and ":log-group:" in value else value
+
+
+_MEMBERS: Mapping[str, Field] = {
+    "arn": Field(normal=_log_group),
+    "inputPath": Field(normal=unless("")),
+    "batchParameters.jobDefinition": Field(normal=bare),
+    "retryPolicy.maximumRetryAttempts": Field(normal=unless(185)),
+    "retryPolicy.maximumEventAgeInSeconds": Field(normal=unless(86400)),
+    "redshiftDataParameters.withEvent": OFF,
+    f"{_ECS}.taskCount": Field(normal=unless(1)),
+    f"{_ECS}.enableECSManagedTags": OFF,
+    f"{_ECS}.enableExecuteCommand": OFF,
+    f"{_VPC}.subnets": SET,
+    f"{_VPC}.securityGroups": SET,
+    f"{_VPC}.assignPublicIp": Field(normal=unless("DISABLED")),
+}
+FIELDS = {"targets": Field(key="id"), **{f"targets[].{name}": facts for name, facts in _MEMBERS.items()}}
+
+REFS = {
+    "targets[].arn": Ref(section="jobQueues", also=("topics", "logGroups")),
+    "targets[].roleArn": Ref(section="roles"),
+    # the plain name means the newest revision, so that new ones do not touch the rule
+    "targets[].batchParameters.jobDefinition": Ref(
+        section="jobDefinitions", attr="name", literal=r"arn:|[^:]+:\d+$", holds=False
+    ),
+    f"targets[].{_VPC}.securityGroups[]": Ref(section="securityGroups", attr="id", literal=r"sg-"),
+    "targets[].redshiftDataParameters.secretManagerArn": Ref(section="secrets"),
+}
+
+
+def plain(target: Any) -> Any:
+    """A target as people write it, as data: JSON parsed, tags a mapping."""
+    if not isinstance(target, Mapping):
+        return target
+    done = dict(target)
+    if "input" in done:
+        done["input"] = parsed(done["input"])
+    ecs = done.get(_ECS)
+    if isinstance(ecs, Mapping) and isinstance(ecs.get("tags"), list | tuple):
+        raw = [raised(tag) for tag in ecs["tags"] if isinstance(tag, Mapping)]
+        if all("Key" in tag for tag in raw):
+            done[_ECS] = {**ecs, "tags": tag_map(raw)}
+    return done
+
+
+def parsed(text: Any) -> Any:
+    """JSON text of an object or a list as such; anything else as it is, for a text may be all that is meant."""
+    if isinstance(text, Template):
+        return parse(text)
+    if not isinstance(text, str):
+        return text
+    try:
+        found = from_json(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, dict | list) else text
+
+
+def read(target: Json) -> Any:
+    """A target as EventBridge shows it, as data."""
+    keep = frozenset(name[:1].upper() + name[1:] for name in _DATA)
+    return plain(lowered(target, keep))
+
+
+def sent(target: Json) -> dict[str, Any]:
+    """A target as EventBridge takes it; what says nothing is left out."""
+    told: dict[str, Any] = raised(_said(target), frozenset((*_DATA, *_SMALL)))
+    if isinstance(told.get("Input"), Mapping | list | tuple):
+        told["Input"] = JsonText(_said(target["input"], everything=True))
+    ecs = told.get("EcsParameters")
+    if isinstance(ecs, Mapping):
+        told["EcsParameters"] = _ecs(ecs, mapping(target[_ECS]))
+    return told
+
+
+def _ecs(raised_ecs: Json, ecs: Json) -> dict[str, Any]:
+    told = dict(raised_ecs)
+    if isinstance(ecs.get("tags"), Mapping) and ecs["tags"]:
+        told["Tags"] = tag_list(ecs["tags"])
+    network = mapping(told.get("NetworkConfiguration"))
+    if "AwsvpcConfiguration" in network:
+        told["NetworkConfiguration"] = {"awsvpcConfiguration": network["AwsvpcConfiguration"]}
+    return told
+
+
+def _said(value: Any, *, everything: bool = False) -> Any:
+    """Without what is null or empty, unless that is data."""
+    if isinstance(value, Mapping):
+        kept = {name: _said(item, everything=everything or name == "input") for name, item in value.items()}
+        return kept if everything else {name: item for name, item in kept.items() if item not in (None, [], {}, "")}
+    return [_said(item, everything=everything) for item in value] if isinstance(value, list | tuple) else value
+
+
+def by_id(listed: Any) -> dict[str, Json]:
+    """The targets of a list by their ids, in their order."""
+    return {str(item.get("id")): item for item in map(mapping, items(listed))}
+
+
+def ids(targets: Sequence[Json]) -> list[str]:
+    return [str(target["id"]) for target in targets]

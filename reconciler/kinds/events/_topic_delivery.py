@@ -1,0 +1,81 @@
+"""Whether a topic takes what EventBridge sends it, as far as its declaration shows.
+
+EventBridge asks nobody: where the topic's policy or key keeps it out, rules match, events are lost, and the only trace
+is a metric of failed invocations.
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler.config import references as refs
+from reconciler.model import Resource
+
+_EVENTS = "events.amazonaws.com"
+# AWS's own key, whose policy nobody can change
+_CLOSED_KEYS = ("alias/aws/sns", "aws/sns")
+
+
+def hindrances(topic: Resource) -> Iterator[tuple[str, str]]:
+    """What keeps events from reaching the topic, each with what to do about it."""
+    policy, attributes = topic.props.get("policy"), topic.props.get("attributes")
+    if why := _unpublished(policy):
+        allowed = (
+            f'{{Effect: Allow, Principal: {{Service: {_EVENTS}}}, Action: "sns:Publish", '
+            f'Resource: "${{{topic.address}.arn}}"}}'
+        )
+        hint = f"add to the Statement of {topic.address}.policy: {allowed}"
+        if not policy:
+            hint = f'give {topic.address} a policy: {{Version: "2012-10-17", Statement: [{allowed}]}}'
+        yield f"events will not reach the topic {topic.address.name}: {why}", hint
+    if isinstance(attributes, Mapping) and attributes.get("KmsMasterKeyId") in _CLOSED_KEYS:
+        message = f"events will not reach the topic {topic.address.name}: EventBridge may not use the key alias/aws/sns"
+        yield message, f"encrypt it with a key of your own that lets {_EVENTS} use it, or not at all"
+
+
+def _unpublished(policy: Any) -> str:
+    """Why a topic's policy keeps EventBridge from publishing; nothing where it does not, or does not show."""
+    if not policy:
+        return f"the policy that SNS gives a topic does not let {_EVENTS} publish"
+    listed = policy.get("Statement") if isinstance(policy, Mapping) else None
+    conditional = False
+    for statement in listed if isinstance(listed, list) else [listed]:
+        if not isinstance(statement, Mapping) or _undecided(statement):
+            return ""
+        if statement.get("Effect") != "Allow" or not _publishes(statement.get("Action")):
+            continue
+        named = _named(statement.get("Principal"))
+        if not statement.get("Condition") and named & {_EVENTS, "*"}:
+            return ""
+        conditional = conditional or _EVENTS in named
+    if conditional:
+        return f"its policy lets {_EVENTS} publish on a condition, and EventBridge meets none at a topic"
+    return f"its policy does not let {_EVENTS} publish"
+
+
+def _undecided(statement: Mapping[str, Any]) -> bool:
+    if "NotPrincipal" in statement or "NotAction" in statement:
+        return True
+    return next(refs.templates([statement.get("Principal"), statement.get("Action")]), None) is not None
+
+
+def _publishes(actions: Any) -> bool:
+    return any(fnmatchcase("sns:publish", action.lower()) for action in _texts(actions))
+
+
+def _named(principal: Any) -> frozenset[str]:
+    """The services that a statement is for; ``*`` where it is for everybody."""
+    if not isinstance(principal, Mapping):
+        return frozenset(text for text in _texts(principal) if text == "*")
+    everybody = [text for text in _texts(principal.get("AWS")) if text == "*"]
+    return frozenset([*everybody, *_texts(principal.get("Service"))])
+
+
+def _texts(value: Any) -> list[str]:
+    listed = value if isinstance(value, list) else [value]
+    return [item for item in listed if isinstance(item, str)]

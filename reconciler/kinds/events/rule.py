@@ -1,0 +1,354 @@
+"""EventBridge rules with their targets.
+
+What is peculiar about them:
+
+- PutRule replaces the whole rule: what it is not told is lost, and a rule that was disabled is enabled again. So
+  everything is always sent. Tags count only when the rule is created.
+- Patterns are compared by meaning: the values a member may have are a set.
+- PutTargets and RemoveTargets may succeed and yet fail for some targets: their reply says so.
+- A rule may have five targets. New ones come before old ones go, where there is room.
+- Targets go before the rule. A role that was made a moment ago cannot be assumed yet.
+- A rule of another bus is another rule. One that an AWS service manages is refused by EventBridge, and never forced.
+
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from reconciler.kinds.batch._common import unless, without
+from reconciler.kinds.common.declared import items
+from reconciler.kinds.common.ownership_index import Index, confirmed, index, proposed, told
+from reconciler.kinds.common.policy_document.document import parse
+from reconciler.kinds.common.replies import beside, chunks, ok, tag_list, tag_map
+from reconciler.kinds.events import _rule_targets as targets
+from reconciler.kinds.events._rule_checks import findings
+from reconciler.model import (
+    OWNER_TAG,
+    Action,
+    Api,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Json,
+    JsonText,
+    Kind,
+    Later,
+    Live,
+    On,
+    Query,
+    Reads,
+    Ref,
+    Refused,
+    Replace,
+    Scope,
+    Sought,
+    Template,
+    Text,
+    Want,
+    compact,
+)
+
+DEFAULT_BUS = "default"
+READ_ONLY = ("name", "arn", "managedBy", "createdBy")
+# what PutRule takes, in its spelling; all but the pattern are text
+MEMBERS = {
+    "scheduleExpression": "ScheduleExpression",
+    "state": "State",
+    "description": "Description",
+    "roleArn": "RoleArn",
+}
+BUSY = On("ConcurrentModificationException")
+NEW_ROLE = On("ValidationException", "cannot be assumed by principal")
+MISSING = On("ResourceNotFoundException")
+AT_ONCE = 10
+PAGE = 100
+TARGETS_MOST = 5
+
+
+def bus_of(value: Any) -> Any:
+    """The name of a bus given by name or ARN."""
+    return value.split(":event-bus/")[-1] if isinstance(value, str) and value else DEFAULT_BUS
+
+
+def meaning(pattern: Any) -> Any:
+    """A pattern in which lists of allowed values are sorted sets; the operators of a range keep their order."""
+    if isinstance(pattern, Mapping):
+        return {name: item if name == "numeric" else meaning(item) for name, item in pattern.items()}
+    if isinstance(pattern, list | tuple):
+        unique = {_key(item): item for item in map(meaning, pattern)}
+        return [unique[key] for key in sorted(unique)]
+    return pattern
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, Later | Text | Template):
+        return f"expression {value}"
+    try:
+        return compact(value)
+    except TypeError:  # an expression deeper inside
+        return repr(value)
+
+
+FIELDS = {
+    "eventBusName": Field(effect=Effect.REPLACE, default=DEFAULT_BUS, normal=bus_of),
+    "eventPattern": Field(normal=meaning),
+    "state": Field(default="ENABLED"),
+    "description": Field(normal=unless("")),
+    "scheduleExpression": Field(normal=unless("")),
+    **targets.FIELDS,
+}
+REFS = {"roleArn": Ref(section="roles"), **targets.REFS}
+PASSES_ROLES = {"roleArn": "events.amazonaws.com", "targets[].roleArn": "events.amazonaws.com"}
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": _arn(scope, bus_of(props.get("eventBusName")), name)}
+
+
+def _arn(scope: Scope, bus: str, name: str) -> str:
+    return scope.arn("events", f"rule/{name}" if bus == DEFAULT_BUS else f"rule/{bus}/{name}")
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
+    ask = index(query)
+    found, replies = yield from beside(_there(list(sought)), ask)
+    tagged = yield from told(ask, replies)
+    more = [place for place in map(_place, proposed(tagged, query.scope, "events", "rule/")) if place not in sought]
+    found |= yield from _there(more)
+    tags = yield from _tags(query.scope, found, tagged, sought)
+    return [
+        _live(query.scope, bus, rule, targets, tags[bus, name])
+        for (bus, name), (rule, targets) in found.items()
+        if (bus, name) in sought or (query.owned and tags[bus, name].get(OWNER_TAG) == query.scope.environment)
+    ]
+
+
+Place: TypeAlias = tuple[str, str]
+"""Bus and name of a rule."""
+
+
+def _there(places: Sequence[Place]) -> Reads[dict[Place, tuple[Json, Json]]]:
+    """Those of the rules that are there, each as its description and the reply that has its targets."""
+    found = yield from _described(places)
+    there = [place for place in places if place in found]
+    aimed = tuple(map(_aimed, there))
+    replies = (yield aimed) if aimed else ()
+    return {
+        place: (found[place], ok(call, reply, MISSING.code) or {})
+        for place, call, reply in zip(there, aimed, replies, strict=True)
+    }
+
+
+def _described(places: Sequence[Place]) -> Reads[dict[Place, Json]]:
+    """The rules that are there. Several of a bus are looked up in its list, which tells as much in one call; what its
+    first page leaves open, and what may not be listed, is asked for one by one.
+    """
+    many = Counter(bus for bus, _ in places)
+    pages = {bus: _page(bus, [name for where, name in places if where == bus]) for bus in many if many[bus] > 1}
+    calls = (*pages.values(), *(_describe(place) for place in places if place[0] not in pages))
+    replies = (yield calls) if calls else ()
+    found: dict[Place, Json] = {}
+    complete: set[str] = set()
+    for (bus, page), reply in zip(pages.items(), replies, strict=False):
+        if not isinstance(reply, Refused):
+            found |= {(bus, rule["Name"]): rule for rule in (ok(page, reply) or {}).get("Rules", ())}
+            complete |= set() if reply.get("NextToken") else {bus}
+    rest = [place for place in places if place[0] in pages and place[0] not in complete and place not in found]
+    more = (yield tuple(map(_describe, rest))) if rest else ()
+    alone = [place for place in places if place[0] not in pages] + rest
+    for place, reply in zip(alone, (*replies[len(pages) :], *more), strict=True):
+        if (answer := ok(_describe(place), reply, MISSING.code)) is not None:
+            found[place] = answer
+    return found
+
+
+def _page(bus: str, names: Sequence[str]) -> Call:
+    """The first page of the rules of a bus whose names begin as all of ``names`` do."""
+    first, last = min(names), max(names)
+    alike = next((i for i, letter in enumerate(first) if letter != last[i : i + 1]), len(first))
+    begin = {"NamePrefix": first[:alike]} if alike else {}
+    return Call("events", "ListRules", {"Limit": PAGE, **begin, **_where(bus)})
+
+
+def _describe(place: Place) -> Call:
+    bus, name = place
+    return Call("events", "DescribeRule", {"Name": name, **_where(bus)})
+
+
+def _aimed(place: Place) -> Call:
+    bus, name = place
+    return Call("events", "ListTargetsByRule", {"Rule": name, **_where(bus)}, all_pages=True)
+
+
+def _tags(
+    scope: Scope, places: Iterable[Place], tagged: Index, sought: Mapping[Place, Sought]
+) -> Reads[dict[Place, Mapping[str, str]]]:
+    found = {place: confirmed(tagged, _arn(scope, *place), sought.get(place)) for place in places}
+    open_ones = [place for place, tags in found.items() if tags is None]
+    calls = tuple(Call("events", "ListTagsForResource", {"ResourceARN": _arn(scope, *place)}) for place in open_ones)
+    for place, call, reply in zip(open_ones, calls, (yield calls) if calls else (), strict=True):
+        found[place] = tag_map((ok(call, reply, MISSING.code) or {}).get("Tags"))
+    return {place: tags or {} for place, tags in found.items()}
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Bus and name from what follows ``rule/`` in an ARN; names of buses may have slashes in them."""
+    bus, _, name = path.rpartition("/")
+    return bus or DEFAULT_BUS, name
+
+
+def _where(bus: str) -> dict[str, str]:
+    return {} if bus == DEFAULT_BUS else {"EventBusName": bus}
+
+
+def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Mapping[str, str]) -> Live:
+    name = rule["Name"]
+    props = {
+        "eventBusName": bus if bus != DEFAULT_BUS else None,
+        "eventPattern": parse(rule.get("EventPattern")),
+        **{name: rule.get(member) for name, member in MEMBERS.items()},
+        "targets": [targets.read(target) for target in sorted(listed.get("Targets", ()), key=lambda one: one["Id"])],
+    }
+    return Live(
+        physical=name,
+        attrs={"name": name, "arn": rule.get("Arn") or _arn(scope, bus, name)},
+        props={member: value for member, value in props.items() if value},
+        tags=tags,
+        extra={"bus": bus},
+        keeper=rule.get("ManagedBy") or "",
+    )
+
+
+def expand(props: Json) -> Json:
+    """JSON text as what it says; without what comes along when the output of a describe is pasted."""
+    done = dict(without(props, *READ_ONLY))
+    if "eventPattern" in done:
+        done["eventPattern"] = parse(done["eventPattern"])
+    if isinstance(done.get("targets"), list | tuple):
+        done["targets"] = [targets.plain(target) for target in done["targets"]]
+    return done
+
+
+def notes(live: Live, _: Want) -> Iterable[str]:
+    if live.keeper:
+        yield f"the rule is managed by {live.keeper}: EventBridge refuses to change or delete it"
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    bus = bus_of(want.declared.get("eventBusName"))
+    tags = {"Tags": tag_list(want.tags)} if want.tags else {}
+    put = items(want.declared.get("targets"))
+    return [_put(want, bus, tags), *_aim(want.physical, bus, put)]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    bus, changed = live.extra["bus"], diff.tops()
+    calls: list[Action] = [_put(want, bus, {})] if changed - {"targets"} else []
+    if "targets" in changed:
+        calls += _aim_anew(live, want, diff)
+    return calls
+
+
+def _put(want: Want, bus: str, tags: Json) -> Call:
+    """The whole rule."""
+    told = {member: want.props.get(name) for name, member in MEMBERS.items()}
+    pattern = want.props.get("eventPattern")
+    params = {
+        "Name": want.physical,
+        **_where(bus),
+        **({"EventPattern": JsonText(pattern)} if pattern else {}),
+        **{member: value for member, value in told.items() if value},
+        **tags,
+    }
+    return Call("events", "PutRule", params, retry_on=(BUSY, NEW_ROLE))
+
+
+def _aim_anew(live: Live, want: Want, diff: Diff) -> Iterator[Call]:
+    """Targets that differ are put, those that are gone removed; last, if the rule has room for both."""
+    have, wish = targets.by_id(live.props.get("targets")), targets.by_id(want.props.get("targets"))
+    differing = {str(change.path[1]) for change in diff.changes if change.top == "targets" and len(change.path) > 1}
+    put = [target for name, target in wish.items() if name in differing or name not in have]
+    gone = sorted(have.keys() - wish.keys())
+    bus = live.extra["bus"]
+    room = len(have.keys() | wish.keys()) <= TARGETS_MOST
+    both = (_aim(live.physical, bus, put), _let_go(live.physical, bus, gone))
+    for calls in both if room else reversed(both):
+        yield from calls
+
+
+def _aim(name: str, bus: str, put: Sequence[Json]) -> Iterator[Call]:
+    for some in chunks(put, AT_ONCE):
+        params = {"Rule": name, **_where(bus), "Targets": [targets.sent(target) for target in some]}
+        yield Call("events", "PutTargets", params, retry_on=(BUSY, NEW_ROLE), refuse_if="FailedEntries")
+
+
+def _let_go(name: str, bus: str, gone: Sequence[str]) -> Iterator[Call]:
+    for some in chunks(gone, AT_ONCE):
+        params = {"Rule": name, **_where(bus), "Ids": list(some)}
+        yield Call("events", "RemoveTargets", params, retry_on=(BUSY,), ok_if=(MISSING,), refuse_if="FailedEntries")
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    bus, name = live.extra["bus"], live.physical
+    gone = targets.ids(live.props.get("targets", ()))
+    deleted = Call("events", "DeleteRule", {"Name": name, **_where(bus)}, retry_on=(BUSY,), ok_if=(MISSING,))
+    return [*_let_go(name, bus, gone), deleted]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    resource = {"ResourceARN": live.attrs["arn"]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("events", "UntagResource", {**resource, "TagKeys": sorted(remove)}, retry_on=(BUSY,)))
+    if add:
+        calls.append(Call("events", "TagResource", {**resource, "Tags": tag_list(add)}, retry_on=(BUSY,)))
+    return calls
+
+
+def disruption(_: Live, want: Want, diff: Diff) -> str:
+    if diff.replaces:
+        return "events that come between deleting the old rule and creating the new one go nowhere"
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return "events go nowhere from now on"
+    return "none"
+
+
+KIND = Kind(
+    name="event rule",
+    section="eventRules",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    refs=REFS,
+    api=Api(
+        service="events",
+        create=("PutTargets",),
+        update=("PutTargets",),
+        reply="ListTargetsByRule",
+        below=("targets",),
+    ),
+    replace=Replace.DELETE_FIRST,
+    max_name=64,
+    passes_roles=PASSES_ROLES,
+    expand=expand,
+    check=findings,
+    disruption=disruption,
+    notes=notes,
+)

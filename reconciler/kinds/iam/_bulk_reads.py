@@ -1,0 +1,108 @@
+"""Reading IAM's roles and policies in bulk: the same few calls for every kind of IAM, so made once.
+
+GetAccountAuthorizationDetails has nearly everything, a thousand roles and policies a page; what it lacks is said where
+it is missed. It cannot be narrowed down, and not everybody is allowed it: the kinds ask by name then.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.kinds.common.replies import ok, tag_map
+from reconciler.kinds.iam._common import ABSENT, is_owned
+from reconciler.model import Call, Json, Query, Reads, Refused, Reply
+
+PAGE = 1000
+DETAILS = Call(
+    "iam",
+    "GetAccountAuthorizationDetails",
+    {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE},
+    all_pages=True,
+)
+PROFILES = Call("iam", "ListInstanceProfiles", {"MaxItems": PAGE}, all_pages=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What GetAccountAuthorizationDetails says: roles by name, the account's own policies by ARN."""
+
+    roles: Mapping[str, Json]
+    policies: Mapping[str, Json]
+
+    def attached(self, roles: Iterable[Json] | None = None) -> frozenset[str]:
+        """The ARNs of the managed policies that ``roles``, or any role at all, have attached."""
+        return frozenset(
+            policy["PolicyArn"]
+            for role in (self.roles.values() if roles is None else roles)
+            for policy in role.get("AttachedManagedPolicies", ())
+        )
+
+    def owned(self, query: Query) -> list[Json]:
+        """The roles that the environment owns."""
+        return [role for role in self.roles.values() if is_owned(query, tag_map(role.get("Tags")))]
+
+
+def details(reply: Reply) -> Details:
+    """The reply to ``DETAILS``; raises Unreadable where it was refused."""
+    answer = ok(DETAILS, reply) or {}
+    return Details(
+        {item["RoleName"]: item for item in answer.get("RoleDetailList", ())},
+        {item["Arn"]: item for item in answer.get("Policies", ())},
+    )
+
+
+def at_hand(query: Query) -> Reads[Details | None]:
+    """The details for a brief query, since they are read anyway; None where they are refused, or not read."""
+    if not query.brief:
+        return None
+    (reply,) = yield (DETAILS,)
+    return None if isinstance(reply, Refused) else details(reply)
+
+
+def page_of_roles(marker: str = "") -> Call:
+    """A page of ListRoles: the details lack a role's description and the longest session it allows."""
+    return Call("iam", "ListRoles", {"MaxItems": PAGE, **({"Marker": marker} if marker else {})})
+
+
+def page(call: Call, reply: Reply) -> Json:
+    """A page of ListRoles; nothing where it is denied: each can be asked for by name."""
+    return {} if isinstance(reply, Refused) and reply.denied else ok(call, reply) or {}
+
+
+def completed(names: Sequence[str], known: Mapping[str, Json], marker: str, total: int) -> Reads[dict[str, Json]]:
+    """``known`` with what ListRoles or GetRole say of ``names``, whichever takes fewer calls.
+
+    ``marker`` is where the next page of ListRoles begins (nothing: no page has been read, or there is none), ``total``
+    how many roles the account has.
+    """
+    found, pages = dict(known), -(-total // PAGE) - 1
+    while marker and pages < sum(name not in found for name in names):
+        call = page_of_roles(marker)
+        (reply,) = yield (call,)
+        answer = page(call, reply)
+        found |= roles_of(answer)
+        marker, pages = answer.get("Marker") or "", pages - 1
+    calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name not in found)
+    for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
+        answer = ok(call, reply, ABSENT) or {}
+        if "Role" in answer:
+            found[answer["Role"]["RoleName"]] = answer["Role"]
+    return found
+
+
+def roles_of(answer: Json) -> dict[str, Json]:
+    """The roles in a reply of ListRoles, by name."""
+    return {item["RoleName"]: item for item in answer.get("Roles", ())}
+
+
+def profiles_of(found: Details) -> dict[str, dict[str, Any]]:
+    """The instance profiles that hold a role, by name, as the details show them."""
+    return {
+        profile["InstanceProfileName"]: {**profile, "Roles": [{"RoleName": name}]}
+        for name, role in found.roles.items()
+        for profile in role.get("InstanceProfileList", ())
+    }

@@ -1,0 +1,220 @@
+"""IAM instance profiles.
+
+What is peculiar about them:
+
+- A profile holds one role or none. Another role cannot be put in before the first is taken out, so between the two
+  calls there is none.
+- It is not the role: compute environments want the profile, and only the console makes one of the same name along with
+  a role for EC2.
+- A profile that holds a role cannot be deleted; one that a compute environment uses can, so the order is ours to keep.
+- Lists show no tags, so each profile is asked for its own.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.common.replies import ok, tag_list, tag_map
+from reconciler.kinds.iam import _bulk_reads as bulk
+from reconciler.kinds.iam import _common as _iam
+from reconciler.kinds.iam._common import ABSENT, GONE, NEW_ROLE, STILL_HELD, change
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Scope,
+    Want,
+)
+
+_ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
+
+# of how many profiles with roles of others the tags are asked one by one
+OTHERS_MOST = 100
+
+# IAM may not know role or profile yet, or still count the role that has just been taken out
+EARLY = (
+    NEW_ROLE,
+    On(ABSENT, "Instance Profile"),
+    On("InvalidParameterValue", "Invalid IAM Instance Profile name"),
+    On("LimitExceeded", "InstanceSessionsPerInstanceProfile"),
+)
+
+
+def role_name(value: Any) -> Any:
+    """The name in the ARN of a role; anything else as it is."""
+    found = _ROLE_ARN.fullmatch(value) if isinstance(value, str) else None
+    return found["name"] if found else value
+
+
+FIELDS = {
+    "path": Field(effect=Effect.REPLACE, default="/"),
+    "role": Field(normal=role_name, clear=""),
+}
+
+
+def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": _iam.arn(scope, "instance-profile", name, props)}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """In bulk where owned ones are asked for too; else one by one."""
+    names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
+    known = yield from bulk.at_hand(query)
+    if query.owned:
+        profiles = yield from _swept(query, {name.lower() for name in names})
+    else:
+        held = {name.lower(): item for name, item in bulk.profiles_of(known).items()} if known else {}
+        found = [held[name.lower()] for name in names if name.lower() in held]
+        profiles = found + (yield from _described([name for name in names if name.lower() not in held]))
+    lives = [_live(query.scope, profile) for profile in profiles]
+    sought = {name.lower() for name in names}
+    return [live for live in lives if live.physical.lower() in sought or _iam.is_owned(query, live.tags)]
+
+
+def _swept(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
+    """The profiles that are sought, or may be owned, with their tags.
+
+    Only GetInstanceProfile is documented to tell the tags of a profile. Where the details of its role show them it is
+    not asked; else it is for what is sought, what holds no role (the list alone knows of these) or a role of ours, and,
+    in accounts that do not hold too many, for all others.
+    """
+    replies = yield (bulk.DETAILS, bulk.PROFILES)
+    found = bulk.details(replies[0])
+    held, listed = bulk.profiles_of(found), (ok(bulk.PROFILES, replies[1]) or {}).get("InstanceProfiles", ())
+    shown = any("Tags" in profile for profile in held.values())
+    ours = {role["RoleName"] for role in found.owned(query)}
+    likely: list[str] = []
+    others: list[str] = []
+    for name in dict.fromkeys([*held, *(item["InstanceProfileName"] for item in listed)]):
+        if name in held and shown:
+            continue
+        mine = name not in held or held[name]["Roles"][0]["RoleName"] in ours
+        (likely if mine or name.lower() in sought else others).append(name)
+    described = yield from _described([*likely, *(others if len(others) <= OTHERS_MOST else ())])
+    return [*(held.values() if shown else ()), *described]
+
+
+def _described(names: Sequence[str]) -> Reads[list[Json]]:
+    calls = tuple(Call("iam", "GetInstanceProfile", {"InstanceProfileName": name}) for name in names)
+    replies = (yield calls) if calls else ()
+    found = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
+    return [answer["InstanceProfile"] for answer in found if answer]
+
+
+def _live(scope: Scope, profile: Json) -> Live:
+    name = profile["InstanceProfileName"]
+    roles = [role["RoleName"] for role in profile.get("Roles", ())]
+    props = {"path": profile["Path"], **({"role": roles[0]} if roles else {})}
+    return Live(physical=name, attrs=attrs(scope, name, props), props=props, tags=tag_map(profile.get("Tags")))
+
+
+def create(want: Want) -> Sequence[Action]:
+    profile = {"InstanceProfileName": want.physical}
+    path = {"Path": want.declared["path"]} if want.declared.get("path") else {}
+    role = role_name(want.declared.get("role"))
+    return [
+        change("CreateInstanceProfile", {**profile, **path, "Tags": tag_list(want.tags)}, proof=Proof.EXISTS),
+        *([_add(want.physical, role)] if role else []),
+    ]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    if "role" not in diff.tops():
+        return []
+    before, after = live.props.get("role"), role_name(want.props.get("role"))
+    return [
+        *([_remove(live.physical, before)] if before else []),
+        *([_add(live.physical, after)] if after else []),
+    ]
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    role = live.props.get("role")
+    return [
+        *([_remove(live.physical, role)] if role else []),
+        change("DeleteInstanceProfile", {"InstanceProfileName": live.physical}, STILL_HELD, ok_if=GONE),
+    ]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """Removing comes first: IAM takes tag names that differ in case for one."""
+    profile = {"InstanceProfileName": live.physical}
+    return [
+        *([change("UntagInstanceProfile", {**profile, "TagKeys": sorted(remove)})] if remove else []),
+        *([change("TagInstanceProfile", {**profile, "Tags": tag_list(add)})] if add else []),
+    ]
+
+
+def _add(profile: str, role: Any) -> Call:
+    params = {"InstanceProfileName": profile, "RoleName": role}
+    return change("AddRoleToInstanceProfile", params, *EARLY, proof=Proof.SAME)
+
+
+def _remove(profile: str, role: str) -> Call:
+    params = {"InstanceProfileName": profile, "RoleName": role}
+    return change("RemoveRoleFromInstanceProfile", params, ok_if=GONE)
+
+
+def expand(props: Json) -> Json:
+    """The API wants the bare name of the role; people also have its ARN."""
+    return {name: role_name(value) if name == "role" else value for name, value in props.items()}
+
+
+def check(name: str, props: Json) -> Iterable[Finding]:
+    yield from _iam.name_findings("instance profile", name, 128)
+    yield from _iam.path_findings(props)
+    role = props.get("role")
+    if role is None:
+        hint = "role: NAME; without one, instances with this profile have no permissions and cannot join a cluster"
+        yield Finding(path=(), message="the instance profile holds no role", hint=hint, warning=True)
+    elif isinstance(role, list | tuple):
+        yield Finding(path=("role",), message="an instance profile holds one role", hint="name one role")
+    elif isinstance(role, str) and role.startswith("arn:"):
+        hint = "the name of a role, or its ARN: arn:aws:iam::123456789012:role/NAME"
+        yield Finding(path=("role",), message=f'"{role}" is not the ARN of a role', hint=hint)
+    elif isinstance(role, str) and not _iam.is_name(role):
+        hint = "letters, digits and _ + = , . @ -; a path is not part of the name"
+        yield Finding(path=("role",), message=f'"{role}" cannot be the name of a role', hint=hint)
+
+
+def disruption(live: Live, _: Want, diff: Diff) -> str:
+    if "role" in diff.tops() and live.props.get("role"):
+        return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
+    return "none" if not diff.replaces else "replaced: what uses it moves to the new one"
+
+
+KIND = Kind(
+    name="instance profile",
+    section="instanceProfiles",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    refs={"role": Ref(section="roles", attr="name")},
+    replace=Replace.CREATE_FIRST,
+    folds_case=True,
+    max_name=128,
+    passes_roles={"role": "ec2.amazonaws.com"},
+    expand=expand,
+    check=check,
+    disruption=disruption,
+)

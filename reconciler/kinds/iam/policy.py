@@ -1,0 +1,334 @@
+"""Customer-managed IAM policies, and finding AWS's own by name.
+
+What is peculiar about them:
+
+- A policy keeps at most five versions of its document, one of them the default. A new document is a new version; where
+  an older version says the same it is made the default again, and the oldest other one makes room.
+- Path and description cannot be changed.
+- Names are unique in the account whatever their case or path, but a policy is read by its ARN, path included. So what
+  is not found under the declared path is looked for in the list of all.
+- A role may name an AWS-managed policy without saying where AWS keeps it. Those are found here as well, for their ARN
+  alone (``extra["aws_managed"]``): they belong to AWS.
+- What others have attached it to is left alone; AWS then refuses to delete it.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reconciler.kinds.common.policy_document.checks import findings, size
+from reconciler.kinds.common.policy_document.compare import alike, compared
+from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place, parse, written
+from reconciler.kinds.common.replies import ok, tag_list, tag_map
+from reconciler.kinds.iam import _bulk_reads as bulk
+from reconciler.kinds.iam import _common as _iam
+from reconciler.kinds.iam._common import ABSENT, GONE, STILL_HELD, change
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    JsonText,
+    Kind,
+    Live,
+    Proof,
+    Query,
+    Reads,
+    Replace,
+    Scope,
+    Sought,
+    Want,
+)
+
+FIELDS = {
+    "policyDocument": Field(),
+    "path": Field(effect=Effect.REPLACE, default="/"),
+    "description": Field(effect=Effect.REPLACE, default=""),
+}
+
+VERSIONS = 5
+DOCUMENT_MOST = 6144
+# where AWS keeps its own policies
+AWS_PATHS = ("", "service-role/", "job-function/", "aws-service-role/")
+# those that everybody around Batch uses need not be asked for
+AWS_OWN = frozenset(f"arn:aws:iam::aws:policy/service-role/{name}" for name in _iam.SERVICE_ROLE_POLICIES)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": _iam.arn(scope, "policy", name, props)}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """A name sought with its declaration means the account's own policy, one sought without may be AWS's."""
+    if query.owned:
+        return (yield from _swept(query))
+    known = yield from bulk.at_hand(query)
+    candidates = {sought.name: _candidates(query.scope, sought) for sought in query.sought if _askable(sought.name)}
+    if known:  # it has all of the account's own
+        candidates = {n: [arn for arn in arns if _aws(arn) or arn in known.policies] for n, arns in candidates.items()}
+    at_hand = {*known.policies, *known.attached(), *AWS_OWN} if known else set()
+    found = {name: next((arn for arn in arns if arn in at_hand), None) for name, arns in candidates.items()}
+    brief = [_named(arn) for arn in found.values() if arn]
+    policies = yield from _fetched(arn for name, arns in candidates.items() if not found[name] for arn in arns)
+    found |= {
+        name: next((a for a in candidates[name] if a in policies), None) for name, arn in found.items() if not arn
+    }
+    missing = [sought for sought in query.sought if sought.name in found and not found[sought.name]]
+    declared = [sought.name for sought in missing if sought.props]
+    named = [sought.name for sought in missing if not sought.props and "/" not in sought.name]
+    found |= _by_name(declared, (yield from _listed("Local")) if declared else [])
+    found |= _by_name(named, (yield from _listed("All")) if named else [])
+    sought = list(dict.fromkeys(arn for arn in found.values() if arn and arn not in at_hand))
+    policies |= yield from _fetched(arn for arn in sought if arn not in policies)
+    chosen = [policies[arn] for arn in sought if arn in policies]
+    customer = [policy for policy in chosen if not _aws_managed(policy)]
+    lives = (yield from _details(customer)) if customer else []
+    return [*brief, *lives, *(_aws_live(policy) for policy in chosen if _aws_managed(policy))]
+
+
+def _swept(query: Query) -> Reads[Sequence[Live]]:
+    """The account's own policies that are sought, and those that the environment owns.
+
+    The details have everything but the tags, which each policy has to be asked for. Of what is not sought those are
+    asked that nobody uses, or a role of ours: what somebody else has attached could not be deleted in any case.
+    """
+    wanted = {sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _askable(sought.name)}
+    likely = [_candidates(query.scope, sought)[0] for sought in query.sought if sought.props and _askable(sought.name)]
+    first = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in dict.fromkeys(likely))
+    replies = yield (bulk.DETAILS, *first)
+    found = bulk.details(replies[0])
+    answers = [ok(call, reply, ABSENT) for call, reply in zip(first, replies[1:], strict=True)]
+    tagged = {answer["Policy"]["Arn"]: answer["Policy"] for answer in answers if answer}
+    of_ours = found.attached(found.owned(query))
+    sought = {arn for arn, item in found.policies.items() if item["PolicyName"].lower() in wanted}
+    asked = [arn for arn, item in found.policies.items() if arn in sought or arn in of_ours or not _used(item)]
+    tagged |= yield from _fetched(arn for arn in asked if arn not in tagged)
+    chosen = [arn for arn in asked if arn in tagged]
+    return [
+        _live({**found.policies[arn], "Tags": tagged[arn].get("Tags")}, found.policies[arn]["PolicyVersionList"])
+        for arn in chosen
+        if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
+    ]
+
+
+def _used(policy: Json) -> bool:
+    return bool(policy.get("AttachmentCount") or policy.get("PermissionsBoundaryUsageCount"))
+
+
+def _named(arn: str) -> Live:
+    """A policy of which only the ARN is wanted."""
+    name = arn.rpartition("/")[2]
+    return Live(physical=name, attrs={"name": name, "arn": arn}, props={})
+
+
+def _askable(name: str) -> bool:
+    return all(map(_iam.is_name, name.strip("/").split("/")))
+
+
+def _candidates(scope: Scope, sought: Sought) -> list[str]:
+    """The ARNs a name may stand for, the likeliest first."""
+    name = sought.name.strip("/")
+    if sought.props:
+        return [attrs(scope, name, sought.props)["arn"]]
+    paths = AWS_PATHS if "/" not in name else ("",)
+    return [
+        scope.arn("iam", f"policy/{name}", region=""),
+        *(f"arn:{scope.partition}:iam::aws:policy/{path}{name}" for path in paths),
+    ]
+
+
+def _fetched(arns: Iterable[str]) -> Reads[dict[str, Json]]:
+    """What there is of these, by ARN."""
+    asked = list(dict.fromkeys(arns))
+    calls = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in asked)
+    replies = (yield calls) if calls else ()
+    answers = {arn: ok(call, reply, ABSENT) for arn, call, reply in zip(asked, calls, replies, strict=True)}
+    return {arn: answer["Policy"] for arn, answer in answers.items() if answer}
+
+
+def _listed(scope: str) -> Reads[list[Json]]:
+    call = Call("iam", "ListPolicies", {"Scope": scope, "MaxItems": 1000}, all_pages=True)
+    (reply,) = yield (call,)
+    return list((ok(call, reply) or {}).get("Policies", ()))
+
+
+def _by_name(wanted: Iterable[str], items: Iterable[Json]) -> dict[str, str | None]:
+    """The ARNs of policies of these names, whatever their case and path; the account's own go before AWS's."""
+    arns = {item["PolicyName"].lower(): item["Arn"] for item in sorted(items, key=_aws_managed, reverse=True)}
+    return {name: arns.get(name.lower()) for name in wanted}
+
+
+def _aws_managed(policy: Json) -> bool:
+    return _aws(policy["Arn"])
+
+
+def _aws(arn: str) -> bool:
+    return ":iam::aws:policy/" in arn
+
+
+def _aws_live(policy: Json) -> Live:
+    name = policy["PolicyName"]
+    return Live(physical=name, attrs={"name": name, "arn": policy["Arn"]}, props={}, extra={"aws_managed": True})
+
+
+def _details(policies: Sequence[Json]) -> Reads[list[Live]]:
+    """The policies with all versions of their documents; one that has vanished meanwhile is left out."""
+    calls = tuple(Call("iam", "ListPolicyVersions", {"PolicyArn": p["Arn"]}, all_pages=True) for p in policies)
+    versions: dict[str, list[Json]] = {}
+    for arn, call, reply in _iam.replies_by(calls, (yield calls), "PolicyArn"):
+        versions[arn] = list((ok(call, reply, ABSENT) or {}).get("Versions", ()))
+    calls = tuple(
+        Call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": item["VersionId"]})
+        for arn, items in versions.items()
+        for item in sorted(items, key=_number)
+    )
+    documents: dict[str, list[Json]] = {}
+    for arn, call, reply in _iam.replies_by(calls, (yield calls) if calls else (), "PolicyArn"):
+        answer = ok(call, reply, ABSENT)
+        if answer:
+            documents.setdefault(arn, []).append(answer["PolicyVersion"])
+    return [_live(policy, documents[policy["Arn"]]) for policy in policies if policy["Arn"] in documents]
+
+
+def _number(version: Json) -> int:
+    return int(version["VersionId"].split(".")[0].removeprefix("v"))
+
+
+def _live(policy: Json, versions: Sequence[Json]) -> Live:
+    kept = [
+        {
+            "id": item["VersionId"],
+            "default": item["VersionId"] == policy["DefaultVersionId"],
+            "document": parse(item["Document"]),
+        }
+        for item in sorted(versions, key=_number)
+    ]
+    props = {
+        "policyDocument": next((item["document"] for item in kept if item["default"]), None),
+        "path": policy.get("Path"),
+        "description": policy.get("Description"),
+    }
+    return Live(
+        physical=policy["PolicyName"],
+        attrs={"name": policy["PolicyName"], "arn": policy["Arn"]},
+        props={name: value for name, value in props.items() if value is not None},
+        tags=tag_map(policy.get("Tags")),
+        extra={"versions": kept},
+    )
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    params = {
+        "PolicyName": want.physical,
+        "Path": want.declared.get("path"),
+        "PolicyDocument": JsonText(written(want.declared["policyDocument"])),
+        "Description": want.declared.get("description"),
+        "Tags": tag_list(want.tags),
+    }
+    sent = {name: value for name, value in params.items() if value not in (None, "", [])}
+    return [change("CreatePolicy", sent, proof=Proof.EXISTS)]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    if "policyDocument" not in diff.tops():
+        return []
+    arn, document = live.attrs["arn"], want.props["policyDocument"]
+    others = [version for version in live.extra.get("versions", ()) if not version["default"]]
+    same = [version for version in others if alike(version["document"], document, _place(want))]
+    if same:
+        return [change("SetDefaultPolicyVersion", {"PolicyArn": arn, "VersionId": same[-1]["id"]})]
+    new = {"PolicyArn": arn, "PolicyDocument": JsonText(written(document)), "SetAsDefault": True}
+    too_many = others[: max(len(others) + 1 - (VERSIONS - 1), 0)]
+    return [*(_drop(arn, version) for version in too_many), change("CreatePolicyVersion", new, proof=Proof.SAME)]
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    arn = live.attrs["arn"]
+    others = [version for version in live.extra.get("versions", ()) if not version["default"]]
+    return [
+        *(_drop(arn, version) for version in others),
+        change("DeletePolicy", {"PolicyArn": arn}, STILL_HELD, ok_if=GONE),
+    ]
+
+
+def _drop(arn: str, version: Json) -> Call:
+    return change("DeletePolicyVersion", {"PolicyArn": arn, "VersionId": version["id"]}, ok_if=GONE)
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """Removing comes first: IAM takes tag names that differ in case for one."""
+    policy = {"PolicyArn": live.attrs["arn"]}
+    return [
+        *([change("UntagPolicy", {**policy, "TagKeys": sorted(remove)})] if remove else []),
+        *([change("TagPolicy", {**policy, "Tags": tag_list(add)})] if add else []),
+    ]
+
+
+# --- comparing and checking ------------------------------------------------------------------------------------------
+
+
+def _place(want: Want) -> Place:
+    return Place("identity", want.scope.account, want.scope.partition)
+
+
+def expand(props: Json) -> Json:
+    """A document given as text becomes a mapping."""
+    return {name: parse(value) if name == "policyDocument" else value for name, value in props.items()}
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """Documents side by side, so that only what means something else differs."""
+    document, wanted = live.props.get("policyDocument"), want.props.get("policyDocument")
+    document, wanted = compared(document, wanted, _place(want))
+    return {**live.props, "policyDocument": document}, {**want.props, "policyDocument": wanted}
+
+
+def check(name: str, props: Json) -> Iterable[Finding]:
+    yield from _iam.name_findings("policy", name, 128)
+    yield from _iam.path_findings(props)
+    yield from _iam.description_findings(props)
+    document = props.get("policyDocument")
+    place = ("policyDocument",)
+    if document is None:
+        hint = "policyDocument: {Statement: [{Effect: Allow, Action: ..., Resource: ...}]}"
+        yield Finding(path=(), message="the policy has no policyDocument", hint=hint, code="missing-field")
+        return
+    yield from findings(document, "identity", place)
+    if isinstance(document, Mapping) and document.get("Version") == OLD_VERSION:
+        hint = 'write "2012-10-17" or leave Version out'
+        yield Finding(path=(*place, "Version"), message="a managed policy is of Version 2012-10-17", hint=hint)
+    found = size(document)
+    if found > DOCUMENT_MOST:
+        message = f"the document has {found} characters without whitespace, and AWS takes at most {DOCUMENT_MOST}"
+        yield Finding(path=place, message=message, hint="split it into two policies")
+
+
+KIND = Kind(
+    name="policy",
+    section="policies",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    replace=Replace.CREATE_FIRST,
+    folds_case=True,
+    max_name=128,
+    expand=expand,
+    normal=normal,
+    check=check,
+)

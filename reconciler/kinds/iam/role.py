@@ -1,0 +1,423 @@
+"""IAM roles.
+
+What is peculiar about them:
+
+- Trust, attached policies, inline policies and the permissions boundary are all set by calls of their own. The
+  declared lists are complete: what else is attached is taken off.
+- What may assume the role must exist when the trust is written, and IAM may not know yet what this run has created.
+- A principal that was deleted is shown as its id (``AROA...``) for good; a namesake is not trusted until the document
+  is written again, so that is drift.
+- ``UpdateRole`` leaves alone what it is not given.
+- Nothing may hang on a role that is deleted, not even membership of an instance profile.
+- Names are unique whatever their case. Tags are only in GetRole and GetAccountAuthorizationDetails, description and
+  session duration not in the latter: so that one is asked which roles are owned, and each role for everything.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.kinds.common.policy_document.checks import findings, service, size
+from reconciler.kinds.common.policy_document.compare import compared
+from reconciler.kinds.common.policy_document.document import Place, listed, names_principal_of, parse, written
+from reconciler.kinds.common.replies import ok, tag_list, tag_map
+from reconciler.kinds.iam import _bulk_reads as bulk
+from reconciler.kinds.iam import _common as _iam
+from reconciler.kinds.iam._common import ABSENT, GONE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, STILL_HELD, change
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    JsonText,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Ref,
+    Replace,
+    Scope,
+    Template,
+    Want,
+)
+
+FIELDS = {
+    "path": Field(effect=Effect.REPLACE, default="/"),
+    "assumeRolePolicyDocument": Field(),
+    "description": Field(default="", clear=""),
+    "maxSessionDuration": Field(default=3600, clear=3600),
+    "permissionsBoundary": Field(),
+    "managedPolicies": Field(unordered=True, default=[]),
+    "inlinePolicies": Field(default={}),
+}
+
+REFS = {
+    "managedPolicies[]": Ref(section="policies"),
+    "permissionsBoundary": Ref(section="policies"),
+}
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+ATTACHED, ATTACHED_MOST = 10, 20
+TRUST, TRUST_MOST = 2048, 4096
+INLINE_MOST = 10_240
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": _iam.arn(scope, "role", name, props)}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """In bulk where owned ones are asked for too; else one by one."""
+    names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
+    if query.owned:
+        return (yield from _swept(query, names))
+    known = yield from bulk.at_hand(query)
+    at_hand = {name.lower(): role for name, role in known.roles.items()} if known else {}
+    found = [_brief(query.scope, at_hand[name.lower()]) for name in names if name.lower() in at_hand]
+    calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name.lower() not in at_hand)
+    replies = (yield calls) if calls else ()
+    answers = [ok(call, reply, ABSENT) for call, reply in zip(calls, replies, strict=True)]
+    roles = {item["Role"]["RoleName"]: item["Role"] for item in answers if item}
+    if query.brief:
+        return [*found, *(_brief(query.scope, role) for role in roles.values())]
+    return (yield from _details(query.scope, roles)) if roles else ()
+
+
+def _swept(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
+    """The roles of these names, whatever their case, and those the environment owns."""
+    first = bulk.page_of_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
+    replies = yield (bulk.DETAILS, *((first,) if names else ()))
+    found, wanted = bulk.details(replies[0]), {name.lower() for name in names}
+    # who may not list them may still ask for each
+    answer = (bulk.page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
+    known = {answer["Role"]["RoleName"]: answer["Role"]} if "Role" in answer else bulk.roles_of(answer)
+    chosen = [name for name in found.roles if name.lower() in wanted]
+    chosen += [role["RoleName"] for role in found.owned(query) if role["RoleName"] not in chosen]
+    known = yield from bulk.completed(chosen, known, answer.get("Marker") or "", len(found.roles))
+    return [_swept_live(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
+
+
+def _swept_live(scope: Scope, role: Json) -> Live:
+    lists = {
+        "ListAttachedRolePolicies": {"AttachedPolicies": role.get("AttachedManagedPolicies", ())},
+        "ListInstanceProfilesForRole": {"InstanceProfiles": role.get("InstanceProfileList", ())},
+    }
+    inline = {item["PolicyName"]: parse(item["PolicyDocument"]) for item in role.get("RolePolicyList", ())}
+    return _live(scope, role, lists, inline)
+
+
+def _brief(scope: Scope, role: Json) -> Live:
+    name = role["RoleName"]
+    return Live(physical=name, attrs=attrs(scope, name, {"path": role["Path"]}), props={})
+
+
+def _details(scope: Scope, roles: Mapping[str, Json]) -> Reads[Sequence[Live]]:
+    """The roles with their policies; one that has vanished meanwhile is left out."""
+    operations = ("ListAttachedRolePolicies", "ListRolePolicies", "ListInstanceProfilesForRole")
+    calls = tuple(Call("iam", each, {"RoleName": name}, all_pages=True) for name in roles for each in operations)
+    replies = yield calls
+    lists: dict[str, dict[str, Json]] = {}
+    for name, call, reply in _iam.replies_by(calls, replies, "RoleName"):
+        answer = ok(call, reply, ABSENT)
+        if answer is not None:
+            lists.setdefault(name, {})[call.operation] = answer
+    roles = {name: role for name, role in roles.items() if len(lists.get(name, ())) == len(operations)}
+    calls = tuple(
+        Call("iam", "GetRolePolicy", {"RoleName": name, "PolicyName": policy})
+        for name in roles
+        for policy in lists[name]["ListRolePolicies"].get("PolicyNames", ())
+    )
+    replies = (yield calls) if calls else ()
+    inline: dict[str, dict[str, Any]] = {}
+    for name, call, reply in _iam.replies_by(calls, replies, "RoleName"):
+        answer = ok(call, reply, ABSENT)
+        if answer is not None:
+            inline.setdefault(name, {})[call.params["PolicyName"]] = parse(answer["PolicyDocument"])
+    return [_live(scope, role, lists[name], inline.get(name, {})) for name, role in roles.items()]
+
+
+def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> Live:
+    attached = lists["ListAttachedRolePolicies"].get("AttachedPolicies", ())
+    profiles = lists["ListInstanceProfilesForRole"].get("InstanceProfiles", ())
+    props = {
+        "path": role["Path"],
+        "assumeRolePolicyDocument": parse(role.get("AssumeRolePolicyDocument")),
+        "description": role.get("Description"),
+        "maxSessionDuration": role.get("MaxSessionDuration"),
+        "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        "managedPolicies": sorted(policy["PolicyArn"] for policy in attached),
+        "inlinePolicies": dict(sorted(inline.items())),
+    }
+    return Live(
+        physical=role["RoleName"],
+        # its ARN may be an id for a moment after creation
+        attrs=attrs(scope, role["RoleName"], {"path": role["Path"]}),
+        props={name: value for name, value in props.items() if value not in (None, [], {})},
+        tags=tag_map(role.get("Tags")),
+        extra={"profiles": sorted(profile["InstanceProfileName"] for profile in profiles)},
+    )
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    props, name = want.declared, want.physical
+    params = {
+        "RoleName": name,
+        "AssumeRolePolicyDocument": JsonText(written(props["assumeRolePolicyDocument"])),
+        "Path": props.get("path"),
+        "Description": props.get("description"),
+        "MaxSessionDuration": props.get("maxSessionDuration"),
+        "PermissionsBoundary": props.get("permissionsBoundary"),
+        "Tags": tag_list(want.tags),
+    }
+    sent = {member: value for member, value in params.items() if value not in (None, "", [])}
+    boundary = [NEW_POLICY] if props.get("permissionsBoundary") else []
+    made = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
+    return [
+        replace(made, proof=Proof.EXISTS),
+        *(_attach(name, policy, want.scope) for policy in _distinct(props.get("managedPolicies"))),
+        *(_put(name, policy, document) for policy, document in (props.get("inlinePolicies") or {}).items()),
+    ]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """What gives comes before what takes; but no more is attached at a time than the quota surely allows."""
+    name, props, tops = live.physical, want.props, diff.tops()
+    give: list[Action] = []
+    take: list[Action] = []
+    if "permissionsBoundary" in tops:
+        boundary = props.get("permissionsBoundary")
+        if boundary:
+            params = {"RoleName": name, "PermissionsBoundary": boundary}
+            give.append(change("PutRolePermissionsBoundary", params, NEW_POLICY))
+        else:
+            take.append(change("DeleteRolePermissionsBoundary", {"RoleName": name}, ok_if=GONE))
+    plain = {"description": "Description", "maxSessionDuration": "MaxSessionDuration"}
+    changed = {api: props.get(ours, FIELDS[ours].clear) for ours, api in plain.items() if ours in tops}
+    if changed:
+        give.append(change("UpdateRole", {"RoleName": name, **changed}))
+    if "assumeRolePolicyDocument" in tops:
+        document = props["assumeRolePolicyDocument"]
+        params = {"RoleName": name, "PolicyDocument": JsonText(written(document))}
+        give.append(_trusting("UpdateAssumeRolePolicy", params, document, want.scope))
+    if "managedPolicies" in tops:
+        attach, detach = _attachments(live, want)
+        too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED
+        first = max(too_many, 0)
+        give += [*detach[:first], *attach]
+        take += detach[first:]
+    for policy in _inline_changes(diff):
+        document = (props.get("inlinePolicies") or {}).get(policy)
+        if document is None:
+            take.append(change("DeleteRolePolicy", {"RoleName": name, "PolicyName": policy}, ok_if=GONE))
+        else:
+            give.append(_put(name, policy, document))
+    return [*give, *take]
+
+
+def _attachments(live: Live, want: Want) -> tuple[list[Call], list[Call]]:
+    there = live.props.get("managedPolicies", ())
+    wanted = _distinct(want.props.get("managedPolicies"))
+    attach = [_attach(live.physical, policy, want.scope) for policy in wanted if policy not in there]
+    return attach, [_detach(live.physical, policy) for policy in there if policy not in wanted]
+
+
+def _inline_changes(diff: Diff) -> list[str]:
+    """The names of the inline policies that differ."""
+    return sorted({str(found.path[1]) for found in diff.changes if found.top == "inlinePolicies"})
+
+
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    role = {"RoleName": live.physical}
+    return [
+        *(
+            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=GONE)
+            for profile in live.extra.get("profiles", ())
+        ),
+        *(_detach(live.physical, policy) for policy in live.props.get("managedPolicies", ())),
+        *(
+            change("DeleteRolePolicy", {**role, "PolicyName": policy}, ok_if=GONE)
+            for policy in live.props.get("inlinePolicies", {})
+        ),
+        change("DeleteRole", role, STILL_HELD, ok_if=GONE),
+    ]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """Removing comes first: IAM takes tag names that differ in case for one."""
+    role = {"RoleName": live.physical}
+    return [
+        *([change("UntagRole", {**role, "TagKeys": sorted(remove)})] if remove else []),
+        *([change("TagRole", {**role, "Tags": tag_list(add)})] if add else []),
+    ]
+
+
+def _trusting(operation: str, params: Json, document: Any, scope: Scope, *retry: On) -> Call:
+    """A call with a trust document: tried again only where a principal in it may be news to IAM."""
+    if names_principal_of(document, scope.account):
+        return change(operation, params, NEW_PRINCIPAL, *retry, patience=60)
+    return change(operation, params, *retry)
+
+
+def _attach(name: str, policy: Any, scope: Scope) -> Call:
+    ours = not isinstance(policy, str) or f":iam::{scope.account}:" in policy
+    retry = (NEW_ROLE, NEW_POLICY) if ours else (NEW_ROLE,)
+    return change("AttachRolePolicy", {"RoleName": name, "PolicyArn": policy}, *retry)
+
+
+def _detach(name: str, policy: str) -> Call:
+    return change("DetachRolePolicy", {"RoleName": name, "PolicyArn": policy}, ok_if=GONE)
+
+
+def _put(name: str, policy: str, document: Any) -> Call:
+    params = {"RoleName": name, "PolicyName": policy, "PolicyDocument": JsonText(written(document))}
+    return change("PutRolePolicy", params, NEW_ROLE)
+
+
+def _distinct(policies: Any) -> list[Any]:
+    return list(dict.fromkeys(policies or ()))
+
+
+# --- comparing and checking ------------------------------------------------------------------------------------------
+
+
+def expand(props: Json) -> Json:
+    """``trust`` as the usual trust policy, documents given as text as mappings.
+
+    A ``trust`` that cannot be right stays where it is, so that the check finds it under its name.
+    """
+    done = dict(props)
+    trusted = listed(done.get("trust") or ())
+    right = trusted and all(isinstance(item, Template) or not [*service(item, ())] for item in trusted)
+    if right and "assumeRolePolicyDocument" not in done:
+        del done["trust"]
+        principal = {"Service": trusted if len(trusted) > 1 else trusted[0]}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        done["assumeRolePolicyDocument"] = {"Statement": [statement]}
+    elif "assumeRolePolicyDocument" in done:
+        done["assumeRolePolicyDocument"] = parse(done["assumeRolePolicyDocument"])
+    if isinstance(done.get("inlinePolicies"), Mapping):
+        done["inlinePolicies"] = {name: parse(document) for name, document in done["inlinePolicies"].items()}
+    return done
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """Documents side by side, so that only what means something else differs."""
+    left, right = dict(live.props), dict(want.props)
+    trust, identity = (Place(kind, want.scope.account, want.scope.partition) for kind in ("trust", "identity"))
+    member = "assumeRolePolicyDocument"
+    if member in left and member in right:
+        left[member], right[member] = compared(left[member], right[member], trust)
+    ours, theirs = dict(right.get("inlinePolicies") or {}), dict(left.get("inlinePolicies") or {})
+    for name in ours.keys() & theirs.keys():
+        theirs[name], ours[name] = compared(theirs[name], ours[name], identity)
+    return {**left, "inlinePolicies": theirs}, {**right, "inlinePolicies": ours}
+
+
+def check(name: str, props: Json) -> Iterable[Finding]:
+    yield from _iam.name_findings("role", name, 64)
+    if name.startswith("AWSServiceRoleFor"):
+        hint = "service-linked roles stand under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
+        yield Finding(path=(), message="names like this are those of service-linked roles", hint=hint, warning=True)
+    yield from _iam.path_findings(props)
+    yield from _iam.description_findings(props)
+    yield from _trust_findings(props)
+    duration = props.get("maxSessionDuration")
+    if isinstance(duration, int) and not 3600 <= duration <= 43200:
+        message = f"maxSessionDuration is between 3600 and 43200 seconds, not {duration}"
+        yield Finding(path=("maxSessionDuration",), message=message, hint="an hour to twelve hours")
+    yield from _iam.policy_name_findings(props.get("permissionsBoundary"), ("permissionsBoundary",))
+    yield from _attached_findings(props.get("managedPolicies"))
+    yield from _inline_findings(props.get("inlinePolicies"))
+
+
+def _trust_findings(props: Json) -> Iterator[Finding]:
+    document = props.get("assumeRolePolicyDocument")
+    if "trust" in props and document is not None:
+        hint = "keep assumeRolePolicyDocument; where trust comes from a base, write trust: null"
+        yield Finding(path=("trust",), message="trust and assumeRolePolicyDocument say the same thing twice", hint=hint)
+    elif "trust" in props:
+        several = isinstance(props["trust"], list | tuple)
+        for index, item in enumerate(listed(props["trust"])):
+            for found in service(item, ("trust", index) if several else ("trust",)):
+                foreign = isinstance(item, str) and (item.startswith("arn:") or item.isdigit())
+                hint = "trust takes services only; for accounts and roles write assumeRolePolicyDocument"
+                yield Finding(path=found.path, message=found.message, hint=hint if foreign else found.hint)
+        if not props["trust"]:
+            yield Finding(path=("trust",), message="trust is empty", hint="e.g. trust: [ecs-tasks.amazonaws.com]")
+    elif document is None:
+        hint = "e.g. trust: [ecs-tasks.amazonaws.com], or a whole assumeRolePolicyDocument"
+        yield Finding(path=(), message="nothing says who may assume the role", hint=hint, code="missing-field")
+    else:
+        yield from findings(document, "trust", ("assumeRolePolicyDocument",))
+        yield from _size("a trust policy", size(document), TRUST, TRUST_MOST, ("assumeRolePolicyDocument",))
+
+
+def _attached_findings(policies: Any) -> Iterator[Finding]:
+    for index, policy in enumerate(policies if isinstance(policies, list | tuple) else ()):
+        yield from _iam.policy_name_findings(policy, ("managedPolicies", index))
+    count = len(policies) if isinstance(policies, list | tuple) else 0
+    yield from _size("managedPolicies", count, ATTACHED, ATTACHED_MOST, ("managedPolicies",), "policies")
+
+
+def _inline_findings(policies: Any) -> Iterator[Finding]:
+    if not isinstance(policies, Mapping):
+        return
+    for name, document in policies.items():
+        if not _iam.is_name(str(name)) or len(str(name)) > 128:
+            message = f'"{name}" cannot be the name of an inline policy'
+            hint = "at most 128 letters, digits and _ + = , . @ -"
+            yield Finding(path=("inlinePolicies", name), message=message, hint=hint)
+        yield from findings(document, "identity", ("inlinePolicies", name))
+    together = sum(size(document) for document in policies.values())
+    yield from _size("the inline policies together", together, INLINE_MOST, INLINE_MOST, ("inlinePolicies",))
+
+
+def _size(
+    noun: str, found: int, usual: int, most: int, path: tuple[str | int, ...], unit: str = "characters"
+) -> Iterator[Finding]:
+    """Too much of something: an error beyond what AWS ever grants, a warning beyond the default quota."""
+    if found > most:
+        yield Finding(
+            path=path,
+            message=f"{noun}: {found} {unit}, and AWS takes at most {most}",
+            hint="put some of it into policies of their own" if unit == "characters" else "merge some",
+        )
+    elif found > usual:
+        hint = "it works where the quota of the account was raised"
+        message = f"{noun}: {found} {unit}, and an account's quota is {usual} unless it was raised"
+        yield Finding(path=path, message=message, hint=hint, warning=True)
+
+
+KIND = Kind(
+    name="role",
+    section="roles",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    refs=REFS,
+    replace=Replace.CREATE_FIRST,
+    folds_case=True,
+    max_name=64,
+    expand=expand,
+    normal=normal,
+    check=check,
+)

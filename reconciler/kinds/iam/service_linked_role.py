@@ -1,0 +1,153 @@
+"""IAM service-linked roles: made sure of, and nothing else.
+
+What is peculiar about them:
+
+- They belong to a service and to the whole account: shared, so never owned, tagged, changed or deleted.
+- They are asked for by the service and named by it, after no rule: the names around Batch are known here, others are
+  looked up by their path.
+- That one is there already is said as ``InvalidInput``, not as ``EntityAlreadyExists``.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
+https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.kinds.common.policy_document.checks import service
+from reconciler.kinds.common.replies import ok, tag_map
+from reconciler.kinds.iam._common import ABSENT, change
+from reconciler.model import (
+    Action,
+    Call,
+    Diff,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Scope,
+    Sought,
+    Want,
+)
+
+NAMES = {
+    "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
+    "batch.amazonaws.com": "AWSServiceRoleForBatch",
+    "ecs.amazonaws.com": "AWSServiceRoleForECS",
+    "ec2fleet.amazonaws.com": "AWSServiceRoleForEC2Fleet",
+    "eks.amazonaws.com": "AWSServiceRoleForAmazonEKS",
+    "spot.amazonaws.com": "AWSServiceRoleForEC2Spot",
+    "spotfleet.amazonaws.com": "AWSServiceRoleForEC2SpotFleet",
+}
+
+# both only matter while the role is created
+FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
+
+THERE_ALREADY = (On("InvalidInput", "has been taken"),)
+
+_SUFFIX = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+
+
+def _name(name: str, props: Json) -> str | None:
+    suffix = props.get("customSuffix")
+    known = NAMES.get(name)
+    return f"{known}_{suffix}" if known and suffix else known
+
+
+def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """``name`` and ``arn`` are those of the role; of a service that is not known here only AWS can tell."""
+    role = _name(name, props)
+    arn = scope.arn("iam", f"role/aws-service-role/{name}/{role}", region="")
+    return {"name": role, "arn": arn} if role else {}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    calls = tuple(_ask(sought) for sought in query.sought)
+    replies = (yield calls) if calls else ()
+    lives = []
+    for sought, call, reply in zip(query.sought, calls, replies, strict=True):
+        answer = ok(call, reply, ABSENT) or {}
+        roles = [answer["Role"]] if "Role" in answer else answer.get("Roles", ())
+        suffix = sought.props.get("customSuffix")
+        fitting = [role for role in roles if not suffix or role["RoleName"].endswith(f"_{suffix}")]
+        lives += [_live(sought.name, role) for role in fitting[:1]]
+    return lives
+
+
+def _ask(sought: Sought) -> Call:
+    role = _name(sought.name, sought.props)
+    if role:
+        return Call("iam", "GetRole", {"RoleName": role})
+    return Call("iam", "ListRoles", {"PathPrefix": f"/aws-service-role/{sought.name}/"}, all_pages=True)
+
+
+def _live(name: str, role: Json) -> Live:
+    attributes = {"name": role["RoleName"], "arn": role["Arn"]}
+    description = {"description": role["Description"]} if role.get("Description") else {}
+    return Live(physical=name, attrs=attributes, props=description, tags=tag_map(role.get("Tags")))
+
+
+def create(want: Want) -> Sequence[Action]:
+    members = {"description": "Description", "customSuffix": "CustomSuffix"}
+    given = {api: want.declared[ours] for ours, api in members.items() if want.declared.get(ours)}
+    params = {"AWSServiceName": want.address.name, **given}
+    call = change("CreateServiceLinkedRole", params, ok_if=THERE_ALREADY, proof=Proof.EXISTS)
+    return [replace(call, gives={"name": "Role.RoleName", "arn": "Role.Arn"})]
+
+
+def update(_live: Live, _want: Want, _diff: Diff) -> Sequence[Action]:
+    return []
+
+
+def delete(_live: Live, _declared: Json) -> Sequence[Action]:
+    return []
+
+
+def tag(_live: Live, _add: Mapping[str, str], _remove: Sequence[str]) -> Sequence[Action]:
+    return []
+
+
+# Principals that people know, and that have no such role, with what they may have meant
+WITHOUT = {
+    "ec2.amazonaws.com": "Spot Instances it is spot.amazonaws.com, for Spot fleets spotfleet.amazonaws.com",
+    "ecs-tasks.amazonaws.com": "ECS it is ecs.amazonaws.com",
+}
+
+
+def check(name: str, props: Json) -> Iterable[Finding]:
+    yield from service(name, ())
+    if name in WITHOUT:
+        hint = f"for {WITHOUT[name]}; other roles are declared under roles"
+        yield Finding(path=(), message=f"{name} has no service-linked role", hint=hint)
+    suffix = props.get("customSuffix")
+    if isinstance(suffix, str) and not _SUFFIX.fullmatch(suffix):
+        hint = "at most 64 letters, digits and _ + = , . @ -"
+        yield Finding(path=("customSuffix",), message=f'"{suffix}" cannot be a suffix', hint=hint)
+    if suffix and name == "batch.amazonaws.com":
+        hint = "leave customSuffix out"
+        yield Finding(path=("customSuffix",), message="the role of AWS Batch takes no suffix", hint=hint)
+
+
+KIND = Kind(
+    name="service-linked role",
+    section="serviceLinkedRoles",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    later=frozenset({"name", "arn"}),
+    shared=True,
+    max_name=128,
+    check=check,
+)

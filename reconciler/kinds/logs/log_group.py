@@ -1,0 +1,241 @@
+"""CloudWatch log groups.
+
+What is peculiar about them:
+
+- ``retentionInDays`` left out means "never expire"; it is set and cleared by calls of its own.
+- Describe answers with two ARNs; only the one without ``:*`` may be used for tagging.
+- The list is by prefix: the exact name has to be picked out.
+- A group with deletion protection on is not deleted behind its owner's back: declare the protection off first.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.kinds.common.ownership_index import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
+from reconciler.kinds.common.replies import chunks, ok
+from reconciler.kinds.common.values import known, same_key
+from reconciler.model import (
+    OWNER_TAG,
+    Action,
+    Call,
+    Diff,
+    Effect,
+    Field,
+    Finding,
+    Json,
+    Kind,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Replace,
+    Reply,
+    Scope,
+    Sought,
+    Want,
+)
+
+RETENTION = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
+    *(1827, 2192, 2557, 2922, 3288, 3653),
+)
+NAME = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
+KEY_ARN = re.compile(r"arn:[^:]+:kms:[^:]+:\d{12}:(key|alias)/.+")
+
+FIELDS = {
+    "retentionInDays": Field(),
+    "kmsKeyId": Field(),
+    "logGroupClass": Field(effect=Effect.REPLACE, default="STANDARD"),
+    "deletionProtectionEnabled": Field(default=False),
+}
+
+BUSY = (On("OperationAbortedException"),)
+ABSENT = "ResourceNotFoundException"
+
+
+def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    return {"name": name, "arn": scope.arn("logs", f"log-group:{name}")}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    sought = by_name(query)
+    listing = (_listed_by_tag(query),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describing(list(sought))
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    tagged: Index = {}
+    if listing:
+        more = [item["logGroupName"] for item in (ok(listing[0], replies[0]) or {}).get("logGroups", ())]
+    else:
+        tagged = yield from told(ask, replies[: len(ask)])
+        more = proposed(tagged, query.scope, "logs", "log-group:")
+    groups = yield from _found(calls, replies[len(ask) :])
+    calls = _describing(beyond(query, more))
+    groups |= (yield from _found(calls, (yield calls))) if calls else {}
+    tags = yield from _tags(query.scope, groups, tagged, sought)
+    live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
+    return [item for item in live if asked_for(query, item.physical, item.tags)]
+
+
+def _listed_by_tag(query: Query) -> Call:
+    wanted = [{"key": OWNER_TAG, "values": [query.scope.environment]}]
+    return Call("logs", "ListLogGroups", {"logGroupTags": wanted}, all_pages=True)
+
+
+def _describing(names: Sequence[str]) -> tuple[Call, ...]:
+    """Fifty names a call; it filters the list of groups, so that unknown ones are merely not in it."""
+    return tuple(Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(some)}) for some in chunks(names, 50))
+
+
+def _found(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
+    """The groups that are there, by name. Should a list be refused for one name in it, each is asked for by itself."""
+    found: dict[str, Json] = {}
+    again: list[Call] = []
+    for call, reply in zip(calls, replies, strict=True):
+        answer = ok(call, reply, ABSENT)
+        names: Sequence[str] = call.params["logGroupIdentifiers"]
+        found |= {item["logGroupName"]: item for item in (answer or {}).get("logGroups", ())}
+        if answer is None:
+            again += [Call("logs", "DescribeLogGroups", {"logGroupNamePrefix": n}, all_pages=True) for n in names]
+    for call, reply in zip(again, (yield tuple(again)) if again else (), strict=True):
+        items = (ok(call, reply, ABSENT) or {}).get("logGroups", ())
+        wanted = call.params["logGroupNamePrefix"]
+        found |= {item["logGroupName"]: item for item in items if item["logGroupName"] == wanted}
+    return found
+
+
+def _tags(
+    scope: Scope, names: Iterable[str], tagged: Index, sought: Mapping[str, Sought]
+) -> Reads[dict[str, Mapping[str, str]]]:
+    """The tags by name, of groups that have not vanished meanwhile."""
+    arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
+    known = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    found = {name: tags for name, tags in known.items() if tags is not None}
+    rest = [name for name in arns if name not in found]
+    calls = tuple(Call("logs", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
+    for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
+        answer = ok(call, reply, ABSENT)
+        if answer is not None:
+            found[name] = answer["tags"]
+    return found
+
+
+def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str]) -> Live:
+    return Live(
+        physical=name,
+        attrs=attrs(scope, name, {}),
+        props={member: item[member] for member in FIELDS if member in item},
+        tags=dict(tags),
+    )
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """Keys by what they mean; a DELIVERY group's retention is the service's own."""
+    left, right = dict(live.props), dict(want.props)
+    if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
+        right["kmsKeyId"] = left.get("kmsKeyId")
+    if left.get("logGroupClass") == "DELIVERY" and "retentionInDays" not in want.declared:
+        left.pop("retentionInDays", None)
+    return left, right
+
+
+def create(want: Want) -> Sequence[Action]:
+    sent = {name: value for name, value in want.declared.items() if name in FIELDS and name != "retentionInDays"}
+    params = {"logGroupName": want.physical, **sent, "tags": dict(want.tags)}
+    made = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
+    days = want.declared.get("retentionInDays")
+    return [made, *([] if days is None else [_retention(want.physical, days)])]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    changed = diff.tops()
+    name, props = live.physical, want.props
+    calls: list[Action] = []
+    if "kmsKeyId" in changed:
+        key = props.get("kmsKeyId")
+        calls.append(
+            _call("AssociateKmsKey", {"logGroupName": name, "kmsKeyId": key})
+            if key
+            else _call("DisassociateKmsKey", {"logGroupName": name})
+        )
+    if "retentionInDays" in changed:
+        calls.append(_retention(name, props.get("retentionInDays")))
+    if "deletionProtectionEnabled" in changed:
+        calls.append(_protection(name, bool(props.get("deletionProtectionEnabled", False))))
+    return calls
+
+
+def delete(live: Live, declared: Json) -> Sequence[Action]:
+    unprotect = live.props.get("deletionProtectionEnabled") and declared
+    first = unprotect and not declared.get("deletionProtectionEnabled")
+    gone = _call("DeleteLogGroup", {"logGroupName": live.physical}, ok_if=(On(ABSENT),))
+    return [*([_protection(live.physical, on=False)] if first else []), gone]
+
+
+def tag(live: Live, set_: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    arn = live.attrs["arn"]
+    calls: list[Action] = []
+    if remove:
+        calls.append(_call("UntagResource", {"resourceArn": arn, "tagKeys": sorted(remove)}))
+    if set_:
+        calls.append(_call("TagResource", {"resourceArn": arn, "tags": dict(set_)}))
+    return calls
+
+
+def _retention(name: str, days: Any) -> Call:
+    if days is None:
+        return _call("DeleteRetentionPolicy", {"logGroupName": name})
+    return _call("PutRetentionPolicy", {"logGroupName": name, "retentionInDays": days})
+
+
+def _protection(name: str, on: bool) -> Call:  # noqa: FBT001 - the API's own boolean
+    params = {"logGroupIdentifier": name, "deletionProtectionEnabled": on}
+    return _call("PutLogGroupDeletionProtection", params)
+
+
+def _call(operation: str, params: Json, ok_if: tuple[On, ...] = ()) -> Call:
+    return Call("logs", operation, params, retry_on=BUSY, ok_if=ok_if)
+
+
+def check(name: str, props: Json) -> Iterator[Finding]:
+    if not NAME.fullmatch(name):
+        yield Finding((), f'"{name}" is not a log group name', "1 to 512 of letters, digits and _ . / # -")
+    elif name.startswith("aws/"):
+        yield Finding((), 'a log group name must not start with "aws/"', f'did you mean "/{name}"?')
+    days = props.get("retentionInDays")
+    if isinstance(days, int) and days not in RETENTION:
+        near = min(RETENTION, key=lambda allowed: abs(allowed - days))
+        known_days = ", ".join(map(str, RETENTION))
+        yield Finding(
+            ("retentionInDays",),
+            f"{days} days is not a retention CloudWatch Logs offers",
+            f"the nearest is {near}; one of {known_days}, or leave it out to keep events for ever",
+        )
+    if props.get("logGroupClass") == "DELIVERY" and days is not None:
+        yield Finding(("retentionInDays",), "a log group of class DELIVERY has a fixed retention", "leave it out")
+    key = props.get("kmsKeyId")
+    if isinstance(key, str) and known(key) and not KEY_ARN.fullmatch(key):
+        yield Finding(("kmsKeyId",), "CloudWatch Logs takes a key by its full ARN only", "arn:aws:kms:...:key/...")
+
+
+KIND = Kind(
+    name="log group",
+    section="logGroups",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    fields=FIELDS,
+    replace=Replace.DELETE_FIRST,
+    max_name=512,
+    normal=normal,
+    check=check,
+)

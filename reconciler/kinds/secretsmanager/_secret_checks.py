@@ -1,0 +1,58 @@
+"""What is wrong with a declared secret, as far as it shows without asking Secrets Manager. No message shows a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from reconciler.kinds.common.declared import text, whole
+from reconciler.kinds.common.values import known
+from reconciler.model import Finding, Json, Template, compact
+
+NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+LIKE_AN_ARN = re.compile(r".+-[A-Za-z0-9]{6}")
+VALUE_MOST = 65536
+VALUE_HINT = "value: ${env:MY_PASSWORD}, or a mapping such as {user: ..., password: ${env:MY_PASSWORD}}, kept as JSON"
+
+
+def findings(name: str, props: Json) -> Iterator[Finding]:
+    if not NAME.fullmatch(name):
+        yield Finding((), f'"{name}" is not a name for a secret', "1 to 512 of letters, digits and / _ + = . @ -")
+    elif LIKE_AN_ARN.fullmatch(name):
+        message = "the name ends in a hyphen and six characters, as ARNs of secrets do, and may be taken for one"
+        yield Finding((), message, "choose another ending", warning=True)
+    description = text(props.get("description"))
+    if description is not None and len(description) > 2048:
+        yield Finding(("description",), f"{len(description)} characters, and AWS takes at most 2048", "shorten it")
+    if "value" in props:
+        yield from _value(props["value"])
+    yield from _deletion(props)
+
+
+def _value(value: object) -> Iterator[Finding]:
+    path = ("value",)
+    if value is None or isinstance(value, Template):
+        return
+    if not isinstance(value, str | Mapping):
+        what = "a list" if isinstance(value, list | tuple) else f"a {type(value).__name__}"
+        yield Finding(path, f"the value of a secret is text or a mapping, not {what}", VALUE_HINT)
+    elif not value:
+        yield Finding(path, "the value is empty", "leave it out, and the value is not managed here")
+    elif known(value):
+        size = len((value if isinstance(value, str) else compact(value)).encode())
+        if size > VALUE_MOST:
+            yield Finding(
+                path,
+                f"the value has {size} bytes, and AWS takes at most {VALUE_MOST}",
+                "keep it in S3, say, and its key here",
+            )
+
+
+def _deletion(props: Json) -> Iterator[Finding]:
+    days = props.get("recoveryWindowInDays")
+    if whole(days) is not None and not 7 <= days <= 30:  # type: ignore[operator]
+        hint = "forceDeleteWithoutRecovery: true deletes at once"
+        yield Finding(("recoveryWindowInDays",), f"{days} days is not a recovery window: 7 to 30", hint)
+    if days is not None and props.get("forceDeleteWithoutRecovery") is True:
+        path = ("forceDeleteWithoutRecovery",)
+        yield Finding(path, "deletion is either at once or with a recovery window", "leave one of the two out")

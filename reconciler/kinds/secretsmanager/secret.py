@@ -1,0 +1,372 @@
+"""Secrets Manager secrets.
+
+What is peculiar about them:
+
+- A value is never read. The id of the version we write is a slow digest of the value, salted with the secret's ARN, so
+  whether the value is still the declared one shows in the ids alone. The ARN ends in random characters, so a secret is
+  created empty and its value put afterwards.
+- Putting a value that an older version holds does nothing: the label ``AWSCURRENT`` has to be moved to that version.
+- A version that somebody else wrote says nothing about its value. Where such a secret is taken over, the version and
+  the value declared then are noted in a tag, and count as equal until either changes.
+- A value that is rotated, or not declared, is not ours.
+- A deleted secret keeps its name for 7 to 30 days. Declared again in that time it is restored.
+- ``recoveryWindowInDays`` and ``forceDeleteWithoutRecovery`` say how to delete, and are never compared.
+
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.kinds.common.ownership_index import by_name, index, told
+from reconciler.kinds.common.replies import ok, tag_list, tag_map
+from reconciler.kinds.common.values import first, known, same_key, stand_ins
+from reconciler.kinds.secretsmanager._secret_checks import findings
+from reconciler.model import (
+    OWNER_PREFIX,
+    OWNER_TAG,
+    Action,
+    Call,
+    Diff,
+    Digest,
+    Field,
+    Json,
+    JsonText,
+    Kind,
+    Later,
+    Live,
+    On,
+    Proof,
+    Query,
+    Reads,
+    Refused,
+    Replace,
+    Reply,
+    Scope,
+    Secret,
+    Sought,
+    Want,
+)
+
+FIELDS = {
+    "description": Field(default="", clear=""),
+    "kmsKeyId": Field(clear=""),
+    "value": Field(secret=True),
+    "recoveryWindowInDays": Field(ignore=True),
+    "forceDeleteWithoutRecovery": Field(ignore=True),
+}
+
+ADOPTED = f"{OWNER_PREFIX}adopted-version"
+CURRENT = "AWSCURRENT"
+OURS = re.compile(r"[0-9a-f]{64}")
+RECOVERY_DAYS = 30
+# a secret without a key of its own uses this one, and DescribeSecret then names none
+DEFAULT_KEY = "alias/aws/secretsmanager"
+
+ABSENT = "ResourceNotFoundException"
+# a secret deleted by force a moment ago still holds its name
+LINGERING = (
+    On("InvalidRequestException", "was deleted"),
+    On("InvalidRequestException", "scheduled for deletion"),
+)
+FRESH = (On(ABSENT),)
+ALREADY_MOVED = (On("InvalidParameterException", "currently attached to version"),)
+
+UNTOLD = (
+    "secretsmanager:ListSecretVersionIds was refused: if the declared value is that of a version which it had before, "
+    "it does not become the current one again; allow secretsmanager:ListSecretVersionIds"
+)
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    return {"name": name}
+
+
+def read(query: Query) -> Reads[Sequence[Live]]:
+    """Describes what is sought and what the index proposes, or the list where that cannot be asked: both lag."""
+    environment = query.scope.environment
+    sought = by_name(query)
+    listing = (_listed_by_tag(environment),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describing(sought)
+    replies = (yield (*ask, *calls)) if ask or calls else ()
+    if listing:
+        items = (ok(listing[0], replies[0]) or {}).get("SecretList", ())
+        more = [item["ARN"] for item in items if tag_map(item.get("Tags")).get(OWNER_TAG) == environment]
+    else:
+        more = list((yield from told(ask, replies[: len(ask)])))
+    found = _there(calls, replies[len(ask) :])
+    known = {item["ARN"] for item in found.values()}
+    here = query.scope.arn("secretsmanager", "secret:")
+    calls = _describing([arn for arn in more if arn.startswith(here) and arn not in known])
+    found |= _there(calls, (yield calls) if calls else ())
+    live = [item for item in found.values() if item["Name"] in sought or _owner(item) == environment]
+    older = (yield from _older(live, sought)) if live else {}
+    return [_live(item, older.get(item["Name"], {})) for item in live]
+
+
+def _listed_by_tag(environment: str) -> Call:
+    """The filters are of prefixes, so what it lists is filtered again."""
+    filters = [{"Key": "tag-key", "Values": [OWNER_TAG]}, {"Key": "tag-value", "Values": [environment]}]
+    params = {"IncludePlannedDeletion": True, "Filters": filters}
+    return Call("secretsmanager", "ListSecrets", params, all_pages=True)
+
+
+def _describing(names: Iterable[str]) -> tuple[Call, ...]:
+    """By name or ARN."""
+    return tuple(Call("secretsmanager", "DescribeSecret", {"SecretId": name}) for name in names)
+
+
+def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, Json]:
+    """The secrets that are there, by name; a name may also be taken for the beginning of an ARN."""
+    answers = [(call.params["SecretId"], ok(call, reply, ABSENT)) for call, reply in zip(calls, replies, strict=True)]
+    return {item["Name"]: item for asked, item in answers if item and asked in (item["Name"], item["ARN"])}
+
+
+def _older(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[dict[str, Mapping[str, Sequence[str]] | None]]:
+    """All versions of the secrets that have another value, by name, those without a label too: to put a value back that
+    one of them holds needs a step more. None where they may not be listed: the labelled ones are known all the same.
+    """
+    calls = {
+        item["Name"]: Call(
+            "secretsmanager",
+            "ListSecretVersionIds",
+            {"SecretId": item["ARN"], "IncludeDeprecated": True},
+            all_pages=True,
+        )
+        for item in items
+        if item["Name"] in sought and _has_another(item, sought[item["Name"]].props.get("value"))
+    }
+    replies = (yield tuple(calls.values())) if calls else ()
+    found: dict[str, Mapping[str, Sequence[str]] | None] = {}
+    for (name, call), reply in zip(calls.items(), replies, strict=True):
+        if isinstance(reply, Refused) and reply.denied:
+            found[name] = None
+            continue
+        answer = ok(call, reply, ABSENT, "InvalidRequestException") or {}  # a secret on its way out
+        found[name] = {one["VersionId"]: one.get("VersionStages", []) for one in answer.get("Versions", ())}
+    return found
+
+
+def _has_another(item: Json, value: Any) -> bool:
+    """Whether the secret has a value, and not the declared one."""
+    current = next((one for one, stages in (item.get("VersionIdsToStages") or {}).items() if CURRENT in stages), None)
+    if current is None or value is None or not known(value):
+        return False
+    return bool(current != Digest(value, item["ARN"]).hex())
+
+
+def _owner(item: Json) -> str | None:
+    return tag_map(item.get("Tags")).get(OWNER_TAG)
+
+
+def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
+    versions: dict[str, Sequence[str]] = {**(older or {}), **(item.get("VersionIdsToStages") or {})}
+    current = first(name for name, stages in sorted(versions.items()) if CURRENT in stages)
+    props = {"description": item.get("Description"), "kmsKeyId": item.get("KmsKeyId"), "value": current}
+    dying = item.get("DeletedDate") is not None
+    return Live(
+        physical=item["Name"],
+        attrs={"name": item["Name"], "arn": item["ARN"]},
+        props={name: value for name, value in props.items() if value},
+        tags=tag_map(item.get("Tags")),
+        status="scheduled for deletion" if dying else "",
+        dying=dying,
+        extra={
+            "versions": sorted(versions),
+            "rotated": bool(item.get("RotationEnabled")),
+            **({} if older is not None else {"untold": True}),
+        },
+    )
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def normal(live: Live, want: Want) -> tuple[Json, Json]:
+    """The value as the id of its version, on both sides; none where it is not to be compared."""
+    left, right = dict(live.props), dict(want.props)
+    for side in (left, right):
+        if str(side.get("kmsKeyId", "")).endswith(DEFAULT_KEY):
+            del side["kmsKeyId"]
+    if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
+        right["kmsKeyId"] = left.get("kmsKeyId")
+    current = left.pop("value", None)
+    right.pop("value", None)
+    if not _declares_value(want) or (current and live.extra.get("rotated")):
+        return left, right
+    unknown = first(stand_ins(want.declared["value"]))
+    if unknown is not None:
+        return ({**left, "value": current} if current else left), {**right, "value": unknown}
+    wanted = _version(live, want)
+    if current and not OURS.fullmatch(current) and _taken_over(live, want, current, wanted):
+        return left, right
+    return ({**left, "value": current} if current else left), {**right, "value": wanted}
+
+
+def _declares_value(want: Want) -> bool:
+    """Where changes of it are ignored, the engine has put the live version in its place: nothing to write."""
+    ignored = any(path.split(".")[0] == "value" for path in want.lifecycle.ignore_changes)
+    return want.declared.get("value") is not None and not ignored
+
+
+def _version(live: Live, want: Want) -> str:
+    """The id that the declared value has, or would have, as a version of this secret."""
+    return Digest(want.declared["value"], live.attrs["arn"]).hex()
+
+
+def _taken_over(live: Live, want: Want, current: str, wanted: str) -> bool:
+    """Whether another's version is to be left: nothing can be told yet, or nothing has changed since it was told."""
+    return live.owner != want.scope.environment or live.tags.get(ADOPTED) == _noted(current, wanted)
+
+
+def _noted(current: str, wanted: str) -> str:
+    return f"{current}/{wanted[:16]}"
+
+
+def owner_tags(live: Live, want: Want) -> Mapping[str, str]:
+    """Notes which version of another's was found when it was taken over, and which value was declared then."""
+    current = live.props.get("value")
+    if not current or OURS.fullmatch(current) or not _declares_value(want) or not known(want.declared["value"]):
+        return {}
+    return {ADOPTED: _noted(current, _version(live, want))}
+
+
+def notes(live: Live, want: Want) -> Sequence[str]:
+    return [*_about_value(live, want), *([UNTOLD] if live.extra.get("untold") else [])]
+
+
+def _about_value(live: Live, want: Want) -> Sequence[str]:
+    current = live.props.get("value")
+    if not current or not _declares_value(want):
+        return []
+    if live.extra.get("rotated"):
+        return ["its value is rotated, so it is not compared with the declared one"]
+    if OURS.fullmatch(current) or not known(want.declared["value"]):
+        return []
+    if _taken_over(live, want, current, _version(live, want)):
+        return ["its value was written by someone else and is left alone until the declared one changes"]
+    return ["its value was last written by someone else, and is written again"]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(want: Want) -> Sequence[Action]:
+    params = {
+        "Name": want.physical,
+        "Description": want.declared.get("description"),
+        "KmsKeyId": want.declared.get("kmsKeyId"),
+        "Tags": tag_list(want.tags),
+    }
+    made = Call(
+        "secretsmanager",
+        "CreateSecret",
+        {name: value for name, value in params.items() if value},
+        gives={"arn": "ARN"},
+        retry_on=LINGERING,
+        patience=120.0,
+        proof=Proof.EXISTS,
+    )
+    if want.declared.get("value") is None:
+        return [made]
+    return [made, _put(Later(want.address, "arn"), want.declared["value"])]
+
+
+def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    changed = diff.tops()
+    calls: list[Action] = []
+    settings = {"description": "Description", "kmsKeyId": "KmsKeyId"}
+    sent = {member: want.props.get(name) or "" for name, member in settings.items() if name in changed}
+    if sent:
+        calls.append(Call("secretsmanager", "UpdateSecret", {"SecretId": live.attrs["arn"], **sent}))
+    if "value" in changed:
+        calls += _set_value(live, want)
+    return calls
+
+
+def _set_value(live: Live, want: Want) -> list[Action]:
+    arn, value, current = live.attrs["arn"], want.declared["value"], live.props.get("value")
+    calls: list[Action] = [_put(arn, value)]
+    if not known(value) or not current or _version(live, want) not in live.extra.get("versions", ()):
+        return calls
+    moved = {
+        "SecretId": arn,
+        "VersionStage": CURRENT,
+        "MoveToVersionId": Digest(Secret(value), arn),  # version ids are digests of values: never shown
+        "RemoveFromVersionId": Secret(current),
+    }
+    return [*calls, Call("secretsmanager", "UpdateSecretVersionStage", moved, ok_if=ALREADY_MOVED)]
+
+
+def _put(arn: Any, value: Any) -> Call:
+    params = {
+        "SecretId": arn,
+        "ClientRequestToken": Digest(Secret(value), arn),
+        "SecretString": Secret(JsonText(value) if isinstance(value, Mapping) else value),
+    }
+    return Call("secretsmanager", "PutSecretValue", params, retry_on=FRESH, patience=60.0)
+
+
+def revive(live: Live, want: Want) -> Sequence[Action]:
+    """Restores it, and brings what differs about; its tags are seen to by the engine."""
+    left, right = normal(live, want)
+    arn = live.attrs["arn"]
+    calls: list[Action] = [Call("secretsmanager", "RestoreSecret", {"SecretId": arn})]
+    settings = {"description": "Description", "kmsKeyId": "KmsKeyId"}
+    sent = {
+        member: right.get(name) or ""
+        for name, member in settings.items()
+        if (left.get(name) or "") != (right.get(name) or "")
+    }
+    if sent:
+        calls.append(Call("secretsmanager", "UpdateSecret", {"SecretId": arn, **sent}))
+    if left.get("value") != right.get("value"):
+        calls += _set_value(live, want)
+    return calls
+
+
+def delete(live: Live, declared: Json) -> Sequence[Action]:
+    force = declared.get("forceDeleteWithoutRecovery") is True
+    how = (
+        {"ForceDeleteWithoutRecovery": True}
+        if force
+        else {"RecoveryWindowInDays": declared.get("recoveryWindowInDays") or RECOVERY_DAYS}
+    )
+    gone = (On(ABSENT), *(On("InvalidRequestException", f"{text} for deletion") for text in ("scheduled", "marked")))
+    return [Call("secretsmanager", "DeleteSecret", {"SecretId": live.attrs["arn"], **how}, ok_if=gone)]
+
+
+def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    secret = {"SecretId": live.attrs["arn"]}
+    calls: list[Action] = []
+    if remove:
+        calls.append(Call("secretsmanager", "UntagResource", {**secret, "TagKeys": sorted(remove)}))
+    if add:
+        calls.append(Call("secretsmanager", "TagResource", {**secret, "Tags": tag_list(add)}))
+    return calls
+
+
+KIND = Kind(
+    name="secret",
+    section="secrets",
+    read=read,
+    attrs=attrs,
+    create=create,
+    update=update,
+    delete=delete,
+    tag=tag,
+    revive=revive,
+    fields=FIELDS,
+    later=frozenset({"arn"}),
+    replace=Replace.DELETE_FIRST,
+    max_name=512,
+    normal=normal,
+    check=findings,
+    owner_tags=owner_tags,
+    notes=notes,
+)

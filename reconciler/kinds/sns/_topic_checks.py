@@ -1,0 +1,131 @@
+"""What is wrong with a declared topic, as far as it shows without asking SNS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.kinds.common.declared import entries, given, mapping, text
+from reconciler.kinds.common.policy_document import checks as _document_rules
+from reconciler.kinds.common.policy_document.checks import near
+from reconciler.kinds.common.policy_document.document import why_unparsed
+from reconciler.kinds.common.values import known
+from reconciler.kinds.sns import _subscriptions as subs
+from reconciler.model import Finding, Json, Path
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
+FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
+ATTRIBUTES = (
+    *("DisplayName", "DeliveryPolicy", "FifoTopic", "ContentBasedDeduplication", "FifoThroughputScope"),
+    *("KmsMasterKeyId", "SignatureVersion", "TracingConfig", "ArchivePolicy", "Policy"),
+    *(f"{kind}{end}" for kind in ("Application", "HTTP", "Lambda", "SQS", "Firehose") for end in FEEDBACK),
+)
+CHOICES = {
+    "TracingConfig": ("PassThrough", "Active"),
+    "SignatureVersion": ("1", "2"),
+    "FifoTopic": ("true", "false"),
+    "ContentBasedDeduplication": ("true", "false"),
+    "FifoThroughputScope": ("Topic", "MessageGroup"),
+}
+OF_SUBSCRIPTIONS = {
+    "RawMessageDelivery": ("true", "false"),
+    "FilterPolicyScope": ("MessageAttributes", "MessageBody"),
+}
+ENDPOINTS = {
+    "email": (re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
+    "email-json": (re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
+    "http": (re.compile(r"http://\S+"), "an address that starts with http://"),
+    "https": (re.compile(r"https://\S+"), "an address that starts with https://"),
+    "sms": (re.compile(r"\+?[1-9][0-9 ()-]{4,18}"), "a phone number with its country, such as +31612345678"),
+    "sqs": (re.compile(r"arn:[^:]+:sqs:[^:]+:\d{12}:.+"), "the ARN of a queue"),
+    "lambda": (re.compile(r"arn:[^:]+:lambda:[^:]+:\d{12}:function:.+"), "the ARN of a function"),
+    "firehose": (re.compile(r"arn:[^:]+:firehose:[^:]+:\d{12}:deliverystream/.+"), "the ARN of a delivery stream"),
+    "application": (re.compile(r"arn:[^:]+:sns:[^:]+:\d{12}:endpoint/.+"), "the ARN of a mobile endpoint"),
+}
+
+
+# https://docs.aws.amazon.com/sns/latest/dg/sns-fifo-topics.html
+NOT_FOR_FIFO = ("email", "email-json", "http", "https", "sms", "application", "firehose")
+# https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
+NOT_RAW = ("email", "email-json", "sms", "lambda", "application")
+
+
+def findings(name: str, props: Json) -> Iterator[Finding]:
+    attributes = mapping(props.get("attributes"))
+    yield from _name(name, attributes.get("FifoTopic"))
+    yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")
+    if given(props.get("policy")):
+        yield from _document_rules.findings(props["policy"], "resource", ("policy",))
+    guard = props.get("dataProtectionPolicy")
+    if given(guard) and not isinstance(guard, Mapping) and known(guard):
+        why = f": {why_unparsed(guard)}" if isinstance(guard, str) else ""
+        hint = "write a mapping, JSON text or ${file:...}"
+        yield Finding(("dataProtectionPolicy",), f"this is not a JSON document{why}", hint)
+    seen: set[str] = set()
+    for index, item in entries(props.get("subscriptions")):
+        path = ("subscriptions", index)
+        yield from _subscription(item, path)
+        if name.endswith(".fifo") and item.get("protocol") in NOT_FOR_FIFO:
+            hint = "a FIFO topic delivers to SQS queues"
+            yield Finding((*path, "protocol"), f"a FIFO topic does not deliver by {item['protocol']}", hint)
+        for key in subs.declared([item]):
+            if known(item.get("endpoint")) and key in seen:
+                yield Finding(path, f"the subscription {key} is there twice", "a protocol and endpoint subscribe once")
+            seen.add(key)
+
+
+def _name(name: str, fifo: Any) -> Iterator[Finding]:
+    ordered = subs.as_text(fifo) == "true"
+    if not NAME.fullmatch(name.removesuffix(".fifo")) or len(name) > 256:
+        yield Finding((), f'"{name}" is not a topic name', "1 to 256 of letters, digits, - and _")
+    elif ordered and not name.endswith(".fifo"):
+        yield Finding((), "the name of a FIFO topic ends in .fifo", f'did you mean "{name}.fifo"?')
+    elif name.endswith(".fifo") and not ordered and known(fifo):
+        yield Finding((), "only a FIFO topic may have a name that ends in .fifo", 'attributes: {FifoTopic: "true"}')
+
+
+def _attributes(
+    attributes: Mapping[str, Any],
+    path: Path,
+    names: tuple[str, ...],
+    choices: Mapping[str, tuple[str, ...]],
+    what: str,
+) -> Iterator[Finding]:
+    for name, value in attributes.items():
+        here = (*path, str(name))
+        if name not in names:
+            meant = near(str(name), names)
+            if meant:
+                yield Finding(here, f'{what} has no attribute "{name}"', f'did you mean "{meant}"?', "unknown-field")
+            else:
+                message = f'"{name}" is not an attribute of {what} known here; it is passed on as it is'
+                hint = f"known are {', '.join(names[:6])} and others"
+                yield Finding(here, message, hint, code="unknown-field", warning=True)
+        elif name in choices and known(value) and subs.as_text(value) not in choices[name]:
+            yield Finding(here, f'"{value}" is not a {name}', f"one of {', '.join(choices[name])}")
+
+
+def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    protocol, endpoint = text(item.get("protocol")), item.get("endpoint")
+    for name in ("protocol", "endpoint"):
+        if not given(item.get(name)):
+            hint = "{protocol: email, endpoint: ops@example.com}"
+            yield Finding(path, f"the subscription has no {name}", hint, code="missing-field")
+    if protocol and protocol not in ENDPOINTS:
+        meant = near(protocol, ENDPOINTS)
+        hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(ENDPOINTS)}"
+        yield Finding((*path, "protocol"), f'"{protocol}" is not a protocol of SNS', hint)
+    elif protocol and isinstance(endpoint, str) and endpoint:
+        form, hint = ENDPOINTS[protocol]
+        if not form.fullmatch(endpoint):
+            yield Finding((*path, "endpoint"), f'"{endpoint}" is not an endpoint for {protocol}', hint)
+    attributes = mapping(item.get("attributes"))
+    yield from _attributes(attributes, (*path, "attributes"), tuple(subs.DEFAULTS), OF_SUBSCRIPTIONS, "a subscription")
+    raw = attributes.get("RawMessageDelivery")
+    if protocol in NOT_RAW and known(raw) and subs.as_text(raw) == "true":
+        hint = "leave it out: it is for sqs, http, https and firehose"
+        yield Finding((*path, "attributes", "RawMessageDelivery"), f"{protocol} has no raw delivery", hint)
+    if protocol == "firehose" and not given(attributes.get("SubscriptionRoleArn")):
+        hint = "attributes: {SubscriptionRoleArn: ...}"
+        yield Finding(path, "a subscription of a delivery stream needs a role", hint, code="missing-field")

@@ -1,0 +1,78 @@
+"""Problems: what people are told when something is wrong, as values.
+
+Problems            the user's: one or many findings of a stage, raised together, each with its place and the way out
+  (Unreadable       a read that AWS refused; the engine turns it into a Problem)
+
+Anything else that is raised is a bug of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reconciler.model import Pos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One finding: a stable code, a sentence, the place and the way out. Never raised alone.
+
+    A ``note`` is a warning that there is nothing to do about: being strict does not make it an error.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    warning: bool = False
+    address: str = ""
+    path: str = ""
+    pos: Pos | None = None
+    note: bool = False
+
+    @property
+    def severity(self) -> str:
+        if self.note:
+            return "note"
+        return "warning" if self.warning else "error"
+
+    def __str__(self) -> str:
+        place = f"{self.pos}: " if self.pos else ""
+        who = f"{self.address}: " if self.address else ""
+        hint = "".join(f"\n    {line}" for line in self.hint.splitlines())
+        return f"{place}{self.severity}: {who}{self.message}{hint}"
+
+
+class Problems(Exception):
+    """All the problems of a stage. ``exit_code`` is what the command ends with (the contract's section 6)."""
+
+    def __init__(self, problems: Iterable[Problem], *, exit_code: int = 1) -> None:
+        self.problems: tuple[Problem, ...] = ordered(problems)
+        self.exit_code = exit_code
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Sorted by place, without repeats."""
+    unique = dict.fromkeys(problems)
+    return tuple(sorted(unique, key=lambda p: (p.pos or Pos("", 0, 0), p.address, p.path, p.code, p.message)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean "x"?`` for the nearest of ``known``, or nothing when none is near."""
+    names = list(known)
+    folded = {name.lower(): name for name in reversed(names)}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f'did you mean "{folded[near[0]]}"?' if near else ""
+
+
+def one_of(known: Sequence[str], most: int = 12) -> str:
+    """``one of a, b, c``, cut after ``most``."""
+    shown = ", ".join(sorted(known)[:most])
+    return f"one of {shown}" + (", ..." if len(known) > most else "")
+
+
+def article(noun: str) -> str:
+    """``noun`` with its indefinite article."""
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"

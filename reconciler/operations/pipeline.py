@@ -1,0 +1,228 @@
+"""The pipeline every command shares: load, check, look up, observe, plan; then show it or execute it.
+
+There is no logic here, only the order of the stages and what each is handed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.checks import environment as check
+from reconciler.checks import secrets as secrecy
+from reconciler.config import loader as load
+from reconciler.config import references as refs
+from reconciler.kinds import discover
+from reconciler.model import OWNER_TAG, Environment, Event, Observed, Options, Outcome, Plan, Resource, Scope, Sought
+from reconciler.model.masking import SHORT
+from reconciler.model.problems import Problem, Problems
+from reconciler.render.mask import Mask
+from reconciler.schema import registry as schema
+
+if TYPE_CHECKING:  # half of the program, and validating does without: imported where it is needed
+    from reconciler.account.reader import Reader
+    from reconciler.applying.executor import Aws, Clock
+    from reconciler.applying.preconditions import Looking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with what it was made from. ``problems`` are errors: it must not be applied.
+
+    ``stayed`` is what it leaves in place since somebody names it, by section and physical name; ``as_saved``, where a
+    saved plan is planned again, the plan if who names what had not moved since.
+    """
+
+    env: Environment
+    plan: Plan
+    mask: Mask
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    stayed: frozenset[tuple[str, str]] = frozenset()
+    as_saved: Plan | None = None
+
+    @property
+    def errored(self) -> bool:
+        return bool(self.problems)
+
+
+def read(target: Path, environ: Mapping[str, str], *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
+    """Load and check: everything that needs no AWS. Returns the environment and its warnings; raises Problems.
+
+    ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
+    """
+    loaded = load.load(target, environ=environ)
+    env, found = check.environment(loaded, discover())
+    unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
+    found = (*found, *unset)
+    if any(not problem.warning for problem in found):
+        raise Problems(found)
+    return env, found
+
+
+def mask_for(env: Environment) -> Mask:
+    """Hides what must not be seen: values of secret fields, and what is named as secrets are."""
+    kinds = discover()
+    found, words = set(env.sensitive), {text for text in env.sensitive if len(text) < SHORT}
+    for resource in env.resources.values():
+        secret = [path for path, facts in kinds[resource.address.section].fields.items() if facts.secret]
+        secret += [path for path, facts in resource.newer.items() if facts.secret]
+        for pattern in secret:
+            for _, value in refs.values_at(resource.props, pattern):
+                found.update(secrecy.texts(value))
+    return Mask(found, words)
+
+
+def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
+    """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
+    from reconciler.account import dependents as users  # noqa: PLC0415  (see above)
+    from reconciler.account import side_effects as foresight  # noqa: PLC0415  (see above)
+    from reconciler.account.reader import Once, Reader  # noqa: PLC0415
+    from reconciler.planning import planner as plan  # noqa: PLC0415  (see above)
+    from reconciler.planning import safety_rails as guard  # noqa: PLC0415  (see above)
+    from reconciler.planning import visibility as sight  # noqa: PLC0415  (see above)
+
+    mask = mask_for(env)
+    wrong = guard.account(scope.account, env)
+    if wrong:
+        raise Problems(wrong, exit_code=4)
+    reader = Reader(aws, parallelism=parallelism)
+    try:
+        looked = Once(lambda: _looked_up(env, scope, reader, options))
+        seen = _observed(env, scope, reader, looked, options)
+        facts, untold = looked()
+        seen = replace(seen, unfound=sight.unfound(env, facts, untold))
+        make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
+        whole, problems = make(seen)
+        named, unasked = users.find(reader, discover(), scope, whole)
+        as_saved, used = None, users.of_saved(options.stayed) | named
+        if options.stayed is not None and named.keys() - options.stayed:
+            as_saved, _ = make(replace(seen, used=users.of_saved(options.stayed), unasked=unasked))
+            as_saved, _ = foresight.look(reader, discover(), env, as_saved)
+        made = whole
+        if used or unasked:
+            seen = replace(seen, used=used, unasked=unasked)
+            made, problems = make(seen)
+        stayed = users.going(whole) - users.going(made)
+        made, standing = foresight.look(reader, discover(), env, made)
+    finally:
+        reader.close()
+    mask = mask.learnt(made)
+    found = [*problems, *standing, *untold, *sight.problems(seen, env.resources, destroy=options.destroy)]
+    told = sight.aside(found, env.resources, discover(), options)
+    problems = [problem for problem in told if not problem.warning]
+    if not problems:
+        refused = guard.check(made, env, options, guard.owned(seen, env.name))
+        if refused:
+            raise Refused(refused, made)
+    warnings = tuple(problem for problem in told if problem.warning)
+    return Planned(
+        env=env,
+        plan=made,
+        mask=mask,
+        problems=tuple(problems),
+        warnings=warnings,
+        stayed=stayed,
+        as_saved=as_saved,
+    )
+
+
+class Refused(Problems):
+    """A safety rail holds: exit code 4, with the plan that was refused."""
+
+    def __init__(self, problems: list[Problem], made: Plan) -> None:
+        super().__init__(problems, exit_code=4)
+        self.plan = made
+
+
+def _looked_up(
+    env: Environment, scope: Scope, reader: Reader, options: Options
+) -> tuple[Mapping[str, Any], list[Problem]]:
+    """The values of the look-ups, and what AWS would not tell; raises Problems where one has none."""
+    from reconciler.account import lookups  # noqa: PLC0415  (see above)
+
+    facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
+    if any(problem.code != lookups.REFUSED for problem in missing):
+        raise Problems(missing)
+    return facts, missing
+
+
+def _observed(
+    env: Environment,
+    scope: Scope,
+    reader: Reader,
+    looked: Callable[[], tuple[Mapping[str, Any], Any]],
+    options: Options,
+) -> Observed:
+    """What the account holds. What does not need the look-ups is read while they are asked."""
+    from reconciler.account.reader import observe  # noqa: PLC0415  (see above)
+
+    kinds = discover()
+    sections: dict[str, list[Resource]] = {}
+    for address, resource in env.resources.items():
+        sections.setdefault(address.section, []).append(resource)
+
+    def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
+        world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
+        filled = [(one, refs.filled(one, world)) for one in sections[section]]
+        return tuple(
+            Sought(one.address.name, props, _expected_tags(one, world))
+            for one, props in filled
+            # what AWS would not tell is not planned
+            if not untold or all(part.root != "lookups" for _, part in refs.templates(props))
+        )
+
+    waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
+    at_once = {section: sought(section, {}) for section in sections if section not in waiting}
+    later = {section: partial(lambda section: sought(section, *looked()), section) for section in waiting}
+    elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
+    return observe(reader, kinds, scope, at_once, elsewhere, later)
+
+
+def _looks_up(resource: Resource) -> bool:
+    return any(part.root == "lookups" for _, part in refs.references(refs.expressions(resource)))
+
+
+def _expected_tags(resource: Resource, world: refs.World) -> Mapping[str, str] | None:
+    """What a live resource that is as declared carries; None where that cannot be told yet."""
+    tags, wrong = refs.filled_tags(resource, world)
+    if wrong or not all(isinstance(value, str) for value in tags.values()):
+        return None
+    return {**tags, OWNER_TAG: world.scope.environment}
+
+
+def execute(
+    made: Planned,
+    aws: Aws,
+    clock: Clock,
+    emit: Callable[[Event], None],
+    *,
+    parallelism: int,
+    keep_going: bool,
+    stop: threading.Event,
+    current: Callable[[], bool] = lambda: True,
+) -> Outcome:
+    """Do what the plan says, looking again before it writes; ``current`` is :class:`Looking`'s."""
+    from reconciler.applying.executor import Executor  # noqa: PLC0415  (see above)
+
+    executor = Executor(
+        aws,
+        clock,
+        emit,
+        parallelism=parallelism,
+        keep_going=keep_going,
+        stop=stop,
+        witness=witness(made, aws, current),
+    )
+    return executor.run(made.plan)
+
+
+def witness(made: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> Looking:
+    """Who looks at the account again while ``made`` is applied."""
+    from reconciler.applying.preconditions import Looking  # noqa: PLC0415  (see above)
+
+    return Looking(made.plan, discover(), aws, schema.members, made.env.ignore_tags, current)

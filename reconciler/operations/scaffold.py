@@ -1,0 +1,120 @@
+"""``reconcile init``: starting environments. The templates are the examples; each is planned and applied in tests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.schema import registry as schema
+
+HERE: Final = Path(__file__).parents[1]
+MINIMAL: Final = "minimal"
+SCHEMA: Final = "environment.schema.json"
+_SCHEMA_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
+_NAME = re.compile(r"[^a-z0-9-]+")
+
+
+def _home() -> Path:
+    installed = HERE / "templates"
+    return installed if installed.is_dir() else HERE.parent / "environments"
+
+
+def templates() -> dict[str, str]:
+    """Every template by name, with what it is."""
+    found = {MINIMAL: "A Fargate compute environment, a queue and a job definition."}
+    for path in sorted(_home().iterdir()):
+        if (path / "environment.yaml").is_file():
+            found[path.name] = _about(path)
+    return found
+
+
+def write(directory: Path, template: str) -> list[Path]:
+    """Write a template into ``directory``, which must not hold anything yet; the files written.
+
+    Raises Problems for an unknown template or a directory in use.
+    """
+    known = templates()
+    if template not in known:
+        hint = did_you_mean(template, known) or one_of(list(known))
+        raise Problems([Problem(code="unknown-template", message=f'there is no template "{template}"', hint=hint)])
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        hint = "choose a directory that is empty or does not exist yet"
+        raise Problems([Problem(code="directory-in-use", message=f"{directory} is not empty", hint=hint)])
+    name = _NAME.sub("-", directory.resolve().name.lower()).strip("-")[:63] or "environment"
+    if template == MINIMAL:
+        files = {"environment.yaml": _SCHEMA_LINE + _MINIMAL.replace("my-environment", name)}
+    else:
+        source = _home() / template
+        files = {
+            str(path.relative_to(source)): path.read_text(encoding="utf-8")
+            for path in sorted(source.rglob("*"))
+            if path.is_file() and path.name != "README.md"
+        }
+    files[SCHEMA] = (schema.directory() / SCHEMA).read_text(encoding="utf-8")
+    return [_put(directory / where, text, name) for where, text in files.items()]
+
+
+def _put(path: Path, text: str, name: str) -> Path:
+    if path.name == "environment.yaml":
+        text = re.sub(r"^environment:.*$", f"environment: {name}", text, count=1, flags=re.MULTILINE)
+    if path.suffix in (".yaml", ".yml"):
+        text = text.replace("$schema=../../schemas/", "$schema=").replace("$schema=../../../schemas/", "$schema=../")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _about(path: Path) -> str:
+    readme = path / "README.md"
+    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
+    text = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return text[0] if text else ""
+
+
+_MINIMAL: Final = """\
+environment: my-environment   # written into the ownership tag of everything declared here
+# region: eu-west-1           # else AWS_REGION, or the profile's
+
+tags: {managed-by: reconcile}
+
+lookups:                      # read-only facts about the account, shown in every plan
+  vpc: {vpc: {default: true}}
+  subnets: {subnets: {vpcId: "${lookups.vpc}"}}
+  default: {securityGroup: {groupName: default, vpcId: "${lookups.vpc}"}}
+
+roles:
+  my-environment-execution:
+    trust: [ecs-tasks.amazonaws.com]
+    managedPolicies: [service-role/AmazonECSTaskExecutionRolePolicy]
+
+computeEnvironments:
+  my-environment-fargate:
+    type: MANAGED
+    computeResources:
+      type: FARGATE
+      maxvCpus: 16
+      subnets: "${lookups.subnets}"
+      securityGroupIds: ["${lookups.default}"]
+
+jobQueues:
+  my-environment-queue:
+    priority: 1
+    computeEnvironmentOrder:
+      - {order: 1, computeEnvironment: my-environment-fargate}
+
+jobDefinitions:
+  my-environment-hello:
+    type: container
+    platformCapabilities: [FARGATE]
+    timeout: {attemptDurationSeconds: 600}
+    containerProperties:
+      image: public.ecr.aws/docker/library/busybox:latest
+      command: [echo, hello]
+      executionRoleArn: my-environment-execution
+      networkConfiguration: {assignPublicIp: ENABLED}
+      resourceRequirements:
+        - {type: VCPU, value: "0.25"}
+        - {type: MEMORY, value: "512"}
+"""

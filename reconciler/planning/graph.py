@@ -1,0 +1,316 @@
+"""The order of things: six rules, and no table of kinds.
+
+Every resource has up to two kinds of chain: *up* (until it is as wanted) and *down* (one per live object that goes).
+
+1. reach what you point at first          up(X) after up(Y), if wanted X refers to Y
+2. users go before what they use          down(Y) after down(X), if X refers to Y and goes
+3. users move off before it goes          down(Y) after up(X), if live X refers to the old Y and moves
+4. create-first                           down(X) after up(X)
+5. delete-first, or the same name         up(X) after down(X)
+6. out of service last                    up(Y) after up and down of X and up of Z, if X refers to Y and to Z and the
+                                          update of Y takes it out of service; X does not wait for Y then
+
+A *late* reference (security groups naming each other) binds only the steps that need the other's id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeVar
+
+from reconciler.config.references import values_at
+from reconciler.model import Action, Address, Base64, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
+from reconciler.model.problems import Problem
+from reconciler.planning.node import Node, beyond
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Chain:
+    """Steps that follow each other; ``live`` is the object that a down chain removes."""
+
+    node: Node
+    ids: list[str]
+    actions: list[Action]
+    live: Live | None = None
+
+
+@dataclass(slots=True)
+class _Graph:
+    after: dict[str, set[str]] = field(default_factory=dict)
+
+    def edge(self, later: str, earlier: str) -> None:
+        self.after.setdefault(later, set()).add(earlier)
+
+
+def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]], list[Problem]]:
+    """Every resource's steps with what each must wait for; problems where the rules contradict each other."""
+    ups = {a: _Chain(n, [f"{a}:up.{i}" for i in range(len(n.up))], list(n.up)) for a, n in nodes.items() if n.up}
+    downs = {a: list(_down_chains(node)) for a, node in nodes.items() if node.downs}
+    graph = _Graph()
+    for chain in [*ups.values(), *(chain for chains in downs.values() for chain in chains)]:
+        for earlier, later in zip(chain.ids, chain.ids[1:], strict=False):
+            graph.edge(later, earlier)
+    _reach_first(nodes, ups, graph)
+    _withdraw_last(nodes, ups, downs, graph)
+    problems = _users_first(nodes, ups, downs, graph)
+    for address, chains in downs.items():
+        if address not in ups:
+            continue
+        for chain in chains:
+            if nodes[address].create_first:
+                graph.edge(chain.ids[0], ups[address].ids[-1])  # rule 4
+            else:
+                graph.edge(ups[address].ids[0], chain.ids[-1])  # rule 5
+    made: dict[Address, tuple[Step, ...]] = {}
+    for address in nodes:
+        chains = [*([ups[address]] if address in ups else []), *downs.get(address, [])]
+        if not nodes[address].create_first:
+            chains = [*downs.get(address, []), *([ups[address]] if address in ups else [])]
+        made[address] = tuple(
+            Step(id=step, address=address, action=action, after=frozenset(graph.after.get(step, ())))
+            for chain in chains
+            for step, action in zip(chain.ids, chain.actions, strict=True)
+        )
+    return made, problems or _cycles(nodes, graph)
+
+
+def _down_chains(node: Node) -> Iterator[_Chain]:
+    count = 0
+    for down in node.downs:
+        ids = [f"{node.address}:down.{count + i}" for i in range(len(down.actions))]
+        count += len(ids)
+        if ids:
+            yield _Chain(node, ids, down.actions, down.live)
+
+
+def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], graph: _Graph) -> None:
+    """Rule 1."""
+    for address, chain in ups.items():
+        late = {use.target for use in nodes[address].uses if use.ref.late}
+        for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
+            if target in ups and not nodes[target].withdrawn:
+                graph.edge(chain.ids[0], _ready(ups[target]))
+        for step, action in zip(chain.ids, chain.actions, strict=True):
+            if not isinstance(action, Call) or not late:
+                continue
+            for later in laters(action.params):
+                if later.address in late - {address} and later.address in ups:
+                    graph.edge(step, _giver(ups[later.address], later.attr))
+
+
+def _withdraw_last(
+    nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], downs: Mapping[Address, list[_Chain]], graph: _Graph
+) -> None:
+    """Rule 6: what its users have instead is there, and those that leave have left."""
+    for address, chain in ups.items():
+        if not nodes[address].withdrawn:
+            continue
+        first = chain.ids[0]
+        for other, user in nodes.items():
+            if other == address or not _stands_on(user, nodes[address]):
+                continue
+            others = {other, *(use.target for use in user.uses)} - {address}
+            for earlier in [ups[one] for one in others if one in ups and not nodes[one].withdrawn]:
+                graph.edge(first, earlier.ids[-1])
+            for going in downs.get(other, ()):
+                graph.edge(first, going.ids[-1])
+
+
+def _stands_on(user: Node, used: Node) -> bool:
+    """Whether ``user`` is declared to use the other, or has a live object that does."""
+    if any(use.target == used.address and not use.ref.late for use in user.uses):
+        return True
+    there = {
+        (used.address.section, value): [used]
+        for live in _lives(used)
+        for value in (live.physical, *live.attrs.values())
+    }
+    return any(not late for live in _lives(user) for _, late in _uses_of(user, live, there))
+
+
+def _ready(chain: _Chain) -> str:
+    """The step after which the resource is as it is wanted; what only tidies up may come later."""
+    pairs = zip(chain.ids, chain.actions, strict=True)
+    wanted = [step for step, action in pairs if not (isinstance(action, Call) and action.tidies)]
+    return wanted[-1] if wanted else chain.ids[-1]
+
+
+def _giver(chain: _Chain, attr: str) -> str:
+    for step, action in zip(chain.ids, chain.actions, strict=True):
+        if isinstance(action, Call) and attr in action.gives:
+            return step
+    return chain.ids[-1]
+
+
+def laters(value: Any) -> Iterator[Later]:
+    """Every Later inside ``value``."""
+    if isinstance(value, Later):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from laters(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from laters(item)
+    elif isinstance(value, Text):
+        yield from laters(value.parts)
+    elif isinstance(value, JsonText | Base64 | Secret):
+        yield from laters(value.value)
+    elif isinstance(value, Digest):
+        yield from laters([value.value, value.salt])
+
+
+def _users_first(
+    nodes: Mapping[Address, Node],
+    ups: Mapping[Address, _Chain],
+    downs: Mapping[Address, list[_Chain]],
+    graph: _Graph,
+) -> list[Problem]:
+    """Rules 2 and 3, and the one thing they cannot do: remove what is still needed."""
+    going: dict[tuple[str, str], list[_Chain]] = {}
+    for address, chains in downs.items():
+        for chain in chains:
+            assert chain.live is not None
+            for value in {chain.live.physical, *chain.live.attrs.values()}:
+                going.setdefault((address.section, value), []).append(chain)
+    for address, node in nodes.items():
+        for user in downs.get(address, []):
+            assert user.live is not None
+            pairs = list(_uses_of(node, user.live, going))
+            if node.verb is Verb.DELETE:
+                # a late reference counts only where it is live: another run may have taken it back already
+                pairs += [(used, False) for use in node.uses if not use.ref.late for used in downs.get(use.target, [])]
+            for used, late in pairs:
+                if used.node is not node:
+                    graph.edge(used.ids[-1] if late else used.ids[0], user.ids[0] if late else user.ids[-1])
+    return [problem for node in nodes.values() for problem in _moving_off(node, ups, going, graph)]
+
+
+def _moving_off(
+    node: Node, ups: Mapping[Address, _Chain], going: Mapping[tuple[str, str], list[_Chain]], graph: _Graph
+) -> Iterator[Problem]:
+    """Rule 3 for one resource that stays."""
+    staying = node.heir if node.verb not in (Verb.DELETE, Verb.REPLACE) else None
+    if staying is None:
+        return
+    for used, _late in _uses_of(node, staying, going):
+        if used.node is node:
+            continue
+        moves = _moves_off(node, used)
+        if moves and node.address in ups:
+            graph.edge(used.ids[0], _ready(ups[node.address]))
+        elif not moves and _held(node, used):
+            yield _still_used(node, used)
+
+
+def _uses_of(node: Node, live: Live, there: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, bool]]:
+    for pattern, ref in node.kind.refs.items():
+        for _, value in values_at(live.props, pattern):
+            if isinstance(value, str):
+                for used in (used for section in ref.sections for used in there.get((section, value), [])):
+                    yield used, ref.late
+
+
+def holding(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
+    """For every resource, those that it stands on now: what its live objects refer to, and what it is declared to."""
+    there: dict[tuple[str, str], list[Address]] = {}
+    for address, node in nodes.items():
+        for value in {value for live in _lives(node) for value in (live.physical, *live.attrs.values())}:
+            there.setdefault((address.section, value), []).append(address)
+    return {
+        address: {
+            *(used for live in _lives(node) for used, _ in _uses_of(node, live, there)),
+            *(use.target for use in node.uses),
+        }
+        - {address}
+        for address, node in nodes.items()
+    }
+
+
+def forget_the_dying(nodes: dict[Address, Node]) -> None:
+    """Leave out what is on its way out by itself, except where something else that goes has to wait for it."""
+    if not any(node.downs for node in nodes.values()):
+        return
+    going = {address for address, node in nodes.items() if any(not down.live.dying for down in node.downs)}
+    busy = going | {address for address, node in nodes.items() if node.up}
+    held = holding(nodes)
+    for address, node in list(nodes.items()):
+        dying = [down.live for down in node.downs if down.live.dying]
+        if node.verb is Verb.DELETE:
+            if not busy:
+                del nodes[address]
+        elif dying and not held[address] & going:
+            node.downs = [down for down in node.downs if not down.live.dying]
+        elif dying and node.verb is Verb.NOOP:
+            node.verb, node.reason = Verb.UPDATE, beyond(node.kind, dying)
+
+
+def _lives(node: Node) -> list[Live]:
+    return [*([node.heir] if node.heir else []), *(down.live for down in node.downs)]
+
+
+def _wanted_values(node: Node, section: str) -> set[str]:
+    if node.want is None:
+        return set()
+    found = (
+        value
+        for pattern, ref in node.kind.refs.items()
+        if section in ref.sections
+        for _, value in values_at(node.want.props, pattern)
+    )
+    return {value for value in found if isinstance(value, str)}
+
+
+def _moves_off(node: Node, used: _Chain) -> bool:
+    """Whether what is wanted no longer names the object that goes."""
+    assert used.live is not None
+    wanted = _wanted_values(node, used.node.address.section)
+    return not wanted & {used.live.physical, *used.live.attrs.values()}
+
+
+def _held(node: Node, used: _Chain) -> bool:
+    section = used.node.address.section
+    return any(ref.holds for ref in node.kind.refs.values() if section in ref.sections)
+
+
+def _still_used(node: Node, used: _Chain) -> Problem:
+    gone = used.node
+    if gone.verb is Verb.REPLACE:
+        message = f"{gone.address} cannot be deleted before it is created anew: {node.address} uses it"
+        hint = "leave out lifecycle.replace: delete-first, so that the new one stands before the old one goes"
+    else:
+        message = f"{gone.address} is no longer declared, and {node.address} still uses it"
+        hint = f"declare it again, or make {node.address} use another"
+    resource = node.resource
+    return Problem(
+        code="still-used",
+        message=message,
+        hint=hint,
+        address=str(node.address),
+        pos=resource.at() if resource else None,
+    )
+
+
+def _cycles(nodes: Mapping[Address, Node], graph: _Graph) -> list[Problem]:
+    try:
+        TopologicalSorter({later: sorted(earlier) for later, earlier in sorted(graph.after.items())}).prepare()
+    except CycleError as error:
+        loop = list(dict.fromkeys(re.sub(r":(up|down)\.\d+$", "", step) for step in error.args[1]))
+        start = loop.index(min(loop))
+        loop = [*loop[start:], *loop[:start]]
+        first = next(node for address, node in nodes.items() if str(address) == loop[0])
+        return [
+            Problem(
+                code="order-cycle",
+                message="there is no order in which this can be done: " + " -> ".join([*loop, loop[0]]),
+                hint="replace one of them under a new name, in two steps",
+                address=loop[0],
+                pos=first.resource.at() if first.resource else None,
+            )
+        ]
+    return []

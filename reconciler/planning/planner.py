@@ -1,0 +1,327 @@
+"""What would change: a pure function from declared and observed to a :class:`Plan`.
+
+For each declared resource, in the order of its references: fill in references, choose the live object it means (the
+heir), compare, and ask the kind for the calls. One logical name may have several live objects, since a killed run
+leaves them: the heir stays, the others go. What is owned and no longer declared goes. ``order.py`` then turns all of
+it into one graph of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from reconciler.config import references as refs
+from reconciler.model import (
+    EMPTY,
+    Address,
+    Environment,
+    Json,
+    Kind,
+    Later,
+    Lifecycle,
+    Live,
+    Observed,
+    Options,
+    Plan,
+    Resource,
+    ResourcePlan,
+    Scope,
+    Verb,
+)
+from reconciler.model.problems import Problem, did_you_mean
+from reconciler.planning import diff as differ
+from reconciler.planning import graph as order
+from reconciler.planning import retention as stays
+from reconciler.planning.node import Node
+from reconciler.planning.resource_planner import Decider
+from reconciler.planning.unknown_members import knowing
+
+
+@dataclass(slots=True)
+class _Planner:
+    env: Environment
+    kinds: Mapping[str, Kind]
+    scope: Scope
+    observed: Observed
+    options: Options
+    lookups: Json
+    decider: Decider
+    problems: list[Problem]
+    nodes: dict[Address, Node] = field(default_factory=dict)
+    outcomes: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
+    owned: dict[Address, list[Live]] = field(default_factory=dict)
+    unseen: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    # --- the stages --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        self.unseen = {thing: failed.advice for thing, failed in self.observed.unreadable.items()}
+        self.unseen |= {("lookups", name): advice for name, advice in self.observed.unfound.items()}
+        self.owned = _owned(self.observed, self.kinds, self.scope.environment, self.env.resources)
+        if self.options.destroy and self.observed.blind:
+            return
+        if self.options.destroy:
+            for address in sorted(self.owned):
+                self.remove(address, "the environment is destroyed")
+            return
+        declared = self.env.resources
+        uses = self.uses()
+        for address in self.sequence(uses):
+            self.decide(declared[address], uses[address])
+        for address, found in uses.items():  # names that were not settled yet when they were first needed
+            if address in self.nodes and any(use.ref.late for use in found):
+                self.decide(declared[address], found)
+        if not self.options.targets and not self.observed.blind:
+            for address in sorted(set(self.owned) - set(declared)):
+                self.remove(address, "no longer declared")
+
+    def uses(self) -> dict[Address, list[refs.Use]]:
+        declared = self.env.resources
+        arns = {}
+        for address, resource in declared.items():
+            attrs = self.kinds[address.section].attrs(self.scope, address.name, resource.props)
+            if "arn" in attrs:
+                arns[attrs["arn"]] = address
+        return {a: refs.uses(r, self.kinds, declared, arns) for a, r in declared.items()}
+
+    def sequence(self, uses: Mapping[Address, list[refs.Use]]) -> list[Address]:
+        graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            loop = [str(address) for address in error.args[1]]
+            first = self.env.resources[min(error.args[1])]
+            self.problems.append(
+                Problem(
+                    code="reference-cycle",
+                    message="these resources need each other: " + " -> ".join(loop),
+                    hint="one of the references has to go",
+                    address=str(first.address),
+                    pos=first.at(),
+                )
+            )
+            return []
+
+    # --- one declared resource ---------------------------------------------------------------------------------------
+
+    def decide(self, resource: Resource, uses: list[refs.Use]) -> None:
+        address, kind = resource.address, self.kinds[resource.address.section]
+        world = refs.World(
+            scope=self.scope,
+            declared=lambda a: self.outcomes.get(a, self.provisional(a)),
+            existing=self.observed.existing,
+            lookups=self.lookups,
+            names=self.env.resources,
+            unseen=self.unseen,
+        )
+        props, wrong = refs.resolve(resource, kind, self.kinds, world)
+        tags, wrong_tags = refs.filled_tags(resource, world)
+        self.nodes.pop(address, None)
+        node = Node(address=address, kind=kind, resource=resource, uses=uses)
+        if (address.section, address.name) in self.observed.unreadable:
+            self.outcomes[address] = self.provisional(address) or EMPTY
+            return
+        wrong += self.guessed(resource, (props, tags), uses)
+        if wrong or wrong_tags:
+            self.problems += [problem for problem in (*wrong, *wrong_tags) if problem not in self.problems]
+            self.outcomes[address] = self.provisional(address) or EMPTY
+            for problem in wrong:
+                if problem.code == refs.UNSEEN:  # whether it is there may not be known either
+                    self.unseen.setdefault((address.section, address.name), problem.hint)
+            return
+        if not self.decider.settle_on(node, self.owned.get(address, []), props, tags):
+            self.outcomes[address] = self.provisional(address) or EMPTY
+            return
+        self.nodes[address] = node
+        self.outcomes[address] = node.want.attrs if node.want else EMPTY
+
+    def guessed(self, resource: Resource, filled: Any, uses: Iterable[refs.Use]) -> list[Problem]:
+        """What it would need that only AWS can say of a resource that cannot be read: to plan it would be to guess."""
+        if not self.unseen:
+            return []
+        return [
+            refs.unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
+            for part in order.laters(filled)
+            if (unseen := (part.address.section, part.address.name)) in self.unseen
+            for use in [use for use in uses if use.target == part.address][:1]
+        ]
+
+    def provisional(self, address: Address) -> Mapping[str, Any] | None:
+        """The attributes of a declared resource before it was decided upon: its live ones, else what can be told."""
+        resource = self.env.resources.get(address)
+        if resource is None:
+            return None
+        kind = self.kinds[address.section]
+        lives = [live for live in self.owned.get(address, []) if not live.dying]
+        if lives:
+            return lives[0].attrs
+        known = kind.attrs(self.scope, address.name, resource.props)
+        return {**{name: Later(address, name) for name in kind.later}, "name": address.name, **known}
+
+    # --- what is no longer declared ----------------------------------------------------------------------------------
+
+    def remove(self, address: Address, reason: str) -> None:
+        kind, lives = self.kinds[address.section], self.owned[address]
+        resource = self.env.resources.get(address)
+        node = Node(address=address, kind=kind, resource=resource, verb=Verb.DELETE, reason=reason)
+        if kind.shared:
+            return
+        if kind.versioned:
+            lives = [live for live in lives if not live.dying]
+        for live in lives:
+            down = self.decider.down(live, kind, resource, drained=not self.options.destroy)
+            if down.actions:
+                node.downs.append(down)
+        if not node.downs:
+            return
+        if keeper := next((live.keeper for live in lives if live.keeper), ""):
+            self.kept(address, keeper)
+            return
+        first = min(lives, key=lambda live: (live.dying, -live.revision, live.physical))
+        node.heir, node.before = first, differ.canonical(kind, first.props)
+        if kind.ending:
+            waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
+            node.disruption = kind.ending(first, waits)
+        if resource:
+            node.uses = refs.uses(resource, self.kinds, self.env.resources, {})
+        self.nodes[address] = node
+
+    def kept(self, address: Address, keeper: str) -> None:
+        """Say that it cannot be deleted, unless it is left out of this plan."""
+        if address in self.options.exclude:
+            return
+        message = f"it would be deleted, but is managed by {keeper}, and AWS lets nobody else delete it"
+        hint = (
+            f"have the service remove it, by removing there what it serves; until then plan with --exclude '{address}'"
+        )
+        self.problems.append(Problem(code="managed-by-aws", message=message, hint=hint, address=str(address)))
+
+
+def make(
+    env: Environment,
+    kinds: Mapping[str, Kind],
+    scope: Scope,
+    observed: Observed,
+    *,
+    options: Options | None = None,
+    members: Callable[[str], Json] = lambda _: EMPTY,
+    lookups: Json = EMPTY,
+) -> tuple[Plan, list[Problem]]:
+    """The plan that takes ``observed`` to ``env``, and what stands in its way (errors: it must not be applied).
+
+    ``members`` gives a section's tree of known members; ``lookups`` the values of the look-ups.
+    """
+    chosen = options or Options()
+    decider = Decider(env, scope, observed, chosen, members)
+    planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
+    planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
+    planner.run()
+    nodes = _narrowed(planner.nodes, chosen)
+    planner.problems += stays.leave(nodes, observed.used)
+    stays.leave_all(nodes, observed.unasked)
+    order.forget_the_dying(nodes)
+    steps, tangled = order.steps(nodes)
+    planner.problems += tangled
+    resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
+    unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
+    blind = observed.blind or observed.unasked
+    complete = not (chosen.targets or chosen.exclude or blind or unplanned)
+    plan = Plan(scope=scope, resources=resources, lookups=lookups, complete=complete, destroy=chosen.destroy)
+    return plan, planner.problems
+
+
+def _owned(
+    observed: Observed, kinds: Mapping[str, Kind], environment: str, declared: Iterable[Address]
+) -> dict[Address, list[Live]]:
+    """The live objects the environment owns, by logical name; of a versioned kind all revisions of an owned name."""
+    owned: dict[Address, list[Live]] = {}
+    folded = {(a.section, a.name.casefold()): a for a in declared if kinds[a.section].folds_case}
+    for section, lives in observed.lives.items():
+        kind = kinds[section]
+        mine = [live for live in lives if live.owner == environment]
+        if kind.versioned:
+            names = {live.logical for live in mine}
+            mine = [live for live in lives if live.logical in names and live.owner in (environment, None)]
+        for live in mine:
+            address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
+            owned.setdefault(address, []).append(live)
+    return owned
+
+
+def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Address, Any]) -> list[Problem]:
+    known = {*env.resources, *owned}
+    wanted = {"--target": options.targets, "--exclude": options.exclude, "--replace": options.replace}
+    wanted["--refresh-images"] = options.refresh
+    return [
+        Problem(
+            code="unknown-address",
+            message=f"{flag} {address}: there is no such resource in this environment",
+            hint=did_you_mean(str(address), map(str, known)),
+        )
+        for flag, addresses in wanted.items()
+        for address in addresses
+        if address not in known
+    ]
+
+
+def _narrowed(nodes: dict[Address, Node], options: Options) -> dict[Address, Node]:
+    """Targets with all they need, or everything but the excluded with all that needs them.
+
+    Of what is deleted it is the other way round: it goes with all that stands on it, and stays under what stays.
+    """
+    if not (options.targets or options.exclude):
+        return nodes
+    kept, holding = dict(nodes), order.holding(nodes)
+    if options.targets:
+        reached, todo = set[Address](), list(options.targets)
+        while todo:
+            address = todo.pop()
+            if address in nodes and address not in reached:
+                reached.add(address)
+                gone = nodes[address].verb is Verb.DELETE
+                todo += [a for a in nodes if address in holding[a]] if gone else [u.target for u in nodes[address].uses]
+        kept = {a: node for a, node in nodes.items() if a in reached}
+    if options.exclude:
+        out = set(options.exclude)
+        while grown := {a for a, node in nodes.items() if a not in out and _stays_out(node, out, holding)}:
+            out |= grown
+        kept = {a: node for a, node in kept.items() if a not in out}
+    return kept
+
+
+def _stays_out(node: Node, out: set[Address], holding: Mapping[Address, set[Address]]) -> bool:
+    if node.verb is Verb.DELETE:
+        return any(node.address in holding.get(address, ()) for address in out)
+    return any(use.target in out for use in node.uses)
+
+
+def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
+    heir, resource = node.heir, node.resource
+    importing = heir.attrs.get("arn") or heir.attrs.get("id") or heir.physical if heir else ""
+    fields = knowing(node.kind, resource.newer if resource else EMPTY).fields
+    secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in fields.items() if facts.secret)
+    physical = node.want.physical if node.want else heir.physical if heir else node.address.name
+    return ResourcePlan(
+        address=node.address,
+        verb=node.verb,
+        physical=physical,
+        before=node.before,
+        after=node.after if node.verb is not Verb.DELETE else None,
+        diff=node.diff,
+        steps=steps,
+        reason=node.reason,
+        disruption=node.disruption,
+        notes=tuple(dict.fromkeys(node.notes)),
+        create_first=node.create_first,
+        importing=importing if node.verb is Verb.ADOPT else "",
+        depends_on=tuple(sorted({use.target for use in node.uses} - {node.address})),
+        pos=resource.at() if resource else None,
+        secret_paths=secret,
+        want=node.want,
+        heir=heir,
+        going=tuple(down.live for down in node.downs),
+        declared=resource,
+    )

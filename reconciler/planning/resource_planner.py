@@ -1,0 +1,407 @@
+"""What happens to one resource: which live object it means, what differs, and the calls that mend it.
+
+One logical name may have several live objects, since a killed run leaves them: the heir stays, the others go. What is
+dying is never the heir. What belongs to somebody else is not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler.config import references as refs
+from reconciler.model import (
+    EMPTY,
+    KEEP_TAG,
+    NAME_TAG,
+    OWNER_PREFIX,
+    OWNER_TAG,
+    Action,
+    Change,
+    Deferred,
+    Diff,
+    Effect,
+    Environment,
+    Finding,
+    Json,
+    Kind,
+    Later,
+    Lifecycle,
+    Live,
+    Observed,
+    Options,
+    Replace,
+    Resource,
+    Scope,
+    Verb,
+    Wait,
+    Want,
+)
+from reconciler.model.problems import Problem, article
+from reconciler.planning import diff as differ
+from reconciler.planning.node import Down, Node, beyond
+from reconciler.planning.unknown_members import creating, later, updating
+
+
+@dataclass(slots=True)
+class Decider:
+    """Decides on one resource after the other; ``problems`` gathers what stands in the way."""
+
+    env: Environment
+    scope: Scope
+    observed: Observed
+    options: Options
+    members: Callable[[str], Json]
+    problems: list[Problem] = field(default_factory=list)
+
+    def settle_on(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> bool:
+        """Fill in ``node`` for a declared resource; False where that cannot be (the problem is told)."""
+        assert node.resource is not None
+        alive = [live for live in mine if not live.dying]
+        adopting = False
+        if not alive:
+            foreign = self.foreign(node.resource, node.kind)
+            if foreign is None:
+                return False
+            alive, adopting = foreign, bool(foreign)
+        if alive:
+            self.keep(node, alive, props, tags, adopting=adopting)
+        else:
+            self.create(node, mine, props, tags)
+        self.finish(node, mine)
+        return True
+
+    def foreign(self, resource: Resource, kind: Kind) -> list[Live] | None:
+        """Live objects of the declared name that we do not own; None when that ends the planning of it."""
+        address = resource.address
+        found = [live for live in self.observed.lives.get(address.section, ()) if _called(live, address.name, kind)]
+        found = [live for live in found if live.owner != self.scope.environment]
+        if kind.shared:
+            return found[:1]
+        alive = [live for live in found if not live.dying or kind.revive]
+        if not alive:
+            return []
+        others = sorted({live.owner for live in alive if live.owner})
+        if others:
+            self.problem(
+                resource,
+                "owned-elsewhere",
+                f"it exists and belongs to the environment {others[0]}",
+                f"declare it under another name here, or remove it from {others[0]} first",
+            )
+            return None
+        if not (self.options.adopt or resource.lifecycle.adopt):
+            self.problem(
+                resource,
+                "exists-unowned",
+                f"{article(kind.name)} of this name exists and no environment owns it",
+                "to take it over, plan with --adopt or set lifecycle.adopt: true; else choose another name",
+            )
+            return None
+        return alive
+
+    def keep(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
+        """Settle on the object that stays, and plan what it needs."""
+        kind, address = node.kind, node.address
+        assert node.resource is not None
+        ranked = []
+        for live in _newest(alive) if kind.versioned else alive:
+            want = self.want(node, live.physical, props, tags, live)
+            found, before, after = differ.difference(kind, live, want, self.members(address.section))
+            size = (found.replaces, len(found.changes), live.broken, live.physical != address.name, live.physical)
+            ranked.append((size, live, want, found, before, after))
+        _, heir, want, found, before, after = min(ranked, key=lambda entry: entry[0])
+        node.heir, node.want = heir, want
+        retagged = () if kind.shared else self.tag_changes(heir, want)
+        node.after = self.tagged(after, want.tags, want)
+        node.before = node.after if before is after and not retagged else self.tagged(before, heir.tags, want)
+        if address in self.options.refresh and not found.replaces and address not in self.options.replace:
+            found = self.refreshed(node, heir, want, found)
+        node.diff = Diff((*found.changes, *retagged))
+        node.notes += kind.notes(heir, want)
+        again = address in self.options.replace
+        if heir.keeper and (node.diff or again):
+            hint = "leave it to the service, and declare what you want as one of your own, under another name"
+            what = f"it is managed by {heir.keeper}, and AWS lets nobody else change it"
+            self.problem(node.resource, "managed-by-aws", what, hint)
+            node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "asked for with --replace"
+            return
+        if found.replaces or (again and not kind.versioned):
+            self.replaced(node, heir, props, tags, found)
+            return
+        self.mend(node, heir, want, found, retagged, again=again, adopting=adopting)
+        if address in self.options.refresh and len(node.diff.changes) == 1:
+            node.reason = node.diff.changes[0].because or node.reason
+        if adopting and not kind.shared:
+            node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
+        if kind.versioned and (found or again):
+            self.renewed(node)
+
+    def refreshed(self, node: Node, heir: Live, want: Want, found: Diff) -> Diff:
+        """What differs, with the change that takes the newest images."""
+        assert node.resource is not None
+        if node.kind.refresh is None:
+            said: Change | Finding = Finding((), f"{article(node.kind.name)} has no images to refresh")
+        else:
+            said = node.kind.refresh(heir, want)
+        if isinstance(said, Change):
+            return Diff((*found.changes, said))
+        self.problem(node.resource, "cannot-refresh", said.message, said.hint, said.path)
+        return found
+
+    def mend(
+        self, node: Node, heir: Live, want: Want, found: Diff, retagged: Sequence[Any], *, again: bool, adopting: bool
+    ) -> None:
+        """The calls that bring the heir about: restored, settled, changed, repaired, tagged."""
+        kind = node.kind
+        tagged = self.tag_actions(node, heir, want, retagged, adopting=adopting)
+        if heir.dying and kind.revive:
+            node.up, node.verb, node.reason = [*kind.revive(heir, want), *tagged], Verb.UPDATE, "is on its way out"
+            return
+        changed = kind.update(heir, updating(want), found) if found or again else ()
+        settling = () if heir.settled else kind.settle(heir)
+        mending = kind.repair(heir, want) if heir.broken and not changed else ()
+        node.up = [*(map(_whatever, settling) if changed else settling), *changed, *mending]
+        node.up += () if kind.versioned and changed else tagged
+        if changed and kind.renews:
+            node.want = replace(want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.renews}})
+        node.withdrawn = bool(changed) and kind.withdraws(heir, want, found)
+        node.disruption = _disruption(kind, heir, want, found)
+        state = f"is {heir.status}" + (f": {heir.reason}" if heir.reason else "")
+        if node.diff:
+            node.reason = _reason(node.diff)
+        elif again:
+            node.reason = "asked for with --replace"
+        elif heir.broken or settling:
+            node.reason = state
+        if heir.broken and not node.up:
+            node.notes.append(state)
+        node.verb = Verb.UPDATE if node.up or node.diff else Verb.NOOP
+
+    def renewed(self, node: Node) -> None:
+        """A new revision has attributes that are not those of the old one."""
+        assert node.want is not None
+        later = {name: Later(node.address, name) for name in node.kind.later}
+        node.want = replace(node.want, attrs={**node.want.attrs, **later})
+
+    def create(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> None:
+        kind, address = node.kind, node.address
+        want = self.want(node, address.name, props, tags, None)
+        lives = self.observed.lives.get(address.section, ())
+        dying = [live for live in (*mine, *lives) if live.dying and _called(live, address.name, kind)]
+        node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
+        node.after = self.tagged(differ.canonical(kind, want.declared, fill=False), want.tags, want)
+        if dying and kind.revive:
+            node.heir, node.reason = dying[0], "was scheduled for deletion and is restored"
+            node.want = want = self.want(node, address.name, props, tags, dying[0])
+            retagged = self.tag_changes(dying[0], want)
+            node.up = [*kind.revive(dying[0], want), *self.tag_actions(node, dying[0], want, retagged, adopting=False)]
+        else:
+            node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
+
+    def replaced(self, node: Node, heir: Live, props: Json, tags: Json, found: Diff) -> None:
+        """One object takes the place of another: under a derived name first, or after the old one is gone."""
+        kind, address = node.kind, node.address
+        assert node.resource is not None
+        mode = node.resource.lifecycle.replace or kind.replace
+        forcing = [change for change in found.changes if change.effect is Effect.REPLACE]
+        if mode is Replace.DECLARED and address in self.options.replace:
+            mode = Replace.DELETE_FIRST
+        if kind.replace is Replace.FORBIDDEN or mode is Replace.DECLARED:
+            self.irreplaceable(node, found, forcing)
+            return
+        node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
+        node.reason = _reason(found, only=Effect.REPLACE) if forcing else "asked for with --replace"
+        physical = _derived(address.name, forcing, heir, kind) if node.create_first else address.name
+        node.want = want = self.want(node, physical, props, tags, None)
+        lives = self.observed.lives.get(address.section, ())
+        dying = [live for live in lives if live.dying and live.physical == physical]
+        node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
+        node.downs.append(self.down(heir, kind, node.resource))
+        node.disruption = _disruption(kind, heir, want, found)
+
+    def irreplaceable(self, node: Node, found: Diff, forcing: Sequence[Any]) -> None:
+        """Tell that the kind is not replaced, or not without somebody having said so."""
+        kind = node.kind
+        assert node.resource is not None
+        path = forcing[0].path if forcing else ()
+        why = f" ({forcing[0].because})" if forcing and forcing[0].because else ""
+        what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
+        hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
+        if kind.replace is Replace.DECLARED:
+            hint += "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
+        self.problem(node.resource, "cannot-replace", what, hint, path)
+        node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
+
+    @staticmethod
+    def retaken(node: Node, live: Live) -> bool:
+        """Whether an object of the same name is to stand in the place of ``live``."""
+        return node.want is not None and node.want.physical == live.physical
+
+    def finish(self, node: Node, mine: Sequence[Live]) -> None:
+        """What else is there under this name: leftovers of a killed run, revisions beyond those to keep."""
+        kind, resource = node.kind, node.resource
+        assert resource is not None
+        if self.observed.blind:
+            return  # on partial sight nothing is deleted that could wait
+        if kind.versioned:
+            renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace
+            registers = node.verb is Verb.CREATE or renewed
+            keep = max(resource.lifecycle.keep_revisions, 1) - registers
+            old = _newest_first(mine)[max(keep, 0) :]
+            going = [
+                live for live in old if live.owner == self.scope.environment and (registers or live is not node.heir)
+            ]
+        else:
+            going = [live for live in mine if live is not node.heir and not live.dying]
+            dying = [live for live in mine if live.dying and not kind.revive and not self.retaken(node, live)]
+            node.downs += [self.down(live, kind, resource) for live in dying]  # others may have to wait for them
+        for live in going:
+            node.downs.append(self.down(live, kind, resource))
+        if going and node.verb is Verb.NOOP:
+            node.verb, node.reason = Verb.UPDATE, beyond(kind, going)
+
+    def down(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Down:
+        """How ``live`` is removed; ``drained``: once the work on it is done, for its users have moved to another."""
+        if live.dying:
+            return Down(live, list(kind.gone(live)))
+        before = [_whatever(action) for action in kind.settle(live)] if not live.settled else []
+        deleting = kind.delete(live, declared.props if declared else EMPTY)
+        if drained:
+            deleting = kind.drain(live, declared.lifecycle if declared else Lifecycle(), deleting)
+        return Down(live, [*before, *deleting])
+
+    def want(self, node: Node, physical: str, props: Json, tags: Json, live: Live | None) -> Want:
+        kind, address, resource = node.kind, node.address, node.resource
+        assert resource is not None
+        name = live.attrs.get("name", physical) if live and kind.versioned else physical
+        known: dict[str, Any] = dict(kind.attrs(self.scope, name, props))
+        attrs = {**{later: Later(address, later) for later in kind.later}, "name": name, **known}
+        if live:
+            attrs |= live.attrs
+            props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
+        own = {OWNER_TAG: self.scope.environment} | ({NAME_TAG: address.name} if name != address.name else {})
+        own |= {KEEP_TAG: "true"} if resource.lifecycle.prevent_destroy else {}
+        return Want(
+            address=address,
+            physical=name,
+            declared=props,
+            props=differ.with_defaults(kind, props),
+            tags={} if kind.shared else {**tags, **own},
+            attrs=attrs,
+            scope=self.scope,
+            lifecycle=resource.lifecycle,
+            newer=resource.newer,
+        )
+
+    def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
+        return differ.tags(self.our_tags(live.tags, want), want.tags)
+
+    def our_tags(self, tags: Mapping[str, Any], want: Want) -> dict[str, Any]:
+        """The tags that are ours to compare: neither AWS's, nor ignored ones, nor notes of our own."""
+
+        def ours(name: str) -> bool:
+            if name.startswith(OWNER_PREFIX):
+                return name in (OWNER_TAG, NAME_TAG, KEEP_TAG)
+            foreign = any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
+            return not name.lower().startswith("aws:") and not (foreign and name not in want.tags)
+
+        return {name: value for name, value in tags.items() if ours(name)}
+
+    def tagged(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
+        """``props`` with the tags beside them, as they stand in YAML."""
+        ours = self.our_tags(tags, want)
+        if not ours or not want.tags:
+            return props
+        return Deferred(lambda: {**props, "tags": ours}) if isinstance(props, Deferred) else {**props, "tags": ours}
+
+    def tag_actions(
+        self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool
+    ) -> list[Action]:
+        extra = node.kind.owner_tags(live, want) if adopting and node.kind.owner_tags else {}
+        put = {str(c.path[1]): c.after for c in changes if c.path[1] in want.tags} | dict(extra)
+        gone = [str(c.path[1]) for c in changes if c.path[1] not in want.tags]
+        return list(node.kind.tag(live, put, gone)) if put or gone else []
+
+    def problem(self, resource: Resource, code: str, message: str, hint: str, path: tuple[str | int, ...] = ()) -> None:
+        found = Problem(
+            code=code,
+            message=message,
+            hint=hint,
+            address=str(resource.address),
+            path=refs.dotted(path),
+            pos=resource.at(path),
+        )
+        if found not in self.problems:
+            self.problems.append(found)
+
+
+def _created(kind: Kind, want: Want) -> Sequence[Action]:
+    """The calls that create it; what only updates take is set by one as soon as it is there."""
+    first = creating(want)
+    made = kind.create(first)
+    if first is want:
+        return made
+    live = Live(physical=want.physical, attrs=want.attrs, props=first.props, tags=want.tags)
+    found = later(want, differ.difference(kind, live, want)[0])
+    return [*made, *kind.update(live, updating(want), found)] if found else made
+
+
+def _called(live: Live, name: str, kind: Kind) -> bool:
+    spellings = (live.physical, live.attrs.get("name", ""))
+    return name in spellings or (kind.folds_case and name.casefold() in [s.casefold() for s in spellings])
+
+
+def _newest(lives: Sequence[Live]) -> list[Live]:
+    return [max(lives, key=lambda live: live.revision)]
+
+
+def _newest_first(lives: Sequence[Live]) -> list[Live]:
+    return sorted(lives, key=lambda live: -live.revision)
+
+
+def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
+    """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
+    told = [f"{refs.dotted(c.path)}={differ.order(c.after)}" for c in forcing] or ["again", heir.physical]
+    digest = hashlib.sha256(differ.order(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    mark = "_" if kind.reserved and f"{name}-".lower().startswith(kind.reserved) else "-"
+    derived = f"{name[: kind.max_name - 7]}{mark}{digest}"
+    return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"
+
+
+def _reason(diff: Diff, only: Effect | None = None) -> str:
+    paths = [refs.dotted(c.path) for c in diff.changes if only in (None, c.effect)]
+    if len(paths) > 3:
+        paths = [*paths[:2], f"{len(paths) - 2} more"]
+    listed = " and ".join([", ".join(paths[:-1]), paths[-1]] if len(paths) > 1 else paths)
+    return f"{listed} differ{'s' if len(paths) == 1 else ''}"
+
+
+_DISRUPTIONS = {
+    Effect.SCALING: "none: running jobs are not affected",
+    Effect.INFRASTRUCTURE: "new instances take over from the old ones; running jobs may be ended",
+    Effect.NEW_REVISION: "none: jobs already submitted keep their revision",
+    Effect.REPLACE: "replaced: what uses it moves to the new one",
+    Effect.IN_PLACE: "none",
+}
+
+
+def _disruption(kind: Kind, live: Live, want: Want, diff: Diff) -> str:
+    if not diff:
+        return "none"
+    if kind.disruption:
+        return kind.disruption(live, want, diff)
+    order_of = list(Effect)
+    effects = [change.effect for change in diff.changes if change.top != "tags"]
+    return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else "none"
+
+
+def _whatever(action: Action) -> Action:
+    """The wait for an object to settle, content with a bad end: it is going to be deleted anyway."""
+    if not isinstance(action, Wait):
+        return action
+    either = {name: action.until.get(name, frozenset()) | values for name, values in action.fail.items()}
+    return replace(action, until={**action.until, **either}, fail=EMPTY, repair=None)

@@ -1,0 +1,90 @@
+"""Safety rails: what a plan may not do without being told so. Pure; exit code 4 is what a refusal ends with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model import KEEP_TAG, Environment, Observed, Options, Plan, Resource, ResourcePlan, Verb
+from reconciler.model.problems import Problem
+
+MOST_SHARE: Final = 0.3
+FROM_OWNED: Final = 10
+
+
+def check(plan: Plan, env: Environment, options: Options, owned: int | None = None) -> list[Problem]:
+    """Every rail the plan would break through; ``owned`` is how many resources there are (else: those in the plan)."""
+    return [*_protected(plan, env), *_empty(plan, env), *_too_many(plan, options, owned)]
+
+
+def account(plan_account: str, env: Environment) -> list[Problem]:
+    """The ``account`` guard: refuse to act on any other account than the declared one."""
+    if env.account is None or env.account == plan_account:
+        return []
+    return [
+        Problem(
+            code="wrong-account",
+            message=f"the credentials are for account {plan_account}, and this environment is for {env.account}",
+            hint="use other credentials (AWS_PROFILE, `profile:`), or correct `account:` in environment.yaml",
+        )
+    ]
+
+
+def owned(seen: Observed, environment: str) -> int:
+    """How many resources the environment owns in the account."""
+    found = (
+        (section, live)
+        for section, lives in seen.lives.items()
+        for live in lives
+        if live.owner == environment and not live.dying
+    )
+    return len({(section, live.logical) for section, live in found})
+
+
+def _protected(plan: Plan, env: Environment) -> list[Problem]:
+    going = [planned for planned in plan.resources if planned.verb in (Verb.DELETE, Verb.REPLACE)]
+    return [found for planned in going if (found := _kept(planned, env.resources.get(planned.address)))]
+
+
+def _kept(planned: ResourcePlan, declared: Resource | None) -> Problem | None:
+    if declared and declared.lifecycle.prevent_destroy:
+        message = f"the plan would {planned.verb.value} it, and lifecycle.preventDestroy forbids that"
+        hint = "take back the change that forces it, or set preventDestroy: false first"
+    elif declared is None and planned.heir and KEEP_TAG in planned.heir.tags:
+        message = f"the plan would {planned.verb.value} it, and it was declared with lifecycle.preventDestroy"
+        hint = (
+            "declare it again; to let it go, apply it with preventDestroy: false before you remove it; "
+            f"to leave it alone for now, say --exclude '{planned.address}'"
+        )
+    else:
+        return None
+    where = planned.pos
+    return Problem(code="prevent-destroy", message=message, hint=hint, address=str(planned.address), pos=where)
+
+
+def _empty(plan: Plan, env: Environment) -> list[Problem]:
+    going = plan.count(Verb.DELETE)
+    if plan.destroy or env.resources or not going:
+        return []
+    return [
+        Problem(
+            code="empty-environment",
+            message=f"nothing is declared, and {going} owned resource{'' if going == 1 else 's'} would be deleted",
+            hint="if that is meant, use `reconcile destroy`; else look whether the files were read",
+        )
+    ]
+
+
+def _too_many(plan: Plan, options: Options, owned: int | None) -> list[Problem]:
+    if owned is None:
+        owned = sum(planned.verb not in (Verb.CREATE, Verb.ADOPT) for planned in plan.resources)
+    going = plan.count(Verb.DELETE) + plan.count(Verb.REPLACE)
+    allowed = options.allow_deletions if options.allow_deletions is not None else int(owned * MOST_SHARE)
+    if plan.destroy or owned <= FROM_OWNED or going <= allowed:
+        return []
+    return [
+        Problem(
+            code="many-deletions",
+            message=f"{going} of {owned} owned resources would be deleted or replaced",
+            hint=f"if that is meant, say --allow-deletions {going}",
+        )
+    ]

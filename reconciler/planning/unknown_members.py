@@ -1,0 +1,152 @@
+"""Members that only the installed AWS model knows, and what a reply says that nobody asked about.
+
+What the service invents next year must be no drift in every account that night: of a live object, only what the
+schema or the declaration knows is compared. Of a member that the declaration alone knows, only as much as it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+from reconciler.model import EMPTY, Api, Diff, Effect, Field, Json, Judge, Kind, Newer, Path, Want
+from reconciler.planning.field_tree import NO_RULES, Rules, segments
+
+
+def known(live: Any, members: Any, wanted: Any, node: Rules = NO_RULES) -> Any:
+    """``live`` without the members that neither the schema (``members``) nor the declaration knows."""
+    if type(live) is str or not members:
+        return live
+    if isinstance(live, dict | Mapping) and isinstance(members, dict | Mapping) and "*" not in members:
+        asked = wanted if isinstance(wanted, Mapping) else EMPTY
+        kept = {
+            name: known(item, members[name], asked.get(name), node.child(name))
+            if name in members
+            else _asked(item, asked[name], node.child(name))
+            for name, item in live.items()
+            if name in members or name in asked
+        }
+        return {**_unsaid(live, asked, node), **kept} if node.newer else kept
+    if isinstance(live, list | tuple) and isinstance(members, Mapping) and members:
+        partners = _partners(live, wanted, node) if node.newer else [None] * len(live)
+        return [known(item, members, other, node.each()) for item, other in zip(live, partners, strict=True)]
+    return live
+
+
+def _unsaid(live: Json, asked: Json, node: Rules) -> dict[str, Any]:
+    """Declared newer members that say no, nothing or none, where the reply leaves them out."""
+    return {
+        name: value
+        for name, value in asked.items()
+        if name not in live and node.child(name).facts.newer and value in (False, 0, "", [], {})
+    }
+
+
+def _asked(live: Any, wanted: Any, node: Rules) -> Any:
+    """What a newer member holds, as far as it is declared: defaults of its members are not known here."""
+    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        return {
+            name: _asked(item, wanted.get(name), node.child(name))
+            for name, item in live.items()
+            if name in wanted or "*" in node.children
+        }
+    if isinstance(live, list | tuple) and isinstance(wanted, list | tuple):
+        pairs = zip(live, _partners(live, wanted, node), strict=True)
+        return [_asked(item, other, node.each()) for item, other in pairs]
+    return live
+
+
+def _partners(live: Sequence[Any], wanted: Any, node: Rules) -> list[Any]:
+    """For every live item the declared one it answers to: that of its key, else the one most like it; or None."""
+    left = [item for item in wanted if isinstance(item, Mapping)] if isinstance(wanted, list | tuple) else []
+    found: list[Any] = []
+    for item in live:
+        if not isinstance(item, Mapping):
+            found.append(None)
+            continue
+        same = partial(_alike, item, key=node.facts.key)
+        other = max(left, key=same, default=None)
+        if other is not None and (same(other) or not node.facts.key):
+            left.remove(other)
+            found.append(other)
+        else:
+            found.append(None)
+    return found
+
+
+def _alike(one: Json, other: Json, *, key: str | None) -> int:
+    """How many members two items share; with a key, whether they share that."""
+    names = (key,) if key else one.keys() & other.keys()
+    return sum(name in one and name in other and one[name] == other[name] for name in names)
+
+
+def knowing(kind: Kind, newer: Mapping[str, Newer]) -> Kind:
+    """``kind`` with facts about the members that a declaration has and only the installed AWS model knows."""
+    return _knowing(kind, kind.api, tuple(sorted(newer.items()))) if newer and kind.api else kind
+
+
+@cache
+def _knowing(kind: Kind, api: Api, newer: Sequence[tuple[str, Newer]]) -> Kind:
+    facts = {path: _facts(kind, api, path, what) for path, what in newer}
+    maps = {path: Field() for _, what in newer for path in what.maps}
+    return replace(kind, fields={**kind.fields, **facts, **maps})
+
+
+def _facts(kind: Kind, api: Api, path: str, what: Newer) -> Field:
+    effect: Effect | Judge = _no_update
+    if what.updated or kind.versioned:
+        above = [place for place in api.effects if path.startswith(f"{place}.")]
+        effect = api.effects[max(above, key=len)] if above else Effect.IN_PLACE
+    return Field(effect=effect, ignore=not what.shown, secret=what.secret, newer=True)
+
+
+def _no_update(_live: Json, _want: Json) -> tuple[Effect, str]:
+    return Effect.REPLACE, "no update exists for it"
+
+
+def creating(want: Want) -> Want:
+    """What is wanted without what no create request takes."""
+    return _lacking(want, [path for path, what in want.newer.items() if not what.created])
+
+
+def updating(want: Want) -> Want:
+    """What is wanted without what no update request takes."""
+    return _lacking(want, [path for path, what in want.newer.items() if not what.updated])
+
+
+def later(want: Want, found: Diff) -> Diff:
+    """Of what differs, only what no create request takes."""
+    paths = [segments(path) for path, what in want.newer.items() if not what.created]
+    return Diff(tuple(change for change in found.changes if any(_leads_to(path, change.path) for path in paths)))
+
+
+def _leads_to(pattern: Sequence[str], path: Path) -> bool:
+    pairs = zip(pattern, map(str, path), strict=False)
+    return len(path) >= len(pattern) and all(step in ("[]", "*", part) for step, part in pairs)
+
+
+def _lacking(want: Want, paths: Collection[str]) -> Want:
+    if not paths:
+        return want
+    return replace(want, declared=without(want.declared, paths), props=without(want.props, paths))
+
+
+def without(props: Json, paths: Collection[str]) -> dict[str, Any]:
+    """``props`` without what stands at ``paths``, which are written as those of a kind's fields."""
+    pruned: Any = props
+    for path in paths:
+        pruned = _pruned(pruned, segments(path))
+    return dict(pruned)
+
+
+def _pruned(value: Any, steps: Sequence[str]) -> Any:
+    step, rest = steps[0], steps[1:]
+    if step == "[]":
+        return [_pruned(item, rest) for item in value] if isinstance(value, list | tuple) else value
+    if not isinstance(value, Mapping):
+        return value
+    hit = value if step == "*" else {step}
+    kept = {name: item for name, item in value.items() if rest or name not in hit}
+    return {name: _pruned(item, rest) if rest and name in hit else item for name, item in kept.items()}

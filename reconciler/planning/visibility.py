@@ -1,0 +1,102 @@
+"""What a plan could not see, told: which permission is missing, for what, and what is not done meanwhile. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from reconciler.config.references import UNSEEN, uses
+from reconciler.model import Address, Environment, Kind, Observed, Options, Resource, Unreadable
+from reconciler.model.problems import Problem
+
+CODES: Final = frozenset({UNSEEN, "lookup-refused"})  # a plan with no other errors only lacks what could not be seen
+
+
+def unfound(env: Environment, facts: Mapping[str, Any], untold: Sequence[Problem]) -> dict[str, str]:
+    """What to do, by name, about the look-ups without a value: those that AWS refused, and those that need them."""
+    own = {problem.address: problem.hint for problem in untold}
+    every = "; ".join(dict.fromkeys(own.values()))
+    return {name: own.get(f"lookups.{name}", every) for name in env.lookups if name not in facts} if untold else {}
+
+
+def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: bool) -> list[Problem]:
+    """Errors where what is declared cannot be read; else warnings that nothing is deleted, which are errors where it is
+    all to be deleted.
+    """
+    return [
+        *(
+            Problem(
+                code=UNSEEN,
+                message=f"it is not planned: {_refusal(failed)}",
+                hint=failed.advice,
+                address=str(address),
+                pos=declared[address].at(),
+            )
+            for address, failed in _unread(seen, declared)
+        ),
+        *(
+            Problem(
+                code=UNSEEN,
+                message=f"what else of {', '.join(sections)} is owned cannot be seen: {refusal}",
+                hint=f"{advice}; until then nothing is deleted for not being declared",
+                warning=not destroy,
+            )
+            for (refusal, advice), sections in _partial(seen).items()
+        ),
+        *(
+            Problem(
+                code=UNSEEN,
+                message=f"who uses what would be deleted cannot be seen: {refusal}",
+                hint=f"{advice}; until then nothing is deleted",
+                warning=not destroy,
+            )
+            for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in seen.unasked)
+        ),
+    ]
+
+
+def aside(
+    found: Sequence[Problem], declared: Mapping[Address, Resource], kinds: Mapping[str, Kind], options: Options
+) -> list[Problem]:
+    """``found``, with warnings for what could not be seen and is left out anyway: what the targets do not need, and the
+    excluded with all that needs them.
+    """
+    if not (options.targets or options.exclude):
+        return list(found)
+    needs = {a: {use.target for use in uses(one, kinds, declared, {})} for a, one in declared.items()}
+    out = {str(address) for address in _left_out(needs, options)}
+    told = [replace(one, warning=True) if one.code == UNSEEN and one.address in out else one for one in found]
+    if any(one.code == UNSEEN and not one.warning for one in told):
+        return told
+    return [replace(one, warning=True) if one.code in CODES else one for one in told]
+
+
+def _left_out(needs: Mapping[Address, set[Address]], options: Options) -> set[Address]:
+    out = set(options.exclude)
+    while grown := {address for address, needed in needs.items() if address not in out and needed & out}:
+        out |= grown
+    reached = set(options.targets)
+    while more := {other for address in reached for other in needs.get(address, ())} - reached:
+        reached |= more
+    return out | (set(needs) - reached if options.targets else set())
+
+
+def _unread(seen: Observed, declared: Mapping[Address, Resource]) -> Iterator[tuple[Address, Unreadable]]:
+    for (section, name), failed in sorted(seen.unreadable.items(), key=lambda item: item[0]):
+        if Address(section, name) in declared:
+            yield Address(section, name), failed
+
+
+def _partial(seen: Observed) -> dict[tuple[str, str], list[str]]:
+    """The sections by what was refused: the reads of several begin with the same call."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for section, refused in sorted(seen.partial.items()):
+        for failed in refused:
+            sections = found.setdefault((_refusal(failed), failed.advice), [])
+            sections += [] if section in sections else [section]
+    return found
+
+
+def _refusal(failed: Unreadable) -> str:
+    return f"{failed.call.action} was refused: {failed.refused}"

@@ -1,0 +1,96 @@
+"""The environment after merging and variables, as YAML with the place each value came from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model import Path, Pos, Template
+from reconciler.model.masking import SENSITIVE, Cover, in_json, on_one_line
+
+if TYPE_CHECKING:
+    from reconciler.config.loader import Loaded
+
+_PLAIN = re.compile(r"[A-Za-z_/$][A-Za-z0-9_./@+$-]*(?: [A-Za-z0-9_./@+$-]+)*")
+_TAKEN = re.compile(r"true|false|null")
+_COLUMN = 60
+
+
+def provenance(loaded: Loaded, secret: Callable[[str, Path], bool], sensitive: Collection[str] = ()) -> str:
+    """YAML text, one value a line with ``# file:line`` behind it.
+
+    ``secret(section, path)`` says which values are masked; so is everything that holds one of the
+    ``sensitive`` texts (by default those that loading has found).
+    """
+    writer = _Writer(Cover(sensitive or loaded.sensitive))
+    settings = {name: value for name, value in loaded.settings.items() if value not in ({}, [])}
+    writer.mapping(settings, 0, (), loaded.settings_pos, lambda _: False)
+    for section, resources in loaded.sections.items():
+        writer.lines += ["", f"{_text(section)}:"]
+        for name, resource in resources.items():
+            writer.member(
+                name,
+                resource.value,
+                1,
+                (),
+                resource.pos,
+                lambda path, section=section: secret(section, path),  # type: ignore[misc]
+            )
+    return "\n".join(map(in_json, writer.lines)) + "\n"
+
+
+class _Writer:
+    def __init__(self, cover: Cover) -> None:
+        self.cover = cover
+        self.lines: list[str] = []
+
+    def mapping(
+        self, value: Mapping[str, Any], depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
+    ) -> None:
+        for name, item in value.items():
+            self.member(name, item, depth, (*path, name), pos, secret)
+
+    def member(
+        self, name: str, item: Any, depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
+    ) -> None:
+        self.value(f"{'  ' * depth}{_text(name)}:", item, depth, path, pos, secret)
+
+    def value(
+        self, start: str, item: Any, depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
+    ) -> None:
+        if secret(path):
+            self.leaf(start, SENSITIVE, path, pos)
+        elif isinstance(item, Mapping) and item:
+            self.lines.append(start)
+            self.mapping(item, depth + 1, path, pos, secret)
+        elif isinstance(item, list) and item:
+            self.lines.append(start)
+            for index, each in enumerate(item):
+                self.value(f"{'  ' * (depth + 1)}-", each, depth + 1, (*path, index), pos, secret)
+        else:
+            self.leaf(start, self.scalar(item), path, pos)
+
+    def leaf(self, start: str, text: str, path: Path, pos: Mapping[Path, Pos]) -> None:
+        place = next((pos[upper] for upper in _upwards(path) if upper in pos), None)
+        line = f"{start} {text}"
+        self.lines.append(f"{line:<{_COLUMN}} # {on_one_line(place.file)}:{place.line}" if place else line)
+
+    def scalar(self, value: Any) -> str:
+        if isinstance(value, str | Template):
+            text = str(value)
+            if self.cover(f'"{text}"') != f'"{text}"':  # in quotes a short one is found too
+                return SENSITIVE
+            return _text(text.replace("${", "$${") if isinstance(value, str) else text)
+        return json.dumps(value) if not isinstance(value, Mapping) else "{}"
+
+
+def _upwards(path: Path) -> Iterator[Path]:
+    for length in range(len(path), -1, -1):
+        yield path[:length]
+
+
+def _text(text: str) -> str:
+    plain = _PLAIN.fullmatch(text) and not _TAKEN.fullmatch(text)
+    return text if plain else json.dumps(text, ensure_ascii=False)

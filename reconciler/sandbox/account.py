@@ -1,0 +1,135 @@
+"""What AWS Batch sees of the account around it.
+
+Answers from moto's objects, one step behind them: what IAM has not spread yet is there but not usable. The instances
+of a compute environment become network interfaces, so that they hold their subnets and security groups as on AWS, and
+are remembered as standing in their placement group.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts
+from reconciler.sandbox.services import Account
+from reconciler.sandbox.services.iam import born, ensure_service_linked_role
+
+_MOST_INTERFACES = 4
+"""Interfaces made for one environment: enough to hold its subnets and groups, however many instances it runs."""
+
+
+class AccountWorld:
+    """`World` for one Region of the account."""
+
+    def __init__(self, account: Account, region: str) -> None:
+        self._account = account
+        self._region = region
+
+    def role(self, arn: str) -> RoleFacts | None:
+        found = next((role for role in self._iam.roles.values() if role.arn == arn), None)
+        if found is None:
+            return None
+        policies = frozenset(found.managed_policies) | frozenset(found.policies)
+        ages = [born(self._account, "role", found.id)]
+        ages += [born(self._account, "attachment", (found.id, policy)) for policy in policies]
+        return RoleFacts(arn, True, _trusted(found.assume_role_policy_document), policies, self._spread(ages))
+
+    def instance_profile(self, arn_or_name: str) -> ProfileFacts | None:
+        profiles = self._iam.instance_profiles.values()
+        found = next((one for one in profiles if arn_or_name in (one.arn, one.name)), None)
+        if found is None:
+            return None
+        role = found.roles[0].arn if found.roles else None
+        return ProfileFacts(found.arn, role, self._spread([born(self._account, "profile", found.id)]))
+
+    def ensure_service_linked_role(self, service: str) -> str:
+        return ensure_service_linked_role(self._account, service)
+
+    def subnet(self, subnet_id: str) -> str | None:
+        for zone in self._ec2.subnets.values():
+            if subnet_id in zone:
+                return str(zone[subnet_id].vpc_id)
+        return None
+
+    def security_group(self, group_id: str) -> str | None:
+        for vpc, groups in self._ec2.groups.items():
+            if group_id in groups:
+                return str(vpc)
+        return None
+
+    def launch_template(self, id_or_name: str) -> bool:
+        templates: Mapping[str, Any] = self._ec2.launch_templates
+        return id_or_name in templates or any(one.name == id_or_name for one in templates.values())
+
+    def launch_template_image(self, id_or_name: str, version: str) -> str | None:
+        templates: Mapping[str, Any] = self._ec2.launch_templates
+        found = next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
+        if found is None:
+            return None
+        gone = self._account.memory["deleted versions"].get((self._region, found.id), set())
+        latest = max(one.number for one in found.versions if one.number not in gone)
+        number = {"$Default": found.default_version_number, "$Latest": latest}.get(version, version)
+        data: Mapping[str, Any] = self._account.memory["versions"].get((self._region, found.id, str(number))) or {}
+        return data.get("ImageId")
+
+    def on_instances(
+        self,
+        ce_name: str,
+        count: int,
+        subnets: Sequence[str],
+        groups: Sequence[str],
+        profile: str | None,
+        placement: str | None = None,
+    ) -> None:
+        del profile
+        placed: dict[str, str] = self._account.memory["placed environments"].setdefault(self._region, {})
+        placed[ce_name] = placement if count and placement else ""
+        held: dict[str, list[str]] = self._account.memory["interfaces"].setdefault(self._region, {})
+        for interface in held.pop(ce_name, []):
+            with suppress(ServiceException, KeyError):
+                self._ec2.delete_network_interface(interface)
+        wanted = range(min(count, _MOST_INTERFACES))
+        made = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
+        held[ce_name] = [interface for interface in made if interface]
+        self._account.moto.touched("ec2", self._region)
+
+    def _interface(self, ce_name: str, subnet_id: str, groups: Sequence[str]) -> str:
+        zones = self._ec2.subnets.values()
+        subnet = next((zone[subnet_id] for zone in zones if subnet_id in zone), None)
+        if subnet is None:
+            return ""
+        ours = [group for group in groups if self.security_group(group)]
+        made = self._ec2.create_network_interface(
+            subnet, None, group_ids=ours, description=f"AWS Batch compute environment {ce_name}"
+        )
+        return str(made.id)
+
+    def _spread(self, ages: Sequence[float]) -> bool:
+        return self._account.clock.now() - max(ages) >= self._account.settings.iam_delay
+
+    @property
+    def _iam(self) -> Any:
+        return self._account.moto.backend("iam", self._region)
+
+    @property
+    def _ec2(self) -> Any:
+        return self._account.moto.backend("ec2", self._region)
+
+
+def _trusted(document: str) -> frozenset[str]:
+    """The services a trust policy lets in."""
+    try:
+        statements = json.loads(document)["Statement"]
+    except (ValueError, KeyError, TypeError):
+        return frozenset()
+    services: set[str] = set()
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        principal = statement.get("Principal", {})
+        if statement.get("Effect") == "Allow" and isinstance(principal, dict):
+            named = principal.get("Service", [])
+            services |= {named} if isinstance(named, str) else set(named)
+    return frozenset(services)

@@ -1,0 +1,122 @@
+"""The control door: what a person, or a test over HTTP, may do to the sandbox from outside.
+
+Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
+``subscriptions``. GET shows, POST changes, DELETE clears.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from reconciler.sandbox.faults import Fault
+from reconciler.sandbox.services.sns import subscription_event
+from reconciler.sandbox.wire import Reply, Request
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.server import Sandbox
+
+_Door = Callable[["Sandbox", str, Mapping[str, Any]], Any]
+
+
+class _Wrong(Exception):
+    """A request the control door does not understand."""
+
+
+def answer(sandbox: Sandbox, request: Request) -> Reply:
+    """One request to the control door: 200 with JSON, 400 or 404 with ``{"error": ...}``."""
+    name = request.path.removeprefix("/_sandbox").strip("/") or "status"
+    door = _DOORS.get(name)
+    if door is None:
+        return _json(404, {"error": f"there is no {name} here; there are {', '.join(sorted(_DOORS))}"})
+    try:
+        return _json(200, door(sandbox, request.method, _values(request)))
+    except KeyError as error:
+        return _json(400, {"error": f"unknown name: {error.args[0]}"})
+    except (ValueError, TypeError, _Wrong) as error:
+        return _json(400, {"error": str(error)})
+
+
+def _values(request: Request) -> Mapping[str, Any]:
+    values = json.loads(request.body) if request.body.strip() else dict(parse_qsl(request.query))
+    if not isinstance(values, dict):
+        raise _Wrong("a JSON object is expected")
+    return values
+
+
+def _json(status: int, value: Any) -> Reply:
+    return Reply(status, {"content-type": "application/json"}, json.dumps(value, default=str).encode())
+
+
+def _status(sandbox: Sandbox, _: str, __: Mapping[str, Any]) -> Any:
+    return {
+        "account": sandbox.account.id,
+        "region": sandbox.region,
+        "now": sandbox.clock.now(),
+        "speed": sandbox.clock.speed,
+        "calls": sandbox.calls[-1].n if sandbox.calls else 0,
+        "faults": len(sandbox.faults.listed()),
+    }
+
+
+def _reset(sandbox: Sandbox, method: str, _: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong("POST to reset")
+    sandbox.reset()
+    return {"reset": True}
+
+
+def _clock(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method != "GET":
+        unknown = set(values) - {"advance", "speed"}
+        if unknown:
+            raise KeyError(min(unknown))
+        if "speed" in values:
+            sandbox.clock.speed = float(values["speed"])
+        if "advance" in values:
+            sandbox.clock.advance(float(values["advance"]))
+    return {"now": sandbox.clock.now(), "speed": sandbox.clock.speed}
+
+
+def _settings(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method != "GET":
+        sandbox.change(values)
+    return sandbox.settings_shown()
+
+
+def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "DELETE":
+        sandbox.faults.clear()
+    elif method != "GET":
+        sandbox.faults.add(Fault.read(values))
+    return {"faults": [fault.shown() for fault in sandbox.faults.listed()], "dead": sandbox.faults.dead}
+
+
+def _calls(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "DELETE":
+        sandbox.calls.clear()
+    since = int(values.get("since", 0))
+    return {"calls": [asdict(record) for record in sandbox.calls if record.n > since]}
+
+
+def _subscriptions(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"topic": ARN, "endpoint": ADDRESS, "event": "confirm", "expire" or "leave"}')
+    changed = subscription_event(
+        sandbox.account, str(values["topic"]), str(values["endpoint"]), str(values.get("event", "confirm"))
+    )
+    return {"changed": changed}
+
+
+_DOORS: Mapping[str, _Door] = {
+    "status": _status,
+    "reset": _reset,
+    "clock": _clock,
+    "settings": _settings,
+    "faults": _faults,
+    "calls": _calls,
+    "subscriptions": _subscriptions,
+}

@@ -1,0 +1,89 @@
+"""The services around AWS Batch: moto, with the gaps that matter closed.
+
+One module per service holds its rules; :func:`answer` takes a request through them. Every rule names what AWS does
+where moto does something else; the conformance tests go through them one by one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import random
+from collections.abc import Callable
+from functools import cache
+
+from reconciler.sandbox import wire
+from reconciler.sandbox.faults import shuffled
+from reconciler.sandbox.services import _paging
+from reconciler.sandbox.services._hooks import Account, AroundSettings, Ask, Rules
+from reconciler.sandbox.wire import Json, Refusal, Reply, Request
+
+__all__ = ["Account", "AroundSettings", "Ask", "answer"]
+
+
+@cache
+def _rules() -> dict[str, Rules]:
+    found: dict[str, Rules] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            rules: Rules = importlib.import_module(f"{__name__}.{module.name}").RULES
+            found.setdefault(rules.service, Rules(rules.service)).add(rules)
+    return found
+
+
+def answer(account: Account, request: Request, operation: str, params: Json, chance: random.Random | None) -> Reply:
+    """The account's reply to a request for anything but AWS Batch; raises :class:`Refusal`."""
+    service, region = request.scope
+    rules = _rules().get(service)
+    if rules is None or not operation:
+        return _moto(account, service, operation, region, request)
+    ask = Ask(service, operation, region, params, account, _onward(account, service, operation, region, request))
+    page = _paging.PAGES.get((service, operation))
+    afters = rules.afters[operation]
+    late = account.late
+    if late:
+        late.refuse(service, operation, params)
+    result = _before(ask, rules)
+    if result is None and not ask.rewritten and page is None:
+        reply = _moto(account, service, operation, region, request)
+        result = wire.result_of(service, operation, request, reply) if afters or chance or late else None
+        if result is None:
+            return reply
+    if result is None:
+        result = _paging.everything(ask, page) if page else ask.onward(ask.params)
+    for after in afters:
+        after(ask, result)
+    if late:
+        late.shown(service, operation, params, result)
+    if page is not None:
+        _paging.cut(ask, page, result, account.settings.page_size)
+    return wire.written(service, operation, request, shuffled(result, chance) if chance else result)
+
+
+def _before(ask: Ask, rules: Rules) -> Json | None:
+    """What a rule answers in moto's place."""
+    for before in rules.befores[ask.operation]:
+        result = before(ask)
+        if result is not None:
+            return result
+    return None
+
+
+def _onward(account: Account, service: str, operation: str, region: str, request: Request) -> Callable[[Json], Json]:
+    def onward(asked: Json) -> Json:
+        body = wire.body_of(service, operation, request, asked)
+        sent = Request(request.method, request.path, "", request.headers, body, request.host)
+        reply = _moto(account, service, operation, region, sent)
+        result = wire.result_of(service, operation, sent, reply)
+        if result is None:
+            raise wire.refusal_of(service, operation, sent, reply)
+        return result
+
+    return onward
+
+
+def _moto(account: Account, service: str, operation: str, region: str, request: Request) -> Reply:
+    try:
+        return account.moto.answer(service, operation, region, request)
+    except NotImplementedError as error:
+        raise Refusal("NotImplemented", f"the sandbox has no {service}:{operation} ({error})", 501) from error

@@ -1,0 +1,51 @@
+"""EC2 beside security groups, launch templates and placement groups: images, key pairs, instances.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImportKeyPair.html
+"""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.wire import Json, Refusal
+
+RULES = Rules("ec2")
+
+_DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
+
+
+@RULES.after("DescribeImages")
+def images_have_the_date_in_their_name(_: Ask, result: Json) -> None:
+    """Moto makes them all when it starts, so that none would be the newest."""
+    for image in result.get("Images", ()):
+        date = _DATE.search(image.get("Name", ""))
+        if date:
+            image["CreationDate"] = f"{date[1]}-{date[2]}-{date[3]}T00:00:00.000Z"
+
+
+@RULES.before("CreateTags")
+def reserved_tags_are_refused(ask: Ask) -> None:
+    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
+        told = "Tag keys starting with 'aws:' are reserved for internal use"
+        raise Refusal("InvalidParameterValue", told)
+
+
+@RULES.before("ImportKeyPair")
+def keys_are_keys(ask: Ask) -> None:
+    material = ask.params.get("PublicKeyMaterial", b"")
+    text = material.decode(errors="replace") if isinstance(material, bytes) else str(material)
+    if not re.match(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/]+=*( .*)?\s*$", text.strip()):
+        raise Refusal("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
+
+
+@RULES.before("RunInstances")
+def instances_need_a_profile_that_is_there(ask: Ask) -> None:
+    asked = ask.params.get("IamInstanceProfile") or {}
+    profiles = ask.account.moto.backend("iam", "").instance_profiles.values()
+    for member, attribute in (("Name", "name"), ("Arn", "arn")):
+        value = asked.get(member)
+        if value is not None and value not in {getattr(one, attribute) for one in profiles}:
+            told = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
+            kind = "name" if member == "Name" else "ARN"
+            raise Refusal("InvalidParameterValue", f"{told} Invalid IAM Instance Profile {kind}")

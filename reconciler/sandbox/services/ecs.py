@@ -1,0 +1,42 @@
+"""ECS: the clusters that AWS Batch keeps for its compute environments, with the tasks of the jobs on them.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeClusters.html
+"""
+
+from __future__ import annotations
+
+from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.wire import Json
+
+RULES = Rules("ecs")
+
+
+@RULES.before("DescribeClusters")
+def clusters_of_batch_are_there(ask: Ask) -> Json | None:
+    """By name or ARN; what is not Batch's is asked of moto."""
+    known = ask.account.batch_clusters(ask.region)
+    names = {arn.rsplit("/", 1)[-1]: arn for arn in known}
+    asked = ask.params.get("clusters") or ["default"]
+    ours = [names.get(name, name) for name in asked if name in known or name in names]
+    others = [name for name in asked if name not in known and name not in names]
+    if not ours:
+        return None
+    reply = ask.onward({**ask.params, "clusters": others}) if others else {"clusters": [], "failures": []}
+    return {**reply, "clusters": [*(_cluster(arn, known[arn]) for arn in ours), *reply["clusters"]]}
+
+
+def _cluster(arn: str, counts: dict[str, int]) -> Json:
+    return {
+        "clusterArn": arn,
+        "clusterName": arn.rsplit("/", 1)[-1],
+        "status": "ACTIVE",
+        "registeredContainerInstancesCount": 0,
+        "runningTasksCount": counts["running"],
+        "pendingTasksCount": counts["pending"],
+        "activeServicesCount": 0,
+        "statistics": [],
+        "tags": [],
+        "settings": [],
+        "capacityProviders": [],
+        "defaultCapacityProviderStrategy": [],
+    }

@@ -1,0 +1,133 @@
+"""EventBridge: tags are ignored when a rule is rewritten, targets are checked, and so are the roles it is given.
+
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services.iam import born
+from reconciler.sandbox.wire import Json, Refusal
+
+RULES = Rules("events")
+
+_PRINCIPAL = "events.amazonaws.com"
+
+
+@RULES.before("PutRule")
+def patterns_are_patterns(ask: Ask) -> None:
+    """An object whose leaves are lists; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
+    text = ask.params.get("EventPattern")
+    if not text:
+        return
+    try:
+        pattern = json.loads(text)
+    except ValueError as error:
+        raise _bad_pattern(str(error)) from error
+    if not isinstance(pattern, dict) or not pattern:
+        raise _bad_pattern("Empty or no object")
+    _pattern(pattern)
+
+
+def _pattern(pattern: Any) -> None:
+    for name, value in pattern.items():
+        if isinstance(value, dict):
+            if not value:
+                raise _bad_pattern(f'Empty objects are not allowed: "{name}"')
+            _pattern(value)
+        elif not isinstance(value, list):
+            raise _bad_pattern(f'"{name}" must be an object or an array')
+        elif not value:
+            raise _bad_pattern(f'Empty arrays are not allowed: "{name}"')
+
+
+def _bad_pattern(why: str) -> Refusal:
+    return Refusal("InvalidEventPatternException", f"Event pattern is not valid. Reason: {why}")
+
+
+@RULES.before("PutRule")
+def tags_of_an_update_are_ignored(ask: Ask) -> None:
+    bus = ask.backend.event_buses.get(_bus(ask))
+    if bus is not None and ask.params["Name"] in bus.rules:
+        ask.send(Tags=None)
+
+
+@RULES.before("PutRule")
+def a_rule_has_a_pattern_or_a_schedule(ask: Ask) -> None:
+    if not ask.params.get("EventPattern") and not ask.params.get("ScheduleExpression"):
+        told = "Parameter(s) EventPattern or ScheduleExpression must be specified."
+        raise Refusal("ValidationException", told)
+
+
+@RULES.before("PutRule", "PutTargets", "RemoveTargets", "DeleteRule", "TagResource", "UntagResource")
+def rules_of_services_are_left_alone(ask: Ask) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html"""
+    arn = ask.params.get("ResourceARN")
+    name = arn.rpartition("/")[2] if arn else ask.params.get("Rule") or ask.params.get("Name")
+    bus = ask.backend.event_buses.get(_bus(ask))
+    rule = bus.rules.get(name) if bus is not None else None
+    if rule is not None and rule.managed_by and not ask.params.get("Force"):
+        told = f"Rule {name} is managed by an AWS service can only be modified if force is used."
+        raise Refusal("ManagedRuleException", told)
+
+
+@RULES.before("PutTargets")
+def targets_are_checked(ask: Ask) -> None:
+    for target in ask.params.get("Targets") or []:
+        if ":batch:" in target["Arn"] and ":job-queue/" in target["Arn"]:
+            if not target.get("BatchParameters"):
+                raise Refusal("ValidationException", f"BatchParameters must be specified for target {target['Id']}.")
+            if not target.get("RoleArn"):
+                raise Refusal("ValidationException", f"RoleArn is required for target {target['Arn']}.")
+    bus = ask.backend.event_buses.get(_bus(ask))
+    rule = bus.rules.get(ask.params["Rule"]) if bus else None
+    if rule is not None:
+        ids = {target["Id"] for target in rule.targets} | {target["Id"] for target in ask.params.get("Targets") or []}
+        if len(ids) > 5:
+            told = "The requested resource exceeds the maximum number allowed."
+            raise Refusal("LimitExceededException", told)
+
+
+@RULES.before("PutTargets")
+def inputs_are_json_and_only_one(ask: Ask) -> None:
+    for target in ask.params.get("Targets") or []:
+        given = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name)]
+        if len(given) > 1:
+            told = f"Only one of Input, InputPath, or InputTransformer must be provided for target {target['Id']}."
+            raise Refusal("ValidationException", told)
+        try:
+            json.loads(target.get("Input") or "{}")
+        except ValueError as error:
+            raise Refusal("ValidationException", f"Invalid JSON text in Input of target {target['Id']}.") from error
+
+
+@RULES.before("PutRule", "PutTargets")
+def roles_can_be_assumed(ask: Ask) -> None:
+    """By EventBridge, and by what it has heard of them so far."""
+    targets = ask.params.get("Targets") or []
+    for arn in [ask.params.get("RoleArn"), *(target.get("RoleArn") for target in targets)]:
+        if arn and arn.split(":")[4] == ask.account.id and not _assumed(ask, arn):
+            raise Refusal(
+                "ValidationException", f"Provided role '{arn}' cannot be assumed by principal '{_PRINCIPAL}'."
+            )
+
+
+def _assumed(ask: Ask, arn: str) -> bool:
+    roles = ask.account.moto.backend("iam", ask.region).roles.values()
+    role = next((one for one in roles if one.arn == arn), None)
+    if role is None or _PRINCIPAL not in role.assume_role_policy_document:
+        return False
+    return bool(ask.now - born(ask.account, "role", role.id) >= ask.account.settings.iam_delay)
+
+
+@RULES.before("DeleteRule")
+def a_missing_rule_is_no_error(ask: Ask) -> Json | None:
+    bus = ask.backend.event_buses.get(_bus(ask))
+    return {} if bus is not None and ask.params["Name"] not in bus.rules else None
+
+
+def _bus(ask: Ask) -> str:
+    return str(ask.params.get("EventBusName") or "default").rpartition("/")[2]

@@ -1,0 +1,355 @@
+"""IAM: names that ignore case, conflicts, limits, principals by id, and changes that take a moment to spread.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, unquote
+
+from reconciler.sandbox.services._documents import aws_principals, malformed, parsed, size, statements
+from reconciler.sandbox.services._hooks import Account, Ask, Rules
+from reconciler.sandbox.wire import Json, Refusal
+
+RULES = Rules("iam")
+
+_PRINCIPAL = re.compile(r"arn:[^:]+:iam::(\d{12}):(role|user)/(?:.+/)?([^/]+)")
+_SERVICE_ROLES = {
+    "batch.amazonaws.com": "AWSServiceRoleForBatch",
+    "ecs.amazonaws.com": "AWSServiceRoleForECS",
+    "spot.amazonaws.com": "AWSServiceRoleForEC2Spot",
+    "spotfleet.amazonaws.com": "AWSServiceRoleForEC2SpotFleet",
+    "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
+}
+_SERVICE_POLICIES = {
+    "batch.amazonaws.com": "BatchServiceRolePolicy",
+    "ecs.amazonaws.com": "AmazonECSServiceRolePolicy",
+    "spot.amazonaws.com": "AWSEC2SpotServiceRolePolicy",
+    "spotfleet.amazonaws.com": "AWSEC2SpotFleetServiceRolePolicy",
+}
+
+
+# --- what is remembered beside moto ----------------------------------------------------------------------------------
+
+
+def born(account: Account, kind: str, key: Any) -> float:
+    """When something last changed; long ago where nothing is known."""
+    found: float = account.memory["iam"].get(("born", kind, key), float("-inf"))
+    return found
+
+
+def note(ask: Ask, kind: str, key: Any) -> None:
+    ask.memory["born", kind, key] = ask.now
+
+
+def unused(name: str, taken: Iterable[str], told: str) -> None:
+    if name.lower() in {other.lower() for other in taken}:
+        raise Refusal("EntityAlreadyExists", told, 409)
+
+
+def ensure_service_linked_role(account: Account, service: str) -> str:
+    """The ARN of a service's own role, which is made if need be."""
+    backend = account.moto.backend("iam", "")
+    name = _service_role(service, "")
+    found = next((role for role in backend.roles.values() if role.name == name), None)
+    return str((found or _make_service_role(account, backend, service, name, "")).arn)
+
+
+def _make_service_role(account: Account, backend: Any, service: str, name: str, description: str) -> Any:
+    role = backend.create_service_linked_role(service, description, "")
+    role.name = name
+    policy = f"arn:{account.partition}:iam::aws:policy/aws-service-role/{_SERVICE_POLICIES.get(service, '')}"
+    if policy in backend.managed_policies:
+        backend.attach_role_policy(policy, name)
+    account.moto.touched("iam", "")
+    return role
+
+
+def _service_role(service: str, suffix: str) -> str:
+    stem = service.partition(".")[0]
+    name = _SERVICE_ROLES.get(service, "AWSServiceRoleFor" + "".join(part.capitalize() for part in stem.split("-")))
+    return f"{name}_{suffix}" if suffix else name
+
+
+def _role(ask: Ask, name: str) -> Any:
+    """The role; refused as IAM refuses an unknown one."""
+    found = next((role for role in ask.backend.roles.values() if role.name == name), None)
+    if found is None:
+        raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
+    if ask.account.settings.iam_refuses_fresh and ask.operation != "GetRole":
+        age = ask.now - born(ask.account, "role", found.id)
+        if ask.operation == "AddRoleToInstanceProfile" and age < ask.account.settings.iam_delay:
+            raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
+    return found
+
+
+# --- roles -----------------------------------------------------------------------------------------------------------
+
+
+@RULES.before("CreateRole")
+def role_names_ignore_case(ask: Ask) -> None:
+    name = ask.params["RoleName"]
+    unused(name, (role.name for role in ask.backend.roles.values()), f"Role with name {name} already exists.")
+
+
+@RULES.before("CreateRole", "UpdateAssumeRolePolicy")
+def trust_policies_are_checked(ask: Ask) -> None:
+    text = ask.params.get("AssumeRolePolicyDocument") or ask.params.get("PolicyDocument") or ""
+    document = parsed(text)
+    if size(text) > 2048:
+        raise Refusal("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048", 409)
+    for statement in statements(document):
+        if "Principal" not in statement and "NotPrincipal" not in statement:
+            raise malformed("AssumeRole policy must contain a principal.")
+        if "Resource" in statement or "NotResource" in statement:
+            raise malformed("Has prohibited field Resource")
+        if not str(statement.get("Action", "")).strip():
+            raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+        for arn in aws_principals(statement):
+            _principal_id(ask, arn)
+
+
+@RULES.before("CreateRole", "PutRolePermissionsBoundary")
+def boundaries_exist(ask: Ask) -> None:
+    arn = ask.params.get("PermissionsBoundary")
+    if arn and arn not in ask.backend.managed_policies:
+        raise Refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
+
+
+@RULES.after("CreateRole")
+def a_new_role_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+    role = _role(ask, ask.params["RoleName"])
+    note(ask, "role", role.id)
+    _remember_principals(ask, role)
+
+
+@RULES.after("UpdateAssumeRolePolicy")
+def a_new_trust_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+    role = _role(ask, ask.params["RoleName"])
+    note(ask, "role", role.id)
+    _remember_principals(ask, role)
+
+
+_BY_ROLE = (
+    "AttachRolePolicy",
+    "DetachRolePolicy",
+    "PutRolePolicy",
+    "DeleteRolePolicy",
+    "GetRole",
+    "GetRolePolicy",
+    "ListRolePolicies",
+    "ListAttachedRolePolicies",
+    "ListInstanceProfilesForRole",
+    "ListRoleTags",
+    "TagRole",
+    "UntagRole",
+    "UpdateRole",
+    "UpdateRoleDescription",
+    "UpdateAssumeRolePolicy",
+    "PutRolePermissionsBoundary",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRole",
+    "AddRoleToInstanceProfile",
+)
+
+
+@RULES.before(*_BY_ROLE)
+def roles_exist(ask: Ask) -> None:
+    _role(ask, ask.params["RoleName"])
+
+
+@RULES.before(
+    "AttachRolePolicy",
+    "DetachRolePolicy",
+    "PutRolePolicy",
+    "DeleteRolePolicy",
+    "UpdateAssumeRolePolicy",
+    "PutRolePermissionsBoundary",
+    "DeleteRole",
+    "UpdateRole",
+)
+def service_linked_roles_are_protected(ask: Ask) -> None:
+    role = _role(ask, ask.params["RoleName"])
+    if "/aws-service-role/" in role.arn:
+        service = role.arn.split("/")[2]
+        raise Refusal(
+            "UnmodifiableEntity",
+            f"Cannot perform the operation on the protected role '{role.name}' - this role is only modifiable by AWS "
+            f"({service}).",
+        )
+
+
+@RULES.before("UpdateRole")
+def update_role_merges(ask: Ask) -> None:
+    """What is left out keeps its value; moto would clear the description and reset the duration."""
+    role = _role(ask, ask.params["RoleName"])
+    ask.send(
+        Description=ask.params.get("Description", role.description or ""),
+        MaxSessionDuration=int(ask.params.get("MaxSessionDuration", role.max_session_duration or 3600)),
+    )
+
+
+@RULES.before("AttachRolePolicy")
+def ten_attachments_and_no_doubles(ask: Ask) -> Json | None:
+    role, arn = _role(ask, ask.params["RoleName"]), ask.params["PolicyArn"]
+    if arn in role.managed_policies:
+        return {}
+    if arn not in ask.backend.managed_policies:
+        raise Refusal("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
+    if len(role.managed_policies) >= 10:
+        raise Refusal("LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10", 409)
+    return None
+
+
+@RULES.after("AttachRolePolicy")
+def an_attachment_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+    note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyArn"]))
+
+
+@RULES.before("PutRolePolicy")
+def inline_policies_are_limited(ask: Ask) -> None:
+    role = _role(ask, ask.params["RoleName"])
+    parsed(ask.params["PolicyDocument"])
+    kept = (text for name, text in role.policies.items() if name != ask.params["PolicyName"])
+    if sum(map(size, kept)) + size(ask.params["PolicyDocument"]) > 10240:
+        raise Refusal("LimitExceeded", f"Maximum policy size of 10240 bytes exceeded for role {role.name}", 409)
+
+
+@RULES.after("PutRolePolicy")
+def an_inline_policy_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+    note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyName"]))
+
+
+# --- principals in trust policies ------------------------------------------------------------------------------------
+
+
+def _principal_id(ask: Ask, arn: str) -> str | None:
+    """The unique id an ARN is stored as; refused where there is no such role or user in this account."""
+    found = _PRINCIPAL.fullmatch(arn)
+    if not found or found[1] != ask.account.id:
+        return None
+    things = ask.backend.roles.values() if found[2] == "role" else ask.backend.users.values()
+    thing = next((one for one in things if one.arn == arn), None)
+    delay = ask.account.settings.iam_delay if ask.account.settings.iam_refuses_fresh else 0
+    if thing is None or ask.now - born(ask.account, found[2], thing.id) < delay:
+        kind = '"AWS"'
+        raise malformed(f'Invalid principal in policy: {kind}:"{arn}"')
+    return str(thing.id)
+
+
+def _remember_principals(ask: Ask, role: Any) -> None:
+    ids = {}
+    for statement in statements(parsed(role.assume_role_policy_document)):
+        for arn in aws_principals(statement):
+            stored = _principal_id(ask, arn)
+            if stored:
+                ids[arn] = stored
+    ask.memory["principals", role.id] = ids
+
+
+@RULES.after("GetRole", "ListRoles", "GetAccountAuthorizationDetails", "ListInstanceProfiles", "GetInstanceProfile")
+def principals_that_are_gone_show_their_id(ask: Ask, result: Json) -> None:
+    """A trust policy keeps a deleted principal's unique id, also when a namesake comes."""
+    for role in _roles_shown(result):
+        ids: dict[str, str] = ask.memory.get(("principals", role.get("RoleId")), {})
+        gone = {arn: stored for arn, stored in ids.items() if not _lives(ask, stored)}
+        document = role.get("AssumeRolePolicyDocument")
+        if gone and document:
+            encoded = document.startswith("%7B")
+            text = unquote(document) if encoded else document
+            for arn, stored in gone.items():
+                text = text.replace(json.dumps(arn), json.dumps(stored))
+            role["AssumeRolePolicyDocument"] = quote(text) if encoded else text
+
+
+def _lives(ask: Ask, stored: str) -> bool:
+    return stored in ask.backend.roles or any(user.id == stored for user in ask.backend.users.values())
+
+
+def _roles_shown(result: Json) -> Iterator[Json]:
+    if "Role" in result:
+        yield result["Role"]
+    for name in ("Roles", "RoleDetailList"):
+        yield from result.get(name, ())
+    profiles = [
+        *result.get("InstanceProfiles", ()),
+        *([result["InstanceProfile"]] if "InstanceProfile" in result else ()),
+    ]
+    for profile in profiles:
+        yield from profile.get("Roles", ())
+
+
+# --- service-linked roles --------------------------------------------------------------------------------------------
+
+
+@RULES.before("CreateServiceLinkedRole")
+def service_linked_roles_have_their_names(ask: Ask) -> Json:
+    service, suffix = ask.params["AWSServiceName"], ask.params.get("CustomSuffix", "")
+    if not re.fullmatch(r"[\w+=,.@-]+\.amazonaws\.com(\.cn)?", service):
+        raise Refusal("InvalidInput", f"Unknown service: {service}")
+    name = _service_role(service, suffix)
+    if any(role.name == name for role in ask.backend.roles.values()):
+        told = f"Service role name {name} has been taken in this account, please try a different suffix."
+        raise Refusal("InvalidInput", told)
+    role = _make_service_role(ask.account, ask.backend, service, name, ask.params.get("Description", ""))
+    note(ask, "role", role.id)
+    return {
+        "Role": {
+            "Path": role.path,
+            "RoleName": role.name,
+            "RoleId": role.id,
+            "Arn": role.arn,
+            "CreateDate": role.create_date,
+            "AssumeRolePolicyDocument": quote(role.assume_role_policy_document),
+        }
+    }
+
+
+# --- tags ------------------------------------------------------------------------------------------------------------
+
+
+@RULES.before("CreateRole", "CreatePolicy", "CreateInstanceProfile", "TagRole", "TagPolicy", "TagInstanceProfile")
+def tags_are_checked(ask: Ask) -> None:
+    """Keys are unique ignoring case, `aws:` is reserved, and there are at most fifty."""
+    tags = ask.params.get("Tags") or []
+    keys = [tag["Key"] for tag in tags]
+    if any(key.lower().startswith("aws:") for key in keys):
+        told = "Tags with a key that starts with aws: are reserved for system use."
+        raise Refusal("InvalidInput", told)
+    if len({key.lower() for key in keys}) < len(keys):
+        told = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        raise Refusal("InvalidInput", told)
+    if any(len(tag.get("Value", "")) > 256 or not 1 <= len(tag["Key"]) <= 128 for tag in tags):
+        raise Refusal("ValidationError", "1 validation error detected: a tag is too long")
+    held = _held_tags(ask)
+    merged = {key.lower() for key in held} | {key.lower() for key in keys}
+    if len(merged) > 50:
+        raise Refusal("LimitExceeded", "Number of tags per resource exceeded: 50", 409)
+    _replace_ignoring_case(ask, held, {key.lower() for key in keys})
+
+
+def _held_tags(ask: Ask) -> list[str]:
+    if ask.operation == "TagRole":
+        return [tag["Key"] for tag in _role(ask, ask.params["RoleName"]).tags]
+    if ask.operation == "TagPolicy":
+        return [tag["Key"] for tag in ask.backend.managed_policies[ask.params["PolicyArn"]].tags.values()]
+    if ask.operation == "TagInstanceProfile":
+        profile = ask.backend.instance_profiles.get(ask.params["InstanceProfileName"])
+        return [tag["Key"] for tag in profile.tags] if profile else []
+    return []
+
+
+def _replace_ignoring_case(ask: Ask, held: Iterable[str], written: set[str]) -> None:
+    stale = {key for key in held if key.lower() in written}
+    if not stale or ask.operation == "TagPolicy":
+        return
+    if ask.operation == "TagRole":
+        holder = _role(ask, ask.params["RoleName"])
+    else:
+        holder = ask.backend.instance_profiles[ask.params["InstanceProfileName"]]
+    holder.tags = [tag for tag in holder.tags if tag["Key"] not in stale]

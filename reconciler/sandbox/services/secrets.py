@@ -1,0 +1,223 @@
+"""Secrets Manager: the recovery window, versions and their labels, descriptions that can be emptied.
+
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.wire import Json, Refusal
+
+RULES = Rules("secretsmanager")
+
+_SCHEDULED = "You can't create this secret because a secret with this name is already scheduled for deletion."
+_MARKED = "You can't perform this operation on the secret because it was marked for deletion."
+_DAY = 86400
+
+
+def _secret(ask: Ask, identifier: str) -> Any:
+    """The secret by name, ARN, or ARN without its random end; None where there is none."""
+    for secret in ask.backend.secrets.values():
+        if identifier in (secret.name, secret.arn, secret.arn[:-7]):
+            return secret
+    return None
+
+
+@RULES.before(
+    "CreateSecret", "DescribeSecret", "ListSecrets", "GetSecretValue", "PutSecretValue", "RestoreSecret", "DeleteSecret"
+)
+def the_window_ends(ask: Ask) -> None:
+    """What was scheduled is gone when its time has come."""
+    for arn, due in list(ask.regional.items()):
+        secret = _secret(ask, arn)
+        if secret is None or not secret.is_deleted():
+            del ask.regional[arn]
+        elif due <= ask.now:
+            del ask.regional[arn]
+            ask.backend.secrets.pop(secret.name)
+            ask.touch()
+
+
+@RULES.before("CreateSecret")
+def a_scheduled_name_is_taken(ask: Ask) -> None:
+    secret = _secret(ask, ask.params["Name"])
+    if secret is not None and secret.is_deleted():
+        raise Refusal("InvalidRequestException", _SCHEDULED)
+    freed = ask.memory.get(("forced", ask.region, ask.params["Name"]), float("-inf"))
+    if ask.now - freed < ask.account.settings.forced_delete:
+        raise Refusal("InvalidRequestException", _SCHEDULED)
+    if secret is not None:
+        told = f"The operation failed because the secret {ask.params['Name']} already exists."
+        raise Refusal("ResourceExistsException", told)
+
+
+@RULES.before(
+    "PutSecretValue",
+    "UpdateSecret",
+    "GetSecretValue",
+    "TagResource",
+    "UntagResource",
+    "UpdateSecretVersionStage",
+    "PutResourcePolicy",
+    "RotateSecret",
+)
+def a_scheduled_secret_is_closed(ask: Ask) -> None:
+    secret = _secret(ask, ask.params["SecretId"])
+    if secret is not None and secret.is_deleted():
+        raise Refusal("InvalidRequestException", _MARKED)
+
+
+@RULES.before("CreateSecret", "TagResource")
+def tags_are_checked(ask: Ask) -> None:
+    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
+        raise Refusal("InvalidParameterException", "Tag keys that start with aws: are reserved for AWS use.")
+
+
+@RULES.before("PutSecretValue", "CreateSecret")
+def tokens_have_their_length(ask: Ask) -> None:
+    token = ask.params.get("ClientRequestToken")
+    if token is not None and not 32 <= len(token) <= 64:
+        raise Refusal("InvalidParameterException", "ClientRequestToken must be 32-64 characters long.")
+
+
+@RULES.before("PutSecretValue")
+def a_version_is_written_once(ask: Ask) -> Json | None:
+    """The same token and value change nothing, not even which version is current; another value is refused."""
+    secret, token = _secret(ask, ask.params["SecretId"]), ask.params.get("ClientRequestToken")
+    version = secret.versions.get(token) if secret is not None and token else None
+    if version is None:
+        return None
+    if any(ask.params.get(key) != version.get(name) for key, name in (("SecretString", "secret_string"),)):
+        told = "You can't use ClientRequestToken %s because that value is already in use for a version of secret %s."
+        raise Refusal("ResourceExistsException", told % (token, secret.arn))
+    return {
+        "ARN": secret.arn,
+        "Name": secret.name,
+        "VersionId": token,
+        "VersionStages": list(version.get("version_stages", [])),
+    }
+
+
+@RULES.before("DeleteSecret")
+def deleting_takes_its_time(ask: Ask) -> Json | None:
+    secret = _secret(ask, ask.params["SecretId"])
+    forced = ask.params.get("ForceDeleteWithoutRecovery", False)
+    days = ask.params.get("RecoveryWindowInDays")
+    if forced and days is not None:
+        told = "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays."
+        raise Refusal("InvalidParameterException", told)
+    if days is not None and not 7 <= int(days) <= 30:
+        told = "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."
+        raise Refusal("InvalidParameterException", told)
+    if secret is None:
+        return None
+    if forced:
+        ask.memory["forced", ask.region, secret.name] = ask.now
+        ask.regional.pop(secret.arn, None)
+    elif secret.is_deleted():
+        raise Refusal("InvalidRequestException", _MARKED)
+    else:
+        ask.regional[secret.arn] = ask.now + _DAY * int(days or 30)
+    return None
+
+
+@RULES.after("DeleteSecret")
+def the_date_is_the_accounts(ask: Ask, result: Json) -> None:
+    secret = _secret(ask, ask.params["SecretId"])
+    due = ask.regional.get(result.get("ARN"))
+    if secret is not None and due is not None:
+        secret.deleted_date = due
+        result["DeletionDate"] = due
+
+
+@RULES.before("UpdateSecret")
+def a_token_is_not_used_twice(ask: Ask) -> None:
+    secret, token = _secret(ask, ask.params["SecretId"]), ask.params.get("ClientRequestToken")
+    if secret is not None and token in secret.versions and "SecretString" in ask.params:
+        told = f"You can't use ClientRequestToken {token} because that value is already in use for a version of secret "
+        raise Refusal("ResourceExistsException", told + f"{secret.arn}.")
+
+
+@RULES.before("UpdateSecret")
+def update_secret_merges(ask: Ask) -> None:
+    """What moto forgets when it is left out is noted here, and put back afterwards."""
+    secret = _secret(ask, ask.params["SecretId"])
+    if secret is not None:
+        described = ask.params.get("Description", secret.description)
+        ask.memory["updating"] = (secret, described or None, secret.tags, secret.kms_key_id)
+
+
+@RULES.after("UpdateSecret")
+def empty_descriptions_clear(ask: Ask, _: Json) -> None:
+    secret, description, tags, key = ask.memory.pop("updating")
+    secret.description = description
+    secret.tags = tags
+    asked = ask.params.get("KmsKeyId")
+    secret.kms_key_id = key if asked is None else asked or None
+
+
+@RULES.after("DescribeSecret")
+def only_labelled_versions_are_shown(_: Ask, result: Json) -> None:
+    _labelled(result, "VersionIdsToStages")
+
+
+@RULES.after("ListSecrets")
+def only_labelled_versions_are_listed(ask: Ask, result: Json) -> None:
+    planned = ask.params.get("IncludePlannedDeletion", False)
+    result["SecretList"] = [one for one in result.get("SecretList", ()) if planned or "DeletedDate" not in one]
+    for one in result["SecretList"]:
+        _labelled(one, "SecretVersionsToStages")
+
+
+def _labelled(shown: Json, name: str) -> None:
+    versions = {version: stages for version, stages in (shown.pop(name, None) or {}).items() if stages}
+    if versions:
+        shown[name] = versions
+
+
+@RULES.before("UpdateSecretVersionStage")
+def a_label_moves(ask: Ask) -> Json | None:
+    """AWSCURRENT is what GetSecretValue returns from then on, and leaves AWSPREVIOUS behind."""
+    secret = _secret(ask, ask.params["SecretId"])
+    if secret is None:
+        return None
+    stage, to, source = (ask.params.get(name) for name in ("VersionStage", "MoveToVersionId", "RemoveFromVersionId"))
+    holder = next((key for key, one in secret.versions.items() if stage in one["version_stages"]), None)
+    for version in (to, source):
+        if version is not None and version not in secret.versions:
+            raise Refusal(
+                "ResourceNotFoundException", f"Secrets Manager can't find the specified secret version: {version}."
+            )
+    if source is not None and source != holder:
+        told = f"The parameter RemoveFromVersionId can't be used: version {source} has no staging label {stage}."
+        raise Refusal("InvalidParameterException", told)
+    if to is not None and holder is not None and to != holder and source is None:
+        told = (
+            f"The parameter RemoveFromVersionId can't be empty. Staging label {stage} is currently attached to version "
+        )
+        raise Refusal("InvalidParameterException", f"{told}{holder}, so you must explicitly reference that version.")
+    if to is None and stage == "AWSCURRENT":
+        raise Refusal("InvalidParameterException", "You can only move staging label AWSCURRENT to a different version.")
+    _move(secret, stage, holder, to)
+    ask.touch()
+    return {"ARN": secret.arn, "Name": secret.name}
+
+
+def _move(secret: Any, stage: Any, holder: str | None, to: str | None) -> None:
+    if holder is not None:
+        secret.versions[holder]["version_stages"] = [
+            one for one in secret.versions[holder]["version_stages"] if one != stage
+        ]
+    if to is None:
+        return
+    if stage == "AWSCURRENT" and holder not in (None, to):
+        for version in secret.versions.values():
+            version["version_stages"] = [one for one in version["version_stages"] if one != "AWSPREVIOUS"]
+        secret.versions[holder]["version_stages"].append("AWSPREVIOUS")
+    stages = secret.versions[to]["version_stages"]
+    secret.versions[to]["version_stages"] = [*(one for one in stages if one != stage), stage]
+    if stage == "AWSCURRENT":
+        secret.set_default_version_id(to)

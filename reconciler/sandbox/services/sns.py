@@ -1,0 +1,242 @@
+"""SNS: email subscriptions that wait for their recipient, and topics that are not silently shared.
+
+https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.sandbox.services._hooks import Account, Ask, Rules
+from reconciler.sandbox.wire import Json, Refusal
+
+RULES = Rules("sns")
+
+_PENDING = "PendingConfirmation"
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_SETTABLE = {"RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "DeliveryPolicy"}
+_EVENTS = ("confirm", "expire", "leave")
+
+
+def subscription_event(account: Account, topic_arn: str, endpoint: str, event: str) -> bool:
+    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``. False where nobody subscribed so."""
+    if event not in _EVENTS:
+        raise ValueError(f"an event is one of {', '.join(_EVENTS)}")
+    region = topic_arn.split(":")[3]
+    backend = account.moto.backend("sns", region)
+    pending = account.memory["sns"].setdefault(region, {})
+    found = False
+    for arn, subscription in list(backend.subscriptions.items()):
+        if (subscription.topic.arn, subscription.endpoint) == (topic_arn, endpoint):
+            found = True
+            pending.pop(arn, None)
+            if event != "confirm":
+                del backend.subscriptions[arn]
+    account.moto.touched("sns", region)
+    return found
+
+
+def _invalid(told: str) -> Refusal:
+    return Refusal("InvalidParameter", f"Invalid parameter: {told}")
+
+
+# --- topics ----------------------------------------------------------------------------------------------------------
+
+
+@RULES.before("CreateTopic")
+def a_topic_is_not_an_upsert(ask: Ask) -> None:
+    """The same name with the same tags and attributes is the same topic; with others it is refused."""
+    name = ask.params["Name"]
+    topic = next((topic for topic in ask.backend.topics.values() if topic.name == name), None)
+    if topic is None:
+        return
+    live = (topic._tags or {}).items()  # noqa: SLF001  moto's only place for them
+    if any((tag["Key"], tag["Value"]) not in live for tag in ask.params.get("Tags") or []):
+        raise _invalid("Tags Reason: Topic already exists with different tags")
+    for attribute, value in (ask.params.get("Attributes") or {}).items():
+        held = getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
+        if not _same(held, value):
+            raise _invalid("Attributes Reason: Topic already exists with different attributes")
+
+
+def _same(live: Any, asked: str) -> bool:
+    if isinstance(live, str) and live.startswith("{"):
+        return bool(json.loads(live) == json.loads(asked))
+    return str(live if live is not None else "").lower() == asked.lower()
+
+
+@RULES.before("CreateTopic")
+def policies_of_new_topics_are_documents(ask: Ask) -> None:
+    given = ask.params.get("Attributes") or {}
+    if given.get("Policy"):
+        _check_policy(ask, given["Policy"])
+
+
+@RULES.before("SetTopicAttributes")
+def topic_policies_are_documents(ask: Ask) -> None:
+    if ask.params.get("AttributeName") == "Policy":
+        _check_policy(ask, ask.params.get("AttributeValue", ""))
+
+
+def _check_policy(ask: Ask, text: str) -> None:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise _invalid("Policy Error: null") from None
+    if not isinstance(document, dict) or "Statement" not in document:
+        raise _invalid("Policy Error: null")
+    if _missing_principal(ask, document):
+        raise _invalid("Policy Error: PrincipalNotFound")
+
+
+def _missing_principal(ask: Ask, document: Json) -> str | None:
+    roles = {role.arn for role in ask.account.moto.backend("iam", "").roles.values()}
+    prefix = f"arn:{ask.account.partition}:iam::{ask.account.id}:role/"
+    for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
+        principal = statement.get("Principal")
+        named = principal.get("AWS", []) if isinstance(principal, dict) else []
+        for arn in [named] if isinstance(named, str) else named:
+            if arn.startswith(prefix) and arn not in roles:
+                return str(arn)
+    return None
+
+
+_KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
+
+
+@RULES.after("CreateTopic")
+def what_moto_drops_at_creation_is_kept(ask: Ask, result: Json) -> None:
+    _keep(ask, result["TopicArn"], ask.params.get("Attributes") or {})
+
+
+@RULES.after("SetTopicAttributes")
+def what_moto_drops_later_is_kept(ask: Ask, _: Json) -> None:
+    _keep(ask, ask.params["TopicArn"], {ask.params["AttributeName"]: ask.params.get("AttributeValue", "")})
+
+
+def _keep(ask: Ask, arn: str, attributes: Json) -> None:
+    topic = ask.backend.topics.get(arn)
+    if topic is not None:
+        held = topic.__dict__.setdefault("sandbox_kept", {})
+        held.update({name: value for name, value in attributes.items() if name in _KEPT})
+
+
+@RULES.after("GetTopicAttributes")
+def what_moto_drops_is_told(ask: Ask, result: Json) -> None:
+    topic = ask.backend.topics.get(ask.params["TopicArn"])
+    held = topic.__dict__.get("sandbox_kept", {}) if topic is not None else {}
+    for name, default in _KEPT.items():
+        value = held.get(name) or default
+        if value:
+            result["Attributes"][name] = value
+
+
+@RULES.after("GetTopicAttributes")
+def topics_count_their_subscriptions(ask: Ask, result: Json) -> None:
+    _forget_unanswered(ask)
+    arn = ask.params["TopicArn"]
+    held = [one.arn for one in ask.backend.subscriptions.values() if one.topic.arn == arn]
+    pending = sum(one in ask.regional for one in held)
+    result["Attributes"]["SubscriptionsPending"] = str(pending)
+    result["Attributes"]["SubscriptionsConfirmed"] = str(len(held) - pending)
+
+
+@RULES.before("TagResource")
+def tags_are_checked(ask: Ask) -> None:
+    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
+        raise _invalid("Reason: aws: prefixed tag key names are not allowed for external use.")
+
+
+# --- subscriptions ---------------------------------------------------------------------------------------------------
+
+
+def _forget_unanswered(ask: Ask) -> None:
+    expires = ask.account.settings.pending_expires
+    for arn, asked in list(ask.regional.items()):
+        if ask.now - asked >= expires or arn not in ask.backend.subscriptions:
+            ask.regional.pop(arn, None)
+            ask.backend.subscriptions.pop(arn, None)
+            ask.touch()
+
+
+@RULES.before("Subscribe", "ListSubscriptions", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "Unsubscribe")
+def unanswered_invitations_expire(ask: Ask) -> None:
+    _forget_unanswered(ask)
+
+
+@RULES.before("Subscribe")
+def subscriptions_are_checked(ask: Ask) -> None:
+    protocol, endpoint = ask.params.get("Protocol", ""), ask.params.get("Endpoint", "")
+    if protocol in ("email", "email-json") and not _ADDRESS.fullmatch(endpoint):
+        raise _invalid("Email address")
+    if protocol in ("http", "https") and not endpoint.startswith(f"{protocol}://"):
+        raise _invalid("Endpoint must match the specified protocol")
+    known = ("http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose")
+    if protocol not in known:
+        raise _invalid(f"Does not support this protocol string: {protocol}")
+    live = _subscription(ask)
+    asked = ask.params.get("Attributes") or {}
+    if live and any(not _same(live.attributes.get(name, ""), value) for name, value in asked.items()):
+        raise _invalid("Attributes Reason: Subscription already exists with different attributes")
+
+
+@RULES.before("Subscribe")
+def attributes_are_kept(ask: Ask) -> None:
+    """Moto keeps some attributes of a subscription's creation; the others are set afterwards."""
+    ask.memory["attributes"] = {
+        name: value for name, value in (ask.params.get("Attributes") or {}).items() if name in _SETTABLE
+    }
+
+
+@RULES.after("Subscribe")
+def mail_waits_for_its_recipient(ask: Ask, result: Json) -> None:
+    live = _subscription(ask)
+    if live is None:
+        return
+    for name, value in ask.memory.pop("attributes", {}).items():
+        live.attributes[name] = value
+    if live.protocol in ("email", "email-json") and not live.__dict__.get("sandbox_asked"):
+        live.__dict__["sandbox_asked"] = True
+        ask.regional[live.arn] = ask.now
+    waiting = live.arn in ask.regional
+    returned = ask.params.get("ReturnSubscriptionArn") or not waiting
+    result["SubscriptionArn"] = live.arn if returned else "pending confirmation"
+
+
+@RULES.after("ListSubscriptions", "ListSubscriptionsByTopic")
+def pending_ones_show_no_arn(ask: Ask, result: Json) -> None:
+    for one in result.get("Subscriptions", ()):
+        if one["SubscriptionArn"] in ask.regional:
+            one["SubscriptionArn"] = _PENDING
+
+
+@RULES.after("GetSubscriptionAttributes")
+def pending_ones_say_so(ask: Ask, result: Json) -> None:
+    waiting = ask.params["SubscriptionArn"] in ask.regional
+    result["Attributes"][_PENDING] = str(waiting).lower()
+    result["Attributes"]["ConfirmationWasAuthenticated"] = str(not waiting).lower()
+    for name, value in result["Attributes"].items():
+        if value in ("True", "False"):
+            result["Attributes"][name] = value.lower()
+
+
+@RULES.before("Unsubscribe")
+def pending_ones_cannot_be_cancelled(ask: Ask) -> None:
+    arn = ask.params["SubscriptionArn"]
+    if not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:[^:]+:[^:]+", arn):
+        raise _invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")
+    if arn in ask.regional:
+        raise _invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation")
+
+
+def _subscription(ask: Ask) -> Any:
+    wanted = (ask.params.get("TopicArn"), ask.params.get("Protocol"), ask.params.get("Endpoint"))
+    return next((one for one in _all(ask) if (one.topic.arn, one.protocol, one.endpoint) == wanted), None)
+
+
+def _all(ask: Ask) -> Iterator[Any]:
+    yield from ask.backend.subscriptions.values()

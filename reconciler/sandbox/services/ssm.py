@@ -1,0 +1,37 @@
+"""SSM: the public parameters that name the recommended machine images.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
+"""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.wire import Json
+
+RULES = Rules("ssm")
+
+_PUBLIC = "/aws/service/"
+
+
+@RULES.after("GetParameter")
+def public_parameters_belong_to_nobody(ask: Ask, result: Json) -> None:
+    _public(ask, result["Parameter"])
+
+
+@RULES.after("GetParameters", "GetParametersByPath")
+def public_parameters_belong_to_nobody_in_lists(ask: Ask, result: Json) -> None:
+    for parameter in result.get("Parameters", ()):
+        _public(ask, parameter)
+
+
+def _public(ask: Ask, parameter: Json) -> None:
+    """The value is text, JSON where it describes; the ARN has no account."""
+    if parameter["Name"].startswith(_PUBLIC):
+        parameter["ARN"] = f"arn:{ask.account.partition}:ssm:{ask.region}::parameter{parameter['Name']}"
+        value = parameter.get("Value")
+        if isinstance(value, dict):
+            parameter["Value"] = json.dumps(value)
+        elif isinstance(value, str) and value.startswith("{'"):
+            parameter["Value"] = value.replace("'", '"')

@@ -1,0 +1,34 @@
+"""STS: a role that is not there, or trusts nobody here, cannot be assumed.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+"""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.wire import Refusal
+
+RULES = Rules("sts")
+
+
+@RULES.before("AssumeRole")
+def only_a_role_that_trusts_this_account_is_assumed(ask: Ask) -> None:
+    arn = ask.params["RoleArn"]
+    role = next((one for one in ask.account.moto.backend("iam", "").roles.values() if one.arn == arn), None)
+    if role is None or not _trusts(json.loads(role.assume_role_policy_document), ask.account.id):
+        user = f"arn:{ask.account.partition}:iam::{ask.account.id}:root"
+        told = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        raise Refusal("AccessDenied", told, 403)
+
+
+def _trusts(document: dict[str, object], account: str) -> bool:
+    statements = document.get("Statement")
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal") if isinstance(statement, dict) else None
+        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
+        listed = named if isinstance(named, list) else [named]
+        if any(one == "*" or account in str(one) for one in listed):
+            return True
+    return False

@@ -1,0 +1,257 @@
+"""A quick verdict on a value by a JSON Schema: surely valid, or for jsonschema to say.
+
+The keywords that our schemas use become Python functions, once; nearly every value passes them, and jsonschema, which
+is thirty times slower and long to import, is needed only for what is wrong. "Surely" is the point: a keyword that is
+not known here, or a value that needs a second look, makes the verdict no, never yes. What a verdict must agree with is
+``judge``, templates included; a property test holds both together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from reconciler.model import Json, Template
+
+Check = Callable[[Any], bool]
+
+# They say something about the schema, and nothing of the value.
+_ABOUT = frozenset(
+    ("description", "title", "examples", "default", "readOnly", "deprecated", "$comment", "$schema", "$id", "$defs")
+)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+
+_EXPRESSION = re.compile(r"\\\$\\\{")
+
+
+def admitting_none(schema: Json) -> Json:
+    """One level of a schema without the admission of an expression: no text of the form ``${...}`` beside a type."""
+    plain = dict(schema)
+    types = plain.get("type")
+    if isinstance(types, list) and "string" in types and _admits(plain):
+        others = [name for name in types if name != "string"]
+        plain["type"] = others[0] if len(others) == 1 else others
+        del plain["pattern"]
+    for either in ("anyOf", "oneOf"):
+        branches = plain.get(either)
+        if isinstance(branches, list) and any(_is_expression(branch) for branch in branches):
+            left = [branch for branch in branches if not _is_expression(branch)]
+            del plain[either]
+            plain = {**left[0], **plain} if len(left) == 1 else {**plain, either: left} if left else plain
+    return plain
+
+
+def _admits(schema: Json) -> bool:
+    pattern = schema.get("pattern")
+    return isinstance(pattern, str) and bool(_EXPRESSION.search(pattern))
+
+
+def _is_expression(branch: Any) -> bool:
+    extra = {"type", "pattern", "description", "title", "$comment"}
+    if not isinstance(branch, Mapping) or isinstance(branch.get("type"), list):
+        return False
+    return _admits(branch) and set(branch) <= extra
+
+
+def _no(_: Any) -> bool:
+    return False
+
+
+class Verdicts:
+    """The schemas of a set of documents, by file name, as functions. That they admit expressions is taken out."""
+
+    def __init__(self, document: Callable[[str], Json | None]) -> None:
+        self.document = cache(document)
+        self.known: dict[str, Check] = {}
+
+    def of(self, file: str) -> Check:
+        """The verdict on a value by the schema of a file: True means that it is surely valid."""
+        return self.referred("", file)
+
+    def referred(self, ref: str, file: str) -> Check:
+        """The function of what ``ref`` means in ``file``; made when it is first used, for schemas may be recursive."""
+        name, _, pointer = ref.partition("#")
+        where = name or file
+        key = f"{where}#{pointer}"
+
+        def check(value: Any) -> bool:
+            found = self.known.get(key)
+            if found is None:
+                found = self.known[key] = self.made(self.target(where, pointer), where)
+            return found(value)
+
+        return check
+
+    def target(self, file: str, pointer: str) -> Any:
+        target: Any = self.document(file)
+        for part in pointer.split("/")[1:]:
+            target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
+        return target
+
+    def made(self, schema: Any, file: str) -> Check:
+        """The schema as one function."""
+        if schema is True or schema == {}:
+            return lambda _: True
+        if not isinstance(schema, Mapping):
+            return _no
+        plain = admitting_none(schema)
+        rules = {name: rule for name, rule in plain.items() if name not in _ABOUT and not name.startswith("x-")}
+        if rules.keys() == {"type"} and "string" in rules["type"]:
+            return _type(rules["type"])  # most members are such, and any template passes
+        checks = self.checks(rules, file)
+        if rules:  # a keyword that is not known here
+            return _no
+        return _template_or(checks)
+
+    def checks(self, rules: dict[str, Any], file: str) -> list[Check]:
+        """A function for every keyword, cheap ones first; they are taken out of ``rules``."""
+        found = [make(rules.pop(name)) for name, make in _OF_ONE.items() if name in rules]
+        if "propertyNames" in rules:
+            found.append(_keys(self.made(rules.pop("propertyNames"), file)))
+        if rules.keys() & {"properties", "patternProperties", "additionalProperties"}:
+            found.append(self.members(rules, file))
+        if "items" in rules:
+            found.append(_items(self.made(rules.pop("items"), file)))
+        if "$ref" in rules:
+            found.append(self.referred(rules.pop("$ref"), file))
+        found += [self.made(each, file) for each in rules.pop("allOf", ())]
+        if "anyOf" in rules:
+            found.append(_any([self.made(each, file) for each in rules.pop("anyOf")]))
+        return found
+
+    def members(self, rules: dict[str, Any], file: str) -> Check:
+        schemas = rules.pop("properties", {})
+        known: dict[str, Check] = {}  # made when the first value comes: few of all members are ever used
+        patterns = [
+            (re.compile(name), self.made(each, file)) for name, each in rules.pop("patternProperties", {}).items()
+        ]
+        others = rules.pop("additionalProperties", True)
+        other = _no if others is False else self.made(others, file)
+
+        def check(value: Any) -> bool:
+            if type(value) is not dict:
+                return True
+            for name, item in value.items():
+                judge = known.get(name)
+                if judge is None and name in schemas:
+                    judge = known[name] = self.made(schemas[name], file)
+                if patterns and not _matching(name, item, patterns, strict=judge is None, other=other):
+                    return False
+                if judge is None:
+                    if not patterns and not other(item):
+                        return False
+                elif not judge(item):
+                    return False
+            return True
+
+        return check
+
+
+def _matching(
+    name: str, item: Any, patterns: list[tuple[re.Pattern[str], Check]], *, strict: bool, other: Check
+) -> bool:
+    """A member by the patterns of its name; where none fits, and no property has the name, by the rule for others."""
+    fitting = [check for pattern, check in patterns if pattern.search(name)]
+    return all(check(item) for check in fitting) if fitting or not strict else other(item)
+
+
+def _template_or(checks: list[Check]) -> Check:
+    """All of the checks, and a template as ``judge`` has it: a whole one passes, one inside a text is text."""
+    if len(checks) == 1:
+        (only,) = checks
+        return lambda value: only(value) if type(value) is not Template else bool(value.whole) or only(value)
+
+    def check(value: Any) -> bool:
+        if type(value) is Template and value.whole:
+            return True
+        for each in checks:  # noqa: SIM110  (half the time of all() with a generator)
+            if not each(value):
+                return False
+        return True
+
+    return check
+
+
+# --- single keywords -------------------------------------------------------------------------------------------------
+
+
+def _type(wanted: str | list[str]) -> Check:
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if any(name not in _TYPES for name in names):
+        return _no
+    types = frozenset(each for name in names for each in _TYPES[name])
+    of_text = types | {Template} if str in types else types
+    return lambda value: type(value) in of_text
+
+
+def _enum(values: list[Any]) -> Check:
+    texts = frozenset(value for value in values if isinstance(value, str))
+    return lambda value: type(value) is Template or (type(value) is str and value in texts)
+
+
+def _pattern(pattern: str) -> Check:
+    search = re.compile(pattern).search
+    return lambda value: type(value) is not str or search(value) is not None
+
+
+def _length(least: int, most: float, of: Any) -> Check:
+    return lambda value: type(value) is not of or least <= len(value) <= most
+
+
+def _between(least: float, most: float) -> Check:
+    return lambda value: type(value) not in (int, float) or least <= value <= most
+
+
+def _required(names: list[str]) -> Check:
+    needed = frozenset(names)
+    return lambda value: type(value) is not dict or needed <= value.keys()
+
+
+def _unique(wanted: bool) -> Check:  # noqa: FBT001
+    """Texts that differ; of anything else jsonschema says what is the same."""
+
+    def check(value: Any) -> bool:
+        return type(value) is not list or (all(type(item) is str for item in value) and len({*value}) == len(value))
+
+    return check if wanted else lambda _: True
+
+
+def _keys(check: Check) -> Check:
+    return lambda value: type(value) is not dict or all(map(check, value))
+
+
+def _items(check: Check) -> Check:
+    return lambda value: type(value) is not list or all(map(check, value))
+
+
+def _any(checks: list[Check]) -> Check:
+    return lambda value: any(check(value) for check in checks)
+
+
+_MANY = float("inf")
+_OF_ONE: Mapping[str, Callable[[Any], Check]] = {
+    "type": _type,
+    "enum": _enum,
+    "pattern": _pattern,
+    "required": _required,
+    "minLength": lambda limit: _length(limit, _MANY, str),
+    "maxLength": lambda limit: _length(0, limit, str),
+    "minItems": lambda limit: _length(limit, _MANY, list),
+    "maxItems": lambda limit: _length(0, limit, list),
+    "minProperties": lambda limit: _length(limit, _MANY, dict),
+    "maxProperties": lambda limit: _length(0, limit, dict),
+    "minimum": lambda limit: _between(limit, _MANY),
+    "maximum": lambda limit: _between(-_MANY, limit),
+    "uniqueItems": _unique,
+}

@@ -1,0 +1,360 @@
+"""Schema errors said for people: what is wrong, at which place, and the way out.
+
+jsonschema says which rule failed; it points at the parent for unknown and missing members, and at the whole for a
+failed choice. Here an unknown member is pointed at itself, and of a choice the branch that was most likely meant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model import EMPTY, Json, Path, Pos, Template
+from reconciler.model.problems import Problem, did_you_mean, one_of
+
+NOUNS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
+_NUMBER = re.compile(r"[+-]?[0-9][0-9_,]*(\.[0-9]*)?")
+_YES = ("true", "yes", "on", "y")
+_NO = ("false", "no", "off", "n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a message needs besides the error: places, the resource, the members its schema knows, and which values
+    must not be repeated.
+
+    ``newer_member`` gives the errors of a member that the installed AWS model has and the schema lacks, with what is to
+    be known of it; None where the model lacks it too. ``newer_value`` tells whether the model has a value that an
+    enumeration lacks.
+    """
+
+    at: Callable[[Path], Pos]
+    address: str = ""
+    name: str = ""
+    members: Json = field(default_factory=lambda: EMPTY)
+    secret: Callable[[Path], bool] = lambda _: False
+    newer_member: Callable[[Path, Any], tuple[Iterable[Error], str] | None] = lambda _path, _value: None
+    newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
+
+
+_DIGITS = 40  # of a number that somebody may have meant
+Error = Any  # jsonschema's ValidationError; only schema.py imports the package
+
+
+def problems(errors: Iterable[Error], known: Known) -> list[Problem]:
+    """A problem or several for every error."""
+    return [problem for error in errors for problem in _said(error, known)]
+
+
+def shown(value: Any) -> str:
+    """A value inside a sentence."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, Template):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'the text "{value}"' if len(value) <= 60 else f'the text "{value[:57]}..."'
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def dotted(path: Path) -> str:
+    """``computeEnvironmentOrder.0.order``."""
+    return ".".join(str(part) for part in path)
+
+
+def _said(error: Error, known: Known) -> Iterator[Problem]:
+    path: Path = tuple(error.absolute_path)
+    rule = error.validator
+    if "propertyNames" in error.absolute_schema_path:
+        hint = _own_hint(error)
+        yield _problem(known, (*path, error.instance), "invalid-value", f'"{error.instance}" is not a valid key', hint)
+    elif rule not in ("additionalProperties", "required", "dependentRequired") and known.secret(path):
+        hint = _sentence(error.schema.get("description", "")) or "text is written in quotes"
+        yield _problem(known, path, "wrong-type", f"{dotted(path)} is not what is allowed here (it is not shown)", hint)
+    elif rule in ("anyOf", "oneOf"):
+        yield from _choice(error, known, path)
+    elif rule == "additionalProperties" and error.validator_value is False:
+        yield from _unknown(error, known, path)
+    elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
+        return  # the type is wrong, and said so
+    elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
+        hint = "it is sent as it is; what AWS refuses for other values of this field is not checked for this one"
+        yield _newer(known, path, "newer-value", f'the value "{error.instance}" of {dotted(path)}', hint)
+    elif rule in ("required", "dependentRequired"):
+        yield from _missing(error, known, path)
+    else:
+        code, message, hint = _plainly(error, _below(known.members, path))
+        yield _problem(known, path, code, f"{dotted(path)} {message}" if path else f"this {message}", hint)
+
+
+def _problem(known: Known, path: Path, code: str, message: str, hint: str) -> Problem:
+    return Problem(code=code, message=message, hint=hint, address=known.address, path=dotted(path), pos=known.at(path))
+
+
+# --- members -------------------------------------------------------------------------------------------------------
+
+_SERVICE_SETS = re.compile(r"(?i)(status|statusReason|uuid|revision|arn|.*Arn|createdAt|createDate|creationTime|.*Id)")
+
+
+def _unknown(error: Error, known: Known, path: Path) -> Iterator[Problem]:
+    members = error.schema.get("properties", {})
+    patterns = error.schema.get("patternProperties", {})
+    for name, value in error.instance.items():
+        if name in members or any(re.search(pattern, name) for pattern in patterns):
+            continue
+        found = known.newer_member((*path, name), value)
+        if found is not None:
+            yield from problems(found[0], known)
+            yield _newer(known, (*path, name), "newer-member", dotted((*path, name)), found[1])
+            continue
+        message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
+        hint = _nearest(name, value, members, known, path)
+        yield _problem(known, (*path, name), "unknown-field", message, hint)
+
+
+def _newer(known: Known, path: Path, code: str, what: str, hint: str) -> Problem:
+    message = f"{what} is newer than this version: only the installed AWS model has it"
+    pos = known.at(path)
+    return Problem(
+        code=code,
+        message=message,
+        hint=hint,
+        warning=True,
+        note=True,
+        address=known.address,
+        path=dotted(path),
+        pos=pos,
+    )
+
+
+def _meant(name: str, members: Json) -> str:
+    """The member that is spelt like ``name``, or called so elsewhere; nothing where there is none."""
+    for member, about in members.items():
+        others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
+        if _folded(name) in (_folded(other) for other in (member, *others)):
+            return member
+    return ""
+
+
+def _nearest(name: str, value: Any, members: Json, known: Known, path: Path) -> str:
+    if meant := _meant(name, members):
+        return f'did you mean "{meant}"?'
+    if not path and known.name and name == known.name:
+        return "these are the properties themselves, without the resource's name"
+    if not path and known.name and (value == known.name or _folded(name) == "name"):
+        return "the name is the key above; leave this out"
+    here = tuple(part for part in path if isinstance(part, str))
+    elsewhere = next((place for place in _places(known.members, name) if _along(place[:-1], here)), None)
+    if elsewhere:
+        return f"it belongs under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "it belongs one level up"
+    if near := did_you_mean(name, members):
+        return near
+    if not path and known.name and _SERVICE_SETS.fullmatch(name):
+        return "what the service sets by itself is not declared; leave this out"
+    return one_of(list(members)) if members else "nothing is expected here"
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[_\-\s]", "", name).lower()
+
+
+def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in the tree a member of this name is known, nearest to the top first."""
+    level = [((*path, member), below) for member, below in tree.items() if member != "*"]
+    yield from (place for place, _ in level if _folded(place[-1]) == _folded(name))
+    for place, below in level:
+        yield from _places(below, name, place)
+
+
+def _along(place: tuple[str, ...], here: tuple[str, ...]) -> bool:
+    """Whether ``place`` is above ``here`` or one level below it."""
+    return place != here and (
+        here[: len(place)] == place or (place[: len(here)] == here and len(place) == len(here) + 1)
+    )
+
+
+def _below(tree: Json, path: Path) -> Json:
+    """The members known at ``path``."""
+    for part in path:
+        if isinstance(part, str):
+            tree = tree.get(part, tree.get("*", {}))
+    return tree
+
+
+def _missing(error: Error, known: Known, path: Path) -> Iterator[Problem]:
+    """Every missing member; jsonschema gives an error for each, the repeats fold into one."""
+    needed = error.validator_value
+    if isinstance(needed, Mapping):
+        needed = [name for given, names in needed.items() if given in error.instance for name in names]
+    known_members = error.schema.get("properties", {})
+    misspelt = {_meant(name, known_members) for name in error.instance if name not in known_members}
+    for name in needed:
+        if name not in error.instance and name not in misspelt:
+            about = known_members.get(name, {}).get("description", "")
+            message = f"{name} is missing" + (f" in {dotted(path)}" if path else "")
+            yield _problem(known, path, "missing-field", message, _sentence(about))
+
+
+def _sentence(text: str) -> str:
+    return re.split(r"(?<!e\.g)(?<!i\.e)\. ", text, maxsplit=1)[0].rstrip(".")
+
+
+# --- choices ---------------------------------------------------------------------------------------------------------
+
+
+def _choice(error: Error, known: Known, path: Path) -> Iterator[Problem]:
+    branches: dict[Any, list[Error]] = {}
+    for inner in error.context or ():
+        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    inners = [inner for branch in branches.values() for inner in branch]
+    where = f" in {dotted(path)}" if path else ""
+    if not branches:
+        required = [branch.get("required", []) for branch in error.validator_value if isinstance(branch, Mapping)]
+        given = [name for needed in required for name in needed if name in error.instance]
+        message = f"{' and '.join(given)} exclude each other{where}" if given else f"this fits several forms{where}"
+        yield _problem(known, path, "invalid-value", message, "keep one of them")
+    elif all(inner.validator == "required" and not inner.relative_path for inner in inners):
+        names = [name for inner in inners for name in inner.validator_value if name not in error.instance]
+        message = f"one of {', '.join(dict.fromkeys(names))} is missing{where}"
+        yield _problem(known, path, "missing-field", message, _own_hint(error))
+    elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
+        wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
+        members = _below(known.members, path)
+        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members)
+        yield _problem(known, path, "wrong-type", f"{dotted(path)} {message}" if path else f"this {message}", hint)
+    else:
+        meant = min(branches.values(), key=lambda branch: (any(map(_wrong_type, branch)), len(branch)))
+        for inner in meant:
+            yield from _said(inner, known)
+
+
+def _wrong_type(error: Error) -> bool:
+    return error.validator == "type" and not error.relative_path
+
+
+def _types(error: Error) -> list[str]:
+    wanted = error.validator_value
+    return [wanted] if isinstance(wanted, str) else list(wanted)
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+_LIMITS = {
+    "minimum": "must be at least",
+    "maximum": "must be at most",
+    "exclusiveMinimum": "must be more than",
+    "exclusiveMaximum": "must be less than",
+    "multipleOf": "must be a multiple of",
+}
+_SIZES = {
+    "minLength": ("must have at least", "character"),
+    "maxLength": ("must have at most", "character"),
+    "minItems": ("must hold at least", "item"),
+    "maxItems": ("must hold at most", "item"),
+    "minProperties": ("must hold at least", "member"),
+    "maxProperties": ("must hold at most", "member"),
+}
+
+
+def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
+    """Code, message (to follow the path) and hint."""
+    rule, limit, value = error.validator, error.validator_value, error.instance
+    if rule == "type":
+        return "wrong-type", *_mistyped(value, _types(error), error.schema, members)
+    if rule == "enum":
+        texts = [str(item) for item in limit]
+        hint = did_you_mean(str(value), texts)
+        return "invalid-value", f"cannot be {shown(value)}", f"{hint} {one_of(texts)}".strip()
+    if rule in _LIMITS:
+        return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _own_hint(error)
+    if rule in _SIZES:
+        return "out-of-range", _sized(rule, limit, value), _own_hint(error) or "give it a value, or remove it"
+    if rule == "uniqueItems":
+        twice = next(item for index, item in enumerate(value) if item in value[:index])
+        return "invalid-value", f"holds {shown(twice)} twice", "remove one"
+    if rule == "pattern":
+        return "invalid-value", f"cannot be {shown(value)}", _own_hint(error) or f"it must match {limit}"
+    message = f"must be {shown(limit)}, not {shown(value)}" if rule == "const" else "is not allowed here"
+    return "invalid-value", message, _own_hint(error)
+
+
+def _sized(rule: str, limit: int, value: Any) -> str:
+    words, noun = _SIZES[rule]
+    if limit == 1 and rule.startswith("min"):
+        return "must not be empty"
+    return f"{words} {limit} {noun}{'' if limit == 1 else 's'}, and has {len(value)}"
+
+
+def _own_hint(error: Error) -> str:
+    schema = error.schema if isinstance(error.schema, Mapping) else {}
+    return str(schema.get("x-hint") or _sentence(schema.get("description", "")))
+
+
+def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tuple[str, str]:
+    nouns = [NOUNS[kind] for kind in wanted]
+    message = f"must be {' or '.join(nouns)}, not {shown(value)}"
+    if value is None:
+        return message, "give it a value, or remove it"
+    if "enum" in schema:
+        return message, one_of([str(item) for item in schema["enum"]])
+    for kind in wanted:
+        if hint := _converted(value, kind, members):
+            return message, hint
+    return message, _sentence(schema.get("description", "")) or f"write {' or '.join(nouns)}"
+
+
+def _converted(value: Any, kind: str, members: Json) -> str:
+    """How to write ``value`` so that it is of ``kind``; nothing where that is not obvious."""
+    if kind == "string" and isinstance(value, bool | int | float):
+        return f'write it in quotes: "{json.dumps(value)}"'
+    if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
+        return f"write it without quotes, as a plain decimal number: {_decimal(value, kind)}"
+    if kind == "integer" and isinstance(value, float):
+        return f"write it without a fraction: {round(value)}"
+    if kind == "boolean" and isinstance(value, str) and value.lower() in _YES + _NO:
+        return f"write {'true' if value.lower() in _YES else 'false'}, without quotes"
+    if kind == "array":
+        return _as_list(value, list(members))
+    if kind == "object" and isinstance(value, list):
+        return _as_mapping(value)
+    if kind == "object" and members and "*" not in members:
+        return f"write its members below it: {', '.join(list(members)[:4])}"
+    return ""
+
+
+def _decimal(text: str, kind: str) -> str:
+    digits = text.replace("_", "").replace(",", "").lstrip("+")
+    whole, dot, rest = digits.partition(".")
+    whole = f"{'-' if whole.startswith('-') else ''}{whole.lstrip('-').lstrip('0') or '0'}"
+    return f"{whole}.{rest.rstrip('0') or '0'}" if dot and kind == "number" else whole
+
+
+def _as_list(value: Any, members: list[str]) -> str:
+    if not isinstance(value, Mapping):
+        return f"write it as a list: [{value if isinstance(value, str | Template) else json.dumps(value)}]"
+    if {"name", "value"} <= set(members):
+        return "write a list of {name: ..., value: ...}"
+    return "write a list, each item starting with -" + (f", with {', '.join(members[:4])}" if members else "")
+
+
+def _as_mapping(value: list[Any]) -> str:
+    if value and all(
+        isinstance(item, Mapping) and {name.lower() for name in item} == {"key", "value"} for item in value
+    ):
+        return "write a mapping, key: value, instead of a list of Key and Value"
+    return "write its members without the -"

@@ -1,0 +1,334 @@
+"""JSON Schemas: what each section may hold, checked, published, and as a tree of known members.
+
+What is peculiar:
+
+- A schema file admits an expression wherever a value may stand (the type is then "integer or string", with a
+  pattern for the string), for editors. When we check, expressions are filled in already or stand as templates, so those
+  admissions are taken out first: messages then speak of the plain type alone.
+- What is surely right is told by ``verdict``, quickly; only what is not goes to ``judge`` (jsonschema), for its errors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any, Protocol
+
+from reconciler.kinds import discover
+from reconciler.model import Json, Kind, Path, Pos
+from reconciler.model.masking import private_name
+from reconciler.model.problems import Problem
+from reconciler.schema import messages as wording
+from reconciler.schema.fast_validator import Verdicts, admitting_none
+
+ENVIRONMENT = "settings.schema.json"
+SHARED = (ENVIRONMENT, "lifecycle.schema.json")
+_ENDING = ".schema.json"
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
+
+
+class Beyond(Protocol):
+    """Knows members and values that the schemas lack."""
+
+    def member(self, path: Path, value: Any) -> Json | None:
+        """The schema for what is declared at ``path``, ``x-note`` for people; None where no such member is known."""
+
+    def secret(self, path: Path) -> bool:
+        """Whether the value at ``path`` is part of a member that was asked for and must not be shown."""
+
+    def allows(self, path: Path, value: Any) -> bool:
+        """Whether the value is one of the member at ``path``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schemas:
+    """A set of schema files by file name, and the section each describes."""
+
+    documents: Mapping[str, Json]
+    by_section: Mapping[str, str]
+    _validators: dict[str, Any]
+    _members: dict[str, Json]
+    _verdicts: Verdicts
+
+    @classmethod
+    def of(cls, documents: Mapping[str, Json], by_section: Mapping[str, str] | None = None) -> Schemas:
+        """Schemas by file name; that of a kind says its section in ``x-section``, unless ``by_section`` does."""
+        if by_section is None:
+            named = sorted(documents.items())
+            by_section = {document["x-section"]: name for name, document in named if "x-section" in document}
+        return cls(documents, by_section, {}, {}, Verdicts(documents.get))
+
+    def sections(self) -> tuple[str, ...]:
+        return tuple(sorted(self.by_section))
+
+    def resource(
+        self,
+        section: str,
+        value: Any,
+        *,
+        at: Callable[[Path], Pos],
+        address: str = "",
+        name: str = "",
+        beyond: Beyond | None = None,
+    ) -> list[Problem]:
+        """What is wrong with a resource's properties; nothing where the section has no schema.
+
+        ``beyond`` is asked about members and values that the schema lacks.
+        """
+        file = self.by_section.get(section)
+        if file is None or self._right(file, value):
+            return []
+        known = wording.Known(
+            at=at,
+            address=address,
+            name=name,
+            members=self.members(section),
+            secret=lambda path: (
+                is_secret(section, path) or called_secret(value, path) or (beyond is not None and beyond.secret(path))
+            ),
+            newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
+            newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
+        )
+        return wording.problems(self._validator(file).iter_errors(value), known)
+
+    def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
+        """What is wrong with an environment's settings."""
+        if ENVIRONMENT not in self.documents or self._right(ENVIRONMENT, value):
+            return []
+        known = wording.Known(at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT))
+        return wording.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
+
+    def lifecycle(self, value: Any) -> bool:
+        """Whether anything is wrong with a resource's ``lifecycle``."""
+        file = SHARED[1]
+        return file in self.documents and not (self._right(file, value) or self._validator(file).is_valid(value))
+
+    def members(self, section: str) -> Json:
+        """The members that the section's schema knows, as a tree: name to subtree, ``{}`` for a leaf.
+
+        ``*`` stands for a map whose keys are data, with the subtree of its values. A list's subtree is that of its
+        items. An unknown section gives ``{"*": {}}``.
+        """
+        file = self.by_section.get(section)
+        if file is None:
+            return {"*": {}}
+        if section not in self._members:
+            self._members[section] = _members(self.documents[file], self.documents, file)
+        return self._members[section]
+
+    def published(self, section: str | None = None) -> dict[str, Any]:
+        """One self-contained document for editors: of a section's resources, or of a whole environment."""
+        files = [self.by_section[section]] if section else list(self.by_section.values())
+        shared = [name for name in self.documents if name not in self.by_section.values() and name != ENVIRONMENT]
+        definitions = {_key(name): _embedded(self.documents[name], name) for name in sorted({*files, *shared})}
+        if section:
+            root = definitions.pop(_key(files[0]))
+            definitions[_key(files[0])] = {"$defs": root.pop("$defs", {})}
+            return {"$schema": _DRAFT, **root, "$defs": definitions}
+        top = _embedded(self.documents[ENVIRONMENT], ENVIRONMENT)
+        known = {
+            name: {
+                "type": "object",
+                "description": self.documents[file].get("description", ""),
+                "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{_key(file)}"}, {"type": "null"}]},
+            }
+            for name, file in sorted(self.by_section.items())
+        }
+        definitions[_key(ENVIRONMENT)] = {"$defs": top.pop("$defs", {})}
+        properties = {**top["properties"], **known}
+        start = {"$schema": _DRAFT, **top}
+        return {**start, "properties": properties, "additionalProperties": False, "$defs": definitions}
+
+    def _right(self, file: str, value: Any) -> bool:
+        """Whether the value is surely right; where not, the validator says whether it is."""
+        return self._verdicts.of(file)(value)
+
+    def _validator(self, file: str) -> Any:
+        from reconciler.schema import validator as judge  # noqa: PLC0415  (jsonschema is not needed while nothing is wrong)
+
+        if not self._validators:
+            self._validators.update(judge.validators({name: _plain(self.documents[name]) for name in self.documents}))
+        return self._validators[file]
+
+
+def _newer(beyond: Beyond, path: Path, value: Any) -> tuple[list[Any], str] | None:
+    """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
+    None where no such member is known.
+    """
+    from reconciler.schema import validator as judge  # noqa: PLC0415  (see above)
+
+    document = beyond.member(path, value)
+    if document is None:
+        return None
+    errors = list(judge.Validator(document).iter_errors(value))
+    for error in errors:
+        error.path.extendleft(reversed(path))
+    return errors, document.get("x-note", "")
+
+
+class _Documents(Mapping[str, Json]):
+    """Documents by name, each parsed when it is first asked for."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+        self.parsed: dict[str, Json] = {}
+
+    def __getitem__(self, name: str) -> Json:
+        if name not in self.parsed:
+            self.parsed[name] = json.loads(self.texts[name])
+        return self.parsed[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def directory() -> FilePath:
+    """Where the schemas are: inside an installed package, else beside it in a checkout."""
+    here = FilePath(__file__).parents[1]
+    return here / "schemas" if (here / "schemas").is_dir() else here.parent / "schemas"
+
+
+@cache
+def shipped() -> Schemas:
+    """The schemas that come with the tool."""
+    texts = {file.name: file.read_text("utf-8") for file in sorted(directory().glob(f"*{_ENDING}"))}
+    found = {name: _SECTION.search(text) for name, text in texts.items()}
+    by_section = {match[1]: name for name, match in found.items() if match}
+    used = {name: text for name, text in texts.items() if name in SHARED or found[name]}
+    return Schemas.of(_Documents(used), by_section)
+
+
+def sections() -> tuple[str, ...]:
+    return shipped().sections()
+
+
+def members(section: str) -> Json:
+    return shipped().members(section)
+
+
+def published(section: str | None = None) -> dict[str, Any]:
+    return shipped().published(section)
+
+
+def is_secret(section: str, path: Path) -> bool:
+    """Whether the value at ``path`` of a resource, or one it is part of, must not be shown."""
+    kind = discover().get(section)
+    return kind is not None and (is_secret_of(kind, path) or _misspelt_secret(kind, path))
+
+
+def _misspelt_secret(kind: Kind, path: Path) -> bool:
+    """Whether it is a member nobody knows of a kind that has secrets: most likely one of those."""
+    if not path or not any(field.secret for field in kind.fields.values()):
+        return False
+    return path[0] not in ("tags", "lifecycle", *members(kind.section))
+
+
+def called_secret(value: Any, path: Path) -> bool:
+    """Whether the value at ``path`` in ``value`` stands under a name like that of a secret, or beside one."""
+    for part in path[:-1]:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            value = value[part] if isinstance(value, list) and isinstance(part, int) else None
+    beside = str(value.get("name", "")) if path and path[-1] == "value" and isinstance(value, Mapping) else ""
+    return bool(path) and private_name(beside or str(path[-1]))
+
+
+def is_secret_of(kind: Kind, path: Path) -> bool:
+    patterns = (pattern for pattern, field in kind.fields.items() if field.secret)
+    return any(_covers(re.findall(r"\[\]|[^.\[\]]+", pattern), path) for pattern in patterns)
+
+
+def _covers(steps: list[str], path: Path) -> bool:
+    if len(path) < len(steps):
+        return False
+    pairs = zip(steps, path, strict=False)
+    return all(isinstance(part, int) if step == "[]" else step in ("*", part) for step, part in pairs)
+
+
+def _key(file: str) -> str:
+    return file.removesuffix(_ENDING)
+
+
+# --- without expressions ---------------------------------------------------------------------------------------------
+
+
+def _plain(schema: Any) -> Any:
+    """The schema with every admission of an expression taken out."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    # "$schema" would make a referenced file fall back to the validator that knows no templates
+    kept = {name: item for name, item in schema.items() if name != "$schema"}
+    return admitting_none(
+        {name: item if name in ("enum", "const", "examples") else _plain(item) for name, item in kept.items()}
+    )
+
+
+# --- the tree of members, and the published document -----------------------------------------------------------------
+
+
+def _members(schema: Any, documents: Mapping[str, Json], file: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(schema, Mapping):
+        return {}
+    tree: dict[str, Any] = {}
+    if "$ref" in schema and schema["$ref"] not in seen:
+        target, where = _target(schema["$ref"], documents, file)
+        _merge(tree, _members(target, documents, where, (*seen, schema["$ref"])))
+    for name, item in schema.get("properties", {}).items():
+        _merge(tree, {name: _members(item, documents, file, seen)})
+    for name in ("items", "if", "then", "else"):
+        _merge(tree, _members(schema.get(name), documents, file, seen))
+    for name in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        for item in schema.get(name, ()):
+            _merge(tree, _members(item, documents, file, seen))
+    types = schema.get("type", [])
+    free = schema.get("additionalProperties", not schema.get("properties"))
+    if "object" in ([types] if isinstance(types, str) else types) and free is not False:
+        _merge(tree, {"*": _members(free, documents, file, seen)})
+    for item in schema.get("patternProperties", {}).values():
+        _merge(tree, {"*": _members(item, documents, file, seen)})
+    return tree
+
+
+def _merge(tree: dict[str, Any], other: Json) -> None:
+    for name, below in other.items():
+        _merge(tree.setdefault(name, {}), below)
+
+
+def _target(ref: str, documents: Mapping[str, Json], file: str) -> tuple[Any, str]:
+    name, _, pointer = ref.partition("#")
+    where = name or file
+    target: Any = documents.get(where, {})
+    for part in pointer.split("/")[1:]:
+        target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
+    return target, where
+
+
+def _embedded(schema: Any, file: str, *, top: bool = True) -> Any:
+    """The schema as a part of one document: without an id, its references turned inward."""
+    if isinstance(schema, list):
+        return [_embedded(item, file, top=False) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {
+        name: item if name in ("enum", "const", "examples") else _embedded(item, file, top=False)
+        for name, item in schema.items()
+        if not (top and name in ("$schema", "$id")) and not name.startswith("x-")
+    }
+    if isinstance(made.get("$ref"), str):
+        name, _, pointer = made["$ref"].partition("#")
+        made["$ref"] = f"#/$defs/{_key(name or file)}{pointer}"
+    return made

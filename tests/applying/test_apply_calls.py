@@ -1,0 +1,230 @@
+"""What a first apply asks of AWS: how many calls, in what company, and in what order they arrive.
+
+Calls are counted where they arrive, in the sandbox. The estate is the one of the benchmarks: N job definitions, N/10
+queues, N/20 compute environments, roles, profiles and log groups, and a handful of everything else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from benchmarks import estate
+from reconciler.applying.executor import Executor
+from reconciler.model import Call, Environment, Reply
+from reconciler.operations import pipeline as app
+from tests.support.histories import Door, History, Ticking
+from tests.support.shell import Shell
+
+LASTING = ("environment_create", "environment_scaling", "queue_create", "queue_update", "iam_delay")
+AT_ONCE = dict.fromkeys(LASTING, 0)
+READS = ("Describe", "Get", "List")
+POLLS = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
+LOCK = ("ssm:PutParameter", "ssm:GetParameterHistory", "ssm:DeleteParameter")
+# what is allowed in all: https://docs.aws.amazon.com has no cheaper way to create these than one call for each
+MOST = {20: 77, 60: 142}
+
+PLANNED = Counter(
+    (
+        *POLLS,
+        "batch:DescribeConsumableResource",
+        "batch:DescribeJobDefinitions",
+        "batch:DescribeSchedulingPolicies",
+        "ec2:DescribeLaunchTemplates",
+        "ec2:DescribePlacementGroups",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ecr:DescribeRepositories",
+        "events:ListRules",
+        "iam:GetAccountAuthorizationDetails",
+        "iam:GetPolicy",
+        "iam:ListInstanceProfiles",
+        "iam:ListRoles",
+        "logs:DescribeLogGroups",
+        "secretsmanager:DescribeSecret",
+        "sns:GetTopicAttributes",
+        "sts:GetCallerIdentity",
+        "tagging:GetResources",
+    )
+)
+"""What planning asks of an empty account."""
+
+
+def written(n: int) -> Counter[str]:
+    """One call for everything that AWS has a call for, and no more: tags, policies and settings go with the creation
+    where it takes them.
+    """
+    groups, queues = estate.groups(n), estate.queues(n)
+    once = (
+        *("batch:CreateConsumableResource", "batch:CreateSchedulingPolicy", "ec2:CreatePlacementGroup"),
+        *("ec2:CreateLaunchTemplate", "ec2:CreateSecurityGroup", "ec2:AuthorizeSecurityGroupIngress"),
+        *("ecr:CreateRepository", "iam:CreatePolicy", "secretsmanager:CreateSecret", "sns:CreateTopic"),
+    )
+    counted = {
+        "batch:RegisterJobDefinition": n,
+        "batch:CreateJobQueue": queues,
+        "batch:CreateComputeEnvironment": groups,
+        "batch:UpdateComputeEnvironment": groups,  # its creation takes no updatePolicy
+        "iam:CreateRole": groups + 2,
+        "iam:AttachRolePolicy": groups + 2,
+        "iam:PutRolePolicy": groups + 1,
+        "iam:CreateInstanceProfile": groups,
+        "iam:AddRoleToInstanceProfile": groups,
+        "logs:CreateLogGroup": groups,
+        "logs:PutRetentionPolicy": groups,
+        "events:PutRule": 2,
+        "events:PutTargets": 2,
+    }
+    return Counter(once) + Counter(counted)
+
+
+def made(account: Any) -> list[str]:
+    return [f"{one.service}:{one.operation}" for one in account.calls]
+
+
+def is_read(call: str) -> bool:
+    return call.partition(":")[2].startswith(READS)
+
+
+@pytest.fixture
+def history(sandbox: Any) -> Iterator[History]:
+    sandbox.change({**AT_ONCE, "environments_most": 1000, "queues_most": 1000})
+    sandbox.calls.clear()
+    yield History(sandbox, "estate")
+    sandbox.defaults()
+
+
+@pytest.fixture
+def shell(shell: Shell) -> Shell:
+    shell.account.change(AT_ONCE)
+    return shell
+
+
+@pytest.fixture
+def declared(tmp_path: Any) -> Callable[[int], Environment]:
+    return lambda n: app.read(estate.write(tmp_path / "estate", n), {}, strict=True)[0]
+
+
+# --- how many --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_a_first_apply_costs_what_is_created_and_little_more(history, declared, n):
+    outcome = history.run(declared(n))
+
+    found = Counter(made(history.sandbox))
+    polls = {call: found.pop(call) - 1 for call in POLLS}
+    assert outcome.ok
+    assert found == written(n) + PLANNED - Counter(POLLS)
+    # the environments when they are created and when they have their policy, and the queues; one that more waits for
+    # than for the others may come earlier
+    more = 1 if n > 20 else 0
+    assert polls == {"batch:DescribeComputeEnvironments": 2 + more, "batch:DescribeJobQueues": 1 + more}
+    assert found.total() + sum(polls.values()) + len(POLLS) + len(LOCK) <= MOST[n]
+
+
+def test_the_command_adds_the_lock_alone(shell, tmp_path):
+    shell.ok("apply", str(estate.write(tmp_path / "estate", 20)), "--auto-approve")
+
+    found = Counter(made(shell.account))
+    polls = [found.pop(call) for call in POLLS]
+    assert found == written(20) + PLANNED - Counter(POLLS) + Counter(LOCK)
+    assert all(count <= 5 for count in polls)  # how many depends on when what comes back
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_what_is_created_is_not_looked_at_again(history, declared, n):
+    history.run(declared(n))
+
+    calls = made(history.sandbox)
+    first = next(at for at, call in enumerate(calls) if not is_read(call))
+    assert {call for call in calls[first:] if is_read(call)} == set(POLLS)
+
+
+def test_a_plan_that_is_older_costs_a_look_at_each_sort_and_not_at_each_thing(history, declared):
+    """Where AWS would let a creation write over what somebody else has created since, all are looked up together."""
+    planned = history.plan(declared(60))
+    history.sandbox.calls.clear()
+    witness = app.witness(planned, history.aws, lambda: False)
+    outcome = Executor(
+        history.aws, Ticking(history.sandbox), lambda _: None, parallelism=0, jitter=lambda: 0.0, witness=witness
+    ).run(planned.plan)
+
+    again = Counter(call for call in made(history.sandbox) if is_read(call) and call not in POLLS)
+    assert outcome.ok
+    assert again["batch:DescribeJobDefinitions"] == 1
+    assert again.total() <= 10, again
+
+
+# --- in company ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_waited_for_at_the_same_time_is_polled_by_one_call(history, declared):
+    history.sandbox.change({"environment_create": 15, "environment_scaling": 10, "queue_create": 5})
+    outcome = history.run(declared(60))
+
+    assert outcome.ok
+    for noun, prefix, count in (("ComputeEnvironment", "compute", 3), ("JobQueue", "queue", 6)):
+        calls = list(history.sandbox.calls)
+        last = max(at for at, one in enumerate(calls) if one.operation == f"Create{noun}")
+        polls = [one.params for one in calls[last:] if one.operation == f"Describe{noun}s"]
+        everyone = [f"estate-{prefix}-{number:04}" for number in range(count)]
+        assert polls and all(sorted(*asked.values()) == everyone for asked in polls), polls
+        assert len(polls) < 50
+
+
+SLOW = 1200.0  # seconds
+
+
+# --- in what order ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Slowly(Door):
+    """One compute environment takes twenty minutes to become VALID, the others as long as ever."""
+
+    sandbox: Any = None
+    slow: str = ""
+
+    def call(self, call: Call) -> Reply:
+        named = call.params.get("computeEnvironmentName") or call.params.get("computeEnvironment")
+        before = self.sandbox.batch_settings.environment_create
+        self.sandbox.change({"environment_create": SLOW if named == self.slow else before})
+        try:
+            return super().call(call)
+        finally:
+            self.sandbox.change({"environment_create": before})
+
+
+def test_who_does_not_need_what_is_slow_does_not_wait_for_it(history, declared):
+    """Three environments; each queue names two of them, so that a third of the queues goes without the slow one."""
+    history.sandbox.change({"environment_create": 15, "environment_scaling": 10, "queue_create": 5})
+    slow = "estate-compute-0000"
+    outcome = history.run(declared(60), Slowly(history.aws, sandbox=history.sandbox, slow=slow))
+
+    writes = [one for one in history.sandbox.calls if not one.operation.startswith(READS)]
+    valid = next(one.at for one in writes if one.operation == "CreateComputeEnvironment" and slow in str(one.params))
+    late = [one for one in writes if one.at >= valid + SLOW]
+    queues = {one.params["jobQueueName"] for one in late if one.operation == "CreateJobQueue"}
+    rest = [(one.operation, one.params) for one in late if one.operation != "CreateJobQueue"]
+    assert outcome.ok
+    assert queues == {f"estate-queue-{number:04}" for number in (0, 2, 3, 5)}
+    assert [name for name, _ in rest] == ["UpdateComputeEnvironment", "PutRule", "PutTargets"]
+    assert rest[0][1]["computeEnvironment"] == slow
+    assert rest[1][1]["Name"] == "estate-nightly"  # it submits to a queue of the slow one
+    assert max(one.at for one in writes if one.at < valid + SLOW) < valid + 60
+
+
+def test_the_longest_chain_is_not_behind_what_nothing_waits_for(history, declared):
+    """One call at a time: the environments are on their way before the first job definition is registered."""
+    history.sandbox.change({"environment_create": 15})
+    history.run(declared(60))
+
+    writes = [call for call in made(history.sandbox) if not is_read(call)]
+    last = max(at for at, call in enumerate(writes) if call == "batch:CreateComputeEnvironment")
+    assert "batch:RegisterJobDefinition" not in writes[:last]

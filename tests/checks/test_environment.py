@@ -1,0 +1,414 @@
+"""Offline checks, on kinds of our own: what each resource says, and what resources say about each other."""
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.checks import environment as check
+from reconciler.config import loader as load
+from reconciler.kinds import discover
+from reconciler.model import Address, Field, Finding, Kind, Lifecycle, Lookup, Pos, Ref, Reference, Replace, Template
+from reconciler.model.problems import Problems
+from reconciler.schema import registry as schema
+
+
+def nothing(*_):
+    return ()
+
+
+def attrs(scope, name, props):
+    return {"name": name, "arn": scope.arn("x", name)}
+
+
+def judged(name, props):
+    if props.get("size") == 13:
+        yield Finding(("size",), "13 brings bad luck", "take 12")
+    if props.get("deep"):
+        yield Finding(("deep", "er", 0), "too deep", "climb", warning=True)
+
+
+def kind(section, **facts):
+    return Kind(
+        name=section[:-1],
+        section=section,
+        read=nothing,
+        attrs=attrs,
+        create=nothing,
+        update=nothing,
+        delete=nothing,
+        tag=nothing,
+        **facts,
+    )
+
+
+KINDS = {
+    "things": kind(
+        "things",
+        refs={
+            "friend": Ref(section="things"),
+            "friends[]": Ref(section="things", late=True),
+            "boxes[].box": Ref(section="boxes", attr="id", literal=r"box-"),
+            "label": Ref(section="boxes", optional=True),
+        },
+        fields={"password": Field(secret=True), "items": Field(key="name"), "map.*": Field()},
+        replace=Replace.DELETE_FIRST,
+        versioned=True,
+        max_name=10,
+        check=judged,
+        expand=lambda props: {**props, "expanded": True},
+    ),
+    "boxes": kind("boxes", later=frozenset({"id"}), folds_case=True),
+}
+TEXT = {"type": "string"}
+SCHEMAS = schema.Schemas.of(
+    {
+        "thing.schema.json": {
+            "x-section": "things",
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                **dict.fromkeys(("friend", "label", "password", "note"), TEXT),
+                "friends": {"type": "array", "items": TEXT},
+                "boxes": {"type": "array", "items": {"type": "object", "properties": {"box": TEXT}}},
+                "items": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT, "value": TEXT}}},
+                "map": {"type": "object", "additionalProperties": TEXT},
+                "size": {"type": "integer"},
+                "deep": {"type": "object"},
+                "tags": {"type": "object", "additionalProperties": TEXT},
+                "lifecycle": {"$ref": "lifecycle.schema.json"},
+            },
+        },
+        "lifecycle.schema.json": schema.shipped().documents["lifecycle.schema.json"],
+    }
+)
+
+
+@pytest.fixture
+def checked(tmp_path):
+    """``checked(yaml, NAME=value)`` gives the environment and what was found: (severity, code, place, message, hint)."""
+
+    def run(text, **environ):
+        (tmp_path / "e.yaml").write_text("environment: t\n" + text)
+        loaded = load.load(tmp_path / "e.yaml", environ=environ, sections=[*KINDS, "others"])
+        env, problems = check.environment(loaded, KINDS, SCHEMAS)
+        return env, [(p.severity, p.code, f"{p.pos.line}:{p.pos.column}", p.message, p.hint) for p in problems]
+
+    return run
+
+
+def errors(found):
+    return [item[1:4] for item in found if item[0] == "error"]
+
+
+def test_a_sound_environment_becomes_resources(checked):
+    env, found = checked(
+        "region: eu-west-1\ntags: {team: x}\nlookups: {v: {vpc: {default: true}}}\n"
+        "things:\n"
+        "  a: {size: 1, tags: {own: y}}\n"
+        '  b: {friend: a, note: "${things.a.arn} ${boxes.c.id} ${lookups.v}"}\n'
+        "boxes: {c: {}}\n"
+    )
+
+    assert found == []
+    assert (env.name, env.region, set(env.lookups)) == ("t", "eu-west-1", {"v"})
+    a = env.resources[Address("things", "a")]
+    assert a.props == {"size": 1, "expanded": True}
+    assert a.tags == {"team": "x", "own": "y"}
+    assert a.at(("size",)).line == 6
+    assert set(env.resources) == {Address("things", "a"), Address("things", "b"), Address("boxes", "c")}
+
+
+def test_the_lifecycle_is_read(checked):
+    env, found = checked(
+        "boxes: {c: {}}\nthings:\n  a:\n    lifecycle:\n      preventDestroy: true\n      ignoreChanges: [size, items.x, map.k]\n"
+        "      replace: create-first\n      dependsOn: [boxes.c]\n      adopt: true\n      keepRevisions: 3\n"
+        "      drain: terminate\n      drainTimeoutMinutes: 5\n"
+    )
+
+    assert found == []
+    assert env.resources[Address("things", "a")].lifecycle == Lifecycle(
+        prevent_destroy=True,
+        ignore_changes=("size", "items.x", "map.k"),
+        replace=Replace.CREATE_FIRST,
+        depends_on=(Address("boxes", "c"),),
+        adopt=True,
+        keep_revisions=3,
+        drain="terminate",
+        drain_timeout_minutes=5,
+    )
+
+
+def test_what_the_kind_finds_gets_its_place_or_the_nearest_above(checked):
+    _, found = checked("things:\n  a:\n    size: 13\n    deep: {x: y}\n")
+
+    assert [item[:4] for item in found] == [
+        ("error", "invalid-value", "4:5", "13 brings bad luck"),
+        ("warning", "invalid-value", "5:5", "too deep"),
+    ]
+
+
+def test_a_kind_is_not_asked_about_what_its_schema_refuses(checked):
+    env, found = checked("things: {a: {size: '13'}}\n")
+
+    assert errors(found) == [("wrong-type", "2:14", 'size must be a whole number, not the text "13"')]
+    assert env.resources == {}
+
+
+def test_names_have_an_end_and_may_not_differ_in_case_alone(checked):
+    _, found = checked("things:\n  a2345678901: {}\nboxes:\n  box: {}\n  Box: {}\n")
+
+    assert [item[:2] for item in errors(found)] == [("out-of-range", "3:3"), ("duplicate-resource", "6:3")]
+
+
+def test_a_section_without_a_kind_is_unknown(checked):
+    _, found = checked("others:\n  a: {}\n")
+
+    assert [item[:2] for item in errors(found)] == [("unknown-section", "3:3")]
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ("{'aws:x': y}", "invalid-value"),
+        ("{AWS:x: y}", "invalid-value"),
+        ("{reconciler/name: y}", "invalid-value"),
+        ("{a: 1}", "wrong-type"),
+        ("{a: true}", "wrong-type"),
+        (f"{{{'k' * 129}: y}}", "out-of-range"),
+        (f"{{a: {'v' * 257}}}", "out-of-range"),
+        (f"{{{', '.join(f'k{n}: v' for n in range(49))}}}", "out-of-range"),
+    ],
+)
+def test_tags_that_aws_would_refuse(checked, tags, code):
+    _, found = checked(f"things:\n  a:\n    tags: {tags}\n")
+
+    assert [item[0] for item in errors(found)] == [code]
+
+
+def test_what_many_resources_inherit_is_said_once(checked):
+    _, found = checked("tags: {'aws:x': y}\nthings: {a: {}, b: {}, c: {}}\n")
+
+    assert [item[:2] for item in errors(found)] == [("invalid-value", "2:8")]
+
+
+# --- references --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "message", "hint"),
+    [
+        ("${thigns.a.arn}", "there is no section thigns", 'did you mean "things"?'),
+        ("${things.aa.arn}", "things.aa is not declared", 'did you mean "a"?'),
+        ("${boxes.a.arn}", "boxes.a is not declared", "did you mean things.a?"),
+        ("${boxes.zzzzz.arn}", "boxes.zzzzz is not declared", "declared in boxes: one of c"),
+        ("${things.a.id}", "things.a has no id", "it has arn, name"),
+        ("${boxes.c.idd}", "boxes.c has no idd", 'did you mean "id"?'),
+        ("${lookups.x}", "there is no look-up x", "declare it under lookups:"),
+    ],
+)
+def test_an_expression_that_leads_nowhere(checked, expression, message, hint):
+    _, found = checked(f"boxes: {{c: {{}}}}\nthings:\n  a: {{}}\n  b:\n    note: 'x {expression}'\n")
+
+    assert errors(found) == [("unknown-reference", "6:5", f"{expression}: {message}")]
+    assert hint in found[0][4]
+
+
+def test_expressions_in_tags_are_judged_too(checked):
+    _, found = checked("things:\n  b: {tags: {x: '${things.c.arn}'}}\n")
+
+    assert [item[:2] for item in errors(found)] == [("unknown-reference", "3:14")]
+
+
+def test_a_broken_resource_may_still_be_referred_to(checked):
+    _, found = checked("things:\n  a: {size: x}\n  b: {note: '${things.a.whatever}', friend: a}\n")
+
+    assert [item[0] for item in errors(found)] == ["wrong-type"]
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("boxes.cc", 'did you mean "c"?'),
+        ("c", "as in roles."),
+        ("box.c", 'did you mean "boxes"?'),
+        ("3x", "as in roles."),
+    ],
+)
+def test_depends_on_must_name_what_is_declared(checked, target, hint):
+    _, found = checked(f"boxes: {{c: {{}}}}\nthings:\n  a: {{lifecycle: {{dependsOn: [{target}]}}}}\n")
+
+    assert [item[:2] for item in errors(found)] == [("unknown-reference", "4:31")]
+    assert hint in found[0][4]
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("sizee", 'did you mean "size"?'),
+        ("boxes[].bx", 'did you mean "box"?'),
+        ("size.x", "size has no members"),
+        ("tags.x", "ignoreTags"),
+    ],
+)
+def test_ignored_changes_must_name_a_property(checked, path, hint):
+    _, found = checked(f"things:\n  a: {{lifecycle: {{ignoreChanges: ['{path}']}}}}\n")
+
+    assert [item[:2] for item in errors(found)] == [("unknown-field", "3:35")]
+    assert hint in found[0][4]
+
+
+@pytest.mark.parametrize(
+    "path", ["size", "boxes[].box", "boxes.0.box", "items.NAME.value", "items[].value", "map.any", "deep"]
+)
+def test_ignored_changes_may_go_through_lists_and_maps(checked, path):
+    assert checked(f"things:\n  a: {{lifecycle: {{ignoreChanges: ['{path}']}}}}\n")[1] == []
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "things: {b: {friend: a}, a: {friend: b}}\n",
+        "things: {b: {note: '${things.a.arn}'}, a: {friend: b}}\n",
+        "things: {b: {lifecycle: {dependsOn: [things.a]}}, a: {tags: {x: '${things.b.arn}'}}}\n",
+    ],
+)
+def test_a_circle_is_printed_from_a_stable_start(checked, yaml):
+    _, found = checked(yaml)
+
+    assert [item[0::2] for item in errors(found)] == [
+        ("reference-cycle", "these resources need each other: things.a -> things.b -> things.a")
+    ]
+
+
+def test_two_circles_are_both_told(checked):
+    _, found = checked("things: {a: {friend: b}, b: {friend: a}, c: {friend: d}, d: {friend: c}, e: {friend: c}}\n")
+
+    assert [item[2][-22:] for item in errors(found)] == [
+        "things.a -> things.b -> things.a"[-22:],
+        "things.c -> things.d -> things.c"[-22:],
+    ]
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "things: {a: {friends: [b]}, b: {friends: [a]}}\n",
+        "things: {a: {note: '${things.a.arn}'}}\n",
+        "things: {a: {friends: [b, a]}, b: {friend: a}}\n",
+    ],
+)
+def test_late_references_and_oneself_are_no_circle(checked, yaml):
+    assert checked(yaml)[1] == []
+
+
+def test_look_ups_may_need_each_other_but_not_in_a_circle_nor_resources(checked):
+    _, found = checked(
+        "lookups:\n"
+        "  a: {ssmParameter: '/${lookups.b}'}\n"
+        "  b: {ssmParameter: '/${lookups.a}'}\n"
+        "  c: {ssmParameter: '/${things.x.arn}'}\n"
+        "  d: {ssmParameter: '/${lookups.a}/${region}'}\n"
+        "things: {x: {}}\n"
+    )
+
+    assert [item[:2] for item in errors(found)] == [("lookup-cycle", "3:3"), ("bad-expression", "5:3")]
+
+
+# --- slips -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("props", "hint"),
+    [
+        ("friend: compute-o", 'did you mean "compute-0"?'),
+        ("label: gian-box", 'did you mean "giant-box"?'),
+        ("friend: giant-box", "boxes.giant-box is declared, but here it takes one of things"),
+    ],
+)
+def test_a_name_that_is_nearly_one_of_ours_is_a_warning(checked, props, hint):
+    _, found = checked(f"boxes: {{giant-box: {{}}}}\nthings:\n  compute-0: {{}}\n  x: {{{props}}}\n")
+
+    assert [item[:3] for item in found] == [("warning", "undeclared-name", "5:7")]
+    assert hint in found[0][4]
+
+
+@pytest.mark.parametrize(
+    "props",
+    [
+        "friend: elsewhere",
+        "friend: 'arn:aws:x:us-east-1:123456789012:y'",
+        "boxes: [{box: box-123}]",
+        "label: compute-0",
+    ],
+)
+def test_other_names_are_left_to_the_plan(checked, props):
+    assert checked(f"boxes: {{giant-box: {{}}}}\nthings:\n  compute-0: {{}}\n  x: {{{props}}}\n")[1] == []
+
+
+def test_a_secret_that_goes_into_the_open_is_a_warning(checked):
+    _, found = checked(
+        "variables: {v: 'x-${env:DB_PASSWORD}'}\n"
+        "things:\n  a:\n    password: ${env:DB_PASSWORD}\n    note: ${var.v}\n    label: ${env:TEAM}\n",
+        DB_PASSWORD="hunter2",
+        TEAM="x",
+    )
+
+    assert [item[:3] for item in found] == [("warning", "secret-in-clear", "6:5")]
+    assert "hunter2" not in str(found)
+
+
+def test_a_sensitive_value_is_in_no_message(checked):
+    env, found = checked("things: {a: {note: 'x', size: '${env:API_TOKEN}'}}\n", API_TOKEN="hunter2")
+
+    assert errors(found)
+    assert "hunter2" not in str(found)
+    assert env.sensitive == {"hunter2"}
+
+
+def test_warnings_of_loading_are_among_what_is_found(checked):
+    _, found = checked("things: {a: {note: }}\n")
+
+    assert [item[:2] for item in found] == [("warning", "idle-null")]
+
+
+# --- every kind, every value -------------------------------------------------------------------------------------------
+
+WHOLE = Template((Reference("lookups", "${lookups.x}", attr="x"),))
+PART = Template(("a-", Reference("region", "${region}"), "-b"))
+ODD = (WHOLE, PART, None, True, -1, 1.5, "", "a b", "${x}", [], [None], [[]], [WHOLE], {}, {"": 1}, {"a": WHOLE})
+
+
+def variants(value):
+    """``value`` with each part of it, in turn, replaced by something odd."""
+    yield from ODD
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        for odd in variants(item):
+            changed = dict(value) if isinstance(value, dict) else list(value)
+            changed[key] = odd
+            yield changed
+
+
+@pytest.mark.parametrize("section", sorted(discover()))
+def test_whatever_is_declared_is_judged_and_never_a_crash(section):
+    documents = schema.shipped()
+    pos = {(): Pos("f", 1, 1)}
+    lookup = {"x": Lookup(name="x", kind="ssmParameter", args="/x", pos=pos[()])}
+
+    for example in documents.documents[documents.by_section[section]]["examples"]:
+        for value in variants(example):
+            if isinstance(value, dict):
+                raw = load.RawResource(value=value, pos=pos)
+                env = load.Loaded(name="t", root="", sections={section: {"x": raw}}, lookups=lookup)
+                _, found = check.environment(env, discover())
+                assert all(problem.pos for problem in found)
+
+
+def test_the_example_environments_have_no_errors(request):
+    for path in sorted((Path(request.config.rootpath) / "environments").iterdir()):
+        if path.is_dir():
+            try:
+                _, found = check.environment(load.load(path, environ={}), discover())
+            except Problems as error:
+                found = error.problems
+            assert [str(problem) for problem in found if not problem.warning] == []

@@ -1,0 +1,64 @@
+"""What a command does without: libraries that are long to import and that nothing asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import estate
+
+LONG = ("botocore", "boto3", "deepdiff", "jsonschema", "pydantic", "rich", "ruamel", "http.client", "ssl")
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """The modules that a command line has imported by the time it leaves with 0."""
+
+    def run(*words: str) -> set[str]:
+        code = (
+            "import sys; from reconciler import cli; "
+            "cli.main(sys.argv[1:], leave=lambda code: sys.stderr.write(' '.join(sys.modules)) and sys.exit(code))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return set(done.stderr.splitlines()[-1].split())
+
+    return run
+
+
+@pytest.mark.parametrize("one_file", [False, True])
+def test_validating_what_is_right_imports_no_long_library(imported, tmp_path, one_file):
+    target = estate.write(tmp_path / "estate", 20, one_file=one_file)
+
+    assert sorted(imported("validate", str(target)) & set(LONG)) == []
+
+
+def test_nor_does_the_version(imported):
+    assert sorted(imported("--version") & set(LONG)) == []
+
+
+def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
+    (tmp_path / "environment.yaml").write_text(
+        "environment: e\njobQueues:\n  q: {priority: &p 1, schedulingPolicyArn: *p}\n"
+    )
+    code = "import sys; from reconciler import cli; cli.main(['validate'], leave=lambda _: print(*sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert {"jsonschema", "ruamel"} <= set(done.stdout.split())
+    assert "schedulingPolicyArn must be text" in done.stderr
+
+
+def test_the_estate_of_the_benchmarks_is_as_it_says(tmp_path):
+    from reconciler.operations import pipeline as app
+
+    env, found = app.read(estate.write(tmp_path / "estate", 40), {}, strict=True)
+    counted = [address.section for address in env.resources]
+
+    assert found == ()
+    assert counted.count("jobDefinitions") == 40
+    assert counted.count("jobQueues") == 4
+    assert [counted.count(section) for section in ("computeEnvironments", "instanceProfiles", "logGroups")] == [2, 2, 2]
+    one, _ = app.read(estate.write(tmp_path / "one", 40, one_file=True), {}, strict=True)
+    assert {a: r.props for a, r in one.resources.items()} == {a: r.props for a, r in env.resources.items()}

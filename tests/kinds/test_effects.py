@@ -1,0 +1,67 @@
+"""What each property's change means: there and back, for every property of every kind.
+
+The table stands in ``tests/data/effects``; each row names where AWS says so. ``tests/support/changes.py`` makes every change in a
+sandbox: it is planned, applied, and nothing is left to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.schema import registry as schema
+from tests.support.changes import NOTHING, REPLACES, Row, Told, carried, files, leaves, rows, tried
+
+_MADE: dict[str, dict[str, Told]] = {}
+
+
+@pytest.fixture
+def told(row: Row, sandbox: Any, tmp_path: Path) -> Told:
+    """What became of the row; its file's changes are made once."""
+    if row.section not in _MADE:
+        file = next(file for file in files() if file.section == row.section)
+        _MADE[row.section] = tried(file, sandbox, tmp_path)
+    return _MADE[row.section][row.id]
+
+
+def test_every_property_of_every_kind_has_its_row():
+    by_section = {file.section: file for file in files()}
+    missing = []
+    for section in schema.sections():
+        said = {row.steps[:length] for row in by_section[section].rows for length in range(1, len(row.steps) + 1)}
+        aside = [tuple(path.split(".")) for path in by_section[section].aside]
+        missing += [
+            f"{section}.{'.'.join(path)}"
+            for path in leaves(section)
+            if path not in said and not any(path[: len(one)] == one for one in aside)
+        ]
+
+    assert missing == []
+
+
+def test_every_row_says_where_it_is_from():
+    assert [str(row) for row in rows() if not row.source.startswith("https://")] == []
+
+
+def expect(entry: Any, row: Row, effect: str, value: Any) -> None:
+    """The entry of one plan, against what the table says."""
+    assert entry is not None
+    action = {NOTHING: "noop", REPLACES: REPLACES}.get(effect, "update")
+    top = row.steps[0]
+    found = {(one["path"].partition(".")[0].partition("[")[0], one["effect"]) for one in entry["differences"]}
+
+    assert (entry["action"], found) == (action, set() if effect == NOTHING else {(top, effect)})
+    if effect != NOTHING and row.call and not row.refused:
+        assert carried(entry, row, value), [step for step in entry["steps"] if "call" in step]
+    if row.because and effect == row.effect:
+        assert row.because in " ".join(one["reason"] for one in entry["differences"])
+
+
+@pytest.mark.parametrize("row", rows(), ids=str)
+def test_what_a_change_means(row, told):
+    assert told.wrong == []
+    expect(told.there, row, row.effect, row.after)
+    if not row.refused:
+        expect(told.back, row, row.back, row.before)

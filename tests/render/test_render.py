@@ -1,0 +1,175 @@
+"""What people and machines are shown: whole documents, and nothing that could harm whoever reads them.
+
+`UPDATE_GOLDEN=1 pytest tests/render/test_render.py` writes the documents anew, to be reviewed as part of the change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from reconciler.model import Effect, Field, Options, Outcome, Plan, Ref, Secret
+from reconciler.planning import planner as plan
+from reconciler.render import html, markdown, text
+from reconciler.render import json as as_json
+from reconciler.render.mask import Mask
+from tests.support.builders import OWNED, SCOPE, env, kind, live, observed, resource
+
+HERE = Path(__file__).resolve().parents[1] / "data"
+SCHEMA = json.loads((HERE.parents[1] / "schemas" / "plan.schema.json").read_text("utf-8"))
+PLAIN = text.Paint(colour=False)
+STAMP = "2026-01-31T12:00:00Z"
+
+KINDS = {
+    "engines": kind("engines", fields={"fuel": Field(effect=Effect.REPLACE), "power": Field(default=1)}),
+    "cars": kind("cars", refs={"engine": Ref(section="engines")}, fields={"code": Field(secret=True)}),
+    "groups": kind("groups", later=frozenset({"id"}), attrs=lambda s, n, p: {"name": n}),
+    "doors": kind("doors", refs={"group": Ref(section="groups", attr="id")}),
+}
+
+
+def rich() -> Plan:
+    """One of everything: create, adopt, update, replace, delete, unknown, secret, and one left alone."""
+    declared = env(
+        resource("engines", "v8", fuel="diesel"),
+        resource("engines", "quiet"),
+        resource("cars", "bus", engine="v8", code="new-secret", seats=[1, 2]),
+        resource("cars", "found", seats=[3]),
+        resource("groups", "g"),
+        resource("doors", "left", group="g"),
+    )
+    seen = observed(
+        engines=[live("v8", fuel="gas"), live("quiet", power=1)],
+        cars=[
+            live("bus", engine="arn:v8", code="old-secret", seats=[1]),
+            live("found", {}, seats=[4]),
+            live("old", engine="arn:v8"),
+        ],
+    )
+    made, problems = plan.make(declared, KINDS, SCOPE, seen, options=Options(adopt=True), lookups={"vpc": "vpc-1"})
+    assert problems == []
+    return made
+
+
+def golden(name: str, shown: str) -> None:
+    file = HERE / "golden" / name
+    if "UPDATE_GOLDEN" in os.environ:
+        file.write_text(shown, encoding="utf-8")
+    assert shown == file.read_text("utf-8")
+
+
+def test_text() -> None:
+    golden("rich.txt", text.plan(rich(), Mask(), PLAIN) + "\n")
+
+
+def test_markdown() -> None:
+    golden("rich.md", markdown.plan(rich(), Mask()))
+
+
+def test_json() -> None:
+    document = as_json.plan(rich(), timestamp=STAMP, mask=Mask())
+
+    jsonschema.validate(document, SCHEMA)
+    golden("rich.json", json.dumps(document, indent=2) + "\n")
+
+
+def test_nothing_to_do() -> None:
+    made, _ = plan.make(env(resource("engines", "q")), KINDS, SCOPE, observed(engines=[live("q", power=1)]))
+
+    assert text.plan(made, Mask(), PLAIN).endswith("No changes. The account matches the environment.")
+    assert "No changes" in markdown.plan(made, Mask()) and "<details>" not in markdown.plan(made, Mask())
+
+
+def test_no_form_shows_a_secret() -> None:
+    made = rich()
+    mask = Mask({"new-secret", "old-secret"})
+    shown = [
+        text.plan(made, mask, PLAIN),
+        markdown.plan(made, mask),
+        html.plan(made, mask),
+        json.dumps(as_json.plan(made, timestamp=STAMP, mask=mask)),
+    ]
+
+    for document in shown:
+        assert "secret" not in document.replace("(sensitive)", "").replace("_sensitive", "").replace("sensitive", "")
+    assert mask.value({"a": Secret("new-secret"), "b": "x new-secret y"}) == {
+        "a": "(sensitive)",
+        "b": "x (sensitive) y",
+    }
+
+
+HOSTILE = "a\x1b[31m</pre></details><script>alert(1)</script>```\n| ![x](http://e) `x` \u202eevil"
+
+
+def hostile() -> Plan:
+    declared = env(resource("engines", HOSTILE, note=HOSTILE), resource("engines", "v8", note=HOSTILE))
+    seen = observed(engines=[live("v8", {**OWNED, HOSTILE: HOSTILE}, note=f"{HOSTILE}!")])
+    return plan.make(declared, KINDS, SCOPE, seen)[0]
+
+
+def test_nothing_reaches_the_terminal_raw() -> None:
+    shown = text.plan(hostile(), Mask(), PLAIN)
+
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
+
+
+def test_markdown_and_html_cannot_be_broken_out_of() -> None:
+    page, comment = html.plan(hostile(), Mask()), markdown.plan(hostile(), Mask())
+    outside = re.sub(r"(`{3,})text\n.*?\n\1", "", comment, flags=re.DOTALL)
+
+    assert "<script>" not in page and "<script>" not in outside
+    assert page.count("<details>") == page.count("</details>") == outside.count("</details>") == 2
+    assert "![x]" not in outside
+    assert all(line.count("|") == 4 for line in outside.splitlines() if line.startswith("| "))
+
+
+def test_a_comment_has_an_end() -> None:
+    declared = env(*(resource("engines", f"e{n}", note="x" * 400) for n in range(300)))
+    made, _ = plan.make(declared, KINDS, SCOPE, observed())
+    comment = markdown.plan(made, Mask())
+
+    assert len(comment) <= markdown.LIMIT
+    assert "Cut here" in comment
+    assert comment.count("<details>") == comment.count("</details>")
+
+
+def test_the_checksum_is_over_what_is_done_and_where() -> None:
+    made = rich()
+    moved = replace(made, resources=tuple(replace(r, pos=None) for r in made.resources))
+    elsewhere = replace(made, scope=replace(SCOPE, account="999999999999"))
+    less = replace(made, resources=made.resources[1:])
+
+    assert as_json.checksum(made, Mask()) == as_json.checksum(moved, Mask())
+    assert len({as_json.checksum(p, Mask()) for p in (made, elsewhere, less)}) == 3
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_report_lists_what_failed_and_what_never_started(interrupted: bool) -> None:
+    made = rich()
+    steps = [s.id for s in made.steps]
+    outcome = Outcome(
+        done=tuple(s for s in steps if s.startswith("groups")),
+        failed=tuple(s for s in steps if s == "cars.bus:up.0"),
+        never_started=tuple(s for s in steps if not s.startswith(("groups", "cars.bus:up.0"))),
+        interrupted=interrupted,
+    )
+    shown = text.report(made, outcome, {"cars.bus:up.0": "AccessDenied: no"}, 12.3, Mask())
+
+    assert ("Interrupted" if interrupted else "Stopped") + " after 12 s: 1 created." in shown
+    assert "cars.bus failed at test:Update" in shown and "AccessDenied: no" in shown
+    assert "doors.left not started" in shown
+    assert "run the same command again" in shown
+
+
+def test_colours_only_when_asked() -> None:
+    made: Any = rich()
+
+    assert "\x1b[" not in text.plan(made, Mask(), PLAIN)
+    assert "\x1b[32m+" in text.plan(made, Mask(), text.Paint(colour=True))

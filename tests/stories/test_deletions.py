@@ -1,0 +1,60 @@
+"""What a plan says of the jobs on what goes, and the names of what takes the place of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.render import text
+from reconciler.render.mask import Mask
+from tests.support.sandbox_account import History, ec2, estate, loaded, queue
+
+BOTH = estate({"a": ec2(), "b": ec2()}, {"q": queue("a"), "r": queue("b")}, consumableResources={"seats": {}})
+
+
+@pytest.fixture
+def history(sandbox: Any) -> History:
+    return History(sandbox)
+
+
+def told(history: History, env: Any, **options: Any) -> dict[str, str]:
+    return {str(item.address): item.disruption for item in history.plan(env, **options).plan.resources}
+
+
+def test_what_is_no_longer_declared_is_said_to_end_jobs_or_to_wait_for_them(history: History, tmp_path: Path) -> None:
+    history.converge(loaded(tmp_path, BOTH))
+    less = estate({"a": ec2()}, {"q": queue("a")})
+    del less["jobDefinitions"]["job-ec2"]
+    env = loaded(tmp_path, less)
+    found = told(history, env, allow_deletions=99)
+
+    assert found["jobQueues.r"] == "every job in the queue ends with it, whether it waits or runs"
+    assert "are waited for, 120 minutes at most" in found["computeEnvironments.b"]
+    assert "jobs already submitted go on" in found["jobDefinitions.job-ec2"]
+    assert "jobs that need it wait" in found["consumableResources.seats"]
+    shown = text.plan(history.plan(env, allow_deletions=99).plan, Mask(), text.Paint(colour=False))
+    assert "running jobs: every job in the queue ends with it" in shown
+
+
+def test_destroy_waits_for_no_job_and_says_so(history: History, tmp_path: Path) -> None:
+    env = loaded(tmp_path, BOTH)
+    history.converge(env)
+
+    assert told(history, env, destroy=True)["computeEnvironments.a"] == "jobs still running on it end with it"
+
+
+def test_a_group_called_sg_is_replaced_under_a_name_that_ec2_takes(history: History, tmp_path: Path) -> None:
+    """EC2 takes no name that begins with sg-, so the derived one has another mark."""
+
+    def grouped(description: str) -> Any:
+        group = {"description": description, "vpcId": "${lookups.vpc}"}
+        return estate({"a": ec2(securityGroupIds=["sg"])}, {"q": queue("a")}, securityGroups={"sg": group})
+
+    history.converge(loaded(tmp_path, grouped("before")))
+    history.converge(loaded(tmp_path, grouped("after")))
+    groups = history.sandbox.client("ec2").describe_security_groups()["SecurityGroups"]
+
+    (name,) = [one["GroupName"] for one in groups if one["Description"] == "after"]
+    assert name.startswith("sg_")

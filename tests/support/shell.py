@@ -1,0 +1,94 @@
+"""The command line as people type it: in this process, in a directory, against an account over HTTP."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.loaders import create_loader
+
+from reconciler import cli
+from reconciler.cli import terminal as console
+from reconciler.render.mask import Mask
+from reconciler.sandbox import process
+
+READS = ("Describe", "Get", "List", "BatchGet")
+
+
+@dataclass
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def told(self) -> str:
+        return self.out + self.err
+
+
+@dataclass
+class Shell:
+    """Types commands. ``secrets`` must not show in what any of them prints."""
+
+    home: Path
+    account: Any
+    capsys: pytest.CaptureFixture[str]
+    patch: pytest.MonkeyPatch
+    secrets: set[str] = field(default_factory=set)
+
+    def __call__(self, *argv: str) -> Result:
+        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        codes: list[int] = []
+        cli.main(list(argv), leave=codes.append)
+        out, err = self.capsys.readouterr()
+        found = Result(codes[0], out, err)
+        assert "Traceback" not in found.told and "fault of reconcile" not in found.told, found.told
+        assert not any(secret in found.told for secret in self.secrets)
+        return found
+
+    def ok(self, *argv: str) -> Result:
+        found = self(*argv)
+        assert found.code == 0, found.told
+        return found
+
+    def go(self, place: Path) -> Path:
+        place.mkdir(parents=True, exist_ok=True)
+        self.patch.chdir(place)
+        return place
+
+    def writes(self) -> list[str]:
+        """What was asked of the account since the last look that was no read."""
+        made = [f"{call.service}:{call.operation}" for call in self.account.calls]
+        self.account.calls.clear()
+        return [call for call in made if not call.partition(":")[2].startswith(READS)]
+
+
+_loader = cache(create_loader)
+
+
+def opened(
+    sandbox_url: str, served: Any, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, home: Path
+) -> Shell:
+    """A shell in an empty directory, pointed at the account."""
+    for name, value in process.environment(sandbox_url).items():
+        patch.setenv(name, value)
+    patch.setattr("botocore.session.create_loader", _loader)  # reading AWS's models is most of what a command costs
+    account, _ = served
+    account.clock.speed = 500
+    shell = Shell(home, account, capsys, patch)
+    shell.go(home)
+    return shell
