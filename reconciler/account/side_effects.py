@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import partial
 
 from reconciler.account.reader import Reader
-from reconciler.config.references import dotted
 from reconciler.kinds.batch.job_queue import relations as together
 from reconciler.model import Address, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
+from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
 
 

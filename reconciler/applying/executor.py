@@ -22,7 +22,8 @@ from typing import Any, Final, Protocol
 
 from reconciler.applying import responses as answers
 from reconciler.applying import scheduling as turns
-from reconciler.applying.responses import Answer, Facts, Running, filled, holds_secret
+from reconciler.applying.parameters import Facts, filled, holds_secret
+from reconciler.applying.responses import Answer, Running
 from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Unreadable, Wait, What
 
 LONGEST_PAUSE: Final = 20.0

@@ -14,8 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler.account.reader import Aws, Reader
-from reconciler.applying.responses import Facts
-from reconciler.config import references as refs
+from reconciler.applying.parameters import Facts
 from reconciler.model import (
     EMPTY,
     Address,
@@ -35,7 +34,9 @@ from reconciler.model import (
     Verb,
     Want,
 )
+from reconciler.model.paths import dotted
 from reconciler.planning import diff as differ
+from reconciler.planning.canonical import order, with_defaults
 
 FEW = 3  # that are asked for by name
 
@@ -142,11 +143,11 @@ class Looking:
     def compared(self, kind: Kind, live: Live, want: Want) -> set[tuple[str, str]]:
         """What separates ``live`` from ``want``, as a plan would see it: paths and live values."""
         found = differ.difference(kind, live, want, self.members(want.address.section))[0]
-        return {(refs.dotted(change.path), differ.order(change.before)) for change in found.changes}
+        return {(dotted(change.path), order(change.before)) for change in found.changes}
 
     def as_it_was(self, kind: Kind, item: ResourcePlan, live: Live) -> Want:
         """What goes has no declaration: it is wanted as it was when its end was planned."""
-        props = differ.with_defaults(kind, live.props)
+        props = with_defaults(kind, live.props)
         return Want(
             address=item.address,
             physical=live.physical,

@@ -19,6 +19,7 @@ from reconciler.kinds.batch.compute_environment import launch_template as templa
 from reconciler.kinds.batch.job_queue import relations as together
 from reconciler.kinds.events import _topic_delivery as deliveries
 from reconciler.model import Address, Kind, Path, Pos, Ref, Reference, Resource, Scope, Template
+from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem
 
 # What is passed, attached or listed must be of the environment's own account, and of its Region where it has one.
@@ -74,7 +75,7 @@ def _problem(pos: Pos, address: str, path: Path, message: str, hint: str, *, war
         hint=hint,
         warning=warning,
         address=address,
-        path=refs.dotted(path),
+        path=dotted(path),
         pos=pos,
     )
 
@@ -96,7 +97,7 @@ class _Fits:
                 noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
                 yield path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out", False
         for pattern, service in kind.passes_roles.items():
-            for path, value in refs.values_at(resource.props, pattern):
+            for path, value in values_at(resource.props, pattern):
                 yield from self.trust(path, value, service)
         yield from self.itself(resource, kind)
         if self.loaded.lookups:
@@ -202,7 +203,7 @@ class _Fits:
         """What AWS says about a resource only once it is there cannot go into its creation."""
         if not kind.later:
             return
-        late = {path for name, ref in kind.refs.items() if ref.late for path, _ in refs.values_at(resource.props, name)}
+        late = {path for name, ref in kind.refs.items() if ref.late for path, _ in values_at(resource.props, name)}
         for path, part in refs.references(refs.expressions(resource)):
             if part.address == resource.address and part.attr in kind.later and path not in late:
                 message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
@@ -290,7 +291,7 @@ class _Fits:
 
         https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
         """
-        named = [name for _, name in refs.values_at(queue.props, "serviceEnvironmentOrder[].serviceEnvironment")]
+        named = [name for _, name in values_at(queue.props, "serviceEnvironmentOrder[].serviceEnvironment")]
         environment = self.declared("serviceEnvironments", named[0]) if len(named) == 1 else None
         units = _units(environment.props) if environment else []
         if environment is None or not units or any(isinstance(unit, Template) for _, unit in units):
@@ -307,7 +308,7 @@ class _Fits:
     def delivered(self, resource: Resource) -> Iterator[Found]:
         """Whether what a rule sends to a topic arrives there."""
         pattern = "targets[].arn"
-        for path, value in refs.values_at(resource.props, pattern) if resource.address.section == "eventRules" else ():
+        for path, value in values_at(resource.props, pattern) if resource.address.section == "eventRules" else ():
             topic = self.declared("topics", value)
             if topic is not None and not self.declared("jobQueues", value):
                 for message, hint in deliveries.hindrances(topic):

@@ -10,6 +10,7 @@ from reconciler.config import expressions
 from reconciler.config import references as refs
 from reconciler.config.loader import Loaded
 from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope
+from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
 Kinds = Mapping[str, Kind]
@@ -212,6 +213,4 @@ def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:
 def _problem(
     code: str, message: str, hint: str, pos: Pos, address: str, path: Path, *, warning: bool = False
 ) -> Problem:
-    return Problem(
-        code=code, message=message, hint=hint, warning=warning, address=address, path=refs.dotted(path), pos=pos
-    )
+    return Problem(code=code, message=message, hint=hint, warning=warning, address=address, path=dotted(path), pos=pos)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from reconciler.config import references as refs
 from reconciler.config.loader import Loaded
 from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, private_name
+from reconciler.model.paths import values_at
 from reconciler.schema import registry as schema
 
 _private = cache(private_name)  # the same few names come again and again
@@ -28,7 +28,7 @@ def declared(loaded: Loaded, kinds: Mapping[str, Kind]) -> frozenset[str]:
         for raw in raws.values():
             found.update(named(raw.value))
             for pattern in patterns:
-                found.update(text for _, value in refs.values_at(raw.value, pattern) for text in texts(value))
+                found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:
                 odd = (value for name, value in raw.value.items() if schema.is_secret(section, (name,)))
                 found.update(text for value in odd for text in texts(value))

@@ -17,8 +17,9 @@ from reconciler.cli import fast_options as simple
 from reconciler.cli import root
 from reconciler.cli import terminal as console
 from reconciler.cli.commands import sandbox
-from reconciler.cli.terminal import ERROR, INTERRUPTED, OK, OUT
-from reconciler.config.variables import looks_secret
+from reconciler.cli.exit_codes import ERROR, INTERRUPTED, OK
+from reconciler.cli.terminal import OUT
+from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
 from reconciler.render.mask import Mask
 

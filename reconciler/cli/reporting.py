@@ -17,6 +17,8 @@ import typer
 
 from reconciler import __version__
 from reconciler.cli import terminal as console
+from reconciler.cli.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
+from reconciler.cli.signals import WallClock, interruptible
 from reconciler.cli.terminal import OUT
 from reconciler.config import loader as load
 from reconciler.config.files import SETTINGS_FILES
@@ -26,8 +28,8 @@ from reconciler.operations import pipeline
 from reconciler.operations import saved_plan as planfile
 from reconciler.operations.pipeline import Planned
 from reconciler.planning import visibility as sight
-from reconciler.render import json as as_json
 from reconciler.render import text
+from reconciler.render.checksum import checksum
 from reconciler.render.progress import though_unheard
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
     door = aws.connect(region=region, profile=None if sandbox else loaded.profile, role=loaded.role)
     scope = aws.identity(door, loaded.name)
     if wrong := guard.account(scope.account, loaded):
-        raise Problems(wrong, exit_code=console.RAIL)
+        raise Problems(wrong, exit_code=RAIL)
     return Connected(loaded, scope, door)
 
 
@@ -152,17 +154,17 @@ def _name(path: Path) -> str:
 
 def apply(env: str | None, options: Options, manner: Manner) -> None:
     """Plan, show, ask, and do it; leaves with the contract's exit code."""
-    with console.interruptible() as stop:
+    with interruptible() as stop:
         account = connect(env, strict=not options.destroy, sandbox=manner.sandbox)
         if manner.saved and (wrong := planfile.elsewhere(manner.saved, account.scope)):
-            raise Problems(wrong, exit_code=console.STALE)
+            raise Problems(wrong, exit_code=STALE)
         with _journal(account, manner) as journal, locked(account, stop.event, lock=manner.lock) as lost:
             began = time.monotonic()
             made = plan(account, options)
             if not _to_be_done(made, manner):
-                raise typer.Exit(console.OK)
+                raise typer.Exit(OK)
             if lost.is_set():
-                raise Problems([_broken()], exit_code=console.RAIL)
+                raise Problems([_broken()], exit_code=RAIL)
             stop.soft = True
             raise typer.Exit(_done(made, account.door, replace(manner, since=began), stop.event, journal, lost))
 
@@ -175,14 +177,14 @@ def _to_be_done(made: Planned, manner: Manner) -> bool:
     if made.errored:
         if OUT.as_json:
             console.print_problems(ordered((*made.problems, *made.warnings)))
-        raise typer.Exit(console.ERROR)
+        raise typer.Exit(ERROR)
     if not made.plan.applyable:
         if OUT.as_json:
             console.line({"type": "version", "reconcile": __version__})
             console.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
         return False
     if not console.confirm(made.plan, auto_approve=manner.auto_approve):
-        raise typer.Exit(console.ERROR)
+        raise typer.Exit(ERROR)
     return True
 
 
@@ -195,7 +197,7 @@ def _hold(made: Planned, saved: planfile.Saved | None) -> None:
     if found and made.as_saved and planfile.tidied(made.as_saved, made.plan):
         found = planfile.stale(saved, console.document(replace(made, plan=made.as_saved)), because)
     if found:
-        raise Problems(found, exit_code=console.STALE)
+        raise Problems(found, exit_code=STALE)
 
 
 def _done(
@@ -214,12 +216,12 @@ def _done(
 
     if journal:
         journal.mask |= made.mask
-        journal.planned(made.plan, as_json.checksum(made.plan, made.mask))
+        journal.planned(made.plan, checksum(made.plan, made.mask))
     with sink:
         outcome = pipeline.execute(
             made,
             door,
-            console.WallClock(stop),
+            WallClock(stop),
             emit,
             parallelism=manner.parallelism,
             keep_going=manner.keep_going,
@@ -244,10 +246,10 @@ def _report(outcome: Outcome, told: str) -> None:
 
 def _code(outcome: Outcome, *, lost: bool) -> int:
     if outcome.ok or not (outcome.failed or outcome.skipped or outcome.never_started or not lost):
-        return console.OK
+        return OK
     if outcome.interrupted and not lost:
-        return console.INTERRUPTED
-    return console.STALE if outcome.moved else console.PARTIAL
+        return INTERRUPTED
+    return STALE if outcome.moved else PARTIAL
 
 
 def lock_of(account: Connected) -> Lock:
@@ -308,7 +310,7 @@ def unlock(account: Connected, *, auto_approve: bool) -> str:
     if not auto_approve:
         typer.echo(f"The lock of {account.env.name} is held by {who}.", err=True)
         if not console.agreed("Break it?"):
-            raise typer.Exit(console.ERROR)
+            raise typer.Exit(ERROR)
         now = lock.look()
         if now is None or now.claim.run != held.claim.run:
             hint = "look again with `reconcile unlock`"
@@ -361,10 +363,10 @@ def _ending(book: Journal) -> Iterator[None]:
         book.ended(end.exit_code)
         raise
     except KeyboardInterrupt:
-        book.ended(console.INTERRUPTED)
+        book.ended(INTERRUPTED)
         raise
     except BaseException:
-        book.ended(console.ERROR)
+        book.ended(ERROR)
         raise
 
 

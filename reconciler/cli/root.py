@@ -15,6 +15,8 @@ from reconciler import __version__
 from reconciler.checks import secrets as secrecy
 from reconciler.cli import reporting as running
 from reconciler.cli import terminal as console
+from reconciler.cli.exit_codes import CHANGES, ERROR, OK
+from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import OUT
 from reconciler.config import loader as load
 from reconciler.kinds import discover
@@ -25,6 +27,7 @@ from reconciler.operations import saved_plan as planfile
 from reconciler.operations import scaffold
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
+from reconciler.render.provenance import provenance
 from reconciler.schema import registry as schema
 
 
@@ -152,7 +155,7 @@ def validate(
         told = told if found else "no problems"
         typer.echo(told if errors else f"{console.plural(count, 'resource')}: {told}")
     bad = len(found) > notes if strict else bool(errors)
-    raise typer.Exit(console.ERROR if bad else console.OK)
+    raise typer.Exit(ERROR if bad else OK)
 
 
 @COMMANDS.command(epilog="Examples: reconcile plan --detailed-exitcode    reconcile plan prod --out prod.plan")
@@ -174,12 +177,12 @@ def plan(
     """Show what apply would do; reads only."""
     OUT.as_json = output is PlanFormat.json
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=destroy, allow=allow_deletions)
-    with console.interruptible():
+    with interruptible():
         account = running.connect(env, strict=not destroy, sandbox=sandbox)
         made = running.plan(account, options, output.value)
     console.show(made, only_changes=only_changes, shape=output.value)
     if made.errored:
-        raise typer.Exit(console.ERROR)
+        raise typer.Exit(ERROR)
     if out:
         place = planfile.where(account.env.name, running.found(env), Path.cwd())
         asked = changed(options, stayed=made.stayed)
@@ -187,7 +190,7 @@ def plan(
         typer.echo(
             f"Saved the plan to {OUT.mask.line(str(out))}; to do it: reconcile apply {console.typed(out)}", err=True
         )
-    raise typer.Exit(console.CHANGES if detailed_exitcode and made.plan.applyable else console.OK)
+    raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)
 
 
 @COMMANDS.command(epilog="Examples: reconcile apply    reconcile apply prod.plan    reconcile apply --auto-approve")
@@ -265,7 +268,7 @@ def unlock(
 ) -> None:
     """Break a lock left behind; asks first."""
     OUT.as_json = output is Format.json
-    with console.interruptible():
+    with interruptible():
         account = running.connect(env, strict=False, sandbox=sandbox)
         broken = running.unlock(account, auto_approve=auto_approve)
     typer.echo(as_json.dumps({"unlocked": broken or None}) if OUT.as_json else broken or "There is no lock.")
@@ -278,7 +281,7 @@ def render(env: Env = None) -> None:
     private = secrecy.declared(loaded, discover())
     OUT.mask |= Mask(private)
     shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive
-    typer.echo(load.provenance(loaded, secret=schema.is_secret, sensitive=shown))
+    typer.echo(provenance(loaded, secret=schema.is_secret, sensitive=shown))
 
 
 @COMMANDS.command("schema", epilog="Example: reconcile schema jobQueues")

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -17,6 +13,7 @@ from typing import Any, Final, Protocol
 import typer
 
 from reconciler import __version__
+from reconciler.cli.exit_codes import RAIL
 from reconciler.model import Call, Event, Plan
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.operations.pipeline import Planned
@@ -25,14 +22,6 @@ from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from reconciler.render.progress import Progress, though_unheard
-
-OK: Final = 0
-ERROR: Final = 1
-CHANGES: Final = 2
-PARTIAL: Final = 3
-RAIL: Final = 4
-STALE: Final = 5
-INTERRUPTED: Final = 130
 
 
 @dataclass(slots=True)
@@ -59,22 +48,6 @@ class Sink(Protocol):
     def __enter__(self) -> Any: ...
     def __exit__(self, *_: object) -> None: ...
     def emit(self, event: Event) -> None: ...
-
-
-class WallClock:
-    """The wall clock; a sleep ends early when the run is stopped."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self.stop = stop
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        if self.stop.is_set():
-            time.sleep(min(seconds, 0.05))
-        else:
-            self.stop.wait(seconds)
 
 
 class JsonLines:
@@ -171,37 +144,6 @@ def print_problems(problems: Sequence[Problem]) -> None:
             typer.echo(as_json.dumps({"problems": found}, indent=2))
     else:
         typer.echo(text.problems(problems, OUT.mask, text.Paint(colour=colour(sys.stderr)), OUT.root), err=True)
-
-
-@dataclass(slots=True)
-class Stop:
-    """Asked to stop. While ``soft``, the first signal only sets the event; otherwise, or again, it interrupts."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-    soft: bool = False
-
-
-@contextmanager
-def interruptible() -> Iterator[Stop]:
-    """SIGINT and SIGTERM ask to stop."""
-    stop = Stop()
-
-    def ask(number: int, _: Any) -> None:
-        if not stop.soft or stop.event.is_set():
-            raise KeyboardInterrupt
-        stop.event.set()
-        name = signal.Signals(number).name
-        os.write(2, f"\n{name}: nothing new is started, running calls finish; once more ends at once\n".encode())
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def confirm(made: Plan, *, auto_approve: bool) -> bool:

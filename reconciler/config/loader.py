@@ -29,10 +29,9 @@ from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template
 from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
-from reconciler.render.provenance import provenance
 from reconciler.schema import registry as schema
 
-__all__ = ["Loaded", "RawResource", "find_environment", "load", "provenance", "seen_from"]
+__all__ = ["Loaded", "RawResource", "find_environment", "load", "seen_from"]
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),

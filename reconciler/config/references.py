@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
+from reconciler.model.paths import dotted, kept, values_at
 from reconciler.model.problems import Problem, did_you_mean
-from reconciler.planning.field_tree import kept
 
 UNSEEN = "unreadable"  # the code of the problem where AWS would not let us see what is needed
 Kinds = Mapping[str, Kind]
@@ -46,35 +45,6 @@ class World:
     lookups: Mapping[str, Any] = field(default_factory=dict)
     names: Collection[Address] = ()
     unseen: Mapping[tuple[str, str], str] = field(default_factory=dict)
-
-
-def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
-    """Every value that ``pattern`` (``a.b[].c``, ``a.*``) leads to, with its path."""
-    segments = _segments(pattern)
-    found: list[tuple[Path, Any]] = []
-    if type(props) is not dict or segments[0] in props or segments[0] == "*":  # most patterns lead nowhere at once
-        _walk(props, segments, 0, (), found)
-    return iter(found)
-
-
-@cache
-def _segments(pattern: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\[\]|[^.\[\]]+", pattern))
-
-
-def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
-    if depth == len(segments):
-        found.append((path, value))
-        return
-    head, depth = segments[depth], depth + 1
-    if head == "[]" and isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _walk(item, segments, depth, (*path, index), found)
-    elif head == "*" and isinstance(value, dict | Mapping):
-        for name, item in value.items():
-            _walk(item, segments, depth, (*path, name), found)
-    elif isinstance(value, dict | Mapping) and head in value:
-        _walk(value[head], segments, depth, (*path, head), found)
 
 
 def templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Reference]]:
@@ -360,8 +330,3 @@ def _joined(parts: list[Any]) -> Any:
     if all(isinstance(part, str | int | float) for part in parts):
         return "".join(str(part).lower() if isinstance(part, bool) else str(part) for part in parts)
     return Text(tuple(parts))
-
-
-def dotted(path: Path) -> str:
-    """A path as people write it: ``computeEnvironmentOrder.0.computeEnvironment``."""
-    return ".".join(str(part) for part in path)

@@ -6,7 +6,6 @@ variable is final and never read for expressions again. How much all of this may
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -15,7 +14,7 @@ from typing import Any
 from reconciler.config import expressions
 from reconciler.config.yaml.node import Node
 from reconciler.model import Path, Pos, Reference, Template
-from reconciler.model.masking import private_name
+from reconciler.model.masking import looks_secret, private_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 
 MAX_FILE = 1024 * 1024
@@ -23,14 +22,6 @@ MAX_VALUES = 3_000_000
 MAX_TEXT = 64 * 1024 * 1024
 MAX_CHAIN = 64
 MAX_DEPTH = 100
-
-_SECRET_WORD = re.compile(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
-
-
-def looks_secret(name: str) -> bool:
-    """Whether an environment variable of this name is likely to hold a secret."""
-    upper = name.upper()
-    return bool(_SECRET_WORD.search(upper)) and "PUBLIC" not in upper
 
 
 _UNTOLD = (

@@ -173,3 +173,12 @@ def _any_of(forms: Iterable[str], quoted: Iterable[str] = ()) -> re.Pattern[str]
     branches = [f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in sorted(by_first.items())]
     branches += [f"(?<=[\"'`]){re.escape(text)}(?=\\\\?[\"'`])" for text in sorted(quoted)]
     return re.compile("|".join(branches)) if branches else None
+
+
+_SECRET_WORD = re.compile(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
+
+
+def looks_secret(name: str) -> bool:
+    """Whether an environment variable of this name is likely to hold a secret."""
+    upper = name.upper()
+    return bool(_SECRET_WORD.search(upper)) and "PUBLIC" not in upper

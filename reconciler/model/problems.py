@@ -76,3 +76,10 @@ def one_of(known: Sequence[str], most: int = 12) -> str:
 def article(noun: str) -> str:
     """``noun`` with its indefinite article."""
     return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The spelling in ``known`` that was probably meant, or nothing."""
+    by_fold = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
+    return by_fold[found[0]] if found else ""

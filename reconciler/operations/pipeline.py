@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconciler.account.refresh import _observed
 from reconciler.checks import environment as check
 from reconciler.checks import secrets as secrecy
 from reconciler.config import loader as load
-from reconciler.config import references as refs
 from reconciler.kinds import discover
-from reconciler.model import OWNER_TAG, Environment, Event, Observed, Options, Outcome, Plan, Resource, Scope, Sought
+from reconciler.model import Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model.masking import SHORT
+from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem, Problems
 from reconciler.render.mask import Mask
 from reconciler.schema import registry as schema
@@ -72,7 +73,7 @@ def mask_for(env: Environment) -> Mask:
         secret = [path for path, facts in kinds[resource.address.section].fields.items() if facts.secret]
         secret += [path for path, facts in resource.newer.items() if facts.secret]
         for pattern in secret:
-            for _, value in refs.values_at(resource.props, pattern):
+            for _, value in values_at(resource.props, pattern):
                 found.update(secrecy.texts(value))
     return Mask(found, words)
 
@@ -149,50 +150,6 @@ def _looked_up(
     if any(problem.code != lookups.REFUSED for problem in missing):
         raise Problems(missing)
     return facts, missing
-
-
-def _observed(
-    env: Environment,
-    scope: Scope,
-    reader: Reader,
-    looked: Callable[[], tuple[Mapping[str, Any], Any]],
-    options: Options,
-) -> Observed:
-    """What the account holds. What does not need the look-ups is read while they are asked."""
-    from reconciler.account.reader import observe  # noqa: PLC0415  (see above)
-
-    kinds = discover()
-    sections: dict[str, list[Resource]] = {}
-    for address, resource in env.resources.items():
-        sections.setdefault(address.section, []).append(resource)
-
-    def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
-        world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, refs.filled(one, world)) for one in sections[section]]
-        return tuple(
-            Sought(one.address.name, props, _expected_tags(one, world))
-            for one, props in filled
-            # what AWS would not tell is not planned
-            if not untold or all(part.root != "lookups" for _, part in refs.templates(props))
-        )
-
-    waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
-    at_once = {section: sought(section, {}) for section in sections if section not in waiting}
-    later = {section: partial(lambda section: sought(section, *looked()), section) for section in waiting}
-    elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
-    return observe(reader, kinds, scope, at_once, elsewhere, later)
-
-
-def _looks_up(resource: Resource) -> bool:
-    return any(part.root == "lookups" for _, part in refs.references(refs.expressions(resource)))
-
-
-def _expected_tags(resource: Resource, world: refs.World) -> Mapping[str, str] | None:
-    """What a live resource that is as declared carries; None where that cannot be told yet."""
-    tags, wrong = refs.filled_tags(resource, world)
-    if wrong or not all(isinstance(value, str) for value in tags.values()):
-        return None
-    return {**tags, OWNER_TAG: world.scope.environment}
 
 
 def execute(

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.model.problems import Problem, Problems
-from reconciler.render.json import essence
+from reconciler.render.checksum import essence
 
 MARK: Final = "reconcile-plan/"
 VERSION: Final = "3"

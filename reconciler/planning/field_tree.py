@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from operator import is_
 from typing import Any
 
 from reconciler.model import MISSING, Field, Kind
-
-_SEGMENT = re.compile(r"\[\]|[^.\[\]]+")
-
-
-def segments(path: str) -> Sequence[str]:
-    """The steps of a path as those of a kind's fields are written: ``a.b[].c`` is ``a``, ``b``, ``[]``, ``c``."""
-    return _SEGMENT.findall(path)
+from reconciler.model.paths import segments
 
 
 @dataclass(slots=True)
@@ -43,13 +34,6 @@ class Rules:
 
 
 NO_RULES = Rules()
-
-
-def kept(old: Any, new: Any) -> Any:
-    """``old`` itself where ``new`` is made of the very same things: what does not change is there only once."""
-    if type(old) is dict:
-        return old if all(map(is_, old.values(), new.values())) else new
-    return old if type(old) is list and len(old) == len(new) and all(map(is_, old, new)) else new
 
 
 @cache

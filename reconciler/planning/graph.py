@@ -19,11 +19,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from reconciler.config.references import values_at
-from reconciler.model import Action, Address, Base64, Call, Digest, JsonText, Later, Live, Secret, Step, Text, Verb
+from reconciler.model import Action, Address, Call, Live, Step, Verb
+from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
+from reconciler.model.stand_ins import laters
 from reconciler.planning.node import Node, beyond
 
 _T = TypeVar("_T")
@@ -145,24 +146,6 @@ def _giver(chain: _Chain, attr: str) -> str:
         if isinstance(action, Call) and attr in action.gives:
             return step
     return chain.ids[-1]
-
-
-def laters(value: Any) -> Iterator[Later]:
-    """Every Later inside ``value``."""
-    if isinstance(value, Later):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from laters(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from laters(item)
-    elif isinstance(value, Text):
-        yield from laters(value.parts)
-    elif isinstance(value, JsonText | Base64 | Secret):
-        yield from laters(value.value)
-    elif isinstance(value, Digest):
-        yield from laters([value.value, value.salt])
 
 
 def _users_first(

@@ -32,9 +32,10 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model.problems import Problem, did_you_mean
-from reconciler.planning import diff as differ
+from reconciler.model.stand_ins import laters
 from reconciler.planning import graph as order
 from reconciler.planning import retention as stays
+from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Node
 from reconciler.planning.resource_planner import Decider
 from reconciler.planning.unknown_members import knowing
@@ -144,7 +145,7 @@ class _Planner:
             return []
         return [
             refs.unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
-            for part in order.laters(filled)
+            for part in laters(filled)
             if (unseen := (part.address.section, part.address.name)) in self.unseen
             for use in [use for use in uses if use.target == part.address][:1]
         ]
@@ -181,7 +182,7 @@ class _Planner:
             self.kept(address, keeper)
             return
         first = min(lives, key=lambda live: (live.dying, -live.revision, live.physical))
-        node.heir, node.before = first, differ.canonical(kind, first.props)
+        node.heir, node.before = first, canonical(kind, first.props)
         if kind.ending:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
             node.disruption = kind.ending(first, waits)

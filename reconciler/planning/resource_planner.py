@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.config import references as refs
 from reconciler.model import (
     EMPTY,
     KEEP_TAG,
@@ -40,8 +39,10 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, article
 from reconciler.planning import diff as differ
+from reconciler.planning.canonical import canonical, order, with_defaults
 from reconciler.planning.node import Down, Node, beyond
 from reconciler.planning.unknown_members import creating, later, updating
 
@@ -193,7 +194,7 @@ class Decider:
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in (*mine, *lives) if live.dying and _called(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
-        node.after = self.tagged(differ.canonical(kind, want.declared, fill=False), want.tags, want)
+        node.after = self.tagged(canonical(kind, want.declared, fill=False), want.tags, want)
         if dying and kind.revive:
             node.heir, node.reason = dying[0], "was scheduled for deletion and is restored"
             node.want = want = self.want(node, address.name, props, tags, dying[0])
@@ -229,7 +230,7 @@ class Decider:
         assert node.resource is not None
         path = forcing[0].path if forcing else ()
         why = f" ({forcing[0].because})" if forcing and forcing[0].because else ""
-        what = f"{refs.dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
+        what = f"{dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
         hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
         if kind.replace is Replace.DECLARED:
             hint += "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
@@ -289,7 +290,7 @@ class Decider:
             address=address,
             physical=name,
             declared=props,
-            props=differ.with_defaults(kind, props),
+            props=with_defaults(kind, props),
             tags={} if kind.shared else {**tags, **own},
             attrs=attrs,
             scope=self.scope,
@@ -332,7 +333,7 @@ class Decider:
             message=message,
             hint=hint,
             address=str(resource.address),
-            path=refs.dotted(path),
+            path=dotted(path),
             pos=resource.at(path),
         )
         if found not in self.problems:
@@ -365,15 +366,15 @@ def _newest_first(lives: Sequence[Live]) -> list[Live]:
 
 def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
     """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
-    told = [f"{refs.dotted(c.path)}={differ.order(c.after)}" for c in forcing] or ["again", heir.physical]
-    digest = hashlib.sha256(differ.order(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    told = [f"{dotted(c.path)}={order(c.after)}" for c in forcing] or ["again", heir.physical]
+    digest = hashlib.sha256(order(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
     mark = "_" if kind.reserved and f"{name}-".lower().startswith(kind.reserved) else "-"
     derived = f"{name[: kind.max_name - 7]}{mark}{digest}"
     return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"
 
 
 def _reason(diff: Diff, only: Effect | None = None) -> str:
-    paths = [refs.dotted(c.path) for c in diff.changes if only in (None, c.effect)]
+    paths = [dotted(c.path) for c in diff.changes if only in (None, c.effect)]
     if len(paths) > 3:
         paths = [*paths[:2], f"{len(paths) - 2} more"]
     listed = " and ".join([", ".join(paths[:-1]), paths[-1]] if len(paths) > 1 else paths)

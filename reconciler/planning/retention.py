@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.config.references import values_at
 from reconciler.model import Address, Replace, Unreadable, User, Verb
+from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
-from reconciler.planning import diff as differ
+from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Down, Node, beyond
 
 TOLD_MOST: Final = 3
@@ -180,7 +180,7 @@ def _stay(node: Node, staying: Iterable[tuple[_Going, list[User]]]) -> None:
     node.downs = [down for down in node.downs if down not in downs]
     if node.verb is Verb.DELETE and not node.downs:
         node.verb, node.heir = Verb.NOOP, downs[0].live
-        node.before = node.after = differ.canonical(node.kind, node.heir.props)
+        node.before = node.after = canonical(node.kind, node.heir.props)
     elif node.verb is Verb.UPDATE and not node.up and not node.diff:
         node.reason = beyond(node.kind, [down.live for down in node.downs])
         node.verb = Verb.UPDATE if node.reason else Verb.NOOP

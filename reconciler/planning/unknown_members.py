@@ -12,7 +12,8 @@ from functools import cache, partial
 from typing import Any
 
 from reconciler.model import EMPTY, Api, Diff, Effect, Field, Json, Judge, Kind, Newer, Path, Want
-from reconciler.planning.field_tree import NO_RULES, Rules, segments
+from reconciler.model.paths import segments
+from reconciler.planning.field_tree import NO_RULES, Rules
 
 
 def known(live: Any, members: Any, wanted: Any, node: Rules = NO_RULES) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Secret, Template, Text, compact
 from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, on_one_line, private_name
-from reconciler.planning.diff import has_unknown
+from reconciler.model.stand_ins import has_unknown
 
 UNKNOWN = "(known after apply)"
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from reconciler.config.references import dotted
 from reconciler.model import (
     EMPTY,
     MISSING,
@@ -22,6 +21,7 @@ from reconciler.model import (
     What,
     compact,
 )
+from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
 from reconciler.render.mask import Mask
 

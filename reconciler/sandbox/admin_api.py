@@ -1,4 +1,4 @@
-"""The control door: what a person, or a test over HTTP, may do to the sandbox from outside.
+"""The admin API: what a person, or a test over HTTP, may do to the sandbox from outside.
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
 ``subscriptions``. GET shows, POST changes, DELETE clears.
@@ -9,31 +9,46 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from reconciler.sandbox.faults import Fault
+from reconciler.sandbox.clock import Clock
+from reconciler.sandbox.faults import Fault, Faults
+from reconciler.sandbox.services import Account
 from reconciler.sandbox.services.sns import subscription_event
 from reconciler.sandbox.wire import Reply, Request
 
-if TYPE_CHECKING:
-    from reconciler.sandbox.server import Sandbox
 
-_Door = Callable[["Sandbox", str, Mapping[str, Any]], Any]
+class Sandbox(Protocol):
+    """What the admin API shows and changes of a sandbox."""
+
+    region: str
+    clock: Clock
+    faults: Faults
+    calls: list[Any]
+
+    @property
+    def account(self) -> Account: ...
+    def reset(self) -> None: ...
+    def change(self, values: Mapping[str, Any]) -> None: ...
+    def settings_shown(self) -> dict[str, Any]: ...
+
+
+_Endpoint = Callable[[Sandbox, str, Mapping[str, Any]], Any]
 
 
 class _Wrong(Exception):
-    """A request the control door does not understand."""
+    """A request that the admin API does not understand."""
 
 
 def answer(sandbox: Sandbox, request: Request) -> Reply:
-    """One request to the control door: 200 with JSON, 400 or 404 with ``{"error": ...}``."""
+    """One request to the admin API: 200 with JSON, 400 or 404 with ``{"error": ...}``."""
     name = request.path.removeprefix("/_sandbox").strip("/") or "status"
-    door = _DOORS.get(name)
-    if door is None:
-        return _json(404, {"error": f"there is no {name} here; there are {', '.join(sorted(_DOORS))}"})
+    endpoint = _ENDPOINTS.get(name)
+    if endpoint is None:
+        return _json(404, {"error": f"there is no {name} here; there are {', '.join(sorted(_ENDPOINTS))}"})
     try:
-        return _json(200, door(sandbox, request.method, _values(request)))
+        return _json(200, endpoint(sandbox, request.method, _values(request)))
     except KeyError as error:
         return _json(400, {"error": f"unknown name: {error.args[0]}"})
     except (ValueError, TypeError, _Wrong) as error:
@@ -111,7 +126,7 @@ def _subscriptions(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> 
     return {"changed": changed}
 
 
-_DOORS: Mapping[str, _Door] = {
+_ENDPOINTS: Mapping[str, _Endpoint] = {
     "status": _status,
     "reset": _reset,
     "clock": _clock,

@@ -1,7 +1,7 @@
 """The sandbox: one AWS account, served to any AWS client.
 
 Requests for AWS Batch go to our own faithful service, everything else to moto with its gaps closed, ``/_sandbox/`` to
-the control door. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which
+the admin API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which
 answers a boto3 session without sockets, for thousands of short histories.
 
 One sandbox per process: moto's objects are the process's. Requests are answered one at a time.
@@ -22,9 +22,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api as control
+from reconciler.sandbox import admin_api, wire
 from reconciler.sandbox import transport as door
-from reconciler.sandbox import wire
 from reconciler.sandbox.account import AccountWorld
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
@@ -146,7 +145,7 @@ class Sandbox:
     def answer(self, request: Request) -> Reply:
         """One request. Raises ``Lost`` and ``Died`` where a fault says so: nothing may be sent back then."""
         if request.path.startswith("/_sandbox"):
-            return control.answer(self, request)
+            return admin_api.answer(self, request)
         reply = self._answered(request)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 

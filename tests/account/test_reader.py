@@ -14,7 +14,8 @@ import pytest
 
 from benchmarks import crowd, estate
 from reconciler.account.client import identity
-from reconciler.account.reader import Reader, observe
+from reconciler.account.reader import Reader
+from reconciler.account.refresh import observe
 from reconciler.kinds import discover
 from reconciler.kinds.batch.job_definition.kind import KIND as JOB_DEFINITION
 from reconciler.model import Call, Environment, Live, Query, Refused, Sought, Unreadable, Verb

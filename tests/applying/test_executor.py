@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from reconciler.applying.executor import Executor
-from reconciler.applying.responses import filled, reach
+from reconciler.applying.parameters import filled
+from reconciler.applying.responses import reach
 from reconciler.model import (
     Action,
     Address,

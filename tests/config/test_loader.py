@@ -13,6 +13,7 @@ from reconciler.config.merge import patch, plain
 from reconciler.config.yaml import reader as yamlfile
 from reconciler.model import Pos, Reference, Template
 from reconciler.model.problems import Problems
+from reconciler.render.provenance import provenance
 
 SECTIONS = ("jobQueues", "roles", "secrets")
 
@@ -733,7 +734,7 @@ def test_provenance_shows_the_merged_environment_and_where_it_came_from(tree):
         }
     )
 
-    text = load.provenance(
+    text = provenance(
         loaded(root, P="open", PASSWORD="hidden"),
         secret=lambda section, path: (section, path) == ("secrets", ("value",)),
     )
@@ -756,7 +757,7 @@ def test_provenance_is_yaml_that_means_the_same(tree):
         }
     )
     first = loaded(root)
-    again = tree({"environment.yaml": load.provenance(first, secret=lambda *_: False)}, root="again")
+    again = tree({"environment.yaml": provenance(first, secret=lambda *_: False)}, root="again")
 
     assert values(loaded(again)) == values(first)
 

@@ -18,7 +18,7 @@ import pytest
 from reconciler import kinds
 from reconciler.kinds import discover
 from reconciler.model import Effect, Replace
-from reconciler.planning.diff import with_defaults
+from reconciler.planning.canonical import with_defaults
 from reconciler.schema import registry as schema
 from tests.support.batch_kinds import SCOPE
 

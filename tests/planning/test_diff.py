@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.model import MISSING, Address, Effect, Field, JsonText, Kind, Later, Live, Secret, Text, Want
 from reconciler.planning import diff as differ
+from reconciler.planning.canonical import canonical, order, with_defaults
 from tests.support.builders import SCOPE, kind
 
 FIELDS = {
@@ -42,7 +43,7 @@ def changes(live: dict[str, Any], wanted: dict[str, Any], members: Any = None, o
         address=Address("things", "t"),
         physical="t",
         declared=wanted,
-        props=differ.with_defaults(of, wanted),
+        props=with_defaults(of, wanted),
         tags={},
         attrs={},
         scope=SCOPE,
@@ -155,8 +156,8 @@ props = st.dictionaries(st.sampled_from(["a", "b", "state", "sub", "docs", "rows
 
 @given(props)
 def test_canonical_is_idempotent(value: dict[str, Any]) -> None:
-    once = differ.canonical(THING, value)
-    assert differ.canonical(THING, once) == once
+    once = canonical(THING, value)
+    assert canonical(THING, once) == once
 
 
 @given(props)
@@ -169,7 +170,7 @@ def test_differences_are_symmetric_and_name_every_change(one: dict[str, Any], ot
     there, back = compare(one, other), compare(other, one)
 
     assert {path: (b, a) for path, (a, b) in back.items()} == there
-    assert bool(there) == (differ.order(differ.canonical(THING, one)) != differ.order(differ.canonical(THING, other)))
+    assert bool(there) == (order(canonical(THING, one)) != order(canonical(THING, other)))
 
 
 @given(

@@ -19,6 +19,7 @@ from reconciler.model import Effect, Field, Options, Outcome, Plan, Ref, Secret
 from reconciler.planning import planner as plan
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
+from reconciler.render.checksum import checksum
 from reconciler.render.mask import Mask
 from tests.support.builders import OWNED, SCOPE, env, kind, live, observed, resource
 
@@ -146,8 +147,8 @@ def test_the_checksum_is_over_what_is_done_and_where() -> None:
     elsewhere = replace(made, scope=replace(SCOPE, account="999999999999"))
     less = replace(made, resources=made.resources[1:])
 
-    assert as_json.checksum(made, Mask()) == as_json.checksum(moved, Mask())
-    assert len({as_json.checksum(p, Mask()) for p in (made, elsewhere, less)}) == 3
+    assert checksum(made, Mask()) == checksum(moved, Mask())
+    assert len({checksum(p, Mask()) for p in (made, elsewhere, less)}) == 3
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.model import OWNER_TAG, Address, Diff, Json, Kind, Later, Live, Query, Scope, Sought, Want
-from reconciler.planning.diff import difference, with_defaults
+from reconciler.planning.canonical import with_defaults
+from reconciler.planning.diff import difference
 from reconciler.schema import registry as schema
 
 ACCOUNT = "123456789012"

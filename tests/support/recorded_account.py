@@ -15,7 +15,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from reconciler.account.reader import Reader, observe
+from reconciler.account.reader import Reader
+from reconciler.account.refresh import observe
 from reconciler.checks import environment as check
 from reconciler.config import loader as load
 from reconciler.config import references as refs

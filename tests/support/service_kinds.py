@@ -16,7 +16,8 @@ from reconciler.model import (
     Template,
     Want,
 )
-from reconciler.planning.diff import difference, with_defaults
+from reconciler.planning.canonical import with_defaults
+from reconciler.planning.diff import difference
 from reconciler.schema.registry import members
 
 SCOPE = Scope(account="123456789012", region="eu-west-1", partition="aws", environment="e")

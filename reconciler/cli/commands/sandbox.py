@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import terminal as console
+from reconciler.cli.exit_codes import ERROR
 from reconciler.cli.reporting import no_sandbox
 from reconciler.model.problems import Problem, Problems
 from reconciler.sandbox import process
@@ -46,7 +46,7 @@ def sandbox_status() -> None:
     handle = process.status()
     if handle is None:
         typer.echo("The sandbox is not running; start it with `reconcile sandbox start`.")
-        raise typer.Exit(console.ERROR)
+        raise typer.Exit(ERROR)
     typer.echo(f"The sandbox runs at {handle.url} (process {handle.pid}).")
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from reconciler.kinds.common.ownership_index import LARGE, beyond, index, proposed, told
 from reconciler.kinds.common.replies import chunks, ok
@@ -177,21 +176,6 @@ def tag(target: Live, put: Mapping[str, str], remove: Sequence[str]) -> Sequence
     tagged = [write("TagResource", {"resourceArn": arn, "tags": dict(sorted(put.items()))})] if put else []
     runs = chunks(sorted(remove), 50)
     return [*tagged, *(write("UntagResource", {"resourceArn": arn, "tagKeys": list(keys)}) for keys in runs)]
-
-
-def without(props: Json, *members: str) -> Json:
-    """``props`` without these members (read-only ones come along when the output of a describe is pasted)."""
-    return {name: value for name, value in props.items() if name not in members}
-
-
-def bare(value: Any) -> Any:
-    """The last element of an ARN or path (``arn:...:instance-profile/x`` -> ``x``); anything else as it is."""
-    return value.rsplit("/", 1)[-1] if isinstance(value, str) else value
-
-
-def unless(*default: Any) -> Callable[[Any], Any]:
-    """A normal form in which the given values are the same as nothing at all."""
-    return lambda value: None if any(value == item and type(value) is type(item) for item in default) else value
 
 
 def bad_name(name: str, noun: str) -> list[Finding]:

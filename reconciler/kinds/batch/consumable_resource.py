@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import index, proposed, told
 from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
@@ -108,14 +109,14 @@ def _live(item: Json) -> Live:
     return Live(
         physical=str(item[NAME]),
         attrs={"name": str(item[NAME]), "arn": str(item[ARN])},
-        props=batch.without(item, *READ_ONLY, NAME, "tags"),
+        props=without(item, *READ_ONLY, NAME, "tags"),
         tags=dict(item.get("tags") or {}),
         extra={TOTAL: item.get(TOTAL)},
     )
 
 
 def expand(props: Json) -> Json:
-    return batch.without(props, *READ_ONLY)
+    return without(props, *READ_ONLY)
 
 
 def normal(live: Live, want: Want) -> tuple[Json, Json]:
@@ -150,7 +151,7 @@ def _noted(declared: Json) -> dict[str, str]:
 
 
 def create(want: Want) -> Sequence[Action]:
-    declared = {name: value for name, value in batch.without(want.declared, NAME).items() if value is not None}
+    declared = {name: value for name, value in without(want.declared, NAME).items() if value is not None}
     tags = {**want.tags, **_noted(declared)}
     params = {NAME: want.physical, **declared, **({"tags": tags} if tags else {})}
     return [batch.write("CreateConsumableResource", params, proof=Proof.EXISTS)]
@@ -162,7 +163,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         return []
     # where the total stays, nothing is added to it: an operation has to be named, and jobs may be taking from it
     total = {"operation": "SET", "quantity": want.props[TOTAL]} if TOTAL in changed else NOTHING_ADDED
-    params: dict[str, Any] = {"consumableResource": live.physical, **total, **batch.without(changed, TOTAL)}
+    params: dict[str, Any] = {"consumableResource": live.physical, **total, **without(changed, TOTAL)}
     noted = _noted(want.props) if TOTAL in changed else {}
     return [batch.write("UpdateConsumableResource", params), *(batch.tag(live, noted, ()) if noted else ())]
 

@@ -20,7 +20,9 @@ from typing import Any
 
 from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common import normal_forms
 from reconciler.kinds.common.declared import at, text
+from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import LARGE, index, proposed, told
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
@@ -62,7 +64,7 @@ def _sharing(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     limit = value.get("borrowLimit")
-    bare = batch.without(value, "borrowLimit")
+    bare = without(value, "borrowLimit")
     if value.get("strategy") != BORROWING:
         return bare
     return {**bare, "borrowLimit": WITHOUT_LIMIT if limit is None else limit}
@@ -70,7 +72,7 @@ def _sharing(value: Any) -> Any:
 
 FIELDS = {
     NAME: Field(ignore=True),
-    QUEUE: Field(effect=_queue, normal=batch.bare),
+    QUEUE: Field(effect=_queue, normal=normal_forms.bare),
     "state": Field(default="ENABLED"),
     SHARING: Field(normal=_sharing),
     **capacity.FIELDS,
@@ -155,7 +157,7 @@ def _may_have_shares(queue: Json) -> bool:
 def _live(item: Json) -> Live:
     queue = str(item["jobQueueArn"])
     shared = batch.live(item, "quotaShare", read_only=READ_ONLY)
-    name = f"{batch.bare(queue)}/{shared.physical}"
+    name = f"{normal_forms.bare(queue)}/{shared.physical}"
     return Live(
         physical=name,
         attrs={**shared.attrs, "name": name},
@@ -169,7 +171,7 @@ def _live(item: Json) -> Live:
 
 
 def expand(props: Json) -> Json:
-    return batch.without(props, *READ_ONLY)
+    return without(props, *READ_ONLY)
 
 
 def implied(name: str) -> Json:
@@ -180,7 +182,7 @@ def implied(name: str) -> Json:
 
 
 def create(want: Want) -> Sequence[Action]:
-    params = {NAME: _parts(want.physical)[1], **batch.without(want.declared, NAME)}
+    params = {NAME: _parts(want.physical)[1], **without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
     arn = str(want.attrs["arn"])
     return [batch.write("CreateQuotaShare", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical, arn)]
@@ -278,9 +280,9 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.bad_name(share, "quota share")
     yield from batch.repeated_name(props, NAME, share)
     told = text(props.get(QUEUE))
-    if told is not None and batch.bare(told) != queue:
-        why = f'jobQueue says "{batch.bare(told)}", but the name says "{queue}"'
-        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {batch.bare(told)}/{share}")
+    if told is not None and normal_forms.bare(told) != queue:
+        why = f'jobQueue says "{normal_forms.bare(told)}", but the name says "{queue}"'
+        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {normal_forms.bare(told)}/{share}")
     yield from capacity.check(props, most=MOST_LIMITS)
     yield from _check_sharing(props)
 

@@ -26,6 +26,7 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.common import ownership_index as owned
 from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text
+from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import (
     Action,
@@ -70,8 +71,8 @@ def _single(value: Any) -> Any:
 FIELDS = {
     "name": Field(ignore=True),
     FAIR: Field(effect=_kind_of_policy),
-    f"{FAIR}.shareDecaySeconds": Field(normal=batch.unless(0)),
-    f"{FAIR}.computeReservation": Field(normal=batch.unless(0)),
+    f"{FAIR}.shareDecaySeconds": Field(normal=unless(0)),
+    f"{FAIR}.computeReservation": Field(normal=unless(0)),
     SHARES: Field(key="shareIdentifier"),
     f"{SHARES}[].weightFactor": Field(default=1.0, normal=_single),
     QUOTA: Field(effect=_kind_of_policy),
@@ -104,17 +105,17 @@ def _live(item: Json) -> Live:
     return Live(
         physical=str(item["name"]),
         attrs={"name": str(item["name"]), "arn": str(item["arn"])},
-        props=batch.without(item, "name", "arn", "tags"),
+        props=without(item, "name", "arn", "tags"),
         tags=dict(item.get("tags") or {}),
     )
 
 
 def expand(props: Json) -> Json:
-    return batch.without(props, "arn")
+    return without(props, "arn")
 
 
 def create(want: Want) -> Sequence[Action]:
-    props = {name: value for name, value in batch.without(want.declared, "name").items() if value is not None}
+    props = {name: value for name, value in without(want.declared, "name").items() if value is not None}
     params = {"name": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateSchedulingPolicy", params, proof=Proof.EXISTS)]
 
@@ -125,7 +126,7 @@ def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
 
 
 def _complete(props: Json) -> dict[str, Any]:
-    others = {name: value for name, value in batch.without(props, "name", FAIR, QUOTA).items() if value is not None}
+    others = {name: value for name, value in without(props, "name", FAIR, QUOTA).items() if value is not None}
     if given(props.get(QUOTA)):
         return {**others, QUOTA: props[QUOTA]}
     said = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import beyond, index, proposed, told
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
@@ -84,11 +85,11 @@ def _described(query: Query) -> Reads[list[Json]]:
 
 
 def expand(props: Json) -> Json:
-    return batch.without(props, *READ_ONLY)
+    return without(props, *READ_ONLY)
 
 
 def create(want: Want) -> Sequence[Action]:
-    params = {NAME: want.physical, **batch.without(want.declared, NAME)}
+    params = {NAME: want.physical, **without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
     return [batch.write("CreateServiceEnvironment", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical)]
 

@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from reconciler.model import Later, Reference, Template, Text
-
 T = TypeVar("T")
-
-
-def stand_ins(value: Any) -> Iterator[Any]:
-    """Everything in ``value`` that only a plan or an apply can fill in."""
-    if isinstance(value, Later | Template | Reference):
-        yield value
-    elif isinstance(value, Text):
-        for part in value.parts:
-            yield from stand_ins(part)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from stand_ins(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from stand_ins(item)
-
-
-def known(value: Any) -> bool:
-    """Whether ``value`` is plain JSON throughout."""
-    return next(stand_ins(value), None) is None
 
 
 def same_key(declared: Any, live: Any) -> bool:

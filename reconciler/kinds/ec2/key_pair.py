@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.kinds.common.replies import tag_list, tag_map
-from reconciler.kinds.common.values import known
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2 import _ssh_key as ssh
 from reconciler.model import (
@@ -36,6 +35,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.stand_ins import known
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
 

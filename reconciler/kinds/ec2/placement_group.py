@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.kinds.batch._common import unless, without
 from reconciler.kinds.common.declared import given, text, whole
+from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
     Action,

@@ -11,10 +11,10 @@ from typing import Any
 
 from reconciler.kinds.common.declared import at, entries, given, mapping, text, whole
 from reconciler.kinds.common.policy_document import checks as _document_rules
-from reconciler.kinds.common.policy_document.checks import near
 from reconciler.kinds.common.policy_document.document import why_unparsed
-from reconciler.kinds.common.values import known
 from reconciler.model import Finding, Json, Path
+from reconciler.model.problems import near
+from reconciler.model.stand_ins import known
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 NAME = re.compile(rf"{_PART}(?:/{_PART})*")

@@ -14,10 +14,10 @@ from typing import Any
 
 from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
 from reconciler.kinds.common.json_text import from_json
-from reconciler.kinds.common.policy_document.checks import near
 from reconciler.kinds.common.policy_document.document import why_unparsed
-from reconciler.kinds.common.values import known
 from reconciler.model import Finding, Json, Path, Template, compact
+from reconciler.model.problems import near
+from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
 NAME_HINT = "1 to 64 letters, digits and . - _"

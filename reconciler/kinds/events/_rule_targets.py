@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.batch._common import bare, unless
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.json_text import from_json
+from reconciler.kinds.common.normal_forms import bare, unless
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.replies import lowered, raised, tag_list, tag_map
 from reconciler.model import Field, Json, JsonText, Ref, Template

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.config import references as refs
 from reconciler.model import Resource
+from reconciler.model.stand_ins import known
 
 _EVENTS = "events.amazonaws.com"
 # AWS's own key, whose policy nobody can change
@@ -61,7 +61,7 @@ def _unpublished(policy: Any) -> str:
 def _undecided(statement: Mapping[str, Any]) -> bool:
     if "NotPrincipal" in statement or "NotAction" in statement:
         return True
-    return next(refs.templates([statement.get("Principal"), statement.get("Action")]), None) is not None
+    return not known([statement.get("Principal"), statement.get("Action")])
 
 
 def _publishes(actions: Any) -> bool:

@@ -20,8 +20,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds.batch._common import unless, without
 from reconciler.kinds.common.declared import items
+from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import Index, confirmed, index, proposed, told
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.replies import beside, chunks, ok, tag_list, tag_map

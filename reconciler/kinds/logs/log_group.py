@@ -19,7 +19,7 @@ from typing import Any
 
 from reconciler.kinds.common.ownership_index import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
 from reconciler.kinds.common.replies import chunks, ok
-from reconciler.kinds.common.values import known, same_key
+from reconciler.kinds.common.values import same_key
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -41,6 +41,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.stand_ins import known
 
 RETENTION = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from reconciler.kinds.common.declared import text, whole
-from reconciler.kinds.common.values import known
 from reconciler.model import Finding, Json, Template, compact
+from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 LIKE_AN_ARN = re.compile(r".+-[A-Za-z0-9]{6}")

@@ -23,7 +23,7 @@ from typing import Any
 
 from reconciler.kinds.common.ownership_index import by_name, index, told
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import first, known, same_key, stand_ins
+from reconciler.kinds.common.values import first, same_key
 from reconciler.kinds.secretsmanager._secret_checks import findings
 from reconciler.model import (
     OWNER_PREFIX,
@@ -50,6 +50,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.stand_ins import known, stand_ins
 
 FIELDS = {
     "description": Field(default="", clear=""),

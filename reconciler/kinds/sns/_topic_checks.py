@@ -8,11 +8,11 @@ from typing import Any
 
 from reconciler.kinds.common.declared import entries, given, mapping, text
 from reconciler.kinds.common.policy_document import checks as _document_rules
-from reconciler.kinds.common.policy_document.checks import near
 from reconciler.kinds.common.policy_document.document import why_unparsed
-from reconciler.kinds.common.values import known
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.model import Finding, Json, Path
+from reconciler.model.problems import near
+from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")

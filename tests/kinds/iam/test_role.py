@@ -24,7 +24,8 @@ from reconciler.model import (
     Unreadable,
     Want,
 )
-from reconciler.planning.diff import difference, with_defaults
+from reconciler.planning.canonical import with_defaults
+from reconciler.planning.diff import difference
 
 SCOPE = Scope(account="123456789012", region="eu-west-1", partition="aws", environment="e")
 TAGS = {OWNER_TAG: "e"}

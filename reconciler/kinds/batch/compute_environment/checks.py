@@ -15,6 +15,7 @@ from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.batch.compute_environment import instance_types as types
 from reconciler.kinds.batch.compute_environment.images import AMAZON_LINUX_2, successor, unsupported
 from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 
 NOT_ON_FARGATE = (
@@ -380,7 +381,7 @@ def _check_network(resources: Json) -> Iterator[Finding]:
 def _check_roles(props: Json) -> Iterator[Finding]:
     profile = text(at(props, _HERE, "instanceRole")) or ""
     if ":role/" in profile:
-        hint = f"name the instance profile that holds it, often of the same name: {batch.bare(profile)}"
+        hint = f"name the instance profile that holds it, often of the same name: {bare(profile)}"
         why = "instanceRole takes an instance profile, and this is the ARN of a role"
         yield Finding((_HERE, "instanceRole"), why, hint)
     fleet = text(at(props, _HERE, "spotIamFleetRole")) or ""

@@ -26,15 +26,15 @@ from reconciler.kinds.batch.compute_environment import drain as drains
 from reconciler.kinds.batch.compute_environment import effects, images, waits
 from reconciler.kinds.batch.compute_environment import side_effects as moves
 from reconciler.kinds.batch.compute_environment.checks import check
+from reconciler.kinds.batch.compute_environment.fields import FIELDS
 from reconciler.kinds.batch.compute_environment.side_effects import UPDATE_POLICY
 from reconciler.kinds.common.declared import at, entries, mapping
+from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.model import (
     MISSING,
     Action,
     Api,
     Diff,
-    Effect,
-    Field,
     Json,
     Kind,
     Lifecycle,
@@ -56,79 +56,6 @@ SERVICE_LINKED_ROLE = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleF
 # Reasons of an INVALID environment that pass once IAM has caught up.
 # https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html#invalid_compute_environment
 
-
-def _falsy_is_absent(value: Any) -> Any:
-    return value or None
-
-
-def _ranked_types(value: Any) -> Any:
-    """Instance types are a set, but to the strategies that try them in their order."""
-    if not isinstance(value, Mapping) or value.get("allocationStrategy") in effects.ORDERED:
-        return value
-    types = value.get("instanceTypes")
-    if not isinstance(types, list | tuple) or not all(isinstance(one, str) for one in types):
-        return value
-    return {**value, "instanceTypes": sorted(set(types))}
-
-
-def _insights(value: Any) -> Any:
-    return None if mapping(value).get("containerInsights") == "DISABLED" else value
-
-
-SCALING = Field(effect=Effect.SCALING)
-INFRASTRUCTURE = Field(effect=effects.infrastructure)
-EMPTIED_BY_TEXT = Field(effect=effects.infrastructure, normal=batch.unless(""), clear="")
-
-FIELDS = {
-    "computeEnvironmentName": Field(ignore=True),
-    "type": Field(effect=effects.fixed),
-    "state": Field(effect=Effect.SCALING, default="ENABLED"),
-    "unmanagedvCpus": Field(effect=Effect.SCALING, normal=batch.unless(0), clear=0),
-    "serviceRole": Field(effect=effects.service_role),
-    "updatePolicy": Field(clear=UPDATE_POLICY),
-    "eksConfiguration.eksClusterArn": Field(effect=effects.fixed),
-    "eksConfiguration.kubernetesNamespace": Field(effect=effects.fixed),
-    "eksConfiguration.accessEntry": Field(default={"desiredState": "INHERIT_FROM_CLUSTER"}),
-    "eksConfiguration.accessEntry.desiredState": Field(default="INHERIT_FROM_CLUSTER"),
-    "eksConfiguration.accessEntry.status": Field(ignore=True),
-    "ecsSettings": Field(normal=_insights, clear={"containerInsights": "DISABLED"}),
-    "context": Field(computed=True),
-    "computeResources": Field(normal=_ranked_types),
-    "computeResources.type": Field(effect=effects.resource_type),
-    "computeResources.maxvCpus": SCALING,
-    "computeResources.minvCpus": Field(effect=Effect.SCALING, clear=0),
-    "computeResources.desiredvCpus": Field(ignore=True),
-    "computeResources.allocationStrategy": INFRASTRUCTURE,
-    "computeResources.instanceTypes": INFRASTRUCTURE,
-    "computeResources.subnets": Field(effect=effects.network, unordered=True, clear=[]),
-    "computeResources.securityGroupIds": Field(effect=effects.network, unordered=True, clear=[]),
-    "computeResources.instanceRole": INFRASTRUCTURE,
-    "computeResources.spotIamFleetRole": Field(effect=effects.fixed),
-    "computeResources.ec2KeyPair": EMPTIED_BY_TEXT,
-    "computeResources.imageId": EMPTIED_BY_TEXT,
-    "computeResources.placementGroup": EMPTIED_BY_TEXT,
-    "computeResources.ec2Configuration": Field(effect=effects.infrastructure, key="imageType", clear=[]),
-    "computeResources.ec2Configuration[].imageIdOverride": Field(normal=batch.unless("")),
-    "computeResources.ec2Configuration[].imageKubernetesVersion": Field(computed=True),
-    "computeResources.ec2Configuration[].batchImageStatus": Field(ignore=True),
-    "computeResources.launchTemplate": Field(effect=effects.infrastructure, clear={"launchTemplateId": ""}),
-    "computeResources.launchTemplate.launchTemplateId": Field(normal=_falsy_is_absent),
-    "computeResources.launchTemplate.launchTemplateName": Field(normal=_falsy_is_absent),
-    "computeResources.launchTemplate.version": Field(normal=batch.unless("", "$Default")),
-    "computeResources.launchTemplate.userdataType": Field(normal=batch.unless("", "EKS_BOOTSTRAP_SH")),
-    "computeResources.launchTemplate.overrides": Field(unordered=True),
-    "computeResources.launchTemplate.overrides[].version": Field(normal=batch.unless("", "$Default")),
-    "computeResources.launchTemplate.overrides[].userdataType": Field(normal=batch.unless("", "EKS_BOOTSTRAP_SH")),
-    "computeResources.launchTemplate.overrides[].targetInstanceTypes": Field(unordered=True),
-    "computeResources.bidPercentage": Field(effect=effects.infrastructure, normal=batch.unless(0, 100), clear=0),
-    "computeResources.tags": Field(effect=effects.infrastructure, clear={}),
-    "computeResources.scalingPolicy": Field(effect=effects.infrastructure, clear={"minScaleDownDelayMinutes": 0}),
-    "computeResources.scalingPolicy.minScaleDownDelayMinutes": Field(normal=batch.unless(0)),
-    "computeResources.updateToLatestImageVersion": Field(ignore=True),
-    "computeResources.capacityTags": Field(clear={}),
-    "computeResources.managedInstancesProvider": Field(effect=effects.provider),
-    **{f"computeResources.managedInstancesProvider.{path}": facts for path, facts in effects.PROVIDER_FIELDS.items()},
-}
 
 _RESOURCES = "computeResources"
 
@@ -186,13 +113,13 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 def expand(props: Json) -> Json:
     """Without the read-only members that come along when the output of a describe is pasted."""
-    plain = dict(batch.without(props, *READ_ONLY))
+    plain = dict(without(props, *READ_ONLY))
     eks, resources = plain.get("eksConfiguration"), plain.get(_RESOURCES)
     if isinstance(eks, Mapping) and isinstance(eks.get("accessEntry"), Mapping):
-        plain["eksConfiguration"] = {**eks, "accessEntry": batch.without(eks["accessEntry"], "status")}
+        plain["eksConfiguration"] = {**eks, "accessEntry": without(eks["accessEntry"], "status")}
     if isinstance(resources, Mapping) and isinstance(resources.get("ec2Configuration"), list):
         images = [
-            batch.without(item, "batchImageStatus") if isinstance(item, Mapping) else item
+            without(item, "batchImageStatus") if isinstance(item, Mapping) else item
             for item in resources["ec2Configuration"]
         ]
         plain[_RESOURCES] = {**resources, "ec2Configuration": images}
@@ -211,7 +138,7 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
         else:
             side.pop("updatePolicy", None)
             if isinstance(side.get(_RESOURCES), Mapping) and not side[_RESOURCES].get("minvCpus"):
-                side[_RESOURCES] = batch.without(side[_RESOURCES], "minvCpus")
+                side[_RESOURCES] = without(side[_RESOURCES], "minvCpus")
     if isinstance(left.get(_RESOURCES), Mapping):
         left[_RESOURCES] = _as_declared(dict(left[_RESOURCES]), mapping(right.get(_RESOURCES)))
     return left, right
@@ -234,7 +161,7 @@ def _as_declared(live: dict[str, Any], wanted: Json) -> dict[str, Any]:
     ):
         live.pop("ec2Configuration", None)
     profile = wanted.get("instanceRole")
-    if "arn:" not in str(live.get("instanceRole", "arn:")) and live["instanceRole"] == batch.bare(profile):
+    if "arn:" not in str(live.get("instanceRole", "arn:")) and live["instanceRole"] == bare(profile):
         live["instanceRole"] = profile
     template, asked = live.get("launchTemplate"), mapping(wanted.get("launchTemplate"))
     if isinstance(template, Mapping) and asked:
@@ -256,7 +183,7 @@ def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, An
 
 
 def create(want: Want) -> Sequence[Action]:
-    declared = dict(batch.without(want.declared, "computeEnvironmentName"))
+    declared = dict(without(want.declared, "computeEnvironmentName"))
     policy = declared.pop("updatePolicy", None)
     after = {"updatePolicy": policy} if policy and effects.family(declared) != effects.FARGATE else {}
     if declared.get("state") == "DISABLED":
@@ -264,7 +191,7 @@ def create(want: Want) -> Sequence[Action]:
     params: dict[str, Any] = {"computeEnvironmentName": want.physical}
     params |= {name: value for name, value in declared.items() if name not in after}
     if isinstance(params.get(_RESOURCES), Mapping):
-        params[_RESOURCES] = batch.without(params[_RESOURCES], "updateToLatestImageVersion")
+        params[_RESOURCES] = without(params[_RESOURCES], "updateToLatestImageVersion")
     if want.tags:
         params["tags"] = dict(want.tags)
     role = _role(declared.get("serviceRole"), want.scope)
@@ -299,8 +226,8 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 def _changed_cluster(wanted: Json) -> dict[str, Any]:
     """All but the two members that no update takes; without the entry's state, which is the service's own."""
     entry = {"desiredState": "INHERIT_FROM_CLUSTER", **mapping(wanted.get("accessEntry"))}
-    kept = batch.without(wanted, "eksClusterArn", "kubernetesNamespace")
-    return {**kept, "accessEntry": batch.without(entry, "status")}
+    kept = without(wanted, "eksClusterArn", "kubernetesNamespace")
+    return {**kept, "accessEntry": without(entry, "status")}
 
 
 def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from reconciler.kinds.batch.job_definition import retry_strategy as _retry
 from reconciler.kinds.batch.job_definition.container_checks import EC2, MANAGED_INSTANCES
 from reconciler.kinds.batch.job_definition.pod_checks import numbered, pods
 from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 
 BLOCKS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
@@ -127,7 +128,7 @@ def consumables(path: Path, value: Any) -> Iterator[Finding]:
         yield Finding((*here, 5), f"{len(listed)} consumable resources; 5 at most", "remove some")
     found = list(entries(listed))
     for place, name in repeats(
-        [((*here, i, "consumableResource"), batch.bare(item.get("consumableResource"))) for i, item in found]
+        [((*here, i, "consumableResource"), bare(item.get("consumableResource"))) for i, item in found]
     ):
         yield Finding(place, f'"{name}" is listed twice', "add the quantities up", code="duplicate")
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from reconciler.kinds.batch._common import unless
 from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.normal_forms import unless
 from reconciler.model import Field, Json, Ref
 
 LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}

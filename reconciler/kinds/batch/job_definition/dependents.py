@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds.batch._common import every, without
+from reconciler.kinds.batch._common import every
 from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.replies import ok
 from reconciler.model import Call, Json, Live, On, Reads, Refused, Reply, Scope, User
 

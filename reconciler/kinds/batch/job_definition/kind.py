@@ -24,6 +24,7 @@ from reconciler.kinds.batch.job_definition import dependents as revision_users
 from reconciler.kinds.batch.job_definition import retry_strategy as retry
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
+from reconciler.kinds.common.normal_forms import bare, unless, without
 from reconciler.kinds.common.ownership_index import LARGE, beyond, index, proposed, told
 from reconciler.kinds.common.replies import ok
 from reconciler.model import (
@@ -68,12 +69,12 @@ def _beyond_ec2(value: Any) -> Any:
 
 def _consumables(at: str) -> dict[str, Field]:
     listed = f"{at}.consumableResourceList"
-    return {listed: Field(key="consumableResource"), f"{listed}[].consumableResource": Field(normal=batch.bare)}
+    return {listed: Field(key="consumableResource"), f"{listed}[].consumableResource": Field(normal=bare)}
 
 
 FIELDS: dict[str, Field] = {
     NAME: Field(ignore=True),
-    "schedulingPriority": Field(normal=batch.unless(0)),
+    "schedulingPriority": Field(normal=unless(0)),
     "propagateTags": container.NOT_SO,
     "platformCapabilities": Field(unordered=True, normal=_beyond_ec2),
     **retry.FIELDS,
@@ -178,7 +179,7 @@ def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
 
 
 def expand(props: Json) -> Json:
-    return batch.without(props, *READ_ONLY)
+    return without(props, *READ_ONLY)
 
 
 def normal(live: Live, want: Want) -> tuple[Json, Json]:
@@ -209,7 +210,7 @@ def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
 
 
 def create(want: Want) -> Sequence[Action]:
-    props = batch.without(want.declared, NAME)
+    props = without(want.declared, NAME)
     params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
     gives = {"arn": "jobDefinitionArn", "revision": "revision"}
     return [Call("batch", "RegisterJobDefinition", params, gives=gives, proof=Proof.SAME)]

@@ -19,6 +19,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.common.declared import at, entries, given, items, repeats, text, whole
+from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
     Action,
@@ -77,9 +78,9 @@ FIELDS = {
     "state": Field(default="ENABLED"),
     "priority": Field(),
     "computeEnvironmentOrder": Field(key="order", normal=_ranked, clear=[]),
-    "computeEnvironmentOrder[].computeEnvironment": Field(normal=batch.bare),
+    "computeEnvironmentOrder[].computeEnvironment": Field(normal=bare),
     "serviceEnvironmentOrder": Field(key="order", normal=_ranked, clear=[]),
-    "serviceEnvironmentOrder[].serviceEnvironment": Field(normal=batch.bare),
+    "serviceEnvironmentOrder[].serviceEnvironment": Field(normal=bare),
     "jobQueueType": Field(effect=_type, computed=True),
     "schedulingPolicyArn": Field(effect=_policy),
     "jobStateTimeLimitActions": Field(key="reason", clear=[]),
@@ -104,11 +105,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def expand(props: Json) -> Json:
-    return batch.without(props, *READ_ONLY)
+    return without(props, *READ_ONLY)
 
 
 def create(want: Want) -> Sequence[Action]:
-    props = batch.without(want.declared, "jobQueueName")
+    props = without(want.declared, "jobQueueName")
     params = {"jobQueueName": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON, proof=Proof.EXISTS), _valid(want.physical)]
 
@@ -261,7 +262,7 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
                 yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
     for path, number in repeats([((member, i, "order"), item.get("order")) for i, item in found]):
         yield Finding(path, f"order {number} is given twice in {member}", "number the entries 1, 2, 3")
-    for path, name in repeats([((member, i, target), batch.bare(item.get(target))) for i, item in found]):
+    for path, name in repeats([((member, i, target), bare(item.get(target))) for i, item in found]):
         yield Finding(path, f'"{name}" is listed twice in {member}', "name each environment once")
 
 

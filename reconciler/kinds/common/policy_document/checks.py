@@ -29,6 +29,7 @@ from reconciler.kinds.common.policy_document.document import (
     written,
 )
 from reconciler.model import Finding, Path, Reference, Template
+from reconciler.model.problems import near
 
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 _PARTITION = re.compile(r"aws(-[a-z]+)*|\*")
@@ -107,13 +108,6 @@ def size(document: Any) -> int:
 
 def _literal(value: Any) -> str:
     return "".join(part for part in value.parts if isinstance(part, str)) if isinstance(value, Template) else ""
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The spelling in ``known`` that was probably meant, or nothing."""
-    by_fold = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
-    return by_fold[found[0]] if found else ""
 
 
 def _open(value: Any) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
-from reconciler.kinds.common.values import known
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import Finding, Json, Path
+from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 IMAGE = re.compile(r"ami-[0-9a-f]+|resolve:ssm:\S+")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.kinds.batch._common import bare, unless
 from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.normal_forms import bare, unless
 from reconciler.kinds.common.replies import lowered, raised, tag_list
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.model import Effect, Field, Json, Ref

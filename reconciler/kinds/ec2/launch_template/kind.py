@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.batch._common import without
 from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.launch_template import data_fields as template

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.kinds.common.declared import entries, items, mapping, text, whole
-from reconciler.kinds.common.policy_document.checks import near
-from reconciler.kinds.common.values import known
 from reconciler.kinds.ec2.security_group.rules import (
     EVERYONE,
     NAMES,
@@ -23,6 +21,8 @@ from reconciler.kinds.ec2.security_group.rules import (
     protocol,
 )
 from reconciler.model import Finding, Json, Path
+from reconciler.model.problems import near
+from reconciler.model.stand_ins import known
 
 DIRECTIONS = ("ingress", "egress")
 TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")

@@ -1,0 +1,19 @@
+"""Findings of kinds as problems with an address and a place."""
+
+from __future__ import annotations
+
+from reconciler.model import Address, Finding, Pos
+from reconciler.model.paths import dotted
+from reconciler.model.problems import Problem
+
+
+def _finding(finding: Finding, address: Address, pos: Pos) -> Problem:
+    return Problem(
+        code=finding.code,
+        message=finding.message,
+        hint=finding.hint,
+        warning=finding.warning,
+        address=str(address),
+        path=dotted(finding.path),
+        pos=pos,
+    )

@@ -1,0 +1,85 @@
+"""What a resource's lifecycle says: read, and checked against its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.checks import references as links
+from reconciler.checks.findings import _finding
+from reconciler.config import references as refs
+from reconciler.config.loader import RawResource
+from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace
+from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.schema import aws_model as awsmodel
+from reconciler.schema.registry import Schemas
+
+
+def _lifecycle(
+    address: Address, raw: RawResource, schemas: Schemas, asked: awsmodel.Asked
+) -> tuple[Lifecycle, list[Problem]]:
+    written = raw.value.get("lifecycle")
+    if not isinstance(written, Mapping) or schemas.lifecycle(written):
+        return Lifecycle(), []  # the schema has said what is wrong
+    findings = list(_unfit(written, asked, schemas.members(address.section)))
+    depends = links.addresses(written.get("dependsOn", ()))
+    if address in depends:
+        at: Path = ("lifecycle", "dependsOn", depends.index(address))
+        findings.append(Finding(at, "the resource depends on itself", "remove this", "reference-cycle"))
+    replaces = written.get("replace")
+    lifecycle = Lifecycle(
+        prevent_destroy=written.get("preventDestroy", False),
+        ignore_changes=tuple(_listed(written, "ignoreChanges")),
+        replace=Replace(replaces) if isinstance(replaces, str) else None,
+        depends_on=tuple(target for target in depends if target is not None),
+        adopt=written.get("adopt", False),
+        keep_revisions=written.get("keepRevisions", 2),
+        drain=written.get("drain", "wait"),
+        drain_timeout_minutes=written.get("drainTimeoutMinutes", 120),
+    )
+    problems = [_finding(item, address, raw.at(item.path)) for item in findings]
+    return lifecycle, problems
+
+
+def _unfit(written: Mapping[str, Any], asked: awsmodel.Asked, members: Mapping[str, Any]) -> Iterator[Finding]:
+    kind = asked.kind
+    for path, reference in refs.templates(written, ("lifecycle",)):
+        yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
+    if "replace" in written and kind.replace is Replace.FORBIDDEN:
+        hint = "what cannot be changed in place is declared under a new name"
+        yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
+    if "keepRevisions" in written and not (kind.versioned or kind.renews):
+        yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
+    for name in ("drain", "drainTimeoutMinutes"):
+        if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
+            hint = "it is for compute environments that are replaced; remove the line"
+            yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
+    for index, ignored in enumerate(_listed(written, "ignoreChanges")):
+        way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
+        if way_out is not None and not asked.has(ignored):
+            at: Path = ("lifecycle", "ignoreChanges", index)
+            yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
+
+
+def _listed(written: Mapping[str, Any], name: str) -> list[Any]:
+    """The items of a list; none where an expression stands in its place, which has its own problem."""
+    value = written.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:
+    """The hint for an ``ignoreChanges`` path that leads nowhere; None where it leads somewhere."""
+    tree: Mapping[str, Any] = members
+    walked = ""
+    if path.startswith(f"{kind.section}.") and kind.section not in members:
+        return "write the path inside the resource only, as in computeResources.maxvCpus"
+    for step in path.replace("[]", "").split("."):
+        if not walked and step in ("tags", "lifecycle"):
+            return "tags that others put on are listed in ignoreTags" if step == "tags" else "remove it"
+        facts = kind.fields.get(walked)
+        if step.isdigit() or (facts is not None and facts.key and step not in tree):
+            continue
+        if step not in tree and "*" not in tree:
+            return did_you_mean(step, tree) or (one_of(list(tree)) if tree else f"{walked} has no members")
+        tree, walked = tree.get(step, tree.get("*", {})), f"{walked}.{step}".lstrip(".")
+    return None

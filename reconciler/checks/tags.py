@@ -1,0 +1,76 @@
+"""Tags that AWS would refuse, or that are not the user's to set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.checks.findings import _finding
+from reconciler.config.loader import RawResource
+from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
+from reconciler.model.problems import Problem
+
+# Those whose API describes the characters of a tag, and refuses others:
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+_PLAIN_TAGS = ("roles", "policies", "instanceProfiles", "logGroups")
+
+
+_TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
+
+
+# AWS allows 50 user tags on nearly everything; two of them are the tool's own.
+# https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
+MAX_TAGS = 48
+
+
+def _untaggable(address: Address, raw: RawResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
+    """Tags of its own on what belongs to the account; those of the whole environment are for the others."""
+    tags = raw.value.get("tags")
+    own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
+    if kind.shared and own:
+        message = f"a {kind.name} belongs to the account: its tags are left alone"
+        finding = Finding(("tags",), message, "leave out its tags", "tags-unused", warning=True)
+        yield _finding(finding, address, raw.at(("tags", own[0])))
+
+
+def _tags(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
+    tags = raw.value.get("tags")
+    if not isinstance(tags, Mapping):
+        return
+    seen: dict[str, str] = {}
+    for name, value in tags.items():
+        at: Path = ("tags", name)
+        other = seen.setdefault(name.lower(), name)
+        if finding := _tag(name, value, at) or _told_apart(name, other, kind, at) or _plain_tag(name, value, kind, at):
+            yield _finding(finding, address, raw.at(at))
+    if len(tags) > MAX_TAGS:
+        message = f"these are {len(tags)} tags; AWS allows 50, of which two are kept for the ownership tags"
+        finding = Finding(("tags",), message, "remove some, here or in the environment's tags", "out-of-range")
+        yield _finding(finding, address, raw.at(("tags",)))
+
+
+def _tag(name: str, value: Any, path: Path) -> Finding | None:
+    if name.lower().startswith("aws:"):
+        return Finding(path, f'the tag "{name}" cannot be set: aws: is reserved for AWS', "choose another name")
+    if name.startswith(OWNER_PREFIX):
+        return Finding(path, f'the tag "{name}" is set by reconcile itself', "choose another name")
+    if len(name) > 128:
+        return Finding(path, f"the tag's name has {len(name)} characters; at most 128", "shorten it", "out-of-range")
+    if isinstance(value, str) and len(value) > 256:
+        return Finding(path, f'the tag "{name}" has {len(value)} characters; at most 256', "shorten it", "out-of-range")
+    return None
+
+
+def _told_apart(name: str, other: str, kind: Kind, path: Path) -> Finding | None:
+    if other == name or not kind.folds_case:
+        return None
+    return Finding(path, f'the tags "{other}" and "{name}" differ in case alone, and to IAM are the same', "keep one")
+
+
+def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
+    odd = [char for text in (name, value) if isinstance(text, str) for char in text if not _TAG_TEXT.fullmatch(char)]
+    if not odd or kind.section not in _PLAIN_TAGS:
+        return None
+    hint = "letters, digits, spaces and _ . : / = + - @"
+    return Finding(path, f'a {kind.name} cannot have "{odd[0]}" in a tag', hint)

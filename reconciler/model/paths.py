@@ -1,0 +1,53 @@
+"""Paths into properties: how they are written, and what they lead to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from operator import is_
+from typing import Any
+
+from reconciler.model import Path
+
+
+def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
+    """Every value that ``pattern`` (``a.b[].c``, ``a.*``) leads to, with its path."""
+    steps = segments(pattern)
+    found: list[tuple[Path, Any]] = []
+    if type(props) is not dict or steps[0] in props or steps[0] == "*":  # most patterns lead nowhere at once
+        _walk(props, steps, 0, (), found)
+    return iter(found)
+
+
+@cache
+def segments(pattern: str) -> tuple[str, ...]:
+    """The steps of a path as those of a kind's fields are written: ``a.b[].c`` is ``a``, ``b``, ``[]``, ``c``."""
+    return tuple(re.findall(r"\[\]|[^.\[\]]+", pattern))
+
+
+def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
+    if depth == len(segments):
+        found.append((path, value))
+        return
+    head, depth = segments[depth], depth + 1
+    if head == "[]" and isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _walk(item, segments, depth, (*path, index), found)
+    elif head == "*" and isinstance(value, dict | Mapping):
+        for name, item in value.items():
+            _walk(item, segments, depth, (*path, name), found)
+    elif isinstance(value, dict | Mapping) and head in value:
+        _walk(value[head], segments, depth, (*path, head), found)
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: ``computeEnvironmentOrder.0.computeEnvironment``."""
+    return ".".join(str(part) for part in path)
+
+
+def kept(old: Any, new: Any) -> Any:
+    """``old`` itself where ``new`` is made of the very same things: what does not change is there only once."""
+    if type(old) is dict:
+        return old if all(map(is_, old.values(), new.values())) else new
+    return old if type(old) is list and len(old) == len(new) and all(map(is_, old, new)) else new
