@@ -27,7 +27,7 @@ from statistics import median
 
 from benchmarks import estate
 from benchmarks.plan import SIZES, Account, Cost
-from reconciler.account.client import Boto, identity
+from reconciler.account.client import AwsClient, identity
 from reconciler.model import Call, Options, Plan, Step
 from reconciler.operations import pipeline as app
 from reconciler.sandbox.server import Record
@@ -92,9 +92,9 @@ def measured(n: int, settling: str, delay: float) -> Applied:
 
 def _planned(account: Account, target: Path) -> Plan:
     """The plan that is about to be carried out, with its steps and what each comes after."""
-    door = Boto(account.sandbox.attach())
-    env, _ = app.read(target, account.environ, strict=True)
-    return app.planned(env, identity(door, env.name), door, Options()).plan
+    door = AwsClient(account.sandbox.attach())
+    env, _ = app.read_environment(target, account.environ, strict=True)
+    return app.make_plan(env, identity(door, env.name), door, Options()).plan
 
 
 def _took(journal: Path) -> Mapping[str, float]:

@@ -85,16 +85,17 @@ class Exchange:
     took: float
 
 
-class Boto:
+class AwsClient:
     """Makes calls with boto3. Thread-safe; ``made`` counts the requests by ``service:operation``.
 
-    ``heard``, where it is set, is told of every exchange. ``skew`` is how many seconds AWS's clock is ahead of ours.
+    ``on_exchange``, where it is set, is told of every exchange. ``skew`` is how many seconds AWS's clock is ahead of
+    ours.
     """
 
     def __init__(self, session: boto3.session.Session) -> None:
         self.session = session
         self.made: dict[str, int] = {}
-        self.heard: Callable[[Exchange], None] | None = None
+        self.on_exchange: Callable[[Exchange], None] | None = None
         self.skew = 0.0
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
@@ -119,8 +120,8 @@ class Boto:
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
             self.skew = self.skew or _skew(meta)
-        if self.heard:
-            self.heard(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
+        if self.on_exchange:
+            self.on_exchange(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
 
     def _note(self, parsed: Mapping[str, Any], http_response: Any, model: Any, **_: Any) -> None:
@@ -156,15 +157,15 @@ class Boto:
         except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
             raise Problems([_set_up(error)]) from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
-            return Refused(type(error).__name__, str(error), turned_away=True)
+            return Refused(type(error).__name__, str(error), not_processed=True)
         except (HTTPClientError, ResponseStreamingError) as error:
-            return Refused(type(error).__name__, str(error), lost=True)
+            return Refused(type(error).__name__, str(error), unknown_outcome=True)
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
         except ResponseParserError as error:  # a proxy's page, or an endpoint that is not AWS
-            return Refused(GARBLED, str(error).splitlines()[0], lost=True)
+            return Refused(GARBLED, str(error).splitlines()[0], unknown_outcome=True)
         except (AttributeError, KeyError, TypeError):  # botocore's parser, given a well-formed page of something else
-            return Refused(GARBLED, NOT_AWS, lost=True)
+            return Refused(GARBLED, NOT_AWS, unknown_outcome=True)
         return reply
 
 
@@ -188,7 +189,7 @@ def _of_aws(content: bytes, model: Any) -> bool:
         return False
 
 
-def connect(*, region: str | None, profile: str | None = None, role: Mapping[str, str] | None = None) -> Boto:
+def connect(*, region: str | None, profile: str | None = None, role: Mapping[str, str] | None = None) -> AwsClient:
     """A door by the standard credential chain; ``role`` (``roleArn``, ``externalId``, ``sessionName``) is assumed."""
     try:
         core = CoreSession(profile=profile)
@@ -199,7 +200,7 @@ def connect(*, region: str | None, profile: str | None = None, role: Mapping[str
         raise Problems([_set_up(error)]) from error
     if not session.region_name:
         raise Problems([_set_up(NoRegionError())])
-    return Boto(session)
+    return AwsClient(session)
 
 
 def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None) -> CoreSession:
@@ -220,7 +221,7 @@ def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None) ->
     return assumed
 
 
-def identity(aws: Boto, environment: str) -> Scope:
+def identity(aws: AwsClient, environment: str) -> Scope:
     """Which account, partition and Region the calls go to. Raises Problems when nobody answers."""
     try:
         reply = aws.call(Call("sts", "GetCallerIdentity"))
@@ -253,8 +254,8 @@ def _refused(error: ClientError) -> Refused:
         message=str(said.get("Message", "")),
         request_id=str(meta.get("RequestId", "")),
         status=status,
-        turned_away=throttled,
-        lost=not throttled and (status >= 500 or code in TIMEOUTS),
+        not_processed=throttled,
+        unknown_outcome=not throttled and (status >= 500 or code in TIMEOUTS),
     )
 
 

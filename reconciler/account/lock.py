@@ -246,7 +246,7 @@ class Lock:
         """The reply; sent again while AWS is busy. The history shows whether one whose answer was lost was done."""
         for again in range(TRIES):
             reply = self.aws.call(call)
-            if not (isinstance(reply, Refused) and (reply.turned_away or reply.lost)):
+            if not (isinstance(reply, Refused) and (reply.not_processed or reply.unknown_outcome)):
                 return reply
             if self._rest(self.pause * 2**again * random.uniform(0.5, 1.0)):  # noqa: S311
                 return reply
@@ -260,7 +260,7 @@ class Lock:
         return False
 
     def _locked(self, held: Held | None) -> Problem:
-        who = told(held, self.now()) if held else "somebody"
+        who = describe_holder(held, self.now()) if held else "somebody"
         left = max(held.at + self.lease - self.now(), 0) if held else self.lease
         return Problem(
             code="locked",
@@ -270,7 +270,7 @@ class Lock:
         )
 
 
-def told(held: Held, now: float) -> str:
+def describe_holder(held: Held, now: float) -> str:
     """Who that is, for people: since when, and how long ago it was last heard of."""
     claim, ago = held.claim, f"heard of {max(now - held.at, 0):.0f} s ago"
     if not claim.since:

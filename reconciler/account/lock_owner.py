@@ -19,7 +19,7 @@ def claim(environ: Mapping[str, str]) -> Claim:
     except (OSError, KeyError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
     pid = os.getpid()
-    return mine(uuid.uuid4().hex, environ, user, socket.gethostname(), machine(), f"{pid}@{began(pid)}")
+    return mine(uuid.uuid4().hex, environ, user, socket.gethostname(), machine(), f"{pid}@{process_start(pid)}")
 
 
 def alive(claimed: Claim) -> bool | None:
@@ -27,7 +27,7 @@ def alive(claimed: Claim) -> bool | None:
     pid, _, since = claimed.process.partition("@")
     if not claimed.machine or claimed.machine != machine() or not pid.isdigit():
         return None
-    return began(int(pid)) == since
+    return process_start(int(pid)) == since
 
 
 def machine() -> str:
@@ -39,7 +39,7 @@ def machine() -> str:
         return ""
 
 
-def began(pid: int) -> str:
+def process_start(pid: int) -> str:
     """When the process was started, in the kernel's ticks; ``gone`` when there is none, or only its remains."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()

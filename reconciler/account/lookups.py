@@ -88,7 +88,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
         return {}, [_problem(first, f"these look-ups need each other: {loop}", "one of them has to go", "lookup-cycle")]
     for name in sequence:
         lookup = lookups[name]
-        world = refs.World(scope=scope, declared=lambda _: None, lookups=values)
+        world = refs.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
         args = refs.fill(lookup.args, world)
         waiting = [str(part) for _, part in refs.templates(args)]
         if waiting:

@@ -62,13 +62,13 @@ class Reader:
             found: T = end.value
             return found
 
-    def each(self, jobs: Mapping[Any, Callable[[], T]]) -> dict[Any, T | BaseException]:
+    def run_all(self, jobs: Mapping[Any, Callable[[], T]]) -> dict[Any, T | BaseException]:
         """Runs ``jobs`` at the same time; the result or the exception of each."""
         if self._pool is None or len(jobs) < 2:
-            return {name: _caught(job) for name, job in jobs.items()}
+            return {name: _result_or_error(job) for name, job in jobs.items()}
         pool = ThreadPoolExecutor(min(len(jobs), 32))
         try:
-            futures = {name: pool.submit(_caught, job) for name, job in jobs.items()}
+            futures = {name: pool.submit(_result_or_error, job) for name, job in jobs.items()}
             return {name: future.result() for name, future in futures.items()}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # who interrupts does not wait for what hangs
@@ -78,7 +78,7 @@ class Reader:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Once:
+class SharedResult:
     """A function that is run by the first who asks, while all others wait for what it gives or raises."""
 
     def __init__(self, run: Callable[[], Any]) -> None:
@@ -97,7 +97,7 @@ class Once:
         return self._found.result()
 
 
-def _caught(job: Callable[[], T]) -> T | BaseException:
+def _result_or_error(job: Callable[[], T]) -> T | BaseException:
     try:
         return job()
     except BaseException as error:  # noqa: BLE001  (given back to whoever asked)

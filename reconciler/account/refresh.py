@@ -34,7 +34,7 @@ class _Seen:
     """What one read has found, what it could not see of what else is owned, and of what is sought, by name."""
 
     lives: Sequence[Live]
-    beyond: tuple[Unreadable, ...] = ()
+    not_covered: tuple[Unreadable, ...] = ()
     sought: Mapping[str, Unreadable] = EMPTY
 
 
@@ -73,7 +73,7 @@ def observe(
     existing: dict[tuple[str, str], Mapping[str, str] | None] = {}
     unreadable: dict[tuple[str, str], Unreadable] = {}
     partial: dict[str, tuple[Unreadable, ...]] = {}
-    for key, found in reader.each(jobs).items():
+    for key, found in reader.run_all(jobs).items():
         if isinstance(found, Unreadable) and not isinstance(key, str):
             unreadable[key] = found
         elif isinstance(found, BaseException):
@@ -81,10 +81,10 @@ def observe(
         elif isinstance(key, str):
             lives[key] = tuple(found.lives)
             unreadable |= {(key, name): refused for name, refused in found.sought.items()}
-            if found.beyond and not kinds[key].shared:  # what is shared is never owned
-                partial[key] = found.beyond
+            if found.not_covered and not kinds[key].shared:  # what is shared is never owned
+                partial[key] = found.not_covered
         else:
-            existing[key] = next((live.attrs for live in found.lives if not live.dying), None)
+            existing[key] = next((live.attrs for live in found.lives if not live.deleting), None)
     return Observed(lives=lives, existing=existing, unreadable=unreadable, partial=partial)
 
 
@@ -126,7 +126,7 @@ def _one_by_one(reader: Reader, kind: Kind, query: Query, refused: tuple[Unreada
     return _Seen(list(once.values()), refused, unseen)
 
 
-def _observed(
+def refresh(
     env: Environment,
     scope: Scope,
     reader: Reader,
@@ -140,8 +140,8 @@ def _observed(
         sections.setdefault(address.section, []).append(resource)
 
     def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
-        world = refs.World(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, refs.filled(one, world)) for one in sections[section]]
+        world = refs.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
+        filled = [(one, refs.resolve_known(one, world)) for one in sections[section]]
         return tuple(
             Sought(one.address.name, props, _expected_tags(one, world))
             for one, props in filled
@@ -152,7 +152,7 @@ def _observed(
     waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
     at_once = {section: sought(section, {}) for section in sections if section not in waiting}
     later = {section: partial(lambda section: sought(section, *looked()), section) for section in waiting}
-    elsewhere = () if options.destroy else refs.sought_elsewhere(env.resources, kinds)
+    elsewhere = () if options.destroy else refs.names_to_find(env.resources, kinds)
     return observe(reader, kinds, scope, at_once, elsewhere, later)
 
 
@@ -160,9 +160,9 @@ def _looks_up(resource: Resource) -> bool:
     return any(part.root == "lookups" for _, part in refs.references(refs.expressions(resource)))
 
 
-def _expected_tags(resource: Resource, world: refs.World) -> Mapping[str, str] | None:
+def _expected_tags(resource: Resource, world: refs.ResolutionContext) -> Mapping[str, str] | None:
     """What a live resource that is as declared carries; None where that cannot be told yet."""
-    tags, wrong = refs.filled_tags(resource, world)
+    tags, wrong = refs.resolve_tags(resource, world)
     if wrong or not all(isinstance(value, str) for value in tags.values()):
         return None
     return {**tags, OWNER_TAG: world.scope.environment}

@@ -1,6 +1,6 @@
 """What else moves with the changes of a plan: a second look at the account, for those resources alone that change.
 
-The kinds say what to ask and what it means (``Kind.foresee``); a plan without changes asks nothing.
+The kinds say what to ask and what it means (``Kind.side_effects``); a plan without changes asks nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
 
 
-def look(reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan) -> tuple[Plan, list[Problem]]:
+def find_side_effects(
+    reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan
+) -> tuple[Plan, list[Problem]]:
     """The plan with what was found as notes, and what stands in its way."""
     moving = frozenset(item.address for item in made.resources if item.verb is not Verb.NOOP)
     jobs: dict[Address, Callable[[], Sequence[Finding]]] = {}
@@ -25,14 +27,14 @@ def look(reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan
         if reads is not None:
             jobs[item.address] = partial(reader.drive, reads)
     found: dict[Address, Sequence[Finding]] = {}
-    for address, findings in reader.each(jobs).items():
+    for address, findings in reader.run_all(jobs).items():
         if isinstance(findings, BaseException):
             raise findings
         found[address] = findings
     standing = together.standing(env, made)
     if not found:
         return made, standing
-    resources = tuple(_told(item, found.get(item.address, ())) for item in made.resources)
+    resources = tuple(_with_notes(item, found.get(item.address, ())) for item in made.resources)
     problems = [
         _problem(env, address, finding) for address in found for finding in found[address] if not finding.warning
     ]
@@ -40,16 +42,16 @@ def look(reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan
 
 
 def _reads(kind: Kind, item: ResourcePlan, moving: frozenset[Address]) -> Reads[Sequence[Finding]] | None:
-    if kind.foresee is None or item.heir is None or item.want is None or not item.diff:
+    if kind.side_effects is None or item.kept_object is None or item.want is None or not item.diff:
         return None
-    return kind.foresee(item.heir, item.want, item.diff, moving - {item.address})
+    return kind.side_effects(item.kept_object, item.want, item.diff, moving - {item.address})
 
 
-def _told(item: ResourcePlan, findings: Sequence[Finding]) -> ResourcePlan:
+def _with_notes(item: ResourcePlan, findings: Sequence[Finding]) -> ResourcePlan:
     warnings = [finding for finding in findings if finding.warning]
     lines = tuple(finding.message for finding in warnings)
     foreseen = tuple(finding.message for finding in warnings if finding.code != "advice")
-    return replace(item, notes=(*item.notes, *lines), foreseen=foreseen) if lines else item
+    return replace(item, notes=(*item.notes, *lines), side_effects=foreseen) if lines else item
 
 
 def _problem(env: Environment, address: Address, finding: Finding) -> Problem:

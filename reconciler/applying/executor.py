@@ -3,7 +3,7 @@
 Nothing is decided here that the plan does not say. Of the calls that could be made those go first that most waits for
 (:mod:`reconciler.applying.scheduling`). A wait never holds a thread: a poll is a short task, and "not yet" puts the
 step back with its next due time; waits of a kind are polled together. Before the first write to anything that is
-there a :class:`Witness` looks again, and a call whose answer was lost is sent again only if it was not done. On a
+there a :class:`Recheck` looks again, and a call whose answer was lost is sent again only if it was not done. On a
 stop nothing new is started, running calls finish, and what was never started is listed. The executor prints nothing;
 its output is events and an :class:`Outcome`. A second run is always the repair.
 """
@@ -22,13 +22,26 @@ from typing import Any, Final, Protocol
 
 from reconciler.applying import responses as answers
 from reconciler.applying import scheduling as turns
-from reconciler.applying.parameters import Facts, filled, holds_secret
-from reconciler.applying.responses import Answer, Running
-from reconciler.model import Address, Call, Event, Outcome, Plan, Proof, Refused, Reply, Step, Unreadable, Wait, What
+from reconciler.applying.parameters import Facts, holds_secret, render_parameters
+from reconciler.applying.responses import Running, StepResult
+from reconciler.model import (
+    Address,
+    Call,
+    Event,
+    Outcome,
+    Plan,
+    Proof,
+    Refused,
+    Reply,
+    Step,
+    StepState,
+    Unreadable,
+    Wait,
+)
 
 LONGEST_PAUSE: Final = 20.0
-APART: Final = 0.1  # seconds at least between two polls that could have been one
-TOGETHER: Final = 0.2  # seconds at most that a first poll waits for others that are about to need the same
+POLL_GAP: Final = 0.1  # seconds at least between two polls that could have been one
+GATHERING: Final = 0.2  # seconds at most that a first poll waits for others that are about to need the same
 MOST_NAMES: Final = 100  # that a describe call takes
 
 
@@ -45,19 +58,19 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-class Witness(Protocol):
+class Recheck(Protocol):
     """Looks at the account again; ``facts`` are what the apply has learnt so far."""
 
-    def moved(self, address: Address, phase: str) -> str:
+    def changed_since_plan(self, address: Address, phase: str) -> str:
         """What has changed about a resource since it was planned; empty when nothing that matters has.
 
         Raises Unreadable.
         """
 
-    def in_the_way(self, step: Step) -> str:
+    def conflicting_object(self, step: Step) -> str:
         """Why AWS refused to create it, if something of that name is there now; else empty."""
 
-    def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+    def find_created(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
         """The attributes of what a call whose answer was lost made after all; None when it made nothing."""
 
 
@@ -73,11 +86,11 @@ class Executor:
     stop: threading.Event = field(default_factory=threading.Event)
     jitter: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311
     facts: dict[tuple[Address, str], Any] = field(default_factory=dict)
-    witness: Witness | None = None
+    recheck: Recheck | None = None
 
     def run(self, plan: Plan) -> Outcome:
         """Every step of ``plan``, in order; never raises for what AWS says."""
-        return _Run(self, plan).go()
+        return _Run(self, plan).loop()
 
 
 class _Run:
@@ -87,48 +100,48 @@ class _Run:
         self.items = {item.address: item for item in plan.resources}
         self.graph = TopologicalSorter({s.id: sorted(s.after & set(self.steps)) for s in plan.steps})
         self.graph.prepare()
-        self.answers: queue.Queue[Sequence[Answer]] = queue.Queue()
+        self.finished: queue.Queue[Sequence[StepResult]] = queue.Queue()
         self.running: dict[str, Running] = {}
-        self.ahead = turns.ahead(plan.steps)
-        self.turns: list[tuple[float, str]] = []
-        self.feeds = turns.feeds(plan.steps)
-        self.coming: dict[str, set[str]] = {}
+        self.critical_path = turns.critical_path(plan.steps)
+        self.ready: list[tuple[float, str]] = []
+        self.next_polls = turns.polls_started_by(plan.steps)
+        self.expected_polls: dict[str, set[str]] = {}
         self.failed = False
         self.due: list[tuple[float, int, str]] = []
         self.waiting: dict[str, dict[str, Running]] = {}
         self.count = 0
-        self.flying = 0
-        self.fate: dict[str, What] = {}
-        self.moved: list[str] = []
+        self.in_flight = 0
+        self.results: dict[str, StepState] = {}
+        self.changed_since_plan: list[str] = []
         self.causes: dict[str, str] = {}
         self.polled: dict[str, float] = {}
-        self.looked: dict[tuple[Address, str], Future[str]] = {}
+        self.rechecked: dict[tuple[Address, str], Future[str]] = {}
         self.lock = threading.Lock()
         self.pool = ThreadPoolExecutor(executor.parallelism) if executor.parallelism else None
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def go(self) -> Outcome:
+    def loop(self) -> Outcome:
         try:
             while self.graph.is_active():
                 self.start_ready()
                 if not self.running:
                     break
                 self.poll_due()
-                self.take_answers()
+                self.take_results()
         except KeyboardInterrupt:  # asked a second time: what is on its way is not waited for
             self.close(wait=False)
             raise
         finally:
             self.close(wait=True)
-        named = {what: tuple(i for i, f in self.fate.items() if f is what) for what in What}
-        never = tuple(step for step in self.steps if step not in self.fate)
+        named = {what: tuple(i for i, f in self.results.items() if f is what) for what in StepState}
+        never = tuple(step for step in self.steps if step not in self.results)
         return Outcome(
-            done=named[What.DONE],
-            failed=named[What.FAILED],
-            skipped=named[What.SKIPPED],
+            done=named[StepState.DONE],
+            failed=named[StepState.FAILED],
+            skipped=named[StepState.SKIPPED],
             never_started=never,
-            moved=tuple(self.moved),
+            changed_since_plan=tuple(self.changed_since_plan),
             interrupted=self.ex.stop.is_set(),
             causes=self.causes,
         )
@@ -142,22 +155,26 @@ class _Run:
         """As many as there are workers: what has not begun can be left when something fails, or on a stop."""
         while True:
             for step_id in self.graph.get_ready():
-                heapq.heappush(self.turns, (-self.ahead[step_id], step_id))
-                if feeds := self.feeds.get(step_id):
-                    self.coming.setdefault(feeds.company, set()).add(feeds.wait)
-            if not self.turns or self.flying >= max(self.ex.parallelism, 1):
+                heapq.heappush(self.ready, (-self.critical_path[step_id], step_id))
+                if feeds := self.next_polls.get(step_id):
+                    self.expected_polls.setdefault(feeds.poll_group, set()).add(feeds.wait)
+            if not self.ready or self.in_flight >= max(self.ex.parallelism, 1):
                 return
-            self.start(self.steps[heapq.heappop(self.turns)[1]])
+            self.start(self.steps[heapq.heappop(self.ready)[1]])
 
     def start(self, step: Step) -> None:
-        broken = next((b for b in sorted(step.after) if self.fate.get(b) in (What.FAILED, What.SKIPPED)), None)
+        broken = next(
+            (b for b in sorted(step.after) if self.results.get(b) in (StepState.FAILED, StepState.SKIPPED)), None
+        )
         if broken:
-            self.end(step, What.SKIPPED, f"needs {self.steps[broken].address}")
-        elif self.halted() or any(before in self.steps and before not in self.fate for before in step.after):
+            self.end(step, StepState.SKIPPED, f"needs {self.steps[broken].address}")
+        elif self.halted() or any(before in self.steps and before not in self.results for before in step.after):
             self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
         else:
-            running = self.running[step.id] = Running(step, self.ex.clock.now(), fresh=self.fresh(step.address))
-            self.event(step, What.STARTED)
+            running = self.running[step.id] = Running(
+                step, self.ex.clock.now(), dependency_changed=self.fresh(step.address)
+            )
+            self.event(step, StepState.STARTED)
             self.begin(running)
 
     def fresh(self, address: Address) -> bool:
@@ -167,13 +184,13 @@ class _Run:
     def begin(self, running: Running) -> None:
         """At once; but a wait goes with others of its kind: those that were just polled for, or are about to begin."""
         step, action = running.step, running.step.action
-        if isinstance(action, Wait) and (told := answers.known(action, step.address, self.ex.facts)):
-            self.end(step, What.DONE, told)
+        if isinstance(action, Wait) and (told := answers.over_already(action, step.address, self.ex.facts)):
+            self.end(step, StepState.DONE, told)
             return
-        company, now = _company(running), self.ex.clock.now()
-        coming = self.coming.get(company, set())
+        company, now = _poll_group(running), self.ex.clock.now()
+        coming = self.expected_polls.get(company, set())
         coming.discard(step.id)
-        soonest = max(self.polled.get(company, -APART) + APART, now + TOGETHER if coming else now)
+        soonest = max(self.polled.get(company, -POLL_GAP) + POLL_GAP, now + GATHERING if coming else now)
         if company and soonest > now:
             self.enqueue(running, soonest)
         else:
@@ -189,30 +206,30 @@ class _Run:
             if running and running.ticket == ticket:
                 self.attempt(running)
 
-    def take_answers(self) -> None:
+    def take_results(self) -> None:
         """At least one answer, or sleep until something is due."""
         if self.ex.stop.is_set():
-            self.give_up()
+            self.abandon_waits()
         until = self.due[0][0] - self.ex.clock.now() if self.due else 0.5
         try:
-            if self.flying:
-                found = self.answers.get(timeout=max(min(until, 0.5), 0.005) if self.due else 0.5)
+            if self.in_flight:
+                found = self.finished.get(timeout=max(min(until, 0.5), 0.005) if self.due else 0.5)
             else:
-                found = self.answers.get_nowait()
+                found = self.finished.get_nowait()
         except queue.Empty:
-            if not self.flying and self.due:
+            if not self.in_flight and self.due:
                 self.ex.clock.sleep(max(min(until, 0.5) if self.pool else until, 0.0))
             return
-        self.flying -= 1
+        self.in_flight -= 1
         for answer in found:
-            self.take(answer)
+            self.take_result(answer)
 
-    def give_up(self) -> None:
+    def abandon_waits(self) -> None:
         """After a stop: what is only being waited for is let go."""
         waiting = {i for _, ticket, i in self.due if i in self.running and self.running[i].ticket == ticket}
         for step_id in sorted(waiting):
             running = self.running[step_id]
-            self.end(running.step, What.SKIPPED, "interrupted while waiting")
+            self.end(running.step, StepState.SKIPPED, "interrupted while waiting")
         self.due.clear()
 
     # --- one attempt -------------------------------------------------------------------------------------------------
@@ -222,13 +239,13 @@ class _Run:
         try:
             call = self.next_call(running)
         except LookupError as error:
-            self.end(step, What.FAILED, f"a value that another step should have given is missing: {error}")
+            self.end(step, StepState.FAILED, f"a value that another step should have given is missing: {error}")
             return
         group = [running, *self.companions(running)]
         for member in group:
             self.dequeue(member)
-        self.polled[_company(running)] = self.ex.clock.now()
-        self.flying += 1
+        self.polled[_poll_group(running)] = self.ex.clock.now()
+        self.in_flight += 1
         if self.pool:
             self.pool.submit(self.make, group, call)
         else:
@@ -241,93 +258,93 @@ class _Run:
         else:
             call = action
         facts = self.ex.facts
-        shown = filled(call.params, facts, covered=True) if holds_secret(call.params) else None
-        return replace(call, params=filled(call.params, facts), shown=shown)
+        shown = render_parameters(call.params, facts, masked=True) if holds_secret(call.params) else None
+        return replace(call, params=render_parameters(call.params, facts), shown=shown)
 
     def companions(self, running: Running) -> list[Running]:
         """Those in the queue that wait for something the same call can tell."""
-        company = _company(running)
+        company = _poll_group(running)
         others = self.waiting.get(company, {}) if company else {}
         return [other for other in others.values() if other is not running][: MOST_NAMES - 1]
 
     def make(self, group: list[Running], call: Call) -> None:
         """In a worker: one request, and what it means to each step of the group."""
         try:
-            found = [self.one(group[0], call)] if len(group) == 1 else self.together(group, call)
+            found = [self.attempt_step(group[0], call)] if len(group) == 1 else self.poll_together(group, call)
         except Exception as error:  # noqa: BLE001  (a bug of ours must not take the report of the others with it)
             told = f"internal error: {type(error).__name__}: {error}"
-            found = [Answer(running.step, What.FAILED, told) for running in group]
-        self.answers.put(found)
+            found = [StepResult(running.step, StepState.FAILED, told) for running in group]
+        self.finished.put(found)
 
-    def one(self, running: Running, call: Call) -> Answer:
+    def attempt_step(self, running: Running, call: Call) -> StepResult:
         step, action = running.step, running.step.action
         if isinstance(action, Wait):
-            found = answers.to_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
-            return answers.at_end(action, found, self.ex.aws.call)
+            found = answers.interpret_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
+            return answers.after_timeout(action, found, self.ex.aws.call)
         try:
-            moved = self.look_again(step)
+            moved = self.recheck(step)
         except Unreadable as error:
             told = f"it cannot be looked at again: {error}; {error.advice}"
-            return Answer(step, What.FAILED, told, refused=error.refused)
+            return StepResult(step, StepState.FAILED, told, refused=error.refused)
         if moved:
-            return Answer(step, What.FAILED, moved, moved=True)
-        if running.unsure and (made := self.proven(step, call)) is not None:
-            return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
-        answer = answers.to_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
-        if answer.what is not What.FAILED or call.proof is Proof.NONE:
+            return StepResult(step, StepState.FAILED, moved, changed_since_plan=True)
+        if running.unsure and (made := self.already_done(step, call)) is not None:
+            return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
+        answer = answers.interpret_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
+        if answer.state is not StepState.FAILED or call.proof is Proof.NONE:
             return answer
         if not running.unsure:
-            return self.in_the_way(answer, call)
-        made = self.proven(step, call)  # refused, perhaps for being done already
+            return self.explain_conflict(answer, call)
+        made = self.already_done(step, call)  # refused, perhaps for being done already
         if made is not None:
-            return Answer(step, What.DONE, "was done, only the answer was lost", gives=made)
-        return answers.unproven(running, answer, self.ex.clock.now())
+            return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
+        return answers.retry_if_not_visible(running, answer, self.ex.clock.now())
 
-    def proven(self, step: Step, call: Call) -> Mapping[str, Any] | None:
-        if call.proof is Proof.NONE or self.ex.witness is None:
+    def already_done(self, step: Step, call: Call) -> Mapping[str, Any] | None:
+        if call.proof is Proof.NONE or self.ex.recheck is None:
             return None
-        return self.ex.witness.made(step, self.ex.facts)
+        return self.ex.recheck.find_created(step, self.ex.facts)
 
-    def in_the_way(self, answer: Answer, call: Call) -> Answer:
+    def explain_conflict(self, answer: StepResult, call: Call) -> StepResult:
         """``answer``, a refusal; of what is there already it is told who made it since the plan."""
-        if call.proof is not Proof.EXISTS or self.ex.witness is None or not answers.there(answer):
+        if call.proof is not Proof.EXISTS or self.ex.recheck is None or not answers.says_it_exists(answer):
             return answer
-        told = self.ex.witness.in_the_way(answer.step)
-        return replace(answer, detail=f"{answer.detail}\n      {told}", moved=True) if told else answer
+        told = self.ex.recheck.conflicting_object(answer.step)
+        return replace(answer, detail=f"{answer.detail}\n      {told}", changed_since_plan=True) if told else answer
 
-    def together(self, group: list[Running], call: Call) -> list[Answer]:
+    def poll_together(self, group: list[Running], call: Call) -> list[StepResult]:
         """One poll for several waits."""
         names = {running.step.id: self.names(running) for running in group}
         wanted = list(dict.fromkeys(name for found in names.values() for name in found))
         wait = _wait(group[0])
         reply = self.ex.aws.call(replace(call, params={**call.params, wait.among: wanted}))
-        if isinstance(reply, Refused) and not (reply.turned_away or reply.lost):
+        if isinstance(reply, Refused) and not (reply.not_processed or reply.unknown_outcome):
             for running in group:  # one of the names spoils it for the others
                 running.alone = True
-            return [Answer(running.step, What.WAITING, running.said) for running in group]
+            return [StepResult(running.step, StepState.WAITING, running.last_detail) for running in group]
         now, found = self.ex.clock.now(), []
         for running in group:
-            own = answers.own_part(_wait(running), names[running.step.id], reply)
-            answer = answers.to_wait(running, _wait(running), call, own, now)
-            found.append(answers.at_end(_wait(running), answer, self.ex.aws.call))
+            own = answers.slice_for(_wait(running), names[running.step.id], reply)
+            answer = answers.interpret_wait(running, _wait(running), call, own, now)
+            found.append(answers.after_timeout(_wait(running), answer, self.ex.aws.call))
         return found
 
     def names(self, running: Running) -> list[str]:
         wait = _wait(running)
-        found: list[str] = filled(wait.read.params[wait.among], self.ex.facts)
+        found: list[str] = render_parameters(wait.read.params[wait.among], self.ex.facts)
         return found
 
-    def look_again(self, step: Step) -> str:
+    def recheck(self, step: Step) -> str:
         """What has moved about the step's resource since the plan: looked at once before its first write up or down."""
-        if self.ex.witness is None:
+        if self.ex.recheck is None:
             return ""
         phase = step.id.removeprefix(f"{step.address}:").partition(".")[0]
         with self.lock:
-            first = (step.address, phase) not in self.looked
-            found = self.looked.setdefault((step.address, phase), Future())
+            first = (step.address, phase) not in self.rechecked
+            found = self.rechecked.setdefault((step.address, phase), Future())
         if first:
             try:
-                found.set_result(self.ex.witness.moved(step.address, phase))
+                found.set_result(self.ex.recheck.changed_since_plan(step.address, phase))
             except BaseException as error:
                 found.set_exception(error)
                 raise
@@ -335,23 +352,23 @@ class _Run:
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
-    def take(self, answer: Answer) -> None:
+    def take_result(self, answer: StepResult) -> None:
         running = self.running.get(answer.step.id)
         if running is None:
             return
-        if answer.what in (What.AGAIN, What.WAITING):
-            if answer.detail != running.said or answer.what is What.AGAIN:
-                self.event(answer.step, answer.what, answer.detail, since=running.since)
-            running.said = answer.detail
+        if answer.state in (StepState.AGAIN, StepState.WAITING):
+            if answer.detail != running.last_detail or answer.state is StepState.AGAIN:
+                self.event(answer.step, answer.state, answer.detail, since=running.started_at)
+            running.last_detail = answer.detail
             self.put_back(running)
             return
-        for attr, value in (answer.gives or {}).items():
+        for attr, value in (answer.captured or {}).items():
             self.ex.facts[answer.step.address, attr] = value
-        if answer.moved:
-            self.moved.append(answer.step.id)
+        if answer.changed_since_plan:
+            self.changed_since_plan.append(answer.step.id)
         if answer.path:
             self.causes[answer.step.id] = answer.path
-        self.end(answer.step, answer.what, answer.detail, answer.refused)
+        self.end(answer.step, answer.state, answer.detail, answer.refused)
 
     def put_back(self, running: Running) -> None:
         """To be tried again after a pause that grows, with some chance in it so that many do not come at once."""
@@ -363,35 +380,41 @@ class _Run:
 
     def enqueue(self, running: Running, due: float) -> None:
         self.count += 1
-        running.ticket, running.company = self.count, _company(running)
+        running.ticket, running.poll_group = self.count, _poll_group(running)
         heapq.heappush(self.due, (due, self.count, running.step.id))
-        if running.company:
-            self.waiting.setdefault(running.company, {})[running.step.id] = running
+        if running.poll_group:
+            self.waiting.setdefault(running.poll_group, {})[running.step.id] = running
 
     def dequeue(self, running: Running) -> None:
         running.ticket = -1
-        if running.company:
-            self.waiting[running.company].pop(running.step.id, None)
-            running.company = ""
+        if running.poll_group:
+            self.waiting[running.poll_group].pop(running.step.id, None)
+            running.poll_group = ""
 
-    def end(self, step: Step, what: What, detail: str = "", refused: Refused | None = None) -> None:
+    def end(self, step: Step, what: StepState, detail: str = "", refused: Refused | None = None) -> None:
         running = self.running.pop(step.id, None)
         if running:
             self.dequeue(running)
-        if (feeds := self.feeds.get(step.id)) and what is not What.DONE:
-            self.coming.get(feeds.company, set()).discard(feeds.wait)
-        self.failed |= what is What.FAILED and not _tidies(step)
-        self.fate[step.id] = what
+        if (feeds := self.next_polls.get(step.id)) and what is not StepState.DONE:
+            self.expected_polls.get(feeds.poll_group, set()).discard(feeds.wait)
+        self.failed |= what is StepState.FAILED and not _is_cleanup(step)
+        self.results[step.id] = what
         self.graph.done(step.id)
-        self.event(step, what, detail, since=running.since if running else None, refused=refused)
+        self.event(step, what, detail, since=running.started_at if running else None, refused=refused)
 
     def event(
-        self, step: Step, what: What, detail: str = "", *, since: float | None = None, refused: Refused | None = None
+        self,
+        step: Step,
+        what: StepState,
+        detail: str = "",
+        *,
+        since: float | None = None,
+        refused: Refused | None = None,
     ) -> None:
         now = self.ex.clock.now()
         took = now - since if since is not None else 0.0
-        path = self.causes.get(step.id, "") if what is What.FAILED else ""
-        self.ex.emit(Event(at=now, step=step, what=what, detail=detail, took=took, refused=refused, path=path))
+        path = self.causes.get(step.id, "") if what is StepState.FAILED else ""
+        self.ex.emit(Event(at=now, step=step, state=what, detail=detail, took=took, refused=refused, path=path))
 
 
 def _wait(running: Running) -> Wait:
@@ -399,11 +422,13 @@ def _wait(running: Running) -> Wait:
     return running.step.action
 
 
-def _tidies(step: Step) -> bool:
-    return isinstance(step.action, Call) and step.action.tidies
+def _is_cleanup(step: Step) -> bool:
+    return isinstance(step.action, Call) and step.action.cleanup
 
 
-def _company(running: Running) -> str:
+def _poll_group(running: Running) -> str:
     """What the step is polled together with, if it is a wait like any other just now."""
     action = running.step.action
-    return answers.company(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""
+    return (
+        answers.poll_group(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""
+    )

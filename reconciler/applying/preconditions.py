@@ -36,13 +36,13 @@ from reconciler.model import (
 )
 from reconciler.model.paths import dotted
 from reconciler.planning import diff as differ
-from reconciler.planning.canonical import order, with_defaults
+from reconciler.planning.canonical import sort_key, with_defaults
 
-FEW = 3  # that are asked for by name
+MOST_BY_NAME = 3  # that are asked for by name
 
 
 @dataclass(slots=True)
-class Looking:
+class AccountRecheck:
     """Answers the executor's questions for one plan. ``members`` gives a section's tree of known members; ``current``
     says whether the plan is so new, and others so surely kept out, that nothing can have been created since.
     """
@@ -62,7 +62,7 @@ class Looking:
 
     # --- before the first write --------------------------------------------------------------------------------------
 
-    def moved(self, address: Address, phase: str) -> str:
+    def changed_since_plan(self, address: Address, phase: str) -> str:
         """What has changed since the plan about what ``phase`` (up or down) of ``address`` works on; empty: nothing.
 
         What is created needs no look where AWS refuses a second one of its name. What goes and is gone already is as
@@ -71,7 +71,7 @@ class Looking:
         item, kind = self.items[address], self.kinds[address.section]
         if phase == "up" and item.verb is Verb.CREATE and not _refused_twice(item):
             return "" if self.current() else self.created_since(address)
-        planned = list(item.going) if phase == "down" else [item.heir] if item.heir else []
+        planned = list(item.removed_objects) if phase == "down" else [item.kept_object] if item.kept_object else []
         anew = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
         if kind.shared or not planned or (phase == "up" and anew):
             return ""
@@ -79,7 +79,7 @@ class Looking:
         told = (self.difference(kind, item, live, there, phase) for live in planned)
         found = next((text for text in told if text), "")
         if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
-            found = _newer([*planned, *filter(None, [item.heir])], there)  # the newest may stay, being in use
+            found = _newer([*planned, *filter(None, [item.kept_object])], there)  # the newest may stay, being in use
         return found and f"{found}; the plan was made before that: plan again"
 
     def created_since(self, address: Address) -> str:
@@ -88,20 +88,20 @@ class Looking:
         """
         with self._lock:
             if address.section not in self._since:
-                self._since[address.section] = self.appeared(address.section, _would_write_over)
+                self._since[address.section] = self.created_by_others(address.section, _would_overwrite)
             return self._since[address.section].get(address, "")
 
-    def in_the_way(self, step: Step) -> str:
+    def conflicting_object(self, step: Step) -> str:
         """Why AWS refused to create what ``step`` was to create, if something of that name is there now."""
         address = step.address
         if self.items[address].verb is not Verb.CREATE or self.kinds[address.section].shared:
             return ""
         try:
-            return self.appeared(address.section, lambda item: item.address == address).get(address, "")
+            return self.created_by_others(address.section, lambda item: item.address == address).get(address, "")
         except Unreadable:
             return ""
 
-    def appeared(self, section: str, chosen: Callable[[ResourcePlan], bool]) -> Mapping[Address, str]:
+    def created_by_others(self, section: str, chosen: Callable[[ResourcePlan], bool]) -> Mapping[Address, str]:
         """What is there of what is to be created, in words. Raises Unreadable."""
         kind = self.kinds[section]
         items = [item for item in self.items.values() if item.address.section == section and item.want and chosen(item)]
@@ -109,10 +109,10 @@ class Looking:
         lives = self.all_of(kind, sought)
         found: dict[Address, str] = {}
         for item in items:
-            before = {live.physical for live in item.going}
+            before = {live.physical for live in item.removed_objects}
             for live in lives:
                 ours = item.want is not None and item.want.physical in (live.physical, live.attrs.get("name"))
-                if ours and not live.dying and live.physical not in before:
+                if ours and not live.deleting and live.physical not in before:
                     whose = f"belongs to {live.owner}" if live.owner else "belongs to no environment"
                     told = f"{live.physical} was created since and {whose}; the plan was made before that: plan again"
                     found[item.address] = told
@@ -120,7 +120,7 @@ class Looking:
 
     def all_of(self, kind: Kind, sought: tuple[Sought, ...]) -> Sequence[Live]:
         """Several are sought as a plan does, by the page where that takes fewer calls; by name where it may not be."""
-        query = Query(scope=self.plan.scope, sought=sought, owned=len(sought) > FEW)
+        query = Query(scope=self.plan.scope, sought=sought, owned=len(sought) > MOST_BY_NAME)
         try:
             return Reader(self.aws, parallelism=0).drive(kind.read(query))
         except Unreadable:
@@ -130,7 +130,7 @@ class Looking:
 
     def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:
         now = next((other for other in there if other.physical == live.physical), None)
-        if now is None or (now.dying and not live.dying):
+        if now is None or (now.deleting and not live.deleting):
             return "" if phase == "down" else f"{live.physical} is gone"
         if now.owner != live.owner:
             return f"{live.physical} belongs to {now.owner or 'no environment'} now"
@@ -143,7 +143,7 @@ class Looking:
     def compared(self, kind: Kind, live: Live, want: Want) -> set[tuple[str, str]]:
         """What separates ``live`` from ``want``, as a plan would see it: paths and live values."""
         found = differ.difference(kind, live, want, self.members(want.address.section))[0]
-        return {(dotted(change.path), order(change.before)) for change in found.changes}
+        return {(dotted(change.path), sort_key(change.before)) for change in found.changes}
 
     def as_it_was(self, kind: Kind, item: ResourcePlan, live: Live) -> Want:
         """What goes has no declaration: it is wanted as it was when its end was planned."""
@@ -166,32 +166,34 @@ class Looking:
 
     # --- after an answer was lost ------------------------------------------------------------------------------------
 
-    def made(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+    def find_created(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
         """The attributes of what the step's call made, if it was done after all; None if it is not there."""
         item, kind, call = self.items[step.address], self.kinds[step.address.section], step.action
         if item.want is None or not isinstance(call, Call):
             return None
-        want = replace(item.want, props=_known(item.want.props, facts), declared=_known(item.want.declared, facts))
+        want = replace(
+            item.want, props=_fill_known(item.want.props, facts), declared=_fill_known(item.want.declared, facts)
+        )
         name = step.address.name if kind.shared else want.physical
         try:
             there = [self.tagged(kind, live, want) for live in self.read(kind, name, want.declared)]
         except Unreadable:
             return None
-        before = item.heir.revision if item.heir and kind.versioned else 0
-        mine = [live for live in there if self.ours(kind, live) and not live.dying]
+        before = item.kept_object.revision if item.kept_object and kind.versioned else 0
+        mine = [live for live in there if self.ours(kind, live) and not live.deleting]
         fresh = [live for live in mine if not kind.versioned or live.revision > before]
         if not fresh:
             return None
         now = max(fresh, key=lambda live: live.revision)
         if call.proof is Proof.SAME and self.still_planned(kind, now, want, call):
             return None
-        if call.proof is Proof.MOVING and now.settled and not self.came_about(kind, item, now, want, call):
+        if call.proof is Proof.MOVING and now.settled and not self.change_took_effect(kind, item, now, want, call):
             return None
-        return {attr: now.attrs[attr] for attr in call.gives if attr in now.attrs}
+        return {attr: now.attrs[attr] for attr in call.captures if attr in now.attrs}
 
-    def came_about(self, kind: Kind, item: ResourcePlan, now: Live, want: Want, call: Call) -> bool:
+    def change_took_effect(self, kind: Kind, item: ResourcePlan, now: Live, want: Want, call: Call) -> bool:
         """Whether what differed is gone; what never showed as a difference proves nothing by not showing now."""
-        differed = item.heir is not None and self.still_planned(kind, item.heir, want, call)
+        differed = item.kept_object is not None and self.still_planned(kind, item.kept_object, want, call)
         return differed and not self.still_planned(kind, now, want, call)
 
     def still_planned(self, kind: Kind, now: Live, want: Want, call: Call) -> bool:
@@ -217,7 +219,7 @@ def _refused_twice(item: ResourcePlan) -> bool:
     return first is None or first.proof is Proof.EXISTS
 
 
-def _would_write_over(item: ResourcePlan) -> bool:
+def _would_overwrite(item: ResourcePlan) -> bool:
     return item.verb is Verb.CREATE and not _refused_twice(item)
 
 
@@ -232,15 +234,15 @@ def _newer(planned: Sequence[Live], there: Sequence[Live]) -> str:
     return f"{newest.physical} was registered since" if newest and newest.revision > last else ""
 
 
-def _known(value: Any, facts: Facts) -> Any:
+def _fill_known(value: Any, facts: Facts) -> Any:
     """``value`` with the stand-ins filled in that are known by now; secrets stay wrapped."""
     if isinstance(value, Later):
         return facts.get((value.address, value.attr), value)
     if isinstance(value, Text):
-        parts = [_known(part, facts) for part in value.parts]
+        parts = [_fill_known(part, facts) for part in value.parts]
         return "".join(parts) if all(isinstance(part, str) for part in parts) else value
     if isinstance(value, Mapping):
-        return {name: _known(item, facts) for name, item in value.items()}
+        return {name: _fill_known(item, facts) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_known(item, facts) for item in value]
+        return [_fill_known(item, facts) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""What one attempt at a step came to: pure functions from a step under way and a reply to an :class:`Answer`.
+"""What one attempt at a step came to: pure functions from a step under way and a reply to an :class:`StepResult`.
 
 Also how stand-ins become what is sent, since a step's parameters may hold what only earlier answers could say.
 """
@@ -18,21 +18,21 @@ from reconciler.model import (
     Refused,
     Reply,
     Step,
+    StepState,
     Unreadable,
     Wait,
-    What,
     compact,
 )
 
 FIRST_POLL: Final = 0.2
 LONGEST_POLL: Final = 8.0
-WAITED: Final = 0.2  # of the time that has passed: so much longer than it takes is waited at most
-REFUSED: Final = 0.5  # likewise before a call is made again, which no other can be put together with
+POLL_SHARE: Final = 0.2  # of the time that has passed: so much longer than it takes is waited at most
+RETRY_SHARE: Final = 0.5  # likewise before a call is made again, which no other can be put together with
 LONGEST_REPAIR: Final = 20.0
-OLD_REPAIRS: Final = 2  # at most, of what nothing in this apply can have brought about
+REPAIRS_WITHOUT_CHANGE: Final = 2  # at most, of what nothing in this apply can have brought about
 MOST_TRIES: Final = 10  # of a call that is turned away or whose answer is lost; about two minutes
-SPREADING: Final = 120.0  # seconds until every read sees what was created; what others wait for IAM at most
-THERE: Final = re.compile(
+VISIBILITY_DELAY: Final = 120.0  # seconds until every read sees what was created; what others wait for IAM at most
+SAYS_IT_EXISTS: Final = re.compile(
     r"already|exists|duplicate|ConflictException|InstanceSessionsPerInstanceProfile", re.IGNORECASE
 )
 
@@ -41,41 +41,42 @@ THERE: Final = re.compile(
 class Running:
     """A step under way: since when, how often looked at, and what it still may do.
 
-    ``anew`` is when a wait was last given a reason to begin again: the end of a repair; pauses are measured from there.
-    ``fresh`` is that this apply changes something that the resource refers to, which may take a while to be seen;
-    ``tries`` counts what was turned away or lost in a row; ``unsure`` is that an answer was lost, so that the call may
-    have been done; ``alone`` that a wait must not be polled with others; ``ticket`` is the last place in the queue.
+    ``restarted_at`` is when a wait was last given a reason to begin again: the end of a repair; pauses are measured
+    from there. ``dependency_changed`` is that this apply changes something that the resource refers to, which may take
+    a while to be seen; ``tries`` counts what was turned away or lost in a row; ``unsure`` is that an answer was lost,
+    so that the call may have been done; ``alone`` that a wait must not be polled with others; ``ticket`` is the last
+    place in the queue.
     """
 
     step: Step
-    since: float
-    anew: float = -1.0
-    fresh: bool = True
+    started_at: float
+    restarted_at: float = -1.0
+    dependency_changed: bool = True
     repairs: int = 0
     repairing: bool = False
-    moved: bool = False
-    said: str = ""
+    has_changed: bool = False
+    last_detail: str = ""
     tries: int = 0
     unsure: bool = False
     alone: bool = False
     ticket: int = -1
-    company: str = ""
+    poll_group: str = ""
 
 
 @dataclass(slots=True)
-class Answer:
-    """What one attempt at a step came to; ``gives`` are attributes that are known now, ``moved`` that the account was
-    not as it had been planned upon, ``late`` that the time of a wait was up, ``path`` the property that the cause of a
-    failure lies in.
+class StepResult:
+    """What one attempt at a step came to; ``captured`` are attributes that are known now, ``changed_since_plan`` that
+    the account was not as it had been planned upon, ``timed_out`` that the time of a wait was up, ``path`` the property
+    that the cause of a failure lies in.
     """
 
     step: Step
-    what: What
+    state: StepState
     detail: str = ""
-    gives: Mapping[str, Any] | None = None
+    captured: Mapping[str, Any] | None = None
     refused: Refused | None = None
-    moved: bool = False
-    late: bool = False
+    changed_since_plan: bool = False
+    timed_out: bool = False
     path: str = ""
 
 
@@ -87,11 +88,11 @@ def pause(running: Running, now: float) -> float:
     """
     if running.repairing:
         return min(2.0 ** (running.repairs - 1), LONGEST_REPAIR) if running.repairs > 1 else 0.0
-    share = WAITED if isinstance(running.step.action, Wait) else REFUSED
-    return min(max(share * (now - max(running.anew, running.since)), FIRST_POLL), LONGEST_POLL)
+    share = POLL_SHARE if isinstance(running.step.action, Wait) else RETRY_SHARE
+    return min(max(share * (now - max(running.restarted_at, running.started_at)), FIRST_POLL), LONGEST_POLL)
 
 
-def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
+def interpret_call(running: Running, call: Call, reply: Reply, now: float) -> StepResult:
     """What ``reply`` to a call step means."""
     step = running.step
     refusals = [reply] if isinstance(reply, Refused) else list(not_done(call, reply))
@@ -99,91 +100,93 @@ def to_call(running: Running, call: Call, reply: Reply, now: float) -> Answer:
     if not left:
         running.tries = 0
         told = "already so" if refusals else ""
-        return Answer(step, What.DONE, told, gives=given(call, {} if isinstance(reply, Refused) else reply))
+        return StepResult(
+            step, StepState.DONE, told, captured=captured_attributes(call, {} if isinstance(reply, Refused) else reply)
+        )
     first = left[0]
-    if first.turned_away or first.lost:
-        running.unsure |= first.lost
+    if first.not_processed or first.unknown_outcome:
+        running.unsure |= first.unknown_outcome
         running.tries += 1
         if running.tries < MOST_TRIES:
-            return Answer(step, What.AGAIN, str(first))
-        return Answer(step, What.FAILED, f"{first} ({running.tries} times)", refused=first)
+            return StepResult(step, StepState.AGAIN, str(first))
+        return StepResult(step, StepState.FAILED, f"{first} ({running.tries} times)", refused=first)
     running.tries = 0
     passing = all(any(on.matches(refused) for on in call.retry_on) for refused in left)
-    if passing and now - running.since < call.patience:
-        return Answer(step, What.AGAIN, str(first))
-    return Answer(step, What.FAILED, "; ".join(map(str, left)), refused=first)
+    if passing and now - running.started_at < call.patience:
+        return StepResult(step, StepState.AGAIN, str(first))
+    return StepResult(step, StepState.FAILED, "; ".join(map(str, left)), refused=first)
 
 
-def unproven(running: Running, answer: Answer, now: float) -> Answer:
+def retry_if_not_visible(running: Running, answer: StepResult, now: float) -> StepResult:
     """``answer``, a refusal after an earlier answer was lost and nothing is seen of what the call was to make.
 
     If the refusal says that it is there, it is not seen yet: to be looked for again, for as long as that may last.
     """
-    if there(answer) and now - running.since < SPREADING:
-        return Answer(answer.step, What.AGAIN, f"{answer.refused}, and not seen yet")
+    if says_it_exists(answer) and now - running.started_at < VISIBILITY_DELAY:
+        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}, and not seen yet")
     return answer
 
 
-def there(answer: Answer) -> bool:
+def says_it_exists(answer: StepResult) -> bool:
     """Whether a refusal says that what was to be made is there already."""
-    return answer.refused is not None and THERE.search(str(answer.refused)) is not None
+    return answer.refused is not None and SAYS_IT_EXISTS.search(str(answer.refused)) is not None
 
 
-def to_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) -> Answer:
+def interpret_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) -> StepResult:
     """What ``reply`` to a poll, or to a repair, means."""
     step = running.step
     repaired, running.repairing = running.repairing, False
     if isinstance(reply, Refused):
         if not repaired and wait.gone and any(on.matches(reply) for on in wait.absent):
-            return Answer(step, What.DONE, "gone")
+            return StepResult(step, StepState.DONE, "gone")
         if repaired and any(on.matches(reply) for on in call.retry_on):
-            return Answer(step, What.WAITING, str(reply))
+            return StepResult(step, StepState.WAITING, str(reply))
         running.tries += 1
-        if (reply.turned_away or reply.lost) and running.tries < MOST_TRIES:
-            return Answer(step, What.WAITING, str(reply))
-        return Answer(step, What.FAILED, str(reply), refused=reply)
+        if (reply.not_processed or reply.unknown_outcome) and running.tries < MOST_TRIES:
+            return StepResult(step, StepState.WAITING, str(reply))
+        return StepResult(step, StepState.FAILED, str(reply), refused=reply)
     running.tries = 0
     if repaired:
-        running.anew = now
-        return Answer(step, What.WAITING, "sent again")
+        running.restarted_at = now
+        return StepResult(step, StepState.WAITING, "sent again")
     items = reply.get(wait.items) or [] if wait.items else [reply]
     if items:
-        return _look(running, wait, items[0], now)
-    return Answer(step, What.DONE, "gone") if wait.gone else _still(running, wait, "not there yet", now)
+        return _interpret_item(running, wait, items[0], now)
+    return StepResult(step, StepState.DONE, "gone") if wait.gone else _not_yet(running, wait, "not there yet", now)
 
 
-def _look(running: Running, wait: Wait, item: Json, now: float) -> Answer:
+def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> StepResult:
     step = running.step
-    if wait.until and all(reach(item, name) in values for name, values in wait.until.items()):
-        return Answer(step, What.DONE, _status(wait, item))
+    if wait.until and all(value_at(item, name) in values for name, values in wait.until.items()):
+        return StepResult(step, StepState.DONE, _status(wait, item))
     if wait.fail and all(item.get(name) in values for name, values in wait.fail.items()):
         reason = str(item.get(wait.reason, ""))
         repair = wait.repair
-        times = repair.times if repair and running.fresh else OLD_REPAIRS
+        times = repair.times if repair and running.dependency_changed else REPAIRS_WITHOUT_CHANGE
         if repair and running.repairs < min(times, repair.times) and any(text in reason for text in repair.on):
             running.repairs += 1
             running.repairing = True
-            return Answer(step, What.AGAIN, f"{_status(wait, item)}: {reason}")
-        if not running.moved and now - running.since < wait.grace:
-            return _still(running, wait, _status(wait, item), now)
+            return StepResult(step, StepState.AGAIN, f"{_status(wait, item)}: {reason}")
+        if not running.has_changed and now - running.started_at < wait.grace:
+            return _not_yet(running, wait, _status(wait, item), now)
         cause = next((known for known in wait.causes if known.text in reason), None)
         told = f"{_status(wait, item)}: {reason}" + (f"\n      {cause.advice}" if cause else "")
-        return Answer(step, What.FAILED, told, path=cause.path if cause else "")
-    running.moved = True
-    return _still(running, wait, _status(wait, item), now)
+        return StepResult(step, StepState.FAILED, told, path=cause.path if cause else "")
+    running.has_changed = True
+    return _not_yet(running, wait, _status(wait, item), now)
 
 
-def _still(running: Running, wait: Wait, detail: str, now: float) -> Answer:
-    if now - running.since > wait.timeout and wait.or_go_on:
-        return Answer(running.step, What.DONE, f"{detail}: went on after {wait.timeout:.0f} s", late=True)
-    if now - running.since > wait.timeout:
-        return Answer(running.step, What.FAILED, f"{detail}: waited {wait.timeout:.0f} s", late=True)
-    return Answer(running.step, What.WAITING, detail)
+def _not_yet(running: Running, wait: Wait, detail: str, now: float) -> StepResult:
+    if now - running.started_at > wait.timeout and wait.or_go_on:
+        return StepResult(running.step, StepState.DONE, f"{detail}: went on after {wait.timeout:.0f} s", timed_out=True)
+    if now - running.started_at > wait.timeout:
+        return StepResult(running.step, StepState.FAILED, f"{detail}: waited {wait.timeout:.0f} s", timed_out=True)
+    return StepResult(running.step, StepState.WAITING, detail)
 
 
-def at_end(wait: Wait, answer: Answer, call: Callable[[Call], Reply]) -> Answer:
+def after_timeout(wait: Wait, answer: StepResult, call: Callable[[Call], Reply]) -> StepResult:
     """``answer`` after what is to be done when the time of a wait is up; what cannot be read is not told."""
-    if not (answer.late and wait.at_end):
+    if not (answer.timed_out and wait.at_end):
         return answer
     reads = wait.at_end()
     try:
@@ -198,12 +201,12 @@ def at_end(wait: Wait, answer: Answer, call: Callable[[Call], Reply]) -> Answer:
 
 def _status(wait: Wait, item: Json) -> str:
     members = [*wait.until, *wait.fail] or ["status"]
-    found = [(name, reach(item, name)) for name in dict.fromkeys(members)]
+    found = [(name, value_at(item, name)) for name in dict.fromkeys(members)]
     told = [f"{name.rpartition('.')[2]} {value}" if isinstance(value, int) else value for name, value in found]
     return " ".join(str(value or "") for value in told)
 
 
-def known(wait: Wait, address: Address, facts: Facts) -> str:
+def over_already(wait: Wait, address: Address, facts: Facts) -> str:
     """What shows that a wait is over before anything is polled: the reply to an earlier call. Empty: nothing does."""
     item = {member: facts.get((address, attr)) for member, attr in wait.known.items()}
     over = wait.known and all(item.get(name) in values for name, values in wait.until.items())
@@ -213,7 +216,7 @@ def known(wait: Wait, address: Address, facts: Facts) -> str:
 # --- waits polled together -------------------------------------------------------------------------------------------
 
 
-def company(wait: Wait) -> str:
+def poll_group(wait: Wait) -> str:
     """What waits that can be polled by one call have in common; empty for one that is polled alone."""
     if not wait.among:
         return ""
@@ -221,7 +224,7 @@ def company(wait: Wait) -> str:
     return f"{wait.read} {wait.among} {compact(rest)}"
 
 
-def own_part(wait: Wait, names: list[str], reply: Reply) -> Reply:
+def slice_for(wait: Wait, names: list[str], reply: Reply) -> Reply:
     """The part of a common poll's reply that is about ``names``."""
     if isinstance(reply, Refused):
         return reply
@@ -232,15 +235,15 @@ def own_part(wait: Wait, names: list[str], reply: Reply) -> Reply:
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-def given(call: Call, reply: Json) -> dict[str, Any]:
+def captured_attributes(call: Call, reply: Json) -> dict[str, Any]:
     """The attributes that the reply to ``call`` says; numbers as text, as all attributes are."""
-    found = {attr: reach(reply, path) for attr, path in call.gives.items()}
+    found = {attr: value_at(reply, path) for attr, path in call.captures.items()}
     return {attr: str(value) if isinstance(value, int) else value for attr, value in found.items() if value is not None}
 
 
 def not_done(call: Call, reply: Json) -> Iterator[Refused]:
     """What a call that succeeded says it did not do (``Call.refuse_if``), each item as the refusal it is."""
-    for item in (reach(reply, call.refuse_if) or ()) if call.refuse_if else ():
+    for item in (value_at(reply, call.refuse_if) or ()) if call.refuse_if else ():
         error = item.get("ResponseError") or item
         code = error.get("ErrorCode") or error.get("Code") or "NotDone"
         message = error.get("ErrorMessage") or error.get("Message") or "it was not done"
@@ -252,7 +255,7 @@ def not_done(call: Call, reply: Json) -> Iterator[Refused]:
 _ERROR = ("ErrorCode", "ErrorMessage", "Code", "Message")
 
 
-def reach(reply: Any, path: str) -> Any:
+def value_at(reply: Any, path: str) -> Any:
     """The value at a dotted path of a reply (``SecurityGroups.0.GroupId``), or None."""
     for part in path.split("."):
         if isinstance(reply, list):

@@ -19,7 +19,7 @@ A_CALL: Final = 1.0
 A_WAIT: Final = 30.0  # what waits is mostly seconds away, and a call a fraction of one
 
 
-def ahead(steps: Iterable[Step]) -> dict[str, float]:
+def critical_path(steps: Iterable[Step]) -> dict[str, float]:
     """How long the longest chain is that begins with each step, by id; a call counts 1."""
     known = {step.id: step for step in steps}
     graph = {step.id: [before for before in step.after if before in known] for step in known.values()}
@@ -32,19 +32,19 @@ def ahead(steps: Iterable[Step]) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Feeds:
+class NextPoll:
     """That a wait comes right after a call, and what the wait is polled together with."""
 
     wait: str
-    company: str
+    poll_group: str
 
 
-def feeds(steps: Iterable[Step]) -> dict[str, Feeds]:
+def polls_started_by(steps: Iterable[Step]) -> dict[str, NextPoll]:
     """By the id of the call."""
     known = {step.id: step for step in steps}
-    waits = [(step, answers.company(step.action)) for step in known.values() if isinstance(step.action, Wait)]
+    waits = [(step, answers.poll_group(step.action)) for step in known.values() if isinstance(step.action, Wait)]
     return {
-        before: Feeds(step.id, company)
+        before: NextPoll(step.id, company)
         for step, company in waits
         if company
         for before in step.after

@@ -15,11 +15,11 @@ from reconciler.checks import reference_targets as fits
 from reconciler.checks import references as links
 from reconciler.checks import secrets as secrecy
 from reconciler.checks import settings
-from reconciler.checks.findings import _finding
-from reconciler.checks.lifecycle import _lifecycle
-from reconciler.checks.tags import _tags, _untaggable
+from reconciler.checks.findings import as_problem
+from reconciler.checks.lifecycle import read_lifecycle
+from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions
-from reconciler.config.loader import Loaded, RawResource
+from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.model import (
     Address,
     Environment,
@@ -40,7 +40,7 @@ Kinds = Mapping[str, Kind]
 
 
 def environment(
-    loaded: Loaded, kinds: Kinds, schemas: Schemas | None = None
+    loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """The environment, and every problem found, errors and warnings; with an error it must not be planned."""
     known = schemas or schema.shipped()
@@ -60,7 +60,7 @@ def environment(
     found += links.problems(loaded, kinds, resources)
     wrong = {problem.pos for problem in found if not problem.warning}
     found += (problem for problem in fits.problems(loaded, kinds, resources) if problem.pos not in wrong)
-    private = secrecy.declared(loaded, kinds)
+    private = secrecy.secret_texts(loaded, kinds)
     env = Environment(
         name=loaded.name,
         root=loaded.root,
@@ -85,13 +85,13 @@ def _folded(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[
     return tuple(replace(found, message=hidden(found.message), hint=hidden(found.hint)) for found in first.values())
 
 
-def _unknown_section(section: str, raws: Mapping[str, RawResource], kinds: Kinds) -> Problem:
+def _unknown_section(section: str, raws: Mapping[str, DeclaredResource], kinds: Kinds) -> Problem:
     hint = did_you_mean(section, kinds) or one_of(list(kinds), most=30)
     pos = next(iter(raws.values())).at() if raws else None
     return Problem(code="unknown-section", message=f'unknown section "{section}"', hint=hint, pos=pos)
 
 
-def _clashing(section: str, raws: Mapping[str, RawResource], kind: Kind) -> Iterator[Problem]:
+def _clashing(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
     """Names that differ in case alone, where AWS takes them for the same."""
     seen: dict[str, str] = {}
     for name, raw in raws.items():
@@ -104,15 +104,15 @@ def _clashing(section: str, raws: Mapping[str, RawResource], kind: Kind) -> Iter
 
 
 def _resource(
-    address: Address, raw: RawResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
+    address: Address, raw: DeclaredResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
-    asked = awsmodel.Asked(kind)
+    asked = awsmodel.ModelExtension(kind)
     found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name, beyond=asked)
-    found += _tags(address, raw, kind)
-    found += _untaggable(address, raw, kind, common)
+    found += tag_problems(address, raw, kind)
+    found += unused_tags(address, raw, kind, common)
     found += _foreign(address, raw)
-    lifecycle, problems = _lifecycle(address, raw, schemas, asked)
+    lifecycle, problems = read_lifecycle(address, raw, schemas, asked)
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
         return None, found
@@ -122,20 +122,22 @@ def _resource(
     if len(address.name) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(address.name)} characters; a {kind.name} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", "out-of-range"))
-    found += [_finding(finding, address, at(finding.path)) for finding in findings]
+    found += [as_problem(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
-    resource = Resource(address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, newer=asked.newer)
+    resource = Resource(
+        address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, unknown_members=asked.unknown_members
+    )
     return resource, found
 
 
-def _foreign(address: Address, raw: RawResource) -> Iterator[Problem]:
+def _foreign(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
     """Expressions written another tool's way, which here are text like any other."""
     for path, text in _texts(raw.value, expressions.may_be_foreign):
         if (written := expressions.foreign(text)) and not schema.is_secret(address.section, path):
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
             message = f"{written} stays as it is: it is not an expression"
-            yield _finding(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
+            yield as_problem(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
 
 
 def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
@@ -156,19 +158,19 @@ def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
     return found
 
 
-def _secrets(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
+def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
     """A secret that goes where everyone may read it, or that stands in the file."""
     for pattern in (path for path, facts in kind.fields.items() if facts.secret):
         for path, value in values_at(raw.value, pattern):
             if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
                 message, hint = "the secret stands in the file", "take it from the environment: ${env:NAME}"
-                yield _finding(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
+                yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
     for path, names in raw.env.items():
         for name in sorted(filter(looks_secret, names)):
             if not schema.is_secret_of(kind, path):
                 message = f"the value of {name} goes into {dotted(path)}, which AWS shows in clear text"
                 hint = "keep it in a secret and refer to that"
-                yield _finding(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
+                yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
 
 
 def _plain_text(value: Any) -> bool:

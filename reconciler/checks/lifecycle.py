@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.checks import references as links
-from reconciler.checks.findings import _finding
+from reconciler.checks.findings import as_problem
 from reconciler.config import references as refs
-from reconciler.config.loader import RawResource
+from reconciler.config.loader import DeclaredResource
 from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace
 from reconciler.model.problems import Problem, did_you_mean, one_of
 from reconciler.schema import aws_model as awsmodel
 from reconciler.schema.registry import Schemas
 
 
-def _lifecycle(
-    address: Address, raw: RawResource, schemas: Schemas, asked: awsmodel.Asked
+def read_lifecycle(
+    address: Address, raw: DeclaredResource, schemas: Schemas, asked: awsmodel.ModelExtension
 ) -> tuple[Lifecycle, list[Problem]]:
     written = raw.value.get("lifecycle")
     if not isinstance(written, Mapping) or schemas.lifecycle(written):
@@ -37,18 +37,18 @@ def _lifecycle(
         drain=written.get("drain", "wait"),
         drain_timeout_minutes=written.get("drainTimeoutMinutes", 120),
     )
-    problems = [_finding(item, address, raw.at(item.path)) for item in findings]
+    problems = [as_problem(item, address, raw.at(item.path)) for item in findings]
     return lifecycle, problems
 
 
-def _unfit(written: Mapping[str, Any], asked: awsmodel.Asked, members: Mapping[str, Any]) -> Iterator[Finding]:
+def _unfit(written: Mapping[str, Any], asked: awsmodel.ModelExtension, members: Mapping[str, Any]) -> Iterator[Finding]:
     kind = asked.kind
     for path, reference in refs.templates(written, ("lifecycle",)):
         yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
         hint = "what cannot be changed in place is declared under a new name"
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
-    if "keepRevisions" in written and not (kind.versioned or kind.renews):
+    if "keepRevisions" in written and not (kind.versioned or kind.changed_by_update):
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
         if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):

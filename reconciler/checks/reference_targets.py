@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.config import references as refs
-from reconciler.config.loader import Loaded
+from reconciler.config.loader import LoadedEnvironment
 from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.batch.compute_environment import launch_template as templates
 from reconciler.kinds.batch.job_queue import relations as together
@@ -57,9 +57,11 @@ _MANY = "subnets"
 Found = tuple[Path, str, str, bool]  # path, message, hint, is it only a warning
 
 
-def problems(loaded: Loaded, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]) -> Iterator[Problem]:
+def problems(
+    loaded: LoadedEnvironment, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]
+) -> Iterator[Problem]:
     """What is named at a place where it does not belong."""
-    fits = _Fits(loaded, kinds, resources)
+    fits = TargetChecker(loaded, kinds, resources)
     for resource in resources.values():
         for path, message, hint, warning in fits.of(resource):
             yield _problem(resource.at(path), str(resource.address), path, message, hint, warning=warning)
@@ -81,14 +83,14 @@ def _problem(pos: Pos, address: str, path: Path, message: str, hint: str, *, war
 
 
 @dataclass(frozen=True, slots=True)
-class _Fits:
-    loaded: Loaded
+class TargetChecker:
+    loaded: LoadedEnvironment
     kinds: Mapping[str, Kind]
     resources: Mapping[Address, Resource]
 
     def of(self, resource: Resource) -> Iterator[Found]:
         kind = self.kinds[resource.address.section]
-        for path, ref, value in refs.sites(resource, kind):
+        for path, ref, value in refs.reference_sites(resource, kind):
             if isinstance(value, Template):
                 yield from self.expression(path, value, ref)
             elif isinstance(value, str) and value.startswith("arn:"):
@@ -142,7 +144,7 @@ class _Fits:
 
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Found]:
         """A plain name of several things, where any of them may be meant."""
-        for path, ref, name in refs.names(resource, kind):
+        for path, ref, name in refs.plain_names(resource, kind):
             meant = [
                 Address(section, name) for section in ref.sections if name in self.loaded.sections.get(section, {})
             ]
@@ -201,11 +203,11 @@ class _Fits:
 
     def itself(self, resource: Resource, kind: Kind) -> Iterator[Found]:
         """What AWS says about a resource only once it is there cannot go into its creation."""
-        if not kind.later:
+        if not kind.assigned_by_aws:
             return
         late = {path for name, ref in kind.refs.items() if ref.late for path, _ in values_at(resource.props, name)}
         for path, part in refs.references(refs.expressions(resource)):
-            if part.address == resource.address and part.attr in kind.later and path not in late:
+            if part.address == resource.address and part.attr in kind.assigned_by_aws and path not in late:
                 message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
                 yield path, message, "leave it out here", False
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.config import expressions
 from reconciler.config import references as refs
-from reconciler.config.loader import Loaded
+from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, did_you_mean, one_of
@@ -18,14 +18,14 @@ Kinds = Mapping[str, Kind]
 _CLOSE = 0.8
 
 
-def problems(loaded: Loaded, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
+def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
     """References that lead nowhere, cycles, and names that look like a slip.
 
     ``resources`` are those that passed their own checks; references to the others are not judged further than that
     they are declared.
     """
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
-    judge = _Judge(loaded, kinds, resources, frozenset(declared))
+    judge = ReferenceChecker(loaded, kinds, resources, frozenset(declared))
     for address, raw in declared.items():
         for path, reference in refs.templates(raw.value):
             yield from judge.reference(reference, raw.at(path), str(address), path)
@@ -49,10 +49,10 @@ def _sorting(address: Address) -> tuple[str, str]:
     return address.section, address.name
 
 
-class _Judge:
+class ReferenceChecker:
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedEnvironment,
         kinds: Kinds,
         resources: Mapping[Address, Resource],
         declared: frozenset[Address],
@@ -105,7 +105,7 @@ class _Judge:
         resource, kind = self.resources.get(target), self.kinds[target.section]
         if resource is not None and target not in self.attrs:
             computed = kind.attrs(self.scope, target.name, resource.props)
-            self.attrs[target] = frozenset({"name", "arn", *computed, *kind.later})
+            self.attrs[target] = frozenset({"name", "arn", *computed, *kind.assigned_by_aws})
         return self.attrs.get(target, frozenset())
 
     def depends(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
@@ -131,7 +131,7 @@ class _Judge:
 
     def names(self, resource: Resource) -> Iterator[Problem]:
         """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
-        for path, ref, name in refs.names(resource, self.kinds[resource.address.section]):
+        for path, ref, name in refs.plain_names(resource, self.kinds[resource.address.section]):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
@@ -148,7 +148,7 @@ class _Judge:
 
     def needs(self, address: Address) -> list[Address]:
         """The declared resources, itself aside, that one cannot be created without."""
-        used = refs.uses(self.resources[address], self.kinds, self.resources, {})
+        used = refs.dependencies(self.resources[address], self.kinds, self.resources, {})
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
     def near(self, sections: tuple[str, ...], name: str) -> str:

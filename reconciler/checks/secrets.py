@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from reconciler.config.loader import Loaded
+from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, private_name
 from reconciler.model.paths import values_at
@@ -19,14 +19,14 @@ from reconciler.schema import registry as schema
 _private = cache(private_name)  # the same few names come again and again
 
 
-def declared(loaded: Loaded, kinds: Mapping[str, Kind]) -> frozenset[str]:
+def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
     """The texts in a loaded environment that must not be seen."""
-    found = {*loaded.sensitive, *named(loaded.variables)}
+    found = {*loaded.sensitive, *texts_under_secret_names(loaded.variables)}
     for section, raws in loaded.sections.items():
         fields = kinds[section].fields if section in kinds else {}
         patterns = [path for path, facts in fields.items() if facts.secret]
         for raw in raws.values():
-            found.update(named(raw.value))
+            found.update(texts_under_secret_names(raw.value))
             for pattern in patterns:
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:
@@ -51,7 +51,7 @@ def texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def named(value: Any) -> list[str]:
+def texts_under_secret_names(value: Any) -> list[str]:
     """The texts that stand under a name like that of a secret, or beside one: ``{name: DB_PASSWORD, value: ...}``."""
     found: list[str] = []
     _gather(value, found)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.config.loader import Loaded
+from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
 from reconciler.model.problems import Problem, did_you_mean
 
@@ -41,7 +41,7 @@ _AMAZON_LINUX_2 = (
 )
 
 
-def problems(loaded: Loaded) -> Iterator[Problem]:
+def problems(loaded: LoadedEnvironment) -> Iterator[Problem]:
     """What is wrong with the settings of an environment whose form is right."""
     yield from _region(loaded)
     yield from _role(loaded)
@@ -55,13 +55,13 @@ def _problem(code: str, message: str, hint: str, pos: Pos | None, path: Path, *,
     return Problem(code=code, message=message, hint=hint, pos=pos, path=dotted, warning=warning)
 
 
-def _region(loaded: Loaded) -> Iterator[Problem]:
+def _region(loaded: LoadedEnvironment) -> Iterator[Problem]:
     if loaded.region and loaded.region not in REGIONS and (near := did_you_mean(loaded.region, REGIONS)):
         message = f"no Region {loaded.region} is known here"
         yield _problem("invalid-value", message, near, _at(loaded, "region"), ("region",), warning=True)
 
 
-def _role(loaded: Loaded) -> Iterator[Problem]:
+def _role(loaded: LoadedEnvironment) -> Iterator[Problem]:
     role = loaded.settings.get("roleArn")
     owner = role.split(":")[4] if isinstance(role, str) and role.count(":") >= 5 else ""
     if owner and loaded.account and owner != loaded.account:
@@ -74,7 +74,7 @@ def _role(loaded: Loaded) -> Iterator[Problem]:
             yield _problem("missing-field", message, "add roleArn, or remove this", _at(loaded, name), (name,))
 
 
-def _ignored(loaded: Loaded) -> Iterator[Problem]:
+def _ignored(loaded: LoadedEnvironment) -> Iterator[Problem]:
     for tag in loaded.tags:
         pattern = next((one for one in loaded.ignore_tags if fnmatchcase(tag, one)), None)
         if pattern is not None:
@@ -83,7 +83,7 @@ def _ignored(loaded: Loaded) -> Iterator[Problem]:
             yield _problem("ignored-tag", message, hint, _at(loaded, "tags", tag), ("tags", tag), warning=True)
 
 
-def _at(loaded: Loaded, *path: str) -> Pos | None:
+def _at(loaded: LoadedEnvironment, *path: str) -> Pos | None:
     return loaded.settings_pos.get(path)
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.checks.findings import _finding
-from reconciler.config.loader import RawResource
+from reconciler.checks.findings import as_problem
+from reconciler.config.loader import DeclaredResource
 from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
 from reconciler.model.problems import Problem
 
@@ -24,17 +24,17 @@ _TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
 MAX_TAGS = 48
 
 
-def _untaggable(address: Address, raw: RawResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
+def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
     """Tags of its own on what belongs to the account; those of the whole environment are for the others."""
     tags = raw.value.get("tags")
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
     if kind.shared and own:
         message = f"a {kind.name} belongs to the account: its tags are left alone"
         finding = Finding(("tags",), message, "leave out its tags", "tags-unused", warning=True)
-        yield _finding(finding, address, raw.at(("tags", own[0])))
+        yield as_problem(finding, address, raw.at(("tags", own[0])))
 
 
-def _tags(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
+def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
     tags = raw.value.get("tags")
     if not isinstance(tags, Mapping):
         return
@@ -42,12 +42,16 @@ def _tags(address: Address, raw: RawResource, kind: Kind) -> Iterator[Problem]:
     for name, value in tags.items():
         at: Path = ("tags", name)
         other = seen.setdefault(name.lower(), name)
-        if finding := _tag(name, value, at) or _told_apart(name, other, kind, at) or _plain_tag(name, value, kind, at):
-            yield _finding(finding, address, raw.at(at))
+        if (
+            finding := _tag(name, value, at)
+            or _same_but_for_case(name, other, kind, at)
+            or _plain_tag(name, value, kind, at)
+        ):
+            yield as_problem(finding, address, raw.at(at))
     if len(tags) > MAX_TAGS:
         message = f"these are {len(tags)} tags; AWS allows 50, of which two are kept for the ownership tags"
         finding = Finding(("tags",), message, "remove some, here or in the environment's tags", "out-of-range")
-        yield _finding(finding, address, raw.at(("tags",)))
+        yield as_problem(finding, address, raw.at(("tags",)))
 
 
 def _tag(name: str, value: Any, path: Path) -> Finding | None:
@@ -62,7 +66,7 @@ def _tag(name: str, value: Any, path: Path) -> Finding | None:
     return None
 
 
-def _told_apart(name: str, other: str, kind: Kind, path: Path) -> Finding | None:
+def _same_but_for_case(name: str, other: str, kind: Kind, path: Path) -> Finding | None:
     if other == name or not kind.folds_case:
         return None
     return Finding(path, f'the tags "{other}" and "{name}" differ in case alone, and to IAM are the same', "keep one")

@@ -30,10 +30,10 @@ from reconciler.operations.pipeline import Planned
 from reconciler.planning import visibility as sight
 from reconciler.render import text
 from reconciler.render.checksum import checksum
-from reconciler.render.progress import though_unheard
+from reconciler.render.progress import ignore_broken_pipe
 
 if TYPE_CHECKING:
-    from reconciler.account.client import Boto
+    from reconciler.account.client import AwsClient
     from reconciler.account.lock import Lock
     from reconciler.operations.journal import Journal
 
@@ -41,7 +41,7 @@ CURRENT: Final = 5.0  # seconds for which nobody is taken to have created what t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class ApplyOptions:
     """How an apply is to be done; ``journal`` is where it is written down, ``saved`` the plan that it is held to,
     ``since`` when the account was asked for it, by the clock that only grows.
     """
@@ -66,10 +66,10 @@ class Connected:
 
     env: Environment
     scope: Scope
-    door: Boto
+    client: AwsClient
 
 
-def found(env: str | None) -> Path:
+def locate_environment(env: str | None) -> Path:
     """The environment's directory or file; from here on its problems are told by paths that can be opened."""
     target = load.find_environment(env, Path.cwd())
     directory = os.path.relpath(target if target.is_dir() else target.parent)
@@ -79,7 +79,7 @@ def found(env: str | None) -> Path:
 
 def read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
     """The environment and its warnings; from here on its secrets are masked."""
-    loaded, warnings = pipeline.read(found(env), os.environ, strict=strict)
+    loaded, warnings = pipeline.read_environment(locate_environment(env), os.environ, strict=strict)
     OUT.mask |= pipeline.mask_for(loaded)
     return loaded, warnings
 
@@ -109,8 +109,8 @@ def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
 def plan(account: Connected, options: Options, shape: str = "text") -> Planned:
     """Plan; warnings are printed as they come. Raises Problems; what a safety rail refuses is shown before."""
     try:
-        made = pipeline.planned(account.env, account.scope, account.door, options)
-    except pipeline.Refused as refused:
+        made = pipeline.make_plan(account.env, account.scope, account.client, options)
+    except pipeline.RailRefusal as refused:
         OUT.mask = OUT.mask.learnt(refused.plan)
         made = Planned(env=account.env, plan=refused.plan, mask=OUT.mask)
         if OUT.as_json and not OUT.as_lines:
@@ -152,7 +152,7 @@ def _name(path: Path) -> str:
         return ""
 
 
-def apply(env: str | None, options: Options, manner: Manner) -> None:
+def apply(env: str | None, options: Options, manner: ApplyOptions) -> None:
     """Plan, show, ask, and do it; leaves with the contract's exit code."""
     with interruptible() as stop:
         account = connect(env, strict=not options.destroy, sandbox=manner.sandbox)
@@ -166,14 +166,14 @@ def apply(env: str | None, options: Options, manner: Manner) -> None:
             if lost.is_set():
                 raise Problems([_broken()], exit_code=RAIL)
             stop.soft = True
-            raise typer.Exit(_done(made, account.door, replace(manner, since=began), stop.event, journal, lost))
+            raise typer.Exit(_done(made, account.client, replace(manner, since=began), stop.event, journal, lost))
 
 
-def _to_be_done(made: Planned, manner: Manner) -> bool:
+def _to_be_done(made: Planned, manner: ApplyOptions) -> bool:
     """Show the plan; whether there is anything to do that somebody approves. Leaves, or raises Problems, if not."""
     if not OUT.as_json:
         console.show(made, only_changes=True)
-    _hold(made, manner.saved)
+    verify_saved_plan(made, manner.saved)
     if made.errored:
         if OUT.as_json:
             console.print_problems(ordered((*made.problems, *made.warnings)))
@@ -188,9 +188,9 @@ def _to_be_done(made: Planned, manner: Manner) -> bool:
     return True
 
 
-def _hold(made: Planned, saved: planfile.Saved | None) -> None:
+def verify_saved_plan(made: Planned, saved: planfile.Saved | None) -> None:
     """Raises Problems where a saved plan does not come out again; not where that cannot be told."""
-    if saved is None or any(problem.code in sight.CODES for problem in made.problems):
+    if saved is None or any(problem.code in sight.UNREADABLE_CODES for problem in made.problems):
         return
     because = made.problems if OUT.as_json else ()  # else they have been shown
     found = planfile.stale(saved, console.document(made), because)
@@ -201,7 +201,12 @@ def _hold(made: Planned, saved: planfile.Saved | None) -> None:
 
 
 def _done(
-    made: Planned, door: Boto, manner: Manner, stop: threading.Event, journal: Journal | None, lost: threading.Event
+    made: Planned,
+    door: AwsClient,
+    manner: ApplyOptions,
+    stop: threading.Event,
+    journal: Journal | None,
+    lost: threading.Event,
 ) -> int:
     """Execute the plan and report; the exit code."""
     began = time.monotonic()
@@ -231,7 +236,7 @@ def _done(
     told = text.report(made.plan, outcome, sink.details, time.monotonic() - began, made.mask, OUT.root)
     if journal:
         journal.report = told
-    with though_unheard(sys.stdout):
+    with ignore_broken_pipe(sys.stdout):
         _report(outcome, told)
     return _code(outcome, lost=lost.is_set())
 
@@ -249,7 +254,7 @@ def _code(outcome: Outcome, *, lost: bool) -> int:
         return OK
     if outcome.interrupted and not lost:
         return INTERRUPTED
-    return STALE if outcome.moved else PARTIAL
+    return STALE if outcome.changed_since_plan else PARTIAL
 
 
 def lock_of(account: Connected) -> Lock:
@@ -257,7 +262,7 @@ def lock_of(account: Connected) -> Lock:
     from reconciler.account import lock_owner as machine  # noqa: PLC0415
     from reconciler.account.lock import Lock  # noqa: PLC0415
 
-    door = account.door
+    door = account.client
     return Lock(door, account.scope, machine.claim(os.environ), machine.alive, lambda: time.time() + door.skew)
 
 
@@ -286,10 +291,10 @@ def locked(account: Connected, stop: threading.Event, *, lock: bool) -> Iterator
 def _say(kind: str, told: str) -> None:
     """A message while the work goes on."""
     if OUT.as_json:
-        with though_unheard(sys.stdout):
+        with ignore_broken_pipe(sys.stdout):
             console.line({"type": kind, "@message": OUT.mask.line(told)}, level="warn")
     else:
-        with though_unheard(sys.stderr):
+        with ignore_broken_pipe(sys.stderr):
             typer.echo(f"\nwarning: {OUT.mask.line(told)}", err=True)
 
 
@@ -300,13 +305,13 @@ def _broken() -> Problem:
 
 def unlock(account: Connected, *, auto_approve: bool) -> str:
     """Break the environment's lock if somebody approves; what was broken, empty when there was none."""
-    from reconciler.account.lock import told  # noqa: PLC0415
+    from reconciler.account.lock import describe_holder  # noqa: PLC0415
 
     lock = lock_of(account)
     held = lock.look()
     if held is None:
         return ""
-    who = OUT.mask.line(told(held, lock.now()))
+    who = OUT.mask.line(describe_holder(held, lock.now()))
     if not auto_approve:
         typer.echo(f"The lock of {account.env.name} is held by {who}.", err=True)
         if not console.agreed("Break it?"):
@@ -321,7 +326,7 @@ def unlock(account: Connected, *, auto_approve: bool) -> str:
 
 
 @contextmanager
-def _journal(account: Connected, manner: Manner) -> Iterator[Journal | None]:
+def _journal(account: Connected, manner: ApplyOptions) -> Iterator[Journal | None]:
     """Where it is written down what is sent and answered: as asked for, and in CI in any case. Raises Problems."""
     from reconciler.operations import journal  # noqa: PLC0415
 
@@ -342,7 +347,7 @@ def _journal(account: Connected, manner: Manner) -> Iterator[Journal | None]:
     with book:
         if not manner.journal:
             typer.echo(f"journal: {os.path.relpath(book.path)}", err=True)
-        account.door.heard = book.heard
+        account.client.on_exchange = book.heard
         with _ending(book):
             yield book
 

@@ -184,8 +184,8 @@ def plan(
     if made.errored:
         raise typer.Exit(ERROR)
     if out:
-        place = planfile.where(account.env.name, running.found(env), Path.cwd())
-        asked = changed(options, stayed=made.stayed)
+        place = planfile.where(account.env.name, running.locate_environment(env), Path.cwd())
+        asked = changed(options, kept=made.kept)
         planfile.write(out, console.document(made), where=place, options=asked)
         typer.echo(
             f"Saved the plan to {OUT.mask.line(str(out))}; to do it: reconcile apply {console.typed(out)}", err=True
@@ -220,7 +220,7 @@ def apply(
             hint = "plan with them, save that, and apply it"
             raise Problems([Problem(code="usage", message="a saved plan has its own options", hint=hint)])
         env, options, auto_approve = running.place(saved, Path(env)), saved.options, True
-    manner = running.Manner(
+    manner = running.ApplyOptions(
         auto_approve=auto_approve,
         parallelism=parallelism,
         keep_going=on_error is OnError.carry_on,
@@ -248,7 +248,7 @@ def destroy(
     """Delete what the environment owns; asks first."""
     OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, None, None, adopt=False, destroy=True, allow=None)
-    manner = running.Manner(
+    manner = running.ApplyOptions(
         auto_approve=auto_approve,
         parallelism=parallelism,
         keep_going=on_error is OnError.carry_on,
@@ -277,8 +277,8 @@ def unlock(
 @COMMANDS.command(epilog="Example: reconcile render prod")
 def render(env: Env = None) -> None:
     """Show the environment after merging and variables, with where each value came from."""
-    loaded = load.load(running.found(env), environ=os.environ)
-    private = secrecy.declared(loaded, discover())
+    loaded = load.load(running.locate_environment(env), environ=os.environ)
+    private = secrecy.secret_texts(loaded, discover())
     OUT.mask |= Mask(private)
     shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive
     typer.echo(provenance(loaded, secret=schema.is_secret, sensitive=shown))

@@ -21,7 +21,7 @@ from reconciler.planning import visibility as sight
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
-from reconciler.render.progress import Progress, though_unheard
+from reconciler.render.progress import Progress, ignore_broken_pipe
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class JsonLines:
         self.details: dict[str, str] = {}
 
     def __enter__(self) -> None:
-        with though_unheard(sys.stdout):
+        with ignore_broken_pipe(sys.stdout):
             line({"type": "version", "reconcile": __version__})
 
     def __exit__(self, *_: object) -> None:
@@ -68,15 +68,15 @@ class JsonLines:
         self.details[event.step.id] = event.detail
         action = event.step.action
         what = {"call": str(action)} if isinstance(action, Call) else {"wait": self.mask.text(action.title)}
-        message = f"{event.what.value}: {text.step(event.step, self.mask)}"
-        entry: dict[str, Any] = {"type": event.what.value, "@message": message, "address": str(event.step.address)}
+        message = f"{event.state.value}: {text.step(event.step, self.mask)}"
+        entry: dict[str, Any] = {"type": event.state.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
         if event.path:
             entry["cause"] = as_json.cause(self.made, event.step.address, event.path, OUT.root)
         if event.refused:
             entry |= {"code": event.refused.code, "request_id": event.refused.request_id}
-        with though_unheard(sys.stdout):
-            line(entry, level="error" if event.what.value == "failed" else "info")
+        with ignore_broken_pipe(sys.stdout):
+            line(entry, level="error" if event.state.value == "failed" else "info")
 
 
 def line(entry: Mapping[str, Any], level: str = "info") -> None:
@@ -109,7 +109,7 @@ def show(made: Planned, *, only_changes: bool, shape: str = "text", rails: Seque
         return
     if made.problems:
         print_problems(ordered(made.problems))
-    refused = any(problem.code not in sight.CODES for problem in made.problems)
+    refused = any(problem.code not in sight.UNREADABLE_CODES for problem in made.problems)
     if shape in _PAGES:
         found = ordered((*rails, *made.problems, *made.warnings))
         typer.echo(_PAGES[shape](made.plan, made.mask, problems=found, root=OUT.root, refused=refused))

@@ -31,7 +31,7 @@ from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.schema import registry as schema
 
-__all__ = ["Loaded", "RawResource", "find_environment", "load", "seen_from"]
+__all__ = ["DeclaredResource", "LoadedEnvironment", "find_environment", "load", "seen_from"]
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
@@ -56,7 +56,7 @@ _NOT_OURS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawResource:
+class DeclaredResource:
     """One resource after merging and variables: plain data and templates.
 
     ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` says which
@@ -75,7 +75,7 @@ class RawResource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedEnvironment:
     """An environment as read. ``root`` is its directory; places are relative to it.
 
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
@@ -92,7 +92,7 @@ class Loaded:
     tags: Mapping[str, Any] = EMPTY
     ignore_tags: tuple[str, ...] = ()
     variables: Mapping[str, Any] = EMPTY
-    sections: Mapping[str, Mapping[str, RawResource]] = EMPTY
+    sections: Mapping[str, Mapping[str, DeclaredResource]] = EMPTY
     lookups: Mapping[str, Lookup] = EMPTY
     settings: Mapping[str, Any] = EMPTY
     settings_pos: Mapping[Path, Pos] = EMPTY
@@ -101,7 +101,7 @@ class Loaded:
     sensitive: frozenset[str] = frozenset()
 
 
-def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> Loaded:
+def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> LoadedEnvironment:
     """Read an environment: a directory, or a single file.
 
     ``environ`` is what ``${env:}`` sees; ``sections`` are the known ones, by default those that have a schema. Raises
@@ -128,10 +128,10 @@ class _Loading:
     def __init__(self, read: Sources, sections: Collection[str]) -> None:
         self.read = read
         self.known = sections
-        self.idle: list[Pos] = []
+        self.useless_nulls: list[Pos] = []
         self.sensitive: set[str] = set()
 
-    def loaded(self, environ: Mapping[str, str]) -> Loaded | None:
+    def loaded(self, environ: Mapping[str, str]) -> LoadedEnvironment | None:
         if not self.read.layers:
             return None
         name = self.name(self.read.layers[-1])
@@ -157,7 +157,7 @@ class _Loading:
 
     def filled(
         self, filler: Filler, name: str, settings: Node, declared: list[dict[str, dict[str, Node]]]
-    ) -> Loaded | None:
+    ) -> LoadedEnvironment | None:
         variables = filler.variables()
         places = Places(settings, _read_key)
         rest = Node({key: node for key, node in settings.value.items() if key not in ("defaults", *_OWN)}, settings.pos)
@@ -172,7 +172,7 @@ class _Loading:
         if found:
             return None
         sections = self.sections(filler, settings, declared)
-        return Loaded(
+        return LoadedEnvironment(
             name=name,
             root=str(self.read.root),
             **_identity(values),
@@ -184,7 +184,7 @@ class _Loading:
             settings={"environment": name, **values},
             settings_pos=places,
             unset=ordered(filler.unset),
-            warnings=ordered(map(_idle, self.idle)),
+            warnings=ordered(map(_useless_null, self.useless_nulls)),
             sensitive=frozenset(filler.sensitive),
         )
 
@@ -221,7 +221,7 @@ class _Loading:
             mine = {
                 key: node for key, node in layer.settings.value.items() if key in SETTINGS and (own or key not in _OWN)
             }
-            folded = patch(folded, Node(mine, layer.settings.pos), self.idle)
+            folded = patch(folded, Node(mine, layer.settings.pos), self.useless_nulls)
         return folded
 
     def resources(self, layer: Layer) -> dict[str, dict[str, Node]]:
@@ -277,12 +277,12 @@ class _Loading:
 
     def sections(
         self, filler: Filler, settings: Node, declared: list[dict[str, dict[str, Node]]]
-    ) -> dict[str, dict[str, RawResource]]:
+    ) -> dict[str, dict[str, DeclaredResource]]:
         defaults = settings.value.get("defaults", Node({}, settings.pos)).value
         for section, node in defaults.items():
             if section not in self.known:
                 self.unknown(section, node)
-        made: dict[str, dict[str, RawResource]] = {}
+        made: dict[str, dict[str, DeclaredResource]] = {}
         for section in dict.fromkeys(section for layer in declared for section in layer):
             below = self.below(settings, defaults.get(section))
             filler.secret = partial(schema.is_secret, section)
@@ -290,21 +290,21 @@ class _Loading:
                 env: Env = {}
                 value = filler.fill(node, env)
                 places = Places(node, _read_key)
-                made.setdefault(section, {})[name] = RawResource(value=value, pos=places, env=env)
+                made.setdefault(section, {})[name] = DeclaredResource(value=value, pos=places, env=env)
         return made
 
     def below(self, settings: Node, defaults: Node | None) -> Node:
         """What lies under every resource of a section."""
         tags = settings.value.get("tags")
         start = Node({"tags": tags} if tags is not None and tags.value else {}, settings.pos)
-        return patch(start, defaults, self.idle) if defaults is not None else start
+        return patch(start, defaults, self.useless_nulls) if defaults is not None else start
 
     def folded(self, section: str, below: Node, declared: list[dict[str, dict[str, Node]]]) -> dict[str, Node]:
         made: dict[str, Node] = {}
         for layer in declared:
             for name, node in layer.get(section, {}).items():
                 if node.value is not None:
-                    made[name] = patch(made.get(name, below), node, self.idle)
+                    made[name] = patch(made.get(name, below), node, self.useless_nulls)
                 elif made.pop(name, None) is None:
                     hint = f"write {name}: {{}} for one without properties; or is what follows not indented?"
                     self.problem("empty-resource", f'{section} "{name}" is empty', hint, node.pos)
@@ -351,7 +351,7 @@ def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[P
             )
 
 
-def _idle(pos: Pos) -> Problem:
+def _useless_null(pos: Pos) -> Problem:
     hint = "remove the line, or give it a value"
     message = "nothing is written here, and there is nothing that it would remove"
     return Problem(code="idle-null", message=message, hint=hint, warning=True, pos=pos)

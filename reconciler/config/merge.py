@@ -11,20 +11,20 @@ from reconciler.config.yaml.node import Node
 from reconciler.model import Pos
 
 
-def patch(under: Node | None, over: Node, idle: list[Pos] | None = None) -> Node:
+def patch(under: Node | None, over: Node, useless_nulls: list[Pos] | None = None) -> Node:
     """``over`` applied to ``under``; the place of a member that both have is the one that ``over`` gives.
 
     A ``null`` at the top is returned as it is: only who holds the member can remove it. Nulls that remove nothing
-    are added to ``idle``.
+    are added to ``useless_nulls``.
     """
     if not isinstance(over.value, dict):
         return over
     members: dict[str, Node] = dict(under.value) if under is not None and isinstance(under.value, dict) else {}
     for name, node in over.value.items():
         if node.value is not None:
-            members[name] = patch(members.get(name), node, idle)
-        elif members.pop(name, None) is None and idle is not None:
-            idle.append(node.pos)
+            members[name] = patch(members.get(name), node, useless_nulls)
+        elif members.pop(name, None) is None and useless_nulls is not None:
+            useless_nulls.append(node.pos)
     return Node(members, over.mark)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
-from reconciler.model.paths import dotted, kept, values_at
+from reconciler.model.paths import dotted, reuse_if_unchanged, values_at
 from reconciler.model.problems import Problem, did_you_mean
 
 UNSEEN = "unreadable"  # the code of the problem where AWS would not let us see what is needed
@@ -29,7 +29,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class ResolutionContext:
     """What references are resolved against.
 
     declared   attributes of the declared resources: plain values, or Later where only AWS can say
@@ -95,7 +95,7 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
 _FINAL = frozenset((str, int, float, bool, type(None)))
 
 
-def sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
+def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
     """Every value at a reference path, whatever it is."""
     if "sites" not in resource.memo:
         resource.memo["sites"] = [
@@ -107,25 +107,27 @@ def sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
     return found
 
 
-def names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
+def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
     """Every plain name at a reference path: neither an expression nor what the API wants already."""
     if "names" not in resource.memo:
         resource.memo["names"] = [
             site
-            for site in sites(resource, kind)
+            for site in reference_sites(resource, kind)
             if isinstance(site[2], str) and not re.match(site[1].literal, site[2])
         ]
     found: list[tuple[Path, Ref, str]] = resource.memo["names"]
     return found
 
 
-def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]) -> list[Use]:
+def dependencies(
+    resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]
+) -> list[Use]:
     """The declared resources that ``resource`` refers to, itself included where it names itself.
 
     ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
     """
     found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
-    for path, ref, value in sites(resource, kinds[resource.address.section]):
+    for path, ref, value in reference_sites(resource, kinds[resource.address.section]):
         if isinstance(value, Template):
             found += [
                 Use(path, part.address, ref)
@@ -142,26 +144,26 @@ def uses(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns
     return [use for use in found if use.target in declared]
 
 
-def sought_elsewhere(
+def names_to_find(
     resources: Mapping[Address, Resource], kinds: Kinds
 ) -> dict[tuple[str, str], tuple[Resource, Path, Ref]]:
     """The plain names that are not declared, by (section, name), with the first place that needs each."""
     wanted: dict[tuple[str, str], tuple[Resource, Path, Ref]] = {}
     for resource in resources.values():
-        for path, ref, name in names(resource, kinds[resource.address.section]):
+        for path, ref, name in plain_names(resource, kinds[resource.address.section]):
             if not ref.optional and all(Address(section, name) not in resources for section in ref.sections):
                 for section in ref.sections:
                     wanted.setdefault((section, name), (resource, path, ref))
     return wanted
 
 
-def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: World) -> tuple[Json, list[Problem]]:
+def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: ResolutionContext) -> tuple[Json, list[Problem]]:
     """``resource.props`` with every reference replaced: by a value, or by Later/Text where only AWS can say."""
     problems: list[Problem] = []
     found: dict[Path, Any] = {}
     for path, template in within(resource):
         found[path] = _filled(template, resource, path, world, problems)
-    for path, ref, name in names(resource, kind):
+    for path, ref, name in plain_names(resource, kind):
         found[path] = _named(ref, name, resource, path, kinds, world, problems)
     return (_put(resource.props, _branched(found)) if found else resource.props), problems
 
@@ -198,7 +200,7 @@ def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
     return flat
 
 
-def filled_tags(resource: Resource, world: World) -> tuple[dict[str, Any], list[Problem]]:
+def resolve_tags(resource: Resource, world: ResolutionContext) -> tuple[dict[str, Any], list[Problem]]:
     """The declared tags with their expressions filled in."""
     problems: list[Problem] = []
     tags = {
@@ -208,13 +210,13 @@ def filled_tags(resource: Resource, world: World) -> tuple[dict[str, Any], list[
     return tags, problems
 
 
-def filled(resource: Resource, world: World) -> Json:
+def resolve_known(resource: Resource, world: ResolutionContext) -> Json:
     """The properties of a resource with those expressions filled in that can be."""
     found = {path: fill(template, world) for path, template in within(resource)}
     return _put(resource.props, _branched(found), splice=False) if found else resource.props
 
 
-def fill(value: Any, world: World) -> Any:
+def fill(value: Any, world: ResolutionContext) -> Any:
     """``value`` with its expressions filled in; what cannot be filled stays a Template (look-ups between look-ups)."""
     if isinstance(value, Template):
         parts = [part if isinstance(part, str) else _value(part, world) for part in value.parts]
@@ -222,14 +224,14 @@ def fill(value: Any, world: World) -> Any:
     if type(value) in _FINAL:
         return value
     if isinstance(value, dict | Mapping):
-        return kept(value, {name: fill(item, world) for name, item in value.items()})
+        return reuse_if_unchanged(value, {name: fill(item, world) for name, item in value.items()})
     if isinstance(value, list | tuple):
-        return kept(value, [fill(item, world) for item in value])
+        return reuse_if_unchanged(value, [fill(item, world) for item in value])
     return value
 
 
 def _named(
-    ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: World, problems: list[Problem]
+    ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: ResolutionContext, problems: list[Problem]
 ) -> Any:
     known = [world.declared(Address(section, name)) for section in ref.sections]
     known += [world.existing.get((section, name)) for section in ref.sections]
@@ -258,7 +260,7 @@ def _named(
     return name
 
 
-def _filled(value: Template, resource: Resource, path: Path, world: World, problems: list[Problem]) -> Any:
+def _filled(value: Template, resource: Resource, path: Path, world: ResolutionContext, problems: list[Problem]) -> Any:
     parts: list[Any] = []
     for part in value.parts:
         found = part if isinstance(part, str) else _value(part, world)
@@ -281,7 +283,7 @@ def _filled(value: Template, resource: Resource, path: Path, world: World, probl
     return _joined(parts)
 
 
-def _unfilled(part: Reference, resource: Resource, path: Path, world: World) -> Problem:
+def _unfilled(part: Reference, resource: Resource, path: Path, world: ResolutionContext) -> Problem:
     hint = ""
     if part.root == "lookups" and ("lookups", part.attr) in world.unseen:
         return _unseen(Address("lookups", part.attr), resource, path, world)
@@ -298,11 +300,11 @@ def _unfilled(part: Reference, resource: Resource, path: Path, world: World) -> 
     )
 
 
-def _unseen(what: Address, resource: Resource, path: Path, world: World) -> Problem:
-    return unplanned(resource, path, f"{what}, which cannot be read", world.unseen[what.section, what.name])
+def _unseen(what: Address, resource: Resource, path: Path, world: ResolutionContext) -> Problem:
+    return problem_unplanned(resource, path, f"{what}, which cannot be read", world.unseen[what.section, what.name])
 
 
-def unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
+def problem_unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
     """The resource is left out of the plan for something that it names and that nobody can tell."""
     return Problem(
         code=UNSEEN,
@@ -314,7 +316,7 @@ def unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
     )
 
 
-def _value(part: Reference, world: World) -> Any:
+def _value(part: Reference, world: ResolutionContext) -> Any:
     if part.root == "resource" and part.address is not None:
         attrs = world.declared(part.address)
         return MISSING if attrs is None else attrs.get(part.attr, MISSING)

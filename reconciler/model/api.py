@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .resources import Effect, Judge
+from .resources import Effect, EffectOf
 from .values import EMPTY
 
 
@@ -30,4 +30,4 @@ class Api:
     reply: str = ""
     below: tuple[str, ...] = ()
     aside: frozenset[str] = frozenset()
-    effects: Mapping[str, Effect | Judge] = EMPTY
+    effects: Mapping[str, Effect | EffectOf] = EMPTY

@@ -46,7 +46,7 @@ def dotted(path: Path) -> str:
     return ".".join(str(part) for part in path)
 
 
-def kept(old: Any, new: Any) -> Any:
+def reuse_if_unchanged(old: Any, new: Any) -> Any:
     """``old`` itself where ``new`` is made of the very same things: what does not change is there only once."""
     if type(old) is dict:
         return old if all(map(is_, old.values(), new.values())) else new

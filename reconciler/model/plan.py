@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from .resources import Change, Diff, Live, Resource, User, Want
+from .resources import Change, Dependent, Diff, Live, Resource, Want
 from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope
 
@@ -32,29 +32,29 @@ class Observed:
     would remove).
 
     What AWS would not let us see, with the refused calls: ``unreadable`` what is declared or named, by section and
-    name; ``partial`` the sections of which it is not known what else is owned; ``unfound`` the look-ups by name, with
-    what to do about it; ``unasked`` the questions who names what is to go.
+    name; ``partial`` the sections of which it is not known what else is owned; ``unresolved_lookups`` the look-ups by
+    name, with what to do about it; ``unanswered`` the questions who names what is to go.
     """
 
     lives: Mapping[str, tuple[Live, ...]] = EMPTY
     existing: Mapping[tuple[str, str], Mapping[str, str] | None] = EMPTY
-    used: Mapping[tuple[str, str], tuple[User, ...]] = EMPTY
+    used: Mapping[tuple[str, str], tuple[Dependent, ...]] = EMPTY
     unreadable: Mapping[tuple[str, str], Unreadable] = EMPTY
     partial: Mapping[str, tuple[Unreadable, ...]] = EMPTY
-    unfound: Mapping[str, str] = EMPTY
-    unasked: tuple[Unreadable, ...] = ()
+    unresolved_lookups: Mapping[str, str] = EMPTY
+    unanswered: tuple[Unreadable, ...] = ()
 
     @property
-    def blind(self) -> bool:
+    def incomplete(self) -> bool:
         """Whether anything could not be seen: then nothing is deleted that could wait."""
-        return bool(self.unreadable or self.partial or self.unfound)
+        return bool(self.unreadable or self.partial or self.unresolved_lookups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line asks of a plan.
 
-    ``stayed`` is of a saved plan that is planned again: what was left in place since somebody named it, by section and
+    ``kept`` is of a saved plan that is planned again: what was left in place since somebody named it, by section and
     physical name. None where nothing was saved.
     """
 
@@ -65,7 +65,7 @@ class Options:
     replace: tuple[Address, ...] = ()
     refresh: tuple[Address, ...] = ()
     allow_deletions: int | None = None
-    stayed: frozenset[tuple[str, str]] | None = None
+    kept: frozenset[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +85,10 @@ class Step:
 class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
 
-    ``want``, ``heir`` and ``going`` are what was wanted, the live object that stays or is replaced, and those that go:
-    with them apply looks again before it writes. They are never shown; nor is ``declared``, which tells in what line a
-    property stands. ``foreseen`` are those of the ``notes`` that
-    tell what moves with the change: they belong to what is approved.
+    ``want``, ``kept_object`` and ``removed_objects`` are what was wanted, the live object that stays or is replaced,
+    and those that go: with them apply looks again before it writes. They are never shown; nor is ``declared``, which
+    tells in what line a property stands. ``side_effects`` are those of the ``notes`` that tell what moves with the
+    change: they belong to what is approved.
     """
 
     address: Address
@@ -101,15 +101,15 @@ class ResourcePlan:
     reason: str = ""
     disruption: str = ""
     notes: tuple[str, ...] = ()
-    foreseen: tuple[str, ...] = ()
+    side_effects: tuple[str, ...] = ()
     create_first: bool = True
     importing: str = ""
     depends_on: tuple[Address, ...] = ()
     pos: Pos | None = None
     secret_paths: frozenset[str] = frozenset()
     want: Want | None = field(default=None, compare=False)
-    heir: Live | None = field(default=None, compare=False)
-    going: tuple[Live, ...] = field(default=(), compare=False)
+    kept_object: Live | None = field(default=None, compare=False)
+    removed_objects: tuple[Live, ...] = field(default=(), compare=False)
     declared: Resource | None = field(default=None, compare=False)
 
     @property
@@ -139,7 +139,7 @@ class Plan:
         return sum(resource.verb is verb for resource in self.resources)
 
 
-class What(Enum):
+class StepState(Enum):
     """What happened to a step."""
 
     STARTED = "started"
@@ -158,7 +158,7 @@ class Event:
 
     at: float
     step: Step
-    what: What
+    state: StepState
     detail: str = ""
     took: float = 0.0
     refused: Refused | None = None
@@ -167,15 +167,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an apply ended: ids of steps by fate; ``moved`` are those of the failed that no longer fitted the account,
-    ``causes`` the properties that the causes of failures lie in, by step.
+    """How an apply ended: ids of steps by fate; ``changed_since_plan`` are those of the failed that no longer fitted
+    the account, ``causes`` the properties that the causes of failures lie in, by step.
     """
 
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     never_started: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
+    changed_since_plan: tuple[str, ...] = ()
     interrupted: bool = False
     causes: Mapping[str, str] = EMPTY
 

@@ -32,7 +32,7 @@ class Replace(Enum):
     DELETE_FIRST = "delete-first"
 
 
-Judge: TypeAlias = Callable[[Json, Json], tuple[Effect, str]]
+EffectOf: TypeAlias = Callable[[Json, Json], tuple[Effect, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +54,13 @@ class Field:
     newer      only the installed AWS model has it: compared where YAML declares it, and no further than that
     """
 
-    effect: Effect | Judge = Effect.IN_PLACE
+    effect: Effect | EffectOf = Effect.IN_PLACE
     default: Any = MISSING
     computed: bool = False
     ignore: bool = False
     unordered: bool = False
     key: str | None = None
-    normal: Callable[[Any], Any] | None = None
+    normalize: Callable[[Any], Any] | None = None
     clear: Any = MISSING
     secret: bool = False
     newer: bool = False
@@ -94,7 +94,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Newer:
+class UnknownMember:
     """A declared member that the installed AWS model has and the schema lacks.
 
     created  a create request takes all of it
@@ -110,9 +110,9 @@ class Newer:
     secret: bool = False
     maps: frozenset[str] = frozenset()
 
-    def also(self, other: Newer) -> Newer:
+    def also(self, other: UnknownMember) -> UnknownMember:
         """What holds for both, the same member having been declared twice (in two items of a list)."""
-        return Newer(
+        return UnknownMember(
             created=self.created and other.created,
             updated=self.updated and other.updated,
             shown=self.shown and other.shown,
@@ -139,8 +139,8 @@ class Lifecycle:
 class Resource:
     """One resource as declared: merged, variables filled in, conveniences expanded; references still as written.
 
-    ``newer`` are the paths, written as those of a kind's ``fields``, that only the installed AWS model knows. ``memo``
-    holds what was found out about it once and is asked for again and again.
+    ``unknown_members`` are the paths, written as those of a kind's ``fields``, that only the installed AWS model knows.
+    ``memo`` holds what was found out about it once and is asked for again and again.
     """
 
     address: Address
@@ -148,7 +148,7 @@ class Resource:
     tags: Mapping[str, str] = EMPTY
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     pos: Mapping[Path, Pos] = field(default_factory=dict)
-    newer: Mapping[str, Newer] = EMPTY
+    unknown_members: Mapping[str, UnknownMember] = EMPTY
     memo: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def at(self, path: Path = ()) -> Pos:
@@ -211,9 +211,9 @@ class Live:
     status: str = ""
     reason: str = ""
     settled: bool = True
-    dying: bool = False
-    broken: bool = False
-    keeper: str = ""
+    deleting: bool = False
+    invalid: bool = False
+    managed_by: str = ""
     revision: int = 0
     extra: Json = EMPTY
 
@@ -247,7 +247,7 @@ class Want:
     attrs: Mapping[str, Any]
     scope: Scope
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
-    newer: Mapping[str, Newer] = EMPTY
+    unknown_members: Mapping[str, UnknownMember] = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +320,7 @@ class Diff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class Dependent:
     """Somebody in the account who names a live object that is to go.
 
     text    for people: ``event rule nightly (target 1) starts jobs with it``

@@ -8,22 +8,22 @@ from typing import Any
 from reconciler.model import Base64, Digest, JsonText, Later, Reference, Secret, Template, Text
 
 
-def laters(value: Any) -> Iterator[Later]:
+def unknown_values(value: Any) -> Iterator[Later]:
     """Every Later inside ``value``."""
     if isinstance(value, Later):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from laters(item)
+            yield from unknown_values(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from laters(item)
+            yield from unknown_values(item)
     elif isinstance(value, Text):
-        yield from laters(value.parts)
+        yield from unknown_values(value.parts)
     elif isinstance(value, JsonText | Base64 | Secret):
-        yield from laters(value.value)
+        yield from unknown_values(value.value)
     elif isinstance(value, Digest):
-        yield from laters([value.value, value.salt])
+        yield from unknown_values([value.value, value.salt])
 
 
 def has_unknown(value: Any) -> bool:

@@ -55,16 +55,16 @@ class On:
 class Refused:
     """AWS's "no" to one call. A reply of a read may be one; a write's becomes a failed step.
 
-    ``turned_away``: it was not looked at and may be sent again as it is (throttled, never connected). ``lost``: no
-    answer came, or a server error; nobody knows whether it was done.
+    ``not_processed``: it was not looked at and may be sent again as it is (throttled, never connected).
+    ``unknown_outcome``: no answer came, or a server error; nobody knows whether it was done.
     """
 
     code: str
     message: str
     request_id: str = ""
     status: int = 0
-    turned_away: bool = False
-    lost: bool = False
+    not_processed: bool = False
+    unknown_outcome: bool = False
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
@@ -100,12 +100,12 @@ class Call:
     """One API request, named as the API names it.
 
     ``service`` is boto3's client name, ``operation`` the API's (``UpdateJobQueue``), ``params`` what boto3 takes.
-    ``gives`` maps attributes of the resource to paths in the reply (``{"id": "GroupId", "arn": "Secret.ARN"}``);
+    ``captures`` maps attributes of the resource to paths in the reply (``{"id": "GroupId", "arn": "Secret.ARN"}``);
     ``retry_on`` are refusals known to pass, retried for ``patience`` seconds; ``ok_if`` are refusals that mean
     "already so". ``refuse_if`` is the path in the reply to the list of what was not done although the call succeeded
     (``FailedEntries``): each item counts as a refusal. ``all_pages`` asks for every page, merged into one reply.
     ``proof`` must be given where sending the call a second time would do it twice, or be refused for being done.
-    ``tidies``: it only clears away what is no longer needed; who uses the resource does not wait for it, and goes on
+    ``cleanup``: it only clears away what is no longer needed; who uses the resource does not wait for it, and goes on
     where it is refused.
     ``shown`` is the executor's: the parameters as they may be seen, where what is sent holds secrets.
     """
@@ -113,13 +113,13 @@ class Call:
     service: str
     operation: str
     params: Json = EMPTY
-    gives: Mapping[str, str] = EMPTY
+    captures: Mapping[str, str] = EMPTY
     retry_on: tuple[On, ...] = ()
     ok_if: tuple[On, ...] = ()
     patience: float = 300.0
     all_pages: bool = False
     refuse_if: str = ""
-    tidies: bool = False
+    cleanup: bool = False
     proof: Proof = field(default=Proof.NONE, compare=False)  # how it is delivered, not what it asks for
     shown: Json | None = field(default=None, compare=False)
 

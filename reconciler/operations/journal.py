@@ -79,7 +79,7 @@ class Journal:
 
     def emit(self, event: Event) -> None:
         """What became of a step."""
-        step = {"step": event.step.id, "address": str(event.step.address), "what": event.what.value}
+        step = {"step": event.step.id, "address": str(event.step.address), "what": event.state.value}
         if isinstance(event.step.action, Wait):
             step["wait"] = event.step.action.title
         self._line("step", {**step, "detail": event.detail})

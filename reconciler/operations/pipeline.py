@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.account.refresh import _observed
+from reconciler.account.refresh import refresh
 from reconciler.checks import environment as check
 from reconciler.checks import secrets as secrecy
 from reconciler.config import loader as load
@@ -27,14 +27,14 @@ from reconciler.schema import registry as schema
 if TYPE_CHECKING:  # half of the program, and validating does without: imported where it is needed
     from reconciler.account.reader import Reader
     from reconciler.applying.executor import Aws, Clock
-    from reconciler.applying.preconditions import Looking
+    from reconciler.applying.preconditions import AccountRecheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A plan with what it was made from. ``problems`` are errors: it must not be applied.
 
-    ``stayed`` is what it leaves in place since somebody names it, by section and physical name; ``as_saved``, where a
+    ``kept`` is what it leaves in place since somebody names it, by section and physical name; ``as_saved``, where a
     saved plan is planned again, the plan if who names what had not moved since.
     """
 
@@ -43,7 +43,7 @@ class Planned:
     mask: Mask
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    stayed: frozenset[tuple[str, str]] = frozenset()
+    kept: frozenset[tuple[str, str]] = frozenset()
     as_saved: Plan | None = None
 
     @property
@@ -51,7 +51,9 @@ class Planned:
         return bool(self.problems)
 
 
-def read(target: Path, environ: Mapping[str, str], *, strict: bool) -> tuple[Environment, tuple[Problem, ...]]:
+def read_environment(
+    target: Path, environ: Mapping[str, str], *, strict: bool
+) -> tuple[Environment, tuple[Problem, ...]]:
     """Load and check: everything that needs no AWS. Returns the environment and its warnings; raises Problems.
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
@@ -71,18 +73,18 @@ def mask_for(env: Environment) -> Mask:
     found, words = set(env.sensitive), {text for text in env.sensitive if len(text) < SHORT}
     for resource in env.resources.values():
         secret = [path for path, facts in kinds[resource.address.section].fields.items() if facts.secret]
-        secret += [path for path, facts in resource.newer.items() if facts.secret]
+        secret += [path for path, facts in resource.unknown_members.items() if facts.secret]
         for pattern in secret:
             for _, value in values_at(resource.props, pattern):
                 found.update(secrecy.texts(value))
     return Mask(found, words)
 
 
-def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
+def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
     """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
     from reconciler.account import dependents as users  # noqa: PLC0415  (see above)
     from reconciler.account import side_effects as foresight  # noqa: PLC0415  (see above)
-    from reconciler.account.reader import Once, Reader  # noqa: PLC0415
+    from reconciler.account.reader import Reader, SharedResult  # noqa: PLC0415
     from reconciler.planning import planner as plan  # noqa: PLC0415  (see above)
     from reconciler.planning import safety_rails as guard  # noqa: PLC0415  (see above)
     from reconciler.planning import visibility as sight  # noqa: PLC0415  (see above)
@@ -93,33 +95,33 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         raise Problems(wrong, exit_code=4)
     reader = Reader(aws, parallelism=parallelism)
     try:
-        looked = Once(lambda: _looked_up(env, scope, reader, options))
-        seen = _observed(env, scope, reader, looked, options)
+        looked = SharedResult(lambda: _looked_up(env, scope, reader, options))
+        seen = refresh(env, scope, reader, looked, options)
         facts, untold = looked()
-        seen = replace(seen, unfound=sight.unfound(env, facts, untold))
+        seen = replace(seen, unresolved_lookups=sight.unresolved_lookups(env, facts, untold))
         make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
         whole, problems = make(seen)
-        named, unasked = users.find(reader, discover(), scope, whole)
-        as_saved, used = None, users.of_saved(options.stayed) | named
-        if options.stayed is not None and named.keys() - options.stayed:
-            as_saved, _ = make(replace(seen, used=users.of_saved(options.stayed), unasked=unasked))
-            as_saved, _ = foresight.look(reader, discover(), env, as_saved)
+        named, unasked = users.find_dependents(reader, discover(), scope, whole)
+        as_saved, used = None, users.kept_by_saved_plan(options.kept) | named
+        if options.kept is not None and named.keys() - options.kept:
+            as_saved, _ = make(replace(seen, used=users.kept_by_saved_plan(options.kept), unanswered=unasked))
+            as_saved, _ = foresight.find_side_effects(reader, discover(), env, as_saved)
         made = whole
         if used or unasked:
-            seen = replace(seen, used=used, unasked=unasked)
+            seen = replace(seen, used=used, unanswered=unasked)
             made, problems = make(seen)
-        stayed = users.going(whole) - users.going(made)
-        made, standing = foresight.look(reader, discover(), env, made)
+        stayed = users.removed_objects(whole) - users.removed_objects(made)
+        made, standing = foresight.find_side_effects(reader, discover(), env, made)
     finally:
         reader.close()
     mask = mask.learnt(made)
     found = [*problems, *standing, *untold, *sight.problems(seen, env.resources, destroy=options.destroy)]
-    told = sight.aside(found, env.resources, discover(), options)
+    told = sight.downgrade_untargeted(found, env.resources, discover(), options)
     problems = [problem for problem in told if not problem.warning]
     if not problems:
         refused = guard.check(made, env, options, guard.owned(seen, env.name))
         if refused:
-            raise Refused(refused, made)
+            raise RailRefusal(refused, made)
     warnings = tuple(problem for problem in told if problem.warning)
     return Planned(
         env=env,
@@ -127,12 +129,12 @@ def planned(env: Environment, scope: Scope, aws: Aws, options: Options, *, paral
         mask=mask,
         problems=tuple(problems),
         warnings=warnings,
-        stayed=stayed,
+        kept=stayed,
         as_saved=as_saved,
     )
 
 
-class Refused(Problems):
+class RailRefusal(Problems):
     """A safety rail holds: exit code 4, with the plan that was refused."""
 
     def __init__(self, problems: list[Problem], made: Plan) -> None:
@@ -163,7 +165,7 @@ def execute(
     stop: threading.Event,
     current: Callable[[], bool] = lambda: True,
 ) -> Outcome:
-    """Do what the plan says, looking again before it writes; ``current`` is :class:`Looking`'s."""
+    """Do what the plan says, looking again before it writes; ``current`` is :class:`AccountRecheck`'s."""
     from reconciler.applying.executor import Executor  # noqa: PLC0415  (see above)
 
     executor = Executor(
@@ -173,13 +175,13 @@ def execute(
         parallelism=parallelism,
         keep_going=keep_going,
         stop=stop,
-        witness=witness(made, aws, current),
+        recheck=recheck(made, aws, current),
     )
     return executor.run(made.plan)
 
 
-def witness(made: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> Looking:
+def recheck(made: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> AccountRecheck:
     """Who looks at the account again while ``made`` is applied."""
-    from reconciler.applying.preconditions import Looking  # noqa: PLC0415  (see above)
+    from reconciler.applying.preconditions import AccountRecheck  # noqa: PLC0415  (see above)
 
-    return Looking(made.plan, discover(), aws, schema.members, made.env.ignore_tags, current)
+    return AccountRecheck(made.plan, discover(), aws, schema.members, made.env.ignore_tags, current)

@@ -101,7 +101,7 @@ def write(path: Path, document: Mapping[str, Any], *, where: Where, options: Opt
         "destroy": options.destroy,
         "allow_deletions": options.allow_deletions,
         **{name: [[a.section, a.name] for a in getattr(options, name)] for name in _ADDRESSES},
-        "stayed": sorted(map(list, options.stayed or ())),
+        "stayed": sorted(map(list, options.kept or ())),
     }
     try:
         _put(path, _sealed(asked, document))
@@ -171,7 +171,7 @@ def _said(told: Mapping[str, Any]) -> Saved:
         destroy=bool(asked["destroy"]),
         allow_deletions=None if asked["allow_deletions"] is None else int(asked["allow_deletions"]),
         **{name: tuple(Address(str(section), str(n)) for section, n in asked[name]) for name in _ADDRESSES},
-        stayed=frozenset((str(section), str(n)) for section, n in asked["stayed"]),
+        kept=frozenset((str(section), str(n)) for section, n in asked["stayed"]),
     )
     inside = asked["in_clone"]
     place = Where(str(asked["environment"]), str(asked["path"]), None if inside is None else str(inside))
@@ -257,7 +257,7 @@ def tidied(claimed: Plan, made: Plan) -> bool:
 def _tidied(claimed: ResourcePlan, made: ResourcePlan | None) -> bool:
     if made is None or claimed.verb is not made.verb:
         return claimed.verb is Verb.UPDATE and made is not None and made.verb is Verb.NOOP
-    return claimed.verb not in (Verb.DELETE, Verb.REPLACE) or claimed.going == made.going
+    return claimed.verb not in (Verb.DELETE, Verb.REPLACE) or claimed.removed_objects == made.removed_objects
 
 
 def _differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

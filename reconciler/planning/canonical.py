@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.model import MISSING, Base64, Digest, Json, JsonText, Kind, Later, Secret, Template, Text, compact
-from reconciler.model.paths import kept
-from reconciler.planning.field_tree import NO_RULES, Rules, rules
+from reconciler.model.paths import reuse_if_unchanged
+from reconciler.planning.field_tree import EMPTY_NODE, FieldNode, field_tree
 
 # nearly everything is of these types: neither stands for something else nor holds anything
 PLAIN = frozenset((str, int, float, bool))
@@ -18,18 +18,18 @@ STAND_INS = (Later, Text, JsonText, Base64, Secret, Digest, Template)
 
 def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
     """``props`` with every default filled in, at every level whose parent exists."""
-    filled: dict[str, Any] = _defaults(props, rules(kind))
+    filled: dict[str, Any] = _defaults(props, field_tree(kind))
     return filled
 
 
-def _defaults(value: Any, node: Rules) -> Any:
+def _defaults(value: Any, node: FieldNode) -> Any:
     if type(value) in PLAIN or not node.fills:
         return value
     if isinstance(value, dict | Mapping):
         filled = _filled(value, node)
-        return kept(filled, {name: _defaults(item, node.child(name)) for name, item in filled.items()})
+        return reuse_if_unchanged(filled, {name: _defaults(item, node.child(name)) for name, item in filled.items()})
     if isinstance(value, list | tuple) and node.item:
-        return kept(value, [_defaults(item, node.item) for item in value])
+        return reuse_if_unchanged(value, [_defaults(item, node.item) for item in value])
     return value
 
 
@@ -38,46 +38,46 @@ def canonical(kind: Kind, props: Json, *, fill: bool = True) -> dict[str, Any]:
 
     With ``fill`` the defaults are filled in, so that saying one and leaving it out are the same.
     """
-    shaped = _canonical(props, rules(kind), fill=fill)
+    shaped = _canonical(props, field_tree(kind), fill=fill)
     return shaped if isinstance(shaped, dict) else {}
 
 
-def _canonical(value: Any, node: Rules, *, fill: bool) -> Any:
+def _canonical(value: Any, node: FieldNode, *, fill: bool) -> Any:
     facts = node.facts
-    if facts.normal and not isinstance(value, STAND_INS):
-        value, fill = facts.normal(_defaults(value, node) if fill else value), False
+    if facts.normalize and not isinstance(value, STAND_INS):
+        value, fill = facts.normalize(_defaults(value, node) if fill else value), False
     if type(value) in PLAIN:
         return value
     if isinstance(value, dict | Mapping):
         return _shaped(_filled(value, node) if fill and node.defaults else value, node, fill=fill)
     if isinstance(value, list | tuple):
-        each = node.each()
+        each = node.item_node()
         items = [_canonical(item, each, fill=fill) for item in value]
         if facts.key:
             items = _by_key(items, facts.key)
         elif facts.unordered:
-            items = [item for _, item in sorted({order(item): item for item in items}.items())]
+            items = [item for _, item in sorted({sort_key(item): item for item in items}.items())]
         return items
     return value
 
 
-def _shaped(value: Json, node: Rules, *, fill: bool) -> dict[str, Any]:
+def _shaped(value: Json, node: FieldNode, *, fill: bool) -> dict[str, Any]:
     """A mapping's members in order, without what the service owns and what is empty."""
     shaped: dict[str, Any] = {}
     children = node.children
-    other = children.get("*", NO_RULES)
+    other = children.get("*", EMPTY_NODE)
     for name in sorted(value):
         item, child = value[name], children.get(name, other)
         if child.facts.ignore:
             continue
-        if type(item) in PLAIN and not child.facts.normal:
+        if type(item) in PLAIN and not child.facts.normalize:
             shaped[name] = item
         elif not _empty(done := _canonical(item, child, fill=fill)):
             shaped[name] = done
     return shaped
 
 
-def _filled(value: Json, node: Rules) -> Json:
+def _filled(value: Json, node: FieldNode) -> Json:
     """``value`` with the defaults of its own members in the place of what is left out or hollow."""
     missing = {name: default for name, default in node.defaults.items() if _hollow(value.get(name))}
     return {**value, **missing} if missing else value
@@ -89,7 +89,7 @@ def _by_key(items: list[Any], key: str) -> list[Any]:
     places = range(len(items))
     if len(set(keys)) == len(keys):
         return [items[place] for place in sorted(places, key=keys.__getitem__)]
-    return [items[place] for place in sorted(places, key=lambda place: (keys[place], order(items[place])))]
+    return [items[place] for place in sorted(places, key=lambda place: (keys[place], sort_key(items[place])))]
 
 
 def _empty(value: Any) -> bool:
@@ -106,24 +106,24 @@ def _hollow(value: Any) -> bool:
     return _empty(value)
 
 
-def order(value: Any) -> str:
+def sort_key(value: Any) -> str:
     """A text to sort and hash any prepared value by; stand-ins sort by what they stand for."""
-    return compact(_plain(value))
+    return compact(_sortable(value))
 
 
-def _plain(value: Any) -> Any:
+def _sortable(value: Any) -> Any:
     if isinstance(value, dict | Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _sortable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_sortable(item) for item in value]
     if isinstance(value, Later):
         return f"later:{value.address}.{value.attr}"
     if isinstance(value, Text):
-        return ["text", *map(_plain, value.parts)]
+        return ["text", *map(_sortable, value.parts)]
     if isinstance(value, JsonText):
-        return ["json", _plain(value.value)]
+        return ["json", _sortable(value.value)]
     if isinstance(value, Digest):
-        return ["digest", _plain(value.salt)]
+        return ["digest", _sortable(value.salt)]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return str(value) if isinstance(value, STAND_INS) or value is MISSING else value

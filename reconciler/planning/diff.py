@@ -26,11 +26,11 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.masking import SENSITIVE, private_name
-from reconciler.model.paths import kept
+from reconciler.model.paths import reuse_if_unchanged
 from reconciler.model.stand_ins import has_unknown
-from reconciler.planning.canonical import PLAIN, STAND_INS, _canonical, _empty, canonical, order
-from reconciler.planning.field_tree import Rules, rules
-from reconciler.planning.unknown_members import knowing, known
+from reconciler.planning.canonical import PLAIN, STAND_INS, _canonical, _empty, canonical, sort_key
+from reconciler.planning.field_tree import FieldNode, field_tree
+from reconciler.planning.unknown_members import strip_unknown, with_unknown_members
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:
@@ -38,14 +38,14 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
 
     ``members`` is the tree of members the kind's schema knows (empty: all are known).
     """
-    kind = knowing(kind, want.newer)
-    left, right = kind.normal(live, want) if kind.normal else (live.props, want.props)
-    tree = rules(kind)
-    if not want.newer and _alike(left, right, tree):
+    kind = with_unknown_members(kind, want.unknown_members)
+    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
+    tree = field_tree(kind)
+    if not want.unknown_members and _surely_equal(left, right, tree):
         both = Deferred(partial(canonical, kind, right))
         return Diff(), both, both
     after = canonical(kind, right)
-    before = canonical(kind, known(left, members, right, tree))
+    before = canonical(kind, strip_unknown(left, members, right, tree))
     before = _without_computed(before, after, tree)
     if before == after:
         return Diff(), before, after
@@ -55,7 +55,7 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
     return Diff(tuple(changes)), before, after
 
 
-def _alike(left: Any, right: Any, node: Rules) -> bool:
+def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
     """Whether two values are surely the same in canonical form; what is rare is left to the comparison of the forms.
 
     Nearly everything in nearly every plan is as declared, and this is told without making anything.
@@ -63,21 +63,23 @@ def _alike(left: Any, right: Any, node: Rules) -> bool:
     if left == right:
         return True
     facts = node.facts
-    if facts.normal or facts.key or facts.unordered:
+    if facts.normalize or facts.key or facts.unordered:
         plain = not isinstance(left, STAND_INS) and not isinstance(right, STAND_INS)
         return plain and bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
     if isinstance(left, dict | Mapping) and isinstance(right, dict | Mapping):
         return all(
-            _alike(item, right[name], node.child(name)) if name in right else _unsaid(name, item, node)
+            _surely_equal(item, right[name], node.child(name))
+            if name in right
+            else _implied_by_absence(name, item, node)
             for name, item in left.items()
-        ) and all(name in left or _unsaid(name, item, node, computed=False) for name, item in right.items())
+        ) and all(name in left or _implied_by_absence(name, item, node, computed=False) for name, item in right.items())
     if isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
-        each = node.each()
-        return all(_alike(item, other, each) for item, other in zip(left, right, strict=True))
+        each = node.item_node()
+        return all(_surely_equal(item, other, each) for item, other in zip(left, right, strict=True))
     return False
 
 
-def _unsaid(name: str, item: Any, node: Rules, *, computed: bool = True) -> bool:
+def _implied_by_absence(name: str, item: Any, node: FieldNode, *, computed: bool = True) -> bool:
     """Whether ``item`` is no difference to its being left out on the other side."""
     child = node.child(name)
     facts = child.facts
@@ -87,7 +89,7 @@ def _unsaid(name: str, item: Any, node: Rules, *, computed: bool = True) -> bool
     return nothing or facts.ignore or (facts.computed and computed)
 
 
-def _without_computed(left: Any, right: Any, node: Rules) -> Any:
+def _without_computed(left: Any, right: Any, node: FieldNode) -> Any:
     """``left`` without the members that the service fills in by itself and ``right`` does not mention."""
     if type(left) in PLAIN or left == right:
         return left
@@ -99,7 +101,7 @@ def _without_computed(left: Any, right: Any, node: Rules) -> Any:
                 rest = _without_computed(item, other.get(name), node.child(name))
                 if name in other or not _empty(rest) or _empty(item):
                     left_over[name] = rest
-        return kept(left, left_over) if len(left) == len(left_over) else left_over
+        return reuse_if_unchanged(left, left_over) if len(left) == len(left_over) else left_over
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         key = node.facts.key
         if key:
@@ -107,25 +109,25 @@ def _without_computed(left: Any, right: Any, node: Rules) -> Any:
             partners = [by_key.get(item.get(key)) if isinstance(item, Mapping) else None for item in left]
         else:
             partners = [*right, *[None] * len(left)][: len(left)]
-        return [_without_computed(item, other, node.each()) for item, other in zip(left, partners, strict=True)]
+        return [_without_computed(item, other, node.item_node()) for item, other in zip(left, partners, strict=True)]
     return left
 
 
-def _keyed(value: Any, node: Rules) -> Any:
+def _keyed(value: Any, node: FieldNode) -> Any:
     """Lists with a key become mappings by it, so that items are compared with their namesakes."""
     if isinstance(value, Mapping):
         return {name: _keyed(item, node.child(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         key = node.facts.key
         if not key or not all(isinstance(item, Mapping) for item in value):
-            return [_keyed(item, node.each()) for item in value]
+            return [_keyed(item, node.item_node()) for item in value]
         named: dict[str, Any] = {}
         for item in value:
             name = str(item.get(key, ""))
             while name in named:
                 name += "'"
             named[name] = {
-                inner: _keyed(part, node.each().child(inner)) for inner, part in item.items() if inner != key
+                inner: _keyed(part, node.item_node().child(inner)) for inner, part in item.items() if inner != key
             }
         return named
     return value
@@ -148,7 +150,7 @@ def _differing(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> Sequence[Pat
 
     paths = sorted({*old, *new}, key=lambda path: [str(part) for part in path])
     names = {str(index): path for index, path in enumerate(paths)}
-    left, right = ({n: order(side[p]) for n, p in names.items() if p in side} for side in (old, new))
+    left, right = ({n: sort_key(side[p]) for n, p in names.items() if p in side} for side in (old, new))
     tree = DeepDiff(left, right, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)
     found = {str(level.path(output_format="list")[0]) for levels in tree.values() for level in levels}
     return [names[name] for name in sorted(found, key=int)]
@@ -157,7 +159,7 @@ def _differing(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> Sequence[Pat
 def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: Want) -> Change:
     effect, because = _effect(path, kind, live, want)
     secret = is_secret(kind, path)
-    called = any(_called_private(path, value) for value in (before, after))
+    called = any(_secret_by_name(path, value) for value in (before, after))
     return Change(
         path=path,
         before=SENSITIVE if secret and before is not MISSING else before,
@@ -172,7 +174,7 @@ def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: W
 def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str]:
     """The effect of the deepest rule on the path that is not plainly in place."""
     found: tuple[Effect, str] = (Effect.NEW_REVISION if kind.versioned else Effect.IN_PLACE, "")
-    for node in _along(rules(kind), path):
+    for node in _along(field_tree(kind), path):
         judge = node.facts.effect
         verdict = (judge, "") if isinstance(judge, Effect) else judge(live.props, want.props)
         if verdict[0] is not Effect.IN_PLACE:
@@ -180,19 +182,19 @@ def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str
     return found
 
 
-def _along(node: Rules, path: Path) -> Iterator[Rules]:
+def _along(node: FieldNode, path: Path) -> Iterator[FieldNode]:
     """The rules met on the way down ``path`` (in which keyed lists have names where plain ones have numbers)."""
     for part in path:
-        node = node.each() if node.item is not None and not node.children else node.child(str(part))
+        node = node.item_node() if node.item is not None and not node.children else node.child(str(part))
         yield node
 
 
 def is_secret(kind: Kind, path: Path) -> bool:
     """Whether the value at ``path`` lies in a field that must never be shown."""
-    return any(node.facts.secret for node in _along(rules(kind), path))
+    return any(node.facts.secret for node in _along(field_tree(kind), path))
 
 
-def _called_private(path: Path, value: Any) -> bool:
+def _secret_by_name(path: Path, value: Any) -> bool:
     """Whether the text at ``path`` is called as secrets are, or is the value of something that is."""
     name = str(path[-2] if str(path[-1]).lower() == "value" and len(path) > 1 else path[-1])
     return isinstance(value, str) and private_name(name)
@@ -217,11 +219,11 @@ def keep_ignored(kind: Kind, live: Json, wanted: Json, paths: Sequence[str]) -> 
     """``wanted`` with the live value at every ``lifecycle.ignoreChanges`` path, so that nothing there differs."""
     kept: Any = dict(wanted)
     for path in paths:
-        kept = _copied(live, kept, tuple(path.replace("[]", "").split(".")), rules(kind))
+        kept = _copied(live, kept, tuple(path.replace("[]", "").split(".")), field_tree(kind))
     return dict(kept)
 
 
-def _copied(live: Any, wanted: Any, path: tuple[str, ...], node: Rules) -> Any:
+def _copied(live: Any, wanted: Any, path: tuple[str, ...], node: FieldNode) -> Any:
     if not path:
         return live
     name, rest = path[0], path[1:]
@@ -235,7 +237,7 @@ def _copied(live: Any, wanted: Any, path: tuple[str, ...], node: Rules) -> Any:
                 return [*others, *[item for item in live if item.get(key) == name]] if not rest else wanted
         else:
             pairs = list(zip(live, wanted, strict=False))
-        done = [w if isinstance(old, Missing) else _copied(old, w, path, node.each()) for old, w in pairs]
+        done = [w if isinstance(old, Missing) else _copied(old, w, path, node.item_node()) for old, w in pairs]
         return [*done, *wanted[len(done) :]]
     if not isinstance(wanted, Mapping):
         return wanted

@@ -11,7 +11,7 @@ from reconciler.model.paths import segments
 
 
 @dataclass(slots=True)
-class Rules:
+class FieldNode:
     """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds.
 
     ``newer``: something at or below it is known to the installed AWS model alone. ``defaults`` are those of the
@@ -19,27 +19,27 @@ class Rules:
     """
 
     facts: Field = Field()
-    children: dict[str, Rules] = field(default_factory=dict)
-    item: Rules | None = None
+    children: dict[str, FieldNode] = field(default_factory=dict)
+    item: FieldNode | None = None
     newer: bool = False
     defaults: dict[str, Any] = field(default_factory=dict)
     fills: bool = False
 
-    def child(self, name: str) -> Rules:
+    def child(self, name: str) -> FieldNode:
         children = self.children
-        return (children.get(name) or children.get("*") or NO_RULES) if children else NO_RULES
+        return (children.get(name) or children.get("*") or EMPTY_NODE) if children else EMPTY_NODE
 
-    def each(self) -> Rules:
-        return self.item or NO_RULES
+    def item_node(self) -> FieldNode:
+        return self.item or EMPTY_NODE
 
 
-NO_RULES = Rules()
+EMPTY_NODE = FieldNode()
 
 
 @cache
-def rules(kind: Kind) -> Rules:
+def field_tree(kind: Kind) -> FieldNode:
     """The tree of the kind's ``fields``."""
-    root = Rules()
+    root = FieldNode()
     for pattern, facts in kind.fields.items():
         node = parent = root
         name = ""
@@ -47,11 +47,11 @@ def rules(kind: Kind) -> Rules:
             node.newer = node.newer or facts.newer
             node.fills = node.fills or facts.default is not MISSING
             if segment == "[]":
-                node.item = node.item or Rules()
+                node.item = node.item or FieldNode()
                 node = node.item
             else:
                 parent, name = node, segment
-                node = node.children.setdefault(segment, Rules())
+                node = node.children.setdefault(segment, FieldNode())
         node.facts, node.newer = facts, node.newer or facts.newer
         if facts.default is not MISSING and node is parent.children.get(name):
             parent.defaults[name] = facts.default

@@ -24,8 +24,8 @@ from typing import TypeVar
 from reconciler.model import Action, Address, Call, Live, Step, Verb
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
-from reconciler.model.stand_ins import laters
-from reconciler.planning.node import Node, beyond
+from reconciler.model.stand_ins import unknown_values
+from reconciler.planning.node import Node, leftover_reason
 
 _T = TypeVar("_T")
 
@@ -50,8 +50,12 @@ class _Graph:
 
 def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]], list[Problem]]:
     """Every resource's steps with what each must wait for; problems where the rules contradict each other."""
-    ups = {a: _Chain(n, [f"{a}:up.{i}" for i in range(len(n.up))], list(n.up)) for a, n in nodes.items() if n.up}
-    downs = {a: list(_down_chains(node)) for a, node in nodes.items() if node.downs}
+    ups = {
+        a: _Chain(n, [f"{a}:up.{i}" for i in range(len(n.actions))], list(n.actions))
+        for a, n in nodes.items()
+        if n.actions
+    }
+    downs = {a: list(_down_chains(node)) for a, node in nodes.items() if node.removals}
     graph = _Graph()
     for chain in [*ups.values(), *(chain for chains in downs.values() for chain in chains)]:
         for earlier, later in zip(chain.ids, chain.ids[1:], strict=False):
@@ -82,7 +86,7 @@ def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]
 
 def _down_chains(node: Node) -> Iterator[_Chain]:
     count = 0
-    for down in node.downs:
+    for down in node.removals:
         ids = [f"{node.address}:down.{count + i}" for i in range(len(down.actions))]
         count += len(ids)
         if ids:
@@ -94,14 +98,14 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
     for address, chain in ups.items():
         late = {use.target for use in nodes[address].uses if use.ref.late}
         for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
-            if target in ups and not nodes[target].withdrawn:
+            if target in ups and not nodes[target].out_of_service:
                 graph.edge(chain.ids[0], _ready(ups[target]))
         for step, action in zip(chain.ids, chain.actions, strict=True):
             if not isinstance(action, Call) or not late:
                 continue
-            for later in laters(action.params):
+            for later in unknown_values(action.params):
                 if later.address in late - {address} and later.address in ups:
-                    graph.edge(step, _giver(ups[later.address], later.attr))
+                    graph.edge(step, _step_giving(ups[later.address], later.attr))
 
 
 def _withdraw_last(
@@ -109,14 +113,14 @@ def _withdraw_last(
 ) -> None:
     """Rule 6: what its users have instead is there, and those that leave have left."""
     for address, chain in ups.items():
-        if not nodes[address].withdrawn:
+        if not nodes[address].out_of_service:
             continue
         first = chain.ids[0]
         for other, user in nodes.items():
             if other == address or not _stands_on(user, nodes[address]):
                 continue
             others = {other, *(use.target for use in user.uses)} - {address}
-            for earlier in [ups[one] for one in others if one in ups and not nodes[one].withdrawn]:
+            for earlier in [ups[one] for one in others if one in ups and not nodes[one].out_of_service]:
                 graph.edge(first, earlier.ids[-1])
             for going in downs.get(other, ()):
                 graph.edge(first, going.ids[-1])
@@ -137,13 +141,13 @@ def _stands_on(user: Node, used: Node) -> bool:
 def _ready(chain: _Chain) -> str:
     """The step after which the resource is as it is wanted; what only tidies up may come later."""
     pairs = zip(chain.ids, chain.actions, strict=True)
-    wanted = [step for step, action in pairs if not (isinstance(action, Call) and action.tidies)]
+    wanted = [step for step, action in pairs if not (isinstance(action, Call) and action.cleanup)]
     return wanted[-1] if wanted else chain.ids[-1]
 
 
-def _giver(chain: _Chain, attr: str) -> str:
+def _step_giving(chain: _Chain, attr: str) -> str:
     for step, action in zip(chain.ids, chain.actions, strict=True):
-        if isinstance(action, Call) and attr in action.gives:
+        if isinstance(action, Call) and attr in action.captures:
             return step
     return chain.ids[-1]
 
@@ -178,7 +182,7 @@ def _moving_off(
     node: Node, ups: Mapping[Address, _Chain], going: Mapping[tuple[str, str], list[_Chain]], graph: _Graph
 ) -> Iterator[Problem]:
     """Rule 3 for one resource that stays."""
-    staying = node.heir if node.verb not in (Verb.DELETE, Verb.REPLACE) else None
+    staying = node.kept_object if node.verb not in (Verb.DELETE, Verb.REPLACE) else None
     if staying is None:
         return
     for used, _late in _uses_of(node, staying, going):
@@ -199,7 +203,7 @@ def _uses_of(node: Node, live: Live, there: Mapping[tuple[str, str], list[_T]]) 
                     yield used, ref.late
 
 
-def holding(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
+def live_dependencies(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
     """For every resource, those that it stands on now: what its live objects refer to, and what it is declared to."""
     there: dict[tuple[str, str], list[Address]] = {}
     for address, node in nodes.items():
@@ -215,26 +219,26 @@ def holding(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
     }
 
 
-def forget_the_dying(nodes: dict[Address, Node]) -> None:
+def drop_objects_already_going(nodes: dict[Address, Node]) -> None:
     """Leave out what is on its way out by itself, except where something else that goes has to wait for it."""
-    if not any(node.downs for node in nodes.values()):
+    if not any(node.removals for node in nodes.values()):
         return
-    going = {address for address, node in nodes.items() if any(not down.live.dying for down in node.downs)}
-    busy = going | {address for address, node in nodes.items() if node.up}
-    held = holding(nodes)
+    going = {address for address, node in nodes.items() if any(not down.live.deleting for down in node.removals)}
+    busy = going | {address for address, node in nodes.items() if node.actions}
+    held = live_dependencies(nodes)
     for address, node in list(nodes.items()):
-        dying = [down.live for down in node.downs if down.live.dying]
+        dying = [down.live for down in node.removals if down.live.deleting]
         if node.verb is Verb.DELETE:
             if not busy:
                 del nodes[address]
         elif dying and not held[address] & going:
-            node.downs = [down for down in node.downs if not down.live.dying]
+            node.removals = [down for down in node.removals if not down.live.deleting]
         elif dying and node.verb is Verb.NOOP:
-            node.verb, node.reason = Verb.UPDATE, beyond(node.kind, dying)
+            node.verb, node.reason = Verb.UPDATE, leftover_reason(node.kind, dying)
 
 
 def _lives(node: Node) -> list[Live]:
-    return [*([node.heir] if node.heir else []), *(down.live for down in node.downs)]
+    return [*([node.kept_object] if node.kept_object else []), *(down.live for down in node.removals)]
 
 
 def _wanted_values(node: Node, section: str) -> set[str]:

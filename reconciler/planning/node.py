@@ -10,7 +10,7 @@ from reconciler.model import Action, Address, Diff, Json, Kind, Live, Resource, 
 
 
 @dataclass(slots=True)
-class Down:
+class Removal:
     """One live object that goes, and how."""
 
     live: Live
@@ -19,28 +19,28 @@ class Down:
 
 @dataclass(slots=True)
 class Node:
-    """One resource while it is being planned. ``withdrawn``: its update takes it out of service."""
+    """One resource while it is being planned. ``out_of_service``: its update takes it out of service."""
 
     address: Address
     kind: Kind
     resource: Resource | None = None
     want: Want | None = None
-    heir: Live | None = None
+    kept_object: Live | None = None
     verb: Verb = Verb.NOOP
     diff: Diff = Diff()
     before: Json | None = None
     after: Json | None = None
-    up: list[Action] = field(default_factory=list)
-    downs: list[Down] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     create_first: bool = True
-    withdrawn: bool = False
+    out_of_service: bool = False
     reason: str = ""
     disruption: str = ""
     notes: list[str] = field(default_factory=list)
 
 
-def beyond(kind: Kind, going: Sequence[Live]) -> str:
+def leftover_reason(kind: Kind, going: Sequence[Live]) -> str:
     """Why a resource that stays as it is loses these live objects; empty where there are none."""
     names = ", ".join(live.physical for live in going)
     told = "revisions beyond those to keep" if kind.versioned else "left over"

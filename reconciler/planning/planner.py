@@ -32,13 +32,13 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model.problems import Problem, did_you_mean
-from reconciler.model.stand_ins import laters
+from reconciler.model.stand_ins import unknown_values
 from reconciler.planning import graph as order
 from reconciler.planning import retention as stays
 from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Node
-from reconciler.planning.resource_planner import Decider
-from reconciler.planning.unknown_members import knowing
+from reconciler.planning.resource_planner import ResourcePlanner
+from reconciler.planning.unknown_members import with_unknown_members
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Planner:
     observed: Observed
     options: Options
     lookups: Json
-    decider: Decider
+    planner: ResourcePlanner
     problems: list[Problem]
     nodes: dict[Address, Node] = field(default_factory=dict)
     outcomes: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
@@ -60,9 +60,9 @@ class _Planner:
 
     def run(self) -> None:
         self.unseen = {thing: failed.advice for thing, failed in self.observed.unreadable.items()}
-        self.unseen |= {("lookups", name): advice for name, advice in self.observed.unfound.items()}
+        self.unseen |= {("lookups", name): advice for name, advice in self.observed.unresolved_lookups.items()}
         self.owned = _owned(self.observed, self.kinds, self.scope.environment, self.env.resources)
-        if self.options.destroy and self.observed.blind:
+        if self.options.destroy and self.observed.incomplete:
             return
         if self.options.destroy:
             for address in sorted(self.owned):
@@ -71,11 +71,11 @@ class _Planner:
         declared = self.env.resources
         uses = self.uses()
         for address in self.sequence(uses):
-            self.decide(declared[address], uses[address])
+            self.plan_resource(declared[address], uses[address])
         for address, found in uses.items():  # names that were not settled yet when they were first needed
             if address in self.nodes and any(use.ref.late for use in found):
-                self.decide(declared[address], found)
-        if not self.options.targets and not self.observed.blind:
+                self.plan_resource(declared[address], found)
+        if not self.options.targets and not self.observed.incomplete:
             for address in sorted(set(self.owned) - set(declared)):
                 self.remove(address, "no longer declared")
 
@@ -86,7 +86,7 @@ class _Planner:
             attrs = self.kinds[address.section].attrs(self.scope, address.name, resource.props)
             if "arn" in attrs:
                 arns[attrs["arn"]] = address
-        return {a: refs.uses(r, self.kinds, declared, arns) for a, r in declared.items()}
+        return {a: refs.dependencies(r, self.kinds, declared, arns) for a, r in declared.items()}
 
     def sequence(self, uses: Mapping[Address, list[refs.Use]]) -> list[Address]:
         graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
@@ -108,9 +108,9 @@ class _Planner:
 
     # --- one declared resource ---------------------------------------------------------------------------------------
 
-    def decide(self, resource: Resource, uses: list[refs.Use]) -> None:
+    def plan_resource(self, resource: Resource, uses: list[refs.Use]) -> None:
         address, kind = resource.address, self.kinds[resource.address.section]
-        world = refs.World(
+        world = refs.ResolutionContext(
             scope=self.scope,
             declared=lambda a: self.outcomes.get(a, self.provisional(a)),
             existing=self.observed.existing,
@@ -119,7 +119,7 @@ class _Planner:
             unseen=self.unseen,
         )
         props, wrong = refs.resolve(resource, kind, self.kinds, world)
-        tags, wrong_tags = refs.filled_tags(resource, world)
+        tags, wrong_tags = refs.resolve_tags(resource, world)
         self.nodes.pop(address, None)
         node = Node(address=address, kind=kind, resource=resource, uses=uses)
         if (address.section, address.name) in self.observed.unreadable:
@@ -133,7 +133,7 @@ class _Planner:
                 if problem.code == refs.UNSEEN:  # whether it is there may not be known either
                     self.unseen.setdefault((address.section, address.name), problem.hint)
             return
-        if not self.decider.settle_on(node, self.owned.get(address, []), props, tags):
+        if not self.planner.plan_declared(node, self.owned.get(address, []), props, tags):
             self.outcomes[address] = self.provisional(address) or EMPTY
             return
         self.nodes[address] = node
@@ -144,8 +144,8 @@ class _Planner:
         if not self.unseen:
             return []
         return [
-            refs.unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
-            for part in laters(filled)
+            refs.problem_unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
+            for part in unknown_values(filled)
             if (unseen := (part.address.section, part.address.name)) in self.unseen
             for use in [use for use in uses if use.target == part.address][:1]
         ]
@@ -156,11 +156,11 @@ class _Planner:
         if resource is None:
             return None
         kind = self.kinds[address.section]
-        lives = [live for live in self.owned.get(address, []) if not live.dying]
+        lives = [live for live in self.owned.get(address, []) if not live.deleting]
         if lives:
             return lives[0].attrs
         known = kind.attrs(self.scope, address.name, resource.props)
-        return {**{name: Later(address, name) for name in kind.later}, "name": address.name, **known}
+        return {**{name: Later(address, name) for name in kind.assigned_by_aws}, "name": address.name, **known}
 
     # --- what is no longer declared ----------------------------------------------------------------------------------
 
@@ -171,23 +171,23 @@ class _Planner:
         if kind.shared:
             return
         if kind.versioned:
-            lives = [live for live in lives if not live.dying]
+            lives = [live for live in lives if not live.deleting]
         for live in lives:
-            down = self.decider.down(live, kind, resource, drained=not self.options.destroy)
+            down = self.planner.removal(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
-                node.downs.append(down)
-        if not node.downs:
+                node.removals.append(down)
+        if not node.removals:
             return
-        if keeper := next((live.keeper for live in lives if live.keeper), ""):
+        if keeper := next((live.managed_by for live in lives if live.managed_by), ""):
             self.kept(address, keeper)
             return
-        first = min(lives, key=lambda live: (live.dying, -live.revision, live.physical))
-        node.heir, node.before = first, canonical(kind, first.props)
-        if kind.ending:
+        first = min(lives, key=lambda live: (live.deleting, -live.revision, live.physical))
+        node.kept_object, node.before = first, canonical(kind, first.props)
+        if kind.deletion_effect:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
-            node.disruption = kind.ending(first, waits)
+            node.disruption = kind.deletion_effect(first, waits)
         if resource:
-            node.uses = refs.uses(resource, self.kinds, self.env.resources, {})
+            node.uses = refs.dependencies(resource, self.kinds, self.env.resources, {})
         self.nodes[address] = node
 
     def kept(self, address: Address, keeper: str) -> None:
@@ -216,19 +216,19 @@ def make(
     ``members`` gives a section's tree of known members; ``lookups`` the values of the look-ups.
     """
     chosen = options or Options()
-    decider = Decider(env, scope, observed, chosen, members)
+    decider = ResourcePlanner(env, scope, observed, chosen, members)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
     planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
-    planner.problems += stays.leave(nodes, observed.used)
-    stays.leave_all(nodes, observed.unasked)
-    order.forget_the_dying(nodes)
+    planner.problems += stays.keep_used(nodes, observed.used)
+    stays.keep_all(nodes, observed.unanswered)
+    order.drop_objects_already_going(nodes)
     steps, tangled = order.steps(nodes)
     planner.problems += tangled
     resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
     unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
-    blind = observed.blind or observed.unasked
+    blind = observed.incomplete or observed.unanswered
     complete = not (chosen.targets or chosen.exclude or blind or unplanned)
     plan = Plan(scope=scope, resources=resources, lookups=lookups, complete=complete, destroy=chosen.destroy)
     return plan, planner.problems
@@ -275,7 +275,7 @@ def _narrowed(nodes: dict[Address, Node], options: Options) -> dict[Address, Nod
     """
     if not (options.targets or options.exclude):
         return nodes
-    kept, holding = dict(nodes), order.holding(nodes)
+    kept, holding = dict(nodes), order.live_dependencies(nodes)
     if options.targets:
         reached, todo = set[Address](), list(options.targets)
         while todo:
@@ -287,22 +287,22 @@ def _narrowed(nodes: dict[Address, Node], options: Options) -> dict[Address, Nod
         kept = {a: node for a, node in nodes.items() if a in reached}
     if options.exclude:
         out = set(options.exclude)
-        while grown := {a for a, node in nodes.items() if a not in out and _stays_out(node, out, holding)}:
+        while grown := {a for a, node in nodes.items() if a not in out and _excluded(node, out, holding)}:
             out |= grown
         kept = {a: node for a, node in kept.items() if a not in out}
     return kept
 
 
-def _stays_out(node: Node, out: set[Address], holding: Mapping[Address, set[Address]]) -> bool:
+def _excluded(node: Node, out: set[Address], holding: Mapping[Address, set[Address]]) -> bool:
     if node.verb is Verb.DELETE:
         return any(node.address in holding.get(address, ()) for address in out)
     return any(use.target in out for use in node.uses)
 
 
 def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
-    heir, resource = node.heir, node.resource
+    heir, resource = node.kept_object, node.resource
     importing = heir.attrs.get("arn") or heir.attrs.get("id") or heir.physical if heir else ""
-    fields = knowing(node.kind, resource.newer if resource else EMPTY).fields
+    fields = with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY).fields
     secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in fields.items() if facts.secret)
     physical = node.want.physical if node.want else heir.physical if heir else node.address.name
     return ResourcePlan(
@@ -322,7 +322,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         pos=resource.at() if resource else None,
         secret_paths=secret,
         want=node.want,
-        heir=heir,
-        going=tuple(down.live for down in node.downs),
+        kept_object=heir,
+        removed_objects=tuple(down.live for down in node.removals),
         declared=resource,
     )

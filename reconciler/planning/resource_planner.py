@@ -42,13 +42,13 @@ from reconciler.model import (
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, article
 from reconciler.planning import diff as differ
-from reconciler.planning.canonical import canonical, order, with_defaults
-from reconciler.planning.node import Down, Node, beyond
-from reconciler.planning.unknown_members import creating, later, updating
+from reconciler.planning.canonical import canonical, sort_key, with_defaults
+from reconciler.planning.node import Node, Removal, leftover_reason
+from reconciler.planning.unknown_members import creatable, updatable, update_after_create
 
 
 @dataclass(slots=True)
-class Decider:
+class ResourcePlanner:
     """Decides on one resource after the other; ``problems`` gathers what stands in the way."""
 
     env: Environment
@@ -58,31 +58,31 @@ class Decider:
     members: Callable[[str], Json]
     problems: list[Problem] = field(default_factory=list)
 
-    def settle_on(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> bool:
+    def plan_declared(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> bool:
         """Fill in ``node`` for a declared resource; False where that cannot be (the problem is told)."""
         assert node.resource is not None
-        alive = [live for live in mine if not live.dying]
+        alive = [live for live in mine if not live.deleting]
         adopting = False
         if not alive:
-            foreign = self.foreign(node.resource, node.kind)
+            foreign = self.unowned_namesakes(node.resource, node.kind)
             if foreign is None:
                 return False
             alive, adopting = foreign, bool(foreign)
         if alive:
-            self.keep(node, alive, props, tags, adopting=adopting)
+            self.plan_update(node, alive, props, tags, adopting=adopting)
         else:
-            self.create(node, mine, props, tags)
-        self.finish(node, mine)
+            self.plan_create(node, mine, props, tags)
+        self.plan_leftovers(node, mine)
         return True
 
-    def foreign(self, resource: Resource, kind: Kind) -> list[Live] | None:
+    def unowned_namesakes(self, resource: Resource, kind: Kind) -> list[Live] | None:
         """Live objects of the declared name that we do not own; None when that ends the planning of it."""
         address = resource.address
         found = [live for live in self.observed.lives.get(address.section, ()) if _called(live, address.name, kind)]
         found = [live for live in found if live.owner != self.scope.environment]
         if kind.shared:
             return found[:1]
-        alive = [live for live in found if not live.dying or kind.revive]
+        alive = [live for live in found if not live.deleting or kind.restore]
         if not alive:
             return []
         others = sorted({live.owner for live in alive if live.owner})
@@ -104,7 +104,7 @@ class Decider:
             return None
         return alive
 
-    def keep(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
+    def plan_update(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
         """Settle on the object that stays, and plan what it needs."""
         kind, address = node.kind, node.address
         assert node.resource is not None
@@ -112,36 +112,36 @@ class Decider:
         for live in _newest(alive) if kind.versioned else alive:
             want = self.want(node, live.physical, props, tags, live)
             found, before, after = differ.difference(kind, live, want, self.members(address.section))
-            size = (found.replaces, len(found.changes), live.broken, live.physical != address.name, live.physical)
+            size = (found.replaces, len(found.changes), live.invalid, live.physical != address.name, live.physical)
             ranked.append((size, live, want, found, before, after))
         _, heir, want, found, before, after = min(ranked, key=lambda entry: entry[0])
-        node.heir, node.want = heir, want
+        node.kept_object, node.want = heir, want
         retagged = () if kind.shared else self.tag_changes(heir, want)
-        node.after = self.tagged(after, want.tags, want)
-        node.before = node.after if before is after and not retagged else self.tagged(before, heir.tags, want)
+        node.after = self.with_tags(after, want.tags, want)
+        node.before = node.after if before is after and not retagged else self.with_tags(before, heir.tags, want)
         if address in self.options.refresh and not found.replaces and address not in self.options.replace:
-            found = self.refreshed(node, heir, want, found)
+            found = self.plan_image_refresh(node, heir, want, found)
         node.diff = Diff((*found.changes, *retagged))
         node.notes += kind.notes(heir, want)
         again = address in self.options.replace
-        if heir.keeper and (node.diff or again):
+        if heir.managed_by and (node.diff or again):
             hint = "leave it to the service, and declare what you want as one of your own, under another name"
-            what = f"it is managed by {heir.keeper}, and AWS lets nobody else change it"
+            what = f"it is managed by {heir.managed_by}, and AWS lets nobody else change it"
             self.problem(node.resource, "managed-by-aws", what, hint)
             node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "asked for with --replace"
             return
         if found.replaces or (again and not kind.versioned):
-            self.replaced(node, heir, props, tags, found)
+            self.plan_replacement(node, heir, props, tags, found)
             return
-        self.mend(node, heir, want, found, retagged, again=again, adopting=adopting)
+        self.update_steps(node, heir, want, found, retagged, again=again, adopting=adopting)
         if address in self.options.refresh and len(node.diff.changes) == 1:
             node.reason = node.diff.changes[0].because or node.reason
         if adopting and not kind.shared:
             node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
         if kind.versioned and (found or again):
-            self.renewed(node)
+            self.renew_attributes(node)
 
-    def refreshed(self, node: Node, heir: Live, want: Want, found: Diff) -> Diff:
+    def plan_image_refresh(self, node: Node, heir: Live, want: Want, found: Diff) -> Diff:
         """What differs, with the change that takes the newest images."""
         assert node.resource is not None
         if node.kind.refresh is None:
@@ -153,57 +153,66 @@ class Decider:
         self.problem(node.resource, "cannot-refresh", said.message, said.hint, said.path)
         return found
 
-    def mend(
+    def update_steps(
         self, node: Node, heir: Live, want: Want, found: Diff, retagged: Sequence[Any], *, again: bool, adopting: bool
     ) -> None:
         """The calls that bring the heir about: restored, settled, changed, repaired, tagged."""
         kind = node.kind
         tagged = self.tag_actions(node, heir, want, retagged, adopting=adopting)
-        if heir.dying and kind.revive:
-            node.up, node.verb, node.reason = [*kind.revive(heir, want), *tagged], Verb.UPDATE, "is on its way out"
+        if heir.deleting and kind.restore:
+            node.actions, node.verb, node.reason = (
+                [*kind.restore(heir, want), *tagged],
+                Verb.UPDATE,
+                "is on its way out",
+            )
             return
-        changed = kind.update(heir, updating(want), found) if found or again else ()
-        settling = () if heir.settled else kind.settle(heir)
-        mending = kind.repair(heir, want) if heir.broken and not changed else ()
-        node.up = [*(map(_whatever, settling) if changed else settling), *changed, *mending]
-        node.up += () if kind.versioned and changed else tagged
-        if changed and kind.renews:
-            node.want = replace(want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.renews}})
-        node.withdrawn = bool(changed) and kind.withdraws(heir, want, found)
+        changed = kind.update(heir, updatable(want), found) if found or again else ()
+        settling = () if heir.settled else kind.wait_until_settled(heir)
+        mending = kind.repair(heir, want) if heir.invalid and not changed else ()
+        node.actions = [*(map(_accept_any_end, settling) if changed else settling), *changed, *mending]
+        node.actions += () if kind.versioned and changed else tagged
+        if changed and kind.changed_by_update:
+            node.want = replace(
+                want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.changed_by_update}}
+            )
+        node.out_of_service = bool(changed) and kind.takes_out_of_service(heir, want, found)
         node.disruption = _disruption(kind, heir, want, found)
         state = f"is {heir.status}" + (f": {heir.reason}" if heir.reason else "")
         if node.diff:
             node.reason = _reason(node.diff)
         elif again:
             node.reason = "asked for with --replace"
-        elif heir.broken or settling:
+        elif heir.invalid or settling:
             node.reason = state
-        if heir.broken and not node.up:
+        if heir.invalid and not node.actions:
             node.notes.append(state)
-        node.verb = Verb.UPDATE if node.up or node.diff else Verb.NOOP
+        node.verb = Verb.UPDATE if node.actions or node.diff else Verb.NOOP
 
-    def renewed(self, node: Node) -> None:
+    def renew_attributes(self, node: Node) -> None:
         """A new revision has attributes that are not those of the old one."""
         assert node.want is not None
-        later = {name: Later(node.address, name) for name in node.kind.later}
+        later = {name: Later(node.address, name) for name in node.kind.assigned_by_aws}
         node.want = replace(node.want, attrs={**node.want.attrs, **later})
 
-    def create(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> None:
+    def plan_create(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> None:
         kind, address = node.kind, node.address
         want = self.want(node, address.name, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
-        dying = [live for live in (*mine, *lives) if live.dying and _called(live, address.name, kind)]
+        dying = [live for live in (*mine, *lives) if live.deleting and _called(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
-        node.after = self.tagged(canonical(kind, want.declared, fill=False), want.tags, want)
-        if dying and kind.revive:
-            node.heir, node.reason = dying[0], "was scheduled for deletion and is restored"
+        node.after = self.with_tags(canonical(kind, want.declared, fill=False), want.tags, want)
+        if dying and kind.restore:
+            node.kept_object, node.reason = dying[0], "was scheduled for deletion and is restored"
             node.want = want = self.want(node, address.name, props, tags, dying[0])
             retagged = self.tag_changes(dying[0], want)
-            node.up = [*kind.revive(dying[0], want), *self.tag_actions(node, dying[0], want, retagged, adopting=False)]
+            node.actions = [
+                *kind.restore(dying[0], want),
+                *self.tag_actions(node, dying[0], want, retagged, adopting=False),
+            ]
         else:
-            node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
+            node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_created(kind, want)]
 
-    def replaced(self, node: Node, heir: Live, props: Json, tags: Json, found: Diff) -> None:
+    def plan_replacement(self, node: Node, heir: Live, props: Json, tags: Json, found: Diff) -> None:
         """One object takes the place of another: under a derived name first, or after the old one is gone."""
         kind, address = node.kind, node.address
         assert node.resource is not None
@@ -219,9 +228,9 @@ class Decider:
         physical = _derived(address.name, forcing, heir, kind) if node.create_first else address.name
         node.want = want = self.want(node, physical, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
-        dying = [live for live in lives if live.dying and live.physical == physical]
-        node.up = [*(kind.gone(dying[0]) if dying else ()), *_created(kind, want)]
-        node.downs.append(self.down(heir, kind, node.resource))
+        dying = [live for live in lives if live.deleting and live.physical == physical]
+        node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_created(kind, want)]
+        node.removals.append(self.removal(heir, kind, node.resource))
         node.disruption = _disruption(kind, heir, want, found)
 
     def irreplaceable(self, node: Node, found: Diff, forcing: Sequence[Any]) -> None:
@@ -238,15 +247,15 @@ class Decider:
         node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
 
     @staticmethod
-    def retaken(node: Node, live: Live) -> bool:
+    def name_reused(node: Node, live: Live) -> bool:
         """Whether an object of the same name is to stand in the place of ``live``."""
         return node.want is not None and node.want.physical == live.physical
 
-    def finish(self, node: Node, mine: Sequence[Live]) -> None:
+    def plan_leftovers(self, node: Node, mine: Sequence[Live]) -> None:
         """What else is there under this name: leftovers of a killed run, revisions beyond those to keep."""
         kind, resource = node.kind, node.resource
         assert resource is not None
-        if self.observed.blind:
+        if self.observed.incomplete:
             return  # on partial sight nothing is deleted that could wait
         if kind.versioned:
             renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace
@@ -254,33 +263,35 @@ class Decider:
             keep = max(resource.lifecycle.keep_revisions, 1) - registers
             old = _newest_first(mine)[max(keep, 0) :]
             going = [
-                live for live in old if live.owner == self.scope.environment and (registers or live is not node.heir)
+                live
+                for live in old
+                if live.owner == self.scope.environment and (registers or live is not node.kept_object)
             ]
         else:
-            going = [live for live in mine if live is not node.heir and not live.dying]
-            dying = [live for live in mine if live.dying and not kind.revive and not self.retaken(node, live)]
-            node.downs += [self.down(live, kind, resource) for live in dying]  # others may have to wait for them
+            going = [live for live in mine if live is not node.kept_object and not live.deleting]
+            dying = [live for live in mine if live.deleting and not kind.restore and not self.name_reused(node, live)]
+            node.removals += [self.removal(live, kind, resource) for live in dying]  # others may have to wait for them
         for live in going:
-            node.downs.append(self.down(live, kind, resource))
+            node.removals.append(self.removal(live, kind, resource))
         if going and node.verb is Verb.NOOP:
-            node.verb, node.reason = Verb.UPDATE, beyond(kind, going)
+            node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
 
-    def down(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Down:
+    def removal(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Removal:
         """How ``live`` is removed; ``drained``: once the work on it is done, for its users have moved to another."""
-        if live.dying:
-            return Down(live, list(kind.gone(live)))
-        before = [_whatever(action) for action in kind.settle(live)] if not live.settled else []
+        if live.deleting:
+            return Removal(live, list(kind.wait_until_gone(live)))
+        before = [_accept_any_end(action) for action in kind.wait_until_settled(live)] if not live.settled else []
         deleting = kind.delete(live, declared.props if declared else EMPTY)
         if drained:
             deleting = kind.drain(live, declared.lifecycle if declared else Lifecycle(), deleting)
-        return Down(live, [*before, *deleting])
+        return Removal(live, [*before, *deleting])
 
     def want(self, node: Node, physical: str, props: Json, tags: Json, live: Live | None) -> Want:
         kind, address, resource = node.kind, node.address, node.resource
         assert resource is not None
         name = live.attrs.get("name", physical) if live and kind.versioned else physical
         known: dict[str, Any] = dict(kind.attrs(self.scope, name, props))
-        attrs = {**{later: Later(address, later) for later in kind.later}, "name": name, **known}
+        attrs = {**{later: Later(address, later) for later in kind.assigned_by_aws}, "name": name, **known}
         if live:
             attrs |= live.attrs
             props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
@@ -295,7 +306,7 @@ class Decider:
             attrs=attrs,
             scope=self.scope,
             lifecycle=resource.lifecycle,
-            newer=resource.newer,
+            unknown_members=resource.unknown_members,
         )
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
@@ -312,7 +323,7 @@ class Decider:
 
         return {name: value for name, value in tags.items() if ours(name)}
 
-    def tagged(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
+    def with_tags(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
         """``props`` with the tags beside them, as they stand in YAML."""
         ours = self.our_tags(tags, want)
         if not ours or not want.tags:
@@ -322,7 +333,7 @@ class Decider:
     def tag_actions(
         self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool
     ) -> list[Action]:
-        extra = node.kind.owner_tags(live, want) if adopting and node.kind.owner_tags else {}
+        extra = node.kind.adoption_tags(live, want) if adopting and node.kind.adoption_tags else {}
         put = {str(c.path[1]): c.after for c in changes if c.path[1] in want.tags} | dict(extra)
         gone = [str(c.path[1]) for c in changes if c.path[1] not in want.tags]
         return list(node.kind.tag(live, put, gone)) if put or gone else []
@@ -342,13 +353,13 @@ class Decider:
 
 def _created(kind: Kind, want: Want) -> Sequence[Action]:
     """The calls that create it; what only updates take is set by one as soon as it is there."""
-    first = creating(want)
+    first = creatable(want)
     made = kind.create(first)
     if first is want:
         return made
     live = Live(physical=want.physical, attrs=want.attrs, props=first.props, tags=want.tags)
-    found = later(want, differ.difference(kind, live, want)[0])
-    return [*made, *kind.update(live, updating(want), found)] if found else made
+    found = update_after_create(want, differ.difference(kind, live, want)[0])
+    return [*made, *kind.update(live, updatable(want), found)] if found else made
 
 
 def _called(live: Live, name: str, kind: Kind) -> bool:
@@ -366,9 +377,9 @@ def _newest_first(lives: Sequence[Live]) -> list[Live]:
 
 def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
     """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
-    told = [f"{dotted(c.path)}={order(c.after)}" for c in forcing] or ["again", heir.physical]
-    digest = hashlib.sha256(order(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    mark = "_" if kind.reserved and f"{name}-".lower().startswith(kind.reserved) else "-"
+    told = [f"{dotted(c.path)}={sort_key(c.after)}" for c in forcing] or ["again", heir.physical]
+    digest = hashlib.sha256(sort_key(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    mark = "_" if kind.reserved_prefix and f"{name}-".lower().startswith(kind.reserved_prefix) else "-"
     derived = f"{name[: kind.max_name - 7]}{mark}{digest}"
     return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"
 
@@ -400,7 +411,7 @@ def _disruption(kind: Kind, live: Live, want: Want, diff: Diff) -> str:
     return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else "none"
 
 
-def _whatever(action: Action) -> Action:
+def _accept_any_end(action: Action) -> Action:
     """The wait for an object to settle, content with a bad end: it is going to be deleted anyway."""
     if not isinstance(action, Wait):
         return action

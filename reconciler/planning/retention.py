@@ -13,62 +13,62 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.model import Address, Replace, Unreadable, User, Verb
+from reconciler.model import Address, Dependent, Replace, Unreadable, Verb
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.planning.canonical import canonical
-from reconciler.planning.node import Down, Node, beyond
+from reconciler.planning.node import Node, Removal, leftover_reason
 
-TOLD_MOST: Final = 3
+MOST_LISTED: Final = 3
 
-Used = Mapping[tuple[str, str], tuple[User, ...]]
+Used = Mapping[tuple[str, str], tuple[Dependent, ...]]
 
 
-def leave(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
+def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
     """Take out of ``nodes`` what would remove something that is named, and say so in their notes.
 
     Returns the problems of those that would have to go for another to be made under their name.
     """
-    going = [_Going(node, down) for node in nodes.values() for down in node.downs]
-    sections = frozenset(one.section for one in going if one.node.kind.users)
+    going = [_PlannedRemoval(node, down) for node in nodes.values() for down in node.removals]
+    sections = frozenset(one.section for one in going if one.node.kind.dependents)
     if not sections:
         return []
-    look = _Look(nodes, used, sections)
-    under = _under(going)
-    needed: dict[_Going, list[User]] = {}
-    staying: dict[Address, list[_Going]] = {}
-    while found := [one for one in going if one in needed or (one.section in sections and any(look.who(one)))]:
+    look = _Usage(nodes, used, sections)
+    under = dependencies_of(going)
+    needed: dict[_PlannedRemoval, list[Dependent]] = {}
+    staying: dict[Address, list[_PlannedRemoval]] = {}
+    while found := [one for one in going if one in needed or (one.section in sections and any(look.users_of(one)))]:
         for one in found:
             staying.setdefault(one.node.address, []).append(one)
             for other in under(one):
-                needed.setdefault(other, []).append(User(text=f"{one.name} stays and needs it"))
+                needed.setdefault(other, []).append(Dependent(text=f"{one.name} stays and needs it"))
         look.gone -= {one.arn for one in found}
         stay = set(found)
         going = [one for one in going if one not in stay]
     problems = []
     for address, kept in staying.items():
-        told = [(one, [*look.who(one), *needed.get(one, [])]) for one in kept]
-        problems += [_in_the_way(one, who) for one, who in told if one.retaken]
-        _stay(nodes[address], told)
+        told = [(one, [*look.users_of(one), *needed.get(one, [])]) for one in kept]
+        problems += [_blocked_replacement(one, who) for one, who in told if one.name_reused]
+        _keep(nodes[address], told)
     return problems
 
 
-def leave_all(nodes: Mapping[Address, Node], refused: Sequence[Unreadable]) -> None:
+def keep_all(nodes: Mapping[Address, Node], refused: Sequence[Unreadable]) -> None:
     """Take out of ``nodes`` every removal but those that a replacement asks for: nothing goes on partial sight."""
     if not refused:
         return
-    who = [User(text=f"{failed.call.action} was refused", hint=failed.advice) for failed in refused]
+    who = [Dependent(text=f"{failed.call.action} was refused", hint=failed.advice) for failed in refused]
     for node in nodes.values():
-        if node.verb is not Verb.REPLACE and node.downs:
-            _stay(node, [(_Going(node, down), who) for down in node.downs])
+        if node.verb is not Verb.REPLACE and node.removals:
+            _keep(node, [(_PlannedRemoval(node, down), who) for down in node.removals])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Going:
+class _PlannedRemoval:
     """One live object that would be removed."""
 
     node: Node
-    down: Down
+    removal: Removal
 
     @property
     def section(self) -> str:
@@ -77,35 +77,35 @@ class _Going:
     @property
     def name(self) -> str:
         """For people: the address, and what it is called where that differs."""
-        address, physical = self.node.address, self.down.live.physical
+        address, physical = self.node.address, self.removal.live.physical
         return str(address) if physical == address.name else f"{address} ({physical})"
 
     @property
-    def retaken(self) -> bool:
+    def name_reused(self) -> bool:
         """Whether another is to be made under its name."""
         want = self.node.want
-        return self.node.verb is Verb.REPLACE and want is not None and want.physical == self.down.live.physical
+        return self.node.verb is Verb.REPLACE and want is not None and want.physical == self.removal.live.physical
 
     @property
     def arn(self) -> str:
-        return self.down.live.attrs.get("arn", "")
+        return self.removal.live.attrs.get("arn", "")
 
     @property
     def words(self) -> frozenset[str]:
-        return frozenset({self.down.live.physical, self.arn}) - {""}
+        return frozenset({self.removal.live.physical, self.arn}) - {""}
 
 
-def _under(going: Iterable[_Going]) -> Callable[[_Going], Iterator[_Going]]:
+def dependencies_of(going: Iterable[_PlannedRemoval]) -> Callable[[_PlannedRemoval], Iterator[_PlannedRemoval]]:
     """What of ``going`` one stands on: what AWS would not let go, or it would not work without."""
-    there: dict[tuple[str, str], list[_Going]] = {}
+    there: dict[tuple[str, str], list[_PlannedRemoval]] = {}
     for one in going:
-        if not one.down.live.dying:
-            for word in {one.down.live.physical, *one.down.live.attrs.values()}:
+        if not one.removal.live.deleting:
+            for word in {one.removal.live.physical, *one.removal.live.attrs.values()}:
                 there.setdefault((one.section, word), []).append(one)
 
-    def under(user: _Going) -> Iterator[_Going]:
+    def under(user: _PlannedRemoval) -> Iterator[_PlannedRemoval]:
         for pattern, ref in user.node.kind.refs.items():
-            for _, value in values_at(user.down.live.props, pattern) if ref.holds else ():
+            for _, value in values_at(user.removal.live.props, pattern) if ref.holds else ():
                 if isinstance(value, str):
                     for section in ref.sections:
                         yield from (one for one in there.get((section, value), ()) if one is not user)
@@ -114,52 +114,52 @@ def _under(going: Iterable[_Going]) -> Callable[[_Going], Iterator[_Going]]:
 
 
 @dataclass(slots=True)
-class _Look:
+class _Usage:
     """Who names what of some ``sections``; ``gone`` are the ARNs of what the plan removes, as far as is known.
 
-    ``holders`` are the nodes by the ARNs of their live objects, ``said`` who says a word, as wanted, of a section.
+    ``holders`` are the nodes by the ARNs of their live objects, ``mentions`` who says a word, as wanted, of a section.
     """
 
     nodes: Mapping[Address, Node]
     used: Used
     sections: frozenset[str]
     holders: dict[str, Node] = field(default_factory=dict)
-    said: dict[tuple[str, str], dict[Address, None]] = field(default_factory=dict)
+    mentions: dict[tuple[str, str], dict[Address, None]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     all_gone: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for address, node in self.nodes.items():
-            going = {down.live.attrs["arn"] for down in node.downs if "arn" in down.live.attrs}
-            heir = {node.heir.attrs["arn"]} if node.heir and "arn" in node.heir.attrs else set()
+            going = {down.live.attrs["arn"] for down in node.removals if "arn" in down.live.attrs}
+            heir = {node.kept_object.attrs["arn"]} if node.kept_object and "arn" in node.kept_object.attrs else set()
             self.gone |= going
             self.holders |= dict.fromkeys(going | heir, node)
             for section in self.sections:
-                for word in _said(node, section):
-                    self.said.setdefault((section, word), {})[address] = None
+                for word in mentioned_names(node, section):
+                    self.mentions.setdefault((section, word), {})[address] = None
         self.all_gone = frozenset(self.gone)
 
-    def who(self, one: _Going) -> Iterator[User]:
+    def users_of(self, one: _PlannedRemoval) -> Iterator[Dependent]:
         """Everybody who names it, once the plan is carried out."""
-        for address in sorted(self.saying(one.section, one.words)):
-            yield User(text=f"{address} names it", hint="to let it go, name another there")
-        for user in self.used.get((one.section, one.down.live.physical), ()):
+        for address in sorted(self.mentioning(one.section, one.words)):
+            yield Dependent(text=f"{address} names it", hint="to let it go, name another there")
+        for user in self.used.get((one.section, one.removal.live.physical), ()):
             if self.counts(user, one):
                 yield user
 
-    def saying(self, section: str, words: Iterable[str]) -> set[Address]:
-        return {address for word in words for address in self.said.get((section, word), ())}
+    def mentioning(self, section: str, words: Iterable[str]) -> set[Address]:
+        return {address for word in words for address in self.mentions.get((section, word), ())}
 
-    def counts(self, user: User, one: _Going) -> bool:
+    def counts(self, user: Dependent, one: _PlannedRemoval) -> bool:
         if user.others and (one.node.want is not None or not user.others <= self.all_gone):
             return False  # there is, or will be, another for who asks for the newest
         holder = self.holders.get(user.arn)
         if holder is not None and user.words:
-            return holder.address in self.saying(one.section, user.words)
+            return holder.address in self.mentioning(one.section, user.words)
         return user.arn not in self.gone
 
 
-def _said(node: Node, section: str) -> set[str]:
+def mentioned_names(node: Node, section: str) -> set[str]:
     """What ``node`` as wanted says that may mean something of that section: nothing if it is to go.
 
     Without what AWS itself would hold it to: that is a matter of order, or a plan that is refused.
@@ -172,21 +172,21 @@ def _said(node: Node, section: str) -> set[str]:
     return found | set(node.kind.mentions(props) if node.address.section == section else ())
 
 
-def _stay(node: Node, staying: Iterable[tuple[_Going, list[User]]]) -> None:
+def _keep(node: Node, staying: Iterable[tuple[_PlannedRemoval, list[Dependent]]]) -> None:
     """The node without the removal of those, newest first in its notes."""
-    kept = sorted(staying, key=lambda one: -one[0].down.live.revision)
+    kept = sorted(staying, key=lambda one: -one[0].removal.live.revision)
     node.notes += [_note(one, who) for one, who in kept]
-    downs = [one.down for one, _ in kept]
-    node.downs = [down for down in node.downs if down not in downs]
-    if node.verb is Verb.DELETE and not node.downs:
-        node.verb, node.heir = Verb.NOOP, downs[0].live
-        node.before = node.after = canonical(node.kind, node.heir.props)
-    elif node.verb is Verb.UPDATE and not node.up and not node.diff:
-        node.reason = beyond(node.kind, [down.live for down in node.downs])
+    downs = [one.removal for one, _ in kept]
+    node.removals = [down for down in node.removals if down not in downs]
+    if node.verb is Verb.DELETE and not node.removals:
+        node.verb, node.kept_object = Verb.NOOP, downs[0].live
+        node.before = node.after = canonical(node.kind, node.kept_object.props)
+    elif node.verb is Verb.UPDATE and not node.actions and not node.diff:
+        node.reason = leftover_reason(node.kind, [down.live for down in node.removals])
         node.verb = Verb.UPDATE if node.reason else Verb.NOOP
 
 
-def _in_the_way(one: _Going, who: Sequence[User]) -> Problem:
+def _blocked_replacement(one: _PlannedRemoval, who: Sequence[Dependent]) -> Problem:
     resource = one.node.resource
     hint = "leave out lifecycle.replace: delete-first, so that the new one stands before the old one goes"
     return Problem(
@@ -198,8 +198,8 @@ def _in_the_way(one: _Going, who: Sequence[User]) -> Problem:
     )
 
 
-def _note(one: _Going, who: Sequence[User]) -> str:
-    live = one.down.live
+def _note(one: _PlannedRemoval, who: Sequence[Dependent]) -> str:
+    live = one.removal.live
     if one.node.kind.versioned:
         return "; ".join([f"revision {live.revision} stays: {_listed(who)}", *_hints(who)])
     want = one.node.want
@@ -207,11 +207,11 @@ def _note(one: _Going, who: Sequence[User]) -> str:
     return "; ".join([f"{live.physical} stays: {_listed(who)}", *_hints(who), *heir])
 
 
-def _listed(who: Sequence[User]) -> str:
+def _listed(who: Sequence[Dependent]) -> str:
     texts = list(dict.fromkeys(user.text for user in sorted(who, key=lambda user: user.text)))
-    more = [f"{len(texts) - TOLD_MOST + 1} more"] if len(texts) > TOLD_MOST else []
-    return ", ".join([*(texts[: TOLD_MOST - 1] if more else texts), *more])
+    more = [f"{len(texts) - MOST_LISTED + 1} more"] if len(texts) > MOST_LISTED else []
+    return ", ".join([*(texts[: MOST_LISTED - 1] if more else texts), *more])
 
 
-def _hints(who: Sequence[User]) -> list[str]:
+def _hints(who: Sequence[Dependent]) -> list[str]:
     return list(dict.fromkeys(user.hint for user in who if user.hint))

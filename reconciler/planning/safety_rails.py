@@ -35,7 +35,7 @@ def owned(seen: Observed, environment: str) -> int:
         (section, live)
         for section, lives in seen.lives.items()
         for live in lives
-        if live.owner == environment and not live.dying
+        if live.owner == environment and not live.deleting
     )
     return len({(section, live.logical) for section, live in found})
 
@@ -49,7 +49,7 @@ def _kept(planned: ResourcePlan, declared: Resource | None) -> Problem | None:
     if declared and declared.lifecycle.prevent_destroy:
         message = f"the plan would {planned.verb.value} it, and lifecycle.preventDestroy forbids that"
         hint = "take back the change that forces it, or set preventDestroy: false first"
-    elif declared is None and planned.heir and KEEP_TAG in planned.heir.tags:
+    elif declared is None and planned.kept_object and KEEP_TAG in planned.kept_object.tags:
         message = f"the plan would {planned.verb.value} it, and it was declared with lifecycle.preventDestroy"
         hint = (
             "declare it again; to let it go, apply it with preventDestroy: false before you remove it; "

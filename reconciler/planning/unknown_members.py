@@ -11,19 +11,19 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from reconciler.model import EMPTY, Api, Diff, Effect, Field, Json, Judge, Kind, Newer, Path, Want
+from reconciler.model import EMPTY, Api, Diff, Effect, EffectOf, Field, Json, Kind, Path, UnknownMember, Want
 from reconciler.model.paths import segments
-from reconciler.planning.field_tree import NO_RULES, Rules
+from reconciler.planning.field_tree import EMPTY_NODE, FieldNode
 
 
-def known(live: Any, members: Any, wanted: Any, node: Rules = NO_RULES) -> Any:
+def strip_unknown(live: Any, members: Any, wanted: Any, node: FieldNode = EMPTY_NODE) -> Any:
     """``live`` without the members that neither the schema (``members``) nor the declaration knows."""
     if type(live) is str or not members:
         return live
     if isinstance(live, dict | Mapping) and isinstance(members, dict | Mapping) and "*" not in members:
         asked = wanted if isinstance(wanted, Mapping) else EMPTY
         kept = {
-            name: known(item, members[name], asked.get(name), node.child(name))
+            name: strip_unknown(item, members[name], asked.get(name), node.child(name))
             if name in members
             else _asked(item, asked[name], node.child(name))
             for name, item in live.items()
@@ -32,11 +32,13 @@ def known(live: Any, members: Any, wanted: Any, node: Rules = NO_RULES) -> Any:
         return {**_unsaid(live, asked, node), **kept} if node.newer else kept
     if isinstance(live, list | tuple) and isinstance(members, Mapping) and members:
         partners = _partners(live, wanted, node) if node.newer else [None] * len(live)
-        return [known(item, members, other, node.each()) for item, other in zip(live, partners, strict=True)]
+        return [
+            strip_unknown(item, members, other, node.item_node()) for item, other in zip(live, partners, strict=True)
+        ]
     return live
 
 
-def _unsaid(live: Json, asked: Json, node: Rules) -> dict[str, Any]:
+def _unsaid(live: Json, asked: Json, node: FieldNode) -> dict[str, Any]:
     """Declared newer members that say no, nothing or none, where the reply leaves them out."""
     return {
         name: value
@@ -45,7 +47,7 @@ def _unsaid(live: Json, asked: Json, node: Rules) -> dict[str, Any]:
     }
 
 
-def _asked(live: Any, wanted: Any, node: Rules) -> Any:
+def _asked(live: Any, wanted: Any, node: FieldNode) -> Any:
     """What a newer member holds, as far as it is declared: defaults of its members are not known here."""
     if isinstance(live, Mapping) and isinstance(wanted, Mapping):
         return {
@@ -55,11 +57,11 @@ def _asked(live: Any, wanted: Any, node: Rules) -> Any:
         }
     if isinstance(live, list | tuple) and isinstance(wanted, list | tuple):
         pairs = zip(live, _partners(live, wanted, node), strict=True)
-        return [_asked(item, other, node.each()) for item, other in pairs]
+        return [_asked(item, other, node.item_node()) for item, other in pairs]
     return live
 
 
-def _partners(live: Sequence[Any], wanted: Any, node: Rules) -> list[Any]:
+def _partners(live: Sequence[Any], wanted: Any, node: FieldNode) -> list[Any]:
     """For every live item the declared one it answers to: that of its key, else the one most like it; or None."""
     left = [item for item in wanted if isinstance(item, Mapping)] if isinstance(wanted, list | tuple) else []
     found: list[Any] = []
@@ -83,20 +85,20 @@ def _alike(one: Json, other: Json, *, key: str | None) -> int:
     return sum(name in one and name in other and one[name] == other[name] for name in names)
 
 
-def knowing(kind: Kind, newer: Mapping[str, Newer]) -> Kind:
+def with_unknown_members(kind: Kind, newer: Mapping[str, UnknownMember]) -> Kind:
     """``kind`` with facts about the members that a declaration has and only the installed AWS model knows."""
     return _knowing(kind, kind.api, tuple(sorted(newer.items()))) if newer and kind.api else kind
 
 
 @cache
-def _knowing(kind: Kind, api: Api, newer: Sequence[tuple[str, Newer]]) -> Kind:
+def _knowing(kind: Kind, api: Api, newer: Sequence[tuple[str, UnknownMember]]) -> Kind:
     facts = {path: _facts(kind, api, path, what) for path, what in newer}
     maps = {path: Field() for _, what in newer for path in what.maps}
     return replace(kind, fields={**kind.fields, **facts, **maps})
 
 
-def _facts(kind: Kind, api: Api, path: str, what: Newer) -> Field:
-    effect: Effect | Judge = _no_update
+def _facts(kind: Kind, api: Api, path: str, what: UnknownMember) -> Field:
+    effect: Effect | EffectOf = _no_update
     if what.updated or kind.versioned:
         above = [place for place in api.effects if path.startswith(f"{place}.")]
         effect = api.effects[max(above, key=len)] if above else Effect.IN_PLACE
@@ -107,19 +109,19 @@ def _no_update(_live: Json, _want: Json) -> tuple[Effect, str]:
     return Effect.REPLACE, "no update exists for it"
 
 
-def creating(want: Want) -> Want:
+def creatable(want: Want) -> Want:
     """What is wanted without what no create request takes."""
-    return _lacking(want, [path for path, what in want.newer.items() if not what.created])
+    return _lacking(want, [path for path, what in want.unknown_members.items() if not what.created])
 
 
-def updating(want: Want) -> Want:
+def updatable(want: Want) -> Want:
     """What is wanted without what no update request takes."""
-    return _lacking(want, [path for path, what in want.newer.items() if not what.updated])
+    return _lacking(want, [path for path, what in want.unknown_members.items() if not what.updated])
 
 
-def later(want: Want, found: Diff) -> Diff:
+def update_after_create(want: Want, found: Diff) -> Diff:
     """Of what differs, only what no create request takes."""
-    paths = [segments(path) for path, what in want.newer.items() if not what.created]
+    paths = [segments(path) for path, what in want.unknown_members.items() if not what.created]
     return Diff(tuple(change for change in found.changes if any(_leads_to(path, change.path) for path in paths)))
 
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.config.references import UNSEEN, uses
+from reconciler.config.references import UNSEEN, dependencies
 from reconciler.model import Address, Environment, Kind, Observed, Options, Resource, Unreadable
 from reconciler.model.problems import Problem
 
-CODES: Final = frozenset({UNSEEN, "lookup-refused"})  # a plan with no other errors only lacks what could not be seen
+UNREADABLE_CODES: Final = frozenset(
+    {UNSEEN, "lookup-refused"}
+)  # a plan with no other errors only lacks what could not be seen
 
 
-def unfound(env: Environment, facts: Mapping[str, Any], untold: Sequence[Problem]) -> dict[str, str]:
+def unresolved_lookups(env: Environment, facts: Mapping[str, Any], untold: Sequence[Problem]) -> dict[str, str]:
     """What to do, by name, about the look-ups without a value: those that AWS refused, and those that need them."""
     own = {problem.address: problem.hint for problem in untold}
     every = "; ".join(dict.fromkeys(own.values()))
@@ -51,12 +53,12 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
                 hint=f"{advice}; until then nothing is deleted",
                 warning=not destroy,
             )
-            for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in seen.unasked)
+            for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in seen.unanswered)
         ),
     ]
 
 
-def aside(
+def downgrade_untargeted(
     found: Sequence[Problem], declared: Mapping[Address, Resource], kinds: Mapping[str, Kind], options: Options
 ) -> list[Problem]:
     """``found``, with warnings for what could not be seen and is left out anyway: what the targets do not need, and the
@@ -64,12 +66,12 @@ def aside(
     """
     if not (options.targets or options.exclude):
         return list(found)
-    needs = {a: {use.target for use in uses(one, kinds, declared, {})} for a, one in declared.items()}
+    needs = {a: {use.target for use in dependencies(one, kinds, declared, {})} for a, one in declared.items()}
     out = {str(address) for address in _left_out(needs, options)}
     told = [replace(one, warning=True) if one.code == UNSEEN and one.address in out else one for one in found]
     if any(one.code == UNSEEN and not one.warning for one in told):
         return told
-    return [replace(one, warning=True) if one.code in CODES else one for one in told]
+    return [replace(one, warning=True) if one.code in UNREADABLE_CODES else one for one in told]
 
 
 def _left_out(needs: Mapping[Address, set[Address]], options: Options) -> set[Address]:

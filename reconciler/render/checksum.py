@@ -35,7 +35,7 @@ def checksum(plan: Plan, mask: Mask) -> str:
     """
     where = [plan.scope.environment, plan.scope.account, plan.scope.region, plan.destroy]
     changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
-    doing = [[essence(resource(item, mask)), [mask.text(note) for note in item.foreseen]] for item in changed]
+    doing = [[essence(resource(item, mask)), [mask.text(note) for note in item.side_effects]] for item in changed]
     seen, sent = ([_sent(part, how) for item in changed for part in item.steps] for how in (mask, None))
     hidden = "" if seen == sent else fingerprint(sent, compact(where))
     whole = compact([where, doing, seen, hidden]).encode("utf-8", "surrogatepass")

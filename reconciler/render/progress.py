@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, Self, TextIO
 
-from reconciler.model import Event, Plan, Step, Wait, What
+from reconciler.model import Event, Plan, Step, StepState, Wait
 from reconciler.render.mask import Mask
 from reconciler.render.text import Paint, step
 
@@ -22,7 +22,7 @@ _DEEP: Final = " " * 6
 
 
 @contextmanager
-def though_unheard(out: TextIO) -> Iterator[None]:
+def ignore_broken_pipe(out: TextIO) -> Iterator[None]:
     """While calls are made, a reader gone (``| head``) or a full disk stops nothing; ``out`` leads nowhere."""
     try:
         yield
@@ -66,25 +66,25 @@ class Progress:
     def _told(self, event: Event) -> str:
         name = event.step.id
         who = self.mask.line(str(event.step.address))
-        if event.what is What.STARTED:
+        if event.state is StepState.STARTED:
             self._running[name] = (event.step, time.monotonic(), "")
             return ""
-        if event.what in (What.AGAIN, What.WAITING):
+        if event.state in (StepState.AGAIN, StepState.WAITING):
             running = self._running.get(name)
             if running:
                 self._running[name] = (running[0], running[1], event.detail)
             return (
                 f"  {who}: {self._short(event)}: not yet: {self.mask.line(event.detail)}"
-                if event.what is What.AGAIN
+                if event.state is StepState.AGAIN
                 else ""
             )
         self._running.pop(name, None)
         self.ended += 1
         self.details[name] = event.detail
-        if event.what is What.DONE:
+        if event.state is StepState.DONE:
             done = self.paint("done", "+")
             return f"  {done} {who}: {self._short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
-        if event.what is What.FAILED:
+        if event.state is StepState.FAILED:
             action = step(event.step, self.mask)  # with all its parameters, which takes a while
             return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.lines(event.detail, _DEEP)}"
         return f"  skipped {who}: {self._short(event)}: {self.mask.line(event.detail)}"
@@ -97,7 +97,7 @@ class Progress:
         self._write(f"\r\x1b[K{text}\n" if self.live else f"{text}\n")
 
     def _write(self, text: str) -> None:
-        with though_unheard(self.out):
+        with ignore_broken_pipe(self.out):
             self.out.write(text)
             self.out.flush()
 

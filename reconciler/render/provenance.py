@@ -11,14 +11,14 @@ from reconciler.model import Path, Pos, Template
 from reconciler.model.masking import SENSITIVE, Cover, in_json, on_one_line
 
 if TYPE_CHECKING:
-    from reconciler.config.loader import Loaded
+    from reconciler.config.loader import LoadedEnvironment
 
 _PLAIN = re.compile(r"[A-Za-z_/$][A-Za-z0-9_./@+$-]*(?: [A-Za-z0-9_./@+$-]+)*")
 _TAKEN = re.compile(r"true|false|null")
 _COLUMN = 60
 
 
-def provenance(loaded: Loaded, secret: Callable[[str, Path], bool], sensitive: Collection[str] = ()) -> str:
+def provenance(loaded: LoadedEnvironment, secret: Callable[[str, Path], bool], sensitive: Collection[str] = ()) -> str:
     """YAML text, one value a line with ``# file:line`` behind it.
 
     ``secret(section, path)`` says which values are masked; so is everything that holds one of the

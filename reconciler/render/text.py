@@ -17,8 +17,8 @@ from reconciler.model import (
     Plan,
     ResourcePlan,
     Step,
+    StepState,
     Verb,
-    What,
     compact,
 )
 from reconciler.model.paths import dotted
@@ -174,14 +174,14 @@ def blocked(found: Sequence[Problem]) -> str:
 
 def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
     """What an apply came to: what was done, what failed, where that is declared and why, what never started."""
-    by_fate: dict[str, What] = dict.fromkeys(outcome.done, What.DONE)
-    by_fate |= dict.fromkeys(outcome.failed, What.FAILED) | dict.fromkeys(outcome.skipped, What.SKIPPED)
+    by_fate: dict[str, StepState] = dict.fromkeys(outcome.done, StepState.DONE)
+    by_fate |= dict.fromkeys(outcome.failed, StepState.FAILED) | dict.fromkeys(outcome.skipped, StepState.SKIPPED)
     counts = dict.fromkeys(Verb, 0)
     unfinished: dict[Address, list[Step]] = {}
     for item in plan.resources:
         if item.verb is Verb.NOOP:
             continue
-        missing = [part for part in item.steps if by_fate.get(part.id) is not What.DONE]
+        missing = [part for part in item.steps if by_fate.get(part.id) is not StepState.DONE]
         if missing:
             unfinished[item.address] = missing
         else:
@@ -198,7 +198,7 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         return f"Done in {took:.0f} s: {told}."
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
     for address, missing in unfinished.items():
-        failed = next((part for part in missing if by_fate.get(part.id) is What.FAILED), None)
+        failed = next((part for part in missing if by_fate.get(part.id) is StepState.FAILED), None)
         who = mask.line(str(address))
         if failed:
             why = mask.lines(details.get(failed.id, ""), " " * 6)

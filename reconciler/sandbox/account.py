@@ -22,7 +22,7 @@ _MOST_INTERFACES = 4
 """Interfaces made for one environment: enough to hold its subnets and groups, however many instances it runs."""
 
 
-class AccountWorld:
+class AccountSurroundings:
     """`World` for one Region of the account."""
 
     def __init__(self, account: Account, region: str) -> None:

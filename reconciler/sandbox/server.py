@@ -24,11 +24,11 @@ from urllib.parse import parse_qs, unquote
 
 from reconciler.sandbox import admin_api, wire
 from reconciler.sandbox import transport as door
-from reconciler.sandbox.account import AccountWorld
+from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Faults, Lost
-from reconciler.sandbox.services import Account, AroundSettings, answer
+from reconciler.sandbox.services import Account, ServiceSettings, answer
 from reconciler.sandbox.services._moto import BACKENDS, Moto
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
@@ -62,12 +62,12 @@ class Sandbox:
         account: str = ACCOUNT,
         region: str = REGION,
         clock: Clock | None = None,
-        settings: AroundSettings | None = None,
+        settings: ServiceSettings | None = None,
         batch: Settings | None = None,
     ) -> None:
         self.region = region
         self.clock = clock or Clock(speed=0)
-        self.settings = settings or AroundSettings()
+        self.settings = settings or ServiceSettings()
         self.batch_settings = batch or Settings()
         self.faults = Faults()
         self.calls: list[Record] = []
@@ -110,7 +110,7 @@ class Sandbox:
 
     def defaults(self) -> None:
         """Every setting as it comes."""
-        self.change({**asdict(Settings()), **asdict(AroundSettings())})
+        self.change({**asdict(Settings()), **asdict(ServiceSettings())})
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Change settings by name, those of AWS Batch and those of what is around it; raises ``KeyError``."""
@@ -135,7 +135,7 @@ class Sandbox:
                     region=where,
                     partition=self.account.partition,
                     clock=self.clock,
-                    world=AccountWorld(self.account, where),
+                    world=AccountSurroundings(self.account, where),
                     settings=self.batch_settings,
                 )
             return self._batches[where]

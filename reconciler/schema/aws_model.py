@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from reconciler.model import Api, Json, Kind, Newer, Path
+from reconciler.model import Api, Json, Kind, Path, UnknownMember
 
 Shape = Any  # botocore's, which is not imported at the top
 
@@ -32,11 +32,11 @@ _RESERVED = ("tags", "lifecycle")
 
 
 @dataclass(slots=True)
-class Asked:
-    """What a kind's schema lacks, looked up; ``newer`` gathers the members that were found."""
+class ModelExtension:
+    """What a kind's schema lacks, looked up; ``unknown_members`` gathers the members that were found."""
 
     kind: Kind
-    newer: dict[str, Newer] = field(default_factory=dict)
+    unknown_members: dict[str, UnknownMember] = field(default_factory=dict)
 
     def member(self, path: Path, value: Any) -> Json | None:
         """The JSON Schema for what is declared at ``path``, with an ``x-note`` for people; None where the model has no
@@ -52,14 +52,14 @@ class Asked:
         found = shapes.newer(place, path, value)
         if found is None:
             return None
-        known = self.newer.get(place.pattern)
-        self.newer[place.pattern] = known.also(found) if known else found
+        known = self.unknown_members.get(place.pattern)
+        self.unknown_members[place.pattern] = known.also(found) if known else found
         return {**json_schema(place.shape), "x-note": _note(found, versioned=self.kind.versioned)}
 
     def secret(self, path: Path) -> bool:
         """Whether ``path`` is in a member that was found, and that the model calls sensitive."""
         pattern = ".".join(str(step) for step in path if not isinstance(step, int))
-        places = (place.replace("[]", "") for place, what in self.newer.items() if what.secret)
+        places = (place.replace("[]", "") for place, what in self.unknown_members.items() if what.secret)
         return any(f"{pattern}.".startswith(f"{place}.") for place in places)
 
     def allows(self, path: Path, value: Any) -> bool:
@@ -81,7 +81,7 @@ class Asked:
         return any(_leads(root, steps) for root in (*shapes.create, *shapes.update))
 
 
-def _note(found: Newer, *, versioned: bool) -> str:
+def _note(found: UnknownMember, *, versioned: bool) -> str:
     """What happens to a member of which no more is known than its shape."""
     if not found.shown:
         return "it is checked against that model and sent; AWS does not show it again, so no change of it is noticed"
@@ -115,12 +115,12 @@ class _Shapes:
         """Those of the installed model; none where it cannot be read or lacks the operation."""
         return _shapes(api.service, api.create, api.update, api.reply)
 
-    def newer(self, place: _Place, path: Path, value: Any) -> Newer | None:
+    def newer(self, place: _Place, path: Path, value: Any) -> UnknownMember | None:
         """What is known of the member; None where its names would not survive being sent."""
         inside = list(_walked(place, value))
         if self.raised and any(not one.sayable for one in inside):
             return None
-        return Newer(
+        return UnknownMember(
             created=_taken(self.create, path, value),
             updated=_taken(self.update, path, value),
             shown=self.reply is None or _taken((self.reply,), path, value),

@@ -68,7 +68,7 @@ def _no(_: Any) -> bool:
     return False
 
 
-class Verdicts:
+class CompiledSchemas:
     """The schemas of a set of documents, by file name, as functions. That they admit expressions is taken out."""
 
     def __init__(self, document: Callable[[str], Json | None]) -> None:

@@ -30,7 +30,7 @@ _NO = ("false", "no", "off", "n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class MessageContext:
     """What a message needs besides the error: places, the resource, the members its schema knows, and which values
     must not be repeated.
 
@@ -52,9 +52,9 @@ _DIGITS = 40  # of a number that somebody may have meant
 Error = Any  # jsonschema's ValidationError; only schema.py imports the package
 
 
-def problems(errors: Iterable[Error], known: Known) -> list[Problem]:
+def problems(errors: Iterable[Error], known: MessageContext) -> list[Problem]:
     """A problem or several for every error."""
-    return [problem for error in errors for problem in _said(error, known)]
+    return [problem for error in errors for problem in _problems_of(error, known)]
 
 
 def shown(value: Any) -> str:
@@ -77,7 +77,7 @@ def dotted(path: Path) -> str:
     return ".".join(str(part) for part in path)
 
 
-def _said(error: Error, known: Known) -> Iterator[Problem]:
+def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
     rule = error.validator
     if "propertyNames" in error.absolute_schema_path:
@@ -102,7 +102,7 @@ def _said(error: Error, known: Known) -> Iterator[Problem]:
         yield _problem(known, path, code, f"{dotted(path)} {message}" if path else f"this {message}", hint)
 
 
-def _problem(known: Known, path: Path, code: str, message: str, hint: str) -> Problem:
+def _problem(known: MessageContext, path: Path, code: str, message: str, hint: str) -> Problem:
     return Problem(code=code, message=message, hint=hint, address=known.address, path=dotted(path), pos=known.at(path))
 
 
@@ -111,7 +111,7 @@ def _problem(known: Known, path: Path, code: str, message: str, hint: str) -> Pr
 _SERVICE_SETS = re.compile(r"(?i)(status|statusReason|uuid|revision|arn|.*Arn|createdAt|createDate|creationTime|.*Id)")
 
 
-def _unknown(error: Error, known: Known, path: Path) -> Iterator[Problem]:
+def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Problem]:
     members = error.schema.get("properties", {})
     patterns = error.schema.get("patternProperties", {})
     for name, value in error.instance.items():
@@ -127,7 +127,7 @@ def _unknown(error: Error, known: Known, path: Path) -> Iterator[Problem]:
         yield _problem(known, (*path, name), "unknown-field", message, hint)
 
 
-def _newer(known: Known, path: Path, code: str, what: str, hint: str) -> Problem:
+def _newer(known: MessageContext, path: Path, code: str, what: str, hint: str) -> Problem:
     message = f"{what} is newer than this version: only the installed AWS model has it"
     pos = known.at(path)
     return Problem(
@@ -151,7 +151,7 @@ def _meant(name: str, members: Json) -> str:
     return ""
 
 
-def _nearest(name: str, value: Any, members: Json, known: Known, path: Path) -> str:
+def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: Path) -> str:
     if meant := _meant(name, members):
         return f'did you mean "{meant}"?'
     if not path and known.name and name == known.name:
@@ -196,7 +196,7 @@ def _below(tree: Json, path: Path) -> Json:
     return tree
 
 
-def _missing(error: Error, known: Known, path: Path) -> Iterator[Problem]:
+def _missing(error: Error, known: MessageContext, path: Path) -> Iterator[Problem]:
     """Every missing member; jsonschema gives an error for each, the repeats fold into one."""
     needed = error.validator_value
     if isinstance(needed, Mapping):
@@ -217,7 +217,7 @@ def _sentence(text: str) -> str:
 # --- choices ---------------------------------------------------------------------------------------------------------
 
 
-def _choice(error: Error, known: Known, path: Path) -> Iterator[Problem]:
+def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem]:
     branches: dict[Any, list[Error]] = {}
     for inner in error.context or ():
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
@@ -240,7 +240,7 @@ def _choice(error: Error, known: Known, path: Path) -> Iterator[Problem]:
     else:
         meant = min(branches.values(), key=lambda branch: (any(map(_wrong_type, branch)), len(branch)))
         for inner in meant:
-            yield from _said(inner, known)
+            yield from _problems_of(inner, known)
 
 
 def _wrong_type(error: Error) -> bool:

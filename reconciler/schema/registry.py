@@ -23,7 +23,7 @@ from reconciler.model import Json, Kind, Path, Pos
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem
 from reconciler.schema import messages as wording
-from reconciler.schema.fast_validator import Verdicts, admitting_none
+from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
@@ -32,7 +32,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
 
 
-class Beyond(Protocol):
+class SchemaExtension(Protocol):
     """Knows members and values that the schemas lack."""
 
     def member(self, path: Path, value: Any) -> Json | None:
@@ -53,7 +53,7 @@ class Schemas:
     by_section: Mapping[str, str]
     _validators: dict[str, Any]
     _members: dict[str, Json]
-    _verdicts: Verdicts
+    _verdicts: CompiledSchemas
 
     @classmethod
     def of(cls, documents: Mapping[str, Json], by_section: Mapping[str, str] | None = None) -> Schemas:
@@ -61,7 +61,7 @@ class Schemas:
         if by_section is None:
             named = sorted(documents.items())
             by_section = {document["x-section"]: name for name, document in named if "x-section" in document}
-        return cls(documents, by_section, {}, {}, Verdicts(documents.get))
+        return cls(documents, by_section, {}, {}, CompiledSchemas(documents.get))
 
     def sections(self) -> tuple[str, ...]:
         return tuple(sorted(self.by_section))
@@ -74,7 +74,7 @@ class Schemas:
         at: Callable[[Path], Pos],
         address: str = "",
         name: str = "",
-        beyond: Beyond | None = None,
+        beyond: SchemaExtension | None = None,
     ) -> list[Problem]:
         """What is wrong with a resource's properties; nothing where the section has no schema.
 
@@ -83,7 +83,7 @@ class Schemas:
         file = self.by_section.get(section)
         if file is None or self._right(file, value):
             return []
-        known = wording.Known(
+        known = wording.MessageContext(
             at=at,
             address=address,
             name=name,
@@ -100,7 +100,9 @@ class Schemas:
         """What is wrong with an environment's settings."""
         if ENVIRONMENT not in self.documents or self._right(ENVIRONMENT, value):
             return []
-        known = wording.Known(at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT))
+        known = wording.MessageContext(
+            at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT)
+        )
         return wording.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
 
     def lifecycle(self, value: Any) -> bool:
@@ -156,7 +158,7 @@ class Schemas:
         return self._validators[file]
 
 
-def _newer(beyond: Beyond, path: Path, value: Any) -> tuple[list[Any], str] | None:
+def _newer(beyond: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:
     """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
     None where no such member is known.
     """

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.account import lock_owner as machine
-from reconciler.account.client import Boto, identity
+from reconciler.account.client import AwsClient, identity
 from reconciler.account.lock import Claim, Held, Lock, holder
 from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model.problems import Problems
@@ -91,7 +91,7 @@ def test_of_many_who_find_the_same_expired_lock_one_holds_it(order: list[int], r
 
 @pytest.fixture
 def lock_for(sandbox: Any) -> Callable[..., Lock]:
-    aws = Boto(sandbox.session)
+    aws = AwsClient(sandbox.session)
     aws.session._session.set_config_variable("region", sandbox.region)
     scope = identity(aws, "prod")
 
@@ -185,7 +185,7 @@ class Busy:
         if call.operation == "PutParameter" and call.params["Overwrite"]:
             self.turned_away += 1
             self.first.set()
-            return Refused("ThrottlingException", "Rate exceeded", turned_away=True)
+            return Refused("ThrottlingException", "Rate exceeded", not_processed=True)
         reply: Reply = self.aws.call(call)
         return reply
 
@@ -203,7 +203,7 @@ def test_who_has_done_does_not_wait_for_a_renewal_that_is_turned_away(lock_for: 
 class Stumbling:
     """Does what it is asked, and loses the answer to the first write."""
 
-    def __init__(self, aws: Boto, *, code: str = "Throttling", lost: bool = True) -> None:
+    def __init__(self, aws: AwsClient, *, code: str = "Throttling", lost: bool = True) -> None:
         self.aws, self.code, self.lost, self.writes = aws, code, lost, 0
 
     def call(self, call: Call) -> Reply:
@@ -212,7 +212,7 @@ class Stumbling:
             if self.writes == 1:
                 if self.lost:
                     self.aws.call(call)
-                return Refused(self.code, "try later", lost=self.lost, turned_away=not self.lost)
+                return Refused(self.code, "try later", unknown_outcome=self.lost, not_processed=not self.lost)
         return self.aws.call(call)
 
 

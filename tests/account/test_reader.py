@@ -63,7 +63,7 @@ def built(history: History, tmp_path: Any) -> Callable[[int], Environment]:
     """Builds the estate and lets everything come to rest."""
 
     def build(n: int) -> Environment:
-        env, _ = app.read(estate.write(tmp_path / "estate", n), {}, strict=True)
+        env, _ = app.read_environment(estate.write(tmp_path / "estate", n), {}, strict=True)
         outcome = history.run(env)
         assert outcome.ok, outcome
         history.sandbox.clock.advance(3600)
@@ -255,7 +255,7 @@ def test_an_index_that_does_not_know_a_type_is_asked_for_everything(history, bui
     found = observe(Reader(Older(), parallelism=0), discover(), history.scope, {})
 
     assert found.lives["topics"] and found.lives["jobDefinitions"]
-    assert not found.blind
+    assert not found.incomplete
     assert sum(call.operation == "GetResources" for call in made) == 3
 
 

@@ -107,7 +107,7 @@ def shell(shell: Shell) -> Shell:
 
 @pytest.fixture
 def declared(tmp_path: Any) -> Callable[[int], Environment]:
-    return lambda n: app.read(estate.write(tmp_path / "estate", n), {}, strict=True)[0]
+    return lambda n: app.read_environment(estate.write(tmp_path / "estate", n), {}, strict=True)[0]
 
 
 # --- how many --------------------------------------------------------------------------------------------------------
@@ -150,9 +150,9 @@ def test_a_plan_that_is_older_costs_a_look_at_each_sort_and_not_at_each_thing(hi
     """Where AWS would let a creation write over what somebody else has created since, all are looked up together."""
     planned = history.plan(declared(60))
     history.sandbox.calls.clear()
-    witness = app.witness(planned, history.aws, lambda: False)
+    witness = app.recheck(planned, history.aws, lambda: False)
     outcome = Executor(
-        history.aws, Ticking(history.sandbox), lambda _: None, parallelism=0, jitter=lambda: 0.0, witness=witness
+        history.aws, Ticking(history.sandbox), lambda _: None, parallelism=0, jitter=lambda: 0.0, recheck=witness
     ).run(planned.plan)
 
     again = Counter(call for call in made(history.sandbox) if is_read(call) and call not in POLLS)

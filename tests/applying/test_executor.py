@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from reconciler.applying.executor import Executor
-from reconciler.applying.parameters import filled
-from reconciler.applying.responses import reach
+from reconciler.applying.parameters import render_parameters
+from reconciler.applying.responses import value_at
 from reconciler.model import (
     Action,
     Address,
@@ -32,10 +32,10 @@ from reconciler.model import (
     ResourcePlan,
     Secret,
     Step,
+    StepState,
     Text,
     Verb,
     Wait,
-    What,
     fingerprint,
 )
 from tests.support.builders import SCOPE
@@ -125,7 +125,7 @@ def test_steps_come_after_those_they_need(parallelism: int) -> None:
 
 def test_what_only_aws_can_say_is_filled_in_later() -> None:
     account = Account({"CreateGroup": [{"Group": {"Id": "sg-1"}}]})
-    give = call("CreateGroup", gives={"id": "Group.Id"})
+    give = call("CreateGroup", captures={"id": "Group.Id"})
     use = call("Use", params={"ids": [Later(Address("things", "a"), "id")]})
     run(plan_of(("a", [give], []), ("b", [use], ["a"])), account)
 
@@ -139,7 +139,7 @@ def test_a_wait_polls_until_it_is_over_without_holding_others() -> None:
     assert outcome.ok
     assert account.made == ["Describe", "Other", "Describe", "Describe"]
     assert clock.at == pytest.approx(0.2 + 0.2)
-    assert [e.detail for e in events if e.what is What.WAITING] == ["CREATING"]
+    assert [e.detail for e in events if e.state is StepState.WAITING] == ["CREATING"]
 
 
 def test_a_wait_that_ends_badly_fails_with_the_reason_and_its_dependents_are_skipped() -> None:
@@ -147,7 +147,7 @@ def test_a_wait_that_ends_badly_fails_with_the_reason_and_its_dependents_are_ski
     outcome, events, _ = run(plan_of(("a", [wait()], []), ("b", [call("Use")], ["a"])), account, keep_going=True)
 
     assert outcome.failed == ("things.a:up.0",) and outcome.skipped == ("things.b:up.0",)
-    assert "CLIENT_ERROR - no role" in next(e.detail for e in events if e.what is What.FAILED)
+    assert "CLIENT_ERROR - no role" in next(e.detail for e in events if e.state is StepState.FAILED)
     assert "Use" not in account.made
 
 
@@ -184,7 +184,7 @@ def test_what_nothing_in_this_apply_brought_about_is_repaired_less_often() -> No
 
 
 def test_many_that_are_turned_away_at_once_do_not_come_again_at_once() -> None:
-    throttled = Refused("Throttling", "Rate exceeded", turned_away=True)
+    throttled = Refused("Throttling", "Rate exceeded", not_processed=True)
     ends = []
     for chance in (0.0, 0.5, 1.0):
         _, _, clock = run(
@@ -198,7 +198,7 @@ def test_many_that_are_turned_away_at_once_do_not_come_again_at_once() -> None:
 
 
 def test_an_answer_in_between_ends_the_row_of_losses() -> None:
-    lost = Refused("ConnectionClosedError", "", lost=True)
+    lost = Refused("ConnectionClosedError", "", unknown_outcome=True)
     account = Account({"Update": [lost, *[BUSY] * 20, {}]})
     outcome, _, clock = run(plan_of(("a", [call("Update", retry_on=(On(message="is being modified"),))], [])), account)
 
@@ -254,7 +254,7 @@ def test_a_refusal_that_passes_is_tried_again_with_growing_pauses() -> None:
     )
 
     assert outcome.ok and account.made == ["Update"] * 6
-    assert sum(e.what is What.AGAIN for e in events) == 5
+    assert sum(e.state is StepState.AGAIN for e in events) == 5
     assert clock.at == pytest.approx(0.2 + 0.2 + 0.2 + 0.3 + 0.45)
 
 
@@ -316,7 +316,7 @@ def test_stand_ins_are_opened_only_when_sent() -> None:
         "token": Digest({"pw": "hunter2"}, later),
     }
 
-    assert filled(value, facts) == {
+    assert render_parameters(value, facts) == {
         "text": "see arn:1",
         "doc": '{"a":1,"b":["arn:1"]}',
         "secret": '{"pw":"hunter2"}',
@@ -324,23 +324,23 @@ def test_stand_ins_are_opened_only_when_sent() -> None:
     }
     assert "hunter2" not in repr(value)
     with pytest.raises(LookupError, match=r"things\.a\.arn"):
-        filled(later, {})
+        render_parameters(later, {})
 
 
 def test_reach_finds_members_and_items() -> None:
-    assert reach({"A": [{"B": 1}]}, "A.0.B") == 1
-    assert reach({"A": []}, "A.0.B") is None
+    assert value_at({"A": [{"B": 1}]}, "A.0.B") == 1
+    assert value_at({"A": []}, "A.0.B") is None
 
 
 def test_text_is_encoded_when_it_is_sent() -> None:
     facts = {(Address("things", "a"), "id"): "sg-1"}
 
-    assert filled(Base64(Text(("echo ", Later(Address("things", "a"), "id")))), facts) == "ZWNobyBzZy0x"
+    assert render_parameters(Base64(Text(("echo ", Later(Address("things", "a"), "id")))), facts) == "ZWNobyBzZy0x"
 
 
 def test_an_attribute_is_text_even_where_the_reply_has_a_number() -> None:
     account = Account({"CreateVersion": [{"Version": {"Number": 7}}]})
-    give = call("CreateVersion", gives={"latest": "Version.Number"})
+    give = call("CreateVersion", captures={"latest": "Version.Number"})
     use = call("Use", params={"version": Later(Address("things", "a"), "latest")})
     run(plan_of(("a", [give], []), ("b", [use], ["a"])), account)
 
@@ -366,7 +366,7 @@ KEPT = {"Kept": [{"VersionNumber": 3, "ResponseError": {"Code": "unexpectedError
 def test_what_a_successful_call_did_not_do_is_a_failure(reply: Reply, facts: Any, told: str) -> None:
     outcome, events, _ = run(plan_of(("a", [call("Put", **facts)], [])), Account({"Put": [reply]}))
 
-    assert [e.detail for e in events if e.what is What.FAILED] == ([told] if told else [])
+    assert [e.detail for e in events if e.state is StepState.FAILED] == ([told] if told else [])
     assert outcome.ok is not bool(told)
 
 
@@ -402,7 +402,7 @@ def test_what_has_not_begun_when_something_fails_is_left(workers: int) -> None:
 @pytest.mark.parametrize("word", ["VALID", "CREATING"])
 def test_what_the_reply_to_the_creation_has_told_is_not_asked_again(word: str) -> None:
     account = Account({"Create": [{"thing": {"status": word}}], "Describe": [status("VALID")]})
-    made = plan_of(("a", [call("Create", gives={"state": "thing.status"}), wait(known={"status": "state"})], []))
+    made = plan_of(("a", [call("Create", captures={"state": "thing.status"}), wait(known={"status": "state"})], []))
     outcome, _, _ = run(made, account)
 
     assert outcome.ok

@@ -57,7 +57,7 @@ KINDS = {
         check=judged,
         expand=lambda props: {**props, "expanded": True},
     ),
-    "boxes": kind("boxes", later=frozenset({"id"}), folds_case=True),
+    "boxes": kind("boxes", assigned_by_aws=frozenset({"id"}), folds_case=True),
 }
 TEXT = {"type": "string"}
 SCHEMAS = schema.Schemas.of(
@@ -398,8 +398,8 @@ def test_whatever_is_declared_is_judged_and_never_a_crash(section):
     for example in documents.documents[documents.by_section[section]]["examples"]:
         for value in variants(example):
             if isinstance(value, dict):
-                raw = load.RawResource(value=value, pos=pos)
-                env = load.Loaded(name="t", root="", sections={section: {"x": raw}}, lookups=lookup)
+                raw = load.DeclaredResource(value=value, pos=pos)
+                env = load.LoadedEnvironment(name="t", root="", sections={section: {"x": raw}}, lookups=lookup)
                 _, found = check.environment(env, discover())
                 assert all(problem.pos for problem in found)
 

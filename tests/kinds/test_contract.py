@@ -269,7 +269,7 @@ def test_what_is_said_is_about_a_member_that_exists(section, path):
 def test_references_lead_to_sections_and_attributes(section):
     for path, ref in discover()[section].refs.items():
         target = discover()[ref.section]
-        known = {"name", *target.later, *target.attrs(SCOPE, "x", {})}
+        known = {"name", *target.assigned_by_aws, *target.attrs(SCOPE, "x", {})}
         assert ref.attr in known, f"{section} {path}: {ref.section} has no {ref.attr}"
 
 
@@ -362,4 +362,4 @@ def test_a_kind_keeps_what_the_interface_asks(section):
 
     assert kind.section == section
     assert not (kind.versioned and kind.replace is not Replace.FORBIDDEN)
-    assert kind.later.isdisjoint(kind.attrs(SCOPE, "x", {}))
+    assert kind.assigned_by_aws.isdisjoint(kind.attrs(SCOPE, "x", {}))

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from reconciler.model import MISSING, Address, Effect, Field, JsonText, Kind, Later, Live, Secret, Text, Want
 from reconciler.planning import diff as differ
-from reconciler.planning.canonical import canonical, order, with_defaults
+from reconciler.planning.canonical import canonical, sort_key, with_defaults
 from tests.support.builders import SCOPE, kind
 
 FIELDS = {
     "state": Field(default="ON"),
     "set": Field(unordered=True),
     "env": Field(key="name"),
-    "env[].value": Field(normal=str),
+    "env[].value": Field(normalize=str),
     "size": Field(effect=Effect.REPLACE),
-    "size.unit": Field(normal=str.lower),
+    "size.unit": Field(normalize=str.lower),
     "filled": Field(computed=True),
     "inner.filled": Field(computed=True),
     "moves": Field(ignore=True),
@@ -170,7 +170,7 @@ def test_differences_are_symmetric_and_name_every_change(one: dict[str, Any], ot
     there, back = compare(one, other), compare(other, one)
 
     assert {path: (b, a) for path, (a, b) in back.items()} == there
-    assert bool(there) == (order(canonical(THING, one)) != order(canonical(THING, other)))
+    assert bool(there) == (sort_key(canonical(THING, one)) != sort_key(canonical(THING, other)))
 
 
 @given(
@@ -212,7 +212,7 @@ def test_what_is_told_alike_at_a_glance_is_alike_at_length(
     wanted = {name: item for name, item in one.items() if name not in theirs or name in other}
     glance = changes(live, wanted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(differ, "_alike", lambda *_: False)
+        patch.setattr(differ, "_surely_equal", lambda *_: False)
         assert changes(live, wanted) == glance
 
 

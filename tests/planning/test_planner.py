@@ -168,7 +168,7 @@ def test_a_killed_replacement_is_finished() -> None:
 
 
 def test_what_is_dying_is_never_the_heir_and_its_name_is_waited_for() -> None:
-    made, _ = make(env(ENGINE), observed(engines=[live("v8", fuel="gas", power=1, dying=True)]))
+    made, _ = make(env(ENGINE), observed(engines=[live("v8", fuel="gas", power=1, deleting=True)]))
 
     assert verbs(made) == {"engines.v8": "create"}
     assert before(made, "v8 gone", "Create v8")
@@ -263,7 +263,7 @@ def test_forbidden_replacement_is_a_problem_with_a_way_out() -> None:
 
 
 def test_an_id_that_only_aws_can_say_is_known_later_and_only_while_it_must_be() -> None:
-    groups = kind("groups", later=frozenset({"id"}), attrs=lambda s, n, p: {"name": n})
+    groups = kind("groups", assigned_by_aws=frozenset({"id"}), attrs=lambda s, n, p: {"name": n})
     cars = kind("cars", refs={"group": Ref(section="groups", attr="id")})
     kinds = {"groups": groups, "cars": cars}
     declared = env(resource("groups", "g"), resource("cars", "bus", group="g"))
@@ -278,7 +278,7 @@ def test_an_id_that_only_aws_can_say_is_known_later_and_only_while_it_must_be() 
 def test_groups_may_name_each_other_and_themselves() -> None:
     groups = kind(
         "groups",
-        later=frozenset({"id"}),
+        assigned_by_aws=frozenset({"id"}),
         attrs=lambda s, n, p: {"name": n},
         refs={"peers[]": Ref(section="groups", attr="id", late=True)},
         fields={"peers": Field(unordered=True)},
@@ -358,7 +358,7 @@ def test_ignored_changes_are_not_seen() -> None:
 
 def test_revisions_are_registered_kept_and_let_go() -> None:
     jobs = kind(
-        "jobs", versioned=True, replace=Replace.FORBIDDEN, later=frozenset({"arn"}), attrs=lambda s, n, p: {"name": n}
+        "jobs", versioned=True, replace=Replace.FORBIDDEN, assigned_by_aws=frozenset({"arn"}), attrs=lambda s, n, p: {"name": n}
     )
     old = [replace(live(f"j:{n}", revision=n, image="a"), attrs={"name": "j", "arn": f"arn:j:{n}"}) for n in (1, 2, 3)]
     changed, problems = make(env(resource("jobs", "j", image="b")), observed(jobs=old), kinds={"jobs": jobs})
@@ -397,7 +397,7 @@ def test_on_partial_sight_leftovers_stay() -> None:
 
 
 def test_what_an_update_makes_anew_is_not_known_before() -> None:
-    engines = replace(KINDS["engines"], later=frozenset({"latest"}), renews=frozenset({"latest"}))
+    engines = replace(KINDS["engines"], assigned_by_aws=frozenset({"latest"}), changed_by_update=frozenset({"latest"}))
     kinds = {**KINDS, "engines": engines}
     latest = Template((Reference("resource", "${engines.e.latest}", Address("engines", "e"), "latest"),))
     seen = observed(engines=[replace(live("e", power=1), attrs={"name": "e", "latest": "4"})], cars=[live("c", v="4")])

@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
-from reconciler.account.client import Boto
+from reconciler.account.client import AwsClient
 from reconciler.kinds import discover
 from reconciler.kinds.batch.compute_environment.waits import CAUSES
 from reconciler.model import Call, Proof, Refused, Reply, compact
@@ -64,7 +64,7 @@ class Losing(Door):
         self.sent[key] += 1
         self.calls.append(call)
         lost = self.sent[key] <= self.losses
-        return Refused("ConnectionClosedError", "the connection was closed", lost=True) if lost else reply
+        return Refused("ConnectionClosedError", "the connection was closed", unknown_outcome=True) if lost else reply
 
 
 LATE = {"read_lag": 20, "tag_lag": 20, "iam_refuses_fresh": True, "iam_delay": 25, "relationship_lag": 120}
@@ -141,7 +141,11 @@ def test_a_mistake_after_a_lost_answer_is_still_a_mistake(sandbox: Any) -> None:
             again = self.sent[f"{call} {compact(call.params)}"]
             if call.operation == "CreateComputeEnvironment":
                 self.sent[f"{call} {compact(call.params)}"] += 1
-                return Refused("ClientException", "not authorized") if again else Refused("Timeout", "", lost=True)
+                return (
+                    Refused("ClientException", "not authorized")
+                    if again
+                    else Refused("Timeout", "", unknown_outcome=True)
+                )
             return super().call(call)
 
     door = Forbidding(history.aws)
@@ -152,7 +156,7 @@ def test_a_mistake_after_a_lost_answer_is_still_a_mistake(sandbox: Any) -> None:
 
 
 def test_an_answer_that_never_comes_is_a_lost_one(sandbox: Any) -> None:
-    aws = Boto(sandbox.session)
+    aws = AwsClient(sandbox.session)
     aws.session._session.set_config_variable("region", sandbox.region)
     times: list[int] = []
 
@@ -163,7 +167,7 @@ def test_an_answer_that_never_comes_is_a_lost_one(sandbox: Any) -> None:
     aws.client("sns", once=True).meta.events.register_first("before-send.sns.CreateTopic", never)
     refused = aws.call(Call("sns", "CreateTopic", {"Name": "t"}))
 
-    assert isinstance(refused, Refused) and refused.lost and not refused.turned_away
+    assert isinstance(refused, Refused) and refused.unknown_outcome and not refused.not_processed
     assert len(times) == 1
 
 
@@ -198,7 +202,7 @@ def test_a_page_that_is_not_awss_says_nothing_about_the_account(
 ) -> None:
     """A read is made again a few times; half a reply is not one that nothing stands in."""
     monkeypatch.setattr("reconciler.account.client.time.sleep", lambda _: None)
-    aws = Boto(sandbox.session)
+    aws = AwsClient(sandbox.session)
     aws.session._session.set_config_variable("region", sandbox.region)
     times: list[int] = []
 
@@ -209,14 +213,14 @@ def test_a_page_that_is_not_awss_says_nothing_about_the_account(
     aws.client(call.service).meta.events.register_first("before-send", answer)
     refused = aws.call(call)
 
-    assert isinstance(refused, Refused) and refused.lost
+    assert isinstance(refused, Refused) and refused.unknown_outcome
     assert len(times) == 4
 
 
 def test_half_a_refusal_is_none(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not there is told by a code: without it, it may be there all the same."""
     monkeypatch.setattr("reconciler.account.client.time.sleep", lambda _: None)
-    aws = Boto(sandbox.session)
+    aws = AwsClient(sandbox.session)
     aws.session._session.set_config_variable("region", sandbox.region)
     halves = [b'{"__type": "ResourceNotFoundException", "mess'] * 2
 
@@ -230,14 +234,14 @@ def test_half_a_refusal_is_none(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any) -> None:
-    aws = Boto(sandbox.session)
+    aws = AwsClient(sandbox.session)
     aws.session._session.set_config_variable("region", sandbox.region)
     page = Body(b"<html><body>Sign in</body></html>")
     answer = lambda request, **_: AWSResponse(request.url, 200, HTTPHeaders(), page)  # noqa: E731
     aws.client("batch", once=True).meta.events.register_first("before-send", answer)
     refused = aws.call(Call("batch", "CreateJobQueue", {"jobQueueName": "q", "priority": 1}))
 
-    assert isinstance(refused, Refused) and refused.lost
+    assert isinstance(refused, Refused) and refused.unknown_outcome
 
 
 # --- storms, from outside --------------------------------------------------------------------------------------------
@@ -295,7 +299,7 @@ def test_what_is_throttled_for_ever_comes_to_an_end(sandbox: Any) -> None:
         def call(self, call: Call) -> Reply:
             if call.operation == "CreateTopic":
                 self.writes.append(str(call))
-                return Refused("Throttling", "Rate exceeded", turned_away=True)
+                return Refused("Throttling", "Rate exceeded", not_processed=True)
             return super().call(call)
 
     door = Busy(history.aws)

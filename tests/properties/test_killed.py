@@ -38,7 +38,7 @@ def moments(name: str, destroy: bool) -> range:
 
 
 def read(name: str) -> Environment:
-    return app.read(ROOT / "environments" / name, SECRETS, strict=True)[0]
+    return app.read_environment(ROOT / "environments" / name, SECRETS, strict=True)[0]
 
 
 def run(history: History, env: Environment, door: Door, **options: Any) -> None:

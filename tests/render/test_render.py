@@ -31,7 +31,7 @@ STAMP = "2026-01-31T12:00:00Z"
 KINDS = {
     "engines": kind("engines", fields={"fuel": Field(effect=Effect.REPLACE), "power": Field(default=1)}),
     "cars": kind("cars", refs={"engine": Ref(section="engines")}, fields={"code": Field(secret=True)}),
-    "groups": kind("groups", later=frozenset({"id"}), attrs=lambda s, n, p: {"name": n}),
+    "groups": kind("groups", assigned_by_aws=frozenset({"id"}), attrs=lambda s, n, p: {"name": n}),
     "doors": kind("doors", refs={"group": Ref(section="groups", attr="id")}),
 }
 

@@ -10,13 +10,13 @@ from reconciler.config import loader as load
 from reconciler.model import Address, Reference, Template
 from reconciler.schema import registry as schema
 from reconciler.schema import validator as judge
-from reconciler.schema.fast_validator import Verdicts, admitting_none
+from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = schema.shipped()
 DOCUMENTS = {name: schema._plain(SHIPPED.documents[name]) for name in SHIPPED.documents}
 JUDGES = judge.validators(DOCUMENTS)
-VERDICTS = Verdicts(SHIPPED.documents.get)
+VERDICTS = CompiledSchemas(SHIPPED.documents.get)
 
 REFERENCE = Reference("resource", "${roles.r.arn}", Address("roles", "r"), "arn")
 ODD = [
@@ -139,11 +139,11 @@ def unsure(value):
     ],
 )
 def test_what_is_not_known_here_is_never_sure(rules):
-    assert not Verdicts({"f": {"properties": {"x": rules}}}.get).of("f")({"x": 1})
+    assert not CompiledSchemas({"f": {"properties": {"x": rules}}}.get).of("f")({"x": 1})
 
 
 def test_a_schema_may_hold_itself():
     tree = {"type": "object", "additionalProperties": {"$ref": "#"}}
 
-    assert Verdicts({"f": tree}.get).of("f")({"a": {"b": {}}})
-    assert not Verdicts({"f": tree}.get).of("f")({"a": {"b": 1}})
+    assert CompiledSchemas({"f": tree}.get).of("f")({"a": {"b": {}}})
+    assert not CompiledSchemas({"f": tree}.get).of("f")({"a": {"b": 1}})

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from reconciler.applying.executor import Executor
-from reconciler.applying.preconditions import Looking
+from reconciler.applying.preconditions import AccountRecheck
 from reconciler.kinds import discover
-from reconciler.model import OWNER_TAG, Address, Call, Environment, Live, Outcome, What
+from reconciler.model import OWNER_TAG, Address, Call, Environment, Live, Outcome, StepState
 from reconciler.operations import pipeline as app
 from reconciler.operations.pipeline import Planned
 from tests.support.changes import File, Row, _Account, files
@@ -97,7 +97,7 @@ def executed(history: History, made: Planned, door: Door | None = None, *, curre
         parallelism=0,
         keep_going=True,
         jitter=lambda: 0.0,
-        witness=app.witness(made, door, lambda: current),
+        recheck=app.recheck(made, door, lambda: current),
     )
     return executor.run(made.plan)
 
@@ -109,10 +109,10 @@ def applied(history: History, env: Environment) -> None:
 
 def lives(stage: Stage, made: Planned, who: str) -> list[Any]:
     """What is there under the name: all that may be told of it, but for what AWS moves by itself."""
-    looking = Looking(made.plan, discover(), stage.account.history.aws)
+    looking = AccountRecheck(made.plan, discover(), stage.account.history.aws)
     kind = discover()[stage.file.section]
     item = next(item for item in made.plan.resources if item.address == stage.address(who))
-    declared = item.want.declared if item.want else item.going[0].props
+    declared = item.want.declared if item.want else item.removed_objects[0].props
     found = looking.read(kind, stage.named(who), declared)
     return [(live.physical, live.revision, dict(live.tags), json.dumps(live.props, default=str)) for live in found]
 
@@ -121,7 +121,7 @@ def taken_over(stage: Stage, made: Planned, owner: str) -> None:
     """Somebody writes another environment's name on it."""
     kind, history = discover()[stage.file.section], stage.account.history
     item = next(item for item in made.plan.resources if item.address == stage.address("taken"))
-    live: Live = item.heir or item.going[0]
+    live: Live = item.kept_object or item.removed_objects[0]
     for action in kind.tag(live, {OWNER_TAG: owner}, ()):
         assert isinstance(action, Call)
         assert isinstance(history.aws.call(action), Mapping)
@@ -129,8 +129,8 @@ def taken_over(stage: Stage, made: Planned, owner: str) -> None:
 
 def refusals(history: History, outcome: Outcome) -> dict[str, str]:
     """Why the steps that no longer fitted failed, by the resource."""
-    failed = {event.step.id: event for event in history.events if event.what is What.FAILED}
-    assert set(outcome.failed) == set(outcome.moved) == set(failed), history.failures()
+    failed = {event.step.id: event for event in history.events if event.state is StepState.FAILED}
+    assert set(outcome.failed) == set(outcome.changed_since_plan) == set(failed), history.failures()
     return {str(event.step.address): event.detail for event in failed.values()}
 
 

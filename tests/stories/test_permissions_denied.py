@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.config.references import uses
+from reconciler.config.references import dependencies
 from reconciler.kinds import discover
 from reconciler.model import Address, Call, Environment, Options, Refused, Reply, Secret, Verb
 from reconciler.model.problems import Problem
@@ -119,7 +119,7 @@ def shrunk(env: Environment) -> Environment:
 def alone(env: Environment, address: Address) -> bool:
     kinds = discover()
     return not any(
-        address == use.target for one in env.resources.values() for use in uses(one, kinds, env.resources, {})
+        address == use.target for one in env.resources.values() for use in dependencies(one, kinds, env.resources, {})
     )
 
 
@@ -276,7 +276,7 @@ class Policy:
 
 def planned(estate: Estate, env: Environment, denies: Callable[[Call], bool]) -> app.Planned:
     assert estate.history.scope
-    return app.planned(env, estate.history.scope, Policy(estate.history.aws, denies), Options(), parallelism=0)
+    return app.make_plan(env, estate.history.scope, Policy(estate.history.aws, denies), Options(), parallelism=0)
 
 
 IN_BULK = ("GetAccountAuthorizationDetails", "ListRoles", "ListInstanceProfiles", "ListPolicies", "ListRules")

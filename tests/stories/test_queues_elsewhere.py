@@ -62,7 +62,7 @@ def test_one_that_is_replaced_stays_until_their_queue_has_moved(ours: History, t
     (entry,) = [item for item in ours.plan(changed).plan.resources if item.address == CE]
     new = entry.physical
 
-    assert (entry.verb, entry.going) == (Verb.REPLACE, ())
+    assert (entry.verb, entry.removed_objects) == (Verb.REPLACE, ())
     assert f"{NOTE}; {new} takes its place" in entry.notes
     ours.converge(changed)
     assert names(ours) == {"ce", new}

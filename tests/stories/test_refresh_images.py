@@ -89,7 +89,7 @@ class Desk:
 
     def declare(self, environment: Mapping[str, Any], **sections: Any) -> None:
         write(self.directory, environment, **sections)
-        self.env, _ = app.read(self.directory, {}, strict=True)
+        self.env, _ = app.read_environment(self.directory, {}, strict=True)
 
     def apply(self, **options: Any) -> None:
         """Applied, and nothing to do afterwards."""

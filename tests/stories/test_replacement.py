@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import Address, Lifecycle, Replace, Resource, What
+from reconciler.model import Address, Lifecycle, Replace, Resource, StepState
 from tests.support.histories import Door, History, Killed
 
 JOB = {"type": "container", "containerProperties": {"image": "alpine", "vcpus": 1, "memory": 64}}
@@ -125,7 +125,7 @@ def test_jobs_on_the_old_one_are_waited_for(history: History) -> None:
     assert history.run(changed, watched(history), allow_deletions=9).ok, history.failures()
     assert job_status(history, job) == "SUCCEEDED"
     waited = [
-        e.took for e in history.events if e.what is What.DONE and "jobs on" in getattr(e.step.action, "title", "")
+        e.took for e in history.events if e.state is StepState.DONE and "jobs on" in getattr(e.step.action, "title", "")
     ]
     assert waited and waited[0] > 2000
     history.expect_nothing(changed)

@@ -434,7 +434,7 @@ def test_a_password_in_an_address_is_not_told(run: Run, account: Any, monkeypatc
 @pytest.mark.parametrize("arn", ["x", "", "arn:aws", f"arn:{ESCAPES}:iam::123456789012:user/x", "arn:aws:iam::1:root"])
 def test_somebody_else_says_who_we_are(run: Run, account: Any, monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
     """An endpoint that is not AWS, and answers as if it were."""
-    monkeypatch.setattr(aws.Boto, "call", lambda *_: {"Arn": arn, "Account": FORGED})
+    monkeypatch.setattr(aws.AwsClient, "call", lambda *_: {"Arn": arn, "Account": FORGED})
 
     code, _, err = run("plan")
 

@@ -24,7 +24,7 @@ def arn(resource: str) -> str:
 def want(kind: Kind, declared: Json, name: str = "x") -> Want:
     props = kind.expanded(name, declared)
     address = Address(kind.section, name)
-    attrs = {attr: Later(address, attr) for attr in kind.later} | dict(kind.attrs(SCOPE, name, props))
+    attrs = {attr: Later(address, attr) for attr in kind.assigned_by_aws} | dict(kind.attrs(SCOPE, name, props))
     return Want(
         address=address,
         physical=name,

@@ -40,7 +40,7 @@ def _attrs(scope: Scope, name: str, props: Mapping[str, Any]) -> Mapping[str, st
 
 
 def _call(operation: str, name: str, **params: Any) -> Call:
-    return Call("test", operation, {"name": name, **params}, gives={"id": "Id"} if operation == "Create" else {})
+    return Call("test", operation, {"name": name, **params}, captures={"id": "Id"} if operation == "Create" else {})
 
 
 def kind(section: str, **facts: Any) -> Kind:
@@ -69,8 +69,10 @@ def kind(section: str, **facts: Any) -> Kind:
         "update": update,
         "delete": delete,
         "tag": tag,
-        "settle": lambda live: [wait(live.physical)],
-        "gone": lambda live: [Wait(f"{live.physical} gone", _call("Describe", live.physical), "items", gone=True)],
+        "wait_until_settled": lambda live: [wait(live.physical)],
+        "wait_until_gone": lambda live: [
+            Wait(f"{live.physical} gone", _call("Describe", live.physical), "items", gone=True)
+        ],
         "replace": Replace.CREATE_FIRST,
     }
     return Kind(section=section, **{**defaults, **facts})
@@ -90,7 +92,7 @@ def env(*resources: Resource, **settings: Any) -> Environment:
 
 
 def live(name: str, /, tags: Mapping[str, str] | None = None, **rest: Any) -> Live:
-    facts = {k: rest.pop(k) for k in ("settled", "dying", "broken", "status", "reason", "revision") if k in rest}
+    facts = {k: rest.pop(k) for k in ("settled", "deleting", "invalid", "status", "reason", "revision") if k in rest}
     attrs = {"name": name, "arn": f"arn:{name}"}
     return Live(physical=name, attrs=attrs, props=rest, tags=OWNED if tags is None else tags, **facts)
 

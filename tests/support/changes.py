@@ -258,7 +258,7 @@ class _Account:
         document = {"environment": "effects", **self.file.settings, **around, self.file.section: own}
         with target.open("w") as out:
             YAML(typ="safe", pure=True).dump(document, out)
-        return app.read(target, {"PASSWORD": "x"}, strict=True)[0]
+        return app.read_environment(target, {"PASSWORD": "x"}, strict=True)[0]
 
     def refuse(self, declared: Mapping[str, Any], rows: Sequence[Row]) -> None:
         """Plan what no plan may hold: the problem is told at the property."""
@@ -294,7 +294,7 @@ class _Account:
         )
         executor.run(planned.plan)
         for event in events:
-            if event.what.name == "FAILED":
+            if event.state.name == "FAILED":
                 self.blame(str(event.step.address), f"applying: {event.step.action}: {event.detail}")
         again = self.planned(env)
         for entry in self.entries(again):
@@ -305,7 +305,7 @@ class _Account:
     def planned(self, env: Any) -> app.Planned:
         assert self.history.scope
         options = Options(allow_deletions=1000)
-        return app.planned(env, self.history.scope, self.history.aws, options, parallelism=0)
+        return app.make_plan(env, self.history.scope, self.history.aws, options, parallelism=0)
 
     def entries(self, planned: app.Planned) -> list[Any]:
         made = rendered.plan(planned.plan, timestamp="", mask=planned.mask)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.account.client import Boto, identity
+from reconciler.account.client import AwsClient, identity
 from reconciler.applying.executor import Executor
 from reconciler.kinds import discover
 from reconciler.model import (
@@ -22,7 +22,7 @@ from reconciler.model import (
     Reply,
     Resource,
     Scope,
-    What,
+    StepState,
 )
 from reconciler.operations import pipeline as app
 from reconciler.operations.pipeline import Planned
@@ -44,7 +44,7 @@ class Killed(BaseException):
 class Door:
     """Counts calls and dies when told: before the n-th write is made, or after it (the answer is lost)."""
 
-    aws: Boto
+    aws: AwsClient
     dies_at: int | None = None
     after: bool = False
     writes: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ class History:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.aws = Boto(self.sandbox.session)
+        self.aws = AwsClient(self.sandbox.session)
         self.aws.session._session.set_config_variable("region", self.sandbox.region)
         self.scope = identity(self.aws, self.name)
 
@@ -107,7 +107,7 @@ class History:
 
     def plan(self, env: Environment, **options: Any) -> Planned:
         assert self.scope
-        return app.planned(env, self.scope, self.aws, Options(**options), parallelism=0)
+        return app.make_plan(env, self.scope, self.aws, Options(**options), parallelism=0)
 
     def run(self, env: Environment, door: Door | None = None, **options: Any) -> Outcome:
         planned = self.plan(env, **options)
@@ -121,12 +121,12 @@ class History:
             parallelism=0,
             keep_going=True,
             jitter=lambda: 0.0,
-            witness=app.witness(planned, through),
+            recheck=app.recheck(planned, through),
         )
         return executor.run(planned.plan)
 
     def failures(self) -> list[str]:
-        return [f"{e.step.id} {e.step.action}: {e.detail}" for e in self.events if e.what is What.FAILED]
+        return [f"{e.step.id} {e.step.action}: {e.detail}" for e in self.events if e.state is StepState.FAILED]
 
     def converge(self, env: Environment, **options: Any) -> None:
         """Apply, then plan again and expect nothing."""

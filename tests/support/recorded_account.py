@@ -233,12 +233,12 @@ def planned(pair: Pair, env: Environment, replies: Mapping[str, Any]) -> tuple[l
     """The plan for the declaration against an account that gives these replies, everything there being taken over."""
     kinds = discover()
     reader = Reader(Recorded(pair, replies), parallelism=0)
-    world = refs.World(scope=pair.scope, declared=lambda _: None, lookups={})
+    world = refs.ResolutionContext(scope=pair.scope, declared=lambda _: None, lookups={})
     sought: dict[str, tuple[Sought, ...]] = {}
     for address, resource in env.resources.items():
         found = Sought(address.name, refs.fill(resource.props, world))
         sought[address.section] = (*sought.get(address.section, ()), found)
-    elsewhere = refs.sought_elsewhere(env.resources, kinds)
+    elsewhere = refs.names_to_find(env.resources, kinds)
     mine = {section: kinds[section] for section in kinds if section == pair.section}
     mine |= {section: kinds[section] for section, _ in elsewhere}
     seen = observe(reader, mine, pair.scope, sought, elsewhere)

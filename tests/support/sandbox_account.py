@@ -191,7 +191,7 @@ def loaded(where: Path, stack: Stack) -> Environment:
     """The estate as the tool reads it, written to a file as a person's would be."""
     where.mkdir(exist_ok=True)
     (where / "environment.yaml").write_text(json.dumps(stack, indent=1), encoding="utf-8")
-    env, problems = app.read(where, {}, strict=True)
+    env, problems = app.read_environment(where, {}, strict=True)
     assert all(problem.warning for problem in problems)
     return env
 

@@ -30,7 +30,7 @@ SOMETHING = Template((Reference("lookups", "${lookups.x}", attr="x"),))
 def want(kind, name="x", ignore=(), tags=OWNED, live=None, **declared):
     declared = kind.expand(declared)
     address = Address(kind.section, name)
-    attrs = {later: Later(address, later) for later in kind.later} | dict(kind.attrs(SCOPE, name, declared))
+    attrs = {later: Later(address, later) for later in kind.assigned_by_aws} | dict(kind.attrs(SCOPE, name, declared))
     return Want(
         address=address,
         physical=name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.kinds.common.declared import entries, items, repeats, text
+from reconciler.kinds.common.declared import as_text, entries, items, repeats
 from reconciler.model import Field, Finding, Json
 
 MEMBER = "capacityLimits"
@@ -32,7 +32,7 @@ def check(props: Json, *, most: int) -> Iterator[Finding]:
     units = [(index, item.get("capacityUnit", ALL)) for index, item in entries(listed)]
     for path, unit in repeats([((MEMBER, index, "capacityUnit"), unit) for index, unit in units]):
         yield Finding(path, f"two limits for {unit}", "keep one")
-    known = [(index, unit) for index, unit in units if text(unit)]
+    known = [(index, unit) for index, unit in units if as_text(unit)]
     typed = [(index, unit) for index, unit in known if unit != ALL]
     if typed and len(typed) < len(known):
         hint = f"keep the one entry with {ALL}, or the entries with instance types"

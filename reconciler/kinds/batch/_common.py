@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.kinds.common.ownership_index import LARGE, beyond, index, proposed, told
+from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.model import (
     EMPTY,
@@ -70,9 +70,9 @@ def described(operation: str, member: str, name: str, prefix: str, query: Query)
         for some in chunks([one for one in wanted if one not in known], 100)
     )
     replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
+    tagged = yield from tags_from_index(ask, replies[: len(ask)])
     found += items_in(calls, replies[len(ask) :], member)
-    others = [one for one in beyond(query, proposed(tagged, query.scope, "batch", prefix)) if "/" not in one]
+    others = [one for one in not_sought(query, owned_names(tagged, query.scope, "batch", prefix)) if "/" not in one]
     calls = tuple(
         Call("batch", operation, {member: list(some)})
         for some in chunks([one for one in others if one not in known], 100)
@@ -118,7 +118,7 @@ def items_in(calls: Sequence[Call], replies: Sequence[Reply], member: str) -> li
     ]
 
 
-def there(call: Call, reply: Reply, *, listed: bool = True) -> Json | None:
+def described_or_none(call: Call, reply: Reply, *, listed: bool = True) -> Json | None:
     """The reply to a describe of one thing; None where there is no such thing.
 
     No text is documented for that, so of what the service did not list any refusal of its own means it.
@@ -128,7 +128,7 @@ def there(call: Call, reply: Reply, *, listed: bool = True) -> Json | None:
     return ok(call, reply)
 
 
-def answers(query: Query, name: str, tags: Mapping[str, str]) -> bool:
+def matches_query(query: Query, name: str, tags: Mapping[str, str]) -> bool:
     """Whether an object of this name with these tags is one that ``query`` asks for."""
     mine = query.owned and tags.get(OWNER_TAG) == query.scope.environment
     return mine or any(sought.name == name for sought in query.sought)
@@ -147,8 +147,8 @@ def live(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
         status=status,
         reason=str(item.get("statusReason") or ""),
         settled=status in SETTLED,
-        dying=status == "DELETING",
-        broken=status == "INVALID",
+        deleting=status == "DELETING",
+        invalid=status == "INVALID",
         extra={member: item[member] for member in sorted(read_only) if member in item},
     )
 

@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from reconciler.kinds.common.declared import entries, items
 from reconciler.kinds.common.replies import ok
-from reconciler.model import OWNER_TAG, Call, Json, Live, Reads, Scope, User
+from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Scope
 
-Named: TypeAlias = Mapping[str, tuple[User, ...]]
+Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
 QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
 GOING = ("DELETING", "DELETED")
@@ -44,10 +44,14 @@ def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Callable[[Scope
     return users
 
 
-def _users(live: Live, queues: Iterable[Json], names: Callable[[Json], Iterable[str]], hint: str) -> tuple[User, ...]:
+def _users(
+    live: Live, queues: Iterable[Json], names: Callable[[Json], Iterable[str]], hint: str
+) -> tuple[Dependent, ...]:
     words = frozenset({live.physical, live.attrs["arn"]})
     return tuple(
-        User(text=f"{_called(queue)} names it", hint=f"to let it go, {hint}", arn=queue["jobQueueArn"], words=words)
+        Dependent(
+            text=f"{_called(queue)} names it", hint=f"to let it go, {hint}", arn=queue["jobQueueArn"], words=words
+        )
         for queue in queues
         if words & set(names(queue))
     )

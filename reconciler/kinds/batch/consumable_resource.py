@@ -22,7 +22,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import index, proposed, told
+from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
     OWNER_PREFIX,
@@ -82,18 +82,18 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if every:
         listed = more = {item[NAME] for item in batch.items_in(every, replies[:1], "consumableResources")}
     else:
-        tagged = yield from told(ask, replies[: len(ask)])
+        tagged = yield from tags_from_index(ask, replies[: len(ask)])
         listed = set()
-        more = set(proposed(tagged, query.scope, "batch", "consumable-resource/"))
+        more = set(owned_names(tagged, query.scope, "batch", "consumable-resource/"))
     others = _describing(sorted(more - set(names)))
     answers = [*replies[len(ask) :], *((yield others) if others else ())]
     if not every and any(map(_unclear, answers)):
         listed = {item[NAME] for item in (yield from batch.listed((LIST,), "consumableResources"))}
     found = [
-        batch.there(call, reply, listed=call.params[RESOURCE] in listed)
+        batch.described_or_none(call, reply, listed=call.params[RESOURCE] in listed)
         for call, reply in zip((*calls, *others), answers, strict=True)
     ]
-    lives = [_live(item) for item in found if item and batch.answers(query, item[NAME], item.get("tags") or {})]
+    lives = [_live(item) for item in found if item and batch.matches_query(query, item[NAME], item.get("tags") or {})]
     return sorted(lives, key=lambda live: live.physical)
 
 
@@ -213,10 +213,10 @@ KIND = Kind(
     ),
     replace=Replace.DELETE_FIRST,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=check,
     disruption=disruption,
-    ending=ending,
-    owner_tags=owner_tags,
+    deletion_effect=ending,
+    adoption_tags=owner_tags,
     notes=notes,
 )

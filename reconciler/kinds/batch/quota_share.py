@@ -21,9 +21,9 @@ from typing import Any
 from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.common import normal_forms
-from reconciler.kinds.common.declared import at, text
+from reconciler.kinds.common.declared import as_text, at
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import LARGE, index, proposed, told
+from reconciler.kinds.common.ownership_index import LARGE, index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
     Action,
@@ -72,9 +72,9 @@ def _sharing(value: Any) -> Any:
 
 FIELDS = {
     NAME: Field(ignore=True),
-    QUEUE: Field(effect=_queue, normal=normal_forms.bare),
+    QUEUE: Field(effect=_queue, normalize=normal_forms.bare),
     "state": Field(default="ENABLED"),
-    SHARING: Field(normal=_sharing),
+    SHARING: Field(normalize=_sharing),
     **capacity.FIELDS,
 }
 
@@ -113,14 +113,16 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     listed = {
         item["quotaShareArn"]
         for call, reply in zip(calls, replies, strict=True)
-        for item in (batch.there(call, reply, listed=False) or {}).get("quotaShares", [])
+        for item in (batch.described_or_none(call, reply, listed=False) or {}).get("quotaShares", [])
     }
     asked = sorted({_arn(query.scope, name) for name in sought} | listed | proposals)
     calls = tuple(Call("batch", "DescribeQuotaShare", {"quotaShareArn": arn}) for arn in asked)
     replies = (yield calls) if calls else ()
-    found = [batch.there(c, r, listed=a in listed) for a, c, r in zip(asked, calls, replies, strict=True)]
+    found = [batch.described_or_none(c, r, listed=a in listed) for a, c, r in zip(asked, calls, replies, strict=True)]
     lives = [_live(item) for item in found if item]
-    return sorted((live for live in lives if batch.answers(query, live.physical, live.tags)), key=lambda x: x.physical)
+    return sorted(
+        (live for live in lives if batch.matches_query(query, live.physical, live.tags)), key=lambda x: x.physical
+    )
 
 
 def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[str]]]:
@@ -141,9 +143,10 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
         for some in chunks([name for name in named if name not in known], 100)
     )
     replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
+    tagged = yield from tags_from_index(ask, replies[: len(ask)])
     shares = {
-        query.scope.arn("batch", f"job-queue/{path}") for path in proposed(tagged, query.scope, "batch", "job-queue/")
+        query.scope.arn("batch", f"job-queue/{path}")
+        for path in owned_names(tagged, query.scope, "batch", "job-queue/")
     }
     shares = {arn for arn in shares if "/quota-share/" in arn}
     return found + batch.items_in(calls, replies[len(ask) :], "jobQueues"), shares
@@ -165,8 +168,8 @@ def _live(item: Json) -> Live:
         tags=shared.tags,
         status=shared.status,
         settled=shared.settled,
-        dying=shared.dying,
-        broken=shared.broken,
+        deleting=shared.deleting,
+        invalid=shared.invalid,
     )
 
 
@@ -279,7 +282,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.bad_name(queue, "job queue")
     yield from batch.bad_name(share, "quota share")
     yield from batch.repeated_name(props, NAME, share)
-    told = text(props.get(QUEUE))
+    told = as_text(props.get(QUEUE))
     if told is not None and normal_forms.bare(told) != queue:
         why = f'jobQueue says "{normal_forms.bare(told)}", but the name says "{queue}"'
         yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {normal_forms.bare(told)}/{share}")
@@ -288,7 +291,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def _check_sharing(props: Json) -> Iterator[Finding]:
-    strategy, limit = text(at(props, SHARING, "strategy")), at(props, SHARING, "borrowLimit")
+    strategy, limit = as_text(at(props, SHARING, "strategy")), at(props, SHARING, "borrowLimit")
     if strategy is not None and strategy != BORROWING and limit is not None:
         hint = f"remove it, or use the strategy {BORROWING}"
         yield Finding((SHARING, "borrowLimit"), f"a share with the strategy {strategy} borrows nothing", hint)
@@ -303,8 +306,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    settle=settle,
-    gone=gone,
+    wait_until_settled=settle,
+    wait_until_gone=gone,
     repair=repair,
     fields=FIELDS,
     refs=REFS,

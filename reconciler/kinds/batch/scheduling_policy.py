@@ -25,7 +25,7 @@ from typing import Any
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.common import ownership_index as owned
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text
+from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import (
@@ -56,7 +56,7 @@ TAKEN, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\
 
 
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
-    if given(live.get(QUOTA)) == given(want.get(QUOTA)):
+    if is_given(live.get(QUOTA)) == is_given(want.get(QUOTA)):
         return Effect.IN_PLACE, ""
     return Effect.REPLACE, "a policy stays a fair-share or a quota-share policy for life"
 
@@ -71,10 +71,10 @@ def _single(value: Any) -> Any:
 FIELDS = {
     "name": Field(ignore=True),
     FAIR: Field(effect=_kind_of_policy),
-    f"{FAIR}.shareDecaySeconds": Field(normal=unless(0)),
-    f"{FAIR}.computeReservation": Field(normal=unless(0)),
+    f"{FAIR}.shareDecaySeconds": Field(normalize=unless(0)),
+    f"{FAIR}.computeReservation": Field(normalize=unless(0)),
     SHARES: Field(key="shareIdentifier"),
-    f"{SHARES}[].weightFactor": Field(default=1.0, normal=_single),
+    f"{SHARES}[].weightFactor": Field(default=1.0, normalize=_single),
     QUOTA: Field(effect=_kind_of_policy),
 }
 
@@ -88,12 +88,12 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if every:
         more = [item["arn"] for item in batch.items_in(every, replies[:1], "schedulingPolicies")]
     else:
-        tagged = yield from owned.told(ask, replies[: len(ask)])
+        tagged = yield from owned.tags_from_index(ask, replies[: len(ask)])
         more = [arn for arn in tagged if arn.startswith(query.scope.arn("batch", "scheduling-policy/"))]
     items = batch.items_in(calls, replies[len(ask) :], "schedulingPolicies")
     others = _describing(sorted(set(more) - set(arns)))
     items += (yield from batch.listed(others, "schedulingPolicies")) if others else []
-    found = [_live(item) for item in items if batch.answers(query, item["name"], item.get("tags") or {})]
+    found = [_live(item) for item in items if batch.matches_query(query, item["name"], item.get("tags") or {})]
     return sorted(found, key=lambda live: live.physical)
 
 
@@ -127,7 +127,7 @@ def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
 
 def _complete(props: Json) -> dict[str, Any]:
     others = {name: value for name, value in without(props, "name", FAIR, QUOTA).items() if value is not None}
-    if given(props.get(QUOTA)):
+    if is_given(props.get(QUOTA)):
         return {**others, QUOTA: props[QUOTA]}
     said = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
     return {**others, FAIR: {**COMPLETE, **said}}
@@ -150,7 +150,7 @@ def disruption(_live: Live, _want: Want, diff: Diff) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.bad_name(name, "scheduling policy")
     yield from batch.repeated_name(props, "name", name)
-    if given(props.get(FAIR)) and given(props.get(QUOTA)):
+    if is_given(props.get(FAIR)) and is_given(props.get(QUOTA)):
         hint = f"keep {FAIR} for container queues, {QUOTA} for SageMaker training queues"
         yield Finding((QUOTA,), f"a policy has {FAIR} or {QUOTA}, not both", hint)
     yield from _check_shares(items(at(props, FAIR, "shareDistribution")))
@@ -161,7 +161,7 @@ def _check_shares(listed: list[Any]) -> Iterator[Finding]:
     if len(listed) > MOST_SHARES:
         hint = "let one entry stand for many: team* is for all that begin with team"
         yield Finding((*here, MOST_SHARES), f"{len(listed)} share identifiers; {MOST_SHARES} at most", hint)
-    named = [(index, text(item.get("shareIdentifier"))) for index, item in entries(listed)]
+    named = [(index, as_text(item.get("shareIdentifier"))) for index, item in entries(listed)]
     known = [(index, name) for index, name in named if name is not None]
     for index, name in known:
         yield from _check_identifier((*here, index, "shareIdentifier"), name)
@@ -219,5 +219,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
-    users=(queue_users.holding("schedulingPolicyArn"),),
+    dependents=(queue_users.holding("schedulingPolicyArn"),),
 )

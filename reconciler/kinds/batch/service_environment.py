@@ -20,7 +20,7 @@ from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import beyond, index, proposed, told
+from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
     Action,
@@ -65,7 +65,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     lives = [
         batch.live(item, "serviceEnvironment", read_only=READ_ONLY)
         for item in found
-        if item.get("status") != "DELETED" and batch.answers(query, item[NAME], item.get("tags") or {})
+        if item.get("status") != "DELETED" and batch.matches_query(query, item[NAME], item.get("tags") or {})
     ]
     return sorted(lives, key=lambda live: live.physical)
 
@@ -77,8 +77,8 @@ def _described(query: Query) -> Reads[list[Json]]:
     ask, names = index(query), sorted({sought.name for sought in query.sought})
     calls = tuple(Call("batch", operation, {LISTED: list(some)}) for some in chunks(names, 100))
     replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
-    more = beyond(query, proposed(tagged, query.scope, "batch", "service-environment/"))
+    tagged = yield from tags_from_index(ask, replies[: len(ask)])
+    more = not_sought(query, owned_names(tagged, query.scope, "batch", "service-environment/"))
     others = tuple(Call("batch", operation, {LISTED: list(some)}) for some in chunks(more, 100))
     found = batch.items_in(calls, replies[len(ask) :], LISTED)
     return found + ((yield from batch.listed(others, LISTED)) if others else [])
@@ -192,8 +192,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    settle=settle,
-    gone=gone,
+    wait_until_settled=settle,
+    wait_until_gone=gone,
     repair=repair,
     fields=FIELDS,
     api=Api(
@@ -207,5 +207,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
-    users=(queue_users.listing("serviceEnvironmentOrder", "serviceEnvironment"),),
+    dependents=(queue_users.listing("serviceEnvironmentOrder", "serviceEnvironment"),),
 )

@@ -12,12 +12,12 @@ from typing import Any
 from reconciler.model import Path
 
 
-def text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """The value if it is plain text."""
     return value if isinstance(value, str) else None
 
 
-def whole(value: Any) -> int | None:
+def as_int(value: Any) -> int | None:
     """The value if it is a plain whole number."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -44,7 +44,7 @@ def entries(value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
     yield from ((index, item) for index, item in enumerate(items(value)) if isinstance(item, dict | Mapping))
 
 
-def given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
     """Whether something is said at all: empty text, lists and mappings say nothing, an expression does."""
     return value is not None and value not in ("", [], {}, ())
 

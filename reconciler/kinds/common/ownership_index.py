@@ -46,7 +46,7 @@ def index(query: Query, types: Sequence[str] = SMALL) -> tuple[Call, ...]:
     return (Call("resourcegroupstaggingapi", "GetResources", params, all_pages=True),)
 
 
-def told(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[Index]:
+def tags_from_index(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[Index]:
     """What the index says in reply to :func:`index`."""
     found: dict[str, Mapping[str, str]] = {}
     for call, reply in zip(calls, replies, strict=True):
@@ -60,19 +60,19 @@ def told(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[Index]:
     return found
 
 
-def proposed(found: Index, scope: Scope, service: str, prefix: str) -> list[str]:
+def owned_names(found: Index, scope: Scope, service: str, prefix: str) -> list[str]:
     """The names in ``ARN = arn:PARTITION:service:REGION:ACCOUNT:prefixNAME`` that the index has, sorted."""
     start = scope.arn(service, prefix)
     return sorted(arn.removeprefix(start) for arn in found if arn.startswith(start))
 
 
-def beyond(query: Query, more: Iterable[str]) -> list[str]:
+def not_sought(query: Query, more: Iterable[str]) -> list[str]:
     """Of the names that are proposed those that are not sought already."""
     sought = {item.name for item in query.sought}
     return [name for name in more if name not in sought]
 
 
-def confirmed(found: Index, arn: str, sought: Sought | None) -> Mapping[str, str] | None:
+def tags_if_expected(found: Index, arn: str, sought: Sought | None) -> Mapping[str, str] | None:
     """The tags of a sought thing, if the index says exactly what is expected of it; else the service must be asked."""
     if sought is None or sought.tags is None or arn not in found:
         return None

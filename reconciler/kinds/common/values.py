@@ -20,7 +20,7 @@ def same_key(declared: Any, live: Any) -> bool:
     return one == other or one.startswith("alias/") != other.startswith("alias/")
 
 
-def aligned(
+def align(
     live: Mapping[str, T], wanted: Mapping[str, T], alike: Callable[[T, T], bool]
 ) -> tuple[Sequence[T], Sequence[T]]:
     """Two sets, by identity, as two lists to be compared item by item.

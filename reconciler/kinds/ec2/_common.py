@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.kinds.common.ownership_index import index, proposed, told
+from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map
 from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Reads, Reply
 
@@ -28,9 +28,9 @@ def found_by(describe: Call, named: str, items: str, own: tuple[str, str], query
     if query.owned and not query.indexed:
         calls.append(owned)
     replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
+    tagged = yield from tags_from_index(ask, replies[: len(ask)])
     found = _by_id(calls, replies[len(ask) :], items, own[0])
-    if any(name not in found for name in proposed(tagged, query.scope, "ec2", own[1])):
+    if any(name not in found for name in owned_names(tagged, query.scope, "ec2", own[1])):
         found |= _by_id([owned], (yield (owned,)), items, own[0])
     return list(found.values())
 

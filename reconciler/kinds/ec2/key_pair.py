@@ -84,7 +84,7 @@ def create(want: Want) -> Sequence[Action]:
         "PublicKeyMaterial": want.declared["publicKey"],
         "TagSpecifications": [{"ResourceType": "key-pair", "Tags": tag_list(want.tags)}],
     }
-    return [Call("ec2", "ImportKeyPair", params, gives={"id": "KeyPairId"}, proof=Proof.EXISTS)]
+    return [Call("ec2", "ImportKeyPair", params, captures={"id": "KeyPairId"}, proof=Proof.EXISTS)]
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
@@ -148,9 +148,9 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
-    later=frozenset({"id"}),
+    assigned_by_aws=frozenset({"id"}),
     replace=Replace.DELETE_FIRST,
     max_name=255,
-    normal=normal,
+    normalize=normal,
     check=check,
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.kinds.common.declared import given, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, is_given
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
@@ -45,7 +45,7 @@ OTHER = Ref(section="placementGroups", attr="id", literal=r"pg-")
 FIELDS = {
     "strategy": Field(effect=Effect.REPLACE, default="cluster"),
     "partitionCount": Field(effect=Effect.REPLACE, computed=True),
-    "spreadLevel": Field(effect=Effect.REPLACE, normal=unless("rack")),
+    "spreadLevel": Field(effect=Effect.REPLACE, normalize=unless("rack")),
     "linkedGroupId": Field(effect=Effect.REPLACE, computed=True),
     "parentGroupId": Field(effect=Effect.REPLACE, computed=True),
 }
@@ -87,7 +87,7 @@ def _live(scope: Scope, item: Json) -> Live:
         tags=ec2.tags_of(item),
         status=state,
         settled=state != "pending",
-        dying=state == "deleting",
+        deleting=state == "deleting",
     )
 
 
@@ -99,7 +99,7 @@ def create(want: Want) -> Sequence[Action]:
         **{member: value for member, value in declared.items() if value is not None},
         **ec2.specified("placement-group", want.tags),
     }
-    made = Call("ec2", "CreatePlacementGroup", params, gives=GIVES, proof=Proof.EXISTS)
+    made = Call("ec2", "CreatePlacementGroup", params, captures=GIVES, proof=Proof.EXISTS)
     return [made, replace(_available(want.physical), known={"State": "state"})]
 
 
@@ -161,10 +161,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), f'"{name}" is not a name EC2 takes for a placement group', "at most 255 ASCII characters")
     strategy = props.get("strategy") or "cluster"
     for member, only in (("partitionCount", "partition"), ("spreadLevel", "spread")):
-        if given(props.get(member)) and text(strategy) not in (None, only):
+        if is_given(props.get(member)) and as_text(strategy) not in (None, only):
             why = f"{member} goes with the strategy {only} only, and the group's is {strategy}"
             yield Finding((member,), why, f"leave it out, or say strategy: {only}", code="not-applicable")
-    count = whole(props.get("partitionCount"))
+    count = as_int(props.get("partitionCount"))
     if count is not None and not 1 <= count <= PARTITIONS_MOST:
         why = f"a placement group has 1 to {PARTITIONS_MOST} partitions per zone, not {count}"
         yield Finding(("partitionCount",), why, f"partitionCount: {PARTITIONS_MOST}", code="out-of-range")
@@ -179,11 +179,11 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=tag,
-    settle=settle,
-    gone=gone,
+    wait_until_settled=settle,
+    wait_until_gone=gone,
     fields=FIELDS,
     refs=REFS,
-    later=frozenset({"id"}),
+    assigned_by_aws=frozenset({"id"}),
     replace=Replace.CREATE_FIRST,
     max_name=255,
     expand=expand,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import at, entries, given, mapping, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, mapping
 from reconciler.kinds.common.policy_document import checks as _document_rules
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path
@@ -36,13 +36,13 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), "this is the address of a repository; its name is what stands after the registry", hint)
     yield from _mutability(props)
     encryption = mapping(props.get("encryptionConfiguration"))
-    if given(encryption.get("kmsKey")) and encryption.get("encryptionType", "AES256") == "AES256":
+    if is_given(encryption.get("kmsKey")) and encryption.get("encryptionType", "AES256") == "AES256":
         path = ("encryptionConfiguration", "kmsKey")
         yield Finding(path, "a key is used only with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
-    if "repositoryPolicy" in props and given(props["repositoryPolicy"]):
+    if "repositoryPolicy" in props and is_given(props["repositoryPolicy"]):
         yield from _document_rules.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
         yield from _of_ecr(props["repositoryPolicy"], ("repositoryPolicy",))
-    if given(props.get("lifecyclePolicy")):
+    if is_given(props.get("lifecyclePolicy")):
         yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))
 
 
@@ -69,16 +69,16 @@ def _mutability(props: Json) -> Iterator[Finding]:
     filters, mutability = props.get(path), props.get("imageTagMutability", "MUTABLE")
     if isinstance(mutability, str):
         excluding = mutability.endswith("_WITH_EXCLUSION")
-        if given(filters) and not excluding:
+        if is_given(filters) and not excluding:
             hint = f"imageTagMutability: {mutability}_WITH_EXCLUSION"
             yield Finding((path,), f"exclusion filters have no meaning with {mutability}", hint)
-        if excluding and not given(filters):
+        if excluding and not is_given(filters):
             hint = f"{path}: [{{filterType: WILDCARD, filter: latest}}]"
             yield Finding(("imageTagMutability",), f"{mutability} needs exclusion filters", hint)
     if isinstance(filters, list | tuple) and len(filters) > 5:
         yield Finding((path,), f"{len(filters)} exclusion filters, and ECR takes at most 5", "remove some")
     for index, item in entries(filters):
-        value = text(item.get("filter"))
+        value = as_text(item.get("filter"))
         if value is not None and not (FILTER.fullmatch(value) and value.count("*") <= 2):
             hint = "1 to 128 of letters, digits and . _ * -, with at most two wildcards"
             yield Finding((path, index, "filter"), f'"{value}" is not a filter for tags', hint)
@@ -92,7 +92,7 @@ def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
         return
     rules = policy.get("rules")
     extra = [name for name in policy if name != "rules"]
-    if extra or not given(rules):
+    if extra or not is_given(rules):
         hint = "lifecyclePolicy: {rules: [{rulePriority: 1, selection: {...}, action: {type: expire}}]}"
         what = f'a lifecycle policy has no member "{extra[0]}"' if extra else "the lifecycle policy has no rules"
         yield Finding((*path, extra[0]) if extra else path, what, hint)
@@ -102,14 +102,14 @@ def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
     for index, rule in entries(rules):
         here = (*path, "rules", index)
         yield from _rule(rule, here)
-        priority = whole(rule.get("rulePriority"))
+        priority = as_int(rule.get("rulePriority"))
         if priority is not None and priority in priorities:
             yield Finding((*here, "rulePriority"), f"two rules have priority {priority}", "each needs its own")
         priorities |= set() if priority is None else {priority}
 
 
 def _any_last(rules: Any, path: Path) -> Iterator[Finding]:
-    numbers = [(whole(rule.get("rulePriority")), index, rule) for index, rule in entries(rules)]
+    numbers = [(as_int(rule.get("rulePriority")), index, rule) for index, rule in entries(rules)]
     last = max((number for number, _, _ in numbers if number is not None), default=0)
     for number, index, rule in numbers:
         if number is not None and number < last and at(rule, "selection", "tagStatus") == "any":
@@ -126,7 +126,7 @@ def _rule(rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     priority = rule.get("rulePriority")
     if priority is None:
         yield Finding(path, "the rule has no rulePriority", "rulePriority: 1", code="missing-field")
-    elif known(priority) and (whole(priority) is None or priority < 1):
+    elif known(priority) and (as_int(priority) is None or priority < 1):
         yield Finding((*path, "rulePriority"), f"{priority} is not a priority", "a whole number from 1")
     action = at(rule, "action", "type")
     if action is None:
@@ -153,17 +153,17 @@ def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if selection.get("countNumber") is None:
         yield Finding(path, "the selection has no countNumber", "countNumber: 10", code="missing-field")
     number, unit = selection.get("countNumber"), selection.get("countUnit")
-    if number is not None and known(number) and (whole(number) is None or number < 1):
+    if number is not None and known(number) and (as_int(number) is None or number < 1):
         yield Finding(
             (*path, "countNumber"), f"{number!r} is not a number from 1", "without quotes, as in countNumber: 10"
         )
     if isinstance(unit, str) and unit != "days":
         yield Finding((*path, "countUnit"), f'"{unit}" is not a unit', "days is the only one")
-    elif given(unit) and selection.get("countType") == "imageCountMoreThan":
+    elif is_given(unit) and selection.get("countType") == "imageCountMoreThan":
         yield Finding((*path, "countUnit"), "counting images has no unit", "leave it out")
-    named = given(selection.get("tagPrefixList")) or given(selection.get("tagPatternList"))
+    named = is_given(selection.get("tagPrefixList")) or is_given(selection.get("tagPatternList"))
     if selection.get("tagStatus") == "tagged" and not named:
         hint = 'tagPatternList: ["*"], or tagPrefixList'
         yield Finding(path, "a selection of tagged images needs the tags", hint, code="missing-field")
-    if str(selection.get("countType", "")).startswith("since") and not given(selection.get("countUnit")):
+    if str(selection.get("countType", "")).startswith("since") and not is_given(selection.get("countUnit")):
         yield Finding(path, "counting by age needs a unit", "countUnit: days", code="missing-field")

@@ -16,7 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common.ownership_index import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
+from reconciler.kinds.common.ownership_index import (
+    Index,
+    asked_for,
+    by_name,
+    index,
+    not_sought,
+    owned_names,
+    tags_from_index,
+    tags_if_expected,
+)
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
 from reconciler.kinds.common.replies import beside, ok, tag_list, tag_map
@@ -85,8 +94,8 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought, ask = by_name(query), index(query)
     found, replies = yield from beside(_there(list(sought)), ask)
-    tagged = yield from told(ask, replies)
-    found |= yield from _there(beyond(query, proposed(tagged, query.scope, "ecr", "repository/")))
+    tagged = yield from tags_from_index(ask, replies)
+    found |= yield from _there(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
     tags = yield from _tags(found, tagged, sought)
     return [
         _live(query.scope, item, tags[name], lifecycle, policy)
@@ -132,7 +141,7 @@ def _tags(
 ) -> Reads[dict[str, Mapping[str, str]]]:
     """The tags by name, of repositories that have not vanished meanwhile."""
     arns = {name: str(item["repositoryArn"]) for name, (item, _, _) in found.items()}
-    known = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     tags = {name: confirmed_tags for name, confirmed_tags in known.items() if confirmed_tags is not None}
     rest = [name for name in arns if name not in tags]
     calls = tuple(Call("ecr", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
@@ -279,6 +288,6 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=findings,
 )

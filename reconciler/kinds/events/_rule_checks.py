@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path, Template, compact
@@ -44,13 +44,13 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a name EventBridge takes for a rule', NAME_HINT, code="invalid-name")
     pattern, schedule = props.get("eventPattern"), props.get("scheduleExpression")
-    if not given(pattern) and not given(schedule):
+    if not is_given(pattern) and not is_given(schedule):
         hint = "eventPattern: {source: [aws.batch]}, or scheduleExpression: rate(1 hour)"
         message = "the rule waits for nothing: it has neither eventPattern nor scheduleExpression"
         yield Finding((), message, hint, code="missing-field")
-    if given(pattern):
+    if is_given(pattern):
         yield from _pattern(pattern)
-    if given(schedule):
+    if is_given(schedule):
         yield from _schedule(schedule, props.get("eventBusName"))
     yield from _targets(props)
 
@@ -136,10 +136,10 @@ def _batch_events(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
 
 def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
     path = ("scheduleExpression",)
-    name = text(bus)
+    name = as_text(bus)
     if name and name.split(":event-bus/")[-1] != "default":
         yield Finding(path, "only rules of the default bus have schedules", "leave eventBusName out", "not-applicable")
-    written = text(schedule)
+    written = as_text(schedule)
     if written is None:
         return
     rate, cron = RATE.fullmatch(written), CRON.fullmatch(written)
@@ -176,7 +176,7 @@ def _cron(fields: list[str], path: Path) -> Iterator[Finding]:
 
 def _targets(props: Json) -> Iterator[Finding]:
     listed = props.get("targets")
-    if not given(listed):
+    if not is_given(listed):
         hint = "targets: [{id: mail, arn: TOPIC}], with the name of a topic, job queue or log group, or any ARN"
         yield Finding((), "the rule has no targets: events go nowhere", hint, code="no-targets", warning=True)
     if isinstance(listed, list | tuple) and len(listed) > TARGETS_MOST:
@@ -186,7 +186,7 @@ def _targets(props: Json) -> Iterator[Finding]:
     for index, target in entries(listed):
         path: Path = ("targets", index)
         named.append(((*path, "id"), target.get("id")))
-        name = text(target.get("id"))
+        name = as_text(target.get("id"))
         if name is not None and not NAME.fullmatch(name):
             yield Finding((*path, "id"), f'"{name}" is not a name for a target', NAME_HINT, code="invalid-name")
         for finding in _target(target):
@@ -197,7 +197,7 @@ def _targets(props: Json) -> Iterator[Finding]:
 
 def _target(target: Json) -> Iterator[Finding]:
     service = _service(target.get("arn"))
-    role = given(target.get("roleArn"))
+    role = is_given(target.get("roleArn"))
     if service in WITH_ROLE and not role:
         hint = "roleArn: the name of a role that trusts events.amazonaws.com and may do what the target is for"
         yield Finding((), f"a target of {service} needs a roleArn", hint, code="missing-field")
@@ -205,20 +205,20 @@ def _target(target: Json) -> Iterator[Finding]:
         message = f"a target of {service} takes no role: its own policy must let EventBridge in, and events may be lost"
         yield Finding(("roleArn",), message, "leave it out", code="not-applicable", warning=True)
     batch = target.get("batchParameters")
-    if service == "batch" and not given(batch):
+    if service == "batch" and not is_given(batch):
         hint = "batchParameters: {jobDefinition: NAME, jobName: NAME}"
         yield Finding((), "a job queue as target needs batchParameters", hint, code="missing-field")
-    elif given(batch) and service not in ("", "batch"):
+    elif is_given(batch) and service not in ("", "batch"):
         message = f"batchParameters are for job queues, and the target is one of {service}"
         yield Finding(("batchParameters",), message, "leave them out", code="not-applicable")
-    elif given(batch) and not service and not role:
+    elif is_given(batch) and not service and not role:
         hint = "roleArn: a role that trusts events.amazonaws.com and has service-role/AWSBatchServiceEventTargetRole"
         yield Finding((), "a job queue as target needs a roleArn", hint, code="missing-field")
     yield from _batch(mapping(batch))
     if (
         service == "sqs"
-        and (text(target.get("arn")) or "").endswith(".fifo")
-        and not given(target.get("sqsParameters"))
+        and (as_text(target.get("arn")) or "").endswith(".fifo")
+        and not is_given(target.get("sqsParameters"))
     ):
         hint = "sqsParameters: {messageGroupId: batch}"
         yield Finding((), "a FIFO queue as target needs sqsParameters", hint, code="missing-field")
@@ -230,18 +230,18 @@ def _service(arn: Any) -> str:
     whole_one = arn.whole if isinstance(arn, Template) else None
     if whole_one and whole_one.address:
         return {"jobQueues": "batch", "topics": "sns", "logGroups": "logs"}.get(whole_one.address.section, "")
-    parts = (text(arn) or "").split(":", 5)
+    parts = (as_text(arn) or "").split(":", 5)
     return parts[2] if len(parts) == 6 and parts[0] == "arn" else ""
 
 
 def _batch(parameters: Json) -> Iterator[Finding]:
-    name = text(parameters.get("jobName"))
+    name = as_text(parameters.get("jobName"))
     if name is not None and not JOB_NAME.fullmatch(name):
         hint = "1 to 128 letters, digits, - and _, beginning with a letter or digit"
         yield Finding(("batchParameters", "jobName"), f'"{name}" is not a name for a job', hint, code="invalid-name")
     bounds = (("arrayProperties", "size", 2, 10000), ("retryStrategy", "attempts", 1, 10))
     for holder, member, least, most in bounds:
-        value = whole(at(parameters, holder, member))
+        value = as_int(at(parameters, holder, member))
         if value is not None and not least <= value <= most:
             path = ("batchParameters", holder, member)
             yield Finding(
@@ -250,14 +250,16 @@ def _batch(parameters: Json) -> Iterator[Finding]:
 
 
 def _input(target: Json) -> Iterator[Finding]:
-    said = [member for member in INPUTS if given(target.get(member))]
+    said = [member for member in INPUTS if is_given(target.get(member))]
     if len(said) > 1:
         yield Finding((said[1],), f"{said[0]} and {said[1]} exclude each other", "leave all but one out")
     given_input = target.get("input")
     if isinstance(given_input, str) and given_input and not _is_json(given_input):
         hint = f"a mapping, or JSON text; a plain text is {json.dumps(given_input[:30])} with its quotes"
         yield Finding(("input",), "the input is not JSON", hint)
-    told = compact(given_input) if isinstance(given_input, Mapping | list) and known(given_input) else text(given_input)
+    told = (
+        compact(given_input) if isinstance(given_input, Mapping | list) and known(given_input) else as_text(given_input)
+    )
     if told and len(told) > INPUT_MOST:
         message = f"the input has {len(told)} characters, and EventBridge takes at most {INPUT_MOST}"
         yield Finding(("input",), message, "shorten it", code="out-of-range")
@@ -282,7 +284,7 @@ def _transformer(transformer: Json) -> Iterator[Finding]:
         if str(name).upper().startswith("AWS"):
             message = f'"{name}" cannot name a path: what begins with AWS is EventBridge\'s own'
             yield Finding((*path, "inputPathsMap", name), message, "choose another name")
-    template = text(transformer.get("inputTemplate"))
+    template = as_text(transformer.get("inputTemplate"))
     for name in dict.fromkeys(PLACEHOLDER.findall(template or "")):
         if name not in paths and not name.startswith("aws.events"):
             found = near(name, map(str, paths))

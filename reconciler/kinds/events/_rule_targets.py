@@ -18,7 +18,7 @@ from reconciler.kinds.common.replies import lowered, raised, tag_list, tag_map
 from reconciler.model import Field, Json, JsonText, Ref, Template
 
 SET = Field(unordered=True)
-OFF = Field(normal=unless(False))
+OFF = Field(normalize=unless(False))
 
 _ECS = "ecsParameters"
 _VPC = f"{_ECS}.networkConfiguration.awsvpcConfiguration"
@@ -35,18 +35,18 @@ def _log_group(value: Any) -> Any:
 
 
 _MEMBERS: Mapping[str, Field] = {
-    "arn": Field(normal=_log_group),
-    "inputPath": Field(normal=unless("")),
-    "batchParameters.jobDefinition": Field(normal=bare),
-    "retryPolicy.maximumRetryAttempts": Field(normal=unless(185)),
-    "retryPolicy.maximumEventAgeInSeconds": Field(normal=unless(86400)),
+    "arn": Field(normalize=_log_group),
+    "inputPath": Field(normalize=unless("")),
+    "batchParameters.jobDefinition": Field(normalize=bare),
+    "retryPolicy.maximumRetryAttempts": Field(normalize=unless(185)),
+    "retryPolicy.maximumEventAgeInSeconds": Field(normalize=unless(86400)),
     "redshiftDataParameters.withEvent": OFF,
-    f"{_ECS}.taskCount": Field(normal=unless(1)),
+    f"{_ECS}.taskCount": Field(normalize=unless(1)),
     f"{_ECS}.enableECSManagedTags": OFF,
     f"{_ECS}.enableExecuteCommand": OFF,
     f"{_VPC}.subnets": SET,
     f"{_VPC}.securityGroups": SET,
-    f"{_VPC}.assignPublicIp": Field(normal=unless("DISABLED")),
+    f"{_VPC}.assignPublicIp": Field(normalize=unless("DISABLED")),
 }
 FIELDS = {"targets": Field(key="id"), **{f"targets[].{name}": facts for name, facts in _MEMBERS.items()}}
 

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.normal_forms import unless, without
-from reconciler.kinds.common.ownership_index import Index, confirmed, index, proposed, told
+from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.replies import beside, chunks, ok, tag_list, tag_map
 from reconciler.kinds.events import _rule_targets as targets
@@ -96,11 +96,11 @@ def _key(value: Any) -> str:
 
 
 FIELDS = {
-    "eventBusName": Field(effect=Effect.REPLACE, default=DEFAULT_BUS, normal=bus_of),
-    "eventPattern": Field(normal=meaning),
+    "eventBusName": Field(effect=Effect.REPLACE, default=DEFAULT_BUS, normalize=bus_of),
+    "eventPattern": Field(normalize=meaning),
     "state": Field(default="ENABLED"),
-    "description": Field(normal=unless("")),
-    "scheduleExpression": Field(normal=unless("")),
+    "description": Field(normalize=unless("")),
+    "scheduleExpression": Field(normalize=unless("")),
     **targets.FIELDS,
 }
 REFS = {"roleArn": Ref(section="roles"), **targets.REFS}
@@ -122,8 +122,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
     ask = index(query)
     found, replies = yield from beside(_there(list(sought)), ask)
-    tagged = yield from told(ask, replies)
-    more = [place for place in map(_place, proposed(tagged, query.scope, "events", "rule/")) if place not in sought]
+    tagged = yield from tags_from_index(ask, replies)
+    more = [place for place in map(_place, owned_names(tagged, query.scope, "events", "rule/")) if place not in sought]
     found |= yield from _there(more)
     tags = yield from _tags(query.scope, found, tagged, sought)
     return [
@@ -193,7 +193,7 @@ def _aimed(place: Place) -> Call:
 def _tags(
     scope: Scope, places: Iterable[Place], tagged: Index, sought: Mapping[Place, Sought]
 ) -> Reads[dict[Place, Mapping[str, str]]]:
-    found = {place: confirmed(tagged, _arn(scope, *place), sought.get(place)) for place in places}
+    found = {place: tags_if_expected(tagged, _arn(scope, *place), sought.get(place)) for place in places}
     open_ones = [place for place, tags in found.items() if tags is None]
     calls = tuple(Call("events", "ListTagsForResource", {"ResourceARN": _arn(scope, *place)}) for place in open_ones)
     for place, call, reply in zip(open_ones, calls, (yield calls) if calls else (), strict=True):
@@ -225,7 +225,7 @@ def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Mapping[str, s
         props={member: value for member, value in props.items() if value},
         tags=tags,
         extra={"bus": bus},
-        keeper=rule.get("ManagedBy") or "",
+        managed_by=rule.get("ManagedBy") or "",
     )
 
 
@@ -240,8 +240,8 @@ def expand(props: Json) -> Json:
 
 
 def notes(live: Live, _: Want) -> Iterable[str]:
-    if live.keeper:
-        yield f"the rule is managed by {live.keeper}: EventBridge refuses to change or delete it"
+    if live.managed_by:
+        yield f"the rule is managed by {live.managed_by}: EventBridge refuses to change or delete it"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

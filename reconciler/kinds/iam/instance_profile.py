@@ -64,7 +64,7 @@ def role_name(value: Any) -> Any:
 
 FIELDS = {
     "path": Field(effect=Effect.REPLACE, default="/"),
-    "role": Field(normal=role_name, clear=""),
+    "role": Field(normalize=role_name, clear=""),
 }
 
 

@@ -329,6 +329,6 @@ KIND = Kind(
     folds_case=True,
     max_name=128,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=check,
 )

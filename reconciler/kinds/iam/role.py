@@ -418,6 +418,6 @@ KIND = Kind(
     folds_case=True,
     max_name=64,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=check,
 )

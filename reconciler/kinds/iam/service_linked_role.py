@@ -100,7 +100,7 @@ def create(want: Want) -> Sequence[Action]:
     given = {api: want.declared[ours] for ours, api in members.items() if want.declared.get(ours)}
     params = {"AWSServiceName": want.address.name, **given}
     call = change("CreateServiceLinkedRole", params, ok_if=THERE_ALREADY, proof=Proof.EXISTS)
-    return [replace(call, gives={"name": "Role.RoleName", "arn": "Role.Arn"})]
+    return [replace(call, captures={"name": "Role.RoleName", "arn": "Role.Arn"})]
 
 
 def update(_live: Live, _want: Want, _diff: Diff) -> Sequence[Action]:
@@ -146,7 +146,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
-    later=frozenset({"name", "arn"}),
+    assigned_by_aws=frozenset({"name", "arn"}),
     shared=True,
     max_name=128,
     check=check,

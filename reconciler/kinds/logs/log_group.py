@@ -17,7 +17,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common.ownership_index import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
+from reconciler.kinds.common.ownership_index import (
+    Index,
+    asked_for,
+    by_name,
+    index,
+    not_sought,
+    owned_names,
+    tags_from_index,
+    tags_if_expected,
+)
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.kinds.common.values import same_key
 from reconciler.model import (
@@ -74,10 +83,10 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if listing:
         more = [item["logGroupName"] for item in (ok(listing[0], replies[0]) or {}).get("logGroups", ())]
     else:
-        tagged = yield from told(ask, replies[: len(ask)])
-        more = proposed(tagged, query.scope, "logs", "log-group:")
+        tagged = yield from tags_from_index(ask, replies[: len(ask)])
+        more = owned_names(tagged, query.scope, "logs", "log-group:")
     groups = yield from _found(calls, replies[len(ask) :])
-    calls = _describing(beyond(query, more))
+    calls = _describing(not_sought(query, more))
     groups |= (yield from _found(calls, (yield calls))) if calls else {}
     tags = yield from _tags(query.scope, groups, tagged, sought)
     live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
@@ -116,7 +125,7 @@ def _tags(
 ) -> Reads[dict[str, Mapping[str, str]]]:
     """The tags by name, of groups that have not vanished meanwhile."""
     arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
-    known = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     found = {name: tags for name, tags in known.items() if tags is not None}
     rest = [name for name in arns if name not in found]
     calls = tuple(Call("logs", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
@@ -237,6 +246,6 @@ KIND = Kind(
     fields=FIELDS,
     replace=Replace.DELETE_FIRST,
     max_name=512,
-    normal=normal,
+    normalize=normal,
     check=check,
 )

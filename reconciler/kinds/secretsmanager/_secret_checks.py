@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from reconciler.kinds.common.declared import text, whole
+from reconciler.kinds.common.declared import as_int, as_text
 from reconciler.model import Finding, Json, Template, compact
 from reconciler.model.stand_ins import known
 
@@ -21,7 +21,7 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
     elif LIKE_AN_ARN.fullmatch(name):
         message = "the name ends in a hyphen and six characters, as ARNs of secrets do, and may be taken for one"
         yield Finding((), message, "choose another ending", warning=True)
-    description = text(props.get("description"))
+    description = as_text(props.get("description"))
     if description is not None and len(description) > 2048:
         yield Finding(("description",), f"{len(description)} characters, and AWS takes at most 2048", "shorten it")
     if "value" in props:
@@ -50,7 +50,7 @@ def _value(value: object) -> Iterator[Finding]:
 
 def _deletion(props: Json) -> Iterator[Finding]:
     days = props.get("recoveryWindowInDays")
-    if whole(days) is not None and not 7 <= days <= 30:  # type: ignore[operator]
+    if as_int(days) is not None and not 7 <= days <= 30:  # type: ignore[operator]
         hint = "forceDeleteWithoutRecovery: true deletes at once"
         yield Finding(("recoveryWindowInDays",), f"{days} days is not a recovery window: 7 to 30", hint)
     if days is not None and props.get("forceDeleteWithoutRecovery") is True:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common.ownership_index import by_name, index, told
+from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import first, same_key
 from reconciler.kinds.secretsmanager._secret_checks import findings
@@ -99,7 +99,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         items = (ok(listing[0], replies[0]) or {}).get("SecretList", ())
         more = [item["ARN"] for item in items if tag_map(item.get("Tags")).get(OWNER_TAG) == environment]
     else:
-        more = list((yield from told(ask, replies[: len(ask)])))
+        more = list((yield from tags_from_index(ask, replies[: len(ask)])))
     found = _there(calls, replies[len(ask) :])
     known = {item["ARN"] for item in found.values()}
     here = query.scope.arn("secretsmanager", "secret:")
@@ -176,7 +176,7 @@ def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
         props={name: value for name, value in props.items() if value},
         tags=tag_map(item.get("Tags")),
         status="scheduled for deletion" if dying else "",
-        dying=dying,
+        deleting=dying,
         extra={
             "versions": sorted(versions),
             "rotated": bool(item.get("RotationEnabled")),
@@ -268,7 +268,7 @@ def create(want: Want) -> Sequence[Action]:
         "secretsmanager",
         "CreateSecret",
         {name: value for name, value in params.items() if value},
-        gives={"arn": "ARN"},
+        captures={"arn": "ARN"},
         retry_on=LINGERING,
         patience=120.0,
         proof=Proof.EXISTS,
@@ -361,13 +361,13 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=tag,
-    revive=revive,
+    restore=revive,
     fields=FIELDS,
-    later=frozenset({"arn"}),
+    assigned_by_aws=frozenset({"arn"}),
     replace=Replace.DELETE_FIRST,
     max_name=512,
-    normal=normal,
+    normalize=normal,
     check=findings,
-    owner_tags=owner_tags,
+    adoption_tags=owner_tags,
     notes=notes,
 )

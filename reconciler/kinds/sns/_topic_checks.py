@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import entries, given, mapping, text
+from reconciler.kinds.common.declared import as_text, entries, is_given, mapping
 from reconciler.kinds.common.policy_document import checks as _document_rules
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.kinds.sns import _subscriptions as subs
@@ -55,10 +55,10 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
     attributes = mapping(props.get("attributes"))
     yield from _name(name, attributes.get("FifoTopic"))
     yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")
-    if given(props.get("policy")):
+    if is_given(props.get("policy")):
         yield from _document_rules.findings(props["policy"], "resource", ("policy",))
     guard = props.get("dataProtectionPolicy")
-    if given(guard) and not isinstance(guard, Mapping) and known(guard):
+    if is_given(guard) and not isinstance(guard, Mapping) and known(guard):
         why = f": {why_unparsed(guard)}" if isinstance(guard, str) else ""
         hint = "write a mapping, JSON text or ${file:...}"
         yield Finding(("dataProtectionPolicy",), f"this is not a JSON document{why}", hint)
@@ -107,9 +107,9 @@ def _attributes(
 
 
 def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    protocol, endpoint = text(item.get("protocol")), item.get("endpoint")
+    protocol, endpoint = as_text(item.get("protocol")), item.get("endpoint")
     for name in ("protocol", "endpoint"):
-        if not given(item.get(name)):
+        if not is_given(item.get(name)):
             hint = "{protocol: email, endpoint: ops@example.com}"
             yield Finding(path, f"the subscription has no {name}", hint, code="missing-field")
     if protocol and protocol not in ENDPOINTS:
@@ -126,6 +126,6 @@ def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if protocol in NOT_RAW and known(raw) and subs.as_text(raw) == "true":
         hint = "leave it out: it is for sqs, http, https and firehose"
         yield Finding((*path, "attributes", "RawMessageDelivery"), f"{protocol} has no raw delivery", hint)
-    if protocol == "firehose" and not given(attributes.get("SubscriptionRoleArn")):
+    if protocol == "firehose" and not is_given(attributes.get("SubscriptionRoleArn")):
         hint = "attributes: {SubscriptionRoleArn: ...}"
         yield Finding(path, "a subscription of a delivery stream needs a role", hint, code="missing-field")

@@ -20,7 +20,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common.declared import mapping
-from reconciler.kinds.common.ownership_index import Index, asked_for, beyond, by_name, confirmed, index, proposed, told
+from reconciler.kinds.common.ownership_index import (
+    Index,
+    asked_for,
+    by_name,
+    index,
+    not_sought,
+    owned_names,
+    tags_from_index,
+    tags_if_expected,
+)
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import (
     OLD_VERSION,
@@ -32,7 +41,7 @@ from reconciler.kinds.common.policy_document.document import (
     written,
 )
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import aligned, same_key
+from reconciler.kinds.common.values import align, same_key
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 from reconciler.kinds.sns._topic_checks import findings
@@ -110,10 +119,10 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     sought, ask = by_name(query), index(query)
     calls = _about(query, list(sought))
     replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
+    tagged = yield from tags_from_index(ask, replies[: len(ask)])
     topics = _there(calls, replies[len(ask) :])
-    more = [name for name in proposed(tagged, query.scope, "sns", "") if ":" not in name]
-    calls = _about(query, beyond(query, more))
+    more = [name for name in owned_names(tagged, query.scope, "sns", "") if ":" not in name]
+    calls = _about(query, not_sought(query, more))
     topics |= _there(calls, (yield calls) if calls else ())
     tags = yield from _tags(query.scope, topics, tagged, sought)
     topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tags[name])}
@@ -148,7 +157,7 @@ def _tags(
     scope: Scope, names: Iterable[str], tagged: Index, sought: Mapping[str, Sought]
 ) -> Reads[dict[str, Mapping[str, str]]]:
     arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
-    found = {name: confirmed(tagged, arn, sought.get(name)) for name, arn in arns.items()}
+    found = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     rest = [name for name, tags in found.items() if tags is None]
     calls = tuple(Call("sns", "ListTagsForResource", {"ResourceArn": arns[name]}) for name in rest)
     for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
@@ -213,7 +222,7 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
     if right.get("policy"):
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)
-    one, other = aligned(have, wish, Subscription.alike)
+    one, other = align(have, wish, Subscription.alike)
     left["subscriptions"] = [item.props() for item in one]
     right["subscriptions"] = [item.props() for item in other]
     return left, right
@@ -381,7 +390,7 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=findings,
     notes=notes,
 )

@@ -15,10 +15,10 @@ from functools import cache
 from reconciler.sandbox import wire
 from reconciler.sandbox.faults import shuffled
 from reconciler.sandbox.services import _paging
-from reconciler.sandbox.services._hooks import Account, AroundSettings, Ask, Rules
+from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall, ServiceSettings
 from reconciler.sandbox.wire import Json, Refusal, Reply, Request
 
-__all__ = ["Account", "AroundSettings", "Ask", "answer"]
+__all__ = ["Account", "ServiceCall", "ServiceSettings", "answer"]
 
 
 @cache
@@ -37,7 +37,9 @@ def answer(account: Account, request: Request, operation: str, params: Json, cha
     rules = _rules().get(service)
     if rules is None or not operation:
         return _moto(account, service, operation, region, request)
-    ask = Ask(service, operation, region, params, account, _onward(account, service, operation, region, request))
+    ask = ServiceCall(
+        service, operation, region, params, account, _onward(account, service, operation, region, request)
+    )
     page = _paging.PAGES.get((service, operation))
     afters = rules.afters[operation]
     late = account.late
@@ -60,7 +62,7 @@ def answer(account: Account, request: Request, operation: str, params: Json, cha
     return wire.written(service, operation, request, shuffled(result, chance) if chance else result)
 
 
-def _before(ask: Ask, rules: Rules) -> Json | None:
+def _before(ask: ServiceCall, rules: Rules) -> Json | None:
     """What a rule answers in moto's place."""
     for before in rules.befores[ask.operation]:
         result = before(ask)

@@ -33,7 +33,7 @@ _NOT_FOUND = {
 }
 
 
-class Late:
+class EventualConsistency:
     """Remembers what was written when; ``memory`` is emptied with the account."""
 
     def __init__(self, memory: dict[Any, Any], now: float, *, read_lag: float, tag_lag: float) -> None:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
 from reconciler.sandbox.clock import Clock
-from reconciler.sandbox.services._eventual_consistency import Late
+from reconciler.sandbox.services._eventual_consistency import EventualConsistency
 from reconciler.sandbox.services._moto import Moto
 from reconciler.sandbox.wire import Json
 
-Before: TypeAlias = "Callable[[Ask], Json | None]"
-After: TypeAlias = "Callable[[Ask, Json], None]"
+Before: TypeAlias = "Callable[[ServiceCall], Json | None]"
+After: TypeAlias = "Callable[[ServiceCall, Json], None]"
 _B = TypeVar("_B", bound=Callable[..., Any])
 
 
 @dataclass
-class AroundSettings:
+class ServiceSettings:
     """What varies on AWS and is fixed here; durations are virtual seconds."""
 
     iam_delay: float = 8
@@ -58,7 +58,7 @@ class Account:
 
     moto: Moto
     clock: Clock
-    settings: AroundSettings
+    settings: ServiceSettings
     memory: defaultdict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
     batch_tags: Callable[[str], dict[str, dict[str, str]]] = lambda _: {}
     """Region -> tags by ARN of everything AWS Batch holds there."""
@@ -71,12 +71,12 @@ class Account:
         return self.moto.account
 
     @property
-    def late(self) -> Late | None:
+    def late(self) -> EventualConsistency | None:
         """What holds back what reads do not show yet; None where they show everything at once."""
         read_lag, tag_lag = self.settings.read_lag, self.settings.tag_lag
         if not (read_lag or tag_lag):
             return None
-        return Late(self.memory["late"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag)
+        return EventualConsistency(self.memory["late"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag)
 
     @property
     def partition(self) -> str:
@@ -88,7 +88,7 @@ class Account:
 
 
 @dataclass
-class Ask:
+class ServiceCall:
     """One request, understood."""
 
     service: str

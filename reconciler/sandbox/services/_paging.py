@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.sandbox.services._hooks import Ask
+from reconciler.sandbox.services._hooks import ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 EVERYTHING = 1_000_000
@@ -91,7 +91,7 @@ PAGES: dict[tuple[str, str], Page] = {
 }
 
 
-def everything(ask: Ask, page: Page) -> Json:
+def everything(ask: ServiceCall, page: Page) -> Json:
     """Moto's whole answer, however it pages."""
     asked = {name: value for name, value in ask.params.items() if name not in (page.token_in, page.limit)}
     if page.cut_at:
@@ -106,7 +106,7 @@ def everything(ask: Ask, page: Page) -> Json:
     return result
 
 
-def cut(ask: Ask, page: Page, result: Json, cap: int) -> None:
+def cut(ask: ServiceCall, page: Page, result: Json, cap: int) -> None:
     """Leave in ``result`` the page that was asked for, with the token of the next."""
     size = int(ask.params.get(page.limit) or page.default) if page.limit else page.default
     size = max(1, min(size, page.most, cap or page.most))

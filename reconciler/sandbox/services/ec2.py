@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
@@ -16,7 +16,7 @@ _DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
 
 
 @RULES.after("DescribeImages")
-def images_have_the_date_in_their_name(_: Ask, result: Json) -> None:
+def images_have_the_date_in_their_name(_: ServiceCall, result: Json) -> None:
     """Moto makes them all when it starts, so that none would be the newest."""
     for image in result.get("Images", ()):
         date = _DATE.search(image.get("Name", ""))
@@ -25,14 +25,14 @@ def images_have_the_date_in_their_name(_: Ask, result: Json) -> None:
 
 
 @RULES.before("CreateTags")
-def reserved_tags_are_refused(ask: Ask) -> None:
+def reserved_tags_are_refused(ask: ServiceCall) -> None:
     if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
         told = "Tag keys starting with 'aws:' are reserved for internal use"
         raise Refusal("InvalidParameterValue", told)
 
 
 @RULES.before("ImportKeyPair")
-def keys_are_keys(ask: Ask) -> None:
+def keys_are_keys(ask: ServiceCall) -> None:
     material = ask.params.get("PublicKeyMaterial", b"")
     text = material.decode(errors="replace") if isinstance(material, bytes) else str(material)
     if not re.match(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/]+=*( .*)?\s*$", text.strip()):
@@ -40,7 +40,7 @@ def keys_are_keys(ask: Ask) -> None:
 
 
 @RULES.before("RunInstances")
-def instances_need_a_profile_that_is_there(ask: Ask) -> None:
+def instances_need_a_profile_that_is_there(ask: ServiceCall) -> None:
     asked = ask.params.get("IamInstanceProfile") or {}
     profiles = ask.account.moto.backend("iam", "").instance_profiles.values()
     for member, attribute in (("Name", "name"), ("Arn", "arn")):

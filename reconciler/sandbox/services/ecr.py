@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.h
 
 from __future__ import annotations
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ecr")
@@ -14,7 +14,7 @@ _FILTERS = "imageTagMutabilityExclusionFilters"
 
 
 @RULES.before("CreateRepository", "TagResource")
-def tags_are_checked(ask: Ask) -> None:
+def tags_are_checked(ask: ServiceCall) -> None:
     tags = ask.params.get("tags") or []
     if any(tag["Key"].lower().startswith("aws:") for tag in tags):
         told = "Invalid parameter at 'tags' failed to satisfy constraint: 'aws: prefixed tag key names are not allowed'"
@@ -24,7 +24,7 @@ def tags_are_checked(ask: Ask) -> None:
 
 
 @RULES.before("CreateRepository", "PutImageTagMutability")
-def exclusions_need_their_mode(ask: Ask) -> None:
+def exclusions_need_their_mode(ask: ServiceCall) -> None:
     excluding = str(ask.params.get("imageTagMutability", "")).endswith("_WITH_EXCLUSION")
     filters = ask.params.get(_FILTERS)
     if excluding != bool(filters) or len(filters or ()) > 5:
@@ -33,7 +33,7 @@ def exclusions_need_their_mode(ask: Ask) -> None:
 
 
 @RULES.after("CreateRepository", "PutImageTagMutability")
-def exclusions_are_stored(ask: Ask, result: Json) -> None:
+def exclusions_are_stored(ask: ServiceCall, result: Json) -> None:
     name = ask.params["repositoryName"]
     filters = ask.params.get(_FILTERS)
     ask.regional[name] = filters
@@ -43,12 +43,12 @@ def exclusions_are_stored(ask: Ask, result: Json) -> None:
 
 
 @RULES.after("DeleteRepository")
-def exclusions_go_with_the_repository(ask: Ask, _: Json) -> None:
+def exclusions_go_with_the_repository(ask: ServiceCall, _: Json) -> None:
     ask.regional.pop(ask.params["repositoryName"], None)
 
 
 @RULES.after("DescribeRepositories")
-def exclusions_are_shown(ask: Ask, result: Json) -> None:
+def exclusions_are_shown(ask: ServiceCall, result: Json) -> None:
     for shown in result.get("repositories", ()):
         filters = ask.regional.get(shown["repositoryName"])
         if filters:

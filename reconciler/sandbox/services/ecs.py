@@ -5,14 +5,14 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeClusters.h
 
 from __future__ import annotations
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json
 
 RULES = Rules("ecs")
 
 
 @RULES.before("DescribeClusters")
-def clusters_of_batch_are_there(ask: Ask) -> Json | None:
+def clusters_of_batch_are_there(ask: ServiceCall) -> Json | None:
     """By name or ARN; what is not Batch's is asked of moto."""
     known = ask.account.batch_clusters(ask.region)
     names = {arn.rsplit("/", 1)[-1]: arn for arn in known}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.services.iam import born
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -18,7 +18,7 @@ _PRINCIPAL = "events.amazonaws.com"
 
 
 @RULES.before("PutRule")
-def patterns_are_patterns(ask: Ask) -> None:
+def patterns_are_patterns(ask: ServiceCall) -> None:
     """An object whose leaves are lists; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
     text = ask.params.get("EventPattern")
     if not text:
@@ -49,21 +49,21 @@ def _bad_pattern(why: str) -> Refusal:
 
 
 @RULES.before("PutRule")
-def tags_of_an_update_are_ignored(ask: Ask) -> None:
+def tags_of_an_update_are_ignored(ask: ServiceCall) -> None:
     bus = ask.backend.event_buses.get(_bus(ask))
     if bus is not None and ask.params["Name"] in bus.rules:
         ask.send(Tags=None)
 
 
 @RULES.before("PutRule")
-def a_rule_has_a_pattern_or_a_schedule(ask: Ask) -> None:
+def a_rule_has_a_pattern_or_a_schedule(ask: ServiceCall) -> None:
     if not ask.params.get("EventPattern") and not ask.params.get("ScheduleExpression"):
         told = "Parameter(s) EventPattern or ScheduleExpression must be specified."
         raise Refusal("ValidationException", told)
 
 
 @RULES.before("PutRule", "PutTargets", "RemoveTargets", "DeleteRule", "TagResource", "UntagResource")
-def rules_of_services_are_left_alone(ask: Ask) -> None:
+def rules_of_services_are_left_alone(ask: ServiceCall) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html"""
     arn = ask.params.get("ResourceARN")
     name = arn.rpartition("/")[2] if arn else ask.params.get("Rule") or ask.params.get("Name")
@@ -75,7 +75,7 @@ def rules_of_services_are_left_alone(ask: Ask) -> None:
 
 
 @RULES.before("PutTargets")
-def targets_are_checked(ask: Ask) -> None:
+def targets_are_checked(ask: ServiceCall) -> None:
     for target in ask.params.get("Targets") or []:
         if ":batch:" in target["Arn"] and ":job-queue/" in target["Arn"]:
             if not target.get("BatchParameters"):
@@ -92,7 +92,7 @@ def targets_are_checked(ask: Ask) -> None:
 
 
 @RULES.before("PutTargets")
-def inputs_are_json_and_only_one(ask: Ask) -> None:
+def inputs_are_json_and_only_one(ask: ServiceCall) -> None:
     for target in ask.params.get("Targets") or []:
         given = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name)]
         if len(given) > 1:
@@ -105,7 +105,7 @@ def inputs_are_json_and_only_one(ask: Ask) -> None:
 
 
 @RULES.before("PutRule", "PutTargets")
-def roles_can_be_assumed(ask: Ask) -> None:
+def roles_can_be_assumed(ask: ServiceCall) -> None:
     """By EventBridge, and by what it has heard of them so far."""
     targets = ask.params.get("Targets") or []
     for arn in [ask.params.get("RoleArn"), *(target.get("RoleArn") for target in targets)]:
@@ -115,7 +115,7 @@ def roles_can_be_assumed(ask: Ask) -> None:
             )
 
 
-def _assumed(ask: Ask, arn: str) -> bool:
+def _assumed(ask: ServiceCall, arn: str) -> bool:
     roles = ask.account.moto.backend("iam", ask.region).roles.values()
     role = next((one for one in roles if one.arn == arn), None)
     if role is None or _PRINCIPAL not in role.assume_role_policy_document:
@@ -124,10 +124,10 @@ def _assumed(ask: Ask, arn: str) -> bool:
 
 
 @RULES.before("DeleteRule")
-def a_missing_rule_is_no_error(ask: Ask) -> Json | None:
+def a_missing_rule_is_no_error(ask: ServiceCall) -> Json | None:
     bus = ask.backend.event_buses.get(_bus(ask))
     return {} if bus is not None and ask.params["Name"] not in bus.rules else None
 
 
-def _bus(ask: Ask) -> str:
+def _bus(ask: ServiceCall) -> str:
     return str(ask.params.get("EventBusName") or "default").rpartition("/")[2]

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from reconciler.sandbox.services._documents import aws_principals, malformed, parsed, size, statements
-from reconciler.sandbox.services._hooks import Account, Ask, Rules
+from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("iam")
@@ -43,7 +43,7 @@ def born(account: Account, kind: str, key: Any) -> float:
     return found
 
 
-def note(ask: Ask, kind: str, key: Any) -> None:
+def note(ask: ServiceCall, kind: str, key: Any) -> None:
     ask.memory["born", kind, key] = ask.now
 
 
@@ -76,7 +76,7 @@ def _service_role(service: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
 
-def _role(ask: Ask, name: str) -> Any:
+def _role(ask: ServiceCall, name: str) -> Any:
     """The role; refused as IAM refuses an unknown one."""
     found = next((role for role in ask.backend.roles.values() if role.name == name), None)
     if found is None:
@@ -92,13 +92,13 @@ def _role(ask: Ask, name: str) -> Any:
 
 
 @RULES.before("CreateRole")
-def role_names_ignore_case(ask: Ask) -> None:
+def role_names_ignore_case(ask: ServiceCall) -> None:
     name = ask.params["RoleName"]
     unused(name, (role.name for role in ask.backend.roles.values()), f"Role with name {name} already exists.")
 
 
 @RULES.before("CreateRole", "UpdateAssumeRolePolicy")
-def trust_policies_are_checked(ask: Ask) -> None:
+def trust_policies_are_checked(ask: ServiceCall) -> None:
     text = ask.params.get("AssumeRolePolicyDocument") or ask.params.get("PolicyDocument") or ""
     document = parsed(text)
     if size(text) > 2048:
@@ -115,21 +115,21 @@ def trust_policies_are_checked(ask: Ask) -> None:
 
 
 @RULES.before("CreateRole", "PutRolePermissionsBoundary")
-def boundaries_exist(ask: Ask) -> None:
+def boundaries_exist(ask: ServiceCall) -> None:
     arn = ask.params.get("PermissionsBoundary")
     if arn and arn not in ask.backend.managed_policies:
         raise Refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
 
 
 @RULES.after("CreateRole")
-def a_new_role_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+def a_new_role_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
     role = _role(ask, ask.params["RoleName"])
     note(ask, "role", role.id)
     _remember_principals(ask, role)
 
 
 @RULES.after("UpdateAssumeRolePolicy")
-def a_new_trust_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+def a_new_trust_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
     role = _role(ask, ask.params["RoleName"])
     note(ask, "role", role.id)
     _remember_principals(ask, role)
@@ -159,7 +159,7 @@ _BY_ROLE = (
 
 
 @RULES.before(*_BY_ROLE)
-def roles_exist(ask: Ask) -> None:
+def roles_exist(ask: ServiceCall) -> None:
     _role(ask, ask.params["RoleName"])
 
 
@@ -173,7 +173,7 @@ def roles_exist(ask: Ask) -> None:
     "DeleteRole",
     "UpdateRole",
 )
-def service_linked_roles_are_protected(ask: Ask) -> None:
+def service_linked_roles_are_protected(ask: ServiceCall) -> None:
     role = _role(ask, ask.params["RoleName"])
     if "/aws-service-role/" in role.arn:
         service = role.arn.split("/")[2]
@@ -185,7 +185,7 @@ def service_linked_roles_are_protected(ask: Ask) -> None:
 
 
 @RULES.before("UpdateRole")
-def update_role_merges(ask: Ask) -> None:
+def update_role_merges(ask: ServiceCall) -> None:
     """What is left out keeps its value; moto would clear the description and reset the duration."""
     role = _role(ask, ask.params["RoleName"])
     ask.send(
@@ -195,7 +195,7 @@ def update_role_merges(ask: Ask) -> None:
 
 
 @RULES.before("AttachRolePolicy")
-def ten_attachments_and_no_doubles(ask: Ask) -> Json | None:
+def ten_attachments_and_no_doubles(ask: ServiceCall) -> Json | None:
     role, arn = _role(ask, ask.params["RoleName"]), ask.params["PolicyArn"]
     if arn in role.managed_policies:
         return {}
@@ -207,12 +207,12 @@ def ten_attachments_and_no_doubles(ask: Ask) -> Json | None:
 
 
 @RULES.after("AttachRolePolicy")
-def an_attachment_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+def an_attachment_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
     note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyArn"]))
 
 
 @RULES.before("PutRolePolicy")
-def inline_policies_are_limited(ask: Ask) -> None:
+def inline_policies_are_limited(ask: ServiceCall) -> None:
     role = _role(ask, ask.params["RoleName"])
     parsed(ask.params["PolicyDocument"])
     kept = (text for name, text in role.policies.items() if name != ask.params["PolicyName"])
@@ -221,14 +221,14 @@ def inline_policies_are_limited(ask: Ask) -> None:
 
 
 @RULES.after("PutRolePolicy")
-def an_inline_policy_is_not_seen_at_once(ask: Ask, _: Json) -> None:
+def an_inline_policy_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
     note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyName"]))
 
 
 # --- principals in trust policies ------------------------------------------------------------------------------------
 
 
-def _principal_id(ask: Ask, arn: str) -> str | None:
+def _principal_id(ask: ServiceCall, arn: str) -> str | None:
     """The unique id an ARN is stored as; refused where there is no such role or user in this account."""
     found = _PRINCIPAL.fullmatch(arn)
     if not found or found[1] != ask.account.id:
@@ -242,7 +242,7 @@ def _principal_id(ask: Ask, arn: str) -> str | None:
     return str(thing.id)
 
 
-def _remember_principals(ask: Ask, role: Any) -> None:
+def _remember_principals(ask: ServiceCall, role: Any) -> None:
     ids = {}
     for statement in statements(parsed(role.assume_role_policy_document)):
         for arn in aws_principals(statement):
@@ -253,7 +253,7 @@ def _remember_principals(ask: Ask, role: Any) -> None:
 
 
 @RULES.after("GetRole", "ListRoles", "GetAccountAuthorizationDetails", "ListInstanceProfiles", "GetInstanceProfile")
-def principals_that_are_gone_show_their_id(ask: Ask, result: Json) -> None:
+def principals_that_are_gone_show_their_id(ask: ServiceCall, result: Json) -> None:
     """A trust policy keeps a deleted principal's unique id, also when a namesake comes."""
     for role in _roles_shown(result):
         ids: dict[str, str] = ask.memory.get(("principals", role.get("RoleId")), {})
@@ -267,7 +267,7 @@ def principals_that_are_gone_show_their_id(ask: Ask, result: Json) -> None:
             role["AssumeRolePolicyDocument"] = quote(text) if encoded else text
 
 
-def _lives(ask: Ask, stored: str) -> bool:
+def _lives(ask: ServiceCall, stored: str) -> bool:
     return stored in ask.backend.roles or any(user.id == stored for user in ask.backend.users.values())
 
 
@@ -288,7 +288,7 @@ def _roles_shown(result: Json) -> Iterator[Json]:
 
 
 @RULES.before("CreateServiceLinkedRole")
-def service_linked_roles_have_their_names(ask: Ask) -> Json:
+def service_linked_roles_have_their_names(ask: ServiceCall) -> Json:
     service, suffix = ask.params["AWSServiceName"], ask.params.get("CustomSuffix", "")
     if not re.fullmatch(r"[\w+=,.@-]+\.amazonaws\.com(\.cn)?", service):
         raise Refusal("InvalidInput", f"Unknown service: {service}")
@@ -314,7 +314,7 @@ def service_linked_roles_have_their_names(ask: Ask) -> Json:
 
 
 @RULES.before("CreateRole", "CreatePolicy", "CreateInstanceProfile", "TagRole", "TagPolicy", "TagInstanceProfile")
-def tags_are_checked(ask: Ask) -> None:
+def tags_are_checked(ask: ServiceCall) -> None:
     """Keys are unique ignoring case, `aws:` is reserved, and there are at most fifty."""
     tags = ask.params.get("Tags") or []
     keys = [tag["Key"] for tag in tags]
@@ -333,7 +333,7 @@ def tags_are_checked(ask: Ask) -> None:
     _replace_ignoring_case(ask, held, {key.lower() for key in keys})
 
 
-def _held_tags(ask: Ask) -> list[str]:
+def _held_tags(ask: ServiceCall) -> list[str]:
     if ask.operation == "TagRole":
         return [tag["Key"] for tag in _role(ask, ask.params["RoleName"]).tags]
     if ask.operation == "TagPolicy":
@@ -344,7 +344,7 @@ def _held_tags(ask: Ask) -> list[str]:
     return []
 
 
-def _replace_ignoring_case(ask: Ask, held: Iterable[str], written: set[str]) -> None:
+def _replace_ignoring_case(ask: ServiceCall, held: Iterable[str], written: set[str]) -> None:
     stale = {key for key in held if key.lower() in written}
     if not stale or ask.operation == "TagPolicy":
         return

@@ -9,33 +9,33 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.sandbox.services._documents import parsed, size
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.services.iam import unused
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("iam")
 
 
-def _local_policies(ask: Ask) -> Iterator[Any]:
+def _local_policies(ask: ServiceCall) -> Iterator[Any]:
     return (policy for arn, policy in ask.backend.managed_policies.items() if f"::{ask.account.id}:" in arn)
 
 
 @RULES.before("CreatePolicy")
-def policy_names_ignore_case_and_path(ask: Ask) -> None:
+def policy_names_ignore_case_and_path(ask: ServiceCall) -> None:
     name = ask.params["PolicyName"]
     told = f"A policy called {name} already exists. Duplicate names are not allowed."
     unused(name, (policy.name for policy in _local_policies(ask)), told)
 
 
 @RULES.before("CreatePolicy", "CreatePolicyVersion")
-def managed_policies_are_limited(ask: Ask) -> None:
+def managed_policies_are_limited(ask: ServiceCall) -> None:
     parsed(ask.params["PolicyDocument"])
     if size(ask.params["PolicyDocument"]) > 6144:
         raise Refusal("LimitExceeded", "Cannot exceed quota for PolicySize: 6144", 409)
 
 
 @RULES.before("DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy")
-def policies_exist_and_are_ours(ask: Ask) -> None:
+def policies_exist_and_are_ours(ask: ServiceCall) -> None:
     arn = ask.params["PolicyArn"]
     if ":iam::aws:" in arn:
         raise Refusal("AccessDenied", f"Policy {arn} is managed by AWS and cannot be changed.", 403)
@@ -44,7 +44,7 @@ def policies_exist_and_are_ours(ask: Ask) -> None:
 
 
 @RULES.before("DeletePolicy")
-def policies_in_use_stay(ask: Ask) -> None:
+def policies_in_use_stay(ask: ServiceCall) -> None:
     arn = ask.params["PolicyArn"]
     holders = [*ask.backend.roles.values(), *ask.backend.users.values(), *ask.backend.groups.values()]
     bounded = (getattr(holder, "permissions_boundary_arn", None) for holder in ask.backend.roles.values())
@@ -59,7 +59,7 @@ def policies_in_use_stay(ask: Ask) -> None:
 
 
 @RULES.after("GetAccountAuthorizationDetails")
-def policies_are_shown_whole(ask: Ask, result: Json) -> None:
+def policies_are_shown_whole(ask: ServiceCall, result: Json) -> None:
     for shown in result.get("Policies", ()):
         policy = ask.backend.managed_policies.get(shown.get("Arn"))
         if policy is not None:

@@ -13,7 +13,7 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
@@ -22,7 +22,7 @@ _USER_DATA_MOST = 16384
 _DELETED_MOST = 200
 
 
-def _template(ask: Ask) -> Any:
+def _template(ask: ServiceCall) -> Any:
     template_id, name = ask.params.get("LaunchTemplateId"), ask.params.get("LaunchTemplateName")
     if template_id is not None:
         found = ask.backend.launch_templates.get(template_id)
@@ -37,13 +37,13 @@ def _template(ask: Ask) -> Any:
     return found
 
 
-def _deleted(ask: Ask, template_id: str) -> set[int]:
+def _deleted(ask: ServiceCall, template_id: str) -> set[int]:
     """The numbers of the versions that are no more."""
     found: set[int] = ask.account.memory["deleted versions"].setdefault((ask.region, template_id), set())
     return found
 
 
-def _latest(ask: Ask, template: Any) -> int:
+def _latest(ask: ServiceCall, template: Any) -> int:
     gone = _deleted(ask, template.id)
     return int(max(version.number for version in template.versions if version.number not in gone))
 
@@ -52,7 +52,7 @@ def _latest(ask: Ask, template: Any) -> int:
 
 
 @RULES.before("CreateLaunchTemplate", "CreateLaunchTemplateVersion")
-def templates_have_content(ask: Ask) -> None:
+def templates_have_content(ask: ServiceCall) -> None:
     data = ask.params.get("LaunchTemplateData")
     if not data:
         raise Refusal("MissingParameter", "The request must contain the parameter LaunchTemplateData")
@@ -65,12 +65,12 @@ def templates_have_content(ask: Ask) -> None:
 
 
 @RULES.before("DeleteLaunchTemplate", "ModifyLaunchTemplate", "CreateLaunchTemplateVersion")
-def templates_exist(ask: Ask) -> None:
+def templates_exist(ask: ServiceCall) -> None:
     _template(ask)
 
 
 @RULES.before("DescribeLaunchTemplates")
-def templates_exist_by_id(ask: Ask) -> None:
+def templates_exist_by_id(ask: ServiceCall) -> None:
     for one in ask.params.get("LaunchTemplateIds") or []:
         if one not in ask.backend.launch_templates:
             told = f"The specified launch template, with template ID {one}, does not exist."
@@ -82,7 +82,7 @@ def templates_exist_by_id(ask: Ask) -> None:
 
 
 @RULES.after("DescribeLaunchTemplates", "ModifyLaunchTemplate")
-def templates_show_their_tags_and_latest_version(ask: Ask, result: Json) -> None:
+def templates_show_their_tags_and_latest_version(ask: ServiceCall, result: Json) -> None:
     """Moto shows the tags a template was created with, for ever."""
     one = result.get("LaunchTemplate")
     for shown in result.get("LaunchTemplates") or ([one] if one else []):
@@ -96,7 +96,7 @@ def templates_show_their_tags_and_latest_version(ask: Ask, result: Json) -> None
 
 
 @RULES.before("CreateLaunchTemplateVersion")
-def the_source_version_is_merged(ask: Ask) -> None:
+def the_source_version_is_merged(ask: ServiceCall) -> None:
     source = ask.params.get("SourceVersion")
     if source is None:
         return
@@ -106,7 +106,7 @@ def the_source_version_is_merged(ask: Ask) -> None:
 
 
 @RULES.after("CreateLaunchTemplate", "CreateLaunchTemplateVersion")
-def data_is_kept_as_it_was_sent(ask: Ask, result: Json) -> None:
+def data_is_kept_as_it_was_sent(ask: ServiceCall, result: Json) -> None:
     shown = result.get("LaunchTemplate") or result.get("LaunchTemplateVersion") or {}
     number = shown.get("VersionNumber", shown.get("LatestVersionNumber", 1))
     key = (ask.region, shown["LaunchTemplateId"], str(number))
@@ -116,7 +116,7 @@ def data_is_kept_as_it_was_sent(ask: Ask, result: Json) -> None:
 
 
 @RULES.before("ModifyLaunchTemplate")
-def the_default_version_exists(ask: Ask) -> None:
+def the_default_version_exists(ask: ServiceCall) -> None:
     template, wanted = _template(ask), str(ask.params.get("DefaultVersion") or "")
     numbers = {version.number for version in template.versions} - _deleted(ask, template.id)
     if wanted and wanted not in map(str, numbers):
@@ -124,7 +124,7 @@ def the_default_version_exists(ask: Ask) -> None:
 
 
 @RULES.before("DescribeLaunchTemplateVersions")
-def versions_exist(ask: Ask) -> None:
+def versions_exist(ask: ServiceCall) -> None:
     versions = [str(one) for one in ask.params.get("Versions") or []]
     if not (ask.params.get("LaunchTemplateId") or ask.params.get("LaunchTemplateName")):
         return
@@ -138,7 +138,7 @@ def versions_exist(ask: Ask) -> None:
 
 
 @RULES.after("DescribeLaunchTemplateVersions")
-def versions_are_shown_as_they_were_sent(ask: Ask, result: Json) -> None:
+def versions_are_shown_as_they_were_sent(ask: ServiceCall, result: Json) -> None:
     """Tags of the template stay out of the data, and deleted versions out of the list."""
     kept = ask.account.memory["versions"]
     listed = result.get("LaunchTemplateVersions", [])
@@ -152,7 +152,7 @@ def versions_are_shown_as_they_were_sent(ask: Ask, result: Json) -> None:
 
 
 @RULES.before("DeleteLaunchTemplateVersions")
-def versions_are_deleted(ask: Ask) -> Json:
+def versions_are_deleted(ask: ServiceCall) -> Json:
     template = _template(ask)
     gone = _deleted(ask, template.id)
     if len(ask.params["Versions"]) > _DELETED_MOST:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("logs")
@@ -18,21 +18,21 @@ _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 18
 _NAME = re.compile(r"[A-Za-z0-9_/.#-]{1,512}")
 
 
-def _group(ask: Ask, name: str) -> Any:
+def _group(ask: ServiceCall, name: str) -> Any:
     group = ask.backend.groups.get(name)
     if group is None:
         raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
     return group
 
 
-def _facts(ask: Ask, name: str) -> dict[str, Any]:
+def _facts(ask: ServiceCall, name: str) -> dict[str, Any]:
     """What moto has no place for."""
     found: dict[str, Any] = ask.regional.setdefault(name, {})
     return found
 
 
 @RULES.before("CreateLogGroup")
-def names_and_classes_are_checked(ask: Ask) -> None:
+def names_and_classes_are_checked(ask: ServiceCall) -> None:
     name = ask.params["logGroupName"]
     if not _NAME.fullmatch(name):
         told = (
@@ -45,7 +45,7 @@ def names_and_classes_are_checked(ask: Ask) -> None:
 
 
 @RULES.after("CreateLogGroup")
-def classes_are_kept(ask: Ask, _: Json) -> None:
+def classes_are_kept(ask: ServiceCall, _: Json) -> None:
     ask.regional[ask.params["logGroupName"]] = {
         "logGroupClass": ask.params.get("logGroupClass", "STANDARD"),
         "deletionProtectionEnabled": ask.params.get("deletionProtectionEnabled", False),
@@ -53,7 +53,7 @@ def classes_are_kept(ask: Ask, _: Json) -> None:
 
 
 @RULES.before("PutRetentionPolicy")
-def only_some_periods_exist(ask: Ask) -> None:
+def only_some_periods_exist(ask: ServiceCall) -> None:
     days = int(ask.params["retentionInDays"])
     if days not in _DAYS:
         told = (
@@ -64,7 +64,7 @@ def only_some_periods_exist(ask: Ask) -> None:
 
 
 @RULES.before("TagResource", "UntagResource", "ListTagsForResource")
-def the_other_arn_is_tagged(ask: Ask) -> None:
+def the_other_arn_is_tagged(ask: ServiceCall) -> None:
     arn = ask.params["resourceArn"]
     if arn.endswith(":*") or ":log-group:" not in arn:
         raise Refusal("ValidationException", f"Invalid resourceArn: {arn}")
@@ -80,7 +80,7 @@ def _tags(tags: dict[str, str]) -> None:
 
 
 @RULES.before("AssociateKmsKey", "DisassociateKmsKey")
-def keys_are_associated(ask: Ask) -> Json:
+def keys_are_associated(ask: ServiceCall) -> Json:
     name = ask.params.get("logGroupName") or str(ask.params.get("resourceIdentifier", "")).partition(":log-group:")[2]
     group = _group(ask, name.removesuffix(":*"))
     group.kms_key_id = ask.params.get("kmsKeyId")
@@ -89,7 +89,7 @@ def keys_are_associated(ask: Ask) -> Json:
 
 
 @RULES.before("PutLogGroupDeletionProtection")
-def protection_is_switched(ask: Ask) -> Json:
+def protection_is_switched(ask: ServiceCall) -> Json:
     name = ask.params["logGroupIdentifier"].partition(":log-group:")[2] or ask.params["logGroupIdentifier"]
     _group(ask, name)
     _facts(ask, name)["deletionProtectionEnabled"] = ask.params["deletionProtectionEnabled"]
@@ -97,7 +97,7 @@ def protection_is_switched(ask: Ask) -> Json:
 
 
 @RULES.before("DeleteLogGroup")
-def protected_groups_stay(ask: Ask) -> None:
+def protected_groups_stay(ask: ServiceCall) -> None:
     name = ask.params["logGroupName"]
     _group(ask, name)
     if _facts(ask, name).get("deletionProtectionEnabled"):
@@ -106,18 +106,18 @@ def protected_groups_stay(ask: Ask) -> None:
 
 
 @RULES.after("DeleteLogGroup")
-def facts_go_with_the_group(ask: Ask, _: Json) -> None:
+def facts_go_with_the_group(ask: ServiceCall, _: Json) -> None:
     ask.regional.pop(ask.params["logGroupName"], None)
 
 
 @RULES.before("DescribeLogGroups")
-def groups_are_found_by_identifier(ask: Ask) -> None:
+def groups_are_found_by_identifier(ask: ServiceCall) -> None:
     """Moto does not look at ``logGroupIdentifiers``; the reply is narrowed afterwards."""
     ask.memory["wanted"] = ask.params.get("logGroupIdentifiers")
 
 
 @RULES.after("DescribeLogGroups")
-def groups_are_shown_whole(ask: Ask, result: Json) -> None:
+def groups_are_shown_whole(ask: ServiceCall, result: Json) -> None:
     wanted = ask.memory.pop("wanted", None)
     names = {one.partition(":log-group:")[2].removesuffix(":*") or one for one in wanted or ()}
     shown = [one for one in result.get("logGroups", ()) if not names or one["logGroupName"] in names]
@@ -131,7 +131,7 @@ def groups_are_shown_whole(ask: Ask, result: Json) -> None:
 
 
 @RULES.before("ListLogGroups")
-def groups_are_listed_by_tag(ask: Ask) -> Json:
+def groups_are_listed_by_tag(ask: ServiceCall) -> Json:
     wanted = {tag["key"]: tag.get("values", []) for tag in ask.params.get("logGroupTags") or []}
     pattern = ask.params.get("logGroupNamePattern", "").lstrip("^")
     found = []

@@ -8,25 +8,25 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
 
-def _groups(ask: Ask) -> dict[str, Json]:
+def _groups(ask: ServiceCall) -> dict[str, Json]:
     """By name, as Describe shows them; their tags are with moto's other tags."""
     found: dict[str, Json] = ask.account.memory["placement groups"].setdefault(ask.region, {})
     return found
 
 
-def _shown(ask: Ask, group: Json) -> Json:
+def _shown(ask: ServiceCall, group: Json) -> Json:
     tags = ask.backend.tags.get(group["GroupId"], {})
     return {**group, "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]}
 
 
 @RULES.before("CreatePlacementGroup")
-def groups_are_created(ask: Ask) -> Json:
+def groups_are_created(ask: ServiceCall) -> Json:
     name, strategy = ask.params.get("GroupName"), ask.params.get("Strategy", "cluster")
     if not name:
         raise Refusal("MissingParameter", "The request must contain the parameter groupName")
@@ -52,7 +52,7 @@ def groups_are_created(ask: Ask) -> Json:
 
 
 @RULES.before("DescribePlacementGroups")
-def groups_are_described(ask: Ask) -> Json:
+def groups_are_described(ask: ServiceCall) -> Json:
     groups = _groups(ask)
     for name in ask.params.get("GroupNames") or []:
         if name not in groups:
@@ -81,14 +81,14 @@ def _matches(group: Json, asked: Json) -> bool:
 
 
 @RULES.after("RunInstances")
-def instances_are_placed(ask: Ask, result: Json) -> None:
+def instances_are_placed(ask: ServiceCall, result: Json) -> None:
     name = (ask.params.get("Placement") or {}).get("GroupName")
     if name:
         placed = ask.account.memory["placed instances"].setdefault((ask.region, name), set())
         placed |= {one["InstanceId"] for one in result.get("Instances", ())}
 
 
-def _in_use(ask: Ask, name: str) -> bool:
+def _in_use(ask: ServiceCall, name: str) -> bool:
     if name in ask.account.memory["placed environments"].get(ask.region, {}).values():
         return True
     placed = ask.account.memory["placed instances"].get((ask.region, name), set())
@@ -98,7 +98,7 @@ def _in_use(ask: Ask, name: str) -> bool:
 
 
 @RULES.before("DeletePlacementGroup")
-def groups_are_deleted(ask: Ask) -> Json:
+def groups_are_deleted(ask: ServiceCall) -> Json:
     name = ask.params["GroupName"]
     if name not in _groups(ask):
         raise Refusal("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
@@ -112,7 +112,7 @@ def groups_are_deleted(ask: Ask) -> Json:
 
 
 @RULES.before("CreateTags", "DeleteTags")
-def groups_are_tagged(ask: Ask) -> Json | None:
+def groups_are_tagged(ask: ServiceCall) -> Json | None:
     """Moto does not know their ids; requests for other things go on to it."""
     ids: list[str] = ask.params["Resources"]
     if not all(one.startswith("pg-") for one in ids):
@@ -126,7 +126,7 @@ def groups_are_tagged(ask: Ask) -> Json | None:
     return {}
 
 
-def _tag(ask: Ask, tags: dict[str, Any]) -> None:
+def _tag(ask: ServiceCall, tags: dict[str, Any]) -> None:
     for tag in ask.params.get("Tags") or []:
         if ask.operation == "CreateTags":
             tags[tag["Key"]] = tag.get("Value", "")

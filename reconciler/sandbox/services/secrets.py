@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("secretsmanager")
@@ -18,7 +18,7 @@ _MARKED = "You can't perform this operation on the secret because it was marked 
 _DAY = 86400
 
 
-def _secret(ask: Ask, identifier: str) -> Any:
+def _secret(ask: ServiceCall, identifier: str) -> Any:
     """The secret by name, ARN, or ARN without its random end; None where there is none."""
     for secret in ask.backend.secrets.values():
         if identifier in (secret.name, secret.arn, secret.arn[:-7]):
@@ -29,7 +29,7 @@ def _secret(ask: Ask, identifier: str) -> Any:
 @RULES.before(
     "CreateSecret", "DescribeSecret", "ListSecrets", "GetSecretValue", "PutSecretValue", "RestoreSecret", "DeleteSecret"
 )
-def the_window_ends(ask: Ask) -> None:
+def the_window_ends(ask: ServiceCall) -> None:
     """What was scheduled is gone when its time has come."""
     for arn, due in list(ask.regional.items()):
         secret = _secret(ask, arn)
@@ -42,7 +42,7 @@ def the_window_ends(ask: Ask) -> None:
 
 
 @RULES.before("CreateSecret")
-def a_scheduled_name_is_taken(ask: Ask) -> None:
+def a_scheduled_name_is_taken(ask: ServiceCall) -> None:
     secret = _secret(ask, ask.params["Name"])
     if secret is not None and secret.is_deleted():
         raise Refusal("InvalidRequestException", _SCHEDULED)
@@ -64,27 +64,27 @@ def a_scheduled_name_is_taken(ask: Ask) -> None:
     "PutResourcePolicy",
     "RotateSecret",
 )
-def a_scheduled_secret_is_closed(ask: Ask) -> None:
+def a_scheduled_secret_is_closed(ask: ServiceCall) -> None:
     secret = _secret(ask, ask.params["SecretId"])
     if secret is not None and secret.is_deleted():
         raise Refusal("InvalidRequestException", _MARKED)
 
 
 @RULES.before("CreateSecret", "TagResource")
-def tags_are_checked(ask: Ask) -> None:
+def tags_are_checked(ask: ServiceCall) -> None:
     if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
         raise Refusal("InvalidParameterException", "Tag keys that start with aws: are reserved for AWS use.")
 
 
 @RULES.before("PutSecretValue", "CreateSecret")
-def tokens_have_their_length(ask: Ask) -> None:
+def tokens_have_their_length(ask: ServiceCall) -> None:
     token = ask.params.get("ClientRequestToken")
     if token is not None and not 32 <= len(token) <= 64:
         raise Refusal("InvalidParameterException", "ClientRequestToken must be 32-64 characters long.")
 
 
 @RULES.before("PutSecretValue")
-def a_version_is_written_once(ask: Ask) -> Json | None:
+def a_version_is_written_once(ask: ServiceCall) -> Json | None:
     """The same token and value change nothing, not even which version is current; another value is refused."""
     secret, token = _secret(ask, ask.params["SecretId"]), ask.params.get("ClientRequestToken")
     version = secret.versions.get(token) if secret is not None and token else None
@@ -102,7 +102,7 @@ def a_version_is_written_once(ask: Ask) -> Json | None:
 
 
 @RULES.before("DeleteSecret")
-def deleting_takes_its_time(ask: Ask) -> Json | None:
+def deleting_takes_its_time(ask: ServiceCall) -> Json | None:
     secret = _secret(ask, ask.params["SecretId"])
     forced = ask.params.get("ForceDeleteWithoutRecovery", False)
     days = ask.params.get("RecoveryWindowInDays")
@@ -125,7 +125,7 @@ def deleting_takes_its_time(ask: Ask) -> Json | None:
 
 
 @RULES.after("DeleteSecret")
-def the_date_is_the_accounts(ask: Ask, result: Json) -> None:
+def the_date_is_the_accounts(ask: ServiceCall, result: Json) -> None:
     secret = _secret(ask, ask.params["SecretId"])
     due = ask.regional.get(result.get("ARN"))
     if secret is not None and due is not None:
@@ -134,7 +134,7 @@ def the_date_is_the_accounts(ask: Ask, result: Json) -> None:
 
 
 @RULES.before("UpdateSecret")
-def a_token_is_not_used_twice(ask: Ask) -> None:
+def a_token_is_not_used_twice(ask: ServiceCall) -> None:
     secret, token = _secret(ask, ask.params["SecretId"]), ask.params.get("ClientRequestToken")
     if secret is not None and token in secret.versions and "SecretString" in ask.params:
         told = f"You can't use ClientRequestToken {token} because that value is already in use for a version of secret "
@@ -142,7 +142,7 @@ def a_token_is_not_used_twice(ask: Ask) -> None:
 
 
 @RULES.before("UpdateSecret")
-def update_secret_merges(ask: Ask) -> None:
+def update_secret_merges(ask: ServiceCall) -> None:
     """What moto forgets when it is left out is noted here, and put back afterwards."""
     secret = _secret(ask, ask.params["SecretId"])
     if secret is not None:
@@ -151,7 +151,7 @@ def update_secret_merges(ask: Ask) -> None:
 
 
 @RULES.after("UpdateSecret")
-def empty_descriptions_clear(ask: Ask, _: Json) -> None:
+def empty_descriptions_clear(ask: ServiceCall, _: Json) -> None:
     secret, description, tags, key = ask.memory.pop("updating")
     secret.description = description
     secret.tags = tags
@@ -160,12 +160,12 @@ def empty_descriptions_clear(ask: Ask, _: Json) -> None:
 
 
 @RULES.after("DescribeSecret")
-def only_labelled_versions_are_shown(_: Ask, result: Json) -> None:
+def only_labelled_versions_are_shown(_: ServiceCall, result: Json) -> None:
     _labelled(result, "VersionIdsToStages")
 
 
 @RULES.after("ListSecrets")
-def only_labelled_versions_are_listed(ask: Ask, result: Json) -> None:
+def only_labelled_versions_are_listed(ask: ServiceCall, result: Json) -> None:
     planned = ask.params.get("IncludePlannedDeletion", False)
     result["SecretList"] = [one for one in result.get("SecretList", ()) if planned or "DeletedDate" not in one]
     for one in result["SecretList"]:
@@ -179,7 +179,7 @@ def _labelled(shown: Json, name: str) -> None:
 
 
 @RULES.before("UpdateSecretVersionStage")
-def a_label_moves(ask: Ask) -> Json | None:
+def a_label_moves(ask: ServiceCall) -> Json | None:
     """AWSCURRENT is what GetSecretValue returns from then on, and leaves AWSPREVIOUS behind."""
     secret = _secret(ask, ask.params["SecretId"])
     if secret is None:

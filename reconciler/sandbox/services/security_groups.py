@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
@@ -25,7 +25,7 @@ _SIDES = {True: "egress_rules", False: "ingress_rules"}
 
 
 @RULES.before("CreateSecurityGroup")
-def groups_are_checked(ask: Ask) -> None:
+def groups_are_checked(ask: ServiceCall) -> None:
     name, vpc = ask.params["GroupName"], ask.params.get("VpcId")
     if vpc is not None and vpc not in ask.backend.vpcs:
         raise Refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
@@ -49,7 +49,7 @@ def groups_are_checked(ask: Ask) -> None:
 
 
 @RULES.before("DeleteSecurityGroup")
-def held_groups_stay(ask: Ask) -> None:
+def held_groups_stay(ask: ServiceCall) -> None:
     group = _group(ask, ask.params.get("GroupId"), ask.params.get("GroupName"))
     if group.name == "default":
         raise Refusal("CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user')
@@ -70,17 +70,17 @@ def _ids(groups: Any) -> set[str]:
     return {group if isinstance(group, str) else str(getattr(group, "id", group)) for group in groups or ()}
 
 
-def _running(ask: Ask) -> Iterator[Any]:
+def _running(ask: ServiceCall) -> Iterator[Any]:
     for reservation in ask.backend.reservations.values():
         yield from (one for one in reservation.instances if one.state != "terminated")
 
 
-def _groups(ask: Ask) -> Iterator[Any]:
+def _groups(ask: ServiceCall) -> Iterator[Any]:
     for groups in list(ask.backend.groups.values()):
         yield from list(groups.values())
 
 
-def _group(ask: Ask, group_id: str | None, name: str | None = None) -> Any:
+def _group(ask: ServiceCall, group_id: str | None, name: str | None = None) -> Any:
     if group_id is not None and not re.fullmatch(r"sg-[0-9a-f]{8,17}", group_id):
         raise Refusal("InvalidGroupId.Malformed", f'Invalid id: "{group_id}" (expecting "sg-...")')
     default = ask.backend.default_vpc.id if ask.backend.default_vpc else None
@@ -100,7 +100,7 @@ _ABOUT_GROUPS = (
 
 
 @RULES.before(*_ABOUT_GROUPS)
-def the_default_group_trusts_itself(ask: Ask) -> None:
+def the_default_group_trusts_itself(ask: ServiceCall) -> None:
     """Moto makes it without the rule; each is given it once, so that revoking it lasts."""
     done: set[str] = ask.regional.setdefault("self-trusting", set())
     for group in _groups(ask):
@@ -122,7 +122,7 @@ _FILTERS = {
 
 
 @RULES.before(*_FILTERS)
-def filters_are_known(ask: Ask) -> None:
+def filters_are_known(ask: ServiceCall) -> None:
     for one in ask.params.get("Filters") or []:
         if not re.fullmatch(_FILTERS[ask.operation], one["Name"]):
             raise Refusal("InvalidParameterValue", f"The filter '{one['Name']}' is invalid")
@@ -132,7 +132,7 @@ def filters_are_known(ask: Ask) -> None:
 
 
 @RULES.before("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress")
-def rules_are_canonical_and_new(ask: Ask) -> None:
+def rules_are_canonical_and_new(ask: ServiceCall) -> None:
     group = _group(ask, ask.params.get("GroupId"), ask.params.get("GroupName"))
     permissions = [_canonical(ask, one) for one in _permissions(ask)]
     _send_permissions(ask, group, permissions)
@@ -149,7 +149,7 @@ def rules_are_canonical_and_new(ask: Ask) -> None:
 
 
 @RULES.before("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress")
-def a_missing_rule_is_forgiven_in_the_default_vpc(ask: Ask) -> Json | None:
+def a_missing_rule_is_forgiven_in_the_default_vpc(ask: ServiceCall) -> Json | None:
     group = _group(ask, ask.params.get("GroupId"), ask.params.get("GroupName"))
     side = _SIDES[ask.operation.endswith("Egress")]
     rules = getattr(group, side)
@@ -177,7 +177,7 @@ def a_missing_rule_is_forgiven_in_the_default_vpc(ask: Ask) -> Json | None:
     return {"Return": True, "UnknownIpPermissions": unknown} if unknown else {"Return": True}
 
 
-def _permissions(ask: Ask) -> list[Json]:
+def _permissions(ask: ServiceCall) -> list[Json]:
     """``IpPermissions``, or the old flat parameters as one of them."""
     listed = list(ask.params.get("IpPermissions") or [])
     flat: Json = {name: ask.params[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in ask.params}
@@ -196,12 +196,12 @@ def _permissions(ask: Ask) -> list[Json]:
     return listed
 
 
-def _send_permissions(ask: Ask, group: Any, permissions: list[Json]) -> None:
+def _send_permissions(ask: ServiceCall, group: Any, permissions: list[Json]) -> None:
     flat = ("IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupName", "SourceSecurityGroupOwnerId")
     ask.send(**dict.fromkeys(flat), IpPermissions=permissions, GroupId=group.id, GroupName=None)
 
 
-def _canonical(ask: Ask, permission: Json) -> Json:
+def _canonical(ask: ServiceCall, permission: Json) -> Json:
     """As EC2 stores it: names of protocols, host bits cleared, ids of groups, no ports where they mean nothing."""
     if "IpProtocol" not in permission:
         raise Refusal("MissingParameter", "The request must contain the parameter IpProtocol")
@@ -246,7 +246,7 @@ def _network(text: str, version: int) -> str:
     return str(network)
 
 
-def _pair(ask: Ask, pair: Json) -> Json:
+def _pair(ask: ServiceCall, pair: Json) -> Json:
     group = _group(ask, pair.get("GroupId"), pair.get("GroupName"))
     made = {"GroupId": group.id, "UserId": ask.account.id}
     return {**made, "Description": pair["Description"]} if pair.get("Description") else made

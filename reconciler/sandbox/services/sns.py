@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Account, Ask, Rules
+from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("sns")
@@ -48,7 +48,7 @@ def _invalid(told: str) -> Refusal:
 
 
 @RULES.before("CreateTopic")
-def a_topic_is_not_an_upsert(ask: Ask) -> None:
+def a_topic_is_not_an_upsert(ask: ServiceCall) -> None:
     """The same name with the same tags and attributes is the same topic; with others it is refused."""
     name = ask.params["Name"]
     topic = next((topic for topic in ask.backend.topics.values() if topic.name == name), None)
@@ -70,19 +70,19 @@ def _same(live: Any, asked: str) -> bool:
 
 
 @RULES.before("CreateTopic")
-def policies_of_new_topics_are_documents(ask: Ask) -> None:
+def policies_of_new_topics_are_documents(ask: ServiceCall) -> None:
     given = ask.params.get("Attributes") or {}
     if given.get("Policy"):
         _check_policy(ask, given["Policy"])
 
 
 @RULES.before("SetTopicAttributes")
-def topic_policies_are_documents(ask: Ask) -> None:
+def topic_policies_are_documents(ask: ServiceCall) -> None:
     if ask.params.get("AttributeName") == "Policy":
         _check_policy(ask, ask.params.get("AttributeValue", ""))
 
 
-def _check_policy(ask: Ask, text: str) -> None:
+def _check_policy(ask: ServiceCall, text: str) -> None:
     try:
         document = json.loads(text)
     except ValueError:
@@ -93,7 +93,7 @@ def _check_policy(ask: Ask, text: str) -> None:
         raise _invalid("Policy Error: PrincipalNotFound")
 
 
-def _missing_principal(ask: Ask, document: Json) -> str | None:
+def _missing_principal(ask: ServiceCall, document: Json) -> str | None:
     roles = {role.arn for role in ask.account.moto.backend("iam", "").roles.values()}
     prefix = f"arn:{ask.account.partition}:iam::{ask.account.id}:role/"
     for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
@@ -109,16 +109,16 @@ _KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
 
 
 @RULES.after("CreateTopic")
-def what_moto_drops_at_creation_is_kept(ask: Ask, result: Json) -> None:
+def what_moto_drops_at_creation_is_kept(ask: ServiceCall, result: Json) -> None:
     _keep(ask, result["TopicArn"], ask.params.get("Attributes") or {})
 
 
 @RULES.after("SetTopicAttributes")
-def what_moto_drops_later_is_kept(ask: Ask, _: Json) -> None:
+def what_moto_drops_later_is_kept(ask: ServiceCall, _: Json) -> None:
     _keep(ask, ask.params["TopicArn"], {ask.params["AttributeName"]: ask.params.get("AttributeValue", "")})
 
 
-def _keep(ask: Ask, arn: str, attributes: Json) -> None:
+def _keep(ask: ServiceCall, arn: str, attributes: Json) -> None:
     topic = ask.backend.topics.get(arn)
     if topic is not None:
         held = topic.__dict__.setdefault("sandbox_kept", {})
@@ -126,7 +126,7 @@ def _keep(ask: Ask, arn: str, attributes: Json) -> None:
 
 
 @RULES.after("GetTopicAttributes")
-def what_moto_drops_is_told(ask: Ask, result: Json) -> None:
+def what_moto_drops_is_told(ask: ServiceCall, result: Json) -> None:
     topic = ask.backend.topics.get(ask.params["TopicArn"])
     held = topic.__dict__.get("sandbox_kept", {}) if topic is not None else {}
     for name, default in _KEPT.items():
@@ -136,7 +136,7 @@ def what_moto_drops_is_told(ask: Ask, result: Json) -> None:
 
 
 @RULES.after("GetTopicAttributes")
-def topics_count_their_subscriptions(ask: Ask, result: Json) -> None:
+def topics_count_their_subscriptions(ask: ServiceCall, result: Json) -> None:
     _forget_unanswered(ask)
     arn = ask.params["TopicArn"]
     held = [one.arn for one in ask.backend.subscriptions.values() if one.topic.arn == arn]
@@ -146,7 +146,7 @@ def topics_count_their_subscriptions(ask: Ask, result: Json) -> None:
 
 
 @RULES.before("TagResource")
-def tags_are_checked(ask: Ask) -> None:
+def tags_are_checked(ask: ServiceCall) -> None:
     if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
         raise _invalid("Reason: aws: prefixed tag key names are not allowed for external use.")
 
@@ -154,7 +154,7 @@ def tags_are_checked(ask: Ask) -> None:
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 
 
-def _forget_unanswered(ask: Ask) -> None:
+def _forget_unanswered(ask: ServiceCall) -> None:
     expires = ask.account.settings.pending_expires
     for arn, asked in list(ask.regional.items()):
         if ask.now - asked >= expires or arn not in ask.backend.subscriptions:
@@ -164,12 +164,12 @@ def _forget_unanswered(ask: Ask) -> None:
 
 
 @RULES.before("Subscribe", "ListSubscriptions", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "Unsubscribe")
-def unanswered_invitations_expire(ask: Ask) -> None:
+def unanswered_invitations_expire(ask: ServiceCall) -> None:
     _forget_unanswered(ask)
 
 
 @RULES.before("Subscribe")
-def subscriptions_are_checked(ask: Ask) -> None:
+def subscriptions_are_checked(ask: ServiceCall) -> None:
     protocol, endpoint = ask.params.get("Protocol", ""), ask.params.get("Endpoint", "")
     if protocol in ("email", "email-json") and not _ADDRESS.fullmatch(endpoint):
         raise _invalid("Email address")
@@ -185,7 +185,7 @@ def subscriptions_are_checked(ask: Ask) -> None:
 
 
 @RULES.before("Subscribe")
-def attributes_are_kept(ask: Ask) -> None:
+def attributes_are_kept(ask: ServiceCall) -> None:
     """Moto keeps some attributes of a subscription's creation; the others are set afterwards."""
     ask.memory["attributes"] = {
         name: value for name, value in (ask.params.get("Attributes") or {}).items() if name in _SETTABLE
@@ -193,7 +193,7 @@ def attributes_are_kept(ask: Ask) -> None:
 
 
 @RULES.after("Subscribe")
-def mail_waits_for_its_recipient(ask: Ask, result: Json) -> None:
+def mail_waits_for_its_recipient(ask: ServiceCall, result: Json) -> None:
     live = _subscription(ask)
     if live is None:
         return
@@ -208,14 +208,14 @@ def mail_waits_for_its_recipient(ask: Ask, result: Json) -> None:
 
 
 @RULES.after("ListSubscriptions", "ListSubscriptionsByTopic")
-def pending_ones_show_no_arn(ask: Ask, result: Json) -> None:
+def pending_ones_show_no_arn(ask: ServiceCall, result: Json) -> None:
     for one in result.get("Subscriptions", ()):
         if one["SubscriptionArn"] in ask.regional:
             one["SubscriptionArn"] = _PENDING
 
 
 @RULES.after("GetSubscriptionAttributes")
-def pending_ones_say_so(ask: Ask, result: Json) -> None:
+def pending_ones_say_so(ask: ServiceCall, result: Json) -> None:
     waiting = ask.params["SubscriptionArn"] in ask.regional
     result["Attributes"][_PENDING] = str(waiting).lower()
     result["Attributes"]["ConfirmationWasAuthenticated"] = str(not waiting).lower()
@@ -225,7 +225,7 @@ def pending_ones_say_so(ask: Ask, result: Json) -> None:
 
 
 @RULES.before("Unsubscribe")
-def pending_ones_cannot_be_cancelled(ask: Ask) -> None:
+def pending_ones_cannot_be_cancelled(ask: ServiceCall) -> None:
     arn = ask.params["SubscriptionArn"]
     if not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:[^:]+:[^:]+", arn):
         raise _invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")
@@ -233,10 +233,10 @@ def pending_ones_cannot_be_cancelled(ask: Ask) -> None:
         raise _invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation")
 
 
-def _subscription(ask: Ask) -> Any:
+def _subscription(ask: ServiceCall) -> Any:
     wanted = (ask.params.get("TopicArn"), ask.params.get("Protocol"), ask.params.get("Endpoint"))
     return next((one for one in _all(ask) if (one.topic.arn, one.protocol, one.endpoint) == wanted), None)
 
 
-def _all(ask: Ask) -> Iterator[Any]:
+def _all(ask: ServiceCall) -> Iterator[Any]:
     yield from ask.backend.subscriptions.values()

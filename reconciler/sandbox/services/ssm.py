@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json
 
 RULES = Rules("ssm")
@@ -16,17 +16,17 @@ _PUBLIC = "/aws/service/"
 
 
 @RULES.after("GetParameter")
-def public_parameters_belong_to_nobody(ask: Ask, result: Json) -> None:
+def public_parameters_belong_to_nobody(ask: ServiceCall, result: Json) -> None:
     _public(ask, result["Parameter"])
 
 
 @RULES.after("GetParameters", "GetParametersByPath")
-def public_parameters_belong_to_nobody_in_lists(ask: Ask, result: Json) -> None:
+def public_parameters_belong_to_nobody_in_lists(ask: ServiceCall, result: Json) -> None:
     for parameter in result.get("Parameters", ()):
         _public(ask, parameter)
 
 
-def _public(ask: Ask, parameter: Json) -> None:
+def _public(ask: ServiceCall, parameter: Json) -> None:
     """The value is text, JSON where it describes; the ARN has no account."""
     if parameter["Name"].startswith(_PUBLIC):
         parameter["ARN"] = f"arn:{ask.account.partition}:ssm:{ask.region}::parameter{parameter['Name']}"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Refusal
 
 RULES = Rules("sts")
 
 
 @RULES.before("AssumeRole")
-def only_a_role_that_trusts_this_account_is_assumed(ask: Ask) -> None:
+def only_a_role_that_trusts_this_account_is_assumed(ask: ServiceCall) -> None:
     arn = ask.params["RoleArn"]
     role = next((one for one in ask.account.moto.backend("iam", "").roles.values() if one.arn == arn), None)
     if role is None or not _trusts(json.loads(role.assume_role_policy_document), ask.account.id):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.sandbox.services._hooks import Ask, Rules
+from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("tagging")
@@ -33,7 +33,7 @@ _OUTLIVED = frozenset({"sg", "sgr", "key", "lt"})
 
 
 @RULES.before("GetResources")
-def resources_are_found_by_tag(ask: Ask) -> Json:
+def resources_are_found_by_tag(ask: ServiceCall) -> Json:
     _checked(ask)
     filters = ask.params.get("TagFilters") or []
     kinds = ask.params.get("ResourceTypeFilters") or []
@@ -48,7 +48,7 @@ def resources_are_found_by_tag(ask: Ask) -> Json:
     return {"ResourceTagMappingList": found}
 
 
-def _checked(ask: Ask) -> None:
+def _checked(ask: ServiceCall) -> None:
     size = ask.params.get("ResourcesPerPage")
     if size is not None and not 1 <= int(size) <= 100:
         raise Refusal("InvalidParameterException", "ResourcesPerPage must be between 1 and 100.")
@@ -75,7 +75,7 @@ def _kind(service: str, rest: str) -> str:
     return rest.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0]
 
 
-def _index(ask: Ask) -> dict[str, dict[str, str]]:
+def _index(ask: ServiceCall) -> dict[str, dict[str, str]]:
     """Tags by ARN, as they are or, with a lag, as they were."""
     present = {arn: dict(tags) for arn, tags in _present(ask)}
     lag = ask.account.settings.index_lag
@@ -89,7 +89,7 @@ def _index(ask: Ask) -> dict[str, dict[str, str]]:
     return history[0][1]
 
 
-def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _present(ask: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
     moto, region = ask.account.moto, ask.region
     yield from ask.account.batch_tags(region).items()
     yield from _ec2(ask, moto.backend("ec2", region))
@@ -111,7 +111,7 @@ def _present(ask: Ask) -> Iterator[tuple[str, Mapping[str, str]]]:
             yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
 
 
-def _ec2(ask: Ask, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _ec2(ask: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
     prefix = f"arn:{ask.account.partition}:ec2:{ask.region}:{ask.account.id}"
     living = _living(ec2)
     for thing, tags in ec2.tags.items():

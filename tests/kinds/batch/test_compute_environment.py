@@ -151,7 +151,7 @@ def test_what_is_read():
 
     assert {"name": "x", "arn": arn("compute-environment/x")} == found.attrs
     assert {"type", "state", "computeResources", "serviceRole"} == set(found.props)
-    assert (found.broken, found.reason, found.tags) == (True, "CLIENT_ERROR - no", TAGS)
+    assert (found.invalid, found.reason, found.tags) == (True, "CLIENT_ERROR - no", TAGS)
     assert found.extra["uuid"] == "2131c132-5f30-393a-bf59-29b142ceec06"
 
 

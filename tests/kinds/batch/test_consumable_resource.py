@@ -189,8 +189,8 @@ def test_what_is_left_of_it_is_told():
     assert note.startswith("3 of it are left")
     assert list(KIND.notes(live(), want(KIND, {"totalQuantity": 9}))) == []
     assert list(KIND.notes(replace(there, tags={SET_LAST: "50"}), want(KIND, USED_UP))) == []
-    assert KIND.owner_tags(there, want(KIND, USED_UP)) == {SET_LAST: "100"}
-    assert KIND.owner_tags(live(), want(KIND, {"totalQuantity": 9})) == {}
+    assert KIND.adoption_tags(there, want(KIND, USED_UP)) == {SET_LAST: "100"}
+    assert KIND.adoption_tags(live(), want(KIND, {"totalQuantity": 9})) == {}
 
 
 @pytest.mark.parametrize(

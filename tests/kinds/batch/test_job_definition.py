@@ -101,7 +101,7 @@ def test_create_and_update_register_the_whole_declaration():
         "batch",
         "RegisterJobDefinition",
         {"jobDefinitionName": "x", **declared, "tags": TAGS},
-        gives={"arn": "jobDefinitionArn", "revision": "revision"},
+        captures={"arn": "jobDefinitionArn", "revision": "revision"},
     )
     found = live(BASE)
 

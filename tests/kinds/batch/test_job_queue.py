@@ -113,7 +113,7 @@ def test_what_is_read_has_no_identity_among_its_properties():
 def test_states(status, settled, dying, broken):
     found = live(status=status)
 
-    assert (settled, dying, broken) == (found.settled, found.dying, found.broken)
+    assert (settled, dying, broken) == (found.settled, found.deleting, found.invalid)
 
 
 def test_a_deleted_queue_that_is_still_listed_is_not_there():
@@ -190,8 +190,8 @@ def test_tags_are_set_and_removed_by_arn():
 
 
 def test_waits_for_what_is_under_way():
-    assert KIND.settle(live(status="UPDATING")) == [VALID]
-    assert KIND.gone(live(status="DELETING")) == [GONE]
+    assert KIND.wait_until_settled(live(status="UPDATING")) == [VALID]
+    assert KIND.wait_until_gone(live(status="DELETING")) == [GONE]
 
 
 def test_repair_sends_what_it_is_made_of():

@@ -154,8 +154,8 @@ def test_other_refusals_are_no_absence(replies):
 def test_states(status, facts):
     found = live(status=status)
 
-    assert (found.settled, found.dying, found.broken) == facts
-    assert KIND.settle(found) == [VALID]
+    assert (found.settled, found.deleting, found.invalid) == facts
+    assert KIND.wait_until_settled(found) == [VALID]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -96,8 +96,8 @@ def test_what_is_read():
 def test_states(status, facts):
     found = live(status=status)
 
-    assert (found.settled, found.dying, found.broken) == facts
-    assert KIND.settle(found) == [VALID]
+    assert (found.settled, found.deleting, found.invalid) == facts
+    assert KIND.wait_until_settled(found) == [VALID]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_create_imports_the_key_with_its_tags():
                 "PublicKeyMaterial": f"{ED} me",
                 "TagSpecifications": [{"ResourceType": "key-pair", "Tags": TAGS}],
             },
-            gives={"id": "KeyPairId"},
+            captures={"id": "KeyPairId"},
         )
     ]
 

@@ -334,7 +334,7 @@ def test_create():
             },
             "TagSpecifications": [{"ResourceType": "launch-template", "Tags": TAGS}],
         },
-        gives={
+        captures={
             "id": "LaunchTemplate.LaunchTemplateId",
             "latestVersion": "LaunchTemplate.LatestVersionNumber",
             "defaultVersion": "LaunchTemplate.DefaultVersionNumber",
@@ -350,7 +350,7 @@ def test_a_change_is_a_new_version_that_becomes_the_default():
         "CreateLaunchTemplateVersion",
         {"LaunchTemplateId": "lt-1", "LaunchTemplateData": {"ImageId": "ami-2"}},
     )
-    assert made.gives == {"latestVersion": "LaunchTemplateVersion.VersionNumber"}
+    assert made.captures == {"latestVersion": "LaunchTemplateVersion.VersionNumber"}
     number = Later(Address("launchTemplates", "tpl"), "latestVersion")
     assert (chosen.operation, chosen.params) == (
         "ModifyLaunchTemplate",
@@ -364,7 +364,7 @@ def test_a_newest_version_that_says_the_same_is_used():
     (chosen,) = changed(KIND, one, wanted(imageId="ami-2", userData=SCRIPT))
 
     assert chosen.params == {"LaunchTemplateId": "lt-1", "DefaultVersion": "2"}
-    assert chosen.gives.keys() == {"latestVersion", "defaultVersion"}
+    assert chosen.captures.keys() == {"latestVersion", "defaultVersion"}
     assert [call.operation for call in changed(KIND, one, wanted(imageId="ami-3"))] == [
         "CreateLaunchTemplateVersion",
         "ModifyLaunchTemplate",

@@ -48,17 +48,17 @@ def test_read():
     assert (one.physical, other.physical) == ("p", "q")
     assert one.attrs == {"name": "p", "id": "pg-1", "arn": ARN}
     assert (one.props, one.tags) == ({"strategy": "cluster"}, OWNED)
-    assert one.settled and not one.dying
+    assert one.settled and not one.deleting
     assert read(KIND, [], owned=False) == []
 
 
 def test_states():
     assert not live(State="pending").settled
-    assert live(State="deleting").dying
+    assert live(State="deleting").deleting
     assert read(KIND, [[(BY_NAME, {"PlacementGroups": [item(State="deleted")]})]], "p") == []
-    (wait,) = KIND.settle(live(State="pending"))
+    (wait,) = KIND.wait_until_settled(live(State="pending"))
     assert (wait.title, wait.until) == ("placement group p available", {"State": frozenset({"available"})})
-    (wait,) = KIND.gone(live(State="deleting"))
+    (wait,) = KIND.wait_until_gone(live(State="deleting"))
     assert wait.gone and wait.read == BY_NAME
 
 
@@ -105,7 +105,7 @@ def test_calls():
 
     gives = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
 
-    assert made == Call("ec2", "CreatePlacementGroup", params, gives=gives)
+    assert made == Call("ec2", "CreatePlacementGroup", params, captures=gives)
     assert wait.known == {"State": "state"}  # most are available when the call returns
     assert wait.title == "placement group p available"
     gone, wait = KIND.delete(live(), {})

@@ -299,7 +299,7 @@ def test_create_with_defaults_needs_one_call():
                 "Description": "x",
                 "TagSpecifications": [{"ResourceType": "security-group", "Tags": TAGS}],
             },
-            gives={"id": "GroupId", "arn": "SecurityGroupArn"},
+            captures={"id": "GroupId", "arn": "SecurityGroupArn"},
         )
     ]
 

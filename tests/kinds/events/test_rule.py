@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.applying.executor import filled
+from reconciler.applying.executor import render_parameters
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events.rule import KIND, meaning
 from reconciler.model import (
@@ -74,7 +74,7 @@ def rule(**more):
 
 def live(*listed, **more):
     shown = {"EventPattern": json.dumps(PATTERN), **more}
-    listed = [filled(targets.sent(item), {}) for item in listed]
+    listed = [render_parameters(targets.sent(item), {}) for item in listed]
     (one,) = read(KIND, [about("r", rule(**shown), listed)], "r")
     return one
 

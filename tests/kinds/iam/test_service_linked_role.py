@@ -79,7 +79,7 @@ def test_creating_is_content_with_one_that_is_there():
             "iam",
             "CreateServiceLinkedRole",
             {"AWSServiceName": BATCH},
-            gives={"name": "Role.RoleName", "arn": "Role.Arn"},
+            captures={"name": "Role.RoleName", "arn": "Role.Arn"},
             retry_on=(On("ConcurrentModification"),),
             ok_if=(On("InvalidInput", "has been taken"),),
             patience=120.0,
@@ -116,7 +116,7 @@ def test_names_that_follow_no_rule_are_known_or_left_to_aws():
         == "AWSServiceRoleForAutoScaling_x"
     )
     assert KIND.attrs(SCOPE, LEX, {}) == {}
-    assert KIND.later == {"name", "arn"}
+    assert KIND.assigned_by_aws == {"name", "arn"}
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def described(*versions, **more):
 
 def call(operation, retry_on=(), ok_if=(), patience=300.0, gives=None, **params):
     return Call(
-        "secretsmanager", operation, params, retry_on=retry_on, ok_if=ok_if, patience=patience, gives=gives or {}
+        "secretsmanager", operation, params, retry_on=retry_on, ok_if=ok_if, patience=patience, captures=gives or {}
     )
 
 
@@ -97,7 +97,7 @@ def test_a_live_secret_holds_the_id_of_its_current_version_and_no_value():
     assert one.props == {"description": "d", "kmsKeyId": "k", "value": "b" * 64}
     assert one.extra == {"versions": ["a" * 64, "b" * 64, "c" * 64], "rotated": False}
     assert one.attrs == {"name": "x", "arn": ARN}
-    assert (one.dying, one.owner) == (False, "e")
+    assert (one.deleting, one.owner) == (False, "e")
 
 
 def test_a_secret_without_a_version_has_no_value():
@@ -119,7 +119,7 @@ def test_versions_are_listed_only_where_the_value_is_another():
 
 
 def test_a_secret_in_its_recovery_window_is_dying():
-    assert live("b" * 64, DeletedDate="2026-02-28").dying
+    assert live("b" * 64, DeletedDate="2026-02-28").deleting
 
 
 def test_owned_ones_are_proposed_by_index_or_list_and_looked_at_one_by_one():
@@ -171,7 +171,7 @@ def test_a_value_that_is_not_declared_or_rotated_or_ignored_is_not_ours():
 
 def test_a_version_of_another_is_left_when_the_secret_is_taken_over_and_until_either_changes():
     there, wanted = unowned(FOREIGN), want(KIND, value="v")
-    noted = KIND.owner_tags(there, wanted)
+    noted = KIND.adoption_tags(there, wanted)
     tags = [*TAGS, *({"Key": name, "Value": value} for name, value in noted.items())]
 
     assert differs(KIND, there, wanted) == {}
@@ -182,9 +182,9 @@ def test_a_version_of_another_is_left_when_the_secret_is_taken_over_and_until_ei
 
 
 def test_nothing_is_noted_where_nothing_is_left_alone():
-    assert KIND.owner_tags(unowned(), want(KIND, value="v")) == {}
-    assert KIND.owner_tags(unowned(version("v")), want(KIND, value="v")) == {}
-    assert KIND.owner_tags(unowned(FOREIGN), want(KIND)) == {}
+    assert KIND.adoption_tags(unowned(), want(KIND, value="v")) == {}
+    assert KIND.adoption_tags(unowned(version("v")), want(KIND, value="v")) == {}
+    assert KIND.adoption_tags(unowned(FOREIGN), want(KIND)) == {}
 
 
 def test_a_version_of_another_in_a_secret_of_ours_was_written_from_outside():
@@ -267,8 +267,8 @@ def test_a_deleted_secret_is_restored_and_brought_up_to_date():
     there = live(version("v"), DeletedDate="2026-02-28", Description="old")
     restored = call("RestoreSecret", SecretId=ARN)
 
-    assert list(KIND.revive(there, want(KIND, description="old", value="v"))) == [restored]
-    assert list(KIND.revive(there, want(KIND, value="w"))) == [
+    assert list(KIND.restore(there, want(KIND, description="old", value="v"))) == [restored]
+    assert list(KIND.restore(there, want(KIND, value="w"))) == [
         restored,
         call("UpdateSecret", SecretId=ARN, Description=""),
         put("w"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.sandbox.account import AccountWorld
+from reconciler.sandbox.account import AccountSurroundings
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@here"
 
@@ -125,7 +125,7 @@ def test_a_group_that_names_itself_can_go(ec2, group):
 def test_instances_of_a_compute_environment_hold_their_groups(sandbox, ec2, group, refused):
     held = group()
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    world = AccountWorld(sandbox.account, "eu-west-1")
+    world = AccountSurroundings(sandbox.account, "eu-west-1")
     world.on_instances("compute-0", 2, [subnet], [held], "profile")
     holders = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [held]}])["NetworkInterfaces"]
 
@@ -438,7 +438,7 @@ def test_reserved_tags_are_refused(ec2, group, refused):
 def test_instances_of_a_compute_environment_hold_their_placement_group(sandbox, ec2, refused):
     ec2.create_placement_group(GroupName="p", Strategy="cluster")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    world = AccountWorld(sandbox.account, "eu-west-1")
+    world = AccountSurroundings(sandbox.account, "eu-west-1")
     world.on_instances("compute-0", 2, [subnet], [], "profile", "p")
 
     refused("InvalidPlacementGroup.InUse", "is in use", ec2.delete_placement_group, GroupName="p")

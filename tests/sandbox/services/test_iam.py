@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from reconciler.sandbox.account import AccountWorld
+from reconciler.sandbox.account import AccountSurroundings
 
 BATCH = "arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole"
 ACCOUNT = "123456789012"
@@ -375,7 +375,7 @@ def test_a_made_up_marker_is_refused(iam, refused):
 
 def test_a_new_role_is_there_but_not_usable_yet(sandbox, role):
     arn = role()["Arn"]
-    world = AccountWorld(sandbox.account, "eu-west-1")
+    world = AccountSurroundings(sandbox.account, "eu-west-1")
 
     early = world.role(arn)
     sandbox.advance(8)
@@ -390,7 +390,7 @@ def test_a_new_role_is_there_but_not_usable_yet(sandbox, role):
 def test_an_attachment_and_a_profile_take_a_moment_too(sandbox, iam, role):
     arn = role()["Arn"]
     profile = iam.create_instance_profile(InstanceProfileName="p")["InstanceProfile"]["Arn"]
-    world = AccountWorld(sandbox.account, "eu-west-1")
+    world = AccountSurroundings(sandbox.account, "eu-west-1")
     sandbox.advance(60)
     iam.attach_role_policy(RoleName="r", PolicyArn=BATCH)
     iam.add_role_to_instance_profile(InstanceProfileName="p", RoleName="r")

@@ -14,7 +14,7 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.batch.compute_environment import instance_types as types
 from reconciler.kinds.batch.compute_environment.images import AMAZON_LINUX_2, successor, unsupported
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 
@@ -70,24 +70,24 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def _check_unmanaged(props: Json) -> Iterator[Finding]:
-    if not given(props.get("serviceRole")):
+    if not is_given(props.get("serviceRole")):
         hint = "name a role that trusts batch.amazonaws.com and has service-role/AWSBatchServiceRole"
         yield Finding((), "an UNMANAGED environment needs a serviceRole", hint, code="missing-field")
-    elif effects.SERVICE_LINKED in (text(props["serviceRole"]) or ""):
+    elif effects.SERVICE_LINKED in (as_text(props["serviceRole"]) or ""):
         hint = "give it an ordinary role that trusts batch.amazonaws.com"
         yield Finding(("serviceRole",), "an UNMANAGED environment cannot use the service-linked role", hint)
     for member in (_HERE, "eksConfiguration", "updatePolicy"):
-        if given(props.get(member)):
+        if is_given(props.get(member)):
             hint = f"leave {member} out, or make the environment MANAGED"
             yield Finding((member,), f"{member} does not apply to an UNMANAGED environment", hint)
 
 
 def _check_managed(props: Json) -> Iterator[Finding]:
-    if given(props.get("unmanagedvCpus")):
+    if is_given(props.get("unmanagedvCpus")):
         hint = "set computeResources.maxvCpus instead"
         yield Finding(("unmanagedvCpus",), "unmanagedvCpus does not apply to a MANAGED environment", hint)
     resources = props.get(_HERE)
-    if not given(resources):
+    if not is_given(resources):
         hint = "say at least type, maxvCpus, subnets and securityGroupIds"
         yield Finding((), "a MANAGED environment needs computeResources", hint, code="missing-field")
         return
@@ -107,26 +107,26 @@ def _check_managed(props: Json) -> Iterator[Finding]:
 
 
 def _check_provider(family: str, resources: Json) -> Iterator[Finding]:
-    if family == effects.MANAGED_INSTANCES and not given(resources.get("managedInstancesProvider")):
+    if family == effects.MANAGED_INSTANCES and not is_given(resources.get("managedInstancesProvider")):
         hint = "say infrastructureRoleArn and instanceLaunchTemplate there"
         yield Finding((_HERE,), "ECS_MANAGED_INSTANCES needs managedInstancesProvider", hint, code="missing-field")
     if family in (effects.INSTANCES, effects.FARGATE):
         for member in ("managedInstancesProvider", "capacityTags"):
-            if given(resources.get(member)):
+            if is_given(resources.get(member)):
                 why = f"{member} is for computeResources.type ECS_MANAGED_INSTANCES"
                 yield Finding((_HERE, member), why, "leave it out", code="not-applicable")
 
 
 def _missing(resources: Json, *members: str) -> Iterator[Finding]:
     for member in members:
-        if not given(resources.get(member)):
+        if not is_given(resources.get(member)):
             path: Path = (_HERE, member) if member in resources else (_HERE,)
             yield Finding(path, f"computeResources.{member} is missing", NEEDED[member], code="missing-field")
 
 
 def _check_instances(props: Json, resources: Json) -> Iterator[Finding]:
     yield from _missing(resources, *NEEDED)
-    if not given(resources.get("securityGroupIds")) and not given(resources.get("launchTemplate")):
+    if not is_given(resources.get("securityGroupIds")) and not is_given(resources.get("launchTemplate")):
         hint = "a list of names of declared security groups or of ids, or a launch template that has them"
         yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code="missing-field")
     yield from _check_strategy(props, resources)
@@ -134,16 +134,16 @@ def _check_instances(props: Json, resources: Json) -> Iterator[Finding]:
     yield from _check_images(props, resources)
     yield from _check_support(resources)
     yield from _check_template(props, resources)
-    image = text(resources.get("imageId"))
+    image = as_text(resources.get("imageId"))
     if image and not image.startswith("ami-"):
         hint = "give an id like ami-0123456789abcdef0, or an ssmParameter or image look-up"
         yield Finding((_HERE, "imageId"), f'"{image}" is not the id of an image', hint)
-    minutes = whole(at(resources, "scalingPolicy", "minScaleDownDelayMinutes"))
+    minutes = as_int(at(resources, "scalingPolicy", "minScaleDownDelayMinutes"))
     path: Path
     if minutes and not 20 <= minutes <= 10080:
         path = (_HERE, "scalingPolicy", "minScaleDownDelayMinutes")
         yield Finding(path, f"{minutes} minutes are out of range", "from 20 to 10080, or 0 for no delay")
-    timeout = whole(at(props, "updatePolicy", "jobExecutionTimeoutMinutes"))
+    timeout = as_int(at(props, "updatePolicy", "jobExecutionTimeoutMinutes"))
     if timeout is not None and not 1 <= timeout <= 7200:
         path = ("updatePolicy", "jobExecutionTimeoutMinutes")
         yield Finding(path, f"{timeout} minutes are out of range", "it must be from 1 to 7200")
@@ -161,22 +161,22 @@ def _check_strategy(props: Json, resources: Json) -> Iterator[Finding]:
         path = (_HERE, "allocationStrategy")
         yield Finding(path, f"{strategy} is for On-Demand instances; this environment is of type SPOT", hint)
     best_fit = strategy in (None, "BEST_FIT")
-    if given(props.get("eksConfiguration")):
+    if is_given(props.get("eksConfiguration")):
         if best_fit:
             why = "an EKS environment needs an allocationStrategy other than BEST_FIT"
             yield Finding((_HERE,), why, "use BEST_FIT_PROGRESSIVE, or a SPOT_ strategy on SPOT")
-    elif kind == "SPOT" and best_fit and not given(resources.get("spotIamFleetRole")):
+    elif kind == "SPOT" and best_fit and not is_given(resources.get("spotIamFleetRole")):
         hint = "better: allocationStrategy: SPOT_PRICE_CAPACITY_OPTIMIZED, which needs no such role"
         why = f"spotIamFleetRole is missing: the strategy {strategy or 'BEST_FIT (the default)'} needs it on SPOT"
         yield Finding((_HERE,), why, hint, code="missing-field")
-    bid = whole(resources.get("bidPercentage"))
+    bid = as_int(resources.get("bidPercentage"))
     if bid is not None and not 0 <= bid <= 100:
         path = (_HERE, "bidPercentage")
         yield Finding(path, f"bidPercentage {bid} is out of range", "it must be from 0 to 100; left out it is 100")
     elif bid and kind == "EC2":
         why = "bidPercentage matters on SPOT only; this environment is of type EC2"
         yield Finding((_HERE, "bidPercentage"), why, "leave it out", warning=True)
-    if kind == "EC2" and given(resources.get("spotIamFleetRole")):
+    if kind == "EC2" and is_given(resources.get("spotIamFleetRole")):
         why = "spotIamFleetRole matters on SPOT only; this environment is of type EC2"
         yield Finding((_HERE, "spotIamFleetRole"), why, "leave it out", warning=True)
 
@@ -209,13 +209,13 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
     if len(listed) > 2:
         yield Finding((*path, 2), "ec2Configuration takes at most two entries", "remove some")
     for index, item in entries(listed):
-        image = text(item.get("imageType"))
-        cluster, other = ("EKS", "ECS") if given(props.get("eksConfiguration")) else ("ECS", "EKS")
+        image = as_text(item.get("imageType"))
+        cluster, other = ("EKS", "ECS") if is_given(props.get("eksConfiguration")) else ("ECS", "EKS")
         if image and image.startswith(f"{other}_"):
             hint = f"use {image.replace(other, cluster, 1)}"
             why = f'the image type "{image}" is for {other}, and this environment is on {cluster}'
             yield Finding((*path, index, "imageType"), why, hint)
-        elif image and image not in IMAGE_TYPES and not given(item.get("imageIdOverride")):
+        elif image and image not in IMAGE_TYPES and not is_given(item.get("imageIdOverride")):
             near = difflib.get_close_matches(image, IMAGE_TYPES, n=1, cutoff=0.6)
             hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(IMAGE_TYPES)}"
             why = f'no image type "{image}" is known here'
@@ -223,12 +223,16 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
         if "imageType" not in item:
             hint = "for example ECS_AL2023, or ECS_AL2023_NVIDIA for GPUs"
             yield Finding((*path, index), "imageType is missing", hint, code="missing-field")
-        if image in AMAZON_LINUX_2 and not given(item.get("imageIdOverride")) and not given(resources.get("imageId")):
+        if (
+            image in AMAZON_LINUX_2
+            and not is_given(item.get("imageIdOverride"))
+            and not is_given(resources.get("imageId"))
+        ):
             blocked = ", and it no longer creates environments with them" if image.startswith("ECS") else ""
             hint = f"use {successor(image)}, or name an image in imageIdOverride"
             why = f"{unsupported(image)}{blocked}"
             yield Finding((*path, index, "imageType"), why, hint, code="end-of-support", warning=True)
-        if given(item.get("imageKubernetesVersion")) and not given(props.get("eksConfiguration")):
+        if is_given(item.get("imageKubernetesVersion")) and not is_given(props.get("eksConfiguration")):
             why = "imageKubernetesVersion is for EKS environments"
             yield Finding((*path, index, "imageKubernetesVersion"), why, "leave it out")
 
@@ -239,12 +243,12 @@ _WITHOUT_IMAGE = {"ECS_AL2023": ("a1",), "ECS_AL2023_NVIDIA": ("p3", "g3")}
 
 def _check_support(resources: Json) -> Iterator[Finding]:
     """Families that an image type is not made for: their instances start, and never join the cluster."""
-    if given(resources.get("imageId")):
+    if is_given(resources.get("imageId")):
         return
-    listed = [(index, text(value) or "") for index, value in enumerate(items(resources.get("instanceTypes")))]
+    listed = [(index, as_text(value) or "") for index, value in enumerate(items(resources.get("instanceTypes")))]
     for _, item in entries(resources.get("ec2Configuration")):
-        families = _WITHOUT_IMAGE.get(text(item.get("imageType")) or "", ())
-        for index, value in listed if not given(item.get("imageIdOverride")) else ():
+        families = _WITHOUT_IMAGE.get(as_text(item.get("imageType")) or "", ())
+        for index, value in listed if not is_given(item.get("imageIdOverride")) else ():
             if value.partition(".")[0] in families:
                 why = f"{item['imageType']} does not support {value}"
                 hint = "choose another family, or an image of your own in imageIdOverride"
@@ -253,10 +257,10 @@ def _check_support(resources: Json) -> Iterator[Finding]:
 
 def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
     template = resources.get("launchTemplate")
-    if not given(template) or not isinstance(template, dict):
+    if not is_given(template) or not isinstance(template, dict):
         return
     path = (_HERE, "launchTemplate")
-    yield from _check_choice(template, path, needed=not given(template.get("overrides")))
+    yield from _check_choice(template, path, needed=not is_given(template.get("overrides")))
     overrides = items(template.get("overrides"))
     if len(overrides) > 10:
         yield Finding((*path, "overrides", 10), f"{len(overrides)} overrides; 10 at most", "remove some")
@@ -266,7 +270,7 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
     for index, item in entries(overrides):
         here: Path = (*path, "overrides", index)
         yield from _check_choice(item, here, needed=True)
-        if not given(item.get("targetInstanceTypes")):
+        if not is_given(item.get("targetInstanceTypes")):
             hint = "the instance types this template is for"
             yield Finding(here, "targetInstanceTypes is missing", hint, code="missing-field")
         for number, value in enumerate(items(item.get("targetInstanceTypes"))):
@@ -277,7 +281,7 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
             elif sure and isinstance(value, str) and not {value, value.split(".")[0]} & set(types):
                 yield Finding(place, f'"{value}" is not among instanceTypes', "add it there, or remove it here")
     yield from _check_targets(targets)
-    if given(template.get("userdataType")) and not given(props.get("eksConfiguration")):
+    if is_given(template.get("userdataType")) and not is_given(props.get("eksConfiguration")):
         yield Finding((*path, "userdataType"), "userdataType is for EKS environments", "leave it out")
 
 
@@ -293,19 +297,19 @@ def _check_targets(targets: list[tuple[Path, Any]]) -> Iterator[Finding]:
 
 
 def _check_choice(template: Json, path: Path, *, needed: bool) -> Iterator[Finding]:
-    names = [name for name in ("launchTemplateId", "launchTemplateName") if given(template.get(name))]
+    names = [name for name in ("launchTemplateId", "launchTemplateName") if is_given(template.get(name))]
     if len(names) == 2:
         yield Finding(path, "a launch template is named by id or by name, not both", "leave one out")
     elif not names and needed:
         hint = "give launchTemplateName or launchTemplateId"
         yield Finding(path, "no launch template is named", hint, code="missing-field")
     for name, is_id in (("launchTemplateId", False), ("launchTemplateName", True)):
-        value = text(template.get(name))
+        value = as_text(template.get(name))
         if value and bool(re.fullmatch(r"lt-[0-9a-f]+", value)) is is_id:
             other = "launchTemplateName" if name == "launchTemplateId" else "launchTemplateId"
             why = f'"{value}" looks like the {"id" if is_id else "name"} of a launch template'
             yield Finding((*path, name), why, f"write {other}: {value}")
-    version = text(template.get("version"))
+    version = as_text(template.get("version"))
     if version and not re.fullmatch(r"\d+|\$Default|\$Latest", version):
         hint = 'it must be a number in quotes ("3"), $Default or $Latest'
         yield Finding((*path, "version"), f'"{version}" is not a version of a launch template', hint)
@@ -318,11 +322,11 @@ def _check_fargate(props: Json, resources: Json) -> Iterator[Finding]:
         if resources.get(member) not in (None, [], {}):
             hint = f"leave {member} out; a {kind} environment takes maxvCpus, subnets and securityGroupIds"
             yield Finding((_HERE, member), f"{member} does not apply to {kind}", hint, code="not-applicable")
-    if given(props.get("updatePolicy")):
+    if is_given(props.get("updatePolicy")):
         why = "updatePolicy is ignored by AWS on Fargate"
         yield Finding(("updatePolicy",), why, "leave it out", code="not-applicable", warning=True)
     groups, subnets = items(resources.get("securityGroupIds")), items(resources.get("subnets"))
-    if not given(resources.get("securityGroupIds")):
+    if not is_given(resources.get("securityGroupIds")):
         hint = "Fargate takes one to five: names of declared security groups, or ids"
         yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code="missing-field")
     if len(groups) > 5:
@@ -331,14 +335,14 @@ def _check_fargate(props: Json, resources: Json) -> Iterator[Finding]:
         )
     if len(subnets) > 16:
         yield Finding((_HERE, "subnets", 16), f"{len(subnets)} subnets; Fargate takes at most 16", "remove some")
-    if given(props.get("eksConfiguration")):
+    if is_given(props.get("eksConfiguration")):
         hint = "use computeResources.type: EC2 or SPOT"
         yield Finding(("eksConfiguration",), "Batch on EKS does not run on Fargate", hint)
 
 
 def _check_vcpus(resources: Json) -> Iterator[Finding]:
-    most, least = whole(resources.get("maxvCpus")), whole(resources.get("minvCpus"))
-    wanted = whole(resources.get("desiredvCpus"))
+    most, least = as_int(resources.get("maxvCpus")), as_int(resources.get("minvCpus"))
+    wanted = as_int(resources.get("desiredvCpus"))
     if most is not None and least is not None and least > most:
         yield Finding((_HERE, "minvCpus"), f"minvCpus {least} is above maxvCpus {most}", "raise maxvCpus or lower this")
     elif wanted is not None and (wanted < (least or 0) or (most is not None and wanted > most)):
@@ -364,7 +368,7 @@ def _check_network(resources: Json) -> Iterator[Finding]:
             hint = "give the name of a declared security group, or an id like sg-0123456789abcdef0"
             yield Finding((_HERE, "securityGroupIds", index), f'"{value}" is not the id of a security group', hint)
     for member in ("subnets", "securityGroupIds", "instanceTypes"):
-        value = text(resources.get(member))
+        value = as_text(resources.get(member))
         if value:
             yield Finding((_HERE, member), f"{member} is a list", f"write [{value}]", code="wrong-type")
         places: list[tuple[Path, Any]] = [
@@ -379,13 +383,13 @@ def _check_network(resources: Json) -> Iterator[Finding]:
 
 
 def _check_roles(props: Json) -> Iterator[Finding]:
-    profile = text(at(props, _HERE, "instanceRole")) or ""
+    profile = as_text(at(props, _HERE, "instanceRole")) or ""
     if ":role/" in profile:
         hint = f"name the instance profile that holds it, often of the same name: {bare(profile)}"
         why = "instanceRole takes an instance profile, and this is the ARN of a role"
         yield Finding((_HERE, "instanceRole"), why, hint)
-    fleet = text(at(props, _HERE, "spotIamFleetRole")) or ""
-    service = text(props.get("serviceRole")) or ""
+    fleet = as_text(at(props, _HERE, "spotIamFleetRole")) or ""
+    service = as_text(props.get("serviceRole")) or ""
     for path, value in ((("serviceRole",), service), ((_HERE, "spotIamFleetRole"), fleet)):
         if ":instance-profile/" in value:
             why = f"{path[-1]} takes a role, and this is the ARN of an instance profile"
@@ -402,10 +406,10 @@ def _check_eks(props: Json) -> Iterator[Finding]:
     if not eks:
         return
     for member in ("eksClusterArn", "kubernetesNamespace"):
-        if not given(eks.get(member)):
+        if not is_given(eks.get(member)):
             hint = "eksConfiguration: {eksClusterArn: ..., kubernetesNamespace: ...}"
             yield Finding(("eksConfiguration",), f"eksConfiguration.{member} is missing", hint, code="missing-field")
-    cluster, namespace = text(eks.get("eksClusterArn")), text(eks.get("kubernetesNamespace"))
+    cluster, namespace = as_text(eks.get("eksClusterArn")), as_text(eks.get("kubernetesNamespace"))
     if cluster and ":cluster/" not in cluster:
         hint = "it looks like arn:aws:eks:REGION:ACCOUNT:cluster/NAME"
         yield Finding(("eksConfiguration", "eksClusterArn"), f'"{cluster}" is not the ARN of an EKS cluster', hint)

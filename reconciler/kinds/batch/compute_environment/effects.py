@@ -93,7 +93,7 @@ _FIXED = ("capacityOptionType", "fipsEnabled")
 
 
 def _unless(default: Any) -> Field:
-    return Field(normal=lambda value: None if value == default else value)
+    return Field(normalize=lambda value: None if value == default else value)
 
 
 PROVIDER_FIELDS = {

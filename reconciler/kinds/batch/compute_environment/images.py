@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.kinds.batch.compute_environment import effects
-from reconciler.kinds.common.declared import at, entries, mapping, text
+from reconciler.kinds.common.declared import as_text, at, entries, mapping
 from reconciler.model import MISSING, Change, Effect, Finding, Json, Live, Path, Want
 
 RESOURCES = "computeResources"
@@ -42,7 +42,7 @@ def unsupported(image_type: str) -> str:
 
 def own(resources: Json) -> list[Json]:
     """The entries of ``ec2Configuration`` whose image AWS chooses, as far as the entry decides."""
-    if text(resources.get("imageId")):
+    if as_text(resources.get("imageId")):
         return []
     return [item for _, item in entries(resources.get(IMAGES)) if not item.get("imageIdOverride")]
 

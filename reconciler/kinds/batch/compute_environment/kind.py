@@ -106,7 +106,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         batch.live(item, "computeEnvironment", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED"
-        and batch.answers(query, item["computeEnvironmentName"], item.get("tags") or {})
+        and batch.matches_query(query, item["computeEnvironmentName"], item.get("tags") or {})
     ]
     return sorted(lives, key=lambda live: live.physical)
 
@@ -259,7 +259,7 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, waits.gone(live.physical, may_fail=not live.broken)]
+    return [*disable, call, waits.gone(live.physical, may_fail=not live.invalid)]
 
 
 def settle(live: Live) -> Sequence[Action]:
@@ -326,23 +326,23 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    settle=settle,
-    gone=gone,
+    wait_until_settled=settle,
+    wait_until_gone=gone,
     repair=repair,
     drain=drains.drain,
-    withdraws=withdraws,
+    takes_out_of_service=withdraws,
     fields=FIELDS,
     refs=REFS,
     replace=Replace.CREATE_FIRST,
     passes_roles=PASSES_ROLES,
     api=API,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=check,
     disruption=disruption,
-    ending=ending,
+    deletion_effect=ending,
     notes=images.notes,
     refresh=images.refresh,
-    foresee=moves.foresee,
-    users=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
+    side_effects=moves.foresee,
+    dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
 )

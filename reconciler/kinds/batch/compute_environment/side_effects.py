@@ -16,7 +16,7 @@ from typing import Any
 
 from reconciler.kinds.batch.compute_environment import effects, images
 from reconciler.kinds.batch.compute_environment.images import RESOURCES
-from reconciler.kinds.common.declared import at, entries, mapping, text
+from reconciler.kinds.common.declared import as_text, at, entries, mapping
 from reconciler.model import (
     Address,
     Call,
@@ -121,7 +121,7 @@ class _Template:
 
     @property
     def image(self) -> str:
-        return text(at(self.found, "LaunchTemplateData", "ImageId")) or ""
+        return as_text(at(self.found, "LaunchTemplateData", "ImageId")) or ""
 
     @property
     def address(self) -> Address:
@@ -158,13 +158,13 @@ def _templates(resources: Json) -> Iterator[tuple[Path, Json]]:
     template = mapping(resources.get("launchTemplate"))
     every = [(path, template), *(((*path, "overrides", i), item) for i, item in entries(template.get("overrides")))]
     for place, ask in every:
-        named = text(ask.get("launchTemplateId")) or text(ask.get("launchTemplateName"))
-        if named and (ask.get("version") is None or text(ask["version"]) is not None):
+        named = as_text(ask.get("launchTemplateId")) or as_text(ask.get("launchTemplateName"))
+        if named and (ask.get("version") is None or as_text(ask["version"]) is not None):
             yield place, ask
 
 
 def _version(ask: Json) -> Call:
-    by_id = text(ask.get("launchTemplateId"))
+    by_id = as_text(ask.get("launchTemplateId"))
     which = {"LaunchTemplateId": by_id} if by_id else {"LaunchTemplateName": ask["launchTemplateName"]}
     return Call("ec2", "DescribeLaunchTemplateVersions", {**which, "Versions": [ask.get("version") or "$Default"]})
 

@@ -16,7 +16,7 @@ from reconciler.kinds.batch.job_definition import container_checks as containers
 from reconciler.kinds.batch.job_definition import retry_strategy as _retry
 from reconciler.kinds.batch.job_definition.container_checks import EC2, MANAGED_INSTANCES
 from reconciler.kinds.batch.job_definition.pod_checks import numbered, pods
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 
@@ -76,30 +76,30 @@ def _check_platform(props: Json) -> Iterator[Finding]:
         yield Finding(path, "platformCapabilities is a list", f"write [{value}]", code="wrong-type")
     if len(items(value)) > 1:
         yield Finding(path, "a job definition has one platform capability", "keep one: [EC2] or [FARGATE]")
-    if given(props.get("eksProperties")):
+    if is_given(props.get("eksProperties")):
         for member in ("platformCapabilities", "propagateTags"):
-            if given(props.get(member)) and props[member] is not False:
+            if is_given(props.get(member)) and props[member] is not False:
                 why = f"{member} does not apply to jobs on EKS"
                 yield Finding((member,), why, "leave it out", code="not-applicable")
-    if platform != EC2 and given(props.get("nodeProperties")):
+    if platform != EC2 and is_given(props.get("nodeProperties")):
         hint = "leave platformCapabilities out"
         yield Finding(path, f"multi-node jobs do not run on {platform}", hint, code="not-applicable")
-    if platform == MANAGED_INSTANCES and given(props.get("containerProperties")):
+    if platform == MANAGED_INSTANCES and is_given(props.get("containerProperties")):
         hint = "put the container into ecsProperties.taskProperties[0].containers"
         yield Finding(("containerProperties",), "jobs on MANAGED_INSTANCES use ecsProperties", hint)
 
 
 def _check_small_things(props: Json) -> Iterator[Finding]:
-    priority = whole(props.get("schedulingPriority"))
+    priority = as_int(props.get("schedulingPriority"))
     if priority is not None and not 0 <= priority <= 9999:
         why = f"schedulingPriority {priority} is out of range"
         yield Finding(("schedulingPriority",), why, "it must be from 0 to 9999")
-    seconds = whole(at(props, "timeout", "attemptDurationSeconds"))
+    seconds = as_int(at(props, "timeout", "attemptDurationSeconds"))
     if props.get("timeout") is None:
         why = "no timeout: a job that hangs runs until somebody stops it"
         hint = "add timeout: {attemptDurationSeconds: N}"
         yield Finding((), why, hint, code="no-timeout", warning=True)
-    elif isinstance(props["timeout"], Mapping) and not given(props["timeout"].get("attemptDurationSeconds")):
+    elif isinstance(props["timeout"], Mapping) and not is_given(props["timeout"].get("attemptDurationSeconds")):
         hint = "add the seconds after which an attempt is stopped, 60 or more"
         yield Finding(("timeout",), "timeout needs attemptDurationSeconds", hint, code="missing-field")
     elif seconds is not None and seconds < 60:
@@ -154,10 +154,10 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
     found = list(entries(listed))
     where = containers.Where(
         platform=platform,
-        execution_role=given(task.get("executionRoleArn")),
-        job_role=given(task.get("taskRoleArn")),
+        execution_role=is_given(task.get("executionRoleArn")),
+        job_role=is_given(task.get("taskRoleArn")),
         volumes=containers.volume_names(task.get("volumes")),
-        firelens=any(given(item.get("firelensConfiguration")) for _, item in found),
+        firelens=any(is_given(item.get("firelensConfiguration")) for _, item in found),
         alone=len(listed) == 1,
     )
     yield from containers.task(path, task, where, roles=("taskRoleArn", "executionRoleArn"))
@@ -168,10 +168,10 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
         yield Finding((*path, "containers"), "no container is essential", hint)
     for index, item in found:
         here: Path = (*path, "containers", index)
-        if not given(item.get("name")) and len(found) > 1:
+        if not is_given(item.get("name")) and len(found) > 1:
             yield Finding(here, "name is missing", "each of several containers needs one", code="missing-field")
         for legacy in ("vcpus", "memory"):
-            if given(item.get(legacy)):
+            if is_given(item.get(legacy)):
                 why = f"{legacy} is not a member of ecsProperties"
                 yield Finding((*here, legacy), why, "use resourceRequirements", code="unknown-field")
         plain = {name: value for name, value in item.items() if name not in ("vcpus", "memory")}
@@ -203,7 +203,7 @@ def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Findi
 
     https://docs.aws.amazon.com/batch/latest/userguide/create-job-definition-single-node-multi-container.html
     """
-    router = next((index for index, item in found if given(item.get("firelensConfiguration"))), None)
+    router = next((index for index, item in found if is_given(item.get("firelensConfiguration"))), None)
     if router is None:
         return
     here: Path = (*path, "containers", router, "firelensConfiguration")
@@ -223,7 +223,7 @@ def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[F
     for index, item in found:
         for number, need in entries(item.get("dependsOn")):
             here: Path = (*path, index, "dependsOn", number)
-            name, condition = text(need.get("containerName")), text(need.get("condition"))
+            name, condition = as_text(need.get("containerName")), as_text(need.get("condition"))
             if name and name not in by_name:
                 hint = f"the containers are {', '.join(sorted(by_name))}"
                 yield Finding((*here, "containerName"), f'there is no container "{name}"', hint)
@@ -234,9 +234,9 @@ def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[F
             if name in by_name and condition in ("COMPLETE", "SUCCESS") and essential:
                 why = f"waiting for {name} to end: an essential container that ends, ends the job"
                 yield Finding((*here, "condition"), why, f"set essential: false on {name}, or use START")
-    needs = {name: [text(need.get("containerName")) for _, need in entries(item.get("dependsOn"))]
+    needs = {name: [as_text(need.get("containerName")) for _, need in entries(item.get("dependsOn"))]
              for name, item in by_name.items()}  # fmt: skip
-    if len(found) == 1 and given(found[0][1].get("dependsOn")):
+    if len(found) == 1 and is_given(found[0][1].get("dependsOn")):
         why = "a container that is alone cannot wait for another"
         yield Finding((*path, found[0][0], "dependsOn"), why, "leave dependsOn out")
         return
@@ -264,7 +264,7 @@ def _comes_back(start: str, needs: Mapping[str, list[str | None]]) -> bool:
 def _check_nodes(path: Path, value: Any) -> Iterator[Finding]:
     if not isinstance(value, Mapping):
         return
-    number, main = whole(value.get("numNodes")), whole(value.get("mainNode"))
+    number, main = as_int(value.get("numNodes")), as_int(value.get("mainNode"))
     for member, hint in (("numNodes", "the number of nodes, 1 to 1000"), ("mainNode", "its index: 0 is the first")):
         if value.get(member) is None:
             yield Finding(path, f"{member} is missing", hint, code="missing-field")
@@ -275,7 +275,7 @@ def _check_nodes(path: Path, value: Any) -> Iterator[Finding]:
         yield Finding((*path, "mainNode"), f"there is no node {main}", last)
     here: Path = (*path, "nodeRangeProperties")
     ranges = list(entries(value.get("nodeRangeProperties")))
-    if not given(value.get("nodeRangeProperties")):
+    if not is_given(value.get("nodeRangeProperties")):
         yield Finding(path, "nodeRangeProperties is missing", 'list at least one: targetNodes: "0:"')
     if len(ranges) > 5:
         yield Finding((*here, 5), f"{len(ranges)} node ranges; 5 at most", "join some")
@@ -285,11 +285,11 @@ def _check_nodes(path: Path, value: Any) -> Iterator[Finding]:
 
 
 def _check_range(path: Path, item: Json) -> Iterator[Finding]:
-    payloads = [name for name in PAYLOADS if given(item.get(name))]
+    payloads = [name for name in PAYLOADS if is_given(item.get(name))]
     if len(payloads) != 1:
         has = f"this has {' and '.join(payloads)}" if payloads else "this has none"
         yield Finding(path, f"a node range has one of {', '.join(PAYLOADS)}; {has}", "keep one")
-    if given(item.get("instanceTypes")) and "ecsProperties" not in payloads:
+    if is_given(item.get("instanceTypes")) and "ecsProperties" not in payloads:
         hint = "set container.instanceType instead"
         yield Finding((*path, "instanceTypes"), "instanceTypes of a node range is for ecsProperties only", hint)
     if len(items(item.get("instanceTypes"))) > 1:
@@ -305,7 +305,7 @@ def _check_cover(path: Path, ranges: list[tuple[int, Json]], number: int | None)
     covered: set[int] = set()
     sure = bool(ranges)
     for index, item in ranges:
-        target = text(item.get("targetNodes"))
+        target = as_text(item.get("targetNodes"))
         if target is None:
             sure = False
             if "targetNodes" not in item:
@@ -329,7 +329,7 @@ def _check_cover(path: Path, ranges: list[tuple[int, Json]], number: int | None)
         if left:
             why = f"no range covers node {left[0]}" + (f" and {len(left) - 1} more" if left[1:] else "")
             yield Finding(path, why, 'all nodes must be covered; an open range does it: "0:"')
-    types = {text(at(item, "container", "instanceType")) for _, item in ranges} - {None}
+    types = {as_text(at(item, "container", "instanceType")) for _, item in ranges} - {None}
     if len(types) > 1:
         why = f"all nodes use one instance type, and here are {', '.join(sorted(map(str, types)))}"
         yield Finding(path, why, "give the same everywhere")

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from reconciler.kinds.common.declared import at, entries, given, items, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items
 from reconciler.model import Finding, Json, Path
 
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
@@ -24,12 +24,12 @@ _PARAMETER = re.compile(r"(?i)ref:(?!:)\S+|ref::\s\S*")
 
 def findings(path: Path, props: Json) -> Iterator[Finding]:
     """What looks like a slip in a container of ECS at ``path``."""
-    yield from _image((*path, "image"), text(props.get("image")))
+    yield from _image((*path, "image"), as_text(props.get("image")))
     yield from _command((*path, "command"), props)
     yield from _ulimits((*path, "ulimits"), props)
     for index, mount in entries(props.get("mountPoints")):
         here: Path = (*path, "mountPoints", index)
-        where = text(mount.get("containerPath"))
+        where = as_text(mount.get("containerPath"))
         if "containerPath" not in mount:
             hint = "say where the volume is seen, as in containerPath: /data"
             yield Finding(here, "containerPath is missing", hint, code="missing-field", warning=True)
@@ -81,11 +81,11 @@ def _image(path: Path, image: str | None) -> Iterator[Finding]:
 def _command(path: Path, props: Json) -> Iterator[Finding]:
     words = items(props.get("command"))
     plain = [word for word in words if isinstance(word, str)]
-    if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not given(props.get("entryPoint")):
+    if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not is_given(props.get("entryPoint")):
         why = f'the program to run would be called "{plain[0]}", spaces and all'
         hint = f"write a word an item: [{', '.join(plain[0].split())}]"
         yield Finding(path, why, hint, warning=True)
-    shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or given(props.get("entryPoint")))
+    shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or is_given(props.get("entryPoint")))
     odd = next(
         ((n, word) for n, word in enumerate(words) if isinstance(word, str) and _FOR_SHELLS.fullmatch(word)), None
     )
@@ -101,7 +101,7 @@ def _command(path: Path, props: Json) -> Iterator[Finding]:
 
 def _ulimits(path: Path, props: Json) -> Iterator[Finding]:
     for index, limit in entries(props.get("ulimits")):
-        name, soft, hard = text(limit.get("name")), whole(limit.get("softLimit")), whole(limit.get("hardLimit"))
+        name, soft, hard = as_text(limit.get("name")), as_int(limit.get("softLimit")), as_int(limit.get("hardLimit"))
         if name and name not in ULIMITS:
             near = difflib.get_close_matches(name.lower(), ULIMITS, n=1, cutoff=0.6)
             hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(ULIMITS)}"

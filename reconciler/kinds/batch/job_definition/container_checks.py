@@ -16,7 +16,7 @@ from typing import Any
 from reconciler.kinds.batch.job_definition import container_advice as slips
 from reconciler.kinds.batch.job_definition import log_checks as _log_checks
 from reconciler.kinds.batch.job_definition.container_fields import LEGACY
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
@@ -50,13 +50,13 @@ def container(path: Path, props: Json, platform: str, *, node: bool = False) -> 
     """Findings about ``ContainerProperties`` at ``path``."""
     where = Where(
         platform=platform,
-        execution_role=given(props.get("executionRoleArn")),
-        job_role=given(props.get("jobRoleArn")),
+        execution_role=is_given(props.get("executionRoleArn")),
+        job_role=is_given(props.get("jobRoleArn")),
         volumes=volume_names(props.get("volumes")),
     )
     yield from common(path, props, where)
     yield from task(path, props, where, roles=("jobRoleArn", "executionRoleArn"))
-    if given(props.get("instanceType")) and not node:
+    if is_given(props.get("instanceType")) and not node:
         why = "instanceType is for the nodes of a multi-node job"
         hint = "leave it out, and choose instance types in the compute environment"
         yield Finding((*path, "instanceType"), why, hint, code="not-applicable", warning=platform != FARGATE)
@@ -72,7 +72,7 @@ def volume_names(value: Any) -> frozenset[str] | None:
 
 def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     """Findings about what every container has."""
-    if not given(props.get("image")):
+    if not is_given(props.get("image")):
         hint = "for example image: public.ecr.aws/docker/library/alpine:latest"
         yield Finding(path, "image is missing", hint, code="missing-field")
     if isinstance(props.get("command"), str):
@@ -96,7 +96,7 @@ def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
             why = "a privileged container has the rights of root on its host"
             hint = "if it needs a device only, linuxParameters.devices is enough"
             yield Finding(here, why, hint, code="privileged", warning=True)
-    if where.platform == FARGATE and given(props.get("ulimits")):
+    if where.platform == FARGATE and is_given(props.get("ulimits")):
         hint = "leave it out, or run the job on EC2"
         yield Finding((*path, "ulimits"), "ulimits does not apply to Fargate", hint, code="not-applicable")
 
@@ -108,16 +108,16 @@ def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> It
         hint = "name a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
         yield Finding(path, "Fargate needs executionRoleArn", hint, code="missing-field")
     for role in roles:
-        value = text(props.get(role)) or ""
+        value = as_text(props.get(role)) or ""
         if ":instance-profile/" in value:
             why = f"{role} takes a role, and this is the ARN of an instance profile"
             yield Finding((*path, role), why, "give the name or ARN of the role in it")
     if where.platform == EC2:
         for member in ONLY_ON_FARGATE:
-            if given(props.get(member)):
+            if is_given(props.get(member)):
                 hint = "add platformCapabilities: [FARGATE], or leave it out"
                 yield Finding((*path, member), f"{member} does not apply to EC2", hint, code="not-applicable")
-    size = whole(at(props, "ephemeralStorage", "sizeInGiB"))
+    size = as_int(at(props, "ephemeralStorage", "sizeInGiB"))
     if size is not None and not 21 <= size <= 200:
         hint = "from 21 to 200; left out it is 20"
         yield Finding((*path, "ephemeralStorage", "sizeInGiB"), f"sizeInGiB {size} is out of range", hint)
@@ -134,12 +134,12 @@ def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     said: Path = ("fargatePlatformConfiguration", "platformVersion")
     if "platformVersion" in props:
         said = ("platformVersion",)
-    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", text(at(props, *map(str, said))) or "")
-    on_efs = any(given(volume.get("efsVolumeConfiguration")) for _, volume in entries(props.get("volumes")))
+    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", as_text(at(props, *map(str, said))) or "")
+    on_efs = any(is_given(volume.get("efsVolumeConfiguration")) for _, volume in entries(props.get("volumes")))
     if where.platform == FARGATE and on_efs and version and tuple(map(int, version.groups())) < (1, 4, 0):
         hint = "use 1.4.0 or LATEST, or leave it out"
         yield Finding((*path, *said), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
-    family = text(at(props, "runtimePlatform", "operatingSystemFamily")) or ""
+    family = as_text(at(props, "runtimePlatform", "operatingSystemFamily")) or ""
     here: Path = (*path, "runtimePlatform")
     if not family.startswith("WINDOWS"):
         return
@@ -166,8 +166,8 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
         yield Finding(here, f"{member} is a list of name and value, not a mapping", hint, code="wrong-type")
     found = list(entries(value))
     for index, item in found:
-        name, given_value = text(item.get("name")), item.get("value")
-        if not given(item.get("name")):
+        name, given_value = as_text(item.get("name")), item.get("value")
+        if not is_given(item.get("name")):
             hint = "write {name: NAME, value: ...}"
             yield Finding((*here, index), "name is missing", hint, code="missing-field")
         if name and name.startswith("AWS_BATCH"):
@@ -204,17 +204,17 @@ def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         found = list(entries(value))
         for index, item in found:
             for needed in ("name", "valueFrom"):
-                if not given(item.get(needed)):
+                if not is_given(item.get(needed)):
                     hint = "write {name: NAME, valueFrom: NAME-OF-SECRET}"
                     yield Finding((*here, index), f"{needed} is missing", hint, code="missing-field")
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
             yield Finding(place, f'"{name}" is set twice', "keep one", code="duplicate")
-        if given(value) and not where.execution_role and where.platform != FARGATE:
+        if is_given(value) and not where.execution_role and where.platform != FARGATE:
             hint = "name a role that trusts ecs-tasks.amazonaws.com and may read the secret"
             yield Finding(here, f"{here[-1]} needs executionRoleArn beside it", hint, code="missing-field")
-    plain = {text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
+    plain = {as_text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
     for index, item in entries(props.get("secrets")):
-        if text(item.get("name")) in plain:
+        if as_text(item.get("name")) in plain:
             why = f'"{item["name"]}" is set both in environment and in secrets'
             yield Finding((*path, "secrets", index, "name"), why, "keep one", code="duplicate")
 
@@ -260,7 +260,7 @@ def _check_legacy(path: Path, props: Json, where: Where, kinds: set[str]) -> Ite
             hint = f"leave {legacy} out; resourceRequirements is the newer form"
             yield Finding((*path, legacy), f"{legacy} and a resourceRequirement {kind} cannot be used together", hint)
         else:
-            number, least = whole(value), 1 if legacy == "vcpus" else 4
+            number, least = as_int(value), 1 if legacy == "vcpus" else 4
             if number is not None and number < least:
                 yield Finding((*path, legacy), f"{legacy} {number} is too little", f"it must be at least {least}")
 
@@ -296,7 +296,7 @@ def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
 
 def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
     """On Fargate only certain pairs of vCPU and memory exist."""
-    amounts = {text(item.get("type")): (index, quantity(item.get("value"))) for index, item in found}
+    amounts = {as_text(item.get("type")): (index, quantity(item.get("value"))) for index, item in found}
     (cpu_at, cpus), (memory_at, memory) = amounts.get("VCPU", (0, None)), amounts.get("MEMORY", (0, None))
     if cpus is None or memory is None:
         return
@@ -327,17 +327,17 @@ def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     found = list(entries(props.get("volumes")))
     for index, volume in found:
         here: Path = (*path, "volumes", index)
-        if not given(volume.get("name")):
+        if not is_given(volume.get("name")):
             yield Finding(here, "name is missing", "mountPoints refer to a volume by its name", code="missing-field")
         kinds = [kind for kind in VOLUME_KINDS if kind in volume and volume[kind] is not None]
         if len(kinds) > 1:
             yield Finding(here, f"a volume is of one kind, and this has {' and '.join(kinds)}", "make two volumes")
-        if where.platform == FARGATE and given(at(volume, "host", "sourcePath")):
+        if where.platform == FARGATE and is_given(at(volume, "host", "sourcePath")):
             hint = "leave host out, or use efsVolumeConfiguration"
             yield Finding((*here, "host", "sourcePath"), "Fargate has no host to mount a path of", hint)
         efs = mapping(volume.get("efsVolumeConfiguration"))
         yield from _check_efs((*here, "efsVolumeConfiguration"), efs, where)
-        if given(volume.get("s3filesVolumeConfiguration")) and not where.job_role:
+        if is_given(volume.get("s3filesVolumeConfiguration")) and not where.job_role:
             hint = "add jobRoleArn (taskRoleArn in ecsProperties), a role that may use the file system"
             why = "a volume of S3 Files goes by the job role, and there is none"
             yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code="missing-field")
@@ -350,10 +350,10 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
         return
     point, iam = at(efs, "authorizationConfig", "accessPointId"), at(efs, "authorizationConfig", "iam")
     encrypted = efs.get("transitEncryption")
-    if (given(point) or iam == "ENABLED") and encrypted in (None, "DISABLED"):
+    if (is_given(point) or iam == "ENABLED") and encrypted in (None, "DISABLED"):
         why = "an access point or IAM authorisation needs encryption in transit"
         yield Finding(path, why, "add transitEncryption: ENABLED")
-    if given(point) and text(efs.get("rootDirectory")) not in (None, "", "/"):
+    if is_given(point) and as_text(efs.get("rootDirectory")) not in (None, "", "/"):
         hint = "leave rootDirectory out: the access point has its own"
         why = "AWS Batch was seen to refuse rootDirectory with an access point, though its own examples have both"
         yield Finding((*path, "rootDirectory"), why, hint, warning=True)
@@ -365,7 +365,7 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
 def _check_mounts(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     here: Path = (*path, "mountPoints")
     for index, mount in entries(props.get("mountPoints")):
-        name = text(mount.get("sourceVolume"))
+        name = as_text(mount.get("sourceVolume"))
         if name and where.volumes is not None and name not in where.volumes:
             known = f"the volumes are {', '.join(sorted(where.volumes))}" if where.volumes else "there are no volumes"
             hint = f"{known}; add {{name: {name}}} to volumes"
@@ -376,16 +376,16 @@ def _check_linux(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     linux, here = mapping(props.get("linuxParameters")), (*path, "linuxParameters")
     if where.platform == FARGATE:
         for member in LINUX_NOT_ON_FARGATE:
-            if given(linux.get(member)):
+            if is_given(linux.get(member)):
                 hint = "leave it out, or run the job on EC2"
                 yield Finding((*here, member), f"{member} does not apply to Fargate", hint, code="not-applicable")
         return
-    swappiness, swap = whole(linux.get("swappiness")), linux.get("maxSwap")
+    swappiness, swap = as_int(linux.get("swappiness")), linux.get("maxSwap")
     if swappiness is not None and not 0 <= swappiness <= 100:
         yield Finding((*here, "swappiness"), f"swappiness {swappiness} is out of range", "it must be from 0 to 100")
     elif swappiness is not None and swap is None:
         yield Finding((*here, "swappiness"), "swappiness has no effect without maxSwap", "add maxSwap (in MiB)")
-    most = whole(swap)
+    most = as_int(swap)
     if most and "swappiness" not in linux:
         why = "AWS Batch was seen to refuse maxSwap without swappiness, whose default is documented as 60"
         yield Finding((*here, "maxSwap"), why, "add swappiness: 60", warning=True)

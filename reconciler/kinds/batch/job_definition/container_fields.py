@@ -23,7 +23,7 @@ from reconciler.model import Field, Json, Ref
 
 LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
 FALSE = Field(default=False)
-NOT_SO = Field(normal=unless(False))
+NOT_SO = Field(normalize=unless(False))
 ROLE_MEMBERS = frozenset({"jobRoleArn", "executionRoleArn", "taskRoleArn"})
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
@@ -61,26 +61,26 @@ def volumes(at: str) -> dict[str, Field]:
     efs, s3 = f"{at}[].efsVolumeConfiguration", f"{at}[].s3filesVolumeConfiguration"
     return {
         at: Field(key="name"),
-        f"{efs}.rootDirectory": Field(normal=unless("", "/")),
-        f"{efs}.transitEncryption": Field(normal=unless("DISABLED")),
-        f"{efs}.authorizationConfig.iam": Field(normal=unless("DISABLED")),
-        f"{s3}.rootDirectory": Field(normal=unless("", "/")),
+        f"{efs}.rootDirectory": Field(normalize=unless("", "/")),
+        f"{efs}.transitEncryption": Field(normalize=unless("DISABLED")),
+        f"{efs}.authorizationConfig.iam": Field(normalize=unless("DISABLED")),
+        f"{s3}.rootDirectory": Field(normalize=unless("", "/")),
     }
 
 
 def common(at: str) -> dict[str, Field]:
     """Facts that hold for a container wherever it stands."""
     return {
-        f"{at}.environment": Field(key="name", normal=filled_variables),
+        f"{at}.environment": Field(key="name", normalize=filled_variables),
         f"{at}.secrets": Field(key="name"),
         f"{at}.mountPoints": Field(key="containerPath"),
         f"{at}.mountPoints[].readOnly": FALSE,
         f"{at}.ulimits": Field(key="name"),
         f"{at}.resourceRequirements": Field(key="type"),
-        f"{at}.resourceRequirements[].value": Field(normal=number_text),
+        f"{at}.resourceRequirements[].value": Field(normalize=number_text),
         f"{at}.privileged": FALSE,
         f"{at}.readonlyRootFilesystem": FALSE,
-        f"{at}.user": Field(normal=unless("")),
+        f"{at}.user": Field(normalize=unless("")),
         f"{at}.logConfiguration.secretOptions": Field(key="name"),
         **_linux(f"{at}.linuxParameters"),
     }
@@ -89,9 +89,9 @@ def common(at: str) -> dict[str, Field]:
 def platform(at: str) -> dict[str, Field]:
     """Facts about what ECS runs a container or task on."""
     return {
-        f"{at}.networkConfiguration.assignPublicIp": Field(normal=unless("DISABLED")),
-        f"{at}.runtimePlatform.operatingSystemFamily": Field(normal=unless("LINUX")),
-        f"{at}.runtimePlatform.cpuArchitecture": Field(normal=unless("X86_64")),
+        f"{at}.networkConfiguration.assignPublicIp": Field(normalize=unless("DISABLED")),
+        f"{at}.runtimePlatform.operatingSystemFamily": Field(normalize=unless("LINUX")),
+        f"{at}.runtimePlatform.cpuArchitecture": Field(normalize=unless("X86_64")),
         f"{at}.enableExecuteCommand": NOT_SO,
     }
 
@@ -102,8 +102,8 @@ def container(at: str) -> dict[str, Field]:
         **common(at),
         **platform(at),
         **volumes(f"{at}.volumes"),
-        **{f"{at}.{legacy}": Field(normal=unless(0)) for legacy in LEGACY},
-        f"{at}.fargatePlatformConfiguration.platformVersion": Field(normal=unless("LATEST")),
+        **{f"{at}.{legacy}": Field(normalize=unless(0)) for legacy in LEGACY},
+        f"{at}.fargatePlatformConfiguration.platformVersion": Field(normalize=unless("LATEST")),
     }
 
 
@@ -117,17 +117,17 @@ def tasks(at: str) -> dict[str, Field]:
         f"{one}[].dependsOn": Field(key="containerName"),
         **platform(at),
         **volumes(f"{at}.volumes"),
-        f"{at}.platformVersion": Field(normal=unless("LATEST")),
+        f"{at}.platformVersion": Field(normalize=unless("LATEST")),
     }
 
 
 def _kubernetes_container(at: str) -> dict[str, Field]:
     return {
-        f"{at}.env": Field(key="name", normal=filled_variables),
+        f"{at}.env": Field(key="name", normalize=filled_variables),
         f"{at}.volumeMounts": Field(key="mountPath"),
         f"{at}.volumeMounts[].readOnly": FALSE,
-        f"{at}.resources.limits.*": Field(normal=number_text),
-        f"{at}.resources.requests.*": Field(normal=number_text),
+        f"{at}.resources.limits.*": Field(normalize=number_text),
+        f"{at}.resources.requests.*": Field(normalize=number_text),
         f"{at}.securityContext.privileged": NOT_SO,
         f"{at}.securityContext.readOnlyRootFilesystem": NOT_SO,
         f"{at}.securityContext.runAsNonRoot": NOT_SO,
@@ -140,14 +140,14 @@ def pod(at: str) -> dict[str, Field]:
     """Facts about ``EksPodProperties`` at ``at``."""
     return {
         f"{at}.hostNetwork": Field(default=True),
-        f"{at}.dnsPolicy": Field(normal=unless("ClusterFirst")),
+        f"{at}.dnsPolicy": Field(normalize=unless("ClusterFirst")),
         f"{at}.imagePullSecrets": Field(key="name"),
         f"{at}.containers": Field(key="name"),
         f"{at}.containers[].name": Field(default="Default"),
         **_kubernetes_container(f"{at}.containers[]"),
         **_kubernetes_container(f"{at}.initContainers[]"),
         f"{at}.volumes": Field(key="name"),
-        f"{at}.volumes[].emptyDir.medium": Field(normal=unless("")),
+        f"{at}.volumes[].emptyDir.medium": Field(normalize=unless("")),
         f"{at}.volumes[].secret.optional": FALSE,
         f"{at}.volumes[].persistentVolumeClaim.readOnly": FALSE,
         f"{at}.shareProcessNamespace": NOT_SO,

@@ -18,9 +18,9 @@ from reconciler.kinds.batch._common import every
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.replies import ok
-from reconciler.model import Call, Json, Live, On, Reads, Refused, Reply, Scope, User
+from reconciler.model import Call, Dependent, Json, Live, On, Reads, Refused, Reply, Scope
 
-Named: TypeAlias = Mapping[str, tuple[User, ...]]
+Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
 # In the order in which a job goes through them: one that moves on while we ask is met in the next.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -55,11 +55,11 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The ACTIVE definitions that name one in their text, whoever they belong to."""
     active = yield from _active()
     words = _words(lives)
-    found: list[tuple[str, User]] = []
+    found: list[tuple[str, Dependent]] = []
     for item in active:
         named = {words[word] for word in mentions(without(item, *NOT_ITS_TEXT)) if word in words}
         text = f"job definition {item['jobDefinitionName']}:{item['revision']} names it"
-        user = User(text=text, hint="to let it go, have that one name another", arn=item["jobDefinitionArn"])
+        user = Dependent(text=text, hint="to let it go, have that one name another", arn=item["jobDefinitionArn"])
         found += [(physical, user) for physical in named]
     return _gathered(found)
 
@@ -75,7 +75,7 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in there)
     replies = (yield calls) if calls else ()
     words, newest = _words(lives), _newest(lives, active)
-    found: list[tuple[str, User]] = []
+    found: list[tuple[str, Dependent]] = []
     for (_bus, rule), call, reply in zip(there, calls, replies, strict=True):
         for target in items((_there(call, reply) or {}).get("Targets")):
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
@@ -83,12 +83,12 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
             if named in words:
                 hint = "to let it go, have the target name the definition without a revision"
                 spelt = frozenset(word for word, physical in words.items() if physical == words[named])
-                found.append((words[named], User(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
+                found.append((words[named], Dependent(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
             elif named in newest:
                 physical, spelt, others = newest[named]
                 hint = "to let it go, remove the target, or have it name another definition"
                 text = f"{where} the newest revision"
-                found.append((physical, User(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
+                found.append((physical, Dependent(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
     return _gathered(found)
 
 
@@ -151,7 +151,7 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
             found |= {(words[word], *place) for word in using if word in words}
     hint = "it goes once they have"
     return _gathered(
-        (physical, User(text=f"jobs in queue {queue} that use it have not finished", hint=hint, arn=arn))
+        (physical, Dependent(text=f"jobs in queue {queue} that use it have not finished", hint=hint, arn=arn))
         for physical, queue, arn in sorted(found)
     )
 
@@ -196,8 +196,8 @@ def _newest(lives: Iterable[Live], active: Iterable[Json]) -> dict[str, tuple[st
     return found
 
 
-def _gathered(found: Iterable[tuple[str, User]]) -> Named:
-    named: dict[str, list[User]] = {}
+def _gathered(found: Iterable[tuple[str, Dependent]]) -> Named:
+    named: dict[str, list[Dependent]] = {}
     for physical, user in found:
         named.setdefault(physical, []).append(user)
     return {physical: tuple(users) for physical, users in named.items()}

@@ -25,7 +25,7 @@ from reconciler.kinds.batch.job_definition import retry_strategy as retry
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
-from reconciler.kinds.common.ownership_index import LARGE, beyond, index, proposed, told
+from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, owned_names, tags_from_index
 from reconciler.kinds.common.replies import ok
 from reconciler.model import (
     Action,
@@ -69,14 +69,14 @@ def _beyond_ec2(value: Any) -> Any:
 
 def _consumables(at: str) -> dict[str, Field]:
     listed = f"{at}.consumableResourceList"
-    return {listed: Field(key="consumableResource"), f"{listed}[].consumableResource": Field(normal=bare)}
+    return {listed: Field(key="consumableResource"), f"{listed}[].consumableResource": Field(normalize=bare)}
 
 
 FIELDS: dict[str, Field] = {
     NAME: Field(ignore=True),
-    "schedulingPriority": Field(normal=unless(0)),
+    "schedulingPriority": Field(normalize=unless(0)),
     "propagateTags": container.NOT_SO,
-    "platformCapabilities": Field(unordered=True, normal=_beyond_ec2),
+    "platformCapabilities": Field(unordered=True, normalize=_beyond_ec2),
     **retry.FIELDS,
     "nodeProperties.nodeRangeProperties": Field(key="targetNodes"),
     f"{RANGE}.instanceTypes": Field(unordered=True),
@@ -103,7 +103,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     lives = [
         _live(item)
         for item in found
-        if item.get("status", "ACTIVE") == "ACTIVE" and batch.answers(query, item[NAME], item.get("tags") or {})
+        if item.get("status", "ACTIVE") == "ACTIVE" and batch.matches_query(query, item[NAME], item.get("tags") or {})
     ]
     return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
 
@@ -149,9 +149,9 @@ def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
     ask = index(query, ("batch:job-definition",) if names else LARGE)
     calls = tuple(_by_name(name) for name in names)
     replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from told(ask, replies[: len(ask)])
-    revisions = proposed(tagged, query.scope, "batch", "job-definition/")
-    others = dict.fromkeys(beyond(query, (revision.rpartition(":")[0] for revision in revisions)))
+    tagged = yield from tags_from_index(ask, replies[: len(ask)])
+    revisions = owned_names(tagged, query.scope, "batch", "job-definition/")
+    others = dict.fromkeys(not_sought(query, (revision.rpartition(":")[0] for revision in revisions)))
     found = batch.items_in(calls, replies[len(ask) :], "jobDefinitions")
     more = tuple(_by_name(name) for name in others)
     return found + ((yield from batch.listed(more, "jobDefinitions")) if more else [])
@@ -213,7 +213,7 @@ def create(want: Want) -> Sequence[Action]:
     props = without(want.declared, NAME)
     params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
     gives = {"arn": "jobDefinitionArn", "revision": "revision"}
-    return [Call("batch", "RegisterJobDefinition", params, gives=gives, proof=Proof.SAME)]
+    return [Call("batch", "RegisterJobDefinition", params, captures=gives, proof=Proof.SAME)]
 
 
 def update(_live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
@@ -244,7 +244,7 @@ KIND = Kind(
     tag=batch.tag,
     fields=FIELDS,
     refs=REFS,
-    later=frozenset({"arn", "revision"}),
+    assigned_by_aws=frozenset({"arn", "revision"}),
     versioned=True,
     passes_roles=PASSES_ROLES,
     api=Api(
@@ -254,10 +254,10 @@ KIND = Kind(
         reply="DescribeJobDefinitions.jobDefinitions[]",
     ),
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=check,
     disruption=disruption,
-    ending=ending,
-    users=(revision_users.rules, revision_users.definitions, revision_users.jobs),
+    deletion_effect=ending,
+    dependents=(revision_users.rules, revision_users.definitions, revision_users.jobs),
     mentions=revision_users.mentions,
 )

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from reconciler.kinds.common.declared import entries, given, mapping, text
+from reconciler.kinds.common.declared import as_text, entries, is_given, mapping
 from reconciler.model import Finding, Json, Path
 
 AWSLOGS_OPTIONS = (
@@ -27,7 +27,7 @@ FARGATE_DRIVERS = ("awslogs", "splunk")
 
 def check(path: Path, config: Json, *, fargate: bool, firelens: bool) -> Iterator[Finding]:
     """Findings about the ``logConfiguration`` at ``path``; ``firelens``: a container of the task is a log router."""
-    driver = text(config.get("logDriver"))
+    driver = as_text(config.get("logDriver"))
     if "logDriver" not in config:
         hint = "for example logDriver: awslogs"
         yield Finding(path, "logDriver is missing", hint, code="missing-field")
@@ -65,14 +65,14 @@ def _check_awslogs(path: Path, options: Json) -> Iterator[Finding]:
     if isinstance(create, str) and create not in ("true", "false"):
         why = f'awslogs-create-group is "true" or "false", not "{create}"'
         yield Finding((*path, "options", "awslogs-create-group"), why, 'write "true" to have the group made')
-    if create == "true" and not given(options.get("awslogs-group")):
+    if create == "true" and not is_given(options.get("awslogs-group")):
         why = "awslogs-create-group has no effect without awslogs-group"
         yield Finding((*path, "options", "awslogs-create-group"), why, "name the group", warning=True)
 
 
 def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
     token = options.get("splunk-token")
-    secret = {text(item.get("name")) for _, item in entries(config.get("secretOptions"))}
+    secret = {as_text(item.get("name")) for _, item in entries(config.get("secretOptions"))}
     if isinstance(token, str) and token:
         why = "the Splunk token stands here in clear text, and anyone who may describe the job definition can read it"
         hint = "keep it in a secret: secretOptions: [{name: splunk-token, valueFrom: NAME-OF-SECRET}]"
@@ -82,5 +82,5 @@ def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
         hint = f"write https://{url}"
         yield Finding((*path, "options", "splunk-url"), f'"{url}" has no http:// or https:// before it', hint)
     for name in ("splunk-url", "splunk-token"):
-        if not isinstance(options, Mapping) or (not given(options.get(name)) and name not in secret):
+        if not isinstance(options, Mapping) or (not is_given(options.get(name)) and name not in secret):
             yield Finding(path, f"the driver splunk needs {name}", f"add {name} to options", warning=True)

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from reconciler.kinds.batch.job_definition import container_checks as containers
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text
+from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
 
 AMOUNTS = ("cpu", "memory", "nvidia.com/gpu")
@@ -51,7 +51,7 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
             yield from _check_pod_container((*here, member, index), item, volumes)
     yield from _check_enough((*here, "containers"), list(entries(pod.get("containers"))))
     for index, volume in entries(pod.get("volumes")):
-        limit = text(at(volume, "emptyDir", "sizeLimit"))
+        limit = as_text(at(volume, "emptyDir", "sizeLimit"))
         if limit and re.search(r"[A-Za-z]", limit) and not limit.endswith("Mi"):
             place = (*here, "volumes", index, "emptyDir", "sizeLimit")
             why = f'AWS Batch was seen to refuse "{limit}"'
@@ -60,14 +60,14 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
 
 
 def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None) -> Iterator[Finding]:
-    if not given(item.get("image")):
+    if not is_given(item.get("image")):
         yield Finding(path, "image is missing", "name the image to run", code="missing-field")
-    if given(item.get("environment")):
+    if is_given(item.get("environment")):
         why = "environment is called env on EKS"
         yield Finding((*path, "environment"), why, "write env: [{name: ..., value: ...}]", code="unknown-field")
     yield from containers.variables(path, "env", item.get("env"))
     for index, mount in entries(item.get("volumeMounts")):
-        name = text(mount.get("name"))
+        name = as_text(mount.get("name"))
         if name and volumes is not None and name not in volumes:
             why, hint = f'there is no volume "{name}"', "add it to podProperties.volumes"
             yield Finding((*path, "volumeMounts", index, "name"), why, hint, code="unknown-volume")
@@ -87,7 +87,7 @@ def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None)
 
 
 def _plain(value: Any) -> Decimal | None:
-    amount = text(value)
+    amount = as_text(value)
     return Decimal(amount) if amount and re.fullmatch(r"\d+(\.\d+)?", amount) else None
 
 
@@ -126,10 +126,10 @@ def _check_metadata(path: Path, metadata: Json) -> Iterator[Finding]:
             elif slash and any(prefix == one or prefix.endswith(f".{one}") for one in _RESERVED):
                 why = f'names that begin with "{prefix}/" are kept for Kubernetes and AWS Batch'
                 yield Finding(here, why, "choose a prefix of your own, or none", warning=prefix not in _RESERVED)
-            length = len(text(value) or "")
+            length = len(as_text(value) or "")
             if length > most:
                 yield Finding(here, f"the value has {length} characters; {most} at most", "shorten it")
-    namespace, place = text(metadata.get("namespace")), (*path, "namespace")
+    namespace, place = as_text(metadata.get("namespace")), (*path, "namespace")
     if namespace is None:
         return
     if len(namespace) > 63 or not _NAMESPACE.fullmatch(namespace):
@@ -143,7 +143,7 @@ def _check_quantity(path: Path, name: str, value: Any) -> Iterator[Finding]:
     if isinstance(value, bool | int | float):
         yield Finding(path, f"amounts are text, and {name} is {value}", f'put it in quotes: "{value}"')
         return
-    amount = text(value)
+    amount = as_text(value)
     if name not in AMOUNTS:
         yield Finding(path, f'"{name}" cannot be asked for', f"AWS Batch takes {', '.join(AMOUNTS)}")
     if amount is None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from reconciler.kinds.common.declared import entries, given, items, mapping, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items, mapping
 from reconciler.model import Field, Finding, Json, Path
 
 CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
@@ -64,9 +64,9 @@ def _something(value: Any) -> Any:
 
 
 FIELDS = {
-    "retryStrategy": Field(normal=_said),
-    "retryStrategy.evaluateOnExit[].action": Field(normal=_upper),
-    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normal=_something) for name in CONDITIONS},
+    "retryStrategy": Field(normalize=_said),
+    "retryStrategy.evaluateOnExit[].action": Field(normalize=_upper),
+    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normalize=_something) for name in CONDITIONS},
 }
 
 
@@ -74,7 +74,7 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
     """Findings about the strategy at ``path``."""
     if not isinstance(strategy, Mapping):
         return
-    attempts = whole(strategy.get("attempts"))
+    attempts = as_int(strategy.get("attempts"))
     if strategy.get("attempts") is None:
         hint = "add attempts: a number from 1 to 10; it counts the first run too"
         yield Finding(path, "retryStrategy needs attempts", hint, code="missing-field")
@@ -102,7 +102,7 @@ def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
         near = difflib.get_close_matches(action.upper(), ACTIONS, n=1, cutoff=0.5)
         hint = f'did you mean "{near[0]}"?' if near else "it must be RETRY or EXIT"
         yield Finding((*path, "action"), f'"{action}" is not an action', hint)
-    if not any(given(rule.get(name)) for name in CONDITIONS):
+    if not any(is_given(rule.get(name)) for name in CONDITIONS):
         hint = 'add onExitCode, onReason or onStatusReason; onReason: "*" matches every failure'
         yield Finding(path, "the rule has no condition", hint, code="missing-field")
     for name in CONDITIONS:
@@ -121,7 +121,7 @@ def _of_pattern(name: str, pattern: str) -> tuple[Finding, ...]:
 def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
     if isinstance(value, int | float):
         yield Finding(path, f"{name} is text", f'put it in quotes: "{value}"', code="wrong-type")
-    pattern = text(value)
+    pattern = as_text(value)
     if not pattern:
         return
     if len(pattern) > LONGEST:
@@ -201,7 +201,7 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
 
 def _covers(one: Json, other: Json) -> bool:
     """Whether every failure that ``other`` matches is matched by ``one`` as well."""
-    stated = {name: one[name] for name in CONDITIONS if given(one.get(name))}
+    stated = {name: one[name] for name in CONDITIONS if is_given(one.get(name))}
     if not stated or not all(isinstance(pattern, str) for pattern in stated.values()):
         return False
     return all(_wider(name, pattern, mapping(other).get(name)) for name, pattern in stated.items())

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.common.declared import at, entries, given, items, repeats, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
@@ -65,7 +65,7 @@ def _ranked(value: Any) -> Any:
     """The entries in their order, with ranks from 1 in place of the numbers."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
         return value
-    ranked = sorted(value, key=lambda item: whole(item.get("order")) or 0)
+    ranked = sorted(value, key=lambda item: as_int(item.get("order")) or 0)
     return [{**item, "order": rank} for rank, item in enumerate(ranked, start=1)]
 
 
@@ -77,14 +77,14 @@ FIELDS = {
     "jobQueueName": Field(ignore=True),
     "state": Field(default="ENABLED"),
     "priority": Field(),
-    "computeEnvironmentOrder": Field(key="order", normal=_ranked, clear=[]),
-    "computeEnvironmentOrder[].computeEnvironment": Field(normal=bare),
-    "serviceEnvironmentOrder": Field(key="order", normal=_ranked, clear=[]),
-    "serviceEnvironmentOrder[].serviceEnvironment": Field(normal=bare),
+    "computeEnvironmentOrder": Field(key="order", normalize=_ranked, clear=[]),
+    "computeEnvironmentOrder[].computeEnvironment": Field(normalize=bare),
+    "serviceEnvironmentOrder": Field(key="order", normalize=_ranked, clear=[]),
+    "serviceEnvironmentOrder[].serviceEnvironment": Field(normalize=bare),
     "jobQueueType": Field(effect=_type, computed=True),
     "schedulingPolicyArn": Field(effect=_policy),
     "jobStateTimeLimitActions": Field(key="reason", clear=[]),
-    "jobStateTimeLimitActions[].action": Field(normal=_upper),
+    "jobStateTimeLimitActions[].action": Field(normalize=_upper),
 }
 
 REFS = {
@@ -99,7 +99,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     lives = [
         batch.live(item, "jobQueue", read_only=READ_ONLY)
         for item in found
-        if item.get("status") != "DELETED" and batch.answers(query, item["jobQueueName"], item.get("tags") or {})
+        if item.get("status") != "DELETED" and batch.matches_query(query, item["jobQueueName"], item.get("tags") or {})
     ]
     return sorted(lives, key=lambda live: live.physical)
 
@@ -145,7 +145,7 @@ def gone(live: Live) -> Sequence[Action]:
 def repair(live: Live, want: Want) -> Sequence[Action]:
     """Send again what it is made of: an INVALID queue becomes VALID by an update that can be satisfied."""
     names = ("state", "priority", "computeEnvironmentOrder", "serviceEnvironmentOrder")
-    return _set(live.physical, {name: want.props[name] for name in names if given(want.props.get(name))})
+    return _set(live.physical, {name: want.props[name] for name in names if is_given(want.props.get(name))})
 
 
 def _set(name: str, members: Json) -> list[Action]:
@@ -214,31 +214,31 @@ def _check_priority(props: Json) -> Iterator[Finding]:
     if props.get("priority") is None:
         hint = "give a number from 0 to 1000; queues with a higher one are served first"
         yield Finding((), "priority is missing", hint, code="missing-field")
-    number = whole(props.get("priority"))
+    number = as_int(props.get("priority"))
     if number is not None and not 0 <= number <= 1000:
         yield Finding(("priority",), f"priority {number} is out of range", "it must be from 0 to 1000")
 
 
 def _check_environments(props: Json) -> Iterator[Finding]:
     computes, services = props.get("computeEnvironmentOrder"), props.get("serviceEnvironmentOrder")
-    kind = text(props.get("jobQueueType"))
-    if given(computes) and given(services):
+    kind = as_text(props.get("jobQueueType"))
+    if is_given(computes) and is_given(services):
         yield Finding(
             ("serviceEnvironmentOrder",),
             "a queue has compute environments or a service environment, not both",
             "keep computeEnvironmentOrder for container jobs, serviceEnvironmentOrder for SageMaker training jobs",
         )
-    elif kind == "SAGEMAKER_TRAINING" and not given(services):
+    elif kind == "SAGEMAKER_TRAINING" and not is_given(services):
         hint = "name one service environment: [{order: 1, serviceEnvironment: NAME}]"
         yield Finding((), "a SAGEMAKER_TRAINING queue needs serviceEnvironmentOrder", hint, code="missing-field")
-    elif not given(computes) and not given(services):
+    elif not is_given(computes) and not is_given(services):
         path: Path = ("computeEnvironmentOrder",) if "computeEnvironmentOrder" in props else ()
         hint = "list one to three: [{order: 1, computeEnvironment: NAME}]"
         yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code="missing-field")
-    if given(services) and kind in CONTAINER_TYPES:
+    if is_given(services) and kind in CONTAINER_TYPES:
         hint = "use jobQueueType: SAGEMAKER_TRAINING"
         yield Finding(("jobQueueType",), f"jobQueueType {kind} does not go with serviceEnvironmentOrder", hint)
-    elif given(services) and not given(computes) and props.get("jobQueueType") is None:
+    elif is_given(services) and not is_given(computes) and props.get("jobQueueType") is None:
         hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS takes the queue for one of ECS, and refuses it"
         yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code="missing-field")
     yield from _check_order(props, "computeEnvironmentOrder", "computeEnvironment", MOST_ENVIRONMENTS)
@@ -277,7 +277,7 @@ REASONS = (
 
 def _check_limits(props: Json) -> Iterator[Finding]:
     member = "jobStateTimeLimitActions"
-    service = given(props.get("serviceEnvironmentOrder"))
+    service = is_given(props.get("serviceEnvironmentOrder"))
     allowed = "TERMINATE" if service else "CANCEL"
     found = list(entries(props.get(member)))
     for index, item in found:
@@ -285,16 +285,16 @@ def _check_limits(props: Json) -> Iterator[Finding]:
             if item.get(needed) is None:
                 hint = f"{{state: RUNNABLE, reason: ..., maxTimeSeconds: 600, action: {allowed}}}"
                 yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
-        reason = text(item.get("reason"))
+        reason = as_text(item.get("reason"))
         if reason and not service and reason.partition(" ")[0] not in REASONS:
             hint = f"one of {', '.join(REASONS)}"
             why = f'Batch is not known to give "{reason}" as a reason, so this may never act'
             yield Finding((member, index, "reason"), why, hint, warning=True)
-        seconds = whole(item.get("maxTimeSeconds"))
+        seconds = as_int(item.get("maxTimeSeconds"))
         if seconds is not None and not 600 <= seconds <= 86400:
             hint = "it must be from 600 (10 minutes) to 86400 (a day)"
             yield Finding((member, index, "maxTimeSeconds"), f"maxTimeSeconds {seconds} is out of range", hint)
-        action = text(item.get("action"))
+        action = as_text(item.get("action"))
         if action and action.upper() != allowed:
             why = f'"{action}" is not an action of this queue'
             hint = f"use {allowed}: TERMINATE is for queues with a service environment, CANCEL for all others"
@@ -312,8 +312,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    settle=settle,
-    gone=gone,
+    wait_until_settled=settle,
+    wait_until_gone=gone,
     repair=repair,
     fields=FIELDS,
     refs=REFS,
@@ -328,5 +328,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
-    ending=ending,
+    deletion_effect=ending,
 )

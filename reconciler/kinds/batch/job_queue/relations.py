@@ -95,9 +95,9 @@ def standing(env: Environment, made: Plan) -> list[Problem]:
     found: list[Problem] = []
     for item in made.resources:
         queue = env.resources.get(item.address) if item.address.section == QUEUES else None
-        if queue is None or item.heir is None or item.verb is Verb.REPLACE:
+        if queue is None or item.kept_object is None or item.verb is Verb.REPLACE:
             continue
-        there = item.heir.props.get(TYPE)
+        there = item.kept_object.props.get(TYPE)
         types = list(dict.fromkeys(_types(listed_by(queue, env.resources))))
         if there in TYPES.values() and types and there not in types:
             hint = (

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import at, entries, given, items, mapping, repeats, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import Finding, Json, Path
@@ -57,12 +57,12 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(
             (), f'"{name}" is not a name EC2 takes for a launch template', "3 to 128 letters, digits, ( ) . - / _"
         )
-    described = text(props.get("versionDescription"))
+    described = as_text(props.get("versionDescription"))
     if described is not None and len(described) > DESCRIPTION_MOST:
         message = f"{len(described)} characters, and EC2 takes at most {DESCRIPTION_MOST}"
         yield Finding(("versionDescription",), message, "shorten it")
     data = props.get(DATA)
-    if not given(data):
+    if not is_given(data):
         hint = "launchTemplateData: {blockDeviceMappings: ...}, whatever instances are to be launched with"
         yield Finding((), "the launch template says nothing: launchTemplateData is missing", hint, code="missing-field")
     if not isinstance(data, Mapping):
@@ -73,7 +73,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 def _data(data: Json) -> Iterator[Finding]:
     yield from _either(data)
-    image = text(data.get("imageId"))
+    image = as_text(data.get("imageId"))
     if image and not IMAGE.fullmatch(image):
         hint = "ami-0abc12, a look-up such as ${lookups.ami}, or resolve:ssm:/path/of/a/parameter"
         yield Finding(("imageId",), f'"{image}" is not the id of an image', hint)
@@ -87,13 +87,13 @@ def _data(data: Json) -> Iterator[Finding]:
 def _either(data: Json) -> Iterator[Finding]:
     for path, members in EITHER:
         holder = at(data, *path) if path else data
-        said = [member for member in members if given(mapping(holder).get(member))]
+        said = [member for member in members if is_given(mapping(holder).get(member))]
         if len(said) > 1:
             yield Finding((*path, said[1]), f"{said[0]} and {said[1]} exclude each other", "leave one of the two out")
 
 
 def _user_data(value: Any) -> Iterator[Finding]:
-    script, path = text(value), ("userData",)
+    script, path = as_text(value), ("userData",)
     if not script:
         return
     size = user_data.size(script)
@@ -114,7 +114,7 @@ def _devices(data: Json) -> Iterator[Finding]:
     for index, device in entries(data.get("blockDeviceMappings")):
         path: Path = ("blockDeviceMappings", index)
         named.append(((*path, "deviceName"), device.get("deviceName")))
-        if not given(device.get("deviceName")):
+        if not is_given(device.get("deviceName")):
             hint = "deviceName: /dev/xvda is the root device of Amazon Linux"
             yield Finding(path, "deviceName is missing", hint, code="missing-field")
         said = [
@@ -129,8 +129,8 @@ def _devices(data: Json) -> Iterator[Finding]:
 
 
 def _volume(volume: Json, path: Path) -> Iterator[Finding]:
-    kind = text(volume.get("volumeType"))
-    size, iops, throughput = (whole(volume.get(member)) for member in ("volumeSize", "iops", "throughput"))
+    kind = as_text(volume.get("volumeType"))
+    size, iops, throughput = (as_int(volume.get(member)) for member in ("volumeSize", "iops", "throughput"))
     if not kind:
         # EC2 takes gp2 where nothing is said; what it then refuses depends on the image's own mapping
         yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
@@ -139,17 +139,17 @@ def _volume(volume: Json, path: Path) -> Iterator[Finding]:
         yield from _between((*path, "volumeSize"), size, SIZES[kind], f"GiB for a volume of type {kind}")
     if kind in IOPS:
         yield from _between((*path, "iops"), iops, IOPS[kind], f"IOPS for a volume of type {kind}")
-    elif kind in SIZES and given(volume.get("iops")):
+    elif kind in SIZES and is_given(volume.get("iops")):
         yield Finding((*path, "iops"), f"a volume of type {kind} takes no iops", f"one of {', '.join(IOPS)} does")
-    if kind in ("io1", "io2") and not given(volume.get("iops")):
+    if kind in ("io1", "io2") and not is_given(volume.get("iops")):
         yield Finding(path, f"a volume of type {kind} needs iops", "iops: 3000", code="missing-field")
     if kind == "gp3":
         yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
-    elif kind in SIZES and given(volume.get("throughput")):
+    elif kind in SIZES and is_given(volume.get("throughput")):
         yield Finding((*path, "throughput"), f"a volume of type {kind} takes no throughput", "volumeType: gp3 does")
-    if given(volume.get("kmsKeyId")) and volume.get("encrypted") in (None, False):
+    if is_given(volume.get("kmsKeyId")) and volume.get("encrypted") in (None, False):
         yield Finding((*path, "kmsKeyId"), "a KMS key is only taken with encrypted: true", "add encrypted: true")
-    if given(volume.get("volumeInitializationRate")) and not given(volume.get("snapshotId")):
+    if is_given(volume.get("volumeInitializationRate")) and not is_given(volume.get("snapshotId")):
         hint = "leave it out, or name a snapshotId"
         yield Finding((*path, "volumeInitializationRate"), "only what comes from a snapshot is initialised", hint)
 
@@ -168,7 +168,7 @@ def _interfaces(data: Json) -> Iterator[Finding]:
     if not interfaces:
         return
     for member in ("securityGroupIds", "securityGroups"):
-        if given(data.get(member)):
+        if is_given(data.get(member)):
             message = f"{member} cannot stand beside networkInterfaces: no instance could be launched"
             yield Finding((member,), message, "move them to networkInterfaces[].groups")
     taken: list[tuple[Path, Any]] = []
@@ -177,13 +177,13 @@ def _interfaces(data: Json) -> Iterator[Finding]:
         device, card = interface.get("deviceIndex"), interface.get("networkCardIndex") or 0
         if device is None:
             yield Finding(path, "deviceIndex is missing", "deviceIndex: 0 for the first", code="missing-field")
-        elif whole(device) is not None and whole(card) is not None:
+        elif as_int(device) is not None and as_int(card) is not None:
             taken.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
         primary = any(item.get("primary") is True for _, item in entries(interface.get("privateIpAddresses")))
-        if primary and given(interface.get("privateIpAddress")):
+        if primary and is_given(interface.get("privateIpAddress")):
             message = "privateIpAddress names the primary address, and so does an item of privateIpAddresses"
             yield Finding((*path, "privateIpAddress"), message, "leave it out")
-        if given(interface.get("ipv6AddressCount")) and given(interface.get("ipv6Addresses")):
+        if is_given(interface.get("ipv6AddressCount")) and is_given(interface.get("ipv6Addresses")):
             message = "ipv6AddressCount and ipv6Addresses exclude each other"
             yield Finding((*path, "ipv6Addresses"), message, "leave one of the two out")
     for path, which in repeats(taken):
@@ -197,7 +197,7 @@ def _tags(data: Json) -> Iterator[Finding]:
     named: list[tuple[Path, Any]] = []
     for index, item in entries(data.get("tagSpecifications")):
         path: Path = ("tagSpecifications", index)
-        kind = text(item.get("resourceType"))
+        kind = as_text(item.get("resourceType"))
         named.append(((*path, "resourceType"), kind))
         if kind and kind not in TAGGED:
             hint = (
@@ -215,19 +215,19 @@ def _tags(data: Json) -> Iterator[Finding]:
 
 
 def _options(data: Json) -> Iterator[Finding]:
-    hops = whole(at(data, "metadataOptions", "httpPutResponseHopLimit"))
+    hops = as_int(at(data, "metadataOptions", "httpPutResponseHopLimit"))
     yield from _between(("metadataOptions", "httpPutResponseHopLimit"), hops, HOPS, "hops")
-    credit = text(at(data, "creditSpecification", "cpuCredits"))
+    credit = as_text(at(data, "creditSpecification", "cpuCredits"))
     if credit and credit not in ("standard", "unlimited"):
         hint = "standard or unlimited"
         yield Finding(("creditSpecification", "cpuCredits"), f'"{credit}" is no credit option', hint)
     cpu = mapping(data.get("cpuOptions"))
     for one, other in (("coreCount", "threadsPerCore"), ("threadsPerCore", "coreCount")):
-        if given(cpu.get(one)) and not given(cpu.get(other)):
+        if is_given(cpu.get(one)) and not is_given(cpu.get(other)):
             yield Finding(("cpuOptions", one), f"{one} is only taken together with {other}", f"add {other}")
     requirements = mapping(data.get("instanceRequirements"))
     for member in ("vCpuCount", "memoryMiB"):
-        if requirements and not given(requirements.get(member)):
+        if requirements and not is_given(requirements.get(member)):
             hint = f"{member}: {{min: 1}}"
             yield Finding(("instanceRequirements",), f"instanceRequirements need {member}", hint, code="missing-field")
     for index, _ in enumerate(items(data.get("elasticInferenceAccelerators"))):

@@ -20,12 +20,12 @@ from reconciler.model import Effect, Field, Json, Ref
 
 DATA = "launchTemplateData"
 
-OFF = Field(normal=unless(False))
+OFF = Field(normalize=unless(False))
 SET = Field(unordered=True)
 
 
 def _is(default: Any) -> Field:
-    return Field(normal=unless(default))
+    return Field(normalize=unless(default))
 
 
 def _price(value: Any) -> Any:
@@ -74,7 +74,7 @@ _MEMBERS: Mapping[str, Field] = {
     "secondaryInterfaces[].networkCardIndex": _is(0),
     "securityGroupIds": SET,
     "securityGroups": SET,
-    "userData": Field(normal=user_data.plain),
+    "userData": Field(normalize=user_data.plain),
     "ebsOptimized": OFF,
     "disableApiTermination": OFF,
     "disableApiStop": OFF,
@@ -96,8 +96,8 @@ _MEMBERS: Mapping[str, Field] = {
     "metadataOptions.httpProtocolIpv6": _is("disabled"),
     "metadataOptions.instanceMetadataTags": _is("disabled"),
     "licenseSpecifications": SET,
-    "instanceMarketOptions.spotOptions.maxPrice": Field(normal=_price),
-    "instanceMarketOptions.spotOptions.validUntil": Field(normal=_moment),
+    "instanceMarketOptions.spotOptions.maxPrice": Field(normalize=_price),
+    "instanceMarketOptions.spotOptions.validUntil": Field(normalize=_moment),
     "instanceMarketOptions.spotOptions.spotInstanceType": _is("one-time"),
     "instanceMarketOptions.spotOptions.instanceInterruptionBehavior": _is("terminate"),
     **{f"instanceRequirements.{name}": facts for name, facts in _REQUIREMENTS.items()},

@@ -186,7 +186,7 @@ def create(want: Want) -> Sequence[Action]:
     gives = {"id": "LaunchTemplateId", "latestVersion": "LatestVersionNumber", "defaultVersion": "DefaultVersionNumber"}
     params = {"LaunchTemplateName": want.physical, **_sent(want), **ec2.specified("launch-template", want.tags)}
     paths = {name: f"LaunchTemplate.{member}" for name, member in gives.items()}
-    return [Call("ec2", "CreateLaunchTemplate", params, gives=paths, retry_on=FRESH_PROFILE, proof=Proof.EXISTS)]
+    return [Call("ec2", "CreateLaunchTemplate", params, captures=paths, retry_on=FRESH_PROFILE, proof=Proof.EXISTS)]
 
 
 def _sent(want: Want) -> dict[str, Any]:
@@ -206,13 +206,13 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if newest and _says(newest, want):
         latest = live.attrs["latestVersion"]
         both = {**default, "latestVersion": "LaunchTemplate.LatestVersionNumber"}
-        chosen = Call("ec2", "ModifyLaunchTemplate", {**which, "DefaultVersion": latest}, gives=both)
+        chosen = Call("ec2", "ModifyLaunchTemplate", {**which, "DefaultVersion": latest}, captures=both)
         return [chosen, *_dropped(live, want, made=0)]
     made = Call(
         "ec2",
         "CreateLaunchTemplateVersion",
         {**which, **_sent(want)},
-        gives={"latestVersion": "LaunchTemplateVersion.VersionNumber"},
+        captures={"latestVersion": "LaunchTemplateVersion.VersionNumber"},
         retry_on=FRESH_PROFILE,
         proof=Proof.SAME,
     )
@@ -220,7 +220,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         "ec2",
         "ModifyLaunchTemplate",
         {**which, "DefaultVersion": Later(want.address, "latestVersion")},
-        gives=default,
+        captures=default,
         retry_on=FRESH_VERSION,
     )
     return [made, chosen, *_dropped(live, want, made=1)]
@@ -244,7 +244,7 @@ def _dropped(live: Live, want: Want, *, made: int) -> Iterator[Call]:
             {"LaunchTemplateId": live.attrs["id"], "Versions": list(some)},
             ok_if=NO_SUCH_VERSION,
             refuse_if="UnsuccessfullyDeletedLaunchTemplateVersions",
-            tidies=True,
+            cleanup=True,
         )
 
 
@@ -287,12 +287,12 @@ KIND = Kind(
         reply="DescribeLaunchTemplateVersions.launchTemplateVersions[]",
         below=(DATA,),
     ),
-    later=frozenset({"id", *NUMBERS}),
-    renews=NUMBERS,
+    assigned_by_aws=frozenset({"id", *NUMBERS}),
+    changed_by_update=NUMBERS,
     replace=Replace.CREATE_FIRST,
     max_name=128,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=check,
     disruption=disruption,
     notes=notes,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import entries, items, mapping, text, whole
+from reconciler.kinds.common.declared import as_int, as_text, entries, items, mapping
 from reconciler.kinds.ec2.security_group.rules import (
     EVERYONE,
     NAMES,
@@ -33,10 +33,10 @@ PORTS_HINT = "port: 8443, port: 8000-8100, or fromPort and toPort; every port is
 
 def findings(name: str, props: Json) -> Iterator[Finding]:
     yield from _name(name)
-    description = text(props.get("description"))
+    description = as_text(props.get("description"))
     if description is not None and not (description and TEXT.fullmatch(description)):
         yield Finding(("description",), f'"{description}" is not a description EC2 takes', TEXT_HINT)
-    vpc = text(props.get("vpcId"))
+    vpc = as_text(props.get("vpcId"))
     if vpc is not None and not re.fullmatch(r"vpc-[0-9a-f]+", vpc):
         hint = 'an id such as vpc-0abc12, or a look-up: lookups: {vpc: {vpc: {default: true}}}, vpcId: "${lookups.vpc}"'
         yield Finding(("vpcId",), f'"{vpc}" is not the id of a VPC', hint)
@@ -86,10 +86,10 @@ def _ports(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
         if value is None:
             yield Finding(path, f"a {name} rule needs ports, and {member} is missing", PORTS_HINT, code="missing-field")
             return
-        if known(value) and not (whole(value) is not None and 0 <= value <= 65535):
+        if known(value) and not (as_int(value) is not None and 0 <= value <= 65535):
             yield Finding((*path, member), f"{value} is not a port", PORTS_HINT)
             return
-    low, high = whole(number(bundle["fromPort"])), whole(number(bundle["toPort"]))
+    low, high = as_int(number(bundle["fromPort"])), as_int(number(bundle["toPort"]))
     if low == high == 0:
         message = "port 0 is used by nobody, and does not stand for all"
         yield Finding((*path, "fromPort"), message, "port: 0-65535 for all ports, or protocol: -1", warning=True)
@@ -100,7 +100,7 @@ def _ports(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
 def _types(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding]:
     for member, what in (("fromPort", "type"), ("toPort", "code")):
         value = number(bundle.get(member))
-        if value is not None and known(value) and not (whole(value) is not None and -1 <= value <= 255):
+        if value is not None and known(value) and not (as_int(value) is not None and -1 <= value <= 255):
             hint = "fromPort is the type, toPort the code; -1, or left out, is any"
             yield Finding((*path, member), f"{value} is not an {name} {what}", hint)
 
@@ -123,7 +123,7 @@ def _sources(direction: str, bundles: Any) -> Iterator[Finding]:
 
 def _source(source: Mapping[str, Any], member: str, key: str, path: Path) -> Iterator[Finding]:
     value = source.get(key)
-    description = text(source.get("description"))
+    description = as_text(source.get("description"))
     if description and not TEXT.fullmatch(description):
         yield Finding((*path, "description"), f'"{description}" is not a description EC2 takes', TEXT_HINT)
     if value is None:

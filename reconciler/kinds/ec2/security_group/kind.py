@@ -21,7 +21,7 @@ from typing import Any
 
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.replies import beside, chunks, lowered, ok, raised, tag_list, tag_map
-from reconciler.kinds.common.values import aligned
+from reconciler.kinds.common.values import align
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import findings
 from reconciler.kinds.ec2.security_group.rules import Rule, plain, rules, stated
@@ -183,7 +183,7 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
     left, right = dict(live.props), dict(want.props)
     for direction in DIRECTIONS:
         have, wish = _have(live, want, direction), _wish(want, direction, live)
-        one, other = aligned(have, wish, Rule.alike)
+        one, other = align(have, wish, Rule.alike)
         left[direction], right[direction] = [r.permission() for r in one], [r.permission() for r in other]
     return left, right
 
@@ -219,7 +219,7 @@ def create(want: Want) -> Sequence[Action]:
         "ec2",
         "CreateSecurityGroup",
         {name: value for name, value in params.items() if value},
-        gives={"id": "GroupId", "arn": "SecurityGroupArn"},
+        captures={"id": "GroupId", "arn": "SecurityGroupArn"},
         proof=Proof.EXISTS,
     )
     ingress = [_authorize("ingress", group, rule) for _, rule in sorted(_wish(want, "ingress").items())]
@@ -348,11 +348,11 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
-    later=frozenset({"id", "arn"}),
+    assigned_by_aws=frozenset({"id", "arn"}),
     replace=Replace.CREATE_FIRST,
     max_name=255,
-    reserved=RESERVED,
+    reserved_prefix=RESERVED,
     expand=expand,
-    normal=normal,
+    normalize=normal,
     check=findings,
 )
