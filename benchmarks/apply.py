@@ -29,7 +29,7 @@ from benchmarks import estate
 from benchmarks.plan import SIZES, Account, Cost
 from reconciler.account.client import AwsClient, identity
 from reconciler.model import Call, Options, Plan, Step
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from reconciler.sandbox.server import Record
 
 WAITED = {
@@ -93,8 +93,8 @@ def measured(n: int, settling: str, delay: float) -> Applied:
 def _planned(account: Account, target: Path) -> Plan:
     """The plan that is about to be carried out, with its steps and what each comes after."""
     door = AwsClient(account.sandbox.attach())
-    env, _ = app.read_environment(target, account.environ, strict=True)
-    return app.make_plan(env, identity(door, env.name), door, Options()).plan
+    env, _ = pipeline.read_environment(target, account.environ, strict=True)
+    return pipeline.make_plan(env, identity(door, env.name), door, Options()).plan
 
 
 def _took(journal: Path) -> Mapping[str, float]:

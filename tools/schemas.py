@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
-TARGET = schema.directory() / "environment.schema.json"
+TARGET = registry.directory() / "environment.schema.json"
 
 
 def text() -> str:
     """The whole document, as it stands in the file."""
-    return json.dumps({**schema.published(), "$id": TARGET.name}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({**registry.published(), "$id": TARGET.name}, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.config import references as refs
+from reconciler.config import references
 from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
@@ -77,7 +77,9 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     needs = {
-        name: sorted({part.attr for _, part in refs.templates(lookup.args) if part.root == "lookups"} & set(lookups))
+        name: sorted(
+            {part.attr for _, part in references.templates(lookup.args) if part.root == "lookups"} & set(lookups)
+        )
         for name, lookup in sorted(lookups.items())
     }
     try:
@@ -88,9 +90,9 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
         return {}, [_problem(first, f"these look-ups need each other: {loop}", "one of them has to go", "lookup-cycle")]
     for name in sequence:
         lookup = lookups[name]
-        world = refs.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
-        args = refs.fill(lookup.args, world)
-        waiting = [str(part) for _, part in refs.templates(args)]
+        world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
+        args = references.fill(lookup.args, world)
+        waiting = [str(part) for _, part in references.templates(args)]
         if waiting:
             if not any(need not in values for need in needs[name]):  # else the one it needs has its own problem
                 problems.append(_problem(lookup, f"{waiting[0]} is not known to a look-up", "", "lookup-argument"))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.account.reader import Reader
-from reconciler.config import references as refs
+from reconciler.config import references
 from reconciler.kinds import discover
 from reconciler.model import (
     EMPTY,
@@ -140,29 +140,29 @@ def refresh(
         sections.setdefault(address.section, []).append(resource)
 
     def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
-        world = refs.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, refs.resolve_known(one, world)) for one in sections[section]]
+        world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
+        filled = [(one, references.resolve_known(one, world)) for one in sections[section]]
         return tuple(
             Sought(one.address.name, props, _expected_tags(one, world))
             for one, props in filled
             # what AWS would not tell is not planned
-            if not untold or all(part.root != "lookups" for _, part in refs.templates(props))
+            if not untold or all(part.root != "lookups" for _, part in references.templates(props))
         )
 
     waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
     at_once = {section: sought(section, {}) for section in sections if section not in waiting}
     later = {section: partial(lambda section: sought(section, *looked()), section) for section in waiting}
-    elsewhere = () if options.destroy else refs.names_to_find(env.resources, kinds)
+    elsewhere = () if options.destroy else references.names_to_find(env.resources, kinds)
     return observe(reader, kinds, scope, at_once, elsewhere, later)
 
 
 def _looks_up(resource: Resource) -> bool:
-    return any(part.root == "lookups" for _, part in refs.references(refs.expressions(resource)))
+    return any(part.root == "lookups" for _, part in references.references(references.expressions(resource)))
 
 
-def _expected_tags(resource: Resource, world: refs.ResolutionContext) -> Mapping[str, str] | None:
+def _expected_tags(resource: Resource, world: references.ResolutionContext) -> Mapping[str, str] | None:
     """What a live resource that is as declared carries; None where that cannot be told yet."""
-    tags, wrong = refs.resolve_tags(resource, world)
+    tags, wrong = references.resolve_tags(resource, world)
     if wrong or not all(isinstance(value, str) for value in tags.values()):
         return None
     return {**tags, OWNER_TAG: world.scope.environment}

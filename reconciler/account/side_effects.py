@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from reconciler.account.reader import Reader
-from reconciler.kinds.batch.job_queue import relations as together
+from reconciler.kinds.batch.job_queue import relations
 from reconciler.model import Address, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
@@ -31,7 +31,7 @@ def find_side_effects(
         if isinstance(findings, BaseException):
             raise findings
         found[address] = findings
-    standing = together.standing(env, made)
+    standing = relations.standing(env, made)
     if not found:
         return made, standing
     resources = tuple(_with_notes(item, found.get(item.address, ())) for item in made.resources)

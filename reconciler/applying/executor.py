@@ -20,8 +20,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Final, Protocol
 
-from reconciler.applying import responses as answers
-from reconciler.applying import scheduling as turns
+from reconciler.applying import responses, scheduling
 from reconciler.applying.parameters import Facts, holds_secret, render_parameters
 from reconciler.applying.responses import Running, StepResult
 from reconciler.model import (
@@ -102,9 +101,9 @@ class _Run:
         self.graph.prepare()
         self.finished: queue.Queue[Sequence[StepResult]] = queue.Queue()
         self.running: dict[str, Running] = {}
-        self.critical_path = turns.critical_path(plan.steps)
+        self.critical_path = scheduling.critical_path(plan.steps)
         self.ready: list[tuple[float, str]] = []
-        self.next_polls = turns.polls_started_by(plan.steps)
+        self.next_polls = scheduling.polls_started_by(plan.steps)
         self.expected_polls: dict[str, set[str]] = {}
         self.failed = False
         self.due: list[tuple[float, int, str]] = []
@@ -184,7 +183,7 @@ class _Run:
     def begin(self, running: Running) -> None:
         """At once; but a wait goes with others of its kind: those that were just polled for, or are about to begin."""
         step, action = running.step, running.step.action
-        if isinstance(action, Wait) and (told := answers.over_already(action, step.address, self.ex.facts)):
+        if isinstance(action, Wait) and (told := responses.over_already(action, step.address, self.ex.facts)):
             self.end(step, StepState.DONE, told)
             return
         company, now = _poll_group(running), self.ex.clock.now()
@@ -279,8 +278,8 @@ class _Run:
     def attempt_step(self, running: Running, call: Call) -> StepResult:
         step, action = running.step, running.step.action
         if isinstance(action, Wait):
-            found = answers.interpret_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
-            return answers.after_timeout(action, found, self.ex.aws.call)
+            found = responses.interpret_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
+            return responses.after_timeout(action, found, self.ex.aws.call)
         try:
             moved = self.recheck(step)
         except Unreadable as error:
@@ -290,7 +289,7 @@ class _Run:
             return StepResult(step, StepState.FAILED, moved, changed_since_plan=True)
         if running.unsure and (made := self.already_done(step, call)) is not None:
             return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
-        answer = answers.interpret_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
+        answer = responses.interpret_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
         if answer.state is not StepState.FAILED or call.proof is Proof.NONE:
             return answer
         if not running.unsure:
@@ -298,7 +297,7 @@ class _Run:
         made = self.already_done(step, call)  # refused, perhaps for being done already
         if made is not None:
             return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
-        return answers.retry_if_not_visible(running, answer, self.ex.clock.now())
+        return responses.retry_if_not_visible(running, answer, self.ex.clock.now())
 
     def already_done(self, step: Step, call: Call) -> Mapping[str, Any] | None:
         if call.proof is Proof.NONE or self.ex.recheck is None:
@@ -307,7 +306,7 @@ class _Run:
 
     def explain_conflict(self, answer: StepResult, call: Call) -> StepResult:
         """``answer``, a refusal; of what is there already it is told who made it since the plan."""
-        if call.proof is not Proof.EXISTS or self.ex.recheck is None or not answers.says_it_exists(answer):
+        if call.proof is not Proof.EXISTS or self.ex.recheck is None or not responses.says_it_exists(answer):
             return answer
         told = self.ex.recheck.conflicting_object(answer.step)
         return replace(answer, detail=f"{answer.detail}\n      {told}", changed_since_plan=True) if told else answer
@@ -324,9 +323,9 @@ class _Run:
             return [StepResult(running.step, StepState.WAITING, running.last_detail) for running in group]
         now, found = self.ex.clock.now(), []
         for running in group:
-            own = answers.slice_for(_wait(running), names[running.step.id], reply)
-            answer = answers.interpret_wait(running, _wait(running), call, own, now)
-            found.append(answers.after_timeout(_wait(running), answer, self.ex.aws.call))
+            own = responses.slice_for(_wait(running), names[running.step.id], reply)
+            answer = responses.interpret_wait(running, _wait(running), call, own, now)
+            found.append(responses.after_timeout(_wait(running), answer, self.ex.aws.call))
         return found
 
     def names(self, running: Running) -> list[str]:
@@ -375,7 +374,7 @@ class _Run:
         if running.tries:
             pause = min(0.5 * 2**running.tries, LONGEST_PAUSE) * (0.5 + 0.5 * self.ex.jitter())
         else:
-            pause = answers.pause(running, self.ex.clock.now()) * (1 + 0.2 * self.ex.jitter())
+            pause = responses.pause(running, self.ex.clock.now()) * (1 + 0.2 * self.ex.jitter())
         self.enqueue(running, self.ex.clock.now() + pause)
 
     def enqueue(self, running: Running, due: float) -> None:
@@ -430,5 +429,5 @@ def _poll_group(running: Running) -> str:
     """What the step is polled together with, if it is a wait like any other just now."""
     action = running.step.action
     return (
-        answers.poll_group(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""
+        responses.poll_group(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""
     )

@@ -35,7 +35,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.paths import dotted
-from reconciler.planning import diff as differ
+from reconciler.planning import diff
 from reconciler.planning.canonical import sort_key, with_defaults
 
 MOST_BY_NAME = 3  # that are asked for by name
@@ -142,7 +142,7 @@ class AccountRecheck:
 
     def compared(self, kind: Kind, live: Live, want: Want) -> set[tuple[str, str]]:
         """What separates ``live`` from ``want``, as a plan would see it: paths and live values."""
-        found = differ.difference(kind, live, want, self.members(want.address.section))[0]
+        found = diff.difference(kind, live, want, self.members(want.address.section))[0]
         return {(dotted(change.path), sort_key(change.before)) for change in found.changes}
 
     def as_it_was(self, kind: Kind, item: ResourcePlan, live: Live) -> Want:
@@ -198,7 +198,7 @@ class AccountRecheck:
 
     def still_planned(self, kind: Kind, now: Live, want: Want, call: Call) -> bool:
         """Whether a plan made now would send such a call."""
-        found = differ.difference(kind, now, want, self.members(want.address.section))[0]
+        found = diff.difference(kind, now, want, self.members(want.address.section))[0]
         return bool(found) and any(str(action) == str(call) for action in kind.update(now, want, found))
 
     def tagged(self, kind: Kind, live: Live, want: Want) -> Live:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Final
 
-from reconciler.applying import responses as answers
+from reconciler.applying import responses
 from reconciler.model import Step, Wait
 
 A_CALL: Final = 1.0
@@ -42,7 +42,7 @@ class NextPoll:
 def polls_started_by(steps: Iterable[Step]) -> dict[str, NextPoll]:
     """By the id of the call."""
     known = {step.id: step for step in steps}
-    waits = [(step, answers.poll_group(step.action)) for step in known.values() if isinstance(step.action, Wait)]
+    waits = [(step, responses.poll_group(step.action)) for step in known.values() if isinstance(step.action, Wait)]
     return {
         before: NextPoll(step.id, company)
         for step, company in waits

@@ -11,10 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.checks import reference_targets as fits
-from reconciler.checks import references as links
-from reconciler.checks import secrets as secrecy
-from reconciler.checks import settings
+from reconciler.checks import reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
@@ -32,8 +29,7 @@ from reconciler.model import (
 from reconciler.model.masking import SHORT, Cover, looks_secret
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean, one_of, ordered
-from reconciler.schema import aws_model as awsmodel
-from reconciler.schema import registry as schema
+from reconciler.schema import aws_model, registry
 from reconciler.schema.registry import Schemas
 
 Kinds = Mapping[str, Kind]
@@ -43,7 +39,7 @@ def environment(
     loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """The environment, and every problem found, errors and warnings; with an error it must not be planned."""
-    known = schemas or schema.shipped()
+    known = schemas or registry.shipped()
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
     for section, raws in loaded.sections.items():
@@ -57,10 +53,10 @@ def environment(
             if resource is not None:
                 resources[address] = resource
         found += _clashing(section, raws, kinds[section])
-    found += links.problems(loaded, kinds, resources)
+    found += references.problems(loaded, kinds, resources)
     wrong = {problem.pos for problem in found if not problem.warning}
-    found += (problem for problem in fits.problems(loaded, kinds, resources) if problem.pos not in wrong)
-    private = secrecy.secret_texts(loaded, kinds)
+    found += (problem for problem in reference_targets.problems(loaded, kinds, resources) if problem.pos not in wrong)
+    private = secrets.secret_texts(loaded, kinds)
     env = Environment(
         name=loaded.name,
         root=loaded.root,
@@ -107,7 +103,7 @@ def _resource(
     address: Address, raw: DeclaredResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
-    asked = awsmodel.ModelExtension(kind)
+    asked = aws_model.ModelExtension(kind)
     found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name, beyond=asked)
     found += tag_problems(address, raw, kind)
     found += unused_tags(address, raw, kind, common)
@@ -133,7 +129,7 @@ def _resource(
 def _foreign(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
     """Expressions written another tool's way, which here are text like any other."""
     for path, text in _texts(raw.value, expressions.may_be_foreign):
-        if (written := expressions.foreign(text)) and not schema.is_secret(address.section, path):
+        if (written := expressions.foreign(text)) and not registry.is_secret(address.section, path):
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
             message = f"{written} stays as it is: it is not an expression"
@@ -167,7 +163,7 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
                 yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
     for path, names in raw.env.items():
         for name in sorted(filter(looks_secret, names)):
-            if not schema.is_secret_of(kind, path):
+            if not registry.is_secret_of(kind, path):
                 message = f"the value of {name} goes into {dotted(path)}, which AWS shows in clear text"
                 hint = "keep it in a secret and refer to that"
                 yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.checks import references as links
 from reconciler.checks.findings import as_problem
-from reconciler.config import references as refs
+from reconciler.checks.references import addresses
+from reconciler.config import references
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace
 from reconciler.model.problems import Problem, did_you_mean, one_of
-from reconciler.schema import aws_model as awsmodel
+from reconciler.schema import aws_model
 from reconciler.schema.registry import Schemas
 
 
 def read_lifecycle(
-    address: Address, raw: DeclaredResource, schemas: Schemas, asked: awsmodel.ModelExtension
+    address: Address, raw: DeclaredResource, schemas: Schemas, asked: aws_model.ModelExtension
 ) -> tuple[Lifecycle, list[Problem]]:
     written = raw.value.get("lifecycle")
     if not isinstance(written, Mapping) or schemas.lifecycle(written):
         return Lifecycle(), []  # the schema has said what is wrong
     findings = list(_unfit(written, asked, schemas.members(address.section)))
-    depends = links.addresses(written.get("dependsOn", ()))
+    depends = addresses(written.get("dependsOn", ()))
     if address in depends:
         at: Path = ("lifecycle", "dependsOn", depends.index(address))
         findings.append(Finding(at, "the resource depends on itself", "remove this", "reference-cycle"))
@@ -41,9 +41,11 @@ def read_lifecycle(
     return lifecycle, problems
 
 
-def _unfit(written: Mapping[str, Any], asked: awsmodel.ModelExtension, members: Mapping[str, Any]) -> Iterator[Finding]:
+def _unfit(
+    written: Mapping[str, Any], asked: aws_model.ModelExtension, members: Mapping[str, Any]
+) -> Iterator[Finding]:
     kind = asked.kind
-    for path, reference in refs.templates(written, ("lifecycle",)):
+    for path, reference in references.templates(written, ("lifecycle",)):
         yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
         hint = "what cannot be changed in place is declared under a new name"

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.config import references as refs
+from reconciler.config import references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.kinds.batch import _quotas as quotas
-from reconciler.kinds.batch.compute_environment import launch_template as templates
-from reconciler.kinds.batch.job_queue import relations as together
+from reconciler.kinds.batch.compute_environment import launch_template
+from reconciler.kinds.batch.job_queue import relations
 from reconciler.kinds.events import _topic_delivery as deliveries
 from reconciler.model import Address, Kind, Path, Pos, Ref, Reference, Resource, Scope, Template
 from reconciler.model.paths import dotted, values_at
@@ -66,7 +66,7 @@ def problems(
         for path, message, hint, warning in fits.of(resource):
             yield _problem(resource.at(path), str(resource.address), path, message, hint, warning=warning)
     for lookup in loaded.lookups.values():
-        for path, message, hint, warning in fits.lookups(refs.templated(lookup.args)):
+        for path, message, hint, warning in fits.lookups(references.templated(lookup.args)):
             yield _problem(lookup.pos, f"lookups.{lookup.name}", path, message, hint, warning=warning)
 
 
@@ -90,7 +90,7 @@ class TargetChecker:
 
     def of(self, resource: Resource) -> Iterator[Found]:
         kind = self.kinds[resource.address.section]
-        for path, ref, value in refs.reference_sites(resource, kind):
+        for path, ref, value in references.reference_sites(resource, kind):
             if isinstance(value, Template):
                 yield from self.expression(path, value, ref)
             elif isinstance(value, str) and value.startswith("arn:"):
@@ -103,7 +103,7 @@ class TargetChecker:
                 yield from self.trust(path, value, service)
         yield from self.itself(resource, kind)
         if self.loaded.lookups:
-            yield from self.lookups(refs.within(resource))
+            yield from self.lookups(references.within(resource))
         yield from self.images(resource.props)
         yield from self.environment(resource)
         yield from self.shared_out(resource)
@@ -117,10 +117,10 @@ class TargetChecker:
             hint = "name a cluster that is where the environment is"
             yield from self.at_home(("eksConfiguration", "eksClusterArn"), cluster.split(":"), hint)
         yield from quotas.beyond(resource, self.resources)
-        if resource.address.section == together.ENVIRONMENTS:
-            yield from templates.misfits(resource, self.resources)
-        elif resource.address.section == together.QUEUES:
-            yield from together.misfits(resource, together.listed_by(resource, self.resources))
+        if resource.address.section == relations.ENVIRONMENTS:
+            yield from launch_template.misfits(resource, self.resources)
+        elif resource.address.section == relations.QUEUES:
+            yield from relations.misfits(resource, relations.listed_by(resource, self.resources))
 
     # --- references ---------------------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class TargetChecker:
 
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Found]:
         """A plain name of several things, where any of them may be meant."""
-        for path, ref, name in refs.plain_names(resource, kind):
+        for path, ref, name in references.plain_names(resource, kind):
             meant = [
                 Address(section, name) for section in ref.sections if name in self.loaded.sections.get(section, {})
             ]
@@ -206,7 +206,7 @@ class TargetChecker:
         if not kind.assigned_by_aws:
             return
         late = {path for name, ref in kind.refs.items() if ref.late for path, _ in values_at(resource.props, name)}
-        for path, part in refs.references(refs.expressions(resource)):
+        for path, part in references.references(references.expressions(resource)):
             if part.address == resource.address and part.attr in kind.assigned_by_aws and path not in late:
                 message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
                 yield path, message, "leave it out here", False
@@ -334,7 +334,7 @@ def _trusted(document: Any) -> frozenset[str] | None:
     statements = document.get("Statement") if isinstance(document, Mapping) else None
     found: set[str] = set()
     for statement in statements if isinstance(statements, list) else [statements]:
-        if not isinstance(statement, Mapping) or refs.templated(statement):
+        if not isinstance(statement, Mapping) or references.templated(statement):
             return None
         principal = statement.get("Principal")
         if principal == "*" or "NotPrincipal" in statement:

@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.config import expressions
-from reconciler.config import references as refs
+from reconciler.config import expressions, references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope
 from reconciler.model.paths import dotted
@@ -27,11 +26,11 @@ def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
     judge = ReferenceChecker(loaded, kinds, resources, frozenset(declared))
     for address, raw in declared.items():
-        for path, reference in refs.templates(raw.value):
+        for path, reference in references.templates(raw.value):
             yield from judge.reference(reference, raw.at(path), str(address), path)
         yield from judge.depends(raw.value.get("lifecycle"), raw.at, str(address))
     for lookup in loaded.lookups.values():
-        for path, reference in refs.templates(lookup.args):
+        for path, reference in references.templates(lookup.args):
             yield from judge.in_lookup(reference, lookup.pos, lookup.name, path)
     for resource in resources.values():
         yield from judge.names(resource)
@@ -131,7 +130,7 @@ class ReferenceChecker:
 
     def names(self, resource: Resource) -> Iterator[Problem]:
         """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
-        for path, ref, name in refs.plain_names(resource, self.kinds[resource.address.section]):
+        for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
@@ -148,7 +147,7 @@ class ReferenceChecker:
 
     def needs(self, address: Address) -> list[Address]:
         """The declared resources, itself aside, that one cannot be created without."""
-        used = refs.dependencies(self.resources[address], self.kinds, self.resources, {})
+        used = references.dependencies(self.resources[address], self.kinds, self.resources, {})
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
     def near(self, sections: tuple[str, ...], name: str) -> str:
@@ -169,7 +168,7 @@ class ReferenceChecker:
                 "reference-cycle", f"these resources need each other: {text}", hint, first.at(), str(loop[0]), ()
             )
         lookups = {
-            name: sorted({part.attr for _, part in refs.templates(lookup.args) if part.root == "lookups"})
+            name: sorted({part.attr for _, part in references.templates(lookup.args) if part.root == "lookups"})
             for name, lookup in sorted(self.loaded.lookups.items())
         }
         for loop in _loops(lookups):

@@ -14,7 +14,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, private_name
 from reconciler.model.paths import values_at
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 _private = cache(private_name)  # the same few names come again and again
 
@@ -30,7 +30,7 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
             for pattern in patterns:
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:
-                odd = (value for name, value in raw.value.items() if schema.is_secret(section, (name,)))
+                odd = (value for name, value in raw.value.items() if registry.is_secret(section, (name,)))
                 found.update(text for value in odd for text in texts(value))
     return frozenset(found)
 

@@ -13,9 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from reconciler.cli import fast_options as simple
-from reconciler.cli import root
-from reconciler.cli import terminal as console
+from reconciler.cli import fast_options, root, terminal
 from reconciler.cli.commands import sandbox
 from reconciler.cli.exit_codes import ERROR, INTERRUPTED, OK
 from reconciler.cli.terminal import OUT
@@ -59,12 +57,12 @@ def _run(argv: list[str] | None) -> int:
     threading.excepthook = _in_a_thread
     try:
         words = sys.argv[1:] if argv is None else argv
-        group = typer.main.get_command(simple.only(root.COMMANDS, words))
-        simple.simplify(group, words)
+        group = typer.main.get_command(fast_options.only(root.COMMANDS, words))
+        fast_options.simplify(group, words)
         code = group(args=argv, standalone_mode=False, prog_name="reconcile")
         return code if isinstance(code, int) else OK
     except Problems as error:
-        console.print_problems(error.problems)
+        terminal.print_problems(error.problems)
         return error.exit_code
     except typer.Exit as error:
         return error.exit_code
@@ -93,7 +91,7 @@ def _tell(error: Exception) -> None:
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:
         name = str(error.filename)
         name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-        console.print_problems([Problem(code="file", message=f"{name}: {error.strerror}")])
+        terminal.print_problems([Problem(code="file", message=f"{name}: {error.strerror}")])
     else:
         told = OUT.mask.line(f"{type(error).__name__}: {error}")[:400]
         typer.echo(f"error: this is a fault of reconcile itself: {told}", err=True)

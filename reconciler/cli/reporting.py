@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from reconciler import __version__
-from reconciler.cli import terminal as console
+from reconciler.cli import terminal
 from reconciler.cli.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
 from reconciler.cli.signals import WallClock, interruptible
 from reconciler.cli.terminal import OUT
-from reconciler.config import loader as load
+from reconciler.config import loader
 from reconciler.config.files import SETTINGS_FILES
 from reconciler.model import Environment, Event, Options, Outcome, Scope
 from reconciler.model.problems import Problem, Problems, ordered
-from reconciler.operations import pipeline
-from reconciler.operations import saved_plan as planfile
+from reconciler.operations import pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
-from reconciler.planning import visibility as sight
+from reconciler.planning import visibility
 from reconciler.render import text
 from reconciler.render.checksum import checksum
 from reconciler.render.progress import ignore_broken_pipe
@@ -52,7 +51,7 @@ class ApplyOptions:
     sandbox: bool
     lock: bool = True
     journal: Path | None = None
-    saved: planfile.Saved | None = None
+    saved: saved_plan.Saved | None = None
     since: float = 0.0
 
     def current(self) -> bool:
@@ -71,7 +70,7 @@ class Connected:
 
 def locate_environment(env: str | None) -> Path:
     """The environment's directory or file; from here on its problems are told by paths that can be opened."""
-    target = load.find_environment(env, Path.cwd())
+    target = loader.find_environment(env, Path.cwd())
     directory = os.path.relpath(target if target.is_dir() else target.parent)
     OUT.root = "" if directory == "." else f"{directory}/"
     return target
@@ -87,21 +86,21 @@ def read(env: str | None, *, strict: bool) -> tuple[Environment, tuple[Problem, 
 def connect(env: str | None, *, strict: bool, sandbox: bool) -> Connected:
     """Read the environment and find out which account it goes to. Raises Problems."""
     from reconciler.account import client as aws  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
-    from reconciler.planning import safety_rails as guard  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
+    from reconciler.planning import safety_rails  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
 
     loaded, warnings = read(env, strict=strict)
     if warnings and not OUT.as_json:
-        command = f"reconcile validate {console.typed(env)}" if env else "reconcile validate"
+        command = f"reconcile validate {terminal.typed(env)}" if env else "reconcile validate"
         notes = sum(problem.note for problem in warnings)
         counts = ((len(warnings) - notes, "warning"), (notes, "note"))
-        told = ", ".join(console.plural(count, noun) for count, noun in counts if count)
+        told = ", ".join(terminal.plural(count, noun) for count, noun in counts if count)
         typer.echo(f"{told}: see `{command}`", err=True)
     if sandbox:
         point_at_sandbox()
     region = loaded.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     door = aws.connect(region=region, profile=None if sandbox else loaded.profile, role=loaded.role)
     scope = aws.identity(door, loaded.name)
-    if wrong := guard.account(scope.account, loaded):
+    if wrong := safety_rails.account(scope.account, loaded):
         raise Problems(wrong, exit_code=RAIL)
     return Connected(loaded, scope, door)
 
@@ -114,18 +113,18 @@ def plan(account: Connected, options: Options, shape: str = "text") -> Planned:
         OUT.mask = OUT.mask.learnt(refused.plan)
         made = Planned(env=account.env, plan=refused.plan, mask=OUT.mask)
         if OUT.as_json and not OUT.as_lines:
-            console.show(replace(made, problems=refused.problems), only_changes=False)
+            terminal.show(replace(made, problems=refused.problems), only_changes=False)
             raise typer.Exit(refused.exit_code) from refused
         if not OUT.as_json:
-            console.show(made, only_changes=True, shape=shape, rails=refused.problems)
+            terminal.show(made, only_changes=True, shape=shape, rails=refused.problems)
         raise
     OUT.mask |= made.mask
     if made.warnings and (not OUT.as_json or (OUT.as_lines and not made.errored)):
-        console.print_problems(made.warnings)
+        terminal.print_problems(made.warnings)
     return made
 
 
-def place(saved: planfile.Saved, file: Path) -> str:
+def place(saved: saved_plan.Saved, file: Path) -> str:
     """Where the environment of a saved plan lies here. Raises Problems where it does not."""
     places: dict[Path, Path] = {}
     for candidate in saved.where.candidates(Path.cwd(), file.resolve().parent):
@@ -147,7 +146,7 @@ def _is_environment(path: Path) -> bool:
 
 def _name(path: Path) -> str:
     try:
-        return load.load(path, environ=os.environ).name
+        return loader.load(path, environ=os.environ).name
     except Problems:
         return ""
 
@@ -156,7 +155,7 @@ def apply(env: str | None, options: Options, manner: ApplyOptions) -> None:
     """Plan, show, ask, and do it; leaves with the contract's exit code."""
     with interruptible() as stop:
         account = connect(env, strict=not options.destroy, sandbox=manner.sandbox)
-        if manner.saved and (wrong := planfile.elsewhere(manner.saved, account.scope)):
+        if manner.saved and (wrong := saved_plan.elsewhere(manner.saved, account.scope)):
             raise Problems(wrong, exit_code=STALE)
         with _journal(account, manner) as journal, locked(account, stop.event, lock=manner.lock) as lost:
             began = time.monotonic()
@@ -172,30 +171,30 @@ def apply(env: str | None, options: Options, manner: ApplyOptions) -> None:
 def _to_be_done(made: Planned, manner: ApplyOptions) -> bool:
     """Show the plan; whether there is anything to do that somebody approves. Leaves, or raises Problems, if not."""
     if not OUT.as_json:
-        console.show(made, only_changes=True)
+        terminal.show(made, only_changes=True)
     verify_saved_plan(made, manner.saved)
     if made.errored:
         if OUT.as_json:
-            console.print_problems(ordered((*made.problems, *made.warnings)))
+            terminal.print_problems(ordered((*made.problems, *made.warnings)))
         raise typer.Exit(ERROR)
     if not made.plan.applyable:
         if OUT.as_json:
-            console.line({"type": "version", "reconcile": __version__})
-            console.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
+            terminal.line({"type": "version", "reconcile": __version__})
+            terminal.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
         return False
-    if not console.confirm(made.plan, auto_approve=manner.auto_approve):
+    if not terminal.confirm(made.plan, auto_approve=manner.auto_approve):
         raise typer.Exit(ERROR)
     return True
 
 
-def verify_saved_plan(made: Planned, saved: planfile.Saved | None) -> None:
+def verify_saved_plan(made: Planned, saved: saved_plan.Saved | None) -> None:
     """Raises Problems where a saved plan does not come out again; not where that cannot be told."""
-    if saved is None or any(problem.code in sight.UNREADABLE_CODES for problem in made.problems):
+    if saved is None or any(problem.code in visibility.UNREADABLE_CODES for problem in made.problems):
         return
     because = made.problems if OUT.as_json else ()  # else they have been shown
-    found = planfile.stale(saved, console.document(made), because)
-    if found and made.as_saved and planfile.tidied(made.as_saved, made.plan):
-        found = planfile.stale(saved, console.document(replace(made, plan=made.as_saved)), because)
+    found = saved_plan.stale(saved, terminal.document(made), because)
+    if found and made.as_saved and saved_plan.tidied(made.as_saved, made.plan):
+        found = saved_plan.stale(saved, terminal.document(replace(made, plan=made.as_saved)), because)
     if found:
         raise Problems(found, exit_code=STALE)
 
@@ -210,8 +209,8 @@ def _done(
 ) -> int:
     """Execute the plan and report; the exit code."""
     began = time.monotonic()
-    sink: console.Sink = (
-        console.JsonLines(made.plan, made.mask) if OUT.as_json else console.progress(made.plan, made.mask)
+    sink: terminal.Sink = (
+        terminal.JsonLines(made.plan, made.mask) if OUT.as_json else terminal.progress(made.plan, made.mask)
     )
 
     def emit(event: Event) -> None:
@@ -244,7 +243,7 @@ def _done(
 def _report(outcome: Outcome, told: str) -> None:
     if OUT.as_json:
         fates = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
-        console.line({"type": "summary", "@message": told, **fates, "never_started": outcome.never_started})
+        terminal.line({"type": "summary", "@message": told, **fates, "never_started": outcome.never_started})
     else:
         typer.echo(told)
 
@@ -259,11 +258,11 @@ def _code(outcome: Outcome, *, lost: bool) -> int:
 
 def lock_of(account: Connected) -> Lock:
     """The environment's lock."""
-    from reconciler.account import lock_owner as machine  # noqa: PLC0415
+    from reconciler.account import lock_owner  # noqa: PLC0415
     from reconciler.account.lock import Lock  # noqa: PLC0415
 
     door = account.client
-    return Lock(door, account.scope, machine.claim(os.environ), machine.alive, lambda: time.time() + door.skew)
+    return Lock(door, account.scope, lock_owner.claim(os.environ), lock_owner.alive, lambda: time.time() + door.skew)
 
 
 @contextmanager
@@ -292,7 +291,7 @@ def _say(kind: str, told: str) -> None:
     """A message while the work goes on."""
     if OUT.as_json:
         with ignore_broken_pipe(sys.stdout):
-            console.line({"type": kind, "@message": OUT.mask.line(told)}, level="warn")
+            terminal.line({"type": kind, "@message": OUT.mask.line(told)}, level="warn")
     else:
         with ignore_broken_pipe(sys.stderr):
             typer.echo(f"\nwarning: {OUT.mask.line(told)}", err=True)
@@ -314,7 +313,7 @@ def unlock(account: Connected, *, auto_approve: bool) -> str:
     who = OUT.mask.line(describe_holder(held, lock.now()))
     if not auto_approve:
         typer.echo(f"The lock of {account.env.name} is held by {who}.", err=True)
-        if not console.agreed("Break it?"):
+        if not terminal.agreed("Break it?"):
             raise typer.Exit(ERROR)
         now = lock.look()
         if now is None or now.claim.run != held.claim.run:
@@ -330,11 +329,11 @@ def _journal(account: Connected, manner: ApplyOptions) -> Iterator[Journal | Non
     """Where it is written down what is sent and answered: as asked for, and in CI in any case. Raises Problems."""
     from reconciler.operations import journal  # noqa: PLC0415
 
-    path = manner.journal or (journal.default_path(account.env.name, console.now(), Path.cwd()) if _in_ci() else None)
+    path = manner.journal or (journal.default_path(account.env.name, terminal.now(), Path.cwd()) if _in_ci() else None)
     book: Journal | None = None
     try:
         if path:
-            book = journal.Journal(path, OUT.mask, console.now, partial(_say, "journal"))
+            book = journal.Journal(path, OUT.mask, terminal.now, partial(_say, "journal"))
             book.began(account.scope, __version__)
     except Problems as error:
         if manner.journal:

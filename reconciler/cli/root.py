@@ -12,23 +12,21 @@ from typing import Annotated
 import typer
 
 from reconciler import __version__
-from reconciler.checks import secrets as secrecy
-from reconciler.cli import reporting as running
-from reconciler.cli import terminal as console
+from reconciler.checks import secrets
+from reconciler.cli import reporting, terminal
 from reconciler.cli.exit_codes import CHANGES, ERROR, OK
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import OUT
-from reconciler.config import loader as load
+from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import Address, Options
 from reconciler.model.masking import SHORT
 from reconciler.model.problems import Problem, Problems, did_you_mean, ordered
-from reconciler.operations import saved_plan as planfile
-from reconciler.operations import scaffold
+from reconciler.operations import saved_plan, scaffold
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from reconciler.render.provenance import provenance
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 
 class Format(StrEnum):
@@ -123,7 +121,7 @@ def init(
         raise Problems([Problem(code="usage", message="which directory?", hint="reconcile init DIR")])
     for path in scaffold.write(directory, template):
         typer.echo(f"wrote {OUT.mask.line(str(path))}", err=True)
-    typer.echo(f"next: reconcile validate {console.typed(directory)}")
+    typer.echo(f"next: reconcile validate {terminal.typed(directory)}")
 
 
 @COMMANDS.command(epilog="Example: reconcile validate environments/retry-strategies --strict")
@@ -139,21 +137,21 @@ def validate(
     targets: list[str | None] = [*envs] if envs else [None]
     for env in targets:
         try:
-            loaded, problems = running.read(env, strict=False)
+            loaded, problems = reporting.read(env, strict=False)
             count += len(loaded.resources)
         except Problems as error:
             problems = error.problems
         found += ordered(problems)
         if problems and not OUT.as_json:
-            console.print_problems(ordered(problems))
+            terminal.print_problems(ordered(problems))
     errors, notes = sum(not problem.warning for problem in found), sum(problem.note for problem in found)
     if OUT.as_json:
-        console.print_problems(found)
+        terminal.print_problems(found)
     else:
-        told = f"{console.plural(errors, 'error')}, {console.plural(len(found) - errors - notes, 'warning')}"
-        told += f", {console.plural(notes, 'note')}" if notes else ""
+        told = f"{terminal.plural(errors, 'error')}, {terminal.plural(len(found) - errors - notes, 'warning')}"
+        told += f", {terminal.plural(notes, 'note')}" if notes else ""
         told = told if found else "no problems"
-        typer.echo(told if errors else f"{console.plural(count, 'resource')}: {told}")
+        typer.echo(told if errors else f"{terminal.plural(count, 'resource')}: {told}")
     bad = len(found) > notes if strict else bool(errors)
     raise typer.Exit(ERROR if bad else OK)
 
@@ -178,17 +176,17 @@ def plan(
     OUT.as_json = output is PlanFormat.json
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=destroy, allow=allow_deletions)
     with interruptible():
-        account = running.connect(env, strict=not destroy, sandbox=sandbox)
-        made = running.plan(account, options, output.value)
-    console.show(made, only_changes=only_changes, shape=output.value)
+        account = reporting.connect(env, strict=not destroy, sandbox=sandbox)
+        made = reporting.plan(account, options, output.value)
+    terminal.show(made, only_changes=only_changes, shape=output.value)
     if made.errored:
         raise typer.Exit(ERROR)
     if out:
-        place = planfile.where(account.env.name, running.locate_environment(env), Path.cwd())
+        place = saved_plan.where(account.env.name, reporting.locate_environment(env), Path.cwd())
         asked = changed(options, kept=made.kept)
-        planfile.write(out, console.document(made), where=place, options=asked)
+        saved_plan.write(out, terminal.document(made), where=place, options=asked)
         typer.echo(
-            f"Saved the plan to {OUT.mask.line(str(out))}; to do it: reconcile apply {console.typed(out)}", err=True
+            f"Saved the plan to {OUT.mask.line(str(out))}; to do it: reconcile apply {terminal.typed(out)}", err=True
         )
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)
 
@@ -214,13 +212,13 @@ def apply(
     OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, replace, refresh_images, adopt=adopt, destroy=False, allow=allow_deletions)
     saved = None
-    if env and planfile.looks_like_one(Path(env)):
-        saved = planfile.read(Path(env))
+    if env and saved_plan.looks_like_one(Path(env)):
+        saved = saved_plan.read(Path(env))
         if options != Options():
             hint = "plan with them, save that, and apply it"
             raise Problems([Problem(code="usage", message="a saved plan has its own options", hint=hint)])
-        env, options, auto_approve = running.place(saved, Path(env)), saved.options, True
-    manner = running.ApplyOptions(
+        env, options, auto_approve = reporting.place(saved, Path(env)), saved.options, True
+    manner = reporting.ApplyOptions(
         auto_approve=auto_approve,
         parallelism=parallelism,
         keep_going=on_error is OnError.carry_on,
@@ -229,7 +227,7 @@ def apply(
         journal=journal,
         saved=saved,
     )
-    running.apply(env, options, manner)
+    reporting.apply(env, options, manner)
 
 
 @COMMANDS.command(epilog="Example: reconcile destroy scratch --auto-approve")
@@ -248,7 +246,7 @@ def destroy(
     """Delete what the environment owns; asks first."""
     OUT.as_json = OUT.as_lines = output is Format.json
     options = _options(target, exclude, None, None, adopt=False, destroy=True, allow=None)
-    manner = running.ApplyOptions(
+    manner = reporting.ApplyOptions(
         auto_approve=auto_approve,
         parallelism=parallelism,
         keep_going=on_error is OnError.carry_on,
@@ -256,7 +254,7 @@ def destroy(
         lock=not no_lock,
         journal=journal,
     )
-    running.apply(env, options, manner)
+    reporting.apply(env, options, manner)
 
 
 @COMMANDS.command(epilog="Example: reconcile unlock prod")
@@ -269,19 +267,19 @@ def unlock(
     """Break a lock left behind; asks first."""
     OUT.as_json = output is Format.json
     with interruptible():
-        account = running.connect(env, strict=False, sandbox=sandbox)
-        broken = running.unlock(account, auto_approve=auto_approve)
+        account = reporting.connect(env, strict=False, sandbox=sandbox)
+        broken = reporting.unlock(account, auto_approve=auto_approve)
     typer.echo(as_json.dumps({"unlocked": broken or None}) if OUT.as_json else broken or "There is no lock.")
 
 
 @COMMANDS.command(epilog="Example: reconcile render prod")
 def render(env: Env = None) -> None:
     """Show the environment after merging and variables, with where each value came from."""
-    loaded = load.load(running.locate_environment(env), environ=os.environ)
-    private = secrecy.secret_texts(loaded, discover())
+    loaded = loader.load(reporting.locate_environment(env), environ=os.environ)
+    private = secrets.secret_texts(loaded, discover())
     OUT.mask |= Mask(private)
     shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive
-    typer.echo(provenance(loaded, secret=schema.is_secret, sensitive=shown))
+    typer.echo(provenance(loaded, secret=registry.is_secret, sensitive=shown))
 
 
 @COMMANDS.command("schema", epilog="Example: reconcile schema jobQueues")
@@ -289,11 +287,11 @@ def schema_command(
     section: Annotated[str | None, typer.Argument(metavar="SECTION", show_default=False)] = None,
 ) -> None:
     """Print the JSON Schema of an environment, or of one section, for editors."""
-    known = schema.sections()
+    known = registry.sections()
     if section is not None and section not in known:
         hint = did_you_mean(section, known) or f"one of {', '.join(known)}"
         raise Problems([Problem(code="unknown-section", message=f'there is no section "{section}"', hint=hint)])
-    typer.echo(json.dumps(schema.published(section), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(registry.published(section), indent=2, ensure_ascii=False))
 
 
 def _options(

@@ -17,7 +17,7 @@ from reconciler.cli.exit_codes import RAIL
 from reconciler.model import Call, Event, Plan
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.operations.pipeline import Planned
-from reconciler.planning import visibility as sight
+from reconciler.planning import visibility
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
@@ -109,7 +109,7 @@ def show(made: Planned, *, only_changes: bool, shape: str = "text", rails: Seque
         return
     if made.problems:
         print_problems(ordered(made.problems))
-    refused = any(problem.code not in sight.UNREADABLE_CODES for problem in made.problems)
+    refused = any(problem.code not in visibility.UNREADABLE_CODES for problem in made.problems)
     if shape in _PAGES:
         found = ordered((*rails, *made.problems, *made.warnings))
         typer.echo(_PAGES[shape](made.plan, made.mask, problems=found, root=OUT.root, refused=refused))

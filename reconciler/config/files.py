@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler.config.yaml import reader as yamlfile
+from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
 from reconciler.model import Pos
 from reconciler.model.problems import Problem, Problems, did_you_mean
@@ -29,7 +29,7 @@ PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories looked at, with those of everything that is extended
-_MOST_BYTES = 16 * yamlfile.MAX_BYTES  # of YAML, in all of them together
+_MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all of them together
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
@@ -280,11 +280,11 @@ class _Reader:
             return empty
         try:
             with path.open("rb") as stream:
-                data = stream.read(yamlfile.MAX_BYTES + 1)
+                data = stream.read(reader.MAX_BYTES + 1)
             self.bytes += len(data)
             if self.too_much(path):
                 return empty
-            node = yamlfile.read(data, shown)
+            node = reader.read(data, shown)
         except OSError as error:
             self.problem("unreadable-file", f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
             return empty

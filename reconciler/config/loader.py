@@ -20,8 +20,7 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from reconciler.config import expressions
-from reconciler.config import files as sources
+from reconciler.config import expressions, files
 from reconciler.config.files import Layer, Sources, find_environment, seen_from
 from reconciler.config.merge import patch
 from reconciler.config.variables import Env, Filler, is_plain
@@ -29,7 +28,7 @@ from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template
 from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 __all__ = ["DeclaredResource", "LoadedEnvironment", "find_environment", "load", "seen_from"]
 
@@ -107,10 +106,10 @@ def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[s
     ``environ`` is what ``${env:}`` sees; ``sections`` are the known ones, by default those that have a schema. Raises
     :class:`Problems` with everything that is wrong.
     """
-    read = sources.read(target)
+    read = files.read(target)
     if read.problems:
         raise Problems(read.problems)
-    loading = _Loading(read, schema.sections() if sections is None else sections)
+    loading = _Loading(read, registry.sections() if sections is None else sections)
     loaded = loading.loaded(environ)
     if read.problems or loaded is None:
         raise Problems(_masked(read.problems, loading.sensitive))
@@ -165,7 +164,7 @@ class _Loading:
         own = {key: settings.value[key] for key in settings.value if key in ("defaults", *_OWN)}
         checked = {**values, **{name: filler.fill(node) for name, node in own.items()}}
         at = _at(places)
-        found = schema.shipped().settings(checked, at=at)
+        found = registry.shipped().settings(checked, at=at)
         found += [self.unfilled(key, at) for key in _PLAIN if key in values and not self.settled(values[key])]
         found += _shapeless(settings, values, at)
         self.read.problems += found
@@ -285,7 +284,7 @@ class _Loading:
         made: dict[str, dict[str, DeclaredResource]] = {}
         for section in dict.fromkeys(section for layer in declared for section in layer):
             below = self.below(settings, defaults.get(section))
-            filler.secret = partial(schema.is_secret, section)
+            filler.secret = partial(registry.is_secret, section)
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
                 value = filler.fill(node, env)

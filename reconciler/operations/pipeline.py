@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.account.refresh import refresh
-from reconciler.checks import environment as check
-from reconciler.checks import secrets as secrecy
-from reconciler.config import loader as load
+from reconciler.checks import environment, secrets
+from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem, Problems
 from reconciler.render.mask import Mask
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 if TYPE_CHECKING:  # half of the program, and validating does without: imported where it is needed
     from reconciler.account.reader import Reader
@@ -58,8 +57,8 @@ def read_environment(
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
     """
-    loaded = load.load(target, environ=environ)
-    env, found = check.environment(loaded, discover())
+    loaded = loader.load(target, environ=environ)
+    env, found = environment.environment(loaded, discover())
     unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
     found = (*found, *unset)
     if any(not problem.warning for problem in found):
@@ -76,21 +75,19 @@ def mask_for(env: Environment) -> Mask:
         secret += [path for path, facts in resource.unknown_members.items() if facts.secret]
         for pattern in secret:
             for _, value in values_at(resource.props, pattern):
-                found.update(secrecy.texts(value))
+                found.update(secrets.texts(value))
     return Mask(found, words)
 
 
 def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
     """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
-    from reconciler.account import dependents as users  # noqa: PLC0415  (see above)
-    from reconciler.account import side_effects as foresight  # noqa: PLC0415  (see above)
+    from reconciler.account import dependents, side_effects  # noqa: PLC0415  (see above)
     from reconciler.account.reader import Reader, SharedResult  # noqa: PLC0415
-    from reconciler.planning import planner as plan  # noqa: PLC0415  (see above)
-    from reconciler.planning import safety_rails as guard  # noqa: PLC0415  (see above)
-    from reconciler.planning import visibility as sight  # noqa: PLC0415  (see above)
+    from reconciler.planning import planner as plan  # noqa: PLC0415
+    from reconciler.planning import safety_rails, visibility  # noqa: PLC0415
 
     mask = mask_for(env)
-    wrong = guard.account(scope.account, env)
+    wrong = safety_rails.account(scope.account, env)
     if wrong:
         raise Problems(wrong, exit_code=4)
     reader = Reader(aws, parallelism=parallelism)
@@ -98,28 +95,28 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
         looked = SharedResult(lambda: _looked_up(env, scope, reader, options))
         seen = refresh(env, scope, reader, looked, options)
         facts, untold = looked()
-        seen = replace(seen, unresolved_lookups=sight.unresolved_lookups(env, facts, untold))
-        make = partial(plan.make, env, discover(), scope, options=options, members=schema.members, lookups=facts)
+        seen = replace(seen, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
+        make = partial(plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts)
         whole, problems = make(seen)
-        named, unasked = users.find_dependents(reader, discover(), scope, whole)
-        as_saved, used = None, users.kept_by_saved_plan(options.kept) | named
+        named, unasked = dependents.find_dependents(reader, discover(), scope, whole)
+        as_saved, used = None, dependents.kept_by_saved_plan(options.kept) | named
         if options.kept is not None and named.keys() - options.kept:
-            as_saved, _ = make(replace(seen, used=users.kept_by_saved_plan(options.kept), unanswered=unasked))
-            as_saved, _ = foresight.find_side_effects(reader, discover(), env, as_saved)
+            as_saved, _ = make(replace(seen, used=dependents.kept_by_saved_plan(options.kept), unanswered=unasked))
+            as_saved, _ = side_effects.find_side_effects(reader, discover(), env, as_saved)
         made = whole
         if used or unasked:
             seen = replace(seen, used=used, unanswered=unasked)
             made, problems = make(seen)
-        stayed = users.removed_objects(whole) - users.removed_objects(made)
-        made, standing = foresight.find_side_effects(reader, discover(), env, made)
+        stayed = dependents.removed_objects(whole) - dependents.removed_objects(made)
+        made, standing = side_effects.find_side_effects(reader, discover(), env, made)
     finally:
         reader.close()
     mask = mask.learnt(made)
-    found = [*problems, *standing, *untold, *sight.problems(seen, env.resources, destroy=options.destroy)]
-    told = sight.downgrade_untargeted(found, env.resources, discover(), options)
+    found = [*problems, *standing, *untold, *visibility.problems(seen, env.resources, destroy=options.destroy)]
+    told = visibility.downgrade_untargeted(found, env.resources, discover(), options)
     problems = [problem for problem in told if not problem.warning]
     if not problems:
-        refused = guard.check(made, env, options, guard.owned(seen, env.name))
+        refused = safety_rails.check(made, env, options, safety_rails.owned(seen, env.name))
         if refused:
             raise RailRefusal(refused, made)
     warnings = tuple(problem for problem in told if problem.warning)
@@ -184,4 +181,4 @@ def recheck(made: Planned, aws: Aws, current: Callable[[], bool] = lambda: True)
     """Who looks at the account again while ``made`` is applied."""
     from reconciler.applying.preconditions import AccountRecheck  # noqa: PLC0415  (see above)
 
-    return AccountRecheck(made.plan, discover(), aws, schema.members, made.env.ignore_tags, current)
+    return AccountRecheck(made.plan, discover(), aws, registry.members, made.env.ignore_tags, current)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 HERE: Final = Path(__file__).parents[1]
 MINIMAL: Final = "minimal"
@@ -52,7 +52,7 @@ def write(directory: Path, template: str) -> list[Path]:
             for path in sorted(source.rglob("*"))
             if path.is_file() and path.name != "README.md"
         }
-    files[SCHEMA] = (schema.directory() / SCHEMA).read_text(encoding="utf-8")
+    files[SCHEMA] = (registry.directory() / SCHEMA).read_text(encoding="utf-8")
     return [_put(directory / where, text, name) for where, text in files.items()]
 
 

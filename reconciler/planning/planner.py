@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.config import references as refs
+from reconciler.config import references
 from reconciler.model import (
     EMPTY,
     Address,
@@ -33,8 +33,8 @@ from reconciler.model import (
 )
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import unknown_values
-from reconciler.planning import graph as order
-from reconciler.planning import retention as stays
+from reconciler.planning import graph as step_graph
+from reconciler.planning import retention
 from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Node
 from reconciler.planning.resource_planner import ResourcePlanner
@@ -79,16 +79,16 @@ class _Planner:
             for address in sorted(set(self.owned) - set(declared)):
                 self.remove(address, "no longer declared")
 
-    def uses(self) -> dict[Address, list[refs.Use]]:
+    def uses(self) -> dict[Address, list[references.Use]]:
         declared = self.env.resources
         arns = {}
         for address, resource in declared.items():
             attrs = self.kinds[address.section].attrs(self.scope, address.name, resource.props)
             if "arn" in attrs:
                 arns[attrs["arn"]] = address
-        return {a: refs.dependencies(r, self.kinds, declared, arns) for a, r in declared.items()}
+        return {a: references.dependencies(r, self.kinds, declared, arns) for a, r in declared.items()}
 
-    def sequence(self, uses: Mapping[Address, list[refs.Use]]) -> list[Address]:
+    def sequence(self, uses: Mapping[Address, list[references.Use]]) -> list[Address]:
         graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
         try:
             return list(TopologicalSorter(graph).static_order())
@@ -108,9 +108,9 @@ class _Planner:
 
     # --- one declared resource ---------------------------------------------------------------------------------------
 
-    def plan_resource(self, resource: Resource, uses: list[refs.Use]) -> None:
+    def plan_resource(self, resource: Resource, uses: list[references.Use]) -> None:
         address, kind = resource.address, self.kinds[resource.address.section]
-        world = refs.ResolutionContext(
+        world = references.ResolutionContext(
             scope=self.scope,
             declared=lambda a: self.outcomes.get(a, self.provisional(a)),
             existing=self.observed.existing,
@@ -118,8 +118,8 @@ class _Planner:
             names=self.env.resources,
             unseen=self.unseen,
         )
-        props, wrong = refs.resolve(resource, kind, self.kinds, world)
-        tags, wrong_tags = refs.resolve_tags(resource, world)
+        props, wrong = references.resolve(resource, kind, self.kinds, world)
+        tags, wrong_tags = references.resolve_tags(resource, world)
         self.nodes.pop(address, None)
         node = Node(address=address, kind=kind, resource=resource, uses=uses)
         if (address.section, address.name) in self.observed.unreadable:
@@ -130,7 +130,7 @@ class _Planner:
             self.problems += [problem for problem in (*wrong, *wrong_tags) if problem not in self.problems]
             self.outcomes[address] = self.provisional(address) or EMPTY
             for problem in wrong:
-                if problem.code == refs.UNSEEN:  # whether it is there may not be known either
+                if problem.code == references.UNSEEN:  # whether it is there may not be known either
                     self.unseen.setdefault((address.section, address.name), problem.hint)
             return
         if not self.planner.plan_declared(node, self.owned.get(address, []), props, tags):
@@ -139,12 +139,14 @@ class _Planner:
         self.nodes[address] = node
         self.outcomes[address] = node.want.attrs if node.want else EMPTY
 
-    def guessed(self, resource: Resource, filled: Any, uses: Iterable[refs.Use]) -> list[Problem]:
+    def guessed(self, resource: Resource, filled: Any, uses: Iterable[references.Use]) -> list[Problem]:
         """What it would need that only AWS can say of a resource that cannot be read: to plan it would be to guess."""
         if not self.unseen:
             return []
         return [
-            refs.problem_unplanned(resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen])
+            references.problem_unplanned(
+                resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen]
+            )
             for part in unknown_values(filled)
             if (unseen := (part.address.section, part.address.name)) in self.unseen
             for use in [use for use in uses if use.target == part.address][:1]
@@ -187,7 +189,7 @@ class _Planner:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
             node.disruption = kind.deletion_effect(first, waits)
         if resource:
-            node.uses = refs.dependencies(resource, self.kinds, self.env.resources, {})
+            node.uses = references.dependencies(resource, self.kinds, self.env.resources, {})
         self.nodes[address] = node
 
     def kept(self, address: Address, keeper: str) -> None:
@@ -221,10 +223,10 @@ def make(
     planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
     planner.run()
     nodes = _narrowed(planner.nodes, chosen)
-    planner.problems += stays.keep_used(nodes, observed.used)
-    stays.keep_all(nodes, observed.unanswered)
-    order.drop_objects_already_going(nodes)
-    steps, tangled = order.steps(nodes)
+    planner.problems += retention.keep_used(nodes, observed.used)
+    retention.keep_all(nodes, observed.unanswered)
+    step_graph.drop_objects_already_going(nodes)
+    steps, tangled = step_graph.steps(nodes)
     planner.problems += tangled
     resources = tuple(_resource_plan(nodes[address], steps.get(address, ())) for address in sorted(nodes))
     unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
@@ -275,7 +277,7 @@ def _narrowed(nodes: dict[Address, Node], options: Options) -> dict[Address, Nod
     """
     if not (options.targets or options.exclude):
         return nodes
-    kept, holding = dict(nodes), order.live_dependencies(nodes)
+    kept, holding = dict(nodes), step_graph.live_dependencies(nodes)
     if options.targets:
         reached, todo = set[Address](), list(options.targets)
         while todo:

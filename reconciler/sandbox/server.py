@@ -22,8 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, wire
-from reconciler.sandbox import transport as door
+from reconciler.sandbox import admin_api, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
@@ -84,11 +83,11 @@ class Sandbox:
 
     def attach(self, session: Any = None) -> Any:
         """Answer every client that ``session`` (boto3's or botocore's) makes from now on; None makes a session."""
-        return door.attach(self, session)
+        return transport.attach(self, session)
 
-    def serve(self, port: int = 0) -> door.Server:
+    def serve(self, port: int = 0) -> transport.Server:
         """A threaded HTTP server on loopback; call its ``serve_forever`` and ``shutdown``."""
-        return door.Server(self, port)
+        return transport.Server(self, port)
 
     def warm(self) -> None:
         """Load what moto otherwise loads with the first request to each service, which then takes a second in all."""

@@ -22,7 +22,7 @@ from reconciler.kinds import discover
 from reconciler.model import Json, Kind, Path, Pos
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem
-from reconciler.schema import messages as wording
+from reconciler.schema import messages
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ENVIRONMENT = "settings.schema.json"
@@ -83,7 +83,7 @@ class Schemas:
         file = self.by_section.get(section)
         if file is None or self._right(file, value):
             return []
-        known = wording.MessageContext(
+        known = messages.MessageContext(
             at=at,
             address=address,
             name=name,
@@ -94,16 +94,16 @@ class Schemas:
             newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
             newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
         )
-        return wording.problems(self._validator(file).iter_errors(value), known)
+        return messages.problems(self._validator(file).iter_errors(value), known)
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
         """What is wrong with an environment's settings."""
         if ENVIRONMENT not in self.documents or self._right(ENVIRONMENT, value):
             return []
-        known = wording.MessageContext(
+        known = messages.MessageContext(
             at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT)
         )
-        return wording.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
+        return messages.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
 
     def lifecycle(self, value: Any) -> bool:
         """Whether anything is wrong with a resource's ``lifecycle``."""
@@ -151,10 +151,12 @@ class Schemas:
         return self._verdicts.of(file)(value)
 
     def _validator(self, file: str) -> Any:
-        from reconciler.schema import validator as judge  # noqa: PLC0415  (jsonschema is not needed while nothing is wrong)
+        from reconciler.schema import validator  # noqa: PLC0415  (jsonschema is not needed while nothing is wrong)
 
         if not self._validators:
-            self._validators.update(judge.validators({name: _plain(self.documents[name]) for name in self.documents}))
+            self._validators.update(
+                validator.validators({name: _plain(self.documents[name]) for name in self.documents})
+            )
         return self._validators[file]
 
 
@@ -162,12 +164,12 @@ def _newer(beyond: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], 
     """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
     None where no such member is known.
     """
-    from reconciler.schema import validator as judge  # noqa: PLC0415  (see above)
+    from reconciler.schema import validator  # noqa: PLC0415  (see above)
 
     document = beyond.member(path, value)
     if document is None:
         return None
-    errors = list(judge.Validator(document).iter_errors(value))
+    errors = list(validator.Validator(document).iter_errors(value))
     for error in errors:
         error.path.extendleft(reversed(path))
     return errors, document.get("x-note", "")

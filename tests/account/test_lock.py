@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.account import lock_owner as machine
+from reconciler.account import lock_owner
 from reconciler.account.client import AwsClient, identity
 from reconciler.account.lock import Claim, Held, Lock, holder
 from reconciler.model import Call, Refused, Reply, Scope
@@ -241,26 +241,26 @@ def test_where_it_may_not_be_taken_the_permission_is_named(lock_for: Callable[..
 
 
 def test_a_run_on_this_machine_is_looked_up() -> None:
-    mine = machine.claim({})
+    mine = lock_owner.claim({})
     if not mine.machine:
         pytest.skip("this machine does not tell which it is")
     ended = subprocess.run(
-        [sys.executable, "-c", "from reconciler import machine; print(machine.claim({}).text())"],
+        [sys.executable, "-c", "from reconciler.account import lock_owner; print(lock_owner.claim({}).text())"],
         check=True,
         capture_output=True,
         text=True,
     )
     dead = Claim(**json.loads(ended.stdout))
 
-    assert machine.alive(mine) is True
-    assert machine.alive(dead) is False
-    assert machine.alive(claim("elsewhere", "1@1")) is None
+    assert lock_owner.alive(mine) is True
+    assert lock_owner.alive(dead) is False
+    assert lock_owner.alive(claim("elsewhere", "1@1")) is None
 
 
 def test_a_claim_in_ci_names_the_job() -> None:
     environ = {"GITHUB_RUN_ID": "7", "GITHUB_REPOSITORY": "o/r", "GITHUB_SERVER_URL": "https://github.com"}
 
-    assert "https://github.com/o/r/actions/runs/7" in machine.claim(environ).who
+    assert "https://github.com/o/r/actions/runs/7" in lock_owner.claim(environ).who
 
 
 def test_scopes_do_not_share_a_lock(lock_for: Callable[..., Lock]) -> None:

@@ -17,9 +17,9 @@ from reconciler.account.client import identity
 from reconciler.account.reader import Reader
 from reconciler.account.refresh import observe
 from reconciler.kinds import discover
-from reconciler.kinds.batch.job_definition.kind import KIND as JOB_DEFINITION
+from reconciler.kinds.batch.job_definition.kind import KIND
 from reconciler.model import Call, Environment, Live, Query, Refused, Sought, Unreadable, Verb
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from tests.support.histories import History
 
 ONCE = (
@@ -63,7 +63,7 @@ def built(history: History, tmp_path: Any) -> Callable[[int], Environment]:
     """Builds the estate and lets everything come to rest."""
 
     def build(n: int) -> Environment:
-        env, _ = app.read_environment(estate.write(tmp_path / "estate", n), {}, strict=True)
+        env, _ = pipeline.read_environment(estate.write(tmp_path / "estate", n), {}, strict=True)
         outcome = history.run(env)
         assert outcome.ok, outcome
         history.sandbox.clock.advance(3600)
@@ -180,7 +180,7 @@ def test_definitions_are_swept_through_or_asked_for_by_name_as_is_cheaper(histor
     account = Pages({"first": [*mine, *theirs], "last": [*theirs, *mine], "between": between}[place])
     query = Query(history.scope, tuple(map(Sought, mine)), owned=True)
 
-    lives = Reader(account, parallelism=0).drive(JOB_DEFINITION.read(query))
+    lives = Reader(account, parallelism=0).drive(KIND.read(query))
 
     sweep, by_name = -(-len(account.items) // 100), ours
     assert len(lives) == ours

@@ -16,7 +16,7 @@ import pytest
 from benchmarks import estate
 from reconciler.applying.executor import Executor
 from reconciler.model import Call, Environment, Reply
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from tests.support.histories import Door, History, Ticking
 from tests.support.shell import Shell
 
@@ -107,7 +107,7 @@ def shell(shell: Shell) -> Shell:
 
 @pytest.fixture
 def declared(tmp_path: Any) -> Callable[[int], Environment]:
-    return lambda n: app.read_environment(estate.write(tmp_path / "estate", n), {}, strict=True)[0]
+    return lambda n: pipeline.read_environment(estate.write(tmp_path / "estate", n), {}, strict=True)[0]
 
 
 # --- how many --------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_a_plan_that_is_older_costs_a_look_at_each_sort_and_not_at_each_thing(hi
     """Where AWS would let a creation write over what somebody else has created since, all are looked up together."""
     planned = history.plan(declared(60))
     history.sandbox.calls.clear()
-    witness = app.recheck(planned, history.aws, lambda: False)
+    witness = pipeline.recheck(planned, history.aws, lambda: False)
     outcome = Executor(
         history.aws, Ticking(history.sandbox), lambda _: None, parallelism=0, jitter=lambda: 0.0, recheck=witness
     ).run(planned.plan)

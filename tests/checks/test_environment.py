@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.checks import environment as check
-from reconciler.config import loader as load
+from reconciler.checks import environment
+from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import Address, Field, Finding, Kind, Lifecycle, Lookup, Pos, Ref, Reference, Replace, Template
 from reconciler.model.problems import Problems
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 
 def nothing(*_):
@@ -60,7 +60,7 @@ KINDS = {
     "boxes": kind("boxes", assigned_by_aws=frozenset({"id"}), folds_case=True),
 }
 TEXT = {"type": "string"}
-SCHEMAS = schema.Schemas.of(
+SCHEMAS = registry.Schemas.of(
     {
         "thing.schema.json": {
             "x-section": "things",
@@ -78,7 +78,7 @@ SCHEMAS = schema.Schemas.of(
                 "lifecycle": {"$ref": "lifecycle.schema.json"},
             },
         },
-        "lifecycle.schema.json": schema.shipped().documents["lifecycle.schema.json"],
+        "lifecycle.schema.json": registry.shipped().documents["lifecycle.schema.json"],
     }
 )
 
@@ -89,8 +89,8 @@ def checked(tmp_path):
 
     def run(text, **environ):
         (tmp_path / "e.yaml").write_text("environment: t\n" + text)
-        loaded = load.load(tmp_path / "e.yaml", environ=environ, sections=[*KINDS, "others"])
-        env, problems = check.environment(loaded, KINDS, SCHEMAS)
+        loaded = loader.load(tmp_path / "e.yaml", environ=environ, sections=[*KINDS, "others"])
+        env, problems = environment.environment(loaded, KINDS, SCHEMAS)
         return env, [(p.severity, p.code, f"{p.pos.line}:{p.pos.column}", p.message, p.hint) for p in problems]
 
     return run
@@ -391,16 +391,16 @@ def variants(value):
 
 @pytest.mark.parametrize("section", sorted(discover()))
 def test_whatever_is_declared_is_judged_and_never_a_crash(section):
-    documents = schema.shipped()
+    documents = registry.shipped()
     pos = {(): Pos("f", 1, 1)}
     lookup = {"x": Lookup(name="x", kind="ssmParameter", args="/x", pos=pos[()])}
 
     for example in documents.documents[documents.by_section[section]]["examples"]:
         for value in variants(example):
             if isinstance(value, dict):
-                raw = load.DeclaredResource(value=value, pos=pos)
-                env = load.LoadedEnvironment(name="t", root="", sections={section: {"x": raw}}, lookups=lookup)
-                _, found = check.environment(env, discover())
+                raw = loader.DeclaredResource(value=value, pos=pos)
+                env = loader.LoadedEnvironment(name="t", root="", sections={section: {"x": raw}}, lookups=lookup)
+                _, found = environment.environment(env, discover())
                 assert all(problem.pos for problem in found)
 
 
@@ -408,7 +408,7 @@ def test_the_example_environments_have_no_errors(request):
     for path in sorted((Path(request.config.rootpath) / "environments").iterdir()):
         if path.is_dir():
             try:
-                _, found = check.environment(load.load(path, environ={}), discover())
+                _, found = environment.environment(loader.load(path, environ={}), discover())
             except Problems as error:
                 found = error.problems
             assert [str(problem) for problem in found if not problem.warning] == []

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.checks import environment as check
-from reconciler.config import loader as load
+from reconciler.checks import environment
+from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model.problems import Problems
 
@@ -2861,10 +2861,10 @@ def found_in(directory, text):
     file = directory / "env.yaml"
     file.write_text(text)
     try:
-        loaded = load.load(file, environ={})
+        loaded = loader.load(file, environ={})
     except Problems as error:
         return error.problems
-    return check.environment(loaded, discover())[1]
+    return environment.environment(loaded, discover())[1]
 
 
 @pytest.mark.parametrize(("text", "code", "place", "said"), [pytest.param(*case[1:], id=case[0]) for case in MISTAKES])

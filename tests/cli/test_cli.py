@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 from reconciler import __main__, cli
-from reconciler.cli import terminal as console
+from reconciler.cli import terminal
 from reconciler.render.mask import Mask
 from reconciler.sandbox import process
 
@@ -66,7 +66,7 @@ class Result:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def once(*argv: str) -> Result:
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = capsys.readouterr()

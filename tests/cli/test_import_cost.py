@@ -51,14 +51,14 @@ def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
 
 
 def test_the_estate_of_the_benchmarks_is_as_it_says(tmp_path):
-    from reconciler.operations import pipeline as app
+    from reconciler.operations import pipeline
 
-    env, found = app.read_environment(estate.write(tmp_path / "estate", 40), {}, strict=True)
+    env, found = pipeline.read_environment(estate.write(tmp_path / "estate", 40), {}, strict=True)
     counted = [address.section for address in env.resources]
 
     assert found == ()
     assert counted.count("jobDefinitions") == 40
     assert counted.count("jobQueues") == 4
     assert [counted.count(section) for section in ("computeEnvironments", "instanceProfiles", "logGroups")] == [2, 2, 2]
-    one, _ = app.read_environment(estate.write(tmp_path / "one", 40, one_file=True), {}, strict=True)
+    one, _ = pipeline.read_environment(estate.write(tmp_path / "one", 40, one_file=True), {}, strict=True)
     assert {a: r.props for a, r in one.resources.items()} == {a: r.props for a, r in env.resources.items()}

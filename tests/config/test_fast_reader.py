@@ -7,8 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config.yaml import fast_reader as plainyaml
-from reconciler.config.yaml import reader as yamlfile
+from reconciler.config.yaml import fast_reader, reader
 from reconciler.model.problems import Problems
 
 ROOT = Path(__file__).parents[2]
@@ -75,10 +74,10 @@ _PIECES = [
 
 def agreed(text: str) -> bool:
     """Whether the quick reader read the text; then the full parser must have read the same."""
-    quick = plainyaml.read(text, "f.yaml")
+    quick = fast_reader.read(text, "f.yaml")
     if quick is None:
         return False
-    full = yamlfile.fully(text, "f.yaml")
+    full = reader.fully(text, "f.yaml")
     assert flat(full) == flat(quick)
     return True
 
@@ -163,7 +162,7 @@ def test_whatever_is_written_the_ordinary_way_is_read_back_quickly(value, data):
     text = written(value, 0, data)
 
     assert agreed(text)
-    assert yamlfile.read(text.encode(), "f.yaml").value.keys() == value.keys()
+    assert reader.read(text.encode(), "f.yaml").value.keys() == value.keys()
 
 
 def written(value, depth, data):
@@ -241,4 +240,4 @@ def test_the_ordinary_is_read_quickly(text):
     ],
 )
 def test_the_rest_is_left_to_the_full_parser(text):
-    assert plainyaml.read(text, "f.yaml") is None
+    assert fast_reader.read(text, "f.yaml") is None

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config import loader as load
+from reconciler.config import loader
 from reconciler.config.merge import patch, plain
-from reconciler.config.yaml import reader as yamlfile
+from reconciler.config.yaml import reader
 from reconciler.model import Pos, Reference, Template
 from reconciler.model.problems import Problems
 from reconciler.render.provenance import provenance
@@ -33,7 +33,7 @@ def tree(tmp_path):
 
 
 def loaded(target, **environ):
-    return load.load(target, environ=environ, sections=SECTIONS)
+    return loader.load(target, environ=environ, sections=SECTIONS)
 
 
 def refused(target, **environ):
@@ -182,12 +182,12 @@ def test_an_environment_is_found_by_directory_file_or_name(tree, tmp_path):
     production = tree({"environment.yaml": "environment: t\n"}, root="environments/production")
     tree({"one.yaml": ""}, root="environments")
 
-    assert load.find_environment("environments/production", tmp_path) == production
-    assert load.find_environment("production", tmp_path) == production
-    assert load.find_environment("environments/production/environment.yaml", tmp_path) == production
-    assert load.find_environment(None, tmp_path) == production
-    assert load.find_environment(None, production) == production
-    assert load.find_environment("one", tmp_path) == tmp_path / "environments" / "one.yaml"
+    assert loader.find_environment("environments/production", tmp_path) == production
+    assert loader.find_environment("production", tmp_path) == production
+    assert loader.find_environment("environments/production/environment.yaml", tmp_path) == production
+    assert loader.find_environment(None, tmp_path) == production
+    assert loader.find_environment(None, production) == production
+    assert loader.find_environment("one", tmp_path) == tmp_path / "environments" / "one.yaml"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_is_not_found_is_told_with_what_there_is(tree, tmp_path, arg, said)
     tree({"environment.yaml": "environment: t\n"}, root="environments/staging")
 
     with pytest.raises(Problems) as caught:
-        load.find_environment(arg, tmp_path)
+        loader.find_environment(arg, tmp_path)
 
     assert said in caught.value.problems[0].hint
 
@@ -215,13 +215,13 @@ def test_problems_can_be_shown_as_seen_from_elsewhere(tree, tmp_path):
     with pytest.raises(Problems) as caught:
         loaded(root)
 
-    (problem,) = load.seen_from(caught.value.problems, root, tmp_path)
+    (problem,) = loader.seen_from(caught.value.problems, root, tmp_path)
     assert str(problem.pos) == "env/jobs/a.yaml:1:5"
 
 
 def test_nowhere_at_all_leads_to_init(tmp_path):
     with pytest.raises(Problems, match="reconcile init"):
-        load.find_environment(None, tmp_path)
+        loader.find_environment(None, tmp_path)
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
@@ -333,10 +333,10 @@ def test_merging_is_rfc_7386(target, change):
 def nodes(value):
     here = Pos("f", 1, 1)
     if isinstance(value, dict):
-        return yamlfile.Node({name: nodes(item) for name, item in value.items()}, here)
+        return reader.Node({name: nodes(item) for name, item in value.items()}, here)
     if isinstance(value, list):
-        return yamlfile.Node([nodes(item) for item in value], here)
-    return yamlfile.Node(value, here)
+        return reader.Node([nodes(item) for item in value], here)
+    return reader.Node(value, here)
 
 
 def test_null_that_removes_nothing_is_worth_a_warning(tree):
@@ -426,7 +426,7 @@ def test_crlf_and_a_byte_order_mark_do_not_matter(tree):
         (b'environment: t\nroles: {a: {x: "\\UFFFFFFFF"}}\n', "yaml-syntax", "1:1"),
         (b"[" * 100_000, "too-deep", "1:65"),
         (b"- " * 100_000, "too-deep", "1:129"),
-        (b"x" * (yamlfile.MAX_BYTES + 1), "too-large", "1:1"),
+        (b"x" * (reader.MAX_BYTES + 1), "too-large", "1:1"),
     ],
 )
 def test_what_is_no_text_or_too_much_of_it_is_refused(tree, data, code, place):
@@ -765,6 +765,6 @@ def test_provenance_is_yaml_that_means_the_same(tree):
 def test_the_example_environments_load(request):
     root = Path(request.config.rootpath) / "environments"
 
-    names = [load.load(path, environ={}).name for path in sorted(root.iterdir()) if path.is_dir()]
+    names = [loader.load(path, environ={}).name for path in sorted(root.iterdir()) if path.is_dir()]
 
     assert {"custom-logging", "dcv-desktop", "retry-strategies"} <= set(names)

@@ -19,7 +19,7 @@ from reconciler import kinds
 from reconciler.kinds import discover
 from reconciler.model import Effect, Replace
 from reconciler.planning.canonical import with_defaults
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 from tests.support.batch_kinds import SCOPE
 
 REQUESTS = {
@@ -120,7 +120,7 @@ def alternatives(node: Any, document: Any) -> Iterator[Mapping[str, Any]]:
     """A schema with what it refers to and the forms it may take, each on its own."""
     if "$ref" in node:
         file, _, fragment = node["$ref"].partition("#")
-        target = schema.shipped().documents[file] if file else document
+        target = registry.shipped().documents[file] if file else document
         inner: Any = target
         for part in filter(None, fragment.split("/")):
             inner = inner[part]
@@ -133,7 +133,7 @@ def alternatives(node: Any, document: Any) -> Iterator[Mapping[str, Any]]:
 
 def at(section: str, path: str) -> list[Mapping[str, Any]]:
     """Every schema that judges the values at ``path``."""
-    documents = schema.shipped()
+    documents = registry.shipped()
     document = documents.documents[documents.by_section[section]]
     found = list(alternatives(document, document))
     for segment in path.replace("[]", ".[]").split("."):
@@ -216,7 +216,7 @@ def test_every_declared_member_is_of_a_request_or_a_reply(section):
     known = set(_known(section)) | {path for path, _ in members_of(model().shape_for(REPLIES[section]))}
     plain = {path.replace("[]", "") for path in known}
 
-    ours = {path for path, _ in _tree(schema.members(section)) if not path.startswith(("tags", "lifecycle"))}
+    ours = {path for path, _ in _tree(registry.members(section)) if not path.startswith(("tags", "lifecycle"))}
 
     assert ours - plain == set()
 
@@ -257,7 +257,7 @@ def facts() -> list[Any]:
 
 @pytest.mark.parametrize(("section", "path"), facts())
 def test_what_is_said_is_about_a_member_that_exists(section, path):
-    tree: Any = schema.members(section)
+    tree: Any = registry.members(section)
     for segment in path.replace("[]", "").split("."):
         if "*" in tree and segment not in tree:
             segment = "*"  # noqa: PLW2901  (a map takes any name)
@@ -292,14 +292,14 @@ def test_what_no_update_takes_is_not_changed_in_place(section):
 
 @pytest.mark.parametrize("section", sorted(discover()))
 def test_defaults_fit_the_schema(section):
-    documents = schema.shipped()
+    documents = registry.shipped()
     for example in documents.documents[documents.by_section[section]]["examples"]:
         plain = {name: value for name, value in example.items() if name not in ("tags", "lifecycle")}
         filled = with_defaults(discover()[section], plain)
-        assert [p.message for p in schema.shipped().resource(section, filled, at=lambda _: NOWHERE)] == []
+        assert [p.message for p in registry.shipped().resource(section, filled, at=lambda _: NOWHERE)] == []
 
 
-NOWHERE = schema.Pos("f", 1, 1)
+NOWHERE = registry.Pos("f", 1, 1)
 
 
 # --- which requests they go into -------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_what_is_said_of_the_requests_is_about_requests_that_exist(section):
     assert api.aside <= tops
     assert {*api.below, *api.effects} <= {path.replace("[]", "") for path in asked}
     assert not where or any(path.startswith(f"{where}.") for path in shown)
-    ours = {*schema.members(section), "tags"}
+    ours = {*registry.members(section), "tags"}
     assert api.below or tops - api.aside <= ours, "what neither YAML has nor is left aside"
 
 
@@ -349,7 +349,7 @@ SCHEMAS = {"rule": "event_rule"}  # a module is called as its service calls it, 
 @pytest.mark.parametrize("module", kinds.modules())
 def test_a_kind_has_its_tests_its_schema_and_an_example(module):
     service, name = module.removeprefix("reconciler.kinds.").removesuffix(".kind").split(".")
-    document = schema.shipped().documents[f"{SCHEMAS.get(name, name)}.schema.json"]
+    document = registry.shipped().documents[f"{SCHEMAS.get(name, name)}.schema.json"]
 
     assert (Path(__file__).parent / service / f"test_{name}.py").is_file()
     assert document["x-section"] in discover()

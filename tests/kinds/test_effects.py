@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 from tests.support.changes import NOTHING, REPLACES, Row, Told, carried, files, leaves, rows, tried
 
 _MADE: dict[str, dict[str, Told]] = {}
@@ -29,7 +29,7 @@ def told(row: Row, sandbox: Any, tmp_path: Path) -> Told:
 def test_every_property_of_every_kind_has_its_row():
     by_section = {file.section: file for file in files()}
     missing = []
-    for section in schema.sections():
+    for section in registry.sections():
         said = {row.steps[:length] for row in by_section[section].rows for length in range(1, len(row.steps) + 1)}
         aside = [tuple(path.split(".")) for path in by_section[section].aside]
         missing += [

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.model import Verb
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 from tests.support.drift import Spot, lists, look, names, other, put, shown_under, shuffled, spots
 from tests.support.recorded_account import differences, environment, pairs, planned
 
@@ -27,7 +27,7 @@ every_pair = pytest.mark.parametrize("pair", pairs(), ids=str)
 
 def test_there_are_enough_of_them_and_each_says_where_it_is_from():
     assert len(pairs()) >= 250
-    assert {pair.section for pair in pairs()} == set(schema.sections()) - {"serviceLinkedRoles"}
+    assert {pair.section for pair in pairs()} == set(registry.sections()) - {"serviceLinkedRoles"}
     assert [str(pair) for pair in pairs() if not pair.source] == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import MISSING, Address, Effect, Field, JsonText, Kind, Later, Live, Secret, Text, Want
-from reconciler.planning import diff as differ
+from reconciler.planning import diff
 from reconciler.planning.canonical import canonical, sort_key, with_defaults
 from tests.support.builders import SCOPE, kind
 
@@ -48,7 +48,7 @@ def changes(live: dict[str, Any], wanted: dict[str, Any], members: Any = None, o
         attrs={},
         scope=SCOPE,
     )
-    return differ.difference(of, Live(physical="t", attrs={}, props=live), want, members or {})[0].changes
+    return diff.difference(of, Live(physical="t", attrs={}, props=live), want, members or {})[0].changes
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_ignored_changes_keep_the_live_value() -> None:
     live = {"a": {"b": 1, "c": 2}, "env": [{"name": "X", "value": "live"}, {"name": "Y", "value": "live"}]}
     want = {"a": {"b": 9, "c": 9}, "env": [{"name": "X", "value": "want"}, {"name": "Y", "value": "want"}], "n": 1}
 
-    kept = differ.keep_ignored(THING, live, want, ["a.b", "env.X", "n"])
+    kept = diff.keep_ignored(THING, live, want, ["a.b", "env.X", "n"])
     assert kept["a"] == {"b": 1, "c": 9}
     assert {e["name"]: e["value"] for e in kept["env"]} == {"X": "live", "Y": "want"}
     assert "n" not in kept
@@ -212,7 +212,7 @@ def test_what_is_told_alike_at_a_glance_is_alike_at_length(
     wanted = {name: item for name, item in one.items() if name not in theirs or name in other}
     glance = changes(live, wanted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(differ, "_surely_equal", lambda *_: False)
+        patch.setattr(diff, "_surely_equal", lambda *_: False)
         assert changes(live, wanted) == glance
 
 

@@ -25,13 +25,13 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model.problems import Problem
-from reconciler.planning import planner as plan
+from reconciler.planning import planner
 from tests.support.builders import KINDS, OWNED, SCOPE, env, kind, live, observed, resource
 
 
 def make(declared: Any, seen: Observed, **options: Any) -> tuple[Plan, list[Problem]]:
     kinds = options.pop("kinds", KINDS)
-    return plan.make(declared, kinds, SCOPE, seen, options=Options(**options))
+    return planner.make(declared, kinds, SCOPE, seen, options=Options(**options))
 
 
 def verbs(made: Plan) -> dict[str, str]:
@@ -358,7 +358,11 @@ def test_ignored_changes_are_not_seen() -> None:
 
 def test_revisions_are_registered_kept_and_let_go() -> None:
     jobs = kind(
-        "jobs", versioned=True, replace=Replace.FORBIDDEN, assigned_by_aws=frozenset({"arn"}), attrs=lambda s, n, p: {"name": n}
+        "jobs",
+        versioned=True,
+        replace=Replace.FORBIDDEN,
+        assigned_by_aws=frozenset({"arn"}),
+        attrs=lambda s, n, p: {"name": n},
     )
     old = [replace(live(f"j:{n}", revision=n, image="a"), attrs={"name": "j", "arn": f"arn:j:{n}"}) for n in (1, 2, 3)]
     changed, problems = make(env(resource("jobs", "j", image="b")), observed(jobs=old), kinds={"jobs": jobs})

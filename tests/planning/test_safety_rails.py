@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from reconciler.model import Lifecycle, Options
-from reconciler.planning import planner as plan
-from reconciler.planning import safety_rails as guard
+from reconciler.planning import planner, safety_rails
 from tests.support.builders import KINDS, SCOPE, env, live, observed, resource
 
 
 def checked(declared: Any, seen: Any, **options: Any) -> list[str]:
     chosen = Options(**options)
-    made, problems = plan.make(declared, KINDS, SCOPE, seen, options=chosen)
+    made, problems = planner.make(declared, KINDS, SCOPE, seen, options=chosen)
     assert problems == []
-    return [problem.code for problem in guard.check(made, declared, chosen)]
+    return [problem.code for problem in safety_rails.check(made, declared, chosen)]
 
 
 ELEVEN = observed(engines=[live(f"e{n}", power=1) for n in range(11)])
@@ -65,4 +64,4 @@ def test_prevent_destroy_holds_against_replacing_and_destroying() -> None:
 def test_the_account_guard(account: str | None, codes: list[str]) -> None:
     declared = replace(env(), account=account)
 
-    assert [problem.code for problem in guard.account(SCOPE.account, declared)] == codes
+    assert [problem.code for problem in safety_rails.account(SCOPE.account, declared)] == codes

@@ -24,7 +24,7 @@ from reconciler.kinds import discover
 from reconciler.kinds.batch.compute_environment.waits import CAUSES
 from reconciler.model import Call, Proof, Refused, Reply, compact
 from tests.properties.test_killed import ENVIRONMENTS, counted, read
-from tests.support import sandbox_account as live
+from tests.support import sandbox_account
 from tests.support.changes import _Account, files
 from tests.support.histories import READS, STRIDE, Door, History
 from tests.support.http_proxy import Arrived, Court, Perform, Weather, everything, nothing, refusing
@@ -370,8 +370,8 @@ def test_one_that_turns_invalid_fails_with_its_reason_and_the_line_to_change(
 ) -> None:
     facts, reason, member, other = WRONG[path]
     resources = {"instanceRole": facts["instanceRole"]} if "instanceRole" in facts else {}
-    made = live.ec2(role=facts["role"], **resources)
-    stack = live.estate({"c": made}, {"q": live.queue("c")}, roles=facts["roles"])
+    made = sandbox_account.ec2(role=facts["role"], **resources)
+    stack = sandbox_account.estate({"c": made}, {"q": sandbox_account.queue("c")}, roles=facts["roles"])
     target = tmp_path / "environment.yaml"
     target.write_text(json.dumps(stack, indent=1), encoding="utf-8")
     lines = target.read_text(encoding="utf-8").splitlines()
@@ -458,8 +458,10 @@ def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(judge: Court, tm
     target = tmp_path / "environment.yaml"
 
     def declare(priority: int) -> None:
-        queues = {name: live.queue("c", priority=priority) for name in "pqr"}
-        target.write_text(json.dumps(live.estate({"c": live.fargate()}, queues)), encoding="utf-8")
+        queues = {name: sandbox_account.queue("c", priority=priority) for name in "pqr"}
+        target.write_text(
+            json.dumps(sandbox_account.estate({"c": sandbox_account.fargate()}, queues)), encoding="utf-8"
+        )
 
     declare(1)
     judge.run("apply", str(target), "--auto-approve")

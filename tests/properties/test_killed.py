@@ -19,8 +19,8 @@ import pytest
 
 from reconciler.account.lock import Lock, mine
 from reconciler.model import OWNER_PREFIX, Call, Environment, Reply
-from reconciler.operations import pipeline as app
-from tests.support import sandbox_account as live
+from reconciler.operations import pipeline
+from tests.support import sandbox_account
 from tests.support.histories import STRIDE, Door, History, Killed
 from tests.support.http_proxy import ROOT, SECRETS, Arrived, Court, Perform, everything, hung_up
 
@@ -38,7 +38,7 @@ def moments(name: str, destroy: bool) -> range:
 
 
 def read(name: str) -> Environment:
-    return app.read_environment(ROOT / "environments" / name, SECRETS, strict=True)[0]
+    return pipeline.read_environment(ROOT / "environments" / name, SECRETS, strict=True)[0]
 
 
 def run(history: History, env: Environment, door: Door, **options: Any) -> None:
@@ -214,7 +214,10 @@ def test_sigkill_while_replacing(judge: Court, tmp_path: Path) -> None:
     target = tmp_path / "environment.yaml"
 
     def declare(kind: str) -> None:
-        target.write_text(json.dumps(live.estate({"c": live.fargate(kind)}, {"q": live.queue("c")})), encoding="utf-8")
+        target.write_text(
+            json.dumps(sandbox_account.estate({"c": sandbox_account.fargate(kind)}, {"q": sandbox_account.queue("c")})),
+            encoding="utf-8",
+        )
 
     declare("FARGATE")
     judge.run("apply", str(target), "--auto-approve")

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from reconciler.model import Effect, Field, Options, Outcome, Plan, Ref, Secret
-from reconciler.planning import planner as plan
+from reconciler.planning import planner
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.checksum import checksum
@@ -54,7 +54,7 @@ def rich() -> Plan:
             live("old", engine="arn:v8"),
         ],
     )
-    made, problems = plan.make(declared, KINDS, SCOPE, seen, options=Options(adopt=True), lookups={"vpc": "vpc-1"})
+    made, problems = planner.make(declared, KINDS, SCOPE, seen, options=Options(adopt=True), lookups={"vpc": "vpc-1"})
     assert problems == []
     return made
 
@@ -82,7 +82,7 @@ def test_json() -> None:
 
 
 def test_nothing_to_do() -> None:
-    made, _ = plan.make(env(resource("engines", "q")), KINDS, SCOPE, observed(engines=[live("q", power=1)]))
+    made, _ = planner.make(env(resource("engines", "q")), KINDS, SCOPE, observed(engines=[live("q", power=1)]))
 
     assert text.plan(made, Mask(), PLAIN).endswith("No changes. The account matches the environment.")
     assert "No changes" in markdown.plan(made, Mask()) and "<details>" not in markdown.plan(made, Mask())
@@ -112,7 +112,7 @@ HOSTILE = "a\x1b[31m</pre></details><script>alert(1)</script>```\n| ![x](http://
 def hostile() -> Plan:
     declared = env(resource("engines", HOSTILE, note=HOSTILE), resource("engines", "v8", note=HOSTILE))
     seen = observed(engines=[live("v8", {**OWNED, HOSTILE: HOSTILE}, note=f"{HOSTILE}!")])
-    return plan.make(declared, KINDS, SCOPE, seen)[0]
+    return planner.make(declared, KINDS, SCOPE, seen)[0]
 
 
 def test_nothing_reaches_the_terminal_raw() -> None:
@@ -133,7 +133,7 @@ def test_markdown_and_html_cannot_be_broken_out_of() -> None:
 
 def test_a_comment_has_an_end() -> None:
     declared = env(*(resource("engines", f"e{n}", note="x" * 400) for n in range(300)))
-    made, _ = plan.make(declared, KINDS, SCOPE, observed())
+    made, _ = planner.make(declared, KINDS, SCOPE, observed())
     comment = markdown.plan(made, Mask())
 
     assert len(comment) <= markdown.LIMIT

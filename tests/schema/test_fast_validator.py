@@ -6,16 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.config import loader as load
+from reconciler.config import loader
 from reconciler.model import Address, Reference, Template
-from reconciler.schema import registry as schema
-from reconciler.schema import validator as judge
+from reconciler.schema import registry, validator
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = schema.shipped()
-DOCUMENTS = {name: schema._plain(SHIPPED.documents[name]) for name in SHIPPED.documents}
-JUDGES = judge.validators(DOCUMENTS)
+SHIPPED = registry.shipped()
+DOCUMENTS = {name: registry._plain(SHIPPED.documents[name]) for name in SHIPPED.documents}
+JUDGES = validator.validators(DOCUMENTS)
 VERDICTS = CompiledSchemas(SHIPPED.documents.get)
 
 REFERENCE = Reference("resource", "${roles.r.arn}", Address("roles", "r"), "arn")
@@ -48,8 +47,8 @@ def declared():
     """What the examples of the schemas and the environments declare, by schema file."""
     found = [(name, example) for name, document in DOCUMENTS.items() for example in document.get("examples", ())]
     for folder in sorted((ROOT / "environments").iterdir()):
-        loaded = load.load(folder, environ={})
-        found.append((schema.ENVIRONMENT, dict(loaded.settings)))
+        loaded = loader.load(folder, environ={})
+        found.append((registry.ENVIRONMENT, dict(loaded.settings)))
         for section, resources in loaded.sections.items():
             found += [(SHIPPED.by_section[section], raw.value) for raw in resources.values()]
     return found

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.kinds import discover
 from reconciler.model import Pos, Reference, Template
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 EXPRESSION = "\\$\\{.+\\}"
 QUEUE = {
@@ -55,7 +55,7 @@ LIFECYCLE = {
     "properties": {"adopt": {"type": "boolean"}},
 }
 ENVIRONMENT = {"$id": "settings.schema.json", "type": "object", "properties": {"region": {"type": "string"}}}
-SCHEMAS = schema.Schemas.of(
+SCHEMAS = registry.Schemas.of(
     {"queue.schema.json": QUEUE, "lifecycle.schema.json": LIFECYCLE, "settings.schema.json": ENVIRONMENT}
 )
 
@@ -208,10 +208,10 @@ def check(document, value):
 
 
 def test_every_kind_has_a_schema_and_every_schema_a_kind():
-    assert set(schema.sections()) == set(discover())
+    assert set(registry.sections()) == set(discover())
 
 
-@pytest.mark.parametrize("file", sorted(schema.directory().glob("*.schema.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("file", sorted(registry.directory().glob("*.schema.json")), ids=lambda path: path.name)
 def test_a_schema_is_sound_and_explains_everything(file):
     document = json.loads(file.read_text())
     jsonschema.Draft202012Validator.check_schema(document)
@@ -226,33 +226,33 @@ def test_a_schema_is_sound_and_explains_everything(file):
         assert document["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("section", schema.sections())
+@pytest.mark.parametrize("section", registry.sections())
 def test_the_examples_of_a_schema_fit_it(section):
-    for example in schema.shipped().documents[schema.shipped().by_section[section]]["examples"]:
-        assert schema.shipped().resource(section, example, at=lambda _: Pos("f", 1, 1)) == []
-        check(schema.published(section), example)
+    for example in registry.shipped().documents[registry.shipped().by_section[section]]["examples"]:
+        assert registry.shipped().resource(section, example, at=lambda _: Pos("f", 1, 1)) == []
+        check(registry.published(section), example)
 
 
 def test_the_published_environment_takes_the_examples_of_every_section():
-    whole = schema.published()
-    sections = schema.shipped().by_section
+    whole = registry.published()
+    sections = registry.shipped().by_section
 
     for section, file in sections.items():
-        for example in schema.shipped().documents[file]["examples"]:
+        for example in registry.shipped().documents[file]["examples"]:
             check(whole, {"environment": "t", section: {"x": example}})
-    for example in schema.shipped().documents["settings.schema.json"]["examples"]:
+    for example in registry.shipped().documents["settings.schema.json"]["examples"]:
         check(whole, example)
 
 
 def test_secrets_are_known_by_their_path():
-    assert schema.is_secret("secrets", ("value",))
-    assert schema.is_secret("secrets", ("value", "password"))
-    assert not schema.is_secret("secrets", ("description",))
-    assert not schema.is_secret("secrets", ())
-    assert not schema.is_secret("nothing", ("value",))
+    assert registry.is_secret("secrets", ("value",))
+    assert registry.is_secret("secrets", ("value", "password"))
+    assert not registry.is_secret("secrets", ("description",))
+    assert not registry.is_secret("secrets", ())
+    assert not registry.is_secret("nothing", ("value",))
 
 
 def test_the_schema_that_editors_are_pointed_at_is_up_to_date():
-    file = schema.directory() / "environment.schema.json"
+    file = registry.directory() / "environment.schema.json"
 
-    assert json.loads(file.read_text("utf-8")) == {**schema.published(), "$id": file.name}, "run: make schemas"
+    assert json.loads(file.read_text("utf-8")) == {**registry.published(), "$id": file.name}, "run: make schemas"

@@ -18,7 +18,7 @@ from reconciler.applying.executor import Executor
 from reconciler.applying.preconditions import AccountRecheck
 from reconciler.kinds import discover
 from reconciler.model import OWNER_TAG, Address, Call, Environment, Live, Outcome, StepState
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
 from tests.support.changes import File, Row, _Account, files
 from tests.support.histories import STRIDE, Door, History, Ticking
@@ -97,7 +97,7 @@ def executed(history: History, made: Planned, door: Door | None = None, *, curre
         parallelism=0,
         keep_going=True,
         jitter=lambda: 0.0,
-        recheck=app.recheck(made, door, lambda: current),
+        recheck=pipeline.recheck(made, door, lambda: current),
     )
     return executor.run(made.plan)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from reconciler.model import Address, Environment
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "environments"
@@ -25,7 +25,7 @@ ABSENT = "(absent)"
 
 
 def load(name: str, environ: Mapping[str, str] = SET, *, strict: bool = True) -> Environment:
-    env, _ = app.read_environment(ENVIRONMENTS / name, environ, strict=strict)
+    env, _ = pipeline.read_environment(ENVIRONMENTS / name, environ, strict=strict)
     return env
 
 
@@ -103,7 +103,7 @@ def trusted(document: Any) -> set[str]:
     ],
 )
 def test_it_loads_and_draws_no_more_advice_than_the_article_deserves(name: str, advice: set[str]) -> None:
-    env, warnings = app.read_environment(ENVIRONMENTS / name, SET, strict=True)
+    env, warnings = pipeline.read_environment(ENVIRONMENTS / name, SET, strict=True)
 
     assert env.name == name
     assert {f"{problem.address}: {problem.code}" for problem in warnings} == advice
@@ -137,7 +137,7 @@ def test_no_name_is_declared_by_two_environments() -> None:
 
 @pytest.mark.parametrize(("name", "variable"), [("dcv-desktop", "DCV_PASSWORD"), ("custom-logging", "SPLUNK_TOKEN")])
 def test_an_unset_variable_is_a_warning_to_validate(name: str, variable: str) -> None:
-    _, warnings = app.read_environment(ENVIRONMENTS / name, {}, strict=False)
+    _, warnings = pipeline.read_environment(ENVIRONMENTS / name, {}, strict=False)
 
     assert any(variable in problem.message for problem in warnings)
 

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from moto.events.models import EventPattern
 
 from reconciler.model import Address, Environment
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from reconciler.sandbox import process
 from tests.stories.test_articles import NAMES as ARTICLES
 from tests.stories.test_articles import ROOT, SECRETS, Account
@@ -43,7 +43,7 @@ MORE = {
 
 
 def read(name: str) -> Environment:
-    env, warnings = app.read_environment(ENVIRONMENTS / name, {} if name in NAMES else SECRETS, strict=True)
+    env, warnings = pipeline.read_environment(ENVIRONMENTS / name, {} if name in NAMES else SECRETS, strict=True)
     assert name in ARTICLES or not warnings, [str(problem) for problem in warnings]
     return env
 
@@ -300,7 +300,7 @@ def test_an_mpi_job_may_ask_for_other_numbers_of_nodes(sandbox: Any) -> None:
 
 def test_a_new_version_of_the_gpu_template_takes_both_environments_along(sandbox: Any) -> None:
     history = built(sandbox, "gpu-training")
-    env, _ = app.read_environment(ENVIRONMENTS / "gpu-training", {}, strict=True)
+    env, _ = pipeline.read_environment(ENVIRONMENTS / "gpu-training", {}, strict=True)
     template = env.resources[Address("launchTemplates", "gpu")]
     disk: Any = template.props["launchTemplateData"]["blockDeviceMappings"][0]["ebs"]
     disk["volumeSize"] = 400

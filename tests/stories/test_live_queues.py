@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from reconciler import cli
-from reconciler.cli import terminal as console
+from reconciler.cli import terminal
 from reconciler.model import Address
 from reconciler.render.mask import Mask
 from reconciler.sandbox import process
@@ -395,7 +395,7 @@ def command(
 
     def once(*argv: str, stack: Stack) -> tuple[int, str]:
         (tmp_path / "environment.yaml").write_text(json.dumps(stack, indent=1), encoding="utf-8")
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main([*argv[:1], str(tmp_path), *argv[1:]], leave=codes.append)
         out, err = capsys.readouterr()

@@ -20,7 +20,7 @@ import boto3
 import pytest
 
 from reconciler.sandbox import process
-from tests.support import newer_model as newer
+from tests.support import newer_model
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = """\
@@ -186,7 +186,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return newer.write(tmp_path_factory.mktemp("models"))
+    return newer_model.write(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

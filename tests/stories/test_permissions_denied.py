@@ -22,7 +22,7 @@ from reconciler.config.references import dependencies
 from reconciler.kinds import discover
 from reconciler.model import Address, Call, Environment, Options, Refused, Reply, Secret, Verb
 from reconciler.model.problems import Problem
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from tests.properties.test_killed import ENVIRONMENTS, read
 from tests.support.histories import STRIDE, History
 from tests.support.http_proxy import READS, ROOT
@@ -87,7 +87,7 @@ class Estate:
     env: Environment
     asked: set[tuple[str, str]] = field(default_factory=set)
 
-    def plan(self, env: Environment, *denied: tuple[str, str], **options: Any) -> app.Planned:
+    def plan(self, env: Environment, *denied: tuple[str, str], **options: Any) -> pipeline.Planned:
         """A plan while these operations are denied; no write is ever sent for it."""
         self.history.sandbox.faults.clear()
         self.history.sandbox.calls.clear()
@@ -165,7 +165,9 @@ def told(problem: Problem) -> str:
     return f"{problem.message} {problem.hint}"
 
 
-def expect(env: Environment, whole: app.Planned, made: app.Planned, denied: Sequence[tuple[str, str]]) -> None:
+def expect(
+    env: Environment, whole: pipeline.Planned, made: pipeline.Planned, denied: Sequence[tuple[str, str]]
+) -> None:
     """``made`` is what can be told of ``whole`` while ``denied`` is."""
     before = {item.address: shown(item) for item in whole.plan.resources}
     after = {item.address: shown(item) for item in made.plan.resources}
@@ -274,9 +276,9 @@ class Policy:
         return Refused("AccessDenied", f"User is not authorized to perform: {call.action}", status=403)
 
 
-def planned(estate: Estate, env: Environment, denies: Callable[[Call], bool]) -> app.Planned:
+def planned(estate: Estate, env: Environment, denies: Callable[[Call], bool]) -> pipeline.Planned:
     assert estate.history.scope
-    return app.make_plan(env, estate.history.scope, Policy(estate.history.aws, denies), Options(), parallelism=0)
+    return pipeline.make_plan(env, estate.history.scope, Policy(estate.history.aws, denies), Options(), parallelism=0)
 
 
 IN_BULK = ("GetAccountAuthorizationDetails", "ListRoles", "ListInstanceProfiles", "ListPolicies", "ListRules")

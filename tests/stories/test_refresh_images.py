@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from reconciler import cli
-from reconciler.cli import terminal as console
+from reconciler.cli import terminal
 from reconciler.model import Address, Environment
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
@@ -89,7 +89,7 @@ class Desk:
 
     def declare(self, environment: Mapping[str, Any], **sections: Any) -> None:
         write(self.directory, environment, **sections)
-        self.env, _ = app.read_environment(self.directory, {}, strict=True)
+        self.env, _ = pipeline.read_environment(self.directory, {}, strict=True)
 
     def apply(self, **options: Any) -> None:
         """Applied, and nothing to do afterwards."""
@@ -176,7 +176,7 @@ def account(sandbox_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def once(*argv: str) -> tuple[int, str, str]:
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = capsys.readouterr()

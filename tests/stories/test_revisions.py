@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from reconciler import cli
-from reconciler.cli import terminal as console
+from reconciler.cli import terminal
 from reconciler.render.mask import Mask
 from reconciler.sandbox import process
 
@@ -55,7 +55,7 @@ class Desk:
         (self.folder / "environment.yaml").write_text(json.dumps(self.stack), encoding="utf-8")
 
     def run(self, *argv: str) -> tuple[int, str]:
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = self.capsys.readouterr()

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.model import Options
 from reconciler.model.problems import Problems
-from reconciler.operations import saved_plan as planfile
+from reconciler.operations import saved_plan
 from tests.support.shell import Result, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -433,7 +433,7 @@ def test_any_byte_that_is_changed_shows(clone: Path, shell: Shell) -> None:
     for place in (*range(300), *range(300, len(data), 7)):
         Path("b.plan").write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         with pytest.raises(Problems):
-            planfile.read(Path("b.plan"))
+            saved_plan.read(Path("b.plan"))
     shell.writes()
     for broken in (data[:-1], data + b"\n", data[: len(data) // 2], data.replace(b"\n", b"\r\n")):
         Path("b.plan").write_bytes(broken)
@@ -444,11 +444,11 @@ def test_any_byte_that_is_changed_shows(clone: Path, shell: Shell) -> None:
 
 def resealed(path: Path, change: Callable[[Any, dict[str, Any]], None]) -> None:
     """Forge a plan file: change what it says, and make its digest right again."""
-    saved = planfile.read(path)
+    saved = saved_plan.read(path)
     document = json.loads(json.dumps(saved.document))
     options: dict[str, Any] = {}
     change(document, options)
-    planfile.write(path, document, where=saved.where, options=Options(**options) if options else saved.options)
+    saved_plan.write(path, document, where=saved.where, options=Options(**options) if options else saved.options)
 
 
 def _lie(document: Any, _: Any) -> None:
@@ -506,7 +506,7 @@ NO_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "64 GB of nothing": (_sparse, "is not a saved plan"),
     "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "of version 9"),
     "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "of version 1"),
-    "deep": (lambda path: path.write_bytes(planfile._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was changed"),
+    "deep": (lambda path: path.write_bytes(saved_plan._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was changed"),
 }
 
 
@@ -531,7 +531,7 @@ def test_what_plan_prints_is_no_saved_plan(clone: Path, shell: Shell) -> None:
 def test_one_that_says_nonsense_under_a_right_digest_is_refused(
     clone: Path, shell: Shell, what: dict[str, Any]
 ) -> None:
-    Path("x.plan").write_bytes(planfile._sealed(what.get("asked", {}), what.get("plan", {})))
+    Path("x.plan").write_bytes(saved_plan._sealed(what.get("asked", {}), what.get("plan", {})))
     refused = shell("apply", "x.plan")
 
     assert refused.code == 1 and "no plan that reconcile wrote" in refused.err

@@ -19,8 +19,8 @@ import boto3
 import pytest
 
 from reconciler import cli
-from reconciler.cli import terminal as console
-from reconciler.planning import planner as plan
+from reconciler.cli import terminal
+from reconciler.planning import planner
 from reconciler.render.mask import Mask
 from reconciler.sandbox import process
 
@@ -142,7 +142,7 @@ class Vault:
     def run(self, *argv: str) -> tuple[int, str]:
         """One command; how it ended and what it said. Looks for secrets in that, and in the files it left."""
         before = {path: path.stat().st_mtime_ns for path in self.folder.rglob("*") if path.is_file()}
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = self.capsys.readouterr()
@@ -263,7 +263,7 @@ def test_a_fault_of_our_own_under_debug(vault: Vault, monkeypatch: pytest.Monkey
         except ValueError as error:
             raise KeyError({name: value.encode() for name, value in ENVIRON.items()}, repr(ENVIRON), PEM) from error
 
-    monkeypatch.setattr(plan, "make", broken)
+    monkeypatch.setattr(planner, "make", broken)
 
     for argv in (("--debug", "plan"), ("plan",), ("--debug", "apply", "-y", "--journal", "journal.jsonl")):
         code, said = vault.run(*argv)

@@ -26,13 +26,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reconciler import cli
-from reconciler.account import client as aws
-from reconciler.cli import terminal as console
-from reconciler.config import files as sources
+from reconciler.account import client
+from reconciler.cli import terminal
+from reconciler.config import files
 from reconciler.model import Plan
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import saved_plan as planfile
-from reconciler.planning import planner as plan
+from reconciler.operations import saved_plan
+from reconciler.planning import planner
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
@@ -57,7 +57,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
 
     def once(*argv: str) -> tuple[int, str, str]:
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = capsys.readouterr()
@@ -237,7 +237,7 @@ def test_more_files_than_an_environment_has_are_told(run: Run, tmp_path: Path, m
 
     for limit in ("_MOST_ENTRIES", "_MOST_BYTES"):
         with monkeypatch.context() as patch:
-            patch.setattr(sources, limit, 20)
+            patch.setattr(files, limit, 20)
             code, _, err = run("validate")
         assert code == 1
         assert "the rest is not read" in err
@@ -434,7 +434,7 @@ def test_a_password_in_an_address_is_not_told(run: Run, account: Any, monkeypatc
 @pytest.mark.parametrize("arn", ["x", "", "arn:aws", f"arn:{ESCAPES}:iam::123456789012:user/x", "arn:aws:iam::1:root"])
 def test_somebody_else_says_who_we_are(run: Run, account: Any, monkeypatch: pytest.MonkeyPatch, arn: str) -> None:
     """An endpoint that is not AWS, and answers as if it were."""
-    monkeypatch.setattr(aws.AwsClient, "call", lambda *_: {"Arn": arn, "Account": FORGED})
+    monkeypatch.setattr(client.AwsClient, "call", lambda *_: {"Arn": arn, "Account": FORGED})
 
     code, _, err = run("plan")
 
@@ -463,7 +463,7 @@ def test_who_holds_the_lock(run: Run, account: Any, value: str) -> None:
 
 def resealed(says: Any) -> bytes:
     """A plan file as somebody would forge it: the digest is right."""
-    return planfile._sealed(says["asked"], says["plan"])
+    return saved_plan._sealed(says["asked"], says["plan"])
 
 
 def spoilt(node: Any, bad: Any) -> Iterator[Any]:
@@ -510,10 +510,10 @@ def test_what_a_saved_plan_says(run: Run, account: Any, tmp_path: Path) -> None:
             for other in spoilt(says[member], wrong):
                 write(tmp_path, resealed({**says, member: other}), "bad.plan")
                 try:
-                    saved = planfile.read(tmp_path / "bad.plan")
+                    saved = saved_plan.read(tmp_path / "bad.plan")
                 except Problems:
                     continue
-                found = [*planfile.elsewhere(saved, SCOPE), *planfile.stale(saved, says["plan"])]
+                found = [*saved_plan.elsewhere(saved, SCOPE), *saved_plan.stale(saved, says["plan"])]
                 assert not RAW.search(text.problems(found, Mask(), text.Paint(colour=False)))
 
 
@@ -546,7 +546,7 @@ def plans(draw: st.DrawFn) -> Plan:
     seen = observed(
         engines=[live(names[1], tags, note=draw(VALUES), fuel="a"), live(names[3], tags, note=draw(VALUES))]
     )
-    return plan.make(declared, KINDS, SCOPE, seen, lookups=draw(some))[0]
+    return planner.make(declared, KINDS, SCOPE, seen, lookups=draw(some))[0]
 
 
 @settings(max_examples=30, deadline=None)

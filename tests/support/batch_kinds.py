@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.model import OWNER_TAG, Address, Diff, Json, Kind, Later, Live, Query, Scope, Sought, Want
 from reconciler.planning.canonical import with_defaults
 from reconciler.planning.diff import difference
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 
 ACCOUNT = "123456789012"
 SCOPE = Scope(account=ACCOUNT, region="eu-west-1", partition="aws", environment="e")
@@ -70,7 +70,7 @@ def described(kind: Kind, reply_member: str, item: Json) -> Live:
 
 
 def compared(kind: Kind, live: Live, declared: Json, name: str = "x") -> Diff:
-    found, _, _ = difference(kind, live, want(kind, declared, name), schema.members(kind.section))
+    found, _, _ = difference(kind, live, want(kind, declared, name), registry.members(kind.section))
     return found
 
 

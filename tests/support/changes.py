@@ -31,9 +31,9 @@ from ruamel.yaml import YAML
 from reconciler.applying.executor import Executor
 from reconciler.model import Address, Options
 from reconciler.model.problems import Problems
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from reconciler.render import json as rendered
-from reconciler.schema import registry as schema
+from reconciler.schema import registry
 from tests.support.histories import Door, History, Ticking
 
 HERE = Path(__file__).parents[1] / "data" / "effects"
@@ -195,7 +195,7 @@ def put(props: Any, path: str, value: Any) -> Any:
 
 def leaves(section: str) -> Iterator[tuple[str, ...]]:
     """Every property that the section's schema knows, ``lifecycle`` aside; data stands as its holder."""
-    for path in _tips(schema.members(section)):
+    for path in _tips(registry.members(section)):
         if path[0] != "lifecycle":
             yield tuple(step for step in path if step != "*")
 
@@ -258,7 +258,7 @@ class _Account:
         document = {"environment": "effects", **self.file.settings, **around, self.file.section: own}
         with target.open("w") as out:
             YAML(typ="safe", pure=True).dump(document, out)
-        return app.read_environment(target, {"PASSWORD": "x"}, strict=True)[0]
+        return pipeline.read_environment(target, {"PASSWORD": "x"}, strict=True)[0]
 
     def refuse(self, declared: Mapping[str, Any], rows: Sequence[Row]) -> None:
         """Plan what no plan may hold: the problem is told at the property."""
@@ -270,7 +270,7 @@ class _Account:
             if found != (row.refused, row.path):
                 self.told[row.id].wrong.append(f"planning: {found} instead of {row.refused}")
 
-    def remember(self, planned: app.Planned, way: str) -> None:
+    def remember(self, planned: pipeline.Planned, way: str) -> None:
         names = {self.name(row): row for row in self.rows}
         for entry in self.entries(planned):
             if entry["type"] == self.file.section and entry["name"] in names and way != "before":
@@ -302,12 +302,12 @@ class _Account:
                 left = [(one["path"], one["before"], one["after"]) for one in entry["differences"]]
                 self.blame(entry["address"], f"still to do after {way}: {entry['action_reason']} {left}")
 
-    def planned(self, env: Any) -> app.Planned:
+    def planned(self, env: Any) -> pipeline.Planned:
         assert self.history.scope
         options = Options(allow_deletions=1000)
-        return app.make_plan(env, self.history.scope, self.history.aws, options, parallelism=0)
+        return pipeline.make_plan(env, self.history.scope, self.history.aws, options, parallelism=0)
 
-    def entries(self, planned: app.Planned) -> list[Any]:
+    def entries(self, planned: pipeline.Planned) -> list[Any]:
         made = rendered.plan(planned.plan, timestamp="", mask=planned.mask)
         return list(made["resource_changes"])
 

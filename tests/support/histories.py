@@ -24,7 +24,7 @@ from reconciler.model import (
     Scope,
     StepState,
 )
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
 
 READS = ("Describe", "Get", "List")
@@ -107,7 +107,7 @@ class History:
 
     def plan(self, env: Environment, **options: Any) -> Planned:
         assert self.scope
-        return app.make_plan(env, self.scope, self.aws, Options(**options), parallelism=0)
+        return pipeline.make_plan(env, self.scope, self.aws, Options(**options), parallelism=0)
 
     def run(self, env: Environment, door: Door | None = None, **options: Any) -> Outcome:
         planned = self.plan(env, **options)
@@ -121,7 +121,7 @@ class History:
             parallelism=0,
             keep_going=True,
             jitter=lambda: 0.0,
-            recheck=app.recheck(planned, through),
+            recheck=pipeline.recheck(planned, through),
         )
         return executor.run(planned.plan)
 

@@ -18,14 +18,12 @@ from ruamel.yaml import YAML
 from reconciler.account.reader import Reader
 from reconciler.account.refresh import observe
 from reconciler.checks import environment as check
-from reconciler.config import loader as load
-from reconciler.config import references as refs
+from reconciler.config import loader, references
 from reconciler.kinds import discover
-from reconciler.model import Call, Environment, Json, Options, ResourcePlan, Scope, Sought
-from reconciler.model import Refused as Refusal
+from reconciler.model import Call, Environment, Json, Options, Refused, ResourcePlan, Scope, Sought
 from reconciler.model.problems import Problem
-from reconciler.planning import planner as plan
-from reconciler.schema import registry as schema
+from reconciler.planning import planner
+from reconciler.schema import registry
 
 HERE = Path(__file__).parents[1] / "data" / "pairs"
 ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):")
@@ -107,9 +105,9 @@ class Recorded:
         if found := _named(call, self.pair, self.replies):
             return found
         if call.operation in IN_BULK:
-            return Refusal("AccessDenied", "things are on record one by one")
+            return Refused("AccessDenied", "things are on record one by one")
         if call.operation in NOT_FOUND:
-            return Refusal(NOT_FOUND[call.operation], "not in the recorded account")
+            return Refused(NOT_FOUND[call.operation], "not in the recorded account")
         return {}
 
     def _elsewhere(self, call: Call) -> bool:
@@ -123,7 +121,7 @@ class Recorded:
         for each in found:
             if all(call.params.get(name) == value for name, value in each["to"].items()):
                 return each["reply"]
-        return Refusal(NOT_FOUND.get(call.operation, "NoSuchEntity"), "not in the recorded account")
+        return Refused(NOT_FOUND.get(call.operation, "NoSuchEntity"), "not in the recorded account")
 
 
 def _named(call: Call, pair: Pair, replies: Mapping[str, Any]) -> Any:
@@ -226,24 +224,24 @@ def environment(pair: Pair, folder: Path) -> tuple[Environment, tuple[Problem, .
     document = {"environment": "pairs", **pair.settings, pair.section: {pair.name: pair.declared}}
     with target.open("w") as out:
         YAML(typ="safe", pure=True).dump(document, out)
-    return check.environment(load.load(target, environ={}), discover())
+    return check.environment(loader.load(target, environ={}), discover())
 
 
 def planned(pair: Pair, env: Environment, replies: Mapping[str, Any]) -> tuple[list[ResourcePlan], list[Problem]]:
     """The plan for the declaration against an account that gives these replies, everything there being taken over."""
     kinds = discover()
     reader = Reader(Recorded(pair, replies), parallelism=0)
-    world = refs.ResolutionContext(scope=pair.scope, declared=lambda _: None, lookups={})
+    world = references.ResolutionContext(scope=pair.scope, declared=lambda _: None, lookups={})
     sought: dict[str, tuple[Sought, ...]] = {}
     for address, resource in env.resources.items():
-        found = Sought(address.name, refs.fill(resource.props, world))
+        found = Sought(address.name, references.fill(resource.props, world))
         sought[address.section] = (*sought.get(address.section, ()), found)
-    elsewhere = refs.names_to_find(env.resources, kinds)
+    elsewhere = references.names_to_find(env.resources, kinds)
     mine = {section: kinds[section] for section in kinds if section == pair.section}
     mine |= {section: kinds[section] for section, _ in elsewhere}
     seen = observe(reader, mine, pair.scope, sought, elsewhere)
     assert not seen.unreadable, seen.unreadable
-    made, problems = plan.make(env, kinds, pair.scope, seen, options=Options(adopt=True), members=schema.members)
+    made, problems = planner.make(env, kinds, pair.scope, seen, options=Options(adopt=True), members=registry.members)
     return [found for found in made.resources if found.address.name == pair.name], problems
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from reconciler.model import Call, Environment, Reply
-from reconciler.operations import pipeline as app
+from reconciler.operations import pipeline
 from tests.support.histories import READS, Door, History
 
 Stack = dict[str, Any]
@@ -191,7 +191,7 @@ def loaded(where: Path, stack: Stack) -> Environment:
     """The estate as the tool reads it, written to a file as a person's would be."""
     where.mkdir(exist_ok=True)
     (where / "environment.yaml").write_text(json.dumps(stack, indent=1), encoding="utf-8")
-    env, problems = app.read_environment(where, {}, strict=True)
+    env, problems = pipeline.read_environment(where, {}, strict=True)
     assert all(problem.warning for problem in problems)
     return env
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.loaders import create_loader
 
 from reconciler import cli
-from reconciler.cli import terminal as console
+from reconciler.cli import terminal
 from reconciler.render.mask import Mask
 from reconciler.sandbox import process
 
@@ -51,7 +51,7 @@ class Shell:
     secrets: set[str] = field(default_factory=set)
 
     def __call__(self, *argv: str) -> Result:
-        console.OUT.as_json, console.OUT.as_lines, console.OUT.mask, console.OUT.root = False, False, Mask(), ""
+        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = self.capsys.readouterr()

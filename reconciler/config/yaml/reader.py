@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.config.yaml import fast_reader as plainyaml
+from reconciler.config.yaml import fast_reader
 from reconciler.config.yaml.node import MAX_BYTES, MAX_DEPTH, MAX_NODES, Node
 from reconciler.model import Pos
 from reconciler.model.problems import Problem, Problems
@@ -26,15 +26,15 @@ def read(data: bytes, file: str) -> Node:
     Raises :class:`Problems` for anything that is not plain YAML 1.2 as the module describes it.
     """
     text = _decode(data, file)
-    found = plainyaml.read(text, file)
+    found = fast_reader.read(text, file)
     return fully(text, file) if found is None else found
 
 
 def fully(text: str, file: str) -> Node:
     """What the full parser makes of a text."""
-    from reconciler.config.yaml import full_reader as yamlevents  # noqa: PLC0415  (ordinary files do without it)
+    from reconciler.config.yaml import full_reader  # noqa: PLC0415  (ordinary files do without it)
 
-    return yamlevents.read(text, file)
+    return full_reader.read(text, file)
 
 
 def _decode(data: bytes, file: str) -> str:
@@ -65,6 +65,6 @@ def _decode(data: bytes, file: str) -> str:
 
 
 def _after(before: str, file: str) -> Pos:
-    from reconciler.config.yaml import full_reader as yamlevents  # noqa: PLC0415  (see above)
+    from reconciler.config.yaml import full_reader  # noqa: PLC0415  (see above)
 
-    return yamlevents.place(before, file)
+    return full_reader.place(before, file)

@@ -24,7 +24,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.common import ownership_index as owned
+from reconciler.kinds.common import ownership_index
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.replies import chunks
@@ -83,12 +83,12 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     """What is sought by its ARN, and what the index proposes; all that are listed where it cannot be asked."""
     arns = sorted({query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought})
     every = (Call("batch", "ListSchedulingPolicies", {}, all_pages=True),) if query.owned and not query.indexed else ()
-    ask, calls = every or owned.index(query), _describing(arns)
+    ask, calls = every or ownership_index.index(query), _describing(arns)
     replies = (yield (*ask, *calls)) if ask or calls else ()
     if every:
         more = [item["arn"] for item in batch.items_in(every, replies[:1], "schedulingPolicies")]
     else:
-        tagged = yield from owned.tags_from_index(ask, replies[: len(ask)])
+        tagged = yield from ownership_index.tags_from_index(ask, replies[: len(ask)])
         more = [arn for arn in tagged if arn.startswith(query.scope.arn("batch", "scheduling-policy/"))]
     items = batch.items_in(calls, replies[len(ask) :], "schedulingPolicies")
     others = _describing(sorted(set(more) - set(arns)))

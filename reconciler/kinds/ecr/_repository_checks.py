@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, mapping
-from reconciler.kinds.common.policy_document import checks as _document_rules
+from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path
 from reconciler.model.problems import near
@@ -40,7 +40,7 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
         path = ("encryptionConfiguration", "kmsKey")
         yield Finding(path, "a key is used only with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
     if "repositoryPolicy" in props and is_given(props["repositoryPolicy"]):
-        yield from _document_rules.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
+        yield from checks.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
         yield from _of_ecr(props["repositoryPolicy"], ("repositoryPolicy",))
     if is_given(props.get("lifecyclePolicy")):
         yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.kinds.common.declared import as_text, entries, is_given, mapping
-from reconciler.kinds.common.policy_document import checks as _document_rules
+from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.model import Finding, Json, Path
@@ -56,7 +56,7 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
     yield from _name(name, attributes.get("FifoTopic"))
     yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")
     if is_given(props.get("policy")):
-        yield from _document_rules.findings(props["policy"], "resource", ("policy",))
+        yield from checks.findings(props["policy"], "resource", ("policy",))
     guard = props.get("dataProtectionPolicy")
     if is_given(guard) and not isinstance(guard, Mapping) and known(guard):
         why = f": {why_unparsed(guard)}" if isinstance(guard, str) else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.checks import environment as check
-from reconciler.config import loader as load
+from reconciler.checks import environment
+from reconciler.config import loader
 from reconciler.kinds import discover
 
 BASE = """\
@@ -32,7 +32,7 @@ def told(tmp_path, queue, *shares, policy=None):
     lines += ["quotaShares:\n", *(f"  q/{share}:\n{SHARE}" for share in shares)] if shares else []
     file = tmp_path / "environment.yaml"
     file.write_text("".join(lines))
-    _, problems = check.environment(load.load(file, environ={}), discover())
+    _, problems = environment.environment(loader.load(file, environ={}), discover())
     return [(one.address, one.path, one.message) for one in problems if not one.warning]
 
 
@@ -103,7 +103,7 @@ def test_a_share_is_of_what_the_environment_has(tmp_path, there, shared, hint):
     text += "quotaShares:\n  q/s:\n" + SHARE.replace("{capacityUnit: ml.m5.large, maxCapacity: 1}", limits)
     file = tmp_path / "environment.yaml"
     file.write_text(text)
-    _, problems = check.environment(load.load(file, environ={}), discover())
+    _, problems = environment.environment(loader.load(file, environ={}), discover())
     errors = [one for one in problems if not one.warning]
 
     place = [("quotaShares.q/s", f"capacityLimits.{len(shared) - 1}.capacityUnit")] if hint else []
@@ -116,6 +116,6 @@ def test_the_one_too_many_for_a_region_is_warned_of(tmp_path, number, warned):
     made = "{serviceEnvironmentType: SAGEMAKER_TRAINING, capacityLimits: [{maxCapacity: 1}]}"
     file = tmp_path / "environment.yaml"
     file.write_text("environment: t\nserviceEnvironments:\n" + "".join(f"  e{n}: {made}\n" for n in range(number)))
-    _, problems = check.environment(load.load(file, environ={}), discover())
+    _, problems = environment.environment(loader.load(file, environ={}), discover())
 
     assert [one.address for one in problems if one.warning and "allows 50 in a Region" in one.message] == warned

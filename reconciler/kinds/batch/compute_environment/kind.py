@@ -22,9 +22,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch.compute_environment import drain as drains
-from reconciler.kinds.batch.compute_environment import effects, images, waits
-from reconciler.kinds.batch.compute_environment import side_effects as moves
+from reconciler.kinds.batch.compute_environment import drain, effects, images, side_effects, waits
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.batch.compute_environment.fields import FIELDS
 from reconciler.kinds.batch.compute_environment.side_effects import UPDATE_POLICY
@@ -246,13 +244,13 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
         if value is not MISSING:
             sent[name] = value
     asked = diff.under(_RESOURCES, images.NEWEST)
-    if asked or (wanted.get(images.NEWEST) and moves.infrastructure(diff)):
+    if asked or (wanted.get(images.NEWEST) and side_effects.infrastructure(diff)):
         sent[images.NEWEST] = True
     return sent
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
-    disable = () if live.props.get("state") == "DISABLED" else drains.disable(live.physical)
+    disable = () if live.props.get("state") == "DISABLED" else drain.disable(live.physical)
     call = batch.write(
         "DeleteComputeEnvironment",
         {"computeEnvironment": live.physical},
@@ -295,7 +293,7 @@ def _set(name: str, members: Json, role: Any, *, timeout: float = 1800.0, proof:
 
 def _patience(want: Want, diff: Diff) -> float:
     """How long the update may take: one of the infrastructure waits for running jobs as its policy says."""
-    if not moves.infrastructure(diff):
+    if not side_effects.infrastructure(diff):
         return 1800.0
     minutes = at(want.props, "updatePolicy", "jobExecutionTimeoutMinutes")
     return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
@@ -304,11 +302,11 @@ def _patience(want: Want, diff: Diff) -> float:
 def ending(live: Live, lifecycle: Lifecycle | None) -> str:
     if live.props.get("type") == "UNMANAGED":
         return "no new jobs are placed by it; what runs on your own instances is yours to end"
-    return moves.ending(lifecycle, drains=drains.drains(live))
+    return side_effects.ending(lifecycle, drains=drain.drains(live))
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
-    told = moves.disruption(want, diff, drains=drains.drains(live))
+    told = side_effects.disruption(want, diff, drains=drain.drains(live))
     if diff.replaces and "eksConfiguration" in live.props:
         told += "; on EKS that they are over shows only by its desired vCPUs falling to 0"
     families = {effects.family(live.props), effects.family(want.props)}
@@ -329,7 +327,7 @@ KIND = Kind(
     wait_until_settled=settle,
     wait_until_gone=gone,
     repair=repair,
-    drain=drains.drain,
+    drain=drain.drain,
     takes_out_of_service=withdraws,
     fields=FIELDS,
     refs=REFS,
@@ -343,6 +341,6 @@ KIND = Kind(
     deletion_effect=ending,
     notes=images.notes,
     refresh=images.refresh,
-    side_effects=moves.foresee,
+    side_effects=side_effects.foresee,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
 )

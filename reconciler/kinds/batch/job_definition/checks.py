@@ -12,8 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_checks as containers
-from reconciler.kinds.batch.job_definition import retry_strategy as _retry
+from reconciler.kinds.batch.job_definition import container_checks, retry_strategy
 from reconciler.kinds.batch.job_definition.container_checks import EC2, MANAGED_INSTANCES
 from reconciler.kinds.batch.job_definition.pod_checks import numbered, pods
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
@@ -35,10 +34,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from _check_type(props)
     yield from _check_platform(props)
     yield from _check_small_things(props)
-    yield from _retry.check(("retryStrategy",), props.get("retryStrategy"))
+    yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"))
     platform = _platform(props)
     if isinstance(props.get("containerProperties"), Mapping):
-        yield from containers.container(("containerProperties",), props["containerProperties"], platform)
+        yield from container_checks.container(("containerProperties",), props["containerProperties"], platform)
     yield from tasks(("ecsProperties",), props.get("ecsProperties"), platform)
     yield from pods(("eksProperties",), props.get("eksProperties"))
     yield from _check_nodes(("nodeProperties",), props.get("nodeProperties"))
@@ -152,15 +151,15 @@ def tasks(path: Path, value: Any, platform: str) -> Iterator[Finding]:
 def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
     listed = items(task.get("containers"))
     found = list(entries(listed))
-    where = containers.Where(
+    where = container_checks.Where(
         platform=platform,
         execution_role=is_given(task.get("executionRoleArn")),
         job_role=is_given(task.get("taskRoleArn")),
-        volumes=containers.volume_names(task.get("volumes")),
+        volumes=container_checks.volume_names(task.get("volumes")),
         firelens=any(is_given(item.get("firelensConfiguration")) for _, item in found),
         alone=len(listed) == 1,
     )
-    yield from containers.task(path, task, where, roles=("taskRoleArn", "executionRoleArn"))
+    yield from container_checks.task(path, task, where, roles=("taskRoleArn", "executionRoleArn"))
     yield from numbered(path, task, listed)
     yield from _check_firelens(path, found)
     if found and all(item.get("essential") is False for _, item in found):
@@ -175,9 +174,9 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
                 why = f"{legacy} is not a member of ecsProperties"
                 yield Finding((*here, legacy), why, "use resourceRequirements", code="unknown-field")
         plain = {name: value for name, value in item.items() if name not in ("vcpus", "memory")}
-        yield from containers.common(here, plain, where)
+        yield from container_checks.common(here, plain, where)
     yield from _check_dependencies((*path, "containers"), found)
-    if platform == containers.FARGATE and len(found) > 1:
+    if platform == container_checks.FARGATE and len(found) > 1:
         yield from _check_sum((*path, "containers"), [item for _, item in found])
 
 
@@ -188,14 +187,14 @@ def _check_sum(path: Path, found: list[Json]) -> Iterator[Finding]:
         if item.get("resourceRequirements") is not None and not isinstance(item["resourceRequirements"], list):
             return
         for _, need in entries(item.get("resourceRequirements")):
-            number = containers.quantity(need.get("value"))
+            number = container_checks.quantity(need.get("value"))
             if number is None or not isinstance(need.get("type"), str):
                 return
             total[need["type"]] = total.get(need["type"], Decimal(0)) + number
     cpus, memory = total["VCPU"].normalize(), total["MEMORY"].normalize()
-    if memory not in containers.FARGATE_SIZES.get(cpus, ()):
+    if memory not in container_checks.FARGATE_SIZES.get(cpus, ()):
         why = f"together the containers ask for {cpus:f} vCPU with {memory:f} MiB, which is no size of Fargate"
-        yield Finding(path, why, containers.nearest(cpus, memory))
+        yield Finding(path, why, container_checks.nearest(cpus, memory))
 
 
 def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
@@ -295,7 +294,7 @@ def _check_range(path: Path, item: Json) -> Iterator[Finding]:
     if len(items(item.get("instanceTypes"))) > 1:
         yield Finding((*path, "instanceTypes"), "a node range takes one instance type", "keep one")
     if isinstance(item.get("container"), Mapping):
-        yield from containers.container((*path, "container"), item["container"], EC2, node=True)
+        yield from container_checks.container((*path, "container"), item["container"], EC2, node=True)
     yield from tasks((*path, "ecsProperties"), item.get("ecsProperties"), EC2)
     yield from pods((*path, "eksProperties"), item.get("eksProperties"))
     yield from consumables(path, item.get("consumableResourceProperties"))

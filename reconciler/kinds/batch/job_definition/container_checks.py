@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from reconciler.kinds.batch.job_definition import container_advice as slips
-from reconciler.kinds.batch.job_definition import log_checks as _log_checks
+from reconciler.kinds.batch.job_definition import container_advice, log_checks
 from reconciler.kinds.batch.job_definition.container_fields import LEGACY
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
@@ -83,11 +82,11 @@ def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     yield from _check_resources(path, props, where)
     yield from _check_mounts(path, props, where)
     yield from _check_linux(path, props, where)
-    yield from slips.findings(path, props)
+    yield from container_advice.findings(path, props)
     log = props.get("logConfiguration")
     if isinstance(log, Mapping):
         here, fargate = (*path, "logConfiguration"), where.platform == FARGATE
-        yield from _log_checks.check(here, log, fargate=fargate, firelens=where.firelens)
+        yield from log_checks.check(here, log, fargate=fargate, firelens=where.firelens)
     if props.get("privileged") is True:
         here = (*path, "privileged")
         if where.platform == FARGATE:
@@ -123,7 +122,7 @@ def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> It
         yield Finding((*path, "ephemeralStorage", "sizeInGiB"), f"sizeInGiB {size} is out of range", hint)
     yield from _check_volumes(path, props, where)
     yield from _check_runtime(path, props, where)
-    yield from slips.volumes(path, props)
+    yield from container_advice.volumes(path, props)
 
 
 def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:

@@ -19,9 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_fields as container
-from reconciler.kinds.batch.job_definition import dependents as revision_users
-from reconciler.kinds.batch.job_definition import retry_strategy as retry
+from reconciler.kinds.batch.job_definition import container_fields, dependents, retry_strategy
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
@@ -75,24 +73,24 @@ def _consumables(at: str) -> dict[str, Field]:
 FIELDS: dict[str, Field] = {
     NAME: Field(ignore=True),
     "schedulingPriority": Field(normalize=unless(0)),
-    "propagateTags": container.NOT_SO,
+    "propagateTags": container_fields.NOT_SO,
     "platformCapabilities": Field(unordered=True, normalize=_beyond_ec2),
-    **retry.FIELDS,
+    **retry_strategy.FIELDS,
     "nodeProperties.nodeRangeProperties": Field(key="targetNodes"),
     f"{RANGE}.instanceTypes": Field(unordered=True),
-    **{path: facts for at in CONTAINERS for path, facts in container.container(at).items()},
-    **{path: facts for at in TASKS for path, facts in container.tasks(at).items()},
-    **{path: facts for at in PODS for path, facts in container.pod(at).items()},
+    **{path: facts for at in CONTAINERS for path, facts in container_fields.container(at).items()},
+    **{path: facts for at in TASKS for path, facts in container_fields.tasks(at).items()},
+    **{path: facts for at in PODS for path, facts in container_fields.pod(at).items()},
     **{path: facts for at in CONSUMABLES for path, facts in _consumables(at).items()},
 }
 
 REFS = {
-    **{path: ref for at in CONTAINERS for path, ref in container.container_refs(at).items()},
-    **{path: ref for at in TASKS for path, ref in container.task_refs(at).items()},
+    **{path: ref for at in CONTAINERS for path, ref in container_fields.container_refs(at).items()},
+    **{path: ref for at in TASKS for path, ref in container_fields.task_refs(at).items()},
     **{f"{at}.consumableResourceList[].consumableResource": CONSUMABLE for at in CONSUMABLES},
 }
 
-PASSES_ROLES = {path: container.ECS_TASKS for path, ref in REFS.items() if ref.section == "roles"}
+PASSES_ROLES = {path: container_fields.ECS_TASKS for path, ref in REFS.items() if ref.section == "roles"}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
@@ -184,8 +182,8 @@ def expand(props: Json) -> Json:
 
 def normal(live: Live, want: Want) -> tuple[Json, Json]:
     """The pair with vCPUs and memory written the same way, and roles by ARN on both sides."""
-    left, right = dict(container.with_role_arns(live.props, want.props)), dict(want.props)
-    for member, same in (("containerProperties", container.same_way), ("nodeProperties", _nodes)):
+    left, right = dict(container_fields.with_role_arns(live.props, want.props)), dict(want.props)
+    for member, same in (("containerProperties", container_fields.same_way), ("nodeProperties", _nodes)):
         one, two = left.get(member), right.get(member)
         if isinstance(one, Mapping) and isinstance(two, Mapping):
             left[member], right[member] = same(one, two)
@@ -205,7 +203,7 @@ def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
         free.remove(other)
         one, two = item.get("container"), other.get("container")
         if isinstance(one, Mapping) and isinstance(two, Mapping):
-            item["container"], other["container"] = container.same_way(one, two)
+            item["container"], other["container"] = container_fields.same_way(one, two)
     return {**live, member: left}, {**want, member: right}
 
 
@@ -258,6 +256,6 @@ KIND = Kind(
     check=check,
     disruption=disruption,
     deletion_effect=ending,
-    dependents=(revision_users.rules, revision_users.definitions, revision_users.jobs),
-    mentions=revision_users.mentions,
+    dependents=(dependents.rules, dependents.definitions, dependents.jobs),
+    mentions=dependents.mentions,
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from reconciler.kinds.batch.job_definition import container_checks as containers
+from reconciler.kinds.batch.job_definition import container_checks
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
 
@@ -45,7 +45,7 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
     if not isinstance(pod, Mapping):
         return
     yield from numbered(here, pod, items(pod.get("containers")))
-    volumes = containers.volume_names(pod.get("volumes"))
+    volumes = container_checks.volume_names(pod.get("volumes"))
     for member in ("containers", "initContainers"):
         for index, item in entries(pod.get(member)):
             yield from _check_pod_container((*here, member, index), item, volumes)
@@ -65,7 +65,7 @@ def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None)
     if is_given(item.get("environment")):
         why = "environment is called env on EKS"
         yield Finding((*path, "environment"), why, "write env: [{name: ..., value: ...}]", code="unknown-field")
-    yield from containers.variables(path, "env", item.get("env"))
+    yield from container_checks.variables(path, "env", item.get("env"))
     for index, mount in entries(item.get("volumeMounts")):
         name = as_text(mount.get("name"))
         if name and volumes is not None and name not in volumes:

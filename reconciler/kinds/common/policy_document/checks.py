@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.kinds.common.policy_document import vocabulary as words
+from reconciler.kinds.common.policy_document import vocabulary
 from reconciler.kinds.common.policy_document.document import (
     MEMBERS,
     OLD_VERSION,
@@ -228,8 +228,8 @@ def _actions(statement: Mapping[str, Any], name: str, kind: DocumentKind, path: 
             hint = "sts:AssumeRole; what the role may do stands in managedPolicies and inlinePolicies"
             yield Finding(path=place, message=f'a trust policy allows sts: actions only, not "{action}"', hint=hint)
         elif kind == "trust":
-            known = re.search(r"[*?]", action) or action.lower() in map(str.lower, words.TRUSTING)
-            if not known and (meant := near(action, words.TRUSTING)):
+            known = re.search(r"[*?]", action) or action.lower() in map(str.lower, vocabulary.TRUSTING)
+            if not known and (meant := near(action, vocabulary.TRUSTING)):
                 message = f'"{action}" is no action of a trust policy'
                 yield Finding(path=place, message=message, hint=f'did you mean "{meant}"?')
         else:
@@ -238,10 +238,10 @@ def _actions(statement: Mapping[str, Any], name: str, kind: DocumentKind, path: 
 
 def _prefix(action: str, path: Path) -> Iterator[Finding]:
     service, _, name = action.lower().partition(":")
-    if service in words.PREFIXES or "*" in service or service in words.SERVICES or not name:
+    if service in vocabulary.PREFIXES or "*" in service or service in vocabulary.SERVICES or not name:
         return
-    close = difflib.get_close_matches(service, sorted(words.PREFIXES), n=1, cutoff=0.85)
-    meant = words.OTHER_NAMES.get(service) or (close[0] if close else "")
+    close = difflib.get_close_matches(service, sorted(vocabulary.PREFIXES), n=1, cutoff=0.85)
+    meant = vocabulary.OTHER_NAMES.get(service) or (close[0] if close else "")
     if meant:
         hint = f'did you mean "{meant}:{action.partition(":")[2]}"?'
         message = f'no service is known here whose actions begin with "{service}:"'
@@ -296,19 +296,21 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
 def service(item: Any, path: Path) -> Iterator[Finding]:
     """What is wrong with a service principal."""
     if not isinstance(item, str) or not _SERVICE.fullmatch(item):
-        meant = near(item.split(".")[0], words.SERVICES) if isinstance(item, str) else ""
+        meant = near(item.split(".")[0], vocabulary.SERVICES) if isinstance(item, str) else ""
         hint = f'did you mean "{meant}.amazonaws.com"?' if meant else "service principals look like batch.amazonaws.com"
         yield Finding(path=path, message=f"{_shown(item)} is not a service principal", hint=hint)
         return
-    if (short := item.removesuffix(".amazon.com")) != item and short in words.SERVICES:
+    if (short := item.removesuffix(".amazon.com")) != item and short in vocabulary.SERVICES:
         hint = f'did you mean "{short}.amazonaws.com"?'
         yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
         return
     label, _, domain = item.partition(".amazonaws.com")
     close = (
-        difflib.get_close_matches(label, words.SERVICES, n=1, cutoff=0.85) if len(label) > 3 and item != label else []
+        difflib.get_close_matches(label, vocabulary.SERVICES, n=1, cutoff=0.85)
+        if len(label) > 3 and item != label
+        else []
     )
-    if close and label not in words.SERVICES:
+    if close and label not in vocabulary.SERVICES:
         hint = f'did you mean "{close[0]}.amazonaws.com{domain}"?'
         yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
 
@@ -341,12 +343,12 @@ def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     for operator, keys in tests.items():
         base = str(operator).split(":", 1)[-1]
         base = base.removesuffix("IfExists")
-        if base not in words.OPERATORS or str(operator).partition(":")[0] not in (
+        if base not in vocabulary.OPERATORS or str(operator).partition(":")[0] not in (
             "ForAnyValue",
             "ForAllValues",
             operator,
         ):
-            meant = near(base, words.OPERATORS)
+            meant = near(base, vocabulary.OPERATORS)
             hint = f'did you mean "{meant}"?' if meant else "e.g. StringEquals, StringLike, Bool, ArnLike"
             message = f'"{operator}" is not a condition operator'
             yield Finding(path=(*place, operator), message=message, hint=hint, code="unknown-field")

@@ -26,7 +26,7 @@ from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.kinds.ec2 import _common as ec2
-from reconciler.kinds.ec2.launch_template import data_fields as template
+from reconciler.kinds.ec2.launch_template import data_fields
 from reconciler.kinds.ec2.launch_template.checks import check
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import (
@@ -53,7 +53,7 @@ from reconciler.model import (
 )
 
 DESCRIPTION = "versionDescription"
-FIELDS = {DESCRIPTION: Field(effect=Effect.NEW_REVISION, default=""), **template.FIELDS}
+FIELDS = {DESCRIPTION: Field(effect=Effect.NEW_REVISION, default=""), **data_fields.FIELDS}
 READ_ONLY = (
     *("launchTemplateId", "launchTemplateName", "createTime", "createdBy", "versionNumber", "defaultVersion"),
     *("defaultVersionNumber", "latestVersionNumber"),
@@ -144,7 +144,7 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
 def _props(version: Json) -> dict[str, Any]:
     described = version.get("VersionDescription")
     return {
-        DATA: template.read(version.get("LaunchTemplateData") or {}),
+        DATA: data_fields.read(version.get("LaunchTemplateData") or {}),
         **({DESCRIPTION: described} if described else {}),
     }
 
@@ -155,11 +155,11 @@ def _props(version: Json) -> dict[str, Any]:
 def expand(props: Json) -> Json:
     """User data as text, tags as mappings; without what comes along when the output of a describe is pasted."""
     done = dict(without(props, *READ_ONLY))
-    return {**done, DATA: template.plain(done[DATA])} if DATA in done else done
+    return {**done, DATA: data_fields.plain(done[DATA])} if DATA in done else done
 
 
 def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    left, right = template.comparable(live.props.get(DATA), want.props.get(DATA))
+    left, right = data_fields.comparable(live.props.get(DATA), want.props.get(DATA))
     return {**live.props, DATA: left}, {**want.props, DATA: right}
 
 
@@ -175,7 +175,7 @@ def notes(live: Live, want: Want) -> Iterable[str]:
 
 def _says(version: Json, want: Want) -> bool:
     """Whether a version is what is declared."""
-    same = template.meaning(version.get(DATA) or {}) == template.meaning(want.declared.get(DATA) or {})
+    same = data_fields.meaning(version.get(DATA) or {}) == data_fields.meaning(want.declared.get(DATA) or {})
     return same and (version.get(DESCRIPTION) or "") == (want.declared.get(DESCRIPTION) or "")
 
 
@@ -193,7 +193,7 @@ def _sent(want: Want) -> dict[str, Any]:
     described = want.declared.get(DESCRIPTION)
     return {
         **({"VersionDescription": described} if described else {}),
-        "LaunchTemplateData": template.sent(want.declared.get(DATA) or {}),
+        "LaunchTemplateData": data_fields.sent(want.declared.get(DATA) or {}),
     }
 
 
@@ -279,7 +279,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
-    refs=template.REFS,
+    refs=data_fields.REFS,
     api=Api(
         service="ec2",
         create=("CreateLaunchTemplate",),
