@@ -12,7 +12,7 @@ from typing import NoReturn
 
 _MANY = 10_000_000  # objects that come before Python looks for cycles among them; an estate has many, and none
 
-_INTERRUPTED = 130
+_INTERRUPTED = 130  # as model/exit_codes has it, whose package takes a while to import
 
 
 def leave(code: int) -> NoReturn:
@@ -37,9 +37,9 @@ def main() -> None:
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a job in CI interrupts as Ctrl-C does
         gc.set_threshold(_MANY, 50, 50)
-        from reconciler import cli  # noqa: PLC0415  (here, so that Ctrl-C while importing is clean as well)
+        from reconciler.cli.main import main as command_line  # noqa: PLC0415  (here, for a clean Ctrl-C while importing)
 
-        cli.main()
+        command_line()
     except SystemExit as end:
         if isinstance(end.code, int):
             leave(end.code)

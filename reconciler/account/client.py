@@ -8,12 +8,13 @@ again depends on what it does, and only the executor can find out.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -85,15 +86,27 @@ class Exchange:
     took: float
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An account at a URL of its own, with its credentials: a sandbox. The user's AWS settings do not apply there."""
+
+    url: str
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
 class AwsClient:
-    """Makes calls with boto3. Thread-safe; ``made`` counts the requests by ``service:operation``.
+    """Makes calls with boto3, to ``endpoint_url`` where it is given. Thread-safe; ``made`` counts the requests by
+    ``service:operation``.
 
     ``on_exchange``, where it is set, is told of every exchange. ``skew`` is how many seconds AWS's clock is ahead of
     ours.
     """
 
-    def __init__(self, session: boto3.session.Session) -> None:
+    def __init__(self, session: boto3.session.Session, endpoint_url: str | None = None) -> None:
         self.session = session
+        self.endpoint_url = endpoint_url
         self.made: dict[str, int] = {}
         self.on_exchange: Callable[[Exchange], None] | None = None
         self.skew = 0.0
@@ -108,7 +121,7 @@ class AwsClient:
         with self._lock:  # creating clients is not thread-safe in boto3
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
-                made = self.session.client(service, config=config)  # type: ignore[call-overload]
+                made = self.session.client(service, config=config, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
                 made.meta.events.register("after-call", self._note)
                 self._clients[service, once] = made
             return self._clients[service, once]
@@ -189,21 +202,46 @@ def _of_aws(content: bytes, model: Any) -> bool:
         return False
 
 
-def connect(*, region: str | None, profile: str | None = None, role: Mapping[str, str] | None = None) -> AwsClient:
-    """A door by the standard credential chain; ``role`` (``roleArn``, ``externalId``, ``sessionName``) is assumed."""
+_NOWHERE: Final = (None, None, os.devnull, None)
+# botocore's settings: name in a configuration file, environment variables, default, conversion
+_NO_SETTINGS: Final = {
+    "profile": (None, None, None, None),
+    "config_file": _NOWHERE,
+    "credentials_file": _NOWHERE,
+}
+
+
+def connect(
+    *,
+    region: str | None,
+    profile: str | None = None,
+    role: Mapping[str, str] | None = None,
+    endpoint: Endpoint | None = None,
+) -> AwsClient:
+    """A client by the standard credential chain, or of ``endpoint``; ``role`` (``roleArn``, ``externalId``,
+    ``sessionName``) is assumed. Raises Problems where AWS's settings are wrong or incomplete.
+    """
+    url = endpoint.url if endpoint else None
     try:
-        core = CoreSession(profile=profile)
+        core = _session_at(endpoint) if endpoint else CoreSession(profile=profile)
         if role:
-            core = _assuming(core, role, region)
+            core = _assuming(core, role, region, url)
         session = boto3.session.Session(botocore_session=core, region_name=region)
     except (BotoCoreError, ValueError) as error:  # a file that is no configuration, a profile that is not there
         raise Problems([_set_up(error)]) from error
     if not session.region_name:
         raise Problems([_set_up(NoRegionError())])
-    return AwsClient(session)
+    return AwsClient(session, url)
 
 
-def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None) -> CoreSession:
+def _session_at(endpoint: Endpoint) -> CoreSession:
+    """A session with the endpoint's credentials that reads neither profiles nor configuration files."""
+    core = CoreSession(session_vars=_NO_SETTINGS)
+    core.set_credentials(endpoint.access_key, endpoint.secret_key)
+    return core
+
+
+def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None, url: str | None) -> CoreSession:
     credentials = core.get_credentials()
     if credentials is None:
         raise Problems([_set_up(NoCredentialsError())])
@@ -212,10 +250,10 @@ def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None) ->
         extra["ExternalId"] = role["externalId"]
 
     def client(*args: Any, **kwargs: Any) -> Any:
-        return core.create_client(*args, **{"region_name": region, "config": CONFIG, **kwargs})
+        return core.create_client(*args, **{"region_name": region, "config": CONFIG, "endpoint_url": url, **kwargs})
 
     fetcher = AssumeRoleCredentialFetcher(client, credentials, role["roleArn"], extra_args=extra)
-    assumed = CoreSession()
+    assumed = CoreSession(session_vars=_NO_SETTINGS if url else None)
     # botocore has no public way to set refreshable credentials on a session
     setattr(assumed, "_credentials", DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))  # noqa: B010
     return assumed

@@ -25,13 +25,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from reconciler.model import Call, Json, Refused, Reply, Scope
+from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
 
 LEASE: Final = 90.0  # seconds without a sign of life after which a lock may be broken
 LOOKS: Final = 6  # at it in a lease
 RENEWALS: Final = 3  # of it in a lease
 TRIES: Final = 6
-RAIL: Final = 4
 
 # where GitLab, Jenkins, CircleCI, Buildkite, Travis and CodeBuild say which job this is
 JOB_URLS: Final = (

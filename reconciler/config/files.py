@@ -55,22 +55,22 @@ class Sources:
 def find_environment(arg: str | None, cwd: Path) -> Path:
     """The directory or file that ENV on the command line means; raises Problems when there is none."""
     among = cwd / "environments"
-    known = sorted(path.name for path in among.iterdir() if _is_environment(path)) if among.is_dir() else []
+    known = [path.name for path in environments(cwd)]
     if arg is None:
-        if _is_environment(cwd):
+        if is_environment(cwd):
             return cwd
         if len(known) == 1:
             return among / known[0]
-        message = "no environment is given, and this directory is none"
+        message = "no environment given, and this directory has no environment.yaml"
         hint = f"give one of {', '.join(known)}" if known else "give its directory, or write one with reconcile init"
         raise Problems([Problem(code="no-environment", message=message, hint=hint)])
     path = cwd / arg
     for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
-        if candidate.is_file() or _is_environment(candidate):
+        if candidate.is_file() or is_environment(candidate):
             return candidate.parent if candidate.name in SETTINGS_FILES else candidate
     if path.is_dir():
         message, hint = f"{arg} has no environment.yaml", "its first lines are: environment: NAME"
-        inside = sorted(item.name for item in path.iterdir() if _is_environment(item))
+        inside = [item.name for item in environments_in(path)]
         if inside:
             hint = f"give one of {', '.join(str(Path(arg) / name) for name in inside)}"
         raise Problems([Problem(code="no-environment", message=message, hint=hint)])
@@ -80,6 +80,17 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
     hint = near or there or "give a directory with an environment.yaml, or write one with reconcile init"
     message = f'there is no environment "{arg}"'
     raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+
+
+def environments(cwd: Path) -> list[Path]:
+    """The directories under ``environments/`` that are environments, sorted."""
+    among = cwd / "environments"
+    return environments_in(among) if among.is_dir() else []
+
+
+def environments_in(directory: Path) -> list[Path]:
+    """The environments that stand in ``directory``, sorted."""
+    return sorted(path for path in directory.iterdir() if is_environment(path))
 
 
 def seen_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
@@ -95,7 +106,8 @@ def seen_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Pro
     return tuple(map(moved, problems))
 
 
-def _is_environment(path: Path) -> bool:
+def is_environment(path: Path) -> bool:
+    """Whether ``path`` is the directory of an environment."""
     return any((path / name).is_file() for name in SETTINGS_FILES)
 
 

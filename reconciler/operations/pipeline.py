@@ -17,6 +17,7 @@ from reconciler.checks import environment, secrets
 from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import Environment, Event, Options, Outcome, Plan, Scope
+from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem, Problems
@@ -89,7 +90,7 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
     mask = mask_for(env)
     wrong = safety_rails.account(scope.account, env)
     if wrong:
-        raise Problems(wrong, exit_code=4)
+        raise Problems(wrong, exit_code=RAIL)
     reader = Reader(aws, parallelism=parallelism)
     try:
         looked = SharedResult(lambda: _looked_up(env, scope, reader, options))
@@ -131,11 +132,18 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
     )
 
 
+def document(made: Planned, *, timestamp: str, only_changes: bool = False) -> dict[str, Any]:
+    """The plan as JSON (the contract's section 7)."""
+    from reconciler.render import json  # noqa: PLC0415  (see above)
+
+    return json.plan(made.plan, timestamp=timestamp, mask=made.mask, errored=made.errored, only_changes=only_changes)
+
+
 class RailRefusal(Problems):
     """A safety rail holds: exit code 4, with the plan that was refused."""
 
     def __init__(self, problems: list[Problem], made: Plan) -> None:
-        super().__init__(problems, exit_code=4)
+        super().__init__(problems, exit_code=RAIL)
         self.plan = made
 
 

@@ -14,19 +14,23 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.config import loader
+from reconciler.config.files import is_environment
 from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
+from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations.pipeline import Planned, document
+from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render.checksum import essence
 
 MARK: Final = "reconcile-plan/"
 VERSION: Final = "3"
 MOST_BYTES: Final = 1 << 28
 MOST_LISTED: Final = 10
-STALE: Final = 5
 
 _BEGINNING: Final = f'{{\n "file": "{MARK}'.encode()
 _HEAD: Final = _BEGINNING + f'{VERSION}",\n "digest": "'.encode()
@@ -91,7 +95,7 @@ def where(environment: str, target: Path, cwd: Path) -> Where:
 def write(path: Path, document: Mapping[str, Any], *, where: Where, options: Options) -> None:
     """Save ``document`` and how it was asked for, for its owner's eyes. Raises Problems when it cannot be written.
 
-    ``options.stayed`` is what the plan leaves in place.
+    ``options.kept`` is what the plan leaves in place.
     """
     asked = {
         "environment": where.environment,
@@ -156,8 +160,7 @@ def read(path: Path) -> Saved:
     data = _contents(path)
     digest, rest = data[len(_HEAD) :][:_DIGEST], data[len(_HEAD) + _DIGEST :]
     if digest != _digest(rest):
-        told = f"{path} is not as it was written: it was changed, or cut short"
-        raise Problems([_problem(told, f"apply nothing of it; {_ANEW}")])
+        raise Problems([_problem(f"plan file {path} was modified or truncated", _ANEW)])
     try:
         return _said(json.loads(data))
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -205,6 +208,29 @@ def _recognised(path: Path, beginning: bytes) -> None:
     raise Problems([_problem(f"{path} is not a saved plan" + (f": {told}" if told else ""), _ANEW)])
 
 
+def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> str:
+    """Where the environment of the plan in ``file`` lies, as seen from ``cwd``. Raises Problems where it does not."""
+    places: dict[Path, Path] = {}
+    for candidate in saved.where.candidates(cwd, file.resolve().parent):
+        if candidate.is_file() or is_environment(candidate):
+            places.setdefault(candidate.resolve(), candidate)
+    found = list(places.values())
+    if not found:
+        name, path = saved.where.environment, saved.where.path
+        message = f"the plan is for the environment {name} at {path}, and there is none here"
+        hint = "apply it at the root of a clone that holds the environment, or in the environment's own directory"
+        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+    same = (path for path in found if _name(path, environ) == saved.where.environment)
+    return str(next(same, found[0]))
+
+
+def _name(path: Path, environ: Mapping[str, str]) -> str:
+    try:
+        return loader.load(path, environ=environ).name
+    except Problems:
+        return ""
+
+
 # --- does it hold? ---------------------------------------------------------------------------------------------------
 
 
@@ -236,8 +262,8 @@ def stale(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ())
         return []
     general = Problem(
         code="stale-plan",
-        message="planning again does not give what was saved: the account or the environment has changed since",
-        hint="look at `reconcile plan`, save it anew, and apply that",
+        message="the saved plan is out of date: the account or the environment has changed since it was made",
+        hint="make a new one with `reconcile plan --out FILE`",
     )
     if not told and not because:
         told = {"": "what has changed is a value that is not shown"}
@@ -246,6 +272,20 @@ def stale(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ())
     if more > 0:
         listed = [*listed[:MOST_LISTED], Problem(code="stale-plan", message=f"and {more} more resources")]
     return [general, *listed, *because]
+
+
+def verify(made: Planned, saved: Saved, timestamp: str, problems: Sequence[Problem] = ()) -> None:
+    """Raises Problems (exit code 5) where planning again does not come out as saved; not where that cannot be told.
+
+    ``problems`` are those of the new plan that the user has not seen yet.
+    """
+    if any(problem.code in UNREADABLE_CODES for problem in made.problems):
+        return
+    found = stale(saved, document(made, timestamp=timestamp), problems)
+    if found and made.as_saved and tidied(made.as_saved, made.plan):
+        found = stale(saved, document(replace(made, plan=made.as_saved), timestamp=timestamp), problems)
+    if found:
+        raise Problems(found, exit_code=STALE)
 
 
 def tidied(claimed: Plan, made: Plan) -> bool:

@@ -16,7 +16,7 @@ def imported(tmp_path):
 
     def run(*words: str) -> set[str]:
         code = (
-            "import sys; from reconciler import cli; "
+            "import sys; from reconciler.cli import main as cli; "
             "cli.main(sys.argv[1:], leave=lambda code: sys.stderr.write(' '.join(sys.modules)) and sys.exit(code))"
         )
         done = subprocess.run(
@@ -43,7 +43,7 @@ def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
     (tmp_path / "environment.yaml").write_text(
         "environment: e\njobQueues:\n  q: {priority: &p 1, schedulingPolicyArn: *p}\n"
     )
-    code = "import sys; from reconciler import cli; cli.main(['validate'], leave=lambda _: print(*sys.modules))"
+    code = "import sys; from reconciler.cli import main as cli; cli.main(['validate'], leave=lambda _: print(*sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert {"jsonschema", "ruamel"} <= set(done.stdout.split())

@@ -59,7 +59,7 @@ def read_until(demo: subprocess.Popen[str], line: str) -> str:
 def left_behind(shown: str, temporary: Path) -> list[str]:
     """What still stands of what the demo started."""
     left = [str(path) for path in temporary.iterdir()]
-    for url in re.findall(r"The sandbox runs at (\S+)", shown):
+    for url in re.findall(r"The sandbox is running at (\S+)", shown):
         try:
             urllib.request.urlopen(f"{url}/_sandbox/status", timeout=5).close()
         except urllib.error.URLError:

@@ -15,10 +15,8 @@ from typing import Any
 import boto3
 import pytest
 
-from reconciler import cli
-from reconciler.cli import terminal
+from reconciler.cli import main as cli
 from reconciler.model import Address
-from reconciler.render.mask import Mask
 from reconciler.sandbox import process
 from tests.support.histories import Killed, moments
 from tests.support.sandbox_account import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
@@ -395,7 +393,6 @@ def command(
 
     def once(*argv: str, stack: Stack) -> tuple[int, str]:
         (tmp_path / "environment.yaml").write_text(json.dumps(stack, indent=1), encoding="utf-8")
-        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main([*argv[:1], str(tmp_path), *argv[1:]], leave=codes.append)
         out, err = capsys.readouterr()

@@ -338,7 +338,7 @@ def test_changes_of_it_can_be_ignored_by_name(shell: Shell) -> None:
 def test_botocore_is_imported_for_an_unknown_field_and_never_otherwise(shell: Shell) -> None:
     shell.write(QUEUE)
     told = (
-        "import sys; from reconciler import cli\n"
+        "import sys; from reconciler.cli import main as cli\n"
         "codes = []; cli.main(leave=codes.append)\n"
         "print('boto', [name for name in sys.modules if name.startswith('boto')][:1], *codes)"
     )

@@ -10,8 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler import cli
-from reconciler.cli import terminal
+from reconciler.cli import main as cli
 from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
@@ -176,7 +175,6 @@ def account(sandbox_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def once(*argv: str) -> tuple[int, str, str]:
-        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = capsys.readouterr()

@@ -13,9 +13,7 @@ import boto3
 import jsonschema
 import pytest
 
-from reconciler import cli
-from reconciler.cli import terminal
-from reconciler.render.mask import Mask
+from reconciler.cli import main as cli
 from reconciler.sandbox import process
 
 PLAN_SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
@@ -55,7 +53,6 @@ class Desk:
         (self.folder / "environment.yaml").write_text(json.dumps(self.stack), encoding="utf-8")
 
     def run(self, *argv: str) -> tuple[int, str]:
-        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = self.capsys.readouterr()

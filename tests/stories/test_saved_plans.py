@@ -329,7 +329,7 @@ def test_what_concerns_it_may_not(clone: Path, shell: Shell) -> None:
         assert problems(refused) == [("stale-plan", ""), *(("stale-plan", name) for name in sorted(moved))], what
         assert {call.partition(":")[0] for call in shell.writes()} == {"ssm"}, what
     text = shell("apply", "a.plan")
-    assert text.code == 5 and "save it anew" in text.err
+    assert text.code == 5 and "make a new one" in text.err
     assert "error: logGroups.site-a: the plan was to update it; planning now comes to: create" in text.err
     assert "error: logGroups.site-b: the plan was to delete it; now there is nothing to do" in text.err
 
@@ -342,7 +342,7 @@ def test_what_stands_in_the_way_now_is_told_with_it(clone: Path, shell: Shell) -
     assert refused.code == 5
     assert ("exists-unowned", "logGroups.site-a") in problems(refused) and ("stale-plan", "") in problems(refused)
     text = shell("apply", "a.plan")
-    assert text.code == 5 and "--adopt" in text.err and "save it anew" in text.err
+    assert text.code == 5 and "--adopt" in text.err and "make a new one" in text.err
 
 
 def test_a_read_that_is_refused_is_no_change(clone: Path, shell: Shell) -> None:
@@ -506,7 +506,7 @@ NO_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "64 GB of nothing": (_sparse, "is not a saved plan"),
     "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "of version 9"),
     "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "of version 1"),
-    "deep": (lambda path: path.write_bytes(saved_plan._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was changed"),
+    "deep": (lambda path: path.write_bytes(saved_plan._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was modified"),
 }
 
 
@@ -584,4 +584,4 @@ def test_it_has_its_own_options(clone: Path, shell: Shell) -> None:
     shell.ok("plan", "--out", "a.plan")
     refused = shell("apply", "a.plan", "--target", "topics.site-topic")
 
-    assert refused.code == 1 and "a saved plan has its own options" in refused.err
+    assert refused.code == 1 and "cannot be combined with a saved plan" in refused.err

@@ -18,10 +18,8 @@ from typing import Any
 import boto3
 import pytest
 
-from reconciler import cli
-from reconciler.cli import terminal
+from reconciler.cli import main as cli
 from reconciler.planning import planner
-from reconciler.render.mask import Mask
 from reconciler.sandbox import process
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7VJTU\n-----END PRIVATE KEY-----\n"
@@ -142,7 +140,6 @@ class Vault:
     def run(self, *argv: str) -> tuple[int, str]:
         """One command; how it ended and what it said. Looks for secrets in that, and in the files it left."""
         before = {path: path.stat().st_mtime_ns for path in self.folder.rglob("*") if path.is_file()}
-        terminal.OUT.as_json, terminal.OUT.as_lines, terminal.OUT.mask, terminal.OUT.root = False, False, Mask(), ""
         codes: list[int] = []
         cli.main(list(argv), leave=codes.append)
         out, err = self.capsys.readouterr()

@@ -20,7 +20,9 @@ import boto3
 import pytest
 
 from reconciler.account.lock import LEASE, Claim
-from reconciler.cli import reporting as running
+from reconciler.cli.terminal import Terminal
+from reconciler.operations import apply as operation
+from reconciler.operations import session
 from tests.support.shell import Shell
 
 SETTINGS = "environment: site\nregion: eu-west-1\n"
@@ -162,8 +164,8 @@ def test_one_elsewhere_is_respected_until_it_expires(shell: Shell, monkeypatch: 
     assert "ann@\\x1b[31mlaptop, process 4711, since 2026-01-31T12:00:00Z" in refused.err
     assert locks() == [NAME]
 
-    later = running.time.time() + LEASE + 1
-    monkeypatch.setattr(running.time, "time", lambda: later)
+    later = session.time.time() + LEASE + 1
+    monkeypatch.setattr(session.time, "time", lambda: later)
     shell.ok("apply", "-y")
     assert locks() == []
 
@@ -185,15 +187,15 @@ def test_unlock_breaks_only_what_was_shown(shell: Shell, monkeypatch: pytest.Mon
     """Another took the lock while somebody looked at the question."""
     elsewhere()
 
-    def agreed(_: str) -> bool:
+    def agreed(_: Terminal, __: str) -> bool:
         boto3.client("ssm").delete_parameter(Name=NAME)
         elsewhere("another")
         return True
 
-    monkeypatch.setattr(running.console, "agreed", agreed)
+    monkeypatch.setattr(Terminal, "agreed", agreed)
     refused = shell("unlock")
 
-    assert refused.code == 1 and "no longer held by whom you were shown" in refused.err
+    assert refused.code == 1 and "the lock has changed hands since it was shown" in refused.err
     assert locks() == [NAME]
 
 
@@ -288,7 +290,7 @@ def test_however_it_ends_it_is_given_back(shell: Shell, end: str) -> None:
 def test_whose_lock_is_broken_starts_nothing_new(shell: Shell, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """Deleted by `unlock`, and taken by another since."""
     long(shell)
-    whole = running.lock_of
+    whole = operation.lock_of
 
     def short(account: Any) -> Any:
         lock = whole(account)
@@ -301,14 +303,14 @@ def test_whose_lock_is_broken_starts_nothing_new(shell: Shell, monkeypatch: pyte
         if form == "json":
             elsewhere()
 
-    monkeypatch.setattr(running, "lock_of", short)
+    monkeypatch.setattr(operation, "lock_of", short)
     breaker = threading.Thread(target=partial(breaking))
     breaker.start()
     ended = shell("apply", "-y", "--format", form)
     breaker.join()
 
     assert ended.code == 3, ended.told
-    told = "the lock was broken by somebody: nothing new is started"
+    told = "the lock was broken by another run: nothing new is started"
     if form == "json":
         assert [line["@message"] for line in ended.lines if line["type"] == "lock-lost"] == [told]
         fates = ended.lines[-1]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.exit_codes import ERROR
-from reconciler.cli.reporting import no_sandbox
+from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.model.exit_codes import ERROR
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations.session import no_sandbox
 from reconciler.sandbox import process
 
-COMMANDS = typer.Typer(
-    help="An AWS account on this machine to try all of this against.", no_args_is_help=True, rich_markup_mode=None
-)
+APP: Final = typer.Typer(help=COMMANDS["sandbox"], no_args_is_help=True, **STYLE)
 
 
-@COMMANDS.command("start", epilog='Example: eval "$(reconcile sandbox start --speed 100)"')
+@APP.command("start", epilog='Example: eval "$(reconcile sandbox start --speed 100)"')
 def sandbox_start(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
-    speed: Annotated[float, typer.Option("--speed", min=0.001, help="Seconds that pass in one second.")] = 1.0,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 for any free one.")
+    ] = 0,
+    speed: Annotated[
+        float,
+        typer.Option("--speed", min=0.001, help="Run the sandbox clock N times as fast as real time.", metavar="N"),
+    ] = 1.0,
 ) -> None:
     """Start it, and print the export lines that point a shell at it."""
     try:
@@ -28,29 +32,29 @@ def sandbox_start(
     except process.SandboxError as error:
         message, _, hint = str(error).partition(": ")
         raise Problems([Problem(code="no-sandbox", message=message, hint=hint)]) from error
-    typer.echo(f"The sandbox runs at {handle.url} (process {handle.pid}).", err=True)
+    typer.echo(f"The sandbox is running at {handle.url} (process {handle.pid}).", err=True)
     for line in process.exports(handle.url):
         typer.echo(line)
 
 
-@COMMANDS.command("stop")
+@APP.command("stop")
 def sandbox_stop() -> None:
-    """Stop it; the account is gone with it."""
+    """Stop it and discard the account."""
     stopped = process.stop()
-    typer.echo("Stopped." if stopped else "It was not running.", err=True)
+    typer.echo("Stopped." if stopped else "The sandbox was not running.", err=True)
 
 
-@COMMANDS.command("status")
+@APP.command("status")
 def sandbox_status() -> None:
-    """Tell whether it runs, and where; exit code 1 when it does not."""
+    """Show whether it is running, and where; exit code 1 when it is not."""
     handle = process.status()
     if handle is None:
         typer.echo("The sandbox is not running; start it with `reconcile sandbox start`.")
         raise typer.Exit(ERROR)
-    typer.echo(f"The sandbox runs at {handle.url} (process {handle.pid}).")
+    typer.echo(f"The sandbox is running at {handle.url} (process {handle.pid}).")
 
 
-@COMMANDS.command("reset")
+@APP.command("reset")
 def sandbox_reset() -> None:
     """Empty the account."""
     if process.status() is None:

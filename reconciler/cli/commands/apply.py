@@ -1,0 +1,103 @@
+"""``reconcile apply``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from reconciler.cli import reporting
+from reconciler.cli.options import (
+    Adopt,
+    Allow,
+    AutoApprove,
+    Excludes,
+    Format,
+    FormatOption,
+    JournalOption,
+    NoLock,
+    OnError,
+    OnErrorOption,
+    Parallelism,
+    Refreshes,
+    Replaces,
+    Sandbox,
+    Targets,
+    environments,
+    plan_options,
+)
+from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.signals import interruptible
+from reconciler.cli.terminal import Terminal
+from reconciler.model import Options
+from reconciler.model.problems import Problem, Problems
+from reconciler.operations import apply as applying
+from reconciler.operations import saved_plan
+
+APP: Final = typer.Typer(**STYLE)
+
+
+@APP.command(
+    help=COMMANDS["apply"],
+    epilog="Examples: reconcile apply    reconcile apply prod.plan    reconcile apply --auto-approve",
+)
+def apply(
+    ctx: typer.Context,
+    env: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ENV|PLAN-FILE",
+            help="A directory, a file, a name under environments/, or a plan saved with --out.",
+            show_default=False,
+            autocompletion=environments,
+        ),
+    ] = None,
+    auto_approve: AutoApprove = False,
+    parallelism: Parallelism = 16,
+    on_error: OnErrorOption = OnError.stop,
+    output: FormatOption = Format.text,
+    target: Targets = None,
+    exclude: Excludes = None,
+    replace: Replaces = None,
+    refresh_images: Refreshes = None,
+    adopt: Adopt = False,
+    allow_deletions: Allow = None,
+    journal: JournalOption = None,
+    no_lock: NoLock = False,
+    sandbox: Sandbox = False,
+) -> None:
+    terminal: Terminal = ctx.obj
+    terminal.as_json = terminal.as_lines = output is Format.json
+    options = plan_options(
+        target=target,
+        exclude=exclude,
+        replace=replace,
+        refresh=refresh_images,
+        adopt=adopt,
+        allow=allow_deletions,
+    )
+    saved = None
+    if env and saved_plan.looks_like_one(Path(env)):
+        saved = saved_plan.read(Path(env))
+        if options != Options():
+            raise Problems([_has_its_own()])
+        env = saved_plan.locate(saved, Path(env), Path.cwd(), os.environ)
+        options, auto_approve = saved.options, True
+    how = applying.ApplyOptions(
+        parallelism=parallelism,
+        keep_going=on_error is OnError.carry_on,
+        lock=not no_lock,
+        journal=journal,
+        saved=saved,
+    )
+    with interruptible() as stop:
+        account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox)
+        report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
+        raise typer.Exit(applying.apply(account, options, how, report, stop))
+
+
+def _has_its_own() -> Problem:
+    message = "options that change the plan cannot be combined with a saved plan"
+    return Problem(code="usage", message=message, hint="pass them to `reconcile plan --out FILE`")

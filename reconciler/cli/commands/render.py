@@ -1,0 +1,26 @@
+"""``reconcile render``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from reconciler.cli.options import Env
+from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.terminal import Terminal
+from reconciler.operations import session, show_config
+
+APP: Final = typer.Typer(**STYLE)
+
+
+@APP.command(help=COMMANDS["render"], epilog="Example: reconcile render prod")
+def render(ctx: typer.Context, env: Env = None) -> None:
+    terminal: Terminal = ctx.obj
+    location = session.locate(env, Path.cwd())
+    terminal.root = location.root
+    shown, mask = show_config.show(location, os.environ)
+    terminal.mask |= mask
+    terminal.result(shown)

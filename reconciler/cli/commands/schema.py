@@ -1,0 +1,40 @@
+"""``reconcile schema``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Final
+
+import typer
+
+from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.terminal import Terminal
+from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.schema import registry
+
+APP: Final = typer.Typer(**STYLE)
+
+
+def _sections(incomplete: str) -> list[str]:
+    return [section for section in registry.sections() if section.startswith(incomplete)]
+
+
+@APP.command(help=COMMANDS["schema"], epilog="Example: reconcile schema jobQueues")
+def schema(
+    ctx: typer.Context,
+    section: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SECTION",
+            help="A section, as it stands in YAML; all of them when left out.",
+            show_default=False,
+            autocompletion=_sections,
+        ),
+    ] = None,
+) -> None:
+    terminal: Terminal = ctx.obj
+    known = registry.sections()
+    if section is not None and section not in known:
+        hint = did_you_mean(section, known) or f"one of {', '.join(known)}"
+        raise Problems([Problem(code="unknown-section", message=f'there is no section "{section}"', hint=hint)])
+    terminal.result(json.dumps(registry.published(section), indent=2, ensure_ascii=False))

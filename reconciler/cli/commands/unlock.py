@@ -1,0 +1,46 @@
+"""``reconcile unlock``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from reconciler.cli import reporting
+from reconciler.cli.options import AutoApprove, Env, Format, FormatOption, Sandbox
+from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.signals import interruptible
+from reconciler.cli.terminal import Terminal
+from reconciler.model.exit_codes import ERROR
+from reconciler.operations import session
+from reconciler.render import json as as_json
+
+APP: Final = typer.Typer(**STYLE)
+
+
+@APP.command(help=COMMANDS["unlock"], epilog="Example: reconcile unlock prod")
+def unlock(
+    ctx: typer.Context,
+    env: Env = None,
+    auto_approve: AutoApprove = False,
+    output: FormatOption = Format.text,
+    sandbox: Sandbox = False,
+) -> None:
+    terminal: Terminal = ctx.obj
+    terminal.as_json = output is Format.json
+
+    def approve(holder: str) -> bool:
+        if auto_approve:
+            return True
+        terminal.note(holder)
+        return terminal.agreed("Break the lock?")
+
+    with interruptible():
+        account = reporting.connect(terminal, env, strict=False, sandbox=sandbox)
+        broken = session.break_lock(account, approve)
+    if broken is None:
+        raise typer.Exit(ERROR)
+    if terminal.as_json:
+        terminal.result(as_json.dumps({"unlocked": broken or None}))
+    else:
+        terminal.result(broken or "There is no lock.")

@@ -1,0 +1,145 @@
+"""Options that several commands take, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.config import files
+from reconciler.model import Address, Options
+from reconciler.model.problems import Problem, Problems
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    text = "text"
+    json = "json"
+
+
+class PlanFormat(StrEnum):
+    """How a plan is printed."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+
+
+class OnError(StrEnum):
+    """What an apply does after a failure."""
+
+    stop = "stop"
+    carry_on = "continue"
+
+
+def environments(incomplete: str) -> list[str]:
+    """Completes ENV: the environments under environments/, and the directories here that are one."""
+    found = [item.name for item in files.environments(Path.cwd())]
+    here, _, _ = incomplete.rpartition("/")
+    base = Path(here or ".")
+    if base.is_dir():
+        found += [f"{here}/{item.name}" if here else item.name for item in files.environments_in(base)]
+    return sorted({name for name in found if name.startswith(incomplete)})
+
+
+def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Completes ADDRESS: what the environment on the command line declares; nothing where it cannot be read."""
+    from reconciler.config import loader  # noqa: PLC0415  (only completion needs it here)
+
+    # while an option lacks its value, what was given before it is still among the arguments that are left
+    env = ctx.params.get("env") or next((word for word in ctx.args if not word.startswith("-")), None)
+    try:
+        loaded = loader.load(files.find_environment(env, Path.cwd()), environ=os.environ)
+    except (Problems, OSError):
+        return []
+    known = (str(Address(section, name)) for section, names in loaded.sections.items() for name in names)
+    return [address for address in known if address.startswith(incomplete)]
+
+
+Env = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ENV",
+        help="A directory, a file, or a name under environments/.",
+        show_default=False,
+        autocompletion=environments,
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+PlanFormatOption = Annotated[PlanFormat, typer.Option("--format", help="How the plan is printed.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the running sandbox as the account.")]
+
+
+def _addressed(flag: str, about: str) -> Any:
+    return typer.Option(flag, metavar="ADDRESS", help=about, autocompletion=addresses)
+
+
+Targets = Annotated[
+    list[str] | None, _addressed("--target", "Plan only this resource and its dependencies (repeatable).")
+]
+Excludes = Annotated[
+    list[str] | None, _addressed("--exclude", "Leave this resource and its dependents out of the plan (repeatable).")
+]
+Replaces = Annotated[list[str] | None, _addressed("--replace", "Force replacement of this resource (repeatable).")]
+Refreshes = Annotated[
+    list[str] | None,
+    _addressed("--refresh-images", "Move this compute environment to the latest images (repeatable)."),
+]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Adopt existing resources that have the declared names.")]
+Allow = Annotated[
+    int | None,
+    typer.Option("--allow-deletions", metavar="N", help="Allow up to N resources to be deleted or replaced."),
+]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask for approval.")]
+Parallelism = Annotated[int, typer.Option("--parallelism", min=1, max=64, help="Calls made at the same time.")]
+OnErrorOption = Annotated[
+    OnError, typer.Option("--on-error", help="After a failure: stop starting new steps, or continue with the others.")
+]
+JournalOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal", metavar="FILE", help="Append every AWS call and reply to FILE (JSON lines, secrets masked)."
+    ),
+]
+NoLock = Annotated[bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Do not take the lock.")]
+OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out resources that do not change.")]
+
+
+def plan_options(
+    *,
+    target: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    replace: Iterable[str] | None = None,
+    refresh: Iterable[str] | None = None,
+    adopt: bool = False,
+    destroy: bool = False,
+    allow: int | None = None,
+) -> Options:
+    """What the command line asks of a plan. Raises Problems where an address is none."""
+    return Options(
+        adopt=adopt,
+        destroy=destroy,
+        targets=tuple(map(address, target or ())),
+        exclude=tuple(map(address, exclude or ())),
+        replace=tuple(map(address, replace or ())),
+        refresh=tuple(map(address, refresh or ())),
+        allow_deletions=allow,
+    )
+
+
+def address(text: str) -> Address:
+    """``jobQueues.queue-0`` or ``logGroups["/aws/batch/custom"]`` as an address. Raises Problems."""
+    section, dot, name = text.partition(".")
+    if "[" in section:
+        section, _, name = text.partition("[")
+        return Address(section, name.rstrip("]").strip("\"'"))
+    if not dot or not name:
+        hint = 'write it as plans print it: SECTION.NAME, or SECTION["NAME"] for a name with a dot or a slash'
+        raise Problems([Problem(code="bad-address", message=f'"{text}" is not an address', hint=hint)])
+    return Address(section, name)

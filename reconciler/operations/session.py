@@ -1,0 +1,159 @@
+"""An environment and the account it goes to: found, read and connected, without a terminal.
+
+Everything an operation needs is in a :class:`Session`; nothing is kept for the process, and nothing is written to its
+environment variables, so that several environments with several accounts, roles, Regions and masks can be worked on
+in one process at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.config import files
+from reconciler.model import Environment, Scope
+from reconciler.model.exit_codes import RAIL
+from reconciler.model.problems import Problem, Problems
+from reconciler.operations import pipeline
+from reconciler.render.mask import Mask
+
+if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
+    from reconciler.account.client import AwsClient, Endpoint
+    from reconciler.account.lock import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where an environment lies. ``root`` goes before the files that its problems name: a path that can be opened."""
+
+    target: Path
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An environment that has been read and checked, with its warnings and the mask that hides its secrets."""
+
+    location: Location
+    env: Environment
+    warnings: tuple[Problem, ...]
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An environment, and the account it goes to.
+
+    ``environ`` are the environment variables it was read with: whoever runs an operation says which hold.
+    """
+
+    loaded: Loaded
+    scope: Scope
+    client: AwsClient
+    environ: Mapping[str, str]
+
+    @property
+    def env(self) -> Environment:
+        return self.loaded.env
+
+    @property
+    def mask(self) -> Mask:
+        return self.loaded.mask
+
+    @property
+    def root(self) -> str:
+        return self.loaded.location.root
+
+
+def locate(env: str | None, cwd: Path) -> Location:
+    """Where the environment ``env`` (ENV on the command line) lies, as seen from ``cwd``. Raises Problems."""
+    target = files.find_environment(env, cwd)
+    directory = os.path.relpath(target if target.is_dir() else target.parent, cwd)
+    return Location(target, "" if directory == "." else f"{directory}/")
+
+
+def read(location: Location, environ: Mapping[str, str], *, strict: bool) -> Loaded:
+    """Load and check. ``strict``: an environment variable that is not set is an error. Raises Problems."""
+    env, warnings = pipeline.read_environment(location.target, environ, strict=strict)
+    return Loaded(location, env, warnings, pipeline.mask_for(env))
+
+
+def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | None = None) -> Session:
+    """Find out which account the environment goes to; with ``endpoint`` that account, whatever the environment
+    variables say. Raises Problems.
+    """
+    from reconciler.account import client as aws  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
+    from reconciler.planning import safety_rails  # noqa: PLC0415
+
+    env = loaded.env
+    region = env.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    if endpoint:
+        client = aws.connect(region=env.region or endpoint.region, role=env.role, endpoint=endpoint)
+    else:
+        client = aws.connect(region=region, profile=env.profile, role=env.role)
+    scope = aws.identity(client, env.name)
+    if wrong := safety_rails.account(scope.account, env):
+        raise Problems(wrong, exit_code=RAIL)
+    return Session(loaded, scope, client, environ)
+
+
+def sandbox_endpoint() -> Endpoint:
+    """Where the running sandbox is. Raises Problems when there is none."""
+    from reconciler.account.client import Endpoint  # noqa: PLC0415  (as above)
+    from reconciler.sandbox import process  # noqa: PLC0415
+
+    handle = process.status()
+    if handle is None:
+        raise Problems([no_sandbox()])
+    found = process.environment(handle.url)
+    return Endpoint(handle.url, found["AWS_REGION"], found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"])
+
+
+def no_sandbox() -> Problem:
+    """The problem of whoever wants the sandbox when it does not run."""
+    return Problem(
+        code="no-sandbox", message="the sandbox is not running", hint="start it with `reconcile sandbox start`"
+    )
+
+
+def lock_of(session: Session) -> Lock:
+    """The environment's lock in the account."""
+    from reconciler.account import lock_owner  # noqa: PLC0415  (as above)
+    from reconciler.account.lock import Lock  # noqa: PLC0415
+
+    client = session.client
+    claim = lock_owner.claim(session.environ)
+    return Lock(client, session.scope, claim, lock_owner.alive, lambda: time.time() + client.skew)
+
+
+def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
+    """Break the environment's lock if ``approve``, which is given its holder in words, agrees.
+
+    Returns what was broken, in words: empty where there was no lock, None where it was not approved. Raises Problems
+    where another run has taken the lock since it was shown.
+    """
+    from reconciler.account.lock import describe_holder  # noqa: PLC0415  (as above)
+
+    lock = lock_of(session)
+    held = lock.look()
+    if held is None:
+        return ""
+    holder = session.mask.line(describe_holder(held, lock.now()))
+    if not approve(f"The lock of {session.env.name} is held by {holder}."):
+        return None
+    now = lock.look()
+    if now is None or now.claim.run != held.claim.run:
+        message = "the lock has changed hands since it was shown"
+        raise Problems([Problem(code="lock-moved", message=message, hint="look again with `reconcile unlock`")])
+    lock.delete()
+    return f"Broke the lock of {session.env.name}, which was held by {holder}."
+
+
+def timestamp() -> str:
+    """Now, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,22 @@
+"""The environment after merging and variables, with where each value came from and without its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.checks import secrets
+from reconciler.config import loader
+from reconciler.kinds import discover
+from reconciler.model.masking import SHORT
+from reconciler.operations.session import Location
+from reconciler.render.mask import Mask
+from reconciler.render.provenance import provenance
+from reconciler.schema import registry
+
+
+def show(location: Location, environ: Mapping[str, str]) -> tuple[str, Mask]:
+    """YAML text, one value a line with its place, and the mask that hides the secrets. Raises Problems."""
+    loaded = loader.load(location.target, environ=environ)
+    private = secrets.secret_texts(loaded, discover())
+    shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive
+    return provenance(loaded, secret=registry.is_secret, sensitive=shown), Mask(private)
