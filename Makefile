@@ -10,7 +10,7 @@ PYTEST_ARGS    ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cover lint types fmt schemas schema-check all lock clean
+.PHONY: help setup demo test cover lint types fmt schemas docs schema-check all lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ fmt: setup ## rewrite the code as `make lint` wants it
 
 schemas: setup ## write the schema for editors anew, from those of the kinds
 	$(BIN)/python -m tools.schemas
+
+docs: setup ## write docs/errors.md anew, from the catalogue of problem codes
+	$(BIN)/python -m tools.errors_doc
 
 schema-check: setup ## the schemas against the kinds and their examples, and the environments against the schemas
 	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)

@@ -1,0 +1,575 @@
+"""The catalogue of problem codes: every code that a problem or a finding can have, what it means and how to fix it.
+
+``make docs`` makes ``docs/errors.md`` from it. A code is a string, in JSON and in comparisons; ``Problem`` and
+``Finding`` take no string that is not in the catalogue, which mypy checks.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal, Self
+
+Severity = Literal["error", "warning", "note"]
+
+
+class ProblemCode(str):
+    """A stable name for one type of problem, equal to the plain string, with its documentation.
+
+    ``severities`` are those that it is raised with. ``meaning`` and ``fix`` are a sentence each. ``source`` is the page
+    about the behaviour of AWS behind it, or empty.
+    """
+
+    __slots__ = ("fix", "meaning", "severities", "source")
+
+    severities: tuple[Severity, ...]
+    meaning: str
+    fix: str
+    source: str
+
+    def __new__(cls, name: str, severities: tuple[Severity, ...], meaning: str, fix: str, source: str = "") -> Self:
+        code = super().__new__(cls, name)
+        code.severities, code.meaning, code.fix, code.source = severities, meaning, fix, source
+        return code
+
+
+def _error(name: str, meaning: str, fix: str, source: str = "") -> ProblemCode:
+    return ProblemCode(name, ("error",), meaning, fix, source)
+
+
+def _warning(name: str, meaning: str, fix: str, source: str = "") -> ProblemCode:
+    return ProblemCode(name, ("warning",), meaning, fix, source)
+
+
+def _either(name: str, meaning: str, fix: str, source: str = "") -> ProblemCode:
+    return ProblemCode(name, ("error", "warning"), meaning, fix, source)
+
+
+def _note(name: str, meaning: str, fix: str, source: str = "") -> ProblemCode:
+    return ProblemCode(name, ("note",), meaning, fix, source)
+
+
+@cache
+def catalogue() -> dict[str, ProblemCode]:
+    """Every code by its name, in alphabetical order."""
+    return {str(code): code for code in sorted(value for value in globals().values() if isinstance(value, ProblemCode))}
+
+
+# --- the environment's directory and its files ------------------------------------------------------------------------
+
+NO_ENVIRONMENT = _error(
+    "no-environment",
+    "No environment is given, or the directory that is given has no environment.yaml.",
+    "Pass the directory of an environment, or create one with `reconcile init`.",
+)
+NESTED_ENVIRONMENT = _error(
+    "nested-environment",
+    "A directory inside an environment has settings of its own.",
+    "Move the inner environment out, or delete its environment.yaml.",
+)
+DUPLICATE_SETTINGS = _error(
+    "duplicate-settings",
+    "A directory has both environment.yaml and environment.yml.",
+    "Keep one of the two files.",
+)
+MISPLACED_SETTING = _error(
+    "misplaced-setting",
+    "A setting of the environment is written in another file than environment.yaml.",
+    "Move it to environment.yaml.",
+)
+UNREADABLE_FILE = _error(
+    "unreadable-file",
+    "A file or directory of the environment cannot be read, or is not a regular file.",
+    "Fix its permissions or links, or move it out of the environment.",
+)
+OUTSIDE_ENVIRONMENT = _error(
+    "outside-environment",
+    "A link or a `${file:}` expression leads out of the environment's directory.",
+    "Copy the file into the environment; name directories in extends instead.",
+)
+TOO_DEEP = _error(
+    "too-deep",
+    "Directories, or the values in a file, are nested too deeply.",
+    "Flatten them.",
+)
+TOO_LARGE = _error(
+    "too-large",
+    "A file, an environment with its aliases and variables filled in, or a chain of variables is too large.",
+    "Split the file, or use fewer aliases and variables; the message gives the limit.",
+)
+TOO_MUCH = _error(
+    "too-much",
+    "The directory holds more files, or more YAML, than an environment can have.",
+    "Pass the directory that was meant, and move what is not part of the environment out of it.",
+)
+UNKNOWN_BASE = _error(
+    "unknown-base",
+    "A path in extends does not exist or cannot be followed.",
+    "Correct the path; it is relative to the environment's directory.",
+)
+EMPTY_BASE = _error(
+    "empty-base",
+    "A path in extends has no YAML in it.",
+    "Extend a directory or file that declares something.",
+)
+EXTENDS_CYCLE = _error(
+    "extends-cycle",
+    "An environment extends itself, directly or through others.",
+    "Remove one of the extends that the message lists.",
+)
+
+# --- YAML -------------------------------------------------------------------------------------------------------------
+
+NOT_UTF8 = _error(
+    "not-utf8",
+    "A file is not encoded as UTF-8.",
+    "Save it as UTF-8.",
+)
+YAML_SYNTAX = _error(
+    "yaml-syntax",
+    "A file is not valid YAML.",
+    "Correct the place that the message names; quote text that has special characters in it.",
+)
+YAML_TAG = _error(
+    "yaml-tag",
+    "A value has a YAML tag, and tags are not supported.",
+    "Write the value without the tag, or quote text that starts with an exclamation mark.",
+)
+UNKNOWN_ANCHOR = _error(
+    "unknown-anchor",
+    "An alias uses an anchor that is not defined above it in the same file.",
+    "Define the anchor first, or quote the text if no alias was meant.",
+)
+MULTIPLE_DOCUMENTS = _error(
+    "multiple-documents",
+    "A file holds more than one YAML document.",
+    "Put each document into a file of its own, or remove the line `---`.",
+)
+DUPLICATE_KEY = _error(
+    "duplicate-key",
+    "A mapping has the same key twice.",
+    "Remove one, or rename it.",
+)
+INVALID_KEY = _error(
+    "invalid-key",
+    "The key of a mapping is missing, or is not text.",
+    "Write the key as text, in quotes if it looks like a number, a truth value, a mapping or a list.",
+)
+INVALID_MERGE = _error(
+    "invalid-merge",
+    "The merge key `<<` has a value that is neither a mapping nor a list of mappings.",
+    "Give it a mapping, as in `<<: *base`.",
+)
+
+# --- sections and resources -------------------------------------------------------------------------------------------
+
+UNKNOWN_SECTION = _error(
+    "unknown-section",
+    "There is no section or setting of this name.",
+    "Correct the name; `reconcile schema` prints what an environment can have.",
+)
+EMPTY_RESOURCE = _error(
+    "empty-resource",
+    "A resource is declared as null, and there is no inherited one that null would remove.",
+    "Give it properties, or write `{}` for a resource without any; check the indentation of the lines below.",
+)
+DUPLICATE_RESOURCE = _error(
+    "duplicate-resource",
+    "A resource is declared twice, or two names differ only in case and are the same to AWS.",
+    "Remove or rename one of the two.",
+)
+IDLE_NULL = _warning(
+    "idle-null",
+    "A value is null, and there is no inherited setting that null would remove.",
+    "Give it a value, or remove the line.",
+)
+
+# --- expressions, variables and references ----------------------------------------------------------------------------
+
+BAD_EXPRESSION = _error(
+    "bad-expression",
+    "An expression cannot be read, or stands where none is allowed.",
+    "Correct the expression, or write a plain value; `$${` is a literal `${`.",
+)
+FOREIGN_EXPRESSION = _warning(
+    "foreign-expression",
+    "Text looks like an expression of another tool, and is sent to AWS as it is.",
+    "Write expressions as `${...}`.",
+)
+NOT_TEXT = _error(
+    "not-text",
+    "An expression inside a text has a value that is a list, a mapping or null.",
+    "Use the expression alone as the whole value, so that it keeps its type.",
+)
+BAD_FILE = _error(
+    "bad-file",
+    "The file of a `${file:}` expression is missing, unreadable, too large, not UTF-8, or a part of the environment.",
+    "Correct the path, or move the file into files/.",
+)
+UNSET_VARIABLE = _warning(
+    "unset-variable",
+    "An environment variable that the environment uses is not set.",
+    "Export it, or correct its name.",
+)
+UNKNOWN_VARIABLE = _error(
+    "unknown-variable",
+    "A `${var.}` expression names a variable, or a member of one, that is not declared or not known yet.",
+    "Declare it under variables: in environment.yaml, or correct its name.",
+)
+VARIABLE_CYCLE = _error(
+    "variable-cycle",
+    "Variables refer to one another in a circle.",
+    "Give one of them a value of its own.",
+)
+UNKNOWN_REFERENCE = _error(
+    "unknown-reference",
+    "A reference names a resource, an attribute or a look-up that does not exist.",
+    "Declare it, correct the name, or give a full ARN or id.",
+)
+UNDECLARED_NAME = _warning(
+    "undeclared-name",
+    "A resource is named that this environment does not declare, and whose name is close to one that it does.",
+    "Correct the name, or keep it if the resource exists in the account.",
+)
+REFERENCE_CYCLE = _error(
+    "reference-cycle",
+    "Resources depend on one another in a circle, or a resource depends on itself.",
+    "Remove one of the references that the message lists.",
+)
+MISFIT = _warning(
+    "misfit",
+    "A reference, an ARN or a look-up leads to a value of another type than the field needs.",
+    "Use a value of the type that the message names.",
+)
+
+# --- look-ups ---------------------------------------------------------------------------------------------------------
+
+LOOKUP_CYCLE = _error(
+    "lookup-cycle",
+    "Look-ups refer to one another in a circle.",
+    "Remove one of the references.",
+)
+LOOKUP_ARGUMENT = _error(
+    "lookup-argument",
+    "A look-up uses an expression whose value is not known before the plan is made.",
+    "Use a value that exists already.",
+)
+LOOKUP_NONE = _error(
+    "lookup-none",
+    "Nothing in the account matches a look-up.",
+    "Use a wider filter, correct the name, or create what is looked up.",
+)
+LOOKUP_SEVERAL = _error(
+    "lookup-several",
+    "More than one thing in the account matches a look-up that needs exactly one.",
+    "Narrow the filter; the message lists what was found.",
+)
+LOOKUP_REFUSED = _either(
+    "lookup-refused",
+    "AWS refused the read that a look-up needs.",
+    "Allow the action that the message names.",
+)
+
+# --- values of fields -------------------------------------------------------------------------------------------------
+
+UNKNOWN_FIELD = _either(
+    "unknown-field",
+    "A resource, setting, look-up or document has a field that does not exist there.",
+    "Correct the name, or remove the field.",
+)
+MISSING_FIELD = _either(
+    "missing-field",
+    "A field that is needed here is missing.",
+    "Add the field.",
+)
+WRONG_TYPE = _error(
+    "wrong-type",
+    "A value has the wrong type, such as a number where text is needed or a text where a list is needed.",
+    "Write a value of the type that the message names; quote text that looks like a number or a truth value.",
+)
+INVALID_VALUE = _either(
+    "invalid-value",
+    "A value, or a combination of values, is not allowed here.",
+    "Use a value that the message or its hint names.",
+)
+INVALID_NAME = _error(
+    "invalid-name",
+    "AWS does not accept this name for a resource of this type.",
+    "Choose a name with the characters and the length that the message names.",
+)
+OUT_OF_RANGE = _error(
+    "out-of-range",
+    "A number is too small or too large, or a text or a list is too short or too long.",
+    "Keep it within the limits that the message names.",
+)
+DUPLICATE = _either(
+    "duplicate",
+    "A list has two items with the same name, key or value.",
+    "Remove or rename one of them.",
+)
+NOT_APPLICABLE = _either(
+    "not-applicable",
+    "A field does not apply to a resource of this type, such as a field for EC2 on Fargate.",
+    "Remove the field, or change the type of the resource.",
+)
+NEWER_MEMBER = _note(
+    "newer-member",
+    "A field is in the installed AWS model, and newer than this version of reconcile.",
+    "Nothing needs to be done: the field is sent as it is, and compared in a generic way.",
+)
+NEWER_VALUE = _note(
+    "newer-value",
+    "A value is in the installed AWS model, and newer than this version of reconcile.",
+    "Nothing needs to be done: the value is sent as it is, with fewer checks.",
+)
+IGNORED_TAG = _warning(
+    "ignored-tag",
+    "A tag of the environment matches a pattern of ignoreTags, so that it is never compared.",
+    "Remove the tag or the pattern.",
+)
+TAGS_UNUSED = _warning(
+    "tags-unused",
+    "Tags are declared on a resource that belongs to the whole account, whose tags are not managed.",
+    "Remove its tags.",
+)
+
+# --- advice on what AWS accepts ---------------------------------------------------------------------------------------
+
+END_OF_SUPPORT = _warning(
+    "end-of-support",
+    "An image is one that AWS no longer supports, such as Amazon Linux 2.",
+    "Use an image of Amazon Linux 2023.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html",
+)
+SECRET_IN_CLEAR = _warning(
+    "secret-in-clear",
+    "A secret is written in a file of the environment, or an environment variable that looks like one is used in a"
+    " field that AWS shows in clear text.",
+    "Take it from the environment with `${env:NAME}`, and use it only in a secret that other resources refer to.",
+)
+CLEAR_TEXT_SECRET = _warning(
+    "clear-text-secret",
+    "A job definition has a value that looks like a secret, and everyone who may describe it can read it.",
+    "Keep it in Secrets Manager or Parameter Store, and name it under secrets or secretOptions.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html",
+)
+PRIVILEGED = _warning(
+    "privileged",
+    "A privileged container has the rights of root on its host.",
+    "Remove privileged; for a device, linuxParameters.devices is enough.",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html",
+)
+NO_TIMEOUT = _warning(
+    "no-timeout",
+    "A job definition has no timeout, so that a job that hangs runs until it is terminated by hand.",
+    "Add `timeout: {attemptDurationSeconds: N}`.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html",
+)
+UNKNOWN_VOLUME = _error(
+    "unknown-volume",
+    "A container mounts a volume that the job definition does not have.",
+    "Correct the name, or add the volume.",
+)
+UNREACHABLE_RULE = _warning(
+    "unreachable-rule",
+    "An earlier entry of evaluateOnExit matches everything that this one does, and the first match is used.",
+    "Move the entry up, or remove it.",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html",
+)
+NO_CATCH_ALL = _warning(
+    "no-catch-all",
+    "A failure that no entry of evaluateOnExit matches is retried too.",
+    'To retry only what is listed, end with `{onReason: "*", action: EXIT}`.',
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html",
+)
+NO_UPDATES_IN_PLACE = _warning(
+    "no-updates-in-place",
+    "serviceRole is a custom role: later changes of instances, network or image replace the compute environment.",
+    "Leave serviceRole out to use AWSServiceRoleForBatch, which allows updates in place.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html",
+)
+OPEN_TO_ALL = _warning(
+    "open-to-all",
+    "A rule of a security group admits the whole internet.",
+    "Narrow the address range.",
+)
+NO_TARGETS = _warning(
+    "no-targets",
+    "An event rule has no targets, so that its events are not delivered.",
+    "Add a target.",
+)
+
+# --- the account and its lock -----------------------------------------------------------------------------------------
+
+AWS_SET_UP = _error(
+    "aws-set-up",
+    "The credentials, the Region or another part of the AWS configuration is missing or invalid.",
+    "Correct the AWS configuration or the environment variables that the message names.",
+)
+AWS_REFUSED = _error(
+    "aws-refused",
+    "The caller identity cannot be read from AWS.",
+    "Check the credentials with `aws sts get-caller-identity`, and the network.",
+)
+WRONG_ACCOUNT = _error(
+    "wrong-account",
+    "The credentials are for another account than the environment declares.",
+    "Use other credentials, or correct `account:` in environment.yaml.",
+)
+NO_SANDBOX = _error(
+    "no-sandbox",
+    "The command needs the sandbox, which is not running or cannot be started.",
+    "Start it with `reconcile sandbox start`.",
+)
+LOCKED = _error(
+    "locked",
+    "Another run is applying the environment.",
+    "Wait until it ends; if it is dead, wait until its lock expires, or run `reconcile unlock`.",
+)
+LOCK_REFUSED = _error(
+    "lock-refused",
+    "AWS refused to read or write the parameter that is the environment's lock.",
+    "Allow the action that the message names, or pass `--no-lock`.",
+    "https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html",
+)
+LOCK_LOST = _error(
+    "lock-lost",
+    "The lock was removed before anything was changed.",
+    "Find out who removed it, and why, before the next apply.",
+)
+LOCK_MOVED = _error(
+    "lock-moved",
+    "Another run took the lock before `reconcile unlock` got its answer.",
+    "Run `reconcile unlock` again.",
+)
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+UNREADABLE = _either(
+    "unreadable",
+    "AWS refused a read that the plan needs, so that resources are not planned, or nothing is deleted.",
+    "Allow the action that the message names; with `--target` or `--exclude` the rest can be planned.",
+)
+UNKNOWN_ADDRESS = _error(
+    "unknown-address",
+    "An option names a resource that this environment neither declares nor owns.",
+    "Correct the address.",
+)
+EXISTS_UNOWNED = _error(
+    "exists-unowned",
+    "A resource of this name exists, and no environment owns it.",
+    "Adopt it with `--adopt` or `lifecycle.adopt: true`, or choose another name.",
+)
+OWNED_ELSEWHERE = _error(
+    "owned-elsewhere",
+    "A resource of this name exists, and another environment owns it.",
+    "Choose another name, or remove it from the other environment first.",
+)
+MANAGED_BY_AWS = _error(
+    "managed-by-aws",
+    "A resource that would be changed or deleted is managed by an AWS service.",
+    "Declare a resource of your own under another name, or pass `--exclude` for this one.",
+)
+CANNOT_UPDATE = _error(
+    "cannot-update",
+    "AWS cannot change this resource as declared in place.",
+    "Create one under another name, or allow the replacement with lifecycle.replace.",
+    "https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html",
+)
+CANNOT_REPLACE = _error(
+    "cannot-replace",
+    "A change needs a replacement, and resources of this type are not replaced, or not by default.",
+    "Create one under another name and move its dependents there, or set `lifecycle: {replace: delete-first}` where the"
+    " message offers it.",
+)
+CANNOT_REFRESH = _error(
+    "cannot-refresh",
+    "`--refresh-images` names a resource whose images cannot be refreshed.",
+    "Do not pass the option for it, or let AWS Batch choose the image.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/managing-ami-versions.html",
+)
+STILL_USED = _error(
+    "still-used",
+    "A resource that would be deleted, now or before it is created again, is still in use by another one.",
+    "Change its dependents first, declare it again, or leave out `lifecycle.replace: delete-first`.",
+)
+ORDER_CYCLE = _error(
+    "order-cycle",
+    "There is no order in which the planned changes can be made.",
+    "Replace one of the resources under a new name, in two steps.",
+)
+ADVICE = _warning(
+    "advice",
+    "The plan has a note about a change; a saved plan remains valid when the note changes.",
+    "Nothing needs to be done.",
+)
+
+# --- safety rails -----------------------------------------------------------------------------------------------------
+
+PREVENT_DESTROY = _error(
+    "prevent-destroy",
+    "A resource with `lifecycle.preventDestroy` would be deleted or replaced.",
+    "Remove preventDestroy, undo the change, or pass `--exclude` for this resource.",
+)
+EMPTY_ENVIRONMENT = _error(
+    "empty-environment",
+    "Nothing is declared, and everything that the environment owns would be deleted.",
+    "Use `reconcile destroy` if that is meant; else check that the files are read.",
+)
+MANY_DELETIONS = _error(
+    "many-deletions",
+    "A large share of the resources that the environment owns would be deleted or replaced.",
+    "Check the plan, and pass `--allow-deletions N` if that is meant.",
+)
+NOT_APPROVED = _error(
+    "not-approved",
+    "The command needs approval, and there is no terminal to ask at.",
+    "Pass `--auto-approve`, or apply a saved plan.",
+)
+
+# --- saved plans and the command line ---------------------------------------------------------------------------------
+
+PLAN_FILE = _error(
+    "plan-file",
+    "A plan file cannot be read or written, is of another version, or was modified or truncated.",
+    "Make a new one with `reconcile plan --out FILE`, with the same version of reconcile.",
+)
+FOREIGN_PLAN = _error(
+    "foreign-plan",
+    "A saved plan is for another environment, account or Region than this one.",
+    "Apply it to the environment and account it was made for, or make a new one here.",
+)
+STALE_PLAN = _error(
+    "stale-plan",
+    "A saved plan is out of date: the account or the environment has changed since in a way that affects it.",
+    "Check the changes, and make a new one with `reconcile plan --out FILE`.",
+)
+JOURNAL = _error(
+    "journal",
+    "The journal file cannot be written.",
+    "Choose another file with `--journal FILE`.",
+)
+USAGE = _error(
+    "usage",
+    "An argument is missing, or an option cannot be combined with another.",
+    "Run the command with `--help`.",
+)
+BAD_ADDRESS = _error(
+    "bad-address",
+    "An argument is not the address of a resource.",
+    'Write it as plans print it: `jobQueues.queue-0`, `logGroups["/aws/batch/custom"]`.',
+)
+UNKNOWN_TEMPLATE = _error(
+    "unknown-template",
+    "`reconcile init --template` names a template that does not exist.",
+    "Pass one of those that `reconcile init --list` prints.",
+)
+DIRECTORY_IN_USE = _error(
+    "directory-in-use",
+    "`reconcile init` is given a directory that is not empty.",
+    "Choose a directory that is empty or does not exist yet.",
+)
+FILE = _error(
+    "file",
+    "A file that the command needs cannot be read or written.",
+    "Fix the path or its permissions.",
+)

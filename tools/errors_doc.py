@@ -1,0 +1,43 @@
+"""Write docs/errors.md from the catalogue of problem codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.model.problem_codes import ProblemCode, catalogue
+
+TARGET = Path(__file__).parents[1] / "docs" / "errors.md"
+
+HEAD = """\
+# Problem codes
+
+<!-- Made by `make docs` from reconciler/model/problem_codes.py: change that file, not this one. -->
+
+Every problem has a code, which stays the same between versions while its message may change.
+`reconcile validate --format json` prints it as `code`, and so does every other command that reports problems as JSON.
+
+- An **error** makes the command fail.
+- A **warning** does not, except with `validate --strict`.
+- A **note** never does.
+
+The message of a problem says what is wrong at one place, and its hint how to fix it there.
+This page says what each code means in general.
+"""
+
+
+def text() -> str:
+    """The whole document, as it stands in the file."""
+    return "\n".join([HEAD, *map(_entry, catalogue().values())])
+
+
+def _entry(code: ProblemCode) -> str:
+    lines = [f"## {code}", "", f"{' or '.join(code.severities).capitalize()}. {code.meaning}", ""]
+    lines += [f"Fix: {code.fix}", ""]
+    if code.source:
+        lines += [f"Source: <{code.source}>", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text(), encoding="utf-8")
+    print(f"wrote {TARGET}")
