@@ -64,6 +64,8 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
         return error.exit_code
     except typer.Exit as error:
         return error.exit_code
+    except SystemExit as error:  # typer leaves so when it has completed words for a shell
+        return error.code if isinstance(error.code, int) else OK
     except (KeyboardInterrupt, typer.Abort):
         terminal.note("Interrupted.")
         return INTERRUPTED
