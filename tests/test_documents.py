@@ -1,0 +1,45 @@
+"""The documents name files and functions that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
+CODE = re.compile(r"`(?P<path>[a-z_]+/[a-z_/]*\.py)(?:: (?P<name>\w+))?`")
+LINK = re.compile(r"\]\((?P<path>[^)#:]+)(?:#[^)]*)?\)")
+
+
+def names(file: Path) -> set[str]:
+    """What a module defines at its top."""
+    body = ast.parse(file.read_text("utf-8")).body
+    found = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = [node for node in body if isinstance(node, ast.AnnAssign | ast.Assign)]
+    targets = [t for node in assigned for t in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+    return found | {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_there_are_documents() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "architecture.md"} <= {path.name for path in DOCUMENTS}
+    assert len(CODE.findall((ROOT / "docs" / "architecture.md").read_text("utf-8"))) > 40
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_that_is_named_exists(document: Path) -> None:
+    for found in CODE.finditer(document.read_text("utf-8")):
+        places = [ROOT / "reconciler" / found["path"], ROOT / found["path"]]
+        file = next((place for place in places if place.is_file()), None)
+        assert file or "thing" in found["path"], f"{document.name} names {found['path']}"
+        if file and found["name"]:
+            assert found["name"] in names(file), f"{document.name} names {found['name']} of {found['path']}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for found in LINK.finditer(document.read_text("utf-8")):
+        if not found["path"].startswith(("http", "mailto")):
+            assert (document.parent / found["path"]).exists(), f"{document.name} links to {found['path']}"
