@@ -45,6 +45,7 @@ from .resources import (
 )
 from .steps import (
     Action,
+    Aws,
     Call,
     Cause,
     On,
@@ -92,6 +93,7 @@ __all__ = [
     "Action",
     "Address",
     "Api",
+    "Aws",
     "Base64",
     "Call",
     "Cause",
