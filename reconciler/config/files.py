@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reconciler.config import examples
 from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
 from reconciler.model import Pos
@@ -294,7 +295,7 @@ class _Reader:
         if isinstance(node.value, dict):
             return node
         what = "a list" if isinstance(node.value, list) else "a single value"
-        hint = "at the top stand settings and sections, as in jobQueues:"
+        hint = f"at the top stand settings and sections, as in {examples.SECTION}"
         self.problem("wrong-type", f"the file holds {what}; it must be a mapping", hint, node.pos)
         return empty
 

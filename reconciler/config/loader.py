@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from reconciler.config import expressions, files
+from reconciler.config import examples, expressions, files
 from reconciler.config.files import Layer, Sources, find_environment, seen_from
 from reconciler.config.merge import patch
 from reconciler.config.variables import Env, Filler, is_plain
@@ -40,12 +40,12 @@ _OWN = ("environment", "extends")
 _NOT_OURS = {
     **dict.fromkeys(
         ("Resources", "AWSTemplateFormatVersion", "Parameters"),
-        "CloudFormation's resources stand here by section and name: jobQueues: {NAME: {priority: 1}}",
+        f"CloudFormation's resources stand here by section and name: {examples.RESOURCE}",
     ),
-    **dict.fromkeys(("resource", "resources"), "resources stand by section and name: jobQueues: {NAME: {priority: 1}}"),
+    **dict.fromkeys(("resource", "resources"), f"resources stand by section and name: {examples.RESOURCE}"),
     **dict.fromkeys(
         ("apiVersion", "kind", "metadata", "spec"),
-        "a resource stands under its section, by its name: jobQueues: {NAME: {priority: 1}}",
+        f"a resource stands under its section, by its name: {examples.RESOURCE}",
     ),
     **dict.fromkeys(
         ("vpcs", "subnets", "vpc", "images", "parameters"),
