@@ -2,12 +2,15 @@
 
 Nothing here talks to AWS, reads a file or looks at the clock. Every other module speaks in these types; this package
 imports none of them. One room per stage: ``values`` (names, places, stand-ins), ``steps`` (calls and waits),
-``resources`` (declared, live, wanted, differences), ``kind`` (the interface of a kind), ``api`` (the requests it
-speaks in), ``plan``.
+``resources`` (declared, live, wanted, differences), ``declared`` (all that is declared), ``kind`` (the interface of a
+kind), ``api`` (the requests it speaks in), ``plan``.
 """
 
 from .api import (
     Api,
+)
+from .declared import (
+    Declared,
 )
 from .kind import (
     Kind,
@@ -98,6 +101,7 @@ __all__ = [
     "Call",
     "Cause",
     "Change",
+    "Declared",
     "Deferred",
     "Dependent",
     "Diff",
