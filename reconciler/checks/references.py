@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.config import examples, expressions, references
+from reconciler.config import expressions, references
 from reconciler.config.loader import LoadedEnvironment
-from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope
+from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope, examples
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, did_you_mean, one_of
 

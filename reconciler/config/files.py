@@ -19,10 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reconciler.config import examples
 from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
-from reconciler.model import Pos
+from reconciler.model import Pos, examples
 from reconciler.model.problems import Problem, Problems, did_you_mean
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")

@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from reconciler.config import examples, expressions, files
+from reconciler.config import expressions, files
 from reconciler.config.files import Layer, Sources, find_environment, seen_from
 from reconciler.config.merge import patch
 from reconciler.config.variables import Env, Filler, is_plain
 from reconciler.config.yaml.node import Node, Places
-from reconciler.model import EMPTY, Lookup, Path, Pos, Template
+from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
 from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.schema import registry

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from reconciler.config import examples
+from reconciler.model import examples
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.schema import registry
 

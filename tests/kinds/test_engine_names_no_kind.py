@@ -20,7 +20,7 @@ ROOT = Path(reconciler.__file__).parent
 # The sandbox plays AWS, so it knows AWS Batch; the commands' help shows examples.
 BESIDE = ("kinds", "sandbox", "cli")
 # Hints and ``init`` show people a piece of an environment, and all such pieces are in this one module.
-EXAMPLES = "config/examples.py"
+EXAMPLES = "model/examples.py"
 
 MODULES = sorted(
     path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in BESIDE
