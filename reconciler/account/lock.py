@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from reconciler.model import Call, Json, Refused, Reply, Scope
+from reconciler.model import Aws, Call, Json, Refused, Reply, Scope
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
 
@@ -42,12 +42,6 @@ JOB_URLS: Final = (
     "TRAVIS_JOB_WEB_URL",
     "CODEBUILD_BUILD_ARN",
 )
-
-
-class Aws(Protocol):
-    """Where calls go."""
-
-    def call(self, call: Call) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)

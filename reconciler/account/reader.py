@@ -5,18 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from reconciler.model import Call, Reads, Reply, compact
+from reconciler.model import Aws, Call, Reads, Reply, compact
 
 T = TypeVar("T")
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
-
-
-class Aws(Protocol):
-    """Where calls go."""
-
-    def call(self, call: Call) -> Reply: ...
 
 
 class Reader:

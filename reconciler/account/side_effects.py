@@ -1,6 +1,6 @@
-"""What else moves with the changes of a plan: a second look at the account, for those resources alone that change.
+"""What else changes with a plan, and what stands in its way: a second look at the account.
 
-The kinds say what to ask and what it means (``Kind.side_effects``); a plan without changes asks nothing.
+The kinds say what to ask and what it means (``Kind.side_effects``); for what does not change they ask nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from reconciler.account.reader import Reader
-from reconciler.kinds.batch.job_queue import relations
-from reconciler.model import Address, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
+from reconciler.model import Address, Declared, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
 
@@ -20,10 +19,11 @@ def find_side_effects(
     reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan
 ) -> tuple[Plan, list[Problem]]:
     """The plan with what was found as notes, and what stands in its way."""
-    moving = frozenset(item.address for item in made.resources if item.verb is not Verb.NOOP)
+    changing = {item.address: item.verb for item in made.resources if item.verb is not Verb.NOOP}
+    declared = Declared(env.resources, account=env.account, region=env.region)
     jobs: dict[Address, Callable[[], Sequence[Finding]]] = {}
     for item in made.resources:
-        reads = _reads(kinds[item.address.section], item, moving)
+        reads = _reads(kinds[item.address.section], item, changing, declared)
         if reads is not None:
             jobs[item.address] = partial(reader.drive, reads)
     found: dict[Address, Sequence[Finding]] = {}
@@ -31,20 +31,21 @@ def find_side_effects(
         if isinstance(findings, BaseException):
             raise findings
         found[address] = findings
-    standing = relations.standing(env, made)
-    if not found:
-        return made, standing
+    if not any(found.values()):
+        return made, []
     resources = tuple(_with_notes(item, found.get(item.address, ())) for item in made.resources)
     problems = [
         _problem(env, address, finding) for address in found for finding in found[address] if not finding.warning
     ]
-    return replace(made, resources=resources), [*standing, *problems]
+    return replace(made, resources=resources), problems
 
 
-def _reads(kind: Kind, item: ResourcePlan, moving: frozenset[Address]) -> Reads[Sequence[Finding]] | None:
-    if kind.side_effects is None or item.kept_object is None or item.want is None or not item.diff:
+def _reads(
+    kind: Kind, item: ResourcePlan, changing: Mapping[Address, Verb], declared: Declared
+) -> Reads[Sequence[Finding]] | None:
+    if kind.side_effects is None or item.kept_object is None or item.want is None:
         return None
-    return kind.side_effects(item.kept_object, item.want, item.diff, moving - {item.address})
+    return kind.side_effects(item.kept_object, item.want, item.diff, changing, declared)
 
 
 def _with_notes(item: ResourcePlan, findings: Sequence[Finding]) -> ResourcePlan:

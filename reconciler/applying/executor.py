@@ -25,13 +25,13 @@ from reconciler.applying.parameters import Facts, holds_secret, render_parameter
 from reconciler.applying.responses import Running, StepResult
 from reconciler.model import (
     Address,
+    Aws,
     Call,
     Event,
     Outcome,
     Plan,
     Proof,
     Refused,
-    Reply,
     Step,
     StepState,
     Unreadable,
@@ -42,12 +42,6 @@ LONGEST_PAUSE: Final = 20.0
 POLL_GAP: Final = 0.1  # seconds at least between two polls that could have been one
 GATHERING: Final = 0.2  # seconds at most that a first poll waits for others that are about to need the same
 MOST_NAMES: Final = 100  # that a describe call takes
-
-
-class Aws(Protocol):
-    """Where calls go. A refusal is a value."""
-
-    def call(self, call: Call) -> Reply: ...
 
 
 class Clock(Protocol):

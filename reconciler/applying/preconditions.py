@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.account.reader import Aws, Reader
+from reconciler.account.reader import Reader
 from reconciler.applying.parameters import Facts
 from reconciler.model import (
     EMPTY,
     Address,
+    Aws,
     Call,
     Json,
     Kind,

@@ -7,7 +7,7 @@ from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
 
 
-def as_problem(finding: Finding, address: Address, pos: Pos) -> Problem:
+def as_problem(finding: Finding, address: Address | str, pos: Pos) -> Problem:
     return Problem(
         code=finding.code,
         message=finding.message,

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.config import expressions, references
 from reconciler.config.loader import LoadedEnvironment
-from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope
+from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope, examples
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
@@ -112,7 +112,8 @@ class ReferenceChecker:
         for index, target in enumerate(addresses(written)):
             path: Path = ("lifecycle", "dependsOn", index)
             if target is None:
-                hint = 'as in roles.AWSBatchServiceRole; names with dots or slashes are quoted: logGroups["/aws/x"]'
+                quoted = f"names with dots or slashes are quoted: {examples.QUOTED_ADDRESS}"
+                hint = f"as in {examples.ADDRESS}; {quoted}"
                 yield _problem("unknown-reference", "this is not an address", hint, at(path), address, path)
             elif target not in self.declared:
                 hint = self.instead(target)

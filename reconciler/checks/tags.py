@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,14 +9,6 @@ from reconciler.checks.findings import as_problem
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
 from reconciler.model.problems import Problem
-
-# Those whose API describes the characters of a tag, and refuses others:
-# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
-_PLAIN_TAGS = ("roles", "policies", "instanceProfiles", "logGroups")
-
-
-_TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
-
 
 # AWS allows 50 user tags on nearly everything; two of them are the tool's own.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
@@ -73,8 +64,11 @@ def _same_but_for_case(name: str, other: str, kind: Kind, path: Path) -> Finding
 
 
 def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
-    odd = [char for text in (name, value) if isinstance(text, str) for char in text if not _TAG_TEXT.fullmatch(char)]
-    if not odd or kind.section not in _PLAIN_TAGS:
+    if not kind.tag_symbols:
         return None
-    hint = "letters, digits, spaces and _ . : / = + - @"
+    chars = [char for text in (name, value) if isinstance(text, str) for char in text]
+    odd = [char for char in chars if not (char.isalnum() or char.isspace() or char in kind.tag_symbols)]
+    if not odd:
+        return None
+    hint = f"letters, digits, spaces and {' '.join(kind.tag_symbols)}"
     return Finding(path, f'a {kind.name} cannot have "{odd[0]}" in a tag', hint)

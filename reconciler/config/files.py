@@ -21,7 +21,7 @@ from pathlib import Path
 
 from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
-from reconciler.model import Pos
+from reconciler.model import Pos, examples
 from reconciler.model.problems import Problem, Problems, did_you_mean
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
@@ -306,7 +306,7 @@ class _Reader:
         if isinstance(node.value, dict):
             return node
         what = "a list" if isinstance(node.value, list) else "a single value"
-        hint = "at the top stand settings and sections, as in jobQueues:"
+        hint = f"at the top stand settings and sections, as in {examples.SECTION}"
         self.problem("wrong-type", f"the file holds {what}; it must be a mapping", hint, node.pos)
         return empty
 

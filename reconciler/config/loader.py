@@ -25,7 +25,7 @@ from reconciler.config.files import Layer, Sources, find_environment, seen_from
 from reconciler.config.merge import patch
 from reconciler.config.variables import Env, Filler, is_plain
 from reconciler.config.yaml.node import Node, Places
-from reconciler.model import EMPTY, Lookup, Path, Pos, Template
+from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
 from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.schema import registry
@@ -40,12 +40,12 @@ _OWN = ("environment", "extends")
 _NOT_OURS = {
     **dict.fromkeys(
         ("Resources", "AWSTemplateFormatVersion", "Parameters"),
-        "CloudFormation's resources stand here by section and name: jobQueues: {NAME: {priority: 1}}",
+        f"CloudFormation's resources stand here by section and name: {examples.RESOURCE}",
     ),
-    **dict.fromkeys(("resource", "resources"), "resources stand by section and name: jobQueues: {NAME: {priority: 1}}"),
+    **dict.fromkeys(("resource", "resources"), f"resources stand by section and name: {examples.RESOURCE}"),
     **dict.fromkeys(
         ("apiVersion", "kind", "metadata", "spec"),
-        "a resource stands under its section, by its name: jobQueues: {NAME: {priority: 1}}",
+        f"a resource stands under its section, by its name: {examples.RESOURCE}",
     ),
     **dict.fromkeys(
         ("vpcs", "subnets", "vpc", "images", "parameters"),

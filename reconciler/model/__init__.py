@@ -2,12 +2,15 @@
 
 Nothing here talks to AWS, reads a file or looks at the clock. Every other module speaks in these types; this package
 imports none of them. One room per stage: ``values`` (names, places, stand-ins), ``steps`` (calls and waits),
-``resources`` (declared, live, wanted, differences), ``kind`` (the interface of a kind), ``api`` (the requests it
-speaks in), ``plan``.
+``resources`` (declared, live, wanted, differences), ``declared`` (all that is declared), ``kind`` (the interface of a
+kind), ``api`` (the requests it speaks in), ``plan``.
 """
 
 from .api import (
     Api,
+)
+from .declared import (
+    Declared,
 )
 from .kind import (
     Kind,
@@ -45,6 +48,7 @@ from .resources import (
 )
 from .steps import (
     Action,
+    Aws,
     Call,
     Cause,
     On,
@@ -92,10 +96,12 @@ __all__ = [
     "Action",
     "Address",
     "Api",
+    "Aws",
     "Base64",
     "Call",
     "Cause",
     "Change",
+    "Declared",
     "Deferred",
     "Dependent",
     "Diff",

@@ -1,13 +1,70 @@
-"""The one interface of the project: what a kind of resource is to the engine."""
+"""The one interface of the project: what a kind of resource is to the engine.
+
+A kind is data about fields and a few pure functions. This is a whole one, for a service of lamps that is made up
+(``tests/model/test_kind_example.py`` plans with it)::
+
+    FIELDS = {
+        "colour": Field(effect=Effect.REPLACE),  # no update takes it: another colour is another lamp
+        "watts": Field(default=40),  # what leaving it out means
+    }
+
+    def attrs(scope, name, props):
+        return {"name": name, "arn": scope.arn("lamps", f"lamp/{name}")}
+
+    def read(query):
+        owner = query.scope.environment if query.owned else ""
+        call = Call("lamps", "DescribeLamps", {"names": [one.name for one in query.sought], "owner": owner})
+        (reply,) = yield (call,)
+        if isinstance(reply, Refused):
+            raise Unreadable(call, reply)
+        return [
+            Live(
+                physical=lamp["name"],
+                attrs=attrs(query.scope, lamp["name"], {}),
+                props={"colour": lamp["colour"], "watts": lamp["watts"]},
+                tags=lamp["tags"],
+            )
+            for lamp in reply["lamps"]
+        ]
+
+    def create(want):
+        params = {"name": want.physical, **want.declared, "tags": dict(want.tags)}
+        return [Call("lamps", "CreateLamp", params, proof=Proof.EXISTS)]
+
+    def update(live, want, diff):
+        changed = {member: want.props[member] for member in sorted(diff.tops())}
+        return [Call("lamps", "UpdateLamp", {"name": live.physical, **changed})]
+
+    def delete(live, declared):
+        return [Call("lamps", "DeleteLamp", {"name": live.physical}, ok_if=(On("NoSuchLamp"),))]
+
+    def tag(live, add, remove):
+        return [Call("lamps", "TagLamp", {"name": live.physical, "add": dict(add), "remove": list(remove)})]
+
+    KIND = Kind(
+        name="lamp",
+        section="lamps",
+        read=read,
+        attrs=attrs,
+        create=create,
+        update=update,
+        delete=delete,
+        tag=tag,
+        fields=FIELDS,
+        replace=Replace.CREATE_FIRST,
+    )
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .api import Api
-from .resources import Change, Dependent, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Want
+from .declared import Declared
+from .plan import Verb
+from .resources import Change, Dependent, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Resource, Want
 from .steps import Action, Reads
 from .values import EMPTY, Address, Json, Scope
 
@@ -30,97 +87,111 @@ def _no_props(_name: str) -> Json:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind:
-    """Everything the engine knows about a kind of resource: data about fields and a few pure functions.
+    """Everything the engine knows about a kind of resource.
 
-    The functions **must** be pure: no clock, no network, no randomness, no change to their arguments.
-
-    - ``read`` **must** return every live object of a sought name whatever its tags, and with ``query.owned`` every
-      object tagged as owned by ``query.scope.environment``. Props **must** come back in YAML's shape, without
-      service-owned identity fields, and **must not** have defaults guessed in.
-    - ``create``, ``update``, ``delete``, ``repair``, ``restore`` **must** end with the wait that makes it safe for
-      dependents to continue. ``create`` **must** send ``want.tags`` and **may** only rely on ``want.declared``.
-    - every change handed to ``update`` (tags aside; the engine calls ``tag`` for those) **must** be carried by a call.
-      A versioned kind's ``update`` registers the next revision, with ``want.tags``.
-    - ``delete`` is given the declared properties where the resource is still declared (else an empty mapping), and
-      **must** succeed on an object that is already gone.
-    - ``tag`` sets ``set`` and removes ``remove`` on a live object.
-    - ``wait_until_settled`` **must** be given where ``Live.settled`` can be False: the wait for it; ``wait_until_gone``
-      where ``dying`` can be True: the wait until the name is free. ``restore``, where given, is used instead of
-      ``wait_until_gone`` and ``create``.
-    - ``drain`` **may** put waits for the work on an object, and what they need, into the actions that delete it, which
-      it is handed. It is used where the object's users have moved to another.
-    - ``deletion_effect`` **may** say what the deletion of a live object does to jobs; it is given the lifecycle by
-      which they are waited for, or None where they are not (``drain`` is left out).
-    - ``reserved_prefix`` is how no physical name may begin.
-    - ``takes_out_of_service`` tells whether an update takes an object out of service: it is made only when what else
-      its users refer to is as wanted, and those that leave it have left.
-    - ``normalize`` **may** return (live props, wanted props) rewritten into a pair that compares well: for what no
-      single :class:`Field` can say. ``expand`` turns the YAML's conveniences into plain properties.
-    - ``implied`` gives the properties that a name says by itself (the queue in the name of a quota share); whoever
-      expands a declaration uses ``expanded``, in which they stand beneath what is declared.
-    - ``check`` sees declared properties before references are resolved: a value may be a :class:`Template`.
-    - ``assigned_by_aws`` names the attributes that only AWS can say; ``attrs`` computes the others.
-      ``changed_by_update`` are those of them that every ``update`` changes (the latest version of a launch template):
-      not known until it is done.
-    - ``versioned``: every change registers a revision (job definitions). ``shared``: belongs to the account, is only
-      ever made sure of, never owned or deleted (service-linked roles). ``folds_case``: names differing in case clash.
-    - ``notes`` **may** tell people what they should know although nothing is to be done.
-    - ``refresh``, where ``--refresh-images`` makes sense: the change that takes the newest images, which ``update``
-      then carries, or the finding that says why there is none.
-    - ``side_effects`` **may** ask AWS what else moves with a change of a live object, given the addresses that change
-      in the same plan: warnings become notes of the plan, which a saved plan is held to unless their code is
-      ``advice``; other findings stand in its way. A read that is refused **must not** be an obstacle.
-    - ``dependents`` **may** be reads that find who in the account names live objects that a plan would remove, by their
-      physical names: those stay. They are driven only when something is to go, at the same time, and raise Unreadable
-      like any read. ``mentions`` gives what of this kind is named, by physical name or ARN, in the text of properties.
-    - ``api`` says which requests the properties go into: what the schema lacks and the installed AWS model has for
-      them is passed through, so ``create`` and ``update`` **must** send members they do not know.
-    - ``adoption_tags`` **may** add tags below ``reconciler/`` when a live object is taken over.
+    The functions **must** be pure: no clock, no network, no randomness, no change to their arguments. Those that
+    return actions **must** end with the wait that makes it safe for dependents to continue. Paths are written as
+    those of :class:`Field`.
     """
 
-    name: str
-    section: str
+    # --- must: every kind has these ----------------------------------------------------------------------------------
 
+    #: What one is called in messages: ``job queue``.
+    name: str
+    #: Where they are declared: ``jobQueues``.
+    section: str
+    #: Every live object of a sought name whatever its tags, and with ``query.owned`` all that the environment owns.
+    #: Props **must** come back in YAML's shape, without identity that the service sets, and without guessed defaults.
     read: Callable[[Query], Reads[Sequence[Live]]]
+    #: The attributes that follow from a name and its declared properties: ``name``, mostly ``arn``.
     attrs: Callable[[Scope, str, Json], Mapping[str, str]]
+    #: Makes one; **must** send ``want.tags`` and **may** rely on ``want.declared`` only.
     create: Callable[[Want], Sequence[Action]]
+    #: Changes one; every change of the diff, tags aside, **must** be sent. A versioned kind registers a revision.
     update: Callable[[Live, Want, Diff], Sequence[Action]]
+    #: Deletes one, given its declared properties if it still has any; **must** succeed on what is already gone.
     delete: Callable[[Live, Json], Sequence[Action]]
+    #: Sets and removes tags of a live object.
     tag: Callable[[Live, Mapping[str, str], Sequence[str]], Sequence[Action]]
 
-    wait_until_settled: Callable[[Live], Sequence[Action]] = _nothing
-    wait_until_gone: Callable[[Live], Sequence[Action]] = _nothing
-    repair: Callable[[Live, Want], Sequence[Action]] = _nothing
-    drain: Callable[[Live, Lifecycle, Sequence[Action]], Sequence[Action]] = _as_it_is
-    takes_out_of_service: Callable[[Live, Want, Diff], bool] = _never
-    restore: Callable[[Live, Want], Sequence[Action]] | None = None
+    # --- as needed: what many kinds have ------------------------------------------------------------------------------
 
+    #: Facts about properties, by path: defaults, sets, what a change does.
     fields: Mapping[str, Field] = EMPTY
+    #: Properties that name other resources, by path.
     refs: Mapping[str, Ref] = EMPTY
-    assigned_by_aws: frozenset[str] = frozenset()
-    changed_by_update: frozenset[str] = frozenset()
-    replace: Replace = Replace.FORBIDDEN
-    versioned: bool = False
-    shared: bool = False
-    folds_case: bool = False
-    max_name: int = 128
-    reserved_prefix: str = ""
+    #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.
+    lookups: Mapping[str, str] = EMPTY
+    #: Those of ``refs`` for which ``iam:PassRole`` is needed, by path, each with the service that uses the role.
     passes_roles: Mapping[str, str] = EMPTY
+    #: The attributes that AWS alone can tell once one exists (the id of a security group).
+    assigned_by_aws: frozenset[str] = frozenset()
+    #: How one is replaced where no update can make a change.
+    replace: Replace = Replace.FORBIDDEN
+    #: The most characters of a name.
+    max_name: int = 128
+    #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
+    #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
-
+    #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
-    implied: Callable[[str], Json] = _no_props
+    #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
+    #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.
     check: Callable[[str, Json], Iterable[Finding]] = _nothing
+    #: What AWS would refuse about a declaration together with others, which are found through ``declared``.
+    relations: Callable[[Resource, Declared], Iterable[Finding]] = _nothing
+    #: What a change means for running jobs, for people to read before they agree.
     disruption: Callable[[Live, Want, Diff], str] | None = None
-    deletion_effect: Callable[[Live, Lifecycle | None], str] | None = None
-    adoption_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
+    #: What people should know although nothing is to be done.
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
-    refresh: Callable[[Live, Want], Change | Finding] | None = None
-    side_effects: Callable[[Live, Want, Diff, Collection[Address]], Reads[Sequence[Finding]]] | None = None
+    #: Waits until one is settled; **must** be given where ``Live.settled`` can be False.
+    wait_until_settled: Callable[[Live], Sequence[Action]] = _nothing
+    #: Waits until its name is free; **must** be given where ``Live.deleting`` can be True.
+    wait_until_gone: Callable[[Live], Sequence[Action]] = _nothing
+    #: Makes one that exists and does not work (``Live.invalid``) work again.
+    repair: Callable[[Live, Want], Sequence[Action]] = _nothing
+    #: What the deletion of one does to jobs; the lifecycle says how they are waited for, None that they are not.
+    deletion_effect: Callable[[Live, Lifecycle | None], str] | None = None
+    #: Reads that find who in the account names live objects that a plan would delete: those are kept. Driven only when
+    #: something is to be deleted; what cannot be read raises Unreadable.
     dependents: tuple[Callable[[Scope, Sequence[Live]], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
+
+    # --- rare: what one or two kinds have -----------------------------------------------------------------------------
+
+    #: Every change registers a new revision (job definitions).
+    versioned: bool = False
+    #: It belongs to the account: it is created if missing, never owned or deleted (service-linked roles).
+    shared: bool = False
+    #: Names, and names of tags, that differ in case alone are the same to AWS (IAM).
+    folds_case: bool = False
+    #: What no name may begin with (``sg-``).
+    reserved_prefix: str = ""
+    #: The only characters that its tags may have beside letters, digits and spaces; empty: any.
+    tag_symbols: str = ""
+    #: The attributes assigned by AWS that every ``update`` changes (the latest version of a launch template).
+    changed_by_update: frozenset[str] = frozenset()
+    #: The properties that a name says by itself (the queue in the name of a quota share); see ``expanded``.
+    implied: Callable[[str], Json] = _no_props
+    #: The services that may use one, by its declared properties (a role's trust policy); None: that does not show.
+    trusts: Callable[[Json], frozenset[str] | None] | None = None
+    #: Brings one back whose deletion is scheduled, instead of ``wait_until_gone`` and ``create``.
+    restore: Callable[[Live, Want], Sequence[Action]] | None = None
+    #: Adds waits for the work on one to the actions that delete it; used where its users have moved to another.
+    drain: Callable[[Live, Lifecycle, Sequence[Action]], Sequence[Action]] = _as_it_is
+    #: Whether an update takes one out of service: it then waits until its users are as wanted, or have left it.
+    takes_out_of_service: Callable[[Live, Want, Diff], bool] = _never
+    #: Tags below ``reconciler/`` to add when a live object is adopted.
+    adoption_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
+    #: For ``--refresh-images``: the change that moves to the newest images, or why there is none.
+    refresh: Callable[[Live, Want], Change | Finding] | None = None
+    #: What else changes with a live object, or stands in the way, as far as AWS and ``declared`` tell; also given what
+    #: the plan does, by address. Warnings become notes, which a saved plan is held to unless their code is ``advice``;
+    #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
+    side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
+    #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 
     def expanded(self, name: str, props: Json) -> Json:
-        """The plain properties of what is declared as ``name``."""
+        """The plain properties of what is declared as ``name``: what the name implies, beneath what is declared."""
         return {**self.implied(name), **self.expand(props)}

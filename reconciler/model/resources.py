@@ -48,7 +48,7 @@ class Field:
     ignore     never compared (the service moves it)
     unordered  the list is a set
     key        the list is a mapping by this member of its items (compared, and shown, by it)
-    normal     value -> comparable value (case, ARN to name, number text ...), applied to both sides
+    normalize  value -> comparable value (case, ARN to name, number text ...), applied to both sides
     clear      what an update sends to empty the field
     secret     shown as changed, never its value
     newer      only the installed AWS model has it: compared where YAML declares it, and no further than that
@@ -77,6 +77,10 @@ class Ref:
     holds    AWS refuses to delete the target while this reference stands
     optional a dependency where the name is declared here, otherwise the value stays as it is
     also     further sections that the name may be of, looked at in turn (what an event rule may send to)
+    same_account_and_region
+             AWS takes an ARN of the environment's own account only, and of its Region where the kind has one
+    aws_managed
+             an ARN may be of what AWS itself provides (account ``aws``: managed policies)
     """
 
     section: str
@@ -86,6 +90,8 @@ class Ref:
     holds: bool = True
     optional: bool = False
     also: tuple[str, ...] = ()
+    same_account_and_region: bool = False
+    aws_managed: bool = False
 
     @property
     def sections(self) -> tuple[str, ...]:
@@ -199,9 +205,9 @@ class Live:
     attrs     what expressions and references may ask for: ``name``, ``arn``, ``id``, ``uri`` ...
     extra     facts the kind's own functions need and nobody compares (versions, holders)
     settled   False while the service is changing it: it must be waited for before it is touched
-    dying     it is on its way out (DELETING, scheduled for deletion): never what a declaration means
-    broken    it exists and does not work (INVALID); ``reason`` says why
-    keeper    the AWS service that keeps it and lets nobody else change or delete it; empty: it is anybody's
+    deleting  it is being deleted (DELETING, scheduled for deletion): never what a declaration means
+    invalid   it exists and does not work (INVALID); ``reason`` says why
+    managed_by  the AWS service that manages it and lets nobody else change or delete it; empty: it is anybody's
     """
 
     physical: str
@@ -236,7 +242,7 @@ class Want:
     props     the same with every default filled in: what is compared, and what an update sends
     tags      the complete set of tags, the ownership tags included
     attrs     attributes known before creation, the rest as :class:`Later`
-    newer     as in :class:`Resource`
+    unknown_members  as in :class:`Resource`
     """
 
     address: Address
@@ -339,7 +345,7 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem a kind's ``check`` has with a declaration; the engine adds the place."""
+    """What a kind finds wrong with a declaration (``check``, ``relations``); the engine adds the place."""
 
     path: Path
     message: str

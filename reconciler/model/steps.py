@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from .values import EMPTY, Json
 
@@ -139,6 +139,13 @@ class Call:
 _PREFIXES: Mapping[str, str] = {"resourcegroupstaggingapi": "tag"}
 
 Reply: TypeAlias = Json | Refused
+
+
+class Aws(Protocol):
+    """Where calls go. A refusal is a value."""
+
+    def call(self, call: Call) -> Reply: ...
+
 
 # A read is a generator: it yields the calls it wants made (those of one tuple may be made at once) and is sent their
 # replies in the same order. So a kind stays pure, and who makes the calls may cache, merge, count or refuse them.

@@ -16,7 +16,7 @@ from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
 from reconciler.config import loader
 from reconciler.kinds import discover
-from reconciler.model import Environment, Event, Options, Outcome, Plan, Scope
+from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
@@ -26,7 +26,7 @@ from reconciler.schema import registry
 
 if TYPE_CHECKING:  # half of the program, and validating does without: imported where it is needed
     from reconciler.account.reader import Reader
-    from reconciler.applying.executor import Aws, Clock
+    from reconciler.applying.executor import Clock
     from reconciler.applying.preconditions import AccountRecheck
 
 

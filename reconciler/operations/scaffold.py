@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from reconciler.model import examples
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.schema import registry
 
@@ -44,7 +45,7 @@ def write(directory: Path, template: str) -> list[Path]:
         raise Problems([Problem(code="directory-in-use", message=f"{directory} is not empty", hint=hint)])
     name = _NAME.sub("-", directory.resolve().name.lower()).strip("-")[:63] or "environment"
     if template == MINIMAL:
-        files = {"environment.yaml": _SCHEMA_LINE + _MINIMAL.replace("my-environment", name)}
+        files = {"environment.yaml": _SCHEMA_LINE + examples.ENVIRONMENT.replace("my-environment", name)}
     else:
         source = _home() / template
         files = {
@@ -71,50 +72,3 @@ def _about(path: Path) -> str:
     lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
     text = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return text[0] if text else ""
-
-
-_MINIMAL: Final = """\
-environment: my-environment   # written into the ownership tag of everything declared here
-# region: eu-west-1           # else AWS_REGION, or the profile's
-
-tags: {managed-by: reconcile}
-
-lookups:                      # read-only facts about the account, shown in every plan
-  vpc: {vpc: {default: true}}
-  subnets: {subnets: {vpcId: "${lookups.vpc}"}}
-  default: {securityGroup: {groupName: default, vpcId: "${lookups.vpc}"}}
-
-roles:
-  my-environment-execution:
-    trust: [ecs-tasks.amazonaws.com]
-    managedPolicies: [service-role/AmazonECSTaskExecutionRolePolicy]
-
-computeEnvironments:
-  my-environment-fargate:
-    type: MANAGED
-    computeResources:
-      type: FARGATE
-      maxvCpus: 16
-      subnets: "${lookups.subnets}"
-      securityGroupIds: ["${lookups.default}"]
-
-jobQueues:
-  my-environment-queue:
-    priority: 1
-    computeEnvironmentOrder:
-      - {order: 1, computeEnvironment: my-environment-fargate}
-
-jobDefinitions:
-  my-environment-hello:
-    type: container
-    platformCapabilities: [FARGATE]
-    timeout: {attemptDurationSeconds: 600}
-    containerProperties:
-      image: public.ecr.aws/docker/library/busybox:latest
-      command: [echo, hello]
-      executionRoleArn: my-environment-execution
-      networkConfiguration: {assignPublicIp: ENABLED}
-      resourceRequirements:
-        - {type: VCPU, value: "0.25"}
-        - {type: MEMORY, value: "512"}
-"""

@@ -233,9 +233,15 @@ def is_secret(section: str, path: Path) -> bool:
 
 def _misspelt_secret(kind: Kind, path: Path) -> bool:
     """Whether it is a member nobody knows of a kind that has secrets: most likely one of those."""
-    if not path or not any(field.secret for field in kind.fields.values()):
+    if not path or not has_secrets(kind.section):
         return False
     return path[0] not in ("tags", "lifecycle", *members(kind.section))
+
+
+def has_secrets(section: str) -> bool:
+    """Whether what is declared in a section has properties that must not be shown."""
+    kind = discover().get(section)
+    return kind is not None and any(field.secret for field in kind.fields.values())
 
 
 def called_secret(value: Any, path: Path) -> bool:

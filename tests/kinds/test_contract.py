@@ -251,7 +251,7 @@ def facts() -> list[Any]:
     return [
         pytest.param(section, path, id=f"{section}-{path}")
         for section, kind in discover().items()
-        for path in dict.fromkeys([*kind.fields, *kind.refs, *kind.passes_roles])
+        for path in dict.fromkeys([*kind.fields, *kind.refs, *kind.lookups])
     ]
 
 
@@ -361,5 +361,6 @@ def test_a_kind_keeps_what_the_interface_asks(section):
     kind = discover()[section]
 
     assert kind.section == section
+    assert kind.passes_roles.keys() <= kind.refs.keys()
     assert not (kind.versioned and kind.replace is not Replace.FORBIDDEN)
     assert kind.assigned_by_aws.isdisjoint(kind.attrs(SCOPE, "x", {}))

@@ -31,6 +31,7 @@ from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Node, scalar
 from reconciler.model import Pos
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem, Problems
+from reconciler.schema import registry
 
 _HALF = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -239,7 +240,9 @@ class _Composer:
         """Whether what stands here is most likely a secret: text that begins with * or ! and was not put in quotes."""
         keys = [level.key[0] for level in self.stack if level.key]
         beside = self.stack[-1].members.get("name") if self.stack else None
-        return keys[:1] == ["secrets"] or any(map(private_name, (*keys, str(beside.value if beside else ""))))
+        return registry.has_secrets(keys[0] if keys else "") or any(
+            map(private_name, (*keys, str(beside.value if beside else "")))
+        )
 
     def _find(self, node: Node, code: str, message: str, hint: str) -> None:
         self.found.append(Problem(code=code, message=message, hint=hint, pos=node.pos))

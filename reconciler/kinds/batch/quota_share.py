@@ -21,7 +21,7 @@ from typing import Any
 from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.common import normal_forms
-from reconciler.kinds.common.declared import as_text, at
+from reconciler.kinds.common.declared import as_text, at, entries
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import LARGE, index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, top_members
@@ -29,6 +29,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    Declared,
     Diff,
     Effect,
     Field,
@@ -41,10 +42,13 @@ from reconciler.model import (
     Reads,
     Ref,
     Replace,
+    Resource,
     Scope,
+    Template,
     Wait,
     Want,
 )
+from reconciler.model.paths import values_at
 
 NAME, QUEUE = "quotaShareName", "jobQueue"
 SHARING = "resourceSharingConfiguration"
@@ -53,6 +57,8 @@ BORROWING = "LEND_AND_BORROW"
 WITHOUT_LIMIT = -1
 # https://docs.aws.amazon.com/batch/latest/userguide/create-quota-shares.html
 MOST_LIMITS = 5
+# https://docs.aws.amazon.com/batch/latest/userguide/quota-management.html
+MOST_SHARES = 20
 
 
 def _queue(_live: Json, _want: Json) -> tuple[Effect, str]:
@@ -78,7 +84,7 @@ FIELDS = {
     **capacity.FIELDS,
 }
 
-REFS = {QUEUE: Ref(section="jobQueues")}
+REFS = {QUEUE: Ref(section="jobQueues", same_account_and_region=True)}
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -297,6 +303,55 @@ def _check_sharing(props: Json) -> Iterator[Finding]:
         yield Finding((SHARING, "borrowLimit"), f"a share with the strategy {strategy} borrows nothing", hint)
 
 
+# --- with the queue, its policy and its environment -------------------------------------------------------------------
+
+
+def relations(share: Resource, declared: Declared) -> Iterator[Finding]:
+    """What a share asks of its queue: SageMaker training, a policy for quota shares, not too many of them."""
+    queue = declared.resource("jobQueues", share.props.get(QUEUE))
+    if queue is None:
+        return
+    named = queue.props.get("schedulingPolicyArn")
+    policy = declared.resource("schedulingPolicies", named)
+    if queue.props.get("computeEnvironmentOrder"):
+        message = f"{queue.address.name} takes container jobs, and quota shares are for SageMaker training"
+        yield Finding((), message, "share it by a scheduling policy with fairsharePolicy")
+    elif not named or (policy and not policy.props.get("quotaSharePolicy")):
+        hint = f"give {queue.address} a scheduling policy with quotaSharePolicy"
+        yield Finding((), f"{queue.address.name} is not shared out by quota", hint)
+    siblings = declared.section(share.address.section)
+    there = [one for one in siblings if _parts(one.address.name)[0] == queue.address.name]
+    if len(there) > MOST_SHARES and share is there[MOST_SHARES]:
+        message = f"{queue.address.name} has {len(there)} quota shares; {MOST_SHARES} at most"
+        yield Finding((), message, "put some together")
+    yield from _counted(share, queue, declared)
+
+
+def _counted(share: Resource, queue: Resource, declared: Declared) -> Iterator[Finding]:
+    """A share is of what its queue's environment has: one of something else never runs a job.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
+    """
+    named = [name for _, name in values_at(queue.props, "serviceEnvironmentOrder[].serviceEnvironment")]
+    environment = declared.resource("serviceEnvironments", named[0]) if len(named) == 1 else None
+    units = _units(environment.props) if environment else []
+    if environment is None or not units or any(isinstance(unit, Template) for _, unit in units):
+        return
+    there = list(dict.fromkeys(unit for _, unit in units))
+    for position, unit in _units(share.props):
+        if isinstance(unit, str) and unit not in there:
+            message = f"this is a share of {unit}, and {environment.address} has only {', '.join(there)}"
+            hint = f"add a limit for {unit} to {environment.address}, or share out {there[0]}"
+            if there == [capacity.ALL]:
+                hint = f"count {environment.address} by instance types, too: capacityUnit: {unit}"
+            yield Finding((capacity.MEMBER, position, "capacityUnit"), message, hint)
+
+
+def _units(props: Json) -> list[tuple[int, Any]]:
+    """What the limits of a service environment or a quota share count, each with its position."""
+    return [(index, item.get("capacityUnit") or capacity.ALL) for index, item in entries(props.get(capacity.MEMBER))]
+
+
 KIND = Kind(
     name="quota share",
     section="quotaShares",
@@ -323,5 +378,6 @@ KIND = Kind(
     expand=expand,
     implied=implied,
     check=check,
+    relations=relations,
     disruption=disruption,
 )

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, top_members
@@ -26,6 +27,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    Declared,
     Diff,
     Effect,
     Field,
@@ -37,6 +39,7 @@ from reconciler.model import (
     Query,
     Reads,
     Replace,
+    Resource,
     Wait,
     Want,
 )
@@ -183,6 +186,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from capacity.check(props, most=MOST_LIMITS)
 
 
+def relations(resource: Resource, declared: Declared) -> Iterator[Finding]:
+    yield from quotas.beyond(resource, declared, "service environments")
+
+
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
@@ -206,6 +213,7 @@ KIND = Kind(
     replace=Replace.CREATE_FIRST,
     expand=expand,
     check=check,
+    relations=relations,
     disruption=disruption,
     dependents=(queue_users.listing("serviceEnvironmentOrder", "serviceEnvironment"),),
 )

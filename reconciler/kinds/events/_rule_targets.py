@@ -52,14 +52,19 @@ FIELDS = {"targets": Field(key="id"), **{f"targets[].{name}": facts for name, fa
 
 REFS = {
     "targets[].arn": Ref(section="jobQueues", also=("topics", "logGroups")),
-    "targets[].roleArn": Ref(section="roles"),
+    "targets[].roleArn": Ref(section="roles", same_account_and_region=True),
     # the plain name means the newest revision, so that new ones do not touch the rule
     "targets[].batchParameters.jobDefinition": Ref(
-        section="jobDefinitions", attr="name", literal=r"arn:|[^:]+:\d+$", holds=False
+        section="jobDefinitions",
+        attr="name",
+        literal=r"arn:|[^:]+:\d+$",
+        holds=False,
+        same_account_and_region=True,
     ),
     f"targets[].{_VPC}.securityGroups[]": Ref(section="securityGroups", attr="id", literal=r"sg-"),
     "targets[].redshiftDataParameters.secretManagerArn": Ref(section="secrets"),
 }
+LOOKUPS = {f"targets[].{_VPC}.subnets[]": "subnets"}
 
 
 def plain(target: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a topic takes what EventBridge sends it, as far as its declaration shows.
+"""Whether a topic takes what a rule sends it, as far as its declaration shows.
 
 EventBridge asks nobody: where the topic's policy or key keeps it out, rules match, events are lost, and the only trace
 is a metric of failed invocations.
@@ -13,12 +13,22 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.model import Resource
+from reconciler.kinds.common.declared import entries
+from reconciler.model import Declared, Finding, Resource
 from reconciler.model.stand_ins import known
 
 _EVENTS = "events.amazonaws.com"
 # AWS's own key, whose policy nobody can change
 _CLOSED_KEYS = ("alias/aws/sns", "aws/sns")
+
+
+def relations(rule: Resource, declared: Declared) -> Iterator[Finding]:
+    """What keeps events from reaching the topics that a rule sends them to."""
+    for index, target in entries(rule.props.get("targets")):
+        topic = declared.resource("topics", target.get("arn"))
+        if topic is not None and not declared.resource("jobQueues", target.get("arn")):  # a name means the queue first
+            for message, hint in hindrances(topic):
+                yield Finding(("targets", index, "arn"), message, hint, "misfit", warning=True)
 
 
 def hindrances(topic: Resource) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ from reconciler.kinds.common.ownership_index import Index, index, owned_names, t
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.replies import beside, chunks, ok, tag_list, tag_map
 from reconciler.kinds.events import _rule_targets as targets
+from reconciler.kinds.events import _topic_delivery
 from reconciler.kinds.events._rule_checks import findings
 from reconciler.model import (
     OWNER_TAG,
@@ -103,7 +104,7 @@ FIELDS = {
     "scheduleExpression": Field(normalize=unless("")),
     **targets.FIELDS,
 }
-REFS = {"roleArn": Ref(section="roles"), **targets.REFS}
+REFS = {"roleArn": Ref(section="roles", same_account_and_region=True), **targets.REFS}
 PASSES_ROLES = {"roleArn": "events.amazonaws.com", "targets[].roleArn": "events.amazonaws.com"}
 
 
@@ -337,6 +338,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    lookups=targets.LOOKUPS,
     api=Api(
         service="events",
         create=("PutTargets",),
@@ -349,6 +351,7 @@ KIND = Kind(
     passes_roles=PASSES_ROLES,
     expand=expand,
     check=findings,
+    relations=_topic_delivery.relations,
     disruption=disruption,
     notes=notes,
 )

@@ -25,6 +25,9 @@ PATIENCE = 120.0
 
 POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
 
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+TAG_SYMBOLS = "_.:/=+-@"
+
 _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
 _PATH = re.compile(r"/|/[\x21-\x7e]+/")
 _DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")

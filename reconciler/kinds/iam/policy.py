@@ -327,6 +327,7 @@ KIND = Kind(
     fields=FIELDS,
     replace=Replace.CREATE_FIRST,
     folds_case=True,
+    tag_symbols=_iam.TAG_SYMBOLS,
     max_name=128,
     expand=expand,
     normalize=normal,

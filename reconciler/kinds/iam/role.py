@@ -28,6 +28,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, GONE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, STILL_HELD, change
+from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
     Action,
     Call,
@@ -60,9 +61,10 @@ FIELDS = {
     "inlinePolicies": Field(default={}),
 }
 
+POLICY = Ref(section="policies", same_account_and_region=True, aws_managed=True)
 REFS = {
-    "managedPolicies[]": Ref(section="policies"),
-    "permissionsBoundary": Ref(section="policies"),
+    "managedPolicies[]": POLICY,
+    "permissionsBoundary": POLICY,
 }
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -416,6 +418,8 @@ KIND = Kind(
     refs=REFS,
     replace=Replace.CREATE_FIRST,
     folds_case=True,
+    tag_symbols=_iam.TAG_SYMBOLS,
+    trusts=trusted_services,
     max_name=64,
     expand=expand,
     normalize=normal,

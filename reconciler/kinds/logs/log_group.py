@@ -56,6 +56,8 @@ RETENTION = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
     *(1827, 2192, 2557, 2922, 3288, 3653),
 )
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
+TAG_SYMBOLS = "_.:/=+-@"
 NAME = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
 KEY_ARN = re.compile(r"arn:[^:]+:kms:[^:]+:\d{12}:(key|alias)/.+")
 
@@ -246,6 +248,7 @@ KIND = Kind(
     fields=FIELDS,
     replace=Replace.DELETE_FIRST,
     max_name=512,
+    tag_symbols=TAG_SYMBOLS,
     normalize=normal,
     check=check,
 )

@@ -4,7 +4,7 @@ What is peculiar about them:
 
 - What an update does depends on more than the member: scaling members change at any time; the members that describe
   instances need an *infrastructure update*, possible only with the service-linked role and a strategy other than
-  BEST_FIT; everything else is only to be had by a new environment. :mod:`._compute_effects` decides.
+  BEST_FIT; everything else is only to be had by a new environment. :mod:`.effects` decides.
 - One is created ENABLED and without ``updatePolicy``: DISABLED and the policy are set by an update once it is VALID.
 - ``desiredvCpus`` is moved by the service, and ``ec2Configuration`` filled in by it.
 - A role or instance profile that was made a moment ago is not refused; the environment turns INVALID instead. Naming
@@ -25,6 +25,7 @@ from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.batch.compute_environment import drain, effects, images, side_effects, waits
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.batch.compute_environment.fields import FIELDS
+from reconciler.kinds.batch.compute_environment.relations import relations
 from reconciler.kinds.batch.compute_environment.side_effects import UPDATE_POLICY
 from reconciler.kinds.common.declared import at, entries, mapping
 from reconciler.kinds.common.normal_forms import bare, without
@@ -66,21 +67,31 @@ API = Api(
     effects={_RESOURCES: effects.infrastructure},
 )
 _PROVIDER = f"{_RESOURCES}.managedInstancesProvider"
+_ROLE = Ref(section="roles", same_account_and_region=True)
+_PROFILE = Ref(section="instanceProfiles", same_account_and_region=True)
 _SECURITY_GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-")
 _TEMPLATES = (f"{_RESOURCES}.launchTemplate", f"{_RESOURCES}.launchTemplate.overrides[]")
 
 REFS = {
-    "serviceRole": Ref(section="roles"),
-    f"{_RESOURCES}.instanceRole": Ref(section="instanceProfiles"),
-    f"{_RESOURCES}.spotIamFleetRole": Ref(section="roles"),
+    "serviceRole": _ROLE,
+    f"{_RESOURCES}.instanceRole": _PROFILE,
+    f"{_RESOURCES}.spotIamFleetRole": _ROLE,
     f"{_RESOURCES}.securityGroupIds[]": _SECURITY_GROUP,
     f"{_RESOURCES}.ec2KeyPair": Ref(section="keyPairs", attr="name", literal=r"$", holds=False),
     f"{_RESOURCES}.placementGroup": Ref(section="placementGroups", attr="name", literal=r"$"),
     **{f"{at}.launchTemplateName": Ref(section="launchTemplates", attr="name", literal=r"$") for at in _TEMPLATES},
     **{f"{at}.launchTemplateId": Ref(section="launchTemplates", attr="id", literal=r"lt-|$") for at in _TEMPLATES},
-    f"{_PROVIDER}.infrastructureRoleArn": Ref(section="roles"),
-    f"{_PROVIDER}.instanceLaunchTemplate.ec2InstanceProfileArn": Ref(section="instanceProfiles"),
+    f"{_PROVIDER}.infrastructureRoleArn": _ROLE,
+    f"{_PROVIDER}.instanceLaunchTemplate.ec2InstanceProfileArn": _PROFILE,
     f"{_PROVIDER}.instanceLaunchTemplate.networkConfiguration.securityGroups[]": _SECURITY_GROUP,
+}
+
+LOOKUPS = {
+    f"{_RESOURCES}.subnets[]": "subnets",
+    f"{_RESOURCES}.securityGroupIds[]": "securityGroup",
+    f"{_RESOURCES}.imageId": "image",
+    f"{_RESOURCES}.ec2Configuration[].imageIdOverride": "image",
+    f"{_PROVIDER}.instanceLaunchTemplate.networkConfiguration.subnets[]": "subnets",
 }
 
 PASSES_ROLES = {
@@ -331,16 +342,18 @@ KIND = Kind(
     takes_out_of_service=withdraws,
     fields=FIELDS,
     refs=REFS,
+    lookups=LOOKUPS,
     replace=Replace.CREATE_FIRST,
     passes_roles=PASSES_ROLES,
     api=API,
     expand=expand,
     normalize=normal,
     check=check,
+    relations=relations,
     disruption=disruption,
     deletion_effect=ending,
     notes=images.notes,
     refresh=images.refresh,
-    side_effects=side_effects.foresee,
+    side_effects=side_effects.side_effects,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
 )

@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.model import Address, Path, Resource, Template
+from reconciler.model import Declared, Finding, Path, Resource, Template
 
 HERE = "computeResources"
 GROUPS = ("securityGroupIds", "securityGroups")
 
-Found = tuple[Path, str, str, bool]  # path, message, hint, is it only a warning
 
-
-def misfits(environment: Resource, resources: Mapping[Address, Resource]) -> Iterator[Found]:
+def misfits(environment: Resource, declared: Declared) -> Iterator[Finding]:
     """What AWS would refuse about the environment with its template; a version by its number may be another one."""
     told = environment.props.get(HERE)
     asked = told.get("launchTemplate") if isinstance(told, Mapping) else None
     if not isinstance(told, Mapping) or not isinstance(asked, Mapping):
         return
-    data = _data(asked, resources)
+    data = _data(asked, declared)
     if data is None:
         return
     here: Path = (HERE, "launchTemplate")
@@ -35,23 +33,23 @@ def misfits(environment: Resource, resources: Mapping[Address, Resource]) -> Ite
         open_ended = isinstance(cards, Template) or any(isinstance(card, Template) for card in cards or ())
         if not grouped and not open_ended and not any(data.get(name) for name in GROUPS):
             hint = f"give {HERE}.securityGroupIds, or let the launch template have them"
-            yield here, "neither the environment nor its launch template has security groups", hint, False
+            yield Finding(here, "neither the environment nor its launch template has security groups", hint)
     elif grouped and told.get("securityGroupIds"):
         why = "the launch template gives its network interfaces groups, and the environment has securityGroupIds, too"
-        yield (HERE, "securityGroupIds"), why, "keep one: EC2 refuses to launch instances with both", True
+        hint = "keep one: EC2 refuses to launch instances with both"
+        yield Finding((HERE, "securityGroupIds"), why, hint, "misfit", warning=True)
     if asked.get("userdataType") and not data.get("imageId"):
         why = "userdataType is for a launch template that has an imageId, and this has none"
-        yield (*here, "userdataType"), why, "leave userdataType out, or name the image in the template", True
+        hint = "leave userdataType out, or name the image in the template"
+        yield Finding((*here, "userdataType"), why, hint, "misfit", warning=True)
 
 
-def _data(asked: Mapping[str, Any], resources: Mapping[Address, Resource]) -> Mapping[str, Any] | None:
+def _data(asked: Mapping[str, Any], declared: Declared) -> Mapping[str, Any] | None:
     """The data of the declared template that is asked for, whichever way it is named; None where it does not show."""
     named = next((asked[one] for one in ("launchTemplateName", "launchTemplateId") if asked.get(one)), None)
-    part = named.whole if isinstance(named, Template) else None
-    address = part.address if part else Address("launchTemplates", named) if isinstance(named, str) else None
     version = asked.get("version")
     if isinstance(version, str) and version.isdigit():
         return None
-    found = resources.get(address) if address and address.section == "launchTemplates" else None
+    found = declared.resource("launchTemplates", named)
     data = found.props.get("launchTemplateData") if found else None
     return data if isinstance(data, Mapping) else None

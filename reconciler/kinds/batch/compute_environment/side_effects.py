@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from reconciler.kinds.common.declared import as_text, at, entries, mapping
 from reconciler.model import (
     Address,
     Call,
+    Declared,
     Diff,
     Effect,
     Finding,
@@ -31,6 +32,7 @@ from reconciler.model import (
     Refused,
     Replace,
     Reply,
+    Verb,
     Want,
 )
 
@@ -128,7 +130,9 @@ class _Template:
         return Address("launchTemplates", self.name)
 
 
-def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> Reads[Sequence[Finding]]:
+def side_effects(
+    live: Live, want: Want, diff: Diff, changing: Mapping[Address, Verb], _declared: Declared
+) -> Reads[Sequence[Finding]]:
     """Which template versions and images come with new instances; asks EC2 only where there will be some."""
     fresh = diff.replaces or infrastructure(diff)
     if not fresh or effects.family(want.props) != effects.INSTANCES:
@@ -142,7 +146,7 @@ def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> 
     if fixed:
         return (fixed,)
     told = [
-        *(_resolved(template, live, moving) for template in templates if template.version in MOVING),
+        *(_resolved(template, live, changing) for template in templates if template.version in MOVING),
         *_images(live, want, diff, templates),
     ]
     moves = tuple(Finding((), line, warning=True) for line in told)
@@ -176,10 +180,10 @@ def _first(reply: Reply) -> Json | Refused:
     return found[0]
 
 
-def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> str:
+def _resolved(template: _Template, live: Live, changing: Mapping[Address, Verb]) -> str:
     """What ``$Latest`` or ``$Default`` comes to, as far as it can be told."""
     again = f"launch template {template.name}: {template.version} is resolved again"
-    if template.address in moving:
+    if template.address in changing:
         before = f" ({template.number} before it)" if template.number else ""
         return f"{again}, to the version that this plan makes{before}"
     if isinstance(template.found, Refused):

@@ -157,7 +157,7 @@ def pod(at: str) -> dict[str, Field]:
 
 # --- references ------------------------------------------------------------------------------------------------------
 
-ROLE = Ref(section="roles", holds=False)
+ROLE = Ref(section="roles", holds=False, same_account_and_region=True)
 # A name that begins with / is an SSM parameter's; other plain names are secrets'. Other parameters: by their ARN.
 SECRET = Ref(section="secrets", literal=r"arn:|/|$", holds=False)
 PULL_SECRET = Ref(section="secrets", literal=r"arn:|$", holds=False, optional=True)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_fields, dependents, retry_strategy
+from reconciler.kinds.batch.job_definition import container_fields, dependents, images, retry_strategy
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
@@ -254,6 +254,7 @@ KIND = Kind(
     expand=expand,
     normalize=normal,
     check=check,
+    relations=images.relations,
     disruption=disruption,
     deletion_effect=ending,
     dependents=(dependents.rules, dependents.definitions, dependents.jobs),

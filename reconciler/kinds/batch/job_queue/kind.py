@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch.job_queue import relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -88,9 +89,9 @@ FIELDS = {
 }
 
 REFS = {
-    "computeEnvironmentOrder[].computeEnvironment": Ref(section="computeEnvironments"),
-    "serviceEnvironmentOrder[].serviceEnvironment": Ref(section="serviceEnvironments"),
-    "schedulingPolicyArn": Ref(section="schedulingPolicies"),
+    "computeEnvironmentOrder[].computeEnvironment": Ref(section="computeEnvironments", same_account_and_region=True),
+    "serviceEnvironmentOrder[].serviceEnvironment": Ref(section="serviceEnvironments", same_account_and_region=True),
+    "schedulingPolicyArn": Ref(section="schedulingPolicies", same_account_and_region=True),
 }
 
 
@@ -327,6 +328,8 @@ KIND = Kind(
     replace=Replace.DECLARED,
     expand=expand,
     check=check,
+    relations=relations.relations,
     disruption=disruption,
     deletion_effect=ending,
+    side_effects=relations.side_effects,
 )

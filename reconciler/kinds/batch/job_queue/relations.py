@@ -10,19 +10,29 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.model import Environment, Path, Plan, Reference, Resource, Template, Verb
-from reconciler.model.problems import Problem
+from reconciler.kinds.batch import _quotas as quotas
+from reconciler.kinds.common.declared import entries
+from reconciler.model import Address, Declared, Diff, Finding, Json, Live, Path, Reads, Resource, Verb, Want
 
 ORDER, MEMBER, TYPE = "computeEnvironmentOrder", "computeEnvironment", "jobQueueType"
-QUEUES, ENVIRONMENTS = "jobQueues", "computeEnvironments"
+POLICY = "schedulingPolicyArn"
 TYPES = {"EC2": "ECS", "Fargate": "ECS_FARGATE", "EKS": "EKS", "managed instances": "ECS_MANAGED_INSTANCES"}
 _ARM = re.compile(r"default_arm64|(a1|[a-z]+\d+g[a-z]*)(\.[a-z0-9-]+)?")
 
 Listed = Iterable[tuple[Path, Resource]]
-Found = tuple[Path, str, str, bool]  # path, message, hint, is it only a warning
+
+
+def relations(queue: Resource, declared: Declared) -> Iterator[Finding]:
+    """What AWS would refuse about a queue: one too many, environments that differ, a policy for other queues."""
+    yield from quotas.beyond(queue, declared, "job queues")
+    yield from misfits(queue, listed_by(queue.props, declared))
+    policy = declared.resource("schedulingPolicies", queue.props.get(POLICY))
+    if policy and policy.props.get("quotaSharePolicy") and queue.props.get(ORDER):
+        message = f"{policy.address.name} is a quota-share policy, and this queue takes container jobs"
+        yield Finding((POLICY,), message, "name a fair-share policy, or none")
 
 
 def family(props: Mapping[str, Any]) -> str | None:
@@ -47,7 +57,7 @@ def architecture(props: Mapping[str, Any]) -> str | None:
     return "Arm" if all(_ARM.fullmatch(one) for one in types) else "x86"
 
 
-def misfits(queue: Resource, listed: Listed) -> Iterator[Found]:
+def misfits(queue: Resource, listed: Listed) -> Iterator[Finding]:
     """What AWS would refuse about a queue with these environments, each with its place in the queue."""
     for what in (family, architecture):
         told = [(path, one, of) for path, one in listed if (of := what(one.props)) is not None]
@@ -55,12 +65,12 @@ def misfits(queue: Resource, listed: Listed) -> Iterator[Found]:
             if of != told[0][2]:
                 first = told[0][1].address.name
                 message = f"{one.address.name} is of {of}, and {first} is of {told[0][2]}: a queue takes one sort only"
-                yield path, message, "make a queue for each", False
+                yield Finding(path, message, "make a queue for each")
                 return
     said, types = queue.props.get(TYPE), list(dict.fromkeys(_types(listed)))
     if isinstance(said, str) and said in TYPES.values() and types and said not in types:
         message = f"the queue is to be of type {said}, and its environments make it one of {types[0]}"
-        yield (TYPE,), message, f"write {TYPE}: {types[0]}, or leave it out", False
+        yield Finding((TYPE,), message, f"write {TYPE}: {types[0]}, or leave it out")
 
 
 def _types(listed: Listed) -> Iterator[str]:
@@ -70,51 +80,30 @@ def _types(listed: Listed) -> Iterator[str]:
             yield TYPES[kind]
 
 
-def listed_by(queue: Resource, resources: Mapping[Any, Resource]) -> list[tuple[Path, Resource]]:
+def listed_by(queue: Json, declared: Declared) -> list[tuple[Path, Resource]]:
     """The environments declared here that a queue names, whether plainly or by an expression, with their places."""
-    by_name = {address.name: one for address, one in resources.items() if address.section == ENVIRONMENTS}
-    order = queue.props.get(ORDER)
     found: list[tuple[Path, Resource]] = []
-    for index, item in enumerate(order if isinstance(order, list | tuple) else ()):
-        value = item.get(MEMBER) if isinstance(item, Mapping) else None
-        name = _named(value)
-        if name in by_name:
-            found.append(((ORDER, index, MEMBER), by_name[name]))
+    for index, item in entries(queue.get(ORDER)):
+        environment = declared.resource("computeEnvironments", item.get(MEMBER))
+        if environment is not None:
+            found.append(((ORDER, index, MEMBER), environment))
     return found
 
 
-def _named(value: Any) -> str | None:
-    part: Reference | None = value.whole if isinstance(value, Template) else None
-    if part is not None and part.address is not None and part.address.section == ENVIRONMENTS:
-        return part.address.name
-    return value if isinstance(value, str) else None
-
-
-def standing(env: Environment, made: Plan) -> list[Problem]:
-    """The queues that stay, and are of another type than what they are to list: AWS refuses the update."""
-    found: list[Problem] = []
-    for item in made.resources:
-        queue = env.resources.get(item.address) if item.address.section == QUEUES else None
-        if queue is None or item.kept_object is None or item.verb is Verb.REPLACE:
-            continue
-        there = item.kept_object.props.get(TYPE)
-        types = list(dict.fromkeys(_types(listed_by(queue, env.resources))))
-        if there in TYPES.values() and types and there not in types:
-            hint = (
-                f"make a queue of another name for them; or write {TYPE}: {types[0]} and lifecycle.replace here,"
-                " and this one is replaced, with all that waits in it"
-            )
-            message = f"the queue is of type {there}, and no update makes it one of {types[0]}"
-            found.append(_problem(queue, message, hint))
-    return found
-
-
-def _problem(queue: Resource, message: str, hint: str) -> Problem:
-    return Problem(
-        code="cannot-update",
-        message=message,
-        hint=hint,
-        address=str(queue.address),
-        path=ORDER,
-        pos=queue.at((ORDER,)),
+def side_effects(
+    live: Live, want: Want, _diff: Diff, changing: Mapping[Address, Verb], declared: Declared
+) -> Reads[Sequence[Finding]]:
+    """That a queue which is kept is of another type than what it is to list: AWS refuses the update."""
+    yield from ()  # nothing is asked: what is live says it
+    queue, there = declared.resources.get(want.address), live.props.get(TYPE)
+    if queue is None or changing.get(want.address) is Verb.REPLACE:
+        return ()
+    types = list(dict.fromkeys(_types(listed_by(queue.props, declared))))
+    if there not in TYPES.values() or not types or there in types:
+        return ()
+    hint = (
+        f"make a queue of another name for them; or write {TYPE}: {types[0]} and lifecycle.replace here,"
+        " and this one is replaced, with all that waits in it"
     )
+    message = f"the queue is of type {there}, and no update makes it one of {types[0]}"
+    return (Finding((ORDER,), message, hint, "cannot-update"),)

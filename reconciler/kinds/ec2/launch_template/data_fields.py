@@ -112,12 +112,15 @@ REFS = {
     f"{DATA}.securityGroupIds[]": _GROUP,
     f"{DATA}.securityGroups[]": Ref(section="securityGroups", attr="name", literal=r"$", holds=False),
     f"{DATA}.networkInterfaces[].groups[]": _GROUP,
-    f"{DATA}.iamInstanceProfile.arn": Ref(section="instanceProfiles"),
-    f"{DATA}.iamInstanceProfile.name": Ref(section="instanceProfiles", attr="name", literal=r"$"),
+    f"{DATA}.iamInstanceProfile.arn": Ref(section="instanceProfiles", same_account_and_region=True),
+    f"{DATA}.iamInstanceProfile.name": Ref(
+        section="instanceProfiles", attr="name", literal=r"$", same_account_and_region=True
+    ),
     f"{DATA}.keyName": Ref(section="keyPairs", attr="name", literal=r"$", holds=False),
     f"{DATA}.placement.groupName": Ref(section="placementGroups", attr="name", literal=r"$"),
     f"{DATA}.placement.groupId": Ref(section="placementGroups", attr="id", literal=r"pg-"),
 }
+LOOKUPS = {f"{DATA}.imageId": "image", f"{DATA}.securityGroupIds[]": "securityGroup"}
 
 
 def plain(data: Any) -> Any:

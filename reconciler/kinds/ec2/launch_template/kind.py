@@ -280,6 +280,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=data_fields.REFS,
+    lookups=data_fields.LOOKUPS,
     api=Api(
         service="ec2",
         create=("CreateLaunchTemplate",),

@@ -62,6 +62,12 @@ REFS = {
     "egress[].userIdGroupPairs[].groupId": GROUP,
 }
 
+LOOKUPS = {
+    "vpcId": "vpc",
+    **{f"{direction}[].userIdGroupPairs[].vpcId": "vpc" for direction in ("ingress", "egress")},
+    **dict.fromkeys(REFS, "securityGroup"),
+}
+
 DIRECTIONS = {"ingress": "Ingress", "egress": "Egress"}
 ALL_OUT: Json = {"ipProtocol": "-1", "ipRanges": [{"cidrIp": "0.0.0.0/0"}]}
 ALL_OUT_IPV6: Json = {"ipProtocol": "-1", "ipv6Ranges": [{"cidrIpv6": "::/0"}]}
@@ -348,6 +354,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    lookups=LOOKUPS,
     assigned_by_aws=frozenset({"id", "arn"}),
     replace=Replace.CREATE_FIRST,
     max_name=255,

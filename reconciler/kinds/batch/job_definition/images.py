@@ -1,0 +1,43 @@
+"""Whether the image of a container is that of a repository declared beside it, and is named as one.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.model import Address, Declared, Finding, Path, Reference, Resource, Template
+
+SECTION = "repositories"
+
+
+def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
+    """Images named by the wrong attribute of a repository, or by its bare name, which means Docker Hub."""
+    names = declared.names.get(SECTION, ())
+    for path, value in _images(definition.props, ()):
+        part = value.parts[0] if isinstance(value, Template) else None
+        if isinstance(part, Reference) and part.address is not None and part.address.section == SECTION:
+            if part.attr != "uri":
+                message = f"an image is named by the uri of its repository, not by its {part.attr}"
+                yield Finding(path, message, f"write ${{{part.address}.uri}}, and a tag after it if you like")
+        elif isinstance(value, str) and value.partition(":")[0].partition("@")[0] in names:
+            name, colon, tag = value.partition(":")
+            message = f'"{value}" is pulled from Docker Hub, not from the repository {name} declared here'
+            hint = f"for that write ${{{Address(SECTION, name)}.uri}}{colon}{tag}"
+            yield Finding(path, message, hint, "misfit", warning=True)
+
+
+def _images(value: Any, path: Path) -> list[tuple[Path, Any]]:
+    """Every image, of whatever sort of container, with its place."""
+    found: list[tuple[Path, Any]] = []
+    if isinstance(value, dict | Mapping):
+        for name, item in value.items():
+            if name == "image":
+                found.append(((*path, name), item))
+            elif type(item) is not str:
+                found += _images(item, (*path, name))
+    elif isinstance(value, list | tuple):
+        found += [image for i, item in enumerate(value) if type(item) is not str for image in _images(item, (*path, i))]
+    return found

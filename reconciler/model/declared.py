@@ -1,0 +1,57 @@
+"""What an environment declares, as a kind sees it that judges one resource together with others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from .resources import Resource
+from .values import EMPTY, Address, Template
+
+_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-isob-", "aws-iso-b"), ("us-iso-", "aws-iso"))
+
+
+class Declared:
+    """The declared resources, found by what a property says.
+
+    ``resources`` are those that passed their own checks, in the order in which they are declared; ``names`` are all
+    names by section, those of broken declarations included. ``account`` and ``region`` are the environment's, None
+    where it names none.
+    """
+
+    def __init__(
+        self,
+        resources: Mapping[Address, Resource],
+        names: Mapping[str, Collection[str]] = EMPTY,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> None:
+        self.resources = resources
+        self.names = names
+        self.account = account
+        self.region = region
+        self._sections: dict[str, list[Resource]] = {}
+        for address, resource in resources.items():
+            self._sections.setdefault(address.section, []).append(resource)
+
+    def resource(self, section: str, value: Any) -> Resource | None:
+        """The resource of ``section`` that a plain name means, or an expression that is the whole value."""
+        part = value.whole if isinstance(value, Template) else None
+        address = Address(section, value) if isinstance(value, str) else part.address if part else None
+        return self.resources.get(address) if address and address.section == section else None
+
+    def section(self, section: str) -> Sequence[Resource]:
+        """Every resource of a section, in the order in which they are declared."""
+        return self._sections.get(section, ())
+
+    def outside(self, arn: str) -> Iterator[str]:
+        """Why an ARN (of six parts) is of another account, Region or partition than the environment."""
+        parts, region = arn.split(":", 5), self.region
+        if self.account and parts[4] not in (self.account, "aws"):
+            yield f"this is of account {parts[4]}, and the environment is for {self.account}"
+        if region and parts[3] and parts[3] != region:
+            yield f"this is in {parts[3]}, and the environment is in {region}"
+        partition = next((name for start, name in _PARTITIONS if (region or "").startswith(start)), "aws")
+        if region and parts[1] != partition:
+            yield f"this is of the partition {parts[1]}, and {region} is in {partition}"
