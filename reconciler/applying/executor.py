@@ -21,7 +21,7 @@ from graphlib import TopologicalSorter
 from typing import Any, Final, Protocol
 
 from reconciler.applying import responses, scheduling
-from reconciler.applying.parameters import Facts, holds_secret, render_parameters
+from reconciler.applying.parameters import Facts, render_parameters
 from reconciler.applying.responses import Running, StepResult
 from reconciler.model import (
     Address,
@@ -37,6 +37,7 @@ from reconciler.model import (
     Unreadable,
     Wait,
 )
+from reconciler.model.stand_ins import has_secret
 
 LONGEST_PAUSE: Final = 20.0
 POLL_GAP: Final = 0.1  # seconds at least between two polls that could have been one
@@ -251,7 +252,7 @@ class _Run:
         else:
             call = action
         facts = self.ex.facts
-        shown = render_parameters(call.params, facts, masked=True) if holds_secret(call.params) else None
+        shown = render_parameters(call.params, facts, masked=True) if has_secret(call.params) else None
         return replace(call, params=render_parameters(call.params, facts), shown=shown)
 
     def companions(self, running: Running) -> list[Running]:

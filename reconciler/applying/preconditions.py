@@ -36,6 +36,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.paths import dotted
+from reconciler.model.stand_ins import replace as replaced
 from reconciler.planning import diff
 from reconciler.planning.canonical import sort_key, with_defaults
 
@@ -237,13 +238,13 @@ def _newer(planned: Sequence[Live], there: Sequence[Live]) -> str:
 
 def _fill_known(value: Any, facts: Facts) -> Any:
     """``value`` with the stand-ins filled in that are known by now; secrets stay wrapped."""
-    if isinstance(value, Later):
-        return facts.get((value.address, value.attr), value)
-    if isinstance(value, Text):
-        parts = [_fill_known(part, facts) for part in value.parts]
-        return "".join(parts) if all(isinstance(part, str) for part in parts) else value
-    if isinstance(value, Mapping):
-        return {name: _fill_known(item, facts) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_fill_known(item, facts) for item in value]
-    return value
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, Later):
+            return facts.get((value.address, value.attr), value)
+        if isinstance(value, Text):
+            parts = [*map(filled, value.parts)]
+            return "".join(parts) if all(isinstance(part, str) for part in parts) else value
+        return value
+
+    return replaced(value, filled)

@@ -14,6 +14,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, private_name
 from reconciler.model.paths import values_at
+from reconciler.model.stand_ins import walk
 from reconciler.schema import registry
 
 _private = cache(private_name)  # the same few names come again and again
@@ -37,18 +38,13 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
 
 def texts(value: Any) -> Iterator[str]:
     """Every text in the value of a secret, and the numbers in it that are long enough to tell anything."""
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from texts(item)
-    elif isinstance(value, Template):
-        yield from (part for part in value.parts if isinstance(part, str) and len(part) >= LINE)
-    elif isinstance(value, str):
-        yield value
-    elif isinstance(value, int | float) and len(str(value)) >= LINE:
-        yield str(value)
+    for node in walk(value, whole=(Template,)):
+        if isinstance(node, Template):
+            yield from (part for part in node.parts if isinstance(part, str) and len(part) >= LINE)
+        elif isinstance(node, str):
+            yield node
+        elif isinstance(node, int | float) and len(str(node)) >= LINE:
+            yield str(node)
 
 
 def texts_under_secret_names(value: Any) -> list[str]:

@@ -23,11 +23,12 @@ from typing import Any
 from reconciler.config import expressions, files
 from reconciler.config.files import Layer, Sources, find_environment, seen_from
 from reconciler.config.merge import patch
-from reconciler.config.variables import Env, Filler, is_plain
+from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
 from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
+from reconciler.model.stand_ins import known
 from reconciler.schema import registry
 
 __all__ = ["DeclaredResource", "LoadedEnvironment", "find_environment", "load", "seen_from"]
@@ -189,7 +190,7 @@ class _Loading:
 
     def settled(self, value: Any) -> bool:
         """Plain, or waiting for nothing but an environment variable that is not set (which has its own problem)."""
-        if is_plain(value):
+        if known(value):
             return True
         parts = value.parts if hasattr(value, "parts") else ()
         return bool(parts) and all(isinstance(part, str) or part.root == "env" for part in parts)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
-from reconciler.model.paths import dotted, reuse_if_unchanged, values_at
+from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean
+from reconciler.model.stand_ins import SCALARS, replace
 
 UNSEEN = "unreadable"  # the code of the problem where AWS would not let us see what is needed
 Kinds = Mapping[str, Kind]
@@ -86,13 +87,9 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
         members = enumerate(value)
     found: list[tuple[Path, Template]] = []
     for name, item in members:
-        if type(item) not in _FINAL and (below := _gathered(item)):
+        if type(item) not in SCALARS and (below := _gathered(item)):
             found += [((name, *at), template) for at, template in below]
     return found
-
-
-# Nearly everything is of these types, and holds no expression
-_FINAL = frozenset((str, int, float, bool, type(None)))
 
 
 def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
@@ -218,16 +215,14 @@ def resolve_known(resource: Resource, world: ResolutionContext) -> Json:
 
 def fill(value: Any, world: ResolutionContext) -> Any:
     """``value`` with its expressions filled in; what cannot be filled stays a Template (look-ups between look-ups)."""
-    if isinstance(value, Template):
+
+    def filled(value: Any) -> Any:
+        if not isinstance(value, Template):
+            return value
         parts = [part if isinstance(part, str) else _value(part, world) for part in value.parts]
         return value if MISSING in parts else _joined(parts)
-    if type(value) in _FINAL:
-        return value
-    if isinstance(value, dict | Mapping):
-        return reuse_if_unchanged(value, {name: fill(item, world) for name, item in value.items()})
-    if isinstance(value, list | tuple):
-        return reuse_if_unchanged(value, [fill(item, world) for item in value])
-    return value
+
+    return replace(value, filled)
 
 
 def _named(

@@ -318,12 +318,3 @@ def _measured(value: Any) -> tuple[int, int]:
     inner = [_measured(item) for item in items]
     depth = 1 + max((below for _, below in inner), default=0) if isinstance(value, dict | list) else 0
     return 1 + sum(size for size, _ in inner), depth
-
-
-def is_plain(value: Any) -> bool:
-    """Whether nothing in ``value`` is left for a plan to fill in."""
-    if isinstance(value, Template):
-        return False
-    if isinstance(value, Mapping):
-        return all(is_plain(item) for item in value.values())
-    return not isinstance(value, list) or all(is_plain(item) for item in value)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
-from reconciler.model import MISSING, Base64, Digest, Json, JsonText, Kind, Later, Secret, Template, Text, compact
+from reconciler.model import (
+    MISSING,
+    Base64,
+    Digest,
+    Json,
+    JsonText,
+    Kind,
+    Later,
+    Reference,
+    Secret,
+    Template,
+    Text,
+    compact,
+)
 from reconciler.model.paths import reuse_if_unchanged
+from reconciler.model.stand_ins import STAND_INS, StandIn, convert
 from reconciler.planning.field_tree import EMPTY_NODE, FieldNode, field_tree
 
 # nearly everything is of these types: neither stands for something else nor holds anything
 PLAIN = frozenset((str, int, float, bool))
-
-
-STAND_INS = (Later, Text, JsonText, Base64, Secret, Digest, Template)
 
 
 def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
@@ -112,18 +123,26 @@ def sort_key(value: Any) -> str:
 
 
 def _sortable(value: Any) -> Any:
-    if isinstance(value, dict | Mapping):
-        return {str(name): _sortable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sortable(item) for item in value]
-    if isinstance(value, Later):
-        return f"later:{value.address}.{value.attr}"
-    if isinstance(value, Text):
-        return ["text", *map(_sortable, value.parts)]
-    if isinstance(value, JsonText):
-        return ["json", _sortable(value.value)]
-    if isinstance(value, Digest):
-        return ["digest", _sortable(value.salt)]
+    return convert(value, _sortable_stand_in, _sortable_scalar)
+
+
+def _sortable_stand_in(value: StandIn) -> Any:
+    match value:
+        case Later():
+            return f"later:{value.address}.{value.attr}"
+        case Text():
+            return ["text", *map(_sortable, value.parts)]
+        case JsonText():
+            return ["json", _sortable(value.value)]
+        case Digest():
+            return ["digest", _sortable(value.salt)]
+        case Base64() | Secret() | Template() | Reference():
+            return str(value)
+        case _:
+            assert_never(value)
+
+
+def _sortable_scalar(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return str(value) if isinstance(value, STAND_INS) or value is MISSING else value
+    return str(value) if value is MISSING else value

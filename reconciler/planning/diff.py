@@ -27,8 +27,8 @@ from reconciler.model import (
 )
 from reconciler.model.masking import SENSITIVE, private_name
 from reconciler.model.paths import reuse_if_unchanged
-from reconciler.model.stand_ins import has_unknown
-from reconciler.planning.canonical import PLAIN, STAND_INS, _canonical, _empty, canonical, sort_key
+from reconciler.model.stand_ins import STAND_INS, has_unknown
+from reconciler.planning.canonical import PLAIN, _canonical, _empty, canonical, sort_key
 from reconciler.planning.field_tree import FieldNode, field_tree
 from reconciler.planning.unknown_members import strip_unknown, with_unknown_members
 

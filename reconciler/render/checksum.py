@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from reconciler.model import (
     MISSING,
@@ -14,6 +14,7 @@ from reconciler.model import (
     JsonText,
     Later,
     Plan,
+    Reference,
     Secret,
     Step,
     Template,
@@ -23,6 +24,7 @@ from reconciler.model import (
     fingerprint,
 )
 from reconciler.model.masking import SENSITIVE
+from reconciler.model.stand_ins import StandIn, convert
 from reconciler.render.entries import resource
 from reconciler.render.mask import Mask
 
@@ -65,24 +67,28 @@ def _sent(part: Step, mask: Mask | None) -> list[Any]:
 
 def _spelt(value: Any, mask: Mask | None) -> Any:
     """``value`` as plain JSON in which things that only look alike (what is not known yet) differ."""
-    if isinstance(value, Mapping):
-        return {str(name): _spelt(item, mask) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelt(item, mask) for item in value]
-    if isinstance(value, JsonText | Base64):
-        return _spelt(value.value, mask)
-    if isinstance(value, Later | Secret | Digest | Text):
-        return _stand_in(value, mask)
-    if isinstance(value, Template | str):
-        return mask.text(str(value)) if mask else str(value)
+    return convert(value, lambda stand_in: _spelt_stand_in(stand_in, mask), lambda scalar: _spelt_scalar(scalar, mask))
+
+
+def _spelt_stand_in(value: StandIn, mask: Mask | None) -> Any:
+    match value:
+        case Later():
+            return {"later": [str(value.address), value.attr]}
+        case Text():
+            return {"text": _spelt(value.parts, mask)}
+        case JsonText() | Base64():
+            return _spelt(value.value, mask)
+        case Secret():
+            return SENSITIVE if mask else _spelt(value.value, mask)
+        case Digest():
+            return {"digest": [_spelt(value.value, mask), _spelt(value.salt, mask)]}
+        case Template() | Reference():
+            return _spelt_scalar(str(value), mask)
+        case _:
+            assert_never(value)
+
+
+def _spelt_scalar(value: Any, mask: Mask | None) -> Any:
+    if isinstance(value, str):
+        return mask.text(value) if mask else value
     return None if value is MISSING else value
-
-
-def _stand_in(value: Later | Secret | Digest | Text, mask: Mask | None) -> Any:
-    if isinstance(value, Later):
-        return {"later": [str(value.address), value.attr]}
-    if isinstance(value, Secret):
-        return SENSITIVE if mask else _spelt(value.value, mask)
-    if isinstance(value, Digest):
-        return {"digest": [_spelt(value.value, mask), _spelt(value.salt, mask)]}
-    return {"text": _spelt(value.parts, mask)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
-from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Secret, Template, Text, compact
+from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Reference, Secret, Template, Text, compact
 from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, on_one_line, private_name
-from reconciler.model.stand_ins import has_unknown
+from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown
 
 UNKNOWN = "(known after apply)"
 
@@ -41,38 +41,45 @@ class Mask:
 
     def value(self, value: Any) -> Any:
         """``value`` as plain JSON: what is not known yet, or secret, becomes a word that says so."""
-        if isinstance(value, Mapping):
-            private = _private(value)
-            return {
-                self.text(str(name)): SENSITIVE if name in private else self.value(item) for name, item in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self.value(item) for item in value]
-        if isinstance(value, JsonText):
-            inner = self.value(value.value)
-            return inner if isinstance(inner, str) else compact(inner)
-        if isinstance(value, Base64):
-            return self.value(value.value)
-        if isinstance(value, Later | Digest) or (isinstance(value, Text) and has_unknown(value)):
-            return UNKNOWN if not isinstance(value, Digest) else SENSITIVE
-        if isinstance(value, Secret):
-            return SENSITIVE
-        if isinstance(value, str | Template | Text):
-            alone = isinstance(value, str) and value in self._words
-            return SENSITIVE if alone else self.text(str(value))
+        return convert(value, self._stand_in, self._scalar, self._members)
+
+    def _stand_in(self, value: StandIn) -> Any:
+        match value:
+            case Secret() | Digest():
+                return SENSITIVE
+            case Later():
+                return UNKNOWN
+            case Text():
+                return UNKNOWN if has_unknown(value) else self.text(str(value))
+            case Template() | Reference():
+                return self.text(str(value))
+            case Base64():
+                return self.value(value.value)
+            case JsonText():
+                inner = self.value(value.value)
+                return inner if isinstance(inner, str) else compact(inner)
+            case _:
+                assert_never(value)
+
+    def _scalar(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return SENSITIVE if value in self._words else self.text(value)
         return None if value is MISSING else value
+
+    def _members(self, value: Mapping[Any, Any]) -> Mapping[str, Any]:
+        private = _private(value)
+        return {self.text(str(name)): Secret(item) if name in private else item for name, item in value.items()}
 
     def hides(self, value: Any) -> bool:
         """Whether anything in ``value`` must not be seen."""
-        if isinstance(value, Mapping):
-            return any(self.hides(name) or self.hides(item) for name, item in value.items())
-        if isinstance(value, list | tuple):
-            return any(map(self.hides, value))
-        if isinstance(value, JsonText | Base64):
-            return self.hides(value.value)
-        if isinstance(value, str | Template | Text):
-            return (isinstance(value, str) and value in self._words) or self._cover(str(value)) != str(value)
-        return isinstance(value, Secret | Digest)
+        return any_of(value, self._hides, whole=(Text, Template))
+
+    def _hides(self, node: Any) -> bool:
+        if isinstance(node, str):
+            return node in self._words or self._cover(node) != node
+        if isinstance(node, Text | Template):  # as one text: a secret may go from one part into the next
+            return has_secret(node) or self._cover(str(node)) != str(node)
+        return isinstance(node, Secret | Digest) or (isinstance(node, Mapping) and any(map(self._hides, node)))
 
     def learnt(self, plan: Plan) -> Mask:
         """The mask that also hides what in the account stands where a secret will stand: it was one as well, and nobody
@@ -99,6 +106,7 @@ class Mask:
             yield str(before)
 
 
+_TEXTS: Final = (str, Text, Template, JsonText, Base64)  # what is sent as text
 _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
 
 
@@ -106,7 +114,7 @@ def _private(value: Mapping[Any, Any]) -> set[str]:
     """The members of ``value`` that hold text and are called, or stand beside a name, as secrets are."""
     found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
     found |= {name for name in value if isinstance(name, str) and private_name(name)}
-    return {name for name in found if isinstance(value.get(name), str | Template | Text) and value[name] != ""}
+    return {name for name in found if isinstance(value.get(name), _TEXTS) and value[name] != ""}
 
 
 def known_part(value: Any) -> Any:

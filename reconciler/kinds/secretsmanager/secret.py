@@ -50,7 +50,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
-from reconciler.model.stand_ins import known, stand_ins
+from reconciler.model.stand_ins import known, unsettled
 
 FIELDS = {
     "description": Field(default="", clear=""),
@@ -200,7 +200,7 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
     right.pop("value", None)
     if not _declares_value(want) or (current and live.extra.get("rotated")):
         return left, right
-    unknown = first(stand_ins(want.declared["value"]))
+    unknown = first(unsettled(want.declared["value"]))
     if unknown is not None:
         return ({**left, "value": current} if current else left), {**right, "value": unknown}
     wanted = _version(live, want)

@@ -28,8 +28,9 @@ from reconciler.kinds.common.policy_document.document import (
     why_unparsed,
     written,
 )
-from reconciler.model import Finding, Path, Reference, Template
+from reconciler.model import Finding, Path, Reference, Template, Text
 from reconciler.model.problems import near
+from reconciler.model.stand_ins import walk
 
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 _PARTITION = re.compile(r"aws(-[a-z]+)*|\*")
@@ -90,14 +91,7 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
 
 
 def _plain_texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _plain_texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _plain_texts(item)
+    return (node for node in walk(value, whole=(Text, Template)) if isinstance(node, str))
 
 
 def size(document: Any) -> int:
