@@ -10,7 +10,7 @@ PYTEST_ARGS    ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cover lint types fmt schemas docs schema-check all lock clean
+.PHONY: help setup dev demo test cover lint types fmt schemas docs schema-check wheel-check all lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,43 +18,38 @@ help: ## list the targets
 setup: $(VENV)/.installed ## make .venv with the `reconcile` command in it
 	@:
 
-# The stamp is a copy of what was installed from, so that a mere change of time stamps asks nothing of the network.
+dev: $(VENV)/.developed ## the same with everything that `make test` and `make lint` need
+	@:
+
+# A stamp is a copy of what was installed from, so that a mere change of time stamps asks nothing of the network.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@if cat $^ | cmp -s - $@ && [ -x $(BIN)/reconcile ]; then touch $@; exit 0; fi; \
-	if [ ! -x $(BIN)/python ]; then \
-		if [ -z "$(PYTHON)" ]; then \
-			echo "reconcile needs Python 3.11 or newer, with its venv module, and found none as python3.13, python3.12," >&2; \
-			echo "python3.11, python3 or python. Install one (Debian, Ubuntu: apt-get install python3 python3-venv)," >&2; \
-			echo "or say where it is: make setup PYTHON=/path/to/python3" >&2; \
-			exit 1; \
-		fi; \
-		echo "making $(VENV) with $$($(PYTHON) --version)"; \
-		$(PYTHON) -m venv $(VENV) || exit 1; \
-	fi; \
-	echo "installing into $(VENV) (a minute or two, once)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
-	$(BIN)/python -m compileall -q reconciler && cat $^ > $@
+	@cat $^ | cmp -s - $@ && [ -x $(BIN)/reconcile ] || tools/install.sh $(VENV) sandbox "$(PYTHON)"
+	@cat $^ > $@
+
+$(VENV)/.developed: pyproject.toml constraints.txt
+	@cat $^ | cmp -s - $@ && [ -x $(BIN)/pytest ] || tools/install.sh $(VENV) dev "$(PYTHON)"
+	@cat $^ | tee $(VENV)/.installed > $@
 
 demo: setup ## the sandbox, and one environment through plan, apply, drift and destroy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
-test: setup ## the whole test suite; PYTEST_ARGS="-k queue -x" narrows it
+test: dev ## the whole test suite; PYTEST_ARGS="-k queue -x" narrows it
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
 
-cover: setup ## the test suite with branch coverage
+cover: dev ## the test suite with branch coverage
 	$(BIN)/coverage run --branch --source reconciler -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage report --skip-covered --show-missing
 
-lint: setup ## style, formatting, import rules, types
+lint: dev ## style, formatting, import rules, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-types: setup ## mypy alone
+types: dev ## mypy alone
 	$(BIN)/mypy
 
-fmt: setup ## rewrite the code as `make lint` wants it
+fmt: dev ## rewrite the code as `make lint` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -64,12 +59,15 @@ schemas: setup ## write the schema for editors anew, from those of the kinds
 docs: setup ## write docs/errors.md anew, from the catalogue of problem codes
 	$(BIN)/python -m tools.errors_doc
 
-schema-check: setup ## the schemas against the kinds and their examples, and the environments against the schemas
+schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas
 	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)
 
-all: lint test ## what CI runs
+wheel-check: ## build the wheel, and try it in empty environments with and without the sandbox
+	@if [ -x $(BIN)/python ]; then python=$(BIN)/python; else python="$(PYTHON)"; fi; tools/check_wheel.sh "$$python"
 
-lock: setup ## write constraints.txt anew, from what .venv holds
+all: lint test wheel-check ## what CI runs
+
+lock: dev ## write constraints.txt anew, from what .venv holds
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check; } > $(VENV)/lock
 	@mv $(VENV)/lock constraints.txt
 

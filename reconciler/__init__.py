@@ -1,3 +1,3 @@
 """Keep an AWS Batch estate exactly as declared in YAML."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

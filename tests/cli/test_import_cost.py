@@ -36,7 +36,7 @@ def test_validating_what_is_right_imports_no_long_library(imported, tmp_path, on
 
 
 def test_nor_does_the_version(imported):
-    assert sorted(imported("--version") & set(LONG)) == []
+    assert sorted(imported("--version") & {*LONG, "yaml"}) == []
 
 
 def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
@@ -46,7 +46,8 @@ def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
     code = "import sys; from reconciler.cli import main as cli; cli.main(['validate'], leave=lambda _: print(*sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert {"jsonschema", "ruamel"} <= set(done.stdout.split())
+    assert {"jsonschema"} <= set(done.stdout.split())
+    assert "ruamel" not in done.stdout.split()
     assert "schedulingPolicyArn must be text" in done.stderr
 
 

@@ -216,5 +216,54 @@ def test_what_is_told_alike_at_a_glance_is_alike_at_length(
         assert changes(live, wanted) == glance
 
 
+odd_scalars = st.sampled_from(
+    [None, True, False, 0, 1, 1.0, 2, 2.5, "", "1", "a", "a\nb", "{}", "[]", "__x", Later(Address("a", "b"), "arn")]
+)
+odd_names = st.sampled_from(["a", "b", "__x", "__class__", "0", "1", "it's", 'say "x"', "a.b", "root['a']", "a b", ""])
+structures = st.dictionaries(
+    odd_names,
+    st.recursive(
+        odd_scalars,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(odd_names, inner, max_size=4),
+        max_leaves=15,
+    ),
+    max_size=4,
+)
+
+
+def flat(value: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]:
+    """Every leaf by its path, a list of scalars being one."""
+    if isinstance(value, dict) and (value or not path):
+        below = value.items()
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        below = enumerate(value)
+    else:
+        return {path: value}
+    return {at: leaf for name, item in below for at, leaf in flat(item, (*path, name)).items()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(structures, structures, st.booleans(), st.data())
+def test_every_leaf_that_differs_is_found_and_no_other(
+    old: dict[str, Any], new: dict[str, Any], related: bool, data: st.DataObject
+) -> None:
+    if related:  # most of what is compared differs in little
+        new = {**old, **{name: new[name] for name in data.draw(st.sets(st.sampled_from(sorted(new) or [""]))) & {*new}}}
+    before, after = flat(old), flat(new)
+    paths = [
+        path
+        for path in {**before, **after}
+        if sort_key(before.get(path, MISSING)) != sort_key(after.get(path, MISSING))
+        or (path in before) != (path in after)
+    ]
+    expected = {path: (before.get(path, MISSING), after.get(path, MISSING)) for path in paths}
+
+    found = diff._differing(old, new)
+    assert {path: tuple(map(repr, pair)) for path, pair in found.items()} == {
+        path: tuple(map(repr, pair)) for path, pair in expected.items()
+    }
+    assert list(found) == sorted(found, key=lambda path: [str(part) for part in path])
+
+
 def test_secrets_do_not_show_in_any_representation() -> None:
     assert "hunter2" not in f"{Secret('hunter2')!r} {Secret({'a': 'hunter2'})}"

@@ -12,6 +12,7 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 500_000
 
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _INT = re.compile(r"-?[1-9][0-9]{0,17}|0")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -99,3 +100,9 @@ def scalar(text: str) -> Any:
         if _FLOAT.fullmatch(text) and repr(float(text)) == text:
             return float(text)
     return text
+
+
+def place(before: str, file: str) -> Pos:
+    """The place right after the text ``before``."""
+    lines = _BREAK.split(before)
+    return Pos(file, len(lines), len(lines[-1]) + 1)

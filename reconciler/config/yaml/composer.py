@@ -1,0 +1,252 @@
+"""The parser's events -> nodes that know where they stand.
+
+What is peculiar:
+
+- The parser's events are turned into nodes here, not by ruamel's constructors: that gives plain Python values, a
+  position for everything (merge keys included), and bounds that hold before anything is expanded.
+- An alias shares its anchor's value, so a billion laughs costs nothing here; the size it would expand to is added up
+  and refused.
+- Events are known by the names of their classes, which are the same in PyYAML and in ruamel.
+- Every value of an environment comes through here, so what is rare stands in methods of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeAlias
+
+from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Node, scalar
+from reconciler.model import Pos
+from reconciler.model.masking import private_name
+from reconciler.model.problems import Problem, Problems
+from reconciler.schema import registry
+
+Event: TypeAlias = Any
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def document(events: Iterator[Event], file: str, *, pairs: bool = True) -> Node:
+    """The one document of a file, ``file`` being its name in messages; nothing at all is an empty mapping.
+
+    Without ``pairs`` a list like ``[a: b]`` is refused: parsers are not of one mind about which are allowed.
+    Raises :class:`Problems`, and what the parser raises.
+    """
+    return _Composer(file, pairs=pairs).document(events)
+
+
+class _Open:
+    """A collection whose end has not come yet: a list with ``items``, or a mapping with ``members``.
+
+    ``waits`` while the key (``name`` at ``mark``; None for one that is refused) has no value yet. ``merges`` are the
+    values of ``<<`` keys.
+    """
+
+    __slots__ = ("anchor", "items", "mark", "members", "merge", "merges", "name", "size", "start", "waits")
+
+    def __init__(self, event: Event, items: list[Node] | None) -> None:
+        self.start = event.start_mark
+        self.anchor = event.anchor
+        self.items = items
+        self.members: dict[str, Node] = {}
+        self.merges: list[Node] = []
+        self.name: str | None = None
+        self.mark = ("", 0, 0)
+        self.merge = False
+        self.waits = False
+        self.size = 1
+
+
+class _Composer:
+    """What has been read so far: ``stack`` holds the open collections around ``top``, the innermost."""
+
+    def __init__(self, file: str, *, pairs: bool) -> None:
+        self.file = file
+        self.pairs = pairs
+        self.anchors: dict[str, Node | None] = {}
+        self.found: list[Problem] = []
+        self.stack: list[_Open] = []
+        self.top: _Open | None = None
+        self.root: Node | None = None
+
+    def document(self, events: Iterator[Event]) -> Node:
+        documents = 0
+        for event in events:
+            kind = type(event).__name__
+            if kind == "ScalarEvent":
+                self._scalar(event)
+            elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+                self._open(event, [] if kind == "SequenceStartEvent" else None)
+            elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+                self._close()
+            elif kind == "AliasEvent":
+                self._alias(event)
+            elif kind == "DocumentStartEvent":
+                documents += 1
+                if documents > 1:
+                    hint = "put the second document into a file of its own, or remove the line ---"
+                    message = "a second document starts here; a file holds one"
+                    self._refuse(event.start_mark, "multiple-documents", message, hint)
+        if self.found:
+            raise Problems(self.found)
+        if self.root is None or self.root.value is None:
+            return Node({}, Pos(self.file, 1, 1))
+        return self.root
+
+    def _scalar(self, event: Event) -> None:
+        value, start, plain = event.value, event.start_mark, not event.style
+        if event.tag is not None:
+            self._tagged(event)
+        if plain:
+            value = scalar(value)
+        elif not value.isascii():
+            value = self._whole(value, start)
+        if event.anchor:
+            self.anchors[event.anchor] = Node(value, self._mark(start))
+        self._put(value, start, 1, plain=plain)
+
+    def _whole(self, text: str, start: Any) -> str:
+        """The text, with the halves of an escaped surrogate pair put together (JSON escapes are pasted into YAML)."""
+        if not _HALF.search(text):
+            return text
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if "\ufffd" in whole and "\ufffd" not in text:
+            hint = "characters outside the basic plane need both halves"
+            self._find(self._mark(start), "yaml-syntax", "half of a surrogate pair is escaped here", hint)
+        return whole
+
+    def _open(self, event: Event, items: list[Node] | None) -> None:
+        if event.tag is not None:
+            self._tagged(event)
+        if event.flow_style and not self.pairs and event.start_mark.index == event.end_mark.index:
+            self._refuse(event.start_mark, "yaml-syntax", "a pair without braces stands in a list", "write {a: b}")
+        if len(self.stack) >= MAX_DEPTH:
+            message = f"this is nested more than {MAX_DEPTH} levels deep"
+            self._refuse(event.start_mark, "too-deep", message, "flatten it")
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        self.top = _Open(event, items)
+        self.stack.append(self.top)
+
+    def _close(self) -> None:
+        done = self.stack.pop()
+        self.top = self.stack[-1] if self.stack else None
+        value: Any = done.items
+        if value is None:
+            value = self._merged(done) if done.merges else done.members
+        if done.anchor:
+            self.anchors[done.anchor] = Node(value, self._mark(done.start), done.size)
+        self._put(value, done.start, done.size)
+
+    def _alias(self, event: Event) -> None:
+        name, start = event.anchor, event.start_mark
+        node = self.anchors.get(name)
+        if node is None:
+            inside = name in self.anchors
+            name = "..." if self._private() else name
+            message = f"*{name} refers to itself" if inside else f"there is no anchor &{name} above this place"
+            hint = (
+                "an anchor can be used only below itself"
+                if inside
+                else f'for the text itself write it in quotes: "*{name}"'
+            )
+            self._find(self._mark(start), "unknown-anchor", message, hint)
+        self._put(node.value if node else "", start, node.size if node else 1)
+
+    def _put(self, value: Any, start: Any, size: int, *, plain: bool = False) -> None:
+        """Put a value where it belongs: it is an item, a key, what a key waits for, or all there is.
+
+        ``start`` is the parser's mark, ``size`` the number of nodes with all below; ``plain`` text has no quotes.
+        """
+        top = self.top
+        if top is None:
+            self.root = Node(value, self._mark(start), size)
+            return
+        top.size += size
+        if top.size > MAX_NODES:
+            message = f"with its aliases expanded this holds more than {MAX_NODES:,} values"
+            mark = self._mark(start)
+            hint = "use fewer aliases, or split the file"
+            raise Problems([Problem(code="too-large", message=message, hint=hint, pos=Pos(*mark))])
+        if top.items is not None:
+            top.items.append(Node(value, (self.file, start.line + 1, start.column + 1), size))
+        elif top.waits:
+            top.waits = False
+            name = top.name
+            if name is not None:
+                if top.merge or name in top.members:
+                    self._odd_member(top, name, Node(value, top.mark, size))
+                else:
+                    top.members[name] = Node(value, top.mark, size)
+        else:
+            top.waits = True
+            top.mark = (self.file, start.line + 1, start.column + 1)
+            top.name = value if type(value) is str and value else None
+            if top.name is None:
+                self._find_no_key(value, top.mark)
+            top.merge = plain and value == "<<"
+
+    def _find_no_key(self, value: Any, mark: tuple[str, int, int]) -> None:
+        if isinstance(value, dict | list):
+            hint = "a variable is written ${var.name}; a text that starts with { or [ is written in quotes"
+            self._find(mark, "invalid-key", "a key must be text, not a mapping or a list", hint)
+        elif value is None or value == "":
+            self._find(mark, "invalid-key", "a key is missing before the colon", 'an empty key is not allowed, nor ""')
+        else:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            self._find(mark, "invalid-key", f"the key {text} is not text", f'write it in quotes: "{text}"')
+
+    def _odd_member(self, top: _Open, name: str, node: Node) -> None:
+        """A merge key, or a key that was there before."""
+        if top.merge:
+            if top.merges:
+                self._find(top.mark, "duplicate-key", "a second << in one mapping", "write <<: [*first, *second]")
+            top.merges.append(node)
+        else:
+            hint = f"the first one is at {top.members[name].pos}"
+            self._find(top.mark, "duplicate-key", f'the key "{name}" stands twice in one mapping', hint)
+
+    def _merged(self, done: _Open) -> dict[str, Node]:
+        """The members, with what the merge key brings in below them."""
+        merge = done.merges[0]
+        sources = merge.value if isinstance(merge.value, list) else [merge]
+        members: dict[str, Node] = {}
+        for source in sources:
+            if not isinstance(source.value, dict):
+                message = "<< takes a mapping, or a list of mappings"
+                self._find(source.mark, "invalid-merge", message, "as in <<: *base")
+                continue
+            for name, node in source.value.items():
+                members.setdefault(name, node)
+        return {**members, **done.members}
+
+    def _tagged(self, event: Event) -> None:
+        tag = "here" if self._private() else str(event.tag).replace("tag:yaml.org,2002:", "!!")
+        hint = {
+            "!Ref": "write ${section.name.name}, ${var.name} or ${region} instead",
+            "!GetAtt": "write ${section.name.arn} instead",
+            "!Sub": "${...} works in every text; write it without !Sub",
+            "!Join": "${...} works inside every text; write the joined text",
+            "!!str": "write the value in quotes instead",
+        }.get(tag, "write the value without it; text that starts with ! is written in quotes")
+        self._find(self._mark(event.start_mark), "yaml-tag", f"the tag {tag:.40} is not supported", hint)
+
+    def _private(self) -> bool:
+        """Whether what stands here is most likely a secret: text that begins with * or ! and was not put in quotes."""
+        keys = [level.name for level in self.stack if level.waits and level.name]
+        beside = self.top.members.get("name") if self.top else None
+        return registry.has_secrets(keys[0] if keys else "") or any(
+            map(private_name, (*keys, str(beside.value if beside else "")))
+        )
+
+    def _find(self, mark: Pos | tuple[str, int, int], code: str, message: str, hint: str) -> None:
+        pos = mark if isinstance(mark, Pos) else Pos(*mark)
+        self.found.append(Problem(code=code, message=message, hint=hint, pos=pos))
+
+    def _refuse(self, start: Any, code: str, message: str, hint: str) -> NoReturn:
+        self._find(self._mark(start), code, message, hint)
+        raise Problems(self.found)
+
+    def _mark(self, start: Any) -> tuple[str, int, int]:
+        return self.file, start.line + 1, start.column + 1
