@@ -11,6 +11,7 @@ SECTION: Final = "jobQueues:"
 RESOURCE: Final = "jobQueues: {NAME: {priority: 1}}"
 ADDRESS: Final = "roles.AWSBatchServiceRole"
 QUOTED_ADDRESS: Final = 'logGroups["/aws/x"]'
+ADDRESSES: Final = '`jobQueues.queue-0`, `logGroups["/aws/batch/custom"]`'
 
 ENVIRONMENT: Final = """\
 environment: my-environment   # written into the ownership tag of everything declared here

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal, Self
 
+from . import examples
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -556,7 +558,7 @@ USAGE = _error(
 BAD_ADDRESS = _error(
     "bad-address",
     "An argument is not the address of a resource.",
-    'Write it as plans print it: `jobQueues.queue-0`, `logGroups["/aws/batch/custom"]`.',
+    f"Write it as plans print it: {examples.ADDRESSES}.",
 )
 UNKNOWN_TEMPLATE = _error(
     "unknown-template",
