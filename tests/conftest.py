@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support import prepared
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.sandbox.server import Sandbox
     from tests.support.http_proxy import Court
     from tests.support.shell import Shell
+
+prepared.install()
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

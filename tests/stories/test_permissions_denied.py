@@ -7,12 +7,10 @@ lacks; nothing is deleted on partial sight; and nothing but reads is ever sent.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import jsonschema
@@ -65,15 +63,6 @@ LIKELY = (
 )
 STEP = 1 if STRIDE == 1 else 4
 PREFIXES = {"tagging": "tag"}  # what requests are signed for, and what IAM calls it
-
-
-@pytest.fixture(autouse=True)
-def digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digests of secrets are slow on purpose, and here the same ones are made a hundred times."""
-    monkeypatch.setattr(hashlib, "scrypt", scrypt)
-
-
-scrypt = cache(hashlib.scrypt)
 
 
 # --- an account and what happens to it -------------------------------------------------------------------------------

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import create_loader
 
 from reconciler import cli
 from reconciler.cli import terminal as console
@@ -77,16 +75,12 @@ class Shell:
         return [call for call in made if not call.partition(":")[2].startswith(READS)]
 
 
-_loader = cache(create_loader)
-
-
 def opened(
     sandbox_url: str, served: Any, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, home: Path
 ) -> Shell:
     """A shell in an empty directory, pointed at the account."""
     for name, value in process.environment(sandbox_url).items():
         patch.setenv(name, value)
-    patch.setattr("botocore.session.create_loader", _loader)  # reading AWS's models is most of what a command costs
     account, _ = served
     account.clock.speed = 500
     shell = Shell(home, account, capsys, patch)
