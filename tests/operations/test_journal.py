@@ -197,7 +197,6 @@ def test_a_disk_that_is_full_stops_nothing(shell: Shell) -> None:
 def test_whoever_ends_the_run_takes_nothing_away(shell: Shell, by: signal.Signals) -> None:
     declare(slow())
     shell.account.change({"environment_create": 1e6})
-    shell.account.clock.speed = 1
     with start("--journal", "a.jsonl") as running:
         end = time.monotonic() + 60
         while not any(call.operation == "CreateComputeEnvironment" for call in shell.account.calls):

@@ -21,6 +21,7 @@ import pytest
 
 from reconciler.account.lock import LEASE, Claim
 from reconciler.cli import reporting as running
+from reconciler.cli.signals import WallClock
 from tests.support.shell import Shell
 
 SETTINGS = "environment: site\nregion: eu-west-1\n"
@@ -51,7 +52,6 @@ def long(shell: Shell) -> None:
     stack = {"computeEnvironments": {"site-ce": workers}, "jobQueues": {"site-q": queue}}
     declare(QUICK + "".join(f"{section}: {json.dumps(named)}\n" for section, named in stack.items()))
     shell.account.change({"environment_create": 1e6})
-    shell.account.clock.speed = 1
 
 
 def creating(shell: Shell) -> bool:
@@ -106,7 +106,6 @@ def test_of_two_that_start_at_once_one_is_refused(shell: Shell) -> None:
     assert "the environment site is being applied by " in told
     assert f"@{socket.gethostname()}, process {going.pid}, since 20" in told and "`reconcile unlock`" in told
     until(lambda: creating(shell))
-    shell.account.clock.speed = 500
     shell.account.clock.advance(1e6)
     _, told = going.communicate(timeout=60)
 
@@ -136,7 +135,6 @@ def test_while_one_is_applied(shell: Shell) -> None:
 
         holder.kill()
         holder.wait()
-        shell.account.clock.speed = 500
         shell.account.clock.advance(1e6)
         shell.ok("apply", "-y")
     assert locks() == []
@@ -288,6 +286,7 @@ def test_however_it_ends_it_is_given_back(shell: Shell, end: str) -> None:
 def test_whose_lock_is_broken_starts_nothing_new(shell: Shell, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """Deleted by `unlock`, and taken by another since."""
     long(shell)
+    monkeypatch.setattr(running, "WallClock", WallClock)  # the lock is held by the clock on the wall
     whole = running.lock_of
 
     def short(account: Any) -> Any:

@@ -48,6 +48,23 @@ class Arrived:
         return f"{self.service}:{self.operation}"
 
 
+@dataclass
+class Paced:
+    """The account as processes meet it: time passes with the calls that arrive, however fast anything is."""
+
+    sandbox: Sandbox
+    seconds: float = 5.0
+
+    @property
+    def region(self) -> str:
+        return self.sandbox.region
+
+    def answer(self, request: Request) -> Reply:
+        if not request.path.startswith("/_sandbox"):
+            self.sandbox.clock.advance(self.seconds)
+        return self.sandbox.answer(request)
+
+
 def nothing(_: Arrived, perform: Perform) -> Reply:
     """No trouble."""
     return perform()
@@ -62,6 +79,7 @@ class Court:
     arrived: list[Arrived] = field(default_factory=list)
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     url: str = ""
+    seconds: float = 5.0
     _lock: Any = field(default_factory=threading.Lock)
 
     @property
@@ -73,6 +91,7 @@ class Court:
             return self.sandbox.answer(request)
         service, _ = request.scope
         with self._lock:
+            self.sandbox.clock.advance(self.seconds)
             call = Arrived(len(self.arrived) + 1, service, wire.operation_of(service, request), request)
             self.arrived.append(call)
         try:

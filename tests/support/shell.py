@@ -1,18 +1,25 @@
-"""The command line as people type it: in this process, in a directory, against an account over HTTP."""
+"""The command line as people type it: in this process, in a directory, against the account that is served.
+
+What this process asks of the account goes straight to it, and time passes as commands sleep: nothing depends on how
+fast anything is. Processes that tests start find the same account over HTTP.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.httpsession import URLLib3Session
 
 from reconciler import cli
 from reconciler.cli import terminal as console
 from reconciler.render.mask import Mask
 from reconciler.sandbox import process
+from reconciler.sandbox.transport import responder
 
 READS = ("Describe", "Get", "List", "BatchGet")
 
@@ -75,14 +82,32 @@ class Shell:
         return [call for call in made if not call.partition(":")[2].startswith(READS)]
 
 
-def opened(
-    sandbox_url: str, served: Any, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, home: Path
-) -> Shell:
-    """A shell in an empty directory, pointed at the account."""
-    for name, value in process.environment(sandbox_url).items():
+class Ticking:
+    """The account's clock as that of commands: to sleep is to let time pass there."""
+
+    def __init__(self, account: Any) -> None:
+        self.account = account
+
+    def __call__(self, _: threading.Event) -> Ticking:
+        return self
+
+    def now(self) -> float:
+        return float(self.account.clock.now())
+
+    def sleep(self, seconds: float) -> None:
+        self.account.clock.advance(max(seconds, 0.05))
+
+
+def point_at(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
+    """Have this process, and those that it starts, talk to the account; here without sockets, and at its own pace."""
+    for name, value in process.environment(url).items():
         patch.setenv(name, value)
-    account, _ = served
-    account.clock.speed = 500
-    shell = Shell(home, account, capsys, patch)
-    shell.go(home)
-    return shell
+    answer = responder(account)
+    send = URLLib3Session.send
+
+    def straight(session: Any, request: Any) -> Any:
+        return answer(request) if request.url.startswith(url) else send(session, request)
+
+    patch.setattr(URLLib3Session, "send", straight)
+    patch.setattr("reconciler.cli.reporting.WallClock", Ticking(account))
+    account.clock.speed = 0
