@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.sandbox.server import Sandbox
-    from tests.support.http_proxy import Court
+    from tests.support.http_proxy import Proxy
     from tests.support.shell import Shell
 
 prepared.install()
@@ -146,15 +146,13 @@ def shell(
 
 
 @pytest.fixture
-def judge(_served: tuple[Sandbox, str], sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
-    """Real processes that something happens to, against an empty account."""
-    from reconciler.sandbox import process
-    from tests.support.http_proxy import court
+def proxy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Commands that something happens to, real processes and typed ones, against an empty account."""
+    from tests.support.http_proxy import opened
+    from tests.support.shell import straight_to
 
-    account, _ = _served
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
-    with court(account) as held:
+    with opened(shell) as held:
+        straight_to(held, held.url, monkeypatch)
         yield held
 
 

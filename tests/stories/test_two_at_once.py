@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +22,7 @@ from reconciler.account.lock import LEASE, Claim
 from reconciler.cli import reporting as running
 from reconciler.cli.signals import WallClock
 from tests.support.shell import Shell
+from tests.support.waiting import PATIENCE, until
 
 SETTINGS = "environment: site\nregion: eu-west-1\n"
 QUICK = "logGroups: {g: {}}\n"
@@ -60,13 +60,6 @@ def creating(shell: Shell) -> bool:
 
 def locks() -> list[str]:
     return [item["Name"] for item in boto3.client("ssm").describe_parameters()["Parameters"]]
-
-
-def until(what: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.02)
 
 
 def elsewhere(run: str = "theirs") -> None:
@@ -107,7 +100,7 @@ def test_of_two_that_start_at_once_one_is_refused(shell: Shell) -> None:
     assert f"@{socket.gethostname()}, process {going.pid}, since 20" in told and "`reconcile unlock`" in told
     until(lambda: creating(shell))
     shell.account.clock.advance(1e6)
-    _, told = going.communicate(timeout=60)
+    _, told = going.communicate(timeout=PATIENCE)
 
     assert going.returncode == 0, told
     made = [call.operation for call in shell.account.calls if call.operation.startswith("Create")]
@@ -143,7 +136,7 @@ def test_while_one_is_applied(shell: Shell) -> None:
 def test_who_is_interrupted_gives_it_back(shell: Shell) -> None:
     with applying(shell) as holder:
         holder.send_signal(signal.SIGINT)
-        out, err = holder.communicate(timeout=60)
+        out, err = holder.communicate(timeout=PATIENCE)
 
     assert holder.returncode == 130, err
     assert "jobQueues.site-q" in out and "finish the rest" in out

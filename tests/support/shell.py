@@ -10,6 +10,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,14 @@ def point_at(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
     """Have this process, and those that it starts, talk to the account; here without sockets, and at its own pace."""
     for name, value in process.environment(url).items():
         patch.setenv(name, value)
+    straight_to(account, url, patch)
+    patch.setattr("reconciler.cli.reporting.WallClock", Ticking(account))
+    patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=account.clock.advance))  # between two tries
+    account.clock.speed = 0
+
+
+def straight_to(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
+    """What botocore would send to ``url`` goes to ``account`` without a socket in between."""
     answer = responder(account)
     send = URLLib3Session.send
 
@@ -109,5 +118,3 @@ def point_at(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
         return answer(request) if request.url.startswith(url) else send(session, request)
 
     patch.setattr(URLLib3Session, "send", straight)
-    patch.setattr("reconciler.cli.reporting.WallClock", Ticking(account))
-    account.clock.speed = 0
