@@ -26,8 +26,9 @@ from reconciler.model import Call, Proof, Refused, Reply, compact
 from tests.properties.test_killed import ENVIRONMENTS, counted, read
 from tests.support import sandbox_account as live
 from tests.support.changes import _Account, files
-from tests.support.histories import READS, STRIDE, Door, History
+from tests.support.histories import READS, Door, History
 from tests.support.http_proxy import Arrived, Perform, Proxy, Weather, everything, nothing, refusing
+from tests.support.long import LONG, across, some
 from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -71,8 +72,7 @@ class Losing(Door):
 LATE = {"read_lag": 20, "tag_lag": 20, "iam_refuses_fresh": True, "iam_delay": 25, "relationship_lag": 120}
 
 
-@pytest.mark.parametrize("late", [{}, LATE], ids=["seen", "seen-late"])
-@pytest.mark.parametrize("name", ENVIRONMENTS if STRIDE == 1 else ENVIRONMENTS[::2])
+@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 4))
 def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Mapping[str, Any], sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     history.converge(env)
@@ -100,7 +100,7 @@ def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Ma
 KINDS = [file for file in files() if not discover()[file.section].shared]
 
 
-@pytest.mark.parametrize("file", KINDS if STRIDE == 1 else KINDS[::2], ids=lambda file: file.section)
+@pytest.mark.parametrize("file", some(KINDS, 2), ids=lambda file: file.section)
 def test_lost_answers_to_changes_of_every_kind(file: Any, sandbox: Any, tmp_path: Path) -> None:
     sandbox.change({"iam_delay": 0})
     history = History(sandbox, name="effects")
@@ -244,7 +244,7 @@ def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any)
 # --- storms, from outside --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6) if STRIDE == 1 else [1])
+@pytest.mark.parametrize("seed", some(range(6), 6, first=1))
 def test_one_run_comes_through_a_storm(seed: int, proxy: Proxy) -> None:
     proxy.type("apply", "job-alerts", "--auto-approve")
     whole = counted(everything(boto3.client))
@@ -259,7 +259,7 @@ def test_one_run_comes_through_a_storm(seed: int, proxy: Proxy) -> None:
     assert counted(everything(boto3.client)) == whole
     proxy.happens = nothing
     proxy.type("plan", "job-alerts", "--detailed-exitcode")
-    proxy.happens = weather if STRIDE == 1 else nothing
+    proxy.happens = weather if LONG else nothing
     proxy.type("destroy", "job-alerts", "--auto-approve")
     assert sum(counted(everything(boto3.client)).values()) == 1  # the default security group
 
@@ -275,7 +275,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "code", "message", "status"), MISTAKES if STRIDE == 1 else MISTAKES[:3])
+@pytest.mark.parametrize(("operation", "code", "message", "status"), MISTAKES)
 def test_a_mistake_fails_at_once_with_its_cause(
     operation: str, code: str, message: str, status: int, proxy: Proxy
 ) -> None:

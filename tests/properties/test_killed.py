@@ -21,17 +21,17 @@ from reconciler.account.lock import Lock, mine
 from reconciler.model import OWNER_PREFIX, Call, Environment, Reply
 from reconciler.operations import pipeline as app
 from tests.support import sandbox_account as live
-from tests.support.histories import STRIDE, Door, History, Killed
+from tests.support.histories import Door, History, Killed
 from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, everything, hung_up
+from tests.support.long import LONG, some
 
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "environments").glob("*/environment.yaml"))
-WHOLLY = ("retry-strategies",)  # at every write; elsewhere at some, or everywhere on request
 pytestmark = pytest.mark.slow
 
 
 def moments(name: str, destroy: bool) -> range:
     """At which writes a run is killed."""
-    if STRIDE == 1 or name in WHOLLY:
+    if LONG:
         return range(400)
     place = ENVIRONMENTS.index(name)
     return range(7 + place if destroy else 3 + place, 400, 23)
@@ -73,7 +73,7 @@ def fresh(sandbox: Any, name: str) -> History:
     return History(sandbox, name)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 2))
 def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     run(history, env, Door(history.aws))
@@ -88,7 +88,7 @@ def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: A
             break
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 2, first=1))
 def test_a_destroy_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env = read(name)
     history = fresh(sandbox, name)
@@ -186,7 +186,7 @@ APPLY = [
     ("a write is made", nth(6, reads=False), True),
     ("the lock is given back", called("DeleteParameter"), False),
 ]
-if STRIDE == 1:
+if LONG:
     APPLY += [(f"write {number}", nth(number, reads=False), bool(number % 2)) for number in range(1, 16)]
 
 

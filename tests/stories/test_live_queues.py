@@ -20,6 +20,7 @@ from reconciler.cli import terminal as console
 from reconciler.model import Address
 from reconciler.render.mask import Mask
 from tests.support.histories import Killed, moments
+from tests.support.long import across, some
 from tests.support.sandbox_account import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
 
 pytestmark = pytest.mark.slow
@@ -158,7 +159,7 @@ def no_job_lost(history: Any, jobs: Jobs) -> None:
     assert [status for status in jobs.statuses() if not status.startswith("SUCCEEDED")] == []
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", some(CHANGES, 2))
 def test_no_queue_is_ever_without_and_no_job_is_lost(history: History, tmp_path: Path, change: str) -> None:
     before, after, queues = CHANGES[change]
     history.converge(loaded(tmp_path, before))
@@ -188,9 +189,9 @@ def test_the_judge_sees_a_gap(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["all three of a full queue", "disabled, and another enabled", "with all that it stands on"]
+    ("change", "after_it"),
+    across(["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True]),
 )
-@pytest.mark.parametrize("after_it", [False, True], ids=["before", "after"])
 def test_killed_at_any_write_the_next_run_finishes(
     history: History, tmp_path: Path, change: str, after_it: bool
 ) -> None:
@@ -223,10 +224,10 @@ TROUBLE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLE)
-@pytest.mark.parametrize(
-    "write", ["CreateComputeEnvironment", "UpdateJobQueue", "UpdateComputeEnvironment", "DeleteComputeEnvironment"]
-)
+WRITES = ["CreateComputeEnvironment", "UpdateJobQueue", "UpdateComputeEnvironment", "DeleteComputeEnvironment"]
+
+
+@pytest.mark.parametrize(("write", "trouble"), across(WRITES, TROUBLE, 3))
 def test_trouble_at_a_write_makes_no_gap(history: History, tmp_path: Path, write: str, trouble: str) -> None:
     before, after, queues = CHANGES["two that change places"]
     history.converge(loaded(tmp_path, before))

@@ -22,8 +22,9 @@ from reconciler.model import Address, Call, Environment, Options, Refused, Reply
 from reconciler.model.problems import Problem
 from reconciler.operations import pipeline as app
 from tests.properties.test_killed import ENVIRONMENTS, read
-from tests.support.histories import STRIDE, History
+from tests.support.histories import History
 from tests.support.http_proxy import READS, ROOT
+from tests.support.long import LONG
 from tests.support.shell import Shell
 
 SHARES = "shares"  # the kinds that no example has
@@ -61,7 +62,7 @@ LIKELY = (
     "topics",
     "schedulingPolicies",
 )
-STEP = 1 if STRIDE == 1 else 4
+STEP = 1 if LONG else 9
 PREFIXES = {"tagging": "tag"}  # what requests are signed for, and what IAM calls it
 
 
@@ -200,14 +201,17 @@ def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENVIRONMENTS if STRIDE == 1 else ["genomics-array", "job-alerts"])
+@pytest.mark.parametrize(
+    "name",
+    ["job-alerts", *(pytest.param(name, marks=pytest.mark.long) for name in ENVIRONMENTS if name != "job-alerts")],
+)
 def test_two_reads_denied_at_once(name: str, sandbox: Any) -> None:
     estate = settled(sandbox, name)
     env = shrunk(drifted(estate.env))
     whole = estate.plan(env)
     reads = sorted(estate.asked - {("sts", "GetCallerIdentity")})
     pairs = [(one, other) for i, one in enumerate(reads) for other in reads[i + 1 :]]
-    for pair in pairs[:: 1 if STRIDE == 1 else 37]:
+    for pair in pairs[:: 1 if LONG else 37]:
         expect(env, whole, estate.plan(env, *pair), pair)
 
 
