@@ -33,6 +33,13 @@ prepared.install()
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs an account: `make test-fast` does without."""
+    for item in items:
+        if {"_attached", "_served"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("account")
+
+
 class Attached:
     """A sandbox with a boto3 session whose clients it answers; everything else is the sandbox's own."""
 
