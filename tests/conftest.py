@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from botocore.exceptions import ClientError
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tests.support.shell import Shell
 
 prepared.install()
+hypothesis.settings.register_profile("steady", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("steady")
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

@@ -221,7 +221,7 @@ def test_an_apply_ends_its_work_though_nobody_listens(tiny: Path, account: Any, 
         said += os.read(ours, 1)
     os.close(ours)
 
-    assert running.wait(60) == 0
+    assert running.wait(300) == 0
     assert (
         subprocess.run([sys.executable, "-m", "reconciler", "plan", "--detailed-exitcode"], check=False).returncode == 0
     )

@@ -97,7 +97,7 @@ def test_it_leaves_nothing_behind_when_it_is_stopped(
     shown = read_until(demo, moment)
 
     os.killpg(demo.pid, sent)
-    rest, _ = demo.communicate(timeout=60)
+    rest, _ = demo.communicate(timeout=300)
 
     assert demo.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent], shown + rest
     assert "That was all of it." not in rest
