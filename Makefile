@@ -10,7 +10,7 @@ PYTEST_ARGS    ?=
 PYTEST_WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test cover lint types fmt schemas docs schema-check wheel-check all lock clean
+.PHONY: help setup dev demo test test-fast test-long cover lint types fmt schemas docs schema-check wheel-check all lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,15 @@ $(VENV)/.developed: pyproject.toml constraints.txt
 demo: setup ## the sandbox, and one environment through plan, apply, drift and destroy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
-test: dev ## the whole test suite; PYTEST_ARGS="-k queue -x" narrows it
+test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
+
+test-fast: dev ## what needs no account, a minute: to run while working
+	$(BIN)/pytest -q -m "not long and not account" tests/config tests/schema tests/checks tests/planning tests/render \
+		tests/kinds tests/applying/test_executor.py tests/properties/test_documents.py $(PYTEST_ARGS)
+
+test-long: dev ## the long forms of properties and stories, hours: nightly and on request
+	TEST_LONG=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "slow or long" $(PYTEST_ARGS)
 
 cover: dev ## the test suite with branch coverage
 	$(BIN)/coverage run --branch --source reconciler -m pytest $(PYTEST_ARGS)

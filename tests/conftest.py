@@ -1,7 +1,8 @@
 """Fixtures for every test: a sandbox without sockets, one over HTTP, and no way out to the real AWS.
 
 `sandbox`      the in-process account; `sandbox.client("iam")` gives a boto3 client that it answers
-`sandbox_url`  the URL of one served over HTTP on loopback, for tests of whole commands
+`sandbox_url`  the URL of one served over HTTP on loopback
+`served`       that account, for commands typed in this process; `shell` types them, `proxy` starts real processes
 `refused`      `refused(code, fragment, client.operation, **params)` asserts a refusal
 
 Both are empty at the start of every test. moto's objects belong to the process, so a test uses one or the other.
@@ -15,17 +16,31 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from botocore.exceptions import ClientError
+
+from tests.support import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.sandbox.server import Sandbox
-    from tests.support.http_proxy import Court
+    from tests.support.http_proxy import Proxy
     from tests.support.shell import Shell
 
+prepared.install()
+hypothesis.settings.register_profile("steady", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("steady")
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs an account: `make test-fast` does without."""
+    for item in items:
+        if {"_attached", "_served"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("account")
 
 
 class Attached:
@@ -95,9 +110,11 @@ def sandbox(_attached: Attached) -> Iterator[Attached]:
 def _served() -> Iterator[tuple[Sandbox, str]]:
     from reconciler.sandbox.clock import Clock
     from reconciler.sandbox.server import Sandbox
+    from reconciler.sandbox.transport import Server
+    from tests.support.http_proxy import Paced
 
-    account = Sandbox(clock=Clock(speed=1))
-    server = account.serve()
+    account = Sandbox(clock=Clock(speed=0))
+    server = Server(Paced(account))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield account, server.url
@@ -110,40 +127,43 @@ def _served() -> Iterator[tuple[Sandbox, str]]:
 def sandbox_url(_served: tuple[Sandbox, str]) -> Iterator[str]:
     account, url = _served
     fresh(account)
+    account.clock.speed = 0
     yield url
     account.reset()  # as above
 
 
 @pytest.fixture
-def shell(
-    sandbox_url: str,
-    _served: tuple[Sandbox, str],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Iterator[Shell]:
-    """The command line, in an empty directory and against an empty account; files may give it more to stand on."""
-    from tests.support.shell import opened
+def served(sandbox_url: str, _served: tuple[Sandbox, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """The account that commands typed in this process find, without sockets; its time passes as they sleep."""
+    from tests.support.shell import point_at
 
-    found = opened(sandbox_url, _served, capsys, monkeypatch, tmp_path)
-    yield found
-    found.account.clock.speed = 1
-    found.account.defaults()
+    account, _ = _served
+    point_at(account, sandbox_url, monkeypatch)
+    yield account
+    account.defaults()
 
 
 @pytest.fixture
-def judge(_served: tuple[Sandbox, str], sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Court]:
-    """Real processes that something happens to, against an empty account with a quick clock."""
-    from reconciler.sandbox import process
-    from tests.support.http_proxy import court
+def shell(
+    served: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Shell:
+    """The command line, in an empty directory and against an empty account; files may give it more to stand on."""
+    from tests.support.shell import Shell
 
-    account, _ = _served
-    account.clock.speed = 200
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
-    with court(account) as held:
+    found = Shell(tmp_path, served, capsys, monkeypatch)
+    found.go(tmp_path)
+    return found
+
+
+@pytest.fixture
+def proxy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Commands that something happens to, real processes and typed ones, against an empty account."""
+    from tests.support.http_proxy import opened
+    from tests.support.shell import straight_to
+
+    with opened(shell) as held:
+        straight_to(held, held.url, monkeypatch)
         yield held
-    account.clock.speed = 1
 
 
 @pytest.fixture

@@ -126,7 +126,8 @@ class _Run:
 
 
 def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interaction, run: _Run) -> int:
-    began = time.monotonic()
+    clock = WallClock(run.stop.event)
+    asked = clock.now()
     made = _planned(session, options, ui)
     ui.planned(made)
     if how.saved:
@@ -142,7 +143,7 @@ def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interactio
     if run.lost.is_set():
         raise Problems([_broken()], exit_code=RAIL)
     run.stop.graceful = True
-    return _execute(session, made, how, ui, run, began)
+    return _execute(session, made, how, ui, run, clock, asked)
 
 
 def _planned(session: Session, options: Options, ui: Interaction) -> Planned:
@@ -153,14 +154,16 @@ def _planned(session: Session, options: Options, ui: Interaction) -> Planned:
         raise
 
 
-def _execute(session: Session, made: Planned, how: ApplyOptions, ui: Interaction, run: _Run, since: float) -> int:
-    """Execute the plan and report; the exit code. ``since`` is when the account was asked for the plan."""
+def _execute(
+    session: Session, made: Planned, how: ApplyOptions, ui: Interaction, run: _Run, clock: WallClock, asked: float
+) -> int:
+    """Execute the plan and report; the exit code. ``asked`` is when the account was asked for the plan."""
     book = run.book
     began = time.monotonic()
 
     def current() -> bool:
         """Whether what was seen then holds still: no other run is there, and nobody has had the time to change it."""
-        return how.lock and time.monotonic() < since + CURRENT
+        return how.lock and clock.now() < asked + CURRENT
 
     if book:
         book.mask |= made.mask
@@ -175,7 +178,7 @@ def _execute(session: Session, made: Planned, how: ApplyOptions, ui: Interaction
         outcome = pipeline.execute(
             made,
             session.client,
-            WallClock(run.stop.event),
+            clock,
             emit,
             parallelism=how.parallelism,
             keep_going=how.keep_going,

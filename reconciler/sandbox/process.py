@@ -133,7 +133,7 @@ def control(url: str, door: str, values: Mapping[str, Any] | None = None) -> Any
     body = None if values is None else json.dumps(values).encode()
     request = http.Request(f"{url}/_sandbox/{door}", data=body)  # noqa: S310  loopback
     direct = http.build_opener(http.ProxyHandler({}))  # no proxy stands between us and loopback
-    with direct.open(request, timeout=10) as reply:
+    with direct.open(request, timeout=_PATIENCE) as reply:
         return json.loads(reply.read())
 
 

@@ -117,11 +117,13 @@ def attach(sandbox: Answers, session: Any = None) -> Any:
     if session is None:
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=sandbox.region)  # noqa: S106
     botocore_session = getattr(session, "_session", session)
-    botocore_session.register("before-send", _sender(sandbox), unique_id="sandbox")
+    botocore_session.register("before-send", responder(sandbox), unique_id="sandbox")
     return session
 
 
-def _sender(sandbox: Answers) -> Callable[..., AWSResponse]:
+def responder(sandbox: Answers) -> Callable[..., AWSResponse]:
+    """Gives the sandbox's reply to a request of botocore's; raises ``ConnectionClosedError`` where it is lost."""
+
     def send(request: Any, **_: Any) -> AWSResponse:
         url = urlsplit(request.url)
         headers = {

@@ -203,7 +203,7 @@ fields = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(fields, fields, st.sets(st.sampled_from(["state", "size", "filled", "odd", "set", "env", "sub", "inner"])))
 def test_what_is_told_alike_at_a_glance_is_alike_at_length(
     one: dict[str, Any], other: dict[str, Any], theirs: set[str]

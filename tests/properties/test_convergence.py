@@ -5,7 +5,6 @@ Each history gets a fresh account and the inline executor, so that a failure rep
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import Any
 
@@ -14,8 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.histories import Door, History, Killed
+from tests.support.long import LONG
 
-EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "24"))
+EXAMPLES = 100 if LONG else 7
 
 
 def maybe(value: Any) -> Any:
@@ -375,12 +375,12 @@ CONVERGING = settings(
         Phase.explicit,
         Phase.reuse,
         Phase.generate,
-        *([Phase.shrink] if "CONVERGENCE_SHRINK" in os.environ else []),
+        *([Phase.shrink] if LONG else []),
     ],
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize="CONVERGENCE_EXAMPLES" not in os.environ,
+    derandomize=not LONG,
 )
 
 

@@ -26,8 +26,10 @@ from reconciler.model import Call, Proof, Refused, Reply, compact
 from tests.properties.test_killed import ENVIRONMENTS, counted, read
 from tests.support import sandbox_account
 from tests.support.changes import _Account, files
-from tests.support.histories import READS, STRIDE, Door, History
-from tests.support.http_proxy import Arrived, Court, Perform, Weather, everything, nothing, refusing
+from tests.support.histories import READS, Door, History
+from tests.support.http_proxy import Arrived, Perform, Proxy, Weather, everything, nothing, refusing
+from tests.support.long import LONG, across, some
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -70,8 +72,7 @@ class Losing(Door):
 LATE = {"read_lag": 20, "tag_lag": 20, "iam_refuses_fresh": True, "iam_delay": 25, "relationship_lag": 120}
 
 
-@pytest.mark.parametrize("late", [{}, LATE], ids=["seen", "seen-late"])
-@pytest.mark.parametrize("name", ENVIRONMENTS if STRIDE == 1 else ENVIRONMENTS[::2])
+@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 4))
 def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Mapping[str, Any], sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     history.converge(env)
@@ -99,7 +100,7 @@ def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Ma
 KINDS = [file for file in files() if not discover()[file.section].shared]
 
 
-@pytest.mark.parametrize("file", KINDS if STRIDE == 1 else KINDS[::2], ids=lambda file: file.section)
+@pytest.mark.parametrize("file", some(KINDS, 2), ids=lambda file: file.section)
 def test_lost_answers_to_changes_of_every_kind(file: Any, sandbox: Any, tmp_path: Path) -> None:
     sandbox.change({"iam_delay": 0})
     history = History(sandbox, name="effects")
@@ -247,23 +248,23 @@ def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any)
 # --- storms, from outside --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6) if STRIDE == 1 else [1])
-def test_one_run_comes_through_a_storm(seed: int, judge: Court) -> None:
-    judge.run("apply", "job-alerts", "--auto-approve")
+@pytest.mark.parametrize("seed", some(range(6), 6, first=1))
+def test_one_run_comes_through_a_storm(seed: int, proxy: Proxy) -> None:
+    proxy.type("apply", "job-alerts", "--auto-approve")
     whole = counted(everything(boto3.client))
-    judge.run("destroy", "job-alerts", "--auto-approve")
-    judge.sandbox.reset()
+    proxy.type("destroy", "job-alerts", "--auto-approve")
+    proxy.sandbox.reset()
     weather = Weather(seed)
-    judge.happens = weather
+    proxy.happens = weather
 
-    judge.run("apply", "job-alerts", "--auto-approve")
+    proxy.type("apply", "job-alerts", "--auto-approve")
 
     assert sum(weather.met.values()) >= 12 and {"throttled", "lost"} <= weather.met.keys(), weather.met
     assert counted(everything(boto3.client)) == whole
-    judge.happens = nothing
-    judge.run("plan", "job-alerts", "--detailed-exitcode")
-    judge.happens = weather if STRIDE == 1 else nothing
-    judge.run("destroy", "job-alerts", "--auto-approve")
+    proxy.happens = nothing
+    proxy.type("plan", "job-alerts", "--detailed-exitcode")
+    proxy.happens = weather if LONG else nothing
+    proxy.type("destroy", "job-alerts", "--auto-approve")
     assert sum(counted(everything(boto3.client)).values()) == 1  # the default security group
 
 
@@ -278,15 +279,15 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "code", "message", "status"), MISTAKES if STRIDE == 1 else MISTAKES[:3])
+@pytest.mark.parametrize(("operation", "code", "message", "status"), MISTAKES)
 def test_a_mistake_fails_at_once_with_its_cause(
-    operation: str, code: str, message: str, status: int, judge: Court
+    operation: str, code: str, message: str, status: int, proxy: Proxy
 ) -> None:
-    judge.happens = refusing(operation, code, message, status)
+    proxy.happens = refusing(operation, code, message, status)
 
-    told, _ = judge.run("apply", "job-alerts", "--auto-approve", expect=3)
+    told, _ = proxy.type("apply", "job-alerts", "--auto-approve", expect=3)
 
-    tried = Counter((call.request.query, call.request.body) for call in judge.arrived if call.operation == operation)
+    tried = Counter((call.request.query, call.request.body) for call in proxy.arrived if call.operation == operation)
     assert set(tried.values()) == {1}
     assert f"{code}: {message}" in told
     assert re.search(r"environments/job-alerts/\w+\.yaml:\d+:\d+\) failed at", told)
@@ -366,7 +367,7 @@ WRONG = {
 
 @pytest.mark.parametrize("path", WRONG)
 def test_one_that_turns_invalid_fails_with_its_reason_and_the_line_to_change(
-    path: str, judge: Court, tmp_path: Path
+    path: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     facts, reason, member, other = WRONG[path]
     resources = {"instanceRole": facts["instanceRole"]} if "instanceRole" in facts else {}
@@ -377,17 +378,17 @@ def test_one_that_turns_invalid_fails_with_its_reason_and_the_line_to_change(
     lines = target.read_text(encoding="utf-8").splitlines()
     at = next(number for number, line in enumerate(lines, 1) if member in line)
 
-    judge.run("apply", str(target), "--auto-approve", "--exclude", "computeEnvironments.c")
+    proxy.type("apply", str(target), "--auto-approve", "--exclude", "computeEnvironments.c")
 
-    told, _ = judge.run("apply", str(target), "--auto-approve", expect=3)
-    again, _ = judge.run("apply", str(target), "--auto-approve", "--format", "json", expect=3)
+    told, _ = proxy.type("apply", str(target), "--auto-approve", expect=3)
+    again, _ = proxy.type("apply", str(target), "--auto-approve", "--format", "json", expect=3)
 
     assert "INVALID: CLIENT_ERROR" in told and reason in told
     assert re.search(rf"look at {path} \(\S*environment\.yaml:{at}:\d+\)", told), told
     if other:
         named = next(number for number, line in enumerate(lines, 1) if other in line)
         assert re.search(rf"which names roles\.bad \(\S*environment\.yaml:{named}:", told), told
-    assert "batch:CreateJobQueue" not in judge.writes()
+    assert "batch:CreateJobQueue" not in proxy.writes()
     failed = next(one for one in map(json.loads, again.splitlines()) if one["type"] == "failed")
     assert reason in failed["detail"]
     assert (failed["cause"]["path"], failed["cause"]["line"]) == (path, at)
@@ -405,45 +406,47 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("operation", "number", "soft"), [one[1:] for one in STOPS], ids=[one[0] for one in STOPS])
-def test_a_stop_is_clean(operation: str, number: int, soft: bool, judge: Court) -> None:
+def test_a_stop_is_clean(operation: str, number: int, soft: bool, proxy: Proxy) -> None:
     stopped: list[str] = []
 
     def happens(call: Arrived, perform: Perform) -> Any:
         reply = perform()
         if call.operation == operation and not stopped:
             stopped.append(str(call))
-            judge.signal(number)
+            proxy.signal(number)
         return reply
 
-    judge.happens = happens
-    told, heard = judge.run("apply", "job-alerts", "--auto-approve", expect=130)
+    proxy.happens = happens
+    told, heard = proxy.run("apply", "job-alerts", "--auto-approve", expect=130)
 
     assert soft or "Interrupted." in heard
     assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
     if soft:
         assert told.rstrip().endswith("Run the same command again to finish the rest.")
         assert "Interrupted after" in told and "not started" in told
-    judge.run("apply", "job-alerts", "--auto-approve")
-    judge.run("plan", "job-alerts", "--detailed-exitcode")
+    proxy.type("apply", "job-alerts", "--auto-approve")
+    proxy.type("plan", "job-alerts", "--detailed-exitcode")
 
 
 @pytest.mark.parametrize(
     ("operation", "times"), [("DescribeComputeEnvironments", 1), ("CreateRole", 2)], ids=["planning", "asked-twice"]
 )
-def test_who_insists_does_not_wait_for_a_call_that_hangs(operation: str, times: int, judge: Court) -> None:
+def test_who_insists_does_not_wait_for_a_call_that_hangs(operation: str, times: int, proxy: Proxy) -> None:
     ended = threading.Event()
     hanging: list[str] = []
 
     def happens(call: Arrived, perform: Perform) -> Any:
         if call.operation == operation and not hanging:
             hanging.append(str(call))
-            for at in range(times):
-                threading.Timer(0.3 + 0.5 * at, judge.signal, (signal.SIGINT,)).start()
-            assert ended.wait(60), "it waited for the call"
+            proxy.signal(signal.SIGINT)
+            if times > 1:
+                until(lambda: "once more ends at once" in proxy.heard())
+                proxy.signal(signal.SIGINT)
+            assert ended.wait(PATIENCE), "it waited for the call"
         return perform()
 
-    judge.happens = happens
-    _, heard = judge.run("apply", "job-alerts", "--auto-approve", expect=130)
+    proxy.happens = happens
+    _, heard = proxy.run("apply", "job-alerts", "--auto-approve", expect=130)
     ended.set()
 
     assert "Interrupted." in heard
@@ -453,7 +456,7 @@ def test_who_insists_does_not_wait_for_a_call_that_hangs(operation: str, times: 
 # --- the world moves ---------------------------------------------------------------------------------------------------
 
 
-def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(judge: Court, tmp_path: Path) -> None:
+def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(proxy: Proxy, tmp_path: Path) -> None:
     """The first queue is being written to as somebody changes the second; the third is nobody's business."""
     target = tmp_path / "environment.yaml"
 
@@ -464,7 +467,7 @@ def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(judge: Court, tm
         )
 
     declare(1)
-    judge.run("apply", str(target), "--auto-approve")
+    proxy.type("apply", str(target), "--auto-approve")
     declare(2)
     batch = boto3.client("batch")
     moved: list[str] = []
@@ -476,21 +479,21 @@ def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(judge: Court, tm
             batch.create_scheduling_policy(name="unrelated", fairsharePolicy={})
         return perform()
 
-    judge.happens = happens
+    proxy.happens = happens
     arguments = ("apply", str(target), "--auto-approve", "--parallelism", "1")
-    told, _ = judge.run(*arguments, "--on-error", "continue", expect=5)
+    told, _ = proxy.type(*arguments, "--on-error", "continue", expect=5)
 
     assert re.search(r"jobQueues\.q \(\S+\) failed at", told)
     assert "priority of q changed; the plan was made before that: plan again" in told
     found = {queue["jobQueueName"]: queue["priority"] for queue in batch.describe_job_queues()["jobQueues"]}
     assert found == {"p": 2, "q": 9, "r": 2}
-    judge.run(*arguments)
-    judge.run("plan", str(target), "--detailed-exitcode")
+    proxy.type(*arguments)
+    proxy.type("plan", str(target), "--detailed-exitcode")
 
 
-def test_half_a_reply_changes_no_plan(judge: Court) -> None:
+def test_half_a_reply_changes_no_plan(proxy: Proxy) -> None:
     """Every read of a plan is once cut in the middle."""
-    judge.run("apply", "job-alerts", "--auto-approve")
+    proxy.type("apply", "job-alerts", "--auto-approve")
     cut: set[str] = set()
 
     def happens(call: Arrived, perform: Perform) -> Any:
@@ -500,7 +503,7 @@ def test_half_a_reply_changes_no_plan(judge: Court) -> None:
         cut.add(str(call))
         return replace(reply, body=reply.body[: len(reply.body) // 2])
 
-    judge.happens = happens
-    judge.run("plan", "job-alerts", "--detailed-exitcode")
+    proxy.happens = happens
+    proxy.type("plan", "job-alerts", "--detailed-exitcode")
 
     assert len(cut) > 10

@@ -21,17 +21,17 @@ from reconciler.account.lock import Lock, mine
 from reconciler.model import OWNER_PREFIX, Call, Environment, Reply
 from reconciler.operations import pipeline
 from tests.support import sandbox_account
-from tests.support.histories import STRIDE, Door, History, Killed
-from tests.support.http_proxy import ROOT, SECRETS, Arrived, Court, Perform, everything, hung_up
+from tests.support.histories import Door, History, Killed
+from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, everything, hung_up
+from tests.support.long import LONG, some
 
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "environments").glob("*/environment.yaml"))
-WHOLLY = ("retry-strategies",)  # at every write; elsewhere at some, or everywhere on request
 pytestmark = pytest.mark.slow
 
 
 def moments(name: str, destroy: bool) -> range:
     """At which writes a run is killed."""
-    if STRIDE == 1 or name in WHOLLY:
+    if LONG:
         return range(400)
     place = ENVIRONMENTS.index(name)
     return range(7 + place if destroy else 3 + place, 400, 23)
@@ -73,7 +73,7 @@ def fresh(sandbox: Any, name: str) -> History:
     return History(sandbox, name)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 2))
 def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     run(history, env, Door(history.aws))
@@ -88,7 +88,7 @@ def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: A
             break
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 2, first=1))
 def test_a_destroy_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env = read(name)
     history = fresh(sandbox, name)
@@ -142,7 +142,7 @@ def there() -> list[tuple[str, str]]:
     return everything(boto3.client)  # type: ignore[call-overload]
 
 
-def dies(when: Callable[[Arrived], bool], held: Court, *, after: bool) -> Callable[[Arrived, Perform], Any]:
+def dies(when: Callable[[Arrived], bool], held: Proxy, *, after: bool) -> Callable[[Arrived, Perform], Any]:
     """SIGKILL at the first call that ``when`` is true of, before it is performed or after."""
     over: list[str] = []
 
@@ -173,11 +173,11 @@ def called(operation: str) -> Callable[[Arrived], bool]:
     return lambda call: call.operation == operation
 
 
-def killed_then_run(judge: Court, when: Callable[[Arrived], bool], *arguments: str, after: bool) -> None:
-    judge.happens = dies(when, judge, after=after)
-    judge.run(*arguments, expect=-9)
-    judge.happens = lambda _, perform: perform()
-    judge.run(*arguments)
+def killed_then_run(proxy: Proxy, when: Callable[[Arrived], bool], *arguments: str, after: bool) -> None:
+    proxy.happens = dies(when, proxy, after=after)
+    proxy.run(*arguments, expect=-9)
+    proxy.happens = lambda _, perform: perform()
+    proxy.type(*arguments)
 
 
 APPLY = [
@@ -186,31 +186,31 @@ APPLY = [
     ("a write is made", nth(6, reads=False), True),
     ("the lock is given back", called("DeleteParameter"), False),
 ]
-if STRIDE == 1:
+if LONG:
     APPLY += [(f"write {number}", nth(number, reads=False), bool(number % 2)) for number in range(1, 16)]
 
 
 @pytest.mark.parametrize(("when", "after"), [one[1:] for one in APPLY], ids=[one[0] for one in APPLY])
-def test_sigkill_while(judge: Court, when: Callable[[Arrived], bool], after: bool) -> None:
-    killed_then_run(judge, when, "apply", "job-alerts", "--auto-approve", after=after)
+def test_sigkill_while(proxy: Proxy, when: Callable[[Arrived], bool], after: bool) -> None:
+    killed_then_run(proxy, when, "apply", "job-alerts", "--auto-approve", after=after)
 
     assert not [name for call, name in there() if call == "describe_parameters"]
-    judge.run("plan", "job-alerts", "--detailed-exitcode")
+    proxy.type("plan", "job-alerts", "--detailed-exitcode")
     names = Counter(call for call, _ in there())
     assert names["describe_job_queues"] == names["describe_compute_environments"] == names["list_topics"] == 1
     assert not [name for _, name in there() if name.endswith(":2")]
 
 
-def test_sigkill_while_destroying(judge: Court) -> None:
+def test_sigkill_while_destroying(proxy: Proxy) -> None:
     before = there()
-    judge.run("apply", "job-alerts", "--auto-approve")
+    proxy.type("apply", "job-alerts", "--auto-approve")
 
-    killed_then_run(judge, nth(9, reads=False), "destroy", "job-alerts", "--auto-approve", after=True)
+    killed_then_run(proxy, nth(9, reads=False), "destroy", "job-alerts", "--auto-approve", after=True)
 
     assert there() == before
 
 
-def test_sigkill_while_replacing(judge: Court, tmp_path: Path) -> None:
+def test_sigkill_while_replacing(proxy: Proxy, tmp_path: Path) -> None:
     target = tmp_path / "environment.yaml"
 
     def declare(kind: str) -> None:
@@ -220,10 +220,10 @@ def test_sigkill_while_replacing(judge: Court, tmp_path: Path) -> None:
         )
 
     declare("FARGATE")
-    judge.run("apply", str(target), "--auto-approve")
+    proxy.type("apply", str(target), "--auto-approve")
     declare("FARGATE_SPOT")
 
-    killed_then_run(judge, called("UpdateJobQueue"), "apply", str(target), "--auto-approve", after=True)
+    killed_then_run(proxy, called("UpdateJobQueue"), "apply", str(target), "--auto-approve", after=True)
 
-    judge.run("plan", str(target), "--detailed-exitcode")
+    proxy.type("plan", str(target), "--detailed-exitcode")
     assert len([name for call, name in there() if call == "describe_compute_environments"]) == 1

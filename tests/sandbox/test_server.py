@@ -10,7 +10,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -22,6 +21,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from reconciler.sandbox import process
 from reconciler.sandbox.faults import Died, shuffled
 from reconciler.sandbox.server import operations
+from tests.support.effort import effort
+from tests.support.waiting import PATIENCE, until
 
 TRUST = json.dumps(
     {
@@ -103,16 +104,11 @@ def test_reset_leaves_what_aws_provides(sandbox):
     assert len(sandbox.client("ec2").describe_subnets()["Subnets"]) == 3
 
 
-def test_reset_is_quick(sandbox):
-    took = []
-    for _ in range(5):
-        sandbox.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
-        sandbox.client("ec2").create_security_group(GroupName="g", Description="d")
-        start = time.perf_counter()
-        sandbox.reset()
-        took.append(time.perf_counter() - start)
+def test_reset_is_little_work(sandbox):
+    sandbox.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+    sandbox.client("ec2").create_security_group(GroupName="g", Description="d")
 
-    assert min(took) < 0.05
+    assert effort(sandbox.reset) < 50_000
 
 
 def test_calls_are_logged_without_secrets(sandbox):
@@ -468,11 +464,8 @@ def test_it_runs_once_and_stops(background):
 def test_a_dead_one_is_noticed(background):
     first = process.start()
     subprocess.run(["kill", "-KILL", str(first.pid)], check=True)
-    deadline = time.monotonic() + 5
-    while process.status() is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: process.status() is None)
 
-    assert process.status() is None
     assert first != process.start()
 
 
@@ -507,7 +500,7 @@ def test_without_moto_it_says_what_to_install(tmp_path):
         (tmp_path / f"{name}.py").write_text("raise ModuleNotFoundError(\"No module named 'moto'\", name='moto')\n")
     command = [sys.executable, "-m", "reconciler.sandbox"]
     ran = subprocess.run(
-        command, env={"PYTHONPATH": f"{tmp_path}:."}, capture_output=True, text=True, check=False, timeout=30
+        command, env={"PYTHONPATH": f"{tmp_path}:."}, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
     assert ran.returncode == 1

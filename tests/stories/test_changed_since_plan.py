@@ -21,7 +21,7 @@ from reconciler.model import OWNER_TAG, Address, Call, Environment, Live, Outcom
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
 from tests.support.changes import File, Row, _Account, files
-from tests.support.histories import STRIDE, Door, History, Ticking
+from tests.support.histories import Door, History, Ticking
 
 KINDS = [file for file in files() if not discover()[file.section].shared]
 LEAVING = [file for file in KINDS if file.section in ("computeEnvironments", "jobDefinitions", "jobQueues", "roles")]
@@ -161,7 +161,12 @@ def test_what_has_moved_is_left_as_it_is(stage: Stage) -> None:
     history.expect_nothing(stage.environment(stage.wanted()))
 
 
-@pytest.mark.parametrize("stage", KINDS if STRIDE == 1 else LEAVING, ids=lambda file: file.section, indirect=True)
+@pytest.mark.parametrize(
+    "stage",
+    [*LEAVING, *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS if kind not in LEAVING)],
+    ids=lambda file: file.section,
+    indirect=True,
+)
 def test_what_has_moved_is_not_deleted(stage: Stage) -> None:
     history = stage.account.history
     stays = {"stays": stage.ours.declared(stage.ours.before)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,7 @@ from moto.events.models import EventPattern
 
 from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
-from reconciler.sandbox import process
-from tests.stories.test_articles import NAMES as ARTICLES
-from tests.stories.test_articles import ROOT, SECRETS, Account
+from tests.support.examples import ARTICLES, ROOT, SECRETS, Account
 from tests.support.histories import History
 
 ENVIRONMENTS = ROOT / "environments"
@@ -141,30 +139,11 @@ def test_they_are_in_the_wheel() -> None:
 # --- by the commands people type -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def account(sandbox_url: str) -> Iterator[Account]:
-    process.control(sandbox_url, "clock", {"speed": 200})
-    yield Account(sandbox_url)
-    process.control(sandbox_url, "clock", {"speed": 1})
-
-
-@pytest.fixture(params=[None, 7], ids=["in-order", "shuffled"])
-def any_order(request: pytest.FixtureRequest, account: Account) -> Account:
-    process.control(account.url, "settings", {"shuffle": request.param})
-    return account
-
-
 def everything(account: Account) -> set[tuple[str, str]]:
     """What there is by call and name, but for service-linked roles, which belong to the account and stay."""
     found = account.names()
     for service, listings in MORE.items():
-        client: Any = boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=account.url,
-            region_name=process.REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        client: Any = boto3.client(service)  # type: ignore[call-overload]
         for call, items, name in listings:
             found |= {(call, item[name]) for item in getattr(client, call)()[items]}
     return {one for one in found if not one[1].startswith("AWSServiceRoleFor")}

@@ -5,9 +5,9 @@ job is refused or lost, whatever changes at once and wherever a run dies.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ import pytest
 
 from reconciler.cli import main as cli
 from reconciler.model import Address
-from reconciler.sandbox import process
 from tests.support.histories import Killed, moments
+from tests.support.long import across, some
 from tests.support.sandbox_account import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
 
 pytestmark = pytest.mark.slow
@@ -157,7 +157,7 @@ def no_job_lost(history: Any, jobs: Jobs) -> None:
     assert [status for status in jobs.statuses() if not status.startswith("SUCCEEDED")] == []
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", some(CHANGES, 2))
 def test_no_queue_is_ever_without_and_no_job_is_lost(history: History, tmp_path: Path, change: str) -> None:
     before, after, queues = CHANGES[change]
     history.converge(loaded(tmp_path, before))
@@ -187,9 +187,9 @@ def test_the_judge_sees_a_gap(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["all three of a full queue", "disabled, and another enabled", "with all that it stands on"]
+    ("change", "after_it"),
+    across(["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True]),
 )
-@pytest.mark.parametrize("after_it", [False, True], ids=["before", "after"])
 def test_killed_at_any_write_the_next_run_finishes(
     history: History, tmp_path: Path, change: str, after_it: bool
 ) -> None:
@@ -222,10 +222,10 @@ TROUBLE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLE)
-@pytest.mark.parametrize(
-    "write", ["CreateComputeEnvironment", "UpdateJobQueue", "UpdateComputeEnvironment", "DeleteComputeEnvironment"]
-)
+WRITES = ["CreateComputeEnvironment", "UpdateJobQueue", "UpdateComputeEnvironment", "DeleteComputeEnvironment"]
+
+
+@pytest.mark.parametrize(("write", "trouble"), across(WRITES, TROUBLE, 3))
 def test_trouble_at_a_write_makes_no_gap(history: History, tmp_path: Path, write: str, trouble: str) -> None:
     before, after, queues = CHANGES["two that change places"]
     history.converge(loaded(tmp_path, before))
@@ -386,11 +386,8 @@ Command = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def command(
-    sandbox_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    served: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Command:
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
-
     def once(*argv: str, stack: Stack) -> tuple[int, str]:
         (tmp_path / "environment.yaml").write_text(json.dumps(stack, indent=1), encoding="utf-8")
         codes: list[int] = []
@@ -401,33 +398,25 @@ def command(
     return once
 
 
-@pytest.fixture
-def control(sandbox_url: str) -> Callable[..., Any]:
-    def ask(door: str, **values: Any) -> Any:
-        data = json.dumps(values).encode() if values else None
-        request = urllib.request.Request(f"{sandbox_url}/_sandbox/{door}", data=data)
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return json.load(reply)
-
-    return ask
-
-
 @contextlib.contextmanager
-def submitting(jobs: Jobs, pause: float) -> Iterator[None]:
-    """Jobs from a thread of its own, until it is left."""
-    stop = threading.Event()
+def submitting(jobs: Jobs, account: Any) -> Iterator[None]:
+    """Jobs from elsewhere at every fourth call that arrives, until it is left."""
+    busy, answer = threading.Lock(), account.answer
+    arrived = itertools.count(1)
 
-    def loop() -> None:
-        while not stop.wait(pause):
-            jobs.submit()
+    def answering(request: Any) -> Any:
+        if next(arrived) % 4 == 0 and busy.acquire(blocking=False):
+            try:
+                jobs.submit()
+            finally:
+                busy.release()
+        return answer(request)
 
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
+    account.answer = answering
     try:
         yield
     finally:
-        stop.set()
-        thread.join(timeout=30)
+        del account.answer
 
 
 APPLY = ("apply", "--auto-approve", "--allow-deletions", "99")
@@ -444,40 +433,36 @@ QUICK = {
     "change",
     ["all three of a full queue", "two that change places", "removed from two queues", "disabled, and another enabled"],
 )
-def test_applied_while_jobs_come_from_elsewhere(
-    command: Command, control: Callable[..., Any], change: str, pace: str
-) -> None:
+def test_applied_while_jobs_come_from_elsewhere(command: Command, served: Any, change: str, pace: str) -> None:
     before, after, queues = CHANGES[change]
     quick = pace == "at once"
     settings = {**LONG, **(QUICK if quick else {})}
-    control("settings", **settings)
-    control("clock", speed=1 if quick else 200)
+    served.change(settings)
     code, told = command(*APPLY, stack=before)
     assert code == 0, told
     jobs = Jobs(boto3.client("batch", region_name="eu-west-1"), dict.fromkeys(queues, "job-ec2"))
-    with submitting(jobs, 0.05):
+    with submitting(jobs, served):
         code, told = command(*APPLY, stack=after)
 
     assert code == 0, told
     assert command("plan", "--detailed-exitcode", stack=after)[0] == 0
     judge = Judge(creating=0, changing=0) if quick else Judge()
-    judge.hear(control("calls")["calls"])
+    judge.hear(log(served))
     assert judge.judged and judge.found == []
-    control("clock", advance=40_000)
+    served.clock.advance(40_000)
     assert jobs.ids and jobs.refused == []
     assert {status.split()[0] for status in jobs.statuses()} == {"SUCCEEDED"}
 
 
-def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Command, control: Callable[..., Any]) -> None:
+def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Command, served: Any) -> None:
     """Exit code 3; and the run after the YAML is mended finishes it, and clears up."""
-    control("settings", **LONG)
-    control("clock", speed=200)
+    served.change(LONG)
     powerless = {"roles": {"nobody": {"trust": ["batch.amazonaws.com"]}}}  # not so new that it may yet be waited for
     good = estate({"a": A}, {"q": queue("a"), "p": queue("a")}, **powerless)
     assert command(*APPLY, stack=good)[0] == 0
     bad = estate({"a": ec2("c5.large", role="nobody")}, {"q": queue("a"), "p": queue("a")}, **powerless)
     jobs = Jobs(boto3.client("batch", region_name="eu-west-1"), {"q": "job-ec2", "p": "job-ec2"})
-    with submitting(jobs, 0.1):
+    with submitting(jobs, served):
         code, told = command(*APPLY, stack=bad)
         assert code == 3, told
         assert "serviceRole lacks a permission" in told
@@ -486,7 +471,7 @@ def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Comman
         assert code == 0, told
 
     assert command("plan", "--detailed-exitcode", stack=mended)[0] == 0
-    calls = control("calls")["calls"]
+    calls = log(served)
     made = [c["params"]["computeEnvironmentName"] for c in calls if c["operation"] == "CreateComputeEnvironment"]
     judge = Judge(never=frozenset(made[1:-1]))
     judge.hear(calls)
@@ -494,12 +479,11 @@ def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Comman
     batch = boto3.client("batch", region_name="eu-west-1")
     left = batch.describe_compute_environments()["computeEnvironments"]
     assert [e["computeEnvironmentName"] for e in left if e["status"] != "DELETED"] == made[-1:]
-    control("clock", advance=40_000)
+    served.clock.advance(40_000)
     assert jobs.refused == [] and {status.split()[0] for status in jobs.statuses()} == {"SUCCEEDED"}
 
 
-def test_the_plan_says_what_happens_to_running_jobs(command: Command, control: Callable[..., Any]) -> None:
-    control("clock", speed=500)
+def test_the_plan_says_what_happens_to_running_jobs(command: Command, served: Any) -> None:
     assert command(*APPLY, stack=one_of("a", "q:a"))[0] == 0
     code, told = command("plan", stack=one_of("a", "q:a", changed="a"))
 

@@ -18,9 +18,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import create_loader
 
 from reconciler.sandbox import process
 from tests.support import newer_model
+from tests.support.typist import Typist, hired
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = """\
@@ -150,20 +152,20 @@ jobQueues:
 
 @dataclass
 class Shell:
-    """Runs the command in a process of its own, with the newer model in sight."""
+    """Runs the command where the newer model is in sight: typed by ``typist``, or in a process of its own."""
 
     environ: Mapping[str, str]
     folder: Path
+    typist: Typist | None = None
 
-    def __call__(self, *argv: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "reconciler", *argv],
-            env={**self.environ, **more},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def __call__(self, *argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        if self.typist:
+            done = self.typist(*argv, folder=self.folder, environ=self.environ)
+        else:
+            command = [sys.executable, "-m", "reconciler", *argv]
+            done = subprocess.run(
+                command, env=dict(self.environ), cwd=self.folder, capture_output=True, text=True, check=False
+            )
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -195,6 +197,12 @@ def shell(models: Path, tmp_path: Path) -> Shell:
 
 
 @pytest.fixture(scope="module")
+def typist(models: Path) -> Iterator[Typist]:
+    with hired({**os.environ, "PYTHONPATH": str(ROOT), "AWS_DATA_PATH": str(models)}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def url(models: Path) -> Iterator[str]:
     """A sandbox that has the newer model, too."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "AWS_DATA_PATH": str(models)}
@@ -207,10 +215,10 @@ def url(models: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def account(shell: Shell, url: str) -> Shell:
+def account(shell: Shell, typist: Typist, url: str) -> Shell:
     """The same in an empty account."""
     process.control(url, "reset", {})
-    return Shell({**shell.environ, **process.environment(url)}, shell.folder)
+    return Shell({**shell.environ, **process.environment(url)}, shell.folder, typist)
 
 
 def places(found: list[dict[str, Any]], code: str) -> set[str]:
@@ -498,8 +506,7 @@ def without_the_new(text: str) -> str:
 def assert_arrived(account: Shell, url: str) -> None:
     """What the service shows, asked by a client with the same model."""
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
-    loader = session._session.get_component("data_loader")
-    loader.search_paths.insert(0, account.environ["AWS_DATA_PATH"])
+    session._session.register_component("data_loader", create_loader(account.environ["AWS_DATA_PATH"]))
     batch = session.client("batch", endpoint_url=url)
     (ce,) = batch.describe_compute_environments()["computeEnvironments"]
     assert (ce["moonMode"], ce["birthSign"], ce["secondThought"], ce["afterlife"]) == ("FULL", "leo", False, "long")

@@ -7,12 +7,10 @@ lacks; nothing is deleted on partial sight; and nothing but reads is ever sent.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import jsonschema
@@ -24,8 +22,9 @@ from reconciler.model import Address, Call, Environment, Options, Refused, Reply
 from reconciler.model.problems import Problem
 from reconciler.operations import pipeline
 from tests.properties.test_killed import ENVIRONMENTS, read
-from tests.support.histories import STRIDE, History
+from tests.support.histories import History
 from tests.support.http_proxy import READS, ROOT
+from tests.support.long import LONG
 from tests.support.shell import Shell
 
 SHARES = "shares"  # the kinds that no example has
@@ -63,17 +62,8 @@ LIKELY = (
     "topics",
     "schedulingPolicies",
 )
-STEP = 1 if STRIDE == 1 else 4
+STEP = 1 if LONG else 9
 PREFIXES = {"tagging": "tag"}  # what requests are signed for, and what IAM calls it
-
-
-@pytest.fixture(autouse=True)
-def digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digests of secrets are slow on purpose, and here the same ones are made a hundred times."""
-    monkeypatch.setattr(hashlib, "scrypt", scrypt)
-
-
-scrypt = cache(hashlib.scrypt)
 
 
 # --- an account and what happens to it -------------------------------------------------------------------------------
@@ -213,14 +203,17 @@ def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENVIRONMENTS if STRIDE == 1 else ["genomics-array", "job-alerts"])
+@pytest.mark.parametrize(
+    "name",
+    ["job-alerts", *(pytest.param(name, marks=pytest.mark.long) for name in ENVIRONMENTS if name != "job-alerts")],
+)
 def test_two_reads_denied_at_once(name: str, sandbox: Any) -> None:
     estate = settled(sandbox, name)
     env = shrunk(drifted(estate.env))
     whole = estate.plan(env)
     reads = sorted(estate.asked - {("sts", "GetCallerIdentity")})
     pairs = [(one, other) for i, one in enumerate(reads) for other in reads[i + 1 :]]
-    for pair in pairs[:: 1 if STRIDE == 1 else 37]:
+    for pair in pairs[:: 1 if LONG else 37]:
         expect(env, whole, estate.plan(env, *pair), pair)
 
 

@@ -17,7 +17,6 @@ from reconciler.operations.pipeline import Planned
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
-from reconciler.sandbox import process
 from reconciler.sandbox.faults import Fault
 from tests.support.histories import History
 
@@ -163,13 +162,9 @@ def desk(sandbox: Any, tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def account(sandbox_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _served: Any) -> Any:
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
+def account(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
-    sandbox, _ = _served
-    sandbox.clock.speed = 1000
-    return sandbox
+    return served
 
 
 @pytest.fixture

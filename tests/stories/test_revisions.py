@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import jsonschema
 import pytest
 
 from reconciler.cli import main as cli
-from reconciler.sandbox import process
 
 PLAN_SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
 ACCOUNT = "123456789012"
@@ -134,20 +133,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(
-    sandbox_url: str,
-    _served: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Desk]:
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
+def desk(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
     monkeypatch.chdir(tmp_path)
-    account, _ = _served
-    account.clock.speed = 500
-    yield Desk(account, tmp_path, capsys)
-    account.clock.speed = 1
+    return Desk(served, tmp_path, capsys)
 
 
 FARGATE = {"platformCapabilities": ["FARGATE"]}

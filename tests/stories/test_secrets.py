@@ -161,16 +161,14 @@ class Vault:
 
 @pytest.fixture
 def vault(
-    sandbox_url: str, _served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    served: Any, sandbox_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Vault:
-    for name, value in {**process.environment(sandbox_url), **ENVIRON}.items():
+    for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
-    sandbox, _ = _served
-    sandbox.clock.speed = 500
     monkeypatch.chdir(tmp_path)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "key.pem").write_text(PEM, encoding="ascii")
-    made = Vault(tmp_path, sandbox, sandbox_url, capsys)
+    made = Vault(tmp_path, served, sandbox_url, capsys)
     made.write(STACK)
     return made
 

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +22,9 @@ from reconciler.account.lock import LEASE, Claim
 from reconciler.cli.terminal import Terminal
 from reconciler.operations import apply as operation
 from reconciler.operations import session
+from reconciler.operations.apply import WallClock
 from tests.support.shell import Shell
+from tests.support.waiting import PATIENCE, until
 
 SETTINGS = "environment: site\nregion: eu-west-1\n"
 QUICK = "logGroups: {g: {}}\n"
@@ -53,7 +54,6 @@ def long(shell: Shell) -> None:
     stack = {"computeEnvironments": {"site-ce": workers}, "jobQueues": {"site-q": queue}}
     declare(QUICK + "".join(f"{section}: {json.dumps(named)}\n" for section, named in stack.items()))
     shell.account.change({"environment_create": 1e6})
-    shell.account.clock.speed = 1
 
 
 def creating(shell: Shell) -> bool:
@@ -62,13 +62,6 @@ def creating(shell: Shell) -> bool:
 
 def locks() -> list[str]:
     return [item["Name"] for item in boto3.client("ssm").describe_parameters()["Parameters"]]
-
-
-def until(what: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.02)
 
 
 def elsewhere(run: str = "theirs") -> None:
@@ -108,9 +101,8 @@ def test_of_two_that_start_at_once_one_is_refused(shell: Shell) -> None:
     assert "the environment site is being applied by " in told
     assert f"@{socket.gethostname()}, process {going.pid}, since 20" in told and "`reconcile unlock`" in told
     until(lambda: creating(shell))
-    shell.account.clock.speed = 500
     shell.account.clock.advance(1e6)
-    _, told = going.communicate(timeout=60)
+    _, told = going.communicate(timeout=PATIENCE)
 
     assert going.returncode == 0, told
     made = [call.operation for call in shell.account.calls if call.operation.startswith("Create")]
@@ -138,7 +130,6 @@ def test_while_one_is_applied(shell: Shell) -> None:
 
         holder.kill()
         holder.wait()
-        shell.account.clock.speed = 500
         shell.account.clock.advance(1e6)
         shell.ok("apply", "-y")
     assert locks() == []
@@ -147,7 +138,7 @@ def test_while_one_is_applied(shell: Shell) -> None:
 def test_who_is_interrupted_gives_it_back(shell: Shell) -> None:
     with applying(shell) as holder:
         holder.send_signal(signal.SIGINT)
-        out, err = holder.communicate(timeout=60)
+        out, err = holder.communicate(timeout=PATIENCE)
 
     assert holder.returncode == 130, err
     assert "jobQueues.site-q" in out and "finish the rest" in out
@@ -290,6 +281,7 @@ def test_however_it_ends_it_is_given_back(shell: Shell, end: str) -> None:
 def test_whose_lock_is_broken_starts_nothing_new(shell: Shell, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """Deleted by `unlock`, and taken by another since."""
     long(shell)
+    monkeypatch.setattr(operation, "WallClock", WallClock)  # the lock is held by the clock on the wall
     whole = operation.lock_of
 
     def short(account: Any) -> Any:

@@ -35,7 +35,6 @@ from reconciler.planning import planner
 from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
-from reconciler.sandbox import process
 from tests.render.test_render import KINDS
 from tests.support.builders import OWNED, SCOPE, env, live, observed, resource
 
@@ -333,13 +332,9 @@ schedulingPolicies: {fair: {fairsharePolicy: {shareDecaySeconds: 60}}}
 
 
 @pytest.fixture
-def account(sandbox_url: str, monkeypatch: pytest.MonkeyPatch, _served: Any, tmp_path: Path) -> Any:
-    for name, value in process.environment(sandbox_url).items():
-        monkeypatch.setenv(name, value)
-    sandbox, _ = _served
-    sandbox.clock.speed = 500
+def account(served: Any, tmp_path: Path) -> Any:
     write(tmp_path, STACK)
-    return sandbox
+    return served
 
 
 FORMS = ("text", "json", "markdown", "html")

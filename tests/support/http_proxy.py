@@ -1,6 +1,6 @@
-"""A judge from outside: an HTTP door between real ``reconcile`` processes and the sandbox, at which anything may happen.
+"""A proxy between real ``reconcile`` processes and the sandbox, at which anything may happen.
 
-It stands where a proxy would, knows nothing of the tool, and numbers the calls that arrive. What happens at a call is
+It knows nothing of the tool, and numbers the calls that arrive. What happens at a call is
 said by a function of it: the answer that is sent instead, the sandbox's own, or none.
 """
 
@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,11 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reconciler.sandbox import process, wire
 from reconciler.sandbox.faults import Fault, Lost
 from reconciler.sandbox.server import Sandbox
 from reconciler.sandbox.transport import Server
 from reconciler.sandbox.wire import Refusal, Reply, Request
+from tests.support.shell import Shell
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {"DCV_PASSWORD": "correct horse battery", "SPLUNK_TOKEN": "1b2c-3d4e"}
@@ -33,7 +37,7 @@ Perform = Callable[[], Reply]
 
 @dataclass(frozen=True)
 class Arrived:
-    """One call at the door, counted from 1."""
+    """One call that arrived, counted from 1."""
 
     n: int
     service: str
@@ -48,21 +52,44 @@ class Arrived:
         return f"{self.service}:{self.operation}"
 
 
+@dataclass
+class Paced:
+    """The account as processes meet it: time passes with the calls that arrive, however fast anything is."""
+
+    sandbox: Sandbox
+    seconds: float = 5.0
+
+    @property
+    def region(self) -> str:
+        return self.sandbox.region
+
+    def answer(self, request: Request) -> Reply:
+        if not request.path.startswith("/_sandbox"):
+            self.sandbox.clock.advance(self.seconds)
+        return self.sandbox.answer(request)
+
+
 def nothing(_: Arrived, perform: Perform) -> Reply:
     """No trouble."""
     return perform()
 
 
 @dataclass
-class Court:
-    """The door, and the processes that go through it. ``happens`` is asked at every call of theirs."""
+class Proxy:
+    """What stands between, and the commands that go through it. ``happens`` is asked at every call of theirs."""
 
-    sandbox: Sandbox
+    shell: Shell
+    errors: Any
     happens: Callable[[Arrived, Perform], Reply] = nothing
     arrived: list[Arrived] = field(default_factory=list)
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     url: str = ""
+    seconds: float = 5.0
     _lock: Any = field(default_factory=threading.Lock)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.shell.account
 
     @property
     def region(self) -> str:
@@ -73,6 +100,7 @@ class Court:
             return self.sandbox.answer(request)
         service, _ = request.scope
         with self._lock:
+            self.sandbox.clock.advance(self.seconds)
             call = Arrived(len(self.arrived) + 1, service, wire.operation_of(service, request), request)
             self.arrived.append(call)
         try:
@@ -87,6 +115,7 @@ class Court:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A ``reconcile`` process."""
         self.arrived.clear()
+        self.errors.truncate(0)
         environ = {**os.environ, **process.environment(self.url), **SECRETS, "NO_COLOR": "1"}
         started = subprocess.Popen(
             [sys.executable, "-m", "reconciler", *arguments],
@@ -95,17 +124,33 @@ class Court:
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.errors,
         )
         self.running.append(started)
         return started
 
     def run(self, *arguments: str, expect: int = 0) -> tuple[str, str]:
-        """Run one to its end: what it wrote to stdout and to stderr."""
+        """Run a process to its end: what it wrote to stdout and to stderr."""
         running = self.start(*arguments)
-        told = running.communicate(timeout=240)
-        assert running.returncode == expect, f"{arguments} ended with {running.returncode}\n{told[0]}\n{told[1]}"
-        return told
+        told, _ = running.communicate(timeout=600)
+        heard = self.heard()
+        assert running.returncode == expect, f"{arguments} ended with {running.returncode}\n{told}\n{heard}"
+        return told, heard
+
+    def heard(self) -> str:
+        """What the process that was started last has written to stderr so far."""
+        return os.pread(self.errors.fileno(), 1 << 20, 0).decode()
+
+    def type(self, *arguments: str, expect: int = 0) -> tuple[str, str]:
+        """The same in this process, where it need not be another."""
+        self.arrived.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(ROOT)
+            for name, value in {"AWS_ENDPOINT_URL": self.url, **SECRETS, "NO_COLOR": "1"}.items():
+                patch.setenv(name, value)
+            done = self.shell(*arguments)
+        assert done.code == expect, f"{arguments} ended with {done.code}\n{done.out}\n{done.err}"
+        return done.out, done.err
 
     def signal(self, number: int = signal.SIGKILL) -> None:
         """To the process that was started last."""
@@ -113,9 +158,14 @@ class Court:
 
 
 @contextmanager
-def court(sandbox: Sandbox) -> Iterator[Court]:
-    """A door that is open, with nothing happening yet."""
-    held = Court(sandbox)
+def opened(shell: Shell) -> Iterator[Proxy]:
+    """One that lets everything through, with nothing happening yet."""
+    with tempfile.TemporaryFile("a+") as errors:
+        held = Proxy(shell, errors)
+        yield from _open(held)
+
+
+def _open(held: Proxy) -> Iterator[Proxy]:
     server = Server(held)
     held.url = server.url
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -6,14 +6,13 @@ only names (a role, an instance profile, a group) is taken to exist.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from reconciler.account.reader import Reader
 from reconciler.account.refresh import observe
@@ -24,6 +23,7 @@ from reconciler.model import Call, Environment, Json, Options, Refused, Resource
 from reconciler.model.problems import Problem
 from reconciler.planning import planner
 from reconciler.schema import registry
+from tests.support.tables import cases
 
 HERE = Path(__file__).parents[1] / "data" / "pairs"
 ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):")
@@ -87,7 +87,7 @@ def pairs() -> tuple[Pair, ...]:
     """Every pair on record."""
     found: list[Pair] = []
     for path in sorted(HERE.glob("*.yaml")):
-        for item in YAML(typ="safe", pure=True).load(path):
+        for item in cases(path):
             shared = {name: value for name, value in item.items() if name != "spellings"}
             found += [Pair(file=path.name, **{**shared, **spelling}) for spelling in item["spellings"]]
     return tuple(found)
@@ -222,8 +222,7 @@ def environment(pair: Pair, folder: Path) -> tuple[Environment, tuple[Problem, .
     """The declaration, loaded from a file as a person's would be, checked and expanded."""
     target = folder / "environment.yaml"
     document = {"environment": "pairs", **pair.settings, pair.section: {pair.name: pair.declared}}
-    with target.open("w") as out:
-        YAML(typ="safe", pure=True).dump(document, out)
+    target.write_text(json.dumps(document), encoding="utf-8")
     return check.environment(loader.load(target, environ={}), discover())
 
 

@@ -1,18 +1,24 @@
-"""The command line as people type it: in this process, in a directory, against an account over HTTP."""
+"""The command line as people type it: in this process, in a directory, against the account that is served.
+
+What this process asks of the account goes straight to it, and time passes as commands sleep: nothing depends on how
+fast anything is. Processes that tests start find the same account over HTTP.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.loaders import create_loader
+from botocore.httpsession import URLLib3Session
 
 from reconciler.cli import main as cli
 from reconciler.sandbox import process
+from reconciler.sandbox.transport import responder
 
 READS = ("Describe", "Get", "List", "BatchGet")
 
@@ -74,18 +80,38 @@ class Shell:
         return [call for call in made if not call.partition(":")[2].startswith(READS)]
 
 
-_loader = cache(create_loader)
+class Ticking:
+    """The account's clock as that of commands: to sleep is to let time pass there."""
+
+    def __init__(self, account: Any) -> None:
+        self.account = account
+
+    def __call__(self, _: threading.Event) -> Ticking:
+        return self
+
+    def now(self) -> float:
+        return float(self.account.clock.now())
+
+    def sleep(self, seconds: float) -> None:
+        self.account.clock.advance(max(seconds, 0.05))
 
 
-def opened(
-    sandbox_url: str, served: Any, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, home: Path
-) -> Shell:
-    """A shell in an empty directory, pointed at the account."""
-    for name, value in process.environment(sandbox_url).items():
+def point_at(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
+    """Have this process, and those that it starts, talk to the account; here without sockets, and at its own pace."""
+    for name, value in process.environment(url).items():
         patch.setenv(name, value)
-    patch.setattr("botocore.session.create_loader", _loader)  # reading AWS's models is most of what a command costs
-    account, _ = served
-    account.clock.speed = 500
-    shell = Shell(home, account, capsys, patch)
-    shell.go(home)
-    return shell
+    straight_to(account, url, patch)
+    patch.setattr("reconciler.operations.apply.WallClock", Ticking(account))
+    patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=account.clock.advance))  # between two tries
+    account.clock.speed = 0
+
+
+def straight_to(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
+    """What botocore would send to ``url`` goes to ``account`` without a socket in between."""
+    answer = responder(account)
+    send = URLLib3Session.send
+
+    def straight(session: Any, request: Any) -> Any:
+        return answer(request) if request.url.startswith(url) else send(session, request)
+
+    patch.setattr(URLLib3Session, "send", straight)

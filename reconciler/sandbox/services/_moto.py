@@ -2,7 +2,8 @@
 
 One process holds one moto, so one sandbox: a second one in the same process shares its account's objects.
 moto's own start-up is cut down where it costs whole tenths of a second: the AWS-managed policies and the public machine
-images are built once and survive a reset.
+images are built once and survive a reset. What moto looks up anew for every request, though it never changes, is
+remembered: the names of a service's methods.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import moto.backends
+import moto.core.responses
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -35,6 +37,7 @@ BACKENDS = {
 }
 GLOBAL = frozenset({"iam", "sts", "s3"})
 _KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}
+moto.core.responses.method_names_from_class = cache(moto.core.responses.method_names_from_class)
 _READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
 
 
@@ -55,7 +58,7 @@ class Moto:
         """Moto's own object for a service, by signing name."""
         name = self.partition if service in GLOBAL else region
         fresh = _fresh(service, self.account, name)
-        backend = moto.backends.get_backend(BACKENDS[service])[self.account][name]
+        backend = _backends(BACKENDS[service])[self.account][name]
         if fresh:
             _remember(service, self.account, name, backend)
         return backend
@@ -87,9 +90,12 @@ class Moto:
             _reset_others(self.account)
             self._dirty |= {(service, region) for service in BACKENDS for region in _regions(service, self.account)}
         for service, region in self._dirty - {("*", "*")}:
-            backend = moto.backends.get_backend(BACKENDS[service])[self.account][region]
+            backend = _backends(BACKENDS[service])[self.account][region]
             _emptied(service, self.account, region, backend)
         self._dirty.clear()
+
+
+_backends = cache(moto.backends.get_backend)
 
 
 @cache
@@ -106,7 +112,7 @@ def _app(name: str) -> Any:
 
 
 def _regions(service: str, account: str) -> list[str]:
-    accounts = moto.backends.get_backend(BACKENDS[service])
+    accounts = _backends(BACKENDS[service])
     return list(accounts[account].keys()) if account in accounts.keys() else []  # noqa: SIM118  its `in` is not a dict's
 
 

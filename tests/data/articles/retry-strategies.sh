@@ -18,7 +18,7 @@ aws iam attach-role-policy --role-name AWSBatchServiceRole \
 
 # The article has the key already.
 aws ec2 import-key-pair --key-name batch-ssh-key \
-    --public-key-material "fileb://$ARTICLES/../../environments/retry-strategies/files/batch-ssh-key.pub"
+    --public-key-material "fileb://$ARTICLES/../../../environments/retry-strategies/files/batch-ssh-key.pub"
 
 sleep "${IAM_PAUSE:-1}" # a role is not usable the moment it is made
 

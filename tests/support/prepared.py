@@ -1,0 +1,101 @@
+"""What is dear to make and always comes out the same is made once per test process.
+
+boto3 reads and compiles AWS's models anew for every client, which is most of what a client costs; with every request it
+spells the user agent and signs, which the sandbox never looks at; the digests of secrets are slow on purpose, and tests
+make the same ones again and again. Processes that tests start do all of it as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache, lru_cache, wraps
+from typing import Any
+
+import botocore.regions
+import botocore.session
+import botocore.useragent
+from botocore import auth
+from botocore.client import ClientCreator
+from botocore.hooks import EventAliaser
+from botocore.model import ServiceModel
+
+_MANY = 4096
+_UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
+
+
+def install() -> None:
+    """For the rest of the process."""
+    hashlib.scrypt = lru_cache(_MANY)(hashlib.scrypt)
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+    botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
+    ClientCreator._load_service_model = _load_service_model
+    ClientCreator._create_client_class = _once_a_model(ClientCreator._create_client_class)
+    EventAliaser._alias_event_name = _once_a_name(EventAliaser._alias_event_name)
+    spelt = botocore.useragent.sanitize_user_agent_string_component
+    botocore.useragent.sanitize_user_agent_string_component = lru_cache(_MANY)(spelt)
+    auth.SigV4Auth.add_auth = _named(auth.SigV4Auth.add_auth)
+
+
+def _of_the_same(make: Callable[..., Any]) -> Callable[..., Any]:
+    """``make`` of the same dictionaries gives the same thing: the loader hands out the ones it has read."""
+    made: dict[Any, tuple[Any, Any]] = {}
+
+    @wraps(make)
+    def found(**arguments: Any) -> Any:
+        key = tuple((name, value if isinstance(value, str) else id(value)) for name, value in sorted(arguments.items()))
+        if key not in made:
+            made[key] = (arguments, make(**arguments))  # holding the arguments keeps their ids theirs
+        return made[key][1]
+
+    return found
+
+
+_service_model = _of_the_same(ServiceModel)
+
+
+def _load_service_model(creator: Any, service_name: str, api_version: str | None = None) -> Any:
+    described = creator._loader.load_service_model(service_name, "service-2", api_version=api_version)
+    return _service_model(service_description=described, service_name=service_name)
+
+
+def _once_a_model(create: Callable[..., Any]) -> Callable[..., Any]:
+    made: dict[int, Any] = {}  # `_service_model` keeps the models
+
+    @wraps(create)
+    def found(creator: Any, service_name: str, service_model: Any) -> Any:
+        if id(service_model) not in made:
+            made[id(service_model)] = create(creator, service_name, service_model)
+        return made[id(service_model)]
+
+    return found
+
+
+def _once_a_name(alias: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+    """botocore has one table of old names of events, and goes through it anew for every client."""
+    known: dict[str, str] = {}
+
+    @wraps(alias)
+    def found(aliaser: Any, name: str) -> str:
+        if len(known) > _MANY:
+            known.clear()
+        if name not in known:
+            known[name] = alias(aliaser, name)
+        return known[name]
+
+    return found
+
+
+def _named(sign: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Says who asks, which service and where, as a signature does; the digest, which nobody checks, is noughts."""
+
+    @wraps(sign)
+    def signed(signer: Any, request: Any) -> None:
+        if type(signer) is not auth.SigV4Auth or signer.credentials is None:
+            sign(signer, request)
+            return
+        request.context["timestamp"] = auth.get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
+        signer._modify_request_before_signing(request)
+        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, {_UNSIGNED}"
+
+    return signed

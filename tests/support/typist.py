@@ -1,0 +1,65 @@
+"""Types commands in a process of its own, one after the other, so that what every process reads is read once.
+
+Started as ``python -m tests.support.typist``; a line of JSON asks for a command, a line tells how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Typist:
+    """The process, seen from outside."""
+
+    process: subprocess.Popen[str]
+
+    def __call__(self, *argv: str, folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        asked = {"argv": argv, "folder": str(folder), "environ": dict(environ)}
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        done = json.loads(self.process.stdout.readline())
+        return subprocess.CompletedProcess(argv, **done)
+
+
+@contextlib.contextmanager
+def hired(environ: Mapping[str, str]) -> Iterator[Typist]:
+    """A typist, until it is left."""
+    command, pipe = [sys.executable, "-m", "tests.support.typist"], subprocess.PIPE
+    with subprocess.Popen(command, env=dict(environ), stdin=pipe, stdout=pipe, text=True) as process:
+        yield Typist(process)
+
+
+def _typed(asked: Mapping[str, Any]) -> dict[str, Any]:
+    from reconciler.cli.main import main
+
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environ"])
+    codes: list[int] = []
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        main(asked["argv"], leave=codes.append)
+    return {"returncode": codes[0], "stdout": out.getvalue(), "stderr": err.getvalue()}
+
+
+def _main() -> None:
+    from tests.support import prepared
+
+    prepared.install()
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(_typed(json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _main()
