@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 
 PYTEST_ARGS    ?=
 PYTEST_WORKERS ?= auto
+# Commands make up to sixteen threads each; an arena of memory for each of them would never be given back.
+STEADY         := MALLOC_ARENA_MAX=2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo test test-fast test-long cover lint types fmt schemas docs schema-check wheel-check all lock clean
@@ -34,14 +36,14 @@ demo: setup ## the sandbox, and one environment through plan, apply, drift and d
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
 test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
+	$(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
 
 test-fast: dev ## what needs no account, a minute: to run while working
 	$(BIN)/pytest -q -m "not long and not account" tests/config tests/schema tests/checks tests/planning tests/render \
 		tests/kinds tests/applying/test_executor.py tests/properties/test_documents.py $(PYTEST_ARGS)
 
 test-long: dev ## the long forms of properties and stories, hours: nightly and on request
-	TEST_LONG=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "slow or long" $(PYTEST_ARGS)
+	TEST_LONG=1 $(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "slow or long" $(PYTEST_ARGS)
 
 cover: dev ## the test suite with branch coverage
 	$(BIN)/coverage run --branch --source reconciler -m pytest $(PYTEST_ARGS)

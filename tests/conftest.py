@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.support.shell import Shell
 
 prepared.install()
-hypothesis.settings.register_profile("steady", deadline=None)  # how long an example takes is the machine's affair
+# how long an example takes to make or to run is the machine's affair
+hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("steady")
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
