@@ -72,7 +72,7 @@ THROTTLES: Final = frozenset(
 _US: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
 GARBLED: Final = "ResponseParserError"
 GARBLED_MOST: Final = 4  # times that a read is made until it is believed that no reply of AWS's will come
-NOT_AWS: Final = "what answers is not AWS"
+NOT_AWS: Final = "the endpoint did not answer like AWS"
 TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
@@ -301,12 +301,12 @@ def _set_up(error: Exception) -> Problem:
     hints = {
         "NoCredentialsError": "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`; "
         "to try without an account use --sandbox",
-        "PartialCredentialsError": "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed",
+        "PartialCredentialsError": "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         "NoRegionError": "set `region:` in environment.yaml, or AWS_REGION",
-        "ProfileNotFound": "look at ~/.aws/config, or leave out `profile:`",
-        "ConfigParseError": "mend the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another",
-        "JSONDecodeError": "the `credential_process` in ~/.aws/config has to print JSON",
-        "ValueError": "AWS_ENDPOINT_URL looks like http://127.0.0.1:5000; unset it to talk to AWS",
+        "ProfileNotFound": "check ~/.aws/config, or remove `profile:`",
+        "ConfigParseError": "fix the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another",
+        "JSONDecodeError": "the `credential_process` in ~/.aws/config must print JSON",
+        "ValueError": "write AWS_ENDPOINT_URL like http://127.0.0.1:5000; unset it to use AWS",
     }
     name = type(error).__name__
     return Problem(code="aws-set-up", message=str(error).rstrip("."), hint=hints.get(name, ""))
@@ -315,7 +315,9 @@ def _set_up(error: Exception) -> Problem:
 def _unreachable(refused: Refused) -> Problem:
     hint = "check the credentials with `aws sts get-caller-identity`"
     if refused.denied:
-        hint = "allow sts:GetCallerIdentity: something denies it, for it needs no permission"
+        hint = "remove the policy that denies sts:GetCallerIdentity: it needs no permission"
     elif refused.status == 0:
-        hint = "check the network, and AWS_ENDPOINT_URL if it is set; `reconcile sandbox status` tells whether it runs"
-    return Problem(code="aws-refused", message=f"AWS does not say who we are: {refused}", hint=hint)
+        hint = (
+            "check the network, and AWS_ENDPOINT_URL if set; `reconcile sandbox status` shows whether the sandbox runs"
+        )
+    return Problem(code="aws-refused", message=f"cannot get the caller identity from AWS: {refused}", hint=hint)

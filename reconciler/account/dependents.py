@@ -39,7 +39,7 @@ def find_dependents(
 
 def kept_by_saved_plan(stayed: Iterable[tuple[str, str]] | None) -> dict[tuple[str, str], tuple[Dependent, ...]]:
     """As if still named: what a saved plan left in place goes with the next plan, not with that one."""
-    return dict.fromkeys(stayed or (), (Dependent(text="the saved plan left it, being named then"),))
+    return dict.fromkeys(stayed or (), (Dependent(text="in use when the plan was saved"),))
 
 
 def removed_objects(plan: Plan) -> frozenset[tuple[str, str]]:

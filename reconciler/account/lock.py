@@ -91,7 +91,7 @@ def _parsed(text: str) -> tuple[Claim, Any]:
         said = json.loads(text)
         return Claim(**{name: str(said[name]) for name in Claim.__slots__}), said.get("breaks")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Claim("?", "somebody who wrote it by hand", "", "", ""), None
+        return Claim("?", "an unknown holder (the parameter was written by hand)", "", "", ""), None
 
 
 @dataclass(slots=True)
@@ -194,7 +194,7 @@ class Lock:
         """Take it away, whoever holds it. Raises Problems."""
         reply = self._asked(Call("ssm", "DeleteParameter", {"Name": self.name}))
         if isinstance(reply, Refused) and reply.code != "ParameterNotFound":
-            problem = _refused(reply, "ssm:DeleteParameter", "the lock cannot be given back")
+            problem = _refused(reply, "ssm:DeleteParameter", "the lock cannot be released")
             raise Problems([problem], exit_code=RAIL)
 
     def _renew_on(self) -> None:
@@ -260,19 +260,19 @@ class Lock:
         return False
 
     def _locked(self, held: Held | None) -> Problem:
-        who = describe_holder(held, self.now()) if held else "somebody"
+        who = describe_holder(held, self.now()) if held else "another run"
         left = max(held.at + self.lease - self.now(), 0) if held else self.lease
         return Problem(
             code="locked",
             message=f"the environment {self.scope.environment} is being applied by {who}",
-            hint=f"wait for it; if that run is dead its lock ends {left:.0f} s from now, "
-            "or at once with `reconcile unlock`",
+            hint=f"wait for it to finish; if that run is dead, the lock expires in {left:.0f} s, "
+            "or break it with `reconcile unlock`",
         )
 
 
 def describe_holder(held: Held, now: float) -> str:
     """Who that is, for people: since when, and how long ago it was last heard of."""
-    claim, ago = held.claim, f"heard of {max(now - held.at, 0):.0f} s ago"
+    claim, ago = held.claim, f"last renewed {max(now - held.at, 0):.0f} s ago"
     if not claim.since:
         return f"{claim.who}, {ago}"
     return f"{claim.who}, process {claim.process.partition('@')[0]}, since {claim.since}, {ago}"
@@ -285,9 +285,9 @@ def stamp() -> str:
 
 def _refused(refused: Refused, action: str, what: str = "the lock cannot be taken") -> Problem:
     denied = "AccessDenied" in refused.code or refused.status == 403
-    hint = f"allow {action} on parameter/reconcile/locks/*, or go without with --no-lock" if denied else "try again"
+    hint = f"allow {action} on parameter/reconcile/locks/*, or pass --no-lock" if denied else "try again"
     if action == "ssm:DeleteParameter":
-        hint = f"allow {action} on parameter/reconcile/locks/*; it ends by itself {LEASE:.0f} s from now"
+        hint = f"allow {action} on parameter/reconcile/locks/*; the lock expires in {LEASE:.0f} s"
     return Problem(code="lock-refused", message=f"{what}: {refused}", hint=hint)
 
 

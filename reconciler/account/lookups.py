@@ -87,7 +87,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     except CycleError as error:
         loop = " -> ".join(error.args[1])
         first = lookups[min(error.args[1])]
-        return {}, [_problem(first, f"these look-ups need each other: {loop}", "one of them has to go", "lookup-cycle")]
+        return {}, [_problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", "lookup-cycle")]
     for name in sequence:
         lookup = lookups[name]
         world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
@@ -95,7 +95,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
         waiting = [str(part) for _, part in references.templates(args)]
         if waiting:
             if not any(need not in values for need in needs[name]):  # else the one it needs has its own problem
-                problems.append(_problem(lookup, f"{waiting[0]} is not known to a look-up", "", "lookup-argument"))
+                problems.append(_problem(lookup, f"look-ups cannot use {waiting[0]}", "", "lookup-argument"))
             continue
         found = _one(lookup, args, ask)
         if isinstance(found, Problem):

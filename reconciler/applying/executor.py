@@ -238,7 +238,7 @@ class _Run:
         try:
             call = self.next_call(running)
         except LookupError as error:
-            self.end(step, StepState.FAILED, f"a value that another step should have given is missing: {error}")
+            self.end(step, StepState.FAILED, f"missing value from another step: {error}")
             return
         group = [running, *self.companions(running)]
         for member in group:
@@ -283,12 +283,12 @@ class _Run:
         try:
             moved = self.recheck(step)
         except Unreadable as error:
-            told = f"it cannot be looked at again: {error}; {error.advice}"
+            told = f"cannot read {step.address} again: {error}; {error.advice}"
             return StepResult(step, StepState.FAILED, told, refused=error.refused)
         if moved:
             return StepResult(step, StepState.FAILED, moved, changed_since_plan=True)
         if running.unsure and (made := self.already_done(step, call)) is not None:
-            return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
+            return StepResult(step, StepState.DONE, "succeeded, although the reply was lost", captured=made)
         answer = responses.interpret_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
         if answer.state is not StepState.FAILED or call.proof is Proof.NONE:
             return answer
@@ -296,7 +296,7 @@ class _Run:
             return self.explain_conflict(answer, call)
         made = self.already_done(step, call)  # refused, perhaps for being done already
         if made is not None:
-            return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
+            return StepResult(step, StepState.DONE, "succeeded, although the reply was lost", captured=made)
         return responses.retry_if_not_visible(running, answer, self.ex.clock.now())
 
     def already_done(self, step: Step, call: Call) -> Mapping[str, Any] | None:
@@ -357,7 +357,7 @@ class _Run:
             return
         if answer.state in (StepState.AGAIN, StepState.WAITING):
             if answer.detail != running.last_detail or answer.state is StepState.AGAIN:
-                self.event(answer.step, answer.state, answer.detail, since=running.started_at)
+                self.event(answer.step, answer.state, answer.detail, since=running.started_at, because=answer.because)
             running.last_detail = answer.detail
             self.put_back(running)
             return
@@ -409,11 +409,14 @@ class _Run:
         *,
         since: float | None = None,
         refused: Refused | None = None,
+        because: str = "",
     ) -> None:
         now = self.ex.clock.now()
         took = now - since if since is not None else 0.0
         path = self.causes.get(step.id, "") if what is StepState.FAILED else ""
-        self.ex.emit(Event(at=now, step=step, state=what, detail=detail, took=took, refused=refused, path=path))
+        self.ex.emit(
+            Event(at=now, step=step, state=what, detail=detail, took=took, refused=refused, path=path, because=because)
+        )
 
 
 def _wait(running: Running) -> Wait:

@@ -80,7 +80,7 @@ class AccountRecheck:
         found = next((text for text in told if text), "")
         if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
             found = _newer([*planned, *filter(None, [item.kept_object])], there)  # the newest may stay, being in use
-        return found and f"{found}; the plan was made before that: plan again"
+        return found and f"{found} since the plan was created; plan again"
 
     def created_since(self, address: Address) -> str:
         """Who else made one of its name, where AWS would let ours write over it: all of the section are looked up at
@@ -114,7 +114,7 @@ class AccountRecheck:
                 ours = item.want is not None and item.want.physical in (live.physical, live.attrs.get("name"))
                 if ours and not live.deleting and live.physical not in before:
                     whose = f"belongs to {live.owner}" if live.owner else "belongs to no environment"
-                    told = f"{live.physical} was created since and {whose}; the plan was made before that: plan again"
+                    told = f"{live.physical} was created since the plan and {whose}; plan again"
                     found[item.address] = told
         return found
 
@@ -131,11 +131,11 @@ class AccountRecheck:
     def difference(self, kind: Kind, item: ResourcePlan, live: Live, there: Sequence[Live], phase: str) -> str:
         now = next((other for other in there if other.physical == live.physical), None)
         if now is None or (now.deleting and not live.deleting):
-            return "" if phase == "down" else f"{live.physical} is gone"
+            return "" if phase == "down" else f"{live.physical} was deleted"
         if now.owner != live.owner:
-            return f"{live.physical} belongs to {now.owner or 'no environment'} now"
+            return f"{live.physical} changed its owner to {now.owner or 'no environment'}"
         if self.tags(now) != self.tags(live):
-            return f"the tags of {live.physical} have changed"
+            return f"the tags of {live.physical} changed"
         want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
         moved = self.compared(kind, now, want) ^ self.compared(kind, live, want)
         return f"{', '.join(sorted({path for path, _ in moved}))} of {live.physical} changed" if moved else ""
@@ -231,7 +231,7 @@ def _names(kind: Kind, lives: Sequence[Live]) -> list[str]:
 def _newer(planned: Sequence[Live], there: Sequence[Live]) -> str:
     last = max(live.revision for live in planned)
     newest = max(there, key=lambda live: live.revision, default=None)
-    return f"{newest.physical} was registered since" if newest and newest.revision > last else ""
+    return f"{newest.physical} was registered" if newest and newest.revision > last else ""
 
 
 def _fill_known(value: Any, facts: Facts) -> Any:

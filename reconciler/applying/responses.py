@@ -78,6 +78,7 @@ class StepResult:
     changed_since_plan: bool = False
     timed_out: bool = False
     path: str = ""
+    because: str = ""
 
 
 def pause(running: Running, now: float) -> float:
@@ -123,7 +124,7 @@ def retry_if_not_visible(running: Running, answer: StepResult, now: float) -> St
     If the refusal says that it is there, it is not seen yet: to be looked for again, for as long as that may last.
     """
     if says_it_exists(answer) and now - running.started_at < VISIBILITY_DELAY:
-        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}, and not seen yet")
+        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}; not visible yet")
     return answer
 
 
@@ -152,7 +153,7 @@ def interpret_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: 
     items = reply.get(wait.items) or [] if wait.items else [reply]
     if items:
         return _interpret_item(running, wait, items[0], now)
-    return StepResult(step, StepState.DONE, "gone") if wait.gone else _not_yet(running, wait, "not there yet", now)
+    return StepResult(step, StepState.DONE, "gone") if wait.gone else _not_yet(running, wait, "not visible yet", now)
 
 
 def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> StepResult:
@@ -163,10 +164,11 @@ def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> Ste
         reason = str(item.get(wait.reason, ""))
         repair = wait.repair
         times = repair.times if repair and running.dependency_changed else REPAIRS_WITHOUT_CHANGE
-        if repair and running.repairs < min(times, repair.times) and any(text in reason for text in repair.on):
+        because = repair.because(reason) if repair else None
+        if repair and because is not None and running.repairs < min(times, repair.times):
             running.repairs += 1
             running.repairing = True
-            return StepResult(step, StepState.AGAIN, f"{_status(wait, item)}: {reason}")
+            return StepResult(step, StepState.AGAIN, f"{_status(wait, item)}: {reason}", because=because)
         if not running.has_changed and now - running.started_at < wait.grace:
             return _not_yet(running, wait, _status(wait, item), now)
         cause = next((known for known in wait.causes if known.text in reason), None)
@@ -178,7 +180,9 @@ def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> Ste
 
 def _not_yet(running: Running, wait: Wait, detail: str, now: float) -> StepResult:
     if now - running.started_at > wait.timeout and wait.or_go_on:
-        return StepResult(running.step, StepState.DONE, f"{detail}: went on after {wait.timeout:.0f} s", timed_out=True)
+        return StepResult(
+            running.step, StepState.DONE, f"{detail}: continued after {wait.timeout:.0f} s", timed_out=True
+        )
     if now - running.started_at > wait.timeout:
         return StepResult(running.step, StepState.FAILED, f"{detail}: waited {wait.timeout:.0f} s", timed_out=True)
     return StepResult(running.step, StepState.WAITING, detail)
@@ -246,7 +250,7 @@ def not_done(call: Call, reply: Json) -> Iterator[Refused]:
     for item in (value_at(reply, call.refuse_if) or ()) if call.refuse_if else ():
         error = item.get("ResponseError") or item
         code = error.get("ErrorCode") or error.get("Code") or "NotDone"
-        message = error.get("ErrorMessage") or error.get("Message") or "it was not done"
+        message = error.get("ErrorMessage") or error.get("Message") or "AWS did not process this entry"
         named = {name: value for name, value in item.items() if isinstance(value, str | int) and name not in _ERROR}
         told = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
         yield Refused(str(code), f"{message} ({told})" if told else str(message))

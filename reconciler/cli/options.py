@@ -84,22 +84,28 @@ Targets = Annotated[
     list[str] | None, _addressed("--target", "Plan only this resource and its dependencies (repeatable).")
 ]
 Excludes = Annotated[
-    list[str] | None, _addressed("--exclude", "Leave this resource and its dependents out of the plan (repeatable).")
+    list[str] | None, _addressed("--exclude", "Plan everything except this resource and its dependents (repeatable).")
 ]
 Replaces = Annotated[list[str] | None, _addressed("--replace", "Force replacement of this resource (repeatable).")]
 Refreshes = Annotated[
     list[str] | None,
-    _addressed("--refresh-images", "Move this compute environment to the latest images (repeatable)."),
+    _addressed("--refresh-images", "Update this compute environment to the latest images (repeatable)."),
 ]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Adopt existing resources that have the declared names.")]
 Allow = Annotated[
     int | None,
     typer.Option("--allow-deletions", metavar="N", help="Allow up to N resources to be deleted or replaced."),
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask for approval.")]
-Parallelism = Annotated[int, typer.Option("--parallelism", min=1, max=64, help="Calls made at the same time.")]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Skip the prompt for approval.")]
+Parallelism = Annotated[
+    int, typer.Option("--parallelism", min=1, max=64, help="Maximum number of concurrent AWS calls.")
+]
 OnErrorOption = Annotated[
-    OnError, typer.Option("--on-error", help="After a failure: stop starting new steps, or continue with the others.")
+    OnError,
+    typer.Option(
+        "--on-error",
+        help="After a failure: start no further steps (stop), or continue with independent ones (continue).",
+    ),
 ]
 JournalOption = Annotated[
     Path | None,
@@ -107,7 +113,9 @@ JournalOption = Annotated[
         "--journal", metavar="FILE", help="Append every AWS call and reply to FILE (JSON lines, secrets masked)."
     ),
 ]
-NoLock = Annotated[bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Do not take the lock.")]
+NoLock = Annotated[
+    bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Do not take the environment's lock.")
+]
 OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out resources that do not change.")]
 
 

@@ -158,11 +158,17 @@ class ApplyReport:
             self.terminal.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
 
     def confirm(self, made: Plan) -> bool:
-        """Asks, unless approved beforehand."""
+        """Asks, unless approved beforehand. Raises Problems (a safety rail) where there is no terminal to ask at."""
         if self.auto_approve:
             return True
-        what = "Delete these resources from" if made.destroy else "Apply these changes to"
-        return self.terminal.agreed(f"{what} account {made.scope.account} ({made.scope.region})?")
+        if made.destroy:
+            question = f"Delete these resources from account {made.scope.account} ({made.scope.region})?"
+            message = "destroy needs approval, but there is no terminal"
+        else:
+            question = f"Apply these changes to account {made.scope.account} ({made.scope.region})?"
+            message = "apply needs approval, but there is no terminal"
+        hint = "pass --auto-approve, or apply a saved plan"
+        return self.terminal.confirm(question, Problem(code="not-approved", message=message, hint=hint))
 
     @contextmanager
     def running(self, made: Planned) -> Iterator[JsonLines | Progress]:

@@ -15,12 +15,12 @@ from reconciler.cli.fast_options import take_simple_values
 # name -> what it does, as `reconcile --help` lists them; the module in `commands` has the command's name
 COMMANDS: Final = {
     "init": "Write a starting environment.",
-    "validate": "Check everything that can be checked without AWS.",
-    "plan": "Show what apply would do; reads only.",
-    "apply": "Apply the changes, in order; asks first.",
-    "destroy": "Delete what the environment owns; asks first.",
-    "unlock": "Break a lock left behind; asks first.",
-    "render": "Show the environment after merging and variables, with where each value came from.",
+    "validate": "Check an environment without AWS.",
+    "plan": "Show what apply would change; reads only.",
+    "apply": "Apply the changes in order, after approval.",
+    "destroy": "Delete what the environment owns, after approval.",
+    "unlock": "Break a lock that was left behind, after approval.",
+    "render": "Show the environment after merging and variables, with the source of each value.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",
     "completion": "Print the completion script for a shell.",
     "sandbox": "An AWS account on this machine to try everything against.",

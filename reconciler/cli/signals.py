@@ -24,7 +24,7 @@ def interruptible() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         stop.event.set()
         name = signal.Signals(number).name
-        os.write(2, f"\n{name}: stopping; running calls finish first, a second signal ends at once\n".encode())
+        os.write(2, f"\n{name}: stopping; running calls finish first, a second signal stops at once\n".encode())
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

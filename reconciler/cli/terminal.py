@@ -77,18 +77,15 @@ class Terminal:
         """A path or a name as one word of a command that can be copied."""
         return shlex.quote(self.mask.line(str(path)))
 
-    def agreed(self, question: str) -> bool:
-        """Whether the user types yes. Raises Problems (a safety rail) where nobody can be asked."""
+    def confirm(self, question: str, unattended: Problem) -> bool:
+        """Whether the user types yes. Raises Problems (a safety rail) with ``unattended`` where there is no terminal to
+        ask at, or the output is JSON.
+        """
         if not sys.stdin.isatty() or self.as_json:
-            found = Problem(
-                code="not-approved",
-                message="approval is needed, and there is no terminal to ask for it",
-                hint="pass --auto-approve, or apply a plan saved with `reconcile plan --out FILE`",
-            )
-            raise Problems([found], exit_code=RAIL)
+            raise Problems([unattended], exit_code=RAIL)
         answer = typer.prompt(f"\n{question} Type yes to continue", err=True, default="", show_default=False)
         if answer != "yes":
-            self.note("Nothing was done.")
+            self.note("Nothing was changed.")
         return bool(answer == "yes")
 
 

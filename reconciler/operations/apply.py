@@ -212,7 +212,7 @@ def _locked(session: Session, stop: threading.Event, ui: Interaction, *, lock: b
     def broken() -> None:
         lost.set()
         stop.set()
-        ui.say("lock-lost", "the lock was broken by another run: nothing new is started")
+        ui.say("lock-lost", "another run broke the lock: no further steps are started")
 
     held.lost = broken
     held.kept = lambda problem: ui.say("lock-kept", f"{problem.message}; {problem.hint}")
@@ -221,8 +221,8 @@ def _locked(session: Session, stop: threading.Event, ui: Interaction, *, lock: b
 
 
 def _broken() -> Problem:
-    hint = "find out who did, and why, before you apply again"
-    message = "the lock was broken by another run before anything was started"
+    hint = "find out who broke the lock and why before applying again"
+    message = "another run broke the lock before any step started"
     return Problem(code="lock-lost", message=message, hint=hint)
 
 

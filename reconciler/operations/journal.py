@@ -97,7 +97,7 @@ class Journal:
                 file, self._file = self._file, None
             if file:
                 file.close()
-                self.troubled(f"the journal {self.path} ends here: {error.strerror}; the work goes on")
+                self.troubled(f"cannot write the journal {self.path} any more: {error.strerror}; apply continues")
 
     def _text(self, kind: str, facts: Mapping[str, Any]) -> str:
         return as_json.dumps({"at": self.now(), "type": kind, **self.mask.value(facts)})

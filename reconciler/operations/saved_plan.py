@@ -39,9 +39,9 @@ _DIGEST: Final = len("sha256:") + 64
 _ADDRESSES: Final = ("targets", "exclude", "replace", "refresh")
 _ANEW: Final = "save one with `reconcile plan --out FILE`"
 _OTHERS: Final = (
-    (b"PK\x03\x04", "it is a ZIP archive, as terraform's plans are"),
-    (b'{\n  "format_version"', "it is what `plan --format json` prints; --out FILE saves a plan"),
-    (b'{"format_version"', "it is terraform's JSON"),
+    (b"PK\x03\x04", "the file is a ZIP archive, like a terraform plan"),
+    (b'{\n  "format_version"', "the file is the output of `plan --format json`; save a plan with --out FILE"),
+    (b'{"format_version"', "the file is terraform JSON"),
 )
 
 
@@ -164,7 +164,7 @@ def read(path: Path) -> Saved:
     try:
         return _said(json.loads(data))
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Problems([_problem(f"{path} is no plan that reconcile wrote", _ANEW)]) from error
+        raise Problems([_problem(f"{path} is not a plan file of reconcile", _ANEW)]) from error
 
 
 def _said(told: Mapping[str, Any]) -> Saved:
@@ -201,10 +201,10 @@ def _recognised(path: Path, beginning: bytes) -> None:
         return
     version = beginning.removeprefix(_BEGINNING).partition(b'"')[0]
     if beginning.startswith(_BEGINNING) and version.isdigit() and version != VERSION.encode():
-        told = f"{path} is a saved plan of version {version.decode()}, and this reconcile reads version {VERSION}"
+        told = f"{path} has plan file version {version.decode()}, but this reconcile reads version {VERSION}"
         raise Problems([_problem(told, "plan and apply with the same version of reconcile")])
     other = next((about for start, about in _OTHERS if beginning.startswith(start)), "")
-    told = "it is empty" if not beginning else other
+    told = "the file is empty" if not beginning else other
     raise Problems([_problem(f"{path} is not a saved plan" + (f": {told}" if told else ""), _ANEW)])
 
 
@@ -217,8 +217,8 @@ def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> s
     found = list(places.values())
     if not found:
         name, path = saved.where.environment, saved.where.path
-        message = f"the plan is for the environment {name} at {path}, and there is none here"
-        hint = "apply it at the root of a clone that holds the environment, or in the environment's own directory"
+        message = f"the plan is for the environment {name} at {path}, which does not exist here"
+        hint = "run apply at the root of a clone that contains the environment, or in the environment's directory"
         raise Problems([Problem(code="no-environment", message=message, hint=hint)])
     same = (path for path in found if _name(path, environ) == saved.where.environment)
     return str(next(same, found[0]))
@@ -240,7 +240,7 @@ def elsewhere(saved: Saved, scope: Scope) -> list[Problem]:
     return [
         Problem(
             code="foreign-plan",
-            message=f"the plan was made for the {name} {saved.document.get(name)}, and this is {here}",
+            message=f"the plan is for {name} {saved.document.get(name)}, but the current one is {here}",
             hint=_HINTS[name],
         )
         for name, here in pairs
@@ -249,9 +249,9 @@ def elsewhere(saved: Saved, scope: Scope) -> list[Problem]:
 
 
 _HINTS: Final = {
-    "environment": "apply it at the root of its clone, or in the directory of its environment",
-    "account": "use the credentials it was made with (AWS_PROFILE, `profile:`)",
-    "region": "set AWS_REGION, or `region:` in environment.yaml, to what it was",
+    "environment": "apply the plan at the root of its clone, or in the directory of its environment",
+    "account": "use the credentials the plan was created with (AWS_PROFILE, `profile:`)",
+    "region": "set AWS_REGION, or `region:` in environment.yaml, to the Region of the plan",
 }
 
 
@@ -262,11 +262,11 @@ def stale(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ())
         return []
     general = Problem(
         code="stale-plan",
-        message="the saved plan is out of date: the account or the environment has changed since it was made",
+        message="the saved plan is out of date: the account or the environment has changed since",
         hint="make a new one with `reconcile plan --out FILE`",
     )
     if not told and not because:
-        told = {"": "what has changed is a value that is not shown"}
+        told = {"": "a value that is not shown has changed"}
     listed = [Problem(code="stale-plan", message=text, address=name) for name, text in sorted(told.items())]
     more = len(listed) - MOST_LISTED
     if more > 0:
@@ -314,8 +314,8 @@ def _changes(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _told(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
     if old is None or new is None or old["action"] != new["action"]:
-        was = f"the plan was to {old['action']} it" if old else "the plan was to leave it as it is"
-        now = f"planning now comes to: {new['action']}" if new else "now there is nothing to do"
+        was = f"the plan was to {old['action']} it" if old else "the plan was to keep it unchanged"
+        now = f"a new plan would {new['action']} it" if new else "a new plan would keep it unchanged"
         return f"{was}; {now}"
     before, after = ({str(d["path"]): d for d in side["differences"]} for side in (old, new))
     moved = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))

@@ -148,8 +148,8 @@ def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
         return None
     now = lock.look()
     if now is None or now.claim.run != held.claim.run:
-        message = "the lock has changed hands since it was shown"
-        raise Problems([Problem(code="lock-moved", message=message, hint="look again with `reconcile unlock`")])
+        message = "the lock changed hands since it was shown"
+        raise Problems([Problem(code="lock-moved", message=message, hint="run `reconcile unlock` again")])
     lock.delete()
     return f"Broke the lock of {session.env.name}, which was held by {holder}."
 

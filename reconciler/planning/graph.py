@@ -25,7 +25,7 @@ from reconciler.model import Action, Address, Call, Live, Step, Verb
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.model.stand_ins import unknown_values
-from reconciler.planning.node import Node, leftover_reason
+from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, leftover_reason
 
 _T = TypeVar("_T")
 
@@ -268,8 +268,8 @@ def _held(node: Node, used: _Chain) -> bool:
 def _still_used(node: Node, used: _Chain) -> Problem:
     gone = used.node
     if gone.verb is Verb.REPLACE:
-        message = f"{gone.address} cannot be deleted before it is created anew: {node.address} uses it"
-        hint = "leave out lifecycle.replace: delete-first, so that the new one stands before the old one goes"
+        message = f"{gone.address} cannot be deleted before its replacement is created: {node.address} uses it"
+        hint = REMOVE_DELETE_FIRST
     else:
         message = f"{gone.address} is no longer declared, and {node.address} still uses it"
         hint = f"declare it again, or make {node.address} use another"
@@ -294,8 +294,8 @@ def _cycles(nodes: Mapping[Address, Node], graph: _Graph) -> list[Problem]:
         return [
             Problem(
                 code="order-cycle",
-                message="there is no order in which this can be done: " + " -> ".join([*loop, loop[0]]),
-                hint="replace one of them under a new name, in two steps",
+                message="no order of these changes is possible: " + " -> ".join([*loop, loop[0]]),
+                hint="replace one of them under a new name, with two applies",
                 address=loop[0],
                 pos=first.resource.at() if first.resource else None,
             )

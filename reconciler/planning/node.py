@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from reconciler.config.references import Use
 from reconciler.model import Action, Address, Diff, Json, Kind, Live, Resource, Verb, Want
+
+# what to do where an object cannot be deleted before its replacement is created
+REMOVE_DELETE_FIRST: Final = (
+    "remove lifecycle.replace: delete-first, so that the new resource is created before the old one is deleted"
+)
 
 
 @dataclass(slots=True)

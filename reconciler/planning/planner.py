@@ -98,8 +98,8 @@ class _Planner:
             self.problems.append(
                 Problem(
                     code="reference-cycle",
-                    message="these resources need each other: " + " -> ".join(loop),
-                    hint="one of the references has to go",
+                    message="dependency cycle: " + " -> ".join(loop),
+                    hint="remove one of these references",
                     address=str(first.address),
                     pos=first.at(),
                 )
@@ -196,10 +196,8 @@ class _Planner:
         """Say that it cannot be deleted, unless it is left out of this plan."""
         if address in self.options.exclude:
             return
-        message = f"it would be deleted, but is managed by {keeper}, and AWS lets nobody else delete it"
-        hint = (
-            f"have the service remove it, by removing there what it serves; until then plan with --exclude '{address}'"
-        )
+        message = f"managed by {keeper}, and AWS allows only that service to delete it"
+        hint = f"remove what it serves in that service; until then pass --exclude '{address}'"
         self.problems.append(Problem(code="managed-by-aws", message=message, hint=hint, address=str(address)))
 
 
@@ -232,7 +230,14 @@ def make(
     unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
     blind = observed.incomplete or observed.unanswered
     complete = not (chosen.targets or chosen.exclude or blind or unplanned)
-    plan = Plan(scope=scope, resources=resources, lookups=lookups, complete=complete, destroy=chosen.destroy)
+    plan = Plan(
+        scope=scope,
+        resources=resources,
+        lookups=lookups,
+        complete=complete,
+        limited_by="--target" if chosen.targets else "--exclude" if chosen.exclude else "",
+        destroy=chosen.destroy,
+    )
     return plan, planner.problems
 
 

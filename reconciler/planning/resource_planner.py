@@ -40,6 +40,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.paths import dotted
+from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem, article
 from reconciler.planning import diff as differ
 from reconciler.planning.canonical import canonical, sort_key, with_defaults
@@ -90,7 +91,7 @@ class ResourcePlanner:
             self.problem(
                 resource,
                 "owned-elsewhere",
-                f"it exists and belongs to the environment {others[0]}",
+                f"exists and belongs to the environment {others[0]}",
                 f"declare it under another name here, or remove it from {others[0]} first",
             )
             return None
@@ -99,7 +100,7 @@ class ResourcePlanner:
                 resource,
                 "exists-unowned",
                 f"{article(kind.name)} of this name exists and no environment owns it",
-                "to take it over, plan with --adopt or set lifecycle.adopt: true; else choose another name",
+                "to adopt it, pass --adopt or set lifecycle.adopt: true; otherwise choose another name",
             )
             return None
         return alive
@@ -125,10 +126,10 @@ class ResourcePlanner:
         node.notes += kind.notes(heir, want)
         again = address in self.options.replace
         if heir.managed_by and (node.diff or again):
-            hint = "leave it to the service, and declare what you want as one of your own, under another name"
-            what = f"it is managed by {heir.managed_by}, and AWS lets nobody else change it"
+            hint = "leave it to the service, and declare your own resource under another name"
+            what = f"managed by {heir.managed_by}, and AWS allows only that service to change it"
             self.problem(node.resource, "managed-by-aws", what, hint)
-            node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "asked for with --replace"
+            node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "requested with --replace"
             return
         if found.replaces or (again and not kind.versioned):
             self.plan_replacement(node, heir, props, tags, found)
@@ -137,7 +138,7 @@ class ResourcePlanner:
         if address in self.options.refresh and len(node.diff.changes) == 1:
             node.reason = node.diff.changes[0].because or node.reason
         if adopting and not kind.shared:
-            node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
+            node.verb, node.reason = Verb.ADOPT, "exists and is adopted"
         if kind.versioned and (found or again):
             self.renew_attributes(node)
 
@@ -163,7 +164,7 @@ class ResourcePlanner:
             node.actions, node.verb, node.reason = (
                 [*kind.restore(heir, want), *tagged],
                 Verb.UPDATE,
-                "is on its way out",
+                "is being deleted",
             )
             return
         changed = kind.update(heir, updatable(want), found) if found or again else ()
@@ -181,7 +182,7 @@ class ResourcePlanner:
         if node.diff:
             node.reason = _reason(node.diff)
         elif again:
-            node.reason = "asked for with --replace"
+            node.reason = "requested with --replace"
         elif heir.invalid or settling:
             node.reason = state
         if heir.invalid and not node.actions:
@@ -224,7 +225,7 @@ class ResourcePlanner:
             self.irreplaceable(node, found, forcing)
             return
         node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
-        node.reason = _reason(found, only=Effect.REPLACE) if forcing else "asked for with --replace"
+        node.reason = _reason(found, only=Effect.REPLACE) if forcing else "requested with --replace"
         physical = _derived(address.name, forcing, heir, kind) if node.create_first else address.name
         node.want = want = self.want(node, physical, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
@@ -242,7 +243,7 @@ class ResourcePlanner:
         what = f"{dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
         hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
         if kind.replace is Replace.DECLARED:
-            hint += "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
+            hint += "; or set `lifecycle: {replace: delete-first}` to delete and re-create it without the jobs in it"
         self.problem(node.resource, "cannot-replace", what, hint, path)
         node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
 
@@ -393,22 +394,22 @@ def _reason(diff: Diff, only: Effect | None = None) -> str:
 
 
 _DISRUPTIONS = {
-    Effect.SCALING: "none: running jobs are not affected",
-    Effect.INFRASTRUCTURE: "new instances take over from the old ones; running jobs may be ended",
-    Effect.NEW_REVISION: "none: jobs already submitted keep their revision",
-    Effect.REPLACE: "replaced: what uses it moves to the new one",
-    Effect.IN_PLACE: "none",
+    Effect.SCALING: UNAFFECTED,
+    Effect.INFRASTRUCTURE: "instances are replaced; running jobs may be terminated",
+    Effect.NEW_REVISION: f"{UNAFFECTED} (they keep their revision)",
+    Effect.REPLACE: "replaced: its dependents move to the new one",
+    Effect.IN_PLACE: UNAFFECTED,
 }
 
 
 def _disruption(kind: Kind, live: Live, want: Want, diff: Diff) -> str:
     if not diff:
-        return "none"
+        return UNAFFECTED
     if kind.disruption:
         return kind.disruption(live, want, diff)
     order_of = list(Effect)
     effects = [change.effect for change in diff.changes if change.top != "tags"]
-    return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else "none"
+    return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else UNAFFECTED
 
 
 def _accept_any_end(action: Action) -> Action:

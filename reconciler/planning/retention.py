@@ -17,7 +17,7 @@ from reconciler.model import Address, Dependent, Replace, Unreadable, Verb
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.planning.canonical import canonical
-from reconciler.planning.node import Node, Removal, leftover_reason
+from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, Removal, leftover_reason
 
 MOST_LISTED: Final = 3
 
@@ -41,7 +41,7 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
         for one in found:
             staying.setdefault(one.node.address, []).append(one)
             for other in under(one):
-                needed.setdefault(other, []).append(Dependent(text=f"{one.name} stays and needs it"))
+                needed.setdefault(other, []).append(Dependent(text=f"{one.name} is kept and depends on it"))
         look.gone -= {one.arn for one in found}
         stay = set(found)
         going = [one for one in going if one not in stay]
@@ -142,7 +142,7 @@ class _Usage:
     def users_of(self, one: _PlannedRemoval) -> Iterator[Dependent]:
         """Everybody who names it, once the plan is carried out."""
         for address in sorted(self.mentioning(one.section, one.words)):
-            yield Dependent(text=f"{address} names it", hint="to let it go, name another there")
+            yield Dependent(text=f"{address} refers to it", hint="to delete it, refer to another one there")
         for user in self.used.get((one.section, one.removal.live.physical), ()):
             if self.counts(user, one):
                 yield user
@@ -188,10 +188,10 @@ def _keep(node: Node, staying: Iterable[tuple[_PlannedRemoval, list[Dependent]]]
 
 def _blocked_replacement(one: _PlannedRemoval, who: Sequence[Dependent]) -> Problem:
     resource = one.node.resource
-    hint = "leave out lifecycle.replace: delete-first, so that the new one stands before the old one goes"
+    hint = REMOVE_DELETE_FIRST
     return Problem(
         code="still-used",
-        message=f"it cannot be deleted before it is created anew: {_listed(who)}",
+        message=f"cannot be deleted before its replacement is created: {_listed(who)}",
         hint=hint if one.node.kind.replace is Replace.CREATE_FIRST else "; ".join(_hints(who)),
         address=str(one.node.address),
         pos=resource.at() if resource else None,
@@ -201,10 +201,10 @@ def _blocked_replacement(one: _PlannedRemoval, who: Sequence[Dependent]) -> Prob
 def _note(one: _PlannedRemoval, who: Sequence[Dependent]) -> str:
     live = one.removal.live
     if one.node.kind.versioned:
-        return "; ".join([f"revision {live.revision} stays: {_listed(who)}", *_hints(who)])
+        return "; ".join([f"revision {live.revision} is kept: {_listed(who)}", *_hints(who)])
     want = one.node.want
-    heir = [f"{want.physical} takes its place"] if want is not None and want.physical != live.physical else []
-    return "; ".join([f"{live.physical} stays: {_listed(who)}", *_hints(who), *heir])
+    heir = [f"replaced by {want.physical}"] if want is not None and want.physical != live.physical else []
+    return "; ".join([f"{live.physical} is kept: {_listed(who)}", *_hints(who), *heir])
 
 
 def _listed(who: Sequence[Dependent]) -> str:

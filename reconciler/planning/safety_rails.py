@@ -48,12 +48,12 @@ def _protected(plan: Plan, env: Environment) -> list[Problem]:
 def _kept(planned: ResourcePlan, declared: Resource | None) -> Problem | None:
     if declared and declared.lifecycle.prevent_destroy:
         message = f"the plan would {planned.verb.value} it, and lifecycle.preventDestroy forbids that"
-        hint = "take back the change that forces it, or set preventDestroy: false first"
+        hint = "undo the change that forces it, or set preventDestroy: false first"
     elif declared is None and planned.kept_object and KEEP_TAG in planned.kept_object.tags:
         message = f"the plan would {planned.verb.value} it, and it was declared with lifecycle.preventDestroy"
         hint = (
-            "declare it again; to let it go, apply it with preventDestroy: false before you remove it; "
-            f"to leave it alone for now, say --exclude '{planned.address}'"
+            "declare it again; to delete it, apply with preventDestroy: false before removing it; "
+            f"to leave it alone for now, pass --exclude '{planned.address}'"
         )
     else:
         return None
@@ -69,7 +69,7 @@ def _empty(plan: Plan, env: Environment) -> list[Problem]:
         Problem(
             code="empty-environment",
             message=f"nothing is declared, and {going} owned resource{'' if going == 1 else 's'} would be deleted",
-            hint="if that is meant, use `reconcile destroy`; else look whether the files were read",
+            hint="to delete them, run `reconcile destroy`; otherwise check that the files were read",
         )
     ]
 
@@ -85,6 +85,6 @@ def _too_many(plan: Plan, options: Options, owned: int | None) -> list[Problem]:
         Problem(
             code="many-deletions",
             message=f"{going} of {owned} owned resources would be deleted or replaced",
-            hint=f"if that is meant, say --allow-deletions {going}",
+            hint=f"to allow it, pass --allow-deletions {going}",
         )
     ]

@@ -30,7 +30,7 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
         *(
             Problem(
                 code=UNSEEN,
-                message=f"it is not planned: {_refusal(failed)}",
+                message=f"not planned: {_refusal(failed)}",
                 hint=failed.advice,
                 address=str(address),
                 pos=declared[address].at(),
@@ -40,8 +40,8 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
         *(
             Problem(
                 code=UNSEEN,
-                message=f"what else of {', '.join(sections)} is owned cannot be seen: {refusal}",
-                hint=f"{advice}; until then nothing is deleted for not being declared",
+                message=f"cannot list the owned resources of {', '.join(sections)}: {refusal}",
+                hint=f"{advice}; until then undeclared resources are not deleted",
                 warning=not destroy,
             )
             for (refusal, advice), sections in _partial(seen).items()
@@ -49,7 +49,7 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
         *(
             Problem(
                 code=UNSEEN,
-                message=f"who uses what would be deleted cannot be seen: {refusal}",
+                message=f"cannot read the dependents of resources to delete: {refusal}",
                 hint=f"{advice}; until then nothing is deleted",
                 warning=not destroy,
             )

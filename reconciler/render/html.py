@@ -52,5 +52,5 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
 
 
 def _summed_up(plan: Plan) -> list[str]:
-    part = [] if plan.complete else ["<p>This plan covers a part of the environment only.</p>"]
-    return [f"<p><strong>{escape(text.summary(plan))}</strong></p>", *part]
+    limit = text.limits(plan)
+    return [f"<p><strong>{escape(text.summary(plan))}</strong></p>", *([f"<p>{escape(limit)}</p>"] if limit else [])]

@@ -44,8 +44,8 @@ def plan(
         parts += [f"**{blocked}**", ""]
     if not refused:
         parts += [f"**{text.summary(plan)}**"]
-    if not plan.complete and not refused:
-        parts += ["", "This plan covers a part of the environment only."]
+    if not refused and (scope_note := text.limits(plan)):
+        parts += ["", scope_note]
     if problems:
         told = text.problems(problems, mask, text.Paint(colour=False), root)
         parts += ["", *fenced(told if len(told) < limit // 2 else f"{told[: limit // 2]}\n...")]

@@ -72,12 +72,11 @@ class Progress:
         if event.state in (StepState.AGAIN, StepState.WAITING):
             running = self._running.get(name)
             if running:
-                self._running[name] = (running[0], running[1], event.detail)
-            return (
-                f"  {who}: {self._short(event)}: not yet: {self.mask.line(event.detail)}"
-                if event.state is StepState.AGAIN
-                else ""
-            )
+                self._running[name] = (running[0], running[1], event.because or event.detail)
+            if event.state is StepState.WAITING:
+                return ""
+            what = event.because or f"{self._short(event)}: {event.detail}"
+            return f"  {who}: {self.mask.line(what)}, retrying"
         self._running.pop(name, None)
         self.ended += 1
         self.details[name] = event.detail

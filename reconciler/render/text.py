@@ -22,10 +22,16 @@ from reconciler.model import (
     compact,
 )
 from reconciler.model.paths import dotted
+from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
 from reconciler.render.mask import Mask
 
 NO_CHANGES: Final = "No changes. The account matches the environment."
+_LIMITED: Final = {
+    "--target": "--target is in effect: other resources were not planned, and undeclared ones are not deleted",
+    "--exclude": "--exclude is in effect: the excluded resources and their dependents were not planned",
+    "": "The plan is incomplete: some resources could not be read, and undeclared ones are not deleted",
+}
 WIDTH: Final = 110
 
 _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
@@ -64,10 +70,8 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
         if item.verb is not Verb.NOOP or item.notes:
             lines += ["", *resource(item, mask, paint)]
     lines += ["", summary(plan)]
-    if not plan.complete:
-        lines.insert(
-            -1, "This plan covers a part of the environment only; nothing is deleted for not being declared.\n"
-        )
+    if limit := limits(plan):
+        lines.insert(-1, f"{limit}\n")
     return "\n".join(lines)
 
 
@@ -76,9 +80,12 @@ def summary(plan: Plan) -> str:
     if not plan.applyable:
         if not plan.complete and not (plan.destroy and plan.resources):
             part = "this part of the environment"
-            return f"No changes. {f'Nothing of {part} goes' if plan.destroy else f'The account matches {part}'}."
+            return f"No changes. {f'Nothing in {part} is deleted' if plan.destroy else f'The account matches {part}'}."
         if plan.destroy and plan.resources:
-            return "No changes. What is left of the environment stays, for somebody still uses it."
+            return (
+                "No changes. The remaining resources are kept: "
+                "other resources in the account still use them (see the notes)."
+            )
         return "No changes. The environment owns nothing in this account." if plan.destroy else NO_CHANGES
     words = [
         f"{plan.count(verb)} to {verb.value}"
@@ -86,6 +93,11 @@ def summary(plan: Plan) -> str:
         if verb is not Verb.ADOPT or plan.count(verb)
     ]
     return f"Plan: {', '.join(words)}."
+
+
+def limits(plan: Plan) -> str:
+    """Why the plan does not cover the whole environment; empty where it does."""
+    return "" if plan.complete else f"{_LIMITED[plan.limited_by]}."
 
 
 def sign(item: ResourcePlan) -> str:
@@ -107,12 +119,19 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     width = min(max((len(dotted(c.path)) for c in shown), default=0), 60)
     for change in shown:
         yield f"    {_change(change, width, mask)}"
-    if item.disruption not in ("", "none") and item.verb not in (Verb.CREATE, Verb.NOOP):
+    if _affects_jobs_or_updates(item):
         yield f"    running jobs: {mask.line(item.disruption)}"
     for note in item.notes:
         yield f"    note: {mask.line(note)}"
     for number, part in enumerate(item.steps, 1):
         yield paint(f"      {number}. {step(part, mask)}", "dim")
+
+
+def _affects_jobs_or_updates(item: ResourcePlan) -> bool:
+    """Whether the block has a line about running jobs: for each effect on them, and for each difference."""
+    if not item.disruption or item.verb in (Verb.CREATE, Verb.NOOP):
+        return False
+    return item.disruption != UNAFFECTED or bool(item.changes)
 
 
 def step(part: Step, mask: Mask) -> str:
@@ -206,12 +225,12 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
             place = mask.line(f" ({root}{pos})") if pos and pos.file else ""
             lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
             if where := cause(plan, address, outcome.causes.get(failed.id, ""), root):
-                lines.append(f"      look at {mask.text(where)}")
+                lines.append(f"      see {mask.text(where)}")
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
             lines.append(f"  {who} {word}: {step(missing[0], mask)}")
-    mended = "Once the cause is mended, run the same command again" if outcome.failed else "Run the same command again"
-    lines.append(f"What is done stays done. {mended} to finish the rest.")
+    advice = "Fix the cause, then run the same command again" if outcome.failed else "Run the same command again"
+    lines.append(f"Completed changes are kept. {advice} to finish the rest.")
     return "\n".join(lines)
 
 

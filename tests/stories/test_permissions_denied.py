@@ -527,5 +527,5 @@ def test_what_may_be_read_for_the_plan_alone_is_not_written_to(quiet: Shell) -> 
     stopped = quiet("apply", "-y")
 
     assert stopped.code == 3
-    assert "it cannot be looked at again" in stopped.told and "allow sns:GetTopicAttributes" in stopped.told
+    assert "cannot read topics.t again" in stopped.told and "allow sns:GetTopicAttributes" in stopped.told
     assert [call for call in quiet.writes() if not call.startswith("ssm:")] == []

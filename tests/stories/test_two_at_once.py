@@ -195,7 +195,7 @@ def test_unlock_breaks_only_what_was_shown(shell: Shell, monkeypatch: pytest.Mon
     monkeypatch.setattr(Terminal, "agreed", agreed)
     refused = shell("unlock")
 
-    assert refused.code == 1 and "the lock has changed hands since it was shown" in refused.err
+    assert refused.code == 1 and "the lock changed hands since it was shown" in refused.err
     assert locks() == [NAME]
 
 
@@ -232,7 +232,7 @@ def test_where_it_may_not_be_given_back_the_work_is_done_all_the_same(shell: She
     done = shell.ok("apply", "-y")
 
     assert "1 created" in done.out
-    assert "the lock cannot be given back" in done.err and "ssm:DeleteParameter" in done.err
+    assert "the lock cannot be released" in done.err and "ssm:DeleteParameter" in done.err
 
 
 # --- given back ------------------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def test_whose_lock_is_broken_starts_nothing_new(shell: Shell, monkeypatch: pyte
     breaker.join()
 
     assert ended.code == 3, ended.told
-    told = "the lock was broken by another run: nothing new is started"
+    told = "another run broke the lock: no further steps are started"
     if form == "json":
         assert [line["@message"] for line in ended.lines if line["type"] == "lock-lost"] == [told]
         fates = ended.lines[-1]

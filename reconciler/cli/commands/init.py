@@ -26,7 +26,7 @@ def init(
         Path | None, typer.Argument(metavar="DIR", help="The directory to write it to.", show_default=False)
     ] = None,
     template: Annotated[
-        str, typer.Option("--template", metavar="NAME", help="What to start from.", autocompletion=_templates)
+        str, typer.Option("--template", metavar="NAME", help="Template to start from.", autocompletion=_templates)
     ] = "minimal",
     show: Annotated[bool, typer.Option("--list", help="Show the templates.")] = False,
 ) -> None:

@@ -26,7 +26,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="SECTION",
-            help="A section, as it stands in YAML; all of them when left out.",
+            help="A section, as written in YAML; all of them if omitted.",
             show_default=False,
             autocompletion=_sections,
         ),
