@@ -1,4 +1,4 @@
-"""What is sent: parameters with the values that were not known when the plan was made."""
+"""The parameters of a call as they are sent: with the values that were unknown at plan time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Facts = Mapping[tuple[Address, str], Any]
 
 
 def render_parameters(value: Any, facts: Facts, *, masked: bool = False) -> Any:
-    """``value`` as it is sent: stand-ins opened, digests computed. LookupError names what is not known.
+    """``value`` as it is sent: stand-ins replaced by their values, digests computed. Raises LookupError with the
+    address and attribute that is not known.
 
-    ``masked``: as it may be seen, with a word in the place of every secret.
+    ``masked``: with ``(sensitive)`` in the place of every secret.
     """
     if isinstance(value, Later):
         if (value.address, value.attr) not in facts:
@@ -28,7 +29,7 @@ def render_parameters(value: Any, facts: Facts, *, masked: bool = False) -> Any:
     if isinstance(value, JsonText):
         return compact(render_parameters(value.value, facts, masked=masked))
     if isinstance(value, Secret | Base64 | Digest):
-        return _opened(value, facts, covered=masked)
+        return _opened(value, facts, masked=masked)
     if isinstance(value, Mapping):
         return {name: render_parameters(item, facts, masked=masked) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -36,23 +37,23 @@ def render_parameters(value: Any, facts: Facts, *, masked: bool = False) -> Any:
     return value
 
 
-def _opened(value: Secret | Base64 | Digest, facts: Facts, *, covered: bool) -> Any:
-    if covered and not isinstance(value, Base64):
+def _opened(value: Secret | Base64 | Digest, facts: Facts, *, masked: bool) -> Any:
+    if masked and not isinstance(value, Base64):
         return MASKED
-    inner = render_parameters(value.value, facts, masked=covered)
+    inner = render_parameters(value.value, facts, masked=masked)
     if isinstance(value, Base64):
         return b64encode(str(inner).encode()).decode()
     return fingerprint(inner, str(render_parameters(value.salt, facts))) if isinstance(value, Digest) else inner
 
 
-def holds_secret(value: Any) -> bool:
-    """Whether anything in ``value`` must not be seen."""
+def contains_secret(value: Any) -> bool:
+    """Whether ``value`` contains a secret."""
     if isinstance(value, Secret | Digest):
         return True
     if isinstance(value, Base64 | JsonText):
-        return holds_secret(value.value)
+        return contains_secret(value.value)
     if isinstance(value, Text):
-        return any(map(holds_secret, value.parts))
+        return any(map(contains_secret, value.parts))
     if isinstance(value, Mapping):
-        return any(map(holds_secret, value.values()))
-    return isinstance(value, list | tuple) and any(map(holds_secret, value))
+        return any(map(contains_secret, value.values()))
+    return isinstance(value, list | tuple) and any(map(contains_secret, value))

@@ -32,14 +32,14 @@ class PlanFormat(StrEnum):
 
 
 class OnError(StrEnum):
-    """What an apply does after a failure."""
+    """What apply does after a failure: stop, or continue with independent steps."""
 
     stop = "stop"
     carry_on = "continue"
 
 
 def environments(incomplete: str) -> list[str]:
-    """Completes ENV: the environments under environments/, and the directories here that are one."""
+    """Completes ENV: environments under environments/, and directories that are one."""
     found = [item.name for item in files.environments(Path.cwd())]
     here, _, _ = incomplete.rpartition("/")
     base = Path(here or ".")
@@ -49,10 +49,10 @@ def environments(incomplete: str) -> list[str]:
 
 
 def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Completes ADDRESS: what the environment on the command line declares; nothing where it cannot be read."""
+    """Completes ADDRESS: the resources of the environment on the command line; none where it cannot be read."""
     from reconciler.config import loader  # noqa: PLC0415  (only completion needs it here)
 
-    # while an option lacks its value, what was given before it is still among the arguments that are left
+    # while an option has no value yet, the arguments before it are still in ctx.args
     env = ctx.params.get("env") or next((word for word in ctx.args if not word.startswith("-")), None)
     try:
         loaded = loader.load(files.find_environment(env, Path.cwd()), environ=os.environ)
@@ -129,7 +129,7 @@ def plan_options(
     destroy: bool = False,
     allow: int | None = None,
 ) -> Options:
-    """What the command line asks of a plan. Raises Problems where an address is none."""
+    """The options of a plan, by those of the command line. Raises Problems for an invalid address."""
     return Options(
         adopt=adopt,
         destroy=destroy,
@@ -142,7 +142,7 @@ def plan_options(
 
 
 def address(text: str) -> Address:
-    """``jobQueues.queue-0`` or ``logGroups["/aws/batch/custom"]`` as an address. Raises Problems."""
+    """Parses ``jobQueues.queue-0`` or ``logGroups["/aws/batch/custom"]``. Raises Problems for an invalid address."""
     section, dot, name = text.partition(".")
     if "[" in section:
         section, _, name = text.partition("[")

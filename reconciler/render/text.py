@@ -1,4 +1,4 @@
-"""The plan as people read it: terraform's signs, the reason beside what it explains, every call underneath."""
+"""The plan as text: terraform's signs, the reason next to each change, every call below it."""
 
 from __future__ import annotations
 
@@ -50,17 +50,18 @@ _COLOURS: Final = {
 
 
 class Paint:
-    """Colours, or none."""
+    """Adds ANSI colours to texts, or nothing without ``colour``."""
 
     def __init__(self, *, colour: bool) -> None:
         self.colour = colour
 
     def __call__(self, text: str, what: str) -> str:
+        """``text`` in the colour of ``what``: a sign, a severity or a style."""
         return f"\x1b[{_COLOURS[what]}m{text}\x1b[0m" if self.colour and what in _COLOURS else text
 
 
 def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
-    """The whole plan; its last line is the summary."""
+    """The complete plan; its last line is the summary."""
     lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"), "bold")]
     if plan.lookups:
         found = [(mask.line(name), _value(value, mask)) for name, value in sorted(plan.lookups.items())]
@@ -76,7 +77,7 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """The last line."""
+    """The last line: the number of changes by action, or that there are none."""
     if not plan.applyable:
         if not plan.complete and not (plan.destroy and plan.resources):
             part = "this part of the environment"
@@ -101,14 +102,14 @@ def limits(plan: Plan) -> str:
 
 
 def sign(item: ResourcePlan) -> str:
-    """Terraform's sign for what happens."""
+    """Terraform's sign for an action."""
     if item.verb is Verb.REPLACE:
         return "+/-" if item.create_first else "-/+"
     return _SIGNS[item.verb]
 
 
 def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
-    """One block of the plan."""
+    """The lines of one resource."""
     mark = sign(item)
     name = f" as {mask.line(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
     reason = f"  {mask.line(item.reason)}" if item.reason else ""
@@ -174,7 +175,7 @@ def _cut(text: str) -> str:
 
 
 def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "") -> str:
-    """Problems, one after the other, as editors and CI can link them; ``root`` goes before every file."""
+    """Problems, as editors and CI can link them (``file:line:column: severity: ...``); ``root`` is the path prefix."""
     lines = []
     for problem in found:
         place = f"{root}{problem.pos}: " if problem.pos and problem.pos.file else ""
@@ -186,21 +187,24 @@ def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "")
 
 
 def blocked(found: Sequence[Problem]) -> str:
-    """That there are errors among the problems, and so nothing to apply; empty where there are none."""
+    """A sentence that there are errors, so that the plan cannot be applied; empty where there are none."""
     errors = sum(not problem.warning for problem in found)
     return f"This cannot be applied: {errors} error{'s' * (errors > 1)}." if errors else ""
 
 
 def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
-    """What an apply came to: what was done, what failed, where that is declared and why, what never started."""
-    by_fate: dict[str, StepState] = dict.fromkeys(outcome.done, StepState.DONE)
-    by_fate |= dict.fromkeys(outcome.failed, StepState.FAILED) | dict.fromkeys(outcome.skipped, StepState.SKIPPED)
+    """The result of an apply: the changes made; each failure, its place and reason; the steps not started.
+
+    ``details`` are the last details by step id, ``took`` is in seconds, ``root`` the path prefix of files.
+    """
+    states: dict[str, StepState] = dict.fromkeys(outcome.done, StepState.DONE)
+    states |= dict.fromkeys(outcome.failed, StepState.FAILED) | dict.fromkeys(outcome.skipped, StepState.SKIPPED)
     counts = dict.fromkeys(Verb, 0)
     unfinished: dict[Address, list[Step]] = {}
     for item in plan.resources:
         if item.verb is Verb.NOOP:
             continue
-        missing = [part for part in item.steps if by_fate.get(part.id) is not StepState.DONE]
+        missing = [part for part in item.steps if states.get(part.id) is not StepState.DONE]
         if missing:
             unfinished[item.address] = missing
         else:
@@ -217,7 +221,7 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         return f"Done in {took:.0f} s: {told}."
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
     for address, missing in unfinished.items():
-        failed = next((part for part in missing if by_fate.get(part.id) is StepState.FAILED), None)
+        failed = next((part for part in missing if states.get(part.id) is StepState.FAILED), None)
         who = mask.line(str(address))
         if failed:
             why = mask.lines(details.get(failed.id, ""), " " * 6)
@@ -235,7 +239,7 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
 
 
 def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:
-    """Where the property at ``path`` of a resource stands, and where what it names does; empty for no path."""
+    """Where the property at ``path`` is declared, and where the dependency in it is; empty for no path."""
     item = next(item for item in plan.resources if item.address == address)
     if not path or item.declared is None:
         return ""

@@ -244,7 +244,7 @@ def test_without_a_terminal_somebody_must_have_approved(shell: Shell) -> None:
     for command in ("apply", "destroy"):
         refused = shell(command, "--format", "json")
         if command == "apply":
-            held(refused, "not-approved", "--auto-approve", "reconcile plan --out FILE")
+            held(refused, "not-approved", "--auto-approve", "or apply a saved plan")
             shell.ok("apply", "-y")
         else:
             held(refused, "not-approved", "--auto-approve")

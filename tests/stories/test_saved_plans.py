@@ -488,7 +488,10 @@ def test_one_for_another_region_is_refused(clone: Path, shell: Shell, monkeypatc
     refused = shell("apply", "a.plan")
 
     assert refused.code == 5
-    assert "made for the region eu-west-1, and this is us-east-1" in refused.err and "AWS_REGION" in refused.err
+    assert (
+        "the plan is for region eu-west-1, but the current one is us-east-1" in refused.err
+        and "AWS_REGION" in refused.err
+    )
 
 
 def _sparse(path: Path) -> None:
@@ -501,11 +504,14 @@ NO_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "an object": (lambda path: path.write_bytes(b"{}"), "is not a saved plan"),
     "binary": (lambda path: path.write_bytes(bytes(range(256))), "is not a saved plan"),
-    "terraform's plan": (lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 99), "as terraform's plans are"),
-    "terraform's JSON": (lambda path: path.write_bytes(b'{"format_version":"1.2"}'), "terraform's JSON"),
+    "terraform's plan": (
+        lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 99),
+        "the file is a ZIP archive, like a terraform plan",
+    ),
+    "terraform's JSON": (lambda path: path.write_bytes(b'{"format_version":"1.2"}'), "the file is terraform JSON"),
     "64 GB of nothing": (_sparse, "is not a saved plan"),
-    "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "of version 9"),
-    "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "of version 1"),
+    "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "has plan file version 9"),
+    "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "has plan file version 1"),
     "deep": (lambda path: path.write_bytes(saved_plan._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was modified"),
 }
 
@@ -524,7 +530,7 @@ def test_what_plan_prints_is_no_saved_plan(clone: Path, shell: Shell) -> None:
     Path("x.plan").write_text(shell.ok("plan", "--format", "json").out, "utf-8")
     refused = shell("apply", "x.plan")
 
-    assert refused.code == 1 and "what `plan --format json` prints" in refused.err
+    assert refused.code == 1 and "the output of `plan --format json`" in refused.err
 
 
 @pytest.mark.parametrize("what", [{}, {"plan": []}, {"plan": {"resource_changes": [1]}}, {"asked": [], "plan": {}}])

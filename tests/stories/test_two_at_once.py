@@ -127,7 +127,7 @@ def test_while_one_is_applied(shell: Shell) -> None:
         assert problem["code"] == "locked" and refused.lines[0]["@level"] == "error"
         assert "(https://git.example/hpc/site/actions/runs/7)" in problem["message"]
         assert f"process {holder.pid}" in problem["message"] and "s ago" in problem["message"]
-        assert "s from now" in problem["hint"]
+        assert "the lock expires in " in problem["hint"]
         assert shell("destroy", "-y").code == 4
         shell.account.calls.clear()
         assert shell("plan").code == 0
@@ -187,12 +187,12 @@ def test_unlock_breaks_only_what_was_shown(shell: Shell, monkeypatch: pytest.Mon
     """Another took the lock while somebody looked at the question."""
     elsewhere()
 
-    def agreed(_: Terminal, __: str) -> bool:
+    def confirm(*_: object) -> bool:
         boto3.client("ssm").delete_parameter(Name=NAME)
         elsewhere("another")
         return True
 
-    monkeypatch.setattr(Terminal, "agreed", agreed)
+    monkeypatch.setattr(Terminal, "confirm", confirm)
     refused = shell("unlock")
 
     assert refused.code == 1 and "the lock changed hands since it was shown" in refused.err

@@ -68,6 +68,7 @@ def apply(
     no_lock: NoLock = False,
     sandbox: Sandbox = False,
 ) -> None:
+    """Apply an environment, or a saved plan; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
     options = plan_options(
@@ -79,7 +80,7 @@ def apply(
         allow=allow_deletions,
     )
     saved = None
-    if env and saved_plan.looks_like_one(Path(env)):
+    if env and saved_plan.is_plan_file(Path(env)):
         saved = saved_plan.read(Path(env))
         if options != Options():
             raise Problems([_not_with_saved_plan(options)])

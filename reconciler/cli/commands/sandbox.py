@@ -28,7 +28,7 @@ def sandbox_start(
     """Start the sandbox, and print the export lines that point a shell at it."""
     try:
         handle = process.start(port=port, speed=speed)
-        process.control(handle.url, "clock", {"speed": speed})  # one that ran already may have another
+        process.control(handle.url, "clock", {"speed": speed})  # a sandbox that ran already may have another speed
     except process.SandboxError as error:
         message, _, hint = str(error).partition(": ")
         raise Problems([Problem(code="no-sandbox", message=message, hint=hint)]) from error

@@ -32,6 +32,7 @@ def schema(
         ),
     ] = None,
 ) -> None:
+    """Print the JSON Schema of ``section``, or of an environment."""
     terminal: Terminal = ctx.obj
     known = registry.sections()
     if section is not None and section not in known:

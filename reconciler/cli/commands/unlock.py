@@ -27,6 +27,7 @@ def unlock(
     output: FormatOption = Format.text,
     sandbox: Sandbox = False,
 ) -> None:
+    """Show the lock's holder, and break the lock after approval."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
 
