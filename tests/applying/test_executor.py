@@ -154,10 +154,12 @@ def test_a_wait_that_ends_badly_fails_with_the_reason_and_its_dependents_are_ski
 def test_a_wait_is_repaired_when_the_reason_passes() -> None:
     account = Account({"Describe": [status("INVALID", "sts:AssumeRole"), status("UPDATING"), status("VALID")]})
     repair = Repair(on={"sts:AssumeRole": "not visible yet"}, call=call("UpdateAgain"), times=1)
-    outcome, _, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
+    outcome, events, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
 
     assert outcome.ok
     assert account.made == ["Describe", "UpdateAgain", "Describe", "Describe"]
+    again = next(event for event in events if event.state is StepState.AGAIN)
+    assert (again.because, again.detail) == ("not visible yet", "INVALID: sts:AssumeRole")
 
 
 def test_a_repair_is_tried_so_often_and_no_more() -> None:

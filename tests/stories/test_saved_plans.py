@@ -590,4 +590,9 @@ def test_it_has_its_own_options(clone: Path, shell: Shell) -> None:
     shell.ok("plan", "--out", "a.plan")
     refused = shell("apply", "a.plan", "--target", "topics.site-topic")
 
-    assert refused.code == 1 and "cannot be combined with a saved plan" in refused.err
+    assert refused.code == 1 and "error: --target cannot be combined with a saved plan" in refused.err
+    assert "pass it to `reconcile plan --out FILE`" in refused.err
+    refused = shell("apply", "a.plan", "--adopt", "--allow-deletions", "0")
+
+    assert refused.code == 1 and "error: --adopt, --allow-deletions cannot be combined with a saved plan" in refused.err
+    assert "pass them to `reconcile plan --out FILE`" in refused.err
