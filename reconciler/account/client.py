@@ -1,8 +1,8 @@
-"""The door to AWS: a :class:`Call` in, a reply or a refusal out. The only module that knows boto3.
+"""The AWS client: takes a :class:`Call`, returns a reply or a refusal. The only module that imports boto3.
 
-Reads are retried here, by botocore's standard mode, over throttling, server errors and broken connections; what is
-left of them comes out as a refusal like any other. Writes are sent once: whether one whose answer was lost may be sent
-again depends on what it does, and only the executor can find out.
+Reads are retried here after throttling, server errors and broken connections, by botocore's standard mode
+(https://docs.aws.amazon.com/boto3/latest/guide/retries.html); an error that remains is returned as a refusal. Writes
+are sent once: whether one whose reply was lost may be sent again depends on what it does, and only the executor knows.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ THROTTLES: Final = frozenset(
         "EC2ThrottledException",
     }
 )
-_US: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
-GARBLED: Final = "ResponseParserError"
-GARBLED_MOST: Final = 4  # times that a read is made until it is believed that no reply of AWS's will come
-NOT_AWS: Final = "what answers is not AWS"
+_CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
+UNPARSEABLE: Final = "ResponseParserError"
+MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be parsed
+NOT_AWS: Final = "the endpoint did not answer like AWS"
 TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request that was made and what came back; ``took`` is in seconds, the id that of the last page."""
+    """One request and its reply; ``took`` is in seconds, ``request_id`` is that of the last page."""
 
     call: Call
     reply: Reply
@@ -88,7 +88,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An account at a URL of its own, with its credentials: a sandbox. The user's AWS settings do not apply there."""
+    """URL and credentials of a sandbox account. The user's AWS settings do not apply to it."""
 
     url: str
     region: str
@@ -97,17 +97,16 @@ class Endpoint:
 
 
 class AwsClient:
-    """Makes calls with boto3, to ``endpoint_url`` where it is given. Thread-safe; ``made`` counts the requests by
-    ``service:operation``.
+    """Sends calls with boto3, to ``endpoint_url`` if given. Thread-safe.
 
-    ``on_exchange``, where it is set, is told of every exchange. ``skew`` is how many seconds AWS's clock is ahead of
-    ours.
+    ``requests`` counts the requests by ``service:operation``; ``on_exchange``, if set, is called with every exchange;
+    ``skew`` is how many seconds AWS's clock is ahead of the local one, by the first reply.
     """
 
     def __init__(self, session: boto3.session.Session, endpoint_url: str | None = None) -> None:
         self.session = session
         self.endpoint_url = endpoint_url
-        self.made: dict[str, int] = {}
+        self.requests: dict[str, int] = {}
         self.on_exchange: Callable[[Exchange], None] | None = None
         self.skew = 0.0
         self._clients: dict[tuple[str, bool], Any] = {}
@@ -115,21 +114,23 @@ class AwsClient:
         self._noted = threading.local()
 
     def client(self, service: str, *, once: bool = False) -> Any:
-        """A client of ``service``; ``once``: one that sends every request a single time."""
+        """boto3's client of ``service``; with ``once`` it does not retry."""
         if known := self._clients.get((service, once)):
             return known
         with self._lock:  # creating clients is not thread-safe in boto3
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
-                made = self.session.client(service, config=config, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
-                made.meta.events.register("after-call", self._note)
-                self._clients[service, once] = made
+                created = self.session.client(service, config=config, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+                created.meta.events.register("after-call", self._note)
+                self._clients[service, once] = created
             return self._clients[service, once]
 
     def call(self, call: Call) -> Reply:
-        """The reply without its metadata, every page of it with ``all_pages``; or what AWS said instead."""
+        """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal. Raises Problems where
+        credentials or the Region are missing.
+        """
         began, self._noted.request_id = time.monotonic(), ""
-        reply = self._made(call)
+        reply = self._call_until_readable(call)
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
             self.skew = self.skew or _skew(meta)
@@ -138,20 +139,20 @@ class AwsClient:
         return reply
 
     def _note(self, parsed: Mapping[str, Any], http_response: Any, model: Any, **_: Any) -> None:
-        """Remember which request this was: the merged pages of a reply do not say. Raises ResponseParserError of a
-        success that is none of AWS's: botocore takes what it cannot read for a reply that says nothing.
+        """Record the request id, which the merged pages of a reply do not have. Raises ResponseParserError for a
+        success that AWS did not send: botocore returns an empty reply for a body that it cannot read.
         """
         self._noted.request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
-        if parsed.keys() <= {"ResponseMetadata"} and not _of_aws(http_response.content, model):
+        if parsed.keys() <= {"ResponseMetadata"} and not _is_from_aws(http_response.content, model):
             raise ResponseParserError(f"{NOT_AWS}: {http_response.content[:60]!r}")
 
-    def _made(self, call: Call) -> dict[str, Any] | Refused:
-        """The reply; a read that came back garbled is made again."""
+    def _call_until_readable(self, call: Call) -> dict[str, Any] | Refused:
+        """The reply; a read whose reply cannot be parsed is sent again."""
         reply = self._once(call)
-        for again in range(1, GARBLED_MOST if call.operation.startswith(READS) else 1):
-            if not (isinstance(reply, Refused) and _garbled(reply)):
+        for again in range(1, MOST_UNPARSEABLE if call.operation.startswith(READS) else 1):
+            if not (isinstance(reply, Refused) and _is_unparseable(reply)):
                 break
-            time.sleep(random.uniform(0.1, 0.2) * 2**again)  # noqa: S311  (so that many do not come at once)
+            time.sleep(random.uniform(0.1, 0.2) * 2**again)  # noqa: S311  (spreads the retries of several threads)
             reply = self._once(call)
         return reply
 
@@ -160,7 +161,7 @@ class AwsClient:
         try:
             client = self.client(call.service, once=not call.operation.startswith(READS))
             with self._lock:
-                self.made[str(call)] = self.made.get(str(call), 0) + 1
+                self.requests[str(call)] = self.requests.get(str(call), 0) + 1
             if call.all_pages and client.can_paginate(method):
                 reply: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
             else:
@@ -168,7 +169,7 @@ class AwsClient:
         except ClientError as error:
             return _refused(error)
         except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
-            raise Problems([_set_up(error)]) from error
+            raise Problems([_settings_problem(error)]) from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             return Refused(type(error).__name__, str(error), not_processed=True)
         except (HTTPClientError, ResponseStreamingError) as error:
@@ -176,19 +177,19 @@ class AwsClient:
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
         except ResponseParserError as error:  # a proxy's page, or an endpoint that is not AWS
-            return Refused(GARBLED, str(error).splitlines()[0], unknown_outcome=True)
-        except (AttributeError, KeyError, TypeError):  # botocore's parser, given a well-formed page of something else
-            return Refused(GARBLED, NOT_AWS, unknown_outcome=True)
+            return Refused(UNPARSEABLE, str(error).splitlines()[0], unknown_outcome=True)
+        except (AttributeError, KeyError, TypeError):  # botocore's parser, for a well-formed page that is not AWS's
+            return Refused(UNPARSEABLE, NOT_AWS, unknown_outcome=True)
         return reply
 
 
-def _garbled(refused: Refused) -> bool:
-    """Whether it is no refusal of AWS's: those say a code, and botocore gives the status where it finds none."""
-    return refused.code == GARBLED or (refused.code == str(refused.status) and refused.status < 500)
+def _is_unparseable(refused: Refused) -> bool:
+    """Whether AWS did not send this refusal: AWS's have a code, where botocore else uses the HTTP status."""
+    return refused.code == UNPARSEABLE or (refused.code == str(refused.status) and refused.status < 500)
 
 
-def _of_aws(content: bytes, model: Any) -> bool:
-    """Whether a reply without a member may be one of AWS's, by the protocol: an empty object, or an XML response."""
+def _is_from_aws(content: bytes, model: Any) -> bool:
+    """Whether a reply without members may be from AWS: by its protocol an empty object, or an XML response."""
     protocol = str(model.service_model.resolved_protocol)
     if "xml" in protocol or protocol in ("query", "ec2"):
         return b"Response" in content[:400]
@@ -218,8 +219,9 @@ def connect(
     role: Mapping[str, str] | None = None,
     endpoint: Endpoint | None = None,
 ) -> AwsClient:
-    """A client by the standard credential chain, or of ``endpoint``; ``role`` (``roleArn``, ``externalId``,
-    ``sessionName``) is assumed. Raises Problems where AWS's settings are wrong or incomplete.
+    """A client with the standard credential chain, or with the credentials of ``endpoint``; ``role`` (``roleArn``,
+    ``externalId``, ``sessionName``) is assumed with them. Raises Problems where the AWS settings are wrong or
+    incomplete.
     """
     url = endpoint.url if endpoint else None
     try:
@@ -227,15 +229,15 @@ def connect(
         if role:
             core = _assuming(core, role, region, url)
         session = boto3.session.Session(botocore_session=core, region_name=region)
-    except (BotoCoreError, ValueError) as error:  # a file that is no configuration, a profile that is not there
-        raise Problems([_set_up(error)]) from error
+    except (BotoCoreError, ValueError) as error:  # an invalid configuration file, an unknown profile
+        raise Problems([_settings_problem(error)]) from error
     if not session.region_name:
-        raise Problems([_set_up(NoRegionError())])
+        raise Problems([_settings_problem(NoRegionError())])
     return AwsClient(session, url)
 
 
 def _session_at(endpoint: Endpoint) -> CoreSession:
-    """A session with the endpoint's credentials that reads neither profiles nor configuration files."""
+    """A session with the endpoint's credentials, without profiles and configuration files."""
     core = CoreSession(session_vars=_NO_SETTINGS)
     core.set_credentials(endpoint.access_key, endpoint.secret_key)
     return core
@@ -244,7 +246,7 @@ def _session_at(endpoint: Endpoint) -> CoreSession:
 def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None, url: str | None) -> CoreSession:
     credentials = core.get_credentials()
     if credentials is None:
-        raise Problems([_set_up(NoCredentialsError())])
+        raise Problems([_settings_problem(NoCredentialsError())])
     extra = {"RoleSessionName": role.get("sessionName", "reconcile")}
     if "externalId" in role:
         extra["ExternalId"] = role["externalId"]
@@ -260,18 +262,21 @@ def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None, ur
 
 
 def identity(aws: AwsClient, environment: str) -> Scope:
-    """Which account, partition and Region the calls go to. Raises Problems when nobody answers."""
+    """Account, partition and Region of the caller identity. Raises Problems where AWS does not return it.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
     try:
         reply = aws.call(Call("sts", "GetCallerIdentity"))
-    except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is no URL
-        raise Problems([_set_up(error)]) from error
+    except ValueError as error:  # botocore raises it for an AWS_ENDPOINT_URL that is not a URL
+        raise Problems([_settings_problem(error)]) from error
     if isinstance(reply, Refused):
-        raise Problems([_unreachable(reply)])
-    us = _US.fullmatch(str(reply.get("Arn")))
-    if not us or us["account"] != reply.get("Account"):
-        raise Problems([_unreachable(Refused(GARBLED, NOT_AWS))])
+        raise Problems([_no_identity(reply)])
+    caller = _CALLER_ARN.fullmatch(str(reply.get("Arn")))
+    if not caller or caller["account"] != reply.get("Account"):
+        raise Problems([_no_identity(Refused(UNPARSEABLE, NOT_AWS))])
     region = aws.session.region_name
-    return Scope(account=us["account"], region=region, partition=us["partition"], environment=environment)
+    return Scope(account=caller["account"], region=region, partition=caller["partition"], environment=environment)
 
 
 def _skew(meta: Mapping[str, Any]) -> float:
@@ -283,13 +288,13 @@ def _skew(meta: Mapping[str, Any]) -> float:
 
 
 def _refused(error: ClientError) -> Refused:
-    said = error.response.get("Error", {})
+    details = error.response.get("Error", {})
     meta = error.response.get("ResponseMetadata", {})
-    code, status = str(said.get("Code", "Unknown")), int(meta.get("HTTPStatusCode", 0))
+    code, status = str(details.get("Code", "Unknown")), int(meta.get("HTTPStatusCode", 0))
     throttled = code in THROTTLES or status == 429
     return Refused(
         code=code,
-        message=str(said.get("Message", "")),
+        message=str(details.get("Message", "")),
         request_id=str(meta.get("RequestId", "")),
         status=status,
         not_processed=throttled,
@@ -297,25 +302,27 @@ def _refused(error: ClientError) -> Refused:
     )
 
 
-def _set_up(error: Exception) -> Problem:
+def _settings_problem(error: Exception) -> Problem:
     hints = {
         "NoCredentialsError": "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`; "
         "to try without an account use --sandbox",
-        "PartialCredentialsError": "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed",
+        "PartialCredentialsError": "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         "NoRegionError": "set `region:` in environment.yaml, or AWS_REGION",
-        "ProfileNotFound": "look at ~/.aws/config, or leave out `profile:`",
-        "ConfigParseError": "mend the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another",
-        "JSONDecodeError": "the `credential_process` in ~/.aws/config has to print JSON",
-        "ValueError": "AWS_ENDPOINT_URL looks like http://127.0.0.1:5000; unset it to talk to AWS",
+        "ProfileNotFound": "check ~/.aws/config, or remove `profile:`",
+        "ConfigParseError": "fix the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another",
+        "JSONDecodeError": "the `credential_process` in ~/.aws/config must print JSON",
+        "ValueError": "write AWS_ENDPOINT_URL like http://127.0.0.1:5000; unset it to use AWS",
     }
     name = type(error).__name__
     return Problem(code="aws-set-up", message=str(error).rstrip("."), hint=hints.get(name, ""))
 
 
-def _unreachable(refused: Refused) -> Problem:
+def _no_identity(refused: Refused) -> Problem:
     hint = "check the credentials with `aws sts get-caller-identity`"
     if refused.denied:
-        hint = "allow sts:GetCallerIdentity: something denies it, for it needs no permission"
+        hint = "allow sts:GetCallerIdentity: a policy denies it, although it needs no permission"
     elif refused.status == 0:
-        hint = "check the network, and AWS_ENDPOINT_URL if it is set; `reconcile sandbox status` tells whether it runs"
-    return Problem(code="aws-refused", message=f"AWS does not say who we are: {refused}", hint=hint)
+        hint = (
+            "check the network, and AWS_ENDPOINT_URL if set; `reconcile sandbox status` shows whether the sandbox runs"
+        )
+    return Problem(code="aws-refused", message=f"cannot get the caller identity from AWS: {refused}", hint=hint)

@@ -1,12 +1,12 @@
 """One apply per environment at a time: a lock in the account itself, as an SSM parameter.
 
-Creating a parameter is atomic, and every write to one gets the next version number, so the parameter's history is a
-log that everybody reads alike: the first version holds; one by the same run renews it; one that says which run, at
-which version, it breaks takes over if that is still who holds; every other one counts for nothing. So two who find the
-same expired lock end with one holder, and no clock but AWS's is trusted. Releasing deletes the parameter.
+Creating a parameter is atomic, and every write to one has the next version number, so every run reads the same history:
+the first version takes the lock; one by the same run renews it; one that names the run and the version that it breaks
+takes the lock if that run still holds it at that version; any other version has no effect. So two runs that find the
+same expired lock agree on one holder, and only AWS's clock is used. Releasing the lock deletes the parameter.
 
-A run whose process is gone from this machine has no claim; any other's ends ``LEASE`` seconds after its last sign of
-life.
+A lock whose process no longer exists on this machine may be broken at once; any other ``LEASE`` seconds after its last
+renewal.
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameterHistory.html
@@ -28,12 +28,12 @@ from reconciler.model import Aws, Call, Json, Refused, Reply, Scope
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
 
-LEASE: Final = 90.0  # seconds without a sign of life after which a lock may be broken
-LOOKS: Final = 6  # at it in a lease
-RENEWALS: Final = 3  # of it in a lease
-TRIES: Final = 6
+LEASE: Final = 90.0  # seconds without a renewal after which a lock expires
+READS_PER_LEASE: Final = 6  # reads of it by its holder
+RENEWALS_PER_LEASE: Final = 3
+TRIES: Final = 6  # attempts at a call, and to take the lock
 
-# where GitLab, Jenkins, CircleCI, Buildkite, Travis and CodeBuild say which job this is
+# the variables in which GitLab, Jenkins, CircleCI, Buildkite, Travis and CodeBuild name the job
 JOB_URLS: Final = (
     "CI_JOB_URL",
     "BUILD_URL",
@@ -46,7 +46,9 @@ JOB_URLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a run says of itself. ``process`` is where it runs, so that one on the same machine can look it up."""
+    """What identifies a run. ``machine`` and ``process`` let a run on the same machine check whether it still exists;
+    ``who`` and ``since`` (UTC) are for people.
+    """
 
     run: str
     who: str
@@ -55,14 +57,16 @@ class Claim:
     since: str
 
     def text(self, breaks: Held | None = None) -> str:
-        """The parameter's value."""
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps({**told, **({"breaks": [breaks.claim.run, breaks.version]} if breaks else {})})
+        """The parameter's value as JSON; ``breaks`` is the holder whose lock it breaks."""
+        members = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({**members, **({"breaks": [breaks.claim.run, breaks.version]} if breaks else {})})
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Who holds the lock: since which version, and when it was last heard of (seconds since the epoch, by AWS)."""
+    """The holder of a lock, the version at which it was last taken or renewed, and when (seconds since the epoch, AWS's
+    clock).
+    """
 
     claim: Claim
     version: int
@@ -70,7 +74,9 @@ class Held:
 
 
 def holder(history: Iterable[Json]) -> Held | None:
-    """Who holds the lock by the versions of its parameter."""
+    """The holder by ``history``, the versions of the parameter as GetParameterHistory returns them; None where there
+    are none.
+    """
     held: Held | None = None
     for item in sorted(history, key=lambda entry: int(entry["Version"])):
         claim, breaks = _parsed(str(item.get("Value", "")))
@@ -82,17 +88,19 @@ def holder(history: Iterable[Json]) -> Held | None:
 
 def _parsed(text: str) -> tuple[Claim, Any]:
     try:
-        said = json.loads(text)
-        return Claim(**{name: str(said[name]) for name in Claim.__slots__}), said.get("breaks")
+        members = json.loads(text)
+        return Claim(**{name: str(members[name]) for name in Claim.__slots__}), members.get("breaks")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Claim("?", "somebody who wrote it by hand", "", "", ""), None
+        return Claim("?", "an unknown holder (the parameter was written by hand)", "", "", ""), None
 
 
 @dataclass(slots=True)
 class Lock:
-    """The lock of one environment. ``alive`` says whether a claim's process still runs (None: cannot be told);
-    ``now`` is AWS's time of day in seconds; ``lost`` is called when somebody has broken the lock while it was held,
-    ``kept`` with what stands in the way of giving it back.
+    """The lock of one environment.
+
+    ``alive`` returns whether a claim's process still runs (None: unknown); ``now`` is AWS's time in seconds since the
+    epoch; ``on_lost`` is called when another run breaks the lock while it is held, ``on_release_failed`` with the
+    problem that keeps it from being released. ``lease`` and ``pause`` are seconds.
     """
 
     aws: Aws
@@ -100,8 +108,8 @@ class Lock:
     claim: Claim
     alive: Callable[[Claim], bool | None]
     now: Callable[[], float] = time.time
-    lost: Callable[[], None] = lambda: None
-    kept: Callable[[Problem], None] = lambda _: None
+    on_lost: Callable[[], None] = lambda: None
+    on_release_failed: Callable[[Problem], None] = lambda _: None
     lease: float = LEASE
     pause: float = 0.5
     _version: int = 0
@@ -112,33 +120,36 @@ class Lock:
 
     @property
     def name(self) -> str:
+        """The name of the SSM parameter."""
         return f"/reconcile/locks/{self.scope.environment}"
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds the lock while it lasts. Raises Problems (a safety rail) naming who holds it otherwise."""
+        """Takes the lock, renews it in a thread and releases it. Raises Problems (a safety rail) with the holder where
+        another run has it.
+        """
         try:
             self.take()
         except KeyboardInterrupt:
-            self._let_go()
+            self._release_if_taken()
             raise
-        self._renewing = threading.Thread(target=self._renew_on, daemon=True)
+        self._renewing = threading.Thread(target=self._renew_until_released, daemon=True)
         self._renewing.start()
         try:
             yield
         finally:
             self._over.set()
-            written = self._writing.acquire(timeout=self.lease)  # a renewal on its way would bring back what is deleted
+            written = self._writing.acquire(timeout=self.lease)  # a renewal in flight would create the parameter again
             try:
                 self.release()
             except Problems as error:
-                self.kept(error.problems[0])
+                self.on_release_failed(error.problems[0])
             finally:
                 if written:
                     self._writing.release()
 
     def take(self) -> None:
-        """Take it, breaking one that nobody holds any more. Raises Problems."""
+        """Take the lock, breaking an expired one. Raises Problems (a safety rail) where another run has it."""
         for _ in range(TRIES):
             reply = self._put(overwrite=False)
             if not isinstance(reply, Refused):
@@ -146,22 +157,22 @@ class Lock:
                 return
             if reply.code != "ParameterAlreadyExists":
                 raise Problems([_refused(reply, "ssm:PutParameter")], exit_code=RAIL)
-            held = self.look()
+            held = self.read()
             if held is None:
                 continue  # released meanwhile
             if held.claim.run != self.claim.run:
-                if not self._ended(held):
-                    raise Problems([self._locked(held)], exit_code=RAIL)
+                if not self._expired(held):
+                    raise Problems([self._locked_problem(held)], exit_code=RAIL)
                 self._put(overwrite=True, breaks=held)
-                held = self.look() or held
+                held = self.read() or held
             if held.claim.run == self.claim.run:
                 self._version = held.version
                 return
-        raise Problems([self._locked(None)], exit_code=RAIL)
+        raise Problems([self._locked_problem(None)], exit_code=RAIL)
 
-    def look(self) -> Held | None:
-        """Who holds it now. Raises Problems where that may not be read."""
-        reply = self._asked(Call("ssm", "GetParameterHistory", {"Name": self.name}, all_pages=True))
+    def read(self) -> Held | None:
+        """The holder; None where the lock is free. Raises Problems where AWS refuses the read."""
+        reply = self._call(Call("ssm", "GetParameterHistory", {"Name": self.name}, all_pages=True))
         if isinstance(reply, Refused):
             if reply.code == "ParameterNotFound":
                 return None
@@ -169,124 +180,128 @@ class Lock:
         return holder(reply.get("Parameters", ()))
 
     def release(self) -> None:
-        """Give it back if it is still ours; one that cannot be given back expires. Raises Problems."""
-        if self._version and self._mine():
+        """Release the lock if this run still holds it. Raises Problems where that fails; the lock then expires."""
+        if self._version and self._is_ours():
             self.delete()
         self._version = 0
 
-    def _mine(self) -> bool:
-        held = self.look()
+    def _is_ours(self) -> bool:
+        held = self.read()
         return held is not None and held.claim.run == self.claim.run
 
-    def _let_go(self) -> None:
-        """Interrupted while it was being asked for: it may be ours without our having heard so."""
+    def _release_if_taken(self) -> None:
+        """Release the lock after an interrupt while it was being taken: the reply may have been lost."""
         with suppress(Problems):
-            if self._mine():
+            if self._is_ours():
                 self.delete()
 
     def delete(self) -> None:
-        """Take it away, whoever holds it. Raises Problems."""
-        reply = self._asked(Call("ssm", "DeleteParameter", {"Name": self.name}))
+        """Delete the lock, even if another run holds it. Raises Problems where AWS refuses."""
+        reply = self._call(Call("ssm", "DeleteParameter", {"Name": self.name}))
         if isinstance(reply, Refused) and reply.code != "ParameterNotFound":
-            problem = _refused(reply, "ssm:DeleteParameter", "the lock cannot be given back")
+            problem = _refused(reply, "ssm:DeleteParameter", "the lock cannot be released")
             raise Problems([problem], exit_code=RAIL)
 
-    def _renew_on(self) -> None:
-        """Look at it again and again, and renew it, until it is over or somebody has broken it."""
-        while not self._over.wait(self.lease / LOOKS):
+    def _renew_until_released(self) -> None:
+        """Read the lock regularly, and renew it, until it is released or another run breaks it."""
+        while not self._over.wait(self.lease / READS_PER_LEASE):
             try:
-                if self._still_mine():
+                if self._renewed_if_due():
                     continue
             except Problems:
                 continue  # the lease is long enough for the next attempt
-            if not self._over.is_set():  # else it was given back while this looked
+            if not self._over.is_set():  # else it was released during the read
                 self._version = 0
-                self.lost()
+                self.on_lost()
             return
 
-    def _still_mine(self) -> bool:
-        if not self._mine():
+    def _renewed_if_due(self) -> bool:
+        if not self._is_ours():
             return False
-        if time.monotonic() - self._written < self.lease / RENEWALS:
+        if time.monotonic() - self._written < self.lease / RENEWALS_PER_LEASE:
             return True
         with self._writing:
-            return self._over.is_set() or self._renewed()
+            return self._over.is_set() or self._renew()
 
-    def _renewed(self) -> bool:
-        """Write it again; whether it is ours still."""
+    def _renew(self) -> bool:
+        """Write the parameter again; False where another run has the lock."""
         reply = self._put(overwrite=True)
         if isinstance(reply, Refused):
             return True
         before, self._version = self._version, int(reply["Version"])
         if self._version == before + 1:
             return True
-        if self._version <= before and self._mine():  # it was deleted, and what was written just now is a new one
+        if self._version <= before and self._is_ours():  # the parameter was deleted, so this write created a new one
             self.delete()
             return False
-        return self._mine()
+        return self._is_ours()
 
-    def _ended(self, held: Held) -> bool:
+    def _expired(self, held: Held) -> bool:
         return self.alive(held.claim) is False or self.now() > held.at + self.lease
 
     def _put(self, *, overwrite: bool, breaks: Held | None = None) -> Reply:
         params = {"Name": self.name, "Value": self.claim.text(breaks), "Type": "String", "Overwrite": overwrite}
         began = time.monotonic()
-        reply = self._asked(Call("ssm", "PutParameter", params))
+        reply = self._call(Call("ssm", "PutParameter", params))
         if not isinstance(reply, Refused):
             self._written = began
         return reply
 
-    def _asked(self, call: Call) -> Reply:
-        """The reply; sent again while AWS is busy. The history shows whether one whose answer was lost was done."""
+    def _call(self, call: Call) -> Reply:
+        """The reply; the call is sent again while AWS throttles it or the reply is lost. That is safe: the parameter's
+        history shows whether a write was made.
+        """
         for again in range(TRIES):
             reply = self.aws.call(call)
             if not (isinstance(reply, Refused) and (reply.not_processed or reply.unknown_outcome)):
                 return reply
-            if self._rest(self.pause * 2**again * random.uniform(0.5, 1.0)):  # noqa: S311
+            if self._pause_before_retry(self.pause * 2**again * random.uniform(0.5, 1.0)):  # noqa: S311
                 return reply
         return reply
 
-    def _rest(self, seconds: float) -> bool:
-        """Wait before asking again; whether there is no more to ask: renewing ends with the work."""
+    def _pause_before_retry(self, seconds: float) -> bool:
+        """Wait before a retry; True where the retry is not needed, since the lock is being released."""
         if threading.current_thread() is self._renewing:
             return self._over.wait(seconds)
         time.sleep(seconds)
         return False
 
-    def _locked(self, held: Held | None) -> Problem:
-        who = describe_holder(held, self.now()) if held else "somebody"
+    def _locked_problem(self, held: Held | None) -> Problem:
+        who = describe_holder(held, self.now()) if held else "another run"
         left = max(held.at + self.lease - self.now(), 0) if held else self.lease
         return Problem(
             code="locked",
             message=f"the environment {self.scope.environment} is being applied by {who}",
-            hint=f"wait for it; if that run is dead its lock ends {left:.0f} s from now, "
-            "or at once with `reconcile unlock`",
+            hint=f"wait for it to finish; if that run is dead, the lock expires in {left:.0f} s, "
+            "or break it with `reconcile unlock`",
         )
 
 
 def describe_holder(held: Held, now: float) -> str:
-    """Who that is, for people: since when, and how long ago it was last heard of."""
-    claim, ago = held.claim, f"heard of {max(now - held.at, 0):.0f} s ago"
+    """The holder in words: user and host, process, since when, and seconds since the last renewal; ``now`` is AWS's
+    time.
+    """
+    claim, ago = held.claim, f"last renewed {max(now - held.at, 0):.0f} s ago"
     if not claim.since:
         return f"{claim.who}, {ago}"
     return f"{claim.who}, process {claim.process.partition('@')[0]}, since {claim.since}, {ago}"
 
 
 def stamp() -> str:
-    """The time of day as claims say it."""
+    """The time in UTC, as claims have it: ``2026-01-31T12:00:00Z``."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _refused(refused: Refused, action: str, what: str = "the lock cannot be taken") -> Problem:
     denied = "AccessDenied" in refused.code or refused.status == 403
-    hint = f"allow {action} on parameter/reconcile/locks/*, or go without with --no-lock" if denied else "try again"
+    hint = f"allow {action} on parameter/reconcile/locks/*, or pass --no-lock" if denied else "try again"
     if action == "ssm:DeleteParameter":
-        hint = f"allow {action} on parameter/reconcile/locks/*; it ends by itself {LEASE:.0f} s from now"
+        hint = f"allow {action} on parameter/reconcile/locks/*; the lock expires in {LEASE:.0f} s"
     return Problem(code="lock-refused", message=f"{what}: {refused}", hint=hint)
 
 
-def mine(run: str, environ: Mapping[str, str], user: str, host: str, machine: str, process: str) -> Claim:
-    """The claim of this run; in CI with the job's address, which is who people will look for."""
+def new_claim(run: str, environ: Mapping[str, str], user: str, host: str, machine: str, process: str) -> Claim:
+    """The claim of this run; in CI ``who`` has the URL of the job."""
     job = environ.get("GITHUB_RUN_ID") and (
         f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
         f"/actions/runs/{environ['GITHUB_RUN_ID']}"

@@ -1,7 +1,7 @@
-"""Look-ups: read-only facts about the account, asked once at plan time and shown in the plan.
+"""Look-ups: read-only facts about the account, read once at plan time and shown in the plan.
 
-None found, or several where one is wanted, is a problem that prints the filter and what matched: never "take the
-first".
+No match, or several where one is needed, is a problem with the filter and the matches in it: the first match is never
+taken silently.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from reconciler.config import references
 from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
-REFUSED = "lookup-refused"  # the code of the problem where AWS would not tell
+REFUSED = "lookup-refused"  # the code of the problem where AWS refuses the read
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Filters:
-    """How the arguments of a look-up become EC2 filters: argument name to filter name."""
+    """How a look-up is read from EC2: the operation, the reply's list and id, and the EC2 filter for each argument.
+
+    ``many``: the value is a list of ids. The filters are those of the operation's API page, for example
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
+    """
 
     operation: str
     items: str
@@ -73,7 +77,9 @@ _COMMON = ("tags", "filters")
 
 
 def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict[str, Any], list[Problem]]:
-    """The value of every look-up, by name; problems for those that have none."""
+    """The value of every look-up (an id, a list of ids, or a text) by name, and problems for those without one. ``ask``
+    sends calls.
+    """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     needs = {
@@ -87,17 +93,17 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     except CycleError as error:
         loop = " -> ".join(error.args[1])
         first = lookups[min(error.args[1])]
-        return {}, [_problem(first, f"these look-ups need each other: {loop}", "one of them has to go", "lookup-cycle")]
+        return {}, [_problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", "lookup-cycle")]
     for name in sequence:
         lookup = lookups[name]
-        world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
-        args = references.fill(lookup.args, world)
+        context = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
+        args = references.fill(lookup.args, context)
         waiting = [str(part) for _, part in references.templates(args)]
         if waiting:
-            if not any(need not in values for need in needs[name]):  # else the one it needs has its own problem
-                problems.append(_problem(lookup, f"{waiting[0]} is not known to a look-up", "", "lookup-argument"))
+            if not any(need not in values for need in needs[name]):  # else that look-up has its own problem
+                problems.append(_problem(lookup, f"look-ups cannot use {waiting[0]}", "", "lookup-argument"))
             continue
-        found = _one(lookup, args, ask)
+        found = _resolve_one(lookup, args, ask)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -105,7 +111,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     return values, problems
 
 
-def _one(lookup: Lookup, args: Any, ask: Ask) -> Any:
+def _resolve_one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     if lookup.kind == "ssmParameter":
         return _parameter(lookup, args, ask)
     facts = _EC2[lookup.kind]
@@ -122,7 +128,7 @@ def _one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     call = Call("ec2", facts.operation, params, all_pages=True)
     (reply,) = ask([call])
     if isinstance(reply, Refused):
-        return _not_told(lookup, Unreadable(call, reply))
+        return _unreadable(lookup, Unreadable(call, reply))
     owners = [{"Name": "owner", "Values": params["Owners"]}] if "Owners" in params else []
     return _chosen(lookup, facts, reply.get(facts.items, []), [*filters, *owners])
 
@@ -166,11 +172,11 @@ def _parameter(lookup: Lookup, args: Any, ask: Ask) -> Any:
         hint = "check the name with `aws ssm get-parameters-by-path`"
         return _problem(lookup, f"there is no SSM parameter {name}", hint, "lookup-none")
     if isinstance(reply, Refused):
-        return _not_told(lookup, Unreadable(call, reply))
+        return _unreadable(lookup, Unreadable(call, reply))
     return reply["Parameter"]["Value"]
 
 
-def _not_told(lookup: Lookup, failed: Unreadable) -> Problem:
+def _unreadable(lookup: Lookup, failed: Unreadable) -> Problem:
     return _problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, REFUSED)
 
 

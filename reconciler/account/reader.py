@@ -1,4 +1,4 @@
-"""What is there: runs the kinds' reads, equal calls once, independent ones at the same time."""
+"""Reads the account: runs the kinds' reads, equal calls once, independent ones in parallel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
 
 class Reader:
-    """Asks AWS for facts, each once. ``parallelism`` 0 asks one after the other, in this thread."""
+    """Sends read calls, equal ones once. ``parallelism`` 0 sends one after the other, in the calling thread."""
 
     def __init__(self, aws: Aws, *, parallelism: int = 16) -> None:
         self.aws = aws
@@ -23,7 +23,7 @@ class Reader:
         self._lock = threading.Lock()
 
     def ask(self, calls: Sequence[Call]) -> tuple[Reply, ...]:
-        """The replies to ``calls``, in their order. One alone is made in the thread of whoever wants it."""
+        """The replies to ``calls``, in their order; a single call is sent in the calling thread."""
         alone = len(calls) == 1
         return tuple(future.result() for future in [self._future(call, alone=alone) for call in calls])
 
@@ -32,22 +32,22 @@ class Reader:
         with self._lock:
             if key in self._known:
                 return self._known[key]
-            made: Future[Reply] = Future()
-            self._known[key] = made
+            future: Future[Reply] = Future()
+            self._known[key] = future
         if self._pool and not alone:
-            self._pool.submit(self._make, call, made)
+            self._pool.submit(self._fulfil, call, future)
         else:
-            self._make(call, made)
-        return made
+            self._fulfil(call, future)
+        return future
 
-    def _make(self, call: Call, made: Future[Reply]) -> None:
+    def _fulfil(self, call: Call, future: Future[Reply]) -> None:
         try:
-            made.set_result(self.aws.call(call))
-        except BaseException as error:  # noqa: BLE001  (it is raised again where the reply is wanted)
-            made.set_exception(error)
+            future.set_result(self.aws.call(call))
+        except BaseException as error:  # noqa: BLE001  (raised again by the future)
+            future.set_exception(error)
 
     def drive(self, reads: Reads[T]) -> T:
-        """Runs one read to its end; raises what it raises."""
+        """The result of one read (a generator of calls); raises what it raises."""
         try:
             calls = next(reads)
             while True:
@@ -57,7 +57,7 @@ class Reader:
             return found
 
     def run_all(self, jobs: Mapping[Any, Callable[[], T]]) -> dict[Any, T | BaseException]:
-        """Runs ``jobs`` at the same time; the result or the exception of each."""
+        """The result, or the exception, of each of ``jobs``, run in parallel."""
         if self._pool is None or len(jobs) < 2:
             return {name: _result_or_error(job) for name, job in jobs.items()}
         pool = ThreadPoolExecutor(min(len(jobs), 32))
@@ -65,15 +65,16 @@ class Reader:
             futures = {name: pool.submit(_result_or_error, job) for name, job in jobs.items()}
             return {name: future.result() for name, future in futures.items()}
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # who interrupts does not wait for what hangs
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for calls that hang
 
     def close(self) -> None:
+        """Stop the workers; calls that have not started are dropped."""
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class SharedResult:
-    """A function that is run by the first who asks, while all others wait for what it gives or raises."""
+    """A function that the first caller runs, while all others wait for its result or exception."""
 
     def __init__(self, run: Callable[[], Any]) -> None:
         self._run = run
@@ -81,12 +82,13 @@ class SharedResult:
         self._found: Future[Any] | None = None
 
     def __call__(self) -> Any:
+        """The result; raises what the function raised."""
         with self._lock:
             if self._found is None:
                 self._found = Future()
                 try:
                     self._found.set_result(self._run())
-                except BaseException as error:  # noqa: BLE001  (it is raised again for whoever asks)
+                except BaseException as error:  # noqa: BLE001  (raised again for every caller)
                     self._found.set_exception(error)
         return self._found.result()
 
@@ -94,5 +96,5 @@ class SharedResult:
 def _result_or_error(job: Callable[[], T]) -> T | BaseException:
     try:
         return job()
-    except BaseException as error:  # noqa: BLE001  (given back to whoever asked)
+    except BaseException as error:  # noqa: BLE001  (returned to the caller)
         return error

@@ -1,4 +1,4 @@
-"""What an environment needs to know of the account: what is declared, and what else it owns."""
+"""Reads what the account has of an environment: the declared resources, and everything else that it owns."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ from reconciler.model import (
 )
 
 INDEX = "resourcegroupstaggingapi"
-GIVE_UP = 8
+GIVE_UP_AFTER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one read has found, what it could not see of what else is owned, and of what is sought, by name."""
+class _SectionRead:
+    """The live objects that one read has found; ``not_covered`` are refusals that hide other owned objects, ``sought``
+    the refusals of sought names.
+    """
 
     lives: Sequence[Live]
     not_covered: tuple[Unreadable, ...] = ()
@@ -43,32 +45,33 @@ def observe(
     kinds: Mapping[str, Kind],
     scope: Scope,
     sought: Mapping[str, tuple[Sought, ...]],
-    elsewhere: Iterable[tuple[str, str]] = (),
+    referenced: Iterable[tuple[str, str]] = (),
     later: Mapping[str, Callable[[], tuple[Sought, ...]]] = EMPTY,
 ) -> Observed:
-    """Everything of the sought names and everything the environment owns; and the ``elsewhere`` (section, name).
+    """The objects with the sought names (by section), all that the environment owns, and the ``referenced`` (section,
+    name), which are not declared.
 
-    ``later`` are the sections of which what is sought is known only when other facts are: they hold up no others.
+    ``later`` has the sections whose sought names depend on other reads; no other section waits for those.
 
-    A refused read costs what only it can tell: what else of a section is owned (``partial``), what cannot be read by
-    name either (``unreadable``). Any other error is raised.
+    A refused read limits only what depends on it: what else of a section is owned (``partial``), and what cannot be
+    read by name either (``unreadable``). Any other error is raised.
     """
     declared = frozenset((*(section for section, names in sought.items() if names), *later))
 
-    def everything(section: str) -> Callable[[], _Seen]:
-        def read() -> _Seen:
+    def everything(section: str) -> Callable[[], _SectionRead]:
+        def read() -> _SectionRead:
             names = later[section]() if section in later else sought.get(section, ())
             query = Query(scope=scope, sought=names, owned=True, declared=declared)
-            return _seen(reader, kinds[section], query)
+            return _read_section(reader, kinds[section], query)
 
         return read
 
-    def one(section: str, name: str) -> Callable[[], _Seen]:
+    def by_name(section: str, name: str) -> Callable[[], _SectionRead]:
         query = Query(scope=scope, sought=(Sought(name),), declared=declared, brief=True)
-        return lambda: _Seen(reader.drive(kinds[section].read(query)))
+        return lambda: _SectionRead(reader.drive(kinds[section].read(query)))
 
-    jobs: dict[Any, Callable[[], _Seen]] = {section: everything(section) for section in kinds}
-    jobs |= {(section, name): one(section, name) for section, name in elsewhere}
+    jobs: dict[Any, Callable[[], _SectionRead]] = {section: everything(section) for section in kinds}
+    jobs |= {(section, name): by_name(section, name) for section, name in referenced}
     lives: dict[str, tuple[Live, ...]] = {}
     existing: dict[tuple[str, str], Mapping[str, str] | None] = {}
     unreadable: dict[tuple[str, str], Unreadable] = {}
@@ -81,59 +84,61 @@ def observe(
         elif isinstance(key, str):
             lives[key] = tuple(found.lives)
             unreadable |= {(key, name): refused for name, refused in found.sought.items()}
-            if found.not_covered and not kinds[key].shared:  # what is shared is never owned
+            if found.not_covered and not kinds[key].shared:  # a shared resource is never owned
                 partial[key] = found.not_covered
         else:
             existing[key] = next((live.attrs for live in found.lives if not live.deleting), None)
     return Observed(lives=lives, existing=existing, unreadable=unreadable, partial=partial)
 
 
-def _seen(reader: Reader, kind: Kind, query: Query) -> _Seen:
-    """What ``query`` finds: at its best, then without the index, then by name, and then each name by itself."""
+def _read_section(reader: Reader, kind: Kind, query: Query) -> _SectionRead:
+    """What ``query`` finds: with the tag index, else without it, else by name, else each name by itself."""
     refused: list[Unreadable] = []
     try:
-        return _Seen(reader.drive(kind.read(query)))
+        return _SectionRead(reader.drive(kind.read(query)))
     except Unreadable as error:
         refused.append(error)
     if refused[0].call.service == INDEX:
         try:
-            return _Seen(reader.drive(kind.read(replace(query, indexed=False))))
+            return _SectionRead(reader.drive(kind.read(replace(query, indexed=False))))
         except Unreadable as error:
             refused.append(error)
     named = replace(query, owned=False)
     try:
-        return _Seen(reader.drive(kind.read(named)), tuple(refused))
+        return _SectionRead(reader.drive(kind.read(named)), tuple(refused))
     except Unreadable as error:
         refused.append(error)
-    return _one_by_one(reader, kind, named, tuple(refused))
+    return _read_each(reader, kind, named, tuple(refused))
 
 
-def _one_by_one(reader: Reader, kind: Kind, query: Query, refused: tuple[Unreadable, ...]) -> _Seen:
-    """Each of the sought names by itself, since a policy may allow some of them only.
+def _read_each(reader: Reader, kind: Kind, query: Query, refused: tuple[Unreadable, ...]) -> _SectionRead:
+    """Each of the sought names by itself, since a policy may allow only some of them.
 
-    Where none of the first few may be read, it is taken to be for all of them.
+    Where AWS refuses the first ``GIVE_UP_AFTER``, the others are not tried.
     """
     lives: list[Live] = []
-    unseen: dict[str, Unreadable] = {}
+    unreadable: dict[str, Unreadable] = {}
     for number, sought in enumerate(query.sought):
-        if number == len(unseen) == GIVE_UP:
-            return _Seen(lives, refused, unseen | {one.name: refused[-1] for one in query.sought[number:]})
+        if number == len(unreadable) == GIVE_UP_AFTER:
+            return _SectionRead(lives, refused, unreadable | {one.name: refused[-1] for one in query.sought[number:]})
         try:
             lives += reader.drive(kind.read(replace(query, sought=(sought,))))
         except Unreadable as error:
-            unseen[sought.name] = error
+            unreadable[sought.name] = error
     once = {(live.physical, *sorted(live.attrs.items())): live for live in lives}
-    return _Seen(list(once.values()), refused, unseen)
+    return _SectionRead(list(once.values()), refused, unreadable)
 
 
 def refresh(
     env: Environment,
     scope: Scope,
     reader: Reader,
-    looked: Callable[[], tuple[Mapping[str, Any], Any]],
+    resolved_lookups: Callable[[], tuple[Mapping[str, Any], Any]],
     options: Options,
 ) -> Observed:
-    """What the account holds. What does not need the look-ups is read while they are asked."""
+    """What the account has of ``env``. ``resolved_lookups`` returns the look-ups' values and problems; sections without
+    look-ups are read in the meantime. Raises Problems where a look-up has no value.
+    """
     kinds = discover()
     sections: dict[str, list[Resource]] = {}
     for address, resource in env.resources.items():
@@ -145,24 +150,24 @@ def refresh(
         return tuple(
             Sought(one.address.name, props, _expected_tags(one, world))
             for one, props in filled
-            # what AWS would not tell is not planned
+            # a resource is not planned where AWS refuses a look-up that it uses
             if not untold or all(part.root != "lookups" for _, part in references.templates(props))
         )
 
-    waiting = {section for section, resources in sections.items() if any(map(_looks_up, resources))}
+    waiting = {section for section, resources in sections.items() if any(map(_uses_lookups, resources))}
     at_once = {section: sought(section, {}) for section in sections if section not in waiting}
-    later = {section: partial(lambda section: sought(section, *looked()), section) for section in waiting}
-    elsewhere = () if options.destroy else references.names_to_find(env.resources, kinds)
-    return observe(reader, kinds, scope, at_once, elsewhere, later)
+    later = {section: partial(lambda section: sought(section, *resolved_lookups()), section) for section in waiting}
+    referenced = () if options.destroy else references.names_to_find(env.resources, kinds)
+    return observe(reader, kinds, scope, at_once, referenced, later)
 
 
-def _looks_up(resource: Resource) -> bool:
+def _uses_lookups(resource: Resource) -> bool:
     return any(part.root == "lookups" for _, part in references.references(references.expressions(resource)))
 
 
-def _expected_tags(resource: Resource, world: references.ResolutionContext) -> Mapping[str, str] | None:
-    """What a live resource that is as declared carries; None where that cannot be told yet."""
-    tags, wrong = references.resolve_tags(resource, world)
+def _expected_tags(resource: Resource, context: references.ResolutionContext) -> Mapping[str, str] | None:
+    """The tags of a live resource that is as declared; None where some are not known yet."""
+    tags, wrong = references.resolve_tags(resource, context)
     if wrong or not all(isinstance(value, str) for value in tags.values()):
         return None
-    return {**tags, OWNER_TAG: world.scope.environment}
+    return {**tags, OWNER_TAG: context.scope.environment}

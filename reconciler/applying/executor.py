@@ -1,11 +1,11 @@
-"""Apply is a loop over the plan: one pool over the graph of steps, waits polled from a heap, events out.
+"""Applies a plan: one pool of workers over the graph of steps, waits polled from a heap, events as output.
 
-Nothing is decided here that the plan does not say. Of the calls that could be made those go first that most waits for
-(:mod:`reconciler.applying.scheduling`). A wait never holds a thread: a poll is a short task, and "not yet" puts the
-step back with its next due time; waits of a kind are polled together. Before the first write to anything that is
-there a :class:`Recheck` looks again, and a call whose answer was lost is sent again only if it was not done. On a
-stop nothing new is started, running calls finish, and what was never started is listed. The executor prints nothing;
-its output is events and an :class:`Outcome`. A second run is always the repair.
+Nothing is decided here that is not in the plan. Of the calls that are ready, those on the longest chain start first
+(:mod:`reconciler.applying.scheduling`). A wait never occupies a thread: a poll is a short task, and a wait that is not
+over is queued again with its next due time; similar waits are polled together. Before the first write to an existing
+object a :class:`Recheck` reads it again, and a call whose reply was lost is sent again only if it had no effect. On a
+stop no further steps are started, running calls finish, and the steps that never started are listed. The executor
+prints nothing: its output is events and an :class:`Outcome`. After any failure a second run continues.
 """
 
 from __future__ import annotations
@@ -40,37 +40,48 @@ from reconciler.model import (
 from reconciler.model.stand_ins import has_secret
 
 LONGEST_PAUSE: Final = 20.0
-POLL_GAP: Final = 0.1  # seconds at least between two polls that could have been one
-GATHERING: Final = 0.2  # seconds at most that a first poll waits for others that are about to need the same
-MOST_NAMES: Final = 100  # that a describe call takes
+POLL_GAP: Final = 0.1  # minimum seconds between two polls of one group
+GATHERING: Final = 0.2  # seconds that a first poll waits for waits of its group that are about to start
+MOST_NAMES: Final = 100  # names in one describe call
 
 
 class Clock(Protocol):
-    """Seconds that only grow, and a sleep; tests bring one that needs no time."""
+    """A monotonic clock; tests have one that needs no time."""
 
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
+    def now(self) -> float:
+        """Seconds since some fixed moment."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``, or earlier."""
 
 
 class Recheck(Protocol):
-    """Looks at the account again; ``facts`` are what the apply has learnt so far."""
+    """Reads the account again; ``facts`` are the attributes that this apply has captured."""
 
     def changed_since_plan(self, address: Address, phase: str) -> str:
-        """What has changed about a resource since it was planned; empty when nothing that matters has.
-
-        Raises Unreadable.
+        """What has changed since the plan about the resource that ``phase`` (up or down) writes to; empty if nothing
+        relevant has. Raises Unreadable.
         """
 
     def conflicting_object(self, step: Step) -> str:
-        """Why AWS refused to create it, if something of that name is there now; else empty."""
+        """The conflict that made AWS refuse to create a resource: an object of its name that was created since the
+        plan; empty if there is none.
+        """
 
     def find_created(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
-        """The attributes of what a call whose answer was lost made after all; None when it made nothing."""
+        """The attributes that ``step`` captures, where its call took effect although the reply was lost; None where it
+        did not.
+        """
 
 
 @dataclass(slots=True)
 class Executor:
-    """Runs a plan's steps. ``parallelism`` 0 makes every call in this thread, in a repeatable order."""
+    """Runs a plan's steps.
+
+    ``parallelism`` 0 sends every call in the calling thread, in a repeatable order; ``keep_going`` continues with
+    independent steps after a failure; ``facts`` collects captured attributes, by address and name; ``jitter`` returns
+    numbers from 0 to 1.
+    """
 
     aws: Aws
     clock: Clock
@@ -83,7 +94,7 @@ class Executor:
     recheck: Recheck | None = None
 
     def run(self, plan: Plan) -> Outcome:
-        """Every step of ``plan``, in order; never raises for what AWS says."""
+        """Run every step of ``plan`` in order; a refusal never raises."""
         return _Run(self, plan).loop()
 
 
@@ -123,7 +134,7 @@ class _Run:
                     break
                 self.poll_due()
                 self.take_results()
-        except KeyboardInterrupt:  # asked a second time: what is on its way is not waited for
+        except KeyboardInterrupt:  # interrupted again: running calls are not waited for
             self.close(wait=False)
             raise
         finally:
@@ -146,7 +157,9 @@ class _Run:
             pool.shutdown(wait=wait, cancel_futures=True)
 
     def start_ready(self) -> None:
-        """As many as there are workers: what has not begun can be left when something fails, or on a stop."""
+        """Start no more steps than there are workers: those that have not started can be left out after a failure or a
+        stop.
+        """
         while True:
             for step_id in self.graph.get_ready():
                 heapq.heappush(self.ready, (-self.critical_path[step_id], step_id))
@@ -161,31 +174,33 @@ class _Run:
             (b for b in sorted(step.after) if self.results.get(b) in (StepState.FAILED, StepState.SKIPPED)), None
         )
         if broken:
-            self.end(step, StepState.SKIPPED, f"needs {self.steps[broken].address}")
+            self.finish(step, StepState.SKIPPED, f"needs {self.steps[broken].address}")
         elif self.halted() or any(before in self.steps and before not in self.results for before in step.after):
-            self.graph.done(step.id)  # never started: it has no fate, nor has anything after it
+            self.graph.done(step.id)  # never started: it has no result, nor has any step after it
         else:
             running = self.running[step.id] = Running(
-                step, self.ex.clock.now(), dependency_changed=self.fresh(step.address)
+                step, self.ex.clock.now(), dependency_changed=self.changes_a_dependency(step.address)
             )
             self.event(step, StepState.STARTED)
             self.begin(running)
 
-    def fresh(self, address: Address) -> bool:
-        """Whether something that the resource refers to is written to as well."""
+    def changes_a_dependency(self, address: Address) -> bool:
+        """Whether this plan also changes a dependency of the resource."""
         return any(self.items[used].steps for used in self.items[address].depends_on if used in self.items)
 
     def begin(self, running: Running) -> None:
-        """At once; but a wait goes with others of its kind: those that were just polled for, or are about to begin."""
+        """Attempt the step now; a wait later if its group was polled just now, or if others of its group are about to
+        start.
+        """
         step, action = running.step, running.step.action
-        if isinstance(action, Wait) and (told := responses.over_already(action, step.address, self.ex.facts)):
-            self.end(step, StepState.DONE, told)
+        if isinstance(action, Wait) and (evidence := responses.over_already(action, step.address, self.ex.facts)):
+            self.finish(step, StepState.DONE, evidence)
             return
-        company, now = _poll_group(running), self.ex.clock.now()
-        coming = self.expected_polls.get(company, set())
+        group, now = _poll_group(running), self.ex.clock.now()
+        coming = self.expected_polls.get(group, set())
         coming.discard(step.id)
-        soonest = max(self.polled.get(company, -POLL_GAP) + POLL_GAP, now + GATHERING if coming else now)
-        if company and soonest > now:
+        soonest = max(self.polled.get(group, -POLL_GAP) + POLL_GAP, now + GATHERING if coming else now)
+        if group and soonest > now:
             self.enqueue(running, soonest)
         else:
             self.attempt(running)
@@ -201,7 +216,7 @@ class _Run:
                 self.attempt(running)
 
     def take_results(self) -> None:
-        """At least one answer, or sleep until something is due."""
+        """Take at least one result, or sleep until a poll is due."""
         if self.ex.stop.is_set():
             self.abandon_waits()
         until = self.due[0][0] - self.ex.clock.now() if self.due else 0.5
@@ -219,11 +234,11 @@ class _Run:
             self.take_result(answer)
 
     def abandon_waits(self) -> None:
-        """After a stop: what is only being waited for is let go."""
+        """After a stop: end the steps that only wait."""
         waiting = {i for _, ticket, i in self.due if i in self.running and self.running[i].ticket == ticket}
         for step_id in sorted(waiting):
             running = self.running[step_id]
-            self.end(running.step, StepState.SKIPPED, "interrupted while waiting")
+            self.finish(running.step, StepState.SKIPPED, "interrupted while waiting")
         self.due.clear()
 
     # --- one attempt -------------------------------------------------------------------------------------------------
@@ -233,9 +248,9 @@ class _Run:
         try:
             call = self.next_call(running)
         except LookupError as error:
-            self.end(step, StepState.FAILED, f"a value that another step should have given is missing: {error}")
+            self.finish(step, StepState.FAILED, f"missing value from another step: {error}")
             return
-        group = [running, *self.companions(running)]
+        group = [running, *self.polled_together(running)]
         for member in group:
             self.dequeue(member)
         self.polled[_poll_group(running)] = self.ex.clock.now()
@@ -255,17 +270,17 @@ class _Run:
         shown = render_parameters(call.params, facts, masked=True) if has_secret(call.params) else None
         return replace(call, params=render_parameters(call.params, facts), shown=shown)
 
-    def companions(self, running: Running) -> list[Running]:
-        """Those in the queue that wait for something the same call can tell."""
-        company = _poll_group(running)
-        others = self.waiting.get(company, {}) if company else {}
+    def polled_together(self, running: Running) -> list[Running]:
+        """The queued waits that the same call can poll."""
+        group = _poll_group(running)
+        others = self.waiting.get(group, {}) if group else {}
         return [other for other in others.values() if other is not running][: MOST_NAMES - 1]
 
     def make(self, group: list[Running], call: Call) -> None:
-        """In a worker: one request, and what it means to each step of the group."""
+        """In a worker: one request, and its result for each step of the group."""
         try:
             found = [self.attempt_step(group[0], call)] if len(group) == 1 else self.poll_together(group, call)
-        except Exception as error:  # noqa: BLE001  (a bug of ours must not take the report of the others with it)
+        except Exception as error:  # noqa: BLE001  (a bug must not lose the results of the other steps)
             told = f"internal error: {type(error).__name__}: {error}"
             found = [StepResult(running.step, StepState.FAILED, told) for running in group]
         self.finished.put(found)
@@ -278,20 +293,20 @@ class _Run:
         try:
             moved = self.recheck(step)
         except Unreadable as error:
-            told = f"it cannot be looked at again: {error}; {error.advice}"
+            told = f"cannot read {step.address} again: {error}; {error.advice}"
             return StepResult(step, StepState.FAILED, told, refused=error.refused)
         if moved:
             return StepResult(step, StepState.FAILED, moved, changed_since_plan=True)
         if running.unsure and (made := self.already_done(step, call)) is not None:
-            return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
+            return StepResult(step, StepState.DONE, "succeeded, although the reply was lost", captured=made)
         answer = responses.interpret_call(running, call, self.ex.aws.call(call), self.ex.clock.now())
         if answer.state is not StepState.FAILED or call.proof is Proof.NONE:
             return answer
         if not running.unsure:
             return self.explain_conflict(answer, call)
-        made = self.already_done(step, call)  # refused, perhaps for being done already
+        made = self.already_done(step, call)  # the refusal may mean that it took effect before
         if made is not None:
-            return StepResult(step, StepState.DONE, "was done, only the answer was lost", captured=made)
+            return StepResult(step, StepState.DONE, "succeeded, although the reply was lost", captured=made)
         return responses.retry_if_not_visible(running, answer, self.ex.clock.now())
 
     def already_done(self, step: Step, call: Call) -> Mapping[str, Any] | None:
@@ -300,7 +315,7 @@ class _Run:
         return self.ex.recheck.find_created(step, self.ex.facts)
 
     def explain_conflict(self, answer: StepResult, call: Call) -> StepResult:
-        """``answer``, a refusal; of what is there already it is told who made it since the plan."""
+        """``answer``, a refusal, with the object that another run created since the plan, where that is the reason."""
         if call.proof is not Proof.EXISTS or self.ex.recheck is None or not responses.says_it_exists(answer):
             return answer
         told = self.ex.recheck.conflicting_object(answer.step)
@@ -313,7 +328,7 @@ class _Run:
         wait = _wait(group[0])
         reply = self.ex.aws.call(replace(call, params={**call.params, wait.among: wanted}))
         if isinstance(reply, Refused) and not (reply.not_processed or reply.unknown_outcome):
-            for running in group:  # one of the names spoils it for the others
+            for running in group:  # one of the names makes AWS refuse all of them
                 running.alone = True
             return [StepResult(running.step, StepState.WAITING, running.last_detail) for running in group]
         now, found = self.ex.clock.now(), []
@@ -329,7 +344,7 @@ class _Run:
         return found
 
     def recheck(self, step: Step) -> str:
-        """What has moved about the step's resource since the plan: looked at once before its first write up or down."""
+        """What has changed about the step's resource since the plan; read once, before its first write up or down."""
         if self.ex.recheck is None:
             return ""
         phase = step.id.removeprefix(f"{step.address}:").partition(".")[0]
@@ -344,7 +359,7 @@ class _Run:
                 raise
         return found.result()
 
-    # --- what came of it ---------------------------------------------------------------------------------------------
+    # --- results -----------------------------------------------------------------------------------------------------
 
     def take_result(self, answer: StepResult) -> None:
         running = self.running.get(answer.step.id)
@@ -352,7 +367,7 @@ class _Run:
             return
         if answer.state in (StepState.AGAIN, StepState.WAITING):
             if answer.detail != running.last_detail or answer.state is StepState.AGAIN:
-                self.event(answer.step, answer.state, answer.detail, since=running.started_at)
+                self.event(answer.step, answer.state, answer.detail, since=running.started_at, because=answer.because)
             running.last_detail = answer.detail
             self.put_back(running)
             return
@@ -362,10 +377,10 @@ class _Run:
             self.changed_since_plan.append(answer.step.id)
         if answer.path:
             self.causes[answer.step.id] = answer.path
-        self.end(answer.step, answer.state, answer.detail, answer.refused)
+        self.finish(answer.step, answer.state, answer.detail, answer.refused)
 
     def put_back(self, running: Running) -> None:
-        """To be tried again after a pause that grows, with some chance in it so that many do not come at once."""
+        """Queue the step again after a growing, randomised pause."""
         if running.tries:
             pause = min(0.5 * 2**running.tries, LONGEST_PAUSE) * (0.5 + 0.5 * self.ex.jitter())
         else:
@@ -385,30 +400,33 @@ class _Run:
             self.waiting[running.poll_group].pop(running.step.id, None)
             running.poll_group = ""
 
-    def end(self, step: Step, what: StepState, detail: str = "", refused: Refused | None = None) -> None:
+    def finish(self, step: Step, state: StepState, detail: str = "", refused: Refused | None = None) -> None:
         running = self.running.pop(step.id, None)
         if running:
             self.dequeue(running)
-        if (feeds := self.next_polls.get(step.id)) and what is not StepState.DONE:
+        if (feeds := self.next_polls.get(step.id)) and state is not StepState.DONE:
             self.expected_polls.get(feeds.poll_group, set()).discard(feeds.wait)
-        self.failed |= what is StepState.FAILED and not _is_cleanup(step)
-        self.results[step.id] = what
+        self.failed |= state is StepState.FAILED and not _is_cleanup(step)
+        self.results[step.id] = state
         self.graph.done(step.id)
-        self.event(step, what, detail, since=running.started_at if running else None, refused=refused)
+        self.event(step, state, detail, since=running.started_at if running else None, refused=refused)
 
     def event(
         self,
         step: Step,
-        what: StepState,
+        state: StepState,
         detail: str = "",
         *,
         since: float | None = None,
         refused: Refused | None = None,
+        because: str = "",
     ) -> None:
         now = self.ex.clock.now()
         took = now - since if since is not None else 0.0
-        path = self.causes.get(step.id, "") if what is StepState.FAILED else ""
-        self.ex.emit(Event(at=now, step=step, state=what, detail=detail, took=took, refused=refused, path=path))
+        path = self.causes.get(step.id, "") if state is StepState.FAILED else ""
+        self.ex.emit(
+            Event(at=now, step=step, state=state, detail=detail, took=took, refused=refused, path=path, because=because)
+        )
 
 
 def _wait(running: Running) -> Wait:
@@ -421,7 +439,9 @@ def _is_cleanup(step: Step) -> bool:
 
 
 def _poll_group(running: Running) -> str:
-    """What the step is polled together with, if it is a wait like any other just now."""
+    """The key of the waits that the step can be polled with; empty for calls, repairs and waits that are polled
+    alone.
+    """
     action = running.step.action
     return (
         responses.poll_group(action) if isinstance(action, Wait) and not running.repairing and not running.alone else ""

@@ -1,4 +1,4 @@
-"""What is sent: parameters with the values that were not known when the plan was made."""
+"""The parameters of a call as they are sent: with the values that were unknown at plan time."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ Facts = Mapping[tuple[Address, str], Any]
 
 
 def render_parameters(value: Any, facts: Facts, *, masked: bool = False) -> Any:
-    """``value`` as it is sent: stand-ins opened, digests computed. LookupError names what is not known.
+    """``value`` as it is sent: stand-ins replaced by their values, digests computed. Raises LookupError with the
+    address and attribute that is not known.
 
-    ``masked``: as it may be seen, with a word in the place of every secret.
+    ``masked``: with ``(sensitive)`` in the place of every secret.
     """
     return convert(value, lambda stand_in: _opened(stand_in, facts, masked=masked))
 

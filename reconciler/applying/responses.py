@@ -1,7 +1,4 @@
-"""What one attempt at a step came to: pure functions from a step under way and a reply to an :class:`StepResult`.
-
-Also how stand-ins become what is sent, since a step's parameters may hold what only earlier answers could say.
-"""
+"""Interprets replies: pure functions from a running step and a reply to a :class:`StepResult`."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ from reconciler.model import (
 
 FIRST_POLL: Final = 0.2
 LONGEST_POLL: Final = 8.0
-POLL_SHARE: Final = 0.2  # of the time that has passed: so much longer than it takes is waited at most
-RETRY_SHARE: Final = 0.5  # likewise before a call is made again, which no other can be put together with
+POLL_SHARE: Final = 0.2  # of the time that has passed: the most that a wait may take longer than needed
+RETRY_SHARE: Final = 0.5  # likewise before a call is sent again, which cannot be grouped with others
 LONGEST_REPAIR: Final = 20.0
-REPAIRS_WITHOUT_CHANGE: Final = 2  # at most, of what nothing in this apply can have brought about
-MOST_TRIES: Final = 10  # of a call that is turned away or whose answer is lost; about two minutes
-VISIBILITY_DELAY: Final = 120.0  # seconds until every read sees what was created; what others wait for IAM at most
+REPAIRS_WITHOUT_CHANGE: Final = 2  # repairs where nothing in this apply can have caused the failure
+MOST_TRIES: Final = 10  # attempts at a call that is throttled or whose reply is lost; about two minutes
+VISIBILITY_DELAY: Final = 120.0  # seconds until every read shows what was created; other tools wait as long for IAM
 SAYS_IT_EXISTS: Final = re.compile(
     r"already|exists|duplicate|ConflictException|InstanceSessionsPerInstanceProfile", re.IGNORECASE
 )
@@ -39,13 +36,14 @@ SAYS_IT_EXISTS: Final = re.compile(
 
 @dataclass(slots=True)
 class Running:
-    """A step under way: since when, how often looked at, and what it still may do.
+    """A running step; times are seconds of the executor's clock.
 
-    ``restarted_at`` is when a wait was last given a reason to begin again: the end of a repair; pauses are measured
-    from there. ``dependency_changed`` is that this apply changes something that the resource refers to, which may take
-    a while to be seen; ``tries`` counts what was turned away or lost in a row; ``unsure`` is that an answer was lost,
-    so that the call may have been done; ``alone`` that a wait must not be polled with others; ``ticket`` is the last
-    place in the queue.
+    ``restarted_at`` is the end of the last repair of a wait: pauses are measured from there. ``dependency_changed``:
+    this apply also changes a dependency of the resource, which AWS may not show yet. ``repairs`` counts repairs,
+    ``repairing`` is set while one is sent, ``has_changed`` when a wait has seen a state other than the failed one.
+    ``tries`` counts consecutive attempts that were throttled or lost their reply; ``unsure``: a reply was lost, so the
+    call may have taken effect. ``alone``: the wait must not be polled with others; ``ticket`` is its last place in the
+    queue.
     """
 
     step: Step
@@ -65,9 +63,11 @@ class Running:
 
 @dataclass(slots=True)
 class StepResult:
-    """What one attempt at a step came to; ``captured`` are attributes that are known now, ``changed_since_plan`` that
-    the account was not as it had been planned upon, ``timed_out`` that the time of a wait was up, ``path`` the property
-    that the cause of a failure lies in.
+    """The result of one attempt at a step.
+
+    ``captured`` are attributes that are known now; ``changed_since_plan``: the account no longer is what the plan was
+    created from; ``timed_out``: the timeout of a wait has passed; ``path`` is the property that caused a failure;
+    ``because`` is why the step is tried again, in plain words, where that is expected.
     """
 
     step: Step
@@ -78,13 +78,14 @@ class StepResult:
     changed_since_plan: bool = False
     timed_out: bool = False
     path: str = ""
+    because: str = ""
 
 
 def pause(running: Running, now: float) -> float:
-    """Seconds until something that is not so yet is looked at again, or a repair is sent.
+    """Seconds until the next poll, or until a repair is sent.
 
-    A share of the time it has taken so far, so that what takes seconds is not noticed late and what takes minutes does
-    not cost many calls. A first repair comes at once, since what it needs has mostly come about by then.
+    A share of the time that has passed, so that a short wait ends soon after its state changes and a long one does not
+    cost many calls. The first repair is sent at once: its reason has usually passed by then.
     """
     if running.repairing:
         return min(2.0 ** (running.repairs - 1), LONGEST_REPAIR) if running.repairs > 1 else 0.0
@@ -93,7 +94,7 @@ def pause(running: Running, now: float) -> float:
 
 
 def interpret_call(running: Running, call: Call, reply: Reply, now: float) -> StepResult:
-    """What ``reply`` to a call step means."""
+    """The result of a call step with this reply; ``now`` is in seconds of the executor's clock."""
     step = running.step
     refusals = [reply] if isinstance(reply, Refused) else list(not_done(call, reply))
     left = [refused for refused in refusals if not any(on.matches(refused) for on in call.ok_if)]
@@ -118,22 +119,22 @@ def interpret_call(running: Running, call: Call, reply: Reply, now: float) -> St
 
 
 def retry_if_not_visible(running: Running, answer: StepResult, now: float) -> StepResult:
-    """``answer``, a refusal after an earlier answer was lost and nothing is seen of what the call was to make.
+    """``answer``, a refusal, after an earlier reply was lost and reads do not show the object of the call.
 
-    If the refusal says that it is there, it is not seen yet: to be looked for again, for as long as that may last.
+    If AWS refuses because the object exists, it is not visible yet: the call is tried again for VISIBILITY_DELAY.
     """
     if says_it_exists(answer) and now - running.started_at < VISIBILITY_DELAY:
-        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}, and not seen yet")
+        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}; not visible yet")
     return answer
 
 
 def says_it_exists(answer: StepResult) -> bool:
-    """Whether a refusal says that what was to be made is there already."""
+    """Whether AWS refused because the object exists already."""
     return answer.refused is not None and SAYS_IT_EXISTS.search(str(answer.refused)) is not None
 
 
 def interpret_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: float) -> StepResult:
-    """What ``reply`` to a poll, or to a repair, means."""
+    """The result of a poll, or of a repair, with this reply; ``now`` is in seconds of the executor's clock."""
     step = running.step
     repaired, running.repairing = running.repairing, False
     if isinstance(reply, Refused):
@@ -152,7 +153,7 @@ def interpret_wait(running: Running, wait: Wait, call: Call, reply: Reply, now: 
     items = reply.get(wait.items) or [] if wait.items else [reply]
     if items:
         return _interpret_item(running, wait, items[0], now)
-    return StepResult(step, StepState.DONE, "gone") if wait.gone else _not_yet(running, wait, "not there yet", now)
+    return StepResult(step, StepState.DONE, "gone") if wait.gone else _not_yet(running, wait, "not visible yet", now)
 
 
 def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> StepResult:
@@ -163,10 +164,11 @@ def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> Ste
         reason = str(item.get(wait.reason, ""))
         repair = wait.repair
         times = repair.times if repair and running.dependency_changed else REPAIRS_WITHOUT_CHANGE
-        if repair and running.repairs < min(times, repair.times) and any(text in reason for text in repair.on):
+        because = repair.because(reason) if repair else None
+        if repair and because is not None and running.repairs < min(times, repair.times):
             running.repairs += 1
             running.repairing = True
-            return StepResult(step, StepState.AGAIN, f"{_status(wait, item)}: {reason}")
+            return StepResult(step, StepState.AGAIN, f"{_status(wait, item)}: {reason}", because=because)
         if not running.has_changed and now - running.started_at < wait.grace:
             return _not_yet(running, wait, _status(wait, item), now)
         cause = next((known for known in wait.causes if known.text in reason), None)
@@ -178,14 +180,16 @@ def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> Ste
 
 def _not_yet(running: Running, wait: Wait, detail: str, now: float) -> StepResult:
     if now - running.started_at > wait.timeout and wait.or_go_on:
-        return StepResult(running.step, StepState.DONE, f"{detail}: went on after {wait.timeout:.0f} s", timed_out=True)
+        return StepResult(
+            running.step, StepState.DONE, f"{detail}: continued after {wait.timeout:.0f} s", timed_out=True
+        )
     if now - running.started_at > wait.timeout:
         return StepResult(running.step, StepState.FAILED, f"{detail}: waited {wait.timeout:.0f} s", timed_out=True)
     return StepResult(running.step, StepState.WAITING, detail)
 
 
 def after_timeout(wait: Wait, answer: StepResult, call: Callable[[Call], Reply]) -> StepResult:
-    """``answer`` after what is to be done when the time of a wait is up; what cannot be read is not told."""
+    """``answer``; after the timeout of a wait with what ``at_end`` reads added to its detail. ``call`` sends a call."""
     if not (answer.timed_out and wait.at_end):
         return answer
     reads = wait.at_end()
@@ -207,7 +211,7 @@ def _status(wait: Wait, item: Json) -> str:
 
 
 def over_already(wait: Wait, address: Address, facts: Facts) -> str:
-    """What shows that a wait is over before anything is polled: the reply to an earlier call. Empty: nothing does."""
+    """The state that an earlier reply has shown already, where it means that the wait is over; else empty."""
     item = {member: facts.get((address, attr)) for member, attr in wait.known.items()}
     over = wait.known and all(item.get(name) in values for name, values in wait.until.items())
     return _status(wait, item) if over else ""
@@ -217,7 +221,7 @@ def over_already(wait: Wait, address: Address, facts: Facts) -> str:
 
 
 def poll_group(wait: Wait) -> str:
-    """What waits that can be polled by one call have in common; empty for one that is polled alone."""
+    """A key that waits which one call can poll have in common; empty for a wait that is polled alone."""
     if not wait.among:
         return ""
     rest = {name: value for name, value in wait.read.params.items() if name != wait.among}
@@ -225,28 +229,28 @@ def poll_group(wait: Wait) -> str:
 
 
 def slice_for(wait: Wait, names: list[str], reply: Reply) -> Reply:
-    """The part of a common poll's reply that is about ``names``."""
+    """The part of the reply to a poll for several waits that is about ``names``."""
     if isinstance(reply, Refused):
         return reply
     items = reply.get(wait.items) or []
     return {wait.items: [item for item in items if any(item.get(member) in names for member in wait.named_by)]}
 
 
-# --- what is sent ----------------------------------------------------------------------------------------------------
+# --- calls -----------------------------------------------------------------------------------------------------------
 
 
 def captured_attributes(call: Call, reply: Json) -> dict[str, Any]:
-    """The attributes that the reply to ``call`` says; numbers as text, as all attributes are."""
+    """The attributes that ``call`` captures from its reply; numbers become text, as all attributes are."""
     found = {attr: value_at(reply, path) for attr, path in call.captures.items()}
     return {attr: str(value) if isinstance(value, int) else value for attr, value in found.items() if value is not None}
 
 
 def not_done(call: Call, reply: Json) -> Iterator[Refused]:
-    """What a call that succeeded says it did not do (``Call.refuse_if``), each item as the refusal it is."""
+    """The entries that a successful call did not process (``Call.refuse_if``), each as a refusal."""
     for item in (value_at(reply, call.refuse_if) or ()) if call.refuse_if else ():
         error = item.get("ResponseError") or item
         code = error.get("ErrorCode") or error.get("Code") or "NotDone"
-        message = error.get("ErrorMessage") or error.get("Message") or "it was not done"
+        message = error.get("ErrorMessage") or error.get("Message") or "AWS did not process this entry"
         named = {name: value for name, value in item.items() if isinstance(value, str | int) and name not in _ERROR}
         told = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
         yield Refused(str(code), f"{message} ({told})" if told else str(message))

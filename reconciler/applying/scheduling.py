@@ -1,8 +1,8 @@
-"""Whose turn it is: of the calls that could be made, those go first that the longest chain waits for.
+"""Scheduling: of the calls that are ready, those at the start of the longest chain are sent first.
 
 Calls share a few workers. The role of a compute environment, which takes a while to become VALID before its queues can
-be created, goes before the thousandth job definition, for which nothing waits. So the last chain to end is the longest
-one, and not one that began late.
+be created, is created before the thousandth job definition, which has no dependents. So the last chain to end is the
+longest one, not one that started late.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from reconciler.applying import responses
 from reconciler.model import Step, Wait
 
 A_CALL: Final = 1.0
-A_WAIT: Final = 30.0  # what waits is mostly seconds away, and a call a fraction of one
+A_WAIT: Final = 30.0  # a wait usually takes many seconds, a call a fraction of one
 
 
 def critical_path(steps: Iterable[Step]) -> dict[str, float]:
-    """How long the longest chain is that begins with each step, by id; a call counts 1."""
+    """The length of the longest chain that begins with each step, by id, in units of a call."""
     known = {step.id: step for step in steps}
     graph = {step.id: [before for before in step.after if before in known] for step in known.values()}
     left = dict.fromkeys(known, 0.0)
@@ -33,14 +33,14 @@ def critical_path(steps: Iterable[Step]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class NextPoll:
-    """That a wait comes right after a call, and what the wait is polled together with."""
+    """The wait that comes right after a call, and the group it is polled with."""
 
     wait: str
     poll_group: str
 
 
 def polls_started_by(steps: Iterable[Step]) -> dict[str, NextPoll]:
-    """By the id of the call."""
+    """The waits that come right after a call of their resource and can be polled in a group, by the id of the call."""
     known = {step.id: step for step in steps}
     waits = [(step, responses.poll_group(step.action)) for step in known.values() if isinstance(step.action, Wait)]
     return {

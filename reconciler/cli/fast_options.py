@@ -1,8 +1,8 @@
-"""Values of options that need no library to be understood: switches, texts, lists of texts, and one of several words.
+"""Simple values of options without pydantic: switches, texts, lists of texts, and one of several words.
 
-typer hands every value to pydantic, whose import takes as long as validating a hundred resources. Here a value that is
-already what its option takes is taken as it is; anything else (numbers, paths, mistakes) still goes through typer, with
-typer's own messages. A typer that has no such step is left alone.
+typer passes every value to pydantic, whose import takes as long as validating a hundred resources. Here a value that
+already has its option's type is used unchanged; anything else (numbers, paths, mistakes) is still parsed by typer, with
+typer's own messages. A typer without that step is left unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def take_simple_values(command: T) -> T:
-    """``command``, whose parameters, ``--help`` among them, take simple values as they are."""
+    """``command``, whose parameters (and its subcommands') use simple values unchanged."""
     all_params = getattr(command, "get_params", None)
     if all_params is not None:
         setattr(command, "get_params", lambda ctx: [_simple(param) for param in all_params(ctx)])  # noqa: B010
@@ -24,14 +24,14 @@ def take_simple_values(command: T) -> T:
 
 
 def _simple(param: Any) -> Any:
-    made = getattr(param, "get_runtime_param", None)
-    if made is not None and hasattr(param, "type_descriptor") and not isinstance(made, _Simple):
-        param.get_runtime_param = _Simple(param.type_descriptor.annotation, made)
+    original = getattr(param, "get_runtime_param", None)
+    if original is not None and hasattr(param, "type_descriptor") and not isinstance(original, _Simple):
+        param.get_runtime_param = _Simple(param.type_descriptor.annotation, original)
     return param
 
 
 class _Simple:
-    """What typer asks to make a value of what stands on the command line; ``other`` gives typer's own."""
+    """Converts a value of the command line; ``other`` returns typer's own converter."""
 
     def __init__(self, annotation: Any, other: Any) -> None:
         self.annotation, self.other = annotation, other
@@ -40,7 +40,7 @@ class _Simple:
         return self
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value as the command wants it. Raises typer's BadParameter."""
+        """``value`` with the type of the command's parameter. Raises typer's BadParameter."""
         wanted, many = self.annotation, param.multiple or param.nargs == -1
         if value is None:
             return () if many else None

@@ -1,4 +1,4 @@
-"""The command line: runs one command and leaves with the contract's exit code. Nothing is decided here."""
+"""The command line: runs one command and exits with the contract's exit code. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
 from reconciler.render.mask import Mask
 
-LONG: Final = 12  # characters of a value that is no ordinary word
+LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
 _ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 LONGEST: Final = 300  # characters of a path that are shown
 
-# typer brings its own click or depends on one, by its version: what both call ClickException is a mistake in the usage
+# typer contains click or depends on it, by its version; both name a mistake in the usage ClickException
 _Usage: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 
 def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) -> None:
-    """Run the command line and leave with the contract's exit code."""
-    terminal = Terminal(mask=_of_the_environment())
+    """Run the command line; ``leave`` is called with the contract's exit code."""
+    terminal = Terminal(mask=_mask_of_environ())
     threading.excepthook = _uncaught_in_thread(terminal)
     leave(_run(argv, terminal))
 
 
-def _of_the_environment() -> Mask:
-    """Hides the values of environment variables that are named as secrets are, credentials for AWS among them, and the
-    passwords in addresses (``AWS_ENDPOINT_URL``): an error may come before it is known which of them are used. Short
-    ones are left until then.
+def _mask_of_environ() -> Mask:
+    """A mask for the values of environment variables with names of secrets, AWS credentials among them, and for the
+    passwords in addresses (``AWS_ENDPOINT_URL``): an error may occur before it is known which of them are used. Values
+    under ``LONG`` characters are masked only once they are used.
     """
     found = (value for name, value in os.environ.items() if looks_secret(name))
     inside = (match["password"] for value in os.environ.values() for match in _ADDRESS.finditer(value))
@@ -46,7 +46,7 @@ def _of_the_environment() -> Mask:
 
 
 def _uncaught_in_thread(terminal: Terminal) -> Callable[[threading.ExceptHookArgs], None]:
-    """Prints what Python prints of an exception that nothing caught in a thread, masked like everything else."""
+    """Prints Python's traceback of an exception that a thread did not catch, masked like everything else."""
 
     def show(failed: threading.ExceptHookArgs) -> None:
         lines = traceback.format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
@@ -64,7 +64,7 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
         return error.exit_code
     except typer.Exit as error:
         return error.exit_code
-    except SystemExit as error:  # typer leaves so when it has completed words for a shell
+    except SystemExit as error:  # typer exits this way after it has completed words for a shell
         return error.code if isinstance(error.code, int) else OK
     except (KeyboardInterrupt, typer.Abort):
         terminal.note("Interrupted.")
@@ -77,14 +77,14 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return OK
-    except Exception as error:  # noqa: BLE001  (a bug of ours is reported like any other error)
-        _report(error, terminal)
+    except Exception as error:  # noqa: BLE001  (a bug is reported like any other error)
+        _report_unexpected(error, terminal)
         return ERROR
 
 
-def _report(error: Exception, terminal: Terminal) -> None:
-    """What nothing else expected: what the system says of a path that was given (too long, in a directory that may not
-    be entered), and bugs of ours.
+def _report_unexpected(error: Exception, terminal: Terminal) -> None:
+    """Report an unexpected exception: an error of the system about a given path (too long, in a directory without
+    permission), or a bug.
     """
     if terminal.debug:
         terminal.note(terminal.mask.text("".join(traceback.format_exception(error))))

@@ -32,14 +32,14 @@ class PlanFormat(StrEnum):
 
 
 class OnError(StrEnum):
-    """What an apply does after a failure."""
+    """What apply does after a failure: stop, or continue with independent steps."""
 
     stop = "stop"
     carry_on = "continue"
 
 
 def environments(incomplete: str) -> list[str]:
-    """Completes ENV: the environments under environments/, and the directories here that are one."""
+    """Completes ENV: environments under environments/, and directories that are one."""
     found = [item.name for item in files.environments(Path.cwd())]
     here, _, _ = incomplete.rpartition("/")
     base = Path(here or ".")
@@ -49,10 +49,10 @@ def environments(incomplete: str) -> list[str]:
 
 
 def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Completes ADDRESS: what the environment on the command line declares; nothing where it cannot be read."""
+    """Completes ADDRESS: the resources of the environment on the command line; none where it cannot be read."""
     from reconciler.config import loader  # noqa: PLC0415  (only completion needs it here)
 
-    # while an option lacks its value, what was given before it is still among the arguments that are left
+    # while an option has no value yet, the arguments before it are still in ctx.args
     env = ctx.params.get("env") or next((word for word in ctx.args if not word.startswith("-")), None)
     try:
         loaded = loader.load(files.find_environment(env, Path.cwd()), environ=os.environ)
@@ -84,22 +84,28 @@ Targets = Annotated[
     list[str] | None, _addressed("--target", "Plan only this resource and its dependencies (repeatable).")
 ]
 Excludes = Annotated[
-    list[str] | None, _addressed("--exclude", "Leave this resource and its dependents out of the plan (repeatable).")
+    list[str] | None, _addressed("--exclude", "Plan everything except this resource and its dependents (repeatable).")
 ]
 Replaces = Annotated[list[str] | None, _addressed("--replace", "Force replacement of this resource (repeatable).")]
 Refreshes = Annotated[
     list[str] | None,
-    _addressed("--refresh-images", "Move this compute environment to the latest images (repeatable)."),
+    _addressed("--refresh-images", "Update this compute environment to the latest images (repeatable)."),
 ]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Adopt existing resources that have the declared names.")]
 Allow = Annotated[
     int | None,
     typer.Option("--allow-deletions", metavar="N", help="Allow up to N resources to be deleted or replaced."),
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask for approval.")]
-Parallelism = Annotated[int, typer.Option("--parallelism", min=1, max=64, help="Calls made at the same time.")]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Skip the prompt for approval.")]
+Parallelism = Annotated[
+    int, typer.Option("--parallelism", min=1, max=64, help="Maximum number of concurrent AWS calls.")
+]
 OnErrorOption = Annotated[
-    OnError, typer.Option("--on-error", help="After a failure: stop starting new steps, or continue with the others.")
+    OnError,
+    typer.Option(
+        "--on-error",
+        help="After a failure: start no further steps (stop), or continue with independent ones (continue).",
+    ),
 ]
 JournalOption = Annotated[
     Path | None,
@@ -107,7 +113,9 @@ JournalOption = Annotated[
         "--journal", metavar="FILE", help="Append every AWS call and reply to FILE (JSON lines, secrets masked)."
     ),
 ]
-NoLock = Annotated[bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Do not take the lock.")]
+NoLock = Annotated[
+    bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Do not take the environment's lock.")
+]
 OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out resources that do not change.")]
 
 
@@ -121,7 +129,7 @@ def plan_options(
     destroy: bool = False,
     allow: int | None = None,
 ) -> Options:
-    """What the command line asks of a plan. Raises Problems where an address is none."""
+    """The options of a plan, by those of the command line. Raises Problems for an invalid address."""
     return Options(
         adopt=adopt,
         destroy=destroy,
@@ -134,7 +142,7 @@ def plan_options(
 
 
 def address(text: str) -> Address:
-    """``jobQueues.queue-0`` or ``logGroups["/aws/batch/custom"]`` as an address. Raises Problems."""
+    """Parses ``jobQueues.queue-0`` or ``logGroups["/aws/batch/custom"]``. Raises Problems for an invalid address."""
     section, dot, name = text.partition(".")
     if "[" in section:
         section, _, name = text.partition("[")

@@ -1,4 +1,4 @@
-"""What commands about plans and applies print: the plan in every format, an apply as it runs, and how it ended."""
+"""The output of commands that plan and apply: the plan in every format, the progress of an apply, and its report."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ _PAGES: Final[Mapping[str, Callable[..., str]]] = {"markdown": markdown.plan, "h
 
 
 def read(terminal: Terminal, env: str | None, *, strict: bool) -> Loaded:
-    """Find and read an environment; from here on its problems have paths that can be opened, and its secrets are
-    masked. Raises Problems.
+    """Find, load and check an environment; then ``terminal`` masks its secrets and prints paths that can be opened.
+
+    ``strict``: an environment variable that is not set is an error, else a warning. Raises Problems.
     """
     location = session.locate(env, Path.cwd())
     terminal.root = location.root
@@ -40,10 +41,10 @@ def read(terminal: Terminal, env: str | None, *, strict: bool) -> Loaded:
 
 
 def connect(terminal: Terminal, env: str | None, *, strict: bool, sandbox: bool) -> Session:
-    """Read an environment, mention its warnings, and connect to its account. Raises Problems."""
+    """Read an environment, count its warnings, and connect to its account, or to the sandbox. Raises Problems."""
     loaded = read(terminal, env, strict=strict)
     if loaded.warnings and not terminal.as_json:
-        command = f"reconcile validate {terminal.typed(env)}" if env else "reconcile validate"
+        command = f"reconcile validate {terminal.shell_quoted(env)}" if env else "reconcile validate"
         notes = sum(problem.note for problem in loaded.warnings)
         counts = ((len(loaded.warnings) - notes, "warning"), (notes, "note"))
         terminal.note(f"{', '.join(plural(count, noun) for count, noun in counts if count)}: see `{command}`")
@@ -51,58 +52,58 @@ def connect(terminal: Terminal, env: str | None, *, strict: bool, sandbox: bool)
     return session.connect(loaded, os.environ, endpoint=endpoint)
 
 
-def make_plan(terminal: Terminal, account: Session, options: Options, shape: str) -> Planned:
-    """Plan; warnings are printed as they come. Raises Problems; what a safety rail refuses is shown before."""
+def make_plan(terminal: Terminal, account: Session, options: Options, output: str) -> Planned:
+    """Plan, and print the warnings. Raises Problems; a plan that a safety rail refuses is printed first. ``output`` is
+    the format's name.
+    """
     try:
-        made = pipeline.make_plan(account.env, account.scope, account.client, options)
+        planned = pipeline.make_plan(account.env, account.scope, account.client, options)
     except pipeline.RailRefusal as refusal:
-        show_refused(terminal, account, refusal, shape)
+        show_refused(terminal, account, refusal, output)
         if terminal.as_json:
             raise typer.Exit(refusal.exit_code) from refusal
         raise
-    terminal.mask |= made.mask
-    if made.warnings and not terminal.as_json:
-        terminal.problems(made.warnings)
-    return made
+    terminal.mask |= planned.mask
+    if planned.warnings and not terminal.as_json:
+        terminal.problems(planned.warnings)
+    return planned
 
 
-def show_refused(terminal: Terminal, account: Session, refusal: pipeline.RailRefusal, shape: str) -> None:
-    """The plan that a safety rail refuses, before the refusal itself; not in JSON lines."""
+def show_refused(terminal: Terminal, account: Session, refusal: pipeline.RailRefusal, output: str) -> None:
+    """Print the plan that a safety rail refuses, except in JSON lines."""
     terminal.mask = terminal.mask.learnt(refusal.plan)
-    made = Planned(env=account.env, plan=refusal.plan, mask=terminal.mask)
+    planned = Planned(env=account.env, plan=refusal.plan, mask=terminal.mask)
     if not terminal.as_json:
-        show(terminal, made, only_changes=True, shape=shape, rails=refusal.problems)
+        show(terminal, planned, only_changes=True, output=output, rails=refusal.problems)
     elif not terminal.as_lines:
-        show(terminal, replace(made, problems=tuple(refusal.problems)), only_changes=False)
+        show(terminal, replace(planned, problems=tuple(refusal.problems)), only_changes=False)
 
 
 def show(
-    terminal: Terminal, made: Planned, *, only_changes: bool, shape: str = "text", rails: Sequence[Problem] = ()
+    terminal: Terminal, planned: Planned, *, only_changes: bool, output: str = "text", rails: Sequence[Problem] = ()
 ) -> None:
-    """The plan, or what keeps it from being one; both where it only lacks what could not be read, or ``rails`` refuse
-    it.
-    """
+    """Print the plan, or its problems; both where some resources could not be read, or where ``rails`` refuse it."""
     if terminal.as_json:
-        shown = pipeline.document(made, timestamp=timestamp(), only_changes=only_changes)
-        if found := ordered((*made.problems, *made.warnings)):
-            shown["problems"] = [as_json.problem(problem, made.mask) for problem in found]
+        shown = pipeline.document(planned, timestamp=timestamp(), only_changes=only_changes)
+        if found := ordered((*planned.problems, *planned.warnings)):
+            shown["problems"] = [as_json.problem(problem, planned.mask) for problem in found]
         terminal.document(shown)
         return
-    if made.problems:
-        terminal.problems(ordered(made.problems))
-    refused = any(problem.code not in UNREADABLE_CODES for problem in made.problems)
-    if shape in _PAGES:
-        found = ordered((*rails, *made.problems, *made.warnings))
-        terminal.result(_PAGES[shape](made.plan, made.mask, problems=found, root=terminal.root, refused=refused))
+    if planned.problems:
+        terminal.problems(ordered(planned.problems))
+    refused = any(problem.code not in UNREADABLE_CODES for problem in planned.problems)
+    if output in _PAGES:
+        found = ordered((*rails, *planned.problems, *planned.warnings))
+        terminal.result(_PAGES[output](planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused))
     elif not refused:
-        terminal.result(text.plan(made.plan, made.mask, text.Paint(colour=colour(sys.stdout))))
+        terminal.result(text.plan(planned.plan, planned.mask, text.Paint(colour=colour(sys.stdout))))
 
 
 class JsonLines:
-    """One object a line for each event; the first carries the version."""
+    """Prints one JSON object a line for each event; the first has the version. ``details`` are the last by step id."""
 
-    def __init__(self, terminal: Terminal, made: Plan, mask: Mask) -> None:
-        self.terminal, self.made, self.mask = terminal, made, mask
+    def __init__(self, terminal: Terminal, plan: Plan, mask: Mask) -> None:
+        self.terminal, self.plan, self.mask = terminal, plan, mask
         self.details: dict[str, str] = {}
         with ignore_broken_pipe(sys.stdout):
             terminal.line({"type": "version", "reconcile": __version__})
@@ -116,7 +117,7 @@ class JsonLines:
         entry: dict[str, Any] = {"type": event.state.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
         if event.path:
-            entry["cause"] = as_json.cause(self.made, event.step.address, event.path, self.terminal.root)
+            entry["cause"] = as_json.cause(self.plan, event.step.address, event.path, self.terminal.root)
         if event.refused:
             entry |= {"code": event.refused.code, "request_id": event.refused.request_id}
         with ignore_broken_pipe(sys.stdout):
@@ -124,59 +125,67 @@ class JsonLines:
 
 
 class ApplyReport:
-    """An apply at the terminal: :class:`reconciler.operations.apply.Interaction`."""
+    """An apply at the terminal; implements :class:`reconciler.operations.apply.Interaction`."""
 
     def __init__(self, terminal: Terminal, *, auto_approve: bool) -> None:
         self.terminal, self.auto_approve = terminal, auto_approve
 
     @property
     def problems_shown(self) -> bool:
-        """With the plan, but not in JSON lines."""
+        """Whether the problems were printed with the plan: not in JSON lines."""
         return not self.terminal.as_json
 
     def refused(self, session: Session, refusal: pipeline.RailRefusal) -> None:
-        """Shows the plan that a safety rail refuses."""
+        """Print the plan that a safety rail refuses."""
         show_refused(self.terminal, session, refusal, "text")
 
-    def planned(self, made: Planned) -> None:
-        """Shows the plan and its warnings."""
-        self.terminal.mask |= made.mask
-        if made.warnings and not (self.terminal.as_json and made.errored):
-            self.terminal.problems(made.warnings)
+    def planned(self, planned: Planned) -> None:
+        """Print the plan and its warnings."""
+        self.terminal.mask |= planned.mask
+        if planned.warnings and not (self.terminal.as_json and planned.errored):
+            self.terminal.problems(planned.warnings)
         if not self.terminal.as_json:
-            show(self.terminal, made, only_changes=True)
+            show(self.terminal, planned, only_changes=True)
 
-    def blocked(self, made: Planned) -> None:
-        """Shows the problems of the plan where they have not been shown."""
+    def blocked(self, planned: Planned) -> None:
+        """Print the problems of the plan, unless they were printed with it."""
         if self.terminal.as_json:
-            self.terminal.problems(ordered((*made.problems, *made.warnings)))
+            self.terminal.problems(ordered((*planned.problems, *planned.warnings)))
 
-    def nothing_to_do(self, made: Planned) -> None:  # noqa: ARG002  (the plan has been shown)
-        """The whole output of an apply without changes."""
+    def nothing_to_do(self, planned: Planned) -> None:  # noqa: ARG002  (the plan has been shown)
+        """Print the output of an apply without changes."""
         if self.terminal.as_json:
             self.terminal.line({"type": "version", "reconcile": __version__})
             self.terminal.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
 
-    def confirm(self, made: Plan) -> bool:
-        """Asks, unless approved beforehand."""
+    def confirm(self, plan: Plan) -> bool:
+        """Whether the plan is approved, by ``--auto-approve`` or the user. Raises Problems (a safety rail) where there
+        is no terminal.
+        """
         if self.auto_approve:
             return True
-        what = "Delete these resources from" if made.destroy else "Apply these changes to"
-        return self.terminal.agreed(f"{what} account {made.scope.account} ({made.scope.region})?")
+        if plan.destroy:
+            question = f"Delete these resources from account {plan.scope.account} ({plan.scope.region})?"
+            message = "destroy needs approval, but there is no terminal"
+        else:
+            question = f"Apply these changes to account {plan.scope.account} ({plan.scope.region})?"
+            message = "apply needs approval, but there is no terminal"
+        hint = "pass --auto-approve, or apply a saved plan"
+        return self.terminal.confirm(question, Problem(code="not-approved", message=message, hint=hint))
 
     @contextmanager
-    def running(self, made: Planned) -> Iterator[JsonLines | Progress]:
-        """Progress on stderr, redrawn on a terminal and line by line elsewhere; or JSON lines."""
+    def running(self, planned: Planned) -> Iterator[JsonLines | Progress]:
+        """Progress on stderr, redrawn on a terminal and line by line elsewhere; or JSON lines on stdout."""
         if self.terminal.as_json:
-            yield JsonLines(self.terminal, made.plan, made.mask)
+            yield JsonLines(self.terminal, planned.plan, planned.mask)
             return
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         paint = text.Paint(colour=colour(sys.stderr))
-        with Progress(made.plan, sys.stderr, made.mask, paint, live=live) as progress:
+        with Progress(planned.plan, sys.stderr, planned.mask, paint, live=live) as progress:
             yield progress
 
     def finished(self, outcome: Outcome, report: str) -> None:
-        """The report."""
+        """Print the report."""
         with ignore_broken_pipe(sys.stdout):
             if self.terminal.as_json:
                 steps = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
@@ -185,10 +194,10 @@ class ApplyReport:
             else:
                 self.terminal.result(report)
 
-    def say(self, kind: str, message: str) -> None:
-        """A warning while the work goes on."""
+    def warn(self, kind: str, message: str) -> None:
+        """Print a warning during the apply; ``kind`` is its type in JSON."""
         self.terminal.warn(kind, message)
 
     def note(self, message: str) -> None:
-        """Something to know."""
+        """Print a note on stderr."""
         self.terminal.note(message)

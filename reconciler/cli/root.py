@@ -1,4 +1,4 @@
-"""The table of commands: each is imported when it is typed."""
+"""The table of commands; each is imported when it is run."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typer.core import TyperGroup
 from reconciler import __version__
 from reconciler.cli.fast_options import take_simple_values
 
-# name -> what it does, as `reconcile --help` lists them; the module in `commands` has the command's name
+# name -> help, as `reconcile --help` lists them; each command's module in `commands` has its name
 COMMANDS: Final = {
     "init": "Write a starting environment.",
-    "validate": "Check everything that can be checked without AWS.",
-    "plan": "Show what apply would do; reads only.",
-    "apply": "Apply the changes, in order; asks first.",
-    "destroy": "Delete what the environment owns; asks first.",
-    "unlock": "Break a lock left behind; asks first.",
-    "render": "Show the environment after merging and variables, with where each value came from.",
+    "validate": "Check an environment without AWS.",
+    "plan": "Show what apply would change; reads only.",
+    "apply": "Apply the changes in order, after approval.",
+    "destroy": "Delete what the environment owns, after approval.",
+    "unlock": "Break a lock that was left behind, after approval.",
+    "render": "Show the environment after merging and variables, with the source of each value.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",
     "completion": "Print the completion script for a shell.",
-    "sandbox": "An AWS account on this machine to try everything against.",
+    "sandbox": "Run an AWS account on this machine, to try things with.",
 }
 
-# the environment variable by which a shell asks what a word may be completed to
+# the environment variable by which a shell requests the completions of a word
 COMPLETE: Final = "_RECONCILE_COMPLETE"
 
-# what every command and group is made with
+# typer's arguments for every command and group
 STYLE: Final[dict[str, Any]] = {
     "add_completion": False,
     "rich_markup_mode": None,
@@ -39,14 +39,14 @@ STYLE: Final[dict[str, Any]] = {
 
 
 class Commands(TyperGroup):
-    """The group of all commands, by the table."""
+    """The group of all commands of the table."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (click's signature)
         """Their names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """The command of that name, imported now; None where there is none."""
+        """The command ``cmd_name``, imported now; None if it is unknown."""
         if cmd_name not in COMMANDS:
             return None
         app = importlib.import_module(f"reconciler.cli.commands.{cmd_name}").APP
@@ -81,6 +81,7 @@ def options(
     _: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of internal errors.")] = False,
 ) -> None:
+    """Options that every command has."""
     ctx.obj.debug = debug
 
 
@@ -92,5 +93,5 @@ def group() -> Any:
 
 
 def register_shells() -> None:
-    """Let typer complete words for bash, zsh and fish; without the options that it adds with that."""
+    """Let typer complete words for bash, zsh and fish, without adding its options for that."""
     typer.main.get_install_completion_arguments()

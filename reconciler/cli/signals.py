@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks to stop, the second interrupts."""
+"""SIGINT and SIGTERM: the first requests a stop, the second interrupts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.operations.stop import StopRequest
 
 @contextmanager
 def interruptible() -> Iterator[StopRequest]:
-    """SIGINT and SIGTERM ask to stop; leaves with 130 when interrupted."""
+    """Yields the stop request that SIGINT and SIGTERM set. Raises typer.Exit (130) when interrupted."""
     stop = StopRequest()
 
     def ask(number: int, _: Any) -> None:
@@ -24,7 +24,7 @@ def interruptible() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         stop.event.set()
         name = signal.Signals(number).name
-        os.write(2, f"\n{name}: stopping; running calls finish first, a second signal ends at once\n".encode())
+        os.write(2, f"\n{name}: stopping; running calls finish first, a second signal stops at once\n".encode())
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -23,9 +23,9 @@ from reconciler.render.progress import ignore_broken_pipe
 
 @dataclass(slots=True)
 class Terminal:
-    """How one command's output looks: JSON as one document, or ``as_lines``, else text.
+    """The output of one command: text, or JSON (``as_json``) in one document or one object a line (``as_lines``).
 
-    ``mask`` learns secrets as soon as they are known, ``root`` is where the files of problems lie.
+    ``mask`` is extended with secrets as soon as they are known; ``root`` is the path prefix of the files in problems.
     """
 
     root: str = ""
@@ -35,24 +35,24 @@ class Terminal:
     mask: Mask = field(default_factory=Mask)
 
     def result(self, message: str) -> None:
-        """What was asked for: on stdout."""
+        """Print the result, on stdout."""
         typer.echo(message)
 
     def document(self, value: Any) -> None:
-        """A result as JSON."""
+        """Print a result as indented JSON, on stdout."""
         self.result(as_json.dumps(value, indent=2))
 
     def note(self, message: str) -> None:
-        """Anything else: on stderr."""
+        """Print anything else, on stderr."""
         typer.echo(message, err=True)
 
     def line(self, entry: Mapping[str, Any], level: str = "info") -> None:
-        """One JSON object on one line of stdout."""
+        """Print ``entry`` with level and time as one line of JSON, on stdout; it must have a ``type``."""
         stamp = {"@level": level, "@timestamp": timestamp(), "@message": entry.get("@message", entry["type"])}
         self.result(as_json.dumps({"type": entry["type"], **stamp, **entry}))
 
     def warn(self, kind: str, message: str) -> None:
-        """A warning while the work goes on; ``kind`` names it in JSON."""
+        """Print a warning during an apply; ``kind`` is its type in JSON."""
         if self.as_json:
             with ignore_broken_pipe(sys.stdout):
                 self.line({"type": kind, "@message": self.mask.line(message)}, level="warn")
@@ -61,7 +61,7 @@ class Terminal:
                 self.note(f"\nwarning: {self.mask.line(message)}")
 
     def problems(self, problems: Sequence[Problem]) -> None:
-        """Errors and warnings: as JSON on stdout, as text on stderr."""
+        """Print errors, warnings and notes: as JSON on stdout, as text on stderr."""
         if not self.as_json:
             self.note(text.problems(problems, self.mask, text.Paint(colour=colour(sys.stderr)), self.root))
             return
@@ -73,27 +73,24 @@ class Terminal:
         else:
             self.document({"problems": found})
 
-    def typed(self, path: object) -> str:
-        """A path or a name as one word of a command that can be copied."""
+    def shell_quoted(self, path: object) -> str:
+        """A path or a name, quoted for a shell, for commands to copy."""
         return shlex.quote(self.mask.line(str(path)))
 
-    def agreed(self, question: str) -> bool:
-        """Whether the user types yes. Raises Problems (a safety rail) where nobody can be asked."""
+    def confirm(self, question: str, unattended: Problem) -> bool:
+        """Whether the user types yes. Raises Problems (a safety rail) with ``unattended`` where there is no terminal,
+        or the output is JSON.
+        """
         if not sys.stdin.isatty() or self.as_json:
-            found = Problem(
-                code="not-approved",
-                message="approval is needed, and there is no terminal to ask for it",
-                hint="pass --auto-approve, or apply a plan saved with `reconcile plan --out FILE`",
-            )
-            raise Problems([found], exit_code=RAIL)
+            raise Problems([unattended], exit_code=RAIL)
         answer = typer.prompt(f"\n{question} Type yes to continue", err=True, default="", show_default=False)
         if answer != "yes":
-            self.note("Nothing was done.")
+            self.note("Nothing was changed.")
         return bool(answer == "yes")
 
 
 def colour(stream: Any) -> bool:
-    """Whether ``stream`` shows colours."""
+    """Whether ``stream`` is a terminal with colours: https://no-color.org."""
     return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 

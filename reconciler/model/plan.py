@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from .resources import Change, Dependent, Diff, Live, Resource, Want
 from .steps import Action, Refused, Unreadable
@@ -81,6 +81,9 @@ class Step:
     after: frozenset[str] = frozenset()
 
 
+UNAFFECTED: Final = "not affected"  # the disruption of a change without an effect on running jobs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
@@ -119,12 +122,17 @@ class ResourcePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The thing everyone consumes: rendered, checksummed, journalled and executed, never changed."""
+    """What is rendered, checksummed, journalled and applied; never changed.
+
+    ``complete`` is False where not all of the environment was planned; ``limited_by`` is the option that caused it
+    (``--target``, ``--exclude``), empty where something could not be read.
+    """
 
     scope: Scope
     resources: tuple[ResourcePlan, ...]
     lookups: Mapping[str, Any] = EMPTY
     complete: bool = True
+    limited_by: str = ""
     destroy: bool = False
 
     @property
@@ -153,7 +161,8 @@ class StepState(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """The executor's only output. ``at`` and ``took`` are seconds of its clock; ``detail`` is for people; ``path`` is
-    the property that the cause of a failure lies in, where that is known.
+    the property that the cause of a failure lies in, where that is known; ``because`` is in plain words why a step is
+    tried again, where that is known and expected.
     """
 
     at: float
@@ -163,6 +172,7 @@ class Event:
     took: float = 0.0
     refused: Refused | None = None
     path: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

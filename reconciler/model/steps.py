@@ -154,11 +154,19 @@ Reads: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What to do when a wait ends badly for a reason that passes: send ``call`` again, at most ``times`` times."""
+    """What to do when a wait ends badly for a reason that passes: send ``call`` again, at most ``times`` times.
 
-    on: tuple[str, ...]
+    ``on`` maps fragments of AWS's text to what they mean, in plain words: ``AWS does not see the new role yet``. The
+    first that is in the text counts.
+    """
+
+    on: Mapping[str, str]
     call: Call
     times: int = 3
+
+    def because(self, reason: str) -> str | None:
+        """What AWS's text ``reason`` means, in plain words; None where it is not a reason that passes."""
+        return next((meaning for fragment, meaning in self.on.items() if fragment in reason), None)
 
 
 @dataclass(frozen=True, slots=True)

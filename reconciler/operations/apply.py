@@ -1,7 +1,7 @@
-"""Plan, show, ask and do it, under the environment's lock and with its journal.
+"""Apply: plan, show, confirm and execute, under the environment's lock and with a journal.
 
-Nothing is printed and nobody is asked here: that is the :class:`Interaction`'s, which a terminal implements. What an
-apply comes to is one of the contract's exit codes.
+Output and confirmation belong to an :class:`Interaction`, which a terminal implements. The result is one of the
+contract's exit codes.
 """
 
 from __future__ import annotations
@@ -29,12 +29,17 @@ from reconciler.render import checksum, text
 if TYPE_CHECKING:
     from reconciler.operations.journal import Journal
 
-CURRENT: Final = 5.0  # seconds for which nobody is taken to have created what the plan is to create
+CURRENT_SECONDS: Final = 5.0  # seconds after planning for which the account counts as unchanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """How an apply is done. ``journal`` is the file it is recorded in, ``saved`` the plan it is held to."""
+    """How to apply.
+
+    ``parallelism`` is the maximum number of concurrent calls; ``keep_going`` continues with independent steps after a
+    failure; ``lock`` takes the environment's lock; ``journal`` is the file of calls and replies; ``saved`` is a saved
+    plan that the new plan must equal.
+    """
 
     parallelism: int = 16
     keep_going: bool = False
@@ -44,46 +49,47 @@ class ApplyOptions:
 
 
 class Sink(Protocol):
-    """Takes the executor's events; ``details`` has the last word on each step, by id."""
+    """Takes the executor's events; ``details`` has the last detail of each step, by id."""
 
     details: dict[str, str]
 
-    def emit(self, event: Event) -> None: ...
+    def emit(self, event: Event) -> None:
+        """Take one event."""
 
 
 class Interaction(Protocol):
-    """What an apply shows and asks. Implementations must not fail for a reader that is gone."""
+    """Output and confirmation of an apply. Implementations must not fail when their output is closed."""
 
     @property
     def problems_shown(self) -> bool:
-        """Whether :meth:`planned` has shown the problems of the plan already."""
+        """Whether :meth:`planned` has shown the plan's problems already."""
 
     def refused(self, session: Session, refusal: pipeline.RailRefusal) -> None:
         """A safety rail refuses this plan; the refusal is raised next."""
 
-    def planned(self, made: Planned) -> None:
-        """The plan, before anything is decided."""
+    def planned(self, planned: Planned) -> None:
+        """The plan, before it is confirmed."""
 
-    def blocked(self, made: Planned) -> None:
+    def blocked(self, planned: Planned) -> None:
         """The plan has errors and is not applied."""
 
-    def nothing_to_do(self, made: Planned) -> None:
+    def nothing_to_do(self, planned: Planned) -> None:
         """The plan has no steps."""
 
-    def confirm(self, made: Plan) -> bool:
-        """Whether the user approves. Raises Problems (a safety rail) where nobody can be asked."""
+    def confirm(self, plan: Plan) -> bool:
+        """Whether the user approves. Raises Problems (a safety rail) where there is no terminal."""
 
-    def running(self, made: Planned) -> AbstractContextManager[Sink]:
-        """Follows the run."""
+    def running(self, planned: Planned) -> AbstractContextManager[Sink]:
+        """A sink for the events of the run."""
 
     def finished(self, outcome: Outcome, report: str) -> None:
-        """How it ended, in words."""
+        """The run has ended; ``report`` is its result in words."""
 
-    def say(self, kind: str, message: str) -> None:
-        """A warning while the work goes on; ``kind`` names it in JSON."""
+    def warn(self, kind: str, message: str) -> None:
+        """A warning during the apply; ``kind`` is its type in JSON."""
 
     def note(self, message: str) -> None:
-        """Something to know."""
+        """A note for people."""
 
 
 class WallClock:
@@ -93,11 +99,11 @@ class WallClock:
         self.stop = stop
 
     def now(self) -> float:
-        """Seconds that only grow."""
+        """Seconds of the monotonic clock."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait ``seconds``, or until the stop."""
+        """Return after ``seconds``, or when a stop is requested."""
         if self.stop.is_set():
             time.sleep(min(seconds, 0.05))
         else:
@@ -105,48 +111,48 @@ class WallClock:
 
 
 def apply(session: Session, options: Options, how: ApplyOptions, ui: Interaction, stop: StopRequest) -> int:
-    """Plan, show, ask, and do it; returns the exit code. Raises Problems for what ends it before that."""
-    if how.saved and (wrong := saved_plan.elsewhere(how.saved, session.scope)):
+    """Plan, show, confirm and execute; returns the exit code. Raises Problems for errors before execution."""
+    if how.saved and (wrong := saved_plan.wrong_scope(how.saved, session.scope)):
         raise Problems(wrong, exit_code=STALE)
-    with _recorded(session, how, ui) as book:
-        with _locked(session, stop.event, ui, lock=how.lock) as lost:
-            code = _apply(session, options, how, ui, _Run(stop, book, lost))
-        if book:
-            book.ended(code)  # after the last call, which gives the lock back
+    with _with_journal(session, how, ui) as recorder:
+        with _holding_lock(session, stop.event, ui, lock=how.lock) as lost:
+            code = _apply(session, options, how, ui, _Run(stop, recorder, lost))
+        if recorder:
+            recorder.record_end(code)  # after the last call, which releases the lock
         return code
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One apply under way: its request to stop, its journal, and what is set when the lock is broken."""
+    """A running apply: its stop request, its journal, and the event that is set when the lock is broken."""
 
     stop: StopRequest
-    book: Journal | None
+    recorder: Journal | None
     lost: threading.Event
 
 
 def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interaction, run: _Run) -> int:
     clock = WallClock(run.stop.event)
-    asked = clock.now()
-    made = _planned(session, options, ui)
-    ui.planned(made)
+    since = clock.now()
+    planned = _make_plan(session, options, ui)
+    ui.planned(planned)
     if how.saved:
-        saved_plan.verify(made, how.saved, timestamp(), problems=() if ui.problems_shown else made.problems)
-    if made.errored:
-        ui.blocked(made)
+        saved_plan.verify(planned, how.saved, timestamp(), problems=() if ui.problems_shown else planned.problems)
+    if planned.errored:
+        ui.blocked(planned)
         return ERROR
-    if not made.plan.applyable:
-        ui.nothing_to_do(made)
+    if not planned.plan.applyable:
+        ui.nothing_to_do(planned)
         return OK
-    if not ui.confirm(made.plan):
+    if not ui.confirm(planned.plan):
         return ERROR
     if run.lost.is_set():
-        raise Problems([_broken()], exit_code=RAIL)
+        raise Problems([_lock_broken()], exit_code=RAIL)
     run.stop.graceful = True
-    return _execute(session, made, how, ui, run, clock, asked)
+    return _execute(session, planned, how, ui, run, clock, since)
 
 
-def _planned(session: Session, options: Options, ui: Interaction) -> Planned:
+def _make_plan(session: Session, options: Options, ui: Interaction) -> Planned:
     try:
         return pipeline.make_plan(session.env, session.scope, session.client, options)
     except pipeline.RailRefusal as refusal:
@@ -155,28 +161,28 @@ def _planned(session: Session, options: Options, ui: Interaction) -> Planned:
 
 
 def _execute(
-    session: Session, made: Planned, how: ApplyOptions, ui: Interaction, run: _Run, clock: WallClock, asked: float
+    session: Session, planned: Planned, how: ApplyOptions, ui: Interaction, run: _Run, clock: WallClock, since: float
 ) -> int:
-    """Execute the plan and report; the exit code. ``asked`` is when the account was asked for the plan."""
-    book = run.book
+    """Execute the plan and report; returns the exit code. ``since`` is when planning started, by ``clock``."""
+    recorder = run.recorder
     began = time.monotonic()
 
     def current() -> bool:
-        """Whether what was seen then holds still: no other run is there, and nobody has had the time to change it."""
-        return how.lock and clock.now() < asked + CURRENT
+        """Whether the plan counts as current: the lock excludes other runs, and planning has just ended."""
+        return how.lock and clock.now() < since + CURRENT_SECONDS
 
-    if book:
-        book.mask |= made.mask
-        book.planned(made.plan, checksum.checksum(made.plan, made.mask))
-    with ui.running(made) as sink:
+    if recorder:
+        recorder.mask |= planned.mask
+        recorder.record_plan(planned.plan, checksum.checksum(planned.plan, planned.mask))
+    with ui.running(planned) as sink:
 
         def emit(event: Event) -> None:
             sink.emit(event)
-            if book:
-                book.emit(event)
+            if recorder:
+                recorder.emit(event)
 
         outcome = pipeline.execute(
-            made,
+            planned,
             session.client,
             clock,
             emit,
@@ -186,14 +192,14 @@ def _execute(
             current=current,
         )
     took = time.monotonic() - began
-    report = text.report(made.plan, outcome, sink.details, took, made.mask, session.root)
-    if book:
-        book.report = report
+    report = text.report(planned.plan, outcome, sink.details, took, planned.mask, session.root)
+    if recorder:
+        recorder.report = report
     ui.finished(outcome, report)
-    return _code(outcome, lost=run.lost.is_set())
+    return _exit_code(outcome, lost=run.lost.is_set())
 
 
-def _code(outcome: Outcome, *, lost: bool) -> int:
+def _exit_code(outcome: Outcome, *, lost: bool) -> int:
     if outcome.ok or not (outcome.failed or outcome.skipped or outcome.never_started or not lost):
         return OK
     if outcome.interrupted and not lost:
@@ -202,9 +208,9 @@ def _code(outcome: Outcome, *, lost: bool) -> int:
 
 
 @contextmanager
-def _locked(session: Session, stop: threading.Event, ui: Interaction, *, lock: bool) -> Iterator[threading.Event]:
-    """Holds the environment's lock, unless told not to; yields what is set when somebody breaks it: then nothing new
-    is started. Raises Problems.
+def _holding_lock(session: Session, stop: threading.Event, ui: Interaction, *, lock: bool) -> Iterator[threading.Event]:
+    """Holds the environment's lock, unless not ``lock``. Yields an event that is set when another run breaks the lock:
+    then no further steps are started. Raises Problems.
     """
     lost = threading.Event()
     if not lock:
@@ -215,58 +221,58 @@ def _locked(session: Session, stop: threading.Event, ui: Interaction, *, lock: b
     def broken() -> None:
         lost.set()
         stop.set()
-        ui.say("lock-lost", "the lock was broken by another run: nothing new is started")
+        ui.warn("lock-lost", "another run broke the lock: no further steps are started")
 
-    held.lost = broken
-    held.kept = lambda problem: ui.say("lock-kept", f"{problem.message}; {problem.hint}")
+    held.on_lost = broken
+    held.on_release_failed = lambda problem: ui.warn("lock-kept", f"{problem.message}; {problem.hint}")
     with held.held():
         yield lost
 
 
-def _broken() -> Problem:
-    hint = "find out who did, and why, before you apply again"
-    message = "the lock was broken by another run before anything was started"
+def _lock_broken() -> Problem:
+    hint = "find out who broke the lock and why before applying again"
+    message = "another run broke the lock before any step started"
     return Problem(code="lock-lost", message=message, hint=hint)
 
 
 @contextmanager
-def _recorded(session: Session, how: ApplyOptions, ui: Interaction) -> Iterator[Journal | None]:
-    """The journal of the run: where one is asked for, and in CI in any case. Raises Problems."""
-    book = _open(session, how, ui)
-    if book is None:
+def _with_journal(session: Session, how: ApplyOptions, ui: Interaction) -> Iterator[Journal | None]:
+    """The journal of the run, if requested or in CI, else None. Raises Problems."""
+    recorder = _open_journal(session, how, ui)
+    if recorder is None:
         yield None
         return
-    with book:
+    with recorder:
         if not how.journal:
-            ui.note(f"journal: {os.path.relpath(book.path)}")
-        session.client.on_exchange = book.heard
+            ui.note(f"journal: {os.path.relpath(recorder.path)}")
+        session.client.on_exchange = recorder.record_exchange
         try:
-            yield book
+            yield recorder
         except Problems as error:
-            book.ended(error.exit_code, error.problems)
+            recorder.record_end(error.exit_code, error.problems)
             raise
         except KeyboardInterrupt:
-            book.ended(INTERRUPTED)
+            recorder.record_end(INTERRUPTED)
             raise
         except BaseException:
-            book.ended(ERROR)
+            recorder.record_end(ERROR)
             raise
 
 
-def _open(session: Session, how: ApplyOptions, ui: Interaction) -> Journal | None:
+def _open_journal(session: Session, how: ApplyOptions, ui: Interaction) -> Journal | None:
     by_default = journal.default_path(session.env.name, timestamp(), Path.cwd()) if _in_ci(session) else None
     path = how.journal or by_default
     if path is None:
         return None
     try:
-        book = journal.Journal(path, session.mask, timestamp, partial(ui.say, "journal"))
-        book.began(session.scope, __version__)
+        recorder = journal.Journal(path, session.mask, timestamp, partial(ui.warn, "journal"))
+        recorder.record_start(session.scope, __version__)
     except Problems as error:
         if how.journal:
             raise
-        ui.say("journal", error.problems[0].message)  # nobody asked for it
+        ui.warn("journal", error.problems[0].message)  # not requested: apply without it
         return None
-    return book
+    return recorder
 
 
 def _in_ci(session: Session) -> bool:

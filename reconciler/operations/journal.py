@@ -1,7 +1,7 @@
-"""The journal of an apply: one JSON object a line of what was sent to AWS and what it answered.
+"""The journal of an apply: one JSON object a line for every call to AWS and its reply.
 
-It is evidence for people, with the request ids that AWS's support asks for, and is never read back. Secrets are
-covered before anything is written, and every line has left this process before the next call is made.
+It is evidence for people, with the request ids that AWS support needs, and is never read back. Secrets are masked
+before a line is written, and every line is written to the file before the next call is sent.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 
 FOLDER: Final = ".reconcile"
-PRIVATE: Final = frozenset({"SecretString", "SecretBinary", "KeyMaterial"})  # never in a reply we ask for
-DIGEST: Final = re.compile(r"[0-9a-f]{64}")  # what the versions of secrets are called, made of their values
+PRIVATE: Final = frozenset({"SecretString", "SecretBinary", "KeyMaterial"})  # secret members of replies
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")  # version ids of secrets, which are digests of their values
 
 
 class Journal:
-    """Writes lines to a file. Thread-safe; a context manager. Raises Problems where the file cannot be written.
+    """Writes lines to a file. Thread-safe; a context manager. Raises Problems where the file cannot be opened.
 
-    A disk that is full later stops nothing: ``troubled`` is told once. Reads that were answered are left out until
-    :meth:`planned`: what was planned stands in the plan. ``report`` is how the apply ended, in words.
+    An error later does not stop the apply: ``on_error`` is called once, with a message. Successful reads are left out
+    until :meth:`record_plan`. ``now`` returns the timestamp of a line; ``report`` is the result of the apply in words.
     """
 
-    def __init__(self, path: Path, mask: Mask, now: Callable[[], str], troubled: Callable[[str], None]) -> None:
-        self.path, self.mask, self.now, self.troubled = path, mask, now, troubled
+    def __init__(self, path: Path, mask: Mask, now: Callable[[], str], on_error: Callable[[str], None]) -> None:
+        self.path, self.mask, self.now, self.on_error = path, mask, now, on_error
         self.report = ""
         self._planning = True
         self._lock = threading.Lock()
@@ -50,8 +50,8 @@ class Journal:
                 self._file.close()
             self._file = None
 
-    def began(self, scope: Scope, version: str) -> None:
-        """The first line: where this is. Raises Problems where it cannot be written."""
+    def record_start(self, scope: Scope, version: str) -> None:
+        """Write the first line: environment, account and Region. Raises Problems where that fails."""
         about = {"environment": scope.environment, "account": scope.account, "region": scope.region}
         try:
             self._write(self._text("apply", {"reconcile_version": version, **about}))
@@ -59,35 +59,35 @@ class Journal:
             self.__exit__()
             raise Problems([_problem(self.path, error)]) from error
 
-    def planned(self, made: Plan, checksum: str) -> None:
-        """What is going to be done."""
+    def record_plan(self, plan: Plan, checksum: str) -> None:
+        """Write a line with the checksum and the counts of the plan."""
         self._planning = False
-        counts = {verb.value: made.count(verb) for verb in Verb if verb is not Verb.NOOP}
-        self._line("plan", {"checksum": checksum, "destroy": made.destroy, "summary": counts})
+        counts = {verb.value: plan.count(verb) for verb in Verb if verb is not Verb.NOOP}
+        self._line("plan", {"checksum": checksum, "destroy": plan.destroy, "summary": counts})
 
-    def heard(self, exchange: Exchange) -> None:
-        """One request and its answer."""
+    def record_exchange(self, exchange: Exchange) -> None:
+        """Write a line with one request and its reply."""
         call, reply = exchange.call, exchange.reply
         if self._planning and call.operation.startswith(READS) and not isinstance(reply, Refused):
             return
         sent = call.params if call.shown is None else call.shown
-        told: dict[str, Any] = {"reply": _without(reply)}
+        outcome: dict[str, Any] = {"reply": _without(reply)}
         if isinstance(reply, Refused):
-            told = {"refused": {"code": reply.code, "message": reply.message, "status": reply.status}}
+            outcome = {"refused": {"code": reply.code, "message": reply.message, "status": reply.status}}
         facts = {"request_id": exchange.request_id, "took": round(exchange.took, 3)}
-        self._line("call", {"call": str(call), **facts, "parameters": _without(sent), **told})
+        self._line("call", {"call": str(call), **facts, "parameters": _without(sent), **outcome})
 
     def emit(self, event: Event) -> None:
-        """What became of a step."""
+        """Write a line with an event of a step."""
         step = {"step": event.step.id, "address": str(event.step.address), "what": event.state.value}
         if isinstance(event.step.action, Wait):
             step["wait"] = event.step.action.title
         self._line("step", {**step, "detail": event.detail})
 
-    def ended(self, code: int, problems: Sequence[Problem] = ()) -> None:
-        """The last line: the exit code, and the report or what stood in the way."""
-        told = "\n".join(map(str, problems)) or self.report
-        self._line("end", {"exit_code": code, "report": told})
+    def record_end(self, code: int, problems: Sequence[Problem] = ()) -> None:
+        """Write the last line: the exit code, and the problems or the report."""
+        report = "\n".join(map(str, problems)) or self.report
+        self._line("end", {"exit_code": code, "report": report})
 
     def _line(self, kind: str, facts: Mapping[str, Any]) -> None:
         try:
@@ -97,20 +97,20 @@ class Journal:
                 file, self._file = self._file, None
             if file:
                 file.close()
-                self.troubled(f"the journal {self.path} ends here: {error.strerror}; the work goes on")
+                self.on_error(f"cannot write the journal {self.path} any more: {error.strerror}; apply continues")
 
     def _text(self, kind: str, facts: Mapping[str, Any]) -> str:
         return as_json.dumps({"at": self.now(), "type": kind, **self.mask.value(facts)})
 
     def _write(self, line: str) -> None:
-        """In one piece, and out of this process: whoever kills it takes nothing away."""
+        """Write ``line`` unbuffered and in one piece, so that it is complete even if the process is killed next."""
         with self._lock:
             if self._file and self._file.write(data := line.encode() + b"\n") < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def default_path(environment: str, stamp: str, folder: Path) -> Path:
-    """Where a journal goes in CI: ``.reconcile/ENVIRONMENT-TIME-PROCESS.jsonl``."""
+    """The path of a journal in CI: ``.reconcile/ENVIRONMENT-TIME-PROCESS.jsonl``."""
     return folder / FOLDER / f"{environment}-{stamp.replace(':', '')}-{os.getpid()}.jsonl"
 
 

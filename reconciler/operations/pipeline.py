@@ -1,6 +1,6 @@
-"""The pipeline every command shares: load, check, look up, observe, plan; then show it or execute it.
+"""The pipeline that commands share: load, check, look up, observe, plan; then show or execute.
 
-There is no logic here, only the order of the stages and what each is handed.
+There is no logic here, only the order of the stages and their arguments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reconciler.model.problems import Problem, Problems
 from reconciler.render.mask import Mask
 from reconciler.schema import registry
 
-if TYPE_CHECKING:  # half of the program, and validating does without: imported where it is needed
+if TYPE_CHECKING:  # half of the program, which `validate` does not need: imported where it is used
     from reconciler.account.reader import Reader
     from reconciler.applying.executor import Clock
     from reconciler.applying.preconditions import AccountRecheck
@@ -32,10 +32,10 @@ if TYPE_CHECKING:  # half of the program, and validating does without: imported 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan with what it was made from. ``problems`` are errors: it must not be applied.
+    """A plan with its environment and mask. With ``problems``, which are errors, it must not be applied.
 
-    ``kept`` is what it leaves in place since somebody names it, by section and physical name; ``as_saved``, where a
-    saved plan is planned again, the plan if who names what had not moved since.
+    ``kept`` are the section and physical name of each object that is kept because it is in use; ``as_saved``, where a
+    saved plan is planned again, is the plan with the dependents that the saved plan had.
     """
 
     env: Environment
@@ -48,13 +48,14 @@ class Planned:
 
     @property
     def errored(self) -> bool:
+        """Whether there are errors."""
         return bool(self.problems)
 
 
 def read_environment(
     target: Path, environ: Mapping[str, str], *, strict: bool
 ) -> tuple[Environment, tuple[Problem, ...]]:
-    """Load and check: everything that needs no AWS. Returns the environment and its warnings; raises Problems.
+    """Load and check, without AWS. Returns the environment and its warnings; raises Problems with errors.
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
     """
@@ -68,7 +69,7 @@ def read_environment(
 
 
 def mask_for(env: Environment) -> Mask:
-    """Hides what must not be seen: values of secret fields, and what is named as secrets are."""
+    """A mask for the secrets of an environment: values of secret fields, and of members with names of secrets."""
     kinds = discover()
     found, words = set(env.sensitive), {text for text in env.sensitive if len(text) < SHORT}
     for resource in env.resources.values():
@@ -81,7 +82,11 @@ def mask_for(env: Environment) -> Mask:
 
 
 def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
-    """Ask the account and plan. Raises Problems where no plan can be made at all (wrong account, look-ups)."""
+    """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads.
+
+    Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety
+    rail refuses the plan.
+    """
     from reconciler.account import dependents, side_effects  # noqa: PLC0415  (see above)
     from reconciler.account.reader import Reader, SharedResult  # noqa: PLC0415
     from reconciler.planning import planner as plan  # noqa: PLC0415
@@ -93,31 +98,31 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
         raise Problems(wrong, exit_code=RAIL)
     reader = Reader(aws, parallelism=parallelism)
     try:
-        looked = SharedResult(lambda: _looked_up(env, scope, reader, options))
-        seen = refresh(env, scope, reader, looked, options)
-        facts, untold = looked()
-        seen = replace(seen, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
+        resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options))
+        observed = refresh(env, scope, reader, resolved_lookups, options)
+        facts, untold = resolved_lookups()
+        observed = replace(observed, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
         make = partial(plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts)
-        whole, problems = make(seen)
+        whole, problems = make(observed)
         named, unasked = dependents.find_dependents(reader, discover(), scope, whole)
         as_saved, used = None, dependents.kept_by_saved_plan(options.kept) | named
         if options.kept is not None and named.keys() - options.kept:
-            as_saved, _ = make(replace(seen, used=dependents.kept_by_saved_plan(options.kept), unanswered=unasked))
+            as_saved, _ = make(replace(observed, used=dependents.kept_by_saved_plan(options.kept), unanswered=unasked))
             as_saved, _ = side_effects.find_side_effects(reader, discover(), env, as_saved)
         made = whole
         if used or unasked:
-            seen = replace(seen, used=used, unanswered=unasked)
-            made, problems = make(seen)
-        stayed = dependents.removed_objects(whole) - dependents.removed_objects(made)
+            observed = replace(observed, used=used, unanswered=unasked)
+            made, problems = make(observed)
+        kept = dependents.removed_objects(whole) - dependents.removed_objects(made)
         made, standing = side_effects.find_side_effects(reader, discover(), env, made)
     finally:
         reader.close()
     mask = mask.learnt(made)
-    found = [*problems, *standing, *untold, *visibility.problems(seen, env.resources, destroy=options.destroy)]
+    found = [*problems, *standing, *untold, *visibility.problems(observed, env.resources, destroy=options.destroy)]
     told = visibility.downgrade_untargeted(found, env.resources, discover(), options)
     problems = [problem for problem in told if not problem.warning]
     if not problems:
-        refused = safety_rails.check(made, env, options, safety_rails.owned(seen, env.name))
+        refused = safety_rails.check(made, env, options, safety_rails.owned(observed, env.name))
         if refused:
             raise RailRefusal(refused, made)
     warnings = tuple(problem for problem in told if problem.warning)
@@ -127,30 +132,32 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
         mask=mask,
         problems=tuple(problems),
         warnings=warnings,
-        kept=stayed,
+        kept=kept,
         as_saved=as_saved,
     )
 
 
-def document(made: Planned, *, timestamp: str, only_changes: bool = False) -> dict[str, Any]:
+def document(planned: Planned, *, timestamp: str, only_changes: bool = False) -> dict[str, Any]:
     """The plan as JSON (the contract's section 7)."""
     from reconciler.render import json  # noqa: PLC0415  (see above)
 
-    return json.plan(made.plan, timestamp=timestamp, mask=made.mask, errored=made.errored, only_changes=only_changes)
+    return json.plan(
+        planned.plan, timestamp=timestamp, mask=planned.mask, errored=planned.errored, only_changes=only_changes
+    )
 
 
 class RailRefusal(Problems):
-    """A safety rail holds: exit code 4, with the plan that was refused."""
+    """A safety rail refuses ``plan``: exit code 4."""
 
-    def __init__(self, problems: list[Problem], made: Plan) -> None:
+    def __init__(self, problems: list[Problem], plan: Plan) -> None:
         super().__init__(problems, exit_code=RAIL)
-        self.plan = made
+        self.plan = plan
 
 
-def _looked_up(
+def _resolve_lookups(
     env: Environment, scope: Scope, reader: Reader, options: Options
 ) -> tuple[Mapping[str, Any], list[Problem]]:
-    """The values of the look-ups, and what AWS would not tell; raises Problems where one has none."""
+    """The values of the look-ups, and problems for those that AWS refuses. Raises Problems where one has no value."""
     from reconciler.account import lookups  # noqa: PLC0415  (see above)
 
     facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
@@ -160,7 +167,7 @@ def _looked_up(
 
 
 def execute(
-    made: Planned,
+    planned: Planned,
     aws: Aws,
     clock: Clock,
     emit: Callable[[Event], None],
@@ -170,7 +177,10 @@ def execute(
     stop: threading.Event,
     current: Callable[[], bool] = lambda: True,
 ) -> Outcome:
-    """Do what the plan says, looking again before it writes; ``current`` is :class:`AccountRecheck`'s."""
+    """Run the plan's steps, reading objects again before they are written to; ``current`` is :class:`AccountRecheck`'s.
+
+    ``stop`` requests a stop: running calls finish, no further steps start.
+    """
     from reconciler.applying.executor import Executor  # noqa: PLC0415  (see above)
 
     executor = Executor(
@@ -180,13 +190,13 @@ def execute(
         parallelism=parallelism,
         keep_going=keep_going,
         stop=stop,
-        recheck=recheck(made, aws, current),
+        recheck=recheck(planned, aws, current),
     )
-    return executor.run(made.plan)
+    return executor.run(planned.plan)
 
 
-def recheck(made: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> AccountRecheck:
-    """Who looks at the account again while ``made`` is applied."""
+def recheck(planned: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> AccountRecheck:
+    """The recheck that reads the account again while ``planned`` is applied."""
     from reconciler.applying.preconditions import AccountRecheck  # noqa: PLC0415  (see above)
 
-    return AccountRecheck(made.plan, discover(), aws, registry.members, made.env.ignore_tags, current)
+    return AccountRecheck(planned.plan, discover(), aws, registry.members, planned.env.ignore_tags, current)

@@ -1,10 +1,9 @@
-"""Saved plans: a claim to be checked, not a script to be replayed.
+"""Saved plans: a claim to check, not a script to replay.
 
-``apply FILE`` plans again, and goes on only when that comes out the same. So the file holds the plan as JSON (the
-contract's section 7) and what is needed to make it again: the options, and where the environment lies, as seen from
-where the plan was made and from the root of the clone. No secret is in it. A digest over
-all of it shows any byte that is not as it was written; and nothing that is applied is taken from the file, so who
-forges one gains nothing by it.
+``apply FILE`` plans again, and continues only if the new plan is equal. So the file contains the plan as JSON (the
+contract's section 7) and what planning needs: the options, and the path of the environment, from the directory in
+which the plan was created and from the root of the clone. It contains no secrets. A digest over every other byte
+detects a modified or truncated file; and nothing that is applied is read from the file, so a forged one has no effect.
 """
 
 from __future__ import annotations
@@ -37,27 +36,27 @@ _HEAD: Final = _BEGINNING + f'{VERSION}",\n "digest": "'.encode()
 _AFTER: Final = b'",'
 _DIGEST: Final = len("sha256:") + 64
 _ADDRESSES: Final = ("targets", "exclude", "replace", "refresh")
-_ANEW: Final = "save one with `reconcile plan --out FILE`"
-_OTHERS: Final = (
-    (b"PK\x03\x04", "it is a ZIP archive, as terraform's plans are"),
-    (b'{\n  "format_version"', "it is what `plan --format json` prints; --out FILE saves a plan"),
-    (b'{"format_version"', "it is terraform's JSON"),
+_NEW_PLAN: Final = "save one with `reconcile plan --out FILE`"
+_OTHER_FORMATS: Final = (
+    (b"PK\x03\x04", "the file is a ZIP archive, like a terraform plan"),
+    (b'{\n  "format_version"', "the file is the output of `plan --format json`"),
+    (b'{"format_version"', "the file is terraform JSON"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """Where the environment lay: its name, and its path from where the plan was made and from the root of the clone."""
+class Place:
+    """Where an environment was: its name, and its path from the working directory and from the root of the clone."""
 
     environment: str
     path: str
     in_clone: str | None = None
 
-    def candidates(self, cwd: Path, beside: Path) -> Iterator[Path]:
-        """Where it may lie now, likeliest first: seen from here, from the clone of here, from that of the file."""
+    def candidates(self, cwd: Path, near: Path) -> Iterator[Path]:
+        """Paths where it may be now, likeliest first: from ``cwd``, and from the clones of ``cwd`` and of ``near``."""
         yield cwd / self.path
         if self.in_clone is not None:
-            for root in filter(None, map(clone, (cwd, beside))):
+            for root in filter(None, map(clone, (cwd, near))):
                 yield root / self.in_clone
         yield cwd
         yield cwd / "environments" / Path(self.path).name
@@ -65,37 +64,38 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a plan file says."""
+    """The contents of a plan file; ``document`` is the plan as JSON."""
 
-    where: Where
+    where: Place
     options: Options
     document: Mapping[str, Any]
 
     @property
     def checksum(self) -> str:
+        """The checksum of the plan."""
         return str(self.document["checksum"])
 
 
 def clone(path: Path) -> Path | None:
-    """The root of the git clone that ``path`` lies in, if it does."""
+    """The root of the git clone that contains ``path``; None where there is none."""
     here = path.resolve()
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
 
 
-def where(environment: str, target: Path, cwd: Path) -> Where:
-    """What is to be told about the place of an environment."""
+def place_of(environment: str, target: Path, cwd: Path) -> Place:
+    """The place of the environment at ``target``, as saved plans record it."""
     root, real = clone(target), target.resolve()
     inside = real.relative_to(root).as_posix() if root else None
-    return Where(environment, Path(os.path.relpath(real, cwd.resolve())).as_posix(), inside)
+    return Place(environment, Path(os.path.relpath(real, cwd.resolve())).as_posix(), inside)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write(path: Path, document: Mapping[str, Any], *, where: Where, options: Options) -> None:
-    """Save ``document`` and how it was asked for, for its owner's eyes. Raises Problems when it cannot be written.
+def write(path: Path, document: Mapping[str, Any], *, where: Place, options: Options) -> None:
+    """Save ``document`` and its options, readable by its owner only. Raises Problems where it cannot be written.
 
-    ``options.kept`` is what the plan leaves in place.
+    ``options.kept`` are the objects that the plan keeps because they are in use.
     """
     asked = {
         "environment": where.environment,
@@ -115,7 +115,7 @@ def write(path: Path, document: Mapping[str, Any], *, where: Where, options: Opt
 
 
 def _sealed(asked: Mapping[str, Any], document: Mapping[str, Any]) -> bytes:
-    """The file: what it is, the digest of every other byte, and what it says."""
+    """The bytes of the file: its format, the digest of every other byte, and its contents."""
     rest = _AFTER + json.dumps({"asked": asked, "plan": document}, indent=1)[1:].encode() + b"\n"
     return _HEAD + _digest(rest) + rest
 
@@ -125,7 +125,7 @@ def _digest(rest: bytes) -> bytes:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Whole or not at all, and readable by its owner only; a device or a pipe is written to as it is."""
+    """Write atomically, readable by the owner only; a device or a pipe is written to directly. Raises OSError."""
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
@@ -144,8 +144,10 @@ def _put(path: Path, data: bytes) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def looks_like_one(path: Path) -> bool:
-    """Whether ENV on the command line means a plan file: a file that says so, or one that is not called YAML."""
+def is_plan_file(path: Path) -> bool:
+    """Whether ``path`` is a plan file, not an environment: by its first bytes, or by a name that is not a YAML
+    file's.
+    """
     if not path.is_file():
         return False
     if path.suffix.lower() not in (".yaml", ".yml"):
@@ -156,19 +158,19 @@ def looks_like_one(path: Path) -> bool:
 
 
 def read(path: Path) -> Saved:
-    """Read a plan file. Raises Problems when it is none, or not as it was written."""
+    """Read a plan file. Raises Problems where it is not one, or was modified or truncated."""
     data = _contents(path)
     digest, rest = data[len(_HEAD) :][:_DIGEST], data[len(_HEAD) + _DIGEST :]
     if digest != _digest(rest):
-        raise Problems([_problem(f"plan file {path} was modified or truncated", _ANEW)])
+        raise Problems([_problem(f"plan file {path} was modified or truncated", _NEW_PLAN)])
     try:
-        return _said(json.loads(data))
+        return _parsed(json.loads(data))
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Problems([_problem(f"{path} is no plan that reconcile wrote", _ANEW)]) from error
+        raise Problems([_problem(f"{path} is not a plan file of reconcile", _NEW_PLAN)]) from error
 
 
-def _said(told: Mapping[str, Any]) -> Saved:
-    asked, document = told["asked"], told["plan"]
+def _parsed(contents: Mapping[str, Any]) -> Saved:
+    asked, document = contents["asked"], contents["plan"]
     options = Options(
         adopt=bool(asked["adopt"]),
         destroy=bool(asked["destroy"]),
@@ -177,9 +179,9 @@ def _said(told: Mapping[str, Any]) -> Saved:
         kept=frozenset((str(section), str(n)) for section, n in asked["stayed"]),
     )
     inside = asked["in_clone"]
-    place = Where(str(asked["environment"]), str(asked["path"]), None if inside is None else str(inside))
-    for entry in _changes(document).values():  # raises where it is no plan
-        _told(entry, entry)
+    place = Place(str(asked["environment"]), str(asked["path"]), None if inside is None else str(inside))
+    for entry in _changes(document).values():  # raises where it is not a plan
+        _difference(entry, entry)
     return Saved(place, options, {**document, "checksum": str(document["checksum"])})
 
 
@@ -189,10 +191,10 @@ def _contents(path: Path) -> bytes:
             beginning = stream.read(len(_HEAD))
             _recognised(path, beginning)
             if os.fstat(stream.fileno()).st_size > MOST_BYTES:
-                raise Problems([_problem(f"{path} is too large for a saved plan", _ANEW)])
+                raise Problems([_problem(f"{path} is too large for a saved plan", _NEW_PLAN)])
             return beginning + stream.read(MOST_BYTES)
     except OSError as error:
-        raise Problems([_problem(f"{path} cannot be read: {error.strerror}", _ANEW)]) from error
+        raise Problems([_problem(f"{path} cannot be read: {error.strerror}", _NEW_PLAN)]) from error
 
 
 def _recognised(path: Path, beginning: bytes) -> None:
@@ -201,15 +203,15 @@ def _recognised(path: Path, beginning: bytes) -> None:
         return
     version = beginning.removeprefix(_BEGINNING).partition(b'"')[0]
     if beginning.startswith(_BEGINNING) and version.isdigit() and version != VERSION.encode():
-        told = f"{path} is a saved plan of version {version.decode()}, and this reconcile reads version {VERSION}"
+        told = f"{path} has plan file version {version.decode()}, but this reconcile reads version {VERSION}"
         raise Problems([_problem(told, "plan and apply with the same version of reconcile")])
-    other = next((about for start, about in _OTHERS if beginning.startswith(start)), "")
-    told = "it is empty" if not beginning else other
-    raise Problems([_problem(f"{path} is not a saved plan" + (f": {told}" if told else ""), _ANEW)])
+    other = next((about for start, about in _OTHER_FORMATS if beginning.startswith(start)), "")
+    told = "the file is empty" if not beginning else other
+    raise Problems([_problem(f"{path} is not a saved plan" + (f": {told}" if told else ""), _NEW_PLAN)])
 
 
 def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> str:
-    """Where the environment of the plan in ``file`` lies, as seen from ``cwd``. Raises Problems where it does not."""
+    """The path of the environment of the plan in ``file``, from ``cwd``. Raises Problems where it is not found."""
     places: dict[Path, Path] = {}
     for candidate in saved.where.candidates(cwd, file.resolve().parent):
         if candidate.is_file() or is_environment(candidate):
@@ -217,93 +219,97 @@ def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> s
     found = list(places.values())
     if not found:
         name, path = saved.where.environment, saved.where.path
-        message = f"the plan is for the environment {name} at {path}, and there is none here"
-        hint = "apply it at the root of a clone that holds the environment, or in the environment's own directory"
+        message = f"the plan is for the environment {name} at {path}, which does not exist here"
+        hint = "run apply at the root of a clone that contains the environment, or in the environment's directory"
         raise Problems([Problem(code="no-environment", message=message, hint=hint)])
-    same = (path for path in found if _name(path, environ) == saved.where.environment)
+    same = (path for path in found if _environment_name(path, environ) == saved.where.environment)
     return str(next(same, found[0]))
 
 
-def _name(path: Path, environ: Mapping[str, str]) -> str:
+def _environment_name(path: Path, environ: Mapping[str, str]) -> str:
     try:
         return loader.load(path, environ=environ).name
     except Problems:
         return ""
 
 
-# --- does it hold? ---------------------------------------------------------------------------------------------------
+# --- is it current? --------------------------------------------------------------------------------------------------
 
 
-def elsewhere(saved: Saved, scope: Scope) -> list[Problem]:
-    """Where the plan was made for another environment, account or Region than ``scope``."""
+def wrong_scope(saved: Saved, scope: Scope) -> list[Problem]:
+    """Problems where the plan is for another environment, account or Region than ``scope``."""
     pairs = (("environment", scope.environment), ("account", scope.account), ("region", scope.region))
     return [
         Problem(
             code="foreign-plan",
-            message=f"the plan was made for the {name} {saved.document.get(name)}, and this is {here}",
-            hint=_HINTS[name],
+            message=f"the plan is for {name} {saved.document.get(name)}, but the current one is {here}",
+            hint=_SCOPE_HINTS[name],
         )
         for name, here in pairs
         if saved.document.get(name) != here
     ]
 
 
-_HINTS: Final = {
-    "environment": "apply it at the root of its clone, or in the directory of its environment",
-    "account": "use the credentials it was made with (AWS_PROFILE, `profile:`)",
-    "region": "set AWS_REGION, or `region:` in environment.yaml, to what it was",
+_SCOPE_HINTS: Final = {
+    "environment": "apply the plan at the root of its clone, or in the directory of its environment",
+    "account": "use the credentials the plan was created with (AWS_PROFILE, `profile:`)",
+    "region": "set AWS_REGION, or `region:` in environment.yaml, to the Region of the plan",
 }
 
 
-def stale(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ()) -> list[Problem]:
-    """What does not come out as it was saved; empty where the plan holds. ``because``: why no plan can be made."""
-    told = _differing(saved.document, now)
-    if saved.checksum == now.get("checksum") and not told and not because:
+def out_of_date(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ()) -> list[Problem]:
+    """The differences between a saved plan and ``now``, the new plan as JSON; empty where they are equal.
+
+    ``because`` are errors of the new plan, which make the saved one out of date as well.
+    """
+    differences = _differing(saved.document, now)
+    if saved.checksum == now.get("checksum") and not differences and not because:
         return []
     general = Problem(
         code="stale-plan",
-        message="the saved plan is out of date: the account or the environment has changed since it was made",
+        message="the saved plan is out of date: the account or the environment has changed since",
         hint="make a new one with `reconcile plan --out FILE`",
     )
-    if not told and not because:
-        told = {"": "what has changed is a value that is not shown"}
-    listed = [Problem(code="stale-plan", message=text, address=name) for name, text in sorted(told.items())]
+    if not differences and not because:
+        differences = {"": "a value that is not shown has changed"}
+    listed = [Problem(code="stale-plan", message=text, address=name) for name, text in sorted(differences.items())]
     more = len(listed) - MOST_LISTED
     if more > 0:
         listed = [*listed[:MOST_LISTED], Problem(code="stale-plan", message=f"and {more} more resources")]
     return [general, *listed, *because]
 
 
-def verify(made: Planned, saved: Saved, timestamp: str, problems: Sequence[Problem] = ()) -> None:
-    """Raises Problems (exit code 5) where planning again does not come out as saved; not where that cannot be told.
-
-    ``problems`` are those of the new plan that the user has not seen yet.
+def verify(planned: Planned, saved: Saved, timestamp: str, problems: Sequence[Problem] = ()) -> None:
+    """Raises Problems (exit code 5) where the new plan differs from the saved one; not where some resources could not
+    be read. ``problems`` are those of the new plan that have not been shown yet.
     """
-    if any(problem.code in UNREADABLE_CODES for problem in made.problems):
+    if any(problem.code in UNREADABLE_CODES for problem in planned.problems):
         return
-    found = stale(saved, document(made, timestamp=timestamp), problems)
-    if found and made.as_saved and tidied(made.as_saved, made.plan):
-        found = stale(saved, document(replace(made, plan=made.as_saved), timestamp=timestamp), problems)
+    found = out_of_date(saved, document(planned, timestamp=timestamp), problems)
+    if found and planned.as_saved and equal_after_cleanup(planned.as_saved, planned.plan):
+        found = out_of_date(saved, document(replace(planned, plan=planned.as_saved), timestamp=timestamp), problems)
     if found:
         raise Problems(found, exit_code=STALE)
 
 
-def tidied(claimed: Plan, made: Plan) -> bool:
-    """Whether all that ``made`` has less than ``claimed``, which came out as it was saved, is tidying up."""
-    now = {item.address: item for item in made.resources}
-    return all(_tidied(item, now.get(item.address)) for item in claimed.resources)
+def equal_after_cleanup(claimed: Plan, current: Plan) -> bool:
+    """Whether ``current`` lacks nothing of ``claimed``, which is equal to the saved plan, but cleanup of old
+    objects.
+    """
+    now = {item.address: item for item in current.resources}
+    return all(_equal_after_cleanup(item, now.get(item.address)) for item in claimed.resources)
 
 
-def _tidied(claimed: ResourcePlan, made: ResourcePlan | None) -> bool:
-    if made is None or claimed.verb is not made.verb:
-        return claimed.verb is Verb.UPDATE and made is not None and made.verb is Verb.NOOP
-    return claimed.verb not in (Verb.DELETE, Verb.REPLACE) or claimed.removed_objects == made.removed_objects
+def _equal_after_cleanup(claimed: ResourcePlan, current: ResourcePlan | None) -> bool:
+    if current is None or claimed.verb is not current.verb:
+        return claimed.verb is Verb.UPDATE and current is not None and current.verb is Verb.NOOP
+    return claimed.verb not in (Verb.DELETE, Verb.REPLACE) or claimed.removed_objects == current.removed_objects
 
 
 def _differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """In what the changes of two plans differ, by address."""
+    """The differences between the changes of two plans, in words, by address."""
     old, new = _changes(saved), _changes(now)
-    return {name: _told(old.get(name), new.get(name)) for name in {*old, *new} if old.get(name) != new.get(name)}
+    return {name: _difference(old.get(name), new.get(name)) for name in {*old, *new} if old.get(name) != new.get(name)}
 
 
 def _changes(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -312,10 +318,10 @@ def _changes(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _told(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
+def _difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
     if old is None or new is None or old["action"] != new["action"]:
-        was = f"the plan was to {old['action']} it" if old else "the plan was to leave it as it is"
-        now = f"planning now comes to: {new['action']}" if new else "now there is nothing to do"
+        was = f"the plan was to {old['action']} it" if old else "the plan was to keep it unchanged"
+        now = f"a new plan would {new['action']} it" if new else "a new plan would keep it unchanged"
         return f"{was}; {now}"
     before, after = ({str(d["path"]): d for d in side["differences"]} for side in (old, new))
     moved = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))

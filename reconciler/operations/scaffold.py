@@ -1,4 +1,4 @@
-"""``reconcile init``: starting environments. The templates are the examples; each is planned and applied in tests."""
+"""``reconcile init``: writes a starting environment. The templates are the examples, which tests plan and apply."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _SCHEMA_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
 _NAME = re.compile(r"[^a-z0-9-]+")
 
 
-def _home() -> Path:
+def _templates_directory() -> Path:
     installed = HERE / "templates"
     return installed if installed.is_dir() else HERE.parent / "environments"
 
 
 def templates() -> dict[str, str]:
-    """Every template by name, with what it is."""
+    """Every template by name, with its description."""
     found = {MINIMAL: "A Fargate compute environment, a queue and a job definition."}
-    for path in sorted(_home().iterdir()):
+    for path in sorted(_templates_directory().iterdir()):
         if (path / "environment.yaml").is_file():
             found[path.name] = _about(path)
     return found
 
 
 def write(directory: Path, template: str) -> list[Path]:
-    """Write a template into ``directory``, which must not hold anything yet; the files written.
+    """Write a template into ``directory``, which must be empty or missing; returns the paths of the files.
 
-    Raises Problems for an unknown template or a directory in use.
+    Raises Problems for an unknown template or a directory that is not empty.
     """
     known = templates()
     if template not in known:
@@ -47,17 +47,17 @@ def write(directory: Path, template: str) -> list[Path]:
     if template == MINIMAL:
         files = {"environment.yaml": _SCHEMA_LINE + examples.ENVIRONMENT.replace("my-environment", name)}
     else:
-        source = _home() / template
+        source = _templates_directory() / template
         files = {
             str(path.relative_to(source)): path.read_text(encoding="utf-8")
             for path in sorted(source.rglob("*"))
             if path.is_file() and path.name != "README.md"
         }
     files[SCHEMA] = (registry.directory() / SCHEMA).read_text(encoding="utf-8")
-    return [_put(directory / where, text, name) for where, text in files.items()]
+    return [_write_file(directory / where, text, name) for where, text in files.items()]
 
 
-def _put(path: Path, text: str, name: str) -> Path:
+def _write_file(path: Path, text: str, name: str) -> Path:
     if path.name == "environment.yaml":
         text = re.sub(r"^environment:.*$", f"environment: {name}", text, count=1, flags=re.MULTILINE)
     if path.suffix in (".yaml", ".yml"):

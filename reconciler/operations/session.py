@@ -1,8 +1,7 @@
-"""An environment and the account it goes to: found, read and connected, without a terminal.
+"""Sessions: finds and reads an environment and connects to its account, without a terminal.
 
-Everything an operation needs is in a :class:`Session`; nothing is kept for the process, and nothing is written to its
-environment variables, so that several environments with several accounts, roles, Regions and masks can be worked on
-in one process at the same time.
+A :class:`Session` has everything that an operation needs. No state belongs to the process, and no environment variable
+is set, so one process can use several environments with different accounts, roles, Regions and masks in parallel.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an environment lies. ``root`` goes before the files that its problems name: a path that can be opened."""
+    """Where an environment is. ``root`` is the prefix that makes the files of its problems paths that can be opened."""
 
     target: Path
     root: str
@@ -37,7 +36,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An environment that has been read and checked, with its warnings and the mask that hides its secrets."""
+    """An environment that has been read and checked, with its warnings and the mask for its secrets."""
 
     location: Location
     env: Environment
@@ -47,10 +46,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An environment, and the account it goes to.
-
-    ``environ`` are the environment variables it was read with: whoever runs an operation says which hold.
-    """
+    """An environment and its account. ``environ`` are the environment variables with which it was read."""
 
     loaded: Loaded
     scope: Scope
@@ -59,19 +55,22 @@ class Session:
 
     @property
     def env(self) -> Environment:
+        """The environment."""
         return self.loaded.env
 
     @property
     def mask(self) -> Mask:
+        """The mask for its secrets."""
         return self.loaded.mask
 
     @property
     def root(self) -> str:
+        """The prefix of its files; see :class:`Location`."""
         return self.loaded.location.root
 
 
 def locate(env: str | None, cwd: Path) -> Location:
-    """Where the environment ``env`` (ENV on the command line) lies, as seen from ``cwd``. Raises Problems."""
+    """The location of the environment ``env`` (ENV on the command line), from ``cwd``. Raises Problems."""
     target = files.find_environment(env, cwd)
     directory = os.path.relpath(target if target.is_dir() else target.parent, cwd)
     return Location(target, "" if directory == "." else f"{directory}/")
@@ -84,8 +83,8 @@ def read(location: Location, environ: Mapping[str, str], *, strict: bool) -> Loa
 
 
 def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | None = None) -> Session:
-    """Find out which account the environment goes to; with ``endpoint`` that account, whatever the environment
-    variables say. Raises Problems.
+    """Connect to the account of an environment, or to ``endpoint`` instead; ``environ`` has the Region where neither
+    names one. Raises Problems, among them the safety rail for a wrong account.
     """
     from reconciler.account import client as aws  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
     from reconciler.planning import safety_rails  # noqa: PLC0415
@@ -103,7 +102,7 @@ def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | 
 
 
 def sandbox_endpoint() -> Endpoint:
-    """Where the running sandbox is. Raises Problems when there is none."""
+    """URL and credentials of the running sandbox. Raises Problems where none runs."""
     from reconciler.account.client import Endpoint  # noqa: PLC0415  (as above)
     from reconciler.sandbox import process  # noqa: PLC0415
 
@@ -115,7 +114,7 @@ def sandbox_endpoint() -> Endpoint:
 
 
 def no_sandbox() -> Problem:
-    """The problem of whoever wants the sandbox when it does not run."""
+    """The problem of a command that needs the sandbox when it does not run."""
     return Problem(
         code="no-sandbox", message="the sandbox is not running", hint="start it with `reconcile sandbox start`"
     )
@@ -132,28 +131,28 @@ def lock_of(session: Session) -> Lock:
 
 
 def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
-    """Break the environment's lock if ``approve``, which is given its holder in words, agrees.
+    """Break the environment's lock if ``approve`` returns true for its holder, in words.
 
-    Returns what was broken, in words: empty where there was no lock, None where it was not approved. Raises Problems
-    where another run has taken the lock since it was shown.
+    Returns a sentence about the broken lock: empty where there was none, None where it was not approved. Raises
+    Problems where another run has taken the lock since it was shown.
     """
     from reconciler.account.lock import describe_holder  # noqa: PLC0415  (as above)
 
     lock = lock_of(session)
-    held = lock.look()
+    held = lock.read()
     if held is None:
         return ""
     holder = session.mask.line(describe_holder(held, lock.now()))
     if not approve(f"The lock of {session.env.name} is held by {holder}."):
         return None
-    now = lock.look()
+    now = lock.read()
     if now is None or now.claim.run != held.claim.run:
-        message = "the lock has changed hands since it was shown"
-        raise Problems([Problem(code="lock-moved", message=message, hint="look again with `reconcile unlock`")])
+        message = "the lock changed hands since it was shown"
+        raise Problems([Problem(code="lock-moved", message=message, hint="run `reconcile unlock` again")])
     lock.delete()
     return f"Broke the lock of {session.env.name}, which was held by {holder}."
 
 
 def timestamp() -> str:
-    """Now, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
+    """The time in UTC, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

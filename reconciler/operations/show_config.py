@@ -1,4 +1,4 @@
-"""The environment after merging and variables, with where each value came from and without its secrets."""
+"""Shows the environment after merging and variables, with the source of each value and without its secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.schema import registry
 
 
 def show(location: Location, environ: Mapping[str, str]) -> tuple[str, Mask]:
-    """YAML text, one value a line with its place, and the mask that hides the secrets. Raises Problems."""
+    """YAML text with one value and its source a line, and the mask for the secrets. Raises Problems."""
     loaded = loader.load(location.target, environ=environ)
     private = secrets.secret_texts(loaded, discover())
     shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive

@@ -1,4 +1,4 @@
-"""The request to stop an operation that is under way."""
+"""The request to stop a running operation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class StopRequest:
-    """A request to stop. While ``graceful``, the first signal only sets ``event``; otherwise, or again, it interrupts.
-
-    With ``event`` set nothing new is started, and running calls finish.
+    """A request to stop. While ``graceful``, the first signal only sets ``event``: no further steps are started, and
+    running calls finish. Any other signal interrupts.
     """
 
     event: threading.Event = field(default_factory=threading.Event)

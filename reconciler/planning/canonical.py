@@ -23,12 +23,12 @@ from reconciler.model.paths import reuse_if_unchanged
 from reconciler.model.stand_ins import STAND_INS, StandIn, convert
 from reconciler.planning.field_tree import EMPTY_NODE, FieldNode, field_tree
 
-# nearly everything is of these types: neither stands for something else nor holds anything
+# most values have these types: neither stand-ins nor containers
 PLAIN = frozenset((str, int, float, bool))
 
 
 def with_defaults(kind: Kind, props: Json) -> dict[str, Any]:
-    """``props`` with every default filled in, at every level whose parent exists."""
+    """``props`` with every default added, at every level whose parent exists."""
     filled: dict[str, Any] = _defaults(props, field_tree(kind))
     return filled
 
@@ -47,7 +47,7 @@ def _defaults(value: Any, node: FieldNode) -> Any:
 def canonical(kind: Kind, props: Json, *, fill: bool = True) -> dict[str, Any]:
     """``props`` in comparable form, still in the API's shape: what plans show as before and after.
 
-    With ``fill`` the defaults are filled in, so that saying one and leaving it out are the same.
+    With ``fill`` defaults are added, so that a declared default and a missing one are equal.
     """
     shaped = _canonical(props, field_tree(kind), fill=fill)
     return shaped if isinstance(shaped, dict) else {}
@@ -73,7 +73,7 @@ def _canonical(value: Any, node: FieldNode, *, fill: bool) -> Any:
 
 
 def _shaped(value: Json, node: FieldNode, *, fill: bool) -> dict[str, Any]:
-    """A mapping's members in order, without what the service owns and what is empty."""
+    """A mapping's members in order, without those that the service sets and without empty ones."""
     shaped: dict[str, Any] = {}
     children = node.children
     other = children.get("*", EMPTY_NODE)
@@ -89,13 +89,13 @@ def _shaped(value: Json, node: FieldNode, *, fill: bool) -> dict[str, Any]:
 
 
 def _filled(value: Json, node: FieldNode) -> Json:
-    """``value`` with the defaults of its own members in the place of what is left out or hollow."""
+    """``value`` with the defaults of its members in the place of missing or hollow ones."""
     missing = {name: default for name, default in node.defaults.items() if _hollow(value.get(name))}
     return {**value, **missing} if missing else value
 
 
 def _by_key(items: list[Any], key: str) -> list[Any]:
-    """``items`` in the order of their ``key``, and of what they say where several have the same."""
+    """``items`` in the order of their ``key``, then of their contents."""
     keys = [str(item.get(key, "")) if isinstance(item, dict | Mapping) else "" for item in items]
     places = range(len(items))
     if len(set(keys)) == len(keys):
@@ -104,21 +104,21 @@ def _by_key(items: list[Any], key: str) -> list[Any]:
 
 
 def _empty(value: Any) -> bool:
-    """Whether it is nothing, or holds nothing; a text without a character, a zero and a no are something."""
+    """Whether ``value`` is None, missing or an empty container; an empty text, zero and false are not empty."""
     if value is None or value is MISSING:
         return True
     return type(value) not in PLAIN and isinstance(value, dict | Mapping | list | tuple) and not value
 
 
 def _hollow(value: Any) -> bool:
-    """Whether nothing is left of ``value`` once what is empty is taken out of it."""
+    """Whether ``value`` is empty once empty members are removed."""
     if type(value) not in PLAIN and isinstance(value, dict | Mapping):
         return all(map(_hollow, value.values()))
     return _empty(value)
 
 
 def sort_key(value: Any) -> str:
-    """A text to sort and hash any prepared value by; stand-ins sort by what they stand for."""
+    """A text by which any canonical value can be sorted and compared; equal stand-ins have equal texts."""
     return compact(_sortable(value))
 
 

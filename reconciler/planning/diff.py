@@ -1,9 +1,9 @@
 """Canonicalise first, then compare: pure functions from (kind, live, want) to a :class:`Diff`.
 
-Both sides are put in the same form by the kind's facts about its fields (defaults filled in, sets sorted, keyed lists
-turned into mappings, what the service owns left out, empty and absent alike), so that a plain structural comparison
-is enough. ``DeepDiff`` walks such prepared data, and nothing else; its own way of ignoring order is a guess and is not
-used, and what makes two values the same is said here.
+The kind's facts about its fields bring both sides into canonical form (defaults added, sets sorted, keyed lists as
+mappings, members that the service sets removed, empty and missing equal), so that a structural comparison is enough.
+``DeepDiff`` only walks such data; its own way of ignoring order is a guess and is not used, and what makes two values
+equal is decided here.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from reconciler.planning.unknown_members import strip_unknown, with_unknown_memb
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:
-    """What separates ``live`` from ``want``, and both in canonical form (tags aside).
+    """The differences between ``live`` and ``want``, and both in canonical form; without tags.
 
-    ``members`` is the tree of members the kind's schema knows (empty: all are known).
+    ``members`` is the tree of members in the kind's schema (empty: all count as known).
     """
     kind = with_unknown_members(kind, want.unknown_members)
     left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
@@ -57,9 +57,9 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
 
 
 def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
-    """Whether two values are surely the same in canonical form; what is rare is left to the comparison of the forms.
+    """Whether two values are equal in canonical form; False for rare cases, which the canonical forms decide.
 
-    Nearly everything in nearly every plan is as declared, and this is told without making anything.
+    Most resources in most plans are as declared, and this finds that out without building the forms.
     """
     if left == right:
         return True
@@ -81,17 +81,17 @@ def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
 
 
 def _implied_by_absence(name: str, item: Any, node: FieldNode, *, computed: bool = True) -> bool:
-    """Whether ``item`` is no difference to its being left out on the other side."""
+    """Whether ``item`` is equal to a missing member on the other side."""
     child = node.child(name)
     facts = child.facts
     if name in node.defaults:
         return bool(item == node.defaults[name]) or facts.ignore
-    nothing = _empty(item) and not (child.fills and isinstance(item, Mapping))  # else its members' defaults are there
+    nothing = _empty(item) and not (child.fills and isinstance(item, Mapping))  # otherwise its members have defaults
     return nothing or facts.ignore or (facts.computed and computed)
 
 
 def _without_computed(left: Any, right: Any, node: FieldNode) -> Any:
-    """``left`` without the members that the service fills in by itself and ``right`` does not mention."""
+    """``left`` without the members that the service computes and ``right`` does not have."""
     if type(left) in PLAIN or left == right:
         return left
     if isinstance(left, dict | Mapping):
@@ -115,7 +115,7 @@ def _without_computed(left: Any, right: Any, node: FieldNode) -> Any:
 
 
 def _keyed(value: Any, node: FieldNode) -> Any:
-    """Lists with a key become mappings by it, so that items are compared with their namesakes."""
+    """``value`` with keyed lists as mappings by their key, so that items with the same key are compared."""
     if isinstance(value, Mapping):
         return {name: _keyed(item, node.child(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -214,7 +214,7 @@ def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: W
 
 
 def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str]:
-    """The effect of the deepest rule on the path that is not plainly in place."""
+    """The effect of the deepest rule on the path that is not in-place, and its reason."""
     found: tuple[Effect, str] = (Effect.NEW_REVISION if kind.versioned else Effect.IN_PLACE, "")
     for node in _along(field_tree(kind), path):
         judge = node.facts.effect
@@ -225,19 +225,19 @@ def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str
 
 
 def _along(node: FieldNode, path: Path) -> Iterator[FieldNode]:
-    """The rules met on the way down ``path`` (in which keyed lists have names where plain ones have numbers)."""
+    """The nodes along ``path``, in which keyed lists have names and other lists have numbers."""
     for part in path:
         node = node.item_node() if node.item is not None and not node.children else node.child(str(part))
         yield node
 
 
 def is_secret(kind: Kind, path: Path) -> bool:
-    """Whether the value at ``path`` lies in a field that must never be shown."""
+    """Whether the value at ``path`` is in a secret field."""
     return any(node.facts.secret for node in _along(field_tree(kind), path))
 
 
 def _secret_by_name(path: Path, value: Any) -> bool:
-    """Whether the text at ``path`` is called as secrets are, or is the value of something that is."""
+    """Whether ``value`` is a text whose member, or the member's name next to it, is named like a secret."""
     name = str(path[-2] if str(path[-1]).lower() == "value" and len(path) > 1 else path[-1])
     return isinstance(value, str) and private_name(name)
 

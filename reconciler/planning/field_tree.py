@@ -1,4 +1,4 @@
-"""The facts about a kind's fields as a tree, to walk beside the properties they are about."""
+"""The facts about a kind's fields as a tree, to walk in parallel with its properties."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reconciler.model.paths import segments
 
 @dataclass(slots=True)
 class FieldNode:
-    """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for what a list holds.
+    """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for the items of a list.
 
-    ``newer``: something at or below it is known to the installed AWS model alone. ``defaults`` are those of the
-    children, by name; ``fills``: there is one somewhere below.
+    ``newer``: this member or one below it is only in the installed AWS model. ``defaults`` are those of the children,
+    by name; ``fills``: some member below has a default.
     """
 
     facts: Field = Field()
@@ -26,10 +26,12 @@ class FieldNode:
     fills: bool = False
 
     def child(self, name: str) -> FieldNode:
+        """The node of member ``name``; an empty one where there are no facts about it."""
         children = self.children
         return (children.get(name) or children.get("*") or EMPTY_NODE) if children else EMPTY_NODE
 
     def item_node(self) -> FieldNode:
+        """The node of the items; an empty one where there are no facts about them."""
         return self.item or EMPTY_NODE
 
 

@@ -1,16 +1,16 @@
-"""The order of things: six rules, and no table of kinds.
+"""The order of the steps: six rules, and no table of kinds.
 
-Every resource has up to two kinds of chain: *up* (until it is as wanted) and *down* (one per live object that goes).
+Every resource has up to two kinds of chain: *up* (until it is as declared) and *down* (one per live object to delete).
 
-1. reach what you point at first          up(X) after up(Y), if wanted X refers to Y
-2. users go before what they use          down(Y) after down(X), if X refers to Y and goes
-3. users move off before it goes          down(Y) after up(X), if live X refers to the old Y and moves
+1. dependencies first                     up(X) after up(Y), if declared X refers to Y
+2. dependents are deleted first           down(Y) after down(X), if X refers to Y and is deleted
+3. dependents move before a deletion      down(Y) after up(X), if live X refers to the old Y, and declared X does not
 4. create-first                           down(X) after up(X)
 5. delete-first, or the same name         up(X) after down(X)
 6. out of service last                    up(Y) after up and down of X and up of Z, if X refers to Y and to Z and the
                                           update of Y takes it out of service; X does not wait for Y then
 
-A *late* reference (security groups naming each other) binds only the steps that need the other's id.
+A *late* reference (security groups that refer to each other) orders only the steps that need the other's id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reconciler.model import Action, Address, Call, Live, Step, Verb
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.model.stand_ins import unknown_values
-from reconciler.planning.node import Node, leftover_reason
+from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, leftover_reason
 
 _T = TypeVar("_T")
 
@@ -49,7 +49,7 @@ class _Graph:
 
 
 def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]], list[Problem]]:
-    """Every resource's steps with what each must wait for; problems where the rules contradict each other."""
+    """Every resource's steps with those that each waits for; problems where the rules contradict each other."""
     ups = {
         a: _Chain(n, [f"{a}:up.{i}" for i in range(len(n.actions))], list(n.actions))
         for a, n in nodes.items()
@@ -71,17 +71,17 @@ def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]
                 graph.edge(chain.ids[0], ups[address].ids[-1])  # rule 4
             else:
                 graph.edge(ups[address].ids[0], chain.ids[-1])  # rule 5
-    made: dict[Address, tuple[Step, ...]] = {}
+    planned: dict[Address, tuple[Step, ...]] = {}
     for address in nodes:
         chains = [*([ups[address]] if address in ups else []), *downs.get(address, [])]
         if not nodes[address].create_first:
             chains = [*downs.get(address, []), *([ups[address]] if address in ups else [])]
-        made[address] = tuple(
+        planned[address] = tuple(
             Step(id=step, address=address, action=action, after=frozenset(graph.after.get(step, ())))
             for chain in chains
             for step, action in zip(chain.ids, chain.actions, strict=True)
         )
-    return made, problems or _cycles(nodes, graph)
+    return planned, problems or _cycles(nodes, graph)
 
 
 def _down_chains(node: Node) -> Iterator[_Chain]:
@@ -94,7 +94,7 @@ def _down_chains(node: Node) -> Iterator[_Chain]:
 
 
 def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], graph: _Graph) -> None:
-    """Rule 1."""
+    """Rule 1: dependencies first."""
     for address, chain in ups.items():
         late = {use.target for use in nodes[address].uses if use.ref.late}
         for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
@@ -111,13 +111,13 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
 def _withdraw_last(
     nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], downs: Mapping[Address, list[_Chain]], graph: _Graph
 ) -> None:
-    """Rule 6: what its users have instead is there, and those that leave have left."""
+    """Rule 6: an update that takes a resource out of service waits for its dependents and their other dependencies."""
     for address, chain in ups.items():
         if not nodes[address].out_of_service:
             continue
         first = chain.ids[0]
         for other, user in nodes.items():
-            if other == address or not _stands_on(user, nodes[address]):
+            if other == address or not _depends_on(user, nodes[address]):
                 continue
             others = {other, *(use.target for use in user.uses)} - {address}
             for earlier in [ups[one] for one in others if one in ups and not nodes[one].out_of_service]:
@@ -126,20 +126,20 @@ def _withdraw_last(
                 graph.edge(first, going.ids[-1])
 
 
-def _stands_on(user: Node, used: Node) -> bool:
-    """Whether ``user`` is declared to use the other, or has a live object that does."""
+def _depends_on(user: Node, used: Node) -> bool:
+    """Whether ``user`` refers to ``used``, as declared or live."""
     if any(use.target == used.address and not use.ref.late for use in user.uses):
         return True
-    there = {
+    index = {
         (used.address.section, value): [used]
-        for live in _lives(used)
+        for live in _live_objects(used)
         for value in (live.physical, *live.attrs.values())
     }
-    return any(not late for live in _lives(user) for _, late in _uses_of(user, live, there))
+    return any(not late for live in _live_objects(user) for _, late in _uses_of(user, live, index))
 
 
 def _ready(chain: _Chain) -> str:
-    """The step after which the resource is as it is wanted; what only tidies up may come later."""
+    """The step after which the resource is as declared; only cleanup may follow."""
     pairs = zip(chain.ids, chain.actions, strict=True)
     wanted = [step for step, action in pairs if not (isinstance(action, Call) and action.cleanup)]
     return wanted[-1] if wanted else chain.ids[-1]
@@ -158,60 +158,60 @@ def _users_first(
     downs: Mapping[Address, list[_Chain]],
     graph: _Graph,
 ) -> list[Problem]:
-    """Rules 2 and 3, and the one thing they cannot do: remove what is still needed."""
-    going: dict[tuple[str, str], list[_Chain]] = {}
+    """Rules 2 and 3; problems where an object to delete is still in use."""
+    removals: dict[tuple[str, str], list[_Chain]] = {}
     for address, chains in downs.items():
         for chain in chains:
             assert chain.live is not None
             for value in {chain.live.physical, *chain.live.attrs.values()}:
-                going.setdefault((address.section, value), []).append(chain)
+                removals.setdefault((address.section, value), []).append(chain)
     for address, node in nodes.items():
         for user in downs.get(address, []):
             assert user.live is not None
-            pairs = list(_uses_of(node, user.live, going))
+            pairs = list(_uses_of(node, user.live, removals))
             if node.verb is Verb.DELETE:
-                # a late reference counts only where it is live: another run may have taken it back already
+                # a late reference counts only where it is live: an earlier run may have removed it already
                 pairs += [(used, False) for use in node.uses if not use.ref.late for used in downs.get(use.target, [])]
             for used, late in pairs:
                 if used.node is not node:
                     graph.edge(used.ids[-1] if late else used.ids[0], user.ids[0] if late else user.ids[-1])
-    return [problem for node in nodes.values() for problem in _moving_off(node, ups, going, graph)]
+    return [problem for node in nodes.values() for problem in _move_off_first(node, ups, removals, graph)]
 
 
-def _moving_off(
-    node: Node, ups: Mapping[Address, _Chain], going: Mapping[tuple[str, str], list[_Chain]], graph: _Graph
+def _move_off_first(
+    node: Node, ups: Mapping[Address, _Chain], removals: Mapping[tuple[str, str], list[_Chain]], graph: _Graph
 ) -> Iterator[Problem]:
-    """Rule 3 for one resource that stays."""
+    """Rule 3 for one resource that is kept."""
     staying = node.kept_object if node.verb not in (Verb.DELETE, Verb.REPLACE) else None
     if staying is None:
         return
-    for used, _late in _uses_of(node, staying, going):
+    for used, _late in _uses_of(node, staying, removals):
         if used.node is node:
             continue
         moves = _moves_off(node, used)
         if moves and node.address in ups:
             graph.edge(used.ids[0], _ready(ups[node.address]))
-        elif not moves and _held(node, used):
+        elif not moves and _is_held(node, used):
             yield _still_used(node, used)
 
 
-def _uses_of(node: Node, live: Live, there: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, bool]]:
+def _uses_of(node: Node, live: Live, index: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, bool]]:
     for pattern, ref in node.kind.refs.items():
         for _, value in values_at(live.props, pattern):
             if isinstance(value, str):
-                for used in (used for section in ref.sections for used in there.get((section, value), [])):
+                for used in (used for section in ref.sections for used in index.get((section, value), [])):
                     yield used, ref.late
 
 
 def live_dependencies(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
-    """For every resource, those that it stands on now: what its live objects refer to, and what it is declared to."""
-    there: dict[tuple[str, str], list[Address]] = {}
+    """For every resource, the dependencies of its live objects and of its declaration."""
+    index: dict[tuple[str, str], list[Address]] = {}
     for address, node in nodes.items():
-        for value in {value for live in _lives(node) for value in (live.physical, *live.attrs.values())}:
-            there.setdefault((address.section, value), []).append(address)
+        for value in {value for live in _live_objects(node) for value in (live.physical, *live.attrs.values())}:
+            index.setdefault((address.section, value), []).append(address)
     return {
         address: {
-            *(used for live in _lives(node) for used, _ in _uses_of(node, live, there)),
+            *(used for live in _live_objects(node) for used, _ in _uses_of(node, live, index)),
             *(use.target for use in node.uses),
         }
         - {address}
@@ -220,7 +220,7 @@ def live_dependencies(nodes: Mapping[Address, Node]) -> dict[Address, set[Addres
 
 
 def drop_objects_already_going(nodes: dict[Address, Node]) -> None:
-    """Leave out what is on its way out by itself, except where something else that goes has to wait for it."""
+    """Drop the removal of objects that AWS is deleting already, except where another deletion has to wait for it."""
     if not any(node.removals for node in nodes.values()):
         return
     going = {address for address, node in nodes.items() if any(not down.live.deleting for down in node.removals)}
@@ -237,7 +237,7 @@ def drop_objects_already_going(nodes: dict[Address, Node]) -> None:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(node.kind, dying)
 
 
-def _lives(node: Node) -> list[Live]:
+def _live_objects(node: Node) -> list[Live]:
     return [*([node.kept_object] if node.kept_object else []), *(down.live for down in node.removals)]
 
 
@@ -254,13 +254,13 @@ def _wanted_values(node: Node, section: str) -> set[str]:
 
 
 def _moves_off(node: Node, used: _Chain) -> bool:
-    """Whether what is wanted no longer names the object that goes."""
+    """Whether the declared resource no longer refers to the object to delete."""
     assert used.live is not None
     wanted = _wanted_values(node, used.node.address.section)
     return not wanted & {used.live.physical, *used.live.attrs.values()}
 
 
-def _held(node: Node, used: _Chain) -> bool:
+def _is_held(node: Node, used: _Chain) -> bool:
     section = used.node.address.section
     return any(ref.holds for ref in node.kind.refs.values() if section in ref.sections)
 
@@ -268,8 +268,8 @@ def _held(node: Node, used: _Chain) -> bool:
 def _still_used(node: Node, used: _Chain) -> Problem:
     gone = used.node
     if gone.verb is Verb.REPLACE:
-        message = f"{gone.address} cannot be deleted before it is created anew: {node.address} uses it"
-        hint = "leave out lifecycle.replace: delete-first, so that the new one stands before the old one goes"
+        message = f"{gone.address} cannot be deleted before its replacement is created: {node.address} uses it"
+        hint = REMOVE_DELETE_FIRST
     else:
         message = f"{gone.address} is no longer declared, and {node.address} still uses it"
         hint = f"declare it again, or make {node.address} use another"
@@ -294,8 +294,8 @@ def _cycles(nodes: Mapping[Address, Node], graph: _Graph) -> list[Problem]:
         return [
             Problem(
                 code="order-cycle",
-                message="there is no order in which this can be done: " + " -> ".join([*loop, loop[0]]),
-                hint="replace one of them under a new name, in two steps",
+                message="no order of these changes is possible: " + " -> ".join([*loop, loop[0]]),
+                hint="replace one of them under a new name, with two applies",
                 address=loop[0],
                 pos=first.resource.at() if first.resource else None,
             )

@@ -1,17 +1,23 @@
-"""What a plan is made of while it is being made: one node a resource, with what brings it about and what removes it."""
+"""A resource while it is planned: a node, with the actions that create or update it and those that delete objects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from reconciler.config.references import Use
 from reconciler.model import Action, Address, Diff, Json, Kind, Live, Resource, Verb, Want
 
+# what to do where an object cannot be deleted before its replacement is created
+REMOVE_DELETE_FIRST: Final = (
+    "remove lifecycle.replace: delete-first, so that the new resource is created before the old one is deleted"
+)
+
 
 @dataclass(slots=True)
 class Removal:
-    """One live object that goes, and how."""
+    """One live object to delete, and the actions that delete it."""
 
     live: Live
     actions: list[Action]
@@ -19,7 +25,11 @@ class Removal:
 
 @dataclass(slots=True)
 class Node:
-    """One resource while it is being planned. ``out_of_service``: its update takes it out of service."""
+    """One resource while it is planned; the members are those of ResourcePlan.
+
+    ``actions`` create or update it, ``removals`` delete live objects; ``out_of_service``: its update takes it out of
+    service.
+    """
 
     address: Address
     kind: Kind
@@ -40,8 +50,8 @@ class Node:
     notes: list[str] = field(default_factory=list)
 
 
-def leftover_reason(kind: Kind, going: Sequence[Live]) -> str:
-    """Why a resource that stays as it is loses these live objects; empty where there are none."""
-    names = ", ".join(live.physical for live in going)
+def leftover_reason(kind: Kind, leftovers: Sequence[Live]) -> str:
+    """The reason of an update that only deletes ``leftovers``; empty where there are none."""
+    names = ", ".join(live.physical for live in leftovers)
     told = "revisions beyond those to keep" if kind.versioned else "left over"
     return f"{told}: {names}" if names else ""

@@ -1,9 +1,8 @@
-"""What would change: a pure function from declared and observed to a :class:`Plan`.
+"""The plan: a pure function from declared and observed to a :class:`Plan`.
 
-For each declared resource, in the order of its references: fill in references, choose the live object it means (the
-heir), compare, and ask the kind for the calls. One logical name may have several live objects, since a killed run
-leaves them: the heir stays, the others go. What is owned and no longer declared goes. ``order.py`` then turns all of
-it into one graph of steps.
+For each declared resource, in the order of its references: resolve references, choose the live object to keep, compare,
+and take the calls from the kind. One logical name may have several live objects, left by a killed run: one is kept,
+the others are deleted. Owned resources that are no longer declared are deleted. ``graph.py`` then orders all steps.
 """
 
 from __future__ import annotations
@@ -54,13 +53,13 @@ class _Planner:
     nodes: dict[Address, Node] = field(default_factory=dict)
     outcomes: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
     owned: dict[Address, list[Live]] = field(default_factory=dict)
-    unseen: dict[tuple[str, str], str] = field(default_factory=dict)
+    unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        self.unseen = {thing: failed.advice for thing, failed in self.observed.unreadable.items()}
-        self.unseen |= {("lookups", name): advice for name, advice in self.observed.unresolved_lookups.items()}
+        self.unreadable = {thing: failed.advice for thing, failed in self.observed.unreadable.items()}
+        self.unreadable |= {("lookups", name): advice for name, advice in self.observed.unresolved_lookups.items()}
         self.owned = _owned(self.observed, self.kinds, self.scope.environment, self.env.resources)
         if self.options.destroy and self.observed.incomplete:
             return
@@ -72,7 +71,7 @@ class _Planner:
         uses = self.uses()
         for address in self.sequence(uses):
             self.plan_resource(declared[address], uses[address])
-        for address, found in uses.items():  # names that were not settled yet when they were first needed
+        for address, found in uses.items():  # late references: the other's name was not planned yet
             if address in self.nodes and any(use.ref.late for use in found):
                 self.plan_resource(declared[address], found)
         if not self.options.targets and not self.observed.incomplete:
@@ -98,8 +97,8 @@ class _Planner:
             self.problems.append(
                 Problem(
                     code="reference-cycle",
-                    message="these resources need each other: " + " -> ".join(loop),
-                    hint="one of the references has to go",
+                    message="dependency cycle: " + " -> ".join(loop),
+                    hint="remove one of these references",
                     address=str(first.address),
                     pos=first.at(),
                 )
@@ -110,28 +109,28 @@ class _Planner:
 
     def plan_resource(self, resource: Resource, uses: list[references.Use]) -> None:
         address, kind = resource.address, self.kinds[resource.address.section]
-        world = references.ResolutionContext(
+        context = references.ResolutionContext(
             scope=self.scope,
             declared=lambda a: self.outcomes.get(a, self.provisional(a)),
             existing=self.observed.existing,
             lookups=self.lookups,
             names=self.env.resources,
-            unseen=self.unseen,
+            unseen=self.unreadable,
         )
-        props, wrong = references.resolve(resource, kind, self.kinds, world)
-        tags, wrong_tags = references.resolve_tags(resource, world)
+        props, wrong = references.resolve(resource, kind, self.kinds, context)
+        tags, wrong_tags = references.resolve_tags(resource, context)
         self.nodes.pop(address, None)
         node = Node(address=address, kind=kind, resource=resource, uses=uses)
         if (address.section, address.name) in self.observed.unreadable:
             self.outcomes[address] = self.provisional(address) or EMPTY
             return
-        wrong += self.guessed(resource, (props, tags), uses)
+        wrong += self.problems_unreadable(resource, (props, tags), uses)
         if wrong or wrong_tags:
             self.problems += [problem for problem in (*wrong, *wrong_tags) if problem not in self.problems]
             self.outcomes[address] = self.provisional(address) or EMPTY
             for problem in wrong:
-                if problem.code == references.UNSEEN:  # whether it is there may not be known either
-                    self.unseen.setdefault((address.section, address.name), problem.hint)
+                if problem.code == references.UNSEEN:  # whether it exists may be unknown too
+                    self.unreadable.setdefault((address.section, address.name), problem.hint)
             return
         if not self.planner.plan_declared(node, self.owned.get(address, []), props, tags):
             self.outcomes[address] = self.provisional(address) or EMPTY
@@ -139,21 +138,21 @@ class _Planner:
         self.nodes[address] = node
         self.outcomes[address] = node.want.attrs if node.want else EMPTY
 
-    def guessed(self, resource: Resource, filled: Any, uses: Iterable[references.Use]) -> list[Problem]:
-        """What it would need that only AWS can say of a resource that cannot be read: to plan it would be to guess."""
-        if not self.unseen:
+    def problems_unreadable(self, resource: Resource, filled: Any, uses: Iterable[references.Use]) -> list[Problem]:
+        """Problems for values that AWS assigns to a resource that cannot be read: a plan would have to guess them."""
+        if not self.unreadable:
             return []
         return [
             references.problem_unplanned(
-                resource, use.path, f"{part.address}, which cannot be read", self.unseen[unseen]
+                resource, use.path, f"{part.address}, which cannot be read", self.unreadable[unseen]
             )
             for part in unknown_values(filled)
-            if (unseen := (part.address.section, part.address.name)) in self.unseen
+            if (unseen := (part.address.section, part.address.name)) in self.unreadable
             for use in [use for use in uses if use.target == part.address][:1]
         ]
 
     def provisional(self, address: Address) -> Mapping[str, Any] | None:
-        """The attributes of a declared resource before it was decided upon: its live ones, else what can be told."""
+        """The attributes of a declared resource before it is planned: the live ones, else those that are known."""
         resource = self.env.resources.get(address)
         if resource is None:
             return None
@@ -181,7 +180,7 @@ class _Planner:
         if not node.removals:
             return
         if keeper := next((live.managed_by for live in lives if live.managed_by), ""):
-            self.kept(address, keeper)
+            self.report_service_managed(address, keeper)
             return
         first = min(lives, key=lambda live: (live.deleting, -live.revision, live.physical))
         node.kept_object, node.before = first, canonical(kind, first.props)
@@ -192,14 +191,12 @@ class _Planner:
             node.uses = references.dependencies(resource, self.kinds, self.env.resources, {})
         self.nodes[address] = node
 
-    def kept(self, address: Address, keeper: str) -> None:
-        """Say that it cannot be deleted, unless it is left out of this plan."""
+    def report_service_managed(self, address: Address, keeper: str) -> None:
+        """Report that only the service ``keeper`` can delete the resource, unless it is excluded."""
         if address in self.options.exclude:
             return
-        message = f"it would be deleted, but is managed by {keeper}, and AWS lets nobody else delete it"
-        hint = (
-            f"have the service remove it, by removing there what it serves; until then plan with --exclude '{address}'"
-        )
+        message = f"managed by {keeper}, and AWS allows only that service to delete it"
+        hint = f"remove what it serves in that service; until then pass --exclude '{address}'"
         self.problems.append(Problem(code="managed-by-aws", message=message, hint=hint, address=str(address)))
 
 
@@ -213,16 +210,16 @@ def make(
     members: Callable[[str], Json] = lambda _: EMPTY,
     lookups: Json = EMPTY,
 ) -> tuple[Plan, list[Problem]]:
-    """The plan that takes ``observed`` to ``env``, and what stands in its way (errors: it must not be applied).
+    """The plan that brings ``observed`` to ``env``, and its problems; with errors it must not be applied.
 
-    ``members`` gives a section's tree of known members; ``lookups`` the values of the look-ups.
+    ``members`` returns a section's tree of known members; ``lookups`` are the values of the look-ups.
     """
     chosen = options or Options()
     decider = ResourcePlanner(env, scope, observed, chosen, members)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
     planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
     planner.run()
-    nodes = _narrowed(planner.nodes, chosen)
+    nodes = _limited(planner.nodes, chosen)
     planner.problems += retention.keep_used(nodes, observed.used)
     retention.keep_all(nodes, observed.unanswered)
     step_graph.drop_objects_already_going(nodes)
@@ -232,23 +229,30 @@ def make(
     unplanned = set(env.resources) - set(nodes) if not chosen.destroy else set()
     blind = observed.incomplete or observed.unanswered
     complete = not (chosen.targets or chosen.exclude or blind or unplanned)
-    plan = Plan(scope=scope, resources=resources, lookups=lookups, complete=complete, destroy=chosen.destroy)
+    plan = Plan(
+        scope=scope,
+        resources=resources,
+        lookups=lookups,
+        complete=complete,
+        limited_by="--target" if chosen.targets else "--exclude" if chosen.exclude else "",
+        destroy=chosen.destroy,
+    )
     return plan, planner.problems
 
 
 def _owned(
     observed: Observed, kinds: Mapping[str, Kind], environment: str, declared: Iterable[Address]
 ) -> dict[Address, list[Live]]:
-    """The live objects the environment owns, by logical name; of a versioned kind all revisions of an owned name."""
+    """The live objects that the environment owns, by address; of a versioned kind all revisions of an owned name."""
     owned: dict[Address, list[Live]] = {}
     folded = {(a.section, a.name.casefold()): a for a in declared if kinds[a.section].folds_case}
     for section, lives in observed.lives.items():
         kind = kinds[section]
-        mine = [live for live in lives if live.owner == environment]
+        owned_objects = [live for live in lives if live.owner == environment]
         if kind.versioned:
-            names = {live.logical for live in mine}
-            mine = [live for live in lives if live.logical in names and live.owner in (environment, None)]
-        for live in mine:
+            names = {live.logical for live in owned_objects}
+            owned_objects = [live for live in lives if live.logical in names and live.owner in (environment, None)]
+        for live in owned_objects:
             address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
             owned.setdefault(address, []).append(live)
     return owned
@@ -270,10 +274,11 @@ def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Addres
     ]
 
 
-def _narrowed(nodes: dict[Address, Node], options: Options) -> dict[Address, Node]:
-    """Targets with all they need, or everything but the excluded with all that needs them.
+def _limited(nodes: dict[Address, Node], options: Options) -> dict[Address, Node]:
+    """The targets with their dependencies, without the excluded and their dependents.
 
-    Of what is deleted it is the other way round: it goes with all that stands on it, and stays under what stays.
+    For deletions it is the reverse: a target is deleted with its dependents, and the dependencies of an excluded
+    resource are kept.
     """
     if not (options.targets or options.exclude):
         return nodes
@@ -302,11 +307,11 @@ def _excluded(node: Node, out: set[Address], holding: Mapping[Address, set[Addre
 
 
 def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
-    heir, resource = node.kept_object, node.resource
-    importing = heir.attrs.get("arn") or heir.attrs.get("id") or heir.physical if heir else ""
+    kept, resource = node.kept_object, node.resource
+    importing = kept.attrs.get("arn") or kept.attrs.get("id") or kept.physical if kept else ""
     fields = with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY).fields
     secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in fields.items() if facts.secret)
-    physical = node.want.physical if node.want else heir.physical if heir else node.address.name
+    physical = node.want.physical if node.want else kept.physical if kept else node.address.name
     return ResourcePlan(
         address=node.address,
         verb=node.verb,
@@ -324,7 +329,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         pos=resource.at() if resource else None,
         secret_paths=secret,
         want=node.want,
-        kept_object=heir,
+        kept_object=kept,
         removed_objects=tuple(down.live for down in node.removals),
         declared=resource,
     )

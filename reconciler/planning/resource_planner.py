@@ -1,7 +1,7 @@
-"""What happens to one resource: which live object it means, what differs, and the calls that mend it.
+"""Plans one resource: the live object to keep, the differences, and the calls.
 
-One logical name may have several live objects, since a killed run leaves them: the heir stays, the others go. What is
-dying is never the heir. What belongs to somebody else is not touched.
+One logical name may have several live objects, left by a killed run: one is kept, never one that is being deleted, and
+the others are deleted. Objects of another owner are not changed.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.paths import dotted
+from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem, article
 from reconciler.planning import diff as differ
 from reconciler.planning.canonical import canonical, sort_key, with_defaults
@@ -49,7 +50,10 @@ from reconciler.planning.unknown_members import creatable, updatable, update_aft
 
 @dataclass(slots=True)
 class ResourcePlanner:
-    """Decides on one resource after the other; ``problems`` gathers what stands in the way."""
+    """Plans one resource after the other; ``problems`` collects what it finds.
+
+    ``members`` returns a section's tree of known members.
+    """
 
     env: Environment
     scope: Scope
@@ -58,10 +62,14 @@ class ResourcePlanner:
     members: Callable[[str], Json]
     problems: list[Problem] = field(default_factory=list)
 
-    def plan_declared(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> bool:
-        """Fill in ``node`` for a declared resource; False where that cannot be (the problem is told)."""
+    def plan_declared(self, node: Node, owned: Sequence[Live], props: Json, tags: Json) -> bool:
+        """Fill in ``node`` for a declared resource; False where it has a problem, which is reported.
+
+        ``owned`` are the live objects of its address, ``props`` and ``tags`` the declared ones with references
+        resolved.
+        """
         assert node.resource is not None
-        alive = [live for live in mine if not live.deleting]
+        alive = [live for live in owned if not live.deleting]
         adopting = False
         if not alive:
             foreign = self.unowned_namesakes(node.resource, node.kind)
@@ -71,14 +79,14 @@ class ResourcePlanner:
         if alive:
             self.plan_update(node, alive, props, tags, adopting=adopting)
         else:
-            self.plan_create(node, mine, props, tags)
-        self.plan_leftovers(node, mine)
+            self.plan_create(node, owned, props, tags)
+        self.plan_leftovers(node, owned)
         return True
 
     def unowned_namesakes(self, resource: Resource, kind: Kind) -> list[Live] | None:
-        """Live objects of the declared name that we do not own; None when that ends the planning of it."""
+        """Existing objects of the declared name, to adopt; None where they may not be adopted, which is reported."""
         address = resource.address
-        found = [live for live in self.observed.lives.get(address.section, ()) if _called(live, address.name, kind)]
+        found = [live for live in self.observed.lives.get(address.section, ()) if _is_named(live, address.name, kind)]
         found = [live for live in found if live.owner != self.scope.environment]
         if kind.shared:
             return found[:1]
@@ -90,7 +98,7 @@ class ResourcePlanner:
             self.problem(
                 resource,
                 "owned-elsewhere",
-                f"it exists and belongs to the environment {others[0]}",
+                f"exists and belongs to the environment {others[0]}",
                 f"declare it under another name here, or remove it from {others[0]} first",
             )
             return None
@@ -99,106 +107,118 @@ class ResourcePlanner:
                 resource,
                 "exists-unowned",
                 f"{article(kind.name)} of this name exists and no environment owns it",
-                "to take it over, plan with --adopt or set lifecycle.adopt: true; else choose another name",
+                "to adopt it, pass --adopt or set lifecycle.adopt: true; otherwise choose another name",
             )
             return None
         return alive
 
     def plan_update(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
-        """Settle on the object that stays, and plan what it needs."""
+        """Choose the object with the fewest differences to keep, and plan its update or replacement."""
         kind, address = node.kind, node.address
         assert node.resource is not None
         ranked = []
-        for live in _newest(alive) if kind.versioned else alive:
+        for live in _latest(alive) if kind.versioned else alive:
             want = self.want(node, live.physical, props, tags, live)
             found, before, after = differ.difference(kind, live, want, self.members(address.section))
             size = (found.replaces, len(found.changes), live.invalid, live.physical != address.name, live.physical)
             ranked.append((size, live, want, found, before, after))
-        _, heir, want, found, before, after = min(ranked, key=lambda entry: entry[0])
-        node.kept_object, node.want = heir, want
-        retagged = () if kind.shared else self.tag_changes(heir, want)
+        _, kept_object, want, found, before, after = min(ranked, key=lambda entry: entry[0])
+        node.kept_object, node.want = kept_object, want
+        retagged = () if kind.shared else self.tag_changes(kept_object, want)
         node.after = self.with_tags(after, want.tags, want)
-        node.before = node.after if before is after and not retagged else self.with_tags(before, heir.tags, want)
+        node.before = node.after if before is after and not retagged else self.with_tags(before, kept_object.tags, want)
         if address in self.options.refresh and not found.replaces and address not in self.options.replace:
-            found = self.plan_image_refresh(node, heir, want, found)
+            found = self.plan_image_refresh(node, kept_object, want, found)
         node.diff = Diff((*found.changes, *retagged))
-        node.notes += kind.notes(heir, want)
+        node.notes += kind.notes(kept_object, want)
         again = address in self.options.replace
-        if heir.managed_by and (node.diff or again):
-            hint = "leave it to the service, and declare what you want as one of your own, under another name"
-            what = f"it is managed by {heir.managed_by}, and AWS lets nobody else change it"
+        if kept_object.managed_by and (node.diff or again):
+            hint = "leave it to the service, and declare your own resource under another name"
+            what = f"managed by {kept_object.managed_by}, and AWS allows only that service to change it"
             self.problem(node.resource, "managed-by-aws", what, hint)
-            node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "asked for with --replace"
+            node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "requested with --replace"
             return
         if found.replaces or (again and not kind.versioned):
-            self.plan_replacement(node, heir, props, tags, found)
+            self.plan_replacement(node, kept_object, props, tags, found)
             return
-        self.update_steps(node, heir, want, found, retagged, again=again, adopting=adopting)
+        self.update_steps(node, kept_object, want, found, retagged, again=again, adopting=adopting)
         if address in self.options.refresh and len(node.diff.changes) == 1:
             node.reason = node.diff.changes[0].because or node.reason
         if adopting and not kind.shared:
-            node.verb, node.reason = Verb.ADOPT, "exists and is taken over"
+            node.verb, node.reason = Verb.ADOPT, "exists and is adopted"
         if kind.versioned and (found or again):
             self.renew_attributes(node)
 
-    def plan_image_refresh(self, node: Node, heir: Live, want: Want, found: Diff) -> Diff:
-        """What differs, with the change that takes the newest images."""
+    def plan_image_refresh(self, node: Node, kept_object: Live, want: Want, found: Diff) -> Diff:
+        """``found`` with the change to the latest images."""
         assert node.resource is not None
         if node.kind.refresh is None:
-            said: Change | Finding = Finding((), f"{article(node.kind.name)} has no images to refresh")
+            change: Change | Finding = Finding((), f"{article(node.kind.name)} has no images to refresh")
         else:
-            said = node.kind.refresh(heir, want)
-        if isinstance(said, Change):
-            return Diff((*found.changes, said))
-        self.problem(node.resource, "cannot-refresh", said.message, said.hint, said.path)
+            change = node.kind.refresh(kept_object, want)
+        if isinstance(change, Change):
+            return Diff((*found.changes, change))
+        self.problem(node.resource, "cannot-refresh", change.message, change.hint, change.path)
         return found
 
     def update_steps(
-        self, node: Node, heir: Live, want: Want, found: Diff, retagged: Sequence[Any], *, again: bool, adopting: bool
+        self,
+        node: Node,
+        kept_object: Live,
+        want: Want,
+        found: Diff,
+        retagged: Sequence[Any],
+        *,
+        again: bool,
+        adopting: bool,
     ) -> None:
-        """The calls that bring the heir about: restored, settled, changed, repaired, tagged."""
+        """Plan the update: restore, wait until settled, update, repair, tag.
+
+        ``again``: update without differences; ``retagged`` are the tags that differ.
+        """
         kind = node.kind
-        tagged = self.tag_actions(node, heir, want, retagged, adopting=adopting)
-        if heir.deleting and kind.restore:
+        tagged = self.tag_actions(node, kept_object, want, retagged, adopting=adopting)
+        if kept_object.deleting and kind.restore:
             node.actions, node.verb, node.reason = (
-                [*kind.restore(heir, want), *tagged],
+                [*kind.restore(kept_object, want), *tagged],
                 Verb.UPDATE,
-                "is on its way out",
+                "is being deleted",
             )
             return
-        changed = kind.update(heir, updatable(want), found) if found or again else ()
-        settling = () if heir.settled else kind.wait_until_settled(heir)
-        mending = kind.repair(heir, want) if heir.invalid and not changed else ()
-        node.actions = [*(map(_accept_any_end, settling) if changed else settling), *changed, *mending]
+        changed = kind.update(kept_object, updatable(want), found) if found or again else ()
+        settling = () if kept_object.settled else kind.wait_until_settled(kept_object)
+        repairing = kind.repair(kept_object, want) if kept_object.invalid and not changed else ()
+        node.actions = [*(map(_accept_any_end, settling) if changed else settling), *changed, *repairing]
         node.actions += () if kind.versioned and changed else tagged
         if changed and kind.changed_by_update:
             node.want = replace(
                 want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.changed_by_update}}
             )
-        node.out_of_service = bool(changed) and kind.takes_out_of_service(heir, want, found)
-        node.disruption = _disruption(kind, heir, want, found)
-        state = f"is {heir.status}" + (f": {heir.reason}" if heir.reason else "")
+        node.out_of_service = bool(changed) and kind.takes_out_of_service(kept_object, want, found)
+        node.disruption = _disruption(kind, kept_object, want, found)
+        state = f"is {kept_object.status}" + (f": {kept_object.reason}" if kept_object.reason else "")
         if node.diff:
             node.reason = _reason(node.diff)
         elif again:
-            node.reason = "asked for with --replace"
-        elif heir.invalid or settling:
+            node.reason = "requested with --replace"
+        elif kept_object.invalid or settling:
             node.reason = state
-        if heir.invalid and not node.actions:
+        if kept_object.invalid and not node.actions:
             node.notes.append(state)
         node.verb = Verb.UPDATE if node.actions or node.diff else Verb.NOOP
 
     def renew_attributes(self, node: Node) -> None:
-        """A new revision has attributes that are not those of the old one."""
+        """Replace the attributes that AWS assigns by unknown ones: a new revision has others."""
         assert node.want is not None
         later = {name: Later(node.address, name) for name in node.kind.assigned_by_aws}
         node.want = replace(node.want, attrs={**node.want.attrs, **later})
 
-    def plan_create(self, node: Node, mine: Sequence[Live], props: Json, tags: Json) -> None:
+    def plan_create(self, node: Node, owned: Sequence[Live], props: Json, tags: Json) -> None:
+        """Plan a creation; an object of its name that is being deleted is restored or waited for."""
         kind, address = node.kind, node.address
         want = self.want(node, address.name, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
-        dying = [live for live in (*mine, *lives) if live.deleting and _called(live, address.name, kind)]
+        dying = [live for live in (*owned, *lives) if live.deleting and _is_named(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
         node.after = self.with_tags(canonical(kind, want.declared, fill=False), want.tags, want)
         if dying and kind.restore:
@@ -210,10 +230,10 @@ class ResourcePlanner:
                 *self.tag_actions(node, dying[0], want, retagged, adopting=False),
             ]
         else:
-            node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_created(kind, want)]
+            node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_create(kind, want)]
 
-    def plan_replacement(self, node: Node, heir: Live, props: Json, tags: Json, found: Diff) -> None:
-        """One object takes the place of another: under a derived name first, or after the old one is gone."""
+    def plan_replacement(self, node: Node, kept_object: Live, props: Json, tags: Json, found: Diff) -> None:
+        """Plan a replacement: create first under a derived name, or delete first and create under the same name."""
         kind, address = node.kind, node.address
         assert node.resource is not None
         mode = node.resource.lifecycle.replace or kind.replace
@@ -221,20 +241,20 @@ class ResourcePlanner:
         if mode is Replace.DECLARED and address in self.options.replace:
             mode = Replace.DELETE_FIRST
         if kind.replace is Replace.FORBIDDEN or mode is Replace.DECLARED:
-            self.irreplaceable(node, found, forcing)
+            self.report_irreplaceable(node, found, forcing)
             return
         node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
-        node.reason = _reason(found, only=Effect.REPLACE) if forcing else "asked for with --replace"
-        physical = _derived(address.name, forcing, heir, kind) if node.create_first else address.name
+        node.reason = _reason(found, only=Effect.REPLACE) if forcing else "requested with --replace"
+        physical = _derived(address.name, forcing, kept_object, kind) if node.create_first else address.name
         node.want = want = self.want(node, physical, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in lives if live.deleting and live.physical == physical]
-        node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_created(kind, want)]
-        node.removals.append(self.removal(heir, kind, node.resource))
-        node.disruption = _disruption(kind, heir, want, found)
+        node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_create(kind, want)]
+        node.removals.append(self.removal(kept_object, kind, node.resource))
+        node.disruption = _disruption(kind, kept_object, want, found)
 
-    def irreplaceable(self, node: Node, found: Diff, forcing: Sequence[Any]) -> None:
-        """Tell that the kind is not replaced, or not without somebody having said so."""
+    def report_irreplaceable(self, node: Node, found: Diff, forcing: Sequence[Any]) -> None:
+        """Report that the kind is never replaced, or only where ``lifecycle.replace`` allows it."""
         kind = node.kind
         assert node.resource is not None
         path = forcing[0].path if forcing else ()
@@ -242,42 +262,46 @@ class ResourcePlanner:
         what = f"{dotted(path)} cannot be changed{why}" if forcing else f"{article(kind.name)} is not replaced"
         hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
         if kind.replace is Replace.DECLARED:
-            hint += "; or say `lifecycle: {replace: delete-first}` to have it made anew without the jobs in it"
+            hint += "; or set `lifecycle: {replace: delete-first}` to delete and re-create it without the jobs in it"
         self.problem(node.resource, "cannot-replace", what, hint, path)
         node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
 
     @staticmethod
     def name_reused(node: Node, live: Live) -> bool:
-        """Whether an object of the same name is to stand in the place of ``live``."""
+        """Whether the planned object has the name of ``live``."""
         return node.want is not None and node.want.physical == live.physical
 
-    def plan_leftovers(self, node: Node, mine: Sequence[Live]) -> None:
-        """What else is there under this name: leftovers of a killed run, revisions beyond those to keep."""
+    def plan_leftovers(self, node: Node, owned: Sequence[Live]) -> None:
+        """Plan the removal of other objects of this name: leftovers of a killed run, revisions beyond those to keep."""
         kind, resource = node.kind, node.resource
         assert resource is not None
         if self.observed.incomplete:
-            return  # on partial sight nothing is deleted that could wait
+            return  # while reads are refused nothing is deleted that can wait
         if kind.versioned:
             renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace
             registers = node.verb is Verb.CREATE or renewed
             keep = max(resource.lifecycle.keep_revisions, 1) - registers
-            old = _newest_first(mine)[max(keep, 0) :]
+            old = _latest_first(owned)[max(keep, 0) :]
             going = [
                 live
                 for live in old
                 if live.owner == self.scope.environment and (registers or live is not node.kept_object)
             ]
         else:
-            going = [live for live in mine if live is not node.kept_object and not live.deleting]
-            dying = [live for live in mine if live.deleting and not kind.restore and not self.name_reused(node, live)]
-            node.removals += [self.removal(live, kind, resource) for live in dying]  # others may have to wait for them
+            going = [live for live in owned if live is not node.kept_object and not live.deleting]
+            dying = [live for live in owned if live.deleting and not kind.restore and not self.name_reused(node, live)]
+            node.removals += [
+                self.removal(live, kind, resource) for live in dying
+            ]  # other steps may have to wait for them
         for live in going:
             node.removals.append(self.removal(live, kind, resource))
         if going and node.verb is Verb.NOOP:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
 
     def removal(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Removal:
-        """How ``live`` is removed; ``drained``: once the work on it is done, for its users have moved to another."""
+        """The removal of ``live``; ``drained``: after its jobs have ended, since its dependents have moved to
+        another.
+        """
         if live.deleting:
             return Removal(live, list(kind.wait_until_gone(live)))
         before = [_accept_any_end(action) for action in kind.wait_until_settled(live)] if not live.settled else []
@@ -287,6 +311,9 @@ class ResourcePlanner:
         return Removal(live, [*before, *deleting])
 
     def want(self, node: Node, physical: str, props: Json, tags: Json, live: Live | None) -> Want:
+        """The resource as declared, under the name ``physical``, with its attributes: those of ``live``, else known or
+        unknown ones.
+        """
         kind, address, resource = node.kind, node.address, node.resource
         assert resource is not None
         name = live.attrs.get("name", physical) if live and kind.versioned else physical
@@ -310,10 +337,11 @@ class ResourcePlanner:
         )
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
+        """The differences between the tags of ``live`` and ``want``."""
         return differ.tags(self.our_tags(live.tags, want), want.tags)
 
     def our_tags(self, tags: Mapping[str, Any], want: Want) -> dict[str, Any]:
-        """The tags that are ours to compare: neither AWS's, nor ignored ones, nor notes of our own."""
+        """The tags to compare: neither AWS's, nor ignored ones, nor other tags with our prefix."""
 
         def ours(name: str) -> bool:
             if name.startswith(OWNER_PREFIX):
@@ -324,7 +352,7 @@ class ResourcePlanner:
         return {name: value for name, value in tags.items() if ours(name)}
 
     def with_tags(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
-        """``props`` with the tags beside them, as they stand in YAML."""
+        """``props`` with the member ``tags``, as in YAML."""
         ours = self.our_tags(tags, want)
         if not ours or not want.tags:
             return props
@@ -333,12 +361,14 @@ class ResourcePlanner:
     def tag_actions(
         self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool
     ) -> list[Action]:
+        """The calls for ``changes`` of tags; ``adopting`` adds the kind's tags for adopted objects."""
         extra = node.kind.adoption_tags(live, want) if adopting and node.kind.adoption_tags else {}
         put = {str(c.path[1]): c.after for c in changes if c.path[1] in want.tags} | dict(extra)
         gone = [str(c.path[1]) for c in changes if c.path[1] not in want.tags]
         return list(node.kind.tag(live, put, gone)) if put or gone else []
 
     def problem(self, resource: Resource, code: str, message: str, hint: str, path: tuple[str | int, ...] = ()) -> None:
+        """Report a problem of ``resource``, once."""
         found = Problem(
             code=code,
             message=message,
@@ -351,8 +381,8 @@ class ResourcePlanner:
             self.problems.append(found)
 
 
-def _created(kind: Kind, want: Want) -> Sequence[Action]:
-    """The calls that create it; what only updates take is set by one as soon as it is there."""
+def _create(kind: Kind, want: Want) -> Sequence[Action]:
+    """The calls that create a resource; an update follows for members that no create request has."""
     first = creatable(want)
     made = kind.create(first)
     if first is want:
@@ -362,26 +392,26 @@ def _created(kind: Kind, want: Want) -> Sequence[Action]:
     return [*made, *kind.update(live, updatable(want), found)] if found else made
 
 
-def _called(live: Live, name: str, kind: Kind) -> bool:
+def _is_named(live: Live, name: str, kind: Kind) -> bool:
     spellings = (live.physical, live.attrs.get("name", ""))
     return name in spellings or (kind.folds_case and name.casefold() in [s.casefold() for s in spellings])
 
 
-def _newest(lives: Sequence[Live]) -> list[Live]:
+def _latest(lives: Sequence[Live]) -> list[Live]:
     return [max(lives, key=lambda live: live.revision)]
 
 
-def _newest_first(lives: Sequence[Live]) -> list[Live]:
+def _latest_first(lives: Sequence[Live]) -> list[Live]:
     return sorted(lives, key=lambda live: -live.revision)
 
 
-def _derived(name: str, forcing: Sequence[Any], heir: Live, kind: Kind) -> str:
-    """``NAME-hash6``: the hash is over what forces the replacement, so that planning twice gives the same name."""
-    told = [f"{dotted(c.path)}={sort_key(c.after)}" for c in forcing] or ["again", heir.physical]
+def _derived(name: str, forcing: Sequence[Any], kept_object: Live, kind: Kind) -> str:
+    """``NAME-hash6``: the hash is over what forces the replacement, so that every plan gives the same name."""
+    told = [f"{dotted(c.path)}={sort_key(c.after)}" for c in forcing] or ["again", kept_object.physical]
     digest = hashlib.sha256(sort_key(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
     mark = "_" if kind.reserved_prefix and f"{name}-".lower().startswith(kind.reserved_prefix) else "-"
     derived = f"{name[: kind.max_name - 7]}{mark}{digest}"
-    return derived if derived != heir.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"
+    return derived if derived != kept_object.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"
 
 
 def _reason(diff: Diff, only: Effect | None = None) -> str:
@@ -393,26 +423,26 @@ def _reason(diff: Diff, only: Effect | None = None) -> str:
 
 
 _DISRUPTIONS = {
-    Effect.SCALING: "none: running jobs are not affected",
-    Effect.INFRASTRUCTURE: "new instances take over from the old ones; running jobs may be ended",
-    Effect.NEW_REVISION: "none: jobs already submitted keep their revision",
-    Effect.REPLACE: "replaced: what uses it moves to the new one",
-    Effect.IN_PLACE: "none",
+    Effect.SCALING: UNAFFECTED,
+    Effect.INFRASTRUCTURE: "instances are replaced; running jobs may be terminated",
+    Effect.NEW_REVISION: f"{UNAFFECTED} (they keep their revision)",
+    Effect.REPLACE: "replaced: its dependents move to the new one",
+    Effect.IN_PLACE: UNAFFECTED,
 }
 
 
 def _disruption(kind: Kind, live: Live, want: Want, diff: Diff) -> str:
     if not diff:
-        return "none"
+        return UNAFFECTED
     if kind.disruption:
         return kind.disruption(live, want, diff)
     order_of = list(Effect)
     effects = [change.effect for change in diff.changes if change.top != "tags"]
-    return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else "none"
+    return _DISRUPTIONS[max(effects, key=order_of.index)] if effects else UNAFFECTED
 
 
 def _accept_any_end(action: Action) -> Action:
-    """The wait for an object to settle, content with a bad end: it is going to be deleted anyway."""
+    """A wait for an object to settle that also accepts failed states: the object is updated or deleted next."""
     if not isinstance(action, Wait):
         return action
     either = {name: action.until.get(name, frozenset()) | values for name, values in action.fail.items()}

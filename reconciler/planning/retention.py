@@ -1,10 +1,10 @@
-"""What stays although the plan would remove it: somebody in the account still names it.
+"""Keeps objects that a plan would delete although they are in use.
 
-The first plan says what would go, a second look at the account who names that (``Observed.used``), and the second plan
-leaves it in place with a note. Who goes with this very plan, or is declared anew without the name, does not count; who
-is declared anew with the name does, unless AWS would not let the object go then: such a plan is refused (``order.py``).
-One that stays may itself name another, and stands on others (``Ref.holds``) that have to stay with it, so this is done
-until nothing changes.
+The first plan yields the objects to delete; their dependents are read from the account (``Observed.used``); the second
+plan keeps the objects in use, with a note. A dependent does not count if this plan deletes it or removes its reference.
+It counts if it is declared with the reference, unless AWS then refuses the deletion: ``graph.py`` refuses such a plan.
+A kept object may itself refer to another, and keeps its dependencies (``Ref.holds``), so this is repeated until nothing
+changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reconciler.model import Address, Dependent, Replace, Unreadable, Verb
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.planning.canonical import canonical
-from reconciler.planning.node import Node, Removal, leftover_reason
+from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, Removal, leftover_reason
 
 MOST_LISTED: Final = 3
 
@@ -25,42 +25,42 @@ Used = Mapping[tuple[str, str], tuple[Dependent, ...]]
 
 
 def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
-    """Take out of ``nodes`` what would remove something that is named, and say so in their notes.
+    """Drop from ``nodes`` the removal of objects in use, and add notes about them.
 
-    Returns the problems of those that would have to go for another to be made under their name.
+    Returns problems for objects that must be deleted before their replacement is created under the same name.
     """
-    going = [_PlannedRemoval(node, down) for node in nodes.values() for down in node.removals]
-    sections = frozenset(one.section for one in going if one.node.kind.dependents)
+    removals = [_PlannedRemoval(node, down) for node in nodes.values() for down in node.removals]
+    sections = frozenset(one.section for one in removals if one.node.kind.dependents)
     if not sections:
         return []
-    look = _Usage(nodes, used, sections)
-    under = dependencies_of(going)
+    usage = _Usage(nodes, used, sections)
+    under = dependencies_of(removals)
     needed: dict[_PlannedRemoval, list[Dependent]] = {}
-    staying: dict[Address, list[_PlannedRemoval]] = {}
-    while found := [one for one in going if one in needed or (one.section in sections and any(look.users_of(one)))]:
+    kept_removals: dict[Address, list[_PlannedRemoval]] = {}
+    while found := [one for one in removals if one in needed or (one.section in sections and any(usage.users_of(one)))]:
         for one in found:
-            staying.setdefault(one.node.address, []).append(one)
+            kept_removals.setdefault(one.node.address, []).append(one)
             for other in under(one):
-                needed.setdefault(other, []).append(Dependent(text=f"{one.name} stays and needs it"))
-        look.gone -= {one.arn for one in found}
+                needed.setdefault(other, []).append(Dependent(text=f"{one.name} is kept and depends on it"))
+        usage.removed -= {one.arn for one in found}
         stay = set(found)
-        going = [one for one in going if one not in stay]
+        removals = [one for one in removals if one not in stay]
     problems = []
-    for address, kept in staying.items():
-        told = [(one, [*look.users_of(one), *needed.get(one, [])]) for one in kept]
+    for address, kept in kept_removals.items():
+        told = [(one, [*usage.users_of(one), *needed.get(one, [])]) for one in kept]
         problems += [_blocked_replacement(one, who) for one, who in told if one.name_reused]
         _keep(nodes[address], told)
     return problems
 
 
 def keep_all(nodes: Mapping[Address, Node], refused: Sequence[Unreadable]) -> None:
-    """Take out of ``nodes`` every removal but those that a replacement asks for: nothing goes on partial sight."""
+    """Drop every removal from ``nodes`` except those of replacements, where reads were ``refused``."""
     if not refused:
         return
-    who = [Dependent(text=f"{failed.call.action} was refused", hint=failed.advice) for failed in refused]
+    users = [Dependent(text=f"{failed.call.action} was refused", hint=failed.advice) for failed in refused]
     for node in nodes.values():
         if node.verb is not Verb.REPLACE and node.removals:
-            _keep(node, [(_PlannedRemoval(node, down), who) for down in node.removals])
+            _keep(node, [(_PlannedRemoval(node, down), users) for down in node.removals])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,48 +76,53 @@ class _PlannedRemoval:
 
     @property
     def name(self) -> str:
-        """For people: the address, and what it is called where that differs."""
+        """For people: the address, with the physical name where it differs."""
         address, physical = self.node.address, self.removal.live.physical
         return str(address) if physical == address.name else f"{address} ({physical})"
 
     @property
     def name_reused(self) -> bool:
-        """Whether another is to be made under its name."""
+        """Whether its replacement is created under the same name."""
         want = self.node.want
         return self.node.verb is Verb.REPLACE and want is not None and want.physical == self.removal.live.physical
 
     @property
     def arn(self) -> str:
+        """Its ARN; empty where it has none."""
         return self.removal.live.attrs.get("arn", "")
 
     @property
     def words(self) -> frozenset[str]:
+        """The texts by which others refer to it."""
         return frozenset({self.removal.live.physical, self.arn}) - {""}
 
 
-def dependencies_of(going: Iterable[_PlannedRemoval]) -> Callable[[_PlannedRemoval], Iterator[_PlannedRemoval]]:
-    """What of ``going`` one stands on: what AWS would not let go, or it would not work without."""
-    there: dict[tuple[str, str], list[_PlannedRemoval]] = {}
-    for one in going:
+def dependencies_of(removals: Iterable[_PlannedRemoval]) -> Callable[[_PlannedRemoval], Iterator[_PlannedRemoval]]:
+    """A function from a removal to its dependencies among ``removals``, by references that hold (``Ref.holds``): AWS
+    refuses to delete those first, or the dependent would not work without them.
+    """
+    index: dict[tuple[str, str], list[_PlannedRemoval]] = {}
+    for one in removals:
         if not one.removal.live.deleting:
             for word in {one.removal.live.physical, *one.removal.live.attrs.values()}:
-                there.setdefault((one.section, word), []).append(one)
+                index.setdefault((one.section, word), []).append(one)
 
     def under(user: _PlannedRemoval) -> Iterator[_PlannedRemoval]:
         for pattern, ref in user.node.kind.refs.items():
             for _, value in values_at(user.removal.live.props, pattern) if ref.holds else ():
                 if isinstance(value, str):
                     for section in ref.sections:
-                        yield from (one for one in there.get((section, value), ()) if one is not user)
+                        yield from (one for one in index.get((section, value), ()) if one is not user)
 
     return under
 
 
 @dataclass(slots=True)
 class _Usage:
-    """Who names what of some ``sections``; ``gone`` are the ARNs of what the plan removes, as far as is known.
+    """The dependents of objects of ``sections``; ``removed`` are the ARNs of the objects that the plan still removes.
 
-    ``holders`` are the nodes by the ARNs of their live objects, ``mentions`` who says a word, as wanted, of a section.
+    ``holders`` are the nodes by the ARNs of their live objects; ``mentions`` the resources whose declaration contains a
+    word, by section and word.
     """
 
     nodes: Mapping[Address, Node]
@@ -125,24 +130,24 @@ class _Usage:
     sections: frozenset[str]
     holders: dict[str, Node] = field(default_factory=dict)
     mentions: dict[tuple[str, str], dict[Address, None]] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
-    all_gone: frozenset[str] = frozenset()
+    removed: set[str] = field(default_factory=set)
+    all_removed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for address, node in self.nodes.items():
             going = {down.live.attrs["arn"] for down in node.removals if "arn" in down.live.attrs}
             heir = {node.kept_object.attrs["arn"]} if node.kept_object and "arn" in node.kept_object.attrs else set()
-            self.gone |= going
+            self.removed |= going
             self.holders |= dict.fromkeys(going | heir, node)
             for section in self.sections:
                 for word in mentioned_names(node, section):
                     self.mentions.setdefault((section, word), {})[address] = None
-        self.all_gone = frozenset(self.gone)
+        self.all_removed = frozenset(self.removed)
 
     def users_of(self, one: _PlannedRemoval) -> Iterator[Dependent]:
-        """Everybody who names it, once the plan is carried out."""
+        """Its dependents after the plan is applied."""
         for address in sorted(self.mentioning(one.section, one.words)):
-            yield Dependent(text=f"{address} names it", hint="to let it go, name another there")
+            yield Dependent(text=f"{address} refers to it", hint="to delete it, refer to another one there")
         for user in self.used.get((one.section, one.removal.live.physical), ()):
             if self.counts(user, one):
                 yield user
@@ -151,18 +156,18 @@ class _Usage:
         return {address for word in words for address in self.mentions.get((section, word), ())}
 
     def counts(self, user: Dependent, one: _PlannedRemoval) -> bool:
-        if user.others and (one.node.want is not None or not user.others <= self.all_gone):
-            return False  # there is, or will be, another for who asks for the newest
+        if user.others and (one.node.want is not None or not user.others <= self.all_removed):
+            return False  # a dependent of the latest revision has, or will have, another
         holder = self.holders.get(user.arn)
         if holder is not None and user.words:
             return holder.address in self.mentioning(one.section, user.words)
-        return user.arn not in self.gone
+        return user.arn not in self.removed
 
 
 def mentioned_names(node: Node, section: str) -> set[str]:
-    """What ``node`` as wanted says that may mean something of that section: nothing if it is to go.
+    """The texts in the declaration of ``node`` that may refer to resources of ``section``; none if it is deleted.
 
-    Without what AWS itself would hold it to: that is a matter of order, or a plan that is refused.
+    Without references that AWS enforces: those determine the order, or the plan is refused.
     """
     if node.want is None:
         return set()
@@ -172,9 +177,9 @@ def mentioned_names(node: Node, section: str) -> set[str]:
     return found | set(node.kind.mentions(props) if node.address.section == section else ())
 
 
-def _keep(node: Node, staying: Iterable[tuple[_PlannedRemoval, list[Dependent]]]) -> None:
-    """The node without the removal of those, newest first in its notes."""
-    kept = sorted(staying, key=lambda one: -one[0].removal.live.revision)
+def _keep(node: Node, blocked: Iterable[tuple[_PlannedRemoval, list[Dependent]]]) -> None:
+    """Drop the ``blocked`` removals from ``node``, and add notes about them, the latest revision first."""
+    kept = sorted(blocked, key=lambda one: -one[0].removal.live.revision)
     node.notes += [_note(one, who) for one, who in kept]
     downs = [one.removal for one, _ in kept]
     node.removals = [down for down in node.removals if down not in downs]
@@ -186,32 +191,32 @@ def _keep(node: Node, staying: Iterable[tuple[_PlannedRemoval, list[Dependent]]]
         node.verb = Verb.UPDATE if node.reason else Verb.NOOP
 
 
-def _blocked_replacement(one: _PlannedRemoval, who: Sequence[Dependent]) -> Problem:
+def _blocked_replacement(one: _PlannedRemoval, users: Sequence[Dependent]) -> Problem:
     resource = one.node.resource
-    hint = "leave out lifecycle.replace: delete-first, so that the new one stands before the old one goes"
+    hint = REMOVE_DELETE_FIRST
     return Problem(
         code="still-used",
-        message=f"it cannot be deleted before it is created anew: {_listed(who)}",
-        hint=hint if one.node.kind.replace is Replace.CREATE_FIRST else "; ".join(_hints(who)),
+        message=f"cannot be deleted before its replacement is created: {_listed(users)}",
+        hint=hint if one.node.kind.replace is Replace.CREATE_FIRST else "; ".join(_hints(users)),
         address=str(one.node.address),
         pos=resource.at() if resource else None,
     )
 
 
-def _note(one: _PlannedRemoval, who: Sequence[Dependent]) -> str:
+def _note(one: _PlannedRemoval, users: Sequence[Dependent]) -> str:
     live = one.removal.live
     if one.node.kind.versioned:
-        return "; ".join([f"revision {live.revision} stays: {_listed(who)}", *_hints(who)])
+        return "; ".join([f"revision {live.revision} is kept: {_listed(users)}", *_hints(users)])
     want = one.node.want
-    heir = [f"{want.physical} takes its place"] if want is not None and want.physical != live.physical else []
-    return "; ".join([f"{live.physical} stays: {_listed(who)}", *_hints(who), *heir])
+    heir = [f"replaced by {want.physical}"] if want is not None and want.physical != live.physical else []
+    return "; ".join([f"{live.physical} is kept: {_listed(users)}", *_hints(users), *heir])
 
 
-def _listed(who: Sequence[Dependent]) -> str:
-    texts = list(dict.fromkeys(user.text for user in sorted(who, key=lambda user: user.text)))
+def _listed(users: Sequence[Dependent]) -> str:
+    texts = list(dict.fromkeys(user.text for user in sorted(users, key=lambda user: user.text)))
     more = [f"{len(texts) - MOST_LISTED + 1} more"] if len(texts) > MOST_LISTED else []
     return ", ".join([*(texts[: MOST_LISTED - 1] if more else texts), *more])
 
 
-def _hints(who: Sequence[Dependent]) -> list[str]:
-    return list(dict.fromkeys(user.hint for user in who if user.hint))
+def _hints(users: Sequence[Dependent]) -> list[str]:
+    return list(dict.fromkeys(user.hint for user in users if user.hint))

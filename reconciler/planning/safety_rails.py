@@ -1,4 +1,4 @@
-"""Safety rails: what a plan may not do without being told so. Pure; exit code 4 is what a refusal ends with."""
+"""Safety rails: checks that refuse a plan, with exit code 4, until an option or a setting lifts them. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ FROM_OWNED: Final = 10
 
 
 def check(plan: Plan, env: Environment, options: Options, owned: int | None = None) -> list[Problem]:
-    """Every rail the plan would break through; ``owned`` is how many resources there are (else: those in the plan)."""
+    """A problem for every rail that refuses the plan. ``owned`` is the number of owned resources (default: those in the
+    plan that exist).
+    """
     return [*_protected(plan, env), *_empty(plan, env), *_too_many(plan, options, owned)]
 
 
 def account(plan_account: str, env: Environment) -> list[Problem]:
-    """The ``account`` guard: refuse to act on any other account than the declared one."""
+    """A problem where ``account:`` is declared and ``plan_account``, that of the credentials, is another."""
     if env.account is None or env.account == plan_account:
         return []
     return [
@@ -29,11 +31,11 @@ def account(plan_account: str, env: Environment) -> list[Problem]:
     ]
 
 
-def owned(seen: Observed, environment: str) -> int:
-    """How many resources the environment owns in the account."""
+def owned(observed: Observed, environment: str) -> int:
+    """The number of resources that the environment owns in the account."""
     found = (
         (section, live)
-        for section, lives in seen.lives.items()
+        for section, lives in observed.lives.items()
         for live in lives
         if live.owner == environment and not live.deleting
     )
@@ -42,18 +44,18 @@ def owned(seen: Observed, environment: str) -> int:
 
 def _protected(plan: Plan, env: Environment) -> list[Problem]:
     going = [planned for planned in plan.resources if planned.verb in (Verb.DELETE, Verb.REPLACE)]
-    return [found for planned in going if (found := _kept(planned, env.resources.get(planned.address)))]
+    return [found for planned in going if (found := _prevented(planned, env.resources.get(planned.address)))]
 
 
-def _kept(planned: ResourcePlan, declared: Resource | None) -> Problem | None:
+def _prevented(planned: ResourcePlan, declared: Resource | None) -> Problem | None:
     if declared and declared.lifecycle.prevent_destroy:
         message = f"the plan would {planned.verb.value} it, and lifecycle.preventDestroy forbids that"
-        hint = "take back the change that forces it, or set preventDestroy: false first"
+        hint = "undo the change that forces it, or set preventDestroy: false first"
     elif declared is None and planned.kept_object and KEEP_TAG in planned.kept_object.tags:
         message = f"the plan would {planned.verb.value} it, and it was declared with lifecycle.preventDestroy"
         hint = (
-            "declare it again; to let it go, apply it with preventDestroy: false before you remove it; "
-            f"to leave it alone for now, say --exclude '{planned.address}'"
+            "declare it again; to delete it, apply with preventDestroy: false before removing it; "
+            f"to leave it alone for now, pass --exclude '{planned.address}'"
         )
     else:
         return None
@@ -69,7 +71,7 @@ def _empty(plan: Plan, env: Environment) -> list[Problem]:
         Problem(
             code="empty-environment",
             message=f"nothing is declared, and {going} owned resource{'' if going == 1 else 's'} would be deleted",
-            hint="if that is meant, use `reconcile destroy`; else look whether the files were read",
+            hint="to delete them, run `reconcile destroy`; otherwise check that the files were read",
         )
     ]
 
@@ -85,6 +87,6 @@ def _too_many(plan: Plan, options: Options, owned: int | None) -> list[Problem]:
         Problem(
             code="many-deletions",
             message=f"{going} of {owned} owned resources would be deleted or replaced",
-            hint=f"if that is meant, say --allow-deletions {going}",
+            hint=f"to allow it, pass --allow-deletions {going}",
         )
     ]

@@ -1,7 +1,7 @@
-"""Members that only the installed AWS model knows, and what a reply says that nobody asked about.
+"""Members that are not in our schemas: those only in the installed AWS model, and those only in a reply.
 
-What the service invents next year must be no drift in every account that night: of a live object, only what the
-schema or the declaration knows is compared. Of a member that the declaration alone knows, only as much as it says.
+A member that AWS adds next year must not be drift: of a live object, only members in the schema or in the declaration
+are compared. A member that is only in the declaration is compared as far as it is declared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reconciler.planning.field_tree import EMPTY_NODE, FieldNode
 
 
 def strip_unknown(live: Any, members: Any, wanted: Any, node: FieldNode = EMPTY_NODE) -> Any:
-    """``live`` without the members that neither the schema (``members``) nor the declaration knows."""
+    """``live`` without the members that are neither in the schema (``members``) nor in the declaration (``wanted``)."""
     if type(live) is str or not members:
         return live
     if isinstance(live, dict | Mapping) and isinstance(members, dict | Mapping) and "*" not in members:
@@ -25,11 +25,11 @@ def strip_unknown(live: Any, members: Any, wanted: Any, node: FieldNode = EMPTY_
         kept = {
             name: strip_unknown(item, members[name], asked.get(name), node.child(name))
             if name in members
-            else _asked(item, asked[name], node.child(name))
+            else _requested(item, asked[name], node.child(name))
             for name, item in live.items()
             if name in members or name in asked
         }
-        return {**_unsaid(live, asked, node), **kept} if node.newer else kept
+        return {**_empty_requests(live, asked, node), **kept} if node.newer else kept
     if isinstance(live, list | tuple) and isinstance(members, Mapping) and members:
         partners = _partners(live, wanted, node) if node.newer else [None] * len(live)
         return [
@@ -38,8 +38,8 @@ def strip_unknown(live: Any, members: Any, wanted: Any, node: FieldNode = EMPTY_
     return live
 
 
-def _unsaid(live: Json, asked: Json, node: FieldNode) -> dict[str, Any]:
-    """Declared newer members that say no, nothing or none, where the reply leaves them out."""
+def _empty_requests(live: Json, asked: Json, node: FieldNode) -> dict[str, Any]:
+    """Declared newer members with an empty value (false, 0, empty) that the reply leaves out."""
     return {
         name: value
         for name, value in asked.items()
@@ -47,29 +47,29 @@ def _unsaid(live: Json, asked: Json, node: FieldNode) -> dict[str, Any]:
     }
 
 
-def _asked(live: Any, wanted: Any, node: FieldNode) -> Any:
-    """What a newer member holds, as far as it is declared: defaults of its members are not known here."""
+def _requested(live: Any, wanted: Any, node: FieldNode) -> Any:
+    """The live value of a newer member, as far as it is declared: the defaults of its members are unknown."""
     if isinstance(live, Mapping) and isinstance(wanted, Mapping):
         return {
-            name: _asked(item, wanted.get(name), node.child(name))
+            name: _requested(item, wanted.get(name), node.child(name))
             for name, item in live.items()
             if name in wanted or "*" in node.children
         }
     if isinstance(live, list | tuple) and isinstance(wanted, list | tuple):
         pairs = zip(live, _partners(live, wanted, node), strict=True)
-        return [_asked(item, other, node.item_node()) for item, other in pairs]
+        return [_requested(item, other, node.item_node()) for item, other in pairs]
     return live
 
 
 def _partners(live: Sequence[Any], wanted: Any, node: FieldNode) -> list[Any]:
-    """For every live item the declared one it answers to: that of its key, else the one most like it; or None."""
+    """For every live item the declared one to compare it with: of the same key, else the most similar; or None."""
     left = [item for item in wanted if isinstance(item, Mapping)] if isinstance(wanted, list | tuple) else []
     found: list[Any] = []
     for item in live:
         if not isinstance(item, Mapping):
             found.append(None)
             continue
-        same = partial(_alike, item, key=node.facts.key)
+        same = partial(_shared_members, item, key=node.facts.key)
         other = max(left, key=same, default=None)
         if other is not None and (same(other) or not node.facts.key):
             left.remove(other)
@@ -79,19 +79,19 @@ def _partners(live: Sequence[Any], wanted: Any, node: FieldNode) -> list[Any]:
     return found
 
 
-def _alike(one: Json, other: Json, *, key: str | None) -> int:
-    """How many members two items share; with a key, whether they share that."""
+def _shared_members(one: Json, other: Json, *, key: str | None) -> int:
+    """The number of equal members of two items; with ``key``, 1 where that one is equal, else 0."""
     names = (key,) if key else one.keys() & other.keys()
     return sum(name in one and name in other and one[name] == other[name] for name in names)
 
 
 def with_unknown_members(kind: Kind, newer: Mapping[str, UnknownMember]) -> Kind:
-    """``kind`` with facts about the members that a declaration has and only the installed AWS model knows."""
-    return _knowing(kind, kind.api, tuple(sorted(newer.items()))) if newer and kind.api else kind
+    """``kind`` with facts about declared members that are only in the installed AWS model."""
+    return _with_facts(kind, kind.api, tuple(sorted(newer.items()))) if newer and kind.api else kind
 
 
 @cache
-def _knowing(kind: Kind, api: Api, newer: Sequence[tuple[str, UnknownMember]]) -> Kind:
+def _with_facts(kind: Kind, api: Api, newer: Sequence[tuple[str, UnknownMember]]) -> Kind:
     facts = {path: _facts(kind, api, path, what) for path, what in newer}
     maps = {path: Field() for _, what in newer for path in what.maps}
     return replace(kind, fields={**kind.fields, **facts, **maps})
@@ -110,22 +110,22 @@ def _no_update(_live: Json, _want: Json) -> tuple[Effect, str]:
 
 
 def creatable(want: Want) -> Want:
-    """What is wanted without what no create request takes."""
+    """``want`` without the members that no create request has."""
     return _lacking(want, [path for path, what in want.unknown_members.items() if not what.created])
 
 
 def updatable(want: Want) -> Want:
-    """What is wanted without what no update request takes."""
+    """``want`` without the members that no update request has."""
     return _lacking(want, [path for path, what in want.unknown_members.items() if not what.updated])
 
 
 def update_after_create(want: Want, found: Diff) -> Diff:
-    """Of what differs, only what no create request takes."""
+    """The changes of members that no create request has."""
     paths = [segments(path) for path, what in want.unknown_members.items() if not what.created]
-    return Diff(tuple(change for change in found.changes if any(_leads_to(path, change.path) for path in paths)))
+    return Diff(tuple(change for change in found.changes if any(_matches(path, change.path) for path in paths)))
 
 
-def _leads_to(pattern: Sequence[str], path: Path) -> bool:
+def _matches(pattern: Sequence[str], path: Path) -> bool:
     pairs = zip(pattern, map(str, path), strict=False)
     return len(path) >= len(pattern) and all(step in ("[]", "*", part) for step, part in pairs)
 
@@ -137,7 +137,7 @@ def _lacking(want: Want, paths: Collection[str]) -> Want:
 
 
 def without(props: Json, paths: Collection[str]) -> dict[str, Any]:
-    """``props`` without what stands at ``paths``, which are written as those of a kind's fields."""
+    """``props`` without the members at ``paths``, written like those of a kind's fields."""
     pruned: Any = props
     for path in paths:
         pruned = _pruned(pruned, segments(path))

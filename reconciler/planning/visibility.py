@@ -1,4 +1,4 @@
-"""What a plan could not see, told: which permission is missing, for what, and what is not done meanwhile. Pure."""
+"""Problems of reads that AWS refused: the missing permission, what it is for, and what is not planned. Pure."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from reconciler.model.problems import Problem
 
 UNREADABLE_CODES: Final = frozenset(
     {UNSEEN, "lookup-refused"}
-)  # a plan with no other errors only lacks what could not be seen
+)  # codes of errors with which a plan is shown: some resources could not be read
 
 
-def unresolved_lookups(env: Environment, facts: Mapping[str, Any], untold: Sequence[Problem]) -> dict[str, str]:
-    """What to do, by name, about the look-ups without a value: those that AWS refused, and those that need them."""
-    own = {problem.address: problem.hint for problem in untold}
+def unresolved_lookups(env: Environment, facts: Mapping[str, Any], refused: Sequence[Problem]) -> dict[str, str]:
+    """Advice, by name, for the look-ups without a value: those that AWS refused, and those that depend on them."""
+    own = {problem.address: problem.hint for problem in refused}
     every = "; ".join(dict.fromkeys(own.values()))
-    return {name: own.get(f"lookups.{name}", every) for name in env.lookups if name not in facts} if untold else {}
+    return {name: own.get(f"lookups.{name}", every) for name in env.lookups if name not in facts} if refused else {}
 
 
-def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: bool) -> list[Problem]:
-    """Errors where what is declared cannot be read; else warnings that nothing is deleted, which are errors where it is
-    all to be deleted.
+def problems(observed: Observed, declared: Mapping[Address, Resource], *, destroy: bool) -> list[Problem]:
+    """Errors for declared resources that cannot be read; warnings for reads without which nothing is deleted, which are
+    errors with ``destroy``.
     """
     return [
         *(
             Problem(
                 code=UNSEEN,
-                message=f"it is not planned: {_refusal(failed)}",
+                message=f"not planned: {_refusal(failed)}",
                 hint=failed.advice,
                 address=str(address),
                 pos=declared[address].at(),
             )
-            for address, failed in _unread(seen, declared)
+            for address, failed in _unread(observed, declared)
         ),
         *(
             Problem(
                 code=UNSEEN,
-                message=f"what else of {', '.join(sections)} is owned cannot be seen: {refusal}",
-                hint=f"{advice}; until then nothing is deleted for not being declared",
+                message=f"cannot list the owned resources of {', '.join(sections)}: {refusal}",
+                hint=f"{advice}; until then undeclared resources are not deleted",
                 warning=not destroy,
             )
-            for (refusal, advice), sections in _partial(seen).items()
+            for (refusal, advice), sections in _partial(observed).items()
         ),
         *(
             Problem(
                 code=UNSEEN,
-                message=f"who uses what would be deleted cannot be seen: {refusal}",
+                message=f"cannot read the dependents of resources to delete: {refusal}",
                 hint=f"{advice}; until then nothing is deleted",
                 warning=not destroy,
             )
-            for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in seen.unanswered)
+            for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in observed.unanswered)
         ),
     ]
 
@@ -61,20 +61,20 @@ def problems(seen: Observed, declared: Mapping[Address, Resource], *, destroy: b
 def downgrade_untargeted(
     found: Sequence[Problem], declared: Mapping[Address, Resource], kinds: Mapping[str, Kind], options: Options
 ) -> list[Problem]:
-    """``found``, with warnings for what could not be seen and is left out anyway: what the targets do not need, and the
-    excluded with all that needs them.
+    """``found`` with warnings instead of errors for unreadable resources that are not planned anyway: those that are
+    not dependencies of the targets, and the excluded with their dependents.
     """
     if not (options.targets or options.exclude):
         return list(found)
     needs = {a: {use.target for use in dependencies(one, kinds, declared, {})} for a, one in declared.items()}
-    out = {str(address) for address in _left_out(needs, options)}
+    out = {str(address) for address in _excluded(needs, options)}
     told = [replace(one, warning=True) if one.code == UNSEEN and one.address in out else one for one in found]
     if any(one.code == UNSEEN and not one.warning for one in told):
         return told
     return [replace(one, warning=True) if one.code in UNREADABLE_CODES else one for one in told]
 
 
-def _left_out(needs: Mapping[Address, set[Address]], options: Options) -> set[Address]:
+def _excluded(needs: Mapping[Address, set[Address]], options: Options) -> set[Address]:
     out = set(options.exclude)
     while grown := {address for address, needed in needs.items() if address not in out and needed & out}:
         out |= grown
@@ -84,16 +84,16 @@ def _left_out(needs: Mapping[Address, set[Address]], options: Options) -> set[Ad
     return out | (set(needs) - reached if options.targets else set())
 
 
-def _unread(seen: Observed, declared: Mapping[Address, Resource]) -> Iterator[tuple[Address, Unreadable]]:
-    for (section, name), failed in sorted(seen.unreadable.items(), key=lambda item: item[0]):
+def _unread(observed: Observed, declared: Mapping[Address, Resource]) -> Iterator[tuple[Address, Unreadable]]:
+    for (section, name), failed in sorted(observed.unreadable.items(), key=lambda item: item[0]):
         if Address(section, name) in declared:
             yield Address(section, name), failed
 
 
-def _partial(seen: Observed) -> dict[tuple[str, str], list[str]]:
-    """The sections by what was refused: the reads of several begin with the same call."""
+def _partial(observed: Observed) -> dict[tuple[str, str], list[str]]:
+    """The sections by refusal: the reads of several sections start with the same call."""
     found: dict[tuple[str, str], list[str]] = {}
-    for section, refused in sorted(seen.partial.items()):
+    for section, refused in sorted(observed.partial.items()):
         for failed in refused:
             sections = found.setdefault((_refusal(failed), failed.advice), [])
             sections += [] if section in sections else [section]

@@ -1,1 +1,1 @@
-"""How plans and applies are shown; every module here reads a Plan or events and returns text."""
+"""How plans and applies are shown: every module here turns a Plan or events into text."""

@@ -1,4 +1,4 @@
-"""A digest over what would be done, to which a saved plan is held."""
+"""The checksum of a plan, by which a saved plan is compared with a new one."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from reconciler.render.mask import Mask
 
 
 def checksum(plan: Plan, mask: Mask) -> str:
-    """``sha256:...`` over what would be done, and where; planning the same thing again gives the same.
+    """``sha256:...`` over the changes of a plan and their scope; equal for equal plans.
 
-    Where something secret is sent, a slow salted digest of all that is sent is part of it: plans that look alike and
-    send other secrets have other checksums, and a checksum says nothing about a secret.
+    Where secrets are sent, it includes a slow salted digest of everything that is sent: plans that differ only in
+    secrets have different checksums, and a checksum reveals nothing about a secret.
     """
     where = [plan.scope.environment, plan.scope.account, plan.scope.region, plan.destroy]
     changed = [item for item in plan.resources if item.verb is not Verb.NOOP]
@@ -45,10 +45,10 @@ def checksum(plan: Plan, mask: Mask) -> str:
 
 
 def essence(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an entry of ``resource_changes`` a saved plan is held to.
+    """The members of an entry of ``resource_changes`` that must be equal in a saved plan and a new one.
 
-    Not where it is declared (moving a line changes nothing), nor mere advice, nor what was and will be where that is
-    no difference (what others move, and ``ignoreChanges`` leaves alone). Of what is deleted it is all that goes.
+    Without the place of its declaration (moving a line changes nothing), without notes, and without properties that do
+    not differ (other tools may change them, as with ``ignoreChanges``). Of a deletion, all properties that are deleted.
     """
     change = entry["change"]
     gone = {"before": change["before"]} if entry["action"] == "delete" else {}
@@ -59,36 +59,36 @@ def essence(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sent(part: Step, mask: Mask | None) -> list[Any]:
-    """What a step does to the last detail; secrets as they are without a ``mask``."""
+    """All details of a step; without a ``mask`` secrets are included."""
     if isinstance(part.action, Call):
-        return [str(part.action), _spelt(part.action.params, mask)]
+        return [str(part.action), _plain_json(part.action.params, mask)]
     return [part.action.title, part.action.timeout, part.action.or_go_on]
 
 
-def _spelt(value: Any, mask: Mask | None) -> Any:
-    """``value`` as plain JSON in which things that only look alike (what is not known yet) differ."""
-    return convert(value, lambda stand_in: _spelt_stand_in(stand_in, mask), lambda scalar: _spelt_scalar(scalar, mask))
+def _plain_json(value: Any, mask: Mask | None) -> Any:
+    """``value`` as plain JSON in which different stand-ins differ."""
+    return convert(value, lambda stand_in: _plain_stand_in(stand_in, mask), lambda scalar: _plain_scalar(scalar, mask))
 
 
-def _spelt_stand_in(value: StandIn, mask: Mask | None) -> Any:
+def _plain_stand_in(value: StandIn, mask: Mask | None) -> Any:
     match value:
         case Later():
             return {"later": [str(value.address), value.attr]}
         case Text():
-            return {"text": _spelt(value.parts, mask)}
+            return {"text": _plain_json(value.parts, mask)}
         case JsonText() | Base64():
-            return _spelt(value.value, mask)
+            return _plain_json(value.value, mask)
         case Secret():
-            return SENSITIVE if mask else _spelt(value.value, mask)
+            return SENSITIVE if mask else _plain_json(value.value, mask)
         case Digest():
-            return {"digest": [_spelt(value.value, mask), _spelt(value.salt, mask)]}
+            return {"digest": [_plain_json(value.value, mask), _plain_json(value.salt, mask)]}
         case Template() | Reference():
-            return _spelt_scalar(str(value), mask)
+            return _plain_scalar(str(value), mask)
         case _:
             assert_never(value)
 
 
-def _spelt_scalar(value: Any, mask: Mask | None) -> Any:
+def _plain_scalar(value: Any, mask: Mask | None) -> Any:
     if isinstance(value, str):
         return mask.text(value) if mask else value
     return None if value is MISSING else value

@@ -1,4 +1,4 @@
-"""One entry of resource_changes in the plan's JSON."""
+"""The entries of ``resource_changes`` in the plan's JSON (the contract's section 7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACTIONS = {
 
 
 def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
-    """One entry of ``resource_changes``."""
+    """One entry of ``resource_changes``, with secrets masked."""
     change: dict[str, Any] = {
         "actions": actions(item),
         "before": _masked(item.before, item, mask),
@@ -50,7 +50,7 @@ def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
 
 
 def actions(item: ResourcePlan) -> list[str]:
-    """Terraform's list of actions."""
+    """Terraform's list of actions: https://developer.hashicorp.com/terraform/internals/json-format."""
     if item.verb is Verb.REPLACE:
         return ["create", "delete"] if item.create_first else ["delete", "create"]
     if item.verb is Verb.ADOPT:
@@ -59,7 +59,7 @@ def actions(item: ResourcePlan) -> list[str]:
 
 
 def difference(change: Change, mask: Mask) -> dict[str, Any]:
-    """One leaf that differs."""
+    """One entry of ``differences``: a leaf that differs."""
     return {
         "path": mask.text(dotted(change.path)),
         "before": None if change.secret else mask.value(change.before),
@@ -72,7 +72,7 @@ def difference(change: Change, mask: Mask) -> dict[str, Any]:
 
 
 def step(part: Step, mask: Mask) -> dict[str, Any]:
-    """One step: a call with its parameters as they will be sent, or a wait."""
+    """One entry of ``steps``: a call with its parameters, masked, or a wait."""
     if isinstance(part.action, Call):
         return {"call": str(part.action), "parameters": mask.value(part.action.params)}
     return {"wait": mask.text(part.action.title)}

@@ -1,4 +1,4 @@
-"""The plan as one HTML page without scripts, for an artifact of a pipeline."""
+"""The plan as one HTML page without scripts, for the artifacts of a pipeline."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ summary { cursor: pointer; font-family: ui-monospace, monospace; }
 
 
 def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str = "", refused: bool = False) -> str:
-    """A whole page. ``problems`` go before the plan, or stand for it where it is ``refused``; ``root`` goes before
-    every file.
+    """A complete page. ``problems`` come before the plan, or replace it if ``refused``; ``root`` is the path prefix of
+    the files in them.
     """
     title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}")
     blocks = []
@@ -44,13 +44,13 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
             f"<style>{_STYLE}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
             *(f'<p class="delete"><strong>{escape(said)}</strong></p>' for said in (text.blocked(problems),) if said),
-            *([] if refused else _summed_up(plan)),
+            *([] if refused else _summary(plan)),
             *blocks,
             "</body></html>",
         ]
     )
 
 
-def _summed_up(plan: Plan) -> list[str]:
-    part = [] if plan.complete else ["<p>This plan covers a part of the environment only.</p>"]
-    return [f"<p><strong>{escape(text.summary(plan))}</strong></p>", *part]
+def _summary(plan: Plan) -> list[str]:
+    limit = text.limits(plan)
+    return [f"<p><strong>{escape(text.summary(plan))}</strong></p>", *([f"<p>{escape(limit)}</p>"] if limit else [])]

@@ -21,14 +21,14 @@ FORMAT_VERSION = "1.0"
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
-    """JSON text of ``value`` in which nothing is left that a terminal would obey."""
+    """JSON text of ``value`` without control characters that a terminal would interpret."""
     return in_json(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
 def plan(
     plan: Plan, *, timestamp: str, mask: Mask, errored: bool = False, only_changes: bool = False
 ) -> dict[str, Any]:
-    """The whole document. ``timestamp`` is the only part that differs between two plans of the same thing."""
+    """The complete document. ``timestamp`` is the only member that differs between two equal plans."""
     resources = [r for r in plan.resources if not (only_changes and r.verb is Verb.NOOP)]
     return {
         "format_version": FORMAT_VERSION,
@@ -51,7 +51,7 @@ _SUMMARY = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE, Ver
 
 
 def cause(plan: Plan, address: Address, path: str, root: str = "") -> dict[str, Any]:
-    """The property that a failure lies in, and where it stands."""
+    """The property at ``path`` that caused a failure, and where it is declared."""
     item = next(item for item in plan.resources if item.address == address)
     pos = item.declared.at(tuple(path.split("."))) if item.declared else None
     place = {"file": f"{root}{pos.file}", "line": pos.line, "column": pos.column} if pos else {}

@@ -1,7 +1,7 @@
-"""The plan for a pull request: a summary line, a table of what happens, one folded block a resource.
+"""The plan for a pull request: a summary line, a table of changes, one folded block a resource.
 
-Cut below the limit of a comment on the usual hosts, with a pointer to the full output. Everything that comes from
-YAML or AWS is escaped: a name cannot close a block, start a link or smuggle in HTML.
+Truncated below the size limit of comments on the usual hosts, with a note. Everything from YAML or AWS is escaped: a
+name cannot close a block, start a link or add HTML.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from reconciler.render import text
 from reconciler.render.mask import Mask
 
 LIMIT: Final = 60_000
-# @ # :emoji: ://, and what other hosts take for merge requests, snippets, milestones, epics and labels: ! $ % & ~
+# @ # :emoji: ://, and ! $ % & ~: merge requests, snippets, milestones, epics and labels on other hosts
 _LINKING: Final = re.compile(
     r"&#64;|&#35;|&#58;(?=[\w/+-])|(?:!|%|&#36;|&#126;|&amp;)(?=\w)|www(?=\.)|GH(?=-)", re.IGNORECASE
 )
 _OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
-MORE: Final = "\n\n_Cut here: the whole plan is longer than a comment may be. See the output of `reconcile plan`._\n"
+MORE: Final = "\n\n_Truncated: the plan is longer than a comment may be. See the output of `reconcile plan`._\n"
 
 
 def plan(
@@ -34,8 +34,8 @@ def plan(
     limit: int = LIMIT,
     refused: bool = False,
 ) -> str:
-    """Markdown of at most ``limit`` characters. ``problems`` go before the plan, or stand for it where it is
-    ``refused``; ``root`` goes before every file.
+    """Markdown of at most ``limit`` characters. ``problems`` come before the plan, or replace it if ``refused``;
+    ``root`` is the path prefix of the files in them.
     """
     scope = plan.scope
     where = [code(mask.line(name)) for name in (scope.environment, scope.account, scope.region)]
@@ -44,8 +44,8 @@ def plan(
         parts += [f"**{blocked}**", ""]
     if not refused:
         parts += [f"**{text.summary(plan)}**"]
-    if not plan.complete and not refused:
-        parts += ["", "This plan covers a part of the environment only."]
+    if not refused and (scope_note := text.limits(plan)):
+        parts += ["", scope_note]
     if problems:
         told = text.problems(problems, mask, text.Paint(colour=False), root)
         parts += ["", *fenced(told if len(told) < limit // 2 else f"{told[: limit // 2]}\n...")]
@@ -74,20 +74,20 @@ def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
 
 
 def fenced(body: str) -> list[str]:
-    """``body`` as it stands, whatever is in it."""
+    """``body`` literally, in a fence longer than any in it; as lines."""
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}text", body, fence]
 
 
 def code(value: str) -> str:
-    """``value`` as code, whatever is in it."""
+    """``value`` literally, as code."""
     return f"<code>{plain(value)}</code>"
 
 
 def plain(value: str) -> str:
-    """``value`` with nothing in it that Markdown or HTML would obey, nor who shows it: hosts look for mentions, issues
-    and addresses in what came out, where an escaped character is one like any other, but not across a comment.
+    """``value`` without effect in Markdown, in HTML and on the host: hosts search the rendered text for mentions,
+    issues and addresses, where escapes do not help but an HTML comment does.
     """
     escaped = _OBEYED.sub(_escaped, value.replace("\n", " "))
     return _LINKING.sub(lambda match: f"{match[0]}<!-- -->", escaped)

@@ -1,4 +1,4 @@
-"""Values for output: stand-ins told, secrets masked, nothing that a terminal would obey."""
+"""Values for output: stand-ins as words, secrets masked, control characters removed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ UNKNOWN = "(known after apply)"
 
 
 class Mask:
-    """Takes values that must not be seen out of texts, wherever they turn up.
+    """Replaces secrets in texts and values by ``(sensitive)``.
 
-    ``words`` are values that are nothing but a secret where they stand alone, however short.
+    ``sensitive`` are secrets to find within texts; ``words`` are masked only as a whole value, however short.
     """
 
     def __init__(self, sensitive: Iterable[str] = (), words: Iterable[str] = ()) -> None:
@@ -24,7 +24,7 @@ class Mask:
         self._cover = Cover(self._sensitive)
 
     def __or__(self, other: Mask) -> Mask:
-        """What hides all that either hides."""
+        """The mask for the secrets of both."""
         return Mask(self._sensitive | other._sensitive, self._words | other._words)
 
     def text(self, text: str) -> str:
@@ -32,15 +32,15 @@ class Mask:
         return harmless(self._cover(text))
 
     def line(self, text: str) -> str:
-        """The same on one line."""
+        """``text`` without secrets, control characters and line ends."""
         return on_one_line(self._cover(text))
 
     def lines(self, text: str, indent: str = "    ") -> str:
-        """The same where what follows a line end is indented, so that no text from elsewhere begins a line."""
+        """``text`` without secrets and control characters; every line after the first is indented."""
         return re.sub(r"\n(?!\s)", f"\n{indent}", self.text(text))
 
     def value(self, value: Any) -> Any:
-        """``value`` as plain JSON: what is not known yet, or secret, becomes a word that says so."""
+        """``value`` as plain JSON: unknown values become ``(known after apply)``, secrets ``(sensitive)``."""
         return convert(value, self._stand_in, self._scalar, self._members)
 
     def _stand_in(self, value: StandIn) -> Any:
@@ -71,7 +71,7 @@ class Mask:
         return {self.text(str(name)): Secret(item) if name in private else item for name, item in value.items()}
 
     def hides(self, value: Any) -> bool:
-        """Whether anything in ``value`` must not be seen."""
+        """Whether ``value`` contains a secret."""
         return any_of(value, self._hides, whole=(Text, Template))
 
     def _hides(self, node: Any) -> bool:
@@ -82,9 +82,7 @@ class Mask:
         return isinstance(node, Secret | Digest) or (isinstance(node, Mapping) and any(map(self._hides, node)))
 
     def learnt(self, plan: Plan) -> Mask:
-        """The mask that also hides what in the account stands where a secret will stand: it was one as well, and nobody
-        has told us which.
-        """
+        """A mask also for the live values that ``plan`` replaces by secrets: they probably are secrets too."""
         changed = (item for item in plan.resources if item.before is not item.after)
         old = {text for item in changed for text in self._old(item.before, item.after)}
         return self | Mask(old, {text for text in old if len(text) < SHORT}) if old else self
@@ -111,14 +109,14 @@ _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key",
 
 
 def _private(value: Mapping[Any, Any]) -> set[str]:
-    """The members of ``value`` that hold text and are called, or stand beside a name, as secrets are."""
+    """The members of ``value`` with text that have a secret's name, or belong to one (``name`` and ``value``)."""
     found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
     found |= {name for name in value if isinstance(name, str) and private_name(name)}
     return {name for name in found if isinstance(value.get(name), _TEXTS) and value[name] != ""}
 
 
 def known_part(value: Any) -> Any:
-    """``value`` without anything that is not known yet (terraform's ``after``)."""
+    """``value`` without unknown values (terraform's ``after``)."""
     if isinstance(value, Mapping):
         kept = {name: known_part(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item is not MISSING}
@@ -128,7 +126,9 @@ def known_part(value: Any) -> Any:
 
 
 def unknown_part(value: Any) -> Any:
-    """True at everything that is not known yet, in the shape of ``value``; empty where all is known."""
+    """True for every unknown value, in the shape of ``value``; empty where all are known (terraform's
+    ``after_unknown``).
+    """
     if isinstance(value, Mapping):
         return {name: inner for name, item in value.items() if (inner := unknown_part(item))}
     if isinstance(value, list | tuple):

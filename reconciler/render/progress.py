@@ -1,6 +1,6 @@
-"""Progress that moves: a line for what ended, and what is under way with how long it has taken.
+"""The progress of an apply: a line for every finished step, and a status line for the running ones.
 
-On a terminal the last line is redrawn in place; elsewhere a line comes every few seconds, so that a log shows life.
+On a terminal the status line is redrawn in place; elsewhere it is printed every few seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DEEP: Final = " " * 6
 
 @contextmanager
 def ignore_broken_pipe(out: TextIO) -> Iterator[None]:
-    """While calls are made, a reader gone (``| head``) or a full disk stops nothing; ``out`` leads nowhere."""
+    """Ignore a closed pipe (``| head``) or a full disk during an apply: ``out`` is redirected to the null device."""
     try:
         yield
     except OSError:
@@ -34,11 +34,14 @@ def ignore_broken_pipe(out: TextIO) -> Iterator[None]:
 
 
 class Progress:
-    """Writes to ``out`` what the executor's events tell; use as a context manager around the run."""
+    """Writes the executor's events to ``out``; a context manager around the run.
 
-    def __init__(self, made: Plan, out: TextIO, mask: Mask, paint: Paint, *, live: bool) -> None:
+    ``live``: redraw the status line. ``details`` has the last detail of each finished step, by id.
+    """
+
+    def __init__(self, plan: Plan, out: TextIO, mask: Mask, paint: Paint, *, live: bool) -> None:
         self.out, self.mask, self.paint, self.live = out, mask, paint, live
-        self.total = len(made.steps)
+        self.total = len(plan.steps)
         self.ended = 0
         self.details: dict[str, str] = {}
         self._running: dict[str, tuple[Step, float, str]] = {}
@@ -57,13 +60,13 @@ class Progress:
             self._write("\r\x1b[K")
 
     def emit(self, event: Event) -> None:
-        """Takes one event; called from the executor's thread."""
+        """Take one event; called from the executor's thread."""
         with self._lock:
-            told = self._told(event)
+            told = self._text_of(event)
             if told:
                 self._line(told)
 
-    def _told(self, event: Event) -> str:
+    def _text_of(self, event: Event) -> str:
         name = event.step.id
         who = self.mask.line(str(event.step.address))
         if event.state is StepState.STARTED:
@@ -72,12 +75,11 @@ class Progress:
         if event.state in (StepState.AGAIN, StepState.WAITING):
             running = self._running.get(name)
             if running:
-                self._running[name] = (running[0], running[1], event.detail)
-            return (
-                f"  {who}: {self._short(event)}: not yet: {self.mask.line(event.detail)}"
-                if event.state is StepState.AGAIN
-                else ""
-            )
+                self._running[name] = (running[0], running[1], event.because or event.detail)
+            if event.state is StepState.WAITING:
+                return ""
+            what = event.because or f"{self._short(event)}: {event.detail}"
+            return f"  {who}: {self.mask.line(what)}, retrying"
         self._running.pop(name, None)
         self.ended += 1
         self.details[name] = event.detail

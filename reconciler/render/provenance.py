@@ -1,4 +1,4 @@
-"""The environment after merging and variables, as YAML with the place each value came from."""
+"""The environment after merging and variables, as YAML with the source of each value."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _COLUMN = 60
 
 
 def provenance(loaded: LoadedEnvironment, secret: Callable[[str, Path], bool], sensitive: Collection[str] = ()) -> str:
-    """YAML text, one value a line with ``# file:line`` behind it.
+    """YAML text, one value a line, followed by ``# file:line``.
 
-    ``secret(section, path)`` says which values are masked; so is everything that holds one of the
+    Values for which ``secret(section, path)`` is true are masked, and so are those that contain one of the
     ``sensitive`` texts (by default those that loading has found).
     """
     writer = _Writer(Cover(sensitive or loaded.sensitive))

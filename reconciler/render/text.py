@@ -1,4 +1,4 @@
-"""The plan as people read it: terraform's signs, the reason beside what it explains, every call underneath."""
+"""The plan as text: terraform's signs, the reason next to each change, every call below it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ from reconciler.model import (
     compact,
 )
 from reconciler.model.paths import dotted
+from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
 from reconciler.render.mask import Mask
 
 NO_CHANGES: Final = "No changes. The account matches the environment."
+_LIMITED: Final = {
+    "--target": "--target is in effect: other resources were not planned, and undeclared ones are not deleted",
+    "--exclude": "--exclude is in effect: the excluded resources and their dependents were not planned",
+    "": "The plan is incomplete: some resources could not be read, and undeclared ones are not deleted",
+}
 WIDTH: Final = 110
 
 _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
@@ -44,17 +50,18 @@ _COLOURS: Final = {
 
 
 class Paint:
-    """Colours, or none."""
+    """Adds ANSI colours to texts, or nothing without ``colour``."""
 
     def __init__(self, *, colour: bool) -> None:
         self.colour = colour
 
     def __call__(self, text: str, what: str) -> str:
+        """``text`` in the colour of ``what``: a sign, a severity or a style."""
         return f"\x1b[{_COLOURS[what]}m{text}\x1b[0m" if self.colour and what in _COLOURS else text
 
 
 def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
-    """The whole plan; its last line is the summary."""
+    """The complete plan; its last line is the summary."""
     lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"), "bold")]
     if plan.lookups:
         found = [(mask.line(name), _value(value, mask)) for name, value in sorted(plan.lookups.items())]
@@ -64,21 +71,22 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
         if item.verb is not Verb.NOOP or item.notes:
             lines += ["", *resource(item, mask, paint)]
     lines += ["", summary(plan)]
-    if not plan.complete:
-        lines.insert(
-            -1, "This plan covers a part of the environment only; nothing is deleted for not being declared.\n"
-        )
+    if limit := limits(plan):
+        lines.insert(-1, f"{limit}\n")
     return "\n".join(lines)
 
 
 def summary(plan: Plan) -> str:
-    """The last line."""
+    """The last line: the number of changes by action, or that there are none."""
     if not plan.applyable:
         if not plan.complete and not (plan.destroy and plan.resources):
             part = "this part of the environment"
-            return f"No changes. {f'Nothing of {part} goes' if plan.destroy else f'The account matches {part}'}."
+            return f"No changes. {f'Nothing in {part} is deleted' if plan.destroy else f'The account matches {part}'}."
         if plan.destroy and plan.resources:
-            return "No changes. What is left of the environment stays, for somebody still uses it."
+            return (
+                "No changes. The remaining resources are kept: "
+                "other resources in the account still use them (see the notes)."
+            )
         return "No changes. The environment owns nothing in this account." if plan.destroy else NO_CHANGES
     words = [
         f"{plan.count(verb)} to {verb.value}"
@@ -88,15 +96,20 @@ def summary(plan: Plan) -> str:
     return f"Plan: {', '.join(words)}."
 
 
+def limits(plan: Plan) -> str:
+    """Why the plan does not cover the whole environment; empty where it does."""
+    return "" if plan.complete else f"{_LIMITED[plan.limited_by]}."
+
+
 def sign(item: ResourcePlan) -> str:
-    """Terraform's sign for what happens."""
+    """Terraform's sign for an action."""
     if item.verb is Verb.REPLACE:
         return "+/-" if item.create_first else "-/+"
     return _SIGNS[item.verb]
 
 
 def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
-    """One block of the plan."""
+    """The lines of one resource."""
     mark = sign(item)
     name = f" as {mask.line(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
     reason = f"  {mask.line(item.reason)}" if item.reason else ""
@@ -107,12 +120,19 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     width = min(max((len(dotted(c.path)) for c in shown), default=0), 60)
     for change in shown:
         yield f"    {_change(change, width, mask)}"
-    if item.disruption not in ("", "none") and item.verb not in (Verb.CREATE, Verb.NOOP):
+    if _affects_jobs_or_updates(item):
         yield f"    running jobs: {mask.line(item.disruption)}"
     for note in item.notes:
         yield f"    note: {mask.line(note)}"
     for number, part in enumerate(item.steps, 1):
         yield paint(f"      {number}. {step(part, mask)}", "dim")
+
+
+def _affects_jobs_or_updates(item: ResourcePlan) -> bool:
+    """Whether the block has a line about running jobs: for each effect on them, and for each difference."""
+    if not item.disruption or item.verb in (Verb.CREATE, Verb.NOOP):
+        return False
+    return item.disruption != UNAFFECTED or bool(item.changes)
 
 
 def step(part: Step, mask: Mask) -> str:
@@ -155,7 +175,7 @@ def _cut(text: str) -> str:
 
 
 def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "") -> str:
-    """Problems, one after the other, as editors and CI can link them; ``root`` goes before every file."""
+    """Problems, as editors and CI can link them (``file:line:column: severity: ...``); ``root`` is the path prefix."""
     lines = []
     for problem in found:
         place = f"{root}{problem.pos}: " if problem.pos and problem.pos.file else ""
@@ -167,21 +187,24 @@ def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "")
 
 
 def blocked(found: Sequence[Problem]) -> str:
-    """That there are errors among the problems, and so nothing to apply; empty where there are none."""
+    """A sentence that there are errors, so that the plan cannot be applied; empty where there are none."""
     errors = sum(not problem.warning for problem in found)
     return f"This cannot be applied: {errors} error{'s' * (errors > 1)}." if errors else ""
 
 
 def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
-    """What an apply came to: what was done, what failed, where that is declared and why, what never started."""
-    by_fate: dict[str, StepState] = dict.fromkeys(outcome.done, StepState.DONE)
-    by_fate |= dict.fromkeys(outcome.failed, StepState.FAILED) | dict.fromkeys(outcome.skipped, StepState.SKIPPED)
+    """The result of an apply: the changes made; each failure, its place and reason; the steps not started.
+
+    ``details`` are the last details by step id, ``took`` is in seconds, ``root`` the path prefix of files.
+    """
+    states: dict[str, StepState] = dict.fromkeys(outcome.done, StepState.DONE)
+    states |= dict.fromkeys(outcome.failed, StepState.FAILED) | dict.fromkeys(outcome.skipped, StepState.SKIPPED)
     counts = dict.fromkeys(Verb, 0)
     unfinished: dict[Address, list[Step]] = {}
     for item in plan.resources:
         if item.verb is Verb.NOOP:
             continue
-        missing = [part for part in item.steps if by_fate.get(part.id) is not StepState.DONE]
+        missing = [part for part in item.steps if states.get(part.id) is not StepState.DONE]
         if missing:
             unfinished[item.address] = missing
         else:
@@ -198,7 +221,7 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         return f"Done in {took:.0f} s: {told}."
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
     for address, missing in unfinished.items():
-        failed = next((part for part in missing if by_fate.get(part.id) is StepState.FAILED), None)
+        failed = next((part for part in missing if states.get(part.id) is StepState.FAILED), None)
         who = mask.line(str(address))
         if failed:
             why = mask.lines(details.get(failed.id, ""), " " * 6)
@@ -206,17 +229,17 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
             place = mask.line(f" ({root}{pos})") if pos and pos.file else ""
             lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
             if where := cause(plan, address, outcome.causes.get(failed.id, ""), root):
-                lines.append(f"      look at {mask.text(where)}")
+                lines.append(f"      see {mask.text(where)}")
         else:
             word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
             lines.append(f"  {who} {word}: {step(missing[0], mask)}")
-    mended = "Once the cause is mended, run the same command again" if outcome.failed else "Run the same command again"
-    lines.append(f"What is done stays done. {mended} to finish the rest.")
+    advice = "Fix the cause, then run the same command again" if outcome.failed else "Run the same command again"
+    lines.append(f"Completed changes are kept. {advice} to finish the rest.")
     return "\n".join(lines)
 
 
 def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:
-    """Where the property at ``path`` of a resource stands, and where what it names does; empty for no path."""
+    """Where the property at ``path`` is declared, and where the dependency in it is; empty for no path."""
     item = next(item for item in plan.resources if item.address == address)
     if not path or item.declared is None:
         return ""

@@ -125,7 +125,7 @@ def test_one_that_is_dead_or_expired_is_broken(lock_for: Callable[..., Lock]) ->
     lock_for("b", alive=lambda claimed: claimed.run != "dead").take()
     lock_for("c", now=lambda: datetime.now(UTC).timestamp() + 100).take()
 
-    held = lock_for("d").look()
+    held = lock_for("d").read()
     assert held and held.claim.run == "c"
 
 
@@ -149,7 +149,7 @@ def test_many_who_find_an_expired_lock_end_with_one_holder(lock_for: Callable[..
     for thread in threads:
         thread.join()
 
-    held = lock_for("z").look()
+    held = lock_for("z").read()
     assert len(won) == 1 and len(lost) == 7
     assert held and held.claim.run == won[0]
 
@@ -161,16 +161,16 @@ def test_a_holder_that_lost_it_is_told_and_leaves_the_new_one_alone(lock_for: Ca
         lock_for("b", alive=lambda _: False).take()
         assert told.wait(5)
 
-    held = lock_for("c").look()
+    held = lock_for("c").read()
     assert held and held.claim.run == "b"
 
 
 def test_a_long_apply_keeps_its_lock(lock_for: Callable[..., Lock]) -> None:
     lock = lock_for("a", lease=0.3)
     with lock.held():
-        first = lock.look()
+        first = lock.read()
         threading.Event().wait(0.5)
-        later = lock.look()
+        later = lock.read()
 
     assert first and later and later.version > first.version and later.claim.run == "a"
 
@@ -197,7 +197,7 @@ def test_who_has_done_does_not_wait_for_a_renewal_that_is_turned_away(lock_for: 
 
     assert busy.turned_away == 1
     assert not lost.is_set()
-    assert lock_for("b").look() is None
+    assert lock_for("b").read() is None
 
 
 class Stumbling:
@@ -220,10 +220,10 @@ class Stumbling:
 def test_a_lost_or_throttled_answer_does_not_lock_anybody_out(lock_for: Callable[..., Lock], *, lost: bool) -> None:
     aws: Any = lock_for("x").aws
     with lock_for("a", Stumbling(aws, lost=lost)).held():
-        held = lock_for("b").look()
+        held = lock_for("b").read()
         assert held and held.claim.run == "a"
 
-    assert lock_for("b").look() is None
+    assert lock_for("b").read() is None
 
 
 def test_where_it_may_not_be_taken_the_permission_is_named(lock_for: Callable[..., Lock]) -> None:

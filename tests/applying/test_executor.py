@@ -153,16 +153,18 @@ def test_a_wait_that_ends_badly_fails_with_the_reason_and_its_dependents_are_ski
 
 def test_a_wait_is_repaired_when_the_reason_passes() -> None:
     account = Account({"Describe": [status("INVALID", "sts:AssumeRole"), status("UPDATING"), status("VALID")]})
-    repair = Repair(on=("sts:AssumeRole",), call=call("UpdateAgain"), times=1)
-    outcome, _, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
+    repair = Repair(on={"sts:AssumeRole": "not visible yet"}, call=call("UpdateAgain"), times=1)
+    outcome, events, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
 
     assert outcome.ok
     assert account.made == ["Describe", "UpdateAgain", "Describe", "Describe"]
+    again = next(event for event in events if event.state is StepState.AGAIN)
+    assert (again.because, again.detail) == ("not visible yet", "INVALID: sts:AssumeRole")
 
 
 def test_a_repair_is_tried_so_often_and_no_more() -> None:
     account = Account({"Describe": [status("INVALID", "sts:AssumeRole")]})
-    repair = Repair(on=("sts:AssumeRole",), call=call("UpdateAgain"), times=2)
+    repair = Repair(on={"sts:AssumeRole": "not visible yet"}, call=call("UpdateAgain"), times=2)
     outcome, _, _ = run(plan_of(("a", [wait(repair=repair)], [])), account)
 
     assert outcome.failed
@@ -170,7 +172,7 @@ def test_a_repair_is_tried_so_often_and_no_more() -> None:
 
 
 def test_what_nothing_in_this_apply_brought_about_is_repaired_less_often() -> None:
-    repair = Repair(on=("sts:AssumeRole",), call=call("UpdateAgain"), times=6)
+    repair = Repair(on={"sts:AssumeRole": "not visible yet"}, call=call("UpdateAgain"), times=6)
     tried = []
     for chains in ([("a", [wait(repair=repair)], [])], [("r", [call("One")], []), ("a", [wait(repair=repair)], ["r"])]):
         made = plan_of(*chains)
@@ -235,7 +237,7 @@ def test_a_wait_that_may_go_on_does_when_its_time_is_up() -> None:
     outcome, events, _ = run(plan_of(("a", [wait(timeout=30, or_go_on=True)], [])), account)
 
     assert outcome.ok
-    assert "went on after 30 s" in events[-1].detail
+    assert "continued after 30 s" in events[-1].detail
 
 
 def test_a_wait_has_an_end() -> None:
@@ -356,7 +358,7 @@ KEPT = {"Kept": [{"VersionNumber": 3, "ResponseError": {"Code": "unexpectedError
     [
         (FAILED, {"refuse_if": "FailedEntries"}, "Busy: later (TargetId t)"),
         (KEPT, {"refuse_if": "Kept"}, "unexpectedError: it is the default (VersionNumber 3)"),
-        ({"Left": [{}]}, {"refuse_if": "Left"}, "NotDone: it was not done"),
+        ({"Left": [{}]}, {"refuse_if": "Left"}, "NotDone: AWS did not process this entry"),
         (FAILED, {}, ""),
         ({"FailedEntryCount": 0, "FailedEntries": []}, {"refuse_if": "FailedEntries"}, ""),
         ({"FailedEntryCount": 0}, {"refuse_if": "FailedEntries"}, ""),

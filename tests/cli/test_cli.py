@@ -322,8 +322,9 @@ def test_places_can_be_opened_from_where_one_stands(run: Run, tiny: Path, monkey
 
 def test_targets_and_exclusions(run: Run, tiny: Path, account: Any) -> None:
     part = run("plan", "--target", 'logGroups["/tiny/jobs"]')
-    assert "Plan: 1 to create" in part.out and "covers a part" in part.out
-    assert "Plan: 2 to create" in run("plan", "--exclude", "computeEnvironments.tiny-ce").out
+    assert "Plan: 1 to create" in part.out and "--target is in effect: other resources were not planned" in part.out
+    rest = run("plan", "--exclude", "computeEnvironments.tiny-ce")
+    assert "Plan: 2 to create" in rest.out and "--exclude is in effect: the excluded resources" in rest.out
     wrong = run("plan", "--target", "jobQueues.tiny-quue")
     assert wrong.code == 1 and 'did you mean "jobQueues.tiny-queue"?' in wrong.err
 

@@ -85,9 +85,9 @@ def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Ma
     outcome = history.run(env, door)
 
     assert outcome.ok, history.failures()
-    proven = [event for event in history.events if event.detail == "was done, only the answer was lost"]
+    proven = [event for event in history.events if event.detail == "succeeded, although the reply was lost"]
     assert len(proven) >= 5
-    assert any("and not seen yet" in event.detail for event in history.events) is bool(late)
+    assert any("; not visible yet" in event.detail for event in history.events) is bool(late)
     sandbox.advance(60)
     history.expect_nothing(env)
     assert counted(everything(sandbox.client)) == whole
@@ -384,7 +384,7 @@ def test_one_that_turns_invalid_fails_with_its_reason_and_the_line_to_change(
     again, _ = proxy.type("apply", str(target), "--auto-approve", "--format", "json", expect=3)
 
     assert "INVALID: CLIENT_ERROR" in told and reason in told
-    assert re.search(rf"look at {path} \(\S*environment\.yaml:{at}:\d+\)", told), told
+    assert re.search(rf"see {path} \(\S*environment\.yaml:{at}:\d+\)", told), told
     if other:
         named = next(number for number, line in enumerate(lines, 1) if other in line)
         assert re.search(rf"which names roles\.bad \(\S*environment\.yaml:{named}:", told), told
@@ -484,7 +484,7 @@ def test_what_moves_when_the_first_write_arrives_ends_in_exit_5(proxy: Proxy, tm
     told, _ = proxy.type(*arguments, "--on-error", "continue", expect=5)
 
     assert re.search(r"jobQueues\.q \(\S+\) failed at", told)
-    assert "priority of q changed; the plan was made before that: plan again" in told
+    assert "priority of q changed since the plan was created; plan again" in told
     found = {queue["jobQueueName"]: queue["priority"] for queue in batch.describe_job_queues()["jobQueues"]}
     assert found == {"p": 2, "q": 9, "r": 2}
     proxy.type(*arguments)

@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 import pytest
 
-from reconciler.account.lock import Lock, mine
+from reconciler.account.lock import Lock, new_claim
 from reconciler.model import OWNER_PREFIX, Call, Environment, Reply
 from reconciler.operations import pipeline
 from tests.support import sandbox_account
@@ -44,7 +44,7 @@ def read(name: str) -> Environment:
 def run(history: History, env: Environment, door: Door, **options: Any) -> None:
     """As the command does it: under the lock. Who is killed gives nothing back."""
     assert history.scope
-    claim = mine(uuid.uuid4().hex, {}, "me", "here", "machine", "1@1")
+    claim = new_claim(uuid.uuid4().hex, {}, "me", "here", "machine", "1@1")
     lock = Lock(door, history.scope, claim, alive=lambda held: held.run == claim.run, pause=0.0)
     lock.take()
     outcome = history.run(env, door, **options)

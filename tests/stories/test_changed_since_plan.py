@@ -135,11 +135,16 @@ def refusals(history: History, outcome: Outcome) -> dict[str, str]:
 
 
 def expect_told(told: Mapping[str, str], stage: Stage, who: Sequence[str]) -> None:
-    words = {"deleted": "is gone", "tagged": "tags of", "taken": "belongs to elsewhere now", "changed": ""}
+    words = {
+        "deleted": "was deleted since the plan",
+        "tagged": "tags of",
+        "taken": "changed its owner to elsewhere since the plan",
+        "changed": "",
+    }
     assert set(told) == {str(stage.address(one)) for one in who}
     for one in who:
         detail = told[str(stage.address(one))]
-        assert words[one] in detail or (one != "taken" and "was registered since" in detail), (one, detail)
+        assert words[one] in detail or (one != "taken" and "was registered since the plan" in detail), (one, detail)
         assert "plan again" in detail
 
 
@@ -203,6 +208,6 @@ def test_what_somebody_created_since_is_left_as_it_is(stage: Stage) -> None:
 
     told = refusals(history, outcome)
     assert set(told) == {str(stage.address("taken"))}
-    assert "was created since and belongs to elsewhere; " in told[str(stage.address("taken"))]
+    assert "was created since the plan and belongs to elsewhere; " in told[str(stage.address("taken"))]
     assert lives(stage, made, "taken") == as_left
     assert lives(stage, made, "alone")

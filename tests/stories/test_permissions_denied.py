@@ -434,7 +434,7 @@ def test_what_only_keeps_deletions_from_being_planned_is_a_warning(quiet: Shell)
 
     plain, machine = quiet("plan", "--detailed-exitcode"), quiet("plan", "--format", "json")
     assert (plain.code, machine.code, quiet.writes()) == (2, 0, [])
-    assert "warning: what else of " in plain.err and "allow tag:GetResources" in plain.err
+    assert "warning: cannot list the owned resources of " in plain.err and "allow tag:GetResources" in plain.err
     assert machine.json["summary"] == {**dict.fromkeys(machine.json["summary"], 0), "update": 1, "noop": 1}
     assert [(one["severity"], one["code"]) for one in machine.json["problems"]] == [("warning", "unreadable")]
 
@@ -520,5 +520,5 @@ def test_what_may_be_read_for_the_plan_alone_is_not_written_to(quiet: Shell) -> 
     stopped = quiet("apply", "-y")
 
     assert stopped.code == 3
-    assert "it cannot be looked at again" in stopped.told and "allow sns:GetTopicAttributes" in stopped.told
+    assert "cannot read topics.t again" in stopped.told and "allow sns:GetTopicAttributes" in stopped.told
     assert [call for call in quiet.writes() if not call.startswith("ssm:")] == []

@@ -12,7 +12,7 @@ from tests.support.histories import History
 from tests.support.sandbox_account import Judge, ec2, estate, loaded, log, queue
 
 CE = Address("computeEnvironments", "ce")
-NOTE = "ce stays: job queue theirs of the environment other names it; to let it go, have that one list another"
+NOTE = "ce is kept: job queue theirs of the environment other names it; to let it go, have that one list another"
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_one_that_is_replaced_stays_until_their_queue_has_moved(ours: History, t
     new = entry.physical
 
     assert (entry.verb, entry.removed_objects) == (Verb.REPLACE, ())
-    assert f"{NOTE}; {new} takes its place" in entry.notes
+    assert f"{NOTE}; replaced by {new}" in entry.notes
     ours.converge(changed)
     assert names(ours) == {"ce", new}
 
@@ -81,9 +81,9 @@ def test_one_that_is_no_longer_declared_stays_with_all_it_stands_on(
     found = {str(item.address): item for item in ours.plan(nothing, destroy=True).plan.resources}
 
     assert NOTE in found["computeEnvironments.ce"].notes
-    assert found["roles.svc"].notes == ("svc stays: computeEnvironments.ce stays and needs it",)
-    assert found["instanceProfiles.prof"].notes == ("prof stays: computeEnvironments.ce stays and needs it",)
-    assert found["roles.inst"].notes == ("inst stays: instanceProfiles.prof stays and needs it",)
+    assert found["roles.svc"].notes == ("svc is kept: computeEnvironments.ce is kept and depends on it",)
+    assert found["instanceProfiles.prof"].notes == ("prof is kept: computeEnvironments.ce is kept and depends on it",)
+    assert found["roles.inst"].notes == ("inst is kept: instanceProfiles.prof is kept and depends on it",)
     assert found["roles.exec"].verb is Verb.DELETE
     assert ours.run(nothing, destroy=True).ok
     assert served(ours)
@@ -143,6 +143,6 @@ def test_service_environments_and_policies_stay_as_well(ours: History, theirs: H
 
     assert plan.steps == ()
     assert [item.notes[0].partition(";")[0] for item in plan.resources] == [
-        "p stays: job queue theirs of the environment other names it",
-        "s stays: job queue theirs of the environment other names it",
+        "p is kept: job queue theirs of the environment other names it",
+        "s is kept: job queue theirs of the environment other names it",
     ]

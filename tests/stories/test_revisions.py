@@ -191,7 +191,7 @@ def test_an_event_rule_keeps_the_revision_it_starts_jobs_with(desk, definition, 
     assert found["action_reason"] == "revisions beyond those to keep: etl:2"
     assert found["notes"] == [
         (
-            "revision 1 stays: event rule nightly (target 1) starts jobs with it; "
+            "revision 1 is kept: event rule nightly (target 1) starts jobs with it; "
             "to let it go, have the target name the definition without a revision"
         )
     ]
@@ -201,7 +201,7 @@ def test_an_event_rule_keeps_the_revision_it_starts_jobs_with(desk, definition, 
     again = desk.plan()["jobDefinitions.etl"]
     assert (again["action"], again["steps"]) == ("noop", [])
     code, out = desk.run("plan", "--detailed-exitcode")
-    assert code == 0 and "note: revision 1 stays: event rule nightly" in out and "No changes." in out
+    assert code == 0 and "note: revision 1 is kept: event rule nightly" in out and "No changes." in out
 
 
 def test_it_goes_with_the_next_plan_once_nobody_names_it(desk):
@@ -267,7 +267,7 @@ def test_another_definition_keeps_the_revision_its_text_names(desk, definition):
     found = desk.plan()["jobDefinitions.etl"]
 
     (note,) = found["notes"]
-    assert note.startswith("revision 1 stays: job definition driver:1 names it; to let it go, ")
+    assert note.startswith("revision 1 is kept: job definition driver:1 names it; to let it go, ")
     assert (found["action"], found["steps"]) == ("noop", [])
 
 
@@ -332,7 +332,7 @@ def test_jobs_keep_their_revision_until_they_have_finished(desk, state):
     found = desk.plan()["jobDefinitions.etl"]
 
     stays = state in STATES
-    said = "revision 1 stays: jobs in queue busy that use it have not finished; it goes once they have"
+    said = "revision 1 is kept: jobs in queue busy that use it have not finished; it goes once they have"
     assert found["notes"] == ([said] if stays else [])
     calls = [step["call"] for step in found["steps"]]
     assert calls == ["batch:RegisterJobDefinition", *([] if stays else ["batch:DeregisterJobDefinition"])]
@@ -348,7 +348,7 @@ def test_everybody_is_named_but_not_too_many(desk):
     (note,) = desk.plan()["jobDefinitions.etl"]["notes"]
 
     assert note.startswith(
-        "revision 1 stays: event rule nightly (target 1) starts jobs with it, "
+        "revision 1 is kept: event rule nightly (target 1) starts jobs with it, "
         "job definition driver-0:1 names it, 4 more; to let it go, "
     )
 
@@ -374,7 +374,7 @@ def test_our_own_rule_counts_only_if_it_still_names_it_afterwards(desk, change):
 
     desk.declare(jobDefinitions={"etl": job("2", keep=1)}, **own_rule("etl:1"))
     (note,) = desk.plan()["jobDefinitions.etl"]["notes"]
-    assert note == "revision 1 stays: eventRules.nightly names it; to let it go, name another there"
+    assert note == "revision 1 is kept: eventRules.nightly refers to it; to delete it, refer to another one there"
     other = {"other target": own_rule("etl:2"), "newest": own_rule("etl"), "gone": {}}[change]
     desk.declare(jobDefinitions={"etl": job("2", keep=1)}, **other)
     found = desk.plan()["jobDefinitions.etl"]
@@ -399,7 +399,7 @@ def test_what_is_declared_to_name_it_from_now_on_counts(desk):
     (note,) = desk.plan()["jobDefinitions.etl"]["notes"]
     desk.apply()
 
-    assert "revision 1 stays: eventRules.nightly names it, jobDefinitions.driver names it; " in note
+    assert "revision 1 is kept: eventRules.nightly refers to it, jobDefinitions.driver refers to it; " in note
     assert desk.revisions() == [1, 2]
 
 
@@ -418,7 +418,7 @@ def test_one_that_stays_keeps_what_it_names(desk):
     desk.declare(jobDefinitions={"etl": job("5", keep=1)})
     notes = desk.plan()["jobDefinitions.etl"]["notes"]
 
-    assert [note.split(":")[0] for note in notes] == ["revision 2 stays", "revision 1 stays"]
+    assert [note.split(":")[0] for note in notes] == ["revision 2 is kept", "revision 1 is kept"]
     assert desk.goes() == ["etl:3", "etl:4"]
 
 
@@ -454,7 +454,7 @@ def test_what_is_no_longer_declared_stays_without_being_a_deletion(desk):
     found = desk.plan()["jobDefinitions.etl"]
     assert (found["action"], found["steps"], found["change"]["actions"]) == ("noop", [], ["no-op"])
     assert found["change"]["before"] == found["change"]["after"] != {}
-    assert "revision 1 stays: event rule nightly" in found["notes"][0]
+    assert "revision 1 is kept: event rule nightly" in found["notes"][0]
     desk.apply()
     assert desk.revisions() == [1]
 
@@ -486,7 +486,7 @@ def test_the_newest_stays_for_who_asks_for_no_other_revision(desk, definition):
     desk.declare(logGroups={"/keep": {}})
     (note,) = desk.plan()["jobDefinitions.etl"]["notes"]
 
-    assert "revision 3 stays: event rule nightly (target 1) starts jobs with the newest revision" in note
+    assert "revision 3 is kept: event rule nightly (target 1) starts jobs with the newest revision" in note
     assert desk.goes() == ["etl:1", "etl:2"]
 
 
@@ -564,11 +564,14 @@ def test_destroying_leaves_what_others_name_and_says_so(desk):
     desk.rule("nightly", "etl:1")
     desk.declare(jobDefinitions={"etl": job("2")})
 
-    assert "note: revision 1 stays: event rule nightly" in desk.apply(verb="destroy")
+    assert "note: revision 1 is kept: event rule nightly" in desk.apply(verb="destroy")
     assert desk.revisions() == [1]
     code, out = desk.run("plan", "--destroy", "--detailed-exitcode")
     assert code == 0
-    assert "\n\nNo changes. What is left of the environment stays, for somebody still uses it.\n" in out
+    assert (
+        "\n\nNo changes. The remaining resources are kept: other resources in the account still use them (see the notes).\n"
+        in out
+    )
 
     desk.client("events").remove_targets(Rule="nightly", Ids=["1"])
     desk.apply(verb="destroy")
@@ -580,7 +583,7 @@ def test_older_ones_go_while_the_newest_is_still_named(desk):
     desk.rule("nightly", "etl:2")
     desk.declare(jobDefinitions={"etl": job("2")})
 
-    assert "note: revision 2 stays: event rule nightly" in desk.apply(verb="destroy")
+    assert "note: revision 2 is kept: event rule nightly" in desk.apply(verb="destroy")
     assert desk.revisions() == [2]
 
 
@@ -606,7 +609,7 @@ def test_where_a_read_is_refused_it_stays_and_the_note_says_what_is_missing(desk
     found = desk.plan()["jobDefinitions.etl"]
 
     said = f"{denied} was refused (AccessDeniedException), so it may be in use; allow {denied}"
-    assert found["notes"] == [f"revision 2 stays: {said}", f"revision 1 stays: {said}"]
+    assert found["notes"] == [f"revision 2 is kept: {said}", f"revision 1 is kept: {said}"]
     assert [step["call"] for step in found["steps"]] == ["batch:RegisterJobDefinition"]
     desk.sandbox.faults.clear()
     assert desk.goes() == ["etl:1", "etl:2"]

@@ -236,7 +236,7 @@ def test_jobs_come_and_go_without_spoiling_it(clone: Path, shell: Shell) -> None
     busy(clone, shell)
     held = submitted(1)
     shell.ok("plan", "--out", "held.plan")
-    assert "revision 1 stays" in shell.ok("plan").out
+    assert "revision 1 is kept" in shell.ok("plan").out
     boto3.client("batch").terminate_job(jobId=held, reason="done")
     shell.account.clock.advance(600)
     assert "DeregisterJobDefinition" in shell.ok("plan").out
@@ -257,7 +257,7 @@ def test_a_revision_that_a_job_holds_since_is_left(clone: Path, shell: Shell) ->
 
     done = shell.ok("apply", "free.plan")
 
-    assert "revision 1 stays" in done.out
+    assert "revision 1 is kept" in done.out
     assert revisions() == [1, 2, 3]
 
 
@@ -330,8 +330,8 @@ def test_what_concerns_it_may_not(clone: Path, shell: Shell) -> None:
         assert {call.partition(":")[0] for call in shell.writes()} == {"ssm"}, what
     text = shell("apply", "a.plan")
     assert text.code == 5 and "make a new one" in text.err
-    assert "error: logGroups.site-a: the plan was to update it; planning now comes to: create" in text.err
-    assert "error: logGroups.site-b: the plan was to delete it; now there is nothing to do" in text.err
+    assert "error: logGroups.site-a: the plan was to update it; a new plan would create it" in text.err
+    assert "error: logGroups.site-b: the plan was to delete it; a new plan would keep it unchanged" in text.err
 
 
 def test_what_stands_in_the_way_now_is_told_with_it(clone: Path, shell: Shell) -> None:
@@ -363,7 +363,7 @@ def test_many_differences_are_cut_short(clone: Path, shell: Shell) -> None:
     refused = shell("apply", "a.plan")
 
     assert refused.code == 5
-    assert refused.err.count("nothing to do") == 10 and "and 4 more" in refused.err
+    assert refused.err.count("a new plan would keep it unchanged") == 10 and "and 4 more" in refused.err
 
 
 def test_one_without_changes_is_applied_as_such(clone: Path, shell: Shell) -> None:
@@ -488,7 +488,10 @@ def test_one_for_another_region_is_refused(clone: Path, shell: Shell, monkeypatc
     refused = shell("apply", "a.plan")
 
     assert refused.code == 5
-    assert "made for the region eu-west-1, and this is us-east-1" in refused.err and "AWS_REGION" in refused.err
+    assert (
+        "the plan is for region eu-west-1, but the current one is us-east-1" in refused.err
+        and "AWS_REGION" in refused.err
+    )
 
 
 def _sparse(path: Path) -> None:
@@ -498,14 +501,17 @@ def _sparse(path: Path) -> None:
 
 HEAD = b'{\n "file": "reconcile-plan/'
 NO_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "empty": (lambda path: path.write_bytes(b""), "it is empty"),
+    "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "an object": (lambda path: path.write_bytes(b"{}"), "is not a saved plan"),
     "binary": (lambda path: path.write_bytes(bytes(range(256))), "is not a saved plan"),
-    "terraform's plan": (lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 99), "as terraform's plans are"),
-    "terraform's JSON": (lambda path: path.write_bytes(b'{"format_version":"1.2"}'), "terraform's JSON"),
+    "terraform's plan": (
+        lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 99),
+        "the file is a ZIP archive, like a terraform plan",
+    ),
+    "terraform's JSON": (lambda path: path.write_bytes(b'{"format_version":"1.2"}'), "the file is terraform JSON"),
     "64 GB of nothing": (_sparse, "is not a saved plan"),
-    "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "of version 9"),
-    "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "of version 1"),
+    "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "has plan file version 9"),
+    "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "has plan file version 1"),
     "deep": (lambda path: path.write_bytes(saved_plan._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was modified"),
 }
 
@@ -524,7 +530,7 @@ def test_what_plan_prints_is_no_saved_plan(clone: Path, shell: Shell) -> None:
     Path("x.plan").write_text(shell.ok("plan", "--format", "json").out, "utf-8")
     refused = shell("apply", "x.plan")
 
-    assert refused.code == 1 and "what `plan --format json` prints" in refused.err
+    assert refused.code == 1 and "the output of `plan --format json`" in refused.err
 
 
 @pytest.mark.parametrize("what", [{}, {"plan": []}, {"plan": {"resource_changes": [1]}}, {"asked": [], "plan": {}}])
@@ -534,7 +540,7 @@ def test_one_that_says_nonsense_under_a_right_digest_is_refused(
     Path("x.plan").write_bytes(saved_plan._sealed(what.get("asked", {}), what.get("plan", {})))
     refused = shell("apply", "x.plan")
 
-    assert refused.code == 1 and "no plan that reconcile wrote" in refused.err
+    assert refused.code == 1 and "is not a plan file of reconcile" in refused.err
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
@@ -584,4 +590,9 @@ def test_it_has_its_own_options(clone: Path, shell: Shell) -> None:
     shell.ok("plan", "--out", "a.plan")
     refused = shell("apply", "a.plan", "--target", "topics.site-topic")
 
-    assert refused.code == 1 and "cannot be combined with a saved plan" in refused.err
+    assert refused.code == 1 and "error: --target cannot be combined with a saved plan" in refused.err
+    assert "pass it to `reconcile plan --out FILE`" in refused.err
+    refused = shell("apply", "a.plan", "--adopt", "--allow-deletions", "0")
+
+    assert refused.code == 1 and "error: --adopt, --allow-deletions cannot be combined with a saved plan" in refused.err
+    assert "pass them to `reconcile plan --out FILE`" in refused.err

@@ -119,7 +119,7 @@ def test_while_one_is_applied(shell: Shell) -> None:
         assert problem["code"] == "locked" and refused.lines[0]["@level"] == "error"
         assert "(https://git.example/hpc/site/actions/runs/7)" in problem["message"]
         assert f"process {holder.pid}" in problem["message"] and "s ago" in problem["message"]
-        assert "s from now" in problem["hint"]
+        assert "the lock expires in " in problem["hint"]
         assert shell("destroy", "-y").code == 4
         shell.account.calls.clear()
         assert shell("plan").code == 0
@@ -178,15 +178,15 @@ def test_unlock_breaks_only_what_was_shown(shell: Shell, monkeypatch: pytest.Mon
     """Another took the lock while somebody looked at the question."""
     elsewhere()
 
-    def agreed(_: Terminal, __: str) -> bool:
+    def confirm(*_: object) -> bool:
         boto3.client("ssm").delete_parameter(Name=NAME)
         elsewhere("another")
         return True
 
-    monkeypatch.setattr(Terminal, "agreed", agreed)
+    monkeypatch.setattr(Terminal, "confirm", confirm)
     refused = shell("unlock")
 
-    assert refused.code == 1 and "the lock has changed hands since it was shown" in refused.err
+    assert refused.code == 1 and "the lock changed hands since it was shown" in refused.err
     assert locks() == [NAME]
 
 
@@ -223,7 +223,7 @@ def test_where_it_may_not_be_given_back_the_work_is_done_all_the_same(shell: She
     done = shell.ok("apply", "-y")
 
     assert "1 created" in done.out
-    assert "the lock cannot be given back" in done.err and "ssm:DeleteParameter" in done.err
+    assert "the lock cannot be released" in done.err and "ssm:DeleteParameter" in done.err
 
 
 # --- given back ------------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_whose_lock_is_broken_starts_nothing_new(shell: Shell, monkeypatch: pyte
     breaker.join()
 
     assert ended.code == 3, ended.told
-    told = "the lock was broken by another run: nothing new is started"
+    told = "another run broke the lock: no further steps are started"
     if form == "json":
         assert [line["@message"] for line in ended.lines if line["type"] == "lock-lost"] == [told]
         fates = ended.lines[-1]

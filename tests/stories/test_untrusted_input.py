@@ -510,7 +510,7 @@ def test_what_a_saved_plan_says(run: Run, account: Any, tmp_path: Path) -> None:
                     saved = saved_plan.read(tmp_path / "bad.plan")
                 except Problems:
                     continue
-                found = [*saved_plan.elsewhere(saved, SCOPE), *saved_plan.stale(saved, says["plan"])]
+                found = [*saved_plan.wrong_scope(saved, SCOPE), *saved_plan.out_of_date(saved, says["plan"])]
                 assert not RAW.search(text.problems(found, Mask(), text.Paint(colour=False)))
 
 

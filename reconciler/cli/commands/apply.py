@@ -68,6 +68,7 @@ def apply(
     no_lock: NoLock = False,
     sandbox: Sandbox = False,
 ) -> None:
+    """Apply an environment, or a saved plan; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
     options = plan_options(
@@ -79,10 +80,10 @@ def apply(
         allow=allow_deletions,
     )
     saved = None
-    if env and saved_plan.looks_like_one(Path(env)):
+    if env and saved_plan.is_plan_file(Path(env)):
         saved = saved_plan.read(Path(env))
         if options != Options():
-            raise Problems([_has_its_own()])
+            raise Problems([_not_with_saved_plan(options)])
         env = saved_plan.locate(saved, Path(env), Path.cwd(), os.environ)
         options, auto_approve = saved.options, True
     how = applying.ApplyOptions(
@@ -98,6 +99,16 @@ def apply(
         raise typer.Exit(applying.apply(account, options, how, report, stop))
 
 
-def _has_its_own() -> Problem:
-    message = "options that change the plan cannot be combined with a saved plan"
-    return Problem(code="usage", message=message, hint="pass them to `reconcile plan --out FILE`")
+def _not_with_saved_plan(options: Options) -> Problem:
+    given = {
+        "--target": options.targets,
+        "--exclude": options.exclude,
+        "--replace": options.replace,
+        "--refresh-images": options.refresh,
+        "--adopt": options.adopt,
+        "--allow-deletions": options.allow_deletions is not None,
+    }
+    flags = [flag for flag, is_given in given.items() if is_given]
+    message = f"{', '.join(flags)} cannot be combined with a saved plan"
+    what = "it" if len(flags) == 1 else "them"
+    return Problem(code="usage", message=message, hint=f"pass {what} to `reconcile plan --out FILE`")

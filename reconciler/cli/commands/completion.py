@@ -14,7 +14,7 @@ APP: Final = typer.Typer(**STYLE)
 
 
 class Shell(StrEnum):
-    """The shells that there is a script for."""
+    """The shells with completion."""
 
     bash = "bash"
     zsh = "zsh"
@@ -30,5 +30,6 @@ def completion(
     ctx: typer.Context,
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False)],
 ) -> None:
+    """Print the completion script for ``shell``."""
     register_shells()
     shell_complete(ctx.find_root().command, {}, "reconcile", COMPLETE, f"source_{shell.value}")

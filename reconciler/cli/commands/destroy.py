@@ -44,6 +44,7 @@ def destroy(
     no_lock: NoLock = False,
     sandbox: Sandbox = False,
 ) -> None:
+    """Delete the resources that an environment owns; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
     options = plan_options(target=target, exclude=exclude, destroy=True)

@@ -26,10 +26,11 @@ def init(
         Path | None, typer.Argument(metavar="DIR", help="The directory to write it to.", show_default=False)
     ] = None,
     template: Annotated[
-        str, typer.Option("--template", metavar="NAME", help="What to start from.", autocompletion=_templates)
+        str, typer.Option("--template", metavar="NAME", help="Template to start from.", autocompletion=_templates)
     ] = "minimal",
     show: Annotated[bool, typer.Option("--list", help="Show the templates.")] = False,
 ) -> None:
+    """Write a template to ``directory``, or list the templates."""
     terminal: Terminal = ctx.obj
     if show:
         for name, about in scaffold.templates().items():
@@ -39,4 +40,4 @@ def init(
         raise Problems([Problem(code="usage", message="no directory given", hint="reconcile init DIR")])
     for path in scaffold.write(directory, template):
         terminal.note(f"wrote {terminal.mask.line(str(path))}")
-    terminal.result(f"next: reconcile validate {terminal.typed(directory)}")
+    terminal.result(f"next: reconcile validate {terminal.shell_quoted(directory)}")

@@ -54,6 +54,7 @@ def plan(
     only_changes: OnlyChanges = False,
     sandbox: Sandbox = False,
 ) -> None:
+    """Print the plan of an environment, and save it to ``out``."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is PlanFormat.json
     options = plan_options(
@@ -68,13 +69,13 @@ def plan(
     with interruptible():
         account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox)
         made = reporting.make_plan(terminal, account, options, output.value)
-    reporting.show(terminal, made, only_changes=only_changes, shape=output.value)
+    reporting.show(terminal, made, only_changes=only_changes, output=output.value)
     if made.errored:
         raise typer.Exit(ERROR)
     if out:
-        where = saved_plan.where(account.env.name, account.loaded.location.target, Path.cwd())
+        where = saved_plan.place_of(account.env.name, account.loaded.location.target, Path.cwd())
         document = pipeline.document(made, timestamp=timestamp())
         saved_plan.write(out, document, where=where, options=changed(options, kept=made.kept))
         name = terminal.mask.line(str(out))
-        terminal.note(f"Saved the plan to {name}; apply it with: reconcile apply {terminal.typed(out)}")
+        terminal.note(f"Saved the plan to {name}; apply it with: reconcile apply {terminal.shell_quoted(out)}")
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)

@@ -18,6 +18,7 @@ APP: Final = typer.Typer(**STYLE)
 
 @APP.command(help=COMMANDS["render"], epilog="Example: reconcile render prod")
 def render(ctx: typer.Context, env: Env = None) -> None:
+    """Print the merged environment with the source of each value."""
     terminal: Terminal = ctx.obj
     location = session.locate(env, Path.cwd())
     terminal.root = location.root

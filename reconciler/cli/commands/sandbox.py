@@ -25,10 +25,10 @@ def sandbox_start(
         typer.Option("--speed", min=0.001, help="Run the sandbox clock N times as fast as real time.", metavar="N"),
     ] = 1.0,
 ) -> None:
-    """Start it, and print the export lines that point a shell at it."""
+    """Start the sandbox, and print the export lines that point a shell at it."""
     try:
         handle = process.start(port=port, speed=speed)
-        process.control(handle.url, "clock", {"speed": speed})  # one that ran already may have another
+        process.control(handle.url, "clock", {"speed": speed})  # a sandbox that ran already may have another speed
     except process.SandboxError as error:
         message, _, hint = str(error).partition(": ")
         raise Problems([Problem(code="no-sandbox", message=message, hint=hint)]) from error
@@ -39,14 +39,14 @@ def sandbox_start(
 
 @APP.command("stop")
 def sandbox_stop() -> None:
-    """Stop it and discard the account."""
+    """Stop the sandbox and delete its account."""
     stopped = process.stop()
     typer.echo("Stopped." if stopped else "The sandbox was not running.", err=True)
 
 
 @APP.command("status")
 def sandbox_status() -> None:
-    """Show whether it is running, and where; exit code 1 when it is not."""
+    """Show whether the sandbox runs and its URL; exit code 1 if it does not."""
     handle = process.status()
     if handle is None:
         typer.echo("The sandbox is not running; start it with `reconcile sandbox start`.")
@@ -56,7 +56,7 @@ def sandbox_status() -> None:
 
 @APP.command("reset")
 def sandbox_reset() -> None:
-    """Empty the account."""
+    """Delete everything in the sandbox account."""
     if process.status() is None:
         raise Problems([no_sandbox()])
     process.reset()

@@ -26,12 +26,13 @@ def schema(
         str | None,
         typer.Argument(
             metavar="SECTION",
-            help="A section, as it stands in YAML; all of them when left out.",
+            help="A section, as written in YAML; all of them if omitted.",
             show_default=False,
             autocompletion=_sections,
         ),
     ] = None,
 ) -> None:
+    """Print the JSON Schema of ``section``, or of an environment."""
     terminal: Terminal = ctx.obj
     known = registry.sections()
     if section is not None and section not in known:

@@ -12,6 +12,7 @@ from reconciler.cli.root import COMMANDS, STYLE
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model.exit_codes import ERROR
+from reconciler.model.problems import Problem
 from reconciler.operations import session
 from reconciler.render import json as as_json
 
@@ -26,6 +27,7 @@ def unlock(
     output: FormatOption = Format.text,
     sandbox: Sandbox = False,
 ) -> None:
+    """Show the lock's holder, and break the lock after approval."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
 
@@ -33,7 +35,9 @@ def unlock(
         if auto_approve:
             return True
         terminal.note(holder)
-        return terminal.agreed("Break the lock?")
+        message = "unlock needs approval, but there is no terminal"
+        unattended = Problem(code="not-approved", message=message, hint="pass --auto-approve")
+        return terminal.confirm("Break the lock?", unattended)
 
     with interruptible():
         account = reporting.connect(terminal, env, strict=False, sandbox=sandbox)

@@ -31,6 +31,7 @@ def validate(
     output: FormatOption = Format.text,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors; notes are not affected.")] = False,
 ) -> None:
+    """Check environments, and print their problems."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     found: list[Problem] = []

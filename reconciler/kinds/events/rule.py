@@ -324,7 +324,7 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
         return "events that come between deleting the old rule and creating the new one go nowhere"
     if diff.under("state") and want.props.get("state") == "DISABLED":
         return "events go nowhere from now on"
-    return "none"
+    return "not affected"
 
 
 KIND = Kind(

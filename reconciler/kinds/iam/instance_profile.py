@@ -196,7 +196,7 @@ def check(name: str, props: Json) -> Iterable[Finding]:
 def disruption(live: Live, _: Want, diff: Diff) -> str:
     if "role" in diff.tops() and live.props.get("role"):
         return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
-    return "none" if not diff.replaces else "replaced: what uses it moves to the new one"
+    return "not affected" if not diff.replaces else "replaced: what uses it moves to the new one"
 
 
 KIND = Kind(

@@ -11,14 +11,19 @@ from typing import Any
 from reconciler.kinds.batch import _common as batch
 from reconciler.model import Call, Cause, Lifecycle, Repair, Wait
 
-# reasons that pass by themselves, when a role or profile is so new that IAM has not spread it yet
-IAM_LAG = (
-    "sts:AssumeRole",
-    "is not authorized to perform",
-    "Instance profile",
-    "IamInstanceProfile",
-    "IamFleetRole is invalid",
-)
+NEW_ROLE = "AWS does not see the new role yet (normal after creating it)"
+NEW_PERMISSION = "AWS does not see the new role's permissions yet (normal after creating it)"
+NEW_PROFILE = "AWS does not see the new instance profile yet (normal after creating it)"
+
+# Reasons that pass by themselves: IAM takes a while to show a new role or profile to every service.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
+IAM_LAG = {
+    "sts:AssumeRole": NEW_ROLE,
+    "is not authorized to perform": NEW_PERMISSION,
+    "Instance profile": NEW_PROFILE,
+    "IamInstanceProfile": NEW_PROFILE,
+    "IamFleetRole is invalid": NEW_ROLE,
+}
 
 _RESOURCES = "computeResources"
 CAUSES = (
