@@ -1547,7 +1547,7 @@ jobDefinitions:
 """,
         "invalid-value",
         "5:15",
-        "60 is the least that",
+        "the minimum is 60",
     ),
     (
         "timeout a number",
@@ -2762,7 +2762,7 @@ computeEnvironments:
 """,
         "missing-field",
         "3:3",
-        "say at least type, maxvCpus,",
+        "add at least type, maxvCpus,",
     ),
     (
         "subnet id",

@@ -25,7 +25,7 @@ def check(props: Json, *, most: int) -> Iterator[Finding]:
     """What AWS would refuse; ``most`` entries are allowed, and only one way of counting."""
     listed = items(props.get(MEMBER))
     if MEMBER in props and props[MEMBER] in ([], ()):
-        hint = f"say how much: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
+        hint = f"add a limit: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
         yield Finding((MEMBER,), f"{MEMBER} is empty", hint, code="missing-field")
     if len(listed) > most:
         yield Finding((MEMBER, most), f"{MEMBER} has {len(listed)} entries; {most} at most", "remove some")
@@ -36,9 +36,9 @@ def check(props: Json, *, most: int) -> Iterator[Finding]:
     typed = [(index, unit) for index, unit in known if unit != ALL]
     if typed and len(typed) < len(known):
         hint = f"keep the one entry with {ALL}, or the entries with instance types"
-        yield Finding((MEMBER, typed[0][0]), f"{ALL} and instance types do not go together", hint)
+        yield Finding((MEMBER, typed[0][0]), f"{ALL} cannot be combined with instance types", hint)
     for index, unit in typed:
         if not unit.startswith("ml."):
             near = f"ml.{unit}" if "." in unit else "ml.g5.xlarge"
-            hint = f"SageMaker's instance types begin with ml., as in {near}; or write {ALL}"
+            hint = f"SageMaker's instance types begin with ml., for example {near}; or write {ALL}"
             yield Finding((MEMBER, index, "capacityUnit"), f'"{unit}" is not a unit of capacity', hint)

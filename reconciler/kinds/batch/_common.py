@@ -198,4 +198,4 @@ def repeated_name(props: Json, member: str, name: str) -> list[Finding]:
     given = props.get(member)
     if not isinstance(given, str) or given == name:
         return []
-    return [Finding((member,), f'{member} says "{given}", but the resource is called "{name}"', f"leave {member} out")]
+    return [Finding((member,), f'{member} is "{given}", but the resource is named "{name}"', f"leave {member} out")]

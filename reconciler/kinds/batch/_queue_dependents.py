@@ -26,13 +26,14 @@ GOING = ("DELETING", "DELETED")
 def listing(member: str, target: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
     """The queues that list one in ``member``, whose entries name it as ``target``."""
     return _named(
-        lambda queue: [str(item.get(target)) for _, item in entries(queue.get(member))], "have that one list another"
+        lambda queue: [str(item.get(target)) for _, item in entries(queue.get(member))],
+        "change that queue to list another",
     )
 
 
 def holding(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
     """The queues that name one as their ``member``."""
-    return _named(lambda queue: [str(queue.get(member))], "have that one name another")
+    return _named(lambda queue: [str(queue.get(member))], "change that queue to use another")
 
 
 def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
@@ -50,7 +51,7 @@ def _users(
     words = frozenset({live.physical, live.attrs["arn"]})
     return tuple(
         Dependent(
-            text=f"{_called(queue)} names it", hint=f"to let it go, {hint}", arn=queue["jobQueueArn"], words=words
+            text=f"{_called(queue)} names it", hint=f"to delete it, {hint}", arn=queue["jobQueueArn"], words=words
         )
         for queue in queues
         if words & set(names(queue))

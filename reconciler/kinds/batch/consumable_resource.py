@@ -133,7 +133,7 @@ def notes(live: Live, want: Want) -> Sequence[str]:
     if live.props.get(TYPE) != USED_UP or wanted is None or left == wanted:
         return []
     if live.tags.get(SET_LAST) in (None, str(wanted)):
-        return [f"{left} of it are left: what jobs use up is not refilled until the declared number changes"]
+        return [f"{left} remaining: what jobs use up is not refilled until the declared number changes"]
     return []
 
 
@@ -175,23 +175,23 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     if diff.replaces:
-        return "deleted and created anew under its name: jobs that need it wait meanwhile, running jobs go on"
+        return "deleted and created again under the same name: jobs that need it wait meanwhile; running jobs continue"
     less, more = want.props.get(TOTAL), live.props.get(TOTAL)
     if diff.under(TOTAL) and isinstance(less, int) and isinstance(more, int) and less < more:
-        return "jobs that need more than is left of it wait; running jobs keep what they have"
-    return "none: running jobs are not affected"
+        return "jobs that need more than the new quantity wait; running jobs keep what they have"
+    return "not affected"
 
 
 def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
-    return "jobs that need it wait until there is one of its name again; running jobs go on"
+    return "jobs that need it wait until a resource of this name exists again; running jobs continue"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.bad_name(name, "consumable resource")
     yield from batch.repeated_name(props, NAME, name)
     if props.get(TOTAL) is None:
-        why = f"{TOTAL} is left out: there is none of it at first, and every job that needs it waits"
-        yield Finding((), why, f"say how much there is: {TOTAL}: 10", code="missing-field", warning=True)
+        why = f"{TOTAL} is missing: AWS starts with a quantity of 0, and every job that needs it waits"
+        yield Finding((), why, f"set the quantity: {TOTAL}: 10", code="missing-field", warning=True)
 
 
 KIND = Kind(

@@ -56,7 +56,7 @@ MOST_LIMITS = 5
 
 
 def _queue(_live: Json, _want: Json) -> tuple[Effect, str]:
-    return Effect.REPLACE, "a quota share belongs to one queue for life"
+    return Effect.REPLACE, "the queue of a quota share cannot be changed"
 
 
 def _sharing(value: Any) -> Any:
@@ -211,7 +211,7 @@ def settle(live: Live) -> Sequence[Action]:
 def gone(live: Live) -> Sequence[Action]:
     return [
         Wait(
-            title=f"quota share {live.physical} gone",
+            title=f"quota share {live.physical} deleted",
             read=_describe(live.attrs["arn"]),
             items="",
             until={"status": batch.DELETED},
@@ -264,10 +264,10 @@ def _describe(arn: str) -> Call:
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are taken into it; those already submitted go on"
+        return "no new jobs are accepted; jobs already submitted continue"
     if diff.under("capacityLimits") or diff.under(SHARING):
-        return "what waits is scheduled by the new shares; jobs on borrowed capacity may be preempted"
-    return "none: running jobs are not affected"
+        return "waiting jobs are scheduled by the new shares; jobs on borrowed capacity may be preempted"
+    return "not affected"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -276,16 +276,16 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     queue, share = _parts(name)
     if not queue or not share or "/" in share:
-        hint = "write the queue, a slash and the share, as in training/team-a"
-        yield Finding((), f'"{name}" cannot name a quota share: it needs its queue in front', hint, "invalid-name")
+        hint = "write the queue, a slash and the share, for example training/team-a"
+        yield Finding((), f'"{name}" cannot name a quota share: it must begin with its queue', hint, "invalid-name")
         return
     yield from batch.bad_name(queue, "job queue")
     yield from batch.bad_name(share, "quota share")
     yield from batch.repeated_name(props, NAME, share)
     told = as_text(props.get(QUEUE))
     if told is not None and normal_forms.bare(told) != queue:
-        why = f'jobQueue says "{normal_forms.bare(told)}", but the name says "{queue}"'
-        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {normal_forms.bare(told)}/{share}")
+        why = f'jobQueue is "{normal_forms.bare(told)}", but the name has "{queue}"'
+        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or rename the share to {normal_forms.bare(told)}/{share}")
     yield from capacity.check(props, most=MOST_LIMITS)
     yield from _check_sharing(props)
 
@@ -294,7 +294,9 @@ def _check_sharing(props: Json) -> Iterator[Finding]:
     strategy, limit = as_text(at(props, SHARING, "strategy")), at(props, SHARING, "borrowLimit")
     if strategy is not None and strategy != BORROWING and limit is not None:
         hint = f"remove it, or use the strategy {BORROWING}"
-        yield Finding((SHARING, "borrowLimit"), f"a share with the strategy {strategy} borrows nothing", hint)
+        yield Finding(
+            (SHARING, "borrowLimit"), f"borrowLimit is only valid with the strategy {BORROWING}, not {strategy}", hint
+        )
 
 
 KIND = Kind(

@@ -58,7 +58,7 @@ TAKEN, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
     if is_given(live.get(QUOTA)) == is_given(want.get(QUOTA)):
         return Effect.IN_PLACE, ""
-    return Effect.REPLACE, "a policy stays a fair-share or a quota-share policy for life"
+    return Effect.REPLACE, "a policy cannot change between fair-share and quota-share"
 
 
 def _single(value: Any) -> Any:
@@ -141,7 +141,7 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
 def disruption(_live: Live, _want: Want, diff: Diff) -> str:
     if diff.replaces:
         return "the queues move to a new policy; running jobs are not affected"
-    return "none: waiting jobs are ranked by the new policy, running jobs are not affected"
+    return "waiting jobs are ranked by the new policy; running jobs are not affected"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -152,14 +152,14 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.repeated_name(props, "name", name)
     if is_given(props.get(FAIR)) and is_given(props.get(QUOTA)):
         hint = f"keep {FAIR} for container queues, {QUOTA} for SageMaker training queues"
-        yield Finding((QUOTA,), f"a policy has {FAIR} or {QUOTA}, not both", hint)
+        yield Finding((QUOTA,), f"{FAIR} cannot be combined with {QUOTA}", hint)
     yield from _check_shares(items(at(props, FAIR, "shareDistribution")))
 
 
 def _check_shares(listed: list[Any]) -> Iterator[Finding]:
     here = (FAIR, "shareDistribution")
     if len(listed) > MOST_SHARES:
-        hint = "let one entry stand for many: team* is for all that begin with team"
+        hint = "combine entries: team* stands for all that begin with team"
         yield Finding((*here, MOST_SHARES), f"{len(listed)} share identifiers; {MOST_SHARES} at most", hint)
     named = [(index, as_text(item.get("shareIdentifier"))) for index, item in entries(listed)]
     known = [(index, name) for index, name in named if name is not None]
@@ -172,8 +172,8 @@ def _check_shares(listed: list[Any]) -> Iterator[Finding]:
     for index, name in known:
         wider = next((one for one in prefixes if _covers(one, name)), None)
         if wider is not None:
-            why = f'"{name}" is among those that "{wider}*" stands for, and AWS allows no overlap'
-            yield Finding((*here, index, "shareIdentifier"), why, "remove one of the two, or name the shares apart")
+            why = f'"{name}" overlaps "{wider}*", and AWS allows no overlap'
+            yield Finding((*here, index, "shareIdentifier"), why, "remove one of the two, or rename one")
 
 
 def _covers(prefix: str, name: str) -> bool:
@@ -187,7 +187,7 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         hint = "a share that is not listed has the weight 1" if name else "name a share, or a prefix of shares: team*"
         yield Finding(path, f'"{name}" is not a share identifier', hint)
     elif "*" in bare:
-        yield Finding(path, f'"{name}": an asterisk may stand at the end only', "write the prefix, then one asterisk")
+        yield Finding(path, f'"{name}": an asterisk is allowed only at the end', "write the prefix, then one asterisk")
     elif len(name) > 255:
         yield Finding(path, f"the share identifier has {len(name)} characters; 255 at most", "shorten it")
     elif not TAKEN.fullmatch(name):

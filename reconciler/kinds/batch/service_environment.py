@@ -116,7 +116,7 @@ def settle(live: Live) -> Sequence[Action]:
 def gone(live: Live) -> Sequence[Action]:
     return [
         Wait(
-            title=f"service environment {live.physical} gone",
+            title=f"service environment {live.physical} deleted",
             read=_describe(live.physical),
             items=LISTED,
             among=LISTED,
@@ -173,8 +173,8 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     if diff.replaces:
         return "the queues move to a new environment first; then the old one is disabled and deleted"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new service jobs are started on it; running ones go on"
-    return "none: running service jobs are not affected"
+        return "no new service jobs are started on it; running ones continue"
+    return "not affected"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:

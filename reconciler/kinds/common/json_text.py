@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 DEEPEST: Final = 64  # levels, as in YAML
-_TOO_DEEP: Final = f"it is nested more than {DEEPEST} levels deep"
+_TOO_DEEP: Final = f"nesting is deeper than {DEEPEST} levels"
 
 
 def from_json(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:

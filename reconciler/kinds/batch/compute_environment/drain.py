@@ -79,7 +79,7 @@ def _scaled_in(live: Live, deleting: Sequence[Action]) -> Sequence[Action]:
 
 def _no_nodes(name: str, lifecycle: Lifecycle) -> Wait:
     return Wait(
-        title=f"jobs on compute environment {name} finished, as far as its desired vCPUs tell",
+        title=f"compute environment {name} has no desired vCPUs (its jobs have finished)",
         read=waits.describe(name),
         items="computeEnvironments",
         among="computeEnvironments",
@@ -106,7 +106,7 @@ def _terminated(name: str, cluster: str) -> Reads[str]:
     """End the jobs that are still on it."""
     told = yield from _told(name, cluster)
     found = yield from jobs_on(cluster)
-    reason = f"the compute environment {name} is replaced or removed"
+    reason = f"compute environment {name} is replaced or deleted"
     yield tuple(Call("batch", "TerminateJob", {"jobId": job["jobId"], "reason": reason}) for job in found)
     return f"terminated; {told}" if told else ""
 

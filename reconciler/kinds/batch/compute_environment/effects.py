@@ -27,6 +27,7 @@ FAMILIES = {
 ORDERED = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
 
 SERVICE_LINKED = ":role/aws-service-role/"
+OTHER_FAMILY = "AWS cannot change between instance, Fargate and managed-instance resources in place"
 
 Verdict = tuple[Effect, str]
 
@@ -47,19 +48,19 @@ def fixed(_live: Json, _want: Json) -> Verdict:
 
 def service_role(live: Json, want: Json) -> Verdict:
     if is_service_linked(live.get("serviceRole")) != is_service_linked(want.get("serviceRole")):
-        return Effect.REPLACE, "an ordinary role and the service-linked role cannot be exchanged for one another"
+        return Effect.REPLACE, "AWS cannot exchange a custom serviceRole and the service-linked role in place"
     return Effect.SCALING, ""
 
 
 def infrastructure(live: Json, want: Json) -> Verdict:
     """An update in place needs the service-linked role, and a strategy other than BEST_FIT before and after."""
     if not is_service_linked(live.get("serviceRole")):
-        why = "an environment with an ordinary service role has no infrastructure updates"
-        return Effect.REPLACE, f"{why}; one with AWSServiceRoleForBatch (serviceRole left out) has"
+        why = "with a custom serviceRole AWS cannot update this in place (leave serviceRole out to allow it)"
+        return Effect.REPLACE, why
     for side in (live, want):
         strategy = at(side, "computeResources", "allocationStrategy") or "BEST_FIT"
         if family(side) == INSTANCES and strategy == "BEST_FIT":
-            return Effect.REPLACE, "an environment with the allocation strategy BEST_FIT has no infrastructure updates"
+            return Effect.REPLACE, "with the allocation strategy BEST_FIT AWS cannot update this in place"
     return Effect.INFRASTRUCTURE, ""
 
 
@@ -75,8 +76,8 @@ def resource_type(live: Json, want: Json) -> Verdict:
     if before == after == INSTANCES:
         return infrastructure(live, want)
     if before == after:
-        return Effect.REPLACE, "FARGATE and FARGATE_SPOT are not known to be exchangeable in place"
-    return Effect.REPLACE, "no update leads from one kind of compute resources to another"
+        return Effect.REPLACE, "AWS documents no change between FARGATE and FARGATE_SPOT in place"
+    return Effect.REPLACE, OTHER_FAMILY
 
 
 # --- Amazon ECS Managed Instances ------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ def resource_type(live: Json, want: Json) -> Verdict:
 
 def provider(live: Json, want: Json) -> Verdict:
     if family(live) != family(want):
-        return Effect.REPLACE, "no update leads from one kind of compute resources to another"
+        return Effect.REPLACE, OTHER_FAMILY
     return Effect.IN_PLACE, ""
 
 

@@ -37,7 +37,7 @@ def successor(image_type: str) -> str:
 def unsupported(image_type: str) -> str:
     """That AWS no longer supports an image type, and since when; empty where it does."""
     day = AMAZON_LINUX_2.get(image_type)
-    return f"{image_type} is Amazon Linux 2, whose images AWS Batch no longer supports since {day}" if day else ""
+    return f"{image_type} is Amazon Linux 2, which AWS Batch has not supported since {day}" if day else ""
 
 
 def own(resources: Json) -> list[Json]:
@@ -59,12 +59,12 @@ def notes(live: Live, want: Want) -> Iterator[str]:
         word = "replacement" if impossible(live, want) else "update"
         yield (
             f"AWS has a newer image for {' and '.join(outdated)} than its instances start from;"
-            f" `reconcile plan {flag} {want.address}` plans the {word} that takes it"
+            f" `reconcile plan {flag} {want.address}` plans the {word} that uses it"
         )
     for item in own({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
         kind = str(item.get("imageType"))
         if unsupported(kind):
-            yield f"{unsupported(kind)}; move on with {IMAGES}: [{{imageType: {successor(kind)}}}]"
+            yield f"{unsupported(kind)}; use {IMAGES}: [{{imageType: {successor(kind)}}}]"
 
 
 # --- taking the newest -----------------------------------------------------------------------------------------------
@@ -75,20 +75,23 @@ def refresh(live: Live, want: Want) -> Change | Finding:
     refused = impossible(live, want) or _pinned(mapping(want.props.get(RESOURCES)))
     if refused:
         return refused
-    because = "asked for with --refresh-images"
+    because = "requested with --refresh-images"
     return Change(path=(RESOURCES, NEWEST), before=MISSING, after=True, effect=Effect.INFRASTRUCTURE, because=because)
 
 
 def impossible(live: Live, want: Want) -> Finding | None:
     """Why the environment cannot be updated to newer images; None where it can."""
-    why, hint = "", f"a new environment starts with the newest: --replace {want.address}"
+    why, hint = "", f"a replacement starts from the latest images: --replace {want.address}"
     family = effects.family(want.props)
     if family == effects.FARGATE:
-        why, hint = "Fargate has no images of its own", "job definitions choose by fargatePlatformConfiguration"
+        why, hint = (
+            "Fargate has no images of its own",
+            "job definitions choose a platform version with fargatePlatformConfiguration",
+        )
     elif family == effects.MANAGED_INSTANCES:
-        why, hint = "Amazon ECS keeps the images of managed instances up to date by itself", "there is nothing to do"
+        why, hint = "Amazon ECS keeps the images of managed instances up to date", "there is nothing to do"
     elif family != effects.INSTANCES:
-        why, hint = "the instances of an UNMANAGED environment are your own", "give those a newer image yourself"
+        why, hint = "you run the instances of an UNMANAGED environment", "start those from a newer image"
     else:
         verdict, reason = effects.infrastructure(live.props, want.props)
         why = reason if verdict is Effect.REPLACE else ""
@@ -103,12 +106,12 @@ def _pinned(resources: Json) -> Finding | None:
         path = (RESOURCES, "imageId")
     elif listed and all(item.get("imageIdOverride") for _, item in listed):
         path, image = (RESOURCES, IMAGES, listed[0][0], "imageIdOverride"), listed[0][1]["imageIdOverride"]
-    return pinned(path, f"{path[-1]} says {image}") if path else None
+    return pinned(path, f"{path[-1]} sets {image}") if path else None
 
 
 def pinned(path: Path, how: str, hint: str = "") -> Finding:
     """The refusal where an image is fixed: AWS would replace all instances and ignore the wish."""
-    hint = hint or "name another image there, or leave it out to run those of AWS Batch"
+    hint = hint or "set another image there, or leave it out to use the images of AWS Batch"
     return Finding(path, f"its images cannot be refreshed: they are pinned, {how}", hint, code="cannot-refresh")
 
 

@@ -40,14 +40,14 @@ def findings(value: str, path: Path) -> Iterator[Finding]:
     together = _RUN_TOGETHER.fullmatch(value)
     if not dot and together and value not in FAMILIES:
         hint = f'did you mean "{together["family"]}.{together["size"]}"?'
-        yield Finding(path, f'"{value}" is not an instance type: a dot goes before the size', hint)
+        yield Finding(path, f'"{value}" is not an instance type: put a dot before the size', hint)
     elif family not in FAMILIES and (near := _near(family)):
         hint = f'did you mean "{near}{dot}{size}"?'
-        yield Finding(path, f'no instance family "{family}" is known here', hint, warning=True)
+        yield Finding(path, f'unknown instance family "{family}"', hint, warning=True)
     elif dot and not _SIZE.fullmatch(size):
         meant = difflib.get_close_matches(size, _SIZES, n=1, cutoff=0.5)
         hint = f'did you mean "{family}.{meant[0]}"?' if meant else "sizes look like large, xlarge, 2xlarge, metal"
-        yield Finding(path, f'"{size}" is not a size that is known here', hint, warning=True)
+        yield Finding(path, f'unknown instance size "{size}"', hint, warning=True)
 
 
 def _near(family: str) -> str:

@@ -301,17 +301,17 @@ def _patience(want: Want, diff: Diff) -> float:
 
 def ending(live: Live, lifecycle: Lifecycle | None) -> str:
     if live.props.get("type") == "UNMANAGED":
-        return "no new jobs are placed by it; what runs on your own instances is yours to end"
+        return "no new jobs are placed by it; jobs on your own instances continue until you end them"
     return side_effects.ending(lifecycle, drains=drain.drains(live))
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     told = side_effects.disruption(want, diff, drains=drain.drains(live))
     if diff.replaces and "eksConfiguration" in live.props:
-        told += "; on EKS that they are over shows only by its desired vCPUs falling to 0"
+        told += "; on EKS AWS Batch shows the end of the jobs only by desiredvCpus falling to 0"
     families = {effects.family(live.props), effects.family(want.props)}
     if diff.replaces and effects.FARGATE in families and len(families) > 1:
-        told += "; jobs that wait in its queues with definitions for the old kind of resources never start"
+        told += "; jobs that wait in its queues with definitions for the old type of resources never start"
     return told
 
 

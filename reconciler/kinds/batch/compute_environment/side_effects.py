@@ -60,39 +60,42 @@ def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
         chosen = policy(want)
         if chosen["terminateJobsOnUpdate"]:
             return (
-                "instances are replaced: running jobs are terminated at once, and retried if their retry strategy"
-                " says so (terminateJobsOnUpdate)"
+                "instances are replaced: running jobs are terminated immediately (terminateJobsOnUpdate), and retried"
+                " if their retry strategy allows it"
             )
         minutes = chosen["jobExecutionTimeoutMinutes"]
         return (
-            f"instances are replaced: running jobs may go on for {minutes} minutes, then they are terminated, and"
-            " retried if their retry strategy says so"
+            f"instances are replaced: running jobs may continue for {minutes} minutes, then they are terminated, and"
+            " retried if their retry strategy allows it"
         )
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are started on it; running jobs go on"
-    return "none: running jobs are not affected"
+        return "no new jobs are started on it; running jobs continue"
+    return "not affected"
 
 
 def ending(lifecycle: Lifecycle | None, *, drains: bool) -> str:
     """What happens to the jobs on an environment that goes; without a lifecycle nobody waits for them."""
     if lifecycle is None or not drains:
-        return "jobs still running on it end with it"
+        return "jobs still running on it are terminated when it is deleted"
     return f"no new jobs are started on it; {_waited(lifecycle, 'those still running')}"
 
 
 def _waited(lifecycle: Lifecycle, left: str) -> str:
     minutes = lifecycle.drain_timeout_minutes
     if lifecycle.drain == "terminate":
-        return f"{left} may go on for {minutes} minutes, then they end with it (drain: terminate)"
-    return f"{left} are waited for, {minutes} minutes at most, then it stays until the next run (drain: wait)"
+        return f"{left} may continue for {minutes} minutes, then they are terminated (drain: terminate)"
+    return (
+        f"apply waits up to {minutes} minutes for {left}; if they have not ended, it is kept until the next apply"
+        " (drain: wait)"
+    )
 
 
 def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
     first = "the queues move to a new environment first"
     if lifecycle.replace is Replace.DELETE_FIRST:
-        first = "the old environment goes first, and its queues have nothing to run on until the new one is there"
+        first = "the old environment is deleted first; its queues cannot run jobs until the new one is VALID"
     left = "jobs still running on the old one"
-    return f"{first}; {_waited(lifecycle, left) if drains else f'{left} end when it is deleted'}"
+    return f"{first}; {_waited(lifecycle, left) if drains else f'{left} are terminated when it is deleted'}"
 
 
 # --- launch templates and images -------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> 
     ]
     moves = tuple(Finding((), line, warning=True) for line in told)
     if images.newest_already(live) and _refreshed(diff):
-        line = "AWS Batch says that its instances start from the newest images already"
+        line = "its instances already start from the latest images, according to AWS Batch"
         return (*moves, Finding((), line, code="advice", warning=True))
     return moves
 
@@ -180,10 +183,10 @@ def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> s
     """What ``$Latest`` or ``$Default`` comes to, as far as it can be told."""
     again = f"launch template {template.name}: {template.version} is resolved again"
     if template.address in moving:
-        before = f" ({template.number} before it)" if template.number else ""
-        return f"{again}, to the version that this plan makes{before}"
+        before = f" (now {template.number})" if template.number else ""
+        return f"{again}, to the version that this plan creates{before}"
     if isinstance(template.found, Refused):
-        return f"{again}; to which version, {_READ} would say, and was refused: {template.found.code}"
+        return f"{again}; the version is unknown: {_READ} was refused ({template.found.code})"
     there = mapping(at(live.props, RESOURCES, "launchTemplate"))
     same = template.name == there.get("launchTemplateName") or (
         there.get("launchTemplateId") == template.found.get("LaunchTemplateId")
@@ -191,7 +194,7 @@ def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> s
     before = str(there.get("version") or "")
     if template.path[-1] == "launchTemplate" and same and before.isdigit():
         return f"{again}, from version {before} to version {template.number}"
-    return f"{again} and is version {template.number} now; AWS does not tell which one its instances started from"
+    return f"{again}, to version {template.number}; AWS does not report which version its instances started from"
 
 
 def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) -> Finding | None:
@@ -203,8 +206,8 @@ def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) ->
         return None
     if diff.under(RESOURCES, "launchTemplate"):
         return None
-    how = f"version {main.version} of the launch template {main.name} says {main.image}"
-    hint = "make a version with a newer image, or without one, and ask for that"
+    how = f"version {main.version} of launch template {main.name} sets {main.image}"
+    hint = "create a version with a newer image, or without one, and use that"
     return images.pinned((*main.path, "version"), how, hint)
 
 
@@ -214,15 +217,16 @@ def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) 
     for template in templates:
         if template.image and template.path[-1] != "launchTemplate":
             types = ", ".join(map(str, template.ask.get("targetInstanceTypes") or ()))
-            yield f"image of {types}: {template.image}, which launch template {template.name} says"
+            yield f"{types}: new instances start from {template.image} (set by launch template {template.name})"
     if resources.get("imageId"):
-        yield f"image: {resources['imageId']}, pinned by imageId"
+        yield f"new instances start from {resources['imageId']} (set by imageId)"
         return
     filled = None if diff.under(RESOURCES, images.IMAGES) else at(live.props, RESOURCES, images.IMAGES)
     listed = [item for _, item in entries(resources.get(images.IMAGES) or filled)]
     for item in listed:
         if item.get("imageIdOverride"):
-            yield f"image for {item.get('imageType')}: {item['imageIdOverride']}, pinned by imageIdOverride"
+            kind, image = item.get("imageType"), item["imageIdOverride"]
+            yield f"{kind}: new instances start from {image} (set by imageIdOverride)"
     open_types = [str(item.get("imageType")) for item in listed if not item.get("imageIdOverride")]
     main = next((one for one in templates if one.path[-1] == "launchTemplate" and one.image), None)
     if open_types or not listed:
@@ -239,10 +243,10 @@ def _refreshed(diff: Diff) -> bool:
 
 
 def _of_template(template: _Template, want: Want, diff: Diff) -> str:
-    told = f"image: {template.image}, which launch template {template.name} says"
+    told = f"new instances start from {template.image} (set by launch template {template.name})"
     if _newest(want, diff):
         return told
-    return f"{told}; AWS takes another one than before only with --refresh-images {want.address}"
+    return f"{told}; AWS moves them to another image only with --refresh-images {want.address}"
 
 
 def _of_batch(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:
@@ -250,9 +254,10 @@ def _of_batch(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Itera
     kept = [] if _newest(want, diff) else [one for one in types if one in known]
     taken = [one for one in types if one not in kept]
     if taken or not types:
-        yield " of ".join(filter(None, ["image: the newest that AWS Batch has", " and ".join(taken)]))
+        yield f"new instances start from the latest {_image_of(taken or ['AWS Batch'])}"
     if kept:
-        yield (
-            f"image: that of {' and '.join(kept)} stays as old as it is;"
-            f" --refresh-images {want.address} takes the newest along"
-        )
+        yield f"keeps the current {_image_of(kept)}; add --refresh-images {want.address} to move to the latest"
+
+
+def _image_of(types: Sequence[str]) -> str:
+    return f"{' and '.join(types)} image{'s' * (len(types) > 1)}"

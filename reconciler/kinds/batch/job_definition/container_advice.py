@@ -31,7 +31,7 @@ def findings(path: Path, props: Json) -> Iterator[Finding]:
         here: Path = (*path, "mountPoints", index)
         where = as_text(mount.get("containerPath"))
         if "containerPath" not in mount:
-            hint = "say where the volume is seen, as in containerPath: /data"
+            hint = "add the path where the volume is mounted, for example containerPath: /data"
             yield Finding(here, "containerPath is missing", hint, code="missing-field", warning=True)
         elif where and not re.match(r"/|[A-Za-z]:", where):
             yield Finding((*here, "containerPath"), f'"{where}" is not absolute', f"write /{where}", warning=True)
@@ -73,7 +73,7 @@ def _image(path: Path, image: str | None) -> Iterator[Finding]:
     name, _, tag = (below if registry else image).partition("@")[0].partition(":")
     if name != name.lower():
         hint = f'did you mean "{image.replace(name, name.lower())}"?'
-        yield Finding(path, f'"{image}" can never be pulled: names of images are in lower case', hint, warning=True)
+        yield Finding(path, f'"{image}" can never be pulled: image names are in lower case', hint, warning=True)
     elif ":" in tag:
         yield Finding(path, f'"{image}" has two tags', "name:tag")
 
@@ -82,15 +82,15 @@ def _command(path: Path, props: Json) -> Iterator[Finding]:
     words = items(props.get("command"))
     plain = [word for word in words if isinstance(word, str)]
     if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not is_given(props.get("entryPoint")):
-        why = f'the program to run would be called "{plain[0]}", spaces and all'
-        hint = f"write a word an item: [{', '.join(plain[0].split())}]"
+        why = f'the container would look for a program named "{plain[0]}"'
+        hint = f"one list item per argument: [{', '.join(plain[0].split())}]"
         yield Finding(path, why, hint, warning=True)
     shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or is_given(props.get("entryPoint")))
     odd = next(
         ((n, word) for n, word in enumerate(words) if isinstance(word, str) and _FOR_SHELLS.fullmatch(word)), None
     )
     if odd and not shell:
-        why = f'"{odd[1]}" means something to a shell, and no shell runs this'
+        why = f'"{odd[1]}" is shell syntax, and no shell runs this command'
         hint = 'write [sh, -c, "..."] with the whole line as one item'
         yield Finding((*path, odd[0]), why, hint, warning=True)
     for index, word in enumerate(words):

@@ -104,7 +104,7 @@ def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> It
     """Findings about what is said once for a task: roles, volumes, network, platform."""
     fargate = where.platform == FARGATE
     if fargate and not where.execution_role:
-        hint = "name a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
+        hint = "use a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
         yield Finding(path, "Fargate needs executionRoleArn", hint, code="missing-field")
     for role in roles:
         value = as_text(props.get(role)) or ""
@@ -149,7 +149,7 @@ def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
     for index, item in entries(props.get("resourceRequirements")):
         number = quantity(item.get("value"))
         if item.get("type") == "VCPU" and number is not None and number < 1:
-            why = f"a Windows container needs 1 vCPU at least, not {number}"
+            why = f"a Windows container needs at least 1 vCPU, not {number}"
             yield Finding((*path, "resourceRequirements", index, "value"), why, 'write "1", or more')
 
 
@@ -170,18 +170,18 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
             hint = "write {name: NAME, value: ...}"
             yield Finding((*here, index), "name is missing", hint, code="missing-field")
         if name and name.startswith("AWS_BATCH"):
-            hint = "names beginning with AWS_BATCH are kept for Batch's own; choose another"
+            hint = "names that begin with AWS_BATCH are reserved for AWS Batch; choose another"
             yield Finding((*here, index, "name"), f'"{name}" cannot be set', hint)
         if isinstance(given_value, bool | int | float):
             plain = str(given_value).lower() if isinstance(given_value, bool) else str(given_value)
             why = f"the value of {name} is {plain}, and must be text"
             yield Finding((*here, index, "value"), why, f'put it in quotes: "{plain}"', code="wrong-type")
         if name and isinstance(given_value, str) and _looks_secret(name, given_value):
-            why = f"{name} looks like a secret, and stands here in clear text"
-            hint = "keep it in a secret, and name that under secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
+            why = f"{name} looks like a secret, and is in plain text here"
+            hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
             yield Finding((*here, index, "value"), why, hint, code="clear-text-secret", warning=True)
     for where, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
-        yield Finding(where, f'"{name}" is set twice', "keep one", code="duplicate")
+        yield Finding(where, f'duplicate "{name}"', "keep one", code="duplicate")
 
 
 def _looks_secret(name: str, value: str) -> bool:
@@ -207,10 +207,10 @@ def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
                     hint = "write {name: NAME, valueFrom: NAME-OF-SECRET}"
                     yield Finding((*here, index), f"{needed} is missing", hint, code="missing-field")
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
-            yield Finding(place, f'"{name}" is set twice', "keep one", code="duplicate")
+            yield Finding(place, f'duplicate "{name}"', "keep one", code="duplicate")
         if is_given(value) and not where.execution_role and where.platform != FARGATE:
-            hint = "name a role that trusts ecs-tasks.amazonaws.com and may read the secret"
-            yield Finding(here, f"{here[-1]} needs executionRoleArn beside it", hint, code="missing-field")
+            hint = "use a role that trusts ecs-tasks.amazonaws.com and may read the secret"
+            yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code="missing-field")
     plain = {as_text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
     for index, item in entries(props.get("secrets")):
         if as_text(item.get("name")) in plain:
@@ -234,10 +234,10 @@ def _check_resources(path: Path, props: Json, where: Where) -> Iterator[Finding]
     for index, item in found:
         value = item.get("value")
         if isinstance(value, bool | int | float):
-            why = f"the value of {item.get('type')} is a number, and AWS takes text"
+            why = f"the value of {item.get('type')} is a number, and must be text"
             yield Finding((*here, index, "value"), why, f'put it in quotes: "{value}"', code="wrong-type")
     for place, kind in repeats([((*here, index, "type"), item.get("type")) for index, item in found]):
-        yield Finding(place, f"{kind} is given twice", "keep one", code="duplicate")
+        yield Finding(place, f"duplicate {kind}", "keep one", code="duplicate")
     yield from _check_legacy(path, props, where, {str(item.get("type")) for _, item in found})
     for index, item in found:
         yield from _check_amount((*here, index, "value"), item, where)
@@ -251,13 +251,13 @@ def _check_legacy(path: Path, props: Json, where: Where, kinds: set[str]) -> Ite
         if value is None and kind not in kinds:
             wanted = "vCPU" if kind == "VCPU" else "memory"
             hint = f'add {{type: {kind}, value: "{1 if kind == "VCPU" else 2048}"}} to resourceRequirements'
-            yield Finding(path, f"no {wanted} is asked for", hint, code="missing-field")
+            yield Finding(path, f"{wanted} is missing", hint, code="missing-field")
         elif value is not None and where.platform != EC2:
             hint = f'use resourceRequirements: [{{type: {kind}, value: "{value}"}}]'
             yield Finding((*path, legacy), f"{legacy} does not apply to Fargate", hint, code="not-applicable")
         elif value is not None and kind in kinds:
             hint = f"leave {legacy} out; resourceRequirements is the newer form"
-            yield Finding((*path, legacy), f"{legacy} and a resourceRequirement {kind} cannot be used together", hint)
+            yield Finding((*path, legacy), f"{legacy} cannot be combined with a resourceRequirement {kind}", hint)
         else:
             number, least = as_int(value), 1 if legacy == "vcpus" else 4
             if number is not None and number < least:
@@ -316,7 +316,7 @@ def nearest(cpus: Decimal, memory: Decimal) -> str:
     """The smallest size that has at least what is asked for."""
     fits = [(size, mib) for size, sizes in FARGATE_SIZES.items() for mib in sizes if size >= cpus and mib >= memory]
     best = min(fits, default=(Decimal(16), FARGATE_SIZES[Decimal(16)][-1]))
-    return f'the nearest that has enough is VCPU "{best[0]}", MEMORY "{best[1]}"'
+    return f'the smallest that is large enough is VCPU "{best[0]}", MEMORY "{best[1]}"'
 
 
 # --- volumes, mounts, Linux ------------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
             yield Finding(here, "name is missing", "mountPoints refer to a volume by its name", code="missing-field")
         kinds = [kind for kind in VOLUME_KINDS if kind in volume and volume[kind] is not None]
         if len(kinds) > 1:
-            yield Finding(here, f"a volume is of one kind, and this has {' and '.join(kinds)}", "make two volumes")
+            yield Finding(here, f"a volume has one type, and this has {' and '.join(kinds)}", "declare two volumes")
         if where.platform == FARGATE and is_given(at(volume, "host", "sourcePath")):
             hint = "leave host out, or use efsVolumeConfiguration"
             yield Finding((*here, "host", "sourcePath"), "Fargate has no host to mount a path of", hint)
@@ -338,10 +338,10 @@ def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         yield from _check_efs((*here, "efsVolumeConfiguration"), efs, where)
         if is_given(volume.get("s3filesVolumeConfiguration")) and not where.job_role:
             hint = "add jobRoleArn (taskRoleArn in ecsProperties), a role that may use the file system"
-            why = "a volume of S3 Files goes by the job role, and there is none"
+            why = "an S3 Files volume needs a job role"
             yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code="missing-field")
     for place, name in repeats([((*path, "volumes", i, "name"), volume.get("name")) for i, volume in found]):
-        yield Finding(place, f'two volumes are called "{name}"', "rename one", code="duplicate")
+        yield Finding(place, f'two volumes are named "{name}"', "rename one", code="duplicate")
 
 
 def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
@@ -354,11 +354,13 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
         yield Finding(path, why, "add transitEncryption: ENABLED")
     if is_given(point) and as_text(efs.get("rootDirectory")) not in (None, "", "/"):
         hint = "leave rootDirectory out: the access point has its own"
-        why = "AWS Batch was seen to refuse rootDirectory with an access point, though its own examples have both"
+        why = (
+            "AWS Batch has been observed to refuse rootDirectory with an access point, although its examples have both"
+        )
         yield Finding((*path, "rootDirectory"), why, hint, warning=True)
     if iam == "ENABLED" and not where.job_role:
         hint = "add jobRoleArn (taskRoleArn in ecsProperties)"
-        yield Finding(path, "IAM authorisation goes by the job role, and there is none", hint, warning=True)
+        yield Finding(path, "IAM authorisation needs a job role", hint, warning=True)
 
 
 def _check_mounts(path: Path, props: Json, where: Where) -> Iterator[Finding]:
@@ -386,7 +388,7 @@ def _check_linux(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         yield Finding((*here, "swappiness"), "swappiness has no effect without maxSwap", "add maxSwap (in MiB)")
     most = as_int(swap)
     if most and "swappiness" not in linux:
-        why = "AWS Batch was seen to refuse maxSwap without swappiness, whose default is documented as 60"
+        why = "AWS Batch has been observed to refuse maxSwap without swappiness (documented default: 60)"
         yield Finding((*here, "maxSwap"), why, "add swappiness: 60", warning=True)
     if most is not None and most < 0:
         yield Finding((*here, "maxSwap"), f"maxSwap {most} is negative", "0 turns swap off")

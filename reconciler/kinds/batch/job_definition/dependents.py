@@ -59,7 +59,9 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     for item in active:
         named = {words[word] for word in mentions(without(item, *NOT_ITS_TEXT)) if word in words}
         text = f"job definition {item['jobDefinitionName']}:{item['revision']} names it"
-        user = Dependent(text=text, hint="to let it go, have that one name another", arn=item["jobDefinitionArn"])
+        user = Dependent(
+            text=text, hint="to delete it, change that definition to use another", arn=item["jobDefinitionArn"]
+        )
         found += [(physical, user) for physical in named]
     return _gathered(found)
 
@@ -81,13 +83,13 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
             where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
             if named in words:
-                hint = "to let it go, have the target name the definition without a revision"
+                hint = "to delete it, change the target to the definition's name without a revision"
                 spelt = frozenset(word for word, physical in words.items() if physical == words[named])
                 found.append((words[named], Dependent(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
             elif named in newest:
                 physical, spelt, others = newest[named]
-                hint = "to let it go, remove the target, or have it name another definition"
-                text = f"{where} the newest revision"
+                hint = "to delete it, remove the target, or change it to another definition"
+                text = f"{where} the latest revision"
                 found.append((physical, Dependent(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
     return _gathered(found)
 
@@ -149,7 +151,7 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
             using = {job.get("jobDefinition") for job in items((_there(call, answer) or {}).get("jobSummaryList"))}
             place = item["jobQueueName"], item["jobQueueArn"]
             found |= {(words[word], *place) for word in using if word in words}
-    hint = "it goes once they have"
+    hint = "apply again after they have finished to delete it"
     return _gathered(
         (physical, Dependent(text=f"jobs in queue {queue} that use it have not finished", hint=hint, arn=arn))
         for physical, queue, arn in sorted(found)

@@ -223,12 +223,12 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
     return [batch.write("DeregisterJobDefinition", {"jobDefinition": live.attrs["arn"]}, retry_on=(), ok_if=gone)]
 
 
-def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
-    return "none: jobs already submitted keep their revision; new ones get the new revision"
+def disruption(live: Live, _want: Want, _diff: Diff) -> str:
+    return f"not affected (they keep revision {live.revision}; new jobs use the next revision)"
 
 
 def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
-    return "none: jobs already submitted go on, and no more can be submitted with it"
+    return "not affected; no new jobs can be submitted with it"
 
 
 KIND = Kind(

@@ -87,7 +87,7 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
         hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
         yield Finding(here, "evaluateOnExit is a list of rules", hint, code="wrong-type")
     if len(rules) > MOST_ENTRIES:
-        hint = "AWS allows no more; rules with a common beginning can be one, ending in *"
+        hint = "AWS allows no more; rules with a common beginning can be one that ends in *"
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
         yield from _check_rule((*here, index), rule)
@@ -125,17 +125,17 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
     if not pattern:
         return
     if len(pattern) > LONGEST:
-        yield Finding(path, f"{name} has {len(pattern)} characters; {LONGEST} at most", "cut it, and end it with *")
+        yield Finding(path, f"{name} has {len(pattern)} characters; {LONGEST} at most", "shorten it, and end it with *")
     odd = next((char for char in pattern.removesuffix("*") if not _ALLOWED[name].fullmatch(char)), "")
     if odd:
         yield Finding(path, f'"{odd}" cannot be written in {name}', _way_round(name, pattern, odd))
         return
     if name == "onExitCode":
         if pattern == "0":
-            why = "an attempt that ends with 0 has succeeded, and no rule is looked at"
+            why = "exit code 0 is success: no rule is evaluated"
             yield Finding(path, why, "remove the rule", warning=True)
         elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
-            why = f"no container ends with {pattern}: exit codes go from 0 to 255"
+            why = f"no exit code matches {pattern}: exit codes range from 0 to 255"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:
         yield from _check_words(path, name, pattern)
@@ -143,11 +143,11 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
 
 def _way_round(name: str, pattern: str, odd: str) -> str:
     if name == "onExitCode":
-        return 'digits only, with a * at the end if you like: "137" or "13*"'
+        return 'digits only, optionally followed by *: "137" or "13*"'
     start = pattern[: pattern.index(odd)].rstrip()
     kept = f'; end it before that: "{start}*"' if start else ""
     allowed = "letters, digits, ., : and spaces are allowed, and one * at the very end"
-    example = "" if kept else ', as in "Host EC2*"'
+    example = "" if kept else ', for example "Host EC2*"'
     return f"{allowed}{kept}{example}"
 
 
@@ -155,7 +155,7 @@ def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
     """Texts that Batch writes otherwise, or elsewhere."""
     words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
     if prefix and words.endswith("."):
-        why = "the dot stands for itself here: a pattern is a beginning and a *, not a regular expression"
+        why = "a dot matches only a dot: a pattern is a prefix and *, not a regular expression"
         yield Finding(path, why, f'write "{words.rstrip(".")}*"', warning=True)
     squeezed = words.replace(" ", "").lower()
     for known in (known for all_known in KNOWN.values() for known in all_known if " " in known):
@@ -169,13 +169,13 @@ def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
             why = f'Batch writes "{known}"; "{words[: len(known)]}" differs in case and is not expected to match'
             yield Finding(path, why, f'write "{known}{words[len(known) :]}{"*" * prefix}"', warning=True)
         if field != name:
-            why = f'"{known}" is seen by {field}, not by {name}'
+            why = f'"{known}" is matched by {field}, not by {name}'
             yield Finding(path, why, f"write {field}: {pattern}", warning=True)
         elif known == "Job attempt duration exceeded timeout":
-            why = "an attempt that timed out ends the job; no rule is looked at"
+            why = "a timeout ends the job: no rule is evaluated"
             yield Finding(path, why, "remove the rule, or raise timeout.attemptDurationSeconds", warning=True)
         elif not prefix and known not in WHOLE_TEXTS and words.rstrip(": ") == known:
-            why = f'the text goes on after "{words}", so this never matches'
+            why = f'the text continues after "{words}", so this never matches'
             yield Finding(path, why, f'end it with a star: "{words}*"', warning=True)
 
 
@@ -185,7 +185,7 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
     for place, (index, rule) in enumerate(plain):
         cover = next((earlier for earlier, other in plain[:place] if _covers(other, rule)), None)
         if cover is not None:
-            why = f"this rule is never reached: entry {cover} matches everything it does, and comes first"
+            why = f"this rule is never reached: entry {cover} comes first and matches everything that this one matches"
             hint = "move it up, or remove it"
             yield Finding((*path, index), why, hint, code="unreachable-rule", warning=True)
     actions = {str(rule.get("action", "")).upper() for _, rule in plain}

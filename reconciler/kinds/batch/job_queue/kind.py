@@ -53,7 +53,7 @@ def _policy(live: Json, want: Json) -> tuple[Effect, str]:
     if not live.get("schedulingPolicyArn"):
         return Effect.REPLACE, "a first-in-first-out queue cannot be given a scheduling policy"
     if not want.get("schedulingPolicyArn"):
-        return Effect.REPLACE, "a scheduling policy can be exchanged for another but not taken away"
+        return Effect.REPLACE, "a scheduling policy can be exchanged for another, but not removed"
     return Effect.IN_PLACE, ""
 
 
@@ -131,7 +131,7 @@ def settle(live: Live) -> Sequence[Action]:
 def gone(live: Live) -> Sequence[Action]:
     return [
         Wait(
-            title=f"job queue {live.physical} gone",
+            title=f"job queue {live.physical} deleted",
             read=_describe(live.physical),
             items="jobQueues",
             among="jobQueues",
@@ -187,16 +187,16 @@ def _describe(name: str) -> Call:
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
     if diff.replaces:
-        return "every job in the queue ends with it; until the new one is there none can be submitted"
+        return "every job in the queue is cancelled or terminated; no job can be submitted until the new queue is VALID"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are taken; those already in the queue go on"
+        return "no new jobs are accepted; jobs already in the queue continue"
     if diff.under("computeEnvironmentOrder"):
-        return "none: waiting jobs go where the new order says, started ones stay where they are"
-    return "none: running jobs are not affected"
+        return "waiting jobs are placed by the new order; running jobs are not affected"
+    return "not affected"
 
 
 def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
-    return "every job in the queue ends with it, whether it waits or runs"
+    return "every waiting and running job in the queue is cancelled or terminated"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 def _check_priority(props: Json) -> Iterator[Finding]:
     if props.get("priority") is None:
-        hint = "give a number from 0 to 1000; queues with a higher one are served first"
+        hint = "give a number from 0 to 1000; queues with a higher priority are served first"
         yield Finding((), "priority is missing", hint, code="missing-field")
     number = as_int(props.get("priority"))
     if number is not None and not 0 <= number <= 1000:
@@ -237,9 +237,9 @@ def _check_environments(props: Json) -> Iterator[Finding]:
         yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code="missing-field")
     if is_given(services) and kind in CONTAINER_TYPES:
         hint = "use jobQueueType: SAGEMAKER_TRAINING"
-        yield Finding(("jobQueueType",), f"jobQueueType {kind} does not go with serviceEnvironmentOrder", hint)
+        yield Finding(("jobQueueType",), f"jobQueueType {kind} cannot be combined with serviceEnvironmentOrder", hint)
     elif is_given(services) and not is_given(computes) and props.get("jobQueueType") is None:
-        hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS takes the queue for one of ECS, and refuses it"
+        hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS treats the queue as ECS, and refuses it"
         yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code="missing-field")
     yield from _check_order(props, "computeEnvironmentOrder", "computeEnvironment", MOST_ENVIRONMENTS)
     yield from _check_order(props, "serviceEnvironmentOrder", "serviceEnvironment", 1)
@@ -252,7 +252,7 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
             hint = f"write {{order: {index + 1}, {target}: {item}}}"
             yield Finding((member, index), f"an entry of {member} is a mapping, not a name", hint)
     if len(listed) > most:
-        hint = "AWS allows no more; put the rest behind another queue" if most > 1 else "AWS allows one"
+        hint = "AWS allows no more; list the rest in another queue" if most > 1 else "AWS allows one"
         yield Finding((member, most), f"{member} has {len(listed)} entries; {most} at most", hint)
     found = list(entries(listed))
     for index, item in found:
@@ -261,9 +261,9 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
                 hint = "a number: lower ones are tried first" if needed == "order" else "a name or an ARN"
                 yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
     for path, number in repeats([((member, i, "order"), item.get("order")) for i, item in found]):
-        yield Finding(path, f"order {number} is given twice in {member}", "number the entries 1, 2, 3")
+        yield Finding(path, f"duplicate order {number} in {member}", "number the entries 1, 2, 3")
     for path, name in repeats([((member, i, target), bare(item.get(target))) for i, item in found]):
-        yield Finding(path, f'"{name}" is listed twice in {member}', "name each environment once")
+        yield Finding(path, f'duplicate "{name}" in {member}', "list each environment once")
 
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
@@ -288,7 +288,7 @@ def _check_limits(props: Json) -> Iterator[Finding]:
         reason = as_text(item.get("reason"))
         if reason and not service and reason.partition(" ")[0] not in REASONS:
             hint = f"one of {', '.join(REASONS)}"
-            why = f'Batch is not known to give "{reason}" as a reason, so this may never act'
+            why = f'"{reason}" is not a known reason of AWS Batch, so this action may never be taken'
             yield Finding((member, index, "reason"), why, hint, warning=True)
         seconds = as_int(item.get("maxTimeSeconds"))
         if seconds is not None and not 600 <= seconds <= 86400:

@@ -116,7 +116,7 @@ def _open(value: Any) -> bool:
 
 def _not_a_document(document: Any) -> str:
     return (
-        f"this is not a JSON document: {why_unparsed(document)}"
+        f"invalid JSON: {why_unparsed(document)}"
         if isinstance(document, str)
         else (f"a policy document is a mapping, not {json.dumps(document, default=str)}")
     )
@@ -127,7 +127,7 @@ def _document_hint(document: Any) -> str:
         re.fullmatch(r"(?:file://)?(\S+\.json)|file://(\S+)", document.strip()) if isinstance(document, str) else None
     )
     if named:
-        return f"for the content of a file write ${{file:{named[1] or named[2]}}}"
+        return f"to use the content of a file, write ${{file:{named[1] or named[2]}}}"
     return "write a mapping, JSON text or ${file:...}"
 
 
@@ -138,7 +138,7 @@ def _members(found: Mapping[str, Any], known: Iterable[str], path: Path) -> Iter
             meant = near(str(name), names)
             yield Finding(
                 path=(*path, name),
-                message=f'a policy document has no "{name}" here',
+                message=f'unknown member "{name}" of a policy document',
                 hint=f'did you mean "{meant}"?' if meant else f"one of {', '.join(names)}",
                 code="unknown-field",
             )
@@ -193,7 +193,7 @@ def _either(statement: Mapping[str, Any], name: str, path: Path, *, needed: bool
         yield Finding(path=path, message=f"the statement has no {name}", hint=hint)
     for member in given:
         if isinstance(statement[member], list | tuple | Mapping) and not statement[member]:
-            yield Finding(path=(*path, member), message=f"{member} is empty", hint="AWS wants at least one")
+            yield Finding(path=(*path, member), message=f"{member} is empty", hint="give at least one")
 
 
 def _misplaced(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> Iterator[Finding]:
@@ -201,13 +201,14 @@ def _misplaced(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
         for name in ("Principal", "NotPrincipal"):
             if name in statement:
                 hint = (
-                    "leave it out: the role it is attached to is the principal; who may assume the role stands in trust"
+                    "remove it: the principal is the role the policy is attached to; trust declares who may assume"
+                    " the role"
                 )
                 yield Finding(path=(*path, name), message=f"a policy of a role has no {name}", hint=hint)
     if kind == "trust":
         for name in ("Resource", "NotResource"):
             if name in statement:
-                hint = "leave it out: the resource is the role itself"
+                hint = "remove it: the resource is the role itself"
                 yield Finding(path=(*path, name), message=f"a trust policy has no {name}", hint=hint)
 
 
@@ -225,12 +226,12 @@ def _actions(statement: Mapping[str, Any], name: str, kind: DocumentKind, path: 
             hint = "write service:Action, e.g. s3:GetObject"
             yield Finding(path=place, message=f"{_shown(action)} is not an action", hint=hint)
         elif kind == "trust" and not action.lower().startswith("sts:"):
-            hint = "sts:AssumeRole; what the role may do stands in managedPolicies and inlinePolicies"
+            hint = "use sts:AssumeRole; permissions of the role are declared in managedPolicies and inlinePolicies"
             yield Finding(path=place, message=f'a trust policy allows sts: actions only, not "{action}"', hint=hint)
         elif kind == "trust":
             known = re.search(r"[*?]", action) or action.lower() in map(str.lower, vocabulary.TRUSTING)
             if not known and (meant := near(action, vocabulary.TRUSTING)):
-                message = f'"{action}" is no action of a trust policy'
+                message = f'"{action}" is not an action of a trust policy'
                 yield Finding(path=place, message=message, hint=f'did you mean "{meant}"?')
         else:
             yield from _prefix(action, place)
@@ -244,7 +245,7 @@ def _prefix(action: str, path: Path) -> Iterator[Finding]:
     meant = vocabulary.OTHER_NAMES.get(service) or (close[0] if close else "")
     if meant:
         hint = f'did you mean "{meant}:{action.partition(":")[2]}"?'
-        message = f'no service is known here whose actions begin with "{service}:"'
+        message = f'unknown service prefix "{service}:"'
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
@@ -257,7 +258,7 @@ def _resources(statement: Mapping[str, Any], name: str, path: Path) -> Iterator[
             yield Finding(path=place, message=f'"{parts[1]}" in {_shown(text)} is not a partition', hint=hint)
             continue
         if parts[0] == "arn" and len(parts) < 6 and "/" in parts[-1]:
-            hint = "colons are missing: arn:aws:s3:::bucket/* has none of Region and account, but their colons"
+            hint = "colons are missing: arn:aws:s3:::bucket/* has no Region and no account, but their colons"
             yield Finding(path=place, message=f"{_shown(text)} has too few parts for an ARN", hint=hint)
             continue
         if text.startswith("arn:") and (text.count(":") >= 5 or "*" in text):
@@ -278,7 +279,9 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
     if not isinstance(value, Mapping):
         for place, item in _texts(value, path):
             named = "Service" if isinstance(item, str) and "amazon" in item else "AWS"
-            yield Finding(path=place, message=f"{_shown(item)} needs its type", hint=f"write {{{named}: {item}}}")
+            yield Finding(
+                path=place, message=f"{_shown(item)} needs a principal type", hint=f"write {{{named}: {item}}}"
+            )
         return
     yield from _members(value, ("AWS", "Service", "Federated", "CanonicalUser"), path)
     for place, item in _texts(value.get("Service", ()), (*path, "Service")):
@@ -289,8 +292,8 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
             hint = "an account id, or the ARN of an account's root, a role or a user"
             yield Finding(path=place, message=f"{_shown(item)} is not a principal of type AWS", hint=hint)
         elif kind == "trust" and "*" in text and text != "*":
-            hint = "name it in full, or trust the account and test aws:PrincipalArn under Condition: ArnLike"
-            yield Finding(path=place, message="a principal cannot have a wildcard in it", hint=hint)
+            hint = "give the full ARN, or trust the account and add Condition: {ArnLike: {aws:PrincipalArn: ...}}"
+            yield Finding(path=place, message="a principal cannot contain a wildcard", hint=hint)
 
 
 def service(item: Any, path: Path) -> Iterator[Finding]:
@@ -302,7 +305,7 @@ def service(item: Any, path: Path) -> Iterator[Finding]:
         return
     if (short := item.removesuffix(".amazon.com")) != item and short in vocabulary.SERVICES:
         hint = f'did you mean "{short}.amazonaws.com"?'
-        yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
+        yield Finding(path=path, message=f'unknown service principal "{item}"', hint=hint)
         return
     label, _, domain = item.partition(".amazonaws.com")
     close = (
@@ -312,7 +315,7 @@ def service(item: Any, path: Path) -> Iterator[Finding]:
     )
     if close and label not in vocabulary.SERVICES:
         hint = f'did you mean "{close[0]}.amazonaws.com{domain}"?'
-        yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
+        yield Finding(path=path, message=f'unknown service principal "{item}"', hint=hint)
 
 
 def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Finding]:
@@ -323,10 +326,10 @@ def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Fin
             continue
         place, text = (*path, "Sid"), str(sid)
         if text in seen:
-            yield Finding(path=place, message=f'the Sid "{text}" stands twice', hint="a Sid is unique in its document")
+            yield Finding(path=place, message=f'duplicate Sid "{text}"', hint="a Sid must be unique in its document")
         if kind != "resource" and not _SID.fullmatch(text):
             yield Finding(
-                path=place, message=f'the Sid "{text}" has more than letters and digits', hint="or leave it out"
+                path=place, message=f'the Sid "{text}" is invalid', hint="use only letters and digits, or leave it out"
             )
         seen.add(text)
 
@@ -368,10 +371,12 @@ def _test(statement: Mapping[str, Any], operator: str, key: Any, values: Any, pa
         yield Finding(path=path, message=f'"{key}" is not a condition key', hint=hint)
     for place, value in _texts(values, path):
         if isinstance(value, Mapping | list | tuple) or value is None:
-            yield Finding(path=place, message=f"{_shown(value)} is not a value to compare with", hint="text or a list")
+            yield Finding(
+                path=place, message=f"{_shown(value)} is not a value of a condition", hint="text or a list of texts"
+            )
         elif "StringEquals" in operator and re.search(r"[*?]", str(value)):
             like = operator.replace("StringEqualsIgnoreCase", "StringLike").replace("StringEquals", "StringLike")
-            message = f'under {operator} the "{value}" is taken letter by letter'
+            message = f'{operator} matches "{value}" literally'
             yield Finding(path=place, message=message, hint=f"for a pattern use {like}", warning=True)
         else:
             yield from _value(operator, value, place)
@@ -383,8 +388,8 @@ def _value(operator: str, value: Any, path: Path) -> Iterator[Finding]:
     """Values that a typed operator can never match."""
     base = operator.split(":", 1)[-1].removesuffix("IfExists")
     if base in ("Bool", "Null") and str(value).lower() not in ("true", "false"):
-        message = f'{base} compares with true and false, and "{value}" is neither'
-        yield Finding(path=path, message=message, hint="true or false", warning=True)
+        message = f'{base} must be true or false, not "{value}"'
+        yield Finding(path=path, message=message, hint="write true or false", warning=True)
     if base in ("IpAddress", "NotIpAddress") and not _is_network(value):
         hint = "such as 203.0.113.0/24"
         yield Finding(path=path, message=f"{_shown(value)} is not a range of addresses", hint=hint, warning=True)
@@ -402,7 +407,7 @@ def _never_registering(statement: Mapping[str, Any], operator: str, key: str, pa
     given = [action for action in listed(statement.get("Action", ())) if isinstance(action, str)]
     others = [action for action in given if not fnmatchcase(_REGISTRATION, action.lower())]
     if others:
-        never = "so the test always holds" if operator.endswith("IfExists") else "so the test never holds"
-        message = f"AWS knows {key} only for batch:RegisterJobDefinition, not for {', '.join(others)}: {never}"
+        never = "the condition is always true" if operator.endswith("IfExists") else "the condition is never true"
+        message = f"condition key {key} has no effect on {', '.join(others)} ({never})"
         hint = "give batch:RegisterJobDefinition its own statement; limit other actions by Resource"
         yield Finding(path=path, message=message, hint=hint, warning=True)

@@ -81,7 +81,7 @@ def _parsed(value: Any) -> Any:
     text = unquote(value) if value.lstrip().startswith("%7B") else value
     parsed = from_json(text, _unique)
     if not isinstance(parsed, dict):
-        raise ValueError("it is JSON, but not a mapping")  # noqa: TRY004  (callers know ValueError from json)
+        raise ValueError("valid JSON, but not a mapping")  # noqa: TRY004  (callers know ValueError from json)
     return parsed
 
 
@@ -89,7 +89,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         counted = Counter(name for name, _ in pairs)
-        raise ValueError(f'the key "{counted.most_common(1)[0][0]}" stands twice')
+        raise ValueError(f'duplicate key "{counted.most_common(1)[0][0]}"')
     return found
 
 
