@@ -134,7 +134,7 @@ def matches_query(query: Query, name: str, tags: Mapping[str, str]) -> bool:
     return mine or any(sought.name == name for sought in query.sought)
 
 
-def live(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
+def live_object(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
     """One described compute environment, queue or the like; ``noun`` is its name's prefix (``jobQueue``)."""
     status = str(item.get("status", "VALID"))
     own = read_only | {f"{noun}Name", f"{noun}Arn", "status", "statusReason", "tags"}
@@ -178,7 +178,7 @@ def tag(target: Live, put: Mapping[str, str], remove: Sequence[str]) -> Sequence
     return [*tagged, *(write("UntagResource", {"resourceArn": arn, "tagKeys": list(keys)}) for keys in runs)]
 
 
-def bad_name(name: str, noun: str) -> list[Finding]:
+def check_name(name: str, noun: str) -> list[Finding]:
     """What is wrong with a resource's own name."""
     if NAME.fullmatch(name):
         return []
@@ -193,7 +193,7 @@ def bad_name(name: str, noun: str) -> list[Finding]:
     return [Finding((), why, hint, code="invalid-name")]
 
 
-def repeated_name(props: Json, member: str, name: str) -> list[Finding]:
+def check_name_member(props: Json, member: str, name: str) -> list[Finding]:
     """The name given once more inside the resource, and differently."""
     given = props.get(member)
     if not isinstance(given, str) or given == name:

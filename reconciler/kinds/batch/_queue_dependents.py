@@ -20,7 +20,7 @@ from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Scop
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
 QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
-GOING = ("DELETING", "DELETED")
+BEING_DELETED = ("DELETING", "DELETED")
 
 
 def listing(member: str, target: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
@@ -31,7 +31,7 @@ def listing(member: str, target: str) -> Callable[[Scope, Sequence[Live]], Reads
     )
 
 
-def holding(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
+def naming(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
     """The queues that name one as their ``member``."""
     return _named(lambda queue: [str(queue.get(member))], "change that queue to use another")
 
@@ -39,7 +39,7 @@ def holding(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
 def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
     def users(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
         (reply,) = yield (QUEUES,)
-        there = [q for q in items((ok(QUEUES, reply) or {}).get("jobQueues")) if q.get("status") not in GOING]
+        there = [q for q in items((ok(QUEUES, reply) or {}).get("jobQueues")) if q.get("status") not in BEING_DELETED]
         return {live.physical: found for live in lives if (found := _users(live, there, names, hint))}
 
     return users
@@ -51,13 +51,13 @@ def _users(
     words = frozenset({live.physical, live.attrs["arn"]})
     return tuple(
         Dependent(
-            text=f"{_called(queue)} names it", hint=f"to delete it, {hint}", arn=queue["jobQueueArn"], words=words
+            text=f"{_queue_label(queue)} names it", hint=f"to delete it, {hint}", arn=queue["jobQueueArn"], words=words
         )
         for queue in queues
         if words & set(names(queue))
     )
 
 
-def _called(queue: Json) -> str:
+def _queue_label(queue: Json) -> str:
     owner = (queue.get("tags") or {}).get(OWNER_TAG)
     return f"job queue {queue['jobQueueName']}" + (f" of the environment {owner}" if owner else "")

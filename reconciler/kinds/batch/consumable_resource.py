@@ -119,7 +119,7 @@ def expand(props: Json) -> Json:
     return without(props, *READ_ONLY)
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """What jobs use up is compared by what was set last; where that is not known, it is left alone."""
     wanted = want.props.get(TOTAL)
     if live.props.get(TYPE) != USED_UP or want.props.get(TYPE) != USED_UP or wanted is None:
@@ -137,12 +137,12 @@ def notes(live: Live, want: Want) -> Sequence[str]:
     return []
 
 
-def owner_tags(_live: Live, want: Want) -> Mapping[str, str]:
+def adoption_tags(_live: Live, want: Want) -> Mapping[str, str]:
     """Notes which number is declared when another's is taken over: what is left in it stays."""
-    return _noted(want.declared)
+    return _quantity_tags(want.declared)
 
 
-def _noted(declared: Json) -> dict[str, str]:
+def _quantity_tags(declared: Json) -> dict[str, str]:
     total = declared.get(TOTAL) or 0
     return {SET_LAST: str(total)} if declared.get(TYPE) == USED_UP else {}
 
@@ -152,7 +152,7 @@ def _noted(declared: Json) -> dict[str, str]:
 
 def create(want: Want) -> Sequence[Action]:
     declared = {name: value for name, value in without(want.declared, NAME).items() if value is not None}
-    tags = {**want.tags, **_noted(declared)}
+    tags = {**want.tags, **_quantity_tags(declared)}
     params = {NAME: want.physical, **declared, **({"tags": tags} if tags else {})}
     return [batch.write("CreateConsumableResource", params, proof=Proof.EXISTS)]
 
@@ -164,7 +164,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     # where the total stays, nothing is added to it: an operation has to be named, and jobs may be taking from it
     total = {"operation": "SET", "quantity": want.props[TOTAL]} if TOTAL in changed else NOTHING_ADDED
     params: dict[str, Any] = {"consumableResource": live.physical, **total, **without(changed, TOTAL)}
-    noted = _noted(want.props) if TOTAL in changed else {}
+    noted = _quantity_tags(want.props) if TOTAL in changed else {}
     return [batch.write("UpdateConsumableResource", params), *(batch.tag(live, noted, ()) if noted else ())]
 
 
@@ -182,13 +182,13 @@ def disruption(live: Live, want: Want, diff: Diff) -> str:
     return "not affected"
 
 
-def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
     return "jobs that need it wait until a resource of this name exists again; running jobs continue"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "consumable resource")
-    yield from batch.repeated_name(props, NAME, name)
+    yield from batch.check_name(name, "consumable resource")
+    yield from batch.check_name_member(props, NAME, name)
     if props.get(TOTAL) is None:
         why = f"{TOTAL} is missing: AWS starts with a quantity of 0, and every job that needs it waits"
         yield Finding((), why, f"set the quantity: {TOTAL}: 10", code="missing-field", warning=True)
@@ -213,10 +213,10 @@ KIND = Kind(
     ),
     replace=Replace.DELETE_FIRST,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     disruption=disruption,
-    deletion_effect=ending,
-    adoption_tags=owner_tags,
+    deletion_effect=deletion_effect,
+    adoption_tags=adoption_tags,
     notes=notes,
 )

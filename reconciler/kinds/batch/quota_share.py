@@ -159,7 +159,7 @@ def _may_have_shares(queue: Json) -> bool:
 
 def _live(item: Json) -> Live:
     queue = str(item["jobQueueArn"])
-    shared = batch.live(item, "quotaShare", read_only=READ_ONLY)
+    shared = batch.live_object(item, "quotaShare", read_only=READ_ONLY)
     name = f"{normal_forms.bare(queue)}/{shared.physical}"
     return Live(
         physical=name,
@@ -201,14 +201,14 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
     disable = () if live.props.get("state") == "DISABLED" else _disable(live)
     call = batch.write("DeleteQuotaShare", {"quotaShareArn": live.attrs["arn"]}, ok_if=(batch.MISSING,))
-    return [*disable, call, *gone(live)]
+    return [*disable, call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
     return [_valid(live.physical, live.attrs["arn"])]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
     return [
         Wait(
             title=f"quota share {live.physical} deleted",
@@ -279,9 +279,9 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         hint = "write the queue, a slash and the share, for example training/team-a"
         yield Finding((), f'"{name}" cannot name a quota share: it must begin with its queue', hint, "invalid-name")
         return
-    yield from batch.bad_name(queue, "job queue")
-    yield from batch.bad_name(share, "quota share")
-    yield from batch.repeated_name(props, NAME, share)
+    yield from batch.check_name(queue, "job queue")
+    yield from batch.check_name(share, "quota share")
+    yield from batch.check_name_member(props, NAME, share)
     told = as_text(props.get(QUEUE))
     if told is not None and normal_forms.bare(told) != queue:
         why = f'jobQueue is "{normal_forms.bare(told)}", but the name has "{queue}"'
@@ -308,8 +308,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     fields=FIELDS,
     refs=REFS,

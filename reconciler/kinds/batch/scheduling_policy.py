@@ -52,7 +52,7 @@ MOST_SHARES = 500
 COMPLETE = {"shareDecaySeconds": 0, "computeReservation": 0, "shareDistribution": []}
 # Letters and digits are what AWS documents for share identifiers.
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html
-TAKEN, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
+ACCEPTED, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
 
 
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
@@ -61,7 +61,7 @@ def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
     return Effect.REPLACE, "a policy cannot change between fair-share and quota-share"
 
 
-def _single(value: Any) -> Any:
+def _single_precision(value: Any) -> Any:
     """A weight as single precision keeps it, written with no more digits than that has."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e30:
         return value
@@ -74,7 +74,7 @@ FIELDS = {
     f"{FAIR}.shareDecaySeconds": Field(normalize=unless(0)),
     f"{FAIR}.computeReservation": Field(normalize=unless(0)),
     SHARES: Field(key="shareIdentifier"),
-    f"{SHARES}[].weightFactor": Field(default=1.0, normalize=_single),
+    f"{SHARES}[].weightFactor": Field(default=1.0, normalize=_single_precision),
     QUOTA: Field(effect=_kind_of_policy),
 }
 
@@ -148,8 +148,8 @@ def disruption(_live: Live, _want: Want, diff: Diff) -> str:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "scheduling policy")
-    yield from batch.repeated_name(props, "name", name)
+    yield from batch.check_name(name, "scheduling policy")
+    yield from batch.check_name_member(props, "name", name)
     if is_given(props.get(FAIR)) and is_given(props.get(QUOTA)):
         hint = f"keep {FAIR} for container queues, {QUOTA} for SageMaker training queues"
         yield Finding((QUOTA,), f"{FAIR} cannot be combined with {QUOTA}", hint)
@@ -190,7 +190,7 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         yield Finding(path, f'"{name}": an asterisk is allowed only at the end', "write the prefix, then one asterisk")
     elif len(name) > 255:
         yield Finding(path, f"the share identifier has {len(name)} characters; 255 at most", "shorten it")
-    elif not TAKEN.fullmatch(name):
+    elif not ACCEPTED.fullmatch(name):
         hint = "letters, digits, - and _, and an asterisk at the end"
         yield Finding(path, f'"{name}" is not a share identifier', hint)
     elif not DOCUMENTED.fullmatch(name):
@@ -219,5 +219,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
-    dependents=(queue_users.holding("schedulingPolicyArn"),),
+    dependents=(queue_users.naming("schedulingPolicyArn"),),
 )

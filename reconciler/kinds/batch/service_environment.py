@@ -63,7 +63,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     """What is sought by name, and what the index proposes; all there are where it cannot be asked."""
     found = yield from _described(query)
     lives = [
-        batch.live(item, "serviceEnvironment", read_only=READ_ONLY)
+        batch.live_object(item, "serviceEnvironment", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED" and batch.matches_query(query, item[NAME], item.get("tags") or {})
     ]
@@ -106,14 +106,14 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, *gone(live)]
+    return [*disable, call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
     return [_valid(live.physical)]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
     return [
         Wait(
             title=f"service environment {live.physical} deleted",
@@ -178,8 +178,8 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "service environment")
-    yield from batch.repeated_name(props, NAME, name)
+    yield from batch.check_name(name, "service environment")
+    yield from batch.check_name_member(props, NAME, name)
     yield from capacity.check(props, most=MOST_LIMITS)
 
 
@@ -192,8 +192,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     fields=FIELDS,
     api=Api(

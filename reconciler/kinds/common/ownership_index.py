@@ -88,7 +88,7 @@ def by_name(query: Query) -> dict[str, Sought]:
     return {item.name: item for item in query.sought}
 
 
-def asked_for(query: Query, name: str, tags: Mapping[str, str]) -> bool:
+def matches_query(query: Query, name: str, tags: Mapping[str, str]) -> bool:
     """Whether a live object answers the query: the index may name one whose tag has changed since."""
     mine = query.owned and tags.get(OWNER_TAG) == query.scope.environment
     return mine or any(sought.name == name for sought in query.sought)

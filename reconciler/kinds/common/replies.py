@@ -19,7 +19,7 @@ def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
     raise Unreadable(call, reply)
 
 
-def beside(reads: Reads[T], calls: tuple[Call, ...]) -> Reads[tuple[T, tuple[Reply, ...]]]:
+def together(reads: Reads[T], calls: tuple[Call, ...]) -> Reads[tuple[T, tuple[Reply, ...]]]:
     """Runs ``reads`` with ``calls`` made in its first round; its result, and the replies to them."""
     extra: tuple[Reply, ...] | None = None
     try:

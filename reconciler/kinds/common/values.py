@@ -21,7 +21,7 @@ def same_key(declared: Any, live: Any) -> bool:
 
 
 def align(
-    live: Mapping[str, T], wanted: Mapping[str, T], alike: Callable[[T, T], bool]
+    live: Mapping[str, T], wanted: Mapping[str, T], equal: Callable[[T, T], bool]
 ) -> tuple[Sequence[T], Sequence[T]]:
     """Two sets, by identity, as two lists to be compared item by item.
 
@@ -32,7 +32,7 @@ def align(
     right = [wanted[name] for name in sorted(wanted.keys() - live.keys())]
     pairs: list[tuple[T, T]] = []
     for item in list(left):
-        partner = next((other for other in right if alike(item, other)), None)
+        partner = next((other for other in right if equal(item, other)), None)
         if partner is not None:
             pairs.append((item, partner))
             left.remove(item)

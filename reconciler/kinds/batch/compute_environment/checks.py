@@ -55,8 +55,8 @@ _HERE = "computeResources"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "compute environment")
-    yield from batch.repeated_name(props, "computeEnvironmentName", name)
+    yield from batch.check_name(name, "compute environment")
+    yield from batch.check_name_member(props, "computeEnvironmentName", name)
     kind = props.get("type")
     if kind is None:
         hint = "add type: MANAGED (Batch runs the instances), or type: UNMANAGED (you do)"

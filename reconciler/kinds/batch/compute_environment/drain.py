@@ -31,10 +31,10 @@ def disable(name: str, **resources: Any) -> list[Action]:
     """Out of service, whatever comes of it: what follows is its deletion."""
     members = {"computeResources": resources} if resources else {}
     off = {"computeEnvironment": name, "state": "DISABLED", **members}
-    return [batch.write("UpdateComputeEnvironment", off, ok_if=(batch.MISSING,)), _settled(name)]
+    return [batch.write("UpdateComputeEnvironment", off, ok_if=(batch.MISSING,)), _wait_settled(name)]
 
 
-def _settled(name: str) -> Wait:
+def _wait_settled(name: str) -> Wait:
     return Wait(
         title=f"compute environment {name} DISABLED",
         read=waits.describe(name),
@@ -61,12 +61,12 @@ def drain(live: Live, lifecycle: Lifecycle, deleting: Sequence[Action]) -> Seque
     name, cluster = live.physical, str(live.extra["ecsClusterArn"])
     waiting = waits.drained(name, cluster, lifecycle)
     ends = lifecycle.drain == "terminate" and effects.family(live.props) == effects.FARGATE
-    at_end: Callable[[], Reads[str]] = partial(_terminated if ends else _told, name, cluster)
+    at_end: Callable[[], Reads[str]] = partial(_terminate_remaining if ends else _remaining_text, name, cluster)
     stopped = replace(waiting, title=f"jobs on compute environment {name} ended", timeout=900.0, or_go_on=False)
     return [
         *deleting[:-2],
         replace(waiting, at_end=at_end),
-        *([replace(stopped, at_end=partial(_told, name, cluster))] if ends else []),
+        *([replace(stopped, at_end=partial(_remaining_text, name, cluster))] if ends else []),
         *deleting[-2:],
     ]
 
@@ -94,7 +94,7 @@ def _no_nodes(name: str, lifecycle: Lifecycle) -> Wait:
 # --- which jobs ------------------------------------------------------------------------------------------------------
 
 
-def _told(name: str, cluster: str) -> Reads[str]:
+def _remaining_text(name: str, cluster: str) -> Reads[str]:
     """The jobs that are still on it, for people."""
     found = yield from jobs_on(cluster)
     named = [f"{job['jobName']} ({job['jobId']})" for job in found]
@@ -102,9 +102,9 @@ def _told(name: str, cluster: str) -> Reads[str]:
     return f"still on {name}: {', '.join(named[:MOST_NAMED])}{more}" if named else ""
 
 
-def _terminated(name: str, cluster: str) -> Reads[str]:
+def _terminate_remaining(name: str, cluster: str) -> Reads[str]:
     """End the jobs that are still on it."""
-    told = yield from _told(name, cluster)
+    told = yield from _remaining_text(name, cluster)
     found = yield from jobs_on(cluster)
     reason = f"compute environment {name} is replaced or deleted"
     yield tuple(Call("batch", "TerminateJob", {"jobId": job["jobId"], "reason": reason}) for job in found)

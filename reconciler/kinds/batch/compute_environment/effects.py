@@ -42,7 +42,7 @@ def is_service_linked(role: Any) -> bool:
     return not role or SERVICE_LINKED in str(role)
 
 
-def fixed(_live: Json, _want: Json) -> Verdict:
+def immutable(_live: Json, _want: Json) -> Verdict:
     return Effect.REPLACE, "no update exists for it"
 
 
@@ -102,10 +102,10 @@ PROVIDER_FIELDS = {
     f"{_TEMPLATE}.networkConfiguration.subnets": Field(unordered=True),
     f"{_TEMPLATE}.networkConfiguration.securityGroups": Field(unordered=True),
     f"{_TEMPLATE}.instanceRequirements.allowedInstanceTypes": Field(unordered=True),
-    f"{_TEMPLATE}.capacityOptionType": Field(effect=fixed, default="ON_DEMAND"),
+    f"{_TEMPLATE}.capacityOptionType": Field(effect=immutable, default="ON_DEMAND"),
     f"{_TEMPLATE}.storageConfiguration": Field(computed=True),
     f"{_TEMPLATE}.monitoring": Field(computed=True),
-    f"{_TEMPLATE}.fipsEnabled": Field(effect=fixed, computed=True),
+    f"{_TEMPLATE}.fipsEnabled": Field(effect=immutable, computed=True),
     f"{_TEMPLATE}.instanceMetadataTagsPropagation": _unless(default=False),
     f"{_TEMPLATE}.localStorageConfiguration.useLocalStorage": _unless(default=False),
     "infrastructureOptimization": Field(computed=True),

@@ -20,7 +20,7 @@ from reconciler.model import MISSING, Change, Effect, Finding, Json, Live, Path,
 
 RESOURCES = "computeResources"
 IMAGES = "ec2Configuration"
-NEWEST = "updateToLatestImageVersion"
+LATEST = "updateToLatestImageVersion"
 OUTDATED = "UPDATE_AVAILABLE"
 
 # https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
@@ -40,7 +40,7 @@ def unsupported(image_type: str) -> str:
     return f"{image_type} is Amazon Linux 2, which AWS Batch has not supported since {day}" if day else ""
 
 
-def own(resources: Json) -> list[Json]:
+def chosen_by_aws(resources: Json) -> list[Json]:
     """The entries of ``ec2Configuration`` whose image AWS chooses, as far as the entry decides."""
     if as_text(resources.get("imageId")):
         return []
@@ -53,7 +53,9 @@ def own(resources: Json) -> list[Json]:
 def notes(live: Live, want: Want) -> Iterator[str]:
     """What people should know about images although nothing differs: a newer one is out, or theirs is at its end."""
     there, wanted = mapping(live.props.get(RESOURCES)), mapping(want.props.get(RESOURCES))
-    outdated = sorted({str(item.get("imageType")) for item in own(there) if item.get("batchImageStatus") == OUTDATED})
+    outdated = sorted(
+        {str(item.get("imageType")) for item in chosen_by_aws(there) if item.get("batchImageStatus") == OUTDATED}
+    )
     if outdated:
         flag = "--replace" if impossible(live, want) else "--refresh-images"
         word = "replacement" if impossible(live, want) else "update"
@@ -61,7 +63,7 @@ def notes(live: Live, want: Want) -> Iterator[str]:
             f"AWS has a newer image for {' and '.join(outdated)} than its instances start from;"
             f" `reconcile plan {flag} {want.address}` plans the {word} that uses it"
         )
-    for item in own({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
+    for item in chosen_by_aws({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
         kind = str(item.get("imageType"))
         if unsupported(kind):
             yield f"{unsupported(kind)}; use {IMAGES}: [{{imageType: {successor(kind)}}}]"
@@ -76,7 +78,7 @@ def refresh(live: Live, want: Want) -> Change | Finding:
     if refused:
         return refused
     because = "requested with --refresh-images"
-    return Change(path=(RESOURCES, NEWEST), before=MISSING, after=True, effect=Effect.INFRASTRUCTURE, because=because)
+    return Change(path=(RESOURCES, LATEST), before=MISSING, after=True, effect=Effect.INFRASTRUCTURE, because=because)
 
 
 def impossible(live: Live, want: Want) -> Finding | None:
@@ -109,18 +111,18 @@ def _pinned(resources: Json) -> Finding | None:
     return pinned(path, f"{path[-1]} sets {image}") if path else None
 
 
-def pinned(path: Path, how: str, hint: str = "") -> Finding:
+def pinned(path: Path, reason: str, hint: str = "") -> Finding:
     """The refusal where an image is fixed: AWS would replace all instances and ignore the wish."""
     hint = hint or "set another image there, or leave it out to use the images of AWS Batch"
-    return Finding(path, f"its images cannot be refreshed: they are pinned, {how}", hint, code="cannot-refresh")
+    return Finding(path, f"its images cannot be refreshed: they are pinned, {reason}", hint, code="cannot-refresh")
 
 
-def newest_already(live: Live) -> bool:
+def already_latest(live: Live) -> bool:
     """Whether AWS says of every image type that its instances start from the newest."""
-    told = [item.get("batchImageStatus") for item in own(mapping(live.props.get(RESOURCES)))]
+    told = [item.get("batchImageStatus") for item in chosen_by_aws(mapping(live.props.get(RESOURCES)))]
     return bool(told) and all(status == "LATEST" for status in told)
 
 
-def asks_for_newest(want: Want) -> bool:
+def wants_latest(want: Want) -> bool:
     """Whether YAML wants the newest with every infrastructure update."""
-    return at(want.props, RESOURCES, NEWEST) is True
+    return at(want.props, RESOURCES, LATEST) is True

@@ -101,7 +101,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         "DescribeComputeEnvironments", member, "computeEnvironmentName", "compute-environment/", query
     )
     lives = [
-        batch.live(item, "computeEnvironment", read_only=READ_ONLY)
+        batch.live_object(item, "computeEnvironment", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED"
         and batch.matches_query(query, item["computeEnvironmentName"], item.get("tags") or {})
@@ -124,7 +124,7 @@ def expand(props: Json) -> Json:
     return plain
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """The pair with the defaults that depend on what kind of environment it is, and without what AWS filled in."""
     left, right = dict(live.props), dict(want.props)
     if right.get("type") == "MANAGED" and not right.get("serviceRole"):
@@ -218,7 +218,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if not params:
         return []
     role = _role(want.props.get("serviceRole"), want.scope)
-    return _set(live.physical, params, role, timeout=_patience(want, diff), proof=Proof.MOVING)
+    return _set(live.physical, params, role, timeout=_update_timeout(want, diff), proof=Proof.MOVING)
 
 
 def _changed_cluster(wanted: Json) -> dict[str, Any]:
@@ -243,9 +243,9 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
             value = effects.updatable_provider(value)
         if value is not MISSING:
             sent[name] = value
-    asked = diff.under(_RESOURCES, images.NEWEST)
-    if asked or (wanted.get(images.NEWEST) and side_effects.infrastructure(diff)):
-        sent[images.NEWEST] = True
+    asked = diff.under(_RESOURCES, images.LATEST)
+    if asked or (wanted.get(images.LATEST) and side_effects.replaces_instances(diff)):
+        sent[images.LATEST] = True
     return sent
 
 
@@ -257,18 +257,18 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, waits.gone(live.physical, may_fail=not live.invalid)]
+    return [*disable, call, waits.deleted(live.physical, may_fail=not live.invalid)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
     return [waits.valid(live.physical, str(live.props.get("serviceRole") or ""))]
 
 
-def gone(live: Live) -> Sequence[Action]:
-    return [waits.gone(live.physical)]
+def wait_until_gone(live: Live) -> Sequence[Action]:
+    return [waits.deleted(live.physical)]
 
 
-def withdraws(_live: Live, want: Want, diff: Diff) -> bool:
+def takes_out_of_service(_live: Live, want: Want, diff: Diff) -> bool:
     return diff.under("state") and want.props.get("state") == "DISABLED"
 
 
@@ -291,18 +291,18 @@ def _set(name: str, members: Json, role: Any, *, timeout: float = 1800.0, proof:
     return [batch.write("UpdateComputeEnvironment", params, proof=proof), waits.valid(name, role, timeout)]
 
 
-def _patience(want: Want, diff: Diff) -> float:
+def _update_timeout(want: Want, diff: Diff) -> float:
     """How long the update may take: one of the infrastructure waits for running jobs as its policy says."""
-    if not side_effects.infrastructure(diff):
+    if not side_effects.replaces_instances(diff):
         return 1800.0
     minutes = at(want.props, "updatePolicy", "jobExecutionTimeoutMinutes")
     return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
 
 
-def ending(live: Live, lifecycle: Lifecycle | None) -> str:
+def deletion_effect(live: Live, lifecycle: Lifecycle | None) -> str:
     if live.props.get("type") == "UNMANAGED":
         return "no new jobs are placed by it; jobs on your own instances continue until you end them"
-    return side_effects.ending(lifecycle, drains=drain.drains(live))
+    return side_effects.deletion_effect(lifecycle, drains=drain.drains(live))
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
@@ -324,23 +324,23 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     drain=drain.drain,
-    takes_out_of_service=withdraws,
+    takes_out_of_service=takes_out_of_service,
     fields=FIELDS,
     refs=REFS,
     replace=Replace.CREATE_FIRST,
     passes_roles=PASSES_ROLES,
     api=API,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     disruption=disruption,
-    deletion_effect=ending,
+    deletion_effect=deletion_effect,
     notes=images.notes,
     refresh=images.refresh,
-    side_effects=side_effects.foresee,
+    side_effects=side_effects.side_effects,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
 )

@@ -39,12 +39,12 @@ MOVING = ("$Latest", "$Default")
 _READ = "ec2:DescribeLaunchTemplateVersions"
 
 
-def policy(want: Want) -> dict[str, Any]:
+def update_policy(want: Want) -> dict[str, Any]:
     """The update policy in force: one that changes goes with the update that needs it."""
     return {**UPDATE_POLICY, **mapping(want.props.get("updatePolicy"))}
 
 
-def infrastructure(diff: Diff) -> bool:
+def replaces_instances(diff: Diff) -> bool:
     """Whether the instances are replaced in place."""
     return any(change.effect is Effect.INFRASTRUCTURE for change in diff.changes)
 
@@ -56,8 +56,8 @@ def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
     """What happens to running jobs, and for how long. ``drains``: whether a replaced environment is waited for."""
     if diff.replaces:
         return _replaced(want.lifecycle, drains=drains)
-    if infrastructure(diff):
-        chosen = policy(want)
+    if replaces_instances(diff):
+        chosen = update_policy(want)
         if chosen["terminateJobsOnUpdate"]:
             return (
                 "instances are replaced: running jobs are terminated immediately (terminateJobsOnUpdate), and retried"
@@ -73,14 +73,14 @@ def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
     return "not affected"
 
 
-def ending(lifecycle: Lifecycle | None, *, drains: bool) -> str:
+def deletion_effect(lifecycle: Lifecycle | None, *, drains: bool) -> str:
     """What happens to the jobs on an environment that goes; without a lifecycle nobody waits for them."""
     if lifecycle is None or not drains:
         return "jobs still running on it are terminated when it is deleted"
-    return f"no new jobs are started on it; {_waited(lifecycle, 'those still running')}"
+    return f"no new jobs are started on it; {_drain_text(lifecycle, 'those still running')}"
 
 
-def _waited(lifecycle: Lifecycle, left: str) -> str:
+def _drain_text(lifecycle: Lifecycle, left: str) -> str:
     minutes = lifecycle.drain_timeout_minutes
     if lifecycle.drain == "terminate":
         return f"{left} may continue for {minutes} minutes, then they are terminated (drain: terminate)"
@@ -95,7 +95,7 @@ def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
     if lifecycle.replace is Replace.DELETE_FIRST:
         first = "the old environment is deleted first; its queues cannot run jobs until the new one is VALID"
     left = "jobs still running on the old one"
-    return f"{first}; {_waited(lifecycle, left) if drains else f'{left} are terminated when it is deleted'}"
+    return f"{first}; {_drain_text(lifecycle, left) if drains else f'{left} are terminated when it is deleted'}"
 
 
 # --- launch templates and images -------------------------------------------------------------------------------------
@@ -131,9 +131,9 @@ class _Template:
         return Address("launchTemplates", self.name)
 
 
-def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> Reads[Sequence[Finding]]:
+def side_effects(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> Reads[Sequence[Finding]]:
     """Which template versions and images come with new instances; asks EC2 only where there will be some."""
-    fresh = diff.replaces or infrastructure(diff)
+    fresh = diff.replaces or replaces_instances(diff)
     if not fresh or effects.family(want.props) != effects.INSTANCES:
         return ()
     resources = mapping(want.props.get(RESOURCES))
@@ -149,7 +149,7 @@ def foresee(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> 
         *_images(live, want, diff, templates),
     ]
     moves = tuple(Finding((), line, warning=True) for line in told)
-    if images.newest_already(live) and _refreshed(diff):
+    if images.already_latest(live) and _refreshed(diff):
         line = "its instances already start from the latest images, according to AWS Batch"
         return (*moves, Finding((), line, code="advice", warning=True))
     return moves
@@ -202,7 +202,7 @@ def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) ->
     main = next((one for one in templates if one.path[-1] == "launchTemplate"), None)
     if not _refreshed(diff) or main is None or not main.image or main.version in MOVING:
         return None
-    if not images.own(resources) and resources.get(images.IMAGES):
+    if not images.chosen_by_aws(resources) and resources.get(images.IMAGES):
         return None
     if diff.under(RESOURCES, "launchTemplate"):
         return None
@@ -230,28 +230,30 @@ def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) 
     open_types = [str(item.get("imageType")) for item in listed if not item.get("imageIdOverride")]
     main = next((one for one in templates if one.path[-1] == "launchTemplate" and one.image), None)
     if open_types or not listed:
-        yield from [_of_template(main, want, diff)] if main else _of_batch(live, want, diff, open_types)
+        yield from (
+            [_template_image_note(main, want, diff)] if main else _batch_image_notes(live, want, diff, open_types)
+        )
 
 
-def _newest(want: Want, diff: Diff) -> bool:
-    return _refreshed(diff) or diff.replaces or images.asks_for_newest(want)
+def _takes_latest(want: Want, diff: Diff) -> bool:
+    return _refreshed(diff) or diff.replaces or images.wants_latest(want)
 
 
 def _refreshed(diff: Diff) -> bool:
     """Whether --refresh-images asks for the newest."""
-    return diff.under(RESOURCES, images.NEWEST)
+    return diff.under(RESOURCES, images.LATEST)
 
 
-def _of_template(template: _Template, want: Want, diff: Diff) -> str:
+def _template_image_note(template: _Template, want: Want, diff: Diff) -> str:
     told = f"new instances start from {template.image} (set by launch template {template.name})"
-    if _newest(want, diff):
+    if _takes_latest(want, diff):
         return told
     return f"{told}; AWS moves them to another image only with --refresh-images {want.address}"
 
 
-def _of_batch(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:
+def _batch_image_notes(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:
     known = {item.get("imageType") for _, item in entries(at(live.props, RESOURCES, images.IMAGES))}
-    kept = [] if _newest(want, diff) else [one for one in types if one in known]
+    kept = [] if _takes_latest(want, diff) else [one for one in types if one in known]
     taken = [one for one in types if one not in kept]
     if taken or not types:
         yield f"new instances start from the latest {_image_of(taken or ['AWS Batch'])}"

@@ -110,7 +110,7 @@ def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
     )
 
 
-def gone(name: str, *, may_fail: bool = True) -> Wait:
+def deleted(name: str, *, may_fail: bool = True) -> Wait:
     """Until it is gone. One that was INVALID before (not ``may_fail``) shows so for a moment more."""
     return Wait(
         title=f"compute environment {name} deleted",

@@ -29,11 +29,11 @@ _TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "job definition")
-    yield from batch.repeated_name(props, "jobDefinitionName", name)
+    yield from batch.check_name(name, "job definition")
+    yield from batch.check_name_member(props, "jobDefinitionName", name)
     yield from _check_type(props)
     yield from _check_platform(props)
-    yield from _check_small_things(props)
+    yield from _check_scalars(props)
     yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"))
     platform = _platform(props)
     if isinstance(props.get("containerProperties"), Mapping):
@@ -88,7 +88,7 @@ def _check_platform(props: Json) -> Iterator[Finding]:
         yield Finding(("containerProperties",), "jobs on MANAGED_INSTANCES use ecsProperties", hint)
 
 
-def _check_small_things(props: Json) -> Iterator[Finding]:
+def _check_scalars(props: Json) -> Iterator[Finding]:
     priority = as_int(props.get("schedulingPriority"))
     if priority is not None and not 0 <= priority <= 9999:
         why = f"schedulingPriority {priority} is out of range"
@@ -151,7 +151,7 @@ def tasks(path: Path, value: Any, platform: str) -> Iterator[Finding]:
 def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
     listed = items(task.get("containers"))
     found = list(entries(listed))
-    where = container_checks.Where(
+    context = container_checks.TaskContext(
         platform=platform,
         execution_role=is_given(task.get("executionRoleArn")),
         job_role=is_given(task.get("taskRoleArn")),
@@ -159,7 +159,7 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
         firelens=any(is_given(item.get("firelensConfiguration")) for _, item in found),
         alone=len(listed) == 1,
     )
-    yield from container_checks.task(path, task, where, roles=("taskRoleArn", "executionRoleArn"))
+    yield from container_checks.task(path, task, context, roles=("taskRoleArn", "executionRoleArn"))
     yield from numbered(path, task, listed)
     yield from _check_firelens(path, found)
     if found and all(item.get("essential") is False for _, item in found):
@@ -174,7 +174,7 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
                 why = f"{legacy} is not a member of ecsProperties"
                 yield Finding((*here, legacy), why, "use resourceRequirements", code="unknown-field")
         plain = {name: value for name, value in item.items() if name not in ("vcpus", "memory")}
-        yield from container_checks.common(here, plain, where)
+        yield from container_checks.common(here, plain, context)
     yield from _check_dependencies((*path, "containers"), found)
     if platform == container_checks.FARGATE and len(found) > 1:
         yield from _check_sum((*path, "containers"), [item for _, item in found])
@@ -239,12 +239,12 @@ def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[F
         why = "the only container of a task cannot depend on another"
         yield Finding((*path, found[0][0], "dependsOn"), why, "leave dependsOn out")
         return
-    circle = next((name for name in sorted(needs) if _comes_back(name, needs)), None)
+    circle = next((name for name in sorted(needs) if _depends_on_itself(name, needs)), None)
     if circle:
         yield Finding(path, f"dependency cycle: {circle} depends on itself", "remove one dependsOn of the cycle")
 
 
-def _comes_back(start: str, needs: Mapping[str, list[str | None]]) -> bool:
+def _depends_on_itself(start: str, needs: Mapping[str, list[str | None]]) -> bool:
     seen: set[str] = set()
     ahead = [name for name in needs[start] if name]
     while ahead:

@@ -23,7 +23,7 @@ from reconciler.model import Field, Json, Ref
 
 LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
 FALSE = Field(default=False)
-NOT_SO = Field(normalize=unless(False))
+FALSE_IS_ABSENT = Field(normalize=unless(False))
 ROLE_MEMBERS = frozenset({"jobRoleArn", "executionRoleArn", "taskRoleArn"})
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
@@ -48,7 +48,7 @@ def filled_variables(value: Any) -> Any:
 
 def _linux(at: str) -> dict[str, Field]:
     return {
-        f"{at}.initProcessEnabled": NOT_SO,
+        f"{at}.initProcessEnabled": FALSE_IS_ABSENT,
         f"{at}.devices": Field(key="hostPath"),
         f"{at}.devices[].permissions": Field(unordered=True),
         f"{at}.tmpfs": Field(key="containerPath"),
@@ -92,7 +92,7 @@ def platform(at: str) -> dict[str, Field]:
         f"{at}.networkConfiguration.assignPublicIp": Field(normalize=unless("DISABLED")),
         f"{at}.runtimePlatform.operatingSystemFamily": Field(normalize=unless("LINUX")),
         f"{at}.runtimePlatform.cpuArchitecture": Field(normalize=unless("X86_64")),
-        f"{at}.enableExecuteCommand": NOT_SO,
+        f"{at}.enableExecuteCommand": FALSE_IS_ABSENT,
     }
 
 
@@ -128,9 +128,9 @@ def _kubernetes_container(at: str) -> dict[str, Field]:
         f"{at}.volumeMounts[].readOnly": FALSE,
         f"{at}.resources.limits.*": Field(normalize=number_text),
         f"{at}.resources.requests.*": Field(normalize=number_text),
-        f"{at}.securityContext.privileged": NOT_SO,
-        f"{at}.securityContext.readOnlyRootFilesystem": NOT_SO,
-        f"{at}.securityContext.runAsNonRoot": NOT_SO,
+        f"{at}.securityContext.privileged": FALSE_IS_ABSENT,
+        f"{at}.securityContext.readOnlyRootFilesystem": FALSE_IS_ABSENT,
+        f"{at}.securityContext.runAsNonRoot": FALSE_IS_ABSENT,
         f"{at}.securityContext.capabilities.add": Field(unordered=True),
         f"{at}.securityContext.capabilities.drop": Field(unordered=True),
     }
@@ -150,8 +150,8 @@ def pod(at: str) -> dict[str, Field]:
         f"{at}.volumes[].emptyDir.medium": Field(normalize=unless("")),
         f"{at}.volumes[].secret.optional": FALSE,
         f"{at}.volumes[].persistentVolumeClaim.readOnly": FALSE,
-        f"{at}.shareProcessNamespace": NOT_SO,
-        f"{at}.securityContext.runAsNonRoot": NOT_SO,
+        f"{at}.shareProcessNamespace": FALSE_IS_ABSENT,
+        f"{at}.securityContext.runAsNonRoot": FALSE_IS_ABSENT,
     }
 
 
@@ -186,7 +186,7 @@ def task_refs(at: str) -> dict[str, Ref]:
 # --- what takes both sides to say ------------------------------------------------------------------------------------
 
 
-def same_way(live: Json, want: Json) -> tuple[Json, Json]:
+def same_notation(live: Json, want: Json) -> tuple[Json, Json]:
     """Two containers with their vCPUs and memory written the same way, where one writes them the older way."""
     left, right = dict(live), dict(want)
     for legacy, kind in LEGACY.items():

@@ -25,7 +25,7 @@ Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 # In the order in which a job goes through them: one that moves on while we ask is met in the next.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
-GONE = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
+NO_LONGER_EXISTS = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
 
 # No part of a path, of a longer name or of a version number ("python:3.11"); an image is not looked at.
 REVISION = re.compile(
@@ -76,10 +76,10 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     there = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
     calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in there)
     replies = (yield calls) if calls else ()
-    words, newest = _words(lives), _newest(lives, active)
+    words, newest = _words(lives), _latest_revisions(lives, active)
     found: list[tuple[str, Dependent]] = []
     for (_bus, rule), call, reply in zip(there, calls, replies, strict=True):
-        for target in items((_there(call, reply) or {}).get("Targets")):
+        for target in items((_unless_deleted(call, reply) or {}).get("Targets")):
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
             where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
             if named in words:
@@ -116,7 +116,9 @@ def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str,
     """
     calls = tuple(_call("ListRules", bus) for bus in buses)
     replies = yield calls
-    listed = {bus: items((_there(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)}
+    listed = {
+        bus: items((_unless_deleted(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)
+    }
     asked = [(bus, queue) for bus, found in listed.items() if found for queue in queues]
     if sum(map(len, listed.values())) <= max(FEW, len(asked)):
         return [(bus, rule) for bus, found in listed.items() for rule in found]
@@ -125,7 +127,7 @@ def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str,
     aiming = {
         (bus, name)
         for (bus, _), call, reply in zip(asked, calls, replies, strict=True)
-        for name in items((_there(call, reply) or {}).get("RuleNames"))
+        for name in items((_unless_deleted(call, reply) or {}).get("RuleNames"))
     }
     return [(bus, rule) for bus, found in listed.items() for rule in found if (bus, rule["Name"]) in aiming]
 
@@ -148,7 +150,9 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
         calls = tuple(Call("batch", "ListJobs", {"jobQueue": n, "jobStatus": status}, all_pages=True) for n in names)
         replies = yield calls
         for item, call, answer in zip(queues, calls, replies, strict=True):
-            using = {job.get("jobDefinition") for job in items((_there(call, answer) or {}).get("jobSummaryList"))}
+            using = {
+                job.get("jobDefinition") for job in items((_unless_deleted(call, answer) or {}).get("jobSummaryList"))
+            }
             place = item["jobQueueName"], item["jobQueueArn"]
             found |= {(words[word], *place) for word in using if word in words}
     hint = "apply again after they have finished to delete it"
@@ -169,9 +173,9 @@ def _queues() -> Reads[list[Json]]:
     return [item for item in (yield from every("DescribeJobQueues", "jobQueues")) if item.get("status") != "DELETED"]
 
 
-def _there(call: Call, reply: Reply) -> Json | None:
+def _unless_deleted(call: Call, reply: Reply) -> Json | None:
     """The reply; None where what was asked about has gone in the meantime."""
-    gone = isinstance(reply, Refused) and any(on.matches(reply) for on in GONE)
+    gone = isinstance(reply, Refused) and any(on.matches(reply) for on in NO_LONGER_EXISTS)
     return None if gone else ok(call, reply)
 
 
@@ -180,7 +184,9 @@ def _words(lives: Iterable[Live]) -> dict[str, str]:
     return {word: live.physical for live in lives for word in (live.physical, live.attrs["arn"])}
 
 
-def _newest(lives: Iterable[Live], active: Iterable[Json]) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
+def _latest_revisions(
+    lives: Iterable[Live], active: Iterable[Json]
+) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
     """How each definition can be named without a revision: the newest one that means, all words, all revisions' ARNs.
 
     Only where the newest of the account's is among ``lives``.

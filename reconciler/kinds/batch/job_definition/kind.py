@@ -46,7 +46,7 @@ from reconciler.model import (
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
-BARREN = 5  # pages on end with nothing new, after which it is time to ask by name
+FRUITLESS_PAGES = 5  # pages on end with nothing new, after which it is time to ask by name
 READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
 NAME = "jobDefinitionName"
 RANGE = "nodeProperties.nodeRangeProperties[]"
@@ -60,7 +60,7 @@ CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourcePrope
 CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False)
 
 
-def _beyond_ec2(value: Any) -> Any:
+def _without_default_platform(value: Any) -> Any:
     """EC2 alone is what leaving the capabilities out means."""
     return None if list(value or ()) == ["EC2"] else value
 
@@ -73,8 +73,8 @@ def _consumables(at: str) -> dict[str, Field]:
 FIELDS: dict[str, Field] = {
     NAME: Field(ignore=True),
     "schedulingPriority": Field(normalize=unless(0)),
-    "propagateTags": container_fields.NOT_SO,
-    "platformCapabilities": Field(unordered=True, normalize=_beyond_ec2),
+    "propagateTags": container_fields.FALSE_IS_ABSENT,
+    "platformCapabilities": Field(unordered=True, normalize=_without_default_platform),
     **retry_strategy.FIELDS,
     "nodeProperties.nodeRangeProperties": Field(key="targetNodes"),
     f"{RANGE}.instanceTypes": Field(unordered=True),
@@ -96,7 +96,7 @@ PASSES_ROLES = {path: container_fields.ECS_TASKS for path, ref in REFS.items() i
 def read(query: Query) -> Reads[Sequence[Live]]:
     """The ACTIVE revisions of each sought name, and of whatever else the environment owns."""
     names = sorted({sought.name for sought in query.sought})
-    swept = (yield from _swept(query, names)) if query.owned and (names or not query.indexed) else None
+    swept = (yield from _all_revisions(query, names)) if query.owned and (names or not query.indexed) else None
     found = swept if swept is not None else (yield from _named(query, names))
     lives = [
         _live(item)
@@ -106,7 +106,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
 
 
-def _swept(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
+def _all_revisions(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
     """Every ACTIVE revision there is, a hundred at a time; None where asking by name turns out to be cheaper."""
     wanted, seen = frozenset(names), set[str]()
     found: list[Json] = []
@@ -137,10 +137,10 @@ def _too_many_others(fresh: Sequence[int], wanted: int) -> bool:
     """
     pages, seen = len(fresh), sum(fresh)
     barren = next((i for i, count in enumerate(reversed(fresh)) if count), pages)
-    if barren >= max(BARREN, wanted // 4):
+    if barren >= max(FRUITLESS_PAGES, wanted // 4):
         return True
-    rate = max(seen / pages, sum(fresh[-BARREN:]) / BARREN)
-    return bool(seen) and pages >= BARREN and (wanted - seen) / rate > wanted
+    rate = max(seen / pages, sum(fresh[-FRUITLESS_PAGES:]) / FRUITLESS_PAGES)
+    return bool(seen) and pages >= FRUITLESS_PAGES and (wanted - seen) / rate > wanted
 
 
 def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
@@ -180,10 +180,10 @@ def expand(props: Json) -> Json:
     return without(props, *READ_ONLY)
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """The pair with vCPUs and memory written the same way, and roles by ARN on both sides."""
     left, right = dict(container_fields.with_role_arns(live.props, want.props)), dict(want.props)
-    for member, same in (("containerProperties", container_fields.same_way), ("nodeProperties", _nodes)):
+    for member, same in (("containerProperties", container_fields.same_notation), ("nodeProperties", _nodes)):
         one, two = left.get(member), right.get(member)
         if isinstance(one, Mapping) and isinstance(two, Mapping):
             left[member], right[member] = same(one, two)
@@ -203,7 +203,7 @@ def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
         free.remove(other)
         one, two = item.get("container"), other.get("container")
         if isinstance(one, Mapping) and isinstance(two, Mapping):
-            item["container"], other["container"] = container_fields.same_way(one, two)
+            item["container"], other["container"] = container_fields.same_notation(one, two)
     return {**live, member: left}, {**want, member: right}
 
 
@@ -227,7 +227,7 @@ def disruption(live: Live, _want: Want, _diff: Diff) -> str:
     return f"not affected (they keep revision {live.revision}; new jobs use the next revision)"
 
 
-def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
     return "not affected; no new jobs can be submitted with it"
 
 
@@ -252,10 +252,10 @@ KIND = Kind(
         reply="DescribeJobDefinitions.jobDefinitions[]",
     ),
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     disruption=disruption,
-    deletion_effect=ending,
+    deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.definitions, dependents.jobs),
     mentions=dependents.mentions,
 )

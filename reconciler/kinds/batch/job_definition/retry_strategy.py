@@ -53,20 +53,20 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-def _said(value: Any) -> Any:
+def _without_default(value: Any) -> Any:
     """One attempt and no rules is what leaving the strategy out means."""
     plain = isinstance(value, Mapping) and not value.get("evaluateOnExit")
     return None if plain and value.get("attempts") in (None, 1) else value
 
 
-def _something(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     return None if value == "" else value
 
 
 FIELDS = {
-    "retryStrategy": Field(normalize=_said),
+    "retryStrategy": Field(normalize=_without_default),
     "retryStrategy.evaluateOnExit[].action": Field(normalize=_upper),
-    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normalize=_something) for name in CONDITIONS},
+    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normalize=_without_empty) for name in CONDITIONS},
 }
 
 
@@ -108,12 +108,12 @@ def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
     for name in CONDITIONS:
         if name in rule:
             pattern = rule[name]
-            told = _of_pattern(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
+            told = _pattern_findings(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
             yield from (replace(finding, path=(*path, name)) for finding in told)
 
 
 @lru_cache(maxsize=1000)
-def _of_pattern(name: str, pattern: str) -> tuple[Finding, ...]:
+def _pattern_findings(name: str, pattern: str) -> tuple[Finding, ...]:
     """The findings about a pattern, wherever it stands: the same few come again in every definition."""
     return tuple(_check_pattern((), name, pattern))
 
@@ -126,9 +126,9 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
         return
     if len(pattern) > LONGEST:
         yield Finding(path, f"{name} has {len(pattern)} characters; {LONGEST} at most", "shorten it, and end it with *")
-    odd = next((char for char in pattern.removesuffix("*") if not _ALLOWED[name].fullmatch(char)), "")
-    if odd:
-        yield Finding(path, f'"{odd}" cannot be written in {name}', _way_round(name, pattern, odd))
+    invalid = next((char for char in pattern.removesuffix("*") if not _ALLOWED[name].fullmatch(char)), "")
+    if invalid:
+        yield Finding(path, f'"{invalid}" cannot be written in {name}', _pattern_hint(name, pattern, invalid))
         return
     if name == "onExitCode":
         if pattern == "0":
@@ -141,10 +141,10 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
         yield from _check_words(path, name, pattern)
 
 
-def _way_round(name: str, pattern: str, odd: str) -> str:
+def _pattern_hint(name: str, pattern: str, invalid: str) -> str:
     if name == "onExitCode":
         return 'digits only, optionally followed by *: "137" or "13*"'
-    start = pattern[: pattern.index(odd)].rstrip()
+    start = pattern[: pattern.index(invalid)].rstrip()
     kept = f'; end it before that: "{start}*"' if start else ""
     allowed = "letters, digits, ., : and spaces are allowed, and one * at the very end"
     example = "" if kept else ', for example "Host EC2*"'

@@ -97,7 +97,7 @@ REFS = {
 def read(query: Query) -> Reads[Sequence[Live]]:
     found = yield from batch.described("DescribeJobQueues", "jobQueues", "jobQueueName", "job-queue/", query)
     lives = [
-        batch.live(item, "jobQueue", read_only=READ_ONLY)
+        batch.live_object(item, "jobQueue", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED" and batch.matches_query(query, item["jobQueueName"], item.get("tags") or {})
     ]
@@ -121,14 +121,14 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
     disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
     call = batch.write("DeleteJobQueue", {"jobQueue": live.physical}, ok_if=(batch.MISSING,))
-    return [*disable, call, *gone(live)]
+    return [*disable, call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
     return [_valid(live.physical)]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
     return [
         Wait(
             title=f"job queue {live.physical} deleted",
@@ -195,7 +195,7 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     return "not affected"
 
 
-def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
+def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
     return "every waiting and running job in the queue is cancelled or terminated"
 
 
@@ -203,8 +203,8 @@ def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "job queue")
-    yield from batch.repeated_name(props, "jobQueueName", name)
+    yield from batch.check_name(name, "job queue")
+    yield from batch.check_name_member(props, "jobQueueName", name)
     yield from _check_priority(props)
     yield from _check_environments(props)
     yield from _check_limits(props)
@@ -312,8 +312,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     fields=FIELDS,
     refs=REFS,
@@ -328,5 +328,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
-    deletion_effect=ending,
+    deletion_effect=deletion_effect,
 )

@@ -57,7 +57,7 @@ _REGISTRATION = "batch:registerjobdefinition"
 
 def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]:
     """What is wrong with a document as :func:`~reconciler.kinds._documents.parse` left it."""
-    if _open(document):
+    if _is_expression(document):
         return
     if not isinstance(document, Mapping):
         yield Finding(path=path, message=_not_a_document(document), hint=_document_hint(document))
@@ -80,7 +80,7 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
     for place, statement in zip(places, found, strict=True):
         if isinstance(statement, Mapping):
             yield from _statement(statement, kind, place)
-        elif not _open(statement):
+        elif not _is_expression(statement):
             yield Finding(
                 path=place,
                 message="a statement is a mapping with Effect, Action and so on",
@@ -110,7 +110,7 @@ def _literal(value: Any) -> str:
     return "".join(part for part in value.parts if isinstance(part, str)) if isinstance(value, Template) else ""
 
 
-def _open(value: Any) -> bool:
+def _is_expression(value: Any) -> bool:
     return isinstance(value, Template | Reference)
 
 
@@ -160,7 +160,7 @@ def _statement(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
     effect = statement.get("Effect")
     if effect is None and not _meant(statement, "Effect"):
         yield Finding(path=path, message="the statement has no Effect", hint="Effect: Allow, or Effect: Deny")
-    elif effect is not None and not _open(effect) and effect not in ("Allow", "Deny"):
+    elif effect is not None and not _is_expression(effect) and effect not in ("Allow", "Deny"):
         meant = near(str(effect), ("Allow", "Deny"))
         hint = f'did you mean "{meant}"?' if meant else "Effect: Allow, or Effect: Deny"
         yield Finding(path=(*path, "Effect"), message=f'Effect is Allow or Deny, not "{effect}"', hint=hint)
@@ -216,7 +216,7 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """Each element with its path; expressions are passed over."""
     several = isinstance(value, list | tuple)
     for index, item in enumerate(listed(value)):
-        if not _open(item):
+        if not _is_expression(item):
             yield ((*path, index) if several else path), item
 
 
@@ -274,7 +274,7 @@ def _shown(value: Any) -> str:
 
 
 def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]:
-    if _open(value) or value == "*":
+    if _is_expression(value) or value == "*":
         return
     if not isinstance(value, Mapping):
         for place, item in _texts(value, path):
@@ -322,7 +322,7 @@ def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Fin
     seen: set[str] = set()
     for path, statement in found:
         sid = statement.get("Sid") if isinstance(statement, Mapping) else None
-        if sid in (None, "") or _open(sid):
+        if sid in (None, "") or _is_expression(sid):
             continue
         place, text = (*path, "Sid"), str(sid)
         if text in seen:
@@ -336,7 +336,7 @@ def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Fin
 
 def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     tests = statement.get("Condition")
-    if tests is None or _open(tests):
+    if tests is None or _is_expression(tests):
         return
     place = (*path, "Condition")
     if not isinstance(tests, Mapping):
@@ -356,7 +356,7 @@ def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             message = f'"{operator}" is not a condition operator'
             yield Finding(path=(*place, operator), message=message, hint=hint, code="unknown-field")
         elif not isinstance(keys, Mapping):
-            if not _open(keys):
+            if not _is_expression(keys):
                 hint = f"e.g. {operator}: {{aws:SourceAccount: ...}}"
                 yield Finding(path=(*place, operator), message=f"{operator} maps condition keys to values", hint=hint)
         else:
@@ -381,7 +381,7 @@ def _test(statement: Mapping[str, Any], operator: str, key: Any, values: Any, pa
         else:
             yield from _value(operator, value, place)
     if name in _REGISTRATION_KEYS:
-        yield from _never_registering(statement, operator, str(key), path)
+        yield from _check_registration_key(statement, operator, str(key), path)
 
 
 def _value(operator: str, value: Any, path: Path) -> Iterator[Finding]:
@@ -403,7 +403,7 @@ def _is_network(value: Any) -> bool:
     return True
 
 
-def _never_registering(statement: Mapping[str, Any], operator: str, key: str, path: Path) -> Iterator[Finding]:
+def _check_registration_key(statement: Mapping[str, Any], operator: str, key: str, path: Path) -> Iterator[Finding]:
     given = [action for action in listed(statement.get("Action", ())) if isinstance(action, str)]
     others = [action for action in given if not fnmatchcase(_REGISTRATION, action.lower())]
     if others:

@@ -66,7 +66,7 @@ def _of_one_version(live: Any, want: Any) -> Pair:
     return {**live, "Version": VERSION}, want
 
 
-def alike(live: Any, want: Any, place: Place) -> bool:
+def equal(live: Any, want: Any, place: Place) -> bool:
     """Whether ``live`` is what writing ``want`` would give."""
     left, right = compared(live, want, place)
     return bool(left == right)

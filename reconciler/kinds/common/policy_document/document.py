@@ -201,10 +201,10 @@ def principals(value: Any, place: Place) -> frozenset[tuple[str, Any]]:
     )
 
 
-def _root(who: Any, place: Place) -> Any:
-    if isinstance(who, str) and _ACCOUNT.fullmatch(who):
-        return f"arn:{place.partition}:iam::{who}:root"
-    return who
+def _root(principal: Any, place: Place) -> Any:
+    if isinstance(principal, str) and _ACCOUNT.fullmatch(principal):
+        return f"arn:{place.partition}:iam::{principal}:root"
+    return principal
 
 
 def conditions(value: Any) -> frozenset[tuple[Any, ...]]:
