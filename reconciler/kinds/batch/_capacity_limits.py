@@ -1,6 +1,6 @@
-"""Limits of the capacity that SageMaker training jobs may take: of service environments and of quota shares.
+"""``capacityLimits`` of service environments and of quota shares: how many instances training jobs may use.
 
-An entry counts all instances (``NUM_INSTANCES``, also when no unit is given) or those of one instance type.
+An entry limits all instances (``NUM_INSTANCES``, the default unit) or those of one instance type.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
 """
@@ -22,7 +22,7 @@ FIELDS = {
 
 
 def check(props: Json, *, most: int) -> Iterator[Finding]:
-    """What AWS would refuse; ``most`` entries are allowed, and only one way of counting."""
+    """Findings about what AWS would refuse: more than ``most`` entries, duplicate units, and both kinds of units."""
     listed = items(props.get(MEMBER))
     if MEMBER in props and props[MEMBER] in ([], ()):
         hint = f"add a limit: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"

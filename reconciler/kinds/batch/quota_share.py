@@ -1,13 +1,15 @@
-"""AWS Batch quota shares: what one group of users may take of a SageMaker training queue.
+"""AWS Batch quota shares: the capacity of a SageMaker training queue that one group of users may use.
 
 What is peculiar about them:
 
-- One belongs to a queue for life, and its name is unique in that queue only: so it is declared as ``queue/share``. The
-  name implies ``jobQueue``, which is how it comes after its queue is VALID and goes before it.
+- A share belongs to one queue, which cannot be changed, and its name is unique in that queue. So it is declared as
+  ``queue/share``. The name implies the reference ``jobQueue``: a share is created after its queue is VALID, and deleted
+  before it.
 - The queue must use a quota-share scheduling policy.
-- They are listed queue by queue, without tags, and described one by one; the ARN follows from the name.
-- ``status`` moves by itself as that of a queue does; only a DISABLED one can be deleted. No reply says why.
-- Jobs name the share they are submitted to, and everything but the name can be changed, so none is ever replaced.
+- Shares are listed by queue, without tags, and described one by one. The ARN follows from the name.
+- ``status`` changes asynchronously, as that of a queue. Only a DISABLED share can be deleted. Replies have no
+  ``statusReason``.
+- Jobs name the share they are submitted to, and everything but the name can be changed, so a share is never replaced.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateQuotaShare.html
 https://docs.aws.amazon.com/batch/latest/userguide/quota-management.html
@@ -60,7 +62,7 @@ def _queue(_live: Json, _want: Json) -> tuple[Effect, str]:
 
 
 def _sharing(value: Any) -> Any:
-    """Who borrows has a limit, none being -1; for the others there is nothing to limit."""
+    """The configuration with the default ``borrowLimit`` (-1: unlimited), without one if the share cannot borrow."""
     if not isinstance(value, Mapping):
         return value
     limit = value.get("borrowLimit")
@@ -87,6 +89,7 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    """The name ``queue/share``, and the ARN computed from it."""
     return {"name": name, "arn": _arn(scope, name)}
 
 
@@ -99,8 +102,9 @@ def _arn(scope: Scope, name: str) -> str:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """Those of the queues that are named, and of every queue that can have any where queues are swept through anyway;
-    elsewhere what the index proposes.
+    """The shares of sought names, and those that the environment owns.
+
+    Owned shares are in the lists of the queues that are read here, or else are proposed by the index.
     """
     sought = [item.name for item in query.sought]
     queues, proposals = yield from _queues(query, sorted({_parts(name)[0] for name in sought}))
@@ -126,7 +130,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[str]]]:
-    """The queues to ask for their shares, and the ARNs of shares that the index proposes."""
+    """The queues whose shares are listed, and the ARNs of shares that the index proposes."""
     operation = "DescribeJobQueues"
     found: list[Json] = []
     more = True
@@ -153,7 +157,7 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
 
 
 def _may_have_shares(queue: Json) -> bool:
-    """A policy of the other kind shows only when the list is asked for; then it is refused, or empty."""
+    """Whether a queue can have shares. With a fair-share policy their list is refused or empty."""
     return bool(queue.get("schedulingPolicyArn") and queue.get("serviceEnvironmentOrder"))
 
 
@@ -174,10 +178,12 @@ def _live(item: Json) -> Live:
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
 def implied(name: str) -> Json:
+    """The queue in the name ``queue/share``."""
     return {QUEUE: _parts(name)[0]}
 
 
@@ -185,6 +191,7 @@ def implied(name: str) -> Json:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """The call that creates a share, and the wait until it is VALID."""
     params = {NAME: _parts(want.physical)[1], **without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
     arn = str(want.attrs["arn"])
@@ -192,6 +199,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed properties, and the wait until VALID."""
     members = top_members(want, diff, FIELDS)
     if SHARING in members:
         members[SHARING] = _sharing(members[SHARING])
@@ -199,16 +207,22 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """Disable, delete, wait: AWS deletes only DISABLED shares.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteQuotaShare.html
+    """
     disable = () if live.props.get("state") == "DISABLED" else _disable(live)
     call = batch.write("DeleteQuotaShare", {"quotaShareArn": live.attrs["arn"]}, ok_if=(batch.MISSING,))
     return [*disable, call, *wait_until_gone(live)]
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until a share found in change is VALID."""
     return [_valid(live.physical, live.attrs["arn"])]
 
 
 def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until a share does not exist."""
     return [
         Wait(
             title=f"quota share {live.physical} deleted",
@@ -222,7 +236,7 @@ def wait_until_gone(live: Live) -> Sequence[Action]:
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
-    """Send again what it is made of, so that the service looks at it once more."""
+    """Update with all properties, so that the service checks an INVALID share again."""
     names = ("capacityLimits", SHARING, "preemptionConfiguration", "state")
     return _set(live, {name: want.props[name] for name in names if name in want.props})
 
@@ -263,6 +277,7 @@ def _describe(arn: str) -> Call:
 
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on jobs of the share."""
     if diff.under("state") and want.props.get("state") == "DISABLED":
         return "no new jobs are accepted; jobs already submitted continue"
     if diff.under("capacityLimits") or diff.under(SHARING):
@@ -274,6 +289,7 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the name ``queue/share``, the capacity limits and borrowing."""
     queue, share = _parts(name)
     if not queue or not share or "/" in share:
         hint = "write the queue, a slash and the share, for example training/team-a"
@@ -282,10 +298,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.check_name(queue, "job queue")
     yield from batch.check_name(share, "quota share")
     yield from batch.check_name_member(props, NAME, share)
-    told = as_text(props.get(QUEUE))
-    if told is not None and normal_forms.bare(told) != queue:
-        why = f'jobQueue is "{normal_forms.bare(told)}", but the name has "{queue}"'
-        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or rename the share to {normal_forms.bare(told)}/{share}")
+    given = normal_forms.bare(as_text(props.get(QUEUE)))
+    if given is not None and given != queue:
+        why = f'jobQueue is "{given}", but the name has "{queue}"'
+        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or rename the share to {given}/{share}")
     yield from capacity.check(props, most=MOST_LIMITS)
     yield from _check_sharing(props)
 

@@ -2,13 +2,14 @@
 
 What is peculiar about them:
 
-- There is no status: every change is effective at once. A policy that a queue uses cannot be deleted.
-- It is a fair-share policy or a quota-share policy for life; one that says neither shares fairly with all defaults.
-- An update replaces the whole policy, so it is always sent complete: what is left out would fall back to its default.
-- Zeros, an empty distribution and nothing at all are the same. Weights are single-precision numbers, 1 when left out.
-- They are described by ARN alone, and listed by ARN alone.
-- Queues name one by its ARN and can exchange it, so a new one is made under a derived name, the queues move over, and
-  the old one goes.
+- There is no status: every change takes effect immediately. A policy that a queue uses cannot be deleted.
+- A policy is a fair-share or a quota-share policy, which cannot be changed. With neither, it is a fair-share policy of
+  defaults.
+- An update replaces the whole policy, so it is always sent complete: AWS resets what is left out to its default.
+- Zeros, an empty distribution and an absent one are equal. Weights are single-precision numbers, by default 1.
+- A list has ARNs only, and a describe takes ARNs only.
+- Queues refer to a policy by its ARN and can exchange it. So a replacement is created under a derived name, the queues
+  are updated, and then the old policy is deleted.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_SchedulingPolicyDetail.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
@@ -62,7 +63,7 @@ def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
 
 
 def _single_precision(value: Any) -> Any:
-    """A weight as single precision keeps it, written with no more digits than that has."""
+    """A weight rounded to single precision (7 digits); other values unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e30:
         return value
     return float(f"{struct.unpack('f', struct.pack('f', value))[0]:.7g}")
@@ -80,7 +81,7 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """What is sought by its ARN, and what the index proposes; all that are listed where it cannot be asked."""
+    """The policies of sought names and those that the index proposes, or all listed ones if there is no index."""
     arns = sorted({query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought})
     every = (Call("batch", "ListSchedulingPolicies", {}, all_pages=True),) if query.owned and not query.indexed else ()
     ask, calls = every or ownership_index.index(query), _describing(arns)
@@ -111,17 +112,22 @@ def _live(item: Json) -> Live:
 
 
 def expand(props: Json) -> Json:
+    """The properties without the ARN, which the output of a describe contains."""
     return without(props, "arn")
 
 
 def create(want: Want) -> Sequence[Action]:
+    """One call: there is no status to wait for."""
     props = {name: value for name, value in without(want.declared, "name").items() if value is not None}
     params = {"name": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateSchedulingPolicy", params, proof=Proof.EXISTS)]
 
 
 def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
-    """The complete policy, whatever of it has changed."""
+    """One call with the complete policy: AWS resets what is left out.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateSchedulingPolicy.html
+    """
     return [batch.write("UpdateSchedulingPolicy", {"arn": live.attrs["arn"], **_complete(want.props)})]
 
 
@@ -129,16 +135,18 @@ def _complete(props: Json) -> dict[str, Any]:
     others = {name: value for name, value in without(props, "name", FAIR, QUOTA).items() if value is not None}
     if is_given(props.get(QUOTA)):
         return {**others, QUOTA: props[QUOTA]}
-    said = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
-    return {**others, FAIR: {**COMPLETE, **said}}
+    given = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
+    return {**others, FAIR: {**COMPLETE, **given}}
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """One call, retried while AWS does not see yet that no queue uses the policy."""
     params = {"arn": live.attrs["arn"]}
     return [batch.write("DeleteSchedulingPolicy", params, retry_on=(batch.BUSY, batch.RELATED), ok_if=(batch.MISSING,))]
 
 
 def disruption(_live: Live, _want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on jobs: a policy only ranks waiting ones."""
     if diff.replaces:
         return "the queues move to a new policy; running jobs are not affected"
     return "waiting jobs are ranked by the new policy; running jobs are not affected"
@@ -148,6 +156,7 @@ def disruption(_live: Live, _want: Want, diff: Diff) -> str:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the name, the type of the policy and its share identifiers."""
     yield from batch.check_name(name, "scheduling policy")
     yield from batch.check_name_member(props, "name", name)
     if is_given(props.get(FAIR)) and is_given(props.get(QUOTA)):
@@ -177,7 +186,7 @@ def _check_shares(listed: list[Any]) -> Iterator[Finding]:
 
 
 def _covers(prefix: str, name: str) -> bool:
-    """Whether ``prefix*`` stands for ``name`` too, itself aside."""
+    """Whether ``prefix*`` matches ``name``, which is not ``prefix*`` itself."""
     return name != f"{prefix}*" and name.startswith(prefix)
 
 

@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in a compute environment's declaration, as far as it shows offline.
+"""Checks of a declared compute environment: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html
 """
@@ -55,6 +55,7 @@ _HERE = "computeResources"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the declared properties; an unknown value (an expression) is not judged."""
     yield from batch.check_name(name, "compute environment")
     yield from batch.check_name_member(props, "computeEnvironmentName", name)
     kind = props.get("type")
@@ -242,7 +243,7 @@ _WITHOUT_IMAGE = {"ECS_AL2023": ("a1",), "ECS_AL2023_NVIDIA": ("p3", "g3")}
 
 
 def _check_support(resources: Json) -> Iterator[Finding]:
-    """Families that an image type is not made for: their instances start, and never join the cluster."""
+    """Warnings about instance families that an image type does not support: such instances never join the cluster."""
     if is_given(resources.get("imageId")):
         return
     listed = [(index, as_text(value) or "") for index, value in enumerate(items(resources.get("instanceTypes")))]
@@ -286,7 +287,7 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
 
 
 def _check_targets(targets: list[tuple[Path, Any]]) -> Iterator[Finding]:
-    """Every instance has one template: no target of an override is, or is among, that of another."""
+    """Findings about overlapping targets of overrides: an instance type has one template."""
     for place, value in repeats(targets):
         yield Finding(place, f'"{value}" is the target of two overrides', "keep one")
     families = {value for _, value in targets if isinstance(value, str) and "." not in value}
@@ -376,8 +377,8 @@ def _check_network(resources: Json) -> Iterator[Finding]:
         places: list[tuple[Path, Any]] = [
             ((_HERE, member, n), one) for n, one in enumerate(items(resources.get(member)))
         ]
-        for place, twice in repeats(places):
-            yield Finding(place, f'duplicate entry "{twice}"', "remove one", code="duplicate", warning=True)
+        for place, repeated in repeats(places):
+            yield Finding(place, f'duplicate entry "{repeated}"', "remove one", code="duplicate", warning=True)
     for name in mapping(resources.get("tags")):
         if name.lower().startswith("aws:"):
             hint = "choose another name"
@@ -396,8 +397,8 @@ def _check_roles(props: Json) -> Iterator[Finding]:
         if ":instance-profile/" in value:
             why = f"{path[-1]} takes a role, and this is the ARN of an instance profile"
             yield Finding(path, why, "give the name or ARN of a role")
-    ordinary = service and effects.SERVICE_LINKED not in service and service != "AWSServiceRoleForBatch"
-    if ordinary and effects.family(props) == effects.INSTANCES and ":instance-profile/" not in service:
+    custom = service and effects.SERVICE_LINKED not in service and service != "AWSServiceRoleForBatch"
+    if custom and effects.family(props) == effects.INSTANCES and ":instance-profile/" not in service:
         why = (
             "serviceRole is a custom role: later changes of instance types, subnets, security groups or image"
             " will replace this compute environment"

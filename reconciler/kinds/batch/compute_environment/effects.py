@@ -1,4 +1,6 @@
-"""What changing a member of a compute environment does: scaling, infrastructure update, or a new environment.
+"""The effect of changing a property of a compute environment: scaling update, infrastructure update or replacement.
+
+Each function takes the live and the wanted properties and returns the effect with its reason (empty if it needs none).
 
 https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 """
@@ -33,27 +35,32 @@ Verdict = tuple[Effect, str]
 
 
 def family(props: Json) -> str:
-    """Which of the families the environment's resources are of; empty for an unmanaged one."""
+    """The family of ``computeResources.type``, a value of FAMILIES; empty for an UNMANAGED environment."""
     return FAMILIES.get(str(at(props, "computeResources", "type") or ""), "")
 
 
 def is_service_linked(role: Any) -> bool:
-    """Whether the role is AWSServiceRoleForBatch, which is also what leaving it out means."""
+    """Whether the role is AWSServiceRoleForBatch, the default, or is not given."""
     return not role or SERVICE_LINKED in str(role)
 
 
 def immutable(_live: Json, _want: Json) -> Verdict:
+    """A property that no update takes."""
     return Effect.REPLACE, "no update exists for it"
 
 
 def service_role(live: Json, want: Json) -> Verdict:
+    """A custom role can be changed to another, but not to or from the service-linked role.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
+    """
     if is_service_linked(live.get("serviceRole")) != is_service_linked(want.get("serviceRole")):
         return Effect.REPLACE, "AWS cannot exchange a custom serviceRole and the service-linked role in place"
     return Effect.SCALING, ""
 
 
 def infrastructure(live: Json, want: Json) -> Verdict:
-    """An update in place needs the service-linked role, and a strategy other than BEST_FIT before and after."""
+    """An infrastructure update needs the service-linked role, and a strategy other than BEST_FIT before and after."""
     if not is_service_linked(live.get("serviceRole")):
         why = "with a custom serviceRole AWS cannot update this in place (leave serviceRole out to allow it)"
         return Effect.REPLACE, why
@@ -65,13 +72,14 @@ def infrastructure(live: Json, want: Json) -> Verdict:
 
 
 def network(live: Json, want: Json) -> Verdict:
-    """Subnets and security groups: a scaling update on Fargate."""
+    """Subnets and security groups: a scaling update on Fargate, an infrastructure update elsewhere."""
     if family(live) == FARGATE and family(want) == FARGATE:
         return Effect.SCALING, ""
     return infrastructure(live, want)
 
 
 def resource_type(live: Json, want: Json) -> Verdict:
+    """``computeResources.type``: an infrastructure update between EC2 and SPOT, else a replacement."""
     before, after = family(live), family(want)
     if before == after == INSTANCES:
         return infrastructure(live, want)
@@ -84,6 +92,7 @@ def resource_type(live: Json, want: Json) -> Verdict:
 
 
 def provider(live: Json, want: Json) -> Verdict:
+    """``managedInstancesProvider``: changed in place, but not added or removed."""
     if family(live) != family(want):
         return Effect.REPLACE, OTHER_FAMILY
     return Effect.IN_PLACE, ""
@@ -113,7 +122,7 @@ PROVIDER_FIELDS = {
 
 
 def updatable_provider(value: Any) -> Any:
-    """The provider as an update takes it: without the two members that stay as they were created."""
+    """The provider as an update takes it: without the two members that cannot be changed after creation."""
     if not isinstance(value, Mapping):
         return value
     template = {name: item for name, item in mapping(value.get(_TEMPLATE)).items() if name not in _FIXED}

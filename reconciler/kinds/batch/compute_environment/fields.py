@@ -17,7 +17,7 @@ def _falsy_is_absent(value: Any) -> Any:
 
 
 def _ranked_types(value: Any) -> Any:
-    """Instance types are a set, but to the strategies that try them in their order."""
+    """``computeResources`` with sorted instance types, unless the strategy uses their order."""
     if not isinstance(value, Mapping) or value.get("allocationStrategy") in effects.ORDERED:
         return value
     types = value.get("instanceTypes")
@@ -31,13 +31,8 @@ def _insights(value: Any) -> Any:
 
 
 SCALING = Field(effect=Effect.SCALING)
-
-
 INFRASTRUCTURE = Field(effect=effects.infrastructure)
-
-
 EMPTIED_BY_TEXT = Field(effect=effects.infrastructure, normalize=unless(""), clear="")
-
 
 FIELDS = {
     "computeEnvironmentName": Field(ignore=True),

@@ -1,7 +1,7 @@
-"""What moves with a change of a compute environment beside what is declared: jobs, launch templates, images.
+"""What a change of a compute environment does to running jobs, launch template versions and images.
 
-An infrastructure update looks up ``$Latest`` and ``$Default`` again, whether or not it names the template, and gives
-running jobs the time of the update policy. Which version the running instances started from, Batch does not tell.
+An infrastructure update resolves ``$Latest`` and ``$Default`` again, whether or not it names the template, and gives
+running jobs the time of the update policy. Batch does not report which version the running instances started from.
 
 https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_LaunchTemplateSpecification.html
@@ -40,7 +40,7 @@ _READ = "ec2:DescribeLaunchTemplateVersions"
 
 
 def update_policy(want: Want) -> dict[str, Any]:
-    """The update policy in force: one that changes goes with the update that needs it."""
+    """The update policy with its defaults; a changed one is sent with the update, and applies to it."""
     return {**UPDATE_POLICY, **mapping(want.props.get("updatePolicy"))}
 
 
@@ -53,7 +53,10 @@ def replaces_instances(diff: Diff) -> bool:
 
 
 def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
-    """What happens to running jobs, and for how long. ``drains``: whether a replaced environment is waited for."""
+    """What the change does to running jobs, and for how long.
+
+    ``drains``: whether AWS shows when the jobs on a replaced environment have ended, so that they are waited for.
+    """
     if diff.replaces:
         return _replaced(want.lifecycle, drains=drains)
     if replaces_instances(diff):
@@ -74,7 +77,7 @@ def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
 
 
 def deletion_effect(lifecycle: Lifecycle | None, *, drains: bool) -> str:
-    """What happens to the jobs on an environment that goes; without a lifecycle nobody waits for them."""
+    """What a deletion does to the jobs on the environment. They are not waited for without a lifecycle."""
     if lifecycle is None or not drains:
         return "jobs still running on it are terminated when it is deleted"
     return f"no new jobs are started on it; {_drain_text(lifecycle, 'those still running')}"
@@ -103,7 +106,7 @@ def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """A launch template as it is asked for, and what EC2 says of it. ``path`` is its place in the declaration."""
+    """A declared launch template (``ask``, at ``path``) and the version that EC2 resolves it to, or its refusal."""
 
     path: Path
     ask: Json
@@ -132,7 +135,11 @@ class _Template:
 
 
 def side_effects(live: Live, want: Want, diff: Diff, moving: Collection[Address]) -> Reads[Sequence[Finding]]:
-    """Which template versions and images come with new instances; asks EC2 only where there will be some."""
+    """Notes about the template versions and images of new instances; reads EC2 only if the change starts some.
+
+    An error is returned if ``--refresh-images`` cannot change the image. ``moving`` are the addresses that the plan
+    changes.
+    """
     fresh = diff.replaces or replaces_instances(diff)
     if not fresh or effects.family(want.props) != effects.INSTANCES:
         return ()
@@ -144,11 +151,11 @@ def side_effects(live: Live, want: Want, diff: Diff, moving: Collection[Address]
     fixed = _fixed_image(resources, templates, diff)
     if fixed:
         return (fixed,)
-    told = [
+    lines = [
         *(_resolved(template, live, moving) for template in templates if template.version in MOVING),
         *_images(live, want, diff, templates),
     ]
-    moves = tuple(Finding((), line, warning=True) for line in told)
+    moves = tuple(Finding((), line, warning=True) for line in lines)
     if images.already_latest(live) and _refreshed(diff):
         line = "its instances already start from the latest images, according to AWS Batch"
         return (*moves, Finding((), line, code="advice", warning=True))
@@ -156,7 +163,7 @@ def side_effects(live: Live, want: Want, diff: Diff, moving: Collection[Address]
 
 
 def _templates(resources: Json) -> Iterator[tuple[Path, Json]]:
-    """Every template that is asked for, by a name or id that is known by now."""
+    """Every declared template with a known name or id, and its path."""
     path: Path = (RESOURCES, "launchTemplate")
     template = mapping(resources.get("launchTemplate"))
     every = [(path, template), *(((*path, "overrides", i), item) for i, item in entries(template.get("overrides")))]
@@ -180,7 +187,7 @@ def _first(reply: Reply) -> Json | Refused:
 
 
 def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> str:
-    """What ``$Latest`` or ``$Default`` comes to, as far as it can be told."""
+    """What ``$Latest`` or ``$Default`` resolves to, from which version if that is known."""
     again = f"launch template {template.name}: {template.version} is resolved again"
     if template.address in moving:
         before = f" (now {template.number})" if template.number else ""
@@ -198,7 +205,7 @@ def _resolved(template: _Template, live: Live, moving: Collection[Address]) -> s
 
 
 def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) -> Finding | None:
-    """The refusal to refresh where a fixed version of the launch template says the image."""
+    """The finding about ``--refresh-images`` if a numbered version of the launch template sets the image."""
     main = next((one for one in templates if one.path[-1] == "launchTemplate"), None)
     if not _refreshed(diff) or main is None or not main.image or main.version in MOVING:
         return None
@@ -212,7 +219,10 @@ def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) ->
 
 
 def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) -> Iterator[str]:
-    """From which images new instances start, in the order in which AWS Batch looks for them."""
+    """Notes about the images of new instances, in AWS Batch's order of precedence.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/ami-selection-order.html
+    """
     resources = mapping(want.props.get(RESOURCES))
     for template in templates:
         if template.image and template.path[-1] != "launchTemplate":
@@ -240,15 +250,15 @@ def _takes_latest(want: Want, diff: Diff) -> bool:
 
 
 def _refreshed(diff: Diff) -> bool:
-    """Whether --refresh-images asks for the newest."""
+    """Whether the change is the one of ``--refresh-images``."""
     return diff.under(RESOURCES, images.LATEST)
 
 
 def _template_image_note(template: _Template, want: Want, diff: Diff) -> str:
-    told = f"new instances start from {template.image} (set by launch template {template.name})"
+    note = f"new instances start from {template.image} (set by launch template {template.name})"
     if _takes_latest(want, diff):
-        return told
-    return f"{told}; AWS moves them to another image only with --refresh-images {want.address}"
+        return note
+    return f"{note}; AWS moves them to another image only with --refresh-images {want.address}"
 
 
 def _batch_image_notes(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:

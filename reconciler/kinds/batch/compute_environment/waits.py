@@ -1,4 +1,4 @@
-"""What compute environments are waited for, and what to do when one ends badly.
+"""The waits for compute environments, and the known causes of INVALID ones.
 
 https://docs.aws.amazon.com/batch/latest/userguide/invalid_compute_environment.html
 https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.kinds.batch import _common as batch
 from reconciler.model import Call, Cause, Lifecycle, Repair, Wait
 
-# reasons that pass by themselves, when a role or profile is so new that IAM has not spread it yet
+# Fragments of reasons that pass: Batch does not see a new role or instance profile yet.
 IAM_LAG = (
     "sts:AssumeRole",
     "is not authorized to perform",
@@ -94,7 +94,10 @@ CAUSES = (
 
 
 def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
-    """Until it is VALID; while IAM is spreading a new role it is told its service role again."""
+    """Wait until the environment is VALID, ``timeout`` seconds at most.
+
+    If it becomes INVALID because Batch does not see a new role yet, setting the service role again repairs that.
+    """
     again = batch.write("UpdateComputeEnvironment", {"computeEnvironment": name, "serviceRole": role})
     return Wait(
         title=f"compute environment {name} VALID",
@@ -111,7 +114,10 @@ def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
 
 
 def deleted(name: str, *, may_fail: bool = True) -> Wait:
-    """Until it is gone. One that was INVALID before (not ``may_fail``) shows so for a moment more."""
+    """Wait until the environment does not exist.
+
+    ``may_fail`` is False for an environment that was INVALID before: it is shown as INVALID for a moment longer.
+    """
     return Wait(
         title=f"compute environment {name} deleted",
         read=describe(name),
@@ -127,7 +133,9 @@ def deleted(name: str, *, may_fail: bool = True) -> Wait:
 
 
 def drained(name: str, cluster: str, lifecycle: Lifecycle) -> Wait:
-    """Until no job is left on an environment that no queue names any more: its ECS cluster has no tasks then.
+    """Wait until the ECS cluster of an environment has no tasks, ``lifecycle.drain_timeout_minutes`` at most.
+
+    No queue lists the environment any more, so no jobs are added.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
     """
@@ -145,5 +153,5 @@ def drained(name: str, cluster: str, lifecycle: Lifecycle) -> Wait:
 
 
 def describe(name: str) -> Call:
-    """How one environment is looked at."""
+    """The call that reads one environment."""
     return Call("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]})

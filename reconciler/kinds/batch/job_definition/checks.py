@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in a job definition's declaration, as far as it shows offline.
+"""Checks of a declared job definition: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 """
@@ -29,6 +29,7 @@ _TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the declared properties; an unknown value (an expression) is not judged."""
     yield from batch.check_name(name, "job definition")
     yield from batch.check_name_member(props, "jobDefinitionName", name)
     yield from _check_type(props)
@@ -120,7 +121,7 @@ def _check_scalars(props: Json) -> Iterator[Finding]:
 
 
 def consumables(path: Path, value: Any) -> Iterator[Finding]:
-    """Findings about ``consumableResourceProperties`` under ``path``."""
+    """Findings about ``value``, the ``consumableResourceProperties`` of the mapping at ``path``."""
     here: Path = (*path, "consumableResourceProperties", "consumableResourceList")
     listed = items(at(value, "consumableResourceList"))
     if len(listed) > 5:
@@ -181,7 +182,7 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
 
 
 def _check_sum(path: Path, found: list[Json]) -> Iterator[Finding]:
-    """On Fargate the containers of a task are one size together."""
+    """The finding about containers on Fargate whose requests do not add up to a Fargate size."""
     total = {"VCPU": Decimal(0), "MEMORY": Decimal(0)}
     for item in found:
         if item.get("resourceRequirements") is not None and not isinstance(item["resourceRequirements"], list):
@@ -198,7 +199,7 @@ def _check_sum(path: Path, found: list[Json]) -> Iterator[Finding]:
 
 
 def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
-    """A log router needs somebody who writes to it, and root.
+    """Findings about a log router: a container must write to it, and one must run as root.
 
     https://docs.aws.amazon.com/batch/latest/userguide/create-job-definition-single-node-multi-container.html
     """
@@ -239,9 +240,9 @@ def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[F
         why = "the only container of a task cannot depend on another"
         yield Finding((*path, found[0][0], "dependsOn"), why, "leave dependsOn out")
         return
-    circle = next((name for name in sorted(needs) if _depends_on_itself(name, needs)), None)
-    if circle:
-        yield Finding(path, f"dependency cycle: {circle} depends on itself", "remove one dependsOn of the cycle")
+    cyclic = next((name for name in sorted(needs) if _depends_on_itself(name, needs)), None)
+    if cyclic:
+        yield Finding(path, f"dependency cycle: {cyclic} depends on itself", "remove one dependsOn of the cycle")
 
 
 def _depends_on_itself(start: str, needs: Mapping[str, list[str | None]]) -> bool:

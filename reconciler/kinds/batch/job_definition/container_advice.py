@@ -1,4 +1,4 @@
-"""Slips in a container that AWS takes, mostly, and that only show when a job runs: its image, command, mounts, limits.
+"""Probable mistakes in a container that AWS usually accepts, although its jobs fail: image, command, mounts, limits.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 """
@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"(?i)ref:(?!:)\S+|ref::\s\S*")
 
 
 def findings(path: Path, props: Json) -> Iterator[Finding]:
-    """What looks like a slip in a container of ECS at ``path``."""
+    """Findings about probable mistakes in an ECS container at ``path``."""
     yield from _image((*path, "image"), as_text(props.get("image")))
     yield from _command((*path, "command"), props)
     yield from _ulimits((*path, "ulimits"), props)
@@ -38,7 +38,7 @@ def findings(path: Path, props: Json) -> Iterator[Finding]:
 
 
 def volumes(path: Path, props: Json) -> Iterator[Finding]:
-    """What looks like a slip in the volumes of a task at ``path``."""
+    """Findings about probable mistakes in the volumes and the platform version of a task at ``path``."""
     for index, volume in entries(props.get("volumes")):
         here: Path = (*path, "volumes", index)
         source, system = at(volume, "host", "sourcePath"), at(volume, "efsVolumeConfiguration", "fileSystemId")
@@ -86,13 +86,13 @@ def _command(path: Path, props: Json) -> Iterator[Finding]:
         hint = f"one list item per argument: [{', '.join(plain[0].split())}]"
         yield Finding(path, why, hint, warning=True)
     shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or is_given(props.get("entryPoint")))
-    odd = next(
+    syntax = next(
         ((n, word) for n, word in enumerate(words) if isinstance(word, str) and _FOR_SHELLS.fullmatch(word)), None
     )
-    if odd and not shell:
-        why = f'"{odd[1]}" is shell syntax, and no shell runs this command'
+    if syntax and not shell:
+        why = f'"{syntax[1]}" is shell syntax, and no shell runs this command'
         hint = 'write [sh, -c, "..."] with the whole line as one item'
-        yield Finding((*path, odd[0]), why, hint, warning=True)
+        yield Finding((*path, syntax[0]), why, hint, warning=True)
     for index, word in enumerate(words):
         if isinstance(word, str) and _PARAMETER.fullmatch(word):
             hint = f"write Ref::{word.lstrip('REFref: ')}"

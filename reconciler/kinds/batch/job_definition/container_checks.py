@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in a container of a job definition.
+"""Checks of a container of a job definition: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html (the sizes on Fargate)
@@ -35,7 +35,12 @@ _SECRET_VALUE = re.compile(r"AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{30,}|-----BEGIN [A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContext:
-    """What a container runs on, and what its task says for it."""
+    """The facts about a task that the checks of its containers use.
+
+    ``platform`` is EC2, FARGATE or MANAGED_INSTANCES; ``execution_role`` and ``job_role``: whether the task has one;
+    ``volumes``: their names, None if not all are known; ``firelens``: whether a container is a log router; ``alone``:
+    whether the task has one container.
+    """
 
     platform: str = EC2
     execution_role: bool = False
@@ -46,7 +51,7 @@ class TaskContext:
 
 
 def container(path: Path, props: Json, platform: str, *, node: bool = False) -> Iterator[Finding]:
-    """Findings about ``ContainerProperties`` at ``path``."""
+    """Findings about ``ContainerProperties`` at ``path``; ``node``: of a multi-node job."""
     context = TaskContext(
         platform=platform,
         execution_role=is_given(props.get("executionRoleArn")),
@@ -62,7 +67,7 @@ def container(path: Path, props: Json, platform: str, *, node: bool = False) -> 
 
 
 def volume_names(value: Any) -> frozenset[str] | None:
-    """The names of the volumes; None when not all of them can be told."""
+    """The names of the volumes; None if not all of them are known."""
     names = [mapping(item).get("name") for item in items(value)]
     plain = [name for name in names if isinstance(name, str)]
     known = isinstance(value, list | tuple | None) and len(plain) == len(names)
@@ -70,7 +75,7 @@ def volume_names(value: Any) -> frozenset[str] | None:
 
 
 def common(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
-    """Findings about what every container has."""
+    """Findings about a container at ``path``, of any task."""
     if not is_given(props.get("image")):
         hint = "for example image: public.ecr.aws/docker/library/alpine:latest"
         yield Finding(path, "image is missing", hint, code="missing-field")
@@ -101,7 +106,7 @@ def common(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
 
 
 def task(path: Path, props: Json, context: TaskContext, *, roles: tuple[str, ...]) -> Iterator[Finding]:
-    """Findings about what is said once for a task: roles, volumes, network, platform."""
+    """Findings about a task at ``path``: its ``roles`` (names of members), volumes, storage and platform."""
     fargate = context.platform == FARGATE
     if fargate and not context.execution_role:
         hint = "use a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
@@ -130,14 +135,14 @@ def _check_runtime(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html
     """
-    said: Path = ("fargatePlatformConfiguration", "platformVersion")
+    place: Path = ("fargatePlatformConfiguration", "platformVersion")
     if "platformVersion" in props:
-        said = ("platformVersion",)
-    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", as_text(at(props, *map(str, said))) or "")
+        place = ("platformVersion",)
+    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", as_text(at(props, *map(str, place))) or "")
     on_efs = any(is_given(volume.get("efsVolumeConfiguration")) for _, volume in entries(props.get("volumes")))
     if context.platform == FARGATE and on_efs and version and tuple(map(int, version.groups())) < (1, 4, 0):
         hint = "use 1.4.0 or LATEST, or leave it out"
-        yield Finding((*path, *said), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
+        yield Finding((*path, *place), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
     family = as_text(at(props, "runtimePlatform", "operatingSystemFamily")) or ""
     here: Path = (*path, "runtimePlatform")
     if not family.startswith("WINDOWS"):
@@ -157,7 +162,7 @@ def _check_runtime(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
 
 
 def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
-    """Findings about environment variables, of ECS (``environment``) or Kubernetes (``env``)."""
+    """Findings about ``value``, the environment variables in ``member``: ``environment`` (ECS) or ``env`` (EKS)."""
     here = (*path, member)
     if isinstance(value, Mapping):
         first = next(iter(value.items()), ("NAME", "VALUE"))
@@ -265,7 +270,7 @@ def _check_legacy(path: Path, props: Json, context: TaskContext, kinds: set[str]
 
 
 def quantity(value: Any) -> Decimal | None:
-    """The amount, if it is plainly one."""
+    """The amount of a resource requirement; None if it is not a finite number."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
     try:
@@ -294,7 +299,7 @@ def _check_amount(path: Path, item: Json, context: TaskContext) -> Iterator[Find
 
 
 def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
-    """On Fargate only certain pairs of vCPU and memory exist."""
+    """The finding about a pair of vCPU and memory that is not a Fargate size."""
     amounts = {as_text(item.get("type")): (index, quantity(item.get("value"))) for index, item in found}
     (cpu_at, cpus), (memory_at, memory) = amounts.get("VCPU", (0, None)), amounts.get("MEMORY", (0, None))
     if cpus is None or memory is None:
@@ -313,7 +318,7 @@ def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
 
 
 def nearest(cpus: Decimal, memory: Decimal) -> str:
-    """The smallest size that has at least what is asked for."""
+    """The hint with the smallest Fargate size that has at least ``cpus`` vCPU and ``memory`` MiB."""
     fits = [(size, mib) for size, sizes in FARGATE_SIZES.items() for mib in sizes if size >= cpus and mib >= memory]
     best = min(fits, default=(Decimal(16), FARGATE_SIZES[Decimal(16)][-1]))
     return f'the smallest that is large enough is VCPU "{best[0]}", MEMORY "{best[1]}"'

@@ -1,8 +1,8 @@
-"""Who in the account names a revision of a job definition: event rules, other definitions, jobs that have not finished.
+"""``Kind.dependents`` of a revision of a job definition: event rules, other definitions, unfinished jobs.
 
-- A target of an event rule names a revision by ``NAME:REV`` or its ARN; without a revision it means the newest one.
-- A job's text (environment, command, parameters) may name a definition that it submits jobs with.
-- A job keeps its revision; a retry or the rest of an array is started with it.
+- A target of an event rule names a revision as ``NAME:REV`` or by ARN; without a revision it uses the latest one.
+- The text of a definition (environment, command, parameters) may name another one with which its jobs submit jobs.
+- A job keeps its revision, also for retries and for the rest of an array.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_BatchParameters.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
@@ -22,12 +22,12 @@ from reconciler.model import Call, Dependent, Json, Live, On, Reads, Refused, Re
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
-# In the order in which a job goes through them: one that moves on while we ask is met in the next.
+# In the order of a job's life: a job that changes its state between two calls is found by the later one.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
 NO_LONGER_EXISTS = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
 
-# No part of a path, of a longer name or of a version number ("python:3.11"); an image is not looked at.
+# Not a part of a path, of a longer name or of a version number ("python:3.11"); images are not searched.
 REVISION = re.compile(
     r"(?<![\w/.-])(?:arn:[\w-]+:batch:[\w-]+:\d+:job-definition/)?[0-9A-Za-z][\w-]*:\d+(?![\w-]|\.\w)", re.ASCII
 )
@@ -36,7 +36,7 @@ NOT_ITS_TEXT = ("jobDefinitionName", "jobDefinitionArn", "tags")
 
 
 def mentions(props: Any) -> Iterator[str]:
-    """What may be a revision, by name or ARN, in the text of a definition."""
+    """Every name (``NAME:REV``) or ARN in the properties of a definition that may be one of a revision."""
     if isinstance(props, str):
         yield from REVISION.findall(props)
     elif isinstance(props, Mapping):
@@ -52,7 +52,7 @@ def mentions(props: Any) -> Iterator[str]:
 
 
 def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The ACTIVE definitions that name one in their text, whoever they belong to."""
+    """The ACTIVE definitions of the account, of any owner, that name one of ``lives`` in their text."""
     active = yield from _active()
     words = _words(lives)
     found: list[tuple[str, Dependent]] = []
@@ -70,15 +70,15 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 
 
 def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The event rules of any bus with a target that starts jobs with one."""
+    """The event rules, on any bus, with a target that starts jobs with one of ``lives``."""
     active, queues = (yield from _active()), (yield from _queues())
     buses = yield from _buses()
-    there = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
-    calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in there)
+    candidates = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
+    calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in candidates)
     replies = (yield calls) if calls else ()
-    words, newest = _words(lives), _latest_revisions(lives, active)
+    words, latest = _words(lives), _latest_revisions(lives, active)
     found: list[tuple[str, Dependent]] = []
-    for (_bus, rule), call, reply in zip(there, calls, replies, strict=True):
+    for (_bus, rule), call, reply in zip(candidates, calls, replies, strict=True):
         for target in items((_unless_deleted(call, reply) or {}).get("Targets")):
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
             where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
@@ -86,8 +86,8 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
                 hint = "to delete it, change the target to the definition's name without a revision"
                 spelt = frozenset(word for word, physical in words.items() if physical == words[named])
                 found.append((words[named], Dependent(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
-            elif named in newest:
-                physical, spelt, others = newest[named]
+            elif named in latest:
+                physical, spelt, others = latest[named]
                 hint = "to delete it, remove the target, or change it to another definition"
                 text = f"{where} the latest revision"
                 found.append((physical, Dependent(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
@@ -109,10 +109,10 @@ def _buses() -> Reads[list[str]]:
 
 
 def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
-    """Each rule that may have a target of AWS Batch, with its bus.
+    """(bus, rule) for each rule that may have a target of AWS Batch.
 
-    Their targets cost a call for each rule. Where many more rules than queues are there, it is the queues that are
-    asked which rules aim at them: a rule that aims at no queue there is starts nothing.
+    Reading targets takes a call for each rule. If the account has many more rules than queues, the rules are found by
+    their target queue instead: a rule without an existing queue starts no jobs.
     """
     calls = tuple(_call("ListRules", bus) for bus in buses)
     replies = yield calls
@@ -141,7 +141,7 @@ def _call(operation: str, bus: str, **params: str) -> Call:
 
 
 def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The queues with jobs of one that have not finished. An array counts as PENDING while its children run."""
+    """The queues with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
     queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
     words = _words(lives)
     found: set[tuple[str, str, str]] = set()
@@ -174,22 +174,21 @@ def _queues() -> Reads[list[Json]]:
 
 
 def _unless_deleted(call: Call, reply: Reply) -> Json | None:
-    """The reply; None where what was asked about has gone in the meantime."""
-    gone = isinstance(reply, Refused) and any(on.matches(reply) for on in NO_LONGER_EXISTS)
-    return None if gone else ok(call, reply)
+    """The reply; None if the object was deleted meanwhile. Raises Unreadable for other refusals."""
+    deleted = isinstance(reply, Refused) and any(on.matches(reply) for on in NO_LONGER_EXISTS)
+    return None if deleted else ok(call, reply)
 
 
 def _words(lives: Iterable[Live]) -> dict[str, str]:
-    """How each revision can be named, and its physical name."""
+    """The physical name of a revision, by each of its names: ``NAME:REV`` and ARN."""
     return {word: live.physical for live in lives for word in (live.physical, live.attrs["arn"])}
 
 
 def _latest_revisions(
     lives: Iterable[Live], active: Iterable[Json]
 ) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
-    """How each definition can be named without a revision: the newest one that means, all words, all revisions' ARNs.
-
-    Only where the newest of the account's is among ``lives``.
+    """(physical name of the latest revision, all names without a revision, ARNs of all revisions), by each name
+    without a revision. Only for definitions whose latest revision is among ``lives``.
     """
     by_name: dict[str, dict[int, str]] = {}
     for item in active:

@@ -1,4 +1,4 @@
-"""What is wrong with a container's ``logConfiguration``.
+"""Checks of a container's ``logConfiguration``.
 
 https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 """

@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in the pod of a job definition for Amazon EKS.
+"""Checks of the pod of a job definition for Amazon EKS: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperties.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EksContainerResourceRequirements.html
@@ -24,7 +24,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def numbered(path: Path, holder: Json, listed: list[Any]) -> Iterator[Finding]:
-    """Findings about how many containers a task or pod has, and what they are called."""
+    """Findings about the number and the names of ``listed``, the containers of a task or pod ``holder`` at ``path``."""
     here = (*path, "containers")
     if "containers" not in holder or holder["containers"] == []:
         yield Finding(path, "containers is missing", "list one to ten", code="missing-field")
@@ -92,7 +92,10 @@ def _plain(value: Any) -> Decimal | None:
 
 
 def _check_enough(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
-    """Both cpu and memory have to be asked for, in limits or in requests."""
+    """Findings about containers that request no cpu or no memory, neither in limits nor in requests.
+
+    Only warnings, if another container of the pod requests it.
+    """
     asked = {index: _asked(item.get("resources")) for index, item in found}
     sure = [names for names in asked.values() if names is not None]
     if len(sure) < len(found):
@@ -114,14 +117,17 @@ def _check_enough(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding
 
 
 def _asked(resources: Any) -> frozenset[str] | None:
-    """The names under limits and requests; None where not all of them show."""
+    """The names in limits and requests; None if not all of them are known."""
     sides = [mapping(resources).get(side) for side in ("limits", "requests")]
     plain = all(value is None or isinstance(value, Mapping) for value in (resources, *sides))
     return frozenset(name for side in sides for name in mapping(side)) if plain else None
 
 
 def _check_metadata(path: Path, metadata: Json) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/APIReference/API_EksMetadata.html"""
+    """Findings about labels, annotations and the namespace.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_EksMetadata.html
+    """
     for member, most in (("labels", MOST_OF_LABEL), ("annotations", MOST_OF_ANNOTATION)):
         for name, value in mapping(metadata.get(member)).items():
             here: Path = (*path, member, name)

@@ -1,8 +1,8 @@
-"""Retry strategies: their canonical form, and what AWS would refuse or people would regret in one.
+"""Retry strategies: their canonical form, and checks for what AWS would refuse and what is probably a mistake.
 
-A failed attempt is held against ``evaluateOnExit`` in order; the first entry all of whose conditions match decides,
-and a failure that none matches **is retried**. A condition is text, or a prefix when it ends in ``*``; only letters,
-digits, ``.``, ``:`` and white space can be written in it.
+AWS compares a failed attempt with the entries of ``evaluateOnExit`` in order. The first entry with matching conditions
+decides; a failure that matches none **is retried**. A condition is a text, or a prefix if it ends with ``*``. It may
+contain only letters, digits, ``.``, ``:`` and white space.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
@@ -28,7 +28,7 @@ LONGEST = 512
 _ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
 _ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
 
-# How the texts begin that Batch and ECS write, by the condition that sees them.
+# The beginnings of the texts of AWS Batch and Amazon ECS, by the condition that matches them.
 KNOWN = {
     "onStatusReason": (
         "Essential container in task exited",
@@ -54,7 +54,7 @@ def _upper(value: Any) -> Any:
 
 
 def _without_default(value: Any) -> Any:
-    """One attempt and no rules is what leaving the strategy out means."""
+    """None for one attempt without rules, the default; other strategies are unchanged."""
     plain = isinstance(value, Mapping) and not value.get("evaluateOnExit")
     return None if plain and value.get("attempts") in (None, 1) else value
 
@@ -108,13 +108,13 @@ def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
     for name in CONDITIONS:
         if name in rule:
             pattern = rule[name]
-            told = _pattern_findings(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
-            yield from (replace(finding, path=(*path, name)) for finding in told)
+            found = _pattern_findings(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
+            yield from (replace(finding, path=(*path, name)) for finding in found)
 
 
 @lru_cache(maxsize=1000)
 def _pattern_findings(name: str, pattern: str) -> tuple[Finding, ...]:
-    """The findings about a pattern, wherever it stands: the same few come again in every definition."""
+    """The findings about a pattern, without a path; cached, because most definitions have the same patterns."""
     return tuple(_check_pattern((), name, pattern))
 
 
@@ -152,7 +152,7 @@ def _pattern_hint(name: str, pattern: str, invalid: str) -> str:
 
 
 def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
-    """Texts that Batch writes otherwise, or elsewhere."""
+    """Findings about patterns that match no text of AWS Batch, or only in another condition."""
     words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
     if prefix and words.endswith("."):
         why = "a dot matches only a dot: a pattern is a prefix and *, not a regular expression"
@@ -180,7 +180,7 @@ def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
 
 
 def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator[Finding]:
-    """Rules that no failure gets to, failures that no rule gets, retries that cannot happen."""
+    """Findings about rules that are never reached, failures that match no rule, and retries that cannot happen."""
     plain = [(index, rule) for index, rule in entries(rules)]
     for place, (index, rule) in enumerate(plain):
         cover = next((earlier for earlier, other in plain[:place] if _covers(other, rule)), None)
@@ -200,7 +200,7 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
 
 
 def _covers(one: Json, other: Json) -> bool:
-    """Whether every failure that ``other`` matches is matched by ``one`` as well."""
+    """Whether ``one`` matches every failure that ``other`` matches."""
     stated = {name: one[name] for name in CONDITIONS if is_given(one.get(name))}
     if not stated or not all(isinstance(pattern, str) for pattern in stated.values()):
         return False

@@ -2,14 +2,18 @@
 
 What is peculiar about them:
 
-- ``state`` enables and disables; ``status`` moves by itself, one change at a time, so every write ends in a wait.
-- Only a DISABLED queue can be deleted; its jobs end with it, its compute environments need not be detached.
-- Others submit jobs to a queue by its name, and its jobs go with it: it is replaced only if its lifecycle says so.
-- ``computeEnvironmentOrder`` is ranked by its ``order`` numbers: only the ranking is compared, the numbers are the
-  user's own. An update replaces the whole list.
-- A first-in-first-out queue cannot be given a scheduling policy, and a policy can be exchanged but not taken away.
+- ``state`` is the user's, ``status`` changes asynchronously, and AWS accepts one change at a time. So every write ends
+  with a wait.
+- Only a DISABLED queue can be deleted. Deleting it terminates its jobs; its compute environments are not detached
+  first.
+- Jobs are submitted to a queue by its name, and a deletion terminates them. So a queue is replaced only if its
+  lifecycle declares it.
+- ``computeEnvironmentOrder`` is sorted by its ``order`` numbers. Only the resulting order is compared, not the numbers.
+  An update replaces the whole list.
+- A scheduling policy cannot be added to a first-in-first-out queue. It can be exchanged, but not removed.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_JobQueueDetail.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
 """
 
 from __future__ import annotations
@@ -62,7 +66,7 @@ def _type(_live: Json, _want: Json) -> tuple[Effect, str]:
 
 
 def _ranked(value: Any) -> Any:
-    """The entries in their order, with ranks from 1 in place of the numbers."""
+    """The entries sorted by ``order``, numbered from 1."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
         return value
     ranked = sorted(value, key=lambda item: as_int(item.get("order")) or 0)
@@ -95,6 +99,7 @@ REFS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The queues of sought names, and those that the environment owns; sorted by name, DELETED ones left out."""
     found = yield from batch.described("DescribeJobQueues", "jobQueues", "jobQueueName", "job-queue/", query)
     lives = [
         batch.live_object(item, "jobQueue", read_only=READ_ONLY)
@@ -105,30 +110,39 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
 def create(want: Want) -> Sequence[Action]:
+    """The call that creates a queue, and the wait until it is VALID."""
     props = without(want.declared, "jobQueueName")
     params = {"jobQueueName": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON, proof=Proof.EXISTS), _valid(want.physical)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed properties, and the wait until VALID. Lists are sent whole."""
     return _set(live.physical, top_members(want, diff, FIELDS))
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """Disable, delete, wait: AWS deletes only DISABLED queues.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
+    """
     disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
     call = batch.write("DeleteJobQueue", {"jobQueue": live.physical}, ok_if=(batch.MISSING,))
     return [*disable, call, *wait_until_gone(live)]
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until a queue found in change is VALID."""
     return [_valid(live.physical)]
 
 
 def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until a queue does not exist."""
     return [
         Wait(
             title=f"job queue {live.physical} deleted",
@@ -143,7 +157,7 @@ def wait_until_gone(live: Live) -> Sequence[Action]:
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
-    """Send again what it is made of: an INVALID queue becomes VALID by an update that can be satisfied."""
+    """Update with all properties: a valid update makes an INVALID queue VALID."""
     names = ("state", "priority", "computeEnvironmentOrder", "serviceEnvironmentOrder")
     return _set(live.physical, {name: want.props[name] for name in names if is_given(want.props.get(name))})
 
@@ -186,6 +200,7 @@ def _describe(name: str) -> Call:
 
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on the jobs in the queue."""
     if diff.replaces:
         return "every job in the queue is cancelled or terminated; no job can be submitted until the new queue is VALID"
     if diff.under("state") and want.props.get("state") == "DISABLED":
@@ -196,6 +211,10 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
 
 
 def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    """What the deletion does to the jobs in the queue.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
+    """
     return "every waiting and running job in the queue is cancelled or terminated"
 
 
@@ -203,6 +222,7 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the declared properties; an unknown value (an expression) is not judged."""
     yield from batch.check_name(name, "job queue")
     yield from batch.check_name_member(props, "jobQueueName", name)
     yield from _check_priority(props)

@@ -1,6 +1,6 @@
-"""What AWS would refuse in a policy document, as far as it can be seen without asking AWS.
+"""Checks of a policy document: what AWS would refuse, as far as it shows offline.
 
-Expressions that only a plan can fill in are passed over; so are services and actions, which AWS adds to every week.
+Expressions are not judged, and neither are unknown services and actions, because AWS adds new ones every week.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
@@ -42,7 +42,7 @@ _AWS = re.compile(
     r"|arn:[^:]+:(iam|sts)::(\d{12}|cloudfront):(root|(user|role|assumed-role|federated-user)/\S+)"
 )
 
-# Condition keys that exist only while a job definition is being registered
+# Condition keys of batch:RegisterJobDefinition only
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 _REGISTRATION_KEYS = frozenset(
     f"batch:{name}".lower()
@@ -56,7 +56,7 @@ _REGISTRATION = "batch:registerjobdefinition"
 
 
 def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]:
-    """What is wrong with a document as :func:`~reconciler.kinds._documents.parse` left it."""
+    """Findings about a document at ``path``, as :func:`~.document.parse` returns it."""
     if _is_expression(document):
         return
     if not isinstance(document, Mapping):
@@ -101,7 +101,10 @@ def _plain_texts(value: Any) -> Iterator[str]:
 
 
 def size(document: Any) -> int:
-    """The characters that count against the quota: compact, without whitespace; expressions count as nothing."""
+    """The number of characters that count against the quota: without white space and without expressions.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
     text = json.dumps(written(document), separators=(",", ":"), default=_literal, ensure_ascii=False)
     return len(re.sub(r"\s", "", text))
 
@@ -179,7 +182,7 @@ def _statement(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
 
 
 def _meant(statement: Mapping[str, Any], name: str) -> bool:
-    """Whether a mistyped member was probably meant as ``name``: then one finding is enough."""
+    """Whether a misspelt member is probably ``name``: then one finding is enough."""
     return any(near(str(other), MEMBERS) in (name, f"Not{name}") for other in statement if other not in MEMBERS)
 
 
@@ -213,7 +216,7 @@ def _misplaced(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """Each element with its path; expressions are passed over."""
+    """(path, element) for each element that is not an expression."""
     several = isinstance(value, list | tuple)
     for index, item in enumerate(listed(value)):
         if not _is_expression(item):
@@ -297,7 +300,7 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
 
 
 def service(item: Any, path: Path) -> Iterator[Finding]:
-    """What is wrong with a service principal."""
+    """Findings about a service principal at ``path``."""
     if not isinstance(item, str) or not _SERVICE.fullmatch(item):
         meant = near(item.split(".")[0], vocabulary.SERVICES) if isinstance(item, str) else ""
         hint = f'did you mean "{meant}.amazonaws.com"?' if meant else "service principals look like batch.amazonaws.com"
@@ -385,7 +388,7 @@ def _test(statement: Mapping[str, Any], operator: str, key: Any, values: Any, pa
 
 
 def _value(operator: str, value: Any, path: Path) -> Iterator[Finding]:
-    """Values that a typed operator can never match."""
+    """Findings about a value that the operator never matches."""
     base = operator.split(":", 1)[-1].removesuffix("IfExists")
     if base in ("Bool", "Null") and str(value).lower() not in ("true", "false"):
         message = f'{base} must be true or false, not "{value}"'
