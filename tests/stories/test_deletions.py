@@ -30,19 +30,22 @@ def test_what_is_no_longer_declared_is_said_to_end_jobs_or_to_wait_for_them(hist
     env = loaded(tmp_path, less)
     found = told(history, env, allow_deletions=99)
 
-    assert found["jobQueues.r"] == "every job in the queue ends with it, whether it waits or runs"
-    assert "are waited for, 120 minutes at most" in found["computeEnvironments.b"]
-    assert "jobs already submitted go on" in found["jobDefinitions.job-ec2"]
+    assert found["jobQueues.r"] == "every waiting and running job in the queue is cancelled or terminated"
+    assert "apply waits up to 120 minutes for those still running" in found["computeEnvironments.b"]
+    assert "no new jobs can be submitted with it" in found["jobDefinitions.job-ec2"]
     assert "jobs that need it wait" in found["consumableResources.seats"]
     shown = text.plan(history.plan(env, allow_deletions=99).plan, Mask(), text.Paint(colour=False))
-    assert "running jobs: every job in the queue ends with it" in shown
+    assert "running jobs: every waiting and running job in the queue is cancelled" in shown
 
 
 def test_destroy_waits_for_no_job_and_says_so(history: History, tmp_path: Path) -> None:
     env = loaded(tmp_path, BOTH)
     history.converge(env)
 
-    assert told(history, env, destroy=True)["computeEnvironments.a"] == "jobs still running on it end with it"
+    assert (
+        told(history, env, destroy=True)["computeEnvironments.a"]
+        == "jobs still running on it are terminated when it is deleted"
+    )
 
 
 def test_a_group_called_sg_is_replaced_under_a_name_that_ec2_takes(history: History, tmp_path: Path) -> None:

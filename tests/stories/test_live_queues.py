@@ -270,7 +270,7 @@ def test_from_instances_to_fargate_is_one_update_of_the_queue_and_the_plan_warns
     told = {str(found.address): found.disruption for found in history.plan(env).plan.resources}
     history.converge(env)
 
-    assert "definitions for the old kind of resources never start" in told["computeEnvironments.a"]
+    assert "definitions for the old type of resources never start" in told["computeEnvironments.a"]
     no_gap(history)
 
 
@@ -351,7 +351,7 @@ def test_terminate_goes_on_when_the_time_is_up(history: History, tmp_path: Path,
     env = loaded(tmp_path, estate({"a": second}, {"q": queue("a")}, jobDefinitions=ON_EKS))
     history.converge(env, allow_deletions=9)
 
-    reasons = {"fargate": "FAILED the compute environment a is replaced or removed"}
+    reasons = {"fargate": "FAILED compute environment a is replaced or deleted"}
     assert jobs.statuses()[0].startswith(reasons.get(one, "FAILED Host EC2"))
 
 

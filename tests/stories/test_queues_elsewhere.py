@@ -12,7 +12,7 @@ from tests.support.histories import History
 from tests.support.sandbox_account import Judge, ec2, estate, loaded, log, queue
 
 CE = Address("computeEnvironments", "ce")
-NOTE = "ce is kept: job queue theirs of the environment other names it; to let it go, have that one list another"
+NOTE = "ce is kept: job queue theirs of the environment other names it; to delete it, change that queue to list another"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ ADDRESS = "computeEnvironments.ce"
 CE = Address("computeEnvironments", "ce")
 REFRESH = {"refresh": (CE,)}
 NO_CHANGES = "No changes. The account matches the environment."
-LINKED = "instances are replaced: running jobs may go on for 30 minutes"
+LINKED = "instances are replaced: running jobs may continue for 30 minutes"
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -265,7 +265,7 @@ def test_images_past_their_end_are_advice(desk: Desk) -> None:
     desk.declare(ec2(ec2Configuration=[{"imageType": "ECS_AL2023"}]))
     moving = desk.plan()
 
-    assert "ECS_AL2 is Amazon Linux 2, whose images AWS Batch no longer supports since 30 June 2026" in declared
+    assert "ECS_AL2 is Amazon Linux 2, which AWS Batch has not supported since 30 June 2026" in declared
     assert "ec2Configuration: [{imageType: ECS_AL2023}]" in declared
     assert not any("Amazon Linux 2," in note for note in moving["notes"])
     assert moving["differences"][0]["effect"] == "infrastructure"
@@ -281,10 +281,10 @@ def test_a_refresh_takes_the_newest_and_is_over_then(desk: Desk) -> None:
     assert desk.statuses() == ["UPDATE_AVAILABLE"]
     entry = desk.plan(**REFRESH)
     difference = {"path": "computeResources.updateToLatestImageVersion", "before": None, "after": True}
-    told = {"effect": "infrastructure", "reason": "asked for with --refresh-images"}
+    told = {"effect": "infrastructure", "reason": "requested with --refresh-images"}
     desk.apply(**REFRESH)
 
-    assert (entry["action"], entry["action_reason"]) == ("update", "asked for with --refresh-images")
+    assert (entry["action"], entry["action_reason"]) == ("update", "requested with --refresh-images")
     assert entry["differences"] == [{**difference, **told, "sensitive": False, "unknown": False}]
     assert entry["disruption"].startswith(LINKED)
     assert entry["steps"] == [
@@ -294,7 +294,7 @@ def test_a_refresh_takes_the_newest_and_is_over_then(desk: Desk) -> None:
         },
         {"wait": "compute environment ce VALID"},
     ]
-    assert "image: the newest that AWS Batch has of ECS_AL2023" in entry["notes"]
+    assert "new instances start from the latest ECS_AL2023 image" in entry["notes"]
     assert desk.statuses() == ["LATEST"]
     assert "newer image" not in desk.nothing_to_do()
 
@@ -327,7 +327,7 @@ def test_a_refresh_of_what_is_new_already_is_done_and_told(desk: Desk) -> None:
     desk.there(ec2())
     notes = desk.plan(**REFRESH)["notes"]
 
-    assert "AWS Batch says that its instances start from the newest images already" in notes
+    assert "its instances already start from the latest images, according to AWS Batch" in notes
 
 
 def test_what_is_made_anew_needs_no_refresh(desk: Desk) -> None:
@@ -348,7 +348,7 @@ PINNED = [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-1"}]
 @pytest.mark.parametrize(
     ("declared", "why", "hint"),
     [
-        ({**ec2(), "serviceRole": "service"}, "ordinary service role", "--replace computeEnvironments.ce"),
+        ({**ec2(), "serviceRole": "service"}, "with a custom serviceRole", "--replace computeEnvironments.ce"),
         (ec2(allocationStrategy="BEST_FIT"), "BEST_FIT", "--replace computeEnvironments.ce"),
         (FARGATE, "Fargate has no images", "fargatePlatformConfiguration"),
         ({"type": "UNMANAGED", "serviceRole": "service"}, "your own", "yourself"),
@@ -404,9 +404,8 @@ def test_an_unpinned_version_moves_with_every_infrastructure_update(desk: Desk, 
     desk.declare(asks(asked, instanceTypes=["m6i"]))
     notes = desk.plan()["notes"]
 
-    assert (
-        f"launch template nodes-template: {asked or '$Default'} is resolved again and is version {number} now"
-        in " ".join(notes)
+    assert f"launch template nodes-template: {asked or '$Default'} is resolved again, to version {number}" in " ".join(
+        notes
     )
 
 
@@ -428,9 +427,7 @@ def test_a_template_that_changes_in_the_same_plan_is_taken_into_account(desk: De
     desk.there(asks("$Latest"), launchTemplates=templates)
     changed = {NODES: {"launchTemplateData": {"ebsOptimized": False}}}
     desk.declare(asks("$Latest", instanceTypes=["m6i"]), launchTemplates=changed)
-    told = (
-        "launch template nodes-template: $Latest is resolved again, to the version that this plan makes (1 before it)"
-    )
+    told = "launch template nodes-template: $Latest is resolved again, to the version that this plan creates (now 1)"
 
     assert told in desk.plan()["notes"]
     desk.apply()
@@ -448,8 +445,8 @@ def test_a_template_that_cannot_be_read_is_no_obstacle(desk: Desk) -> None:
     )
     notes = " ".join(desk.plan()["notes"])
 
-    told = "ec2:DescribeLaunchTemplateVersions would say, and was refused: UnauthorizedOperation"
-    assert f"$Latest is resolved again; to which version, {told}" in notes
+    told = "ec2:DescribeLaunchTemplateVersions was refused (UnauthorizedOperation)"
+    assert f"$Latest is resolved again; the version is unknown: {told}" in notes
 
 
 def test_scaling_asks_for_no_template_and_says_nothing_of_images(desk: Desk) -> None:
@@ -461,7 +458,7 @@ def test_scaling_asks_for_no_template_and_says_nothing_of_images(desk: Desk) -> 
     entry = desk.plan()
     asked = [c.params.get("Versions") for c in desk.sandbox.calls if c.operation == "DescribeLaunchTemplateVersions"]
 
-    assert (entry["notes"], entry["disruption"]) == ([], "none: running jobs are not affected")
+    assert (entry["notes"], entry["disruption"]) == ([], "not affected")
     assert not any(asked)
 
 
@@ -483,7 +480,7 @@ def test_an_image_in_the_latest_version_is_taken_over_by_a_refresh(desk: Desk) -
     version(desk, ImageId="ami-8")
     desk.declare(asks("$Latest", instanceTypes=["m6i"]))
     without, refreshing = desk.plan()["notes"], desk.plan(**REFRESH)["notes"]
-    says = "image: ami-8, which launch template nodes-template says"
+    says = "new instances start from ami-8 (set by launch template nodes-template)"
 
     assert any(note.startswith(says) and note.endswith(f"--refresh-images {ADDRESS}") for note in without)
     assert says in refreshing
@@ -495,10 +492,10 @@ def test_an_image_in_the_latest_version_is_taken_over_by_a_refresh(desk: Desk) -
 @pytest.mark.parametrize(
     ("members", "note"),
     [
-        ({}, "image: that of ECS_AL2023 stays as old as it is; --refresh-images computeEnvironments.ce"),
-        ({"updateToLatestImageVersion": True}, "image: the newest that AWS Batch has of ECS_AL2023"),
-        ({"imageId": "ami-1"}, "image: ami-1, pinned by imageId"),
-        ({"ec2Configuration": PINNED}, "image for ECS_AL2023: ami-1, pinned by imageIdOverride"),
+        ({}, "keeps the current ECS_AL2023 image; add --refresh-images computeEnvironments.ce to move to the latest"),
+        ({"updateToLatestImageVersion": True}, "new instances start from the latest ECS_AL2023 image"),
+        ({"imageId": "ami-1"}, "new instances start from ami-1 (set by imageId)"),
+        ({"ec2Configuration": PINNED}, "ECS_AL2023: new instances start from ami-1 (set by imageIdOverride)"),
     ],
     ids=["default", "newest wished", "imageId", "imageIdOverride"],
 )
@@ -515,7 +512,7 @@ def test_a_new_image_type_comes_in_its_newest_version(desk: Desk) -> None:
     desk.there(ec2())
     desk.declare(ec2(ec2Configuration=[{"imageType": "ECS_AL2023_NVIDIA"}]))
 
-    assert "image: the newest that AWS Batch has of ECS_AL2023_NVIDIA" in desk.plan()["notes"]
+    assert "new instances start from the latest ECS_AL2023_NVIDIA image" in desk.plan()["notes"]
 
 
 POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 90}
@@ -524,26 +521,26 @@ POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 90}
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ({}, {"instanceTypes": ["m6i"]}, "instances are replaced: running jobs may go on for 30 minutes"),
-        ({}, {"maxvCpus": 99}, "none: running jobs are not affected"),
-        ({"policy": POLICY}, {"policy": POLICY, "instanceTypes": ["m6i"]}, "running jobs may go on for 90 minutes"),
+        ({}, {"instanceTypes": ["m6i"]}, "instances are replaced: running jobs may continue for 30 minutes"),
+        ({}, {"maxvCpus": 99}, "not affected"),
+        ({"policy": POLICY}, {"policy": POLICY, "instanceTypes": ["m6i"]}, "running jobs may continue for 90 minutes"),
         (
             {},
             {"policy": {"terminateJobsOnUpdate": True}, "instanceTypes": ["m6i"]},
-            "instances are replaced: running jobs are terminated at once",
+            "instances are replaced: running jobs are terminated immediately",
         ),
-        ({"policy": {"terminateJobsOnUpdate": True}}, {"instanceTypes": ["m6i"]}, "jobs may go on for 30 minutes"),
-        ({"state": "ENABLED"}, {"state": "DISABLED"}, "no new jobs are started on it; running jobs go on"),
-        ({}, {"allocationStrategy": "BEST_FIT"}, "are waited for, 120 minutes at most"),
+        ({"policy": {"terminateJobsOnUpdate": True}}, {"instanceTypes": ["m6i"]}, "jobs may continue for 30 minutes"),
+        ({"state": "ENABLED"}, {"state": "DISABLED"}, "no new jobs are started on it; running jobs continue"),
+        ({}, {"allocationStrategy": "BEST_FIT"}, "apply waits up to 120 minutes for jobs still running"),
         (
             {},
             {"allocationStrategy": "BEST_FIT", "lifecycle": {"drain": "terminate", "drainTimeoutMinutes": 15}},
-            "may go on for 15 minutes, then they end with it",
+            "may continue for 15 minutes, then they are terminated",
         ),
         (
             {},
             {"allocationStrategy": "BEST_FIT", "lifecycle": {"replace": "delete-first"}},
-            "the old environment goes first, and its queues have nothing to run on",
+            "the old environment is deleted first; its queues cannot run jobs until",
         ),
     ],
 )

@@ -192,7 +192,7 @@ def test_an_event_rule_keeps_the_revision_it_starts_jobs_with(desk, definition, 
     assert found["notes"] == [
         (
             "revision 1 is kept: event rule nightly (target 1) starts jobs with it; "
-            "to let it go, have the target name the definition without a revision"
+            "to delete it, change the target to the definition's name without a revision"
         )
     ]
     desk.apply()
@@ -332,7 +332,7 @@ def test_jobs_keep_their_revision_until_they_have_finished(desk, state):
     found = desk.plan()["jobDefinitions.etl"]
 
     stays = state in STATES
-    said = "revision 1 is kept: jobs in queue busy that use it have not finished; it goes once they have"
+    said = "revision 1 is kept: jobs in queue busy that use it have not finished; apply again after they have finished to delete it"
     assert found["notes"] == ([said] if stays else [])
     calls = [step["call"] for step in found["steps"]]
     assert calls == ["batch:RegisterJobDefinition", *([] if stays else ["batch:DeregisterJobDefinition"])]
@@ -486,7 +486,7 @@ def test_the_newest_stays_for_who_asks_for_no_other_revision(desk, definition):
     desk.declare(logGroups={"/keep": {}})
     (note,) = desk.plan()["jobDefinitions.etl"]["notes"]
 
-    assert "revision 3 is kept: event rule nightly (target 1) starts jobs with the newest revision" in note
+    assert "revision 3 is kept: event rule nightly (target 1) starts jobs with the latest revision" in note
     assert desk.goes() == ["etl:1", "etl:2"]
 
 

@@ -1,6 +1,6 @@
-"""Limits of the capacity that SageMaker training jobs may take: of service environments and of quota shares.
+"""``capacityLimits`` of service environments and of quota shares: how many instances training jobs may use.
 
-An entry counts all instances (``NUM_INSTANCES``, also when no unit is given) or those of one instance type.
+An entry limits all instances (``NUM_INSTANCES``, the default unit) or those of one instance type.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
 """
@@ -22,10 +22,10 @@ FIELDS = {
 
 
 def check(props: Json, *, most: int) -> Iterator[Finding]:
-    """What AWS would refuse; ``most`` entries are allowed, and only one way of counting."""
+    """Findings about what AWS would refuse: more than ``most`` entries, duplicate units, and both kinds of units."""
     listed = items(props.get(MEMBER))
     if MEMBER in props and props[MEMBER] in ([], ()):
-        hint = f"say how much: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
+        hint = f"add a limit: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
         yield Finding((MEMBER,), f"{MEMBER} is empty", hint, code="missing-field")
     if len(listed) > most:
         yield Finding((MEMBER, most), f"{MEMBER} has {len(listed)} entries; {most} at most", "remove some")
@@ -36,9 +36,9 @@ def check(props: Json, *, most: int) -> Iterator[Finding]:
     typed = [(index, unit) for index, unit in known if unit != ALL]
     if typed and len(typed) < len(known):
         hint = f"keep the one entry with {ALL}, or the entries with instance types"
-        yield Finding((MEMBER, typed[0][0]), f"{ALL} and instance types do not go together", hint)
+        yield Finding((MEMBER, typed[0][0]), f"{ALL} cannot be combined with instance types", hint)
     for index, unit in typed:
         if not unit.startswith("ml."):
             near = f"ml.{unit}" if "." in unit else "ml.g5.xlarge"
-            hint = f"SageMaker's instance types begin with ml., as in {near}; or write {ALL}"
+            hint = f"SageMaker's instance types begin with ml., for example {near}; or write {ALL}"
             yield Finding((MEMBER, index, "capacityUnit"), f'"{unit}" is not a unit of capacity', hint)

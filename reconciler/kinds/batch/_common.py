@@ -1,11 +1,11 @@
-"""What the kinds of AWS Batch have in common: describes, states, tags, and the refusals that pass.
+"""What the kinds of AWS Batch have in common: reading, states, tags, names, and refusals that pass.
 
-Peculiar about the service:
+What is peculiar about the service:
 
-- it refuses everything with ``ClientException``, so refusals are told apart by their text;
-- a describe by names takes at most 100 and must not be given ``maxResults``; unknown names are left out of the reply;
-- a resource changes asynchronously (CREATING, UPDATING, DELETING), takes one change at a time, and may be listed as
-  DELETED for a while after it is gone.
+- It refuses everything with ``ClientException``, so refusals are distinguished by their text.
+- A describe takes at most 100 names and no ``maxResults``; the reply leaves out unknown names.
+- A resource changes asynchronously (CREATING, UPDATING, DELETING) and accepts one change at a time. It may be listed
+  as DELETED for a while after its deletion.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html
 """
@@ -48,12 +48,12 @@ NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 
 
 def described(operation: str, member: str, name: str, prefix: str, query: Query) -> Reads[list[Json]]:
-    """Objects described: those of the sought names, and those the environment may own.
+    """The descriptions of the objects that have a sought name, and of those that the environment may own.
 
-    ``member`` is what the operation calls its list of names and of objects both, ``name`` the member with an object's
-    own, ``prefix`` what stands before it in its ARN. Most accounts hold a page of them, which then is all there is to
-    see. Where there is more, what is missing is asked for by name: no fewer calls than further pages when most are
-    ours, far fewer when most are others', and they are made at once.
+    ``member`` is the operation's name for its list of names and for its list of objects, ``name`` the member with an
+    object's name, ``prefix`` the text before that name in the ARN. The first page is enough for most accounts. If there
+    are more pages, the missing objects are read by name, in calls made at once: as many calls as pages if the
+    environment owns most of the objects, and far fewer if it does not.
     """
     wanted = sorted({sought.name for sought in query.sought})
     found: list[Json] = []
@@ -81,7 +81,7 @@ def described(operation: str, member: str, name: str, prefix: str, query: Query)
 
 
 def every(operation: str, member: str, params: Json = EMPTY) -> Reads[list[Json]]:
-    """Every item there is, page by page, so that whoever sweeps through the same pages shares them."""
+    """All items of a paginated operation; one call a page, so that reads of the same pages share them."""
     found: list[Json] = []
     token = ""
     while True:
@@ -95,12 +95,12 @@ def every(operation: str, member: str, params: Json = EMPTY) -> Reads[list[Json]
 
 
 def page(operation: str, params: Json = EMPTY, token: str = "") -> Call:
-    """One page of what a describe without names shows."""
+    """The call for one page of a describe without names; no ``token`` for the first page."""
     return Call("batch", operation, {**params, **({"nextToken": token} if token else {})})
 
 
 def first_page(operation: str, member: str) -> Reads[tuple[list[Json], bool]]:
-    """The first hundred, and whether there are more."""
+    """The items of the first page (at most 100), and whether there are more."""
     call = page(operation)
     (reply,) = yield (call,)
     answer = ok(call, reply) or {}
@@ -108,20 +108,22 @@ def first_page(operation: str, member: str) -> Reads[tuple[list[Json], bool]]:
 
 
 def listed(calls: tuple[Call, ...], member: str) -> Reads[list[Json]]:
-    """Every item under ``member`` of every reply."""
+    """Makes the calls; the items under ``member`` of all replies. Raises Unreadable for a refusal."""
     return items_in(calls, (yield calls), member)
 
 
 def items_in(calls: Sequence[Call], replies: Sequence[Reply], member: str) -> list[Json]:
+    """The items under ``member`` of all replies, in order. Raises Unreadable for a refusal."""
     return [
         item for call, reply in zip(calls, replies, strict=True) for item in (ok(call, reply) or {}).get(member, [])
     ]
 
 
 def described_or_none(call: Call, reply: Reply, *, listed: bool = True) -> Json | None:
-    """The reply to a describe of one thing; None where there is no such thing.
+    """The reply to a describe of one object; None if the object does not exist. Raises Unreadable for other refusals.
 
-    No text is documented for that, so of what the service did not list any refusal of its own means it.
+    AWS documents no text for an unknown object. So a ClientException with any text means that, unless the service has
+    ``listed`` the object.
     """
     if isinstance(reply, Refused) and (MISSING.matches(reply) or (not listed and reply.code == "ClientException")):
         return None
@@ -129,13 +131,15 @@ def described_or_none(call: Call, reply: Reply, *, listed: bool = True) -> Json 
 
 
 def matches_query(query: Query, name: str, tags: Mapping[str, str]) -> bool:
-    """Whether an object of this name with these tags is one that ``query`` asks for."""
+    """Whether ``query`` is for an object with this name and these tags: a sought name, or an owned object."""
     mine = query.owned and tags.get(OWNER_TAG) == query.scope.environment
     return mine or any(sought.name == name for sought in query.sought)
 
 
-def live(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
-    """One described compute environment, queue or the like; ``noun`` is its name's prefix (``jobQueue``)."""
+def live_object(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
+    """The live object of a described item. ``noun`` is the prefix of its name and ARN members (``jobQueue``);
+    ``read_only`` names the members that are no properties.
+    """
     status = str(item.get("status", "VALID"))
     own = read_only | {f"{noun}Name", f"{noun}Arn", "status", "statusReason", "tags"}
     name = str(item[f"{noun}Name"])
@@ -154,7 +158,7 @@ def live(item: Json, noun: str, *, read_only: frozenset[str]) -> Live:
 
 
 def attrs(resource: str) -> Callable[[Scope, str, Json], dict[str, str]]:
-    """The attributes of a kind whose ARN is ``batch:REGION:ACCOUNT:resource/NAME``."""
+    """``Kind.attrs`` (name and ARN) of a kind whose ARN is ``arn:PARTITION:batch:REGION:ACCOUNT:resource/NAME``."""
     return lambda scope, name, _props: {"name": name, "arn": scope.arn("batch", f"{resource}/{name}")}
 
 
@@ -166,25 +170,28 @@ def write(
     ok_if: Sequence[On] = (),
     proof: Proof = Proof.NONE,
 ) -> Call:
-    """One changing call."""
+    """A call of Batch that changes something; retried while the resource is being modified."""
     return Call("batch", operation, params, retry_on=tuple(retry_on), ok_if=tuple(ok_if), proof=proof)
 
 
 def tag(target: Live, put: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    """TagResource for what is new or differs, UntagResource for what goes: the update operations take no tags."""
+    """TagResource for new and changed tags, UntagResource for removed ones (50 keys a call).
+
+    The update operations take no tags. https://docs.aws.amazon.com/batch/latest/APIReference/API_UntagResource.html
+    """
     arn = target.attrs["arn"]
     tagged = [write("TagResource", {"resourceArn": arn, "tags": dict(sorted(put.items()))})] if put else []
     runs = chunks(sorted(remove), 50)
     return [*tagged, *(write("UntagResource", {"resourceArn": arn, "tagKeys": list(keys)}) for keys in runs)]
 
 
-def bad_name(name: str, noun: str) -> list[Finding]:
-    """What is wrong with a resource's own name."""
+def check_name(name: str, noun: str) -> list[Finding]:
+    """Findings about the name of a resource; ``noun`` is the kind's name, for the message."""
     if NAME.fullmatch(name):
         return []
-    odd = next((char for char in name if not re.fullmatch(r"[0-9A-Za-z_-]", char)), "")
-    if odd:
-        why = f'"{name}" cannot name a {noun}: "{odd}" is not allowed in it'
+    invalid = next((char for char in name if not re.fullmatch(r"[0-9A-Za-z_-]", char)), "")
+    if invalid:
+        why = f'"{name}" cannot name a {noun}: "{invalid}" is not allowed in it'
     elif len(name) > 128:
         why = f'"{name[:20]}..." cannot name a {noun}: it has {len(name)} characters, 128 are allowed'
     else:
@@ -193,9 +200,9 @@ def bad_name(name: str, noun: str) -> list[Finding]:
     return [Finding((), why, hint, code="invalid-name")]
 
 
-def repeated_name(props: Json, member: str, name: str) -> list[Finding]:
-    """The name given once more inside the resource, and differently."""
+def check_name_member(props: Json, member: str, name: str) -> list[Finding]:
+    """The finding about a property ``member`` that gives the resource another name than its key does."""
     given = props.get(member)
     if not isinstance(given, str) or given == name:
         return []
-    return [Finding((member,), f'{member} says "{given}", but the resource is called "{name}"', f"leave {member} out")]
+    return [Finding((member,), f'{member} is "{given}", but the resource is named "{name}"', f"leave {member} out")]

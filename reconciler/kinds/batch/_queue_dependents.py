@@ -1,8 +1,8 @@
-"""Which job queues in the account name what a plan would remove: a compute or service environment, a scheduling policy.
+"""``Kind.dependents`` of what a job queue refers to: compute environments, service environments, scheduling policies.
 
-Queues of the plan itself are told apart by ``User.words``: they move elsewhere, or the plan is refused. It is the
-others that count, those of other environments and of nobody. AWS lets go of nothing that a queue names; and were a
-compute environment disabled before that is found out, the queue would have nothing left to run its jobs on.
+Queues of the plan itself are recognized by ``Dependent.words``: they change to another object, or the plan is refused.
+So queues of other environments and unowned ones count. AWS deletes nothing that a queue refers to, and a compute
+environment that is disabled before the deletion fails leaves its queues without a place to run jobs.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteComputeEnvironment.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteSchedulingPolicy.html
@@ -20,26 +20,27 @@ from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Scop
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
 QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
-GOING = ("DELETING", "DELETED")
+BEING_DELETED = ("DELETING", "DELETED")
 
 
 def listing(member: str, target: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
-    """The queues that list one in ``member``, whose entries name it as ``target``."""
+    """A read of the queues that list an object in ``member``, a list of mappings that name it in ``target``."""
     return _named(
-        lambda queue: [str(item.get(target)) for _, item in entries(queue.get(member))], "have that one list another"
+        lambda queue: [str(item.get(target)) for _, item in entries(queue.get(member))],
+        "change that queue to list another",
     )
 
 
-def holding(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
-    """The queues that name one as their ``member``."""
-    return _named(lambda queue: [str(queue.get(member))], "have that one name another")
+def naming(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
+    """A read of the queues whose property ``member`` is the name or ARN of an object."""
+    return _named(lambda queue: [str(queue.get(member))], "change that queue to use another")
 
 
 def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
     def users(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
         (reply,) = yield (QUEUES,)
-        there = [q for q in items((ok(QUEUES, reply) or {}).get("jobQueues")) if q.get("status") not in GOING]
-        return {live.physical: found for live in lives if (found := _users(live, there, names, hint))}
+        queues = [q for q in items((ok(QUEUES, reply) or {}).get("jobQueues")) if q.get("status") not in BEING_DELETED]
+        return {live.physical: found for live in lives if (found := _users(live, queues, names, hint))}
 
     return users
 
@@ -50,13 +51,13 @@ def _users(
     words = frozenset({live.physical, live.attrs["arn"]})
     return tuple(
         Dependent(
-            text=f"{_called(queue)} names it", hint=f"to let it go, {hint}", arn=queue["jobQueueArn"], words=words
+            text=f"{_queue_label(queue)} names it", hint=f"to delete it, {hint}", arn=queue["jobQueueArn"], words=words
         )
         for queue in queues
         if words & set(names(queue))
     )
 
 
-def _called(queue: Json) -> str:
+def _queue_label(queue: Json) -> str:
     owner = (queue.get("tags") or {}).get(OWNER_TAG)
     return f"job queue {queue['jobQueueName']}" + (f" of the environment {owner}" if owner else "")

@@ -2,14 +2,15 @@
 
 What is peculiar about them:
 
-- There is no status: every change is effective at once.
-- The total is changed by an operation of its own. SET needs no client token of ours: sent twice it means the same,
-  whereas a token made from the two numbers would have AWS ignore a later change between them for eight hours.
-- Of a NON_REPLENISHABLE one the jobs use up the total, which is no drift. It is set when the *declared* number has
-  changed; which number was set last is kept in a tag of its own, ``reconciler/totalQuantity``.
-- Deleting one is allowed while it is in use. Jobs that wait for it go on waiting, and one of the same name serves them
-  again: so it is replaced by deleting it first, for its name is what job definitions and jobs ask for.
-- The list has neither tags nor what is left, so each one is described.
+- There is no status: every change takes effect immediately.
+- The total is changed by an operation (SET, ADD, REMOVE). SET is sent without a client token: sent again it has the
+  same result, but AWS would ignore a later change between the same two numbers for eight hours if the token were
+  computed from them.
+- Jobs use up the total of a NON_REPLENISHABLE resource, which is not drift. It is set only if the *declared* number
+  has changed; the tag ``reconciler/totalQuantity`` contains the number that was set last.
+- A resource can be deleted while it is in use. Jobs that need it keep waiting, until a resource of the same name
+  exists. Job definitions and jobs refer to it by name, so a replacement deletes the old one first.
+- The list has neither tags nor quantities, so each resource is described.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateConsumableResource.html
 https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
@@ -71,9 +72,9 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """What is sought by name, and what the index proposes; all that are listed where it cannot be asked.
+    """The resources of sought names and those that the index proposes, or all listed ones if there is no index.
 
-    No text is documented for what is not there: the list tells whether a refusal that says something else means that.
+    AWS documents no text for an unknown resource. If a refusal is unclear, the list shows whether the resource exists.
     """
     names = sorted({sought.name for sought in query.sought})
     every = (LIST,) if query.owned and not query.indexed else ()
@@ -116,11 +117,12 @@ def _live(item: Json) -> Live:
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """What jobs use up is compared by what was set last; where that is not known, it is left alone."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Both sides; the total of a NON_REPLENISHABLE resource is the one that was set last, if that is known."""
     wanted = want.props.get(TOTAL)
     if live.props.get(TYPE) != USED_UP or want.props.get(TYPE) != USED_UP or wanted is None:
         return live.props, want.props
@@ -129,20 +131,21 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def notes(live: Live, want: Want) -> Sequence[str]:
+    """The note about how much of a NON_REPLENISHABLE resource remains, if less than declared."""
     left, wanted = live.props.get(TOTAL), want.props.get(TOTAL)
     if live.props.get(TYPE) != USED_UP or wanted is None or left == wanted:
         return []
     if live.tags.get(SET_LAST) in (None, str(wanted)):
-        return [f"{left} of it are left: what jobs use up is not refilled until the declared number changes"]
+        return [f"{left} remaining: what jobs use up is not refilled until the declared number changes"]
     return []
 
 
-def owner_tags(_live: Live, want: Want) -> Mapping[str, str]:
-    """Notes which number is declared when another's is taken over: what is left in it stays."""
-    return _noted(want.declared)
+def adoption_tags(_live: Live, want: Want) -> Mapping[str, str]:
+    """The tag with the declared number for a resource that is adopted: what remains of it is not changed."""
+    return _quantity_tags(want.declared)
 
 
-def _noted(declared: Json) -> dict[str, str]:
+def _quantity_tags(declared: Json) -> dict[str, str]:
     total = declared.get(TOTAL) or 0
     return {SET_LAST: str(total)} if declared.get(TYPE) == USED_UP else {}
 
@@ -151,47 +154,56 @@ def _noted(declared: Json) -> dict[str, str]:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """One call, with the tag of the quantity."""
     declared = {name: value for name, value in without(want.declared, NAME).items() if value is not None}
-    tags = {**want.tags, **_noted(declared)}
+    tags = {**want.tags, **_quantity_tags(declared)}
     params = {NAME: want.physical, **declared, **({"tags": tags} if tags else {})}
     return [batch.write("CreateConsumableResource", params, proof=Proof.EXISTS)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed properties, and the tag of the quantity if that changes.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateConsumableResource.html
+    """
     changed = top_members(want, diff, FIELDS)
     if not changed:
         return []
-    # where the total stays, nothing is added to it: an operation has to be named, and jobs may be taking from it
+    # An operation is required. Where the total does not change, ADD 0 is safe although jobs may be taking from it.
     total = {"operation": "SET", "quantity": want.props[TOTAL]} if TOTAL in changed else NOTHING_ADDED
     params: dict[str, Any] = {"consumableResource": live.physical, **total, **without(changed, TOTAL)}
-    noted = _noted(want.props) if TOTAL in changed else {}
-    return [batch.write("UpdateConsumableResource", params), *(batch.tag(live, noted, ()) if noted else ())]
+    tags = _quantity_tags(want.props) if TOTAL in changed else {}
+    return [batch.write("UpdateConsumableResource", params), *(batch.tag(live, tags, ()) if tags else ())]
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """One call; AWS accepts it while jobs use the resource."""
     params = {"consumableResource": live.physical}
     return [batch.write("DeleteConsumableResource", params, ok_if=(batch.MISSING,))]
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on jobs that need the resource."""
     if diff.replaces:
-        return "deleted and created anew under its name: jobs that need it wait meanwhile, running jobs go on"
-    less, more = want.props.get(TOTAL), live.props.get(TOTAL)
-    if diff.under(TOTAL) and isinstance(less, int) and isinstance(more, int) and less < more:
-        return "jobs that need more than is left of it wait; running jobs keep what they have"
-    return "none: running jobs are not affected"
+        return "deleted and created again under the same name: jobs that need it wait meanwhile; running jobs continue"
+    wanted, present = want.props.get(TOTAL), live.props.get(TOTAL)
+    if diff.under(TOTAL) and isinstance(wanted, int) and isinstance(present, int) and wanted < present:
+        return "jobs that need more than the new quantity wait; running jobs keep what they have"
+    return "not affected"
 
 
-def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
-    return "jobs that need it wait until there is one of its name again; running jobs go on"
+def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    """What the deletion does to jobs that need the resource."""
+    return "jobs that need it wait until a resource of this name exists again; running jobs continue"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "consumable resource")
-    yield from batch.repeated_name(props, NAME, name)
+    """Findings about the name and a missing quantity."""
+    yield from batch.check_name(name, "consumable resource")
+    yield from batch.check_name_member(props, NAME, name)
     if props.get(TOTAL) is None:
-        why = f"{TOTAL} is left out: there is none of it at first, and every job that needs it waits"
-        yield Finding((), why, f"say how much there is: {TOTAL}: 10", code="missing-field", warning=True)
+        why = f"{TOTAL} is missing: AWS starts with a quantity of 0, and every job that needs it waits"
+        yield Finding((), why, f"set the quantity: {TOTAL}: 10", code="missing-field", warning=True)
 
 
 KIND = Kind(
@@ -213,10 +225,10 @@ KIND = Kind(
     ),
     replace=Replace.DELETE_FIRST,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     disruption=disruption,
-    deletion_effect=ending,
-    adoption_tags=owner_tags,
+    deletion_effect=deletion_effect,
+    adoption_tags=adoption_tags,
     notes=notes,
 )

@@ -1,13 +1,15 @@
-"""AWS Batch quota shares: what one group of users may take of a SageMaker training queue.
+"""AWS Batch quota shares: the capacity of a SageMaker training queue that one group of users may use.
 
 What is peculiar about them:
 
-- One belongs to a queue for life, and its name is unique in that queue only: so it is declared as ``queue/share``. The
-  name implies ``jobQueue``, which is how it comes after its queue is VALID and goes before it.
+- A share belongs to one queue, which cannot be changed, and its name is unique in that queue. So it is declared as
+  ``queue/share``. The name implies the reference ``jobQueue``: a share is created after its queue is VALID, and deleted
+  before it.
 - The queue must use a quota-share scheduling policy.
-- They are listed queue by queue, without tags, and described one by one; the ARN follows from the name.
-- ``status`` moves by itself as that of a queue does; only a DISABLED one can be deleted. No reply says why.
-- Jobs name the share they are submitted to, and everything but the name can be changed, so none is ever replaced.
+- Shares are listed by queue, without tags, and described one by one. The ARN follows from the name.
+- ``status`` changes asynchronously, as that of a queue. Only a DISABLED share can be deleted. Replies have no
+  ``statusReason``.
+- Jobs name the share they are submitted to, and everything but the name can be changed, so a share is never replaced.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateQuotaShare.html
 https://docs.aws.amazon.com/batch/latest/userguide/quota-management.html
@@ -62,11 +64,11 @@ MOST_SHARES = 20
 
 
 def _queue(_live: Json, _want: Json) -> tuple[Effect, str]:
-    return Effect.REPLACE, "a quota share belongs to one queue for life"
+    return Effect.REPLACE, "the queue of a quota share cannot be changed"
 
 
 def _sharing(value: Any) -> Any:
-    """Who borrows has a limit, none being -1; for the others there is nothing to limit."""
+    """The configuration with the default ``borrowLimit`` (-1: unlimited), without one if the share cannot borrow."""
     if not isinstance(value, Mapping):
         return value
     limit = value.get("borrowLimit")
@@ -93,6 +95,7 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    """The name ``queue/share``, and the ARN computed from it."""
     return {"name": name, "arn": _arn(scope, name)}
 
 
@@ -105,8 +108,9 @@ def _arn(scope: Scope, name: str) -> str:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """Those of the queues that are named, and of every queue that can have any where queues are swept through anyway;
-    elsewhere what the index proposes.
+    """The shares of sought names, and those that the environment owns.
+
+    Owned shares are in the lists of the queues that are read here, or else are proposed by the index.
     """
     sought = [item.name for item in query.sought]
     queues, proposals = yield from _queues(query, sorted({_parts(name)[0] for name in sought}))
@@ -132,7 +136,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[str]]]:
-    """The queues to ask for their shares, and the ARNs of shares that the index proposes."""
+    """The queues whose shares are listed, and the ARNs of shares that the index proposes."""
     operation = "DescribeJobQueues"
     found: list[Json] = []
     more = True
@@ -159,13 +163,13 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
 
 
 def _may_have_shares(queue: Json) -> bool:
-    """A policy of the other kind shows only when the list is asked for; then it is refused, or empty."""
+    """Whether a queue can have shares. With a fair-share policy their list is refused or empty."""
     return bool(queue.get("schedulingPolicyArn") and queue.get("serviceEnvironmentOrder"))
 
 
 def _live(item: Json) -> Live:
     queue = str(item["jobQueueArn"])
-    shared = batch.live(item, "quotaShare", read_only=READ_ONLY)
+    shared = batch.live_object(item, "quotaShare", read_only=READ_ONLY)
     name = f"{normal_forms.bare(queue)}/{shared.physical}"
     return Live(
         physical=name,
@@ -180,10 +184,12 @@ def _live(item: Json) -> Live:
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
 def implied(name: str) -> Json:
+    """The queue in the name ``queue/share``."""
     return {QUEUE: _parts(name)[0]}
 
 
@@ -191,6 +197,7 @@ def implied(name: str) -> Json:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """The call that creates a share, and the wait until it is VALID."""
     params = {NAME: _parts(want.physical)[1], **without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
     arn = str(want.attrs["arn"])
@@ -198,6 +205,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed properties, and the wait until VALID."""
     members = top_members(want, diff, FIELDS)
     if SHARING in members:
         members[SHARING] = _sharing(members[SHARING])
@@ -205,19 +213,25 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """Disable, delete, wait: AWS deletes only DISABLED shares.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteQuotaShare.html
+    """
     disable = () if live.props.get("state") == "DISABLED" else _disable(live)
     call = batch.write("DeleteQuotaShare", {"quotaShareArn": live.attrs["arn"]}, ok_if=(batch.MISSING,))
-    return [*disable, call, *gone(live)]
+    return [*disable, call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until a share found in change is VALID."""
     return [_valid(live.physical, live.attrs["arn"])]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until a share does not exist."""
     return [
         Wait(
-            title=f"quota share {live.physical} gone",
+            title=f"quota share {live.physical} deleted",
             read=_describe(live.attrs["arn"]),
             items="",
             until={"status": batch.DELETED},
@@ -228,7 +242,7 @@ def gone(live: Live) -> Sequence[Action]:
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
-    """Send again what it is made of, so that the service looks at it once more."""
+    """Update with all properties, so that the service checks an INVALID share again."""
     names = ("capacityLimits", SHARING, "preemptionConfiguration", "state")
     return _set(live, {name: want.props[name] for name in names if name in want.props})
 
@@ -269,29 +283,31 @@ def _describe(arn: str) -> Call:
 
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on jobs of the share."""
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are taken into it; those already submitted go on"
+        return "no new jobs are accepted; jobs already submitted continue"
     if diff.under("capacityLimits") or diff.under(SHARING):
-        return "what waits is scheduled by the new shares; jobs on borrowed capacity may be preempted"
-    return "none: running jobs are not affected"
+        return "waiting jobs are scheduled by the new shares; jobs on borrowed capacity may be preempted"
+    return "not affected"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the name ``queue/share``, the capacity limits and borrowing."""
     queue, share = _parts(name)
     if not queue or not share or "/" in share:
-        hint = "write the queue, a slash and the share, as in training/team-a"
-        yield Finding((), f'"{name}" cannot name a quota share: it needs its queue in front', hint, "invalid-name")
+        hint = "write the queue, a slash and the share, for example training/team-a"
+        yield Finding((), f'"{name}" cannot name a quota share: it must begin with its queue', hint, "invalid-name")
         return
-    yield from batch.bad_name(queue, "job queue")
-    yield from batch.bad_name(share, "quota share")
-    yield from batch.repeated_name(props, NAME, share)
-    told = as_text(props.get(QUEUE))
-    if told is not None and normal_forms.bare(told) != queue:
-        why = f'jobQueue says "{normal_forms.bare(told)}", but the name says "{queue}"'
-        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or call it {normal_forms.bare(told)}/{share}")
+    yield from batch.check_name(queue, "job queue")
+    yield from batch.check_name(share, "quota share")
+    yield from batch.check_name_member(props, NAME, share)
+    given = normal_forms.bare(as_text(props.get(QUEUE)))
+    if given is not None and given != queue:
+        why = f'jobQueue is "{given}", but the name has "{queue}"'
+        yield Finding((QUEUE,), why, f"leave {QUEUE} out, or rename the share to {given}/{share}")
     yield from capacity.check(props, most=MOST_LIMITS)
     yield from _check_sharing(props)
 
@@ -300,7 +316,9 @@ def _check_sharing(props: Json) -> Iterator[Finding]:
     strategy, limit = as_text(at(props, SHARING, "strategy")), at(props, SHARING, "borrowLimit")
     if strategy is not None and strategy != BORROWING and limit is not None:
         hint = f"remove it, or use the strategy {BORROWING}"
-        yield Finding((SHARING, "borrowLimit"), f"a share with the strategy {strategy} borrows nothing", hint)
+        yield Finding(
+            (SHARING, "borrowLimit"), f"borrowLimit is only valid with the strategy {BORROWING}, not {strategy}", hint
+        )
 
 
 # --- with the queue, its policy and its environment -------------------------------------------------------------------
@@ -361,8 +379,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     fields=FIELDS,
     refs=REFS,

@@ -2,13 +2,14 @@
 
 What is peculiar about them:
 
-- There is no status: every change is effective at once. A policy that a queue uses cannot be deleted.
-- It is a fair-share policy or a quota-share policy for life; one that says neither shares fairly with all defaults.
-- An update replaces the whole policy, so it is always sent complete: what is left out would fall back to its default.
-- Zeros, an empty distribution and nothing at all are the same. Weights are single-precision numbers, 1 when left out.
-- They are described by ARN alone, and listed by ARN alone.
-- Queues name one by its ARN and can exchange it, so a new one is made under a derived name, the queues move over, and
-  the old one goes.
+- There is no status: every change takes effect immediately. A policy that a queue uses cannot be deleted.
+- A policy is a fair-share or a quota-share policy, which cannot be changed. With neither, it is a fair-share policy of
+  defaults.
+- An update replaces the whole policy, so it is always sent complete: AWS resets what is left out to its default.
+- Zeros, an empty distribution and an absent one are equal. Weights are single-precision numbers, by default 1.
+- A list has ARNs only, and a describe takes ARNs only.
+- Queues refer to a policy by its ARN and can exchange it. So a replacement is created under a derived name, the queues
+  are updated, and then the old policy is deleted.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_SchedulingPolicyDetail.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
@@ -52,17 +53,17 @@ MOST_SHARES = 500
 COMPLETE = {"shareDecaySeconds": 0, "computeReservation": 0, "shareDistribution": []}
 # Letters and digits are what AWS documents for share identifiers.
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html
-TAKEN, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
+ACCEPTED, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
 
 
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:
     if is_given(live.get(QUOTA)) == is_given(want.get(QUOTA)):
         return Effect.IN_PLACE, ""
-    return Effect.REPLACE, "a policy stays a fair-share or a quota-share policy for life"
+    return Effect.REPLACE, "a policy cannot change between fair-share and quota-share"
 
 
-def _single(value: Any) -> Any:
-    """A weight as single precision keeps it, written with no more digits than that has."""
+def _single_precision(value: Any) -> Any:
+    """A weight rounded to single precision (7 digits); other values unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e30:
         return value
     return float(f"{struct.unpack('f', struct.pack('f', value))[0]:.7g}")
@@ -74,13 +75,13 @@ FIELDS = {
     f"{FAIR}.shareDecaySeconds": Field(normalize=unless(0)),
     f"{FAIR}.computeReservation": Field(normalize=unless(0)),
     SHARES: Field(key="shareIdentifier"),
-    f"{SHARES}[].weightFactor": Field(default=1.0, normalize=_single),
+    f"{SHARES}[].weightFactor": Field(default=1.0, normalize=_single_precision),
     QUOTA: Field(effect=_kind_of_policy),
 }
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """What is sought by its ARN, and what the index proposes; all that are listed where it cannot be asked."""
+    """The policies of sought names and those that the index proposes, or all listed ones if there is no index."""
     arns = sorted({query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought})
     every = (Call("batch", "ListSchedulingPolicies", {}, all_pages=True),) if query.owned and not query.indexed else ()
     ask, calls = every or ownership_index.index(query), _describing(arns)
@@ -111,17 +112,22 @@ def _live(item: Json) -> Live:
 
 
 def expand(props: Json) -> Json:
+    """The properties without the ARN, which the output of a describe contains."""
     return without(props, "arn")
 
 
 def create(want: Want) -> Sequence[Action]:
+    """One call: there is no status to wait for."""
     props = {name: value for name, value in without(want.declared, "name").items() if value is not None}
     params = {"name": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateSchedulingPolicy", params, proof=Proof.EXISTS)]
 
 
 def update(live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
-    """The complete policy, whatever of it has changed."""
+    """One call with the complete policy: AWS resets what is left out.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateSchedulingPolicy.html
+    """
     return [batch.write("UpdateSchedulingPolicy", {"arn": live.attrs["arn"], **_complete(want.props)})]
 
 
@@ -129,37 +135,40 @@ def _complete(props: Json) -> dict[str, Any]:
     others = {name: value for name, value in without(props, "name", FAIR, QUOTA).items() if value is not None}
     if is_given(props.get(QUOTA)):
         return {**others, QUOTA: props[QUOTA]}
-    said = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
-    return {**others, FAIR: {**COMPLETE, **said}}
+    given = {name: value for name, value in mapping(props.get(FAIR)).items() if value is not None}
+    return {**others, FAIR: {**COMPLETE, **given}}
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """One call, retried while AWS does not see yet that no queue uses the policy."""
     params = {"arn": live.attrs["arn"]}
     return [batch.write("DeleteSchedulingPolicy", params, retry_on=(batch.BUSY, batch.RELATED), ok_if=(batch.MISSING,))]
 
 
 def disruption(_live: Live, _want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on jobs: a policy only ranks waiting ones."""
     if diff.replaces:
         return "the queues move to a new policy; running jobs are not affected"
-    return "none: waiting jobs are ranked by the new policy, running jobs are not affected"
+    return "waiting jobs are ranked by the new policy; running jobs are not affected"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "scheduling policy")
-    yield from batch.repeated_name(props, "name", name)
+    """Findings about the name, the type of the policy and its share identifiers."""
+    yield from batch.check_name(name, "scheduling policy")
+    yield from batch.check_name_member(props, "name", name)
     if is_given(props.get(FAIR)) and is_given(props.get(QUOTA)):
         hint = f"keep {FAIR} for container queues, {QUOTA} for SageMaker training queues"
-        yield Finding((QUOTA,), f"a policy has {FAIR} or {QUOTA}, not both", hint)
+        yield Finding((QUOTA,), f"{FAIR} cannot be combined with {QUOTA}", hint)
     yield from _check_shares(items(at(props, FAIR, "shareDistribution")))
 
 
 def _check_shares(listed: list[Any]) -> Iterator[Finding]:
     here = (FAIR, "shareDistribution")
     if len(listed) > MOST_SHARES:
-        hint = "let one entry stand for many: team* is for all that begin with team"
+        hint = "combine entries: team* stands for all that begin with team"
         yield Finding((*here, MOST_SHARES), f"{len(listed)} share identifiers; {MOST_SHARES} at most", hint)
     named = [(index, as_text(item.get("shareIdentifier"))) for index, item in entries(listed)]
     known = [(index, name) for index, name in named if name is not None]
@@ -172,12 +181,12 @@ def _check_shares(listed: list[Any]) -> Iterator[Finding]:
     for index, name in known:
         wider = next((one for one in prefixes if _covers(one, name)), None)
         if wider is not None:
-            why = f'"{name}" is among those that "{wider}*" stands for, and AWS allows no overlap'
-            yield Finding((*here, index, "shareIdentifier"), why, "remove one of the two, or name the shares apart")
+            why = f'"{name}" overlaps "{wider}*", and AWS allows no overlap'
+            yield Finding((*here, index, "shareIdentifier"), why, "remove one of the two, or rename one")
 
 
 def _covers(prefix: str, name: str) -> bool:
-    """Whether ``prefix*`` stands for ``name`` too, itself aside."""
+    """Whether ``prefix*`` matches ``name``, which is not ``prefix*`` itself."""
     return name != f"{prefix}*" and name.startswith(prefix)
 
 
@@ -187,10 +196,10 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         hint = "a share that is not listed has the weight 1" if name else "name a share, or a prefix of shares: team*"
         yield Finding(path, f'"{name}" is not a share identifier', hint)
     elif "*" in bare:
-        yield Finding(path, f'"{name}": an asterisk may stand at the end only', "write the prefix, then one asterisk")
+        yield Finding(path, f'"{name}": an asterisk is allowed only at the end', "write the prefix, then one asterisk")
     elif len(name) > 255:
         yield Finding(path, f"the share identifier has {len(name)} characters; 255 at most", "shorten it")
-    elif not TAKEN.fullmatch(name):
+    elif not ACCEPTED.fullmatch(name):
         hint = "letters, digits, - and _, and an asterisk at the end"
         yield Finding(path, f'"{name}" is not a share identifier', hint)
     elif not DOCUMENTED.fullmatch(name):
@@ -219,5 +228,5 @@ KIND = Kind(
     expand=expand,
     check=check,
     disruption=disruption,
-    dependents=(queue_users.holding("schedulingPolicyArn"),),
+    dependents=(queue_users.naming("schedulingPolicyArn"),),
 )

@@ -1,12 +1,14 @@
-"""AWS Batch service environments: the capacity of another service (SageMaker training) that queues hand jobs to.
+"""AWS Batch service environments: the capacity of another service (SageMaker training) for the jobs of queues.
 
 What is peculiar about them:
 
-- They live as compute environments do (``state`` is the user's, ``status`` moves by itself, one change at a time), but
-  replies have no ``statusReason``.
-- Only a DISABLED one that no queue lists can be deleted, and the service may forget that relationship late.
+- They change as compute environments do: ``state`` is the user's, ``status`` changes asynchronously, and AWS accepts
+  one change at a time. But replies have no ``statusReason``.
+- Only a DISABLED environment that no queue lists can be deleted, and the service may notice late that a queue no longer
+  lists it.
 - Capacity is limited for all instances together (``NUM_INSTANCES``) or for up to five instance types, not both.
-- Queues name one by its ARN and can exchange it, so it is replaced under a derived name before the old one goes.
+- Queues refer to an environment by its ARN and can exchange it. So a replacement is created under a derived name before
+  the old one is deleted.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ServiceEnvironmentDetail.html
 https://docs.aws.amazon.com/batch/latest/userguide/service-environments.html
@@ -63,10 +65,10 @@ FIELDS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """What is sought by name, and what the index proposes; all there are where it cannot be asked."""
+    """The environments of sought names and those that the index proposes, or all of them if there is no index."""
     found = yield from _described(query)
     lives = [
-        batch.live(item, "serviceEnvironment", read_only=READ_ONLY)
+        batch.live_object(item, "serviceEnvironment", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED" and batch.matches_query(query, item[NAME], item.get("tags") or {})
     ]
@@ -88,20 +90,27 @@ def _described(query: Query) -> Reads[list[Json]]:
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
 def create(want: Want) -> Sequence[Action]:
+    """The call that creates an environment, and the wait until it is VALID."""
     params = {NAME: want.physical, **without(want.declared, NAME)}
     tags = {"tags": dict(want.tags)} if want.tags else {}
     return [batch.write("CreateServiceEnvironment", {**params, **tags}, proof=Proof.EXISTS), _valid(want.physical)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed properties, and the wait until VALID."""
     return _set(live.physical, top_members(want, diff, FIELDS))
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """Disable, delete, wait: AWS deletes only DISABLED environments that no queue lists.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteServiceEnvironment.html
+    """
     disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
     call = batch.write(
         "DeleteServiceEnvironment",
@@ -109,17 +118,19 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, *gone(live)]
+    return [*disable, call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until an environment found in change is VALID."""
     return [_valid(live.physical)]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until an environment does not exist."""
     return [
         Wait(
-            title=f"service environment {live.physical} gone",
+            title=f"service environment {live.physical} deleted",
             read=_describe(live.physical),
             items=LISTED,
             among=LISTED,
@@ -131,7 +142,7 @@ def gone(live: Live) -> Sequence[Action]:
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
-    """Send again what it is made of, so that the service looks at it once more."""
+    """Update with all properties, so that the service checks an INVALID environment again."""
     return _set(live.physical, {name: want.props[name] for name in ("capacityLimits", "state") if name in want.props})
 
 
@@ -173,16 +184,18 @@ def _describe(name: str) -> Call:
 
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on service jobs."""
     if diff.replaces:
         return "the queues move to a new environment first; then the old one is disabled and deleted"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new service jobs are started on it; running ones go on"
-    return "none: running service jobs are not affected"
+        return "no new service jobs are started on it; running ones continue"
+    return "not affected"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "service environment")
-    yield from batch.repeated_name(props, NAME, name)
+    """Findings about the name and the capacity limits."""
+    yield from batch.check_name(name, "service environment")
+    yield from batch.check_name_member(props, NAME, name)
     yield from capacity.check(props, most=MOST_LIMITS)
 
 
@@ -199,8 +212,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     fields=FIELDS,
     api=Api(

@@ -1,7 +1,7 @@
-"""Looking into declared properties that may still hold expressions, or values of the wrong type.
+"""Reading declared properties that may contain expressions, or values of the wrong type.
 
-A check runs before references are resolved, and beside the schema's own complaints, so it must take anything at all
-for a value: what is not there in plain form counts as unknown and is not judged.
+Checks run before references are resolved, and also after the schema has found errors. So a value may be anything:
+one that is not of the expected type counts as unknown, and is not judged.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from reconciler.model import Path
 
 
 def as_text(value: Any) -> str | None:
-    """The value if it is plain text."""
+    """The value if it is a text, else None."""
     return value if isinstance(value, str) else None
 
 
 def as_int(value: Any) -> int | None:
-    """The value if it is a plain whole number."""
+    """The value if it is a whole number, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -28,29 +28,29 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def at(value: Any, *path: str) -> Any:
-    """The value at ``path``, or None where the way ends before it."""
+    """The value at ``path``; None if there is none, or if a value on the way is not a mapping."""
     for name in path:
         value = mapping(value).get(name)
     return value
 
 
 def items(value: Any) -> list[Any]:
-    """The items if it is a list, else none."""
+    """The items if the value is a list, else an empty list."""
     return list(value) if isinstance(value, list | tuple) else []
 
 
 def entries(value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The items that are mappings, numbered as declared."""
+    """(index, item) of the items that are mappings."""
     yield from ((index, item) for index, item in enumerate(items(value)) if isinstance(item, dict | Mapping))
 
 
 def is_given(value: Any) -> bool:
-    """Whether something is said at all: empty text, lists and mappings say nothing, an expression does."""
+    """Whether the value is neither None nor an empty text, list or mapping. An expression is given."""
     return value is not None and value not in ("", [], {}, ())
 
 
 def repeats(named: list[tuple[Path, Any]]) -> Iterator[tuple[Path, Any]]:
-    """The later of any two equal plain values, with its path."""
+    """(path, value) of each text or number that is a duplicate of an earlier one."""
     seen: set[Any] = set()
     for path, value in named:
         if not isinstance(value, str | int):

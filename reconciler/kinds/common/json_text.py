@@ -1,6 +1,4 @@
-"""JSON text from people and from AWS, read with a bound on how deep it goes: all that is done with it goes down level
-by level.
-"""
+"""Reading JSON text of users and of AWS. Its nesting is limited, because later code recurses into it."""
 
 from __future__ import annotations
 
@@ -9,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 DEEPEST: Final = 64  # levels, as in YAML
-_TOO_DEEP: Final = f"it is nested more than {DEEPEST} levels deep"
+_TOO_DEEP: Final = f"nesting is deeper than {DEEPEST} levels"
 
 
 def from_json(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
-    """What JSON text says; ``pairs`` makes a mapping of its members. ValueError says what is wrong with it."""
+    """The value of a JSON text; ``pairs`` builds its mappings. Raises ValueError with what is wrong."""
     try:
         found = json.loads(text, object_pairs_hook=pairs, parse_constant=_no_json)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Normal forms that fields of several kinds share."""
+"""Canonical forms of values, for fields of several kinds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from reconciler.model import Json
 
 
 def without(props: Json, *members: str) -> Json:
-    """``props`` without these members (read-only ones come along when the output of a describe is pasted)."""
+    """``props`` without these members (such as the read-only ones in the output of a describe)."""
     return {name: value for name, value in props.items() if name not in members}
 
 
 def bare(value: Any) -> Any:
-    """The last element of an ARN or path (``arn:...:instance-profile/x`` -> ``x``); anything else as it is."""
+    """The last element of an ARN or path (``arn:...:instance-profile/x`` -> ``x``); other values unchanged."""
     return value.rsplit("/", 1)[-1] if isinstance(value, str) else value
 
 
 def unless(*default: Any) -> Callable[[Any], Any]:
-    """A normal form in which the given values are the same as nothing at all."""
+    """``Field.normalize`` for which the given values are equal to an absent one."""
     return lambda value: None if any(value == item and type(value) is type(item) for item in default) else value

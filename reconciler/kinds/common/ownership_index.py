@@ -1,9 +1,9 @@
-"""Finding what an environment owns, and the tags of what it declares, without asking for each thing.
+"""Finding what an environment owns, and the tags of what it declares, with few calls.
 
-The tagging index only proposes: it lags, and may name what is already gone, so every kind confirms by its own service
-and nothing is ever concluded from an absence. Of tags it is believed where it says what is expected anyway: then at
-worst a change of the last moments shows one plan later, and before anything is written the service itself is asked.
-Where it says otherwise, or nothing, the service is asked.
+The index of the Resource Groups Tagging API only proposes objects. It lags and may name deleted ones, so every kind
+reads them from their own service, and an absence from the index means nothing. Its tags are used only if they are the
+expected ones: at worst a recent change shows in the next plan, and apply reads the service again before it writes.
+Otherwise tags are read from the service.
 
 https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
 """
@@ -19,7 +19,7 @@ from reconciler.model import OWNER_TAG, Call, Query, Reads, Refused, Reply, Scop
 Index: TypeAlias = Mapping[str, Mapping[str, str]]
 """Tags by ARN, of what the environment owns."""
 
-# What there is little of, so that it is asked for whatever an environment declares.
+# Types with few objects in an account, which are requested for every environment.
 SMALL = (
     "ec2",
     "ecr",
@@ -31,14 +31,17 @@ SMALL = (
     "batch:scheduling-policy",
     "batch:service-environment",
 )
-# What there may be thousands of: asked for only where they are not swept through, each by itself where it is declared.
+# Types with up to thousands of objects, requested only where a kind does not read all of them.
 LARGE = ("batch:compute-environment", "batch:job-definition", "batch:job-queue")
-# How the index refuses a type it does not know; it is asked for everything then.
+# The refusal of an unknown type; all types are requested then.
 UNKNOWN_TYPE = "InvalidParameterException"
 
 
 def index(query: Query, types: Sequence[str] = SMALL) -> tuple[Call, ...]:
-    """The one call that proposes everything of these types: the same for every kind, so made once."""
+    """The call for all owned objects of these types, none if ``query`` is not for owned ones.
+
+    The call is the same for every kind, so it is made once.
+    """
     if not query.owned:
         return ()
     filters = [{"Key": OWNER_TAG, "Values": [query.scope.environment]}]
@@ -47,7 +50,7 @@ def index(query: Query, types: Sequence[str] = SMALL) -> tuple[Call, ...]:
 
 
 def tags_from_index(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[Index]:
-    """What the index says in reply to :func:`index`."""
+    """The tags by ARN in the replies to the calls of :func:`index`. Raises Unreadable."""
     found: dict[str, Mapping[str, str]] = {}
     for call, reply in zip(calls, replies, strict=True):
         asked, answer = call, reply
@@ -61,19 +64,19 @@ def tags_from_index(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[In
 
 
 def owned_names(found: Index, scope: Scope, service: str, prefix: str) -> list[str]:
-    """The names in ``ARN = arn:PARTITION:service:REGION:ACCOUNT:prefixNAME`` that the index has, sorted."""
+    """The sorted names in the index, from ARNs of the form ``arn:PARTITION:service:REGION:ACCOUNT:prefixNAME``."""
     start = scope.arn(service, prefix)
     return sorted(arn.removeprefix(start) for arn in found if arn.startswith(start))
 
 
 def not_sought(query: Query, more: Iterable[str]) -> list[str]:
-    """Of the names that are proposed those that are not sought already."""
+    """The names of ``more`` that ``query`` does not seek already."""
     sought = {item.name for item in query.sought}
     return [name for name in more if name not in sought]
 
 
 def tags_if_expected(found: Index, arn: str, sought: Sought | None) -> Mapping[str, str] | None:
-    """The tags of a sought thing, if the index says exactly what is expected of it; else the service must be asked."""
+    """The tags of a sought object, if the index has exactly the expected ones; None if the service must be read."""
     if sought is None or sought.tags is None or arn not in found:
         return None
     tags = found[arn]
@@ -85,10 +88,11 @@ def _aws(name: str) -> bool:
 
 
 def by_name(query: Query) -> dict[str, Sought]:
+    """What ``query`` seeks, by name."""
     return {item.name: item for item in query.sought}
 
 
-def asked_for(query: Query, name: str, tags: Mapping[str, str]) -> bool:
-    """Whether a live object answers the query: the index may name one whose tag has changed since."""
+def matches_query(query: Query, name: str, tags: Mapping[str, str]) -> bool:
+    """Whether ``query`` is for an object with this name and these tags. The index may name objects that are not."""
     mine = query.owned and tags.get(OWNER_TAG) == query.scope.environment
     return mine or any(sought.name == name for sought in query.sought)

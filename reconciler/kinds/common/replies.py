@@ -1,4 +1,4 @@
-"""What several kinds need: reading replies, tag lists, and the API's names in YAML's spelling."""
+"""Reading replies, tag lists, and the spelling of member names in YAML and in the API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
-    """The reply; None when it is a refusal whose code is one of ``absent``; anything else raises Unreadable."""
+    """The reply; None for a refusal with one of the codes ``absent``. Raises Unreadable for any other refusal."""
     if not isinstance(reply, Refused):
         return reply
     if reply.code in absent:
@@ -19,8 +19,8 @@ def ok(call: Call, reply: Reply, *absent: str) -> Json | None:
     raise Unreadable(call, reply)
 
 
-def beside(reads: Reads[T], calls: tuple[Call, ...]) -> Reads[tuple[T, tuple[Reply, ...]]]:
-    """Runs ``reads`` with ``calls`` made in its first round; its result, and the replies to them."""
+def together(reads: Reads[T], calls: tuple[Call, ...]) -> Reads[tuple[T, tuple[Reply, ...]]]:
+    """Runs ``reads``, and makes ``calls`` together with its first calls; its result, and the replies to ``calls``."""
     extra: tuple[Reply, ...] | None = None
     try:
         asked = next(reads)
@@ -47,8 +47,9 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def lowered(value: Any, keep: frozenset[str] = frozenset()) -> Any:
-    """Member names with their first letter lowered, at every level; below a member in ``keep`` (spelt as the API
-    does) the keys are data and stay as they are.
+    """Member names in YAML's spelling, with a lower-case first letter, at every level.
+
+    The keys below a member in ``keep`` (in the API's spelling) are data, and not changed.
     """
     if isinstance(value, Mapping):
         return {
@@ -60,7 +61,7 @@ def lowered(value: Any, keep: frozenset[str] = frozenset()) -> Any:
 
 
 def raised(value: Any, keep: frozenset[str] = frozenset()) -> Any:
-    """The opposite of :func:`lowered`: ``cidrIp`` -> ``CidrIp``; ``keep`` is spelt as YAML does."""
+    """Member names in the API's spelling, the inverse of :func:`lowered`; ``keep`` is in YAML's spelling."""
     if isinstance(value, Mapping):
         return {
             name[:1].upper() + name[1:]: item if name in keep else raised(item, keep) for name, item in value.items()
@@ -76,7 +77,7 @@ def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
 
 
 def top_members(want: Want, diff: Diff, fields: Mapping[str, Field]) -> dict[str, Any]:
-    """The changed top-level members with what an update must send: the wanted value, or what clears the field."""
+    """The changed top-level properties with the value to send: the wanted one, or what clears the field."""
     sent: dict[str, Any] = {}
     for name in sorted(diff.tops()):
         value = want.props.get(name, MISSING)

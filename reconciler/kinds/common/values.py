@@ -1,4 +1,4 @@
-"""Questions about values: are they plain yet, and do two of them name the same KMS key."""
+"""Comparing values: names of KMS keys, and sets of items."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def same_key(declared: Any, live: Any) -> bool:
-    """Whether two ways to name a KMS key may mean the same: id, ARN, alias or alias ARN.
+    """Whether two names of a KMS key (id, ARN, alias or alias ARN) may mean the same key.
 
-    An alias and a key id cannot be compared without asking KMS and count as the same, for a service that answers with
-    the key behind a declared alias would differ for ever.
+    Only KMS can resolve an alias. An alias and a key id count as the same, because a service may show the key of a
+    declared alias, which would be a difference in every plan.
     """
     if not isinstance(declared, str) or not isinstance(live, str) or not declared or not live:
         return bool(declared == live)
@@ -21,18 +21,18 @@ def same_key(declared: Any, live: Any) -> bool:
 
 
 def align(
-    live: Mapping[str, T], wanted: Mapping[str, T], alike: Callable[[T, T], bool]
+    live: Mapping[str, T], wanted: Mapping[str, T], equal: Callable[[T, T], bool]
 ) -> tuple[Sequence[T], Sequence[T]]:
-    """Two sets, by identity, as two lists to be compared item by item.
+    """Two sets of items, by identity, as two lists that are compared item by item.
 
-    What both have comes first, then what is most alike stands side by side, so that a comparison shows what differs.
+    Items of both come first, then pairs for which ``equal`` is true, then the rest.
     """
     both = sorted(live.keys() & wanted.keys())
     left = [live[name] for name in sorted(live.keys() - wanted.keys())]
     right = [wanted[name] for name in sorted(wanted.keys() - live.keys())]
     pairs: list[tuple[T, T]] = []
     for item in list(left):
-        partner = next((other for other in right if alike(item, other)), None)
+        partner = next((other for other in right if equal(item, other)), None)
         if partner is not None:
             pairs.append((item, partner))
             left.remove(item)

@@ -18,9 +18,9 @@ from typing import Any
 
 from reconciler.kinds.common.ownership_index import (
     Index,
-    asked_for,
     by_name,
     index,
+    matches_query,
     not_sought,
     owned_names,
     tags_from_index,
@@ -28,7 +28,7 @@ from reconciler.kinds.common.ownership_index import (
 )
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
-from reconciler.kinds.common.replies import beside, ok, tag_list, tag_map
+from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.values import same_key
 from reconciler.kinds.ecr._repository_checks import findings
 from reconciler.model import (
@@ -93,14 +93,14 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought, ask = by_name(query), index(query)
-    found, replies = yield from beside(_there(list(sought)), ask)
+    found, replies = yield from together(_there(list(sought)), ask)
     tagged = yield from tags_from_index(ask, replies)
     found |= yield from _there(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
     tags = yield from _tags(found, tagged, sought)
     return [
         _live(query.scope, item, tags[name], lifecycle, policy)
         for name, (item, lifecycle, policy) in found.items()
-        if name in tags and asked_for(query, name, tags[name])
+        if name in tags and matches_query(query, name, tags[name])
     ]
 
 

@@ -24,7 +24,7 @@ from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
 from reconciler.kinds.common.policy_document.document import parse
-from reconciler.kinds.common.replies import beside, chunks, ok, tag_list, tag_map
+from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
 from reconciler.kinds.events._rule_checks import findings
@@ -122,7 +122,7 @@ def _arn(scope: Scope, bus: str, name: str) -> str:
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
     ask = index(query)
-    found, replies = yield from beside(_there(list(sought)), ask)
+    found, replies = yield from together(_there(list(sought)), ask)
     tagged = yield from tags_from_index(ask, replies)
     more = [place for place in map(_place, owned_names(tagged, query.scope, "events", "rule/")) if place not in sought]
     found |= yield from _there(more)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.kinds.common.policy_document.checks import findings, size
-from reconciler.kinds.common.policy_document.compare import alike, compared
+from reconciler.kinds.common.policy_document.compare import compared, equal
 from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place, parse, written
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
@@ -246,7 +246,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         return []
     arn, document = live.attrs["arn"], want.props["policyDocument"]
     others = [version for version in live.extra.get("versions", ()) if not version["default"]]
-    same = [version for version in others if alike(version["document"], document, _place(want))]
+    same = [version for version in others if equal(version["document"], document, _place(want))]
     if same:
         return [change("SetDefaultPolicyVersion", {"PolicyArn": arn, "VersionId": same[-1]["id"]})]
     new = {"PolicyArn": arn, "PolicyDocument": JsonText(written(document)), "SetAsDefault": True}

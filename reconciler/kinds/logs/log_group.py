@@ -19,9 +19,9 @@ from typing import Any
 
 from reconciler.kinds.common.ownership_index import (
     Index,
-    asked_for,
     by_name,
     index,
+    matches_query,
     not_sought,
     owned_names,
     tags_from_index,
@@ -92,7 +92,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     groups |= (yield from _found(calls, (yield calls))) if calls else {}
     tags = yield from _tags(query.scope, groups, tagged, sought)
     live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
-    return [item for item in live if asked_for(query, item.physical, item.tags)]
+    return [item for item in live if matches_query(query, item.physical, item.tags)]
 
 
 def _listed_by_tag(query: Query) -> Call:

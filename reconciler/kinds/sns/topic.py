@@ -22,9 +22,9 @@ from typing import Any
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
-    asked_for,
     by_name,
     index,
+    matches_query,
     not_sought,
     owned_names,
     tags_from_index,
@@ -125,7 +125,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     calls = _about(query, not_sought(query, more))
     topics |= _there(calls, (yield calls) if calls else ())
     tags = yield from _tags(query.scope, topics, tagged, sought)
-    topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tags[name])}
+    topics = {name: parts for name, parts in topics.items() if matches_query(query, name, tags[name])}
     found = (yield from subs.of(topics)) if topics else {}
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
 

@@ -302,7 +302,7 @@ def test_an_ordinary_role_or_best_fit_rules_out_infrastructure_updates(name):
     simple = compared(KIND, live({**SHOWN, "allocationStrategy": "BEST_FIT"}), declared)
 
     assert with_role.replaces
-    assert any("ordinary service role" in change.because for change in with_role.changes)
+    assert any("with a custom serviceRole" in change.because for change in with_role.changes)
     assert simple.replaces
     assert any("BEST_FIT" in change.because for change in simple.changes)
 
@@ -602,7 +602,7 @@ def test_no_missed_differences(name):
 @pytest.mark.parametrize(
     ("declared", "shown", "expected"),
     [
-        (resources(maxvCpus=64), {}, "none: running jobs are not affected"),
+        (resources(maxvCpus=64), {}, "not affected"),
         ({**DECLARED, "state": "DISABLED"}, {}, "no new jobs"),
         (resources(imageId="ami-1"), {}, "may go on for 30 minutes"),
         (resources(imageId="ami-1"), {"updatePolicy": {"jobExecutionTimeoutMinutes": 7}}, "may go on for 7 minutes"),
@@ -659,9 +659,12 @@ WRONG = {
     "instance type": (resources(instanceTypes=["C5.Large"]), '"C5.Large" is not an instance type'),
     "template twice": (
         resources(launchTemplate={"launchTemplateId": "lt-1", "launchTemplateName": "a"}),
-        "by id or by name, not both",
+        "launchTemplateId cannot be combined with launchTemplateName",
     ),
-    "template nameless": (resources(launchTemplate={"version": "1"}), "no launch template is named"),
+    "template nameless": (
+        resources(launchTemplate={"version": "1"}),
+        "launchTemplateName or launchTemplateId is missing",
+    ),
     "template version": (
         resources(launchTemplate={"launchTemplateName": "a", "version": "latest"}),
         '"latest" is not a version',
@@ -698,7 +701,7 @@ WRONG = {
         {"type": "MANAGED", "computeResources": {"type": "ECS_MANAGED_INSTANCES", "maxvCpus": 1}},
         "needs managedInstancesProvider",
     ),
-    "another name": ({**DECLARED, "computeEnvironmentName": "y"}, 'says "y", but the resource is called "x"'),
+    "another name": ({**DECLARED, "computeEnvironmentName": "y"}, 'is "y", but the resource is named "x"'),
 }
 
 
@@ -713,9 +716,15 @@ def test_mistakes(name):
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
-        ({**DECLARED, "serviceRole": "AWSBatchServiceRole"}, "serviceRole: warning: with an ordinary service role"),
-        (resources(type="EC2", allocationStrategy="BEST_FIT_PROGRESSIVE", bidPercentage=50), "matters on SPOT only"),
-        (resources(ec2Configuration=[{"imageType": "ECS_AL2"}]), "no longer creates environments"),
+        (
+            {**DECLARED, "serviceRole": "AWSBatchServiceRole"},
+            "serviceRole: warning: serviceRole is a custom role: later changes",
+        ),
+        (
+            resources(type="EC2", allocationStrategy="BEST_FIT_PROGRESSIVE", bidPercentage=50),
+            "bidPercentage has no effect on type EC2",
+        ),
+        (resources(ec2Configuration=[{"imageType": "ECS_AL2"}]), "refuses in new environments"),
         ({**FARGATE, "updatePolicy": POLICY}, "updatePolicy is ignored by AWS on Fargate"),
     ],
 )

@@ -196,9 +196,9 @@ def test_what_is_left_of_it_is_told():
 @pytest.mark.parametrize(
     ("there", "declared", "said"),
     [
-        ({}, {"totalQuantity": 1}, "jobs that need more than is left of it wait"),
-        ({}, {"totalQuantity": 9}, "none"),
-        ({}, USED_UP, "deleted and created anew under its name"),
+        ({}, {"totalQuantity": 1}, "jobs that need more than the new quantity wait"),
+        ({}, {"totalQuantity": 9}, "not affected"),
+        ({}, USED_UP, "deleted and created again under the same name"),
     ],
 )
 def test_what_jobs_notice(there, declared, said):

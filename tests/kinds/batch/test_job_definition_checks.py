@@ -92,7 +92,7 @@ def test_good_definitions_have_no_findings(declared):
 
 WRONG = {
     "no type": ({"containerProperties": BASE}, ": error: type is missing (add type: container)"),
-    "nothing to run": ({"type": "container"}, "says nothing about what runs"),
+    "nothing to run": ({"type": "container"}, "the job definition has no container"),
     "two things to run": (job(eksProperties={"podProperties": {"containers": [{"image": "i"}]}}), "has one of"),
     "multinode without nodes": (job(type="multinode"), "type: error: a multinode job needs nodeProperties"),
     "nodes without multinode": ({**nodes(on("0:")), "type": "container"}, "nodeProperties need type: multinode"),
@@ -112,7 +112,7 @@ WRONG = {
     "environment number": (container(environment=[{"name": "A", "value": 1}]), 'environment.0.value: error: the value of A is 1, and must be text (put it in quotes: "1")'),
     "environment boolean": (container(environment=[{"name": "A", "value": True}]), 'the value of A is true, and must be text (put it in quotes: "true")'),
     "reserved name": (container(environment=[{"name": "AWS_BATCH_X", "value": "1"}]), '"AWS_BATCH_X" cannot be set'),
-    "name twice": (container(environment=[{"name": "A", "value": "1"}] * 2), '"A" is set twice'),
+    "name twice": (container(environment=[{"name": "A", "value": "1"}] * 2), 'duplicate "A"'),
     "secrets mapping": (container(executionRoleArn="r", secrets={"A": "b"}), "secrets is a list of name and valueFrom"),
     "secrets without role": (container(secrets=[{"name": "A", "valueFrom": "s"}]), "secrets needs executionRoleArn"),
     "secret options without role": (
@@ -121,10 +121,10 @@ WRONG = {
     ),
     "no cpu": (container(resourceRequirements=[MEMORY]), "no vCPU is asked for"),
     "no memory": (container(resourceRequirements=[VCPU]), "no memory is asked for"),
-    "both forms": (container(vcpus=1), "vcpus and a resourceRequirement VCPU cannot be used together"),
-    "requirement twice": (container(resourceRequirements=[VCPU, VCPU, MEMORY]), "VCPU is given twice"),
+    "both forms": (container(vcpus=1), "vcpus cannot be combined with a resourceRequirement VCPU"),
+    "requirement twice": (container(resourceRequirements=[VCPU, VCPU, MEMORY]), "duplicate VCPU"),
     "requirements mapping": (container(resourceRequirements={"VCPU": "1"}), "resourceRequirements is a list"),
-    "amount number": (container(resourceRequirements=[{"type": "VCPU", "value": 1}, MEMORY]), "AWS takes text"),
+    "amount number": (container(resourceRequirements=[{"type": "VCPU", "value": 1}, MEMORY]), "the value of VCPU is a number, and must be text"),
     "amount with a unit": (container(resourceRequirements=[VCPU, {"type": "MEMORY", "value": "1Gi"}]), '"1Gi" is not a number'),
     "fraction on EC2": (container(resourceRequirements=[{"type": "VCPU", "value": "0.5"}, MEMORY]), "VCPU 0.5 is too little"),
     "point on EC2": (container(resourceRequirements=[{"type": "VCPU", "value": "1.0"}, MEMORY]), "VCPU must be a whole number"),
@@ -132,10 +132,10 @@ WRONG = {
     "older memory": (container(resourceRequirements=[VCPU], memory=1), "memory 1 is too little"),
     "fargate pair": (
         sized("1", "1024"),
-        'Fargate has no size of 1 vCPU with 1024 MiB (1 vCPU takes 2048 to 8192 in steps of 1024; the nearest that has enough is VCPU "1", MEMORY "2048")',
+        'Fargate has no size of 1 vCPU with 1024 MiB (1 vCPU takes 2048 to 8192 in steps of 1024; the smallest that is large enough is VCPU "1", MEMORY "2048")',
     ),
-    "fargate cpu": (sized("3", "4096"), 'Fargate has no size of 3 vCPU (it has 0.25, 0.5, 1, 2, 4, 8, 16; the nearest that has enough is VCPU "4", MEMORY "8192")'),
-    "fargate small": (sized("0.25", "4096"), '0.25 vCPU takes 512, 1024, 2048; the nearest that has enough is VCPU "0.5", MEMORY "4096"'),
+    "fargate cpu": (sized("3", "4096"), 'Fargate has no size of 3 vCPU (it has 0.25, 0.5, 1, 2, 4, 8, 16; the smallest that is large enough is VCPU "4", MEMORY "8192")'),
+    "fargate small": (sized("0.25", "4096"), '0.25 vCPU takes 512, 1024, 2048; the smallest that is large enough is VCPU "0.5", MEMORY "4096"'),
     "fargate without role": (fargate(executionRoleArn=None), "Fargate needs executionRoleArn"),
     "fargate older form": (fargate(resourceRequirements=None, vcpus=1, memory=2048), "vcpus does not apply to Fargate"),
     "fargate driver": (fargate(logConfiguration={"logDriver": "json-file"}), 'the log driver "json-file" does not work on Fargate (use awslogs or splunk)'),
@@ -149,8 +149,8 @@ WRONG = {
     "storage": (fargate(ephemeralStorage={"sizeInGiB": 20}), "sizeInGiB 20 is out of range"),
     "profile for a role": (container(jobRoleArn="arn:aws:iam::123456789012:instance-profile/p"), "jobRoleArn takes a role"),
     "unknown volume": (container(volumes=[{"name": "a"}], mountPoints=[{"sourceVolume": "b"}]), 'there is no volume "b" (the volumes are a;'),
-    "volume twice": (container(volumes=[{"name": "a"}, {"name": "a"}]), 'two volumes are called "a"'),
-    "volume of two kinds": (container(volumes=[{"name": "a", "host": {}, "efsVolumeConfiguration": {"fileSystemId": "f"}}]), "a volume is of one kind"),
+    "volume twice": (container(volumes=[{"name": "a"}, {"name": "a"}]), 'two volumes are named "a"'),
+    "volume of two kinds": (container(volumes=[{"name": "a", "host": {}, "efsVolumeConfiguration": {"fileSystemId": "f"}}]), "a volume has one type, and this has"),
     "EFS without encryption": (
         container(volumes=[{"name": "a", "efsVolumeConfiguration": {"fileSystemId": "f", "authorizationConfig": {"accessPointId": "p"}}}]),
         "needs encryption in transit",
@@ -170,7 +170,7 @@ WRONG = {
     ),
     "two tasks": ({"type": "container", "ecsProperties": {"taskProperties": [{"containers": [one("a")]}] * 2}, **TIMEOUT}, "exactly one task"),
     "task without containers": (tasks(), "containers is missing"),
-    "task names": (tasks(one("a"), one("a")), 'two containers are called "a"'),
+    "task names": (tasks(one("a"), one("a")), 'two containers are named "a"'),
     "task without name": (tasks(one("a"), BASE), "ecsProperties.taskProperties.0.containers.1: error: name is missing"),
     "no essential": (tasks(one("a", essential=False)), "no container is essential"),
     "unknown dependency": (tasks(one("a", dependsOn=[{"containerName": "z", "condition": "START"}])), 'there is no container "z"'),
@@ -180,7 +180,7 @@ WRONG = {
         "depends on itself",
     ),
     "pod without containers": (pods(), "eksProperties.podProperties: error: containers is missing"),
-    "pod environment": (pods({"image": "i", "environment": [{"name": "A"}]}), "environment is called env on EKS"),
+    "pod environment": (pods({"image": "i", "environment": [{"name": "A"}]}), "environment is named env on EKS"),
     "pod cpu": (pods({"image": "i", "resources": {"limits": {"cpu": "0.3"}}}), '"0.3" is not an amount of cpu'),
     "pod memory": (pods({"image": "i", "resources": {"limits": {"memory": "1Gi"}}}), '"1Gi" is not an amount of memory'),
     "pod memory differs": (
@@ -196,9 +196,9 @@ WRONG = {
     "no range": (nodes({"container": BASE}), "targetNodes is missing"),
     "nothing on a node": (nodes({"targetNodes": "0:"}), "this has none"),
     "instance types of a container": (nodes({**on("0:"), "instanceTypes": ["c5.large"]}), "instanceTypes of a node range is for ecsProperties only"),
-    "instance types differ": (nodes(on("0:0", instanceType="a"), on("1:", instanceType="b")), "all nodes use one instance type"),
+    "instance types differ": (nodes(on("0:0", instanceType="a"), on("1:", instanceType="b")), "all nodes must have the same instance type"),
     "mistake on a node": (nodes(on("0:", command="x")), "nodeProperties.nodeRangeProperties.0.container.command: error: command is a list"),
-    "another name": (job(jobDefinitionName="y"), 'says "y", but the resource is called "x"'),
+    "another name": (job(jobDefinitionName="y"), 'is "y", but the resource is named "x"'),
 }  # fmt: skip
 
 
@@ -274,19 +274,19 @@ WARNINGS = {
     "after a wider one": (retry(rule(onExitCode="1*"), rule("EXIT", onExitCode="137"), ELSE_EXIT), "evaluateOnExit.1: warning: this rule is never reached"),
     "no catch-all": (retry(rule(onExitCode="1"), attempts=10), "evaluateOnExit: warning: a failure that no rule matches is retried too, up to 10 attempts"),
     "one attempt": (retry(rule(onExitCode="1"), ELSE_EXIT, attempts=1), "retryStrategy.attempts: warning: attempts: 1 allows no second run"),
-    "wrong field": (retry(rule(onReason="Task failed to start"), ELSE_EXIT), 'onReason: warning: "Task failed to start" is seen by onStatusReason'),
-    "other wrong field": (retry(rule(onStatusReason="CannotPullContainerError*"), ELSE_EXIT), "is seen by onReason, not by onStatusReason"),
+    "wrong field": (retry(rule(onReason="Task failed to start"), ELSE_EXIT), 'onReason: warning: "Task failed to start" is matched by onStatusReason'),
+    "other wrong field": (retry(rule(onStatusReason="CannotPullContainerError*"), ELSE_EXIT), "is matched by onReason, not by onStatusReason"),
     "case": (retry(rule(onStatusReason="host ec2*"), ELSE_EXIT), 'Batch writes "Host EC2"'),
     "no star": (retry(rule(onStatusReason="Host EC2"), ELSE_EXIT), 'end it with a star: "Host EC2*"'),
-    "success": (retry(rule(onExitCode="0"), ELSE_EXIT), "an attempt that ends with 0 has succeeded"),
-    "timed out": (retry(rule(onStatusReason="Job attempt duration exceeded timeout"), ELSE_EXIT), "an attempt that timed out ends the job"),
+    "success": (retry(rule(onExitCode="0"), ELSE_EXIT), "exit code 0 is success: no rule is evaluated"),
+    "timed out": (retry(rule(onStatusReason="Job attempt duration exceeded timeout"), ELSE_EXIT), "a timeout ends the job: no rule is evaluated"),
     "no timeout": ({"type": "container", "containerProperties": BASE}, ": warning: no timeout"),
     "privileged": (container(privileged=True), "privileged: warning: a privileged container"),
     "clear-text password": (container(environment=[{"name": "DB_PASSWORD", "value": "hunter2"}]), "environment.0.value: warning: DB_PASSWORD looks like a secret"),
     "access key": (container(environment=[{"name": "K", "value": "AKIAABCDEFGHIJKLMNOP"}]), "K looks like a secret"),
     "splunk token": (
         container(logConfiguration={"logDriver": "splunk", "options": {"splunk-url": "https://u", "splunk-token": "XXX"}}),
-        "options.splunk-token: warning: the Splunk token stands here in clear text",
+        "options.splunk-token: warning: the Splunk token is in plain text here",
     ),
     "instance type": (container(instanceType="c5.large"), "instanceType is for the nodes"),
 }  # fmt: skip
@@ -359,8 +359,8 @@ def test_a_definition_of_more_than_24_kib_is_refused():
     [
         ([("0.5", "512"), ("0.5", "1536")], None),
         ([("1", "2048"), (None, None)], None),
-        ([("1", "2048"), ("0.25", "512")], "together the containers ask for 1.25 vCPU with 2560 MiB"),
-        ([("1", "2048"), ("1", "1000")], "together the containers ask for 2 vCPU with 3048 MiB"),
+        ([("1", "2048"), ("0.25", "512")], "the containers together request 1.25 vCPU with 2560 MiB"),
+        ([("1", "2048"), ("1", "1000")], "the containers together request 2 vCPU with 3048 MiB"),
     ],
 )
 def test_the_containers_of_a_task_on_fargate_are_one_size_together(amounts, said):

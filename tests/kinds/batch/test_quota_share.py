@@ -246,24 +246,24 @@ def test_the_same(there, declared):
 @pytest.mark.parametrize(
     ("there", "path", "effect", "said"),
     [
-        ({"state": "DISABLED"}, "state", Effect.IN_PLACE, "none"),
+        ({"state": "DISABLED"}, "state", Effect.IN_PLACE, "not affected"),
         (
             {"capacityLimits": [{"capacityUnit": "ml.m5.large", "maxCapacity": 5}]},
             "capacityLimits.ml.m5.large.maxCapacity",
             Effect.IN_PLACE,
-            "what waits is scheduled by the new shares",
+            "waiting jobs are scheduled by the new shares",
         ),
         (
             {"resourceSharingConfiguration": {"strategy": "LEND_AND_BORROW", "borrowLimit": 1}},
             "resourceSharingConfiguration.borrowLimit",
             Effect.IN_PLACE,
-            "what waits is scheduled by the new shares",
+            "waiting jobs are scheduled by the new shares",
         ),
         (
             {"preemptionConfiguration": {"inSharePreemption": "DISABLED"}},
             "preemptionConfiguration.inSharePreemption",
             Effect.IN_PLACE,
-            "none",
+            "not affected",
         ),
     ],
 )
@@ -293,12 +293,15 @@ def test_another_queue_is_another_share():
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ({**DECLARED, "jobQueue": "r"}, 'jobQueue: error: jobQueue says "r", but the name says "q"'),
-        ({**DECLARED, "jobQueue": arn("job-queue/r")}, 'jobQueue: error: jobQueue says "r"'),
+        ({**DECLARED, "jobQueue": "r"}, 'jobQueue: error: jobQueue is "r", but the name has "q"'),
+        ({**DECLARED, "jobQueue": arn("job-queue/r")}, 'jobQueue: error: jobQueue is "r"'),
         ({**DECLARED, "quotaShareName": "t"}, "quotaShareName: error"),
         ({**DECLARED, "capacityLimits": []}, "capacityLimits: error: capacityLimits is empty"),
         ({**DECLARED, "capacityLimits": LIMITS * 2}, "two limits for ml.m5.large"),
-        (sharing("LEND", borrowLimit=5), "borrowLimit: error: a share with the strategy LEND borrows nothing"),
+        (
+            sharing("LEND", borrowLimit=5),
+            "borrowLimit: error: borrowLimit is only valid with the strategy LEND_AND_BORROW, not LEND",
+        ),
     ],
 )
 def test_what_would_be_refused(declared, said):

@@ -166,9 +166,7 @@ def test_the_kind_of_a_policy_is_for_life(there, declared):
     found = compared(KIND, live(**there), declared)
 
     assert found.replaces
-    assert {change.because for change in found.changes} == {
-        "a policy stays a fair-share or a quota-share policy for life"
-    }
+    assert {change.because for change in found.changes} == {"a policy cannot change between fair-share and quota-share"}
     assert "queues move" in KIND.disruption(live(**there), want(KIND, declared), found)
 
 
@@ -182,17 +180,17 @@ def shares(*names):
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ({**FAIR, **QUOTA}, "quotaSharePolicy: error: a policy has fairsharePolicy or quotaSharePolicy, not both"),
+        ({**FAIR, **QUOTA}, "quotaSharePolicy: error: fairsharePolicy cannot be combined with quotaSharePolicy"),
         (shares("a", "a"), '1.shareIdentifier: error: two weights for the share "a"'),
-        (shares("team*", "team1"), '1.shareIdentifier: error: "team1" is among those that "team*" stands for'),
-        (shares("team1*", "team*"), '0.shareIdentifier: error: "team1*" is among those that "team*" stands for'),
+        (shares("team*", "team1"), '1.shareIdentifier: error: "team1" overlaps "team*", and AWS allows no overlap'),
+        (shares("team1*", "team*"), '0.shareIdentifier: error: "team1*" overlaps "team*", and AWS allows no overlap'),
         (shares("*"), '0.shareIdentifier: error: "*" is not a share identifier'),
         (shares(""), '0.shareIdentifier: error: "" is not a share identifier'),
-        (shares("a*b"), "an asterisk may stand at the end only"),
+        (shares("a*b"), "an asterisk is allowed only at the end"),
         (shares("a" * 256), "has 256 characters; 255 at most"),
         (shares("team-a"), "0.shareIdentifier: warning:"),
         (shares(*(f"s{n}" for n in range(501))), "shareDistribution.500: error: 501 share identifiers; 500 at most"),
-        ({"name": "y"}, 'name: error: name says "y"'),
+        ({"name": "y"}, 'name: error: name is "y"'),
     ],
 )
 def test_what_would_be_refused(declared, said):

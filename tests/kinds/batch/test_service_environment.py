@@ -173,12 +173,12 @@ def test_the_same(there, declared):
 @pytest.mark.parametrize(
     ("there", "path", "effect", "said"),
     [
-        ({"state": "DISABLED"}, "state", Effect.IN_PLACE, "none"),
+        ({"state": "DISABLED"}, "state", Effect.IN_PLACE, "not affected"),
         (
             {"capacityLimits": [{"capacityUnit": "NUM_INSTANCES", "maxCapacity": 5}]},
             "capacityLimits.NUM_INSTANCES.maxCapacity",
             Effect.IN_PLACE,
-            "none",
+            "not affected",
         ),
         ({"serviceEnvironmentType": "OTHER"}, "serviceEnvironmentType", Effect.REPLACE, "the queues move"),
     ],
@@ -207,7 +207,7 @@ def test_disabling_is_told():
         (typed(*(f"ml.{n}" for n in range(6))), "capacityLimits.5: error: capacityLimits has 6 entries; 5 at most"),
         (typed("ml.a", "ml.a"), "capacityLimits.1.capacityUnit: error: two limits for ml.a"),
         ([{"maxCapacity": 1}, *LIMITS], "capacityLimits.1.capacityUnit: error: two limits for NUM_INSTANCES"),
-        ([*LIMITS, *typed("ml.a")], "capacityLimits.1: error: NUM_INSTANCES and instance types do not go together"),
+        ([*LIMITS, *typed("ml.a")], "capacityLimits.1: error: NUM_INSTANCES cannot be combined with instance types"),
         (typed("m5.large"), "capacityLimits.0.capacityUnit: error:"),
     ],
 )

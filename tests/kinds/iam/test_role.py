@@ -480,7 +480,7 @@ WRONG = [
     ({"trust": ["ec2.amazonaws.com", "ec2"]}, ("trust", 1), '"ec2"', "ec2.amazonaws.com"),
     ({"trust": "arn:aws:iam::123456789012:root"}, ("trust",), "not a service principal", "assumeRolePolicyDocument"),
     ({"trust": "ec2.amazonaws.com", "assumeRolePolicyDocument": TRUST}, ("trust",), "twice", "trust: null"),
-    ({"assumeRolePolicyDocument": "{"}, ("assumeRolePolicyDocument",), "not a JSON document", "mapping"),
+    ({"assumeRolePolicyDocument": "{"}, ("assumeRolePolicyDocument",), "invalid JSON: ", "mapping"),
     ({"path": "service-role"}, ("path",), "slash", "/service-role/"),
     ({"path": "/aws-service-role/x/"}, ("path",), "service-linked", "serviceLinkedRoles"),
     ({"description": "x" * 1001}, ("description",), "1000", ""),

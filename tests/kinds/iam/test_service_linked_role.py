@@ -123,7 +123,7 @@ def test_names_that_follow_no_rule_are_known_or_left_to_aws():
     ("name", "props", "message"),
     [
         ("AWSServiceRoleForBatch", {}, "not a service principal"),
-        ("batchs.amazonaws.com", {}, "known here"),
+        ("batchs.amazonaws.com", {}, "unknown service principal"),
         (BATCH, {"customSuffix": "x"}, "takes no suffix"),
         ("autoscaling.amazonaws.com", {"customSuffix": "a b"}, "cannot be a suffix"),
     ],

@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in a compute environment's declaration, as far as it shows offline.
+"""Checks of a declared compute environment: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html
 """
@@ -35,8 +35,8 @@ NOT_ON_FARGATE = (
     "scalingPolicy",
 )
 NEEDED = {
-    "maxvCpus": "the most vCPUs it may grow to",
-    "minvCpus": "0 lets it shrink to nothing when idle",
+    "maxvCpus": "the maximum number of vCPUs it may grow to",
+    "minvCpus": "0 lets it shrink to no instances when idle",
     "subnets": 'a list of subnet ids, or "${lookups.NAME}" of a subnets look-up',
     "instanceRole": "the name of an instance profile",
     "instanceTypes": "for example [optimal], [c6i, m6i] or [g4dn.2xlarge]",
@@ -55,8 +55,9 @@ _HERE = "computeResources"
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "compute environment")
-    yield from batch.repeated_name(props, "computeEnvironmentName", name)
+    """Findings about the declared properties; an unknown value (an expression) is not judged."""
+    yield from batch.check_name(name, "compute environment")
+    yield from batch.check_name_member(props, "computeEnvironmentName", name)
     kind = props.get("type")
     if kind is None:
         hint = "add type: MANAGED (Batch runs the instances), or type: UNMANAGED (you do)"
@@ -71,14 +72,14 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 def _check_unmanaged(props: Json) -> Iterator[Finding]:
     if not is_given(props.get("serviceRole")):
-        hint = "name a role that trusts batch.amazonaws.com and has service-role/AWSBatchServiceRole"
+        hint = "use a role that trusts batch.amazonaws.com and has service-role/AWSBatchServiceRole"
         yield Finding((), "an UNMANAGED environment needs a serviceRole", hint, code="missing-field")
     elif effects.SERVICE_LINKED in (as_text(props["serviceRole"]) or ""):
-        hint = "give it an ordinary role that trusts batch.amazonaws.com"
+        hint = "use a custom role that trusts batch.amazonaws.com"
         yield Finding(("serviceRole",), "an UNMANAGED environment cannot use the service-linked role", hint)
     for member in (_HERE, "eksConfiguration", "updatePolicy"):
         if is_given(props.get(member)):
-            hint = f"leave {member} out, or make the environment MANAGED"
+            hint = f"leave {member} out, or use type: MANAGED"
             yield Finding((member,), f"{member} does not apply to an UNMANAGED environment", hint)
 
 
@@ -88,7 +89,7 @@ def _check_managed(props: Json) -> Iterator[Finding]:
         yield Finding(("unmanagedvCpus",), "unmanagedvCpus does not apply to a MANAGED environment", hint)
     resources = props.get(_HERE)
     if not is_given(resources):
-        hint = "say at least type, maxvCpus, subnets and securityGroupIds"
+        hint = "add at least type, maxvCpus, subnets and securityGroupIds"
         yield Finding((), "a MANAGED environment needs computeResources", hint, code="missing-field")
         return
     if not isinstance(resources, dict):
@@ -108,7 +109,7 @@ def _check_managed(props: Json) -> Iterator[Finding]:
 
 def _check_provider(family: str, resources: Json) -> Iterator[Finding]:
     if family == effects.MANAGED_INSTANCES and not is_given(resources.get("managedInstancesProvider")):
-        hint = "say infrastructureRoleArn and instanceLaunchTemplate there"
+        hint = "add infrastructureRoleArn and instanceLaunchTemplate to it"
         yield Finding((_HERE,), "ECS_MANAGED_INSTANCES needs managedInstancesProvider", hint, code="missing-field")
     if family in (effects.INSTANCES, effects.FARGATE):
         for member in ("managedInstancesProvider", "capacityTags"):
@@ -155,11 +156,11 @@ def _check_strategy(props: Json, resources: Json) -> Iterator[Finding]:
     if kind == "EC2" and spot:
         hint = "use BEST_FIT_PROGRESSIVE, or computeResources.type: SPOT"
         path = (_HERE, "allocationStrategy")
-        yield Finding(path, f"{strategy} is for Spot; this environment is of type EC2", hint)
+        yield Finding(path, f"{strategy} needs type SPOT; this environment has type EC2", hint)
     if kind == "SPOT" and strategy == "BEST_FIT_PROGRESSIVE_ORDERED":
         hint = "use SPOT_CAPACITY_OPTIMIZED_PRIORITIZED, or computeResources.type: EC2"
         path = (_HERE, "allocationStrategy")
-        yield Finding(path, f"{strategy} is for On-Demand instances; this environment is of type SPOT", hint)
+        yield Finding(path, f"{strategy} needs type EC2; this environment has type SPOT", hint)
     best_fit = strategy in (None, "BEST_FIT")
     if is_given(props.get("eksConfiguration")):
         if best_fit:
@@ -174,10 +175,10 @@ def _check_strategy(props: Json, resources: Json) -> Iterator[Finding]:
         path = (_HERE, "bidPercentage")
         yield Finding(path, f"bidPercentage {bid} is out of range", "it must be from 0 to 100; left out it is 100")
     elif bid and kind == "EC2":
-        why = "bidPercentage matters on SPOT only; this environment is of type EC2"
+        why = "bidPercentage has no effect on type EC2"
         yield Finding((_HERE, "bidPercentage"), why, "leave it out", warning=True)
     if kind == "EC2" and is_given(resources.get("spotIamFleetRole")):
-        why = "spotIamFleetRole matters on SPOT only; this environment is of type EC2"
+        why = "spotIamFleetRole has no effect on type EC2"
         yield Finding((_HERE, "spotIamFleetRole"), why, "leave it out", warning=True)
 
 
@@ -193,14 +194,14 @@ def _check_instance_types(resources: Json) -> Iterator[Finding]:
     if resources.get("allocationStrategy") in effects.ORDERED:
         for index, value in plain:
             if value in BUNDLES:
-                why = f"{resources['allocationStrategy']} goes by the order of instance types, and {value} has none"
+                why = f"{resources['allocationStrategy']} uses the order of instance types, and {value} has none"
                 hint = "list families or sizes, the best first"
                 yield Finding((_HERE, "instanceTypes", index), why, hint)
     arm = [value for _, value in plain if value == "default_arm64" or _ARM.match(value)]
     others = [(index, value) for index, value in plain if value not in arm]
     if arm and others:
         why = f"Arm and x86 instance types cannot be mixed: {arm[0]} is Arm, {others[0][1]} is not"
-        yield Finding((_HERE, "instanceTypes", others[0][0]), why, "make two compute environments")
+        yield Finding((_HERE, "instanceTypes", others[0][0]), why, "create two compute environments")
 
 
 def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
@@ -213,12 +214,12 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
         cluster, other = ("EKS", "ECS") if is_given(props.get("eksConfiguration")) else ("ECS", "EKS")
         if image and image.startswith(f"{other}_"):
             hint = f"use {image.replace(other, cluster, 1)}"
-            why = f'the image type "{image}" is for {other}, and this environment is on {cluster}'
+            why = f'the image type "{image}" is for {other}, but this environment runs on {cluster}'
             yield Finding((*path, index, "imageType"), why, hint)
         elif image and image not in IMAGE_TYPES and not is_given(item.get("imageIdOverride")):
             near = difflib.get_close_matches(image, IMAGE_TYPES, n=1, cutoff=0.6)
             hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(IMAGE_TYPES)}"
-            why = f'no image type "{image}" is known here'
+            why = f'unknown image type "{image}"'
             yield Finding((*path, index, "imageType"), why, hint, warning=True)
         if "imageType" not in item:
             hint = "for example ECS_AL2023, or ECS_AL2023_NVIDIA for GPUs"
@@ -228,8 +229,8 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
             and not is_given(item.get("imageIdOverride"))
             and not is_given(resources.get("imageId"))
         ):
-            blocked = ", and it no longer creates environments with them" if image.startswith("ECS") else ""
-            hint = f"use {successor(image)}, or name an image in imageIdOverride"
+            blocked = ", and refuses in new environments" if image.startswith("ECS") else ""
+            hint = f"use {successor(image)}, or set an image with imageIdOverride"
             why = f"{unsupported(image)}{blocked}"
             yield Finding((*path, index, "imageType"), why, hint, code="end-of-support", warning=True)
         if is_given(item.get("imageKubernetesVersion")) and not is_given(props.get("eksConfiguration")):
@@ -242,7 +243,7 @@ _WITHOUT_IMAGE = {"ECS_AL2023": ("a1",), "ECS_AL2023_NVIDIA": ("p3", "g3")}
 
 
 def _check_support(resources: Json) -> Iterator[Finding]:
-    """Families that an image type is not made for: their instances start, and never join the cluster."""
+    """Warnings about instance families that an image type does not support: such instances never join the cluster."""
     if is_given(resources.get("imageId")):
         return
     listed = [(index, as_text(value) or "") for index, value in enumerate(items(resources.get("instanceTypes")))]
@@ -251,7 +252,7 @@ def _check_support(resources: Json) -> Iterator[Finding]:
         for index, value in listed if not is_given(item.get("imageIdOverride")) else ():
             if value.partition(".")[0] in families:
                 why = f"{item['imageType']} does not support {value}"
-                hint = "choose another family, or an image of your own in imageIdOverride"
+                hint = "choose another family, or set an image with imageIdOverride"
                 yield Finding((_HERE, "instanceTypes", index), why, hint, warning=True)
 
 
@@ -286,23 +287,25 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
 
 
 def _check_targets(targets: list[tuple[Path, Any]]) -> Iterator[Finding]:
-    """Every instance has one template: no target of an override is, or is among, that of another."""
+    """Findings about overlapping targets of overrides: an instance type has one template."""
     for place, value in repeats(targets):
         yield Finding(place, f'"{value}" is the target of two overrides', "keep one")
     families = {value for _, value in targets if isinstance(value, str) and "." not in value}
     for place, value in targets:
         family, dot, _ = (value if isinstance(value, str) else "").partition(".")
         if dot and family in families:
-            yield Finding(place, f'"{value}" is of the family {family}, which is a target too', "keep one of the two")
+            yield Finding(
+                place, f'"{value}" belongs to the family {family}, which is also a target', "keep one of the two"
+            )
 
 
 def _check_choice(template: Json, path: Path, *, needed: bool) -> Iterator[Finding]:
     names = [name for name in ("launchTemplateId", "launchTemplateName") if is_given(template.get(name))]
     if len(names) == 2:
-        yield Finding(path, "a launch template is named by id or by name, not both", "leave one out")
+        yield Finding(path, "launchTemplateId cannot be combined with launchTemplateName", "keep one")
     elif not names and needed:
-        hint = "give launchTemplateName or launchTemplateId"
-        yield Finding(path, "no launch template is named", hint, code="missing-field")
+        why = "launchTemplateName or launchTemplateId is missing"
+        yield Finding(path, why, "add one of them", code="missing-field")
     for name, is_id in (("launchTemplateId", False), ("launchTemplateName", True)):
         value = as_text(template.get(name))
         if value and bool(re.fullmatch(r"lt-[0-9a-f]+", value)) is is_id:
@@ -347,7 +350,7 @@ def _check_vcpus(resources: Json) -> Iterator[Finding]:
         yield Finding((_HERE, "minvCpus"), f"minvCpus {least} is above maxvCpus {most}", "raise maxvCpus or lower this")
     elif wanted is not None and (wanted < (least or 0) or (most is not None and wanted > most)):
         why = f"desiredvCpus {wanted} is not between minvCpus {least or 0} and maxvCpus {most}"
-        yield Finding((_HERE, "desiredvCpus"), why, "leave it out: Batch moves it by itself")
+        yield Finding((_HERE, "desiredvCpus"), why, "leave it out: AWS Batch changes it as needed")
     if most == 0:
         why = "with maxvCpus 0 no job ever runs here"
         yield Finding((_HERE, "maxvCpus"), why, "raise it; to pause the environment, state: DISABLED", warning=True)
@@ -374,8 +377,8 @@ def _check_network(resources: Json) -> Iterator[Finding]:
         places: list[tuple[Path, Any]] = [
             ((_HERE, member, n), one) for n, one in enumerate(items(resources.get(member)))
         ]
-        for place, twice in repeats(places):
-            yield Finding(place, f'"{twice}" is listed twice', "remove one", code="duplicate", warning=True)
+        for place, repeated in repeats(places):
+            yield Finding(place, f'duplicate entry "{repeated}"', "remove one", code="duplicate", warning=True)
     for name in mapping(resources.get("tags")):
         if name.lower().startswith("aws:"):
             hint = "choose another name"
@@ -385,7 +388,7 @@ def _check_network(resources: Json) -> Iterator[Finding]:
 def _check_roles(props: Json) -> Iterator[Finding]:
     profile = as_text(at(props, _HERE, "instanceRole")) or ""
     if ":role/" in profile:
-        hint = f"name the instance profile that holds it, often of the same name: {bare(profile)}"
+        hint = f"give the instance profile that contains the role, often of the same name: {bare(profile)}"
         why = "instanceRole takes an instance profile, and this is the ARN of a role"
         yield Finding((_HERE, "instanceRole"), why, hint)
     fleet = as_text(at(props, _HERE, "spotIamFleetRole")) or ""
@@ -394,9 +397,12 @@ def _check_roles(props: Json) -> Iterator[Finding]:
         if ":instance-profile/" in value:
             why = f"{path[-1]} takes a role, and this is the ARN of an instance profile"
             yield Finding(path, why, "give the name or ARN of a role")
-    ordinary = service and effects.SERVICE_LINKED not in service and service != "AWSServiceRoleForBatch"
-    if ordinary and effects.family(props) == effects.INSTANCES and ":instance-profile/" not in service:
-        why = "with an ordinary service role, changes to instances, network or image need a new environment"
+    custom = service and effects.SERVICE_LINKED not in service and service != "AWSServiceRoleForBatch"
+    if custom and effects.family(props) == effects.INSTANCES and ":instance-profile/" not in service:
+        why = (
+            "serviceRole is a custom role: later changes of instance types, subnets, security groups or image"
+            " will replace this compute environment"
+        )
         hint = "leave serviceRole out to use AWSServiceRoleForBatch, which allows updates in place"
         yield Finding(("serviceRole",), why, hint, code="no-updates-in-place", warning=True)
 
@@ -418,4 +424,4 @@ def _check_eks(props: Json) -> Iterator[Finding]:
         hint = "at most 63 lower-case letters, digits and -, not at the ends"
         yield Finding(path, f'"{namespace}" is not a Kubernetes namespace', hint)
     elif namespace == "default" or (namespace or "").startswith("kube-"):
-        yield Finding(path, f'the namespace "{namespace}" is reserved', "make one of its own for Batch")
+        yield Finding(path, f'the namespace "{namespace}" is reserved', "create a separate namespace for AWS Batch")

@@ -1,11 +1,11 @@
-"""How a compute environment that was in service goes without losing the work on it.
+"""Deleting a compute environment without losing the jobs on it.
 
-It is DISABLED first, so that nothing is placed on it any more and what is counted afterwards is all there will ever be.
-Then its jobs are waited for. Where they run, its ECS cluster counts their tasks; an environment on Amazon EKS has none,
-and all that Batch tells is ``desiredvCpus``, which falls to ``minvCpus`` (set to 0 for that) once no job needs a node.
+The environment is DISABLED first, so that Batch starts no more jobs on it. Then its jobs are waited for: its ECS
+cluster counts their tasks. An environment on Amazon EKS has no ECS cluster: there Batch reports only ``desiredvCpus``,
+which falls to ``minvCpus`` (set to 0 for this) when no job needs a node.
 
-Instances end with their environment, and the jobs on them with the instances. Fargate has no instances: an environment
-there that is deleted while jobs are active turns INVALID, so they are terminated before.
+Deleting an environment terminates its instances and the jobs on them. Fargate has no instances: an environment deleted
+with active jobs becomes INVALID, so its jobs are terminated first.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteComputeEnvironment.html
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
@@ -28,13 +28,13 @@ MOST_NAMED = 5
 
 
 def disable(name: str, **resources: Any) -> list[Action]:
-    """Out of service, whatever comes of it: what follows is its deletion."""
+    """Disable an environment that is deleted next, and change ``resources``; it may become INVALID."""
     members = {"computeResources": resources} if resources else {}
     off = {"computeEnvironment": name, "state": "DISABLED", **members}
-    return [batch.write("UpdateComputeEnvironment", off, ok_if=(batch.MISSING,)), _settled(name)]
+    return [batch.write("UpdateComputeEnvironment", off, ok_if=(batch.MISSING,)), _wait_settled(name)]
 
 
-def _settled(name: str) -> Wait:
+def _wait_settled(name: str) -> Wait:
     return Wait(
         title=f"compute environment {name} DISABLED",
         read=waits.describe(name),
@@ -47,12 +47,12 @@ def _settled(name: str) -> Wait:
 
 
 def drains(live: Live) -> bool:
-    """Whether there is something by which to tell that its jobs are over."""
+    """Whether AWS shows when the jobs on the environment have ended: it has an ECS cluster, or runs on EKS."""
     return "eksConfiguration" in live.props or bool(live.extra.get("ecsClusterArn"))
 
 
 def drain(live: Live, lifecycle: Lifecycle, deleting: Sequence[Action]) -> Sequence[Action]:
-    """``deleting`` with the waits for the jobs between the disabling and the deletion."""
+    """``deleting`` with the waits for the jobs, after the environment is disabled and before it is deleted."""
     if not drains(live):
         return deleting
     if "eksConfiguration" in live.props:
@@ -61,12 +61,12 @@ def drain(live: Live, lifecycle: Lifecycle, deleting: Sequence[Action]) -> Seque
     name, cluster = live.physical, str(live.extra["ecsClusterArn"])
     waiting = waits.drained(name, cluster, lifecycle)
     ends = lifecycle.drain == "terminate" and effects.family(live.props) == effects.FARGATE
-    at_end: Callable[[], Reads[str]] = partial(_terminated if ends else _told, name, cluster)
+    at_end: Callable[[], Reads[str]] = partial(_terminate_remaining if ends else _remaining_text, name, cluster)
     stopped = replace(waiting, title=f"jobs on compute environment {name} ended", timeout=900.0, or_go_on=False)
     return [
         *deleting[:-2],
         replace(waiting, at_end=at_end),
-        *([replace(stopped, at_end=partial(_told, name, cluster))] if ends else []),
+        *([replace(stopped, at_end=partial(_remaining_text, name, cluster))] if ends else []),
         *deleting[-2:],
     ]
 
@@ -79,7 +79,7 @@ def _scaled_in(live: Live, deleting: Sequence[Action]) -> Sequence[Action]:
 
 def _no_nodes(name: str, lifecycle: Lifecycle) -> Wait:
     return Wait(
-        title=f"jobs on compute environment {name} finished, as far as its desired vCPUs tell",
+        title=f"compute environment {name} has no desired vCPUs (its jobs have finished)",
         read=waits.describe(name),
         items="computeEnvironments",
         among="computeEnvironments",
@@ -94,27 +94,30 @@ def _no_nodes(name: str, lifecycle: Lifecycle) -> Wait:
 # --- which jobs ------------------------------------------------------------------------------------------------------
 
 
-def _told(name: str, cluster: str) -> Reads[str]:
-    """The jobs that are still on it, for people."""
+def _remaining_text(name: str, cluster: str) -> Reads[str]:
+    """A text that names the jobs still running on the environment, at most MOST_NAMED of them; empty if none."""
     found = yield from jobs_on(cluster)
     named = [f"{job['jobName']} ({job['jobId']})" for job in found]
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     return f"still on {name}: {', '.join(named[:MOST_NAMED])}{more}" if named else ""
 
 
-def _terminated(name: str, cluster: str) -> Reads[str]:
-    """End the jobs that are still on it."""
-    told = yield from _told(name, cluster)
+def _terminate_remaining(name: str, cluster: str) -> Reads[str]:
+    """Terminate the jobs still running on the environment; the text that names them, empty if none.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html
+    """
+    remaining = yield from _remaining_text(name, cluster)
     found = yield from jobs_on(cluster)
-    reason = f"the compute environment {name} is replaced or removed"
+    reason = f"compute environment {name} is replaced or deleted"
     yield tuple(Call("batch", "TerminateJob", {"jobId": job["jobId"], "reason": reason}) for job in found)
-    return f"terminated; {told}" if told else ""
+    return f"terminated; {remaining}" if remaining else ""
 
 
 def jobs_on(cluster: str) -> Reads[list[Json]]:
-    """The jobs whose tasks are on an ECS cluster, whichever queue they came by: their ARNs tell.
+    """The descriptions of the jobs whose tasks run on an ECS cluster, of any queue, as the ARNs of the tasks show.
 
-    A queue lists the children of an array only by their parent, which is PENDING while they run.
+    The children of an array are listed only by the ID of their parent, which is PENDING while they run.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html#ecs-resource-ids
@@ -140,5 +143,5 @@ def _listed(params: Sequence[Json]) -> Reads[list[Json]]:
 
 
 def _task_arns(job: Json) -> Iterator[str]:
-    for told in (job.get("container") or {}, *(at(job, "ecsProperties", "taskProperties") or ())):
-        yield from (str(told[member]) for member in ("taskArn", "containerInstanceArn") if told.get(member))
+    for task in (job.get("container") or {}, *(at(job, "ecsProperties", "taskProperties") or ())):
+        yield from (str(task[member]) for member in ("taskArn", "containerInstanceArn") if task.get(member))

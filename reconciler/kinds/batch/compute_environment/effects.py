@@ -1,4 +1,6 @@
-"""What changing a member of a compute environment does: scaling, infrastructure update, or a new environment.
+"""The effect of changing a property of a compute environment: scaling update, infrastructure update or replacement.
+
+Each function takes the live and the wanted properties and returns the effect with its reason (empty if it needs none).
 
 https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 """
@@ -27,64 +29,72 @@ FAMILIES = {
 ORDERED = ("BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED")
 
 SERVICE_LINKED = ":role/aws-service-role/"
+OTHER_FAMILY = "AWS cannot change between instance, Fargate and managed-instance resources in place"
 
 Verdict = tuple[Effect, str]
 
 
 def family(props: Json) -> str:
-    """Which of the families the environment's resources are of; empty for an unmanaged one."""
+    """The family of ``computeResources.type``, a value of FAMILIES; empty for an UNMANAGED environment."""
     return FAMILIES.get(str(at(props, "computeResources", "type") or ""), "")
 
 
 def is_service_linked(role: Any) -> bool:
-    """Whether the role is AWSServiceRoleForBatch, which is also what leaving it out means."""
+    """Whether the role is AWSServiceRoleForBatch, the default, or is not given."""
     return not role or SERVICE_LINKED in str(role)
 
 
-def fixed(_live: Json, _want: Json) -> Verdict:
+def immutable(_live: Json, _want: Json) -> Verdict:
+    """A property that no update takes."""
     return Effect.REPLACE, "no update exists for it"
 
 
 def service_role(live: Json, want: Json) -> Verdict:
+    """A custom role can be changed to another, but not to or from the service-linked role.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
+    """
     if is_service_linked(live.get("serviceRole")) != is_service_linked(want.get("serviceRole")):
-        return Effect.REPLACE, "an ordinary role and the service-linked role cannot be exchanged for one another"
+        return Effect.REPLACE, "AWS cannot exchange a custom serviceRole and the service-linked role in place"
     return Effect.SCALING, ""
 
 
 def infrastructure(live: Json, want: Json) -> Verdict:
-    """An update in place needs the service-linked role, and a strategy other than BEST_FIT before and after."""
+    """An infrastructure update needs the service-linked role, and a strategy other than BEST_FIT before and after."""
     if not is_service_linked(live.get("serviceRole")):
-        why = "an environment with an ordinary service role has no infrastructure updates"
-        return Effect.REPLACE, f"{why}; one with AWSServiceRoleForBatch (serviceRole left out) has"
+        why = "with a custom serviceRole AWS cannot update this in place (leave serviceRole out to allow it)"
+        return Effect.REPLACE, why
     for side in (live, want):
         strategy = at(side, "computeResources", "allocationStrategy") or "BEST_FIT"
         if family(side) == INSTANCES and strategy == "BEST_FIT":
-            return Effect.REPLACE, "an environment with the allocation strategy BEST_FIT has no infrastructure updates"
+            return Effect.REPLACE, "with the allocation strategy BEST_FIT AWS cannot update this in place"
     return Effect.INFRASTRUCTURE, ""
 
 
 def network(live: Json, want: Json) -> Verdict:
-    """Subnets and security groups: a scaling update on Fargate."""
+    """Subnets and security groups: a scaling update on Fargate, an infrastructure update elsewhere."""
     if family(live) == FARGATE and family(want) == FARGATE:
         return Effect.SCALING, ""
     return infrastructure(live, want)
 
 
 def resource_type(live: Json, want: Json) -> Verdict:
+    """``computeResources.type``: an infrastructure update between EC2 and SPOT, else a replacement."""
     before, after = family(live), family(want)
     if before == after == INSTANCES:
         return infrastructure(live, want)
     if before == after:
-        return Effect.REPLACE, "FARGATE and FARGATE_SPOT are not known to be exchangeable in place"
-    return Effect.REPLACE, "no update leads from one kind of compute resources to another"
+        return Effect.REPLACE, "AWS documents no change between FARGATE and FARGATE_SPOT in place"
+    return Effect.REPLACE, OTHER_FAMILY
 
 
 # --- Amazon ECS Managed Instances ------------------------------------------------------------------------------------
 
 
 def provider(live: Json, want: Json) -> Verdict:
+    """``managedInstancesProvider``: changed in place, but not added or removed."""
     if family(live) != family(want):
-        return Effect.REPLACE, "no update leads from one kind of compute resources to another"
+        return Effect.REPLACE, OTHER_FAMILY
     return Effect.IN_PLACE, ""
 
 
@@ -101,10 +111,10 @@ PROVIDER_FIELDS = {
     f"{_TEMPLATE}.networkConfiguration.subnets": Field(unordered=True),
     f"{_TEMPLATE}.networkConfiguration.securityGroups": Field(unordered=True),
     f"{_TEMPLATE}.instanceRequirements.allowedInstanceTypes": Field(unordered=True),
-    f"{_TEMPLATE}.capacityOptionType": Field(effect=fixed, default="ON_DEMAND"),
+    f"{_TEMPLATE}.capacityOptionType": Field(effect=immutable, default="ON_DEMAND"),
     f"{_TEMPLATE}.storageConfiguration": Field(computed=True),
     f"{_TEMPLATE}.monitoring": Field(computed=True),
-    f"{_TEMPLATE}.fipsEnabled": Field(effect=fixed, computed=True),
+    f"{_TEMPLATE}.fipsEnabled": Field(effect=immutable, computed=True),
     f"{_TEMPLATE}.instanceMetadataTagsPropagation": _unless(default=False),
     f"{_TEMPLATE}.localStorageConfiguration.useLocalStorage": _unless(default=False),
     "infrastructureOptimization": Field(computed=True),
@@ -112,7 +122,7 @@ PROVIDER_FIELDS = {
 
 
 def updatable_provider(value: Any) -> Any:
-    """The provider as an update takes it: without the two members that stay as they were created."""
+    """The provider as an update takes it: without the two members that cannot be changed after creation."""
     if not isinstance(value, Mapping):
         return value
     template = {name: item for name, item in mapping(value.get(_TEMPLATE)).items() if name not in _FIXED}

@@ -17,7 +17,7 @@ def _falsy_is_absent(value: Any) -> Any:
 
 
 def _ranked_types(value: Any) -> Any:
-    """Instance types are a set, but to the strategies that try them in their order."""
+    """``computeResources`` with sorted instance types, unless the strategy uses their order."""
     if not isinstance(value, Mapping) or value.get("allocationStrategy") in effects.ORDERED:
         return value
     types = value.get("instanceTypes")
@@ -31,23 +31,18 @@ def _insights(value: Any) -> Any:
 
 
 SCALING = Field(effect=Effect.SCALING)
-
-
 INFRASTRUCTURE = Field(effect=effects.infrastructure)
-
-
 EMPTIED_BY_TEXT = Field(effect=effects.infrastructure, normalize=unless(""), clear="")
-
 
 FIELDS = {
     "computeEnvironmentName": Field(ignore=True),
-    "type": Field(effect=effects.fixed),
+    "type": Field(effect=effects.immutable),
     "state": Field(effect=Effect.SCALING, default="ENABLED"),
     "unmanagedvCpus": Field(effect=Effect.SCALING, normalize=unless(0), clear=0),
     "serviceRole": Field(effect=effects.service_role),
     "updatePolicy": Field(clear=UPDATE_POLICY),
-    "eksConfiguration.eksClusterArn": Field(effect=effects.fixed),
-    "eksConfiguration.kubernetesNamespace": Field(effect=effects.fixed),
+    "eksConfiguration.eksClusterArn": Field(effect=effects.immutable),
+    "eksConfiguration.kubernetesNamespace": Field(effect=effects.immutable),
     "eksConfiguration.accessEntry": Field(default={"desiredState": "INHERIT_FROM_CLUSTER"}),
     "eksConfiguration.accessEntry.desiredState": Field(default="INHERIT_FROM_CLUSTER"),
     "eksConfiguration.accessEntry.status": Field(ignore=True),
@@ -63,7 +58,7 @@ FIELDS = {
     "computeResources.subnets": Field(effect=effects.network, unordered=True, clear=[]),
     "computeResources.securityGroupIds": Field(effect=effects.network, unordered=True, clear=[]),
     "computeResources.instanceRole": INFRASTRUCTURE,
-    "computeResources.spotIamFleetRole": Field(effect=effects.fixed),
+    "computeResources.spotIamFleetRole": Field(effect=effects.immutable),
     "computeResources.ec2KeyPair": EMPTIED_BY_TEXT,
     "computeResources.imageId": EMPTIED_BY_TEXT,
     "computeResources.placementGroup": EMPTIED_BY_TEXT,

@@ -1,9 +1,9 @@
-"""The images of a compute environment's instances: who chooses them, which are at their end, how the newest is taken.
+"""The images of a compute environment's instances: what sets them, which are unsupported, how the latest is requested.
 
-Whatever comes first says which: a launch template override, ``imageId``, ``imageIdOverride``, the launch template; else
-AWS Batch takes one of its own by image type. That one stays what it was when the environment was made, until an
-infrastructure update asks for the newest with ``updateToLatestImageVersion``, or for another image type. The wish is
-part of the request only; what is shown afterwards is ``batchImageStatus``, once instances have been launched.
+The first of these that is given sets the image: a launch template override, ``imageId``, ``imageIdOverride``, the
+launch template. Without any, AWS Batch chooses one of its own by image type, and keeps it until an infrastructure
+update changes the image type or has ``updateToLatestImageVersion``. That member exists in requests only; a describe
+shows ``batchImageStatus``, once instances have been launched.
 
 https://docs.aws.amazon.com/batch/latest/userguide/ami-selection-order.html
 https://docs.aws.amazon.com/batch/latest/userguide/managing-ami-versions.html
@@ -20,7 +20,7 @@ from reconciler.model import MISSING, Change, Effect, Finding, Json, Live, Path,
 
 RESOURCES = "computeResources"
 IMAGES = "ec2Configuration"
-NEWEST = "updateToLatestImageVersion"
+LATEST = "updateToLatestImageVersion"
 OUTDATED = "UPDATE_AVAILABLE"
 
 # https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
@@ -30,18 +30,18 @@ AMAZON_LINUX_2 = {f"{cluster}_AL2{gpu}": day for cluster, day in ENDS.items() fo
 
 
 def successor(image_type: str) -> str:
-    """The image type that took the place of one of Amazon Linux 2."""
+    """The Amazon Linux 2023 image type that succeeds one of Amazon Linux 2."""
     return image_type.replace("AL2", "AL2023")
 
 
 def unsupported(image_type: str) -> str:
-    """That AWS no longer supports an image type, and since when; empty where it does."""
+    """The sentence that AWS no longer supports an image type, with the date; empty if it does."""
     day = AMAZON_LINUX_2.get(image_type)
-    return f"{image_type} is Amazon Linux 2, whose images AWS Batch no longer supports since {day}" if day else ""
+    return f"{image_type} is Amazon Linux 2, which AWS Batch has not supported since {day}" if day else ""
 
 
-def own(resources: Json) -> list[Json]:
-    """The entries of ``ec2Configuration`` whose image AWS chooses, as far as the entry decides."""
+def chosen_by_aws(resources: Json) -> list[Json]:
+    """The entries of ``ec2Configuration`` without an image, for which AWS or the launch template sets it."""
     if as_text(resources.get("imageId")):
         return []
     return [item for _, item in entries(resources.get(IMAGES)) if not item.get("imageIdOverride")]
@@ -51,44 +51,49 @@ def own(resources: Json) -> list[Json]:
 
 
 def notes(live: Live, want: Want) -> Iterator[str]:
-    """What people should know about images although nothing differs: a newer one is out, or theirs is at its end."""
+    """Notes about images although nothing differs: AWS has a newer one, or no longer supports the present one."""
     there, wanted = mapping(live.props.get(RESOURCES)), mapping(want.props.get(RESOURCES))
-    outdated = sorted({str(item.get("imageType")) for item in own(there) if item.get("batchImageStatus") == OUTDATED})
+    outdated = sorted(
+        {str(item.get("imageType")) for item in chosen_by_aws(there) if item.get("batchImageStatus") == OUTDATED}
+    )
     if outdated:
         flag = "--replace" if impossible(live, want) else "--refresh-images"
         word = "replacement" if impossible(live, want) else "update"
         yield (
             f"AWS has a newer image for {' and '.join(outdated)} than its instances start from;"
-            f" `reconcile plan {flag} {want.address}` plans the {word} that takes it"
+            f" `reconcile plan {flag} {want.address}` plans the {word} that uses it"
         )
-    for item in own({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
+    for item in chosen_by_aws({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
         kind = str(item.get("imageType"))
         if unsupported(kind):
-            yield f"{unsupported(kind)}; move on with {IMAGES}: [{{imageType: {successor(kind)}}}]"
+            yield f"{unsupported(kind)}; use {IMAGES}: [{{imageType: {successor(kind)}}}]"
 
 
-# --- taking the newest -----------------------------------------------------------------------------------------------
+# --- moving to the latest --------------------------------------------------------------------------------------------
 
 
 def refresh(live: Live, want: Want) -> Change | Finding:
-    """The change that takes the newest images, or why there is none."""
+    """The change that moves instances to the latest images, or the finding that explains why it is not possible."""
     refused = impossible(live, want) or _pinned(mapping(want.props.get(RESOURCES)))
     if refused:
         return refused
-    because = "asked for with --refresh-images"
-    return Change(path=(RESOURCES, NEWEST), before=MISSING, after=True, effect=Effect.INFRASTRUCTURE, because=because)
+    because = "requested with --refresh-images"
+    return Change(path=(RESOURCES, LATEST), before=MISSING, after=True, effect=Effect.INFRASTRUCTURE, because=because)
 
 
 def impossible(live: Live, want: Want) -> Finding | None:
-    """Why the environment cannot be updated to newer images; None where it can."""
-    why, hint = "", f"a new environment starts with the newest: --replace {want.address}"
+    """The finding that explains why the environment cannot be updated to newer images; None if it can."""
+    why, hint = "", f"a replacement starts from the latest images: --replace {want.address}"
     family = effects.family(want.props)
     if family == effects.FARGATE:
-        why, hint = "Fargate has no images of its own", "job definitions choose by fargatePlatformConfiguration"
+        why, hint = (
+            "Fargate has no images of its own",
+            "job definitions choose a platform version with fargatePlatformConfiguration",
+        )
     elif family == effects.MANAGED_INSTANCES:
-        why, hint = "Amazon ECS keeps the images of managed instances up to date by itself", "there is nothing to do"
+        why, hint = "Amazon ECS keeps the images of managed instances up to date", "there is nothing to do"
     elif family != effects.INSTANCES:
-        why, hint = "the instances of an UNMANAGED environment are your own", "give those a newer image yourself"
+        why, hint = "you run the instances of an UNMANAGED environment", "start those from a newer image"
     else:
         verdict, reason = effects.infrastructure(live.props, want.props)
         why = reason if verdict is Effect.REPLACE else ""
@@ -96,28 +101,28 @@ def impossible(live: Live, want: Want) -> Finding | None:
 
 
 def _pinned(resources: Json) -> Finding | None:
-    """What pins every image that there is."""
+    """The finding about declared images: none is chosen by AWS. None if AWS chooses one."""
     listed = list(entries(resources.get(IMAGES)))
     path: Path = ()
     if image := resources.get("imageId"):
         path = (RESOURCES, "imageId")
     elif listed and all(item.get("imageIdOverride") for _, item in listed):
         path, image = (RESOURCES, IMAGES, listed[0][0], "imageIdOverride"), listed[0][1]["imageIdOverride"]
-    return pinned(path, f"{path[-1]} says {image}") if path else None
+    return pinned(path, f"{path[-1]} sets {image}") if path else None
 
 
-def pinned(path: Path, how: str, hint: str = "") -> Finding:
-    """The refusal where an image is fixed: AWS would replace all instances and ignore the wish."""
-    hint = hint or "name another image there, or leave it out to run those of AWS Batch"
-    return Finding(path, f"its images cannot be refreshed: they are pinned, {how}", hint, code="cannot-refresh")
+def pinned(path: Path, reason: str, hint: str = "") -> Finding:
+    """The finding about an image that is set at ``path``: AWS would replace all instances, by the same image."""
+    hint = hint or "set another image there, or leave it out to use the images of AWS Batch"
+    return Finding(path, f"its images cannot be refreshed: they are pinned, {reason}", hint, code="cannot-refresh")
 
 
-def newest_already(live: Live) -> bool:
-    """Whether AWS says of every image type that its instances start from the newest."""
-    told = [item.get("batchImageStatus") for item in own(mapping(live.props.get(RESOURCES)))]
-    return bool(told) and all(status == "LATEST" for status in told)
+def already_latest(live: Live) -> bool:
+    """Whether AWS reports for every image type that its instances start from the latest image."""
+    found = [item.get("batchImageStatus") for item in chosen_by_aws(mapping(live.props.get(RESOURCES)))]
+    return bool(found) and all(status == "LATEST" for status in found)
 
 
-def asks_for_newest(want: Want) -> bool:
-    """Whether YAML wants the newest with every infrastructure update."""
-    return at(want.props, RESOURCES, NEWEST) is True
+def wants_latest(want: Want) -> bool:
+    """Whether ``updateToLatestImageVersion`` is declared: every infrastructure update moves to the latest image."""
+    return at(want.props, RESOURCES, LATEST) is True

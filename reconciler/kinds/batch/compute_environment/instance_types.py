@@ -1,6 +1,6 @@
-"""Whether a text can be an EC2 instance type, or the family of one.
+"""Whether a text can be an EC2 instance type or an instance family.
 
-AWS adds types every few weeks, so the lists are there to notice near misses only.
+AWS adds types every few weeks, so these lists are only used to find misspelt ones.
 https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 """
 
@@ -35,23 +35,23 @@ _RUN_TOGETHER = re.compile(r"(?P<family>[a-z]+\d[a-z]*?)[-_ ]?(?P<size>nano|micr
 
 
 def findings(value: str, path: Path) -> Iterator[Finding]:
-    """What is wrong with a type or family whose characters are right."""
+    """Findings about an instance type or family at ``path``, of valid characters."""
     family, dot, size = value.partition(".")
     together = _RUN_TOGETHER.fullmatch(value)
     if not dot and together and value not in FAMILIES:
         hint = f'did you mean "{together["family"]}.{together["size"]}"?'
-        yield Finding(path, f'"{value}" is not an instance type: a dot goes before the size', hint)
+        yield Finding(path, f'"{value}" is not an instance type: put a dot before the size', hint)
     elif family not in FAMILIES and (near := _near(family)):
         hint = f'did you mean "{near}{dot}{size}"?'
-        yield Finding(path, f'no instance family "{family}" is known here', hint, warning=True)
+        yield Finding(path, f'unknown instance family "{family}"', hint, warning=True)
     elif dot and not _SIZE.fullmatch(size):
         meant = difflib.get_close_matches(size, _SIZES, n=1, cutoff=0.5)
         hint = f'did you mean "{family}.{meant[0]}"?' if meant else "sizes look like large, xlarge, 2xlarge, metal"
-        yield Finding(path, f'"{size}" is not a size that is known here', hint, warning=True)
+        yield Finding(path, f'unknown instance size "{size}"', hint, warning=True)
 
 
 def _near(family: str) -> str:
-    """A known family of the same letters and digits in another order, or but one of them away."""
+    """A known family of the same letters and digits in another order, or a similar one; empty if there is none."""
     same = sorted(known for known in FAMILIES if sorted(known) == sorted(family))
     close = difflib.get_close_matches(family, sorted(FAMILIES), n=1, cutoff=0.85) if len(family) > 3 else []
     return next(iter([*same, *close]), "")

@@ -2,14 +2,16 @@
 
 What is peculiar about them:
 
-- What an update does depends on more than the member: scaling members change at any time; the members that describe
-  instances need an *infrastructure update*, possible only with the service-linked role and a strategy other than
-  BEST_FIT; everything else is only to be had by a new environment. :mod:`.effects` decides.
-- One is created ENABLED and without ``updatePolicy``: DISABLED and the policy are set by an update once it is VALID.
-- ``desiredvCpus`` is moved by the service, and ``ec2Configuration`` filled in by it.
-- A role or instance profile that was made a moment ago is not refused; the environment turns INVALID instead. Naming
-  the service role once more mends that.
-- Only a DISABLED one that no queue lists can be deleted, and the service forgets that relationship late.
+- The effect of an update depends on more than the property. Scaling properties change at any time. The properties of
+  instances need an *infrastructure update*, which is possible only with the service-linked role and a strategy other
+  than BEST_FIT. All others need a replacement. :mod:`.effects` decides.
+- An environment is created ENABLED and without ``updatePolicy``; an update sets DISABLED and the policy when it is
+  VALID.
+- The service changes ``desiredvCpus`` and fills in ``ec2Configuration``.
+- The service does not refuse a role or instance profile that it does not see yet: the environment becomes INVALID.
+  Setting the service role again repairs that.
+- Only a DISABLED environment that no queue lists can be deleted, and the service notices late that a queue no longer
+  lists it.
 
 https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeEnvironmentDetail.html
@@ -51,10 +53,6 @@ READ_ONLY = frozenset(
     {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
 )
 SERVICE_LINKED_ROLE = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
-
-# Reasons of an INVALID environment that pass once IAM has caught up.
-# https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html#invalid_compute_environment
-
 
 _RESOURCES = "computeResources"
 
@@ -107,12 +105,13 @@ PASSES_ROLES = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The environments of sought names, and those that the environment owns; sorted by name, DELETED ones left out."""
     member = "computeEnvironments"
     found = yield from batch.described(
         "DescribeComputeEnvironments", member, "computeEnvironmentName", "compute-environment/", query
     )
     lives = [
-        batch.live(item, "computeEnvironment", read_only=READ_ONLY)
+        batch.live_object(item, "computeEnvironment", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED"
         and batch.matches_query(query, item["computeEnvironmentName"], item.get("tags") or {})
@@ -121,7 +120,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def expand(props: Json) -> Json:
-    """Without the read-only members that come along when the output of a describe is pasted."""
+    """The properties without read-only members, which the output of a describe contains."""
     plain = dict(without(props, *READ_ONLY))
     eks, resources = plain.get("eksConfiguration"), plain.get(_RESOURCES)
     if isinstance(eks, Mapping) and isinstance(eks.get("accessEntry"), Mapping):
@@ -135,8 +134,8 @@ def expand(props: Json) -> Json:
     return plain
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """The pair with the defaults that depend on what kind of environment it is, and without what AWS filled in."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Both sides with the defaults of their type of environment; the live one without what AWS filled in."""
     left, right = dict(live.props), dict(want.props)
     if right.get("type") == "MANAGED" and not right.get("serviceRole"):
         right["serviceRole"] = _service_linked(want.scope)
@@ -154,7 +153,7 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def _instance_defaults(props: Json) -> dict[str, Any]:
-    """BEST_FIT is what absence means, except on EKS, where a strategy has to be given."""
+    """The default strategy is BEST_FIT, except on EKS, where a strategy is required."""
     strategy = {} if "eksConfiguration" in props else {"allocationStrategy": "BEST_FIT"}
     return {"minvCpus": 0, **strategy}
 
@@ -164,7 +163,7 @@ def _without_empty(resources: Json) -> dict[str, Any]:
 
 
 def _as_declared(live: dict[str, Any], wanted: Json) -> dict[str, Any]:
-    """The live ``computeResources`` without what the service adds by itself to what was declared."""
+    """The live ``computeResources`` without what the service adds to the declared ones."""
     if not wanted.get("ec2Configuration") and not any(
         item.get("imageIdOverride") for _, item in entries(live.get("ec2Configuration"))
     ):
@@ -179,7 +178,7 @@ def _as_declared(live: dict[str, Any], wanted: Json) -> dict[str, Any]:
 
 
 def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, Any]:
-    """Named by id or by name as declared, and without a version number that nobody asked for."""
+    """The live template with the name or the id, as declared, and without a version that is not declared."""
     for given, other in (("launchTemplateId", "launchTemplateName"), ("launchTemplateName", "launchTemplateId")):
         if asked.get(given) and not asked.get(other) and template.get(given):
             template.pop(other, None)
@@ -192,6 +191,10 @@ def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, An
 
 
 def create(want: Want) -> Sequence[Action]:
+    """Create, wait until VALID, then update ``updatePolicy`` and ``state: DISABLED``, which a create does not take.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironment.html
+    """
     declared = dict(without(want.declared, "computeEnvironmentName"))
     policy = declared.pop("updatePolicy", None)
     after = {"updatePolicy": policy} if policy and effects.family(declared) != effects.FARGATE else {}
@@ -212,7 +215,10 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
-    """One call with the changed members only: what is left out of an update stays as it is."""
+    """One call with the changed properties, and the wait until VALID. An update keeps what it leaves out.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateComputeEnvironment.html
+    """
     params: dict[str, Any] = {}
     for name in sorted(diff.tops()):
         if name == _RESOURCES:
@@ -229,11 +235,11 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if not params:
         return []
     role = _role(want.props.get("serviceRole"), want.scope)
-    return _set(live.physical, params, role, timeout=_patience(want, diff), proof=Proof.MOVING)
+    return _set(live.physical, params, role, timeout=_update_timeout(want, diff), proof=Proof.MOVING)
 
 
 def _changed_cluster(wanted: Json) -> dict[str, Any]:
-    """All but the two members that no update takes; without the entry's state, which is the service's own."""
+    """``eksConfiguration`` without the two members that no update takes, and without the status of the access entry."""
     entry = {"desiredState": "INHERIT_FROM_CLUSTER", **mapping(wanted.get("accessEntry"))}
     kept = without(wanted, "eksClusterArn", "kubernetesNamespace")
     return {**kept, "accessEntry": without(entry, "status")}
@@ -254,13 +260,17 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
             value = effects.updatable_provider(value)
         if value is not MISSING:
             sent[name] = value
-    asked = diff.under(_RESOURCES, images.NEWEST)
-    if asked or (wanted.get(images.NEWEST) and side_effects.infrastructure(diff)):
-        sent[images.NEWEST] = True
+    asked = diff.under(_RESOURCES, images.LATEST)
+    if asked or (wanted.get(images.LATEST) and side_effects.replaces_instances(diff)):
+        sent[images.LATEST] = True
     return sent
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """Disable, delete, wait: AWS deletes only DISABLED environments that no queue lists.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteComputeEnvironment.html
+    """
     disable = () if live.props.get("state") == "DISABLED" else drain.disable(live.physical)
     call = batch.write(
         "DeleteComputeEnvironment",
@@ -268,23 +278,26 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, waits.gone(live.physical, may_fail=not live.invalid)]
+    return [*disable, call, waits.deleted(live.physical, may_fail=not live.invalid)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until an environment found in change is VALID."""
     return [waits.valid(live.physical, str(live.props.get("serviceRole") or ""))]
 
 
-def gone(live: Live) -> Sequence[Action]:
-    return [waits.gone(live.physical)]
+def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until an environment found DELETING does not exist."""
+    return [waits.deleted(live.physical)]
 
 
-def withdraws(_live: Live, want: Want, diff: Diff) -> bool:
+def takes_out_of_service(_live: Live, want: Want, diff: Diff) -> bool:
+    """Whether the update disables the environment."""
     return diff.under("state") and want.props.get("state") == "DISABLED"
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
-    """Name the service role once more: the service then looks at everything again."""
+    """Set the service role again: the service then checks the whole environment again."""
     role = _role(want.props.get("serviceRole"), want.scope)
     return _set(live.physical, {"serviceRole": role}, role)
 
@@ -302,28 +315,30 @@ def _set(name: str, members: Json, role: Any, *, timeout: float = 1800.0, proof:
     return [batch.write("UpdateComputeEnvironment", params, proof=proof), waits.valid(name, role, timeout)]
 
 
-def _patience(want: Want, diff: Diff) -> float:
-    """How long the update may take: one of the infrastructure waits for running jobs as its policy says."""
-    if not side_effects.infrastructure(diff):
+def _update_timeout(want: Want, diff: Diff) -> float:
+    """How long the update may take, in seconds: an infrastructure update waits for running jobs, by its policy."""
+    if not side_effects.replaces_instances(diff):
         return 1800.0
     minutes = at(want.props, "updatePolicy", "jobExecutionTimeoutMinutes")
     return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
 
 
-def ending(live: Live, lifecycle: Lifecycle | None) -> str:
+def deletion_effect(live: Live, lifecycle: Lifecycle | None) -> str:
+    """What the deletion does to jobs; on your own instances they continue."""
     if live.props.get("type") == "UNMANAGED":
-        return "no new jobs are placed by it; what runs on your own instances is yours to end"
-    return side_effects.ending(lifecycle, drains=drain.drains(live))
+        return "no new jobs are placed by it; jobs on your own instances continue until you end them"
+    return side_effects.deletion_effect(lifecycle, drains=drain.drains(live))
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
-    told = side_effects.disruption(want, diff, drains=drain.drains(live))
+    """The effect of ``diff`` on running jobs, and on jobs that wait for a type of resources that is replaced."""
+    text = side_effects.disruption(want, diff, drains=drain.drains(live))
     if diff.replaces and "eksConfiguration" in live.props:
-        told += "; on EKS that they are over shows only by its desired vCPUs falling to 0"
+        text += "; on EKS AWS Batch shows the end of the jobs only by desiredvCpus falling to 0"
     families = {effects.family(live.props), effects.family(want.props)}
     if diff.replaces and effects.FARGATE in families and len(families) > 1:
-        told += "; jobs that wait in its queues with definitions for the old kind of resources never start"
-    return told
+        text += "; jobs that wait in its queues with definitions for the old type of resources never start"
+    return text
 
 
 KIND = Kind(
@@ -335,11 +350,11 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     drain=drain.drain,
-    takes_out_of_service=withdraws,
+    takes_out_of_service=takes_out_of_service,
     fields=FIELDS,
     refs=REFS,
     lookups=LOOKUPS,
@@ -347,11 +362,11 @@ KIND = Kind(
     passes_roles=PASSES_ROLES,
     api=API,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     relations=relations,
     disruption=disruption,
-    deletion_effect=ending,
+    deletion_effect=deletion_effect,
     notes=images.notes,
     refresh=images.refresh,
     side_effects=side_effects.side_effects,

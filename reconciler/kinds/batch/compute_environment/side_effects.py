@@ -1,7 +1,7 @@
-"""What moves with a change of a compute environment beside what is declared: jobs, launch templates, images.
+"""What a change of a compute environment does to running jobs, launch template versions and images.
 
-An infrastructure update looks up ``$Latest`` and ``$Default`` again, whether or not it names the template, and gives
-running jobs the time of the update policy. Which version the running instances started from, Batch does not tell.
+An infrastructure update resolves ``$Latest`` and ``$Default`` again, whether or not it names the template, and gives
+running jobs the time of the update policy. Batch does not report which version the running instances started from.
 
 https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_LaunchTemplateSpecification.html
@@ -41,12 +41,12 @@ MOVING = ("$Latest", "$Default")
 _READ = "ec2:DescribeLaunchTemplateVersions"
 
 
-def policy(want: Want) -> dict[str, Any]:
-    """The update policy in force: one that changes goes with the update that needs it."""
+def update_policy(want: Want) -> dict[str, Any]:
+    """The update policy with its defaults; a changed one is sent with the update, and applies to it."""
     return {**UPDATE_POLICY, **mapping(want.props.get("updatePolicy"))}
 
 
-def infrastructure(diff: Diff) -> bool:
+def replaces_instances(diff: Diff) -> bool:
     """Whether the instances are replaced in place."""
     return any(change.effect is Effect.INFRASTRUCTURE for change in diff.changes)
 
@@ -55,46 +55,52 @@ def infrastructure(diff: Diff) -> bool:
 
 
 def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
-    """What happens to running jobs, and for how long. ``drains``: whether a replaced environment is waited for."""
+    """What the change does to running jobs, and for how long.
+
+    ``drains``: whether AWS shows when the jobs on a replaced environment have ended, so that they are waited for.
+    """
     if diff.replaces:
         return _replaced(want.lifecycle, drains=drains)
-    if infrastructure(diff):
-        chosen = policy(want)
+    if replaces_instances(diff):
+        chosen = update_policy(want)
         if chosen["terminateJobsOnUpdate"]:
             return (
-                "instances are replaced: running jobs are terminated at once, and retried if their retry strategy"
-                " says so (terminateJobsOnUpdate)"
+                "instances are replaced: running jobs are terminated immediately (terminateJobsOnUpdate), and retried"
+                " if their retry strategy allows it"
             )
         minutes = chosen["jobExecutionTimeoutMinutes"]
         return (
-            f"instances are replaced: running jobs may go on for {minutes} minutes, then they are terminated, and"
-            " retried if their retry strategy says so"
+            f"instances are replaced: running jobs may continue for {minutes} minutes, then they are terminated, and"
+            " retried if their retry strategy allows it"
         )
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are started on it; running jobs go on"
-    return "none: running jobs are not affected"
+        return "no new jobs are started on it; running jobs continue"
+    return "not affected"
 
 
-def ending(lifecycle: Lifecycle | None, *, drains: bool) -> str:
-    """What happens to the jobs on an environment that goes; without a lifecycle nobody waits for them."""
+def deletion_effect(lifecycle: Lifecycle | None, *, drains: bool) -> str:
+    """What a deletion does to the jobs on the environment. They are not waited for without a lifecycle."""
     if lifecycle is None or not drains:
-        return "jobs still running on it end with it"
-    return f"no new jobs are started on it; {_waited(lifecycle, 'those still running')}"
+        return "jobs still running on it are terminated when it is deleted"
+    return f"no new jobs are started on it; {_drain_text(lifecycle, 'those still running')}"
 
 
-def _waited(lifecycle: Lifecycle, left: str) -> str:
+def _drain_text(lifecycle: Lifecycle, left: str) -> str:
     minutes = lifecycle.drain_timeout_minutes
     if lifecycle.drain == "terminate":
-        return f"{left} may go on for {minutes} minutes, then they end with it (drain: terminate)"
-    return f"{left} are waited for, {minutes} minutes at most, then it stays until the next run (drain: wait)"
+        return f"{left} may continue for {minutes} minutes, then they are terminated (drain: terminate)"
+    return (
+        f"apply waits up to {minutes} minutes for {left}; if they have not ended, it is kept until the next apply"
+        " (drain: wait)"
+    )
 
 
 def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
     first = "the queues move to a new environment first"
     if lifecycle.replace is Replace.DELETE_FIRST:
-        first = "the old environment goes first, and its queues have nothing to run on until the new one is there"
+        first = "the old environment is deleted first; its queues cannot run jobs until the new one is VALID"
     left = "jobs still running on the old one"
-    return f"{first}; {_waited(lifecycle, left) if drains else f'{left} end when it is deleted'}"
+    return f"{first}; {_drain_text(lifecycle, left) if drains else f'{left} are terminated when it is deleted'}"
 
 
 # --- launch templates and images -------------------------------------------------------------------------------------
@@ -102,7 +108,7 @@ def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """A launch template as it is asked for, and what EC2 says of it. ``path`` is its place in the declaration."""
+    """A declared launch template (``ask``, at ``path``) and the version that EC2 resolves it to, or its refusal."""
 
     path: Path
     ask: Json
@@ -133,8 +139,12 @@ class _Template:
 def side_effects(
     live: Live, want: Want, diff: Diff, changing: Mapping[Address, Verb], _declared: Declared
 ) -> Reads[Sequence[Finding]]:
-    """Which template versions and images come with new instances; asks EC2 only where there will be some."""
-    fresh = diff.replaces or infrastructure(diff)
+    """Notes about the template versions and images of new instances; reads EC2 only if the change starts some.
+
+    An error is returned if ``--refresh-images`` cannot change the image. ``changing`` are the addresses that the plan
+    changes.
+    """
+    fresh = diff.replaces or replaces_instances(diff)
     if not fresh or effects.family(want.props) != effects.INSTANCES:
         return ()
     resources = mapping(want.props.get(RESOURCES))
@@ -145,19 +155,19 @@ def side_effects(
     fixed = _fixed_image(resources, templates, diff)
     if fixed:
         return (fixed,)
-    told = [
+    lines = [
         *(_resolved(template, live, changing) for template in templates if template.version in MOVING),
         *_images(live, want, diff, templates),
     ]
-    moves = tuple(Finding((), line, warning=True) for line in told)
-    if images.newest_already(live) and _refreshed(diff):
-        line = "AWS Batch says that its instances start from the newest images already"
+    moves = tuple(Finding((), line, warning=True) for line in lines)
+    if images.already_latest(live) and _refreshed(diff):
+        line = "its instances already start from the latest images, according to AWS Batch"
         return (*moves, Finding((), line, code="advice", warning=True))
     return moves
 
 
 def _templates(resources: Json) -> Iterator[tuple[Path, Json]]:
-    """Every template that is asked for, by a name or id that is known by now."""
+    """Every declared template with a known name or id, and its path."""
     path: Path = (RESOURCES, "launchTemplate")
     template = mapping(resources.get("launchTemplate"))
     every = [(path, template), *(((*path, "overrides", i), item) for i, item in entries(template.get("overrides")))]
@@ -181,13 +191,13 @@ def _first(reply: Reply) -> Json | Refused:
 
 
 def _resolved(template: _Template, live: Live, changing: Mapping[Address, Verb]) -> str:
-    """What ``$Latest`` or ``$Default`` comes to, as far as it can be told."""
+    """What ``$Latest`` or ``$Default`` resolves to, from which version if that is known."""
     again = f"launch template {template.name}: {template.version} is resolved again"
     if template.address in changing:
-        before = f" ({template.number} before it)" if template.number else ""
-        return f"{again}, to the version that this plan makes{before}"
+        before = f" (now {template.number})" if template.number else ""
+        return f"{again}, to the version that this plan creates{before}"
     if isinstance(template.found, Refused):
-        return f"{again}; to which version, {_READ} would say, and was refused: {template.found.code}"
+        return f"{again}; the version is unknown: {_READ} was refused ({template.found.code})"
     there = mapping(at(live.props, RESOURCES, "launchTemplate"))
     same = template.name == there.get("launchTemplateName") or (
         there.get("launchTemplateId") == template.found.get("LaunchTemplateId")
@@ -195,68 +205,75 @@ def _resolved(template: _Template, live: Live, changing: Mapping[Address, Verb])
     before = str(there.get("version") or "")
     if template.path[-1] == "launchTemplate" and same and before.isdigit():
         return f"{again}, from version {before} to version {template.number}"
-    return f"{again} and is version {template.number} now; AWS does not tell which one its instances started from"
+    return f"{again}, to version {template.number}; AWS does not report which version its instances started from"
 
 
 def _fixed_image(resources: Json, templates: Sequence[_Template], diff: Diff) -> Finding | None:
-    """The refusal to refresh where a fixed version of the launch template says the image."""
+    """The finding about ``--refresh-images`` if a numbered version of the launch template sets the image."""
     main = next((one for one in templates if one.path[-1] == "launchTemplate"), None)
     if not _refreshed(diff) or main is None or not main.image or main.version in MOVING:
         return None
-    if not images.own(resources) and resources.get(images.IMAGES):
+    if not images.chosen_by_aws(resources) and resources.get(images.IMAGES):
         return None
     if diff.under(RESOURCES, "launchTemplate"):
         return None
-    how = f"version {main.version} of the launch template {main.name} says {main.image}"
-    hint = "make a version with a newer image, or without one, and ask for that"
+    how = f"version {main.version} of launch template {main.name} sets {main.image}"
+    hint = "create a version with a newer image, or without one, and use that"
     return images.pinned((*main.path, "version"), how, hint)
 
 
 def _images(live: Live, want: Want, diff: Diff, templates: Sequence[_Template]) -> Iterator[str]:
-    """From which images new instances start, in the order in which AWS Batch looks for them."""
+    """Notes about the images of new instances, in AWS Batch's order of precedence.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/ami-selection-order.html
+    """
     resources = mapping(want.props.get(RESOURCES))
     for template in templates:
         if template.image and template.path[-1] != "launchTemplate":
             types = ", ".join(map(str, template.ask.get("targetInstanceTypes") or ()))
-            yield f"image of {types}: {template.image}, which launch template {template.name} says"
+            yield f"{types}: new instances start from {template.image} (set by launch template {template.name})"
     if resources.get("imageId"):
-        yield f"image: {resources['imageId']}, pinned by imageId"
+        yield f"new instances start from {resources['imageId']} (set by imageId)"
         return
     filled = None if diff.under(RESOURCES, images.IMAGES) else at(live.props, RESOURCES, images.IMAGES)
     listed = [item for _, item in entries(resources.get(images.IMAGES) or filled)]
     for item in listed:
         if item.get("imageIdOverride"):
-            yield f"image for {item.get('imageType')}: {item['imageIdOverride']}, pinned by imageIdOverride"
+            kind, image = item.get("imageType"), item["imageIdOverride"]
+            yield f"{kind}: new instances start from {image} (set by imageIdOverride)"
     open_types = [str(item.get("imageType")) for item in listed if not item.get("imageIdOverride")]
     main = next((one for one in templates if one.path[-1] == "launchTemplate" and one.image), None)
     if open_types or not listed:
-        yield from [_of_template(main, want, diff)] if main else _of_batch(live, want, diff, open_types)
+        yield from (
+            [_template_image_note(main, want, diff)] if main else _batch_image_notes(live, want, diff, open_types)
+        )
 
 
-def _newest(want: Want, diff: Diff) -> bool:
-    return _refreshed(diff) or diff.replaces or images.asks_for_newest(want)
+def _takes_latest(want: Want, diff: Diff) -> bool:
+    return _refreshed(diff) or diff.replaces or images.wants_latest(want)
 
 
 def _refreshed(diff: Diff) -> bool:
-    """Whether --refresh-images asks for the newest."""
-    return diff.under(RESOURCES, images.NEWEST)
+    """Whether the change is the one of ``--refresh-images``."""
+    return diff.under(RESOURCES, images.LATEST)
 
 
-def _of_template(template: _Template, want: Want, diff: Diff) -> str:
-    told = f"image: {template.image}, which launch template {template.name} says"
-    if _newest(want, diff):
-        return told
-    return f"{told}; AWS takes another one than before only with --refresh-images {want.address}"
+def _template_image_note(template: _Template, want: Want, diff: Diff) -> str:
+    note = f"new instances start from {template.image} (set by launch template {template.name})"
+    if _takes_latest(want, diff):
+        return note
+    return f"{note}; AWS moves them to another image only with --refresh-images {want.address}"
 
 
-def _of_batch(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:
+def _batch_image_notes(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:
     known = {item.get("imageType") for _, item in entries(at(live.props, RESOURCES, images.IMAGES))}
-    kept = [] if _newest(want, diff) else [one for one in types if one in known]
+    kept = [] if _takes_latest(want, diff) else [one for one in types if one in known]
     taken = [one for one in types if one not in kept]
     if taken or not types:
-        yield " of ".join(filter(None, ["image: the newest that AWS Batch has", " and ".join(taken)]))
+        yield f"new instances start from the latest {_image_of(taken or ['AWS Batch'])}"
     if kept:
-        yield (
-            f"image: that of {' and '.join(kept)} stays as old as it is;"
-            f" --refresh-images {want.address} takes the newest along"
-        )
+        yield f"keeps the current {_image_of(kept)}; add --refresh-images {want.address} to move to the latest"
+
+
+def _image_of(types: Sequence[str]) -> str:
+    return f"{' and '.join(types)} image{'s' * (len(types) > 1)}"

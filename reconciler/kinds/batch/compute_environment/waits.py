@@ -1,4 +1,4 @@
-"""What compute environments are waited for, and what to do when one ends badly.
+"""The waits for compute environments, and the known causes of INVALID ones.
 
 https://docs.aws.amazon.com/batch/latest/userguide/invalid_compute_environment.html
 https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
@@ -34,8 +34,8 @@ CAUSES = (
     ),
     Cause(
         "sts:AssumeRole",
-        "serviceRole must name a role that exists, trusts batch.amazonaws.com and has AWSBatchServiceRole attached\n"
-        "      (one that cannot be deleted goes once a role of that name is back: create it, then try again)",
+        "serviceRole must be an existing role that trusts batch.amazonaws.com and has AWSBatchServiceRole attached\n"
+        "      (to delete an environment whose role is missing, create a role of that name, then try again)",
         "serviceRole",
     ),
     Cause(
@@ -45,31 +45,35 @@ CAUSES = (
     ),
     Cause(
         "nstance profile",
-        "instanceRole must name an instance profile that exists and holds a role; it is not the name of a role",
+        "instanceRole must be an existing instance profile with a role in it, not the name of a role",
         f"{_RESOURCES}.instanceRole",
     ),
     Cause(
         "IamInstanceProfile",
-        "instanceRole must name an instance profile that exists and holds a role",
+        "instanceRole must be an existing instance profile with a role in it",
         f"{_RESOURCES}.instanceRole",
     ),
     Cause(
         "Kubernetes Namespace",
-        "kubernetesNamespace must exist in the cluster, and AWS Batch must be allowed into it",
+        "kubernetesNamespace must exist in the cluster, and AWS Batch must have access to it",
         "eksConfiguration.kubernetesNamespace",
     ),
     Cause(
         "EKS Cluster version",
-        "eksClusterArn must lead to a cluster of a version that AWS Batch supports: upgrade it",
+        "AWS Batch does not support the cluster's Kubernetes version: upgrade the cluster",
         "eksConfiguration.eksClusterArn",
     ),
-    Cause("Kubernetes", "look at the cluster's version and its access entries for AWS Batch", "eksConfiguration"),
+    Cause("Kubernetes", "check the cluster's version and its access entries for AWS Batch", "eksConfiguration"),
     Cause(
         "none of the instances joined",
-        "instances do not reach ECS: look at the route out of subnets, at securityGroupIds, the image and instanceRole",
+        "instances cannot reach ECS: check the route out of subnets, securityGroupIds, the image and instanceRole",
         f"{_RESOURCES}.subnets",
     ),
-    Cause("Clusters can not be blank", "its ECS cluster was deleted by somebody: replace it with --replace", "type"),
+    Cause(
+        "Clusters can not be blank",
+        "its ECS cluster was deleted outside AWS Batch: replace the environment with --replace",
+        "type",
+    ),
     Cause(
         "subnet ID",
         "subnets must exist in this account and Region",
@@ -82,20 +86,23 @@ CAUSES = (
     ),
     Cause(
         "Security group ",
-        "securityGroupIds must be of the VPC that subnets are of",
+        "securityGroupIds must be in the VPC of the subnets",
         f"{_RESOURCES}.securityGroupIds",
     ),
-    Cause("subnets belong to different", "subnets must all be of one VPC", f"{_RESOURCES}.subnets"),
+    Cause("subnets belong to different", "all subnets must be in one VPC", f"{_RESOURCES}.subnets"),
     Cause(
         "launch template",
-        "launchTemplate must name a template that exists in this account and Region",
+        "launchTemplate must be an existing template of this account and Region",
         f"{_RESOURCES}.launchTemplate",
     ),
 )
 
 
 def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
-    """Until it is VALID; while IAM is spreading a new role it is told its service role again."""
+    """Wait until the environment is VALID, ``timeout`` seconds at most.
+
+    If it becomes INVALID because Batch does not see a new role yet, setting the service role again repairs that.
+    """
     again = batch.write("UpdateComputeEnvironment", {"computeEnvironment": name, "serviceRole": role})
     return Wait(
         title=f"compute environment {name} VALID",
@@ -111,10 +118,13 @@ def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
     )
 
 
-def gone(name: str, *, may_fail: bool = True) -> Wait:
-    """Until it is gone. One that was INVALID before (not ``may_fail``) shows so for a moment more."""
+def deleted(name: str, *, may_fail: bool = True) -> Wait:
+    """Wait until the environment does not exist.
+
+    ``may_fail`` is False for an environment that was INVALID before: it is shown as INVALID for a moment longer.
+    """
     return Wait(
-        title=f"compute environment {name} gone",
+        title=f"compute environment {name} deleted",
         read=describe(name),
         items="computeEnvironments",
         among="computeEnvironments",
@@ -128,7 +138,9 @@ def gone(name: str, *, may_fail: bool = True) -> Wait:
 
 
 def drained(name: str, cluster: str, lifecycle: Lifecycle) -> Wait:
-    """Until no job is left on an environment that no queue names any more: its ECS cluster has no tasks then.
+    """Wait until the ECS cluster of an environment has no tasks, ``lifecycle.drain_timeout_minutes`` at most.
+
+    No queue lists the environment any more, so no jobs are added.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
     """
@@ -146,5 +158,5 @@ def drained(name: str, cluster: str, lifecycle: Lifecycle) -> Wait:
 
 
 def describe(name: str) -> Call:
-    """How one environment is looked at."""
+    """The call that reads one environment."""
     return Call("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]})

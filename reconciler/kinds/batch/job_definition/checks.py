@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in a job definition's declaration, as far as it shows offline.
+"""Checks of a declared job definition: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 """
@@ -29,11 +29,12 @@ _TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "job definition")
-    yield from batch.repeated_name(props, "jobDefinitionName", name)
+    """Findings about the declared properties; an unknown value (an expression) is not judged."""
+    yield from batch.check_name(name, "job definition")
+    yield from batch.check_name_member(props, "jobDefinitionName", name)
     yield from _check_type(props)
     yield from _check_platform(props)
-    yield from _check_small_things(props)
+    yield from _check_scalars(props)
     yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"))
     platform = _platform(props)
     if isinstance(props.get("containerProperties"), Mapping):
@@ -56,13 +57,13 @@ def _check_type(props: Json) -> Iterator[Finding]:
         right = "multinode" if "nodeProperties" in blocks else "container"
         yield Finding((), "type is missing", f"add type: {right}", code="missing-field")
     if not blocks:
-        hint = "say what runs: containerProperties (one container), ecsProperties, eksProperties or nodeProperties"
-        yield Finding((), "the job definition says nothing about what runs", hint, code="missing-field")
+        hint = "add containerProperties (one container), ecsProperties, eksProperties or nodeProperties"
+        yield Finding((), "the job definition has no container", hint, code="missing-field")
     elif len(blocks) > 1:
         why = f"a job definition has one of {', '.join(BLOCKS)}, and this has {' and '.join(blocks)}"
         yield Finding((blocks[1],), why, "keep one")
     if kind == "multinode" and blocks and "nodeProperties" not in blocks:
-        hint = "put it into nodeProperties.nodeRangeProperties, or use type: container"
+        hint = "move it to nodeProperties.nodeRangeProperties, or use type: container"
         yield Finding(("type",), "a multinode job needs nodeProperties", hint)
     if kind == "container" and "nodeProperties" in blocks:
         yield Finding(("type",), "nodeProperties need type: multinode", "use type: multinode")
@@ -84,18 +85,18 @@ def _check_platform(props: Json) -> Iterator[Finding]:
         hint = "leave platformCapabilities out"
         yield Finding(path, f"multi-node jobs do not run on {platform}", hint, code="not-applicable")
     if platform == MANAGED_INSTANCES and is_given(props.get("containerProperties")):
-        hint = "put the container into ecsProperties.taskProperties[0].containers"
+        hint = "move the container to ecsProperties.taskProperties[0].containers"
         yield Finding(("containerProperties",), "jobs on MANAGED_INSTANCES use ecsProperties", hint)
 
 
-def _check_small_things(props: Json) -> Iterator[Finding]:
+def _check_scalars(props: Json) -> Iterator[Finding]:
     priority = as_int(props.get("schedulingPriority"))
     if priority is not None and not 0 <= priority <= 9999:
         why = f"schedulingPriority {priority} is out of range"
         yield Finding(("schedulingPriority",), why, "it must be from 0 to 9999")
     seconds = as_int(at(props, "timeout", "attemptDurationSeconds"))
     if props.get("timeout") is None:
-        why = "no timeout: a job that hangs runs until somebody stops it"
+        why = "no timeout: a job that hangs runs until it is stopped by hand"
         hint = "add timeout: {attemptDurationSeconds: N}"
         yield Finding((), why, hint, code="no-timeout", warning=True)
     elif isinstance(props["timeout"], Mapping) and not is_given(props["timeout"].get("attemptDurationSeconds")):
@@ -103,11 +104,11 @@ def _check_small_things(props: Json) -> Iterator[Finding]:
         yield Finding(("timeout",), "timeout needs attemptDurationSeconds", hint, code="missing-field")
     elif seconds is not None and seconds < 60:
         path = ("timeout", "attemptDurationSeconds")
-        yield Finding(path, f"{seconds} seconds are too few", "60 is the least that AWS allows")
+        yield Finding(path, f"{seconds} seconds are too few", "the minimum is 60")
     size = len(json.dumps(props, default=lambda _: "", separators=(",", ":")).encode())
     if size > MOST_BYTES:
         why = f"the job definition has {size} bytes; {MOST_BYTES} (24 KiB) at most"
-        yield Finding((), why, "put long scripts and tables into the image, or into a bucket")
+        yield Finding((), why, "move long scripts and tables to the image, or to a bucket")
     parameters = props.get("parameters")
     if isinstance(parameters, list):
         hint = "write name: value pairs: parameters: {input: s3://...}"
@@ -120,7 +121,7 @@ def _check_small_things(props: Json) -> Iterator[Finding]:
 
 
 def consumables(path: Path, value: Any) -> Iterator[Finding]:
-    """Findings about ``consumableResourceProperties`` under ``path``."""
+    """Findings about ``value``, the ``consumableResourceProperties`` of the mapping at ``path``."""
     here: Path = (*path, "consumableResourceProperties", "consumableResourceList")
     listed = items(at(value, "consumableResourceList"))
     if len(listed) > 5:
@@ -129,7 +130,7 @@ def consumables(path: Path, value: Any) -> Iterator[Finding]:
     for place, name in repeats(
         [((*here, i, "consumableResource"), bare(item.get("consumableResource"))) for i, item in found]
     ):
-        yield Finding(place, f'"{name}" is listed twice', "add the quantities up", code="duplicate")
+        yield Finding(place, f'duplicate entry "{name}"', "keep one, with the sum of the quantities", code="duplicate")
 
 
 # --- ecsProperties ---------------------------------------------------------------------------------------------------
@@ -142,8 +143,8 @@ def tasks(path: Path, value: Any, platform: str) -> Iterator[Finding]:
     here: Path = (*path, "taskProperties")
     listed = value.get("taskProperties")
     if listed is None or (isinstance(listed, list) and len(listed) != 1):
-        why = "taskProperties holds exactly one task"
-        yield Finding(here if listed else path, why, "put all containers into one task: [{containers: [...]}]")
+        why = "taskProperties must contain exactly one task"
+        yield Finding(here if listed else path, why, "list all containers in one task: [{containers: [...]}]")
     for index, task in entries(listed):
         yield from _check_task((*here, index), task, platform)
 
@@ -151,7 +152,7 @@ def tasks(path: Path, value: Any, platform: str) -> Iterator[Finding]:
 def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
     listed = items(task.get("containers"))
     found = list(entries(listed))
-    where = container_checks.Where(
+    context = container_checks.TaskContext(
         platform=platform,
         execution_role=is_given(task.get("executionRoleArn")),
         job_role=is_given(task.get("taskRoleArn")),
@@ -159,7 +160,7 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
         firelens=any(is_given(item.get("firelensConfiguration")) for _, item in found),
         alone=len(listed) == 1,
     )
-    yield from container_checks.task(path, task, where, roles=("taskRoleArn", "executionRoleArn"))
+    yield from container_checks.task(path, task, context, roles=("taskRoleArn", "executionRoleArn"))
     yield from numbered(path, task, listed)
     yield from _check_firelens(path, found)
     if found and all(item.get("essential") is False for _, item in found):
@@ -174,14 +175,14 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
                 why = f"{legacy} is not a member of ecsProperties"
                 yield Finding((*here, legacy), why, "use resourceRequirements", code="unknown-field")
         plain = {name: value for name, value in item.items() if name not in ("vcpus", "memory")}
-        yield from container_checks.common(here, plain, where)
+        yield from container_checks.common(here, plain, context)
     yield from _check_dependencies((*path, "containers"), found)
     if platform == container_checks.FARGATE and len(found) > 1:
         yield from _check_sum((*path, "containers"), [item for _, item in found])
 
 
 def _check_sum(path: Path, found: list[Json]) -> Iterator[Finding]:
-    """On Fargate the containers of a task are one size together."""
+    """The finding about containers on Fargate whose requests do not add up to a Fargate size."""
     total = {"VCPU": Decimal(0), "MEMORY": Decimal(0)}
     for item in found:
         if item.get("resourceRequirements") is not None and not isinstance(item["resourceRequirements"], list):
@@ -193,12 +194,12 @@ def _check_sum(path: Path, found: list[Json]) -> Iterator[Finding]:
             total[need["type"]] = total.get(need["type"], Decimal(0)) + number
     cpus, memory = total["VCPU"].normalize(), total["MEMORY"].normalize()
     if memory not in container_checks.FARGATE_SIZES.get(cpus, ()):
-        why = f"together the containers ask for {cpus:f} vCPU with {memory:f} MiB, which is no size of Fargate"
+        why = f"the containers together request {cpus:f} vCPU with {memory:f} MiB, which is not a Fargate size"
         yield Finding(path, why, container_checks.nearest(cpus, memory))
 
 
 def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
-    """A log router needs somebody who writes to it, and root.
+    """Findings about a log router: a container must write to it, and one must run as root.
 
     https://docs.aws.amazon.com/batch/latest/userguide/create-job-definition-single-node-multi-container.html
     """
@@ -231,20 +232,20 @@ def _check_dependencies(path: Path, found: list[tuple[int, Json]]) -> Iterator[F
                 yield Finding((*here, "condition"), why, "it must be START, COMPLETE or SUCCESS")
             essential = mapping(by_name.get(name or "")).get("essential", True) is not False
             if name in by_name and condition in ("COMPLETE", "SUCCESS") and essential:
-                why = f"waiting for {name} to end: an essential container that ends, ends the job"
+                why = f"{name} is essential: when it ends, the job ends"
                 yield Finding((*here, "condition"), why, f"set essential: false on {name}, or use START")
     needs = {name: [as_text(need.get("containerName")) for _, need in entries(item.get("dependsOn"))]
              for name, item in by_name.items()}  # fmt: skip
     if len(found) == 1 and is_given(found[0][1].get("dependsOn")):
-        why = "a container that is alone cannot wait for another"
+        why = "the only container of a task cannot depend on another"
         yield Finding((*path, found[0][0], "dependsOn"), why, "leave dependsOn out")
         return
-    circle = next((name for name in sorted(needs) if _comes_back(name, needs)), None)
-    if circle:
-        yield Finding(path, f"{circle} depends on itself, by way of others", "remove one dependsOn of the circle")
+    cyclic = next((name for name in sorted(needs) if _depends_on_itself(name, needs)), None)
+    if cyclic:
+        yield Finding(path, f"dependency cycle: {cyclic} depends on itself", "remove one dependsOn of the cycle")
 
 
-def _comes_back(start: str, needs: Mapping[str, list[str | None]]) -> bool:
+def _depends_on_itself(start: str, needs: Mapping[str, list[str | None]]) -> bool:
     seen: set[str] = set()
     ahead = [name for name in needs[start] if name]
     while ahead:
@@ -313,7 +314,7 @@ def _check_cover(path: Path, ranges: list[tuple[int, Json]], number: int | None)
             continue
         found = _TARGETS.fullmatch(target)
         if not found:
-            hint = 'write "0:" for all from 0 on, "1:3" for 1 to 3; in quotes, for YAML would read it otherwise'
+            hint = 'write "0:" for all from 0 on, "1:3" for 1 to 3; in quotes, because YAML reads it as a number'
             yield Finding((*path, index, "targetNodes"), f'"{target}" is not a range of nodes', hint)
             sure = False
         elif number is not None:
@@ -327,8 +328,8 @@ def _check_cover(path: Path, ranges: list[tuple[int, Json]], number: int | None)
         left = sorted(set(range(number)) - covered)
         if left:
             why = f"no range covers node {left[0]}" + (f" and {len(left) - 1} more" if left[1:] else "")
-            yield Finding(path, why, 'all nodes must be covered; an open range does it: "0:"')
+            yield Finding(path, why, 'every node must be covered; "0:" covers all')
     types = {as_text(at(item, "container", "instanceType")) for _, item in ranges} - {None}
     if len(types) > 1:
-        why = f"all nodes use one instance type, and here are {', '.join(sorted(map(str, types)))}"
-        yield Finding(path, why, "give the same everywhere")
+        why = f"all nodes must have the same instance type, and these have {', '.join(sorted(map(str, types)))}"
+        yield Finding(path, why, "set the same type in every range")

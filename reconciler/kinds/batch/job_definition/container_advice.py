@@ -1,4 +1,4 @@
-"""Slips in a container that AWS takes, mostly, and that only show when a job runs: its image, command, mounts, limits.
+"""Probable mistakes in a container that AWS usually accepts, although its jobs fail: image, command, mounts, limits.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 """
@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"(?i)ref:(?!:)\S+|ref::\s\S*")
 
 
 def findings(path: Path, props: Json) -> Iterator[Finding]:
-    """What looks like a slip in a container of ECS at ``path``."""
+    """Findings about probable mistakes in an ECS container at ``path``."""
     yield from _image((*path, "image"), as_text(props.get("image")))
     yield from _command((*path, "command"), props)
     yield from _ulimits((*path, "ulimits"), props)
@@ -31,14 +31,14 @@ def findings(path: Path, props: Json) -> Iterator[Finding]:
         here: Path = (*path, "mountPoints", index)
         where = as_text(mount.get("containerPath"))
         if "containerPath" not in mount:
-            hint = "say where the volume is seen, as in containerPath: /data"
+            hint = "add the path where the volume is mounted, for example containerPath: /data"
             yield Finding(here, "containerPath is missing", hint, code="missing-field", warning=True)
         elif where and not re.match(r"/|[A-Za-z]:", where):
             yield Finding((*here, "containerPath"), f'"{where}" is not absolute', f"write /{where}", warning=True)
 
 
 def volumes(path: Path, props: Json) -> Iterator[Finding]:
-    """What looks like a slip in the volumes of a task at ``path``."""
+    """Findings about probable mistakes in the volumes and the platform version of a task at ``path``."""
     for index, volume in entries(props.get("volumes")):
         here: Path = (*path, "volumes", index)
         source, system = at(volume, "host", "sourcePath"), at(volume, "efsVolumeConfiguration", "fileSystemId")
@@ -73,7 +73,7 @@ def _image(path: Path, image: str | None) -> Iterator[Finding]:
     name, _, tag = (below if registry else image).partition("@")[0].partition(":")
     if name != name.lower():
         hint = f'did you mean "{image.replace(name, name.lower())}"?'
-        yield Finding(path, f'"{image}" can never be pulled: names of images are in lower case', hint, warning=True)
+        yield Finding(path, f'"{image}" can never be pulled: image names are in lower case', hint, warning=True)
     elif ":" in tag:
         yield Finding(path, f'"{image}" has two tags', "name:tag")
 
@@ -82,17 +82,17 @@ def _command(path: Path, props: Json) -> Iterator[Finding]:
     words = items(props.get("command"))
     plain = [word for word in words if isinstance(word, str)]
     if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not is_given(props.get("entryPoint")):
-        why = f'the program to run would be called "{plain[0]}", spaces and all'
-        hint = f"write a word an item: [{', '.join(plain[0].split())}]"
+        why = f'the container would look for a program named "{plain[0]}"'
+        hint = f"one list item per argument: [{', '.join(plain[0].split())}]"
         yield Finding(path, why, hint, warning=True)
     shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or is_given(props.get("entryPoint")))
-    odd = next(
+    syntax = next(
         ((n, word) for n, word in enumerate(words) if isinstance(word, str) and _FOR_SHELLS.fullmatch(word)), None
     )
-    if odd and not shell:
-        why = f'"{odd[1]}" means something to a shell, and no shell runs this'
+    if syntax and not shell:
+        why = f'"{syntax[1]}" is shell syntax, and no shell runs this command'
         hint = 'write [sh, -c, "..."] with the whole line as one item'
-        yield Finding((*path, odd[0]), why, hint, warning=True)
+        yield Finding((*path, syntax[0]), why, hint, warning=True)
     for index, word in enumerate(words):
         if isinstance(word, str) and _PARAMETER.fullmatch(word):
             hint = f"write Ref::{word.lstrip('REFref: ')}"

@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in a container of a job definition.
+"""Checks of a container of a job definition: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html (the sizes on Fargate)
@@ -34,8 +34,13 @@ _SECRET_VALUE = re.compile(r"AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{30,}|-----BEGIN [A
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """What a container runs on, and what its task says for it."""
+class TaskContext:
+    """The facts about a task that the checks of its containers use.
+
+    ``platform`` is EC2, FARGATE or MANAGED_INSTANCES; ``execution_role`` and ``job_role``: whether the task has one;
+    ``volumes``: their names, None if not all are known; ``firelens``: whether a container is a log router; ``alone``:
+    whether the task has one container.
+    """
 
     platform: str = EC2
     execution_role: bool = False
@@ -46,15 +51,15 @@ class Where:
 
 
 def container(path: Path, props: Json, platform: str, *, node: bool = False) -> Iterator[Finding]:
-    """Findings about ``ContainerProperties`` at ``path``."""
-    where = Where(
+    """Findings about ``ContainerProperties`` at ``path``; ``node``: of a multi-node job."""
+    context = TaskContext(
         platform=platform,
         execution_role=is_given(props.get("executionRoleArn")),
         job_role=is_given(props.get("jobRoleArn")),
         volumes=volume_names(props.get("volumes")),
     )
-    yield from common(path, props, where)
-    yield from task(path, props, where, roles=("jobRoleArn", "executionRoleArn"))
+    yield from common(path, props, context)
+    yield from task(path, props, context, roles=("jobRoleArn", "executionRoleArn"))
     if is_given(props.get("instanceType")) and not node:
         why = "instanceType is for the nodes of a multi-node job"
         hint = "leave it out, and choose instance types in the compute environment"
@@ -62,15 +67,15 @@ def container(path: Path, props: Json, platform: str, *, node: bool = False) -> 
 
 
 def volume_names(value: Any) -> frozenset[str] | None:
-    """The names of the volumes; None when not all of them can be told."""
+    """The names of the volumes; None if not all of them are known."""
     names = [mapping(item).get("name") for item in items(value)]
     plain = [name for name in names if isinstance(name, str)]
     known = isinstance(value, list | tuple | None) and len(plain) == len(names)
     return frozenset(plain) if known else None
 
 
-def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
-    """Findings about what every container has."""
+def common(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
+    """Findings about a container at ``path``, of any task."""
     if not is_given(props.get("image")):
         hint = "for example image: public.ecr.aws/docker/library/alpine:latest"
         yield Finding(path, "image is missing", hint, code="missing-field")
@@ -78,40 +83,40 @@ def common(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         hint = f'write a list: ["sh", "-c", "{props["command"]}"]'
         yield Finding((*path, "command"), "command is a list of words", hint, code="wrong-type")
     yield from variables(path, "environment", props.get("environment"))
-    yield from _check_secrets(path, props, where)
-    yield from _check_resources(path, props, where)
-    yield from _check_mounts(path, props, where)
-    yield from _check_linux(path, props, where)
+    yield from _check_secrets(path, props, context)
+    yield from _check_resources(path, props, context)
+    yield from _check_mounts(path, props, context)
+    yield from _check_linux(path, props, context)
     yield from container_advice.findings(path, props)
     log = props.get("logConfiguration")
     if isinstance(log, Mapping):
-        here, fargate = (*path, "logConfiguration"), where.platform == FARGATE
-        yield from log_checks.check(here, log, fargate=fargate, firelens=where.firelens)
+        here, fargate = (*path, "logConfiguration"), context.platform == FARGATE
+        yield from log_checks.check(here, log, fargate=fargate, firelens=context.firelens)
     if props.get("privileged") is True:
         here = (*path, "privileged")
-        if where.platform == FARGATE:
+        if context.platform == FARGATE:
             yield Finding(here, "privileged containers cannot run on Fargate", "leave it out", code="not-applicable")
         else:
             why = "a privileged container has the rights of root on its host"
             hint = "if it needs a device only, linuxParameters.devices is enough"
             yield Finding(here, why, hint, code="privileged", warning=True)
-    if where.platform == FARGATE and is_given(props.get("ulimits")):
+    if context.platform == FARGATE and is_given(props.get("ulimits")):
         hint = "leave it out, or run the job on EC2"
         yield Finding((*path, "ulimits"), "ulimits does not apply to Fargate", hint, code="not-applicable")
 
 
-def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> Iterator[Finding]:
-    """Findings about what is said once for a task: roles, volumes, network, platform."""
-    fargate = where.platform == FARGATE
-    if fargate and not where.execution_role:
-        hint = "name a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
+def task(path: Path, props: Json, context: TaskContext, *, roles: tuple[str, ...]) -> Iterator[Finding]:
+    """Findings about a task at ``path``: its ``roles`` (names of members), volumes, storage and platform."""
+    fargate = context.platform == FARGATE
+    if fargate and not context.execution_role:
+        hint = "use a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
         yield Finding(path, "Fargate needs executionRoleArn", hint, code="missing-field")
     for role in roles:
         value = as_text(props.get(role)) or ""
         if ":instance-profile/" in value:
             why = f"{role} takes a role, and this is the ARN of an instance profile"
             yield Finding((*path, role), why, "give the name or ARN of the role in it")
-    if where.platform == EC2:
+    if context.platform == EC2:
         for member in ONLY_ON_FARGATE:
             if is_given(props.get(member)):
                 hint = "add platformCapabilities: [FARGATE], or leave it out"
@@ -120,36 +125,36 @@ def task(path: Path, props: Json, where: Where, *, roles: tuple[str, ...]) -> It
     if size is not None and not 21 <= size <= 200:
         hint = "from 21 to 200; left out it is 20"
         yield Finding((*path, "ephemeralStorage", "sizeInGiB"), f"sizeInGiB {size} is out of range", hint)
-    yield from _check_volumes(path, props, where)
-    yield from _check_runtime(path, props, where)
+    yield from _check_volumes(path, props, context)
+    yield from _check_runtime(path, props, context)
     yield from container_advice.volumes(path, props)
 
 
-def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+def _check_runtime(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     """Findings about the platform version and the operating system of Fargate and managed instances.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_RuntimePlatform.html
     """
-    said: Path = ("fargatePlatformConfiguration", "platformVersion")
+    place: Path = ("fargatePlatformConfiguration", "platformVersion")
     if "platformVersion" in props:
-        said = ("platformVersion",)
-    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", as_text(at(props, *map(str, said))) or "")
+        place = ("platformVersion",)
+    version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", as_text(at(props, *map(str, place))) or "")
     on_efs = any(is_given(volume.get("efsVolumeConfiguration")) for _, volume in entries(props.get("volumes")))
-    if where.platform == FARGATE and on_efs and version and tuple(map(int, version.groups())) < (1, 4, 0):
+    if context.platform == FARGATE and on_efs and version and tuple(map(int, version.groups())) < (1, 4, 0):
         hint = "use 1.4.0 or LATEST, or leave it out"
-        yield Finding((*path, *said), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
+        yield Finding((*path, *place), f"volumes on EFS need platform version 1.4.0, not {version[0]}", hint)
     family = as_text(at(props, "runtimePlatform", "operatingSystemFamily")) or ""
     here: Path = (*path, "runtimePlatform")
     if not family.startswith("WINDOWS"):
         return
-    if where.platform == MANAGED_INSTANCES:
+    if context.platform == MANAGED_INSTANCES:
         yield Finding((*here, "operatingSystemFamily"), "managed instances run LINUX only", "leave it out")
     if at(props, "runtimePlatform", "cpuArchitecture") == "ARM64":
         yield Finding((*here, "cpuArchitecture"), "Windows runs on X86_64 only", "leave cpuArchitecture out")
     for index, item in entries(props.get("resourceRequirements")):
         number = quantity(item.get("value"))
         if item.get("type") == "VCPU" and number is not None and number < 1:
-            why = f"a Windows container needs 1 vCPU at least, not {number}"
+            why = f"a Windows container needs at least 1 vCPU, not {number}"
             yield Finding((*path, "resourceRequirements", index, "value"), why, 'write "1", or more')
 
 
@@ -157,7 +162,7 @@ def _check_runtime(path: Path, props: Json, where: Where) -> Iterator[Finding]:
 
 
 def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
-    """Findings about environment variables, of ECS (``environment``) or Kubernetes (``env``)."""
+    """Findings about ``value``, the environment variables in ``member``: ``environment`` (ECS) or ``env`` (EKS)."""
     here = (*path, member)
     if isinstance(value, Mapping):
         first = next(iter(value.items()), ("NAME", "VALUE"))
@@ -170,18 +175,18 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
             hint = "write {name: NAME, value: ...}"
             yield Finding((*here, index), "name is missing", hint, code="missing-field")
         if name and name.startswith("AWS_BATCH"):
-            hint = "names beginning with AWS_BATCH are kept for Batch's own; choose another"
+            hint = "names that begin with AWS_BATCH are reserved for AWS Batch; choose another"
             yield Finding((*here, index, "name"), f'"{name}" cannot be set', hint)
         if isinstance(given_value, bool | int | float):
             plain = str(given_value).lower() if isinstance(given_value, bool) else str(given_value)
             why = f"the value of {name} is {plain}, and must be text"
             yield Finding((*here, index, "value"), why, f'put it in quotes: "{plain}"', code="wrong-type")
         if name and isinstance(given_value, str) and _looks_secret(name, given_value):
-            why = f"{name} looks like a secret, and stands here in clear text"
-            hint = "keep it in a secret, and name that under secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
+            why = f"{name} looks like a secret, and is in plain text here"
+            hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
             yield Finding((*here, index, "value"), why, hint, code="clear-text-secret", warning=True)
-    for where, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
-        yield Finding(where, f'"{name}" is set twice', "keep one", code="duplicate")
+    for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
+        yield Finding(place, f'duplicate "{name}"', "keep one", code="duplicate")
 
 
 def _looks_secret(name: str, value: str) -> bool:
@@ -191,7 +196,7 @@ def _looks_secret(name: str, value: str) -> bool:
     return bool(plain and _SECRET_NAME.search(name) and not _NOT_SECRET_NAME.search(name))
 
 
-def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     lists: tuple[tuple[Path, Any], ...] = (
         ((*path, "secrets"), props.get("secrets")),
         ((*path, "logConfiguration", "secretOptions"), at(props, "logConfiguration", "secretOptions")),
@@ -207,10 +212,10 @@ def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
                     hint = "write {name: NAME, valueFrom: NAME-OF-SECRET}"
                     yield Finding((*here, index), f"{needed} is missing", hint, code="missing-field")
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
-            yield Finding(place, f'"{name}" is set twice', "keep one", code="duplicate")
-        if is_given(value) and not where.execution_role and where.platform != FARGATE:
-            hint = "name a role that trusts ecs-tasks.amazonaws.com and may read the secret"
-            yield Finding(here, f"{here[-1]} needs executionRoleArn beside it", hint, code="missing-field")
+            yield Finding(place, f'duplicate "{name}"', "keep one", code="duplicate")
+        if is_given(value) and not context.execution_role and context.platform != FARGATE:
+            hint = "use a role that trusts ecs-tasks.amazonaws.com and may read the secret"
+            yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code="missing-field")
     plain = {as_text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
     for index, item in entries(props.get("secrets")):
         if as_text(item.get("name")) in plain:
@@ -221,7 +226,7 @@ def _check_secrets(path: Path, props: Json, where: Where) -> Iterator[Finding]:
 # --- resources -------------------------------------------------------------------------------------------------------
 
 
-def _check_resources(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+def _check_resources(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     here: Path = (*path, "resourceRequirements")
     listed = props.get("resourceRequirements")
     if isinstance(listed, Mapping):
@@ -234,30 +239,30 @@ def _check_resources(path: Path, props: Json, where: Where) -> Iterator[Finding]
     for index, item in found:
         value = item.get("value")
         if isinstance(value, bool | int | float):
-            why = f"the value of {item.get('type')} is a number, and AWS takes text"
+            why = f"the value of {item.get('type')} is a number, and must be text"
             yield Finding((*here, index, "value"), why, f'put it in quotes: "{value}"', code="wrong-type")
     for place, kind in repeats([((*here, index, "type"), item.get("type")) for index, item in found]):
-        yield Finding(place, f"{kind} is given twice", "keep one", code="duplicate")
-    yield from _check_legacy(path, props, where, {str(item.get("type")) for _, item in found})
+        yield Finding(place, f"duplicate {kind}", "keep one", code="duplicate")
+    yield from _check_legacy(path, props, context, {str(item.get("type")) for _, item in found})
     for index, item in found:
-        yield from _check_amount((*here, index, "value"), item, where)
-    if where.platform == FARGATE and where.alone:
+        yield from _check_amount((*here, index, "value"), item, context)
+    if context.platform == FARGATE and context.alone:
         yield from _check_size(here, found)
 
 
-def _check_legacy(path: Path, props: Json, where: Where, kinds: set[str]) -> Iterator[Finding]:
+def _check_legacy(path: Path, props: Json, context: TaskContext, kinds: set[str]) -> Iterator[Finding]:
     for legacy, kind in LEGACY.items():
         value = props.get(legacy)
         if value is None and kind not in kinds:
             wanted = "vCPU" if kind == "VCPU" else "memory"
             hint = f'add {{type: {kind}, value: "{1 if kind == "VCPU" else 2048}"}} to resourceRequirements'
-            yield Finding(path, f"no {wanted} is asked for", hint, code="missing-field")
-        elif value is not None and where.platform != EC2:
+            yield Finding(path, f"{wanted} is missing", hint, code="missing-field")
+        elif value is not None and context.platform != EC2:
             hint = f'use resourceRequirements: [{{type: {kind}, value: "{value}"}}]'
             yield Finding((*path, legacy), f"{legacy} does not apply to Fargate", hint, code="not-applicable")
         elif value is not None and kind in kinds:
             hint = f"leave {legacy} out; resourceRequirements is the newer form"
-            yield Finding((*path, legacy), f"{legacy} and a resourceRequirement {kind} cannot be used together", hint)
+            yield Finding((*path, legacy), f"{legacy} cannot be combined with a resourceRequirement {kind}", hint)
         else:
             number, least = as_int(value), 1 if legacy == "vcpus" else 4
             if number is not None and number < least:
@@ -265,7 +270,7 @@ def _check_legacy(path: Path, props: Json, where: Where, kinds: set[str]) -> Ite
 
 
 def quantity(value: Any) -> Decimal | None:
-    """The amount, if it is plainly one."""
+    """The amount of a resource requirement; None if it is not a finite number."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
     try:
@@ -275,15 +280,15 @@ def quantity(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
+def _check_amount(path: Path, item: Json, context: TaskContext) -> Iterator[Finding]:
     kind, value = item.get("type"), item.get("value")
     number = quantity(value)
     if isinstance(value, str) and number is None and "${" not in value:
         hint = "MEMORY is a number of MiB, VCPU and GPU are counts, without a unit"
         yield Finding(path, f'"{value}" is not a number', hint)
-    if kind == "GPU" and where.platform == FARGATE:
+    if kind == "GPU" and context.platform == FARGATE:
         yield Finding(path, "Fargate has no GPUs", "run the job on EC2", code="not-applicable")
-    elif number is not None and not (kind == "VCPU" and where.platform == FARGATE):
+    elif number is not None and not (kind == "VCPU" and context.platform == FARGATE):
         least = {"VCPU": 1, "MEMORY": 4}.get(str(kind), 1)
         whole_text = str(value).strip().isdigit()
         if number < least:
@@ -294,7 +299,7 @@ def _check_amount(path: Path, item: Json, where: Where) -> Iterator[Finding]:
 
 
 def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
-    """On Fargate only certain pairs of vCPU and memory exist."""
+    """The finding about a pair of vCPU and memory that is not a Fargate size."""
     amounts = {as_text(item.get("type")): (index, quantity(item.get("value"))) for index, item in found}
     (cpu_at, cpus), (memory_at, memory) = amounts.get("VCPU", (0, None)), amounts.get("MEMORY", (0, None))
     if cpus is None or memory is None:
@@ -313,16 +318,16 @@ def _check_size(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
 
 
 def nearest(cpus: Decimal, memory: Decimal) -> str:
-    """The smallest size that has at least what is asked for."""
+    """The hint with the smallest Fargate size that has at least ``cpus`` vCPU and ``memory`` MiB."""
     fits = [(size, mib) for size, sizes in FARGATE_SIZES.items() for mib in sizes if size >= cpus and mib >= memory]
     best = min(fits, default=(Decimal(16), FARGATE_SIZES[Decimal(16)][-1]))
-    return f'the nearest that has enough is VCPU "{best[0]}", MEMORY "{best[1]}"'
+    return f'the smallest that is large enough is VCPU "{best[0]}", MEMORY "{best[1]}"'
 
 
 # --- volumes, mounts, Linux ------------------------------------------------------------------------------------------
 
 
-def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+def _check_volumes(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     found = list(entries(props.get("volumes")))
     for index, volume in found:
         here: Path = (*path, "volumes", index)
@@ -330,21 +335,21 @@ def _check_volumes(path: Path, props: Json, where: Where) -> Iterator[Finding]:
             yield Finding(here, "name is missing", "mountPoints refer to a volume by its name", code="missing-field")
         kinds = [kind for kind in VOLUME_KINDS if kind in volume and volume[kind] is not None]
         if len(kinds) > 1:
-            yield Finding(here, f"a volume is of one kind, and this has {' and '.join(kinds)}", "make two volumes")
-        if where.platform == FARGATE and is_given(at(volume, "host", "sourcePath")):
+            yield Finding(here, f"a volume has one type, and this has {' and '.join(kinds)}", "declare two volumes")
+        if context.platform == FARGATE and is_given(at(volume, "host", "sourcePath")):
             hint = "leave host out, or use efsVolumeConfiguration"
             yield Finding((*here, "host", "sourcePath"), "Fargate has no host to mount a path of", hint)
         efs = mapping(volume.get("efsVolumeConfiguration"))
-        yield from _check_efs((*here, "efsVolumeConfiguration"), efs, where)
-        if is_given(volume.get("s3filesVolumeConfiguration")) and not where.job_role:
+        yield from _check_efs((*here, "efsVolumeConfiguration"), efs, context)
+        if is_given(volume.get("s3filesVolumeConfiguration")) and not context.job_role:
             hint = "add jobRoleArn (taskRoleArn in ecsProperties), a role that may use the file system"
-            why = "a volume of S3 Files goes by the job role, and there is none"
+            why = "an S3 Files volume needs a job role"
             yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code="missing-field")
     for place, name in repeats([((*path, "volumes", i, "name"), volume.get("name")) for i, volume in found]):
-        yield Finding(place, f'two volumes are called "{name}"', "rename one", code="duplicate")
+        yield Finding(place, f'two volumes are named "{name}"', "rename one", code="duplicate")
 
 
-def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
+def _check_efs(path: Path, efs: Json, context: TaskContext) -> Iterator[Finding]:
     if not efs:
         return
     point, iam = at(efs, "authorizationConfig", "accessPointId"), at(efs, "authorizationConfig", "iam")
@@ -354,26 +359,30 @@ def _check_efs(path: Path, efs: Json, where: Where) -> Iterator[Finding]:
         yield Finding(path, why, "add transitEncryption: ENABLED")
     if is_given(point) and as_text(efs.get("rootDirectory")) not in (None, "", "/"):
         hint = "leave rootDirectory out: the access point has its own"
-        why = "AWS Batch was seen to refuse rootDirectory with an access point, though its own examples have both"
+        why = (
+            "AWS Batch has been observed to refuse rootDirectory with an access point, although its examples have both"
+        )
         yield Finding((*path, "rootDirectory"), why, hint, warning=True)
-    if iam == "ENABLED" and not where.job_role:
+    if iam == "ENABLED" and not context.job_role:
         hint = "add jobRoleArn (taskRoleArn in ecsProperties)"
-        yield Finding(path, "IAM authorisation goes by the job role, and there is none", hint, warning=True)
+        yield Finding(path, "IAM authorisation needs a job role", hint, warning=True)
 
 
-def _check_mounts(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+def _check_mounts(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     here: Path = (*path, "mountPoints")
     for index, mount in entries(props.get("mountPoints")):
         name = as_text(mount.get("sourceVolume"))
-        if name and where.volumes is not None and name not in where.volumes:
-            known = f"the volumes are {', '.join(sorted(where.volumes))}" if where.volumes else "there are no volumes"
+        if name and context.volumes is not None and name not in context.volumes:
+            known = (
+                f"the volumes are {', '.join(sorted(context.volumes))}" if context.volumes else "there are no volumes"
+            )
             hint = f"{known}; add {{name: {name}}} to volumes"
             yield Finding((*here, index, "sourceVolume"), f'there is no volume "{name}"', hint, code="unknown-volume")
 
 
-def _check_linux(path: Path, props: Json, where: Where) -> Iterator[Finding]:
+def _check_linux(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     linux, here = mapping(props.get("linuxParameters")), (*path, "linuxParameters")
-    if where.platform == FARGATE:
+    if context.platform == FARGATE:
         for member in LINUX_NOT_ON_FARGATE:
             if is_given(linux.get(member)):
                 hint = "leave it out, or run the job on EC2"
@@ -386,7 +395,7 @@ def _check_linux(path: Path, props: Json, where: Where) -> Iterator[Finding]:
         yield Finding((*here, "swappiness"), "swappiness has no effect without maxSwap", "add maxSwap (in MiB)")
     most = as_int(swap)
     if most and "swappiness" not in linux:
-        why = "AWS Batch was seen to refuse maxSwap without swappiness, whose default is documented as 60"
+        why = "AWS Batch has been observed to refuse maxSwap without swappiness (documented default: 60)"
         yield Finding((*here, "maxSwap"), why, "add swappiness: 60", warning=True)
     if most is not None and most < 0:
         yield Finding((*here, "maxSwap"), f"maxSwap {most} is negative", "0 turns swap off")

@@ -1,12 +1,12 @@
-"""Facts about the containers of job definitions, wherever they stand: which members AWS fills in, drops or reorders.
+"""Fields of the containers of job definitions: which members AWS fills in, drops or reorders.
 
-The same container can stand in ``containerProperties``, in a node range, or (a little different) in a task of
-``ecsProperties``; so the facts are made for a prefix. What is peculiar:
+A container can be in ``containerProperties``, in a node range, or (with small differences) in a task of
+``ecsProperties``. So each function takes the path ``at`` which it is declared. What is peculiar:
 
-- a described container has ``[]`` for every list that was left out, and environment variables with an empty value are
-  dropped; the order of variables, secrets and requirements is not kept;
-- ``vcpus`` and ``memory`` are an older way to write two ``resourceRequirements``;
-- role names are accepted where ARNs are meant, and come back as they were given.
+- A describe shows ``[]`` for every list that was left out. AWS drops environment variables with an empty value, and
+  does not keep the order of variables, secrets and requirements.
+- ``vcpus`` and ``memory`` are an older notation of two ``resourceRequirements``.
+- AWS accepts the name of a role instead of its ARN, and shows what was given.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 """
@@ -23,13 +23,13 @@ from reconciler.model import Field, Json, Ref
 
 LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
 FALSE = Field(default=False)
-NOT_SO = Field(normalize=unless(False))
+FALSE_IS_ABSENT = Field(normalize=unless(False))
 ROLE_MEMBERS = frozenset({"jobRoleArn", "executionRoleArn", "taskRoleArn"})
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
 def number_text(value: Any) -> Any:
-    """``"1.0"``, ``"1"`` and ``1`` alike; text that is no number stays."""
+    """A number as text in one notation: ``"1"`` for ``"1.0"``, ``"1"`` and ``1``. Other values are unchanged."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return value
     try:
@@ -40,7 +40,7 @@ def number_text(value: Any) -> Any:
 
 
 def filled_variables(value: Any) -> Any:
-    """The variables that have a value: AWS drops the others."""
+    """The environment variables that have a value: AWS drops the others."""
     if not isinstance(value, list | tuple):
         return value
     return [item for item in value if not (isinstance(item, Mapping) and item.get("value") in (None, ""))]
@@ -48,7 +48,7 @@ def filled_variables(value: Any) -> Any:
 
 def _linux(at: str) -> dict[str, Field]:
     return {
-        f"{at}.initProcessEnabled": NOT_SO,
+        f"{at}.initProcessEnabled": FALSE_IS_ABSENT,
         f"{at}.devices": Field(key="hostPath"),
         f"{at}.devices[].permissions": Field(unordered=True),
         f"{at}.tmpfs": Field(key="containerPath"),
@@ -57,7 +57,7 @@ def _linux(at: str) -> dict[str, Field]:
 
 
 def volumes(at: str) -> dict[str, Field]:
-    """Facts about the ECS volumes at ``at``."""
+    """Fields of the ECS volumes at ``at``."""
     efs, s3 = f"{at}[].efsVolumeConfiguration", f"{at}[].s3filesVolumeConfiguration"
     return {
         at: Field(key="name"),
@@ -69,7 +69,7 @@ def volumes(at: str) -> dict[str, Field]:
 
 
 def common(at: str) -> dict[str, Field]:
-    """Facts that hold for a container wherever it stands."""
+    """Fields of an ECS container at ``at``, of any task."""
     return {
         f"{at}.environment": Field(key="name", normalize=filled_variables),
         f"{at}.secrets": Field(key="name"),
@@ -87,17 +87,17 @@ def common(at: str) -> dict[str, Field]:
 
 
 def platform(at: str) -> dict[str, Field]:
-    """Facts about what ECS runs a container or task on."""
+    """Fields of the network and platform of a container or task at ``at``."""
     return {
         f"{at}.networkConfiguration.assignPublicIp": Field(normalize=unless("DISABLED")),
         f"{at}.runtimePlatform.operatingSystemFamily": Field(normalize=unless("LINUX")),
         f"{at}.runtimePlatform.cpuArchitecture": Field(normalize=unless("X86_64")),
-        f"{at}.enableExecuteCommand": NOT_SO,
+        f"{at}.enableExecuteCommand": FALSE_IS_ABSENT,
     }
 
 
 def container(at: str) -> dict[str, Field]:
-    """Facts about ``ContainerProperties`` at ``at``."""
+    """Fields of ``ContainerProperties`` at ``at``."""
     return {
         **common(at),
         **platform(at),
@@ -108,7 +108,7 @@ def container(at: str) -> dict[str, Field]:
 
 
 def tasks(at: str) -> dict[str, Field]:
-    """Facts about ``EcsTaskProperties`` at ``at``."""
+    """Fields of ``EcsTaskProperties`` at ``at``."""
     one = f"{at}.containers"
     return {
         one: Field(key="name"),
@@ -128,16 +128,16 @@ def _kubernetes_container(at: str) -> dict[str, Field]:
         f"{at}.volumeMounts[].readOnly": FALSE,
         f"{at}.resources.limits.*": Field(normalize=number_text),
         f"{at}.resources.requests.*": Field(normalize=number_text),
-        f"{at}.securityContext.privileged": NOT_SO,
-        f"{at}.securityContext.readOnlyRootFilesystem": NOT_SO,
-        f"{at}.securityContext.runAsNonRoot": NOT_SO,
+        f"{at}.securityContext.privileged": FALSE_IS_ABSENT,
+        f"{at}.securityContext.readOnlyRootFilesystem": FALSE_IS_ABSENT,
+        f"{at}.securityContext.runAsNonRoot": FALSE_IS_ABSENT,
         f"{at}.securityContext.capabilities.add": Field(unordered=True),
         f"{at}.securityContext.capabilities.drop": Field(unordered=True),
     }
 
 
 def pod(at: str) -> dict[str, Field]:
-    """Facts about ``EksPodProperties`` at ``at``."""
+    """Fields of ``EksPodProperties`` at ``at``."""
     return {
         f"{at}.hostNetwork": Field(default=True),
         f"{at}.dnsPolicy": Field(normalize=unless("ClusterFirst")),
@@ -150,15 +150,15 @@ def pod(at: str) -> dict[str, Field]:
         f"{at}.volumes[].emptyDir.medium": Field(normalize=unless("")),
         f"{at}.volumes[].secret.optional": FALSE,
         f"{at}.volumes[].persistentVolumeClaim.readOnly": FALSE,
-        f"{at}.shareProcessNamespace": NOT_SO,
-        f"{at}.securityContext.runAsNonRoot": NOT_SO,
+        f"{at}.shareProcessNamespace": FALSE_IS_ABSENT,
+        f"{at}.securityContext.runAsNonRoot": FALSE_IS_ABSENT,
     }
 
 
 # --- references ------------------------------------------------------------------------------------------------------
 
 ROLE = Ref(section="roles", holds=False, same_account_and_region=True)
-# A name that begins with / is an SSM parameter's; other plain names are secrets'. Other parameters: by their ARN.
+# A name that begins with / is an SSM parameter; other plain names are secrets. Other parameters need their ARN.
 SECRET = Ref(section="secrets", literal=r"arn:|/|$", holds=False)
 PULL_SECRET = Ref(section="secrets", literal=r"arn:|$", holds=False, optional=True)
 LOG_GROUP = Ref(section="logGroups", attr="name", literal=r"$", holds=False, optional=True)
@@ -174,20 +174,20 @@ def _container_refs(at: str) -> dict[str, Ref]:
 
 
 def container_refs(at: str) -> dict[str, Ref]:
-    """What ``ContainerProperties`` at ``at`` refer to."""
+    """References of ``ContainerProperties`` at ``at``."""
     return {f"{at}.jobRoleArn": ROLE, f"{at}.executionRoleArn": ROLE, **_container_refs(at)}
 
 
 def task_refs(at: str) -> dict[str, Ref]:
-    """What ``EcsTaskProperties`` at ``at`` refer to."""
+    """References of ``EcsTaskProperties`` at ``at``."""
     return {f"{at}.taskRoleArn": ROLE, f"{at}.executionRoleArn": ROLE, **_container_refs(f"{at}.containers[]")}
 
 
-# --- what takes both sides to say ------------------------------------------------------------------------------------
+# --- comparing both sides --------------------------------------------------------------------------------------------
 
 
-def same_way(live: Json, want: Json) -> tuple[Json, Json]:
-    """Two containers with their vCPUs and memory written the same way, where one writes them the older way."""
+def same_notation(live: Json, want: Json) -> tuple[Json, Json]:
+    """Both containers with their vCPUs and memory in ``resourceRequirements``, if only one has the older notation."""
     left, right = dict(live), dict(want)
     for legacy, kind in LEGACY.items():
         if bool(left.get(legacy)) != bool(right.get(legacy)):
@@ -204,7 +204,7 @@ def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, A
 
 
 def with_role_arns(live: Any, want: Any) -> Any:
-    """``live`` with a role's ARN in place of its bare name, where ``want`` has the ARN of a role of that name."""
+    """``live`` with the ARN of a role instead of its name, if ``want`` has the ARN of a role of that name."""
     arns = {arn.rsplit("/", 1)[-1]: arn for arn in _roles(want)}
     return _renamed(live, arns) if arns else live
 

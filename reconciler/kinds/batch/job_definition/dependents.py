@@ -1,8 +1,8 @@
-"""Who in the account names a revision of a job definition: event rules, other definitions, jobs that have not finished.
+"""``Kind.dependents`` of a revision of a job definition: event rules, other definitions, unfinished jobs.
 
-- A target of an event rule names a revision by ``NAME:REV`` or its ARN; without a revision it means the newest one.
-- A job's text (environment, command, parameters) may name a definition that it submits jobs with.
-- A job keeps its revision; a retry or the rest of an array is started with it.
+- A target of an event rule names a revision as ``NAME:REV`` or by ARN; without a revision it uses the latest one.
+- The text of a definition (environment, command, parameters) may name another one with which its jobs submit jobs.
+- A job keeps its revision, also for retries and for the rest of an array.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_BatchParameters.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
@@ -22,12 +22,12 @@ from reconciler.model import Call, Dependent, Json, Live, On, Reads, Refused, Re
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
-# In the order in which a job goes through them: one that moves on while we ask is met in the next.
+# In the order of a job's life: a job that changes its state between two calls is found by the later one.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
-GONE = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
+NO_LONGER_EXISTS = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
 
-# No part of a path, of a longer name or of a version number ("python:3.11"); an image is not looked at.
+# Not a part of a path, of a longer name or of a version number ("python:3.11"); images are not searched.
 REVISION = re.compile(
     r"(?<![\w/.-])(?:arn:[\w-]+:batch:[\w-]+:\d+:job-definition/)?[0-9A-Za-z][\w-]*:\d+(?![\w-]|\.\w)", re.ASCII
 )
@@ -36,7 +36,7 @@ NOT_ITS_TEXT = ("jobDefinitionName", "jobDefinitionArn", "tags")
 
 
 def mentions(props: Any) -> Iterator[str]:
-    """What may be a revision, by name or ARN, in the text of a definition."""
+    """Every name (``NAME:REV``) or ARN in the properties of a definition that may be one of a revision."""
     if isinstance(props, str):
         yield from REVISION.findall(props)
     elif isinstance(props, Mapping):
@@ -52,14 +52,16 @@ def mentions(props: Any) -> Iterator[str]:
 
 
 def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The ACTIVE definitions that name one in their text, whoever they belong to."""
+    """The ACTIVE definitions of the account, of any owner, that name one of ``lives`` in their text."""
     active = yield from _active()
     words = _words(lives)
     found: list[tuple[str, Dependent]] = []
     for item in active:
         named = {words[word] for word in mentions(without(item, *NOT_ITS_TEXT)) if word in words}
         text = f"job definition {item['jobDefinitionName']}:{item['revision']} names it"
-        user = Dependent(text=text, hint="to let it go, have that one name another", arn=item["jobDefinitionArn"])
+        user = Dependent(
+            text=text, hint="to delete it, change that definition to use another", arn=item["jobDefinitionArn"]
+        )
         found += [(physical, user) for physical in named]
     return _gathered(found)
 
@@ -68,26 +70,26 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 
 
 def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The event rules of any bus with a target that starts jobs with one."""
+    """The event rules, on any bus, with a target that starts jobs with one of ``lives``."""
     active, queues = (yield from _active()), (yield from _queues())
     buses = yield from _buses()
-    there = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
-    calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in there)
+    candidates = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
+    calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in candidates)
     replies = (yield calls) if calls else ()
-    words, newest = _words(lives), _newest(lives, active)
+    words, latest = _words(lives), _latest_revisions(lives, active)
     found: list[tuple[str, Dependent]] = []
-    for (_bus, rule), call, reply in zip(there, calls, replies, strict=True):
-        for target in items((_there(call, reply) or {}).get("Targets")):
+    for (_bus, rule), call, reply in zip(candidates, calls, replies, strict=True):
+        for target in items((_unless_deleted(call, reply) or {}).get("Targets")):
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
             where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
             if named in words:
-                hint = "to let it go, have the target name the definition without a revision"
+                hint = "to delete it, change the target to the definition's name without a revision"
                 spelt = frozenset(word for word, physical in words.items() if physical == words[named])
                 found.append((words[named], Dependent(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
-            elif named in newest:
-                physical, spelt, others = newest[named]
-                hint = "to let it go, remove the target, or have it name another definition"
-                text = f"{where} the newest revision"
+            elif named in latest:
+                physical, spelt, others = latest[named]
+                hint = "to delete it, remove the target, or change it to another definition"
+                text = f"{where} the latest revision"
                 found.append((physical, Dependent(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
     return _gathered(found)
 
@@ -107,14 +109,16 @@ def _buses() -> Reads[list[str]]:
 
 
 def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
-    """Each rule that may have a target of AWS Batch, with its bus.
+    """(bus, rule) for each rule that may have a target of AWS Batch.
 
-    Their targets cost a call for each rule. Where many more rules than queues are there, it is the queues that are
-    asked which rules aim at them: a rule that aims at no queue there is starts nothing.
+    Reading targets takes a call for each rule. If the account has many more rules than queues, the rules are found by
+    their target queue instead: a rule without an existing queue starts no jobs.
     """
     calls = tuple(_call("ListRules", bus) for bus in buses)
     replies = yield calls
-    listed = {bus: items((_there(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)}
+    listed = {
+        bus: items((_unless_deleted(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)
+    }
     asked = [(bus, queue) for bus, found in listed.items() if found for queue in queues]
     if sum(map(len, listed.values())) <= max(FEW, len(asked)):
         return [(bus, rule) for bus, found in listed.items() for rule in found]
@@ -123,7 +127,7 @@ def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str,
     aiming = {
         (bus, name)
         for (bus, _), call, reply in zip(asked, calls, replies, strict=True)
-        for name in items((_there(call, reply) or {}).get("RuleNames"))
+        for name in items((_unless_deleted(call, reply) or {}).get("RuleNames"))
     }
     return [(bus, rule) for bus, found in listed.items() for rule in found if (bus, rule["Name"]) in aiming]
 
@@ -137,7 +141,7 @@ def _call(operation: str, bus: str, **params: str) -> Call:
 
 
 def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The queues with jobs of one that have not finished. An array counts as PENDING while its children run."""
+    """The queues with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
     queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
     words = _words(lives)
     found: set[tuple[str, str, str]] = set()
@@ -146,10 +150,12 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
         calls = tuple(Call("batch", "ListJobs", {"jobQueue": n, "jobStatus": status}, all_pages=True) for n in names)
         replies = yield calls
         for item, call, answer in zip(queues, calls, replies, strict=True):
-            using = {job.get("jobDefinition") for job in items((_there(call, answer) or {}).get("jobSummaryList"))}
+            using = {
+                job.get("jobDefinition") for job in items((_unless_deleted(call, answer) or {}).get("jobSummaryList"))
+            }
             place = item["jobQueueName"], item["jobQueueArn"]
             found |= {(words[word], *place) for word in using if word in words}
-    hint = "it goes once they have"
+    hint = "apply again after they have finished to delete it"
     return _gathered(
         (physical, Dependent(text=f"jobs in queue {queue} that use it have not finished", hint=hint, arn=arn))
         for physical, queue, arn in sorted(found)
@@ -167,21 +173,22 @@ def _queues() -> Reads[list[Json]]:
     return [item for item in (yield from every("DescribeJobQueues", "jobQueues")) if item.get("status") != "DELETED"]
 
 
-def _there(call: Call, reply: Reply) -> Json | None:
-    """The reply; None where what was asked about has gone in the meantime."""
-    gone = isinstance(reply, Refused) and any(on.matches(reply) for on in GONE)
-    return None if gone else ok(call, reply)
+def _unless_deleted(call: Call, reply: Reply) -> Json | None:
+    """The reply; None if the object was deleted meanwhile. Raises Unreadable for other refusals."""
+    deleted = isinstance(reply, Refused) and any(on.matches(reply) for on in NO_LONGER_EXISTS)
+    return None if deleted else ok(call, reply)
 
 
 def _words(lives: Iterable[Live]) -> dict[str, str]:
-    """How each revision can be named, and its physical name."""
+    """The physical name of a revision, by each of its names: ``NAME:REV`` and ARN."""
     return {word: live.physical for live in lives for word in (live.physical, live.attrs["arn"])}
 
 
-def _newest(lives: Iterable[Live], active: Iterable[Json]) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
-    """How each definition can be named without a revision: the newest one that means, all words, all revisions' ARNs.
-
-    Only where the newest of the account's is among ``lives``.
+def _latest_revisions(
+    lives: Iterable[Live], active: Iterable[Json]
+) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
+    """(physical name of the latest revision, all names without a revision, ARNs of all revisions), by each name
+    without a revision. Only for definitions whose latest revision is among ``lives``.
     """
     by_name: dict[str, dict[int, str]] = {}
     for item in active:

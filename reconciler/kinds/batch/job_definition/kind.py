@@ -2,12 +2,13 @@
 
 What is peculiar about them:
 
-- There is no update: every registration makes the next revision, even of equal content, and stands alone. What is
-  declared is compared with the newest ACTIVE revision in a normal form, so that only real changes register one.
-- Deleting is deregistering revisions one by one; an INACTIVE one stays visible for 180 days and counts as absent.
-- Jobs that were submitted keep the revision they had.
-- Event rules and other definitions may name a revision: one that is named is not deregistered (``_revision_users``).
-- Tags belong to one revision and can be changed without a new one.
+- There is no update: every registration creates the next revision, even if its content is the same. The declared
+  properties are compared with the latest ACTIVE revision in canonical form, so that only real changes register one.
+- A deletion deregisters the revisions one by one. An INACTIVE revision remains visible for 180 days, and counts as
+  deleted.
+- Submitted jobs keep their revision.
+- A revision that event rules, other definitions or unfinished jobs refer to is not deregistered (:mod:`.dependents`).
+- Tags belong to one revision, and can be changed without a new one.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDefinition.html
@@ -46,7 +47,7 @@ from reconciler.model import (
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
-BARREN = 5  # pages on end with nothing new, after which it is time to ask by name
+FRUITLESS_PAGES = 5  # consecutive pages without a sought name, after which definitions are read by name
 READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
 NAME = "jobDefinitionName"
 RANGE = "nodeProperties.nodeRangeProperties[]"
@@ -56,12 +57,12 @@ PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
 CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourceProperties")
 
 
-# AWS deletes one that is named here; the jobs that need it wait then.
+# AWS deletes a consumable resource although definitions refer to it; jobs that need it wait then.
 CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False)
 
 
-def _beyond_ec2(value: Any) -> Any:
-    """EC2 alone is what leaving the capabilities out means."""
+def _without_default_platform(value: Any) -> Any:
+    """None for ``[EC2]``, the default of ``platformCapabilities``."""
     return None if list(value or ()) == ["EC2"] else value
 
 
@@ -73,8 +74,8 @@ def _consumables(at: str) -> dict[str, Field]:
 FIELDS: dict[str, Field] = {
     NAME: Field(ignore=True),
     "schedulingPriority": Field(normalize=unless(0)),
-    "propagateTags": container_fields.NOT_SO,
-    "platformCapabilities": Field(unordered=True, normalize=_beyond_ec2),
+    "propagateTags": container_fields.FALSE_IS_ABSENT,
+    "platformCapabilities": Field(unordered=True, normalize=_without_default_platform),
     **retry_strategy.FIELDS,
     "nodeProperties.nodeRangeProperties": Field(key="targetNodes"),
     f"{RANGE}.instanceTypes": Field(unordered=True),
@@ -94,9 +95,9 @@ PASSES_ROLES = {path: container_fields.ECS_TASKS for path, ref in REFS.items() i
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The ACTIVE revisions of each sought name, and of whatever else the environment owns."""
+    """The ACTIVE revisions of sought names and those that the environment owns, sorted by name and revision."""
     names = sorted({sought.name for sought in query.sought})
-    swept = (yield from _swept(query, names)) if query.owned and (names or not query.indexed) else None
+    swept = (yield from _all_revisions(query, names)) if query.owned and (names or not query.indexed) else None
     found = swept if swept is not None else (yield from _named(query, names))
     lives = [
         _live(item)
@@ -106,8 +107,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
 
 
-def _swept(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
-    """Every ACTIVE revision there is, a hundred at a time; None where asking by name turns out to be cheaper."""
+def _all_revisions(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
+    """All ACTIVE revisions of the account, 100 a page; None if reading by name needs fewer calls."""
     wanted, seen = frozenset(names), set[str]()
     found: list[Json] = []
     fresh: list[int] = []
@@ -129,18 +130,18 @@ def _swept(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
 
 
 def _too_many_others(fresh: Sequence[int], wanted: int) -> bool:
-    """Whether so much of what was swept through is others' that asking for each name is cheaper than going on.
+    """Whether reading each name needs fewer calls than reading more pages. The number of pages is unknown.
 
-    ``fresh`` is how many sought names were first seen on each page. Nobody says how many pages there are. Two signs
-    tell: many pages on end with nothing new, and so few names a page, of late as on the whole, that those not yet seen
-    would take more pages than there are names.
+    ``fresh`` is the number of sought names that appeared first on each page, ``wanted`` the number of sought names.
+    True after many consecutive pages without a new name; and if, at the higher of the overall and the recent rate, the
+    remaining names would take more pages than there are names.
     """
     pages, seen = len(fresh), sum(fresh)
     barren = next((i for i, count in enumerate(reversed(fresh)) if count), pages)
-    if barren >= max(BARREN, wanted // 4):
+    if barren >= max(FRUITLESS_PAGES, wanted // 4):
         return True
-    rate = max(seen / pages, sum(fresh[-BARREN:]) / BARREN)
-    return bool(seen) and pages >= BARREN and (wanted - seen) / rate > wanted
+    rate = max(seen / pages, sum(fresh[-FRUITLESS_PAGES:]) / FRUITLESS_PAGES)
+    return bool(seen) and pages >= FRUITLESS_PAGES and (wanted - seen) / rate > wanted
 
 
 def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
@@ -173,17 +174,19 @@ def _live(item: Json) -> Live:
 
 
 def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    """The name; AWS assigns ARN and revision."""
     return {"name": name.split(":", maxsplit=1)[0]}
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """The pair with vCPUs and memory written the same way, and roles by ARN on both sides."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Both sides with vCPUs and memory in the same notation, and with roles by ARN."""
     left, right = dict(container_fields.with_role_arns(live.props, want.props)), dict(want.props)
-    for member, same in (("containerProperties", container_fields.same_way), ("nodeProperties", _nodes)):
+    for member, same in (("containerProperties", container_fields.same_notation), ("nodeProperties", _nodes)):
         one, two = left.get(member), right.get(member)
         if isinstance(one, Mapping) and isinstance(two, Mapping):
             left[member], right[member] = same(one, two)
@@ -191,7 +194,7 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
-    """Each live node range paired with the wanted one of the same nodes, and their containers written the same way."""
+    """Both sides; the containers of node ranges with the same ``targetNodes`` are in the same notation."""
     member = "nodeRangeProperties"
     left = [dict(item) for _, item in entries(live.get(member))]
     right = [dict(item) for _, item in entries(want.get(member))]
@@ -203,11 +206,15 @@ def _nodes(live: Json, want: Json) -> tuple[Json, Json]:
         free.remove(other)
         one, two = item.get("container"), other.get("container")
         if isinstance(one, Mapping) and isinstance(two, Mapping):
-            item["container"], other["container"] = container_fields.same_way(one, two)
+            item["container"], other["container"] = container_fields.same_notation(one, two)
     return {**live, member: left}, {**want, member: right}
 
 
 def create(want: Want) -> Sequence[Action]:
+    """The call that registers the next revision.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
+    """
     props = without(want.declared, NAME)
     params = {NAME: want.physical.split(":")[0], **props, **({"tags": dict(want.tags)} if want.tags else {})}
     gives = {"arn": "jobDefinitionArn", "revision": "revision"}
@@ -215,20 +222,27 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(_live: Live, want: Want, _diff: Diff) -> Sequence[Action]:
+    """Registers the next revision: AWS has no update."""
     return create(want)
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
-    gone = (batch.MISSING, On(message="INACTIVE"), On(message="not found"))
-    return [batch.write("DeregisterJobDefinition", {"jobDefinition": live.attrs["arn"]}, retry_on=(), ok_if=gone)]
+    """Deregisters one revision.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeregisterJobDefinition.html
+    """
+    deleted = (batch.MISSING, On(message="INACTIVE"), On(message="not found"))
+    return [batch.write("DeregisterJobDefinition", {"jobDefinition": live.attrs["arn"]}, retry_on=(), ok_if=deleted)]
 
 
-def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
-    return "none: jobs already submitted keep their revision; new ones get the new revision"
+def disruption(live: Live, _want: Want, _diff: Diff) -> str:
+    """Submitted jobs keep their revision."""
+    return f"not affected (they keep revision {live.revision}; new jobs use the next revision)"
 
 
-def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
-    return "none: jobs already submitted go on, and no more can be submitted with it"
+def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    """Submitted jobs continue with their revision, although it is INACTIVE."""
+    return "not affected; no new jobs can be submitted with it"
 
 
 KIND = Kind(
@@ -252,11 +266,11 @@ KIND = Kind(
         reply="DescribeJobDefinitions.jobDefinitions[]",
     ),
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     relations=images.relations,
     disruption=disruption,
-    deletion_effect=ending,
+    deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.definitions, dependents.jobs),
     mentions=dependents.mentions,
 )

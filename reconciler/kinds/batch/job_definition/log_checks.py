@@ -1,4 +1,4 @@
-"""What is wrong with a container's ``logConfiguration``.
+"""Checks of a container's ``logConfiguration``.
 
 https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 """
@@ -64,7 +64,7 @@ def _check_awslogs(path: Path, options: Json) -> Iterator[Finding]:
     create = options.get("awslogs-create-group")
     if isinstance(create, str) and create not in ("true", "false"):
         why = f'awslogs-create-group is "true" or "false", not "{create}"'
-        yield Finding((*path, "options", "awslogs-create-group"), why, 'write "true" to have the group made')
+        yield Finding((*path, "options", "awslogs-create-group"), why, 'write "true" to create the group')
     if create == "true" and not is_given(options.get("awslogs-group")):
         why = "awslogs-create-group has no effect without awslogs-group"
         yield Finding((*path, "options", "awslogs-create-group"), why, "name the group", warning=True)
@@ -74,13 +74,13 @@ def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
     token = options.get("splunk-token")
     secret = {as_text(item.get("name")) for _, item in entries(config.get("secretOptions"))}
     if isinstance(token, str) and token:
-        why = "the Splunk token stands here in clear text, and anyone who may describe the job definition can read it"
-        hint = "keep it in a secret: secretOptions: [{name: splunk-token, valueFrom: NAME-OF-SECRET}]"
+        why = "the Splunk token is in plain text here; anyone with batch:DescribeJobDefinitions can read it"
+        hint = "store it in a secret: secretOptions: [{name: splunk-token, valueFrom: NAME-OF-SECRET}]"
         yield Finding((*path, "options", "splunk-token"), why, hint, code="clear-text-secret", warning=True)
     url = options.get("splunk-url")
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
         hint = f"write https://{url}"
-        yield Finding((*path, "options", "splunk-url"), f'"{url}" has no http:// or https:// before it', hint)
+        yield Finding((*path, "options", "splunk-url"), f'"{url}" does not begin with http:// or https://', hint)
     for name in ("splunk-url", "splunk-token"):
         if not isinstance(options, Mapping) or (not is_given(options.get(name)) and name not in secret):
             yield Finding(path, f"the driver splunk needs {name}", f"add {name} to options", warning=True)

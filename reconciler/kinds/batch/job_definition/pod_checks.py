@@ -1,4 +1,4 @@
-"""What AWS would refuse, or people would regret, in the pod of a job definition for Amazon EKS.
+"""Checks of the pod of a job definition for Amazon EKS: what AWS would refuse, and what is probably a mistake.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperties.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EksContainerResourceRequirements.html
@@ -24,7 +24,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def numbered(path: Path, holder: Json, listed: list[Any]) -> Iterator[Finding]:
-    """Findings about how many containers a task or pod has, and what they are called."""
+    """Findings about the number and the names of ``listed``, the containers of a task or pod ``holder`` at ``path``."""
     here = (*path, "containers")
     if "containers" not in holder or holder["containers"] == []:
         yield Finding(path, "containers is missing", "list one to ten", code="missing-field")
@@ -32,7 +32,7 @@ def numbered(path: Path, holder: Json, listed: list[Any]) -> Iterator[Finding]:
         yield Finding((*here, 10), f"{len(listed)} containers; 10 at most", "remove some")
     names = [((*here, index, "name"), item.get("name")) for index, item in entries(listed)]
     for place, name in repeats(names):
-        yield Finding(place, f'two containers are called "{name}"', "rename one", code="duplicate")
+        yield Finding(place, f'two containers are named "{name}"', "rename one", code="duplicate")
 
 
 def pods(path: Path, value: Any) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
         return
     pod, here = value.get("podProperties"), (*path, "podProperties")
     if pod is None:
-        yield Finding(path, "podProperties is missing", "put containers there", code="missing-field")
+        yield Finding(path, "podProperties is missing", "add it, with containers", code="missing-field")
     if not isinstance(pod, Mapping):
         return
     yield from numbered(here, pod, items(pod.get("containers")))
@@ -54,8 +54,8 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
         limit = as_text(at(volume, "emptyDir", "sizeLimit"))
         if limit and re.search(r"[A-Za-z]", limit) and not limit.endswith("Mi"):
             place = (*here, "volumes", index, "emptyDir", "sizeLimit")
-            why = f'AWS Batch was seen to refuse "{limit}"'
-            yield Finding(place, why, 'give the size in Mi, as in "1024Mi"', warning=True)
+            why = f'AWS Batch has been observed to refuse "{limit}"'
+            yield Finding(place, why, 'give the size in Mi, for example "1024Mi"', warning=True)
     yield from _check_metadata((*here, "metadata"), mapping(pod.get("metadata")))
 
 
@@ -63,7 +63,7 @@ def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None)
     if not is_given(item.get("image")):
         yield Finding(path, "image is missing", "name the image to run", code="missing-field")
     if is_given(item.get("environment")):
-        why = "environment is called env on EKS"
+        why = "environment is named env on EKS"
         yield Finding((*path, "environment"), why, "write env: [{name: ..., value: ...}]", code="unknown-field")
     yield from container_checks.variables(path, "env", item.get("env"))
     for index, mount in entries(item.get("volumeMounts")):
@@ -77,8 +77,8 @@ def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None)
             yield from _check_quantity((*path, "resources", side, name), name, value)
     one, other = _plain(limits.get("cpu")), _plain(requests.get("cpu"))
     if one is not None and other is not None and other > one:
-        why = f"cpu is {other} in requests, and at most {one} by limits"
-        yield Finding((*path, "resources", "requests", "cpu"), why, "ask for no more than the limit")
+        why = f"cpu is {other} in requests, and {one} in limits"
+        yield Finding((*path, "resources", "requests", "cpu"), why, "request no more than the limit")
     for name in ("memory", "nvidia.com/gpu"):
         limit, request = limits.get(name), requests.get(name)
         if isinstance(limit, str) and isinstance(request, str) and limit != request:
@@ -92,7 +92,10 @@ def _plain(value: Any) -> Decimal | None:
 
 
 def _check_enough(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
-    """Both cpu and memory have to be asked for, in limits or in requests."""
+    """Findings about containers that request no cpu or no memory, neither in limits nor in requests.
+
+    Only warnings, if another container of the pod requests it.
+    """
     asked = {index: _asked(item.get("resources")) for index, item in found}
     sure = [names for names in asked.values() if names is not None]
     if len(sure) < len(found):
@@ -104,27 +107,36 @@ def _check_enough(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding
         hint = 'resources: {limits: {cpu: "1", memory: 2048Mi}}'
         place: Path = (*path, index, "resources") if "resources" in item else (*path, index)
         others = all(any(name in names for names in sure) for name in missing)
-        yield Finding(place, f"no {' and no '.join(missing)} is asked for", hint, code="missing-field", warning=others)
+        yield Finding(
+            place,
+            f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} missing",
+            hint,
+            code="missing-field",
+            warning=others,
+        )
 
 
 def _asked(resources: Any) -> frozenset[str] | None:
-    """The names under limits and requests; None where not all of them show."""
+    """The names in limits and requests; None if not all of them are known."""
     sides = [mapping(resources).get(side) for side in ("limits", "requests")]
     plain = all(value is None or isinstance(value, Mapping) for value in (resources, *sides))
     return frozenset(name for side in sides for name in mapping(side)) if plain else None
 
 
 def _check_metadata(path: Path, metadata: Json) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/APIReference/API_EksMetadata.html"""
+    """Findings about labels, annotations and the namespace.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_EksMetadata.html
+    """
     for member, most in (("labels", MOST_OF_LABEL), ("annotations", MOST_OF_ANNOTATION)):
         for name, value in mapping(metadata.get(member)).items():
             here: Path = (*path, member, name)
             prefix, slash, last = name.rpartition("/")
             if not _NAME.fullmatch(last):
                 hint = "letters, digits, dots, - and _, up to 63, a letter or digit first and last"
-                yield Finding(here, f'"{name}" is not a name that Kubernetes takes', hint)
+                yield Finding(here, f'"{name}" is not a valid Kubernetes name', hint)
             elif slash and any(prefix == one or prefix.endswith(f".{one}") for one in _RESERVED):
-                why = f'names that begin with "{prefix}/" are kept for Kubernetes and AWS Batch'
+                why = f'names that begin with "{prefix}/" are reserved for Kubernetes and AWS Batch'
                 yield Finding(here, why, "choose a prefix of your own, or none", warning=prefix not in _RESERVED)
             length = len(as_text(value) or "")
             if length > most:
@@ -136,7 +148,7 @@ def _check_metadata(path: Path, metadata: Json) -> Iterator[Finding]:
         hint = "1 to 63 lower-case letters, digits and -, not at the ends"
         yield Finding(place, f'"{namespace}" is not a Kubernetes namespace', hint)
     elif namespace == "default" or namespace.startswith("kube"):
-        yield Finding(place, f'the namespace "{namespace}" is reserved', "make one of its own for Batch")
+        yield Finding(place, f'the namespace "{namespace}" is reserved', "create a separate namespace for AWS Batch")
 
 
 def _check_quantity(path: Path, name: str, value: Any) -> Iterator[Finding]:
@@ -145,17 +157,17 @@ def _check_quantity(path: Path, name: str, value: Any) -> Iterator[Finding]:
         return
     amount = as_text(value)
     if name not in AMOUNTS:
-        yield Finding(path, f'"{name}" cannot be asked for', f"AWS Batch takes {', '.join(AMOUNTS)}")
+        yield Finding(path, f'"{name}" cannot be requested', f"AWS Batch takes {', '.join(AMOUNTS)}")
     if amount is None:
         return
     if name == "memory" and not re.fullmatch(r"\d+Mi", amount):
-        yield Finding(path, f'"{amount}" is not an amount of memory', 'give whole Mi, as in "2048Mi"')
+        yield Finding(path, f'"{amount}" is not an amount of memory', 'give whole Mi, for example "2048Mi"')
     if name == "nvidia.com/gpu" and not amount.isdigit():
-        yield Finding(path, f'"{amount}" is not a number of GPUs', 'give a whole number, as in "1"')
+        yield Finding(path, f'"{amount}" is not a number of GPUs', 'give a whole number, for example "1"')
     if name == "cpu":
         try:
             fits = Decimal(amount) % Decimal("0.25") == 0
         except InvalidOperation:
             fits = False
         if not fits:
-            yield Finding(path, f'"{amount}" is not an amount of cpu', 'give a multiple of 0.25, as in "0.5"')
+            yield Finding(path, f'"{amount}" is not an amount of cpu', 'give a multiple of 0.25, for example "0.5"')

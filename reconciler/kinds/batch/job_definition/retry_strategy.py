@@ -1,8 +1,8 @@
-"""Retry strategies: their canonical form, and what AWS would refuse or people would regret in one.
+"""Retry strategies: their canonical form, and checks for what AWS would refuse and what is probably a mistake.
 
-A failed attempt is held against ``evaluateOnExit`` in order; the first entry all of whose conditions match decides,
-and a failure that none matches **is retried**. A condition is text, or a prefix when it ends in ``*``; only letters,
-digits, ``.``, ``:`` and white space can be written in it.
+AWS compares a failed attempt with the entries of ``evaluateOnExit`` in order. The first entry with matching conditions
+decides; a failure that matches none **is retried**. A condition is a text, or a prefix if it ends with ``*``. It may
+contain only letters, digits, ``.``, ``:`` and white space.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
@@ -28,7 +28,7 @@ LONGEST = 512
 _ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
 _ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
 
-# How the texts begin that Batch and ECS write, by the condition that sees them.
+# The beginnings of the texts of AWS Batch and Amazon ECS, by the condition that matches them.
 KNOWN = {
     "onStatusReason": (
         "Essential container in task exited",
@@ -53,20 +53,20 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-def _said(value: Any) -> Any:
-    """One attempt and no rules is what leaving the strategy out means."""
+def _without_default(value: Any) -> Any:
+    """None for one attempt without rules, the default; other strategies are unchanged."""
     plain = isinstance(value, Mapping) and not value.get("evaluateOnExit")
     return None if plain and value.get("attempts") in (None, 1) else value
 
 
-def _something(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     return None if value == "" else value
 
 
 FIELDS = {
-    "retryStrategy": Field(normalize=_said),
+    "retryStrategy": Field(normalize=_without_default),
     "retryStrategy.evaluateOnExit[].action": Field(normalize=_upper),
-    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normalize=_something) for name in CONDITIONS},
+    **{f"retryStrategy.evaluateOnExit[].{name}": Field(normalize=_without_empty) for name in CONDITIONS},
 }
 
 
@@ -87,7 +87,7 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
         hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
         yield Finding(here, "evaluateOnExit is a list of rules", hint, code="wrong-type")
     if len(rules) > MOST_ENTRIES:
-        hint = "AWS allows no more; rules with a common beginning can be one, ending in *"
+        hint = "AWS allows no more; rules with a common beginning can be one that ends in *"
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
         yield from _check_rule((*here, index), rule)
@@ -108,13 +108,13 @@ def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
     for name in CONDITIONS:
         if name in rule:
             pattern = rule[name]
-            told = _of_pattern(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
-            yield from (replace(finding, path=(*path, name)) for finding in told)
+            found = _pattern_findings(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
+            yield from (replace(finding, path=(*path, name)) for finding in found)
 
 
 @lru_cache(maxsize=1000)
-def _of_pattern(name: str, pattern: str) -> tuple[Finding, ...]:
-    """The findings about a pattern, wherever it stands: the same few come again in every definition."""
+def _pattern_findings(name: str, pattern: str) -> tuple[Finding, ...]:
+    """The findings about a pattern, without a path; cached, because most definitions have the same patterns."""
     return tuple(_check_pattern((), name, pattern))
 
 
@@ -125,37 +125,37 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
     if not pattern:
         return
     if len(pattern) > LONGEST:
-        yield Finding(path, f"{name} has {len(pattern)} characters; {LONGEST} at most", "cut it, and end it with *")
-    odd = next((char for char in pattern.removesuffix("*") if not _ALLOWED[name].fullmatch(char)), "")
-    if odd:
-        yield Finding(path, f'"{odd}" cannot be written in {name}', _way_round(name, pattern, odd))
+        yield Finding(path, f"{name} has {len(pattern)} characters; {LONGEST} at most", "shorten it, and end it with *")
+    invalid = next((char for char in pattern.removesuffix("*") if not _ALLOWED[name].fullmatch(char)), "")
+    if invalid:
+        yield Finding(path, f'"{invalid}" cannot be written in {name}', _pattern_hint(name, pattern, invalid))
         return
     if name == "onExitCode":
         if pattern == "0":
-            why = "an attempt that ends with 0 has succeeded, and no rule is looked at"
+            why = "exit code 0 is success: no rule is evaluated"
             yield Finding(path, why, "remove the rule", warning=True)
         elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
-            why = f"no container ends with {pattern}: exit codes go from 0 to 255"
+            why = f"no exit code matches {pattern}: exit codes range from 0 to 255"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:
         yield from _check_words(path, name, pattern)
 
 
-def _way_round(name: str, pattern: str, odd: str) -> str:
+def _pattern_hint(name: str, pattern: str, invalid: str) -> str:
     if name == "onExitCode":
-        return 'digits only, with a * at the end if you like: "137" or "13*"'
-    start = pattern[: pattern.index(odd)].rstrip()
+        return 'digits only, optionally followed by *: "137" or "13*"'
+    start = pattern[: pattern.index(invalid)].rstrip()
     kept = f'; end it before that: "{start}*"' if start else ""
     allowed = "letters, digits, ., : and spaces are allowed, and one * at the very end"
-    example = "" if kept else ', as in "Host EC2*"'
+    example = "" if kept else ', for example "Host EC2*"'
     return f"{allowed}{kept}{example}"
 
 
 def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
-    """Texts that Batch writes otherwise, or elsewhere."""
+    """Findings about patterns that match no text of AWS Batch, or only in another condition."""
     words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
     if prefix and words.endswith("."):
-        why = "the dot stands for itself here: a pattern is a beginning and a *, not a regular expression"
+        why = "a dot matches only a dot: a pattern is a prefix and *, not a regular expression"
         yield Finding(path, why, f'write "{words.rstrip(".")}*"', warning=True)
     squeezed = words.replace(" ", "").lower()
     for known in (known for all_known in KNOWN.values() for known in all_known if " " in known):
@@ -169,23 +169,23 @@ def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
             why = f'Batch writes "{known}"; "{words[: len(known)]}" differs in case and is not expected to match'
             yield Finding(path, why, f'write "{known}{words[len(known) :]}{"*" * prefix}"', warning=True)
         if field != name:
-            why = f'"{known}" is seen by {field}, not by {name}'
+            why = f'"{known}" is matched by {field}, not by {name}'
             yield Finding(path, why, f"write {field}: {pattern}", warning=True)
         elif known == "Job attempt duration exceeded timeout":
-            why = "an attempt that timed out ends the job; no rule is looked at"
+            why = "a timeout ends the job: no rule is evaluated"
             yield Finding(path, why, "remove the rule, or raise timeout.attemptDurationSeconds", warning=True)
         elif not prefix and known not in WHOLE_TEXTS and words.rstrip(": ") == known:
-            why = f'the text goes on after "{words}", so this never matches'
+            why = f'the text continues after "{words}", so this never matches'
             yield Finding(path, why, f'end it with a star: "{words}*"', warning=True)
 
 
 def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator[Finding]:
-    """Rules that no failure gets to, failures that no rule gets, retries that cannot happen."""
+    """Findings about rules that are never reached, failures that match no rule, and retries that cannot happen."""
     plain = [(index, rule) for index, rule in entries(rules)]
     for place, (index, rule) in enumerate(plain):
         cover = next((earlier for earlier, other in plain[:place] if _covers(other, rule)), None)
         if cover is not None:
-            why = f"this rule is never reached: entry {cover} matches everything it does, and comes first"
+            why = f"this rule is never reached: entry {cover} comes first and matches everything that this one matches"
             hint = "move it up, or remove it"
             yield Finding((*path, index), why, hint, code="unreachable-rule", warning=True)
     actions = {str(rule.get("action", "")).upper() for _, rule in plain}
@@ -200,7 +200,7 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
 
 
 def _covers(one: Json, other: Json) -> bool:
-    """Whether every failure that ``other`` matches is matched by ``one`` as well."""
+    """Whether ``one`` matches every failure that ``other`` matches."""
     stated = {name: one[name] for name in CONDITIONS if is_given(one.get(name))}
     if not stated or not all(isinstance(pattern, str) for pattern in stated.values()):
         return False

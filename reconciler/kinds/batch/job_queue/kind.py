@@ -2,14 +2,18 @@
 
 What is peculiar about them:
 
-- ``state`` enables and disables; ``status`` moves by itself, one change at a time, so every write ends in a wait.
-- Only a DISABLED queue can be deleted; its jobs end with it, its compute environments need not be detached.
-- Others submit jobs to a queue by its name, and its jobs go with it: it is replaced only if its lifecycle says so.
-- ``computeEnvironmentOrder`` is ranked by its ``order`` numbers: only the ranking is compared, the numbers are the
-  user's own. An update replaces the whole list.
-- A first-in-first-out queue cannot be given a scheduling policy, and a policy can be exchanged but not taken away.
+- ``state`` is the user's, ``status`` changes asynchronously, and AWS accepts one change at a time. So every write ends
+  with a wait.
+- Only a DISABLED queue can be deleted. Deleting it terminates its jobs; its compute environments are not detached
+  first.
+- Jobs are submitted to a queue by its name, and a deletion terminates them. So a queue is replaced only if its
+  lifecycle declares it.
+- ``computeEnvironmentOrder`` is sorted by its ``order`` numbers. Only the resulting order is compared, not the numbers.
+  An update replaces the whole list.
+- A scheduling policy cannot be added to a first-in-first-out queue. It can be exchanged, but not removed.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_JobQueueDetail.html
+https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ def _policy(live: Json, want: Json) -> tuple[Effect, str]:
     if not live.get("schedulingPolicyArn"):
         return Effect.REPLACE, "a first-in-first-out queue cannot be given a scheduling policy"
     if not want.get("schedulingPolicyArn"):
-        return Effect.REPLACE, "a scheduling policy can be exchanged for another but not taken away"
+        return Effect.REPLACE, "a scheduling policy can be exchanged for another, but not removed"
     return Effect.IN_PLACE, ""
 
 
@@ -63,7 +67,7 @@ def _type(_live: Json, _want: Json) -> tuple[Effect, str]:
 
 
 def _ranked(value: Any) -> Any:
-    """The entries in their order, with ranks from 1 in place of the numbers."""
+    """The entries sorted by ``order``, numbered from 1."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
         return value
     ranked = sorted(value, key=lambda item: as_int(item.get("order")) or 0)
@@ -96,9 +100,10 @@ REFS = {
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The queues of sought names, and those that the environment owns; sorted by name, DELETED ones left out."""
     found = yield from batch.described("DescribeJobQueues", "jobQueues", "jobQueueName", "job-queue/", query)
     lives = [
-        batch.live(item, "jobQueue", read_only=READ_ONLY)
+        batch.live_object(item, "jobQueue", read_only=READ_ONLY)
         for item in found
         if item.get("status") != "DELETED" and batch.matches_query(query, item["jobQueueName"], item.get("tags") or {})
     ]
@@ -106,33 +111,42 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def expand(props: Json) -> Json:
+    """The properties without read-only members."""
     return without(props, *READ_ONLY)
 
 
 def create(want: Want) -> Sequence[Action]:
+    """The call that creates a queue, and the wait until it is VALID."""
     props = without(want.declared, "jobQueueName")
     params = {"jobQueueName": want.physical, **props, **({"tags": dict(want.tags)} if want.tags else {})}
     return [batch.write("CreateJobQueue", params, retry_on=RETRY_ON, proof=Proof.EXISTS), _valid(want.physical)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call with the changed properties, and the wait until VALID. Lists are sent whole."""
     return _set(live.physical, top_members(want, diff, FIELDS))
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
+    """Disable, delete, wait: AWS deletes only DISABLED queues.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
+    """
     disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
     call = batch.write("DeleteJobQueue", {"jobQueue": live.physical}, ok_if=(batch.MISSING,))
-    return [*disable, call, *gone(live)]
+    return [*disable, call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
+def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until a queue found in change is VALID."""
     return [_valid(live.physical)]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until a queue does not exist."""
     return [
         Wait(
-            title=f"job queue {live.physical} gone",
+            title=f"job queue {live.physical} deleted",
             read=_describe(live.physical),
             items="jobQueues",
             among="jobQueues",
@@ -144,7 +158,7 @@ def gone(live: Live) -> Sequence[Action]:
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
-    """Send again what it is made of: an INVALID queue becomes VALID by an update that can be satisfied."""
+    """Update with all properties: a valid update makes an INVALID queue VALID."""
     names = ("state", "priority", "computeEnvironmentOrder", "serviceEnvironmentOrder")
     return _set(live.physical, {name: want.props[name] for name in names if is_given(want.props.get(name))})
 
@@ -187,25 +201,31 @@ def _describe(name: str) -> Call:
 
 
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on the jobs in the queue."""
     if diff.replaces:
-        return "every job in the queue ends with it; until the new one is there none can be submitted"
+        return "every job in the queue is cancelled or terminated; no job can be submitted until the new queue is VALID"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are taken; those already in the queue go on"
+        return "no new jobs are accepted; jobs already in the queue continue"
     if diff.under("computeEnvironmentOrder"):
-        return "none: waiting jobs go where the new order says, started ones stay where they are"
-    return "none: running jobs are not affected"
+        return "waiting jobs are placed by the new order; running jobs are not affected"
+    return "not affected"
 
 
-def ending(_live: Live, _lifecycle: Lifecycle | None) -> str:
-    return "every job in the queue ends with it, whether it waits or runs"
+def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
+    """What the deletion does to the jobs in the queue.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
+    """
+    return "every waiting and running job in the queue is cancelled or terminated"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
-    yield from batch.bad_name(name, "job queue")
-    yield from batch.repeated_name(props, "jobQueueName", name)
+    """Findings about the declared properties; an unknown value (an expression) is not judged."""
+    yield from batch.check_name(name, "job queue")
+    yield from batch.check_name_member(props, "jobQueueName", name)
     yield from _check_priority(props)
     yield from _check_environments(props)
     yield from _check_limits(props)
@@ -213,7 +233,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 def _check_priority(props: Json) -> Iterator[Finding]:
     if props.get("priority") is None:
-        hint = "give a number from 0 to 1000; queues with a higher one are served first"
+        hint = "give a number from 0 to 1000; queues with a higher priority are served first"
         yield Finding((), "priority is missing", hint, code="missing-field")
     number = as_int(props.get("priority"))
     if number is not None and not 0 <= number <= 1000:
@@ -238,9 +258,9 @@ def _check_environments(props: Json) -> Iterator[Finding]:
         yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code="missing-field")
     if is_given(services) and kind in CONTAINER_TYPES:
         hint = "use jobQueueType: SAGEMAKER_TRAINING"
-        yield Finding(("jobQueueType",), f"jobQueueType {kind} does not go with serviceEnvironmentOrder", hint)
+        yield Finding(("jobQueueType",), f"jobQueueType {kind} cannot be combined with serviceEnvironmentOrder", hint)
     elif is_given(services) and not is_given(computes) and props.get("jobQueueType") is None:
-        hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS takes the queue for one of ECS, and refuses it"
+        hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS treats the queue as ECS, and refuses it"
         yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code="missing-field")
     yield from _check_order(props, "computeEnvironmentOrder", "computeEnvironment", MOST_ENVIRONMENTS)
     yield from _check_order(props, "serviceEnvironmentOrder", "serviceEnvironment", 1)
@@ -253,7 +273,7 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
             hint = f"write {{order: {index + 1}, {target}: {item}}}"
             yield Finding((member, index), f"an entry of {member} is a mapping, not a name", hint)
     if len(listed) > most:
-        hint = "AWS allows no more; put the rest behind another queue" if most > 1 else "AWS allows one"
+        hint = "AWS allows no more; list the rest in another queue" if most > 1 else "AWS allows one"
         yield Finding((member, most), f"{member} has {len(listed)} entries; {most} at most", hint)
     found = list(entries(listed))
     for index, item in found:
@@ -262,9 +282,9 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
                 hint = "a number: lower ones are tried first" if needed == "order" else "a name or an ARN"
                 yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
     for path, number in repeats([((member, i, "order"), item.get("order")) for i, item in found]):
-        yield Finding(path, f"order {number} is given twice in {member}", "number the entries 1, 2, 3")
+        yield Finding(path, f"duplicate order {number} in {member}", "number the entries 1, 2, 3")
     for path, name in repeats([((member, i, target), bare(item.get(target))) for i, item in found]):
-        yield Finding(path, f'"{name}" is listed twice in {member}', "name each environment once")
+        yield Finding(path, f'duplicate "{name}" in {member}', "list each environment once")
 
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
@@ -289,7 +309,7 @@ def _check_limits(props: Json) -> Iterator[Finding]:
         reason = as_text(item.get("reason"))
         if reason and not service and reason.partition(" ")[0] not in REASONS:
             hint = f"one of {', '.join(REASONS)}"
-            why = f'Batch is not known to give "{reason}" as a reason, so this may never act'
+            why = f'"{reason}" is not a known reason of AWS Batch, so this action may never be taken'
             yield Finding((member, index, "reason"), why, hint, warning=True)
         seconds = as_int(item.get("maxTimeSeconds"))
         if seconds is not None and not 600 <= seconds <= 86400:
@@ -313,8 +333,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=batch.tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     repair=repair,
     fields=FIELDS,
     refs=REFS,
@@ -330,6 +350,6 @@ KIND = Kind(
     check=check,
     relations=relations.relations,
     disruption=disruption,
-    deletion_effect=ending,
+    deletion_effect=deletion_effect,
     side_effects=relations.side_effects,
 )

@@ -1,6 +1,6 @@
-"""What AWS would refuse in a policy document, as far as it can be seen without asking AWS.
+"""Checks of a policy document: what AWS would refuse, as far as it shows offline.
 
-Expressions that only a plan can fill in are passed over; so are services and actions, which AWS adds to every week.
+Expressions are not judged, and neither are unknown services and actions, because AWS adds new ones every week.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
@@ -43,7 +43,7 @@ _AWS = re.compile(
     r"|arn:[^:]+:(iam|sts)::(\d{12}|cloudfront):(root|(user|role|assumed-role|federated-user)/\S+)"
 )
 
-# Condition keys that exist only while a job definition is being registered
+# Condition keys of batch:RegisterJobDefinition only
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 _REGISTRATION_KEYS = frozenset(
     f"batch:{name}".lower()
@@ -57,8 +57,8 @@ _REGISTRATION = "batch:registerjobdefinition"
 
 
 def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]:
-    """What is wrong with a document as :func:`~reconciler.kinds._documents.parse` left it."""
-    if _open(document):
+    """Findings about a document at ``path``, as :func:`~.document.parse` returns it."""
+    if _is_expression(document):
         return
     if not isinstance(document, Mapping):
         yield Finding(path=path, message=_not_a_document(document), hint=_document_hint(document))
@@ -81,7 +81,7 @@ def findings(document: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
     for place, statement in zip(places, found, strict=True):
         if isinstance(statement, Mapping):
             yield from _statement(statement, kind, place)
-        elif not _open(statement):
+        elif not _is_expression(statement):
             yield Finding(
                 path=place,
                 message="a statement is a mapping with Effect, Action and so on",
@@ -95,7 +95,10 @@ def _plain_texts(value: Any) -> Iterator[str]:
 
 
 def size(document: Any) -> int:
-    """The characters that count against the quota: compact, without whitespace; expressions count as nothing."""
+    """The number of characters that count against the quota: without white space and without expressions.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
     text = json.dumps(written(document), separators=(",", ":"), default=_literal, ensure_ascii=False)
     return len(re.sub(r"\s", "", text))
 
@@ -104,13 +107,13 @@ def _literal(value: Any) -> str:
     return "".join(part for part in value.parts if isinstance(part, str)) if isinstance(value, Template) else ""
 
 
-def _open(value: Any) -> bool:
+def _is_expression(value: Any) -> bool:
     return isinstance(value, Template | Reference)
 
 
 def _not_a_document(document: Any) -> str:
     return (
-        f"this is not a JSON document: {why_unparsed(document)}"
+        f"invalid JSON: {why_unparsed(document)}"
         if isinstance(document, str)
         else (f"a policy document is a mapping, not {json.dumps(document, default=str)}")
     )
@@ -121,7 +124,7 @@ def _document_hint(document: Any) -> str:
         re.fullmatch(r"(?:file://)?(\S+\.json)|file://(\S+)", document.strip()) if isinstance(document, str) else None
     )
     if named:
-        return f"for the content of a file write ${{file:{named[1] or named[2]}}}"
+        return f"to use the content of a file, write ${{file:{named[1] or named[2]}}}"
     return "write a mapping, JSON text or ${file:...}"
 
 
@@ -132,7 +135,7 @@ def _members(found: Mapping[str, Any], known: Iterable[str], path: Path) -> Iter
             meant = near(str(name), names)
             yield Finding(
                 path=(*path, name),
-                message=f'a policy document has no "{name}" here',
+                message=f'unknown member "{name}" of a policy document',
                 hint=f'did you mean "{meant}"?' if meant else f"one of {', '.join(names)}",
                 code="unknown-field",
             )
@@ -154,7 +157,7 @@ def _statement(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
     effect = statement.get("Effect")
     if effect is None and not _meant(statement, "Effect"):
         yield Finding(path=path, message="the statement has no Effect", hint="Effect: Allow, or Effect: Deny")
-    elif effect is not None and not _open(effect) and effect not in ("Allow", "Deny"):
+    elif effect is not None and not _is_expression(effect) and effect not in ("Allow", "Deny"):
         meant = near(str(effect), ("Allow", "Deny"))
         hint = f'did you mean "{meant}"?' if meant else "Effect: Allow, or Effect: Deny"
         yield Finding(path=(*path, "Effect"), message=f'Effect is Allow or Deny, not "{effect}"', hint=hint)
@@ -173,7 +176,7 @@ def _statement(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
 
 
 def _meant(statement: Mapping[str, Any], name: str) -> bool:
-    """Whether a mistyped member was probably meant as ``name``: then one finding is enough."""
+    """Whether a misspelt member is probably ``name``: then one finding is enough."""
     return any(near(str(other), MEMBERS) in (name, f"Not{name}") for other in statement if other not in MEMBERS)
 
 
@@ -187,7 +190,7 @@ def _either(statement: Mapping[str, Any], name: str, path: Path, *, needed: bool
         yield Finding(path=path, message=f"the statement has no {name}", hint=hint)
     for member in given:
         if isinstance(statement[member], list | tuple | Mapping) and not statement[member]:
-            yield Finding(path=(*path, member), message=f"{member} is empty", hint="AWS wants at least one")
+            yield Finding(path=(*path, member), message=f"{member} is empty", hint="give at least one")
 
 
 def _misplaced(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> Iterator[Finding]:
@@ -195,21 +198,22 @@ def _misplaced(statement: Mapping[str, Any], kind: DocumentKind, path: Path) -> 
         for name in ("Principal", "NotPrincipal"):
             if name in statement:
                 hint = (
-                    "leave it out: the role it is attached to is the principal; who may assume the role stands in trust"
+                    "remove it: the principal is the role the policy is attached to; trust declares who may assume"
+                    " the role"
                 )
                 yield Finding(path=(*path, name), message=f"a policy of a role has no {name}", hint=hint)
     if kind == "trust":
         for name in ("Resource", "NotResource"):
             if name in statement:
-                hint = "leave it out: the resource is the role itself"
+                hint = "remove it: the resource is the role itself"
                 yield Finding(path=(*path, name), message=f"a trust policy has no {name}", hint=hint)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """Each element with its path; expressions are passed over."""
+    """(path, element) for each element that is not an expression."""
     several = isinstance(value, list | tuple)
     for index, item in enumerate(listed(value)):
-        if not _open(item):
+        if not _is_expression(item):
             yield ((*path, index) if several else path), item
 
 
@@ -219,12 +223,12 @@ def _actions(statement: Mapping[str, Any], name: str, kind: DocumentKind, path: 
             hint = "write service:Action, e.g. s3:GetObject"
             yield Finding(path=place, message=f"{_shown(action)} is not an action", hint=hint)
         elif kind == "trust" and not action.lower().startswith("sts:"):
-            hint = "sts:AssumeRole; what the role may do stands in managedPolicies and inlinePolicies"
+            hint = "use sts:AssumeRole; permissions of the role are declared in managedPolicies and inlinePolicies"
             yield Finding(path=place, message=f'a trust policy allows sts: actions only, not "{action}"', hint=hint)
         elif kind == "trust":
             known = re.search(r"[*?]", action) or action.lower() in map(str.lower, vocabulary.TRUSTING)
             if not known and (meant := near(action, vocabulary.TRUSTING)):
-                message = f'"{action}" is no action of a trust policy'
+                message = f'"{action}" is not an action of a trust policy'
                 yield Finding(path=place, message=message, hint=f'did you mean "{meant}"?')
         else:
             yield from _prefix(action, place)
@@ -238,7 +242,7 @@ def _prefix(action: str, path: Path) -> Iterator[Finding]:
     meant = vocabulary.OTHER_NAMES.get(service) or (close[0] if close else "")
     if meant:
         hint = f'did you mean "{meant}:{action.partition(":")[2]}"?'
-        message = f'no service is known here whose actions begin with "{service}:"'
+        message = f'unknown service prefix "{service}:"'
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
@@ -251,7 +255,7 @@ def _resources(statement: Mapping[str, Any], name: str, path: Path) -> Iterator[
             yield Finding(path=place, message=f'"{parts[1]}" in {_shown(text)} is not a partition', hint=hint)
             continue
         if parts[0] == "arn" and len(parts) < 6 and "/" in parts[-1]:
-            hint = "colons are missing: arn:aws:s3:::bucket/* has none of Region and account, but their colons"
+            hint = "colons are missing: arn:aws:s3:::bucket/* has no Region and no account, but their colons"
             yield Finding(path=place, message=f"{_shown(text)} has too few parts for an ARN", hint=hint)
             continue
         if text.startswith("arn:") and (text.count(":") >= 5 or "*" in text):
@@ -267,12 +271,14 @@ def _shown(value: Any) -> str:
 
 
 def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]:
-    if _open(value) or value == "*":
+    if _is_expression(value) or value == "*":
         return
     if not isinstance(value, Mapping):
         for place, item in _texts(value, path):
             named = "Service" if isinstance(item, str) and "amazon" in item else "AWS"
-            yield Finding(path=place, message=f"{_shown(item)} needs its type", hint=f"write {{{named}: {item}}}")
+            yield Finding(
+                path=place, message=f"{_shown(item)} needs a principal type", hint=f"write {{{named}: {item}}}"
+            )
         return
     yield from _members(value, ("AWS", "Service", "Federated", "CanonicalUser"), path)
     for place, item in _texts(value.get("Service", ()), (*path, "Service")):
@@ -283,12 +289,12 @@ def _principals(value: Any, kind: DocumentKind, path: Path) -> Iterator[Finding]
             hint = "an account id, or the ARN of an account's root, a role or a user"
             yield Finding(path=place, message=f"{_shown(item)} is not a principal of type AWS", hint=hint)
         elif kind == "trust" and "*" in text and text != "*":
-            hint = "name it in full, or trust the account and test aws:PrincipalArn under Condition: ArnLike"
-            yield Finding(path=place, message="a principal cannot have a wildcard in it", hint=hint)
+            hint = "give the full ARN, or trust the account and add Condition: {ArnLike: {aws:PrincipalArn: ...}}"
+            yield Finding(path=place, message="a principal cannot contain a wildcard", hint=hint)
 
 
 def service(item: Any, path: Path) -> Iterator[Finding]:
-    """What is wrong with a service principal."""
+    """Findings about a service principal at ``path``."""
     if not isinstance(item, str) or not _SERVICE.fullmatch(item):
         meant = near(item.split(".")[0], vocabulary.SERVICES) if isinstance(item, str) else ""
         hint = f'did you mean "{meant}.amazonaws.com"?' if meant else "service principals look like batch.amazonaws.com"
@@ -296,7 +302,7 @@ def service(item: Any, path: Path) -> Iterator[Finding]:
         return
     if (short := item.removesuffix(".amazon.com")) != item and short in vocabulary.SERVICES:
         hint = f'did you mean "{short}.amazonaws.com"?'
-        yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
+        yield Finding(path=path, message=f'unknown service principal "{item}"', hint=hint)
         return
     label, _, domain = item.partition(".amazonaws.com")
     close = (
@@ -306,28 +312,28 @@ def service(item: Any, path: Path) -> Iterator[Finding]:
     )
     if close and label not in vocabulary.SERVICES:
         hint = f'did you mean "{close[0]}.amazonaws.com{domain}"?'
-        yield Finding(path=path, message=f'"{item}" is no service principal that is known here', hint=hint)
+        yield Finding(path=path, message=f'unknown service principal "{item}"', hint=hint)
 
 
 def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Finding]:
     seen: set[str] = set()
     for path, statement in found:
         sid = statement.get("Sid") if isinstance(statement, Mapping) else None
-        if sid in (None, "") or _open(sid):
+        if sid in (None, "") or _is_expression(sid):
             continue
         place, text = (*path, "Sid"), str(sid)
         if text in seen:
-            yield Finding(path=place, message=f'the Sid "{text}" stands twice', hint="a Sid is unique in its document")
+            yield Finding(path=place, message=f'duplicate Sid "{text}"', hint="a Sid must be unique in its document")
         if kind != "resource" and not _SID.fullmatch(text):
             yield Finding(
-                path=place, message=f'the Sid "{text}" has more than letters and digits', hint="or leave it out"
+                path=place, message=f'the Sid "{text}" is invalid', hint="use only letters and digits, or leave it out"
             )
         seen.add(text)
 
 
 def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     tests = statement.get("Condition")
-    if tests is None or _open(tests):
+    if tests is None or _is_expression(tests):
         return
     place = (*path, "Condition")
     if not isinstance(tests, Mapping):
@@ -347,7 +353,7 @@ def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             message = f'"{operator}" is not a condition operator'
             yield Finding(path=(*place, operator), message=message, hint=hint, code="unknown-field")
         elif not isinstance(keys, Mapping):
-            if not _open(keys):
+            if not _is_expression(keys):
                 hint = f"e.g. {operator}: {{aws:SourceAccount: ...}}"
                 yield Finding(path=(*place, operator), message=f"{operator} maps condition keys to values", hint=hint)
         else:
@@ -362,23 +368,25 @@ def _test(statement: Mapping[str, Any], operator: str, key: Any, values: Any, pa
         yield Finding(path=path, message=f'"{key}" is not a condition key', hint=hint)
     for place, value in _texts(values, path):
         if isinstance(value, Mapping | list | tuple) or value is None:
-            yield Finding(path=place, message=f"{_shown(value)} is not a value to compare with", hint="text or a list")
+            yield Finding(
+                path=place, message=f"{_shown(value)} is not a value of a condition", hint="text or a list of texts"
+            )
         elif "StringEquals" in operator and re.search(r"[*?]", str(value)):
             like = operator.replace("StringEqualsIgnoreCase", "StringLike").replace("StringEquals", "StringLike")
-            message = f'under {operator} the "{value}" is taken letter by letter'
+            message = f'{operator} matches "{value}" literally'
             yield Finding(path=place, message=message, hint=f"for a pattern use {like}", warning=True)
         else:
             yield from _value(operator, value, place)
     if name in _REGISTRATION_KEYS:
-        yield from _never_registering(statement, operator, str(key), path)
+        yield from _check_registration_key(statement, operator, str(key), path)
 
 
 def _value(operator: str, value: Any, path: Path) -> Iterator[Finding]:
-    """Values that a typed operator can never match."""
+    """Findings about a value that the operator never matches."""
     base = operator.split(":", 1)[-1].removesuffix("IfExists")
     if base in ("Bool", "Null") and str(value).lower() not in ("true", "false"):
-        message = f'{base} compares with true and false, and "{value}" is neither'
-        yield Finding(path=path, message=message, hint="true or false", warning=True)
+        message = f'{base} must be true or false, not "{value}"'
+        yield Finding(path=path, message=message, hint="write true or false", warning=True)
     if base in ("IpAddress", "NotIpAddress") and not _is_network(value):
         hint = "such as 203.0.113.0/24"
         yield Finding(path=path, message=f"{_shown(value)} is not a range of addresses", hint=hint, warning=True)
@@ -392,11 +400,11 @@ def _is_network(value: Any) -> bool:
     return True
 
 
-def _never_registering(statement: Mapping[str, Any], operator: str, key: str, path: Path) -> Iterator[Finding]:
+def _check_registration_key(statement: Mapping[str, Any], operator: str, key: str, path: Path) -> Iterator[Finding]:
     given = [action for action in listed(statement.get("Action", ())) if isinstance(action, str)]
     others = [action for action in given if not fnmatchcase(_REGISTRATION, action.lower())]
     if others:
-        never = "so the test always holds" if operator.endswith("IfExists") else "so the test never holds"
-        message = f"AWS knows {key} only for batch:RegisterJobDefinition, not for {', '.join(others)}: {never}"
+        never = "the condition is always true" if operator.endswith("IfExists") else "the condition is never true"
+        message = f"condition key {key} has no effect on {', '.join(others)} ({never})"
         hint = "give batch:RegisterJobDefinition its own statement; limit other actions by Resource"
         yield Finding(path=path, message=message, hint=hint, warning=True)

@@ -1,8 +1,7 @@
-"""Two policy documents side by side: alike where they mean the same, else arranged so that what differs stands out.
+"""Comparing two policy documents: equal if they mean the same, else rearranged so that only differences show.
 
-No list in a policy has an order, so both sides may be rearranged: statements that belong together get the same place,
-and in lists what both have comes first, in the declared order. A plain comparison of the two then shows the real
-difference and nothing else.
+No list in a policy has an order, so both sides may be rearranged: corresponding statements get the same index, and in
+lists the common elements come first, in the declared order. A comparison of the two then shows only real differences.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ Pair: TypeAlias = tuple[Any, Any]
 
 
 def compared(live: Any, want: Any, place: Place) -> Pair:
-    """(live, want) as documents that are equal exactly when nothing needs to be written.
+    """(live, want) as documents that are equal exactly if nothing has to be written.
 
-    A declared ``Sid`` that AWS shows otherwise is a difference, though not one of permissions; one that is not
-    declared, or a number (services number what has no name), is none. Neither is a ``Version`` that is not declared
-    and decides nothing.
+    A declared ``Sid`` that differs is a difference, although not one of permissions. A ``Sid`` that is not declared, or
+    is a number (services number statements without one), is not. Neither is a ``Version`` that is not declared and has
+    no effect.
     """
     live, want = _of_one_version(parse(live), parse(want))
     want = written(want)
@@ -56,8 +55,10 @@ def compared(live: Any, want: Any, place: Place) -> Pair:
 
 
 def _of_one_version(live: Any, want: Any) -> Pair:
-    """Where no Version is declared, the live one is as good as ours, unless there are policy variables: only the
-    current version knows them. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
+    """Both documents; the live Version is replaced by the current one if no Version is declared and no document has
+    policy variables, which only the current Version has.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
     """
     if not isinstance(live, Mapping) or not isinstance(want, Mapping) or want.get("Version") is not None:
         return live, want
@@ -66,8 +67,8 @@ def _of_one_version(live: Any, want: Any) -> Pair:
     return {**live, "Version": VERSION}, want
 
 
-def alike(live: Any, want: Any, place: Place) -> bool:
-    """Whether ``live`` is what writing ``want`` would give."""
+def equal(live: Any, want: Any, place: Place) -> bool:
+    """Whether ``live`` is equal to what writing ``want`` would result in."""
     left, right = compared(live, want, place)
     return bool(left == right)
 
@@ -85,7 +86,7 @@ def _arranged(live: Mapping[str, Any], want: Mapping[str, Any], place: Place) ->
 
 
 def _partners(live: list[Any], want: list[Any], place: Place) -> list[Pair]:
-    """Which live statement belongs to which wanted one: of the same meaning, of the same Sid, else the most similar."""
+    """(live, wanted) pairs of statements: of the same meaning, of the same Sid, else the most similar; None if none."""
     pairs: list[tuple[int, Any, Any]] = []
     left, right = _unrepeated(live, place), dict(enumerate(_unrepeated(want, place)))
     judges: list[Callable[[Any, Any], float]] = [
@@ -106,7 +107,7 @@ def _partners(live: list[Any], want: list[Any], place: Place) -> list[Pair]:
 
 
 def _unrepeated(found: list[Any], place: Place) -> list[Any]:
-    """Each meaning once; of repeats the one with a name stands for all, the first of those in alphabetical order."""
+    """One statement for each meaning; of several the one with a Sid, and of several Sids the first in the alphabet."""
     kept: dict[Any, Any] = {}
     for statement in found:
         known = kept.setdefault(atoms(statement, place), statement)
@@ -116,13 +117,13 @@ def _unrepeated(found: list[Any], place: Place) -> list[Any]:
 
 
 def _sid(statement: Any) -> str:
-    """The name of a statement, if it has one that people gave it."""
+    """The Sid of a statement; empty if it has none, or one that a service numbered."""
     sid = str(statement.get("Sid") or "") if isinstance(statement, Mapping) else ""
     return "" if sid.isdigit() else sid
 
 
 def _shared(one: Any, other: Any) -> int:
-    """How many members are the same in both."""
+    """The number of members that are equal in both."""
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):
         return 0
     return sum(leaf(one.get(name)) == leaf(item) for name, item in other.items())
@@ -171,7 +172,7 @@ def _principals(live: Any, want: Any, place: Place) -> Pair:
         return live, want
     left, right = dict(live), dict(want)
     for kind in live.keys() & want.keys():
-        left[kind], right[kind] = _lists(live[kind], want[kind], lambda who: principals({kind: who}, place))  # noqa: B023
+        left[kind], right[kind] = _lists(live[kind], want[kind], lambda one: principals({kind: one}, place))  # noqa: B023
     return left, right
 
 

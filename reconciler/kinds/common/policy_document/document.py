@@ -1,12 +1,12 @@
-"""IAM policy documents, compared by meaning and shown so that people can read what differs.
+"""IAM policy documents: parsing, meaning and canonical form.
 
-AWS stores a document in its own words: elements reordered, one-element lists collapsed, an account id turned into the
-ARN of its root user. So documents are never compared as text. The meaning of a document is a set of *atoms*: every
-statement multiplied out over its actions, resources and principals (``Not...`` elements stay whole, they cannot be
-split), each with its conditions. Two documents are alike when their atoms are.
+AWS changes a document that it stores: it reorders elements, collapses lists of one element, and writes the ARN of the
+root user for an account id. So documents are never compared as text. The meaning of a document is a set of *atoms*: one
+for each combination of a statement's actions, resources and principals (``Not...`` elements are not split), with its
+conditions. Two documents are equal if their atoms are.
 
 Three kinds of document differ in small ways: in a ``resource`` policy ``"*"`` and ``{"AWS": "*"}`` are the same
-principal and ``Id`` counts; in a ``trust`` policy the two are different; an ``identity`` policy has no principals.
+principal, and ``Id`` counts; in a ``trust`` policy the two are different; an ``identity`` policy has no principals.
 
 Leaves may be stand-ins (:class:`Template`, :class:`Later`, :class:`Text`): each equals only itself.
 
@@ -42,7 +42,7 @@ MEMBERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a document must be read with: its kind, and the account and partition it lives in."""
+    """What the meaning of a document depends on: its kind, and the account and partition it is in."""
 
     kind: DocumentKind
     account: str
@@ -53,9 +53,9 @@ class Place:
 
 
 def parse(value: Any) -> Any:
-    """JSON text (URL-encoded too, and with ``${...}`` inside its strings) as a document; anything else as it is.
+    """The document of a JSON text, which may be URL-encoded and have ``${...}`` in its strings; other values unchanged.
 
-    Text that is not JSON stays text, for the check to complain about (:func:`why_unparsed`).
+    Text that is not JSON is unchanged too; :func:`why_unparsed` says why.
     """
     try:
         return _parsed(value)
@@ -64,7 +64,7 @@ def parse(value: Any) -> Any:
 
 
 def why_unparsed(text: Any) -> str:
-    """What is wrong with a text that :func:`parse` left alone."""
+    """What is wrong with a text that :func:`parse` does not change."""
     try:
         _parsed(text)
     except ValueError as error:
@@ -81,7 +81,7 @@ def _parsed(value: Any) -> Any:
     text = unquote(value) if value.lstrip().startswith("%7B") else value
     parsed = from_json(text, _unique)
     if not isinstance(parsed, dict):
-        raise ValueError("it is JSON, but not a mapping")  # noqa: TRY004  (callers know ValueError from json)
+        raise ValueError("valid JSON, but not a mapping")  # noqa: TRY004  (callers know ValueError from json)
     return parsed
 
 
@@ -89,7 +89,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         counted = Counter(name for name, _ in pairs)
-        raise ValueError(f'the key "{counted.most_common(1)[0][0]}" stands twice')
+        raise ValueError(f'duplicate key "{counted.most_common(1)[0][0]}"')
     return found
 
 
@@ -108,7 +108,7 @@ def _unmarked(value: Any, parts: Sequence[str | Reference]) -> Any:
 
 
 def written(document: Any) -> Any:
-    """``document`` as the tool writes it: parsed, of the current version unless it names one, ids and Sids as text."""
+    """``document`` as it is sent: parsed, with the current Version if it has none, account ids and Sids as text."""
     document = parse(document)
     if not isinstance(document, Mapping):
         return document
@@ -139,18 +139,18 @@ def _as_text(value: Any) -> Any:
 
 
 def statements(document: Any) -> list[Any]:
-    """The statements of a parsed document, one alone as a list of one."""
+    """The statements of a parsed document; a list also if it has only one."""
     found = document.get("Statement") if isinstance(document, Mapping) else None
     return [*found] if isinstance(found, list | tuple) else [] if found is None else [found]
 
 
 def listed(value: Any) -> list[Any]:
-    """One alone is a list of one."""
+    """``value`` as a list: a value that is not a list is its only item."""
     return [*value] if isinstance(value, list | tuple) else [value]
 
 
 def names_principal_of(document: Any, account: str) -> bool:
-    """Whether it trusts a role or user of ``account``: one that this very run may have created a moment ago."""
+    """Whether the document names a role or user of ``account``, which this apply may have created just before."""
     own = f":iam::{account}:"
     for statement in statements(parse(document)):
         principals = statement.get("Principal") if isinstance(statement, Mapping) else None
@@ -168,14 +168,14 @@ def names_principal_of(document: Any, account: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Raw:
-    """Something that has no place in the grammar: equal where it prints alike."""
+    """A value that the grammar does not allow: equal to others with the same repr."""
 
     text: str
     value: Any = field(compare=False)
 
 
 def leaf(value: Any) -> Any:
-    """A value of a document as something to compare and to put in sets: numbers and booleans as JSON text."""
+    """A hashable form of a value: numbers and booleans as JSON text, text and stand-ins unchanged."""
     if isinstance(value, str | Later | Text | Template | _Raw):
         return value
     if isinstance(value, bool | int | float) or value is None:
@@ -184,13 +184,16 @@ def leaf(value: Any) -> Any:
 
 
 def folded(value: Any) -> Any:
-    """The same for what IAM reads without regard to case: actions and condition keys."""
+    """:func:`leaf` in lower case, for what IAM compares without regard to case: actions and condition keys."""
     found = leaf(value)
     return found.lower() if isinstance(found, str) else found
 
 
 def principals(value: Any, place: Place) -> frozenset[tuple[str, Any]]:
-    """(type, who) for each; an account id is its root user; everyone in a resource policy is one of type ``AWS``."""
+    """(type, principal) for each. An account id is its root user; ``*`` in a resource policy has type ``AWS``.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
     if not isinstance(value, Mapping):
         everyone = "AWS" if value == "*" and place.kind == "resource" else ""
         return frozenset((everyone, leaf(item)) for item in listed(value))
@@ -201,10 +204,10 @@ def principals(value: Any, place: Place) -> frozenset[tuple[str, Any]]:
     )
 
 
-def _root(who: Any, place: Place) -> Any:
-    if isinstance(who, str) and _ACCOUNT.fullmatch(who):
-        return f"arn:{place.partition}:iam::{who}:root"
-    return who
+def _root(principal: Any, place: Place) -> Any:
+    if isinstance(principal, str) and _ACCOUNT.fullmatch(principal):
+        return f"arn:{place.partition}:iam::{principal}:root"
+    return principal
 
 
 def conditions(value: Any) -> frozenset[tuple[Any, ...]]:
@@ -220,7 +223,7 @@ def conditions(value: Any) -> frozenset[tuple[Any, ...]]:
 
 
 def _split(statement: Json, name: str, elements: Callable[[Any], Iterable[Any]]) -> tuple[tuple[Any, ...], Any]:
-    """What of a statement is multiplied out, and what must stay whole: (elements, whole)."""
+    """(elements, whole) of a statement's element ``name``: what is split into atoms, and what is not split."""
     if statement.get(name) is not None:
         found = tuple(dict.fromkeys(elements(statement[name])))
         return (found, (name,)) if found else ((None,), (name, frozenset()))
@@ -230,41 +233,43 @@ def _split(statement: Json, name: str, elements: Callable[[Any], Iterable[Any]])
 
 
 def atoms(statement: Any, place: Place) -> frozenset[tuple[Any, ...]]:
-    """What one statement says: (everything that stays whole, action, resource, principal) for each combination."""
+    """The atoms of a statement: (what is not split, action, resource, principal) for each combination."""
     if not isinstance(statement, Mapping):
         return frozenset({(leaf(statement),)})
     actions, acts = _split(statement, "Action", lambda value: map(folded, listed(value)))
-    resources, where = _split(statement, "Resource", lambda value: map(leaf, listed(value)))
-    trusted, who = _split(statement, "Principal", lambda value: principals(value, place))
-    odd = {name for name in statement if name not in MEMBERS}
-    odd |= {f"Not{name}" for name in ("Action", "Resource", "Principal") if {name, f"Not{name}"} <= statement.keys()}
-    odd |= {"Condition"} if not isinstance(statement.get("Condition") or {}, Mapping) else set()
-    rest = frozenset((name, leaf(statement[name])) for name in odd)
-    head = (leaf(statement.get("Effect")), acts, where, who, conditions(statement.get("Condition")), rest)
+    resources, targets = _split(statement, "Resource", lambda value: map(leaf, listed(value)))
+    trusted, grantees = _split(statement, "Principal", lambda value: principals(value, place))
+    unknown = {name for name in statement if name not in MEMBERS}
+    unknown |= {
+        f"Not{name}" for name in ("Action", "Resource", "Principal") if {name, f"Not{name}"} <= statement.keys()
+    }
+    unknown |= {"Condition"} if not isinstance(statement.get("Condition") or {}, Mapping) else set()
+    rest = frozenset((name, leaf(statement[name])) for name in unknown)
+    head = (leaf(statement.get("Effect")), acts, targets, grantees, conditions(statement.get("Condition")), rest)
     return frozenset((head, *combination) for combination in product(actions, resources, trusted))
 
 
 def meaning(document: Any, place: Place) -> Any:
-    """What ``document`` says: equal, and only equal, for documents that mean the same. Hashable."""
+    """The meaning of ``document``, hashable: equal exactly for documents that mean the same."""
     document = parse(document)
     if not isinstance(document, Mapping):
         return leaf(document)
-    said = frozenset(atom for statement in statements(document) for atom in atoms(statement, place))
-    return leaf(document.get("Version") or OLD_VERSION), identifier(document, place), said
+    found = frozenset(atom for statement in statements(document) for atom in atoms(statement, place))
+    return leaf(document.get("Version") or OLD_VERSION), identifier(document, place), found
 
 
 def identifier(document: Json, place: Place) -> Any:
-    """The ``Id`` where it counts."""
+    """The ``Id`` of a resource policy; empty for other kinds, where it has no effect."""
     return leaf(document.get("Id") or "") if place.kind == "resource" else ""
 
 
-# --- one form for all that mean the same -----------------------------------------------------------------------------
+# --- canonical form --------------------------------------------------------------------------------------------------
 
 
 def canonical(document: Any, kind: DocumentKind, account: str, partition: str = "aws") -> Any:
-    """The one document that stands for all of the same meaning: its atoms gathered into few statements, sorted.
+    """The canonical document of all with the same meaning: its atoms in few statements, sorted, without ``Sid``.
 
-    ``Sid`` is left out. What is not a document comes back as it is.
+    A value that is not a document is unchanged.
     """
     place = Place(kind, account, partition)
     document = parse(document)
@@ -282,10 +287,10 @@ def canonical(document: Any, kind: DocumentKind, account: str, partition: str = 
 
 
 def _blocks(group: Iterable[tuple[Any, ...]]) -> list[tuple[frozenset[Any], ...]]:
-    """Atoms as blocks of actions x resources x principals: a function of the set, so equal sets give equal blocks.
+    """Atoms as blocks of actions x resources x principals. Equal sets of atoms result in equal blocks.
 
-    One dimension is gathered after the other: first the actions that share a target, then the resources that share
-    actions, then the principals that share both.
+    One dimension is joined after the other: first actions with the same target, then resources with the same actions,
+    then principals with the same actions and resources.
     """
     rows: list[tuple[Any, ...]] = [tuple(frozenset({part}) for part in combination) for combination in group]
     for dimension in range(len(rows[0])):

@@ -1,10 +1,10 @@
-"""The words of policy documents, where few enough to list; the open lists only serve to notice near misses."""
+"""The words of policy documents. Lists that AWS adds to are only used to find misspelt words."""
 
 from __future__ import annotations
 
 import re
 
-# What AWS services call themselves when they assume a role; not complete, and only used to notice near misses.
+# The names in service principals; not complete, and only used to find misspelt ones.
 SERVICES = re.findall(
     r"\S+",
     """
@@ -22,8 +22,8 @@ SERVICES = re.findall(
     """,
 )
 
-# The names before the colon of an action where they are not what people expect, and their neighbours; to notice near
-# misses only. https://docs.aws.amazon.com/service-authorization/latest/reference/
+# Service prefixes of actions; not complete, and only used to find misspelt ones.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/
 PREFIXES = frozenset(
     (
         *(

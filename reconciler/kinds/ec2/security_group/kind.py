@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common.declared import items
-from reconciler.kinds.common.replies import beside, chunks, lowered, ok, raised, tag_list, tag_map
+from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import findings
@@ -94,7 +94,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     """The groups that are meant or owned; the ids of their rules where some of them may have to go."""
     default: tuple[Call, ...] = (DEFAULT_VPC,) if any(not one.props.get("vpcId") for one in query.sought) else ()
     groups = ec2.found_by(DESCRIBE, "group-name", "SecurityGroups", ("GroupId", "security-group/"), query)
-    listed, replies = yield from beside(groups, default)
+    listed, replies = yield from together(groups, default)
     found: dict[str, Json] = {item["GroupId"]: item for item in listed}
     vpcs = [item["VpcId"] for call, reply in zip(default, replies, strict=True) for item in _vpcs(call, reply)]
     meant = {item["GroupId"]: sought for sought in query.sought for item in _meant(sought, found.values(), vpcs)}
