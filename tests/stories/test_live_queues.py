@@ -488,4 +488,4 @@ def test_the_plan_says_what_happens_to_running_jobs(command: Command, served: An
     code, told = command("plan", stack=one_of("a", "q:a", changed="a"))
 
     assert code == 0
-    assert "jobs on compute environment a finished" in told and "are waited for" in told
+    assert "jobs on compute environment a finished" in told and "apply waits up to" in told

@@ -202,7 +202,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         gone=True,
     )
     gone = Wait(
-        "compute environment x gone",
+        "compute environment x deleted",
         DESCRIBE,
         "computeEnvironments",
         until={"status": frozenset({"DELETED"})},
@@ -604,8 +604,8 @@ def test_no_missed_differences(name):
     [
         (resources(maxvCpus=64), {}, "not affected"),
         ({**DECLARED, "state": "DISABLED"}, {}, "no new jobs"),
-        (resources(imageId="ami-1"), {}, "may go on for 30 minutes"),
-        (resources(imageId="ami-1"), {"updatePolicy": {"jobExecutionTimeoutMinutes": 7}}, "may go on for 7 minutes"),
+        (resources(imageId="ami-1"), {}, "may continue for 30 minutes"),
+        (resources(imageId="ami-1"), {"updatePolicy": {"jobExecutionTimeoutMinutes": 7}}, "may continue for 7 minutes"),
         (
             {**resources(imageId="ami-1"), "updatePolicy": {"terminateJobsOnUpdate": True}},
             {},
@@ -647,7 +647,7 @@ WRONG = {
     "no groups": (without("securityGroupIds"), "computeResources.securityGroupIds is missing"),
     "min above max": (resources(minvCpus=64), "minvCpus 64 is above maxvCpus 32"),
     "desired outside": (resources(desiredvCpus=1), "desiredvCpus 1 is not between minvCpus 2 and maxvCpus 32"),
-    "spot strategy on EC2": (resources(type="EC2"), "SPOT_CAPACITY_OPTIMIZED is for Spot"),
+    "spot strategy on EC2": (resources(type="EC2"), "SPOT_CAPACITY_OPTIMIZED needs type SPOT"),
     "spot without fleet role": (resources(allocationStrategy=None), "spotIamFleetRole is missing"),
     "bid": (resources(bidPercentage=500), "bidPercentage 500 is out of range"),
     "role for a profile": (resources(instanceRole=ROLE + "r"), "instanceRole takes an instance profile"),

@@ -186,7 +186,7 @@ def test_what_is_left_of_it_is_told():
 
     (note,) = KIND.notes(there, want(KIND, USED_UP))
 
-    assert note.startswith("3 of it are left")
+    assert note.startswith("3 remaining: what jobs use up")
     assert list(KIND.notes(live(), want(KIND, {"totalQuantity": 9}))) == []
     assert list(KIND.notes(replace(there, tags={SET_LAST: "50"}), want(KIND, USED_UP))) == []
     assert KIND.adoption_tags(there, want(KIND, USED_UP)) == {SET_LAST: "100"}
@@ -215,6 +215,6 @@ def test_checks():
 
     assert words(KIND, {"totalQuantity": 1}) == words(KIND, {"totalQuantity": 0}) == []
     assert words(KIND, {"totalQuantity": some, "resourceType": some}) == []
-    assert "warning: totalQuantity is left out" in words(KIND, {})[0]
+    assert "warning: totalQuantity is missing" in words(KIND, {})[0]
     assert "cannot name a consumable resource" in words(KIND, {"totalQuantity": 1}, "-x")[0]
     assert "consumableResourceName: error" in words(KIND, {"totalQuantity": 1, "consumableResourceName": "y"})[0]

@@ -136,7 +136,7 @@ def test_every_difference_is_a_new_revision():
     found = compared(KIND, live(BASE), job({**BASE, "user": "nobody"}, type="container"))
 
     assert {Effect.NEW_REVISION} == {change.effect for change in found.changes}
-    assert "keep their revision" in KIND.disruption(live(BASE), want(KIND, job(BASE)), found)
+    assert "not affected (they keep revision 3" in KIND.disruption(live(BASE), want(KIND, job(BASE)), found)
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ VALID = Wait(
     fail={"status": frozenset({"INVALID", "DELETED"})},
     timeout=600.0,
 )
-GONE = Wait("job queue x gone", DESCRIBE, "jobQueues", until={"status": frozenset({"DELETED"})}, gone=True)
+GONE = Wait("job queue x deleted", DESCRIBE, "jobQueues", until={"status": frozenset({"DELETED"})}, gone=True)
 SETTLED = Wait(
     "job queue x DISABLED",
     DESCRIBE,
@@ -368,7 +368,7 @@ def at(number, name):
             {**DECLARED, "jobStateTimeLimitActions": [{**LIMIT, "action": "CANCEL"}] * 2},
             "jobStateTimeLimitActions.1.reason: error: two actions for the reason",
         ),
-        ({**DECLARED, "jobQueueName": "y"}, 'jobQueueName: error: jobQueueName says "y"'),
+        ({**DECLARED, "jobQueueName": "y"}, 'jobQueueName: error: jobQueueName is "y"'),
     ],
 )
 def test_mistakes(declared, expected):

@@ -35,7 +35,7 @@ VALID = Wait(
     timeout=600.0,
 )
 GONE = Wait(
-    "quota share q/s gone", DESCRIBE, "", until={"status": frozenset({"DELETED"})}, gone=True, absent=(MISSING,)
+    "quota share q/s deleted", DESCRIBE, "", until={"status": frozenset({"DELETED"})}, gone=True, absent=(MISSING,)
 )
 DISABLED = Wait(
     "quota share q/s DISABLED",

@@ -23,7 +23,11 @@ VALID = Wait(
     timeout=600.0,
 )
 GONE = Wait(
-    "service environment x gone", DESCRIBE, "serviceEnvironments", until={"status": frozenset({"DELETED"})}, gone=True
+    "service environment x deleted",
+    DESCRIBE,
+    "serviceEnvironments",
+    until={"status": frozenset({"DELETED"})},
+    gone=True,
 )
 DISABLED = Wait(
     "service environment x DISABLED",

@@ -135,7 +135,7 @@ def _members(found: Mapping[str, Any], known: Iterable[str], path: Path) -> Iter
             meant = near(str(name), names)
             yield Finding(
                 path=(*path, name),
-                message=f'unknown member "{name}" of a policy document',
+                message=f'unknown field "{name}" of a policy document',
                 hint=f'did you mean "{meant}"?' if meant else f"one of {', '.join(names)}",
                 code="unknown-field",
             )
@@ -326,7 +326,9 @@ def _sids(found: Iterable[tuple[Path, Any]], kind: DocumentKind) -> Iterator[Fin
             yield Finding(path=place, message=f'duplicate Sid "{text}"', hint="a Sid must be unique in its document")
         if kind != "resource" and not _SID.fullmatch(text):
             yield Finding(
-                path=place, message=f'the Sid "{text}" is invalid', hint="use only letters and digits, or leave it out"
+                path=place,
+                message=f'the Sid "{text}" may only contain letters and digits',
+                hint="rename it, or leave it out",
             )
         seen.add(text)
 
