@@ -94,7 +94,7 @@ def _clashing(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) ->
         other = seen.setdefault(name.lower(), name)
         if kind.folds_case and other != name:
             message = f'"{name}" and "{other}" are the same name to AWS'
-            hint = f"the other stands at {raws[other].at()}"
+            hint = f"the other is declared at {raws[other].at()}"
             address = str(Address(section, name))
             yield Problem(code="duplicate-resource", message=message, hint=hint, address=address, pos=raw.at())
 
@@ -132,7 +132,7 @@ def _foreign(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
         if (written := expressions.foreign(text)) and not registry.is_secret(address.section, path):
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
-            message = f"{written} stays as it is: it is not an expression"
+            message = f"{written} is not an expression and is used literally"
             yield as_problem(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
 
 
@@ -159,12 +159,13 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
     for pattern in (path for path, facts in kind.fields.items() if facts.secret):
         for path, value in values_at(raw.value, pattern):
             if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
-                message, hint = "the secret stands in the file", "take it from the environment: ${env:NAME}"
+                message = "the secret is in plain text in this file"
+                hint = "take it from the environment: ${env:NAME}"
                 yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
     for path, names in raw.env.items():
         for name in sorted(filter(looks_secret, names)):
             if not registry.is_secret_of(kind, path):
-                message = f"the value of {name} goes into {dotted(path)}, which AWS shows in clear text"
+                message = f"the value of {name} is used in {dotted(path)}, which AWS shows in plain text"
                 hint = "keep it in a secret and refer to that"
                 yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
 

@@ -46,15 +46,17 @@ def _unfit(
 ) -> Iterator[Finding]:
     kind = asked.kind
     for path, reference in references.templates(written, ("lifecycle",)):
-        yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
+        yield Finding(
+            path, f"lifecycle cannot contain expressions: {reference}", "write a plain value", "bad-expression"
+        )
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
-        hint = "what cannot be changed in place is declared under a new name"
+        hint = "to change a property that cannot be updated, declare the resource under a new name"
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
     if "keepRevisions" in written and not (kind.versioned or kind.changed_by_update):
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
         if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
-            hint = "it is for compute environments that are replaced; remove the line"
+            hint = "only a compute environment can be drained; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
     for index, ignored in enumerate(_listed(written, "ignoreChanges")):
         way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
@@ -77,7 +79,7 @@ def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | No
         return "write the path inside the resource only, as in computeResources.maxvCpus"
     for step in path.replace("[]", "").split("."):
         if not walked and step in ("tags", "lifecycle"):
-            return "tags that others put on are listed in ignoreTags" if step == "tags" else "remove it"
+            return "list tags that are set outside reconcile in ignoreTags" if step == "tags" else "remove it"
         facts = kind.fields.get(walked)
         if step.isdigit() or (facts is not None and facts.key and step not in tree):
             continue

@@ -83,7 +83,7 @@ class ReferenceChecker:
     def to_resource(self, target: Address, attr: str) -> tuple[str, str] | None:
         if target.section not in self.kinds:
             hint = did_you_mean(target.section, [*self.kinds, "var", "lookups"])
-            return f"there is no section {target.section}", hint or "write $${...} for the text itself"
+            return f"there is no section {target.section}", hint or "write $${...} for literal text"
         if target not in self.declared:
             return f"{target} is not declared", self.instead(target)
         known = self.known(target)
@@ -111,9 +111,10 @@ class ReferenceChecker:
         written = lifecycle.get("dependsOn") if isinstance(lifecycle, Mapping) else None
         for index, target in enumerate(addresses(written)):
             path: Path = ("lifecycle", "dependsOn", index)
-            if target is None:
-                hint = 'as in roles.AWSBatchServiceRole; names with dots or slashes are quoted: logGroups["/aws/x"]'
-                yield _problem("unknown-reference", "this is not an address", hint, at(path), address, path)
+            if target is None and isinstance(written, list):
+                message = f'"{written[index]}" is not an address'
+                hint = 'as in roles.AWSBatchServiceRole; quote names with dots or slashes: logGroups["/aws/x"]'
+                yield _problem("unknown-reference", message, hint, at(path), address, path)
             elif target not in self.declared:
                 hint = self.instead(target)
                 if target.section not in self.kinds:
@@ -123,7 +124,7 @@ class ReferenceChecker:
     def in_lookup(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
         address = f"lookups.{name}"
         if reference.address is not None:
-            message = f"{reference.text} is not known when look-ups are made"
+            message = f"{reference.text} is not known yet when look-ups run"
             yield _problem("bad-expression", message, "look up what exists already", pos, address, path)
         else:
             yield from self.reference(reference, pos, address, path)
@@ -134,7 +135,7 @@ class ReferenceChecker:
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
-            message = f'no {noun} "{name}" is declared here; it will be looked for in the account'
+            message = f'no {noun} "{name}" is declared here; reconcile looks for it in the account'
             near, elsewhere = self.near(ref.sections, name), self.by_name.get(name)
             hint = f'did you mean "{near}"?' if near else ""
             if not near and elsewhere and not ref.optional:
@@ -162,11 +163,9 @@ class ReferenceChecker:
         graph = {address: self.needs(address) for address in sorted(self.resources, key=_sorting)}
         for loop in _loops(graph):
             text = " -> ".join(map(str, [*loop, loop[0]]))
-            hint = "one of the references has to go"
+            hint = "remove one of these references"
             first = self.resources[loop[0]]
-            yield _problem(
-                "reference-cycle", f"these resources need each other: {text}", hint, first.at(), str(loop[0]), ()
-            )
+            yield _problem("reference-cycle", f"dependency cycle: {text}", hint, first.at(), str(loop[0]), ())
         lookups = {
             name: sorted({part.attr for _, part in references.templates(lookup.args) if part.root == "lookups"})
             for name, lookup in sorted(self.loaded.lookups.items())
@@ -176,8 +175,8 @@ class ReferenceChecker:
             pos = self.loaded.lookups[loop[0]].pos
             yield _problem(
                 "lookup-cycle",
-                f"these look-ups need each other: {text}",
-                "one of them has to go",
+                f"look-ups form a cycle: {text}",
+                "remove one of these references",
                 pos,
                 f"lookups.{loop[0]}",
                 (),

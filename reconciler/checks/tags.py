@@ -29,8 +29,8 @@ def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Map
     tags = raw.value.get("tags")
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
     if kind.shared and own:
-        message = f"a {kind.name} belongs to the account: its tags are left alone"
-        finding = Finding(("tags",), message, "leave out its tags", "tags-unused", warning=True)
+        message = f"a {kind.name} belongs to the account: its tags are not managed"
+        finding = Finding(("tags",), message, "remove its tags", "tags-unused", warning=True)
         yield as_problem(finding, address, raw.at(("tags", own[0])))
 
 
@@ -49,7 +49,7 @@ def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterato
         ):
             yield as_problem(finding, address, raw.at(at))
     if len(tags) > MAX_TAGS:
-        message = f"these are {len(tags)} tags; AWS allows 50, of which two are kept for the ownership tags"
+        message = f"{len(tags)} tags: AWS allows 50, and two are reserved for the ownership tags"
         finding = Finding(("tags",), message, "remove some, here or in the environment's tags", "out-of-range")
         yield as_problem(finding, address, raw.at(("tags",)))
 
@@ -69,7 +69,7 @@ def _tag(name: str, value: Any, path: Path) -> Finding | None:
 def _same_but_for_case(name: str, other: str, kind: Kind, path: Path) -> Finding | None:
     if other == name or not kind.folds_case:
         return None
-    return Finding(path, f'the tags "{other}" and "{name}" differ in case alone, and to IAM are the same', "keep one")
+    return Finding(path, f'the tags "{other}" and "{name}" differ in case only, and are the same to IAM', "keep one")
 
 
 def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:

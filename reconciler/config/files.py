@@ -150,7 +150,7 @@ class _Reader:
         others = self.others(root, {base.resolve() for base, _ in bases}) if target.is_dir() else {}
         if not own and not others and not settings.value:
             hint = "extend a directory or file that declares something"
-            self.problem("empty-base", f"{self.shown(target)} holds no YAML", hint, settings.pos)
+            self.problem("empty-base", f"{self.shown(target)} contains no YAML files", hint, settings.pos)
         self.sources.layers.append(Layer(root, settings, others))
         self.done.add(real)
         self.chain.pop()
@@ -160,7 +160,7 @@ class _Reader:
         if real in self.chain:
             loop = [*self.chain[self.chain.index(real) :], real]
             names = " -> ".join(self.shown(path) for path in loop)
-            self.problem("extends-cycle", f"this extends itself: {names}", "remove one of the extends", pos)
+            self.problem("extends-cycle", f"extends form a cycle: {names}", "remove one of the extends", pos)
         elif not _exists(base):
             beside = base.parent
             near = [item.name for item in beside.iterdir()] if _exists(beside) and beside.is_dir() else []
@@ -176,9 +176,9 @@ class _Reader:
         for item in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(item.value, str) or not item.value:
                 hint = "as in extends: ../base, or a list of such"
-                self.problem("wrong-type", "extends takes a path, or a list of paths", hint, item.pos)
+                self.problem("wrong-type", "extends must be a path or a list of paths", hint, item.pos)
             elif "${" in item.value:
-                hint = "write the path as it is"
+                hint = "write the literal path"
                 self.problem("bad-expression", "extends is read before variables are known", hint, item.pos)
             else:
                 try:
@@ -186,8 +186,8 @@ class _Reader:
                     path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
                     itself = path.resolve() == root.resolve()
                 except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero in it, links in a circle
-                    why = getattr(error, "strerror", None) or "it leads nowhere"
-                    self.problem("unknown-base", f"this cannot be extended: {why}", "give another path", item.pos)
+                    why = getattr(error, "strerror", None) or "a broken symbolic link"
+                    self.problem("unknown-base", f"cannot extend this path: {why}", "give another path", item.pos)
                     continue
                 if itself:
                     self.problem("extends-cycle", "the environment extends itself", "remove this", item.pos)
@@ -218,8 +218,8 @@ class _Reader:
                 continue
             seen.add(real)
             if path.name in SETTINGS_FILES:
-                hint = "a directory with settings of its own is an environment of its own: move it out of this one"
-                message = f"{self.shown(path)} stands inside another environment"
+                hint = "a directory with its own environment.yaml is an environment: move it out of this one"
+                message = f"{self.shown(path)} is inside another environment"
                 self.problem("nested-environment", message, hint, Pos(self.shown(path), 1, 1))
             else:
                 found[self.shown(path)] = self.file(path, root)
@@ -229,7 +229,7 @@ class _Reader:
         seen.add(directory.resolve())
         if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
             message = f"directories are nested more than {_DEEPEST} levels deep here"
-            hint = "what lies below is not read: move it up, or out of the environment"
+            hint = "deeper directories are not read: move this one up, or out of the environment"
             self.problem("too-deep", message, hint, Pos(self.shown(directory), 1, 1))
             return
         for path in self.entries_of(directory):
@@ -239,7 +239,7 @@ class _Reader:
             if not real.is_relative_to(inside):
                 if path.name != PLAIN_FILES:
                     hint = "copy it in, or name it in extends"
-                    message = f"{self.shown(path)} is a link that leads out of the environment"
+                    message = f"{self.shown(path)} is a symbolic link to a file outside the environment"
                     self.problem("outside-environment", message, hint, Pos(self.shown(path), 1, 1))
             elif path.is_dir():
                 if path.name != PLAIN_FILES:
@@ -269,7 +269,7 @@ class _Reader:
             self.full = True
             many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
             message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
-            hint = "is this the directory, or the base, that was meant? Move what is no part of it out"
+            hint = "check the directory or the base; move files that do not belong to the environment out of it"
             self.problem("too-much", message, hint, Pos(self.shown(path), 1, 1))
         return self.full
 
@@ -279,7 +279,7 @@ class _Reader:
             found = path.resolve()
             return found if path.suffix.lower() in _YAML or path.is_dir() else None
         except (OSError, RuntimeError) as error:  # not ours to look into, or links in a circle
-            why, shown = getattr(error, "strerror", None) or "its links lead in a circle", self.shown(path)
+            why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.shown(path)
             self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
             return None
 
@@ -306,8 +306,8 @@ class _Reader:
         if isinstance(node.value, dict):
             return node
         what = "a list" if isinstance(node.value, list) else "a single value"
-        hint = "at the top stand settings and sections, as in jobQueues:"
-        self.problem("wrong-type", f"the file holds {what}; it must be a mapping", hint, node.pos)
+        hint = "the top level contains settings and sections, such as jobQueues:"
+        self.problem("wrong-type", f"the file contains {what}; it must be a mapping", hint, node.pos)
         return empty
 
     def shown(self, path: Path) -> str:

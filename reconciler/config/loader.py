@@ -22,7 +22,7 @@ from typing import Any
 
 from reconciler.config import expressions, files
 from reconciler.config.files import Layer, Sources, find_environment, seen_from
-from reconciler.config.merge import patch
+from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler, is_plain
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template
@@ -40,16 +40,18 @@ _OWN = ("environment", "extends")
 _NOT_OURS = {
     **dict.fromkeys(
         ("Resources", "AWSTemplateFormatVersion", "Parameters"),
-        "CloudFormation's resources stand here by section and name: jobQueues: {NAME: {priority: 1}}",
+        "declare resources by section and name instead: jobQueues: {NAME: {priority: 1}}",
     ),
-    **dict.fromkeys(("resource", "resources"), "resources stand by section and name: jobQueues: {NAME: {priority: 1}}"),
+    **dict.fromkeys(
+        ("resource", "resources"), "declare resources by section and name: jobQueues: {NAME: {priority: 1}}"
+    ),
     **dict.fromkeys(
         ("apiVersion", "kind", "metadata", "spec"),
-        "a resource stands under its section, by its name: jobQueues: {NAME: {priority: 1}}",
+        "declare a resource under its section, by name: jobQueues: {NAME: {priority: 1}}",
     ),
     **dict.fromkeys(
         ("vpcs", "subnets", "vpc", "images", "parameters"),
-        "what exists already is looked up: lookups: {vpc: {vpc: {default: true}}}",
+        "use a look-up for an existing resource: lookups: {vpc: {vpc: {default: true}}}",
     ),
 }
 
@@ -127,7 +129,7 @@ class _Loading:
     def __init__(self, read: Sources, sections: Collection[str]) -> None:
         self.read = read
         self.known = sections
-        self.useless_nulls: list[Pos] = []
+        self.useless_nulls: list[UselessNull] = []
         self.sensitive: set[str] = set()
 
     def loaded(self, environ: Mapping[str, str]) -> LoadedEnvironment | None:
@@ -196,14 +198,14 @@ class _Loading:
 
     def unfilled(self, key: str, at: Any) -> Problem:
         hint = "${var.}, ${env:}, ${file:} and ${environment} can be used"
-        message = f"{key} is needed before anything can be asked for"
+        message = f"{key} must be known before AWS is called"
         return Problem(code="bad-expression", message=message, hint=hint, path=key, pos=at((key,)))
 
     def name(self, layer: Layer) -> str:
         node = layer.settings.value.get("environment")
         if node is not None and isinstance(node.value, str):
             if "${" in node.value:
-                hint = "write the name as it is: it says who owns what"
+                hint = "write the literal name: it identifies the owner of every resource"
                 self.problem("bad-expression", "environment is read before variables are known", hint, node.pos)
             return node.value
         others = [key for key in layer.settings.value if key not in SETTINGS and key not in self.known]
@@ -230,10 +232,8 @@ class _Loading:
             for section, below in node.value.items():
                 if section in SETTINGS:
                     if file:
-                        hint = "settings stand in environment.yaml"
-                        self.problem(
-                            "misplaced-setting", f'"{section}" is a setting of the environment', hint, below.pos
-                        )
+                        message = f"{section}: is only read from environment.yaml; move it there"
+                        self.problem("misplaced-setting", message, "", below.pos)
                 elif section not in self.known:
                     self.unknown(section, below)
                 elif isinstance(below.value, dict):
@@ -253,20 +253,22 @@ class _Loading:
     def elsewhere(self, section: str) -> str:
         """The way out where this is not YAML of ours at all."""
         if any(char.isspace() and char != " " for char in section):
-            return "it begins with a white space that is none to YAML (U+00A0, say): indent with plain spaces"
+            return (
+                "the key starts with a character such as U+00A0, which is not a space in YAML; indent with plain spaces"
+            )
         folded = section[:1].lower() + section[1:]
         if folded.endswith("Name") and (owner := f"{folded.removesuffix('Name')}s".replace("ys", "ies")) in self.known:
-            return f"what the AWS CLI takes goes below the name: {owner}: {{NAME: {{...}}}}, without {section}"
+            return f"put the AWS CLI's JSON below the name: {owner}: {{NAME: {{...}}}}, without {section}"
         return _NOT_OURS.get(section, "")
 
     def collect(self, found: dict[str, Node], section: str, below: Node) -> None:
         for name, node in below.value.items():
             if "${" in name:
-                hint = "a resource stands under its literal name"
-                self.problem("bad-expression", f'the name "{name}" holds an expression', hint, node.pos)
+                message = f'resource names cannot contain expressions: "{name}"'
+                self.problem("bad-expression", message, "write the literal name", node.pos)
             if name in found:
-                message = f'{section} "{name}" is declared twice'
-                hint = f"the other place is {found[name].pos}"
+                message = f'duplicate {section} "{name}"'
+                hint = f"the other is declared at {found[name].pos}"
                 self.problem("duplicate-resource", message, hint, node.pos)
             elif node.value is None or isinstance(node.value, dict):
                 found[name] = node
@@ -344,16 +346,15 @@ def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[P
     for path, value in places:
         if isinstance(value, Template) or (path[0] == "defaults" and isinstance(value, str)):
             shown = ".".join(map(str, path))
-            hint = "write its members out; expressions stand in their values"
+            hint = "write its members; expressions are allowed in their values"
             yield Problem(
                 code="bad-expression", message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
             )
 
 
-def _useless_null(pos: Pos) -> Problem:
-    hint = "remove the line, or give it a value"
-    message = "nothing is written here, and there is nothing that it would remove"
-    return Problem(code="idle-null", message=message, hint=hint, warning=True, pos=pos)
+def _useless_null(null: UselessNull) -> Problem:
+    hint = "give it a value; null only removes an inherited setting"
+    return Problem(code="idle-null", message=f"{null.name} is empty", hint=hint, warning=True, pos=null.pos)
 
 
 def _identity(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -292,7 +292,7 @@ def _unfilled(part: Reference, resource: Resource, path: Path, world: Resolution
         hint = did_you_mean(part.attr, attrs) or (f"it has {', '.join(sorted(attrs))}" if attrs else "")
     return Problem(
         code="unknown-reference",
-        message=f"{part.text} leads to nothing",
+        message=f"{part.text} has no value",
         hint=hint,
         address=str(resource.address),
         path=dotted(path),
@@ -308,7 +308,7 @@ def problem_unplanned(resource: Resource, path: Path, needs: str, hint: str) -> 
     """The resource is left out of the plan for something that it names and that nobody can tell."""
     return Problem(
         code=UNSEEN,
-        message=f"it is not planned: it needs {needs}",
+        message=f"not planned: it depends on {needs}",
         hint=hint,
         address=str(resource.address),
         path=dotted(path),

@@ -26,7 +26,7 @@ MAX_DEPTH = 100
 
 _UNTOLD = (
     "an expression in this secret is wrong (it is not shown)",
-    "${env:NAME} and ${var.name} are expressions; write $${ for the text ${",
+    "${env:NAME} and ${var.name} are expressions; write $${ for a literal ${",
 )
 
 Env = dict[Path, frozenset[str]]  # which environment variables went into the value at a path
@@ -148,8 +148,8 @@ class Filler:
         for value, part in zip(values, parts, strict=True):
             if isinstance(value, dict | list) or value is None:
                 what = "a mapping" if isinstance(value, dict) else "a list" if value is not None else "nothing"
-                message = f"{part} is {what} and stands inside a text"
-                hint = "alone, as the whole value, it would keep its type"
+                message = f"{part} is {what} and cannot be used inside a text"
+                hint = "use the expression alone as the value, so that it keeps its type"
                 self._problem("not-text", message, hint, pos)
                 continue
             if isinstance(value, bool):
@@ -197,7 +197,7 @@ class Filler:
             self._cycle(path)
             return None
         if len(self._chain) >= MAX_CHAIN:
-            message = f"more than {MAX_CHAIN} variables lead to one another"
+            message = f"variables refer to each other more than {MAX_CHAIN} levels deep"
             raise Problems([*self.problems, Problem(code="too-large", message=message, pos=pos)])
         self._chain.append(path)
         try:
@@ -212,7 +212,7 @@ class Filler:
         ordered = [*loop[first:], *loop[:first], loop[first]]
         shown = " -> ".join(f"var.{'.'.join(item)}" for item in ordered)
         at = self.declared[ordered[0][0]].pos
-        self._problem("variable-cycle", f"these variables need each other: {shown}", "give one of them a value", at)
+        self._problem("variable-cycle", f"variables form a cycle: {shown}", "give one of them a value", at)
 
     def _looked_up(self, path: tuple[str, ...], pos: Pos) -> _Value | None:
         members: Any = self.declared
@@ -234,7 +234,7 @@ class Filler:
         value = whole.value
         for depth, name in enumerate(path[index:], index):
             if isinstance(value, Template):
-                hint = "only a plan knows it; use the whole expression instead"
+                hint = "its value is only known at plan time; use the whole expression instead"
                 self._problem("unknown-variable", f"var.{'.'.join(path[:depth])} is not known yet", hint, pos)
                 return None
             if not isinstance(value, Mapping) or name not in value:
@@ -246,9 +246,9 @@ class Filler:
     def _undeclared(self, path: tuple[str, ...], index: int, members: Any, pos: Pos) -> None:
         message = f"there is no variable {'.'.join(path[: index + 1])}"
         names = list(members) if isinstance(members, Mapping) else []
-        known = f"declared is {one_of(names)}" if names else "declare it under variables: in environment.yaml"
+        known = f"declared: {one_of(names)}" if names else "declare it under variables: in environment.yaml"
         if index and not names:
-            known = f"{'.'.join(path[:index])} is no mapping"
+            known = f"{'.'.join(path[:index])} is not a mapping"
         self._problem("unknown-variable", message, did_you_mean(path[index], names) or known, pos)
 
     def _file(self, part: Reference, pos: Pos) -> str:
@@ -278,14 +278,14 @@ class Filler:
 
     def _deep(self, depth: int, node: Node) -> None:
         if depth > MAX_DEPTH:
-            message = f"with variables filled in this is nested more than {MAX_DEPTH} levels deep"
+            message = f"with variables filled in, nesting is deeper than {MAX_DEPTH} levels"
             raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=node.pos)])
 
     def _count(self, values: int, text: int, pos: Pos) -> None:
         self._values += values
         self._text += text
         if self._values > MAX_VALUES or self._text > MAX_TEXT:
-            message = "with variables, defaults and aliases filled in this environment is too large to handle"
+            message = "with variables, defaults and aliases filled in, the environment is too large"
             hint = f"at most {MAX_VALUES:,} values and {MAX_TEXT:,} bytes of filled text"
             raise Problems([*self.problems, Problem(code="too-large", message=message, hint=hint, pos=pos)])
 

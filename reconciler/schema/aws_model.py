@@ -84,10 +84,10 @@ class ModelExtension:
 def _note(found: UnknownMember, *, versioned: bool) -> str:
     """What happens to a member of which no more is known than its shape."""
     if not found.shown:
-        return "it is checked against that model and sent; AWS does not show it again, so no change of it is noticed"
+        return "checked against that model and sent; AWS does not return it, so drift in it is not detected"
     if found.updated or versioned:
-        return "it is checked against that model, sent, and compared"
-    return "it is checked against that model, sent, and compared; no update takes it, so a change means a replacement"
+        return "checked against that model, sent and compared"
+    return "checked against that model, sent and compared; a change means a replacement"
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

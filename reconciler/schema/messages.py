@@ -84,8 +84,8 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
         hint = _own_hint(error)
         yield _problem(known, (*path, error.instance), "invalid-value", f'"{error.instance}" is not a valid key', hint)
     elif rule not in ("additionalProperties", "required", "dependentRequired") and known.secret(path):
-        hint = _sentence(error.schema.get("description", "")) or "text is written in quotes"
-        yield _problem(known, path, "wrong-type", f"{dotted(path)} is not what is allowed here (it is not shown)", hint)
+        hint = _sentence(error.schema.get("description", "")) or "write text in quotes"
+        yield _problem(known, path, "wrong-type", f"{dotted(path)} has an invalid value (not shown)", hint)
     elif rule in ("anyOf", "oneOf"):
         yield from _choice(error, known, path)
     elif rule == "additionalProperties" and error.validator_value is False:
@@ -93,7 +93,7 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
         return  # the type is wrong, and said so
     elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
-        hint = "it is sent as it is; what AWS refuses for other values of this field is not checked for this one"
+        hint = "sent unchanged; values of this field are not checked"
         yield _newer(known, path, "newer-value", f'the value "{error.instance}" of {dotted(path)}', hint)
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
@@ -155,18 +155,18 @@ def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: 
     if meant := _meant(name, members):
         return f'did you mean "{meant}"?'
     if not path and known.name and name == known.name:
-        return "these are the properties themselves, without the resource's name"
+        return "give the properties directly, without the resource's name"
     if not path and known.name and (value == known.name or _folded(name) == "name"):
-        return "the name is the key above; leave this out"
+        return "the name is the key above; remove this"
     here = tuple(part for part in path if isinstance(part, str))
     elsewhere = next((place for place in _places(known.members, name) if _along(place[:-1], here)), None)
     if elsewhere:
-        return f"it belongs under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "it belongs one level up"
+        return f"move it under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "move it one level up"
     if near := did_you_mean(name, members):
         return near
     if not path and known.name and _SERVICE_SETS.fullmatch(name):
-        return "what the service sets by itself is not declared; leave this out"
-    return one_of(list(members)) if members else "nothing is expected here"
+        return "read-only: set by AWS; remove it"
+    return one_of(list(members)) if members else "no members are allowed here"
 
 
 def _folded(name: str) -> str:
@@ -226,7 +226,7 @@ def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem
     if not branches:
         required = [branch.get("required", []) for branch in error.validator_value if isinstance(branch, Mapping)]
         given = [name for needed in required for name in needed if name in error.instance]
-        message = f"{' and '.join(given)} exclude each other{where}" if given else f"this fits several forms{where}"
+        message = f"{' and '.join(given)} cannot be combined{where}" if given else f"more than one form matches{where}"
         yield _problem(known, path, "invalid-value", message, "keep one of them")
     elif all(inner.validator == "required" and not inner.relative_path for inner in inners):
         names = [name for inner in inners for name in inner.validator_value if name not in error.instance]
@@ -264,10 +264,10 @@ _LIMITS = {
 _SIZES = {
     "minLength": ("must have at least", "character"),
     "maxLength": ("must have at most", "character"),
-    "minItems": ("must hold at least", "item"),
-    "maxItems": ("must hold at most", "item"),
-    "minProperties": ("must hold at least", "member"),
-    "maxProperties": ("must hold at most", "member"),
+    "minItems": ("must contain at least", "item"),
+    "maxItems": ("must contain at most", "item"),
+    "minProperties": ("must contain at least", "member"),
+    "maxProperties": ("must contain at most", "member"),
 }
 
 
@@ -285,8 +285,8 @@ def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
     if rule in _SIZES:
         return "out-of-range", _sized(rule, limit, value), _own_hint(error) or "give it a value, or remove it"
     if rule == "uniqueItems":
-        twice = next(item for index, item in enumerate(value) if item in value[:index])
-        return "invalid-value", f"holds {shown(twice)} twice", "remove one"
+        repeated = next(item for index, item in enumerate(value) if item in value[:index])
+        return "invalid-value", f"contains a duplicate: {shown(repeated)}", "remove one"
     if rule == "pattern":
         return "invalid-value", f"cannot be {shown(value)}", _own_hint(error) or f"it must match {limit}"
     message = f"must be {shown(limit)}, not {shown(value)}" if rule == "const" else "is not allowed here"

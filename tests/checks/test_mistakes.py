@@ -292,7 +292,7 @@ jobQueues:
 """,
         "wrong-type",
         "1:1",
-        "at the top stand settings",
+        "the top level contains settings",
     ),
     (
         "text at top",
@@ -301,7 +301,7 @@ jobQueues
 """,
         "wrong-type",
         "1:1",
-        "at the top stand settings",
+        "the top level contains settings",
     ),
     (
         "recursive alias",
@@ -444,7 +444,7 @@ environment: "${env:NAME}"
 """,
         "bad-expression",
         "1:1",
-        "write the name as it",
+        "write the literal name: it",
     ),
     (
         "account unquoted",
@@ -672,7 +672,7 @@ lookups:
 """,
         "lookup-cycle",
         "3:3",
-        "one of them has to",
+        "remove one of these references",
     ),
     (
         "extends nowhere",
@@ -807,7 +807,7 @@ jobQueues:
 """,
         "bad-expression",
         "4:3",
-        "a resource stands under its",
+        "write the literal name",
     ),
     (
         "queue name with a space",
@@ -907,7 +907,7 @@ computeEnvironments:
 """,
         "unknown-field",
         "10:5",
-        "it belongs under computeResources",
+        "move it under computeResources",
     ),
     (
         "field one level down",
@@ -921,7 +921,7 @@ jobQueues:
 """,
         "unknown-field",
         "6:43",
-        "it belongs one level up",
+        "move it one level up",
     ),
     (
         "unknown nested",
@@ -1832,7 +1832,7 @@ jobQueues:
 """,
         "unknown-field",
         "7:33",
-        "tags that others put on",
+        "list tags that are set outside reconcile",
     ),
     (
         "ignoreChanges a text",
@@ -1879,7 +1879,7 @@ jobQueues:
 """,
         "unknown-reference",
         "7:29",
-        "as in roles.AWSBatchServiceRole; names with",
+        "as in roles.AWSBatchServiceRole; quote names with",
     ),
     (
         "dependsOn section",
@@ -1909,7 +1909,7 @@ jobDefinitions:
 """,
         "invalid-value",
         "7:17",
-        "what cannot be changed in",
+        "to change a property that cannot be updated",
     ),
     (
         "replace misspelt",
@@ -2043,7 +2043,7 @@ roles:
 """,
         "not-text",
         "4:35",
-        "alone, as the whole value,",
+        "use the expression alone as the value,",
     ),
     (
         "member of a text",
@@ -2055,7 +2055,7 @@ roles:
 """,
         "unknown-variable",
         "4:35",
-        "m is no mapping",
+        "m is not a mapping",
     ),
     (
         "iam variable",
@@ -2068,7 +2068,7 @@ policies:
 """,
         "bad-expression",
         "5:59",
-        "write $${aws:username} for the text",
+        "write $${aws:username} for literal text",
     ),
     (
         "shell variable",
@@ -2087,7 +2087,7 @@ jobDefinitions:
 """,
         "bad-expression",
         "11:25",
-        "write $${HOME} for the text",
+        "write $${HOME} for literal text",
     ),
     (
         "env with a default",
@@ -2098,7 +2098,7 @@ roles:
 """,
         "bad-expression",
         "3:35",
-        "as in ${env:NAME}; it takes",
+        "as in ${env:NAME}; it has no",
     ),
     (
         "env dot",
@@ -2225,7 +2225,7 @@ roles:
 """,
         "bad-expression",
         "5:35",
-        "a name with a dot",
+        "quote names with / or .",
     ),
     (
         "unknown look-up",
@@ -2271,7 +2271,7 @@ roles:
 """,
         "bad-expression",
         "4:42",
-        "expressions stand in values; write",
+        "expressions are allowed in values only; write",
     ),
     (
         "cycle",
@@ -2283,7 +2283,7 @@ roles:
 """,
         "reference-cycle",
         "3:3",
-        "one of the references has",
+        "remove one of these references",
     ),
     (
         "dependsOn cycle",
@@ -2295,7 +2295,7 @@ roles:
 """,
         "reference-cycle",
         "3:3",
-        "one of the references has",
+        "remove one of these references",
     ),
     (
         "resource in a look-up",
