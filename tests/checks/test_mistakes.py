@@ -1628,7 +1628,7 @@ jobDefinitions:
 """,
         "missing-field",
         "13:24",
-        "RETRY or EXIT, in any",
+        "RETRY or EXIT; upper or",
     ),
     (
         "null in a list",
@@ -2433,7 +2433,7 @@ roles:
 """,
         "out-of-range",
         "3:35",
-        "Seconds for which someone may",
+        "Maximum session duration in seconds",
     ),
     (
         "policy lower case grammar",
@@ -2504,7 +2504,7 @@ instanceProfiles:
 """,
         "wrong-type",
         "3:7",
-        "The one role it holds:",
+        "Its one role: the name",
     ),
     (
         "retention not offered",
