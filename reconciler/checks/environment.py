@@ -52,7 +52,7 @@ def environment(
             found += problems
             if resource is not None:
                 resources[address] = resource
-        found += _clashing(section, raws, kinds[section])
+        found += _same_names(section, raws, kinds[section])
     found += references.problems(loaded, kinds, resources)
     wrong = {problem.pos for problem in found if not problem.warning}
     found += (problem for problem in reference_targets.problems(loaded, kinds, resources) if problem.pos not in wrong)
@@ -70,10 +70,10 @@ def environment(
         resources=resources,
         sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
     )
-    return env, _folded(found, Cover(private))
+    return env, _without_repeats(found, Cover(private))
 
 
-def _folded(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
+def _without_repeats(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
     """In order, a repeat at the same place left out, and nothing sensitive in any."""
     first: dict[Any, Problem] = {}
     for found in ordered(problems):
@@ -87,7 +87,7 @@ def _unknown_section(section: str, raws: Mapping[str, DeclaredResource], kinds: 
     return Problem(code="unknown-section", message=f'unknown section "{section}"', hint=hint, pos=pos)
 
 
-def _clashing(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
+def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
     """Names that differ in case alone, where AWS takes them for the same."""
     seen: dict[str, str] = {}
     for name, raw in raws.items():
@@ -103,12 +103,14 @@ def _resource(
     address: Address, raw: DeclaredResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
-    asked = aws_model.ModelExtension(kind)
-    found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name, beyond=asked)
+    extension = aws_model.ModelExtension(kind)
+    found = schemas.resource(
+        address.section, raw.value, at=at, address=str(address), name=address.name, extension=extension
+    )
     found += tag_problems(address, raw, kind)
     found += unused_tags(address, raw, kind, common)
-    found += _foreign(address, raw)
-    lifecycle, problems = read_lifecycle(address, raw, schemas, asked)
+    found += _foreign_expressions(address, raw)
+    lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
         return None, found
@@ -121,12 +123,17 @@ def _resource(
     found += [as_problem(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
     resource = Resource(
-        address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, unknown_members=asked.unknown_members
+        address=address,
+        props=props,
+        tags=tags,
+        lifecycle=lifecycle,
+        pos=raw.pos,
+        unknown_members=extension.unknown_members,
     )
     return resource, found
 
 
-def _foreign(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
+def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
     """Expressions written another tool's way, which here are text like any other."""
     for path, text in _texts(raw.value, expressions.may_be_foreign):
         if (written := expressions.foreign(text)) and not registry.is_secret(address.section, path):

@@ -16,12 +16,12 @@ from reconciler.schema.registry import Schemas
 
 
 def read_lifecycle(
-    address: Address, raw: DeclaredResource, schemas: Schemas, asked: aws_model.ModelExtension
+    address: Address, raw: DeclaredResource, schemas: Schemas, extension: aws_model.ModelExtension
 ) -> tuple[Lifecycle, list[Problem]]:
     written = raw.value.get("lifecycle")
     if not isinstance(written, Mapping) or schemas.lifecycle(written):
         return Lifecycle(), []  # the schema has said what is wrong
-    findings = list(_unfit(written, asked, schemas.members(address.section)))
+    findings = list(_invalid_members(written, extension, schemas.members(address.section)))
     depends = addresses(written.get("dependsOn", ()))
     if address in depends:
         at: Path = ("lifecycle", "dependsOn", depends.index(address))
@@ -29,7 +29,7 @@ def read_lifecycle(
     replaces = written.get("replace")
     lifecycle = Lifecycle(
         prevent_destroy=written.get("preventDestroy", False),
-        ignore_changes=tuple(_listed(written, "ignoreChanges")),
+        ignore_changes=tuple(_items_of(written, "ignoreChanges")),
         replace=Replace(replaces) if isinstance(replaces, str) else None,
         depends_on=tuple(target for target in depends if target is not None),
         adopt=written.get("adopt", False),
@@ -41,10 +41,10 @@ def read_lifecycle(
     return lifecycle, problems
 
 
-def _unfit(
-    written: Mapping[str, Any], asked: aws_model.ModelExtension, members: Mapping[str, Any]
+def _invalid_members(
+    written: Mapping[str, Any], extension: aws_model.ModelExtension, members: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    kind = asked.kind
+    kind = extension.kind
     for path, reference in references.templates(written, ("lifecycle",)):
         yield Finding(
             path, f"lifecycle cannot contain expressions: {reference}", "write a plain value", "bad-expression"
@@ -58,14 +58,14 @@ def _unfit(
         if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
             hint = "only a compute environment can be drained; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
-    for index, ignored in enumerate(_listed(written, "ignoreChanges")):
+    for index, ignored in enumerate(_items_of(written, "ignoreChanges")):
         way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
-        if way_out is not None and not asked.has(ignored):
+        if way_out is not None and not extension.has(ignored):
             at: Path = ("lifecycle", "ignoreChanges", index)
             yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
 
 
-def _listed(written: Mapping[str, Any], name: str) -> list[Any]:
+def _items_of(written: Mapping[str, Any], name: str) -> list[Any]:
     """The items of a list; none where an expression stands in its place, which has its own problem."""
     value = written.get(name)
     return value if isinstance(value, list) else []

@@ -27,14 +27,14 @@ def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address
     judge = ReferenceChecker(loaded, kinds, resources, frozenset(declared))
     for address, raw in declared.items():
         for path, reference in references.templates(raw.value):
-            yield from judge.reference(reference, raw.at(path), str(address), path)
-        yield from judge.depends(raw.value.get("lifecycle"), raw.at, str(address))
+            yield from judge.check_reference(reference, raw.at(path), str(address), path)
+        yield from judge.check_depends_on(raw.value.get("lifecycle"), raw.at, str(address))
     for lookup in loaded.lookups.values():
         for path, reference in references.templates(lookup.args):
-            yield from judge.in_lookup(reference, lookup.pos, lookup.name, path)
+            yield from judge.check_lookup_reference(reference, lookup.pos, lookup.name, path)
     for resource in resources.values():
-        yield from judge.names(resource)
-    yield from judge.cycles()
+        yield from judge.check_names(resource)
+    yield from judge.check_cycles()
 
 
 def addresses(written: Any) -> list[Address | None]:
@@ -69,29 +69,29 @@ class ReferenceChecker:
             self.by_section.setdefault(address.section, []).append(address.name)
             self.by_name.setdefault(address.name, []).append(address)
 
-    def reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
+    def check_reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
         found = None
         if reference.root == "lookups" and reference.attr not in self.loaded.lookups:
             hint = did_you_mean(reference.attr, self.loaded.lookups) or "declare it under lookups: in environment.yaml"
             found = (f"there is no look-up {reference.attr}", hint)
         elif reference.address is not None:
-            found = self.to_resource(reference.address, reference.attr)
+            found = self.check_target(reference.address, reference.attr)
         if found:
             message, hint = found
             yield _problem("unknown-reference", f"{reference.text}: {message}", hint, pos, address, path)
 
-    def to_resource(self, target: Address, attr: str) -> tuple[str, str] | None:
+    def check_target(self, target: Address, attr: str) -> tuple[str, str] | None:
         if target.section not in self.kinds:
             hint = did_you_mean(target.section, [*self.kinds, "var", "lookups"])
             return f"there is no section {target.section}", hint or "write $${...} for literal text"
         if target not in self.declared:
-            return f"{target} is not declared", self.instead(target)
-        known = self.known(target)
+            return f"{target} is not declared", self.suggestion(target)
+        known = self.attributes_of(target)
         if known and attr not in known:
             return f"{target} has no {attr}", did_you_mean(attr, known) or f"it has {', '.join(sorted(known))}"
         return None
 
-    def instead(self, target: Address) -> str:
+    def suggestion(self, target: Address) -> str:
         names = self.by_section.get(target.section, [])
         if near := did_you_mean(target.name, names):
             return near
@@ -99,7 +99,7 @@ class ReferenceChecker:
             return f"did you mean {others[0]}?"
         return f"declared in {target.section}: {one_of(names)}" if names else f"{target.section} declares nothing"
 
-    def known(self, target: Address) -> frozenset[str]:
+    def attributes_of(self, target: Address) -> frozenset[str]:
         """The attributes of a declared resource; empty where its own declaration is broken."""
         resource, kind = self.resources.get(target), self.kinds[target.section]
         if resource is not None and target not in self.attrs:
@@ -107,36 +107,37 @@ class ReferenceChecker:
             self.attrs[target] = frozenset({"name", "arn", *computed, *kind.assigned_by_aws})
         return self.attrs.get(target, frozenset())
 
-    def depends(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
+    def check_depends_on(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
         written = lifecycle.get("dependsOn") if isinstance(lifecycle, Mapping) else None
-        for index, target in enumerate(addresses(written)):
+        items = written if isinstance(written, list) else []
+        for index, (item, target) in enumerate(zip(items, addresses(items), strict=True)):
             path: Path = ("lifecycle", "dependsOn", index)
-            if target is None and isinstance(written, list):
-                message = f'"{written[index]}" is not an address'
+            if target is None:
+                message = f'"{item}" is not an address'
                 hint = 'as in roles.AWSBatchServiceRole; quote names with dots or slashes: logGroups["/aws/x"]'
                 yield _problem("unknown-reference", message, hint, at(path), address, path)
             elif target not in self.declared:
-                hint = self.instead(target)
+                hint = self.suggestion(target)
                 if target.section not in self.kinds:
                     hint = did_you_mean(target.section, self.kinds) or one_of(list(self.kinds), most=30)
                 yield _problem("unknown-reference", f"{target} is not declared", hint, at(path), address, path)
 
-    def in_lookup(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
+    def check_lookup_reference(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
         address = f"lookups.{name}"
         if reference.address is not None:
             message = f"{reference.text} is not known yet when look-ups run"
             yield _problem("bad-expression", message, "look up what exists already", pos, address, path)
         else:
-            yield from self.reference(reference, pos, address, path)
+            yield from self.check_reference(reference, pos, address, path)
 
-    def names(self, resource: Resource) -> Iterator[Problem]:
+    def check_names(self, resource: Resource) -> Iterator[Problem]:
         """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
         for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
             message = f'no {noun} "{name}" is declared here; reconcile looks for it in the account'
-            near, elsewhere = self.near(ref.sections, name), self.by_name.get(name)
+            near, elsewhere = self.nearest_name(ref.sections, name), self.by_name.get(name)
             hint = f'did you mean "{near}"?' if near else ""
             if not near and elsewhere and not ref.optional:
                 hint = f"{elsewhere[0]} is declared, but here it takes one of {ref.section}"
@@ -146,12 +147,12 @@ class ReferenceChecker:
                 )
                 yield found
 
-    def needs(self, address: Address) -> list[Address]:
+    def dependencies_of(self, address: Address) -> list[Address]:
         """The declared resources, itself aside, that one cannot be created without."""
         used = references.dependencies(self.resources[address], self.kinds, self.resources, {})
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
-    def near(self, sections: tuple[str, ...], name: str) -> str:
+    def nearest_name(self, sections: tuple[str, ...], name: str) -> str:
         """The declared name that ``name`` may be a slip of; nothing where there is none."""
         if (sections, name) not in self.slips:
             names = [known for section in sections for known in self.by_section.get(section, ())]
@@ -159,8 +160,8 @@ class ReferenceChecker:
             self.slips[sections, name] = found[0] if found else ""
         return self.slips[sections, name]
 
-    def cycles(self) -> Iterator[Problem]:
-        graph = {address: self.needs(address) for address in sorted(self.resources, key=_sorting)}
+    def check_cycles(self) -> Iterator[Problem]:
+        graph = {address: self.dependencies_of(address) for address in sorted(self.resources, key=_sorting)}
         for loop in _loops(graph):
             text = " -> ".join(map(str, [*loop, loop[0]]))
             hint = "remove one of these references"

@@ -93,7 +93,7 @@ def environments_in(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if is_environment(path))
 
 
-def seen_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
+def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
     """The problems of an environment with their files as seen from ``cwd``: what an editor or a terminal can open."""
     root = target if target.is_dir() else target.parent
 
@@ -150,7 +150,7 @@ class _Reader:
         others = self.others(root, {base.resolve() for base, _ in bases}) if target.is_dir() else {}
         if not own and not others and not settings.value:
             hint = "extend a directory or file that declares something"
-            self.problem("empty-base", f"{self.shown(target)} contains no YAML files", hint, settings.pos)
+            self.problem("empty-base", f"{self.display_path(target)} contains no YAML files", hint, settings.pos)
         self.sources.layers.append(Layer(root, settings, others))
         self.done.add(real)
         self.chain.pop()
@@ -159,13 +159,13 @@ class _Reader:
         real = base.resolve()
         if real in self.chain:
             loop = [*self.chain[self.chain.index(real) :], real]
-            names = " -> ".join(self.shown(path) for path in loop)
+            names = " -> ".join(self.display_path(path) for path in loop)
             self.problem("extends-cycle", f"extends form a cycle: {names}", "remove one of the extends", pos)
         elif not _exists(base):
             beside = base.parent
             near = [item.name for item in beside.iterdir()] if _exists(beside) and beside.is_dir() else []
             hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
-            self.problem("unknown-base", f"there is no {self.shown(base)} to extend", hint, pos)
+            self.problem("unknown-base", f"there is no {self.display_path(base)} to extend", hint, pos)
         else:
             self.layer(base, own=False)
 
@@ -197,7 +197,7 @@ class _Reader:
     def settings(self, root: Path, *, own: bool) -> Node:
         found = [root / name for name in SETTINGS_FILES if (root / name).is_file()]
         if len(found) > 1:
-            pos = Pos(self.shown(found[1]), 1, 1)
+            pos = Pos(self.display_path(found[1]), 1, 1)
             self.problem("duplicate-settings", "there is an environment.yaml as well", "keep one of the two", pos)
         if found:
             return self.file(found[0], root)
@@ -205,7 +205,7 @@ class _Reader:
             message = f"{root} has no environment.yaml"
             problem = Problem(code="no-environment", message=message, hint="its first line is: environment: NAME")
             self.sources.problems.append(problem)
-        return Node({}, Pos(self.shown(root), 1, 1))
+        return Node({}, Pos(self.display_path(root), 1, 1))
 
     def others(self, root: Path, bases: set[Path]) -> dict[str, Node]:
         """Every other YAML file of the directory, in a stable order."""
@@ -219,10 +219,10 @@ class _Reader:
             seen.add(real)
             if path.name in SETTINGS_FILES:
                 hint = "a directory with its own environment.yaml is an environment: move it out of this one"
-                message = f"{self.shown(path)} is inside another environment"
-                self.problem("nested-environment", message, hint, Pos(self.shown(path), 1, 1))
+                message = f"{self.display_path(path)} is inside another environment"
+                self.problem("nested-environment", message, hint, Pos(self.display_path(path), 1, 1))
             else:
-                found[self.shown(path)] = self.file(path, root)
+                found[self.display_path(path)] = self.file(path, root)
         return found
 
     def walk(self, directory: Path, inside: Path, bases: set[Path], seen: set[Path]) -> Iterator[Path]:
@@ -230,17 +230,17 @@ class _Reader:
         if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
             message = f"directories are nested more than {_DEEPEST} levels deep here"
             hint = "deeper directories are not read: move this one up, or out of the environment"
-            self.problem("too-deep", message, hint, Pos(self.shown(directory), 1, 1))
+            self.problem("too-deep", message, hint, Pos(self.display_path(directory), 1, 1))
             return
         for path in self.entries_of(directory):
-            real = self.real(path)
+            real = self.real_path(path)
             if real is None or real in bases or real in seen:
                 continue
             if not real.is_relative_to(inside):
                 if path.name != PLAIN_FILES:
                     hint = "copy it in, or name it in extends"
-                    message = f"{self.shown(path)} is a symbolic link to a file outside the environment"
-                    self.problem("outside-environment", message, hint, Pos(self.shown(path), 1, 1))
+                    message = f"{self.display_path(path)} is a symbolic link to a file outside the environment"
+                    self.problem("outside-environment", message, hint, Pos(self.display_path(path), 1, 1))
             elif path.is_dir():
                 if path.name != PLAIN_FILES:
                     yield from self.walk(path, inside, bases, seen)
@@ -252,7 +252,7 @@ class _Reader:
         try:
             found = sorted(directory.iterdir())
         except OSError as error:
-            shown = self.shown(directory)
+            shown = self.display_path(directory)
             message = f"{shown} cannot be read: {error.strerror}"
             self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
             return
@@ -270,21 +270,21 @@ class _Reader:
             many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
             message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
             hint = "check the directory or the base; move files that do not belong to the environment out of it"
-            self.problem("too-much", message, hint, Pos(self.shown(path), 1, 1))
+            self.problem("too-much", message, hint, Pos(self.display_path(path), 1, 1))
         return self.full
 
-    def real(self, path: Path) -> Path | None:
+    def real_path(self, path: Path) -> Path | None:
         """The real path of a YAML file or a directory; None for anything else, and for what cannot be looked at."""
         try:
             found = path.resolve()
             return found if path.suffix.lower() in _YAML or path.is_dir() else None
         except (OSError, RuntimeError) as error:  # not ours to look into, or links in a circle
-            why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.shown(path)
+            why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.display_path(path)
             self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
             return None
 
     def file(self, path: Path, root: Path) -> Node:
-        shown = self.shown(path)
+        shown = self.display_path(path)
         self.sources.files[shown] = (path.resolve(), root.resolve())
         empty = Node({}, Pos(shown, 1, 1))
         if path.exists() and not path.is_file():
@@ -310,7 +310,7 @@ class _Reader:
         self.problem("wrong-type", f"the file contains {what}; it must be a mapping", hint, node.pos)
         return empty
 
-    def shown(self, path: Path) -> str:
+    def display_path(self, path: Path) -> str:
         return Path(os.path.relpath(path.parent.resolve() / path.name, self.sources.root)).as_posix()
 
     def problem(self, code: str, message: str, hint: str, pos: Pos) -> None:

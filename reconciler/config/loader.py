@@ -21,7 +21,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.config import expressions, files
-from reconciler.config.files import Layer, Sources, find_environment, seen_from
+from reconciler.config.files import Layer, Sources, displayed_from, find_environment
 from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler, is_plain
 from reconciler.config.yaml.node import Node, Places
@@ -30,7 +30,7 @@ from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.schema import registry
 
-__all__ = ["DeclaredResource", "LoadedEnvironment", "find_environment", "load", "seen_from"]
+__all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_environment", "load"]
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
@@ -167,8 +167,10 @@ class _Loading:
         checked = {**values, **{name: filler.fill(node) for name, node in own.items()}}
         at = _at(places)
         found = registry.shipped().settings(checked, at=at)
-        found += [self.unfilled(key, at) for key in _PLAIN if key in values and not self.settled(values[key])]
-        found += _shapeless(settings, values, at)
+        found += [
+            self.unresolved_setting(key, at) for key in _PLAIN if key in values and not self.is_resolved(values[key])
+        ]
+        found += _not_mappings(settings, values, at)
         self.read.problems += found
         if found:
             return None
@@ -189,14 +191,14 @@ class _Loading:
             sensitive=frozenset(filler.sensitive),
         )
 
-    def settled(self, value: Any) -> bool:
+    def is_resolved(self, value: Any) -> bool:
         """Plain, or waiting for nothing but an environment variable that is not set (which has its own problem)."""
         if is_plain(value):
             return True
         parts = value.parts if hasattr(value, "parts") else ()
         return bool(parts) and all(isinstance(part, str) or part.root == "env" for part in parts)
 
-    def unfilled(self, key: str, at: Any) -> Problem:
+    def unresolved_setting(self, key: str, at: Any) -> Problem:
         hint = "${var.}, ${env:}, ${file:} and ${environment} can be used"
         message = f"{key} must be known before AWS is called"
         return Problem(code="bad-expression", message=message, hint=hint, path=key, pos=at((key,)))
@@ -285,7 +287,7 @@ class _Loading:
                 self.unknown(section, node)
         made: dict[str, dict[str, DeclaredResource]] = {}
         for section in dict.fromkeys(section for layer in declared for section in layer):
-            below = self.below(settings, defaults.get(section))
+            below = self.common_properties(settings, defaults.get(section))
             filler.secret = partial(registry.is_secret, section)
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
@@ -294,7 +296,7 @@ class _Loading:
                 made.setdefault(section, {})[name] = DeclaredResource(value=value, pos=places, env=env)
         return made
 
-    def below(self, settings: Node, defaults: Node | None) -> Node:
+    def common_properties(self, settings: Node, defaults: Node | None) -> Node:
         """What lies under every resource of a section."""
         tags = settings.value.get("tags")
         start = Node({"tags": tags} if tags is not None and tags.value else {}, settings.pos)
@@ -331,7 +333,7 @@ def _at(pos: Mapping[Path, Pos]) -> Any:
     return at
 
 
-def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
+def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
     """What must be seen as a mapping before a plan, and stands there as an expression."""
     lookups = values.get("lookups")
     places: list[tuple[Path, Any]] = [(("tags",), values.get("tags")), (("lookups",), lookups)]

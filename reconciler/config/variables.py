@@ -73,44 +73,44 @@ class Filler:
         """Plain data of ``node``; where environment variables went in is noted in ``env``."""
         value = node.value
         if isinstance(value, dict | list):
-            return self._inner(node, env, path)
-        self._one(node)
+            return self._fill_members(node, env, path)
+        self._count_one(node)
         if not isinstance(value, str) or "${" not in value:
             return value
         made = self._filled(value, node.pos, hidden=self._hidden(path))
         if made.env and env is not None:
             env[path] = made.env
         self._count(made.size, 0, node.pos)
-        self._deep(self._depth + made.depth, node)
+        self._check_depth(self._depth + made.depth, node)
         return made.value
 
-    def _inner(self, node: Node, env: Env | None, path: Path) -> Any:
-        self._one(node)
+    def _fill_members(self, node: Node, env: Env | None, path: Path) -> Any:
+        self._count_one(node)
         self._depth += 1
-        self._deep(self._depth, node)
+        self._check_depth(self._depth, node)
         value: Any
         if isinstance(node.value, list):
             value = [
-                item.value if self._final(item) else self.fill(item, env, (*path, index))
+                item.value if self._is_final(item) else self.fill(item, env, (*path, index))
                 for index, item in enumerate(node.value)
             ]
         else:
             value = {}
             for written, item in node.value.items():
                 name = self._key(written, item) if "${" in written else written
-                value[name] = item.value if self._final(item) else self.fill(item, env, (*path, name))
+                value[name] = item.value if self._is_final(item) else self.fill(item, env, (*path, name))
         self._depth -= 1
         return value
 
-    def _final(self, node: Node) -> bool:
+    def _is_final(self, node: Node) -> bool:
         """Whether the node is a value by itself with nothing to fill in, as most are; it is counted then."""
         value = node.value
         if isinstance(value, dict | list) or (isinstance(value, str) and "${" in value):
             return False
-        self._one(node)
+        self._count_one(node)
         return True
 
-    def _one(self, node: Node) -> None:
+    def _count_one(self, node: Node) -> None:
         """Count a value: this is done for each there is."""
         self._values += 1
         if self._values > MAX_VALUES:
@@ -219,7 +219,7 @@ class Filler:
         for index, name in enumerate(path):
             if isinstance(members, str) and "${" in members:
                 whole = self._variable(path[:index], pos)
-                return None if whole is None else self._inside(whole, path, index, pos)
+                return None if whole is None else self._member_of(whole, path, index, pos)
             if not isinstance(members, Mapping) or name not in members:
                 self._undeclared(path, index, members, pos)
                 return None
@@ -230,7 +230,7 @@ class Filler:
         env = frozenset[str]().union(*inside.values())
         return _Value(value, *_measured(value), env)
 
-    def _inside(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
+    def _member_of(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
         value = whole.value
         for depth, name in enumerate(path[index:], index):
             if isinstance(value, Template):
@@ -276,7 +276,7 @@ class Filler:
             return ""
         return found
 
-    def _deep(self, depth: int, node: Node) -> None:
+    def _check_depth(self, depth: int, node: Node) -> None:
         if depth > MAX_DEPTH:
             message = f"with variables filled in, nesting is deeper than {MAX_DEPTH} levels"
             raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=node.pos)])

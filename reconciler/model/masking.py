@@ -44,12 +44,12 @@ _PRIVATE: Final = re.compile(
 
 def harmless(text: str) -> str:
     """``text`` with its control characters spelt out; tabs and line ends stay."""
-    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_spelt, text)
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_spelled_out, text)
 
 
-def on_one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """``text`` with its control characters spelt out, tabs and line ends too: nothing in it can begin a line."""
-    return text if text.isascii() and text.isprintable() else _BREAKS.sub(_spelt, text)
+    return text if text.isascii() and text.isprintable() else _BREAKS.sub(_spelled_out, text)
 
 
 def in_json(text: str) -> str:
@@ -63,7 +63,7 @@ def private_name(name: str) -> bool:
     return bool(_PRIVATE.search(name))
 
 
-def _spelt(match: re.Match[str]) -> str:
+def _spelled_out(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] in "\n\t":
         return "\\n" if match[0] == "\n" else "\\t"
@@ -119,13 +119,13 @@ class Cover:
         kept, at = [], 0
         for cut in _CUT.finditer(text):
             head = text[at : cut.start()]
-            length = max((_start_at_end(head, form) for form in self._starts), default=0)
+            length = max((_prefix_at_end(head, form) for form in self._starts), default=0)
             kept += [head[: len(head) - length], SENSITIVE if length else "", cut[0]]
             at = cut.end()
         return "".join([*kept, text[at:]])
 
 
-def _start_at_end(head: str, form: str) -> int:
+def _prefix_at_end(head: str, form: str) -> int:
     """How many characters of the beginning of ``form`` ``head`` ends with, when they are enough to tell something."""
     for length in range(min(len(head), len(form)), SHORT - 1, -1):
         if head.endswith(form[:length]):

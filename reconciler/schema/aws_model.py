@@ -78,7 +78,7 @@ class ModelExtension:
         if api is None or steps[0] in (*_RESERVED, *api.aside):
             return False
         shapes = _Shapes.of(api)
-        return any(_leads(root, steps) for root in (*shapes.create, *shapes.update))
+        return any(_has_path(root, steps) for root in (*shapes.create, *shapes.update))
 
 
 def _note(found: UnknownMember, *, versioned: bool) -> str:
@@ -117,13 +117,13 @@ class _Shapes:
 
     def newer(self, place: _Place, path: Path, value: Any) -> UnknownMember | None:
         """What is known of the member; None where its names would not survive being sent."""
-        inside = list(_walked(place, value))
+        inside = list(_shapes_below(place, value))
         if self.raised and any(not one.sayable for one in inside):
             return None
         return UnknownMember(
-            created=_taken(self.create, path, value),
-            updated=_taken(self.update, path, value),
-            shown=self.reply is None or _taken((self.reply,), path, value),
+            created=_accepted(self.create, path, value),
+            updated=_accepted(self.update, path, value),
+            shown=self.reply is None or _accepted((self.reply,), path, value),
             secret=any(one.shape.metadata.get("sensitive") for one in inside),
             maps=frozenset(f"{one.pattern}.*" for one in inside if one.shape.type_name == "map"),
         )
@@ -184,16 +184,16 @@ def _at(shape: Shape, path: Path) -> _Place | None:
     return _Place(pattern.removeprefix("."), shape)
 
 
-def _leads(shape: Shape, steps: tuple[str, ...]) -> bool:
+def _has_path(shape: Shape, steps: tuple[str, ...]) -> bool:
     """The same for a path in which a list's items stand by number, by their key, or not at all."""
     if not steps:
         return True
     if shape.type_name == "list":
-        return _leads(shape.member, steps) or _leads(shape.member, steps[1:])
+        return _has_path(shape.member, steps) or _has_path(shape.member, steps[1:])
     if shape.type_name == "map":
-        return _leads(shape.value, steps[1:])
+        return _has_path(shape.value, steps[1:])
     inner = _members(shape).get(steps[0]) if shape.type_name == "structure" else None
-    return inner is not None and _leads(inner, steps[1:])
+    return inner is not None and _has_path(inner, steps[1:])
 
 
 def _below(pattern: str, places: tuple[str, ...]) -> bool:
@@ -209,22 +209,22 @@ class _Inside:
     sayable: bool
 
 
-def _walked(place: _Place, value: Any, name: str = "") -> Iterator[_Inside]:
+def _shapes_below(place: _Place, value: Any, name: str = "") -> Iterator[_Inside]:
     shape, pattern = place.shape, place.pattern
     yield _Inside(pattern, shape, shape.type_name != "map" and (not name or name[:1].isupper()))
     if shape.type_name == "structure" and isinstance(value, Mapping):
         for own, member in shape.members.items():
             if _lowered(own) in value:
-                yield from _walked(_Place(f"{pattern}.{_lowered(own)}", member), value[_lowered(own)], own)
+                yield from _shapes_below(_Place(f"{pattern}.{_lowered(own)}", member), value[_lowered(own)], own)
     elif shape.type_name == "map" and isinstance(value, Mapping):
         for item in value.values():
-            yield from _walked(_Place(f"{pattern}.*", shape.value), item)
+            yield from _shapes_below(_Place(f"{pattern}.*", shape.value), item)
     elif shape.type_name == "list" and isinstance(value, list):
         for item in value:
-            yield from _walked(_Place(f"{pattern}[]", shape.member), item)
+            yield from _shapes_below(_Place(f"{pattern}[]", shape.member), item)
 
 
-def _taken(roots: tuple[Shape, ...], path: Path, value: Any) -> bool:
+def _accepted(roots: tuple[Shape, ...], path: Path, value: Any) -> bool:
     """Whether one of the shapes has the path, and every member of what is declared there."""
     places = [place for root in roots if (place := _at(root, path))]
     return any(_fits(place.shape, value) for place in places)

@@ -88,7 +88,7 @@ class CompiledSchemas:
         def check(value: Any) -> bool:
             found = self.known.get(key)
             if found is None:
-                found = self.known[key] = self.made(self.target(where, pointer), where)
+                found = self.known[key] = self.compiled(self.target(where, pointer), where)
             return found(value)
 
         return check
@@ -99,7 +99,7 @@ class CompiledSchemas:
             target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
         return target
 
-    def made(self, schema: Any, file: str) -> Check:
+    def compiled(self, schema: Any, file: str) -> Check:
         """The schema as one function."""
         if schema is True or schema == {}:
             return lambda _: True
@@ -116,28 +116,28 @@ class CompiledSchemas:
 
     def checks(self, rules: dict[str, Any], file: str) -> list[Check]:
         """A function for every keyword, cheap ones first; they are taken out of ``rules``."""
-        found = [make(rules.pop(name)) for name, make in _OF_ONE.items() if name in rules]
+        found = [make(rules.pop(name)) for name, make in _SIMPLE_KEYWORDS.items() if name in rules]
         if "propertyNames" in rules:
-            found.append(_keys(self.made(rules.pop("propertyNames"), file)))
+            found.append(_keys(self.compiled(rules.pop("propertyNames"), file)))
         if rules.keys() & {"properties", "patternProperties", "additionalProperties"}:
             found.append(self.members(rules, file))
         if "items" in rules:
-            found.append(_items(self.made(rules.pop("items"), file)))
+            found.append(_items(self.compiled(rules.pop("items"), file)))
         if "$ref" in rules:
             found.append(self.referred(rules.pop("$ref"), file))
-        found += [self.made(each, file) for each in rules.pop("allOf", ())]
+        found += [self.compiled(each, file) for each in rules.pop("allOf", ())]
         if "anyOf" in rules:
-            found.append(_any([self.made(each, file) for each in rules.pop("anyOf")]))
+            found.append(_any([self.compiled(each, file) for each in rules.pop("anyOf")]))
         return found
 
     def members(self, rules: dict[str, Any], file: str) -> Check:
         schemas = rules.pop("properties", {})
         known: dict[str, Check] = {}  # made when the first value comes: few of all members are ever used
         patterns = [
-            (re.compile(name), self.made(each, file)) for name, each in rules.pop("patternProperties", {}).items()
+            (re.compile(name), self.compiled(each, file)) for name, each in rules.pop("patternProperties", {}).items()
         ]
         others = rules.pop("additionalProperties", True)
-        other = _no if others is False else self.made(others, file)
+        other = _no if others is False else self.compiled(others, file)
 
         def check(value: Any) -> bool:
             if type(value) is not dict:
@@ -145,7 +145,7 @@ class CompiledSchemas:
             for name, item in value.items():
                 judge = known.get(name)
                 if judge is None and name in schemas:
-                    judge = known[name] = self.made(schemas[name], file)
+                    judge = known[name] = self.compiled(schemas[name], file)
                 if patterns and not _matching(name, item, patterns, strict=judge is None, other=other):
                     return False
                 if judge is None:
@@ -240,7 +240,7 @@ def _any(checks: list[Check]) -> Check:
 
 
 _MANY = float("inf")
-_OF_ONE: Mapping[str, Callable[[Any], Check]] = {
+_SIMPLE_KEYWORDS: Mapping[str, Callable[[Any], Check]] = {
     "type": _type,
     "enum": _enum,
     "pattern": _pattern,

@@ -81,7 +81,7 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
     rule = error.validator
     if "propertyNames" in error.absolute_schema_path:
-        hint = _own_hint(error)
+        hint = _schema_hint(error)
         yield _problem(known, (*path, error.instance), "invalid-value", f'"{error.instance}" is not a valid key', hint)
     elif rule not in ("additionalProperties", "required", "dependentRequired") and known.secret(path):
         hint = _sentence(error.schema.get("description", "")) or "write text in quotes"
@@ -98,7 +98,7 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
     else:
-        code, message, hint = _plainly(error, _below(known.members, path))
+        code, message, hint = _described(error, _below(known.members, path))
         yield _problem(known, path, code, f"{dotted(path)} {message}" if path else f"this {message}", hint)
 
 
@@ -142,7 +142,7 @@ def _newer(known: MessageContext, path: Path, code: str, what: str, hint: str) -
     )
 
 
-def _meant(name: str, members: Json) -> str:
+def _same_spelling(name: str, members: Json) -> str:
     """The member that is spelt like ``name``, or called so elsewhere; nothing where there is none."""
     for member, about in members.items():
         others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
@@ -152,14 +152,14 @@ def _meant(name: str, members: Json) -> str:
 
 
 def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: Path) -> str:
-    if meant := _meant(name, members):
+    if meant := _same_spelling(name, members):
         return f'did you mean "{meant}"?'
     if not path and known.name and name == known.name:
         return "give the properties directly, without the resource's name"
     if not path and known.name and (value == known.name or _folded(name) == "name"):
         return "the name is the key above; remove this"
     here = tuple(part for part in path if isinstance(part, str))
-    elsewhere = next((place for place in _places(known.members, name) if _along(place[:-1], here)), None)
+    elsewhere = next((place for place in _places(known.members, name) if _is_near(place[:-1], here)), None)
     if elsewhere:
         return f"move it under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "move it one level up"
     if near := did_you_mean(name, members):
@@ -181,10 +181,10 @@ def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple
         yield from _places(below, name, place)
 
 
-def _along(place: tuple[str, ...], here: tuple[str, ...]) -> bool:
-    """Whether ``place`` is above ``here`` or one level below it."""
-    return place != here and (
-        here[: len(place)] == place or (place[: len(here)] == here and len(place) == len(here) + 1)
+def _is_near(place: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether ``place`` is above ``path`` or one level below it."""
+    return place != path and (
+        path[: len(place)] == place or (place[: len(path)] == path and len(place) == len(path) + 1)
     )
 
 
@@ -202,7 +202,7 @@ def _missing(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
     if isinstance(needed, Mapping):
         needed = [name for given, names in needed.items() if given in error.instance for name in names]
     known_members = error.schema.get("properties", {})
-    misspelt = {_meant(name, known_members) for name in error.instance if name not in known_members}
+    misspelt = {_same_spelling(name, known_members) for name in error.instance if name not in known_members}
     for name in needed:
         if name not in error.instance and name not in misspelt:
             about = known_members.get(name, {}).get("description", "")
@@ -231,7 +231,7 @@ def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem
     elif all(inner.validator == "required" and not inner.relative_path for inner in inners):
         names = [name for inner in inners for name in inner.validator_value if name not in error.instance]
         message = f"one of {', '.join(dict.fromkeys(names))} is missing{where}"
-        yield _problem(known, path, "missing-field", message, _own_hint(error))
+        yield _problem(known, path, "missing-field", message, _schema_hint(error))
     elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
         wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
         members = _below(known.members, path)
@@ -271,7 +271,7 @@ _SIZES = {
 }
 
 
-def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
+def _described(error: Error, members: Json) -> tuple[str, str, str]:
     """Code, message (to follow the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
@@ -281,16 +281,16 @@ def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
         hint = did_you_mean(str(value), texts)
         return "invalid-value", f"cannot be {shown(value)}", f"{hint} {one_of(texts)}".strip()
     if rule in _LIMITS:
-        return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _own_hint(error)
+        return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _schema_hint(error)
     if rule in _SIZES:
-        return "out-of-range", _sized(rule, limit, value), _own_hint(error) or "give it a value, or remove it"
+        return "out-of-range", _sized(rule, limit, value), _schema_hint(error) or "give it a value, or remove it"
     if rule == "uniqueItems":
         repeated = next(item for index, item in enumerate(value) if item in value[:index])
         return "invalid-value", f"contains a duplicate: {shown(repeated)}", "remove one"
     if rule == "pattern":
-        return "invalid-value", f"cannot be {shown(value)}", _own_hint(error) or f"it must match {limit}"
+        return "invalid-value", f"cannot be {shown(value)}", _schema_hint(error) or f"it must match {limit}"
     message = f"must be {shown(limit)}, not {shown(value)}" if rule == "const" else "is not allowed here"
-    return "invalid-value", message, _own_hint(error)
+    return "invalid-value", message, _schema_hint(error)
 
 
 def _sized(rule: str, limit: int, value: Any) -> str:
@@ -300,7 +300,7 @@ def _sized(rule: str, limit: int, value: Any) -> str:
     return f"{words} {limit} {noun}{'' if limit == 1 else 's'}, and has {len(value)}"
 
 
-def _own_hint(error: Error) -> str:
+def _schema_hint(error: Error) -> str:
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     return str(schema.get("x-hint") or _sentence(schema.get("description", "")))
 

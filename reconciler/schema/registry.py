@@ -74,14 +74,14 @@ class Schemas:
         at: Callable[[Path], Pos],
         address: str = "",
         name: str = "",
-        beyond: SchemaExtension | None = None,
+        extension: SchemaExtension | None = None,
     ) -> list[Problem]:
         """What is wrong with a resource's properties; nothing where the section has no schema.
 
-        ``beyond`` is asked about members and values that the schema lacks.
+        ``extension`` is asked about members and values that the schema lacks.
         """
         file = self.by_section.get(section)
-        if file is None or self._right(file, value):
+        if file is None or self._surely_valid(file, value):
             return []
         known = messages.MessageContext(
             at=at,
@@ -89,16 +89,18 @@ class Schemas:
             name=name,
             members=self.members(section),
             secret=lambda path: (
-                is_secret(section, path) or called_secret(value, path) or (beyond is not None and beyond.secret(path))
+                is_secret(section, path)
+                or called_secret(value, path)
+                or (extension is not None and extension.secret(path))
             ),
-            newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
-            newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
+            newer_member=lambda path, found: _newer(extension, path, found) if extension else None,
+            newer_value=lambda path, found: extension.allows(path, found) if extension else False,
         )
         return messages.problems(self._validator(file).iter_errors(value), known)
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
         """What is wrong with an environment's settings."""
-        if ENVIRONMENT not in self.documents or self._right(ENVIRONMENT, value):
+        if ENVIRONMENT not in self.documents or self._surely_valid(ENVIRONMENT, value):
             return []
         known = messages.MessageContext(
             at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT)
@@ -108,7 +110,7 @@ class Schemas:
     def lifecycle(self, value: Any) -> bool:
         """Whether anything is wrong with a resource's ``lifecycle``."""
         file = SHARED[1]
-        return file in self.documents and not (self._right(file, value) or self._validator(file).is_valid(value))
+        return file in self.documents and not (self._surely_valid(file, value) or self._validator(file).is_valid(value))
 
     def members(self, section: str) -> Json:
         """The members that the section's schema knows, as a tree: name to subtree, ``{}`` for a leaf.
@@ -146,7 +148,7 @@ class Schemas:
         start = {"$schema": _DRAFT, **top}
         return {**start, "properties": properties, "additionalProperties": False, "$defs": definitions}
 
-    def _right(self, file: str, value: Any) -> bool:
+    def _surely_valid(self, file: str, value: Any) -> bool:
         """Whether the value is surely right; where not, the validator says whether it is."""
         return self._verdicts.of(file)(value)
 
@@ -160,13 +162,13 @@ class Schemas:
         return self._validators[file]
 
 
-def _newer(beyond: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:
+def _newer(extension: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:
     """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
     None where no such member is known.
     """
     from reconciler.schema import validator  # noqa: PLC0415  (see above)
 
-    document = beyond.member(path, value)
+    document = extension.member(path, value)
     if document is None:
         return None
     errors = list(validator.Validator(document).iter_errors(value))

@@ -215,7 +215,7 @@ def test_problems_can_be_shown_as_seen_from_elsewhere(tree, tmp_path):
     with pytest.raises(Problems) as caught:
         loaded(root)
 
-    (problem,) = loader.seen_from(caught.value.problems, root, tmp_path)
+    (problem,) = loader.displayed_from(caught.value.problems, root, tmp_path)
     assert str(problem.pos) == "env/jobs/a.yaml:1:5"
 
 
