@@ -1,8 +1,8 @@
-"""Everything about an environment that can be judged without AWS.
+"""Every check of an environment that needs no AWS.
 
-Schema first; then, for resources that pass it, conveniences are expanded and the kind's own rules applied; then what
-resources say about each other: references that lead nowhere, cycles, names that look like a slip. All problems are
-found in one go, each once even where many resources inherit it.
+First the schema; then, for resources that pass it, short forms are expanded and the kind's own checks run; then what
+concerns several resources: references without a target, cycles, likely misspellings. One run finds all problems, and
+reports each once, even where many resources inherit it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Kinds = Mapping[str, Kind]
 def environment(
     loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
-    """The environment, and every problem found, errors and warnings; with an error it must not be planned."""
+    """The checked environment, and all its errors and warnings; with an error it must not be planned."""
     known = schemas or registry.shipped()
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
@@ -74,7 +74,7 @@ def environment(
 
 
 def _without_repeats(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
-    """In order, a repeat at the same place left out, and nothing sensitive in any."""
+    """The problems in order, without repeats at the same place, and with secrets masked."""
     first: dict[Any, Problem] = {}
     for found in ordered(problems):
         first.setdefault((found.pos, found.code, found.message), found)
@@ -88,7 +88,7 @@ def _unknown_section(section: str, raws: Mapping[str, DeclaredResource], kinds: 
 
 
 def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
-    """Names that differ in case alone, where AWS takes them for the same."""
+    """Names that differ in case only, where they are the same name to AWS."""
     seen: dict[str, str] = {}
     for name, raw in raws.items():
         other = seen.setdefault(name.lower(), name)
@@ -134,7 +134,7 @@ def _resource(
 
 
 def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
-    """Expressions written another tool's way, which here are text like any other."""
+    """Expressions in the syntax of another tool, which are plain text here."""
     for path, text in _texts(raw.value, expressions.may_be_foreign):
         if (written := expressions.foreign(text)) and not registry.is_secret(address.section, path):
             inner = written.strip("{}()$ ")
@@ -144,7 +144,7 @@ def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Pr
 
 
 def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
-    """Every text in ``value``, keys aside, that is wanted."""
+    """Every text in ``value``, keys excepted, for which ``wanted`` is true, with its path."""
     if isinstance(value, str):
         return [((), value)] if wanted(value) else []
     if isinstance(value, Template):
@@ -162,7 +162,7 @@ def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
 
 
 def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
-    """A secret that goes where everyone may read it, or that stands in the file."""
+    """A secret in plain text in the file, or in a property that AWS shows in plain text."""
     for pattern in (path for path, facts in kind.fields.items() if facts.secret):
         for path, value in values_at(raw.value, pattern):
             if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
@@ -182,9 +182,3 @@ def _plain_text(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_plain_text, value.values()))
     return isinstance(value, str) and bool(value)
-
-
-# --- tags ------------------------------------------------------------------------------------------------------------
-
-
-# --- lifecycle -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a resource's lifecycle says: read, and checked against its kind."""
+"""A resource's ``lifecycle``: read, and checked against its kind."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from reconciler.schema.registry import Schemas
 def read_lifecycle(
     address: Address, raw: DeclaredResource, schemas: Schemas, extension: aws_model.ModelExtension
 ) -> tuple[Lifecycle, list[Problem]]:
+    """The lifecycle of a resource and its problems; the default one where the schema already refuses it."""
     written = raw.value.get("lifecycle")
     if not isinstance(written, Mapping) or schemas.lifecycle(written):
-        return Lifecycle(), []  # the schema has said what is wrong
+        return Lifecycle(), []  # the schema's check reports it
     findings = list(_invalid_members(written, extension, schemas.members(address.section)))
     depends = addresses(written.get("dependsOn", ()))
     if address in depends:
@@ -66,13 +67,13 @@ def _invalid_members(
 
 
 def _items_of(written: Mapping[str, Any], name: str) -> list[Any]:
-    """The items of a list; none where an expression stands in its place, which has its own problem."""
+    """The items of a list; none where it is an expression, which is reported by itself."""
     value = written.get(name)
     return value if isinstance(value, list) else []
 
 
 def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:
-    """The hint for an ``ignoreChanges`` path that leads nowhere; None where it leads somewhere."""
+    """The hint for an ``ignoreChanges`` path that does not exist; None if it exists."""
     tree: Mapping[str, Any] = members
     walked = ""
     if path.startswith(f"{kind.section}.") and kind.section not in members:

@@ -1,4 +1,4 @@
-"""What resources say about each other, judged without AWS: expressions, plain names, ``dependsOn``, cycles."""
+"""Checks of references without AWS: expressions, plain names, ``dependsOn``, cycles."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _CLOSE = 0.8
 
 
 def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
-    """References that lead nowhere, cycles, and names that look like a slip.
+    """References without a target, cycles, and plain names that are likely misspelt.
 
-    ``resources`` are those that passed their own checks; references to the others are not judged further than that
-    they are declared.
+    ``resources`` are those that passed their own checks; of the others only that they are declared is used.
     """
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
     judge = ReferenceChecker(loaded, kinds, resources, frozenset(declared))
@@ -38,17 +37,19 @@ def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address
 
 
 def addresses(written: Any) -> list[Address | None]:
-    """``dependsOn`` as addresses; None for what is none."""
+    """The items of ``dependsOn`` as addresses; None for an item that is not one."""
     items = written if isinstance(written, list) else []
     return [expressions.address(item) if isinstance(item, str) else None for item in items]
 
 
 def _sorting(address: Address) -> tuple[str, str]:
-    """Addresses in their own order, without the cost of comparing them as dataclasses."""
+    """The sort key of addresses: quicker than to compare them as dataclasses."""
     return address.section, address.name
 
 
 class ReferenceChecker:
+    """The checks of one environment, with what they compute only once."""
+
     def __init__(
         self,
         loaded: LoadedEnvironment,
@@ -70,6 +71,7 @@ class ReferenceChecker:
             self.by_name.setdefault(address.name, []).append(address)
 
     def check_reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
+        """The problem of one expression of a resource, if it has one."""
         found = None
         if reference.root == "lookups" and reference.attr not in self.loaded.lookups:
             hint = did_you_mean(reference.attr, self.loaded.lookups) or "declare it under lookups: in environment.yaml"
@@ -81,6 +83,7 @@ class ReferenceChecker:
             yield _problem("unknown-reference", f"{reference.text}: {message}", hint, pos, address, path)
 
     def check_target(self, target: Address, attr: str) -> tuple[str, str] | None:
+        """Message and hint where ``target`` or its attribute does not exist."""
         if target.section not in self.kinds:
             hint = did_you_mean(target.section, [*self.kinds, "var", "lookups"])
             return f"there is no section {target.section}", hint or "write $${...} for literal text"
@@ -92,6 +95,7 @@ class ReferenceChecker:
         return None
 
     def suggestion(self, target: Address) -> str:
+        """The hint for a resource that is not declared: the nearest name, or what is declared."""
         names = self.by_section.get(target.section, [])
         if near := did_you_mean(target.name, names):
             return near
@@ -108,6 +112,7 @@ class ReferenceChecker:
         return self.attrs.get(target, frozenset())
 
     def check_depends_on(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
+        """The problems of a resource's ``dependsOn``."""
         written = lifecycle.get("dependsOn") if isinstance(lifecycle, Mapping) else None
         items = written if isinstance(written, list) else []
         for index, (item, target) in enumerate(zip(items, addresses(items), strict=True)):
@@ -123,6 +128,7 @@ class ReferenceChecker:
                 yield _problem("unknown-reference", f"{target} is not declared", hint, at(path), address, path)
 
     def check_lookup_reference(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
+        """The problem of one expression of a look-up, if it has one."""
         address = f"lookups.{name}"
         if reference.address is not None:
             message = f"{reference.text} is not known yet when look-ups run"
@@ -131,7 +137,7 @@ class ReferenceChecker:
             yield from self.check_reference(reference, pos, address, path)
 
     def check_names(self, resource: Resource) -> Iterator[Problem]:
-        """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
+        """Undeclared plain names that are likely misspelt; any other may exist in the account."""
         for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
@@ -148,12 +154,12 @@ class ReferenceChecker:
                 yield found
 
     def dependencies_of(self, address: Address) -> list[Address]:
-        """The declared resources, itself aside, that one cannot be created without."""
+        """The other declared resources that must exist before ``address`` can be created."""
         used = references.dependencies(self.resources[address], self.kinds, self.resources, {})
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
     def nearest_name(self, sections: tuple[str, ...], name: str) -> str:
-        """The declared name that ``name`` may be a slip of; nothing where there is none."""
+        """The declared name that ``name`` may be a misspelling of; empty if there is none."""
         if (sections, name) not in self.slips:
             names = [known for section in sections for known in self.by_section.get(section, ())]
             found = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE)
@@ -161,6 +167,7 @@ class ReferenceChecker:
         return self.slips[sections, name]
 
     def check_cycles(self) -> Iterator[Problem]:
+        """The cycles of resources, and those of look-ups."""
         graph = {address: self.dependencies_of(address) for address in sorted(self.resources, key=_sorting)}
         for loop in _loops(graph):
             text = " -> ".join(map(str, [*loop, loop[0]]))
@@ -185,13 +192,13 @@ class ReferenceChecker:
 
 
 def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:
-    """One loop for every knot of the graph, from its smallest member on."""
+    """One cycle for each group of nodes that reach each other, starting with its smallest node."""
     done: set[Any] = set()
     for start in graph:
         if start in done:
             continue
         stack: list[tuple[Any, Iterator[Any]]] = [(start, iter(graph[start]))]
-        trail = {start: None}  # in order, and quick to look into
+        trail = {start: None}  # ordered, with quick membership tests
         while stack:
             node, targets = stack[-1]
             target = next(targets, None)

@@ -1,5 +1,5 @@
-"""What is wrong with an environment's settings beyond their form: Regions that do not exist, accounts that disagree,
-look-ups that can find nothing.
+"""Checks of an environment's settings beyond the schema: Regions that do not exist, accounts that do not match,
+look-ups that cannot find anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
 from reconciler.model.problems import Problem, did_you_mean
 
-# Only to notice near misses: AWS opens new ones. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
+# Only for misspellings: AWS adds Regions. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
 REGIONS = (
     *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1"),
     *("ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
@@ -30,7 +30,7 @@ _IDS = {
     "imageId": re.compile(r"ami-[0-9a-f]+"),
 }
 
-# Parameters and names of images that lead to Amazon Linux 2, with the day on which AWS ended its support.
+# Names of parameters and images that resolve to Amazon Linux 2, with the day on which AWS ends its support.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
 # https://docs.aws.amazon.com/eks/latest/userguide/eks-ami-deprecation-faqs.html
 _AMAZON_LINUX_2 = (
@@ -42,7 +42,7 @@ _AMAZON_LINUX_2 = (
 
 
 def problems(loaded: LoadedEnvironment) -> Iterator[Problem]:
-    """What is wrong with the settings of an environment whose form is right."""
+    """The problems of settings that the schema allows."""
     yield from _region(loaded)
     yield from _role(loaded)
     yield from _ignored(loaded)
@@ -88,7 +88,7 @@ def _at(loaded: LoadedEnvironment, *path: str) -> Pos | None:
 
 
 def _old_image(lookup: Lookup) -> Iterator[Problem]:
-    """A look-up of images that AWS no longer supports."""
+    """A warning for a look-up of images whose support ends or has ended."""
     args = lookup.args
     named = args.get("name") if isinstance(args, Mapping) else args
     for name in named if isinstance(named, list) else [named]:

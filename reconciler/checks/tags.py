@@ -1,4 +1,4 @@
-"""Tags that AWS would refuse, or that are not the user's to set."""
+"""Tags that AWS would refuse, and tags that only reconcile sets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _PLAIN_TAGS = ("roles", "policies", "instanceProfiles", "logGroups")
 _TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
 
 
-# AWS allows 50 user tags on nearly everything; two of them are the tool's own.
+# AWS allows 50 user tags on nearly every resource; two of them are the ownership tags.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
 MAX_TAGS = 48
 
 
 def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
-    """Tags of its own on what belongs to the account; those of the whole environment are for the others."""
+    """Own tags of a resource that belongs to the account; the environment's tags on it are simply not used."""
     tags = raw.value.get("tags")
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
     if kind.shared and own:
@@ -35,6 +35,7 @@ def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Map
 
 
 def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
+    """The tags of a resource that AWS would refuse, by name, value, spelling or number."""
     tags = raw.value.get("tags")
     if not isinstance(tags, Mapping):
         return

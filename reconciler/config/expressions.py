@@ -1,4 +1,4 @@
-"""The grammar of ``${...}``: text -> parts, faults as values.
+"""The grammar of ``${...}``: text to parts; errors are returned as values.
 
     ${jobQueues.etl.arn}  ${logGroups["/aws/x"].arn}   an attribute of a resource
     ${lookups.vpc}                                     a look-up
@@ -7,8 +7,8 @@
     ${account}  ${region}  ${partition}  ${environment}
     $${...}                                            the text ${...} itself
 
-An expression becomes a :class:`~reconciler.model.Reference`; for ``var``, ``env`` and ``file`` its ``attr`` is what
-stands behind the sign.
+An expression becomes a :class:`~reconciler.model.Reference`; for ``var``, ``env`` and ``file`` its ``attr`` is the text
+after the first ``.`` or ``:``.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _ELSEWHERE = {
 }
 
 
-# What people write for the two words that are no sections
+# What users write instead of ``var`` and ``lookups``, which are not sections
 _MEANT = {
     **dict.fromkeys(("vars", "variable", "variables", "local", "locals", "param", "params", "parameters"), "var"),
     "var": "var",
     **dict.fromkeys(("lookup", "lookups", "data"), "lookups"),
 }
-# Other tools' ways to write what ${...} is for here
+# Expressions in the syntax of other tools
 _FOREIGN = re.compile(
     r"\{\{\s*(?:var|vars|variables|lookups?|env|environ)[.:][^{}]*\}\}|\$\((?:var|lookups|env)[.:][^()]*\)"
     r"|(?<![$\w])\$(?:var|lookups)\.[A-Za-z0-9_.-]+"
@@ -53,14 +53,17 @@ _FOREIGN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with an expression, and the way out."""
+    """What is wrong with an expression, and how to fix it."""
 
     message: str
     hint: str
 
 
 def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
-    """The parts of ``text`` in order, neighbouring plain text joined; what cannot be understood is left out."""
+    """The parts of ``text`` in order, adjacent plain text joined, and a fault for each expression that cannot be read.
+
+    Such an expression is left out of the parts.
+    """
     if "${" not in text:
         return (text,), ()
     parts: list[str | Reference] = []
@@ -89,12 +92,12 @@ def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
 
 
 def may_be_foreign(text: str) -> bool:
-    """Whether it is worth a look: what is foreign begins with ``{{`` or ``$``."""
+    """Whether ``text`` may contain an expression of another tool: a cheap test for ``$`` and ``{{``."""
     return "$" in text or "{{" in text
 
 
 def foreign(text: str) -> str:
-    """What in ``text`` looks like an expression written another tool's way, or nothing."""
+    """The first part of ``text`` that looks like another tool's expression; empty if there is none."""
     found = _FOREIGN.search(text)
     return found[0] if found else ""
 
@@ -106,7 +109,7 @@ def address(text: str) -> Address | None:
 
 
 def key(text: str) -> tuple[str, Fault | None]:
-    """A mapping's key: ``$${`` unescaped; an expression has no business there."""
+    """A mapping's key with ``$${`` unescaped, and a fault where it contains an expression."""
     if "${" not in text:
         return text, None
     if any(found[0] == "${" for found in _TOKEN.finditer(text)):

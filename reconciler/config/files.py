@@ -3,13 +3,13 @@
 An environment is one or several layers: what it ``extends``, in order, then its own files. A layer is a directory
 (``environment.yaml`` with the settings, and every other ``*.yaml`` or ``*.yml`` below it) or a single file.
 
-What is peculiar:
+Details:
 
-- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), and what the
-  environment itself extends.
-- Nothing outside the directory is read through a symbolic link: that is an error, not a silent omission.
-- A layer that is reached twice (two bases with one base of their own) applies once, where it is reached first.
-- Places are shown relative to the environment's directory, so that they do not depend on who runs the command where.
+- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), and bases inside
+  the environment's directory.
+- A symbolic link to a file outside the directory is an error.
+- A layer that is reached more than once (two bases that extend the same one) applies where it is reached first.
+- Places are relative to the environment's directory, so that they do not depend on the current directory.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
 _DEEPEST = 32
-_MOST_ENTRIES = 50_000  # files and directories looked at, with those of everything that is extended
-_MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all of them together
+_MOST_ENTRIES = 50_000  # files and directories, those of the bases included
+_MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One directory or file: its settings file's content, and every other file's, by the name shown in messages."""
+    """One directory or file: the content of its settings file, and of every other file by its display path."""
 
     root: Path
     settings: Node
@@ -44,7 +44,7 @@ class Layer:
 
 @dataclass(slots=True)
 class Sources:
-    """Everything that was read. ``files`` has the real path and the root of each file by its shown name."""
+    """Everything that was read. ``files`` has the real path and the root of each file by its display path."""
 
     root: Path
     layers: list[Layer] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Sources:
 
 
 def find_environment(arg: str | None, cwd: Path) -> Path:
-    """The directory or file that ENV on the command line means; raises Problems when there is none."""
+    """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none."""
     among = cwd / "environments"
     known = [path.name for path in environments(cwd)]
     if arg is None:
@@ -89,21 +89,21 @@ def environments(cwd: Path) -> list[Path]:
 
 
 def environments_in(directory: Path) -> list[Path]:
-    """The environments that stand in ``directory``, sorted."""
+    """The environments in ``directory``, sorted."""
     return sorted(path for path in directory.iterdir() if is_environment(path))
 
 
 def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
-    """The problems of an environment with their files as seen from ``cwd``: what an editor or a terminal can open."""
+    """The problems of an environment with files relative to ``cwd``, as an editor or a terminal opens them."""
     root = target if target.is_dir() else target.parent
 
-    def moved(problem: Problem) -> Problem:
+    def relative_to_cwd(problem: Problem) -> Problem:
         if problem.pos is None:
             return problem
         file = Path(os.path.relpath(root.resolve() / problem.pos.file, cwd.resolve())).as_posix()
         return replace(problem, pos=replace(problem.pos, file=file))
 
-    return tuple(map(moved, problems))
+    return tuple(map(relative_to_cwd, problems))
 
 
 def is_environment(path: Path) -> bool:
@@ -114,12 +114,12 @@ def is_environment(path: Path) -> bool:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long, or with a zero in it
+    except (OSError, ValueError):  # too long, or with a NUL in it
         return False
 
 
 def read(target: Path) -> Sources:
-    """Read ``target`` and what it extends. What is wrong is in ``problems``; what could be read is there as well."""
+    """Read ``target`` and its bases. Errors are in ``problems``, next to what could be read."""
     target = target.parent if target.name in SETTINGS_FILES else target
     sources = Sources((target if target.is_dir() else target.parent).resolve())
     if not target.exists():
@@ -185,7 +185,7 @@ class _Reader:
                     path = root / os.path.normpath(item.value)
                     path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
                     itself = path.resolve() == root.resolve()
-                except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero in it, links in a circle
+                except (OSError, ValueError, RuntimeError) as error:  # too long, with a NUL, or a loop of links
                     why = getattr(error, "strerror", None) or "a broken symbolic link"
                     self.problem("unknown-base", f"cannot extend this path: {why}", "give another path", item.pos)
                     continue
@@ -248,7 +248,7 @@ class _Reader:
                 yield path
 
     def entries_of(self, directory: Path) -> Iterator[Path]:
-        """What is not hidden in a directory, in a stable order, until it is too much."""
+        """The entries of a directory that are not hidden, sorted, up to the limit."""
         try:
             found = sorted(directory.iterdir())
         except OSError as error:
@@ -264,7 +264,7 @@ class _Reader:
                 yield path
 
     def too_much(self, path: Path) -> bool:
-        """Whether no more is read than was before ``path``; told once."""
+        """Whether a limit is exceeded at ``path``, so that nothing more is read; reported once."""
         if not self.full and (self.entries > _MOST_ENTRIES or self.bytes > _MOST_BYTES):
             self.full = True
             many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
@@ -274,11 +274,11 @@ class _Reader:
         return self.full
 
     def real_path(self, path: Path) -> Path | None:
-        """The real path of a YAML file or a directory; None for anything else, and for what cannot be looked at."""
+        """The real path of a YAML file or a directory; None for anything else, and for what cannot be read."""
         try:
             found = path.resolve()
             return found if path.suffix.lower() in _YAML or path.is_dir() else None
-        except (OSError, RuntimeError) as error:  # not ours to look into, or links in a circle
+        except (OSError, RuntimeError) as error:  # no permission, or a loop of links
             why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.display_path(path)
             self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
             return None

@@ -1,15 +1,15 @@
-"""An environment's files -> merged plain data that knows where every value came from.
+"""An environment's files to merged plain data, with the place of every value.
 
-The order of things: read every file (``sources``), fold the settings of the layers, fill in variables, then put each
-resource together from below: the environment's tags, the section's defaults, the layers' declarations in order. Only
-what a plan must fill in is left, as templates.
+The order: read every file (:mod:`.files`), merge the settings of the layers, fill in variables, then merge each
+resource from the lowest layer up: the environment's tags, the section's defaults, the layers' declarations.
+Expressions that only a plan can fill in remain, as templates.
 
-What is peculiar:
+Details:
 
-- Settings stand in ``environment.yaml`` (or the one file) alone; the other files hold resources.
-- ``null`` removes what a lower layer, ``defaults`` or the environment's ``tags`` put there. Where it removes nothing
-  there is a warning, and a whole resource that is empty is an error, for that is mostly a slip of indentation.
-- ``environment`` and ``extends`` are read before variables are known, so they are literal.
+- Settings are read from ``environment.yaml`` (or the single file) only; the other files contain resources.
+- ``null`` removes a value of a lower layer, of ``defaults`` or of the environment's ``tags``. Where it removes nothing,
+  that is a warning; an empty resource is an error, since it is usually wrong indentation.
+- ``environment`` and ``extends`` are read before variables are known, so they must be literal.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ _NOT_OURS = {
 class DeclaredResource:
     """One resource after merging and variables: plain data and templates.
 
-    ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` says which
-    environment variables went into the value at a path.
+    ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` has the
+    environment variables that the value at a path was built from.
     """
 
     value: Mapping[str, Any]
@@ -80,7 +80,7 @@ class LoadedEnvironment:
     """An environment as read. ``root`` is its directory; places are relative to it.
 
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
-    environment variables that are not set: warnings here, errors for who needs the values. ``sensitive`` are the
+    environment variables that are not set: warnings here, errors where a plan needs their values. ``sensitive`` are the
     values of environment variables whose names look secret.
     """
 
@@ -105,8 +105,8 @@ class LoadedEnvironment:
 def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> LoadedEnvironment:
     """Read an environment: a directory, or a single file.
 
-    ``environ`` is what ``${env:}`` sees; ``sections`` are the known ones, by default those that have a schema. Raises
-    :class:`Problems` with everything that is wrong.
+    ``environ`` has the variables for ``${env:}``; ``sections`` are the known section names, by default those with a
+    schema. Raises :class:`Problems` with everything that is wrong.
     """
     read = files.read(target)
     if read.problems:
@@ -124,7 +124,7 @@ def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Proble
 
 
 class _Loading:
-    """The steps of one load; what is wrong goes to ``read.problems``."""
+    """The steps of one load; problems are added to ``read.problems``."""
 
     def __init__(self, read: Sources, sections: Collection[str]) -> None:
         self.read = read
@@ -192,7 +192,7 @@ class _Loading:
         )
 
     def is_resolved(self, value: Any) -> bool:
-        """Plain, or waiting for nothing but an environment variable that is not set (which has its own problem)."""
+        """Whether ``value`` is plain, or only lacks an environment variable that is not set (reported by itself)."""
         if is_plain(value):
             return True
         parts = value.parts if hasattr(value, "parts") else ()
@@ -217,7 +217,7 @@ class _Loading:
         return ""
 
     def settings(self) -> Node:
-        """The settings of all layers, folded."""
+        """The settings of all layers, merged."""
         folded = Node({}, self.read.layers[-1].settings.pos)
         for layer in self.read.layers:
             own = layer is self.read.layers[-1]
@@ -253,7 +253,7 @@ class _Loading:
         self.problem("unknown-section", f'unknown {what} "{section}"', hint, node.pos)
 
     def elsewhere(self, section: str) -> str:
-        """The way out where this is not YAML of ours at all."""
+        """The hint for a section in the format of another tool; empty if there is none."""
         if any(char.isspace() and char != " " for char in section):
             return (
                 "the key starts with a character such as U+00A0, which is not a space in YAML; indent with plain spaces"
@@ -297,7 +297,7 @@ class _Loading:
         return made
 
     def common_properties(self, settings: Node, defaults: Node | None) -> Node:
-        """What lies under every resource of a section."""
+        """What is merged beneath every resource of a section: the environment's tags, then the section's defaults."""
         tags = settings.value.get("tags")
         start = Node({"tags": tags} if tags is not None and tags.value else {}, settings.pos)
         return patch(start, defaults, self.useless_nulls) if defaults is not None else start
@@ -334,7 +334,7 @@ def _at(pos: Mapping[Path, Pos]) -> Any:
 
 
 def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
-    """What must be seen as a mapping before a plan, and stands there as an expression."""
+    """Settings that must be mappings before variables are known, and are expressions."""
     lookups = values.get("lookups")
     places: list[tuple[Path, Any]] = [(("tags",), values.get("tags")), (("lookups",), lookups)]
     for name, lookup in lookups.items() if isinstance(lookups, dict) else ():
@@ -342,7 +342,7 @@ def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterato
         kinds = lookup.items() if isinstance(lookup, dict) else ()
         places += [(("lookups", name, kind), args) for kind, args in kinds if kind != "ssmParameter"]
     defaults = settings.value.get("defaults")
-    if defaults is not None:  # folded before variables are known
+    if defaults is not None:  # merged before variables are known
         sections = defaults.value.items() if isinstance(defaults.value, dict) else ()
         places += [(("defaults",), defaults.value), *((("defaults", name), node.value) for name, node in sections)]
     for path, value in places:
@@ -360,7 +360,7 @@ def _useless_null(null: UselessNull) -> Problem:
 
 
 def _identity(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Who acts and where; what waits for an environment variable is left out."""
+    """Region, account, profile and role; what needs an environment variable that is not set is left out."""
     known = {key: values[key] for key in _PLAIN if isinstance(values.get(key), str)}
     role = {key: known[key] for key in ("roleArn", "externalId", "sessionName") if key in known}
     return {

@@ -1,4 +1,4 @@
-"""JSON Merge Patch over nodes, so that every value keeps the place it came from.
+"""JSON Merge Patch over nodes: every value keeps its place.
 
 Mappings merge, ``null`` removes, everything else replaces: https://www.rfc-editor.org/rfc/rfc7386
 """

@@ -1,7 +1,7 @@
-"""Filling in what loading can know: ``${var.}``, ``${env:}``, ``${file:}`` and ``${environment}``.
+"""Fills in what is known at loading: ``${var.}``, ``${env:}``, ``${file:}`` and ``${environment}``.
 
-Everything else stays in a :class:`~reconciler.model.Template` for the plan. What comes out of a file or an environment
-variable is final and never read for expressions again. How much all of this may expand to is bounded.
+Everything else remains in a :class:`~reconciler.model.Template` for the plan. The content of a file or an environment
+variable is final: expressions in it are not filled in. The size of the result is limited.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MAX_CHAIN = 64
 MAX_DEPTH = 100
 
 
-_UNTOLD = (
+_MASKED_FAULT = (
     "an expression in this secret is wrong (it is not shown)",
     "${env:NAME} and ${var.name} are expressions; write $${ for a literal ${",
 )
 
-Env = dict[Path, frozenset[str]]  # which environment variables went into the value at a path
+Env = dict[Path, frozenset[str]]  # the environment variables that the value at a path was built from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class _Value:
 
 
 class Filler:
-    """Fills one environment. ``files`` has the real path and the root of each YAML file by its shown name; ``secret``
-    is set to say which paths of what is filled in next must not be quoted.
+    """Fills one environment. ``files`` has the real path and the root of each YAML file by its display path; ``secret``
+    is set before each value, and returns whether messages must not quote the value at a path.
     """
 
     def __init__(
@@ -70,7 +70,10 @@ class Filler:
         self._depth = 0
 
     def fill(self, node: Node, env: Env | None = None, path: Path = ()) -> Any:
-        """Plain data of ``node``; where environment variables went in is noted in ``env``."""
+        """``node`` as plain data; the environment variables it was built from are added to ``env``, by path.
+
+        Raises Problems where a limit is exceeded.
+        """
         value = node.value
         if isinstance(value, dict | list):
             return self._fill_members(node, env, path)
@@ -103,7 +106,7 @@ class Filler:
         return value
 
     def _is_final(self, node: Node) -> bool:
-        """Whether the node is a value by itself with nothing to fill in, as most are; it is counted then."""
+        """Whether the node is a scalar with nothing to fill in, as most are; if so, it is counted."""
         value = node.value
         if isinstance(value, dict | list) or (isinstance(value, str) and "${" in value):
             return False
@@ -111,13 +114,13 @@ class Filler:
         return True
 
     def _count_one(self, node: Node) -> None:
-        """Count a value: this is done for each there is."""
+        """Count one value: called for every value of an environment."""
         self._values += 1
         if self._values > MAX_VALUES:
             self._count(0, 0, node.pos)
 
     def variables(self) -> dict[str, Any]:
-        """Every variable's value. What is wrong with one that nobody uses is found too."""
+        """Every variable's value; problems of unused variables are found too."""
         values = {name: self._variable((name,), node.pos) for name, node in self.declared.items()}
         return {name: made.value for name, made in values.items() if made is not None}
 
@@ -128,14 +131,14 @@ class Filler:
         return text
 
     def _hidden(self, path: Path) -> bool:
-        """Whether what stands at ``path``, or in the variable that is being looked up, is a secret."""
+        """Whether the value at ``path``, or the variable that is being filled in, is a secret."""
         return any(map(private_name, map(str, (*path, *self._chain[-1:])))) or self.secret(path)
 
     def _filled(self, text: str, pos: Pos, *, hidden: bool) -> _Value:
         parts, faults = expressions.parse(text)
         for fault in faults:
-            told = _UNTOLD if hidden else (fault.message, fault.hint)
-            self._problem("bad-expression", *told, pos)
+            message, hint = _MASKED_FAULT if hidden else (fault.message, fault.hint)
+            self._problem("bad-expression", message, hint, pos)
         made = [_Value(part) if isinstance(part, str) else self._reference(part, pos) for part in parts]
         env = frozenset[str]().union(*(item.env for item in made))
         if len(made) == 1:
@@ -252,7 +255,7 @@ class Filler:
         self._problem("unknown-variable", message, did_you_mean(path[index], names) or known, pos)
 
     def _file(self, part: Reference, pos: Pos) -> str:
-        """The content of a file inside the directory of the environment that asks for it."""
+        """The content of a file inside the directory of the environment that refers to it."""
         root = self.files[pos.file][1]
         path = root / part.attr
         try:
@@ -313,7 +316,7 @@ def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
 
 
 def _measured(value: Any) -> tuple[int, int]:
-    """How many values there are in ``value``, and how deep it goes."""
+    """The number of values in ``value``, and its depth."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     inner = [_measured(item) for item in items]
     depth = 1 + max((below for _, below in inner), default=0) if isinstance(value, dict | list) else 0

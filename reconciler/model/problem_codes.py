@@ -27,6 +27,7 @@ class ProblemCode(str):
     source: str
 
     def __new__(cls, name: str, severities: tuple[Severity, ...], meaning: str, fix: str, source: str = "") -> Self:
+        """The code ``name`` with its documentation."""
         code = super().__new__(cls, name)
         code.severities, code.meaning, code.fix, code.source = severities, meaning, fix, source
         return code

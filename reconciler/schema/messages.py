@@ -1,7 +1,8 @@
-"""Schema errors said for people: what is wrong, at which place, and the way out.
+"""Schema errors as problems: what is wrong, at which place, and how to fix it.
 
-jsonschema says which rule failed; it points at the parent for unknown and missing members, and at the whole for a
-failed choice. Here an unknown member is pointed at itself, and of a choice the branch that was most likely meant.
+jsonschema reports which rule failed; for an unknown or missing member it gives the path of the parent, and for a failed
+choice that of the whole value. Here an unknown member has its own path, and of a choice only the errors of the branch
+that is closest to the value are reported.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _NO = ("false", "no", "off", "n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageContext:
-    """What a message needs besides the error: places, the resource, the members its schema knows, and which values
-    must not be repeated.
+    """What a message needs besides the error.
 
-    ``newer_member`` gives the errors of a member that the installed AWS model has and the schema lacks, with what is to
-    be known of it; None where the model lacks it too. ``newer_value`` tells whether the model has a value that an
-    enumeration lacks.
+    ``at`` returns the place of a path; ``address`` and ``name`` are the resource's; ``members`` is the tree of members
+    in its schema; ``secret`` returns whether the value at a path must not be shown. ``newer_member`` returns the errors
+    of a member that the installed AWS model has and the schema lacks, with a note about it; None where the model lacks
+    it, too. ``newer_value`` returns whether the model has a value that an enumeration lacks.
     """
 
     at: Callable[[Path], Pos]
@@ -48,12 +49,12 @@ class MessageContext:
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
-_DIGITS = 40  # of a number that somebody may have meant
-Error = Any  # jsonschema's ValidationError; only schema.py imports the package
+_DIGITS = 40  # of a number that a text may stand for
+Error = Any  # jsonschema's ValidationError; only validator.py imports the package
 
 
 def problems(errors: Iterable[Error], known: MessageContext) -> list[Problem]:
-    """A problem or several for every error."""
+    """The problems for ``errors``, one or more for each."""
     return [problem for error in errors for problem in _problems_of(error, known)]
 
 
@@ -91,7 +92,7 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     elif rule == "additionalProperties" and error.validator_value is False:
         yield from _unknown(error, known, path)
     elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
-        return  # the type is wrong, and said so
+        return  # the wrong type has its own error
     elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
         hint = "sent unchanged; values of this field are not checked"
         yield _newer(known, path, "newer-value", f'the value "{error.instance}" of {dotted(path)}', hint)
@@ -143,7 +144,7 @@ def _newer(known: MessageContext, path: Path, code: str, what: str, hint: str) -
 
 
 def _same_spelling(name: str, members: Json) -> str:
-    """The member that is spelt like ``name``, or called so elsewhere; nothing where there is none."""
+    """The member with the spelling of ``name`` (case, - and _ ignored), or with it as an alias; empty if none."""
     for member, about in members.items():
         others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
         if _folded(name) in (_folded(other) for other in (member, *others)):
@@ -174,7 +175,7 @@ def _folded(name: str) -> str:
 
 
 def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where in the tree a member of this name is known, nearest to the top first."""
+    """The paths of the members of this name in the tree, shortest first."""
     level = [((*path, member), below) for member, below in tree.items() if member != "*"]
     yield from (place for place, _ in level if _folded(place[-1]) == _folded(name))
     for place, below in level:
@@ -189,7 +190,7 @@ def _is_near(place: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 def _below(tree: Json, path: Path) -> Json:
-    """The members known at ``path``."""
+    """The subtree of members at ``path``."""
     for part in path:
         if isinstance(part, str):
             tree = tree.get(part, tree.get("*", {}))
@@ -197,7 +198,7 @@ def _below(tree: Json, path: Path) -> Json:
 
 
 def _missing(error: Error, known: MessageContext, path: Path) -> Iterator[Problem]:
-    """Every missing member; jsonschema gives an error for each, the repeats fold into one."""
+    """Every missing member; jsonschema gives an error for each, and repeats are removed later."""
     needed = error.validator_value
     if isinstance(needed, Mapping):
         needed = [name for given, names in needed.items() if given in error.instance for name in names]
@@ -272,7 +273,7 @@ _SIZES = {
 
 
 def _described(error: Error, members: Json) -> tuple[str, str, str]:
-    """Code, message (to follow the path) and hint."""
+    """Code, message (which follows the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
         return "wrong-type", *_mistyped(value, _types(error), error.schema, members)
@@ -319,7 +320,7 @@ def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tup
 
 
 def _converted(value: Any, kind: str, members: Json) -> str:
-    """How to write ``value`` so that it is of ``kind``; nothing where that is not obvious."""
+    """How to write ``value`` as the JSON type ``kind``; empty where that is not obvious."""
     if kind == "string" and isinstance(value, bool | int | float):
         return f'write it in quotes: "{json.dumps(value)}"'
     if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
