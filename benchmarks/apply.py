@@ -94,9 +94,9 @@ def measured(n: int, settling: str, delay: float) -> Applied:
 
 def _planned(account: Account, target: Path) -> Plan:
     """The plan that will be applied."""
-    door = AwsClient(account.sandbox.attach())
+    client = AwsClient(account.sandbox.attach())
     env, _ = pipeline.read_environment(target, account.environ, strict=True)
-    return pipeline.make_plan(env, identity(door, env.name), door, Options()).plan
+    return pipeline.make_plan(env, identity(client, env.name), client, Options()).plan
 
 
 def _took(journal: Path) -> Mapping[str, float]:
