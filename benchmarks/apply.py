@@ -1,15 +1,15 @@
-"""What a first apply costs: API calls, wall time, CPU and memory, beside the longest chain it has to do in order.
+"""What a first apply costs: API calls, wall time, CPU and memory, and the longest chain of its steps.
 
 ``python -m benchmarks.apply [--delay SECONDS] [--settling NAME]... [N]...`` writes an estate of N job definitions
-(:mod:`benchmarks.estate`) and applies it to an empty account, all in one process of its own, whose CPU and memory are
-what the operating system counts; the sandbox is in this one. Environments and queues settle
+(:mod:`benchmarks.estate`) and applies it to an empty account in a process of its own, whose CPU and memory the
+operating system counts; the sandbox runs in this one. Compute environments and queues settle
 
-at-once  when the call returns that creates or changes them
-as-aws   after as many seconds as the sandbox thinks likely: 15, 10 and 5
+at-once  when the call that creates or changes them returns
+as-aws   after the sandbox's estimate of AWS's time: 15, 10 and 5 seconds
 
-The critical path is what no number of workers could make shorter: what comes before the first write (start, load,
-plan, lock), the longest chain of the plan's own steps, and what comes after the last write. In the chain a call counts
-the median of what calls of its operation took, and a wait one look and what the sandbox was told that it lasts.
+The critical path is the time that more workers cannot shorten: until the first write (start, load, plan, lock), the
+longest chain of the plan's steps, and from the last write on. In the chain a call counts as the median of its
+operation, and a wait as one poll and the sandbox's setting for its duration.
 
 Times depend on the machine, calls do not: those are asserted in ``tests/applying/test_apply_calls.py``.
 """
@@ -37,7 +37,7 @@ WAITED = {
     "UpdateComputeEnvironment": ("environment_scaling", 10.0),
     "CreateJobQueue": ("queue_create", 5.0),
 }
-"""By the call that begins it: the sandbox's setting for how long it lasts, and the seconds of ``as-aws``."""
+"""By the call that starts the wait: the sandbox's setting for its duration, and the seconds of ``as-aws``."""
 SETTLING = {"at-once": 0.0, "as-aws": 1.0}
 READS = ("Describe", "Get", "List")
 # terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds
@@ -46,8 +46,8 @@ TERRAFORM = {20: (148, 40), 200: (770, 74), 1000: (3535, 467)}
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What one apply took: ``before`` is the time until the first write, ``chain`` that of the longest chain of steps,
-    ``after`` what followed the last write; in seconds.
+    """What one apply took, in seconds: ``before`` until the first write, ``chain`` the longest chain of steps,
+    ``after`` from the last write on.
     """
 
     cost: Cost
@@ -57,10 +57,12 @@ class Applied:
 
     @property
     def critical(self) -> float:
+        """The seconds of the critical path."""
         return self.before + self.chain + self.after
 
     @property
     def ratio(self) -> float:
+        """The wall time as a multiple of the critical path."""
         return self.cost.wall / self.critical
 
 
@@ -91,14 +93,14 @@ def measured(n: int, settling: str, delay: float) -> Applied:
 
 
 def _planned(account: Account, target: Path) -> Plan:
-    """The plan that is about to be carried out, with its steps and what each comes after."""
-    door = AwsClient(account.sandbox.attach())
+    """The plan that will be applied."""
+    client = AwsClient(account.sandbox.attach())
     env, _ = pipeline.read_environment(target, account.environ, strict=True)
-    return pipeline.make_plan(env, identity(door, env.name), door, Options()).plan
+    return pipeline.make_plan(env, identity(client, env.name), client, Options()).plan
 
 
 def _took(journal: Path) -> Mapping[str, float]:
-    """The median of what the calls of an operation took, by ``service:Operation``."""
+    """The median seconds of a call, by ``service:Operation``."""
     found: dict[str, list[float]] = {}
     for line in map(json.loads, journal.read_text("utf-8").splitlines()):
         if line["type"] == "call":
@@ -107,7 +109,7 @@ def _took(journal: Path) -> Mapping[str, float]:
 
 
 def _changes(account: Account) -> list[Record]:
-    """The calls that changed something, the lock's aside."""
+    """The writes, except those of the lock."""
     return [one for one in account.sandbox.calls if one.service != "ssm" and not one.operation.startswith(READS)]
 
 
@@ -136,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a first apply costs.")
     parser.add_argument("sizes", metavar="N", type=int, nargs="*", default=list(SIZES))
     parser.add_argument("--settling", action="append", choices=sorted(SETTLING))
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each call is answered")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds that each call takes in addition")
     parser.add_argument("--json", action="store_true", help="one object a line")
     asked = parser.parse_args()
     print(

@@ -1,6 +1,6 @@
-"""Accounts that are hard to read: what belongs to others, and what has grown old.
+"""Accounts that are hard to read: many unowned resources, many old revisions.
 
-Everything is made through the API of a sandbox in this process, and nothing of it is owned by the estate.
+Everything is created through the API of a sandbox in this process, and the estate owns none of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _JOB = {
 
 
 def plain(_sandbox: Sandbox, _: int) -> None:
-    """Nobody else."""
+    """Nothing else."""
 
 
 def foreign(sandbox: Sandbox, n: int) -> None:
@@ -58,7 +58,7 @@ def foreign(sandbox: Sandbox, n: int) -> None:
 
 
 def few(session: Any) -> None:
-    """The handful of everything else, ten times."""
+    """The few resources of the other kinds, ten times."""
     make = {name: session.client(name) for name in ("iam", "ec2", "ecr", "secretsmanager", "sns", "events", "batch")}
     for i in range(TIMES):
         name = f"other-{i}"
@@ -83,10 +83,7 @@ def roles(iam: Any, name: str) -> None:
 
 
 def revisions(sandbox: Sandbox, _: int) -> None:
-    """Twenty ACTIVE revisions of every definition, as a run that was never cleaned up after leaves them.
-
-    The last is what the estate declares, and each carries the tags of the one that stands.
-    """
+    """Twenty ACTIVE revisions of every definition, with the tags of the current one; the last is as declared."""
     batch = sandbox.attach().client("batch")
     pages = batch.get_paginator("describe_job_definitions").paginate(status="ACTIVE")
     own = {"jobDefinitionArn", "revision", "status", "containerOrchestrationType"}
@@ -98,7 +95,7 @@ def revisions(sandbox: Sandbox, _: int) -> None:
 
 
 def many_roles(sandbox: Sandbox, _: int) -> None:
-    """Three thousand roles with profiles that belong to others."""
+    """Three thousand unowned roles with profiles."""
     iam = sandbox.attach().client("iam")
     for i in range(ROLES):
         roles(iam, f"crowd-{i:05d}")

@@ -1,8 +1,8 @@
-"""An estate of any size, written as the ordinary YAML that people would have.
+"""An estate of any size, in the YAML that users write.
 
 ``write(directory, n)`` writes an environment of ``n`` job definitions, n/10 queues, n/20 compute environments, n/20
-roles with instance profiles, n/20 log groups, and a handful of every other kind. It depends on ``n`` and the name
-alone, so two runs compare the same estate. As a command: ``python -m benchmarks.estate DIRECTORY N``.
+roles with instance profiles, n/20 log groups, and a few resources of every other kind. It depends on ``n`` and the
+name only, so two runs compare the same estate. As a command: ``python -m benchmarks.estate DIRECTORY N``.
 """
 
 from __future__ import annotations
@@ -225,16 +225,17 @@ _JOB = """\
 
 
 def groups(n: int) -> int:
-    """How many compute environments, roles, profiles and log groups there are."""
+    """The number of compute environments, and of roles, profiles and log groups each."""
     return max(1, n // 20)
 
 
 def queues(n: int) -> int:
+    """The number of job queues."""
     return max(1, n // 10)
 
 
 def files(n: int, name: str) -> Iterator[tuple[str, str]]:
-    """Every file's path and text."""
+    """The text of every file, by path."""
     many = range(groups(n))
     yield "environment.yaml", _SETTINGS.format(name=name)
     yield "shared.yaml", _SHARED.format(name=name)
@@ -273,9 +274,9 @@ def _job(i: int, n: int, name: str) -> str:
 
 
 def write(directory: Path, n: int, *, name: str = "estate", one_file: bool = False) -> Path:
-    """Write the estate into ``directory`` and return what ENV on the command line should be.
+    """Write the estate into ``directory`` and return the argument ENV for the command line.
 
-    With ``one_file`` everything stands in a single ``NAME.yaml`` (up to about 3,000 definitions: a file may have 4 MB).
+    With ``one_file`` everything is in a single ``NAME.yaml`` (up to about 3,000 definitions: a file may have 4 MB).
     """
     if one_file:
         directory.mkdir(parents=True, exist_ok=True)
@@ -290,7 +291,7 @@ def write(directory: Path, n: int, *, name: str = "estate", one_file: bool = Fal
 
 
 def _joined(texts: dict[str, str]) -> str:
-    """The files in one: what stands under the same section in several is put together."""
+    """The files as one: the resources of a section in several files are joined."""
     sections: dict[str, list[str]] = {}
     head = texts.pop("environment.yaml")
     for text in texts.values():

@@ -1,6 +1,6 @@
-"""The floor: the fewest boto3 calls that could tell whether an estate is as declared, made by threads.
+"""The floor: the fewest boto3 calls that read the state of an estate, sent by threads.
 
-``python -m benchmarks.floor N`` asks for everything that :mod:`benchmarks.estate` declares and compares nothing.
+``python -m benchmarks.floor N`` reads everything that :mod:`benchmarks.estate` declares and compares nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.estate import groups, queues
 
 
 def main() -> None:
+    """Send the calls; prints nothing, raises where one is refused."""
     n, name = int(sys.argv[1]), "estate"
     session = boto3.Session()
     client: Callable[[Any], Any] = session.client
@@ -73,11 +74,12 @@ def main() -> None:
 
 
 def runs(items: list[str], size: int) -> list[list[str]]:
+    """``items`` in lists of at most ``size``."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def absent(call: Callable[..., object], client: Any, **params: Any) -> object:
-    """The reply, or nothing where there is none to read."""
+    """The reply, or None where the repository has no such policy."""
     try:
         return call(**params)
     except (client.exceptions.LifecyclePolicyNotFoundException, client.exceptions.RepositoryPolicyNotFoundException):

@@ -1,14 +1,14 @@
-"""What a plan that changes nothing costs: API calls, wall time, CPU and memory, beside the floor.
+"""What a plan without changes costs: API calls, wall time, CPU and memory, compared with the floor.
 
 ``python -m benchmarks.plan [--mode MODE]... [N]...`` starts a sandbox, applies an estate of N job definitions
-(:mod:`benchmarks.estate`), makes the account as hard as the mode says, and runs ``reconcile plan`` in a process of its
-own, whose CPU and memory are what the operating system counts. The floor (:mod:`benchmarks.floor`) is another such
-process. The modes:
+(:mod:`benchmarks.estate`), adds what the mode adds to the account, and runs ``reconcile plan`` in a process of its own,
+whose CPU and memory the operating system counts. The floor (:mod:`benchmarks.floor`) is another such process. The
+modes:
 
 plain      the estate alone
-foreign    ten times as much of everything that belongs to somebody else
+foreign    ten times as many unowned resources of every kind
 revisions  twenty ACTIVE revisions of every definition
-roles      three thousand foreign roles
+roles      three thousand unowned roles
 
 Times depend on the machine, calls do not: those are asserted in ``tests/account/test_reader.py``.
 """
@@ -36,7 +36,7 @@ from reconciler.sandbox.server import Sandbox
 SIZES = (20, 200, 1000)
 DELAY = 0.05
 RUNS = 3
-# Runs a module and leaves its peak memory behind. What wait4 says would include the memory of us who start it.
+# Runs a module and writes its peak memory to a file. That of wait4 would include the memory of this process.
 _RUN = """
 import atexit, os, re, runpy, sys
 def left(path=sys.argv[1]):
@@ -59,7 +59,7 @@ class Cost:
 
 
 class Account:
-    """A sandbox that is served to other processes."""
+    """A sandbox that serves other processes."""
 
     def __init__(self) -> None:
         self.sandbox = Sandbox(clock=Clock(speed=1000))
@@ -67,10 +67,10 @@ class Account:
         self.server = self.sandbox.serve()
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.environ = {**os.environ, **environment(self.server.url), "NO_COLOR": "1"}
-        self.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a program that is installed has been compiled
+        self.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as for an installed program, whose modules are compiled
 
     def cost(self, module: Sequence[str], *, delay: float = 0) -> Cost:
-        """Runs ``module`` with its arguments, its calls answered after ``delay`` seconds; raises where it fails."""
+        """Run ``module`` with arguments; each call takes ``delay`` seconds more. Raises RuntimeError where it fails."""
         self.sandbox.calls.clear()
         self.sandbox.faults.clear()
         self.sandbox.clock.speed = 1
@@ -94,7 +94,7 @@ class Account:
         return Cost(took, usage.ru_utime + usage.ru_stime, peak, made)
 
     def apply(self, target: Path) -> None:
-        """Brings the estate into being, and everything in it to rest."""
+        """Apply the estate. Raises RuntimeError where that fails."""
         self.sandbox.clock.speed = 1000
         command = [sys.executable, "-m", "reconciler", "apply", str(target), "--auto-approve", "--parallelism", "32"]
         done = subprocess.run(command, env=self.environ, capture_output=True, text=True, check=False)  # noqa: S603
@@ -102,13 +102,14 @@ class Account:
             raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
 
     def close(self) -> None:
+        """Stop the server."""
         self.sandbox.reset()
         self.server.shutdown()
         self.server.server_close()
 
 
 def measured(n: int, mode: str) -> Mapping[str, tuple[Cost, Cost]]:
-    """The cost at no delay and at ``DELAY`` a call: of our plan, and of the floor."""
+    """The cost without a delay and with ``DELAY`` seconds a call: of the plan (``ours``) and of the floor."""
     account = Account()
     try:
         with tempfile.TemporaryDirectory() as directory:
@@ -128,7 +129,7 @@ def measured(n: int, mode: str) -> Mapping[str, tuple[Cost, Cost]]:
 
 
 def _least(account: Account, module: Sequence[str], delay: float) -> Cost:
-    """The least of several runs: the one that other work on the machine disturbs least."""
+    """The minimum of several runs: the run that other work on the machine disturbs least."""
     costs = [account.cost(module, delay=delay) for _ in range(RUNS)]
     walls, cpus, peaks = zip(*((one.wall, one.cpu, one.memory) for one in costs), strict=True)
     return Cost(min(walls), min(cpus), min(peaks), costs[0].calls)
@@ -136,7 +137,7 @@ def _least(account: Account, module: Sequence[str], delay: float) -> Cost:
 
 def main() -> None:
     """Print a line for every size and mode, and the calls by operation."""
-    parser = argparse.ArgumentParser(description="What a plan that changes nothing costs.")
+    parser = argparse.ArgumentParser(description="What a plan without changes costs.")
     parser.add_argument("sizes", metavar="N", type=int, nargs="*", default=list(SIZES))
     parser.add_argument("--mode", action="append", choices=sorted(crowd.MODES))
     parser.add_argument("--json", action="store_true", help="one object a line")

@@ -1,8 +1,8 @@
 """CPU seconds and peak memory of ``reconcile validate`` over estates of several sizes.
 
 ``python -m benchmarks.validate [N]...`` measures whole processes, interpreter start included: user + system time and
-the peak resident size as the operating system counts them. Each number is the least of several runs, which is the one
-that other work on the machine disturbs least.
+the peak resident size as the operating system counts them. Each number is the minimum of several runs: the run that
+other work on the machine disturbs least.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Used:
 
 
 def used(command: Sequence[str], *, runs: int = RUNS) -> Used:
-    """The least that ``command`` used in ``runs`` runs; raises where it fails."""
+    """The minimum that ``command`` used in ``runs`` runs. Raises RuntimeError where it fails."""
     found = [_once(command) for _ in range(runs)]
     return Used(min(one.cpu for one in found), min(one.memory for one in found))
 

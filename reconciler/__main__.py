@@ -10,21 +10,21 @@ import sys
 import threading
 from typing import NoReturn
 
-_MANY = 10_000_000  # objects that come before Python looks for cycles among them; an estate has many, and none
+_MANY = 10_000_000  # new objects before a collection of cycles: an environment has many objects and no cycles
 
-_INTERRUPTED = 130  # as model/exit_codes has it, whose package takes a while to import
+_INTERRUPTED = 130  # as in model/exit_codes, whose package is slow to import
 
 
 def leave(code: int) -> NoReturn:
-    """Leave without taking everything down piece by piece, which takes as long as validating twenty resources.
+    """Exit without freeing every object, which takes as long as validating twenty resources.
 
-    What has to be done at the end is done. Where a thread is still at work, or the output cannot be written, Python
-    leaves in its own way; but who has interrupted does not wait for a call that hangs.
+    Exit functions run and output is flushed. Where another thread still runs, or the output cannot be written, Python
+    exits in its normal way; after an interrupt the process does not wait for a thread that hangs.
     """
     if threading.active_count() == 1 or code == _INTERRUPTED:
         atexit._run_exitfuncs()  # noqa: SLF001  (what Python itself calls at this point)
         try:
-            for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed it
+            for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the stream is closed
                 stream.flush()
         except (OSError, ValueError):
             sys.exit(code)
@@ -35,9 +35,9 @@ def leave(code: int) -> NoReturn:
 def main() -> None:
     """Run the command line; exits with the contract's codes, never with a traceback."""
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a job in CI interrupts as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # CI stops a job with SIGTERM: handled like Ctrl-C
         gc.set_threshold(_MANY, 50, 50)
-        from reconciler.cli.main import main as command_line  # noqa: PLC0415  (here, for a clean Ctrl-C while importing)
+        from reconciler.cli.main import main as command_line  # noqa: PLC0415  (imported here for a clean Ctrl-C during the import)
 
         command_line()
     except SystemExit as end:

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What `make demo` shows: one environment from nothing to applied, drifted, mended and gone, in a sandbox of its own.
-# Wants `reconcile` and the `python` beside it on PATH; stops the sandbox it started, however it ends.
+# `make demo`: apply one environment in a sandbox of its own, change the account, plan, apply again, destroy.
+# Needs `reconcile` and its `python` on PATH; always stops the sandbox that it started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 ENVIRONMENT=retry-strategies
 SPEED=${DEMO_SPEED:-100}
 
-# Nothing of the caller's account may leak in, and a sandbox of the caller's must not be disturbed.
+# Use neither the caller's AWS configuration nor the caller's sandbox.
 for name in $(compgen -e AWS_ || true); do unset "$name"; done
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 RECONCILE_SANDBOX_DIR=$(mktemp -d "${TMPDIR:-/tmp}/reconcile-demo.XXXXXX")
@@ -35,14 +35,14 @@ trap 'exit 129' HUP
 
 say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 
-# run WANTED-STATUS COMMAND...: show a command as one would type it, run it, and insist on how it ends.
+# run STATUS COMMAND...: print a command, run it, and fail unless it exits with STATUS.
 run() {
     local wanted=$1 status=0
     shift
     printf '\n%s$ %s%s\n' "$bold" "$(typed "$@")" "$plain"
     "$@" || status=$?
     if [ "$status" -ne "$wanted" ]; then
-        echo "demo: that ended with status $status, and $wanted was expected" >&2
+        echo "demo: exit code $status, expected $wanted" >&2
         exit "$((status == 0 ? 1 : status))"
     fi
 }
@@ -58,9 +58,9 @@ typed() {
     printf '%s' "${line# }"
 }
 
-say "An AWS account on this machine; its clock runs $SPEED times as fast."
+say "Start an AWS account on this machine, with a clock $SPEED times as fast as real time."
 printf '\n%s$ eval "$(reconcile sandbox start --speed %s)"%s\n' "$bold" "$SPEED" "$plain"
-# In a process group of its own: an interrupt waits until there is something that can be stopped.
+# In its own process group, so that an interrupt cannot end it before it can be stopped cleanly.
 set -m
 reconcile sandbox start --speed "$SPEED" >"$RECONCILE_SANDBOX_DIR/exports" &
 starter=$!
@@ -68,33 +68,33 @@ set +m
 wait "$starter"
 starter=''
 . "$RECONCILE_SANDBOX_DIR/exports"
-: "${AWS_ENDPOINT_URL:?the sandbox did not say where it is}"
+: "${AWS_ENDPOINT_URL:?the sandbox printed no address}"
 
-say "Is the YAML right? No account is asked."
+say "Check the YAML, without AWS."
 run 0 reconcile validate "$ENVIRONMENT"
 
-say "What would be done? 2 says that there are changes."
+say "Plan; exit code 2 means that there are changes."
 run 2 reconcile plan "$ENVIRONMENT" --detailed-exitcode
 
-say "Do it."
+say "Apply the changes."
 run 0 reconcile apply "$ENVIRONMENT" --auto-approve
 
 say "Plan again: the account matches the YAML."
 run 0 reconcile plan "$ENVIRONMENT" --detailed-exitcode
 
-say "Someone changes three things behind its back."
+say "Change three resources outside reconcile."
 run 0 python -c 'import boto3; boto3.client("batch").update_job_queue(jobQueue="queue-0", priority=7)'
 run 0 python -c 'import boto3; boto3.client("batch").update_compute_environment(computeEnvironment="compute-0", computeResources={"maxvCpus": 16})'
 run 0 python -c 'import boto3; boto3.client("batch").deregister_job_definition(jobDefinition="noContainer:1")'
 
-say "The plan shows them."
+say "The plan shows the drift."
 run 2 reconcile plan "$ENVIRONMENT" --detailed-exitcode
 
-say "And apply puts them right."
+say "Apply fixes it."
 run 0 reconcile apply "$ENVIRONMENT" --auto-approve
 run 0 reconcile plan "$ENVIRONMENT" --detailed-exitcode
 
-say "Take everything down again."
+say "Delete everything that the environment owns."
 run 0 reconcile destroy "$ENVIRONMENT" --auto-approve
 
-say "That was all of it."
+say "The demo is complete."

@@ -13,20 +13,20 @@ HEAD = """\
 
 <!-- Made by `make docs` from reconciler/model/problem_codes.py: change that file, not this one. -->
 
-Every problem has a code, which stays the same between versions while its message may change.
+Every problem has a code, which is the same in every version, while its message may change.
 `reconcile validate --format json` prints it as `code`, and so does every other command that reports problems as JSON.
 
 - An **error** makes the command fail.
 - A **warning** does not, except with `validate --strict`.
 - A **note** never does.
 
-The message of a problem says what is wrong at one place, and its hint how to fix it there.
-This page says what each code means in general.
+The message of a problem describes one place, and its hint how to fix it there.
+This page describes each code in general.
 """
 
 
 def text() -> str:
-    """The whole document, as it stands in the file."""
+    """The content of the file."""
     return "\n".join([HEAD, *map(_entry, catalogue().values())])
 
 

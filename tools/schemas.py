@@ -1,4 +1,4 @@
-"""Write schemas/environment.schema.json anew: the settings with every kind's section filled in, for editors."""
+"""Write schemas/environment.schema.json: the settings and the section of every kind, for editors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TARGET = registry.directory() / "environment.schema.json"
 
 
 def text() -> str:
-    """The whole document, as it stands in the file."""
+    """The content of the file."""
     return json.dumps({**registry.published(), "$id": TARGET.name}, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,8 +1,8 @@
-"""Everything about an environment that can be judged without AWS.
+"""Every check of an environment that needs no AWS.
 
-Schema first; then, for resources that pass it, conveniences are expanded and the kind's own rules applied; then what
-resources say about each other: references that lead nowhere, cycles, names that look like a slip. All problems are
-found in one go, each once even where many resources inherit it.
+First the schema; then, for resources that pass it, short forms are expanded and the kind's own checks run; then what
+concerns several resources: references without a target, cycles, likely misspellings. One run finds all problems, and
+reports each once, even where many resources inherit it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Kinds = Mapping[str, Kind]
 def environment(
     loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
-    """The environment, and every problem found, errors and warnings; with an error it must not be planned."""
+    """The checked environment, and all its errors and warnings; with an error it must not be planned."""
     known = schemas or registry.shipped()
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
@@ -52,7 +52,7 @@ def environment(
             found += problems
             if resource is not None:
                 resources[address] = resource
-        found += _clashing(section, raws, kinds[section])
+        found += _same_names(section, raws, kinds[section])
     found += references.problems(loaded, kinds, resources)
     wrong = {problem.pos for problem in found if not problem.warning}
     found += (problem for problem in reference_targets.problems(loaded, kinds, resources) if problem.pos not in wrong)
@@ -70,11 +70,11 @@ def environment(
         resources=resources,
         sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
     )
-    return env, _folded(found, Cover(private))
+    return env, _without_repeats(found, Cover(private))
 
 
-def _folded(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
-    """In order, a repeat at the same place left out, and nothing sensitive in any."""
+def _without_repeats(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
+    """The problems in order, without repeats at the same place, and with secrets masked."""
     first: dict[Any, Problem] = {}
     for found in ordered(problems):
         first.setdefault((found.pos, found.code, found.message), found)
@@ -87,14 +87,14 @@ def _unknown_section(section: str, raws: Mapping[str, DeclaredResource], kinds: 
     return Problem(code="unknown-section", message=f'unknown section "{section}"', hint=hint, pos=pos)
 
 
-def _clashing(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
-    """Names that differ in case alone, where AWS takes them for the same."""
+def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
+    """Names that differ in case only, where they are the same name to AWS."""
     seen: dict[str, str] = {}
     for name, raw in raws.items():
         other = seen.setdefault(name.lower(), name)
         if kind.folds_case and other != name:
             message = f'"{name}" and "{other}" are the same name to AWS'
-            hint = f"the other stands at {raws[other].at()}"
+            hint = f"the other is declared at {raws[other].at()}"
             address = str(Address(section, name))
             yield Problem(code="duplicate-resource", message=message, hint=hint, address=address, pos=raw.at())
 
@@ -103,12 +103,14 @@ def _resource(
     address: Address, raw: DeclaredResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
-    asked = aws_model.ModelExtension(kind)
-    found = schemas.resource(address.section, raw.value, at=at, address=str(address), name=address.name, beyond=asked)
+    extension = aws_model.ModelExtension(kind)
+    found = schemas.resource(
+        address.section, raw.value, at=at, address=str(address), name=address.name, extension=extension
+    )
     found += tag_problems(address, raw, kind)
     found += unused_tags(address, raw, kind, common)
-    found += _foreign(address, raw)
-    lifecycle, problems = read_lifecycle(address, raw, schemas, asked)
+    found += _foreign_expressions(address, raw)
+    lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
         return None, found
@@ -121,23 +123,28 @@ def _resource(
     found += [as_problem(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
     resource = Resource(
-        address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, unknown_members=asked.unknown_members
+        address=address,
+        props=props,
+        tags=tags,
+        lifecycle=lifecycle,
+        pos=raw.pos,
+        unknown_members=extension.unknown_members,
     )
     return resource, found
 
 
-def _foreign(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
-    """Expressions written another tool's way, which here are text like any other."""
+def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
+    """Expressions in the syntax of another tool, which are plain text here."""
     for path, text in _texts(raw.value, expressions.may_be_foreign):
         if (written := expressions.foreign(text)) and not registry.is_secret(address.section, path):
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
-            message = f"{written} stays as it is: it is not an expression"
+            message = f"{written} is not an expression and is used literally"
             yield as_problem(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
 
 
 def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
-    """Every text in ``value``, keys aside, that is wanted."""
+    """Every text in ``value``, keys excepted, for which ``wanted`` is true, with its path."""
     if isinstance(value, str):
         return [((), value)] if wanted(value) else []
     if isinstance(value, Template):
@@ -155,16 +162,17 @@ def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
 
 
 def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
-    """A secret that goes where everyone may read it, or that stands in the file."""
+    """A secret in plain text in the file, or in a property that AWS shows in plain text."""
     for pattern in (path for path, facts in kind.fields.items() if facts.secret):
         for path, value in values_at(raw.value, pattern):
             if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
-                message, hint = "the secret stands in the file", "take it from the environment: ${env:NAME}"
+                message = "the secret is in plain text in this file"
+                hint = "take it from the environment: ${env:NAME}"
                 yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
     for path, names in raw.env.items():
         for name in sorted(filter(looks_secret, names)):
             if not registry.is_secret_of(kind, path):
-                message = f"the value of {name} goes into {dotted(path)}, which AWS shows in clear text"
+                message = f"the value of {name} is used in {dotted(path)}, which AWS shows in plain text"
                 hint = "keep it in a secret and refer to that"
                 yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
 
@@ -174,9 +182,3 @@ def _plain_text(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_plain_text, value.values()))
     return isinstance(value, str) and bool(value)
-
-
-# --- tags ------------------------------------------------------------------------------------------------------------
-
-
-# --- lifecycle -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from reconciler.model.problems import Problem
 
 
 def as_problem(finding: Finding, address: Address | str, pos: Pos) -> Problem:
+    """``finding`` as a problem of the resource at ``address``, placed at ``pos``."""
     return Problem(
         code=finding.code,
         message=finding.message,

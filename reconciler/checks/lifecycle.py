@@ -1,4 +1,4 @@
-"""What a resource's lifecycle says: read, and checked against its kind."""
+"""A resource's ``lifecycle``: read, and checked against its kind."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from reconciler.schema.registry import Schemas
 
 
 def read_lifecycle(
-    address: Address, raw: DeclaredResource, schemas: Schemas, asked: aws_model.ModelExtension
+    address: Address, raw: DeclaredResource, schemas: Schemas, extension: aws_model.ModelExtension
 ) -> tuple[Lifecycle, list[Problem]]:
+    """The lifecycle of a resource and its problems; the default one where the schema already refuses it."""
     written = raw.value.get("lifecycle")
     if not isinstance(written, Mapping) or schemas.lifecycle(written):
-        return Lifecycle(), []  # the schema has said what is wrong
-    findings = list(_unfit(written, asked, schemas.members(address.section)))
+        return Lifecycle(), []  # the schema's check reports it
+    findings = list(_invalid_members(written, extension, schemas.members(address.section)))
     depends = addresses(written.get("dependsOn", ()))
     if address in depends:
         at: Path = ("lifecycle", "dependsOn", depends.index(address))
@@ -29,7 +30,7 @@ def read_lifecycle(
     replaces = written.get("replace")
     lifecycle = Lifecycle(
         prevent_destroy=written.get("preventDestroy", False),
-        ignore_changes=tuple(_listed(written, "ignoreChanges")),
+        ignore_changes=tuple(_items_of(written, "ignoreChanges")),
         replace=Replace(replaces) if isinstance(replaces, str) else None,
         depends_on=tuple(target for target in depends if target is not None),
         adopt=written.get("adopt", False),
@@ -41,43 +42,45 @@ def read_lifecycle(
     return lifecycle, problems
 
 
-def _unfit(
-    written: Mapping[str, Any], asked: aws_model.ModelExtension, members: Mapping[str, Any]
+def _invalid_members(
+    written: Mapping[str, Any], extension: aws_model.ModelExtension, members: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    kind = asked.kind
+    kind = extension.kind
     for path, reference in references.templates(written, ("lifecycle",)):
-        yield Finding(path, f"lifecycle cannot wait for {reference}", "write a plain value", "bad-expression")
+        yield Finding(
+            path, f"lifecycle cannot contain expressions: {reference}", "write a plain value", "bad-expression"
+        )
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
-        hint = "what cannot be changed in place is declared under a new name"
+        hint = "to change a property that cannot be updated, declare the resource under a new name"
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
     if "keepRevisions" in written and not (kind.versioned or kind.changed_by_update):
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
         if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
-            hint = "it is for compute environments that are replaced; remove the line"
+            hint = "only a compute environment can be drained; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
-    for index, ignored in enumerate(_listed(written, "ignoreChanges")):
+    for index, ignored in enumerate(_items_of(written, "ignoreChanges")):
         way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
-        if way_out is not None and not asked.has(ignored):
+        if way_out is not None and not extension.has(ignored):
             at: Path = ("lifecycle", "ignoreChanges", index)
             yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
 
 
-def _listed(written: Mapping[str, Any], name: str) -> list[Any]:
-    """The items of a list; none where an expression stands in its place, which has its own problem."""
+def _items_of(written: Mapping[str, Any], name: str) -> list[Any]:
+    """The items of a list; none where it is an expression, which is reported by itself."""
     value = written.get(name)
     return value if isinstance(value, list) else []
 
 
 def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | None:
-    """The hint for an ``ignoreChanges`` path that leads nowhere; None where it leads somewhere."""
+    """The hint for an ``ignoreChanges`` path that does not exist; None if it exists."""
     tree: Mapping[str, Any] = members
     walked = ""
     if path.startswith(f"{kind.section}.") and kind.section not in members:
         return "write the path inside the resource only, as in computeResources.maxvCpus"
     for step in path.replace("[]", "").split("."):
         if not walked and step in ("tags", "lifecycle"):
-            return "tags that others put on are listed in ignoreTags" if step == "tags" else "remove it"
+            return "list tags that are set outside reconcile in ignoreTags" if step == "tags" else "remove it"
         facts = kind.fields.get(walked)
         if step.isdigit() or (facts is not None and facts.key and step not in tree):
             continue

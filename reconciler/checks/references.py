@@ -1,4 +1,4 @@
-"""What resources say about each other, judged without AWS: expressions, plain names, ``dependsOn``, cycles."""
+"""Checks of references without AWS: expressions, plain names, ``dependsOn``, cycles."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ _CLOSE = 0.8
 
 
 def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address, Resource]) -> Iterator[Problem]:
-    """References that lead nowhere, cycles, and names that look like a slip.
+    """References without a target, cycles, and plain names that are likely misspelt.
 
-    ``resources`` are those that passed their own checks; references to the others are not judged further than that
-    they are declared.
+    ``resources`` are those that passed their own checks; of the others only that they are declared is used.
     """
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
     judge = ReferenceChecker(loaded, kinds, resources, frozenset(declared))
     for address, raw in declared.items():
         for path, reference in references.templates(raw.value):
-            yield from judge.reference(reference, raw.at(path), str(address), path)
-        yield from judge.depends(raw.value.get("lifecycle"), raw.at, str(address))
+            yield from judge.check_reference(reference, raw.at(path), str(address), path)
+        yield from judge.check_depends_on(raw.value.get("lifecycle"), raw.at, str(address))
     for lookup in loaded.lookups.values():
         for path, reference in references.templates(lookup.args):
-            yield from judge.in_lookup(reference, lookup.pos, lookup.name, path)
+            yield from judge.check_lookup_reference(reference, lookup.pos, lookup.name, path)
     for resource in resources.values():
-        yield from judge.names(resource)
-    yield from judge.cycles()
+        yield from judge.check_names(resource)
+    yield from judge.check_cycles()
 
 
 def addresses(written: Any) -> list[Address | None]:
-    """``dependsOn`` as addresses; None for what is none."""
+    """The items of ``dependsOn`` as addresses; None for an item that is not one."""
     items = written if isinstance(written, list) else []
     return [expressions.address(item) if isinstance(item, str) else None for item in items]
 
 
 def _sorting(address: Address) -> tuple[str, str]:
-    """Addresses in their own order, without the cost of comparing them as dataclasses."""
+    """The sort key of addresses: quicker than to compare them as dataclasses."""
     return address.section, address.name
 
 
 class ReferenceChecker:
+    """The checks of one environment, with what they compute only once."""
+
     def __init__(
         self,
         loaded: LoadedEnvironment,
@@ -69,29 +70,32 @@ class ReferenceChecker:
             self.by_section.setdefault(address.section, []).append(address.name)
             self.by_name.setdefault(address.name, []).append(address)
 
-    def reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
+    def check_reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
+        """The problem of one expression of a resource, if it has one."""
         found = None
         if reference.root == "lookups" and reference.attr not in self.loaded.lookups:
             hint = did_you_mean(reference.attr, self.loaded.lookups) or "declare it under lookups: in environment.yaml"
             found = (f"there is no look-up {reference.attr}", hint)
         elif reference.address is not None:
-            found = self.to_resource(reference.address, reference.attr)
+            found = self.check_target(reference.address, reference.attr)
         if found:
             message, hint = found
             yield _problem("unknown-reference", f"{reference.text}: {message}", hint, pos, address, path)
 
-    def to_resource(self, target: Address, attr: str) -> tuple[str, str] | None:
+    def check_target(self, target: Address, attr: str) -> tuple[str, str] | None:
+        """Message and hint where ``target`` or its attribute does not exist."""
         if target.section not in self.kinds:
             hint = did_you_mean(target.section, [*self.kinds, "var", "lookups"])
-            return f"there is no section {target.section}", hint or "write $${...} for the text itself"
+            return f"there is no section {target.section}", hint or "write $${...} for literal text"
         if target not in self.declared:
-            return f"{target} is not declared", self.instead(target)
-        known = self.known(target)
+            return f"{target} is not declared", self.suggestion(target)
+        known = self.attributes_of(target)
         if known and attr not in known:
             return f"{target} has no {attr}", did_you_mean(attr, known) or f"it has {', '.join(sorted(known))}"
         return None
 
-    def instead(self, target: Address) -> str:
+    def suggestion(self, target: Address) -> str:
+        """The hint for a resource that is not declared: the nearest name, or what is declared."""
         names = self.by_section.get(target.section, [])
         if near := did_you_mean(target.name, names):
             return near
@@ -99,7 +103,7 @@ class ReferenceChecker:
             return f"did you mean {others[0]}?"
         return f"declared in {target.section}: {one_of(names)}" if names else f"{target.section} declares nothing"
 
-    def known(self, target: Address) -> frozenset[str]:
+    def attributes_of(self, target: Address) -> frozenset[str]:
         """The attributes of a declared resource; empty where its own declaration is broken."""
         resource, kind = self.resources.get(target), self.kinds[target.section]
         if resource is not None and target not in self.attrs:
@@ -107,36 +111,39 @@ class ReferenceChecker:
             self.attrs[target] = frozenset({"name", "arn", *computed, *kind.assigned_by_aws})
         return self.attrs.get(target, frozenset())
 
-    def depends(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
+    def check_depends_on(self, lifecycle: Any, at: Callable[[Path], Pos], address: str) -> Iterator[Problem]:
+        """The problems of a resource's ``dependsOn``."""
         written = lifecycle.get("dependsOn") if isinstance(lifecycle, Mapping) else None
-        for index, target in enumerate(addresses(written)):
+        items = written if isinstance(written, list) else []
+        for index, (item, target) in enumerate(zip(items, addresses(items), strict=True)):
             path: Path = ("lifecycle", "dependsOn", index)
             if target is None:
-                quoted = f"names with dots or slashes are quoted: {examples.QUOTED_ADDRESS}"
-                hint = f"as in {examples.ADDRESS}; {quoted}"
-                yield _problem("unknown-reference", "this is not an address", hint, at(path), address, path)
+                quoted = f"quote names with dots or slashes: {examples.QUOTED_ADDRESS}"
+                message, hint = f'"{item}" is not an address', f"as in {examples.ADDRESS}; {quoted}"
+                yield _problem("unknown-reference", message, hint, at(path), address, path)
             elif target not in self.declared:
-                hint = self.instead(target)
+                hint = self.suggestion(target)
                 if target.section not in self.kinds:
                     hint = did_you_mean(target.section, self.kinds) or one_of(list(self.kinds), most=30)
                 yield _problem("unknown-reference", f"{target} is not declared", hint, at(path), address, path)
 
-    def in_lookup(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
+    def check_lookup_reference(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
+        """The problem of one expression of a look-up, if it has one."""
         address = f"lookups.{name}"
         if reference.address is not None:
-            message = f"{reference.text} is not known when look-ups are made"
+            message = f"{reference.text} is not known yet when look-ups run"
             yield _problem("bad-expression", message, "look up what exists already", pos, address, path)
         else:
-            yield from self.reference(reference, pos, address, path)
+            yield from self.check_reference(reference, pos, address, path)
 
-    def names(self, resource: Resource) -> Iterator[Problem]:
-        """A plain name that is not declared may well exist in the account: only a likely slip is worth a word."""
+    def check_names(self, resource: Resource) -> Iterator[Problem]:
+        """Undeclared plain names that are likely misspelt; any other may exist in the account."""
         for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
-            message = f'no {noun} "{name}" is declared here; it will be looked for in the account'
-            near, elsewhere = self.near(ref.sections, name), self.by_name.get(name)
+            message = f'no {noun} "{name}" is declared here; reconcile looks for it in the account'
+            near, elsewhere = self.nearest_name(ref.sections, name), self.by_name.get(name)
             hint = f'did you mean "{near}"?' if near else ""
             if not near and elsewhere and not ref.optional:
                 hint = f"{elsewhere[0]} is declared, but here it takes one of {ref.section}"
@@ -146,28 +153,27 @@ class ReferenceChecker:
                 )
                 yield found
 
-    def needs(self, address: Address) -> list[Address]:
-        """The declared resources, itself aside, that one cannot be created without."""
+    def dependencies_of(self, address: Address) -> list[Address]:
+        """The other declared resources that must exist before ``address`` can be created."""
         used = references.dependencies(self.resources[address], self.kinds, self.resources, {})
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
-    def near(self, sections: tuple[str, ...], name: str) -> str:
-        """The declared name that ``name`` may be a slip of; nothing where there is none."""
+    def nearest_name(self, sections: tuple[str, ...], name: str) -> str:
+        """The declared name that ``name`` may be a misspelling of; empty if there is none."""
         if (sections, name) not in self.slips:
             names = [known for section in sections for known in self.by_section.get(section, ())]
             found = difflib.get_close_matches(name, names, n=1, cutoff=_CLOSE)
             self.slips[sections, name] = found[0] if found else ""
         return self.slips[sections, name]
 
-    def cycles(self) -> Iterator[Problem]:
-        graph = {address: self.needs(address) for address in sorted(self.resources, key=_sorting)}
+    def check_cycles(self) -> Iterator[Problem]:
+        """The cycles of resources, and those of look-ups."""
+        graph = {address: self.dependencies_of(address) for address in sorted(self.resources, key=_sorting)}
         for loop in _loops(graph):
             text = " -> ".join(map(str, [*loop, loop[0]]))
-            hint = "one of the references has to go"
+            hint = "remove one of these references"
             first = self.resources[loop[0]]
-            yield _problem(
-                "reference-cycle", f"these resources need each other: {text}", hint, first.at(), str(loop[0]), ()
-            )
+            yield _problem("reference-cycle", f"dependency cycle: {text}", hint, first.at(), str(loop[0]), ())
         lookups = {
             name: sorted({part.attr for _, part in references.templates(lookup.args) if part.root == "lookups"})
             for name, lookup in sorted(self.loaded.lookups.items())
@@ -177,8 +183,8 @@ class ReferenceChecker:
             pos = self.loaded.lookups[loop[0]].pos
             yield _problem(
                 "lookup-cycle",
-                f"these look-ups need each other: {text}",
-                "one of them has to go",
+                f"look-ups form a cycle: {text}",
+                "remove one of these references",
                 pos,
                 f"lookups.{loop[0]}",
                 (),
@@ -186,13 +192,13 @@ class ReferenceChecker:
 
 
 def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:
-    """One loop for every knot of the graph, from its smallest member on."""
+    """One cycle for each group of nodes that reach each other, starting with its smallest node."""
     done: set[Any] = set()
     for start in graph:
         if start in done:
             continue
         stack: list[tuple[Any, Iterator[Any]]] = [(start, iter(graph[start]))]
-        trail = {start: None}  # in order, and quick to look into
+        trail = {start: None}  # ordered, with quick membership tests
         while stack:
             node, targets = stack[-1]
             target = next(targets, None)

@@ -1,7 +1,7 @@
-"""What in an environment must not be seen: found before anything is said about it.
+"""The secrets of an environment, found before any message about it is printed.
 
-That is the values of secret fields, of environment variables and variables that are called as secrets are, and what
-stands under such a name or beside one.
+These are the values of secret fields, of environment variables and variables with names like those of secrets, and
+values under such a name or next to one (``{name: DB_PASSWORD, value: ...}``).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from reconciler.model.paths import values_at
 from reconciler.model.stand_ins import walk
 from reconciler.schema import registry
 
-_private = cache(private_name)  # the same few names come again and again
+_private = cache(private_name)  # there are few different names
 
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
-    """The texts in a loaded environment that must not be seen."""
+    """The texts in a loaded environment that must be masked."""
     found = {*loaded.sensitive, *texts_under_secret_names(loaded.variables)}
     for section, raws in loaded.sections.items():
         fields = kinds[section].fields if section in kinds else {}
@@ -37,7 +37,7 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in the value of a secret, and the numbers in it that are long enough to tell anything."""
+    """Every text in the value of a secret, and its numbers with at least :data:`LINE` digits."""
     for node in walk(value, whole=(Template,)):
         if isinstance(node, Template):
             yield from (part for part in node.parts if isinstance(part, str) and len(part) >= LINE)
@@ -48,14 +48,14 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def texts_under_secret_names(value: Any) -> list[str]:
-    """The texts that stand under a name like that of a secret, or beside one: ``{name: DB_PASSWORD, value: ...}``."""
+    """The texts under a name like that of a secret, or next to one: ``{name: DB_PASSWORD, value: ...}``."""
     found: list[str] = []
     _gather(value, found)
     return found
 
 
 def _gather(value: Any, found: list[str]) -> None:
-    """Adds to ``found``: there is a mapping for every few values of an environment, so no generators here."""
+    """Adds to ``found``; a generator for every mapping of an environment would be slow."""
     if isinstance(value, dict | Mapping):
         for name, item in value.items():
             if name == "value" and _private(str(value.get("name", ""))):

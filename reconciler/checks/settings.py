@@ -1,5 +1,5 @@
-"""What is wrong with an environment's settings beyond their form: Regions that do not exist, accounts that disagree,
-look-ups that can find nothing.
+"""Checks of an environment's settings beyond the schema: Regions that do not exist, accounts that do not match,
+look-ups that cannot find anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
 from reconciler.model.problems import Problem, did_you_mean
 
-# Only to notice near misses: AWS opens new ones. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
+# Only for misspellings: AWS adds Regions. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
 REGIONS = (
     *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1"),
     *("ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5"),
@@ -30,7 +30,7 @@ _IDS = {
     "imageId": re.compile(r"ami-[0-9a-f]+"),
 }
 
-# Parameters and names of images that lead to Amazon Linux 2, with the day on which AWS ended its support.
+# Names of parameters and images that resolve to Amazon Linux 2, with the day on which AWS ends its support.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
 # https://docs.aws.amazon.com/eks/latest/userguide/eks-ami-deprecation-faqs.html
 _AMAZON_LINUX_2 = (
@@ -42,7 +42,7 @@ _AMAZON_LINUX_2 = (
 
 
 def problems(loaded: LoadedEnvironment) -> Iterator[Problem]:
-    """What is wrong with the settings of an environment whose form is right."""
+    """The problems of settings that the schema allows."""
     yield from _region(loaded)
     yield from _role(loaded)
     yield from _ignored(loaded)
@@ -57,7 +57,7 @@ def _problem(code: str, message: str, hint: str, pos: Pos | None, path: Path, *,
 
 def _region(loaded: LoadedEnvironment) -> Iterator[Problem]:
     if loaded.region and loaded.region not in REGIONS and (near := did_you_mean(loaded.region, REGIONS)):
-        message = f"no Region {loaded.region} is known here"
+        message = f'unknown Region "{loaded.region}"'
         yield _problem("invalid-value", message, near, _at(loaded, "region"), ("region",), warning=True)
 
 
@@ -65,12 +65,12 @@ def _role(loaded: LoadedEnvironment) -> Iterator[Problem]:
     role = loaded.settings.get("roleArn")
     owner = role.split(":")[4] if isinstance(role, str) and role.count(":") >= 5 else ""
     if owner and loaded.account and owner != loaded.account:
-        message = f"this role is of account {owner}, and the environment is for {loaded.account}"
-        hint = "whoever assumes a role acts in the role's account; correct roleArn or account"
+        message = f"the role belongs to account {owner}, but the environment is for {loaded.account}"
+        hint = "an assumed role acts in its own account; correct roleArn or account"
         yield _problem("invalid-value", message, hint, _at(loaded, "roleArn"), ("roleArn",))
     for name in ("externalId", "sessionName"):
         if name in loaded.settings and role is None:
-            message = f"{name} is for the role of roleArn, and there is none"
+            message = f"{name} is only valid with roleArn, which is missing"
             yield _problem("missing-field", message, "add roleArn, or remove this", _at(loaded, name), (name,))
 
 
@@ -78,7 +78,7 @@ def _ignored(loaded: LoadedEnvironment) -> Iterator[Problem]:
     for tag in loaded.tags:
         pattern = next((one for one in loaded.ignore_tags if fnmatchcase(tag, one)), None)
         if pattern is not None:
-            message = f'the tag "{tag}" is put on everything, and ignored by "{pattern}" of ignoreTags'
+            message = f'the tag "{tag}" is set on every resource, and ignored by "{pattern}" in ignoreTags'
             hint = "remove one of the two: ignored tags are never compared"
             yield _problem("ignored-tag", message, hint, _at(loaded, "tags", tag), ("tags", tag), warning=True)
 
@@ -88,14 +88,14 @@ def _at(loaded: LoadedEnvironment, *path: str) -> Pos | None:
 
 
 def _old_image(lookup: Lookup) -> Iterator[Problem]:
-    """A look-up of images that AWS no longer supports."""
+    """A warning for a look-up of images whose support ends or has ended."""
     args = lookup.args
     named = args.get("name") if isinstance(args, Mapping) else args
     for name in named if isinstance(named, list) else [named]:
         day = next((day for form, day in _AMAZON_LINUX_2 if isinstance(name, str) and form.match(name)), None)
         if day:
-            message = f"{name} leads to images of Amazon Linux 2, which AWS no longer supports since {day}"
-            hint = "look up one of Amazon Linux 2023"
+            message = f"{name} resolves to Amazon Linux 2 images, which AWS supports only until {day}"
+            hint = "look up an Amazon Linux 2023 image"
             yield _problem("end-of-support", message, hint, lookup.pos, ("lookups", lookup.name), warning=True)
 
 
@@ -106,7 +106,7 @@ def _lookup(lookup: Lookup) -> Iterator[Problem]:
     if lookup.kind == "ssmParameter":
         name = lookup.args if isinstance(lookup.args, str) else ""
         if "/" in name and not name.startswith(("/", "arn:")):
-            message = f'"{name}" is not the name of an SSM parameter: with a slash in it, it begins with one'
+            message = f'"{name}" is not the name of an SSM parameter: a name with a slash in it must begin with one'
             yield _problem("invalid-value", message, f"did you mean /{name}?", lookup.pos, address)
         elif re.fullmatch(r"/aws/service/ecs/optimized-ami/.+/recommended", name):
             message = f"the value of {name} is a JSON text about an image, not its id"

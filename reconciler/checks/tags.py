@@ -1,4 +1,4 @@
-"""Tags that AWS would refuse, or that are not the user's to set."""
+"""Tags that AWS would refuse, and tags that only reconcile sets."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from reconciler.config.loader import DeclaredResource
 from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
 from reconciler.model.problems import Problem
 
-# AWS allows 50 user tags on nearly everything; two of them are the tool's own.
+# AWS allows 50 user tags on nearly every resource; two of them are the ownership tags.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
 MAX_TAGS = 48
 
 
 def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
-    """Tags of its own on what belongs to the account; those of the whole environment are for the others."""
+    """Own tags of a resource that belongs to the account; the environment's tags on it are simply not used."""
     tags = raw.value.get("tags")
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
     if kind.shared and own:
-        message = f"a {kind.name} belongs to the account: its tags are left alone"
-        finding = Finding(("tags",), message, "leave out its tags", "tags-unused", warning=True)
+        message = f"a {kind.name} belongs to the account: its tags are not managed"
+        finding = Finding(("tags",), message, "remove its tags", "tags-unused", warning=True)
         yield as_problem(finding, address, raw.at(("tags", own[0])))
 
 
 def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
+    """The tags of a resource that AWS would refuse, by name, value, spelling or number."""
     tags = raw.value.get("tags")
     if not isinstance(tags, Mapping):
         return
@@ -40,7 +41,7 @@ def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterato
         ):
             yield as_problem(finding, address, raw.at(at))
     if len(tags) > MAX_TAGS:
-        message = f"these are {len(tags)} tags; AWS allows 50, of which two are kept for the ownership tags"
+        message = f"{len(tags)} tags: AWS allows 50, and two are reserved for the ownership tags"
         finding = Finding(("tags",), message, "remove some, here or in the environment's tags", "out-of-range")
         yield as_problem(finding, address, raw.at(("tags",)))
 
@@ -60,7 +61,7 @@ def _tag(name: str, value: Any, path: Path) -> Finding | None:
 def _same_but_for_case(name: str, other: str, kind: Kind, path: Path) -> Finding | None:
     if other == name or not kind.folds_case:
         return None
-    return Finding(path, f'the tags "{other}" and "{name}" differ in case alone, and to IAM are the same', "keep one")
+    return Finding(path, f'the tags "{other}" and "{name}" differ in case only, and are the same to IAM', "keep one")
 
 
 def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:

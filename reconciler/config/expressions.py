@@ -1,4 +1,4 @@
-"""The grammar of ``${...}``: text -> parts, faults as values.
+"""The grammar of ``${...}``: text to parts; errors are returned as values.
 
     ${jobQueues.etl.arn}  ${logGroups["/aws/x"].arn}   an attribute of a resource
     ${lookups.vpc}                                     a look-up
@@ -7,8 +7,8 @@
     ${account}  ${region}  ${partition}  ${environment}
     $${...}                                            the text ${...} itself
 
-An expression becomes a :class:`~reconciler.model.Reference`; for ``var``, ``env`` and ``file`` its ``attr`` is what
-stands behind the sign.
+An expression becomes a :class:`~reconciler.model.Reference`; for ``var``, ``env`` and ``file`` its ``attr`` is the text
+after the first ``.`` or ``:``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ SCOPE = ("account", "region", "partition", "environment")
 _TOKEN = re.compile(r"\$?\$\{")
 _STEP = re.compile(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-z0-9_-]+)""")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_UNQUOTED = re.compile(r"([A-Za-z][A-Za-z0-9]*)\.([A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*)\.([A-Za-z0-9_-]+)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _ELSEWHERE = {
@@ -37,13 +38,13 @@ _ELSEWHERE = {
 }
 
 
-# What people write for the two words that are no sections
+# What users write instead of ``var`` and ``lookups``, which are not sections
 _MEANT = {
     **dict.fromkeys(("vars", "variable", "variables", "local", "locals", "param", "params", "parameters"), "var"),
     "var": "var",
     **dict.fromkeys(("lookup", "lookups", "data"), "lookups"),
 }
-# Other tools' ways to write what ${...} is for here
+# Expressions in the syntax of other tools
 _FOREIGN = re.compile(
     r"\{\{\s*(?:var|vars|variables|lookups?|env|environ)[.:][^{}]*\}\}|\$\((?:var|lookups|env)[.:][^()]*\)"
     r"|(?<![$\w])\$(?:var|lookups)\.[A-Za-z0-9_.-]+"
@@ -52,14 +53,17 @@ _FOREIGN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with an expression, and the way out."""
+    """What is wrong with an expression, and how to fix it."""
 
     message: str
     hint: str
 
 
 def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
-    """The parts of ``text`` in order, neighbouring plain text joined; what cannot be understood is left out."""
+    """The parts of ``text`` in order, adjacent plain text joined, and a fault for each expression that cannot be read.
+
+    Such an expression is left out of the parts.
+    """
     if "${" not in text:
         return (text,), ()
     parts: list[str | Reference] = []
@@ -74,7 +78,7 @@ def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
         end = _end(text, found.end())
         if end is None:
             shown = text[found.start() : found.start() + 40].splitlines()[0]
-            faults.append(Fault(f"{shown} has no closing }}", "close it, or write $${ for the text ${"))
+            faults.append(Fault(f"{shown} has no closing }}", "close it, or write $${ for a literal ${"))
             at = len(text)
             break
         part = _expression(text[found.end() : end].strip(), text[found.start() : end + 1])
@@ -88,12 +92,12 @@ def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
 
 
 def may_be_foreign(text: str) -> bool:
-    """Whether it is worth a look: what is foreign begins with ``{{`` or ``$``."""
+    """Whether ``text`` may contain an expression of another tool: a cheap test for ``$`` and ``{{``."""
     return "$" in text or "{{" in text
 
 
 def foreign(text: str) -> str:
-    """What in ``text`` looks like an expression written another tool's way, or nothing."""
+    """The first part of ``text`` that looks like another tool's expression; empty if there is none."""
     found = _FOREIGN.search(text)
     return found[0] if found else ""
 
@@ -105,12 +109,12 @@ def address(text: str) -> Address | None:
 
 
 def key(text: str) -> tuple[str, Fault | None]:
-    """A mapping's key: ``$${`` unescaped; an expression has no business there."""
+    """A mapping's key with ``$${`` unescaped, and a fault where it contains an expression."""
     if "${" not in text:
         return text, None
     if any(found[0] == "${" for found in _TOKEN.finditer(text)):
-        hint = "expressions stand in values; write $${ for the text ${"
-        return text, Fault(f'the key "{text}" holds an expression', hint)
+        hint = "expressions are allowed in values only; write $${ for a literal ${"
+        return text, Fault(f'keys cannot contain expressions: "{text}"', hint)
     return text.replace("$${", "${"), None
 
 
@@ -150,7 +154,7 @@ def _expression(inner: str, written: str) -> Reference | Fault:
         return Reference(inner, written)
     steps = _steps(inner)
     if steps is None or len(steps) < 2:
-        return Fault(f"{written} is not an expression", _hint(inner, written))
+        return Fault(f"cannot read {written}", _hint(inner, written))
     return _dotted(steps, inner, written)
 
 
@@ -161,13 +165,13 @@ def _dotted(steps: list[str], inner: str, written: str) -> Reference | Fault:
     if head == "lookups":
         if len(steps) == 2:
             return Reference("lookups", written, attr=steps[1])
-        return Fault(f"{written} asks for a part of a look-up", f"a look-up is one value: ${{lookups.{steps[1]}}}")
+        return Fault(f"{written} reads a part of a look-up", f"a look-up is one value: ${{lookups.{steps[1]}}}")
     if head == "env":
-        return Fault(f"{written} is not an expression", f"did you mean ${{env:{steps[1]}}}?")
+        return Fault(f"cannot read {written}", f"did you mean ${{env:{steps[1]}}}?")
     if meant := _MEANT.get(head.lower()):
-        return Fault(f"{written} is not an expression", f"did you mean ${{{'.'.join((meant, *rest))}}}?")
+        return Fault(f"cannot read {written}", f"did you mean ${{{'.'.join((meant, *rest))}}}?")
     if head == "self":
-        return Fault(f"{written} is not an expression", f"write its address: ${{section.name.{rest[-1]}}}")
+        return Fault(f"cannot read {written}", f"write its address: ${{section.name.{rest[-1]}}}")
     return _attribute(steps, inner, written)
 
 
@@ -178,16 +182,13 @@ def _attribute(steps: list[str], inner: str, written: str) -> Reference | Fault:
         return Fault(f"{written} names no attribute", f"for example ${{{inner}.arn}} or ${{{inner}.name}}")
     if len(steps) > 3:
         dotted = ".".join(steps[1:-1])
-        return Fault(
-            f"{written} has too many parts",
-            f'a name with a dot is quoted: ${{{head}["{dotted}"].{steps[-1]}}}',
-        )
+        return Fault(f"{written} has too many parts", _quoted(head, dotted, steps[-1]))
     return Reference("resource", written, address=Address(head, steps[1]), attr=steps[2])
 
 
 def _outside(scheme: str, rest: str, written: str) -> Reference | Fault:
     if scheme == "env" and not _ENV_NAME.fullmatch(rest):
-        return Fault(f"{written} does not name an environment variable", "as in ${env:NAME}; it takes no default")
+        return Fault(f"{written} does not name an environment variable", "as in ${env:NAME}; it has no default")
     if not rest:
         return Fault(f"{written} does not name a file", "as in ${file:files/user-data.sh}")
     return Reference(scheme, written, attr=rest)
@@ -208,8 +209,15 @@ def _steps(text: str) -> list[str] | None:
     return steps
 
 
+def _quoted(section: str, name: str, attr: str) -> str:
+    return f'quote names with / or .: ${{{section}["{name}"].{attr}}}'
+
+
 def _hint(inner: str, written: str) -> str:
-    literal = f"write ${written} for the text itself"
+    """How to write an expression that cannot be read."""
+    if found := _UNQUOTED.fullmatch(inner):
+        return _quoted(*found.groups())
+    literal = f"write ${written} for literal text"
     if inner.startswith("lookups.") and "[" in inner:
         return f"a look-up is one value: ${{{inner.partition('[')[0]}}}"
     scheme, colon, rest = inner.partition(":")

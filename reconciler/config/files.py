@@ -3,13 +3,13 @@
 An environment is one or several layers: what it ``extends``, in order, then its own files. A layer is a directory
 (``environment.yaml`` with the settings, and every other ``*.yaml`` or ``*.yml`` below it) or a single file.
 
-What is peculiar:
+Details:
 
-- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), and what the
-  environment itself extends.
-- Nothing outside the directory is read through a symbolic link: that is an error, not a silent omission.
-- A layer that is reached twice (two bases with one base of their own) applies once, where it is reached first.
-- Places are shown relative to the environment's directory, so that they do not depend on who runs the command where.
+- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), and bases inside
+  the environment's directory.
+- A symbolic link to a file outside the directory is an error.
+- A layer that is reached more than once (two bases that extend the same one) applies where it is reached first.
+- Places are relative to the environment's directory, so that they do not depend on the current directory.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
 _DEEPEST = 32
-_MOST_ENTRIES = 50_000  # files and directories looked at, with those of everything that is extended
-_MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all of them together
+_MOST_ENTRIES = 50_000  # files and directories, those of the bases included
+_MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One directory or file: its settings file's content, and every other file's, by the name shown in messages."""
+    """One directory or file: the content of its settings file, and of every other file by its display path."""
 
     root: Path
     settings: Node
@@ -44,7 +44,7 @@ class Layer:
 
 @dataclass(slots=True)
 class Sources:
-    """Everything that was read. ``files`` has the real path and the root of each file by its shown name."""
+    """Everything that was read. ``files`` has the real path and the root of each file by its display path."""
 
     root: Path
     layers: list[Layer] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Sources:
 
 
 def find_environment(arg: str | None, cwd: Path) -> Path:
-    """The directory or file that ENV on the command line means; raises Problems when there is none."""
+    """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none."""
     among = cwd / "environments"
     known = [path.name for path in environments(cwd)]
     if arg is None:
@@ -89,21 +89,21 @@ def environments(cwd: Path) -> list[Path]:
 
 
 def environments_in(directory: Path) -> list[Path]:
-    """The environments that stand in ``directory``, sorted."""
+    """The environments in ``directory``, sorted."""
     return sorted(path for path in directory.iterdir() if is_environment(path))
 
 
-def seen_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
-    """The problems of an environment with their files as seen from ``cwd``: what an editor or a terminal can open."""
+def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tuple[Problem, ...]:
+    """The problems of an environment with files relative to ``cwd``, as an editor or a terminal opens them."""
     root = target if target.is_dir() else target.parent
 
-    def moved(problem: Problem) -> Problem:
+    def relative_to_cwd(problem: Problem) -> Problem:
         if problem.pos is None:
             return problem
         file = Path(os.path.relpath(root.resolve() / problem.pos.file, cwd.resolve())).as_posix()
         return replace(problem, pos=replace(problem.pos, file=file))
 
-    return tuple(map(moved, problems))
+    return tuple(map(relative_to_cwd, problems))
 
 
 def is_environment(path: Path) -> bool:
@@ -114,12 +114,12 @@ def is_environment(path: Path) -> bool:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long, or with a zero in it
+    except (OSError, ValueError):  # too long, or with a NUL in it
         return False
 
 
 def read(target: Path) -> Sources:
-    """Read ``target`` and what it extends. What is wrong is in ``problems``; what could be read is there as well."""
+    """Read ``target`` and its bases. Errors are in ``problems``, next to what could be read."""
     target = target.parent if target.name in SETTINGS_FILES else target
     sources = Sources((target if target.is_dir() else target.parent).resolve())
     if not target.exists():
@@ -150,7 +150,7 @@ class _Reader:
         others = self.others(root, {base.resolve() for base, _ in bases}) if target.is_dir() else {}
         if not own and not others and not settings.value:
             hint = "extend a directory or file that declares something"
-            self.problem("empty-base", f"{self.shown(target)} holds no YAML", hint, settings.pos)
+            self.problem("empty-base", f"{self.display_path(target)} contains no YAML files", hint, settings.pos)
         self.sources.layers.append(Layer(root, settings, others))
         self.done.add(real)
         self.chain.pop()
@@ -159,13 +159,13 @@ class _Reader:
         real = base.resolve()
         if real in self.chain:
             loop = [*self.chain[self.chain.index(real) :], real]
-            names = " -> ".join(self.shown(path) for path in loop)
-            self.problem("extends-cycle", f"this extends itself: {names}", "remove one of the extends", pos)
+            names = " -> ".join(self.display_path(path) for path in loop)
+            self.problem("extends-cycle", f"extends form a cycle: {names}", "remove one of the extends", pos)
         elif not _exists(base):
             beside = base.parent
             near = [item.name for item in beside.iterdir()] if _exists(beside) and beside.is_dir() else []
             hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
-            self.problem("unknown-base", f"there is no {self.shown(base)} to extend", hint, pos)
+            self.problem("unknown-base", f"there is no {self.display_path(base)} to extend", hint, pos)
         else:
             self.layer(base, own=False)
 
@@ -176,18 +176,18 @@ class _Reader:
         for item in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(item.value, str) or not item.value:
                 hint = "as in extends: ../base, or a list of such"
-                self.problem("wrong-type", "extends takes a path, or a list of paths", hint, item.pos)
+                self.problem("wrong-type", "extends must be a path or a list of paths", hint, item.pos)
             elif "${" in item.value:
-                hint = "write the path as it is"
+                hint = "write the literal path"
                 self.problem("bad-expression", "extends is read before variables are known", hint, item.pos)
             else:
                 try:
                     path = root / os.path.normpath(item.value)
                     path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
                     itself = path.resolve() == root.resolve()
-                except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero in it, links in a circle
-                    why = getattr(error, "strerror", None) or "it leads nowhere"
-                    self.problem("unknown-base", f"this cannot be extended: {why}", "give another path", item.pos)
+                except (OSError, ValueError, RuntimeError) as error:  # too long, with a NUL, or a loop of links
+                    why = getattr(error, "strerror", None) or "a broken symbolic link"
+                    self.problem("unknown-base", f"cannot extend this path: {why}", "give another path", item.pos)
                     continue
                 if itself:
                     self.problem("extends-cycle", "the environment extends itself", "remove this", item.pos)
@@ -197,7 +197,7 @@ class _Reader:
     def settings(self, root: Path, *, own: bool) -> Node:
         found = [root / name for name in SETTINGS_FILES if (root / name).is_file()]
         if len(found) > 1:
-            pos = Pos(self.shown(found[1]), 1, 1)
+            pos = Pos(self.display_path(found[1]), 1, 1)
             self.problem("duplicate-settings", "there is an environment.yaml as well", "keep one of the two", pos)
         if found:
             return self.file(found[0], root)
@@ -205,7 +205,7 @@ class _Reader:
             message = f"{root} has no environment.yaml"
             problem = Problem(code="no-environment", message=message, hint="its first line is: environment: NAME")
             self.sources.problems.append(problem)
-        return Node({}, Pos(self.shown(root), 1, 1))
+        return Node({}, Pos(self.display_path(root), 1, 1))
 
     def others(self, root: Path, bases: set[Path]) -> dict[str, Node]:
         """Every other YAML file of the directory, in a stable order."""
@@ -218,29 +218,29 @@ class _Reader:
                 continue
             seen.add(real)
             if path.name in SETTINGS_FILES:
-                hint = "a directory with settings of its own is an environment of its own: move it out of this one"
-                message = f"{self.shown(path)} stands inside another environment"
-                self.problem("nested-environment", message, hint, Pos(self.shown(path), 1, 1))
+                hint = "a directory with its own environment.yaml is an environment: move it out of this one"
+                message = f"{self.display_path(path)} is inside another environment"
+                self.problem("nested-environment", message, hint, Pos(self.display_path(path), 1, 1))
             else:
-                found[self.shown(path)] = self.file(path, root)
+                found[self.display_path(path)] = self.file(path, root)
         return found
 
     def walk(self, directory: Path, inside: Path, bases: set[Path], seen: set[Path]) -> Iterator[Path]:
         seen.add(directory.resolve())
         if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
             message = f"directories are nested more than {_DEEPEST} levels deep here"
-            hint = "what lies below is not read: move it up, or out of the environment"
-            self.problem("too-deep", message, hint, Pos(self.shown(directory), 1, 1))
+            hint = "deeper directories are not read: move this one up, or out of the environment"
+            self.problem("too-deep", message, hint, Pos(self.display_path(directory), 1, 1))
             return
         for path in self.entries_of(directory):
-            real = self.real(path)
+            real = self.real_path(path)
             if real is None or real in bases or real in seen:
                 continue
             if not real.is_relative_to(inside):
                 if path.name != PLAIN_FILES:
                     hint = "copy it in, or name it in extends"
-                    message = f"{self.shown(path)} is a link that leads out of the environment"
-                    self.problem("outside-environment", message, hint, Pos(self.shown(path), 1, 1))
+                    message = f"{self.display_path(path)} is a symbolic link to a file outside the environment"
+                    self.problem("outside-environment", message, hint, Pos(self.display_path(path), 1, 1))
             elif path.is_dir():
                 if path.name != PLAIN_FILES:
                     yield from self.walk(path, inside, bases, seen)
@@ -248,11 +248,11 @@ class _Reader:
                 yield path
 
     def entries_of(self, directory: Path) -> Iterator[Path]:
-        """What is not hidden in a directory, in a stable order, until it is too much."""
+        """The entries of a directory that are not hidden, sorted, up to the limit."""
         try:
             found = sorted(directory.iterdir())
         except OSError as error:
-            shown = self.shown(directory)
+            shown = self.display_path(directory)
             message = f"{shown} cannot be read: {error.strerror}"
             self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
             return
@@ -264,27 +264,27 @@ class _Reader:
                 yield path
 
     def too_much(self, path: Path) -> bool:
-        """Whether no more is read than was before ``path``; told once."""
+        """Whether a limit is exceeded at ``path``, so that nothing more is read; reported once."""
         if not self.full and (self.entries > _MOST_ENTRIES or self.bytes > _MOST_BYTES):
             self.full = True
             many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
             message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
-            hint = "is this the directory, or the base, that was meant? Move what is no part of it out"
-            self.problem("too-much", message, hint, Pos(self.shown(path), 1, 1))
+            hint = "check the directory or the base; move files that do not belong to the environment out of it"
+            self.problem("too-much", message, hint, Pos(self.display_path(path), 1, 1))
         return self.full
 
-    def real(self, path: Path) -> Path | None:
-        """The real path of a YAML file or a directory; None for anything else, and for what cannot be looked at."""
+    def real_path(self, path: Path) -> Path | None:
+        """The real path of a YAML file or a directory; None for anything else, and for what cannot be read."""
         try:
             found = path.resolve()
             return found if path.suffix.lower() in _YAML or path.is_dir() else None
-        except (OSError, RuntimeError) as error:  # not ours to look into, or links in a circle
-            why, shown = getattr(error, "strerror", None) or "its links lead in a circle", self.shown(path)
+        except (OSError, RuntimeError) as error:  # no permission, or a loop of links
+            why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.display_path(path)
             self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
             return None
 
     def file(self, path: Path, root: Path) -> Node:
-        shown = self.shown(path)
+        shown = self.display_path(path)
         self.sources.files[shown] = (path.resolve(), root.resolve())
         empty = Node({}, Pos(shown, 1, 1))
         if path.exists() and not path.is_file():
@@ -306,11 +306,11 @@ class _Reader:
         if isinstance(node.value, dict):
             return node
         what = "a list" if isinstance(node.value, list) else "a single value"
-        hint = f"at the top stand settings and sections, as in {examples.SECTION}"
-        self.problem("wrong-type", f"the file holds {what}; it must be a mapping", hint, node.pos)
+        hint = f"the top level contains settings and sections, such as {examples.SECTION}"
+        self.problem("wrong-type", f"the file contains {what}; it must be a mapping", hint, node.pos)
         return empty
 
-    def shown(self, path: Path) -> str:
+    def display_path(self, path: Path) -> str:
         return Path(os.path.relpath(path.parent.resolve() / path.name, self.sources.root)).as_posix()
 
     def problem(self, code: str, message: str, hint: str, pos: Pos) -> None:

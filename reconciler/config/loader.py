@@ -1,15 +1,15 @@
-"""An environment's files -> merged plain data that knows where every value came from.
+"""An environment's files to merged plain data, with the place of every value.
 
-The order of things: read every file (``sources``), fold the settings of the layers, fill in variables, then put each
-resource together from below: the environment's tags, the section's defaults, the layers' declarations in order. Only
-what a plan must fill in is left, as templates.
+The order: read every file (:mod:`.files`), merge the settings of the layers, fill in variables, then merge each
+resource from the lowest layer up: the environment's tags, the section's defaults, the layers' declarations.
+Expressions that only a plan can fill in remain, as templates.
 
-What is peculiar:
+Details:
 
-- Settings stand in ``environment.yaml`` (or the one file) alone; the other files hold resources.
-- ``null`` removes what a lower layer, ``defaults`` or the environment's ``tags`` put there. Where it removes nothing
-  there is a warning, and a whole resource that is empty is an error, for that is mostly a slip of indentation.
-- ``environment`` and ``extends`` are read before variables are known, so they are literal.
+- Settings are read from ``environment.yaml`` (or the single file) only; the other files contain resources.
+- ``null`` removes a value of a lower layer, of ``defaults`` or of the environment's ``tags``. Where it removes nothing,
+  that is a warning; an empty resource is an error, since it is usually wrong indentation.
+- ``environment`` and ``extends`` are read before variables are known, so they must be literal.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.config import expressions, files
-from reconciler.config.files import Layer, Sources, find_environment, seen_from
-from reconciler.config.merge import patch
+from reconciler.config.files import Layer, Sources, displayed_from, find_environment
+from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
@@ -31,7 +31,7 @@ from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, o
 from reconciler.model.stand_ins import known
 from reconciler.schema import registry
 
-__all__ = ["DeclaredResource", "LoadedEnvironment", "find_environment", "load", "seen_from"]
+__all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_environment", "load"]
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
@@ -41,16 +41,16 @@ _OWN = ("environment", "extends")
 _NOT_OURS = {
     **dict.fromkeys(
         ("Resources", "AWSTemplateFormatVersion", "Parameters"),
-        f"CloudFormation's resources stand here by section and name: {examples.RESOURCE}",
+        f"declare resources by section and name instead: {examples.RESOURCE}",
     ),
-    **dict.fromkeys(("resource", "resources"), f"resources stand by section and name: {examples.RESOURCE}"),
+    **dict.fromkeys(("resource", "resources"), f"declare resources by section and name: {examples.RESOURCE}"),
     **dict.fromkeys(
         ("apiVersion", "kind", "metadata", "spec"),
-        f"a resource stands under its section, by its name: {examples.RESOURCE}",
+        f"declare a resource under its section, by name: {examples.RESOURCE}",
     ),
     **dict.fromkeys(
         ("vpcs", "subnets", "vpc", "images", "parameters"),
-        "what exists already is looked up: lookups: {vpc: {vpc: {default: true}}}",
+        "use a look-up for an existing resource: lookups: {vpc: {vpc: {default: true}}}",
     ),
 }
 
@@ -59,8 +59,8 @@ _NOT_OURS = {
 class DeclaredResource:
     """One resource after merging and variables: plain data and templates.
 
-    ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` says which
-    environment variables went into the value at a path.
+    ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` has the
+    environment variables that the value at a path was built from.
     """
 
     value: Mapping[str, Any]
@@ -79,7 +79,7 @@ class LoadedEnvironment:
     """An environment as read. ``root`` is its directory; places are relative to it.
 
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
-    environment variables that are not set: warnings here, errors for who needs the values. ``sensitive`` are the
+    environment variables that are not set: warnings here, errors where a plan needs their values. ``sensitive`` are the
     values of environment variables whose names look secret.
     """
 
@@ -104,8 +104,8 @@ class LoadedEnvironment:
 def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> LoadedEnvironment:
     """Read an environment: a directory, or a single file.
 
-    ``environ`` is what ``${env:}`` sees; ``sections`` are the known ones, by default those that have a schema. Raises
-    :class:`Problems` with everything that is wrong.
+    ``environ`` has the variables for ``${env:}``; ``sections`` are the known section names, by default those with a
+    schema. Raises :class:`Problems` with everything that is wrong.
     """
     read = files.read(target)
     if read.problems:
@@ -123,12 +123,12 @@ def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Proble
 
 
 class _Loading:
-    """The steps of one load; what is wrong goes to ``read.problems``."""
+    """The steps of one load; problems are added to ``read.problems``."""
 
     def __init__(self, read: Sources, sections: Collection[str]) -> None:
         self.read = read
         self.known = sections
-        self.useless_nulls: list[Pos] = []
+        self.useless_nulls: list[UselessNull] = []
         self.sensitive: set[str] = set()
 
     def loaded(self, environ: Mapping[str, str]) -> LoadedEnvironment | None:
@@ -166,8 +166,10 @@ class _Loading:
         checked = {**values, **{name: filler.fill(node) for name, node in own.items()}}
         at = _at(places)
         found = registry.shipped().settings(checked, at=at)
-        found += [self.unfilled(key, at) for key in _PLAIN if key in values and not self.settled(values[key])]
-        found += _shapeless(settings, values, at)
+        found += [
+            self.unresolved_setting(key, at) for key in _PLAIN if key in values and not self.is_resolved(values[key])
+        ]
+        found += _not_mappings(settings, values, at)
         self.read.problems += found
         if found:
             return None
@@ -188,23 +190,23 @@ class _Loading:
             sensitive=frozenset(filler.sensitive),
         )
 
-    def settled(self, value: Any) -> bool:
-        """Plain, or waiting for nothing but an environment variable that is not set (which has its own problem)."""
+    def is_resolved(self, value: Any) -> bool:
+        """Whether ``value`` is plain, or only lacks an environment variable that is not set (reported by itself)."""
         if known(value):
             return True
         parts = value.parts if hasattr(value, "parts") else ()
         return bool(parts) and all(isinstance(part, str) or part.root == "env" for part in parts)
 
-    def unfilled(self, key: str, at: Any) -> Problem:
+    def unresolved_setting(self, key: str, at: Any) -> Problem:
         hint = "${var.}, ${env:}, ${file:} and ${environment} can be used"
-        message = f"{key} is needed before anything can be asked for"
+        message = f"{key} must be known before AWS is called"
         return Problem(code="bad-expression", message=message, hint=hint, path=key, pos=at((key,)))
 
     def name(self, layer: Layer) -> str:
         node = layer.settings.value.get("environment")
         if node is not None and isinstance(node.value, str):
             if "${" in node.value:
-                hint = "write the name as it is: it says who owns what"
+                hint = "write the literal name: it identifies the owner of every resource"
                 self.problem("bad-expression", "environment is read before variables are known", hint, node.pos)
             return node.value
         others = [key for key in layer.settings.value if key not in SETTINGS and key not in self.known]
@@ -214,7 +216,7 @@ class _Loading:
         return ""
 
     def settings(self) -> Node:
-        """The settings of all layers, folded."""
+        """The settings of all layers, merged."""
         folded = Node({}, self.read.layers[-1].settings.pos)
         for layer in self.read.layers:
             own = layer is self.read.layers[-1]
@@ -231,10 +233,8 @@ class _Loading:
             for section, below in node.value.items():
                 if section in SETTINGS:
                     if file:
-                        hint = "settings stand in environment.yaml"
-                        self.problem(
-                            "misplaced-setting", f'"{section}" is a setting of the environment', hint, below.pos
-                        )
+                        message = f"{section}: is only read from environment.yaml; move it there"
+                        self.problem("misplaced-setting", message, "", below.pos)
                 elif section not in self.known:
                     self.unknown(section, below)
                 elif isinstance(below.value, dict):
@@ -252,22 +252,24 @@ class _Loading:
         self.problem("unknown-section", f'unknown {what} "{section}"', hint, node.pos)
 
     def elsewhere(self, section: str) -> str:
-        """The way out where this is not YAML of ours at all."""
+        """The hint for a section in the format of another tool; empty if there is none."""
         if any(char.isspace() and char != " " for char in section):
-            return "it begins with a white space that is none to YAML (U+00A0, say): indent with plain spaces"
+            return (
+                "the key starts with a character such as U+00A0, which is not a space in YAML; indent with plain spaces"
+            )
         folded = section[:1].lower() + section[1:]
         if folded.endswith("Name") and (owner := f"{folded.removesuffix('Name')}s".replace("ys", "ies")) in self.known:
-            return f"what the AWS CLI takes goes below the name: {owner}: {{NAME: {{...}}}}, without {section}"
+            return f"put the AWS CLI's JSON below the name: {owner}: {{NAME: {{...}}}}, without {section}"
         return _NOT_OURS.get(section, "")
 
     def collect(self, found: dict[str, Node], section: str, below: Node) -> None:
         for name, node in below.value.items():
             if "${" in name:
-                hint = "a resource stands under its literal name"
-                self.problem("bad-expression", f'the name "{name}" holds an expression', hint, node.pos)
+                message = f'resource names cannot contain expressions: "{name}"'
+                self.problem("bad-expression", message, "write the literal name", node.pos)
             if name in found:
-                message = f'{section} "{name}" is declared twice'
-                hint = f"the other place is {found[name].pos}"
+                message = f'duplicate {section} "{name}"'
+                hint = f"the other is declared at {found[name].pos}"
                 self.problem("duplicate-resource", message, hint, node.pos)
             elif node.value is None or isinstance(node.value, dict):
                 found[name] = node
@@ -284,7 +286,7 @@ class _Loading:
                 self.unknown(section, node)
         made: dict[str, dict[str, DeclaredResource]] = {}
         for section in dict.fromkeys(section for layer in declared for section in layer):
-            below = self.below(settings, defaults.get(section))
+            below = self.common_properties(settings, defaults.get(section))
             filler.secret = partial(registry.is_secret, section)
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
@@ -293,8 +295,8 @@ class _Loading:
                 made.setdefault(section, {})[name] = DeclaredResource(value=value, pos=places, env=env)
         return made
 
-    def below(self, settings: Node, defaults: Node | None) -> Node:
-        """What lies under every resource of a section."""
+    def common_properties(self, settings: Node, defaults: Node | None) -> Node:
+        """What is merged beneath every resource of a section: the environment's tags, then the section's defaults."""
         tags = settings.value.get("tags")
         start = Node({"tags": tags} if tags is not None and tags.value else {}, settings.pos)
         return patch(start, defaults, self.useless_nulls) if defaults is not None else start
@@ -330,8 +332,8 @@ def _at(pos: Mapping[Path, Pos]) -> Any:
     return at
 
 
-def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
-    """What must be seen as a mapping before a plan, and stands there as an expression."""
+def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[Problem]:
+    """Settings that must be mappings before variables are known, and are expressions."""
     lookups = values.get("lookups")
     places: list[tuple[Path, Any]] = [(("tags",), values.get("tags")), (("lookups",), lookups)]
     for name, lookup in lookups.items() if isinstance(lookups, dict) else ():
@@ -339,26 +341,25 @@ def _shapeless(settings: Node, values: Mapping[str, Any], at: Any) -> Iterator[P
         kinds = lookup.items() if isinstance(lookup, dict) else ()
         places += [(("lookups", name, kind), args) for kind, args in kinds if kind != "ssmParameter"]
     defaults = settings.value.get("defaults")
-    if defaults is not None:  # folded before variables are known
+    if defaults is not None:  # merged before variables are known
         sections = defaults.value.items() if isinstance(defaults.value, dict) else ()
         places += [(("defaults",), defaults.value), *((("defaults", name), node.value) for name, node in sections)]
     for path, value in places:
         if isinstance(value, Template) or (path[0] == "defaults" and isinstance(value, str)):
             shown = ".".join(map(str, path))
-            hint = "write its members out; expressions stand in their values"
+            hint = "write its members; expressions are allowed in their values"
             yield Problem(
                 code="bad-expression", message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
             )
 
 
-def _useless_null(pos: Pos) -> Problem:
-    hint = "remove the line, or give it a value"
-    message = "nothing is written here, and there is nothing that it would remove"
-    return Problem(code="idle-null", message=message, hint=hint, warning=True, pos=pos)
+def _useless_null(null: UselessNull) -> Problem:
+    hint = "give it a value; null only removes an inherited setting"
+    return Problem(code="idle-null", message=f"{null.name} is empty", hint=hint, warning=True, pos=null.pos)
 
 
 def _identity(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Who acts and where; what waits for an environment variable is left out."""
+    """Region, account, profile and role; what needs an environment variable that is not set is left out."""
     known = {key: values[key] for key in _PLAIN if isinstance(values.get(key), str)}
     role = {key: known[key] for key in ("roleArn", "externalId", "sessionName") if key in known}
     return {

@@ -1,21 +1,28 @@
-"""JSON Merge Patch over nodes, so that every value keeps the place it came from.
+"""JSON Merge Patch over nodes: every value keeps its place.
 
 Mappings merge, ``null`` removes, everything else replaces: https://www.rfc-editor.org/rfc/rfc7386
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.config.yaml.node import Node
 from reconciler.model import Pos
 
 
-def patch(under: Node | None, over: Node, useless_nulls: list[Pos] | None = None) -> Node:
-    """``over`` applied to ``under``; the place of a member that both have is the one that ``over`` gives.
+class UselessNull(NamedTuple):
+    """A member whose null removes nothing, and its place."""
 
-    A ``null`` at the top is returned as it is: only who holds the member can remove it. Nulls that remove nothing
-    are added to ``useless_nulls``.
+    name: str
+    pos: Pos
+
+
+def patch(under: Node | None, over: Node, useless_nulls: list[UselessNull] | None = None) -> Node:
+    """``over`` applied to ``under``; a member that both have gets its place from ``over``.
+
+    A ``null`` at the top is returned unchanged: the caller removes the member. Nulls that remove nothing are added to
+    ``useless_nulls``.
     """
     if not isinstance(over.value, dict):
         return over
@@ -24,12 +31,12 @@ def patch(under: Node | None, over: Node, useless_nulls: list[Pos] | None = None
         if node.value is not None:
             members[name] = patch(members.get(name), node, useless_nulls)
         elif members.pop(name, None) is None and useless_nulls is not None:
-            useless_nulls.append(node.pos)
+            useless_nulls.append(UselessNull(name, node.pos))
     return Node(members, over.mark)
 
 
 def plain(node: Node) -> Any:
-    """The data alone."""
+    """The data of ``node`` without places."""
     if isinstance(node.value, dict):
         return {name: plain(item) for name, item in node.value.items()}
     if isinstance(node.value, list):

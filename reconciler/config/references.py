@@ -1,7 +1,7 @@
-"""References: which resource a value names, and what to put in its place.
+"""References: which resource a value names, and the value that replaces it.
 
 A reference is a path in ``Kind.refs``, a ``${...}`` expression or a ``lifecycle.dependsOn`` entry; ordering treats
-them alike. Plain names are looked up among the declared resources first, then in the account.
+all three alike. A plain name is searched among the declared resources first, then in the account.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import SCALARS, replace
 
-UNSEEN = "unreadable"  # the code of the problem where AWS would not let us see what is needed
+UNSEEN = "unreadable"  # the code of the problem where a needed read is denied
 Kinds = Mapping[str, Kind]
 
 
@@ -33,11 +33,11 @@ class Use:
 class ResolutionContext:
     """What references are resolved against.
 
-    declared   attributes of the declared resources: plain values, or Later where only AWS can say
-    existing   attributes of things named but not declared, by (section, name); None: looked for and not there
+    declared   attributes of the declared resources: plain values, or Later where AWS assigns them
+    existing   attributes of resources named but not declared, by (section, name); None: it does not exist
     lookups    the values of the environment's look-ups
-    names      the declared addresses, to suggest one
-    unseen     what to do, by what AWS would not let us see: (section, name), of a look-up ("lookups", name)
+    names      the declared addresses, for suggestions
+    unseen     hints for what could not be read, by (section, name); for a look-up ("lookups", name)
     """
 
     scope: Scope
@@ -49,7 +49,7 @@ class ResolutionContext:
 
 
 def templates(value: Any, path: Path = ()) -> Iterator[tuple[Path, Reference]]:
-    """Every expression inside ``value`` that is still to be filled in."""
+    """Every expression inside ``value`` that is not filled in yet."""
     return references(templated(value, path))
 
 
@@ -59,12 +59,12 @@ def references(written: Iterable[tuple[Path, Template]]) -> Iterator[tuple[Path,
 
 
 def expressions(resource: Resource) -> list[tuple[Path, Template]]:
-    """Every text of a resource, its tags included, with expressions that are still to be filled in."""
+    """Every text of a resource, its tags included, with expressions that are not filled in yet."""
     return [*within(resource), *templated(resource.tags, ("tags",))]
 
 
 def within(resource: Resource) -> list[tuple[Path, Template]]:
-    """The same in its properties alone."""
+    """The same, in its properties only."""
     if "templates" not in resource.memo:
         resource.memo["templates"] = templated(resource.props)
     found: list[tuple[Path, Template]] = resource.memo["templates"]
@@ -72,16 +72,16 @@ def within(resource: Resource) -> list[tuple[Path, Template]]:
 
 
 def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
-    """Every text inside ``value`` with expressions that are still to be filled in."""
+    """Every text inside ``value`` with expressions that are not filled in yet."""
     return [((*path, *at), template) for at, template in _gathered(value)]
 
 
 def _gathered(value: Any) -> list[tuple[Path, Template]]:
-    """The same from here on: paths are put together on the way back, for most ways lead to none."""
+    """The same with paths relative to ``value``: they are built on the way back, since most values have none."""
     if isinstance(value, Template):
         return [((), value)]
     members: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict | Mapping):  # a plain dictionary is told at once, any other mapping is not
+    if isinstance(value, dict | Mapping):  # isinstance is quick for a dictionary, slow for any other mapping
         members = value.items()
     elif isinstance(value, list | tuple):
         members = enumerate(value)
@@ -93,7 +93,7 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
 
 
 def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
-    """Every value at a reference path, whatever it is."""
+    """Every value at a path of ``kind.refs``, of any type."""
     if "sites" not in resource.memo:
         resource.memo["sites"] = [
             (path, ref, value)
@@ -105,7 +105,7 @@ def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any
 
 
 def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
-    """Every plain name at a reference path: neither an expression nor what the API wants already."""
+    """Every plain name at a path of ``kind.refs``: not an expression, and not what the API takes (an ARN, an id)."""
     if "names" not in resource.memo:
         resource.memo["names"] = [
             site
@@ -155,7 +155,10 @@ def names_to_find(
 
 
 def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: ResolutionContext) -> tuple[Json, list[Problem]]:
-    """``resource.props`` with every reference replaced: by a value, or by Later/Text where only AWS can say."""
+    """``resource.props`` with every reference replaced: by a value, or by Later or Text where AWS assigns it.
+
+    The problems are those of references that cannot be resolved.
+    """
     problems: list[Problem] = []
     found: dict[Path, Any] = {}
     for path, template in within(resource):
@@ -184,7 +187,7 @@ class _Leaf:
 
 
 def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
-    """``value`` with what the tree has for its places; what it has nothing for stays the same object."""
+    """``value`` with the values of ``tree`` at their places; everything else is the same object as before."""
     if isinstance(tree, _Leaf):
         return tree.value
     if isinstance(value, dict | Mapping):
@@ -208,13 +211,13 @@ def resolve_tags(resource: Resource, world: ResolutionContext) -> tuple[dict[str
 
 
 def resolve_known(resource: Resource, world: ResolutionContext) -> Json:
-    """The properties of a resource with those expressions filled in that can be."""
+    """The properties of a resource, with every expression filled in whose value is known."""
     found = {path: fill(template, world) for path, template in within(resource)}
     return _put(resource.props, _branched(found), splice=False) if found else resource.props
 
 
 def fill(value: Any, world: ResolutionContext) -> Any:
-    """``value`` with its expressions filled in; what cannot be filled stays a Template (look-ups between look-ups)."""
+    """``value`` with its expressions filled in; one whose value is unknown remains a Template (between look-ups)."""
 
     def filled(value: Any) -> Any:
         if not isinstance(value, Template):
@@ -287,7 +290,7 @@ def _unfilled(part: Reference, resource: Resource, path: Path, world: Resolution
         hint = did_you_mean(part.attr, attrs) or (f"it has {', '.join(sorted(attrs))}" if attrs else "")
     return Problem(
         code="unknown-reference",
-        message=f"{part.text} leads to nothing",
+        message=f"{part.text} has no value",
         hint=hint,
         address=str(resource.address),
         path=dotted(path),
@@ -300,10 +303,10 @@ def _unseen(what: Address, resource: Resource, path: Path, world: ResolutionCont
 
 
 def problem_unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
-    """The resource is left out of the plan for something that it names and that nobody can tell."""
+    """The problem of a resource that is not planned, because something it refers to cannot be read."""
     return Problem(
         code=UNSEEN,
-        message=f"it is not planned: it needs {needs}",
+        message=f"not planned: it depends on {needs}",
         hint=hint,
         address=str(resource.address),
         path=dotted(path),

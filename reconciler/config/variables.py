@@ -1,7 +1,7 @@
-"""Filling in what loading can know: ``${var.}``, ``${env:}``, ``${file:}`` and ``${environment}``.
+"""Fills in what is known at loading: ``${var.}``, ``${env:}``, ``${file:}`` and ``${environment}``.
 
-Everything else stays in a :class:`~reconciler.model.Template` for the plan. What comes out of a file or an environment
-variable is final and never read for expressions again. How much all of this may expand to is bounded.
+Everything else remains in a :class:`~reconciler.model.Template` for the plan. The content of a file or an environment
+variable is final: expressions in it are not filled in. The size of the result is limited.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MAX_CHAIN = 64
 MAX_DEPTH = 100
 
 
-_UNTOLD = (
+_MASKED_FAULT = (
     "an expression in this secret is wrong (it is not shown)",
-    "${env:NAME} and ${var.name} are expressions; write $${ for the text ${",
+    "${env:NAME} and ${var.name} are expressions; write $${ for a literal ${",
 )
 
-Env = dict[Path, frozenset[str]]  # which environment variables went into the value at a path
+Env = dict[Path, frozenset[str]]  # the environment variables that the value at a path was built from
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class _Value:
 
 
 class Filler:
-    """Fills one environment. ``files`` has the real path and the root of each YAML file by its shown name; ``secret``
-    is set to say which paths of what is filled in next must not be quoted.
+    """Fills one environment. ``files`` has the real path and the root of each YAML file by its display path; ``secret``
+    is set before each value, and returns whether messages must not quote the value at a path.
     """
 
     def __init__(
@@ -70,54 +70,57 @@ class Filler:
         self._depth = 0
 
     def fill(self, node: Node, env: Env | None = None, path: Path = ()) -> Any:
-        """Plain data of ``node``; where environment variables went in is noted in ``env``."""
+        """``node`` as plain data; the environment variables it was built from are added to ``env``, by path.
+
+        Raises Problems where a limit is exceeded.
+        """
         value = node.value
         if isinstance(value, dict | list):
-            return self._inner(node, env, path)
-        self._one(node)
+            return self._fill_members(node, env, path)
+        self._count_one(node)
         if not isinstance(value, str) or "${" not in value:
             return value
         made = self._filled(value, node.pos, hidden=self._hidden(path))
         if made.env and env is not None:
             env[path] = made.env
         self._count(made.size, 0, node.pos)
-        self._deep(self._depth + made.depth, node)
+        self._check_depth(self._depth + made.depth, node)
         return made.value
 
-    def _inner(self, node: Node, env: Env | None, path: Path) -> Any:
-        self._one(node)
+    def _fill_members(self, node: Node, env: Env | None, path: Path) -> Any:
+        self._count_one(node)
         self._depth += 1
-        self._deep(self._depth, node)
+        self._check_depth(self._depth, node)
         value: Any
         if isinstance(node.value, list):
             value = [
-                item.value if self._final(item) else self.fill(item, env, (*path, index))
+                item.value if self._is_final(item) else self.fill(item, env, (*path, index))
                 for index, item in enumerate(node.value)
             ]
         else:
             value = {}
             for written, item in node.value.items():
                 name = self._key(written, item) if "${" in written else written
-                value[name] = item.value if self._final(item) else self.fill(item, env, (*path, name))
+                value[name] = item.value if self._is_final(item) else self.fill(item, env, (*path, name))
         self._depth -= 1
         return value
 
-    def _final(self, node: Node) -> bool:
-        """Whether the node is a value by itself with nothing to fill in, as most are; it is counted then."""
+    def _is_final(self, node: Node) -> bool:
+        """Whether the node is a scalar with nothing to fill in, as most are; if so, it is counted."""
         value = node.value
         if isinstance(value, dict | list) or (isinstance(value, str) and "${" in value):
             return False
-        self._one(node)
+        self._count_one(node)
         return True
 
-    def _one(self, node: Node) -> None:
-        """Count a value: this is done for each there is."""
+    def _count_one(self, node: Node) -> None:
+        """Count one value: called for every value of an environment."""
         self._values += 1
         if self._values > MAX_VALUES:
             self._count(0, 0, node.pos)
 
     def variables(self) -> dict[str, Any]:
-        """Every variable's value. What is wrong with one that nobody uses is found too."""
+        """Every variable's value; problems of unused variables are found too."""
         values = {name: self._variable((name,), node.pos) for name, node in self.declared.items()}
         return {name: made.value for name, made in values.items() if made is not None}
 
@@ -128,14 +131,14 @@ class Filler:
         return text
 
     def _hidden(self, path: Path) -> bool:
-        """Whether what stands at ``path``, or in the variable that is being looked up, is a secret."""
+        """Whether the value at ``path``, or the variable that is being filled in, is a secret."""
         return any(map(private_name, map(str, (*path, *self._chain[-1:])))) or self.secret(path)
 
     def _filled(self, text: str, pos: Pos, *, hidden: bool) -> _Value:
         parts, faults = expressions.parse(text)
         for fault in faults:
-            told = _UNTOLD if hidden else (fault.message, fault.hint)
-            self._problem("bad-expression", *told, pos)
+            message, hint = _MASKED_FAULT if hidden else (fault.message, fault.hint)
+            self._problem("bad-expression", message, hint, pos)
         made = [_Value(part) if isinstance(part, str) else self._reference(part, pos) for part in parts]
         env = frozenset[str]().union(*(item.env for item in made))
         if len(made) == 1:
@@ -148,8 +151,8 @@ class Filler:
         for value, part in zip(values, parts, strict=True):
             if isinstance(value, dict | list) or value is None:
                 what = "a mapping" if isinstance(value, dict) else "a list" if value is not None else "nothing"
-                message = f"{part} is {what} and stands inside a text"
-                hint = "alone, as the whole value, it would keep its type"
+                message = f"{part} is {what} and cannot be used inside a text"
+                hint = "use the expression alone as the value, so that it keeps its type"
                 self._problem("not-text", message, hint, pos)
                 continue
             if isinstance(value, bool):
@@ -197,7 +200,7 @@ class Filler:
             self._cycle(path)
             return None
         if len(self._chain) >= MAX_CHAIN:
-            message = f"more than {MAX_CHAIN} variables lead to one another"
+            message = f"variables refer to each other more than {MAX_CHAIN} levels deep"
             raise Problems([*self.problems, Problem(code="too-large", message=message, pos=pos)])
         self._chain.append(path)
         try:
@@ -212,14 +215,14 @@ class Filler:
         ordered = [*loop[first:], *loop[:first], loop[first]]
         shown = " -> ".join(f"var.{'.'.join(item)}" for item in ordered)
         at = self.declared[ordered[0][0]].pos
-        self._problem("variable-cycle", f"these variables need each other: {shown}", "give one of them a value", at)
+        self._problem("variable-cycle", f"variables form a cycle: {shown}", "give one of them a value", at)
 
     def _looked_up(self, path: tuple[str, ...], pos: Pos) -> _Value | None:
         members: Any = self.declared
         for index, name in enumerate(path):
             if isinstance(members, str) and "${" in members:
                 whole = self._variable(path[:index], pos)
-                return None if whole is None else self._inside(whole, path, index, pos)
+                return None if whole is None else self._member_of(whole, path, index, pos)
             if not isinstance(members, Mapping) or name not in members:
                 self._undeclared(path, index, members, pos)
                 return None
@@ -230,11 +233,11 @@ class Filler:
         env = frozenset[str]().union(*inside.values())
         return _Value(value, *_measured(value), env)
 
-    def _inside(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
+    def _member_of(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
         value = whole.value
         for depth, name in enumerate(path[index:], index):
             if isinstance(value, Template):
-                hint = "only a plan knows it; use the whole expression instead"
+                hint = "its value is only known at plan time; use the whole expression instead"
                 self._problem("unknown-variable", f"var.{'.'.join(path[:depth])} is not known yet", hint, pos)
                 return None
             if not isinstance(value, Mapping) or name not in value:
@@ -246,13 +249,13 @@ class Filler:
     def _undeclared(self, path: tuple[str, ...], index: int, members: Any, pos: Pos) -> None:
         message = f"there is no variable {'.'.join(path[: index + 1])}"
         names = list(members) if isinstance(members, Mapping) else []
-        known = f"declared is {one_of(names)}" if names else "declare it under variables: in environment.yaml"
+        known = f"declared: {one_of(names)}" if names else "declare it under variables: in environment.yaml"
         if index and not names:
-            known = f"{'.'.join(path[:index])} is no mapping"
+            known = f"{'.'.join(path[:index])} is not a mapping"
         self._problem("unknown-variable", message, did_you_mean(path[index], names) or known, pos)
 
     def _file(self, part: Reference, pos: Pos) -> str:
-        """The content of a file inside the directory of the environment that asks for it."""
+        """The content of a file inside the directory of the environment that refers to it."""
         root = self.files[pos.file][1]
         path = root / part.attr
         try:
@@ -276,16 +279,16 @@ class Filler:
             return ""
         return found
 
-    def _deep(self, depth: int, node: Node) -> None:
+    def _check_depth(self, depth: int, node: Node) -> None:
         if depth > MAX_DEPTH:
-            message = f"with variables filled in this is nested more than {MAX_DEPTH} levels deep"
+            message = f"with variables filled in, nesting is deeper than {MAX_DEPTH} levels"
             raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=node.pos)])
 
     def _count(self, values: int, text: int, pos: Pos) -> None:
         self._values += values
         self._text += text
         if self._values > MAX_VALUES or self._text > MAX_TEXT:
-            message = "with variables, defaults and aliases filled in this environment is too large to handle"
+            message = "with variables, defaults and aliases filled in, the environment is too large"
             hint = f"at most {MAX_VALUES:,} values and {MAX_TEXT:,} bytes of filled text"
             raise Problems([*self.problems, Problem(code="too-large", message=message, hint=hint, pos=pos)])
 
@@ -313,7 +316,7 @@ def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
 
 
 def _measured(value: Any) -> tuple[int, int]:
-    """How many values there are in ``value``, and how deep it goes."""
+    """The number of values in ``value``, and its depth."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     inner = [_measured(item) for item in items]
     depth = 1 + max((below for _, below in inner), default=0) if isinstance(value, dict | list) else 0

@@ -1,9 +1,9 @@
 """The vocabulary of the project: plain data, comparable and printable.
 
-Nothing here talks to AWS, reads a file or looks at the clock. Every other module speaks in these types; this package
-imports none of them. One room per stage: ``values`` (names, places, stand-ins), ``steps`` (calls and waits),
-``resources`` (declared, live, wanted, differences), ``declared`` (all that is declared), ``kind`` (the interface of a
-kind), ``api`` (the requests it speaks in), ``plan``.
+Nothing here calls AWS, reads a file or the clock. Every other package uses these types; this one imports none of them.
+One module a topic: ``values`` (names, places, stand-ins), ``steps`` (calls and waits), ``resources`` (declared, live,
+wanted, differences), ``declared`` (all that is declared), ``kind`` (the interface of a kind), ``api`` (the requests of
+a kind), ``plan``.
 """
 
 from .api import (

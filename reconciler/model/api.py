@@ -1,4 +1,4 @@
-"""Which requests of the API a kind's properties go into."""
+"""The API requests that send a kind's properties."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .values import EMPTY
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Api:
-    """Where the installed AWS model is asked about a member or value that a kind's schema lacks.
+    """Where in the installed AWS model a member or value is looked up that a kind's schema lacks.
 
     Paths are YAML's: every member's name with its first letter lowered.
 
-    service  as botocore calls it
-    create   the operations that make it
-    update   those that change it
-    reply    the operation that shows it, and the path of one object in its reply: ``DescribeJobQueues.jobQueues[]``
-    below    only members below these paths go into the requests as they stand; none given: all do
-    aside    members of the requests that are never declared: what names the object, tokens
-    effects  what it does to change a member below these paths that an update takes; elsewhere it is in place
+    service  botocore's name of the service
+    create   the operations that create a resource
+    update   the operations that update it
+    reply    the operation that returns it, and the path of one object in its reply: ``DescribeJobQueues.jobQueues[]``
+    below    only members below these paths are sent unchanged; empty: all are
+    aside    members of the requests that are never declared: the object's name, tokens
+    effects  the effect of updating a member below these paths; elsewhere it is in-place
     """
 
     service: str

@@ -1,4 +1,4 @@
-"""The exit codes of every command (the contract's section 6); here, since a refusal carries the one it ends with."""
+"""The exit codes of every command (README); here, since a refusal carries its exit code."""
 
 from __future__ import annotations
 

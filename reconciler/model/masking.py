@@ -1,11 +1,11 @@
-"""What must not be seen in a text: secrets, however they are written, and characters that a terminal would obey.
+"""Removes from a text what must not be shown: secrets in every form, and characters that control a terminal.
 
-A secret is covered as it stands and in every form a program may have given it on the way: line by line, upper or lower
+A secret is masked as it is and in every form that a program may have converted it to: line by line, upper or lower
 case, escaped as in JSON or in Python's ``repr``, escaped for a URL, for XML, and as base64, alone or inside something
-longer that was encoded as a whole. So is the beginning of one, where a message cuts it short.
+longer that was encoded as a whole. The beginning of a secret is masked too, where a message truncates it.
 
-One of fewer than :data:`SHORT` characters would be "found" everywhere, and so be told by what is covered: it is covered
-where it stands alone in quotes, as messages quote values.
+A secret of fewer than :data:`SHORT` characters would match everywhere, and the mask would reveal it. It is masked only
+where it is alone in quotes, as messages quote values.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 SENSITIVE: Final = "(sensitive)"
-SHORT: Final = 4  # characters below which a secret is no text of its own
-LINE: Final = 6  # and below which a line of a longer one is none
-LINES: Final = 1000  # of a longer one that are looked for
-PATTERN: Final = 200  # characters of a form that is looked for by a pattern; longer ones as they are
-LONGEST_START: Final = 500  # characters that are left where a text is cut short, at most
+SHORT: Final = 4  # a secret with fewer characters is masked in quotes only
+LINE: Final = 6  # a line of a longer secret with fewer characters is not masked by itself
+LINES: Final = 1000  # of a longer secret that are masked by themselves
+PATTERN: Final = 200  # forms of up to so many characters are in one pattern; longer ones are replaced one by one
+LONGEST_START: Final = 500  # the maximum length of a truncated beginning that is masked
 
-# What moves the cursor, changes colours, ends a line unasked or reorders what is read: C0, C1, bidirectional controls,
-# characters of no width, annotations, tags, and halves of surrogate pairs, which cannot even be written.
+# What moves the cursor, changes colours, ends a line or reorders text: C0, C1, bidirectional controls, characters of no
+# width, annotations, tags, and halves of surrogate pairs, which cannot be encoded.
 # https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
 _UNSAFE: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -43,27 +43,27 @@ _PRIVATE: Final = re.compile(
 
 
 def harmless(text: str) -> str:
-    """``text`` with its control characters spelt out; tabs and line ends stay."""
-    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_spelt, text)
+    """``text`` with its control characters spelled out, tabs and line ends excepted."""
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_spelled_out, text)
 
 
-def on_one_line(text: str) -> str:
-    """``text`` with its control characters spelt out, tabs and line ends too: nothing in it can begin a line."""
-    return text if text.isascii() and text.isprintable() else _BREAKS.sub(_spelt, text)
+def single_line(text: str) -> str:
+    """``text`` with its control characters spelled out, tabs and line ends included, so that it is one line."""
+    return text if text.isascii() and text.isprintable() else _BREAKS.sub(_spelled_out, text)
 
 
 def in_json(text: str) -> str:
-    """JSON text in which no character is left that a terminal would obey: only strings can hold any."""
+    """JSON text with its control characters escaped: only strings can contain any."""
     return text if text.isascii() else _CONTROL.sub(_escaped, text)
 
 
-@lru_cache(4096)  # the same few names come again and again
+@lru_cache(4096)  # there are few different names
 def private_name(name: str) -> bool:
-    """Whether what is called so is most likely a secret in the clear: ``DB_PASSWORD``, ``splunk-token``."""
+    """Whether a value of this name is most likely a secret in plain text: ``DB_PASSWORD``, ``splunk-token``."""
     return bool(_PRIVATE.search(name))
 
 
-def _spelt(match: re.Match[str]) -> str:
+def _spelled_out(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] in "\n\t":
         return "\\n" if match[0] == "\n" else "\\t"
@@ -76,7 +76,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 class Cover:
-    """Takes secrets out of texts."""
+    """Masks secrets in texts."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {text for text in secrets if text.strip()}
@@ -89,7 +89,7 @@ class Cover:
         self._starts = sorted({form[:LONGEST_START] for form in forms if len(form) > SHORT})
 
     def __call__(self, text: str) -> str:
-        """``text`` with a word in the place of every secret."""
+        """``text`` with :data:`SENSITIVE` in place of every secret."""
         if self._plain is None and not self._long:
             return text
         for form in self._long:
@@ -102,7 +102,7 @@ class Cover:
         return self._without_starts(text) if "..." in text or "\u2026" in text else text
 
     def _without_runs(self, text: str, encoded: re.Pattern[str]) -> str:
-        """Without the runs of base64 that hold a secret: what stands beside it there belongs to the same thing."""
+        """Masks whole runs of base64 that contain a secret, since all of a run is one encoded text."""
         kept, at = [], 0
         while found := encoded.search(text, at):
             start, end = found.span()
@@ -115,18 +115,18 @@ class Cover:
         return "".join([*kept, text[at:]])
 
     def _without_starts(self, text: str) -> str:
-        """Without the beginnings of secrets that were cut short."""
+        """Masks the beginnings of secrets in front of an ellipsis."""
         kept, at = [], 0
         for cut in _CUT.finditer(text):
             head = text[at : cut.start()]
-            length = max((_start_at_end(head, form) for form in self._starts), default=0)
+            length = max((_prefix_at_end(head, form) for form in self._starts), default=0)
             kept += [head[: len(head) - length], SENSITIVE if length else "", cut[0]]
             at = cut.end()
         return "".join([*kept, text[at:]])
 
 
-def _start_at_end(head: str, form: str) -> int:
-    """How many characters of the beginning of ``form`` ``head`` ends with, when they are enough to tell something."""
+def _prefix_at_end(head: str, form: str) -> int:
+    """The length of the longest beginning of ``form`` that ``head`` ends with; 0 below :data:`SHORT`."""
     for length in range(min(len(head), len(form)), SHORT - 1, -1):
         if head.endswith(form[:length]):
             return length
@@ -151,12 +151,12 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """What the base64 of any text that holds ``secret`` holds: three ways, by where it begins."""
+    """The base64 that any encoded text with ``secret`` in it contains: three forms, by the offset modulo 3."""
     for text in {secret, secret.strip()}:
         data = text.encode("utf-8", "replace")
         for before in range(3):
             encoded = b64encode(b"\0" * before + data).decode()
-            first = -(-before * 8 // 6)  # characters that are partly of what stands before
+            first = -(-before * 8 // 6)  # characters that encode a part of the text before
             last = (before + len(data)) * 8 // 6
             core = encoded[first:last]
             if len(core) >= SHORT:
@@ -169,7 +169,7 @@ def _any_of(forms: Iterable[str], quoted: Iterable[str] = ()) -> re.Pattern[str]
     by_first: dict[str, list[str]] = {}
     for form in sorted(set(forms), key=lambda form: (-len(form), form)):
         by_first.setdefault(form[0], []).append(re.escape(form[1:]))
-    # by their first characters: a long alternation is tried one by one at every place
+    # grouped by first character: a long alternation is tried branch by branch at every position
     branches = [f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in sorted(by_first.items())]
     branches += [f"(?<=[\"'`]){re.escape(text)}(?=\\\\?[\"'`])" for text in sorted(quoted)]
     return re.compile("|".join(branches)) if branches else None

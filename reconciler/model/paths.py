@@ -1,4 +1,4 @@
-"""Paths into properties: how they are written, and what they lead to."""
+"""Paths into properties: their notation, and the values at them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from reconciler.model import Path
 
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
-    """Every value that ``pattern`` (``a.b[].c``, ``a.*``) leads to, with its path."""
+    """Every value that ``pattern`` (``a.b[].c``, ``a.*``) matches, with its path."""
     steps = segments(pattern)
     found: list[tuple[Path, Any]] = []
-    if type(props) is not dict or steps[0] in props or steps[0] == "*":  # most patterns lead nowhere at once
+    if type(props) is not dict or steps[0] in props or steps[0] == "*":  # most match nothing
         _walk(props, steps, 0, (), found)
     return iter(found)
 
 
 @cache
 def segments(pattern: str) -> tuple[str, ...]:
-    """The steps of a path as those of a kind's fields are written: ``a.b[].c`` is ``a``, ``b``, ``[]``, ``c``."""
+    """The steps of a path in the notation of a kind's fields: ``a.b[].c`` is ``a``, ``b``, ``[]``, ``c``."""
     return tuple(re.findall(r"\[\]|[^.\[\]]+", pattern))
 
 
@@ -42,12 +42,12 @@ def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: 
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: ``computeEnvironmentOrder.0.computeEnvironment``."""
+    """A path as text: ``computeEnvironmentOrder.0.computeEnvironment``."""
     return ".".join(str(part) for part in path)
 
 
 def reuse_if_unchanged(old: Any, new: Any) -> Any:
-    """``old`` itself where ``new`` is made of the very same things: what does not change is there only once."""
+    """``old`` where ``new`` has the very same members, so that equal values exist once; else ``new``."""
     if type(old) is dict:
         return old if all(map(is_, old.values(), new.values())) else new
     return old if type(old) is list and len(old) == len(new) and all(map(is_, old, new)) else new

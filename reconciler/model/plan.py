@@ -1,4 +1,4 @@
-"""What planning yields and what executing it reports."""
+"""What planning returns, and what applying a plan reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .values import EMPTY, Address, Json, Pos, Scope
 
 
 class Verb(Enum):
-    """What happens to a resource; the contract's words."""
+    """The action of a resource, as JSON output names it."""
 
     NOOP = "noop"
     CREATE = "create"
@@ -25,15 +25,15 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What the account holds, as far as it concerns an environment.
+    """The state of the account, as far as it concerns an environment.
 
-    ``lives`` by section; ``existing`` the attributes of things that are named and not declared, None where there is
-    no such thing; ``used`` who names what is to go, by section and physical name (a second look, at what a first plan
-    would remove).
+    ``lives`` by section; ``existing`` the attributes of resources that are named but not declared, None where they do
+    not exist; ``used`` the dependents of the objects that a first plan would delete, by section and physical name
+    (a second read).
 
-    What AWS would not let us see, with the refused calls: ``unreadable`` what is declared or named, by section and
-    name; ``partial`` the sections of which it is not known what else is owned; ``unresolved_lookups`` the look-ups by
-    name, with what to do about it; ``unanswered`` the questions who names what is to go.
+    What could not be read, with the refused calls: ``unreadable`` resources that are declared or named, by section and
+    name; ``partial`` the sections whose other owned resources are unknown; ``unresolved_lookups`` look-ups by name,
+    with a hint; ``unanswered`` the reads of dependents.
     """
 
     lives: Mapping[str, tuple[Live, ...]] = EMPTY
@@ -46,16 +46,16 @@ class Observed:
 
     @property
     def incomplete(self) -> bool:
-        """Whether anything could not be seen: then nothing is deleted that could wait."""
+        """Whether anything could not be read: then nothing is deleted except in replacements."""
         return bool(self.unreadable or self.partial or self.unresolved_lookups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asks of a plan.
+    """The options of a plan.
 
-    ``kept`` is of a saved plan that is planned again: what was left in place since somebody named it, by section and
-    physical name. None where nothing was saved.
+    ``kept`` belongs to a saved plan that is planned again: the objects that it kept because they are in use, by section
+    and physical name. None without a saved plan.
     """
 
     adopt: bool = False
@@ -72,7 +72,7 @@ class Options:
 class Step:
     """One node of the graph: an action, and the ids of the steps that must be done before it.
 
-    ``id`` is ``ADDRESS:up.0`` for what brings a resource about and ``ADDRESS:down.0`` for what removes one.
+    ``id`` is ``ADDRESS:up.0`` for a step that creates or updates, and ``ADDRESS:down.0`` for one that deletes.
     """
 
     id: str
@@ -88,10 +88,10 @@ UNAFFECTED: Final = "not affected"  # the disruption of a change without an effe
 class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
 
-    ``want``, ``kept_object`` and ``removed_objects`` are what was wanted, the live object that stays or is replaced,
-    and those that go: with them apply looks again before it writes. They are never shown; nor is ``declared``, which
-    tells in what line a property stands. ``side_effects`` are those of the ``notes`` that tell what moves with the
-    change: they belong to what is approved.
+    ``want`` is the wanted state, ``kept_object`` the live object that is kept, updated or replaced, ``removed_objects``
+    are those that are deleted: with them apply reads a resource again before it writes. They are never shown; nor is
+    ``declared``, which has the place of each property. ``side_effects`` are those of the ``notes`` that state what else
+    the change affects: they are part of what is approved.
     """
 
     address: Address
@@ -117,12 +117,13 @@ class ResourcePlan:
 
     @property
     def changes(self) -> tuple[Change, ...]:
+        """The leaves that differ, sorted by path."""
         return self.diff.changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is rendered, checksummed, journalled and applied; never changed.
+    """A plan: it is rendered, checksummed, journalled and applied, and never changed.
 
     ``complete`` is False where not all of the environment was planned; ``limited_by`` is the option that caused it
     (``--target``, ``--exclude``), empty where something could not be read.
@@ -137,13 +138,16 @@ class Plan:
 
     @property
     def steps(self) -> tuple[Step, ...]:
+        """The steps of all resources."""
         return tuple(step for resource in self.resources for step in resource.steps)
 
     @property
     def applyable(self) -> bool:
+        """Whether the plan changes anything."""
         return any(resource.verb is not Verb.NOOP for resource in self.resources)
 
     def count(self, verb: Verb) -> int:
+        """The number of resources with this action."""
         return sum(resource.verb is verb for resource in self.resources)
 
 
@@ -160,9 +164,9 @@ class StepState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The executor's only output. ``at`` and ``took`` are seconds of its clock; ``detail`` is for people; ``path`` is
-    the property that the cause of a failure lies in, where that is known; ``because`` is in plain words why a step is
-    tried again, where that is known and expected.
+    """The executor's only output. ``at`` and ``took`` are seconds of its clock; ``detail`` is text for users; ``path``
+    is the property that caused a failure, where that is known; ``because`` is why a step is tried again, in plain
+    words, where that is known and expected.
     """
 
     at: float
@@ -177,8 +181,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an apply ended: ids of steps by fate; ``changed_since_plan`` are those of the failed that no longer fitted
-    the account, ``causes`` the properties that the causes of failures lie in, by step.
+    """How an apply ended: ids of steps by result. ``changed_since_plan`` are the failed ones whose resource differs
+    from the plan, ``causes`` the properties that caused failures, by step.
     """
 
     done: tuple[str, ...] = ()
@@ -191,4 +195,5 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
+        """Whether every step is done."""
         return not (self.failed or self.skipped or self.never_started or self.interrupted)

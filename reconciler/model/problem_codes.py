@@ -29,6 +29,7 @@ class ProblemCode(str):
     source: str
 
     def __new__(cls, name: str, severities: tuple[Severity, ...], meaning: str, fix: str, source: str = "") -> Self:
+        """The code ``name`` with its documentation."""
         code = super().__new__(cls, name)
         code.severities, code.meaning, code.fix, code.source = severities, meaning, fix, source
         return code
@@ -85,7 +86,7 @@ UNREADABLE_FILE = _error(
 )
 OUTSIDE_ENVIRONMENT = _error(
     "outside-environment",
-    "A link or a `${file:}` expression leads out of the environment's directory.",
+    "A symbolic link or a `${file:}` expression points outside the environment's directory.",
     "Copy the file into the environment; name directories in extends instead.",
 )
 TOO_DEEP = _error(
@@ -100,8 +101,8 @@ TOO_LARGE = _error(
 )
 TOO_MUCH = _error(
     "too-much",
-    "The directory holds more files, or more YAML, than an environment can have.",
-    "Pass the directory that was meant, and move what is not part of the environment out of it.",
+    "The directory contains more files, or more YAML, than an environment can have.",
+    "Pass the right directory, and move files that do not belong to the environment out of it.",
 )
 UNKNOWN_BASE = _error(
     "unknown-base",
@@ -139,16 +140,16 @@ YAML_TAG = _error(
 UNKNOWN_ANCHOR = _error(
     "unknown-anchor",
     "An alias uses an anchor that is not defined above it in the same file.",
-    "Define the anchor first, or quote the text if no alias was meant.",
+    "Define the anchor first, or quote the text if it is not an alias.",
 )
 MULTIPLE_DOCUMENTS = _error(
     "multiple-documents",
-    "A file holds more than one YAML document.",
+    "A file contains more than one YAML document.",
     "Put each document into a file of its own, or remove the line `---`.",
 )
 DUPLICATE_KEY = _error(
     "duplicate-key",
-    "A mapping has the same key twice.",
+    "A mapping has a duplicate key.",
     "Remove one, or rename it.",
 )
 INVALID_KEY = _error(
@@ -176,7 +177,7 @@ EMPTY_RESOURCE = _error(
 )
 DUPLICATE_RESOURCE = _error(
     "duplicate-resource",
-    "A resource is declared twice, or two names differ only in case and are the same to AWS.",
+    "A resource is declared more than once, or two names differ only in case and are the same to AWS.",
     "Remove or rename one of the two.",
 )
 IDLE_NULL = _warning(
@@ -189,12 +190,12 @@ IDLE_NULL = _warning(
 
 BAD_EXPRESSION = _error(
     "bad-expression",
-    "An expression cannot be read, or stands where none is allowed.",
+    "An expression cannot be read, or is used where none is allowed.",
     "Correct the expression, or write a plain value; `$${` is a literal `${`.",
 )
 FOREIGN_EXPRESSION = _warning(
     "foreign-expression",
-    "Text looks like an expression of another tool, and is sent to AWS as it is.",
+    "Text looks like an expression of another tool, and is sent to AWS unchanged.",
     "Write expressions as `${...}`.",
 )
 NOT_TEXT = _error(
@@ -219,7 +220,7 @@ UNKNOWN_VARIABLE = _error(
 )
 VARIABLE_CYCLE = _error(
     "variable-cycle",
-    "Variables refer to one another in a circle.",
+    "Variables refer to each other in a cycle.",
     "Give one of them a value of its own.",
 )
 UNKNOWN_REFERENCE = _error(
@@ -234,12 +235,12 @@ UNDECLARED_NAME = _warning(
 )
 REFERENCE_CYCLE = _error(
     "reference-cycle",
-    "Resources depend on one another in a circle, or a resource depends on itself.",
+    "Resources depend on each other in a cycle, or a resource depends on itself.",
     "Remove one of the references that the message lists.",
 )
 MISFIT = _warning(
     "misfit",
-    "A reference, an ARN or a look-up leads to a value of another type than the field needs.",
+    "A reference, an ARN or a look-up has a value of another type than the field needs.",
     "Use a value of the type that the message names.",
 )
 
@@ -247,12 +248,12 @@ MISFIT = _warning(
 
 LOOKUP_CYCLE = _error(
     "lookup-cycle",
-    "Look-ups refer to one another in a circle.",
+    "Look-ups refer to each other in a cycle.",
     "Remove one of the references.",
 )
 LOOKUP_ARGUMENT = _error(
     "lookup-argument",
-    "A look-up uses an expression whose value is not known before the plan is made.",
+    "A look-up uses an expression whose value is not known yet when look-ups run.",
     "Use a value that exists already.",
 )
 LOOKUP_NONE = _error(
@@ -280,7 +281,7 @@ UNKNOWN_FIELD = _either(
 )
 MISSING_FIELD = _either(
     "missing-field",
-    "A field that is needed here is missing.",
+    "A required field is missing.",
     "Add the field.",
 )
 WRONG_TYPE = _error(
@@ -316,16 +317,16 @@ NOT_APPLICABLE = _either(
 NEWER_MEMBER = _note(
     "newer-member",
     "A field is in the installed AWS model, and newer than this version of reconcile.",
-    "Nothing needs to be done: the field is sent as it is, and compared in a generic way.",
+    "Nothing needs to be done: the field is sent unchanged, and compared in a generic way.",
 )
 NEWER_VALUE = _note(
     "newer-value",
     "A value is in the installed AWS model, and newer than this version of reconcile.",
-    "Nothing needs to be done: the value is sent as it is, with fewer checks.",
+    "Nothing needs to be done: the value is sent unchanged, with fewer checks.",
 )
 IGNORED_TAG = _warning(
     "ignored-tag",
-    "A tag of the environment matches a pattern of ignoreTags, so that it is never compared.",
+    "A tag of the environment matches a pattern of ignoreTags, so it is never compared.",
     "Remove the tag or the pattern.",
 )
 TAGS_UNUSED = _warning(
@@ -345,7 +346,7 @@ END_OF_SUPPORT = _warning(
 SECRET_IN_CLEAR = _warning(
     "secret-in-clear",
     "A secret is written in a file of the environment, or an environment variable that looks like one is used in a"
-    " field that AWS shows in clear text.",
+    " field that AWS shows in plain text.",
     "Take it from the environment with `${env:NAME}`, and use it only in a secret that other resources refer to.",
 )
 CLEAR_TEXT_SECRET = _warning(
@@ -362,7 +363,7 @@ PRIVILEGED = _warning(
 )
 NO_TIMEOUT = _warning(
     "no-timeout",
-    "A job definition has no timeout, so that a job that hangs runs until it is terminated by hand.",
+    "A job definition has no timeout, so a job that hangs runs until it is terminated by hand.",
     "Add `timeout: {attemptDurationSeconds: N}`.",
     "https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html",
 )
@@ -396,7 +397,7 @@ OPEN_TO_ALL = _warning(
 )
 NO_TARGETS = _warning(
     "no-targets",
-    "An event rule has no targets, so that its events are not delivered.",
+    "An event rule has no targets, so its events are not delivered.",
     "Add a target.",
 )
 
@@ -440,7 +441,7 @@ LOCK_LOST = _error(
 )
 LOCK_MOVED = _error(
     "lock-moved",
-    "Another run took the lock before `reconcile unlock` got its answer.",
+    "Another run took the lock before `reconcile unlock` could.",
     "Run `reconcile unlock` again.",
 )
 
@@ -448,7 +449,7 @@ LOCK_MOVED = _error(
 
 UNREADABLE = _either(
     "unreadable",
-    "AWS refused a read that the plan needs, so that resources are not planned, or nothing is deleted.",
+    "AWS refused a read that the plan needs, so some resources are not planned, or nothing is deleted.",
     "Allow the action that the message names; with `--target` or `--exclude` the rest can be planned.",
 )
 UNKNOWN_ADDRESS = _error(
@@ -473,7 +474,7 @@ MANAGED_BY_AWS = _error(
 )
 CANNOT_UPDATE = _error(
     "cannot-update",
-    "AWS cannot change this resource as declared in place.",
+    "AWS cannot update this resource in place as declared.",
     "Create one under another name, or allow the replacement with lifecycle.replace.",
     "https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html",
 )
@@ -496,7 +497,7 @@ STILL_USED = _error(
 )
 ORDER_CYCLE = _error(
     "order-cycle",
-    "There is no order in which the planned changes can be made.",
+    "The planned changes cannot be ordered.",
     "Replace one of the resources under a new name, in two steps.",
 )
 ADVICE = _warning(
@@ -515,16 +516,16 @@ PREVENT_DESTROY = _error(
 EMPTY_ENVIRONMENT = _error(
     "empty-environment",
     "Nothing is declared, and everything that the environment owns would be deleted.",
-    "Use `reconcile destroy` if that is meant; else check that the files are read.",
+    "Use `reconcile destroy` to delete everything; else check that the files are read.",
 )
 MANY_DELETIONS = _error(
     "many-deletions",
     "A large share of the resources that the environment owns would be deleted or replaced.",
-    "Check the plan, and pass `--allow-deletions N` if that is meant.",
+    "Check the plan; pass `--allow-deletions N` to allow the deletions.",
 )
 NOT_APPROVED = _error(
     "not-approved",
-    "The command needs approval, and there is no terminal to ask at.",
+    "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
 )
 
@@ -532,13 +533,13 @@ NOT_APPROVED = _error(
 
 PLAN_FILE = _error(
     "plan-file",
-    "A plan file cannot be read or written, is of another version, or was modified or truncated.",
+    "A plan file cannot be read or written, has another version, or was modified or truncated.",
     "Make a new one with `reconcile plan --out FILE`, with the same version of reconcile.",
 )
 FOREIGN_PLAN = _error(
     "foreign-plan",
     "A saved plan is for another environment, account or Region than this one.",
-    "Apply it to the environment and account it was made for, or make a new one here.",
+    "Apply it to its own environment and account, or make a new one here.",
 )
 STALE_PLAN = _error(
     "stale-plan",

@@ -1,9 +1,9 @@
-"""Problems: what people are told when something is wrong, as values.
+"""Problems: what is wrong, as values.
 
-Problems            the user's: one or many findings of a stage, raised together, each with its place and the way out
-  (Unreadable       a read that AWS refused; the engine turns it into a Problem)
+Problems            problems of the user: those of one stage, raised together, each with its place and a hint
+  (Unreadable       a read that AWS refused; the engine converts it to a Problem)
 
-Anything else that is raised is a bug of ours.
+Any other exception that reaches the command line is an internal error.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from reconciler.model import Pos
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One finding: a stable code, a sentence, the place and the way out. Never raised alone.
+    """One finding: a stable code, a message, the place and a hint how to fix it. Never raised alone.
 
-    A ``note`` is a warning that there is nothing to do about: being strict does not make it an error.
+    A ``note`` is a warning that needs no action: ``--strict`` does not make it an error.
     """
 
     code: str
@@ -33,6 +33,7 @@ class Problem:
 
     @property
     def severity(self) -> str:
+        """``error``, ``warning`` or ``note``."""
         if self.note:
             return "note"
         return "warning" if self.warning else "error"
@@ -45,7 +46,7 @@ class Problem:
 
 
 class Problems(Exception):
-    """All the problems of a stage. ``exit_code`` is what the command ends with (the contract's section 6)."""
+    """All the problems of a stage. ``exit_code`` is the exit code of the command (README)."""
 
     def __init__(self, problems: Iterable[Problem], *, exit_code: int = 1) -> None:
         self.problems: tuple[Problem, ...] = ordered(problems)
@@ -60,7 +61,7 @@ def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``did you mean "x"?`` for the nearest of ``known``, or nothing when none is near."""
+    """``did you mean "x"?`` for the nearest of ``known``; empty when none is near."""
     names = list(known)
     folded = {name.lower(): name for name in reversed(names)}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
@@ -79,7 +80,7 @@ def article(noun: str) -> str:
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """The spelling in ``known`` that was probably meant, or nothing."""
+    """The spelling in ``known`` that is nearest to ``word``; empty when none is near."""
     by_fold = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else ""

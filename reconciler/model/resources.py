@@ -1,4 +1,4 @@
-"""What is declared, what is there, what is wanted, and how they differ."""
+"""What is declared, what is live, what is wanted, and how they differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .values import EMPTY, MISSING, NAME_TAG, OWNER_TAG, Address, Json, Path, Po
 
 
 class Effect(Enum):
-    """What changing a field does; the contract's words, mildest first."""
+    """The effect of changing a field, as JSON output names it, mildest first."""
 
     IN_PLACE = "in-place"
     SCALING = "scaling"
@@ -21,9 +21,9 @@ class Effect(Enum):
 
 
 class Replace(Enum):
-    """How a kind is replaced when it must be; ``lifecycle.replace`` overrides all but FORBIDDEN.
+    """How a kind is replaced; ``lifecycle.replace`` overrides all but FORBIDDEN.
 
-    DECLARED: only where ``lifecycle.replace`` says how, or the command asks for it, since work is lost by it.
+    DECLARED: only where ``lifecycle.replace`` is set or ``--replace`` is passed, since a replacement loses work.
     """
 
     FORBIDDEN = "forbidden"
@@ -42,16 +42,16 @@ class Field:
     Paths are dotted; ``[]`` steps into list items, ``*`` into a map whose keys are data:
     ``containerProperties.environment[].value``, ``inlinePolicies.*``.
 
-    effect     what a change does, or a function of (live props, wanted props) giving the effect and why
+    effect     what a change does, or a function of (live props, wanted props) that returns the effect and the reason
     default    the value that absence means; filled in on both sides before comparing, wherever the parent exists
     computed   the service fills it in when it is left out: compared only when YAML declares it
-    ignore     never compared (the service moves it)
+    ignore     never compared (the service changes it)
     unordered  the list is a set
     key        the list is a mapping by this member of its items (compared, and shown, by it)
     normalize  value -> comparable value (case, ARN to name, number text ...), applied to both sides
     clear      what an update sends to empty the field
     secret     shown as changed, never its value
-    newer      only the installed AWS model has it: compared where YAML declares it, and no further than that
+    newer      only the installed AWS model has it: compared only where YAML declares it
     """
 
     effect: Effect | EffectOf = Effect.IN_PLACE
@@ -70,13 +70,13 @@ class Field:
 class Ref:
     """A property path that names another resource.
 
-    section  the section the name is looked up in
-    attr     which of its attributes the API wants here (``arn``, ``id``, ``name``)
-    literal  regular expression of values that already are what the API wants (full ARN, id): left as they are
+    section  the section in which the name is searched
+    attr     the attribute that the API takes here (``arn``, ``id``, ``name``)
+    literal  regular expression of values that the API takes (full ARN, id): they are unchanged
     late     the reference is needed by a later step of the chain, not for creation (security groups naming each other)
-    holds    AWS refuses to delete the target while this reference stands
-    optional a dependency where the name is declared here, otherwise the value stays as it is
-    also     further sections that the name may be of, looked at in turn (what an event rule may send to)
+    holds    AWS refuses to delete the target while this reference exists
+    optional a dependency where the name is declared here, otherwise the value is unchanged
+    also     further sections in which the name is searched, in order (the targets of an event rule)
     same_account_and_region
              AWS takes an ARN of the environment's own account only, and of its Region where the kind has one
     aws_managed
@@ -95,7 +95,7 @@ class Ref:
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Every section the name may be of."""
+        """Every section in which the name is searched."""
         return (self.section, *self.also)
 
 
@@ -103,10 +103,10 @@ class Ref:
 class UnknownMember:
     """A declared member that the installed AWS model has and the schema lacks.
 
-    created  a create request takes all of it
-    updated  an update request takes all of it
-    shown    the reply of a describe carries all of it; else it cannot be compared
-    secret   the model says that it is sensitive
+    created  a create request has all of it
+    updated  an update request has all of it
+    shown    the reply of a describe has all of it; else it cannot be compared
+    secret   it is sensitive in the model
     maps     the paths in it whose keys are data
     """
 
@@ -117,7 +117,7 @@ class UnknownMember:
     maps: frozenset[str] = frozenset()
 
     def also(self, other: UnknownMember) -> UnknownMember:
-        """What holds for both, the same member having been declared twice (in two items of a list)."""
+        """The facts that hold for both: the same member declared in two items of a list."""
         return UnknownMember(
             created=self.created and other.created,
             updated=self.updated and other.updated,
@@ -143,10 +143,10 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One resource as declared: merged, variables filled in, conveniences expanded; references still as written.
+    """One resource as declared: merged, variables filled in, short forms expanded; references as written.
 
-    ``unknown_members`` are the paths, written as those of a kind's ``fields``, that only the installed AWS model knows.
-    ``memo`` holds what was found out about it once and is asked for again and again.
+    ``unknown_members`` are the paths, written like those of a kind's ``fields``, that only the installed AWS model has.
+    ``memo`` caches what is computed from it once and used often.
     """
 
     address: Address
@@ -167,7 +167,7 @@ class Resource:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
     """A read-only fact about the account; ``kind`` is ``vpc``, ``subnets``, ``securityGroup``, ``ssmParameter`` or
-    ``image``, ``args`` what it is asked with (may hold a :class:`~reconciler.model.Template`).
+    ``image``, ``args`` its filter or name (may contain a :class:`~reconciler.model.Template`).
     """
 
     name: str
@@ -180,8 +180,8 @@ class Lookup:
 class Environment:
     """An environment that has been loaded and checked: what a plan starts from.
 
-    ``role`` is what to assume first (``roleArn`` and perhaps ``externalId``, ``sessionName``); ``sensitive`` are
-    values that must never be shown wherever they turn up.
+    ``role`` is the role to assume first (``roleArn`` and perhaps ``externalId``, ``sessionName``); ``sensitive`` are
+    values that are masked wherever they would be printed.
     """
 
     name: str
@@ -201,13 +201,13 @@ class Environment:
 class Live:
     """One object that exists, its properties in YAML's shape.
 
-    physical  its real name; for a versioned kind ``name:revision``
-    attrs     what expressions and references may ask for: ``name``, ``arn``, ``id``, ``uri`` ...
-    extra     facts the kind's own functions need and nobody compares (versions, holders)
-    settled   False while the service is changing it: it must be waited for before it is touched
-    deleting  it is being deleted (DELETING, scheduled for deletion): never what a declaration means
-    invalid   it exists and does not work (INVALID); ``reason`` says why
-    managed_by  the AWS service that manages it and lets nobody else change or delete it; empty: it is anybody's
+    physical    its physical name; for a versioned kind ``name:revision``
+    attrs       what expressions and references can read: ``name``, ``arn``, ``id``, ``uri`` ...
+    extra       facts that only the kind's own functions use, never compared (versions, holders)
+    settled     False while the service is changing it: wait before it is changed
+    deleting    it is being deleted (DELETING, scheduled for deletion): never the object that a declaration means
+    invalid     it exists and does not work (INVALID); ``reason`` has AWS's text
+    managed_by  the AWS service that alone may change or delete it; empty if there is none
     """
 
     physical: str
@@ -236,12 +236,12 @@ class Live:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """What should exist: references resolved, so values are plain JSON or the stand-ins above.
+    """What should exist: references resolved, so values are plain JSON or stand-ins (``values``).
 
-    declared  what YAML says, and what a create request sends
-    props     the same with every default filled in: what is compared, and what an update sends
-    tags      the complete set of tags, the ownership tags included
-    attrs     attributes known before creation, the rest as :class:`Later`
+    declared         as in YAML, and as a create request sends it
+    props            the same with every default filled in: as compared, and as an update sends it
+    tags             the complete set of tags, the ownership tags included
+    attrs            attributes known before creation, the rest as :class:`Later`
     unknown_members  as in :class:`Resource`
     """
 
@@ -258,10 +258,10 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A name to look for, with the declared properties that help to identify it (a security group's ``vpcId``).
+    """A name to search, with the declared properties that help to identify the object (a security group's ``vpcId``).
 
-    ``tags`` are those it should carry, the ownership tags included, where they are known: an index that says the same
-    is believed, so that the service need not be asked for them.
+    ``tags`` are its wanted tags, the ownership tags included, where they are known: if the tagging index has the same,
+    they are not read from the service.
     """
 
     name: str
@@ -271,11 +271,11 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a read is asked for: every object of a sought name, and with ``owned`` all that the environment owns.
+    """What a read must find: every object with a sought name, and with ``owned`` all that the environment owns.
 
-    ``declared`` are the sections the environment declares anything in: only their services are asked for more than what
-    an index proposes. Without ``indexed`` the tagging index cannot be asked. With ``brief`` only names and ARNs are
-    wanted, and what is swept through for others anyway may tell them.
+    ``declared`` are the sections in which the environment declares anything: of other services only the objects in the
+    tagging index are read. Without ``indexed`` the index is not readable. With ``brief`` only names and ARNs are
+    needed, and may come from a list that is read for other resources anyway.
     """
 
     scope: Scope
@@ -288,7 +288,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One leaf that differs. ``MISSING`` stands for "not there"; secret values are already masked."""
+    """One leaf that differs. ``MISSING`` means that it does not exist; secret values are already masked."""
 
     path: Path
     before: Any
@@ -300,6 +300,7 @@ class Change:
 
     @property
     def top(self) -> str:
+        """The top-level member that the leaf is in."""
         return str(self.path[0])
 
 
@@ -314,10 +315,11 @@ class Diff:
 
     @property
     def replaces(self) -> bool:
+        """Whether any change needs a replacement."""
         return any(change.effect is Effect.REPLACE for change in self.changes)
 
     def tops(self) -> frozenset[str]:
-        """The top-level members that differ, tags aside."""
+        """The top-level members that differ, except tags."""
         return frozenset(change.top for change in self.changes if change.top != "tags")
 
     def under(self, *path: str) -> bool:
@@ -327,13 +329,13 @@ class Diff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependent:
-    """Somebody in the account who names a live object that is to go.
+    """A resource in the account that refers to a live object which would be deleted.
 
-    text    for people: ``event rule nightly (target 1) starts jobs with it``
-    hint    what makes the object go after all
-    arn     of who names it, or of what that ends with (a job's queue): where the plan removes that, it does not count
-    words   how the object may be named, where a new declaration of ``arn`` may take that back; empty: it cannot
-    others  ARNs of every version there is, where none is named but whichever is newest: counts only if all would go
+    text    for the plan's note: ``event rule nightly (target 1) starts jobs with it``
+    hint    how the object can be deleted after all
+    arn     the ARN of the dependent, or of what it is deleted with (a job's queue): ignored where the plan deletes that
+    words   the names of the object: ignored where a new declaration of ``arn`` contains none of them; empty: it counts
+    others  ARNs of every version, where the dependent uses whichever is latest: counts only if all would be deleted
     """
 
     text: str
@@ -345,7 +347,7 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a kind finds wrong with a declaration (``check``, ``relations``); the engine adds the place."""
+    """A problem that a kind's ``check`` or ``relations`` finds in a declaration; the engine adds the place."""
 
     path: Path
     message: str

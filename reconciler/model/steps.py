@@ -1,4 +1,4 @@
-"""What a plan is made of: one API call, or one wait."""
+"""The actions of a plan: one API call, or one wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .values import EMPTY, Json
 T = TypeVar("T")
 
 
-# How services say that a permission is missing: query, JSON, EC2 and SNS.
+# Error codes of a missing permission: query, JSON, EC2 and SNS.
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 # https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
@@ -48,15 +48,16 @@ class On:
     message: str = ""
 
     def matches(self, refused: Refused) -> bool:
+        """Whether a refusal has the code and the fragment."""
         return self.code in ("", refused.code) and self.message.lower() in refused.message.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """AWS's "no" to one call. A reply of a read may be one; a write's becomes a failed step.
+    """A refusal of one call. A read may receive one as its reply; that of a write becomes a failed step.
 
-    ``not_processed``: it was not looked at and may be sent again as it is (throttled, never connected).
-    ``unknown_outcome``: no answer came, or a server error; nobody knows whether it was done.
+    ``not_processed``: AWS did not process the call, which may be sent again (throttled, never connected).
+    ``unknown_outcome``: no reply, or a server error; it is unknown whether the call took effect.
     """
 
     code: str
@@ -76,17 +77,17 @@ class Refused:
 
     @property
     def unknown(self) -> bool:
-        """Whether AWS does not take the credentials at all."""
+        """Whether AWS does not accept the credentials."""
         return self.code in UNKNOWN
 
 
 class Proof(Enum):
-    """What shows, after the answer to a call was lost, that the call was done, so that it is not sent twice.
+    """What shows, after the reply to a call was lost, that the call took effect, so that it is not sent again.
 
-    NONE    nothing needs to: sending it twice comes to the same
-    EXISTS  an object of that name, owned by this environment, is there (what creates one)
-    SAME    the object is as it is wanted (what adds to one, or makes the next revision)
-    MOVING  the object is being changed, or is as it is wanted by now (what takes long, and is refused meanwhile)
+    NONE    nothing needed: sending it again has the same result
+    EXISTS  an object of that name, owned by this environment, exists (a call that creates one)
+    SAME    the object is as wanted (a call that adds to one, or registers the next revision)
+    MOVING  the object is being changed, or is as wanted (a call that takes long, and is refused meanwhile)
     """
 
     NONE = "none"
@@ -101,13 +102,12 @@ class Call:
 
     ``service`` is boto3's client name, ``operation`` the API's (``UpdateJobQueue``), ``params`` what boto3 takes.
     ``captures`` maps attributes of the resource to paths in the reply (``{"id": "GroupId", "arn": "Secret.ARN"}``);
-    ``retry_on`` are refusals known to pass, retried for ``patience`` seconds; ``ok_if`` are refusals that mean
-    "already so". ``refuse_if`` is the path in the reply to the list of what was not done although the call succeeded
-    (``FailedEntries``): each item counts as a refusal. ``all_pages`` asks for every page, merged into one reply.
-    ``proof`` must be given where sending the call a second time would do it twice, or be refused for being done.
-    ``cleanup``: it only clears away what is no longer needed; who uses the resource does not wait for it, and goes on
-    where it is refused.
-    ``shown`` is the executor's: the parameters as they may be seen, where what is sent holds secrets.
+    ``retry_on`` are refusals that pass, retried for ``patience`` seconds; ``ok_if`` are refusals that mean that the
+    wanted state exists already. ``refuse_if`` is the path in the reply to the list of entries that failed although the
+    call succeeded (``FailedEntries``): each one counts as a refusal. ``all_pages`` reads every page, merged into one
+    reply. ``proof`` is required where sending the call again would repeat its effect, or be refused because of it.
+    ``cleanup``: it only removes what is no longer needed; dependents do not wait for it, and continue where it is
+    refused. ``shown`` is set by the executor: the parameters with secrets masked.
     """
 
     service: str
@@ -120,7 +120,7 @@ class Call:
     all_pages: bool = False
     refuse_if: str = ""
     cleanup: bool = False
-    proof: Proof = field(default=Proof.NONE, compare=False)  # how it is delivered, not what it asks for
+    proof: Proof = field(default=Proof.NONE, compare=False)  # about its delivery, not its meaning
     shown: Json | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ class Call:
 
     @property
     def action(self) -> str:
-        """What a policy has to allow for it, as IAM spells it (``tag:GetResources``).
+        """The IAM action that a policy must allow for it (``tag:GetResources``).
 
         https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
         """
@@ -142,19 +142,20 @@ Reply: TypeAlias = Json | Refused
 
 
 class Aws(Protocol):
-    """Where calls go. A refusal is a value."""
+    """Sends calls. A refusal is a value."""
 
-    def call(self, call: Call) -> Reply: ...
+    def call(self, call: Call) -> Reply:
+        """The reply, or the refusal."""
 
 
-# A read is a generator: it yields the calls it wants made (those of one tuple may be made at once) and is sent their
-# replies in the same order. So a kind stays pure, and who makes the calls may cache, merge, count or refuse them.
+# A read is a generator: it yields calls (those of one tuple may run in parallel) and is sent their replies in the same
+# order. So a kind is pure, and the caller may cache, merge, count or refuse the calls.
 Reads: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What to do when a wait ends badly for a reason that passes: send ``call`` again, at most ``times`` times.
+    """The repair of a wait that fails for a reason that passes: send ``call`` again, at most ``times`` times.
 
     ``on`` maps fragments of AWS's text to what they mean, in plain words: ``AWS does not see the new role yet``. The
     first that is in the text counts.
@@ -171,7 +172,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A known reason for a bad end: a fragment of AWS's text, what to do, and the property it lies in (dotted)."""
+    """A known reason for a failed wait: a fragment of AWS's text, the hint, and the property (dotted)."""
 
     text: str
     advice: str
@@ -180,19 +181,22 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Poll ``read`` until its item is as wanted.
+    """Poll ``read`` until its item has the wanted state.
 
-    ``items`` is the member of the reply that holds the list; its first item is looked at (empty: the reply itself is
-    the item). The wait is over when ``until`` maps each of its members to a set of values that holds the item's; with
-    ``gone`` also when there is no item, or the read is refused with one of ``absent``. It fails when ``fail`` matches,
-    with the text at ``reason``; ``repair`` may mend that, and the first of ``causes`` that is in that text says what to
-    do about it. A bad end that was there from the start counts only after ``grace`` seconds. With ``or_go_on`` the end
-    of ``timeout`` is as good as success; ``at_end`` are calls to make then, such as those that tell what it is that
-    takes so long, and return what to add to the message. ``title`` is what people read: ``compute environment
-    compute-0 VALID``. ``among`` is the parameter of ``read`` that takes a list of names, and ``named_by`` the members
-    of an item that may be one of them: waits that differ in nothing else are polled together, by one call. ``known``
-    maps members of the item to attributes that an earlier call of the resource gives: where the reply to that one shows
-    already that the wait is over, nothing is polled.
+    title     the text for users: ``compute environment compute-0 VALID``
+    items     the member of the reply with the list, whose first item is used; empty: the reply itself is the item
+    until     done when each of these members (may be dotted) has one of its values
+    gone      done also when there is no item, or the read is refused with one of ``absent``
+    fail      failed when one of these members has one of its values, with the text at ``reason``
+    repair    the call that may repair the failure
+    causes    known reasons: the first whose fragment is in the text has the hint
+    grace     seconds for which a failure that exists from the start is ignored
+    timeout   seconds, after which the wait fails; with ``or_go_on`` it then counts as done
+    at_end    reads after the timeout, which return a text for the message: what takes so long
+    among     the parameter of ``read`` that takes a list of names; ``named_by`` the members of an item with its name:
+              waits that differ in these only share one poll
+    known     maps members of the item to attributes that an earlier call of the resource captures: where its reply
+              already shows that the wait is done, nothing is polled
     """
 
     title: str
@@ -218,7 +222,7 @@ Action: TypeAlias = Call | Wait
 
 
 class Unreadable(Exception):
-    """Raised by a read for a refusal it does not understand; the engine turns it into a problem."""
+    """Raised by a read for a refusal that it does not handle; the engine converts it to a problem."""
 
     def __init__(self, call: Call, refused: Refused) -> None:
         super().__init__(f"{call}: {refused}")
@@ -227,7 +231,7 @@ class Unreadable(Exception):
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """The hint: how to fix it."""
         if self.refused.denied:
             return f"allow {self.call.action}"
         return "renew the credentials" if self.refused.unknown else "try again"

@@ -15,7 +15,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class _Empty(Mapping[Any, Any]):
-    """No members, for ever. Dataclasses want a default that hashes, which ``MappingProxyType`` does from 3.12 on."""
+    """An immutable mapping without members, hashable as a dataclass default must be (MappingProxyType: from 3.12)."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ EMPTY: Final[Mapping[Any, Any]] = _Empty()
 
 
 class Deferred(Mapping[str, Any]):
-    """A mapping that ``make`` gives when somebody looks into it: what is as declared is seldom shown."""
+    """A mapping that ``make`` creates at its first use: values without a difference are seldom shown."""
 
     __slots__ = ("_made", "_make")
 
@@ -68,13 +68,13 @@ class Deferred(Mapping[str, Any]):
 OWNER_PREFIX: Final = "reconciler/"
 OWNER_TAG: Final = "reconciler/environment"
 NAME_TAG: Final = "reconciler/name"
-KEEP_TAG: Final = "reconciler/prevent-destroy"  # lifecycle.preventDestroy, for when the declaration is gone
+KEEP_TAG: Final = "reconciler/prevent-destroy"  # lifecycle.preventDestroy, for undeclared resources
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Missing(Enum):
-    """The one value that means "there is nothing here", where ``None`` would mean YAML's null."""
+    """The one value that means "does not exist", where ``None`` means YAML's null."""
 
     MISSING = "missing"
 
@@ -87,7 +87,7 @@ MISSING: Final = Missing.MISSING
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """The logical name of a resource; prints as the contract writes it: ``logGroups["/aws/batch/custom"]``."""
+    """Section and logical name of a resource; as text ``jobQueues.queue-0``, ``logGroups["/aws/batch/custom"]``."""
 
     section: str
     name: str
@@ -99,7 +99,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where we are: the account, Region and environment that names and ARNs are computed for."""
+    """The account, Region, partition and environment that names and ARNs are computed for."""
 
     account: str
     region: str
@@ -126,7 +126,7 @@ class Pos:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A value only AWS can choose (a security group's id): known once ``address`` has been created."""
+    """A value that AWS assigns (a security group's id): known after ``address`` is created."""
 
     address: Address
     attr: str
@@ -154,7 +154,7 @@ class JsonText:
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Text that the API takes base64-encoded: encoded when it is sent, so that plans show, and mask, the text."""
+    """Text that the API takes as base64: encoded when it is sent, so that plans show, and mask, the text."""
 
     value: Any
 
@@ -164,7 +164,7 @@ class Base64:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A value that must never be printed; ``str`` and ``repr`` give the mask, only the executor opens it."""
+    """A value that is never printed; ``str`` and ``repr`` return the mask, only the executor reads ``value``."""
 
     value: Any
 
@@ -176,10 +176,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Digest:
-    """A slow digest of ``value`` (may be a :class:`Secret`) salted with ``salt``: how a secret's version is known.
+    """A slow digest of ``value`` (may be a :class:`Secret`) salted with ``salt``: it identifies a secret's version.
 
-    The version id of a value we wrote is the digest of the value, salted with the secret's ARN, so that a plan can
-    compare without reading the value (reference: aws-surroundings section 4, way B).
+    The version id of a value that reconcile wrote is the digest of the value, salted with the secret's ARN, so that a
+    plan can compare without reading the value: docs/adr/0006-secrets-by-version-id.md.
     """
 
     value: Any
@@ -196,10 +196,10 @@ class Digest:
 
 
 def fingerprint(value: Any, salt: str) -> str:
-    """64 hex characters of scrypt over ``value`` (text as it is, anything else as compact JSON)."""
+    """64 hex characters of scrypt over ``value`` (text, or anything else as compact JSON)."""
     plain = value.value if isinstance(value, Secret) else value
     text = plain if isinstance(plain, str) else compact(plain)
-    # halves of surrogate pairs come in replies, where JSON may escape them one by one
+    # replies may contain halves of surrogate pairs, since JSON can escape them one by one
     written, salted = (part.encode("utf-8", "surrogatepass") for part in (text, salt))
     return hashlib.scrypt(written, salt=salted, n=2**14, r=8, p=1, dklen=32).hex()
 
@@ -216,8 +216,8 @@ def compact(value: Any) -> str:
 class Reference:
     """One ``${...}`` that only a plan can fill in.
 
-    ``root`` is ``resource`` (then ``address`` and ``attr`` say which), ``lookups`` (``attr`` is the look-up's name),
-    ``account``, ``region`` or ``partition``. ``text`` is the expression as written, braces included.
+    ``root`` is ``resource`` (with ``address`` and ``attr``), ``lookups`` (``attr`` is the look-up's name), ``account``,
+    ``region`` or ``partition``. ``text`` is the expression as written, braces included.
     """
 
     root: str
@@ -237,7 +237,7 @@ class Template:
 
     @property
     def whole(self) -> Reference | None:
-        """The reference, where the string is nothing but one: its value then keeps its type."""
+        """The reference, where it is the whole string: its value then keeps its type."""
         only = self.parts[0]
         return only if len(self.parts) == 1 and isinstance(only, Reference) else None
 

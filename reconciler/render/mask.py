@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, assert_never
 
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Reference, Secret, Template, Text, compact
-from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, on_one_line, private_name
+from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, private_name, single_line
 from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown
 
 UNKNOWN = "(known after apply)"
@@ -33,7 +33,7 @@ class Mask:
 
     def line(self, text: str) -> str:
         """``text`` without secrets, control characters and line ends."""
-        return on_one_line(self._cover(text))
+        return single_line(self._cover(text))
 
     def lines(self, text: str, indent: str = "    ") -> str:
         """``text`` without secrets and control characters; every line after the first is indented."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Path, Pos, Template
-from reconciler.model.masking import SENSITIVE, Cover, in_json, on_one_line
+from reconciler.model.masking import SENSITIVE, Cover, in_json, single_line
 
 if TYPE_CHECKING:
     from reconciler.config.loader import LoadedEnvironment
@@ -75,7 +75,7 @@ class _Writer:
     def leaf(self, start: str, text: str, path: Path, pos: Mapping[Path, Pos]) -> None:
         place = next((pos[upper] for upper in _upwards(path) if upper in pos), None)
         line = f"{start} {text}"
-        self.lines.append(f"{line:<{_COLUMN}} # {on_one_line(place.file)}:{place.line}" if place else line)
+        self.lines.append(f"{line:<{_COLUMN}} # {single_line(place.file)}:{place.line}" if place else line)
 
     def scalar(self, value: Any) -> str:
         if isinstance(value, str | Template):

@@ -1,14 +1,13 @@
-"""What the installed AWS model knows beyond our schemas: members and values that are newer than this release.
+"""Members and values that the installed AWS model has and our schemas lack: those newer than this release.
 
-The model is botocore's, found where boto3 finds it (``AWS_DATA_PATH``, ``~/.aws/models``, the package itself), so
-that a newer one counts as soon as it is dropped there. A shape is turned into JSON Schema, and so judged and worded
-like everything else. Peculiar:
+The model is botocore's, found where boto3 finds it (``AWS_DATA_PATH``, ``~/.aws/models``, the package itself), so a
+newer model takes effect as soon as it is copied there. A shape is converted to JSON Schema, and validated like
+everything else. Details:
 
-- botocore is imported when the first unknown member or value turns up, and never before: reading a model takes longer
-  than checking an environment does.
-- Beside :mod:`.aws` this is the one module here that looks at the environment (the two places above).
-- YAML's names are the model's with the first letter lowered. A kind whose API spells them with capitals sends names
-  back raised, and cannot tell a map's keys from names: there, what holds a map is not passed through.
+- botocore is imported at the first unknown member or value: reading a model takes longer than checking an environment.
+- Below ``operations``, only this module reads a variable of the process's environment (see above).
+- YAML's names are the model's with the first letter lowered. A kind whose API has capitalised names raises the first
+  letter of every name before sending, also of a map's keys: for such a kind, members that contain a map are refused.
 
 https://github.com/boto/botocore/blob/develop/botocore/loaders.py
 """
@@ -33,14 +32,15 @@ _RESERVED = ("tags", "lifecycle")
 
 @dataclass(slots=True)
 class ModelExtension:
-    """What a kind's schema lacks, looked up; ``unknown_members`` gathers the members that were found."""
+    """Looks up what a kind's schema lacks; ``unknown_members`` collects the members that were found, by path."""
 
     kind: Kind
     unknown_members: dict[str, UnknownMember] = field(default_factory=dict)
 
     def member(self, path: Path, value: Any) -> Json | None:
-        """The JSON Schema for what is declared at ``path``, with an ``x-note`` for people; None where the model has no
-        such member either.
+        """The JSON Schema of the member at ``path``, with an ``x-note`` for the message.
+
+        None where the model lacks the member, too.
         """
         api = self.kind.api
         if api is None or not path or path[0] in (*_RESERVED, *api.aside):
@@ -57,13 +57,13 @@ class ModelExtension:
         return {**json_schema(place.shape), "x-note": _note(found, versioned=self.kind.versioned)}
 
     def secret(self, path: Path) -> bool:
-        """Whether ``path`` is in a member that was found, and that the model calls sensitive."""
+        """Whether ``path`` is in a member that was found and is sensitive in the model."""
         pattern = ".".join(str(step) for step in path if not isinstance(step, int))
         places = (place.replace("[]", "") for place, what in self.unknown_members.items() if what.secret)
         return any(f"{pattern}.".startswith(f"{place}.") for place in places)
 
     def allows(self, path: Path, value: Any) -> bool:
-        """Whether the model's enumeration at ``path`` has this value, of all requests that have the member."""
+        """Whether the model's enumeration at ``path`` has this value, in any request that has the member."""
         api = self.kind.api
         if api is None or not path or path[0] in _RESERVED:
             return False
@@ -72,22 +72,22 @@ class ModelExtension:
         return any(value in (getattr(place.shape, "enum", None) or ()) for place in places if place)
 
     def has(self, path: str) -> bool:
-        """Whether a path as ``lifecycle.ignoreChanges`` has it leads somewhere in the model."""
+        """Whether the model has a path of ``lifecycle.ignoreChanges``."""
         api = self.kind.api
         steps = tuple(path.replace("[]", "").split("."))
         if api is None or steps[0] in (*_RESERVED, *api.aside):
             return False
         shapes = _Shapes.of(api)
-        return any(_leads(root, steps) for root in (*shapes.create, *shapes.update))
+        return any(_has_path(root, steps) for root in (*shapes.create, *shapes.update))
 
 
 def _note(found: UnknownMember, *, versioned: bool) -> str:
-    """What happens to a member of which no more is known than its shape."""
+    """What reconcile does with a member of which only the shape is known."""
     if not found.shown:
-        return "it is checked against that model and sent; AWS does not show it again, so no change of it is noticed"
+        return "checked against that model and sent; AWS does not return it, so drift in it is not detected"
     if found.updated or versioned:
-        return "it is checked against that model, sent, and compared"
-    return "it is checked against that model, sent, and compared; no update takes it, so a change means a replacement"
+        return "checked against that model, sent and compared"
+    return "checked against that model, sent and compared; a change means a replacement"
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def _note(found: UnknownMember, *, versioned: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A shape, and the path it was found at, written as those of a kind's fields."""
+    """A shape, and its path, written like those of a kind's fields."""
 
     pattern: str
     shape: Shape
@@ -103,7 +103,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Shapes:
-    """The shapes of an API's requests, and that of one object in the reply."""
+    """The shapes of an API's requests, and of one object in the reply; ``raised``: its names are capitalised."""
 
     create: tuple[Shape, ...]
     update: tuple[Shape, ...]
@@ -112,18 +112,18 @@ class _Shapes:
 
     @staticmethod
     def of(api: Api) -> _Shapes:
-        """Those of the installed model; none where it cannot be read or lacks the operation."""
+        """The shapes in the installed model; none where it cannot be read or lacks the operation."""
         return _shapes(api.service, api.create, api.update, api.reply)
 
     def newer(self, place: _Place, path: Path, value: Any) -> UnknownMember | None:
-        """What is known of the member; None where its names would not survive being sent."""
-        inside = list(_walked(place, value))
-        if self.raised and any(not one.sayable for one in inside):
+        """The facts about a member; None where its names cannot be sent unchanged."""
+        inside = list(_shapes_below(place, value))
+        if self.raised and any(not one.sendable for one in inside):
             return None
         return UnknownMember(
-            created=_taken(self.create, path, value),
-            updated=_taken(self.update, path, value),
-            shown=self.reply is None or _taken((self.reply,), path, value),
+            created=_accepted(self.create, path, value),
+            updated=_accepted(self.update, path, value),
+            shown=self.reply is None or _accepted((self.reply,), path, value),
             secret=any(one.shape.metadata.get("sensitive") for one in inside),
             maps=frozenset(f"{one.pattern}.*" for one in inside if one.shape.type_name == "map"),
         )
@@ -149,8 +149,8 @@ def _shapes(service: str, create: tuple[str, ...], update: tuple[str, ...], repl
 
 @cache
 def _model(service: str) -> Any:
-    """The service's model; None where there is none that can be read."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (not before it is needed)
+    """The service's model; None where no readable one is installed."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (only when needed)
     from botocore.loaders import create_loader  # noqa: PLC0415
     from botocore.model import ServiceModel  # noqa: PLC0415
 
@@ -170,7 +170,7 @@ def _members(shape: Shape) -> dict[str, Shape]:
 
 
 def _at(shape: Shape, path: Path) -> _Place | None:
-    """The shape at ``path``; None where the path leads out of the model."""
+    """The shape at ``path``; None where the model does not have it."""
     pattern = ""
     for step in path:
         if isinstance(step, int) and shape.type_name == "list":
@@ -184,16 +184,16 @@ def _at(shape: Shape, path: Path) -> _Place | None:
     return _Place(pattern.removeprefix("."), shape)
 
 
-def _leads(shape: Shape, steps: tuple[str, ...]) -> bool:
-    """The same for a path in which a list's items stand by number, by their key, or not at all."""
+def _has_path(shape: Shape, steps: tuple[str, ...]) -> bool:
+    """Whether a shape has a path, whose list items are written by number, by their key, or left out."""
     if not steps:
         return True
     if shape.type_name == "list":
-        return _leads(shape.member, steps) or _leads(shape.member, steps[1:])
+        return _has_path(shape.member, steps) or _has_path(shape.member, steps[1:])
     if shape.type_name == "map":
-        return _leads(shape.value, steps[1:])
+        return _has_path(shape.value, steps[1:])
     inner = _members(shape).get(steps[0]) if shape.type_name == "structure" else None
-    return inner is not None and _leads(inner, steps[1:])
+    return inner is not None and _has_path(inner, steps[1:])
 
 
 def _below(pattern: str, places: tuple[str, ...]) -> bool:
@@ -202,30 +202,30 @@ def _below(pattern: str, places: tuple[str, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
-    """A shape met below a declared value; ``sayable``: its name and keys survive being raised."""
+    """A shape below a declared value; ``sendable``: raising the first letters of names does not change it."""
 
     pattern: str
     shape: Shape
-    sayable: bool
+    sendable: bool
 
 
-def _walked(place: _Place, value: Any, name: str = "") -> Iterator[_Inside]:
+def _shapes_below(place: _Place, value: Any, name: str = "") -> Iterator[_Inside]:
     shape, pattern = place.shape, place.pattern
     yield _Inside(pattern, shape, shape.type_name != "map" and (not name or name[:1].isupper()))
     if shape.type_name == "structure" and isinstance(value, Mapping):
         for own, member in shape.members.items():
             if _lowered(own) in value:
-                yield from _walked(_Place(f"{pattern}.{_lowered(own)}", member), value[_lowered(own)], own)
+                yield from _shapes_below(_Place(f"{pattern}.{_lowered(own)}", member), value[_lowered(own)], own)
     elif shape.type_name == "map" and isinstance(value, Mapping):
         for item in value.values():
-            yield from _walked(_Place(f"{pattern}.*", shape.value), item)
+            yield from _shapes_below(_Place(f"{pattern}.*", shape.value), item)
     elif shape.type_name == "list" and isinstance(value, list):
         for item in value:
-            yield from _walked(_Place(f"{pattern}[]", shape.member), item)
+            yield from _shapes_below(_Place(f"{pattern}[]", shape.member), item)
 
 
-def _taken(roots: tuple[Shape, ...], path: Path, value: Any) -> bool:
-    """Whether one of the shapes has the path, and every member of what is declared there."""
+def _accepted(roots: tuple[Shape, ...], path: Path, value: Any) -> bool:
+    """Whether one of the shapes has the path, and every member of the value there."""
     places = [place for root in roots if (place := _at(root, path))]
     return any(_fits(place.shape, value) for place in places)
 
@@ -245,7 +245,7 @@ def _fits(shape: Shape, value: Any) -> bool:
 
 
 def json_schema(shape: Shape) -> dict[str, Any]:
-    """The shape as a JSON Schema, its structures under ``$defs``; names as YAML has them."""
+    """The shape as a JSON Schema, its structures under ``$defs``; names as in YAML."""
     structures: dict[str, Any] = {}
     return {**_schema(shape, structures), "$defs": structures}
 
@@ -257,7 +257,7 @@ def _schema(shape: Shape, structures: dict[str, Any]) -> dict[str, Any]:
         if meta.get("document"):
             return about
         if shape.name not in structures:
-            structures[shape.name] = {}  # so that one which holds itself comes to an end
+            structures[shape.name] = {}  # so that recursion ends where a structure contains itself
             structures[shape.name] = _structure(shape, structures)
         return {"$ref": f"#/$defs/{shape.name}"}
     if kind == "list":

@@ -1,9 +1,9 @@
-"""A quick verdict on a value by a JSON Schema: surely valid, or for jsonschema to say.
+"""A quick check of a value by a JSON Schema: surely valid, or to be validated by jsonschema.
 
-The keywords that our schemas use become Python functions, once; nearly every value passes them, and jsonschema, which
-is thirty times slower and long to import, is needed only for what is wrong. "Surely" is the point: a keyword that is
-not known here, or a value that needs a second look, makes the verdict no, never yes. What a verdict must agree with is
-``judge``, templates included; a property test holds both together.
+The keywords that our schemas use are compiled to Python functions, once. Nearly every value passes them, so jsonschema,
+which is thirty times slower and slow to import, is needed for invalid values only. An unknown keyword, or a value that
+needs a closer check, gives False, never True. The results must agree with :mod:`.validator`, templates included; a
+property test compares the two.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reconciler.model import Json, Template
 
 Check = Callable[[Any], bool]
 
-# They say something about the schema, and nothing of the value.
+# Keywords that do not constrain the value
 _ABOUT = frozenset(
     ("description", "title", "examples", "default", "readOnly", "deprecated", "$comment", "$schema", "$id", "$defs")
 )
@@ -36,7 +36,7 @@ _EXPRESSION = re.compile(r"\\\$\\\{")
 
 
 def admitting_none(schema: Json) -> Json:
-    """One level of a schema without the admission of an expression: no text of the form ``${...}`` beside a type."""
+    """One level of a schema, without the alternative of an expression (text of the form ``${...}``) to a type."""
     plain = dict(schema)
     types = plain.get("type")
     if isinstance(types, list) and "string" in types and _admits(plain):
@@ -69,18 +69,18 @@ def _no(_: Any) -> bool:
 
 
 class CompiledSchemas:
-    """The schemas of a set of documents, by file name, as functions. That they admit expressions is taken out."""
+    """The schemas of a set of documents, by file name, as functions, without the alternative of an expression."""
 
     def __init__(self, document: Callable[[str], Json | None]) -> None:
         self.document = cache(document)
         self.known: dict[str, Check] = {}
 
     def of(self, file: str) -> Check:
-        """The verdict on a value by the schema of a file: True means that it is surely valid."""
+        """The check of a value by the schema of a file: True means that it is surely valid."""
         return self.referred("", file)
 
     def referred(self, ref: str, file: str) -> Check:
-        """The function of what ``ref`` means in ``file``; made when it is first used, for schemas may be recursive."""
+        """The check of ``ref`` in ``file``; compiled when it is first called, since schemas may be recursive."""
         name, _, pointer = ref.partition("#")
         where = name or file
         key = f"{where}#{pointer}"
@@ -88,18 +88,19 @@ class CompiledSchemas:
         def check(value: Any) -> bool:
             found = self.known.get(key)
             if found is None:
-                found = self.known[key] = self.made(self.target(where, pointer), where)
+                found = self.known[key] = self.compiled(self.target(where, pointer), where)
             return found(value)
 
         return check
 
     def target(self, file: str, pointer: str) -> Any:
+        """The part of a document that a JSON pointer means; None where it has none."""
         target: Any = self.document(file)
         for part in pointer.split("/")[1:]:
             target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
         return target
 
-    def made(self, schema: Any, file: str) -> Check:
+    def compiled(self, schema: Any, file: str) -> Check:
         """The schema as one function."""
         if schema is True or schema == {}:
             return lambda _: True
@@ -108,36 +109,37 @@ class CompiledSchemas:
         plain = admitting_none(schema)
         rules = {name: rule for name, rule in plain.items() if name not in _ABOUT and not name.startswith("x-")}
         if rules.keys() == {"type"} and "string" in rules["type"]:
-            return _type(rules["type"])  # most members are such, and any template passes
+            return _type(rules["type"])  # as most members are; any template passes
         checks = self.checks(rules, file)
-        if rules:  # a keyword that is not known here
+        if rules:  # an unknown keyword
             return _no
         return _template_or(checks)
 
     def checks(self, rules: dict[str, Any], file: str) -> list[Check]:
-        """A function for every keyword, cheap ones first; they are taken out of ``rules``."""
-        found = [make(rules.pop(name)) for name, make in _OF_ONE.items() if name in rules]
+        """A function for every known keyword, cheap ones first; the keywords are removed from ``rules``."""
+        found = [make(rules.pop(name)) for name, make in _SIMPLE_KEYWORDS.items() if name in rules]
         if "propertyNames" in rules:
-            found.append(_keys(self.made(rules.pop("propertyNames"), file)))
+            found.append(_keys(self.compiled(rules.pop("propertyNames"), file)))
         if rules.keys() & {"properties", "patternProperties", "additionalProperties"}:
             found.append(self.members(rules, file))
         if "items" in rules:
-            found.append(_items(self.made(rules.pop("items"), file)))
+            found.append(_items(self.compiled(rules.pop("items"), file)))
         if "$ref" in rules:
             found.append(self.referred(rules.pop("$ref"), file))
-        found += [self.made(each, file) for each in rules.pop("allOf", ())]
+        found += [self.compiled(each, file) for each in rules.pop("allOf", ())]
         if "anyOf" in rules:
-            found.append(_any([self.made(each, file) for each in rules.pop("anyOf")]))
+            found.append(_any([self.compiled(each, file) for each in rules.pop("anyOf")]))
         return found
 
     def members(self, rules: dict[str, Any], file: str) -> Check:
+        """The check of a mapping's members; its keywords are removed from ``rules``."""
         schemas = rules.pop("properties", {})
-        known: dict[str, Check] = {}  # made when the first value comes: few of all members are ever used
+        known: dict[str, Check] = {}  # compiled at the first value: few members are ever used
         patterns = [
-            (re.compile(name), self.made(each, file)) for name, each in rules.pop("patternProperties", {}).items()
+            (re.compile(name), self.compiled(each, file)) for name, each in rules.pop("patternProperties", {}).items()
         ]
         others = rules.pop("additionalProperties", True)
-        other = _no if others is False else self.made(others, file)
+        other = _no if others is False else self.compiled(others, file)
 
         def check(value: Any) -> bool:
             if type(value) is not dict:
@@ -145,7 +147,7 @@ class CompiledSchemas:
             for name, item in value.items():
                 judge = known.get(name)
                 if judge is None and name in schemas:
-                    judge = known[name] = self.made(schemas[name], file)
+                    judge = known[name] = self.compiled(schemas[name], file)
                 if patterns and not _matching(name, item, patterns, strict=judge is None, other=other):
                     return False
                 if judge is None:
@@ -161,13 +163,13 @@ class CompiledSchemas:
 def _matching(
     name: str, item: Any, patterns: list[tuple[re.Pattern[str], Check]], *, strict: bool, other: Check
 ) -> bool:
-    """A member by the patterns of its name; where none fits, and no property has the name, by the rule for others."""
+    """Check a member by the patterns that match its name; by ``other`` where none does and ``strict``."""
     fitting = [check for pattern, check in patterns if pattern.search(name)]
     return all(check(item) for check in fitting) if fitting or not strict else other(item)
 
 
 def _template_or(checks: list[Check]) -> Check:
-    """All of the checks, and a template as ``judge`` has it: a whole one passes, one inside a text is text."""
+    """All of the checks, with templates as in :mod:`.validator`: a whole one passes, one inside a text is text."""
     if len(checks) == 1:
         (only,) = checks
         return lambda value: only(value) if type(value) is not Template else bool(value.whole) or only(value)
@@ -219,7 +221,7 @@ def _required(names: list[str]) -> Check:
 
 
 def _unique(wanted: bool) -> Check:  # noqa: FBT001
-    """Texts that differ; of anything else jsonschema says what is the same."""
+    """Whether texts differ; equality of other values is left to jsonschema."""
 
     def check(value: Any) -> bool:
         return type(value) is not list or (all(type(item) is str for item in value) and len({*value}) == len(value))
@@ -240,7 +242,7 @@ def _any(checks: list[Check]) -> Check:
 
 
 _MANY = float("inf")
-_OF_ONE: Mapping[str, Callable[[Any], Check]] = {
+_SIMPLE_KEYWORDS: Mapping[str, Callable[[Any], Check]] = {
     "type": _type,
     "enum": _enum,
     "pattern": _pattern,

@@ -1,7 +1,8 @@
-"""Schema errors said for people: what is wrong, at which place, and the way out.
+"""Schema errors as problems: what is wrong, at which place, and how to fix it.
 
-jsonschema says which rule failed; it points at the parent for unknown and missing members, and at the whole for a
-failed choice. Here an unknown member is pointed at itself, and of a choice the branch that was most likely meant.
+jsonschema reports which rule failed; for an unknown or missing member it gives the path of the parent, and for a failed
+choice that of the whole value. Here an unknown member has its own path, and of a choice only the errors of the branch
+that is closest to the value are reported.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _NO = ("false", "no", "off", "n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageContext:
-    """What a message needs besides the error: places, the resource, the members its schema knows, and which values
-    must not be repeated.
+    """What a message needs besides the error.
 
-    ``newer_member`` gives the errors of a member that the installed AWS model has and the schema lacks, with what is to
-    be known of it; None where the model lacks it too. ``newer_value`` tells whether the model has a value that an
-    enumeration lacks.
+    ``at`` returns the place of a path; ``address`` and ``name`` are the resource's; ``members`` is the tree of members
+    in its schema; ``secret`` returns whether the value at a path must not be shown. ``newer_member`` returns the errors
+    of a member that the installed AWS model has and the schema lacks, with a note about it; None where the model lacks
+    it, too. ``newer_value`` returns whether the model has a value that an enumeration lacks.
     """
 
     at: Callable[[Path], Pos]
@@ -48,12 +49,12 @@ class MessageContext:
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
-_DIGITS = 40  # of a number that somebody may have meant
-Error = Any  # jsonschema's ValidationError; only schema.py imports the package
+_DIGITS = 40  # of a number that a text may stand for
+Error = Any  # jsonschema's ValidationError; only validator.py imports the package
 
 
 def problems(errors: Iterable[Error], known: MessageContext) -> list[Problem]:
-    """A problem or several for every error."""
+    """The problems for ``errors``, one or more for each."""
     return [problem for error in errors for problem in _problems_of(error, known)]
 
 
@@ -81,24 +82,24 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
     rule = error.validator
     if "propertyNames" in error.absolute_schema_path:
-        hint = _own_hint(error)
+        hint = _schema_hint(error)
         yield _problem(known, (*path, error.instance), "invalid-value", f'"{error.instance}" is not a valid key', hint)
     elif rule not in ("additionalProperties", "required", "dependentRequired") and known.secret(path):
-        hint = _sentence(error.schema.get("description", "")) or "text is written in quotes"
-        yield _problem(known, path, "wrong-type", f"{dotted(path)} is not what is allowed here (it is not shown)", hint)
+        hint = _sentence(error.schema.get("description", "")) or "write text in quotes"
+        yield _problem(known, path, "wrong-type", f"{dotted(path)} has an invalid value (not shown)", hint)
     elif rule in ("anyOf", "oneOf"):
         yield from _choice(error, known, path)
     elif rule == "additionalProperties" and error.validator_value is False:
         yield from _unknown(error, known, path)
     elif rule == "enum" and not isinstance(error.instance, str) and error.schema.get("type") == "string":
-        return  # the type is wrong, and said so
+        return  # the wrong type has its own error
     elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
-        hint = "it is sent as it is; what AWS refuses for other values of this field is not checked for this one"
+        hint = "sent unchanged; values of this field are not checked"
         yield _newer(known, path, "newer-value", f'the value "{error.instance}" of {dotted(path)}', hint)
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
     else:
-        code, message, hint = _plainly(error, _below(known.members, path))
+        code, message, hint = _described(error, _below(known.members, path))
         yield _problem(known, path, code, f"{dotted(path)} {message}" if path else f"this {message}", hint)
 
 
@@ -142,8 +143,8 @@ def _newer(known: MessageContext, path: Path, code: str, what: str, hint: str) -
     )
 
 
-def _meant(name: str, members: Json) -> str:
-    """The member that is spelt like ``name``, or called so elsewhere; nothing where there is none."""
+def _same_spelling(name: str, members: Json) -> str:
+    """The member with the spelling of ``name`` (case, - and _ ignored), or with it as an alias; empty if none."""
     for member, about in members.items():
         others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
         if _folded(name) in (_folded(other) for other in (member, *others)):
@@ -152,21 +153,21 @@ def _meant(name: str, members: Json) -> str:
 
 
 def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: Path) -> str:
-    if meant := _meant(name, members):
+    if meant := _same_spelling(name, members):
         return f'did you mean "{meant}"?'
     if not path and known.name and name == known.name:
-        return "these are the properties themselves, without the resource's name"
+        return "give the properties directly, without the resource's name"
     if not path and known.name and (value == known.name or _folded(name) == "name"):
-        return "the name is the key above; leave this out"
+        return "the name is the key above; remove this"
     here = tuple(part for part in path if isinstance(part, str))
-    elsewhere = next((place for place in _places(known.members, name) if _along(place[:-1], here)), None)
+    elsewhere = next((place for place in _places(known.members, name) if _is_near(place[:-1], here)), None)
     if elsewhere:
-        return f"it belongs under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "it belongs one level up"
+        return f"move it under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "move it one level up"
     if near := did_you_mean(name, members):
         return near
     if not path and known.name and _SERVICE_SETS.fullmatch(name):
-        return "what the service sets by itself is not declared; leave this out"
-    return one_of(list(members)) if members else "nothing is expected here"
+        return "read-only: set by AWS; remove it"
+    return one_of(list(members)) if members else "no members are allowed here"
 
 
 def _folded(name: str) -> str:
@@ -174,22 +175,22 @@ def _folded(name: str) -> str:
 
 
 def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where in the tree a member of this name is known, nearest to the top first."""
+    """The paths of the members of this name in the tree, shortest first."""
     level = [((*path, member), below) for member, below in tree.items() if member != "*"]
     yield from (place for place, _ in level if _folded(place[-1]) == _folded(name))
     for place, below in level:
         yield from _places(below, name, place)
 
 
-def _along(place: tuple[str, ...], here: tuple[str, ...]) -> bool:
-    """Whether ``place`` is above ``here`` or one level below it."""
-    return place != here and (
-        here[: len(place)] == place or (place[: len(here)] == here and len(place) == len(here) + 1)
+def _is_near(place: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether ``place`` is above ``path`` or one level below it."""
+    return place != path and (
+        path[: len(place)] == place or (place[: len(path)] == path and len(place) == len(path) + 1)
     )
 
 
 def _below(tree: Json, path: Path) -> Json:
-    """The members known at ``path``."""
+    """The subtree of members at ``path``."""
     for part in path:
         if isinstance(part, str):
             tree = tree.get(part, tree.get("*", {}))
@@ -197,12 +198,12 @@ def _below(tree: Json, path: Path) -> Json:
 
 
 def _missing(error: Error, known: MessageContext, path: Path) -> Iterator[Problem]:
-    """Every missing member; jsonschema gives an error for each, the repeats fold into one."""
+    """Every missing member; jsonschema gives an error for each, and repeats are removed later."""
     needed = error.validator_value
     if isinstance(needed, Mapping):
         needed = [name for given, names in needed.items() if given in error.instance for name in names]
     known_members = error.schema.get("properties", {})
-    misspelt = {_meant(name, known_members) for name in error.instance if name not in known_members}
+    misspelt = {_same_spelling(name, known_members) for name in error.instance if name not in known_members}
     for name in needed:
         if name not in error.instance and name not in misspelt:
             about = known_members.get(name, {}).get("description", "")
@@ -226,12 +227,12 @@ def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem
     if not branches:
         required = [branch.get("required", []) for branch in error.validator_value if isinstance(branch, Mapping)]
         given = [name for needed in required for name in needed if name in error.instance]
-        message = f"{' and '.join(given)} exclude each other{where}" if given else f"this fits several forms{where}"
+        message = f"{' and '.join(given)} cannot be combined{where}" if given else f"more than one form matches{where}"
         yield _problem(known, path, "invalid-value", message, "keep one of them")
     elif all(inner.validator == "required" and not inner.relative_path for inner in inners):
         names = [name for inner in inners for name in inner.validator_value if name not in error.instance]
         message = f"one of {', '.join(dict.fromkeys(names))} is missing{where}"
-        yield _problem(known, path, "missing-field", message, _own_hint(error))
+        yield _problem(known, path, "missing-field", message, _schema_hint(error))
     elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
         wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
         members = _below(known.members, path)
@@ -264,15 +265,15 @@ _LIMITS = {
 _SIZES = {
     "minLength": ("must have at least", "character"),
     "maxLength": ("must have at most", "character"),
-    "minItems": ("must hold at least", "item"),
-    "maxItems": ("must hold at most", "item"),
-    "minProperties": ("must hold at least", "member"),
-    "maxProperties": ("must hold at most", "member"),
+    "minItems": ("must contain at least", "item"),
+    "maxItems": ("must contain at most", "item"),
+    "minProperties": ("must contain at least", "member"),
+    "maxProperties": ("must contain at most", "member"),
 }
 
 
-def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
-    """Code, message (to follow the path) and hint."""
+def _described(error: Error, members: Json) -> tuple[str, str, str]:
+    """Code, message (which follows the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
         return "wrong-type", *_mistyped(value, _types(error), error.schema, members)
@@ -281,16 +282,16 @@ def _plainly(error: Error, members: Json) -> tuple[str, str, str]:
         hint = did_you_mean(str(value), texts)
         return "invalid-value", f"cannot be {shown(value)}", f"{hint} {one_of(texts)}".strip()
     if rule in _LIMITS:
-        return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _own_hint(error)
+        return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _schema_hint(error)
     if rule in _SIZES:
-        return "out-of-range", _sized(rule, limit, value), _own_hint(error) or "give it a value, or remove it"
+        return "out-of-range", _sized(rule, limit, value), _schema_hint(error) or "give it a value, or remove it"
     if rule == "uniqueItems":
-        twice = next(item for index, item in enumerate(value) if item in value[:index])
-        return "invalid-value", f"holds {shown(twice)} twice", "remove one"
+        repeated = next(item for index, item in enumerate(value) if item in value[:index])
+        return "invalid-value", f"contains a duplicate: {shown(repeated)}", "remove one"
     if rule == "pattern":
-        return "invalid-value", f"cannot be {shown(value)}", _own_hint(error) or f"it must match {limit}"
+        return "invalid-value", f"cannot be {shown(value)}", _schema_hint(error) or f"it must match {limit}"
     message = f"must be {shown(limit)}, not {shown(value)}" if rule == "const" else "is not allowed here"
-    return "invalid-value", message, _own_hint(error)
+    return "invalid-value", message, _schema_hint(error)
 
 
 def _sized(rule: str, limit: int, value: Any) -> str:
@@ -300,7 +301,7 @@ def _sized(rule: str, limit: int, value: Any) -> str:
     return f"{words} {limit} {noun}{'' if limit == 1 else 's'}, and has {len(value)}"
 
 
-def _own_hint(error: Error) -> str:
+def _schema_hint(error: Error) -> str:
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     return str(schema.get("x-hint") or _sentence(schema.get("description", "")))
 
@@ -319,7 +320,7 @@ def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tup
 
 
 def _converted(value: Any, kind: str, members: Json) -> str:
-    """How to write ``value`` so that it is of ``kind``; nothing where that is not obvious."""
+    """How to write ``value`` as the JSON type ``kind``; empty where that is not obvious."""
     if kind == "string" and isinstance(value, bool | int | float):
         return f'write it in quotes: "{json.dumps(value)}"'
     if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):

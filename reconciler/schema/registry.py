@@ -1,11 +1,11 @@
-"""JSON Schemas: what each section may hold, checked, published, and as a tree of known members.
+"""JSON Schemas: what each section may contain, as a check, as published documents, and as a tree of members.
 
-What is peculiar:
+Details:
 
-- A schema file admits an expression wherever a value may stand (the type is then "integer or string", with a
-  pattern for the string), for editors. When we check, expressions are filled in already or stand as templates, so those
-  admissions are taken out first: messages then speak of the plain type alone.
-- What is surely right is told by ``verdict``, quickly; only what is not goes to ``judge`` (jsonschema), for its errors.
+- For editors, a schema file allows an expression as every value (the type is then "integer or string", with a pattern
+  for the string). When reconcile checks, expressions are filled in or are templates, so that alternative is removed
+  first: messages then name the plain type only.
+- :mod:`.fast_validator` accepts what is surely valid; only the rest is validated by :mod:`.validator` (jsonschema).
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
 
 
 class SchemaExtension(Protocol):
-    """Knows members and values that the schemas lack."""
+    """Where members and values are looked up that the schemas lack."""
 
     def member(self, path: Path, value: Any) -> Json | None:
-        """The schema for what is declared at ``path``, ``x-note`` for people; None where no such member is known."""
+        """The schema of the member at ``path``, with an ``x-note`` for the message; None where it does not exist."""
 
     def secret(self, path: Path) -> bool:
-        """Whether the value at ``path`` is part of a member that was asked for and must not be shown."""
+        """Whether the value at ``path`` is in a member that was looked up and must not be shown."""
 
     def allows(self, path: Path, value: Any) -> bool:
-        """Whether the value is one of the member at ``path``."""
+        """Whether the member at ``path`` may have the value."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schemas:
-    """A set of schema files by file name, and the section each describes."""
+    """A set of schema files by file name, and the file of each section."""
 
     documents: Mapping[str, Json]
     by_section: Mapping[str, str]
@@ -57,13 +57,14 @@ class Schemas:
 
     @classmethod
     def of(cls, documents: Mapping[str, Json], by_section: Mapping[str, str] | None = None) -> Schemas:
-        """Schemas by file name; that of a kind says its section in ``x-section``, unless ``by_section`` does."""
+        """Schemas by file name; ``x-section`` in a document is its section, unless ``by_section`` is given."""
         if by_section is None:
             named = sorted(documents.items())
             by_section = {document["x-section"]: name for name, document in named if "x-section" in document}
         return cls(documents, by_section, {}, {}, CompiledSchemas(documents.get))
 
     def sections(self) -> tuple[str, ...]:
+        """The sections that have a schema, sorted."""
         return tuple(sorted(self.by_section))
 
     def resource(
@@ -74,14 +75,14 @@ class Schemas:
         at: Callable[[Path], Pos],
         address: str = "",
         name: str = "",
-        beyond: SchemaExtension | None = None,
+        extension: SchemaExtension | None = None,
     ) -> list[Problem]:
-        """What is wrong with a resource's properties; nothing where the section has no schema.
+        """The problems of a resource's properties; none where the section has no schema.
 
-        ``beyond`` is asked about members and values that the schema lacks.
+        Members and values that the schema lacks are looked up in ``extension``.
         """
         file = self.by_section.get(section)
-        if file is None or self._right(file, value):
+        if file is None or self._surely_valid(file, value):
             return []
         known = messages.MessageContext(
             at=at,
@@ -89,16 +90,18 @@ class Schemas:
             name=name,
             members=self.members(section),
             secret=lambda path: (
-                is_secret(section, path) or called_secret(value, path) or (beyond is not None and beyond.secret(path))
+                is_secret(section, path)
+                or called_secret(value, path)
+                or (extension is not None and extension.secret(path))
             ),
-            newer_member=lambda path, found: _newer(beyond, path, found) if beyond else None,
-            newer_value=lambda path, found: beyond.allows(path, found) if beyond else False,
+            newer_member=lambda path, found: _newer(extension, path, found) if extension else None,
+            newer_value=lambda path, found: extension.allows(path, found) if extension else False,
         )
         return messages.problems(self._validator(file).iter_errors(value), known)
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
-        """What is wrong with an environment's settings."""
-        if ENVIRONMENT not in self.documents or self._right(ENVIRONMENT, value):
+        """The problems of an environment's settings."""
+        if ENVIRONMENT not in self.documents or self._surely_valid(ENVIRONMENT, value):
             return []
         known = messages.MessageContext(
             at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT)
@@ -106,12 +109,12 @@ class Schemas:
         return messages.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
 
     def lifecycle(self, value: Any) -> bool:
-        """Whether anything is wrong with a resource's ``lifecycle``."""
+        """Whether a resource's ``lifecycle`` is invalid."""
         file = SHARED[1]
-        return file in self.documents and not (self._right(file, value) or self._validator(file).is_valid(value))
+        return file in self.documents and not (self._surely_valid(file, value) or self._validator(file).is_valid(value))
 
     def members(self, section: str) -> Json:
-        """The members that the section's schema knows, as a tree: name to subtree, ``{}`` for a leaf.
+        """The members in the section's schema, as a tree: name to subtree, ``{}`` for a leaf.
 
         ``*`` stands for a map whose keys are data, with the subtree of its values. A list's subtree is that of its
         items. An unknown section gives ``{"*": {}}``.
@@ -146,12 +149,12 @@ class Schemas:
         start = {"$schema": _DRAFT, **top}
         return {**start, "properties": properties, "additionalProperties": False, "$defs": definitions}
 
-    def _right(self, file: str, value: Any) -> bool:
-        """Whether the value is surely right; where not, the validator says whether it is."""
+    def _surely_valid(self, file: str, value: Any) -> bool:
+        """Whether the value is surely valid; if not, the validator decides."""
         return self._verdicts.of(file)(value)
 
     def _validator(self, file: str) -> Any:
-        from reconciler.schema import validator  # noqa: PLC0415  (jsonschema is not needed while nothing is wrong)
+        from reconciler.schema import validator  # noqa: PLC0415  (jsonschema is needed for invalid values only)
 
         if not self._validators:
             self._validators.update(
@@ -160,13 +163,14 @@ class Schemas:
         return self._validators[file]
 
 
-def _newer(beyond: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:
-    """The errors of a value by a schema from elsewhere, placed at ``path``, and what that schema says of the member;
-    None where no such member is known.
+def _newer(extension: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:
+    """The errors of a value by the schema of ``extension``, with ``path`` in front of theirs, and the schema's note.
+
+    None where the extension has no such member.
     """
     from reconciler.schema import validator  # noqa: PLC0415  (see above)
 
-    document = beyond.member(path, value)
+    document = extension.member(path, value)
     if document is None:
         return None
     errors = list(validator.Validator(document).iter_errors(value))
@@ -176,7 +180,7 @@ def _newer(beyond: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], 
 
 
 class _Documents(Mapping[str, Json]):
-    """Documents by name, each parsed when it is first asked for."""
+    """Documents by name, each parsed at its first use."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = texts
@@ -198,14 +202,14 @@ class _Documents(Mapping[str, Json]):
 
 
 def directory() -> FilePath:
-    """Where the schemas are: inside an installed package, else beside it in a checkout."""
+    """The directory of the schemas: inside an installed package, or next to it in a checkout."""
     here = FilePath(__file__).parents[1]
     return here / "schemas" if (here / "schemas").is_dir() else here.parent / "schemas"
 
 
 @cache
 def shipped() -> Schemas:
-    """The schemas that come with the tool."""
+    """The schemas that are part of reconcile."""
     texts = {file.name: file.read_text("utf-8") for file in sorted(directory().glob(f"*{_ENDING}"))}
     found = {name: _SECTION.search(text) for name, text in texts.items()}
     by_section = {match[1]: name for name, match in found.items() if match}
@@ -214,14 +218,17 @@ def shipped() -> Schemas:
 
 
 def sections() -> tuple[str, ...]:
+    """The sections that have a schema, sorted."""
     return shipped().sections()
 
 
 def members(section: str) -> Json:
+    """As :meth:`Schemas.members`, of the shipped schemas."""
     return shipped().members(section)
 
 
 def published(section: str | None = None) -> dict[str, Any]:
+    """As :meth:`Schemas.published`, of the shipped schemas."""
     return shipped().published(section)
 
 
@@ -232,7 +239,7 @@ def is_secret(section: str, path: Path) -> bool:
 
 
 def _misspelt_secret(kind: Kind, path: Path) -> bool:
-    """Whether it is a member nobody knows of a kind that has secrets: most likely one of those."""
+    """Whether ``path`` is an unknown member of a kind that has secrets: most likely a misspelt one."""
     if not path or not has_secrets(kind.section):
         return False
     return path[0] not in ("tags", "lifecycle", *members(kind.section))
@@ -245,7 +252,7 @@ def has_secrets(section: str) -> bool:
 
 
 def called_secret(value: Any, path: Path) -> bool:
-    """Whether the value at ``path`` in ``value`` stands under a name like that of a secret, or beside one."""
+    """Whether the value at ``path`` has a name like that of a secret: its key, or the ``name`` next to ``value``."""
     for part in path[:-1]:
         if isinstance(value, Mapping):
             value = value.get(part)
@@ -256,6 +263,7 @@ def called_secret(value: Any, path: Path) -> bool:
 
 
 def is_secret_of(kind: Kind, path: Path) -> bool:
+    """Whether the value at ``path`` is in a secret field of the kind."""
     patterns = (pattern for pattern, field in kind.fields.items() if field.secret)
     return any(_covers(re.findall(r"\[\]|[^.\[\]]+", pattern), path) for pattern in patterns)
 
@@ -275,7 +283,7 @@ def _key(file: str) -> str:
 
 
 def _plain(schema: Any) -> Any:
-    """The schema with every admission of an expression taken out."""
+    """The schema without the alternative of an expression, at every level."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, Mapping):
@@ -328,7 +336,7 @@ def _target(ref: str, documents: Mapping[str, Json], file: str) -> tuple[Any, st
 
 
 def _embedded(schema: Any, file: str, *, top: bool = True) -> Any:
-    """The schema as a part of one document: without an id, its references turned inward."""
+    """The schema as a part of one document: without an id, its references relative to that document."""
     if isinstance(schema, list):
         return [_embedded(item, file, top=False) for item in schema]
     if not isinstance(schema, Mapping):

@@ -1,9 +1,9 @@
-"""What is wrong with a value by a JSON Schema, to the letter; the only importer of jsonschema.
+"""The errors of a value by a JSON Schema, in full; the only module that imports jsonschema.
 
-What is peculiar:
+Details:
 
-- A template that is the whole value passes anywhere; one inside a text is text whose content is not judged.
-- A whole number is an ``int``: ``2.0`` is none, for AWS does not take it as one.
+- A template that is the whole value passes anywhere; one inside a text is text whose content is not checked.
+- An integer is an ``int``: ``2.0`` is not one, since AWS refuses it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reconciler.model import Json, Template
 
 
 def validators(documents: Mapping[str, Json]) -> dict[str, Any]:
-    """A validator for each document; they refer to one another by file name."""
+    """A validator for each document, by file name; documents refer to each other by file name."""
     registry: Registry[Any] = Registry().with_resources(
         (name, Resource.from_contents(document, default_specification=DRAFT202012))
         for name, document in documents.items()

@@ -276,7 +276,7 @@ def test_a_circle_is_printed_from_a_stable_start(checked, yaml):
     _, found = checked(yaml)
 
     assert [item[0::2] for item in errors(found)] == [
-        ("reference-cycle", "these resources need each other: things.a -> things.b -> things.a")
+        ("reference-cycle", "dependency cycle: things.a -> things.b -> things.a")
     ]
 
 

@@ -72,7 +72,7 @@ def test_two_dollars_are_the_text_itself(text, plain):
         ("${regoin}", "did you mean ${region}?"),
         ("${env.X}", "did you mean ${env:X}?"),
         ("${var:x}", "did you mean ${var.x}?"),
-        ("${env:X:-default}", "it takes no default"),
+        ("${env:X:-default}", "it has no default"),
         ("${file:}", "${file:files/user-data.sh}"),
         ("${jobQueues.q}", "${jobQueues.q.arn}"),
         ("${serviceLinkedRoles.batch.amazonaws.com.arn}", '${serviceLinkedRoles["batch.amazonaws.com"].arn}'),
@@ -91,7 +91,7 @@ def test_a_fault_names_the_way_out(text, way_out):
 def test_every_fault_of_a_text_is_found():
     _, faults = expressions.parse("${a} ${var.x} ${b}")
 
-    assert [fault.message for fault in faults] == ["${a} is not an expression", "${b} is not an expression"]
+    assert [fault.message for fault in faults] == ["cannot read ${a}", "cannot read ${b}"]
 
 
 @pytest.mark.parametrize(

@@ -89,15 +89,15 @@ def test_settings_elsewhere_are_refused(tree):
     root = tree({"environment.yaml": "environment: t\n", "b.yaml": "tags: {a: b}\nregion: x\n"})
 
     assert refused(root) == [
-        ("misplaced-setting", "b.yaml:1:1", '"tags" is a setting of the environment'),
-        ("misplaced-setting", "b.yaml:2:1", '"region" is a setting of the environment'),
+        ("misplaced-setting", "b.yaml:1:1", "tags: is only read from environment.yaml; move it there"),
+        ("misplaced-setting", "b.yaml:2:1", "region: is only read from environment.yaml; move it there"),
     ]
 
 
 def test_a_resource_in_two_files_names_both_places(tree):
     root = tree({"environment.yaml": "environment: t\n", "a.yaml": "roles:\n  x: {}\n", "b.yaml": "roles:\n  x: {}\n"})
 
-    with pytest.raises(Problems, match=r"b\.yaml:2:3: error: roles \"x\" is declared twice\n +.*a\.yaml:2:3"):
+    with pytest.raises(Problems, match=r"b\.yaml:2:3: error: duplicate roles \"x\"\n +.*a\.yaml:2:3"):
         loaded(root)
 
 
@@ -215,7 +215,7 @@ def test_problems_can_be_shown_as_seen_from_elsewhere(tree, tmp_path):
     with pytest.raises(Problems) as caught:
         loaded(root)
 
-    (problem,) = loader.seen_from(caught.value.problems, root, tmp_path)
+    (problem,) = loader.displayed_from(caught.value.problems, root, tmp_path)
     assert str(problem.pos) == "env/jobs/a.yaml:1:5"
 
 
@@ -290,7 +290,7 @@ def test_extends_in_a_circle_is_told(tree):
     tree({"environment.yaml": "environment: b\nextends: ../env\n"}, root="b")
     root = tree({"environment.yaml": "environment: t\nextends: ../b\n"})
 
-    assert refused(root) == [("extends-cycle", "../b/environment.yaml:2:1", "this extends itself: . -> ../b -> .")]
+    assert refused(root) == [("extends-cycle", "../b/environment.yaml:2:1", "extends form a cycle: . -> ../b -> .")]
 
 
 @pytest.mark.parametrize("value", [".", "../env", "[]x", "{a: b}", "3", "[3]", '"${var.x}"', "nowhere", "empty"])

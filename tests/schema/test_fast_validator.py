@@ -66,7 +66,7 @@ def unknown(rules, file):
     """The names of the functions that a schema and everything below it become."""
     names = []
     if isinstance(rules, dict):
-        names.append(VERDICTS.made(rules, file).__name__)
+        names.append(VERDICTS.compiled(rules, file).__name__)
         rules = admitting_none(rules)
         below = [rules.get(name) for name in ("items", "propertyNames", "additionalProperties")]
         below += [

@@ -100,5 +100,5 @@ def test_it_leaves_nothing_behind_when_it_is_stopped(
     rest, _ = demo.communicate(timeout=300)
 
     assert demo.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent], shown + rest
-    assert "That was all of it." not in rest
+    assert "The demo is complete." not in rest
     assert left_behind(shown + rest, temporary) == []

@@ -240,7 +240,7 @@ def test_what_the_model_has_is_a_note_and_being_strict_does_not_mind(shell: Shel
     assert "newer than this version" in mode["message"]
     hints = {problem["path"]: problem["hint"] for problem in found}
     assert "a change means a replacement" in hints["birthSign"]
-    assert "no change of it is noticed" in hints["whisper"]
+    assert "drift in it is not detected" in hints["whisper"]
     assert shell("validate").stdout == "11 resources: 0 errors, 0 warnings, 26 notes\n"
 
 

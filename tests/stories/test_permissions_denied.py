@@ -313,7 +313,7 @@ def test_one_of_several_denied(example: str, section: str, service: str, sandbox
 
 def depends(problem: Problem) -> bool:
     """Whether it is about what only needs what cannot be read."""
-    return "it needs" in problem.message
+    return "it depends on" in problem.message
 
 
 def test_what_is_named_and_cannot_be_read_is_not_said_to_be_missing(sandbox: Any) -> None:
