@@ -2713,7 +2713,7 @@ keyPairs:
 """,
         "invalid-value",
         "3:7",
-        "give the .pub file beside",
+        "give the .pub file instead",
     ),
     (
         "max below min",

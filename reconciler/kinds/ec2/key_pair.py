@@ -108,12 +108,10 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 def check(name: str, props: Json) -> Iterator[Finding]:
     if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
-        yield Finding((), f'"{name}" is not a name EC2 takes for a key pair', "at most 255 ASCII characters")
+        yield Finding((), f'"{name}" is not a valid key pair name', "at most 255 ASCII characters")
     key = props.get("publicKey")
     if key is None or key == "":
-        hint = (
-            "publicKey: ${file:files/key.pub}; a pair is imported, since a private key made by AWS is shown only once"
-        )
+        hint = "publicKey: ${file:files/key.pub}; key pairs are imported, since AWS shows a private key only once"
         yield Finding((), "the key pair has no publicKey", hint, code="missing-field")
     elif isinstance(key, str):
         yield from _key(key)
@@ -124,18 +122,18 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 def _key(key: str) -> Iterator[Finding]:
     path, kind = ("publicKey",), key.split(maxsplit=1)[0] if key.split() else ""
     if "PRIVATE KEY" in key:
-        hint = "give the .pub file beside it, and consider the private key to be known to others"
-        yield Finding(path, "this is a private key", hint)
+        hint = "give the .pub file instead, and treat this private key as compromised"
+        yield Finding(path, "publicKey contains a private key", hint)
     elif kind.startswith("---"):
         hint = "write the one line that `ssh-keygen -i -f FILE` prints (add -m PKCS8 for BEGIN PUBLIC KEY)"
         yield Finding(path, "the key is not in OpenSSH's one-line form", hint)
     elif kind.startswith(("ecdsa-", "ssh-dss", "sk-")):
-        yield Finding(path, f"EC2 does not take keys of type {kind}", "make one with ssh-keygen -t ed25519")
+        yield Finding(path, f"EC2 does not support keys of type {kind}", "generate one with ssh-keygen -t ed25519")
     elif ssh.blob(key) is None:
         hint = "one line: ssh-ed25519 or ssh-rsa, then the key, as in a .pub file"
-        yield Finding(path, "this is not a public key", hint)
+        yield Finding(path, "publicKey is not a public key", hint)
     elif ssh.bits(key) not in (None, *RSA_BITS):
-        yield Finding(path, f"EC2 does not take RSA keys of {ssh.bits(key)} bits", "1024, 2048 or 4096, or ed25519")
+        yield Finding(path, f"EC2 does not support RSA keys of {ssh.bits(key)} bits", "1024, 2048 or 4096, or ed25519")
 
 
 KIND = Kind(

@@ -120,7 +120,7 @@ def settle(live: Live) -> Sequence[Action]:
 
 def gone(live: Live) -> Sequence[Action]:
     wait = Wait(
-        title=f"placement group {live.physical} gone",
+        title=f"placement group {live.physical} deleted",
         read=_describe(live.physical),
         items="PlacementGroups",
         until={"State": frozenset({"deleted"})},
@@ -158,12 +158,12 @@ def expand(props: Json) -> Json:
 
 def check(name: str, props: Json) -> Iterator[Finding]:
     if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
-        yield Finding((), f'"{name}" is not a name EC2 takes for a placement group', "at most 255 ASCII characters")
+        yield Finding((), f'"{name}" is not a valid placement group name', "at most 255 ASCII characters")
     strategy = props.get("strategy") or "cluster"
     for member, only in (("partitionCount", "partition"), ("spreadLevel", "spread")):
         if is_given(props.get(member)) and as_text(strategy) not in (None, only):
-            why = f"{member} goes with the strategy {only} only, and the group's is {strategy}"
-            yield Finding((member,), why, f"leave it out, or say strategy: {only}", code="not-applicable")
+            why = f"{member} is only valid with strategy {only}; the group has {strategy}"
+            yield Finding((member,), why, f"remove it, or set strategy: {only}", code="not-applicable")
     count = as_int(props.get("partitionCount"))
     if count is not None and not 1 <= count <= PARTITIONS_MOST:
         why = f"a placement group has 1 to {PARTITIONS_MOST} partitions per zone, not {count}"

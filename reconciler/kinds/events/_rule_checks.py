@@ -42,11 +42,11 @@ INPUTS = ("input", "inputPath", "inputTransformer")
 
 def findings(name: str, props: Json) -> Iterator[Finding]:
     if not NAME.fullmatch(name):
-        yield Finding((), f'"{name}" is not a name EventBridge takes for a rule', NAME_HINT, code="invalid-name")
+        yield Finding((), f'"{name}" is not a valid rule name', NAME_HINT, code="invalid-name")
     pattern, schedule = props.get("eventPattern"), props.get("scheduleExpression")
     if not is_given(pattern) and not is_given(schedule):
         hint = "eventPattern: {source: [aws.batch]}, or scheduleExpression: rate(1 hour)"
-        message = "the rule waits for nothing: it has neither eventPattern nor scheduleExpression"
+        message = "the rule has neither eventPattern nor scheduleExpression"
         yield Finding((), message, hint, code="missing-field")
     if is_given(pattern):
         yield from _pattern(pattern)
@@ -63,12 +63,12 @@ def _pattern(pattern: Any) -> Iterator[Finding]:
     if isinstance(pattern, Template):
         return
     if not isinstance(pattern, Mapping):
-        why = why_unparsed(pattern) if isinstance(pattern, str) else "it is a mapping"
-        yield Finding(path, f"this is not an event pattern: {why}", "eventPattern: {source: [aws.batch]}")
+        why = why_unparsed(pattern) if isinstance(pattern, str) else "an event pattern must be a mapping"
+        yield Finding(path, f"invalid event pattern: {why}", "eventPattern: {source: [aws.batch]}")
         return
     yield from _members(pattern, path)
     if known(pattern) and len(compact(pattern)) > PATTERN_MOST:
-        message = f"the pattern has {len(compact(pattern))} characters, and EventBridge takes at most {PATTERN_MOST}"
+        message = f"the pattern has {len(compact(pattern))} characters, and the maximum is {PATTERN_MOST}"
         yield Finding(path, message, "split it into several rules", code="out-of-range")
     yield from _batch_events(pattern, path)
 
@@ -83,14 +83,14 @@ def _members(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
                 yield from _members(mapping(other), (*here, index))
         elif isinstance(value, Mapping):
             if not value:
-                yield Finding(here, f"{name} is empty: it would match nothing", "leave it out")
+                yield Finding(here, f"{name} is empty: the pattern matches nothing", "remove it")
             yield from _members(value, here)
         elif not isinstance(value, list | tuple):
             shown = json.dumps(value) if known(value) else "VALUE"
             hint = f"{name}: [{shown}]"
             yield Finding(here, f"{name} must be a list of the values that match", hint, code="wrong-type")
         elif not value:
-            yield Finding(here, f"{name} lists no values: it would match nothing", "leave it out to match all")
+            yield Finding(here, f"{name} lists no values: the pattern matches nothing", "remove it to match all")
         else:
             yield from _values(value, here)
 
@@ -104,7 +104,7 @@ def _values(values: Any, path: Path) -> Iterator[Finding]:
                 if name not in OPERATORS:
                     found = near(str(name), OPERATORS)
                     hint = f'did you mean "{found}"?' if found else f"one of {', '.join(OPERATORS)}"
-                    yield Finding((*path, index, name), f'"{name}" is not an operator of patterns', hint)
+                    yield Finding((*path, index, name), f'"{name}" is not a pattern operator', hint)
 
 
 def _batch_events(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
@@ -121,13 +121,13 @@ def _batch_events(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
             if isinstance(status, str) and status not in STATUSES:
                 found = near(status, STATUSES)
                 hint = f'did you mean "{found}"?' if found else f"one of {', '.join(STATUSES)}"
-                message = f'no job is ever "{status}"'
+                message = f'"{status}" is not a job status'
                 yield Finding((*path, "detail", "status", index), message, hint, warning=True)
     for member, section in (("jobQueue", "jobQueues"), ("jobDefinition", "jobDefinitions")):
         for index, value in enumerate(items(detail.get(member))):
             if isinstance(value, str) and not value.startswith("arn:"):
                 hint = f'"${{{section}.{value}.arn}}", or an operator such as {{suffix: "/{value}"}}'
-                message = f"events carry the ARN of the {member}, so this matches nothing"
+                message = f"events contain the ARN of the {member}: a name matches nothing"
                 yield Finding((*path, "detail", member, index), message, hint, warning=True)
 
 
@@ -138,7 +138,7 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
     path = ("scheduleExpression",)
     name = as_text(bus)
     if name and name.split(":event-bus/")[-1] != "default":
-        yield Finding(path, "only rules of the default bus have schedules", "leave eventBusName out", "not-applicable")
+        yield Finding(path, "only rules of the default bus can have schedules", "remove eventBusName", "not-applicable")
     written = as_text(schedule)
     if written is None:
         return
@@ -148,7 +148,7 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
     elif cron:
         yield from _cron(cron[1].split(), path)
     elif written.startswith("at("):
-        yield Finding(path, "a rule cannot run once at a time", "use cron(minutes hours day month ? year) with a year")
+        yield Finding(path, "a rule cannot run only once", "use cron(minutes hours day month ? year) with a year")
     else:
         hint = "rate(1 hour), or cron(0 12 * * ? *): minutes, hours, day, month, weekday, year, in UTC"
         yield Finding(path, f'"{written}" is not a schedule', hint)
@@ -157,15 +157,15 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
 def _rate(count: int, unit: str, path: Path) -> Iterator[Finding]:
     right = unit.rstrip("s") + ("" if count == 1 else "s")
     if count < 1:
-        yield Finding(path, "a rate is at least 1", f"rate(1 {unit.rstrip('s')})")
+        yield Finding(path, "the minimum rate is 1", f"rate(1 {unit.rstrip('s')})")
     elif unit != right:
-        yield Finding(path, f"EventBridge wants {right} after {count}", f"rate({count} {right})")
+        yield Finding(path, f"EventBridge requires {right} after {count}", f"rate({count} {right})")
 
 
 def _cron(fields: list[str], path: Path) -> Iterator[Finding]:
     if len(fields) != 6:
         hint = "cron(minutes hours day month weekday year), such as cron(0 12 * * ? *)"
-        yield Finding(path, f"cron takes six fields, and here are {len(fields)}", hint)
+        yield Finding(path, f"cron needs six fields, and has {len(fields)}", hint)
     elif (fields[2] == "?") == (fields[4] == "?"):
         hint = "put ? for the one that does not matter: cron(0 12 * * ? *) or cron(0 12 ? * MON-FRI *)"
         yield Finding(path, "exactly one of day and weekday must be ?", hint)
@@ -178,9 +178,9 @@ def _targets(props: Json) -> Iterator[Finding]:
     listed = props.get("targets")
     if not is_given(listed):
         hint = "targets: [{id: mail, arn: TOPIC}], with the name of a topic, job queue or log group, or any ARN"
-        yield Finding((), "the rule has no targets: events go nowhere", hint, code="no-targets", warning=True)
+        yield Finding((), "the rule has no targets: its events are discarded", hint, code="no-targets", warning=True)
     if isinstance(listed, list | tuple) and len(listed) > TARGETS_MOST:
-        message = f"a rule has at most {TARGETS_MOST} targets, and here are {len(listed)}"
+        message = f"the rule has {len(listed)} targets, and the maximum is {TARGETS_MOST}"
         yield Finding(("targets",), message, "split it into several rules", code="out-of-range")
     named: list[tuple[Path, Any]] = []
     for index, target in entries(listed):
@@ -188,29 +188,29 @@ def _targets(props: Json) -> Iterator[Finding]:
         named.append(((*path, "id"), target.get("id")))
         name = as_text(target.get("id"))
         if name is not None and not NAME.fullmatch(name):
-            yield Finding((*path, "id"), f'"{name}" is not a name for a target', NAME_HINT, code="invalid-name")
+            yield Finding((*path, "id"), f'"{name}" is not a valid target id', NAME_HINT, code="invalid-name")
         for finding in _target(target):
             yield Finding((*path, *finding.path), finding.message, finding.hint, finding.code, finding.warning)
     for path, name in repeats(named):
-        yield Finding(path, f"two targets are called {name}", "every target has its own id", code="duplicate")
+        yield Finding(path, f"duplicate target id {name}", "every target needs its own id", code="duplicate")
 
 
 def _target(target: Json) -> Iterator[Finding]:
     service = _service(target.get("arn"))
     role = is_given(target.get("roleArn"))
     if service in WITH_ROLE and not role:
-        hint = "roleArn: the name of a role that trusts events.amazonaws.com and may do what the target is for"
-        yield Finding((), f"a target of {service} needs a roleArn", hint, code="missing-field")
+        hint = "roleArn: the name of a role that trusts events.amazonaws.com and may call the target"
+        yield Finding((), f"a target in {service} needs a roleArn", hint, code="missing-field")
     elif service in BY_POLICY and role:
-        message = f"a target of {service} takes no role: its own policy must let EventBridge in, and events may be lost"
-        yield Finding(("roleArn",), message, "leave it out", code="not-applicable", warning=True)
+        message = f"a target in {service} cannot have a role: its own policy must allow EventBridge, or events are lost"
+        yield Finding(("roleArn",), message, "remove it", code="not-applicable", warning=True)
     batch = target.get("batchParameters")
     if service == "batch" and not is_given(batch):
         hint = "batchParameters: {jobDefinition: NAME, jobName: NAME}"
         yield Finding((), "a job queue as target needs batchParameters", hint, code="missing-field")
     elif is_given(batch) and service not in ("", "batch"):
-        message = f"batchParameters are for job queues, and the target is one of {service}"
-        yield Finding(("batchParameters",), message, "leave them out", code="not-applicable")
+        message = f"batchParameters are only valid for job queues; the target is in {service}"
+        yield Finding(("batchParameters",), message, "remove them", code="not-applicable")
     elif is_given(batch) and not service and not role:
         hint = "roleArn: a role that trusts events.amazonaws.com and has service-role/AWSBatchServiceEventTargetRole"
         yield Finding((), "a job queue as target needs a roleArn", hint, code="missing-field")
@@ -238,30 +238,28 @@ def _batch(parameters: Json) -> Iterator[Finding]:
     name = as_text(parameters.get("jobName"))
     if name is not None and not JOB_NAME.fullmatch(name):
         hint = "1 to 128 letters, digits, - and _, beginning with a letter or digit"
-        yield Finding(("batchParameters", "jobName"), f'"{name}" is not a name for a job', hint, code="invalid-name")
+        yield Finding(("batchParameters", "jobName"), f'"{name}" is not a valid job name', hint, code="invalid-name")
     bounds = (("arrayProperties", "size", 2, 10000), ("retryStrategy", "attempts", 1, 10))
     for holder, member, least, most in bounds:
         value = as_int(at(parameters, holder, member))
         if value is not None and not least <= value <= most:
             path = ("batchParameters", holder, member)
-            yield Finding(
-                path, f"{member} is {value}: it takes {least} to {most}", f"{least} to {most}", "out-of-range"
-            )
+            yield Finding(path, f"{member} {value} is out of range", f"{least} to {most}", "out-of-range")
 
 
 def _input(target: Json) -> Iterator[Finding]:
     said = [member for member in INPUTS if is_given(target.get(member))]
     if len(said) > 1:
-        yield Finding((said[1],), f"{said[0]} and {said[1]} exclude each other", "leave all but one out")
+        yield Finding((said[1],), f"{said[0]} and {said[1]} cannot be combined", "remove all but one")
     given_input = target.get("input")
     if isinstance(given_input, str) and given_input and not _is_json(given_input):
         hint = f"a mapping, or JSON text; a plain text is {json.dumps(given_input[:30])} with its quotes"
-        yield Finding(("input",), "the input is not JSON", hint)
+        yield Finding(("input",), "invalid JSON in input", hint)
     told = (
         compact(given_input) if isinstance(given_input, Mapping | list) and known(given_input) else as_text(given_input)
     )
     if told and len(told) > INPUT_MOST:
-        message = f"the input has {len(told)} characters, and EventBridge takes at most {INPUT_MOST}"
+        message = f"the input has {len(told)} characters, and the maximum is {INPUT_MOST}"
         yield Finding(("input",), message, "shorten it", code="out-of-range")
     yield from _transformer(mapping(target.get("inputTransformer")))
 
@@ -282,12 +280,12 @@ def _transformer(transformer: Json) -> Iterator[Finding]:
             hint = f"$.{value}"
             yield Finding((*path, "inputPathsMap", name), f'"{value}" is not a path into an event', hint)
         if str(name).upper().startswith("AWS"):
-            message = f'"{name}" cannot name a path: what begins with AWS is EventBridge\'s own'
+            message = f'"{name}" cannot name a path: names that begin with AWS are reserved for EventBridge'
             yield Finding((*path, "inputPathsMap", name), message, "choose another name")
     template = as_text(transformer.get("inputTemplate"))
     for name in dict.fromkeys(PLACEHOLDER.findall(template or "")):
         if name not in paths and not name.startswith("aws.events"):
             found = near(name, map(str, paths))
             hint = f"did you mean <{found}>?" if found else f"add {name} to inputPathsMap"
-            message = f"<{name}> is not in inputPathsMap: it stays as it is"
+            message = f"<{name}> is not in inputPathsMap, and is used literally"
             yield Finding((*path, "inputTemplate"), message, hint, warning=True)

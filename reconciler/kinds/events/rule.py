@@ -320,10 +320,10 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 def disruption(_: Live, want: Want, diff: Diff) -> str:
     if diff.replaces:
-        return "events that come between deleting the old rule and creating the new one go nowhere"
+        return "events between deleting the old rule and creating the new one are lost"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "events go nowhere from now on"
-    return "none"
+        return "matching events are no longer delivered"
+    return "not affected"
 
 
 KIND = Kind(

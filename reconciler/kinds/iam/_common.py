@@ -67,16 +67,16 @@ def name_findings(noun: str, name: str, most: int) -> Iterator[Finding]:
     if len(name) > most:
         yield Finding(
             path=(),
-            message=f"the name of a {noun} has at most {most} characters, this one {len(name)}",
+            message=f"the {noun} name has {len(name)} characters, and the maximum is {most}",
             hint="choose a shorter one",
         )
     if "/" in name:
         path, _, last = name.rpartition("/")
         hint = f'name it "{last}" and give path: /{path.strip("/")}/'
-        yield Finding(path=(), message=f"the name of a {noun} has no slash", hint=hint)
+        yield Finding(path=(), message=f"a {noun} name cannot contain a slash", hint=hint)
     elif not is_name(name):
         hint = "letters, digits and _ + = , . @ -"
-        yield Finding(path=(), message=f'"{name}" cannot be the name of a {noun}', hint=hint)
+        yield Finding(path=(), message=f'"{name}" is not a valid {noun} name', hint=hint)
 
 
 def path_findings(props: Json) -> Iterator[Finding]:
@@ -85,10 +85,10 @@ def path_findings(props: Json) -> Iterator[Finding]:
         return
     if not _PATH.fullmatch(path) or len(path) > 512:
         hint = f"write /{path.strip('/')}/" if path.strip("/") else "write /"
-        yield Finding(path=("path",), message=f'a path begins and ends with a slash, "{path}" does not', hint=hint)
+        yield Finding(path=("path",), message=f'path "{path}" must begin and end with a slash', hint=hint)
     if path.startswith("/aws-service-role/"):
         hint = "declare it under serviceLinkedRoles, by the name of the service"
-        yield Finding(path=("path",), message="this path is for service-linked roles", hint=hint)
+        yield Finding(path=("path",), message="path /aws-service-role/ is reserved for service-linked roles", hint=hint)
 
 
 def description_findings(props: Json) -> Iterator[Finding]:
@@ -96,12 +96,12 @@ def description_findings(props: Json) -> Iterator[Finding]:
     if isinstance(text, str) and len(text) > 1000:
         yield Finding(
             path=("description",),
-            message=f"a description has at most 1000 characters, this one {len(text)}",
+            message=f"the description has {len(text)} characters, and the maximum is 1000",
             hint="shorten it",
         )
     if isinstance(text, str) and not _DESCRIPTION.fullmatch(text):
-        hint = "leave out what is not in Latin-1 (curly quotes, dashes, emoji)"
-        yield Finding(path=("description",), message="a description takes Latin-1 characters only", hint=hint)
+        hint = "remove characters outside Latin-1 (curly quotes, dashes, emoji)"
+        yield Finding(path=("description",), message="a description may contain Latin-1 characters only", hint=hint)
 
 
 def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
@@ -115,12 +115,14 @@ def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
             yield Finding(path=path, message=f'"{value}" is not the ARN of a managed policy', hint=hint)
         elif ":aws:policy/" in value and found["path"] in SERVICE_ROLE_POLICIES:
             hint = f"write service-role/{found['path']}"
-            yield Finding(path=path, message=f"AWS keeps {found['path']} under service-role/", hint=hint)
+            yield Finding(path=path, message=f"{found['path']} is in path service-role/", hint=hint)
     elif meant := _misspelt(value):
-        yield Finding(path=path, message=f"no {value} is known here", hint=f'did you mean "{meant}"?', warning=True)
+        yield Finding(
+            path=path, message=f"unknown managed policy {value}", hint=f'did you mean "{meant}"?', warning=True
+        )
     elif not all(map(is_name, value.strip("/").split("/"))):
         hint = "a name, service-role/NAME or an ARN"
-        yield Finding(path=path, message=f'"{value}" cannot be the name of a managed policy', hint=hint)
+        yield Finding(path=path, message=f'"{value}" is not a valid managed policy name', hint=hint)
 
 
 def _misspelt(name: str) -> str:

@@ -182,21 +182,21 @@ def check(name: str, props: Json) -> Iterable[Finding]:
     role = props.get("role")
     if role is None:
         hint = "role: NAME; without one, instances with this profile have no permissions and cannot join a cluster"
-        yield Finding(path=(), message="the instance profile holds no role", hint=hint, warning=True)
+        yield Finding(path=(), message="the instance profile has no role", hint=hint, warning=True)
     elif isinstance(role, list | tuple):
-        yield Finding(path=("role",), message="an instance profile holds one role", hint="name one role")
+        yield Finding(path=("role",), message="an instance profile can have only one role", hint="name one role")
     elif isinstance(role, str) and role.startswith("arn:"):
         hint = "the name of a role, or its ARN: arn:aws:iam::123456789012:role/NAME"
         yield Finding(path=("role",), message=f'"{role}" is not the ARN of a role', hint=hint)
     elif isinstance(role, str) and not _iam.is_name(role):
         hint = "letters, digits and _ + = , . @ -; a path is not part of the name"
-        yield Finding(path=("role",), message=f'"{role}" cannot be the name of a role', hint=hint)
+        yield Finding(path=("role",), message=f'"{role}" is not a valid role name', hint=hint)
 
 
 def disruption(live: Live, _: Want, diff: Diff) -> str:
     if "role" in diff.tops() and live.props.get("role"):
         return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
-    return "none" if not diff.replaces else "replaced: what uses it moves to the new one"
+    return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
 
 KIND = Kind(

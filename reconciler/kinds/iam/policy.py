@@ -307,11 +307,11 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         return
     yield from findings(document, "identity", place)
     if isinstance(document, Mapping) and document.get("Version") == OLD_VERSION:
-        hint = 'write "2012-10-17" or leave Version out'
-        yield Finding(path=(*place, "Version"), message="a managed policy is of Version 2012-10-17", hint=hint)
+        hint = 'write "2012-10-17" or remove Version'
+        yield Finding(path=(*place, "Version"), message="a managed policy needs Version 2012-10-17", hint=hint)
     found = size(document)
     if found > DOCUMENT_MOST:
-        message = f"the document has {found} characters without whitespace, and AWS takes at most {DOCUMENT_MOST}"
+        message = f"the document has {found} characters without whitespace, and the maximum is {DOCUMENT_MOST}"
         yield Finding(path=place, message=message, hint="split it into two policies")
 
 

@@ -331,14 +331,14 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 def check(name: str, props: Json) -> Iterable[Finding]:
     yield from _iam.name_findings("role", name, 64)
     if name.startswith("AWSServiceRoleFor"):
-        hint = "service-linked roles stand under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
-        yield Finding(path=(), message="names like this are those of service-linked roles", hint=hint, warning=True)
+        hint = "declare it under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
+        yield Finding(path=(), message="names like this are reserved for service-linked roles", hint=hint, warning=True)
     yield from _iam.path_findings(props)
     yield from _iam.description_findings(props)
     yield from _trust_findings(props)
     duration = props.get("maxSessionDuration")
     if isinstance(duration, int) and not 3600 <= duration <= 43200:
-        message = f"maxSessionDuration is between 3600 and 43200 seconds, not {duration}"
+        message = f"maxSessionDuration must be 3600 to 43200 seconds, not {duration}"
         yield Finding(path=("maxSessionDuration",), message=message, hint="an hour to twelve hours")
     yield from _iam.policy_name_findings(props.get("permissionsBoundary"), ("permissionsBoundary",))
     yield from _attached_findings(props.get("managedPolicies"))
@@ -349,19 +349,19 @@ def _trust_findings(props: Json) -> Iterator[Finding]:
     document = props.get("assumeRolePolicyDocument")
     if "trust" in props and document is not None:
         hint = "keep assumeRolePolicyDocument; where trust comes from a base, write trust: null"
-        yield Finding(path=("trust",), message="trust and assumeRolePolicyDocument say the same thing twice", hint=hint)
+        yield Finding(path=("trust",), message="trust and assumeRolePolicyDocument cannot be combined", hint=hint)
     elif "trust" in props:
         several = isinstance(props["trust"], list | tuple)
         for index, item in enumerate(listed(props["trust"])):
             for found in service(item, ("trust", index) if several else ("trust",)):
                 foreign = isinstance(item, str) and (item.startswith("arn:") or item.isdigit())
-                hint = "trust takes services only; for accounts and roles write assumeRolePolicyDocument"
+                hint = "trust lists services only; for accounts and roles write assumeRolePolicyDocument"
                 yield Finding(path=found.path, message=found.message, hint=hint if foreign else found.hint)
         if not props["trust"]:
             yield Finding(path=("trust",), message="trust is empty", hint="e.g. trust: [ecs-tasks.amazonaws.com]")
     elif document is None:
         hint = "e.g. trust: [ecs-tasks.amazonaws.com], or a whole assumeRolePolicyDocument"
-        yield Finding(path=(), message="nothing says who may assume the role", hint=hint, code="missing-field")
+        yield Finding(path=(), message="the role has no trust policy", hint=hint, code="missing-field")
     else:
         yield from findings(document, "trust", ("assumeRolePolicyDocument",))
         yield from _size("a trust policy", size(document), TRUST, TRUST_MOST, ("assumeRolePolicyDocument",))
@@ -379,7 +379,7 @@ def _inline_findings(policies: Any) -> Iterator[Finding]:
         return
     for name, document in policies.items():
         if not _iam.is_name(str(name)) or len(str(name)) > 128:
-            message = f'"{name}" cannot be the name of an inline policy'
+            message = f'"{name}" is not a valid inline policy name'
             hint = "at most 128 letters, digits and _ + = , . @ -"
             yield Finding(path=("inlinePolicies", name), message=message, hint=hint)
         yield from findings(document, "identity", ("inlinePolicies", name))
@@ -394,12 +394,12 @@ def _size(
     if found > most:
         yield Finding(
             path=path,
-            message=f"{noun}: {found} {unit}, and AWS takes at most {most}",
-            hint="put some of it into policies of their own" if unit == "characters" else "merge some",
+            message=f"{noun}: {found} {unit}, and the maximum is {most}",
+            hint="move statements into managed policies" if unit == "characters" else "merge policies",
         )
     elif found > usual:
-        hint = "it works where the quota of the account was raised"
-        message = f"{noun}: {found} {unit}, and an account's quota is {usual} unless it was raised"
+        hint = "request a quota increase"
+        message = f"{noun}: {found} {unit}, and the default quota is {usual}"
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 

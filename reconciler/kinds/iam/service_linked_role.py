@@ -130,10 +130,10 @@ def check(name: str, props: Json) -> Iterable[Finding]:
     suffix = props.get("customSuffix")
     if isinstance(suffix, str) and not _SUFFIX.fullmatch(suffix):
         hint = "at most 64 letters, digits and _ + = , . @ -"
-        yield Finding(path=("customSuffix",), message=f'"{suffix}" cannot be a suffix', hint=hint)
+        yield Finding(path=("customSuffix",), message=f'"{suffix}" is not a valid suffix', hint=hint)
     if suffix and name == "batch.amazonaws.com":
-        hint = "leave customSuffix out"
-        yield Finding(path=("customSuffix",), message="the role of AWS Batch takes no suffix", hint=hint)
+        hint = "remove customSuffix"
+        yield Finding(path=("customSuffix",), message="the role of AWS Batch cannot have a suffix", hint=hint)
 
 
 KIND = Kind(

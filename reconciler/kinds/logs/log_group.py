@@ -215,7 +215,7 @@ def _call(operation: str, params: Json, ok_if: tuple[On, ...] = ()) -> Call:
 
 def check(name: str, props: Json) -> Iterator[Finding]:
     if not NAME.fullmatch(name):
-        yield Finding((), f'"{name}" is not a log group name', "1 to 512 of letters, digits and _ . / # -")
+        yield Finding((), f'"{name}" is not a valid log group name', "1 to 512 of letters, digits and _ . / # -")
     elif name.startswith("aws/"):
         yield Finding((), 'a log group name must not start with "aws/"', f'did you mean "/{name}"?')
     days = props.get("retentionInDays")
@@ -224,14 +224,14 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         known_days = ", ".join(map(str, RETENTION))
         yield Finding(
             ("retentionInDays",),
-            f"{days} days is not a retention CloudWatch Logs offers",
-            f"the nearest is {near}; one of {known_days}, or leave it out to keep events for ever",
+            f"{days} days is not a retention period of CloudWatch Logs",
+            f"the nearest is {near}; one of {known_days}, or remove it to never expire",
         )
     if props.get("logGroupClass") == "DELIVERY" and days is not None:
-        yield Finding(("retentionInDays",), "a log group of class DELIVERY has a fixed retention", "leave it out")
+        yield Finding(("retentionInDays",), "a log group of class DELIVERY has a fixed retention", "remove it")
     key = props.get("kmsKeyId")
     if isinstance(key, str) and known(key) and not KEY_ARN.fullmatch(key):
-        yield Finding(("kmsKeyId",), "CloudWatch Logs takes a key by its full ARN only", "arn:aws:kms:...:key/...")
+        yield Finding(("kmsKeyId",), "CloudWatch Logs requires the full ARN of a key", "arn:aws:kms:...:key/...")
 
 
 KIND = Kind(

@@ -77,8 +77,8 @@ FRESH = (On(ABSENT),)
 ALREADY_MOVED = (On("InvalidParameterException", "currently attached to version"),)
 
 UNTOLD = (
-    "secretsmanager:ListSecretVersionIds was refused: if the declared value is that of a version which it had before, "
-    "it does not become the current one again; allow secretsmanager:ListSecretVersionIds"
+    "secretsmanager:ListSecretVersionIds was denied: a declared value equal to an earlier version does not become"
+    " current again; allow secretsmanager:ListSecretVersionIds"
 )
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -246,12 +246,12 @@ def _about_value(live: Live, want: Want) -> Sequence[str]:
     if not current or not _declares_value(want):
         return []
     if live.extra.get("rotated"):
-        return ["its value is rotated, so it is not compared with the declared one"]
+        return ["its value is rotated, and is not compared with the declared value"]
     if OURS.fullmatch(current) or not known(want.declared["value"]):
         return []
     if _taken_over(live, want, current, _version(live, want)):
-        return ["its value was written by someone else and is left alone until the declared one changes"]
-    return ["its value was last written by someone else, and is written again"]
+        return ["its value was changed outside reconcile, and is kept until the declared value changes"]
+    return ["its value was changed outside reconcile, and is written again"]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

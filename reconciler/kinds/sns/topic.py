@@ -286,7 +286,7 @@ def notes(live: Live, want: Want) -> Iterable[str]:
         if key in wish:
             yield f"the subscription {key} waits for its recipient to confirm it"
         else:
-            yield f"the subscription {key} is not declared, but cannot be removed before it is confirmed or runs out"
+            yield f"the undeclared subscription {key} cannot be removed until it is confirmed or expires"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -409,11 +409,11 @@ def test_notes():
         return list(KIND.notes(one, wanted(imageId=image)))
 
     assert told(there(*three), "b") == [
-        "version 3 is newer than the default one and not ours: what asks for $Latest gets it"
+        "version 3 is newer than the default and was not created by reconcile: $Latest resolves to it"
     ]
     assert told(there(*three), "c") == []
     assert told(there(*three, environments=[asks("c", "1"), asks("d", "3"), asks("e", "8")]), "c") == [
-        "version 1 is kept: the compute environment c asks for it"
+        "version 1 is kept: in use by compute environment c"
     ]
 
 
@@ -725,7 +725,7 @@ def test_a_pinned_version_outlives_those_to_keep(history):
 
     assert numbers(history) == [1, 3, 4]
     plan = {str(one.address): one for one in history.plan(with_compute(history, "ami-4", version="1")).plan.resources}
-    assert plan["launchTemplates.tpl"].notes == ("version 1 is kept: the compute environment ce asks for it",)
+    assert plan["launchTemplates.tpl"].notes == ("version 1 is kept: in use by compute environment ce",)
 
 
 def test_a_template_that_is_not_declared_must_be_in_the_account(history):

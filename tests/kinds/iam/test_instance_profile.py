@@ -165,7 +165,7 @@ def test_a_moment_without_a_role_is_announced():
     added, _, _ = difference(KIND, live(), want(role="new"))
 
     assert "no role" in KIND.disruption(live(role="old"), want(role="new"), found)
-    assert KIND.disruption(live(), want(role="new"), added) == "none"
+    assert KIND.disruption(live(), want(role="new"), added) == "not affected"
 
 
 def test_deleting_takes_the_role_out_first():
@@ -187,7 +187,7 @@ def test_tags():
     ("role", "message"),
     [
         ("arn:aws:iam::123456789012:instance-profile/r", "not the ARN of a role"),
-        ("a/b", "cannot be the name of a role"),
+        ("a/b", "is not a valid role name"),
         (["a", "b"], "one role"),
     ],
 )

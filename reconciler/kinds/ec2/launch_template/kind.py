@@ -166,11 +166,11 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 def notes(live: Live, want: Want) -> Iterable[str]:
     number, newest = live.attrs["latestVersion"], live.extra.get("newest")
     if newest and not _says(newest, want):
-        yield f"version {number} is newer than the default one and not ours: what asks for $Latest gets it"
+        yield f"version {number} is newer than the default and was not created by reconcile: $Latest resolves to it"
     kept = set(_newest(live.extra.get("numbers", ()), want.lifecycle.keep_revisions))
     for asked, who in sorted(live.extra.get("users") or ()):
         if int(asked) not in kept and int(asked) in live.extra.get("numbers", ()):
-            yield f"version {asked} is kept: the compute environment {who} asks for it"
+            yield f"version {asked} is kept: in use by compute environment {who}"
 
 
 def _says(version: Json, want: Want) -> bool:
@@ -262,10 +262,10 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 def disruption(_: Live, __: Want, diff: Diff) -> str:
     if diff.replaces:
-        return "replaced: compute environments move to the new template"
+        return "replaced: compute environments switch to the new template"
     return (
-        "none: instances that run keep their version, and compute environments that ask for $Default or $Latest take"
-        " the new one with their next infrastructure update"
+        "not affected (instances keep their version; compute environments that use $Default or $Latest get the new one"
+        " at their next infrastructure update)"
     )
 
 

@@ -231,7 +231,7 @@ def _first_egress(want: Want, group: Later) -> list[Action]:
     if want.declared.get("egress") is None:
         return []
     appeared = Wait(
-        title=f"security group {want.physical} with its first rule",
+        title=f"security group {want.physical} and its default egress rule are visible",
         read=Call("ec2", "DescribeSecurityGroupRules", {"Filters": [{"Name": "group-id", "Values": [group]}]}),
         items="SecurityGroupRules",
         until={"IpProtocol": frozenset({"-1"})},
