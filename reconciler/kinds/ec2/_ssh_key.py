@@ -14,12 +14,12 @@ TYPES = ("ssh-rsa", "ssh-ed25519")
 _RSA = bytes.fromhex("300d06092a864886f70d0101010500")
 
 
-def body(line: str) -> str:
+def without_comment(line: str) -> str:
     """Type and base64 body without the comment: ``ssh-ed25519 AAAA...``."""
     return " ".join(line.split()[:2])
 
 
-def blob(line: str) -> bytes | None:
+def decode(line: str) -> bytes | None:
     """The key itself; None where the line is not a type EC2 takes followed by base64 of that very type."""
     parts = line.split()
     if len(parts) < 2 or parts[0] not in TYPES:
@@ -35,7 +35,7 @@ def blob(line: str) -> bytes | None:
 
 def fingerprint(line: str) -> str:
     """What EC2 shows for an imported key: MD5 of an RSA key in DER form, SHA-256 of an ED25519 one; "" if broken."""
-    key = blob(line)
+    key = decode(line)
     if key is None:
         return ""
     if line.split(maxsplit=1)[0] == "ssh-ed25519":
@@ -52,9 +52,9 @@ def same_fingerprint(one: str, other: str) -> bool:
     return bool(left) and left == right
 
 
-def bits(line: str) -> int | None:
+def rsa_bits(line: str) -> int | None:
     """The length of an RSA key; None for others."""
-    key = blob(line)
+    key = decode(line)
     if key is None or line.split(maxsplit=1)[0] != "ssh-rsa":
         return None
     return int.from_bytes(_fields(key)[2], "big").bit_length()

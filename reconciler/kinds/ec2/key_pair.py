@@ -39,8 +39,8 @@ from reconciler.model.stand_ins import known
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
 
-FRESH = (On("InvalidKeyPair.NotFound"), On("InvalidKeyPairId.NotFound"))
-GONE = (On("InvalidKeyPair.NotFound"),)
+NOT_VISIBLE_YET = (On("InvalidKeyPair.NotFound"), On("InvalidKeyPairId.NotFound"))
+NOT_FOUND = (On("InvalidKeyPair.NotFound"),)
 RSA_BITS = (1024, 2048, 4096)
 DESCRIBE = Call("ec2", "DescribeKeyPairs", {"IncludePublicKey": True})
 
@@ -50,7 +50,7 @@ def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    found = yield from ec2.found_by(DESCRIBE, "key-name", "KeyPairs", ("KeyPairId", "key-pair/"), query)
+    found = yield from ec2.find_by_name_or_owner(DESCRIBE, "key-name", "KeyPairs", ("KeyPairId", "key-pair/"), query)
     return [_live(item) for item in sorted(found, key=lambda item: str(item["KeyName"]))]
 
 
@@ -59,20 +59,20 @@ def _live(item: Json) -> Live:
     return Live(
         physical=item["KeyName"],
         attrs={"name": item["KeyName"], "id": item["KeyPairId"]},
-        props={"publicKey": ssh.body(key)} if key else {},
+        props={"publicKey": ssh.without_comment(key)} if key else {},
         tags=tag_map(item.get("Tags")),
         extra={"fingerprint": item.get("KeyFingerprint", "")},
     )
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Keys without their comments; by fingerprint where EC2 did not say the key."""
     wanted = want.props.get("publicKey")
     if not isinstance(wanted, str):
         return live.props, want.props
-    right = {**want.props, "publicKey": ssh.body(wanted)}
+    right = {**want.props, "publicKey": ssh.without_comment(wanted)}
     if "publicKey" in live.props:
-        return {**live.props, "publicKey": ssh.body(live.props["publicKey"])}, right
+        return {**live.props, "publicKey": ssh.without_comment(live.props["publicKey"])}, right
     shown = live.extra.get("fingerprint", "")
     same = ssh.same_fingerprint(shown, ssh.fingerprint(wanted))
     return {"publicKey": right["publicKey"] if same else f"(a key with fingerprint {shown})"}, right
@@ -93,7 +93,7 @@ def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
-    return [Call("ec2", "DeleteKeyPair", {"KeyName": live.physical}, ok_if=GONE)]
+    return [Call("ec2", "DeleteKeyPair", {"KeyName": live.physical}, ok_if=NOT_FOUND)]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
@@ -102,7 +102,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     if remove:
         calls.append(Call("ec2", "DeleteTags", {**resources, "Tags": [{"Key": name} for name in sorted(remove)]}))
     if add:
-        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=FRESH))
+        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=NOT_VISIBLE_YET))
     return calls
 
 
@@ -114,12 +114,12 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         hint = "publicKey: ${file:files/key.pub}; key pairs are imported, since AWS shows a private key only once"
         yield Finding((), "the key pair has no publicKey", hint, code="missing-field")
     elif isinstance(key, str):
-        yield from _key(key)
+        yield from _check_key(key)
     elif known(key):
         yield Finding(("publicKey",), "a public key is text", "publicKey: ${file:files/key.pub}")
 
 
-def _key(key: str) -> Iterator[Finding]:
+def _check_key(key: str) -> Iterator[Finding]:
     path, kind = ("publicKey",), key.split(maxsplit=1)[0] if key.split() else ""
     if "PRIVATE KEY" in key:
         hint = "give the .pub file instead, and treat this private key as compromised"
@@ -129,11 +129,13 @@ def _key(key: str) -> Iterator[Finding]:
         yield Finding(path, "the key is not in OpenSSH's one-line form", hint)
     elif kind.startswith(("ecdsa-", "ssh-dss", "sk-")):
         yield Finding(path, f"EC2 does not support keys of type {kind}", "generate one with ssh-keygen -t ed25519")
-    elif ssh.blob(key) is None:
+    elif ssh.decode(key) is None:
         hint = "one line: ssh-ed25519 or ssh-rsa, then the key, as in a .pub file"
         yield Finding(path, "publicKey is not a public key", hint)
-    elif ssh.bits(key) not in (None, *RSA_BITS):
-        yield Finding(path, f"EC2 does not support RSA keys of {ssh.bits(key)} bits", "1024, 2048 or 4096, or ed25519")
+    elif ssh.rsa_bits(key) not in (None, *RSA_BITS):
+        yield Finding(
+            path, f"EC2 does not support RSA keys of {ssh.rsa_bits(key)} bits", "1024, 2048 or 4096, or ed25519"
+        )
 
 
 KIND = Kind(
@@ -149,6 +151,6 @@ KIND = Kind(
     assigned_by_aws=frozenset({"id"}),
     replace=Replace.DELETE_FIRST,
     max_name=255,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

@@ -40,7 +40,7 @@ from reconciler.model import (
 )
 
 READ_ONLY = ("groupName", "groupId", "groupArn", "state")
-OTHER = Ref(section="placementGroups", attr="id", literal=r"pg-")
+GROUP_REF = Ref(section="placementGroups", attr="id", literal=r"pg-")
 
 FIELDS = {
     "strategy": Field(effect=Effect.REPLACE, default="cluster"),
@@ -49,7 +49,7 @@ FIELDS = {
     "linkedGroupId": Field(effect=Effect.REPLACE, computed=True),
     "parentGroupId": Field(effect=Effect.REPLACE, computed=True),
 }
-REFS = {"linkedGroupId": OTHER, "parentGroupId": OTHER}
+REFS = {"linkedGroupId": GROUP_REF, "parentGroupId": GROUP_REF}
 
 MEMBERS = {
     "strategy": "Strategy",
@@ -58,12 +58,12 @@ MEMBERS = {
     "linkedGroupId": "LinkedGroupId",
     "parentGroupId": "ParentGroupId",
 }
-FRESH = (On("InvalidPlacementGroupId.NotFound"), On("InvalidPlacementGroup.Unknown"))
-STILL_USED = (On("InvalidPlacementGroup.InUse"),)
-GONE = (On("InvalidPlacementGroup.Unknown"),)
-UNTIL_UNUSED = 1200.0
-PARTITIONS_MOST = 7
-GIVES = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
+NOT_VISIBLE_YET = (On("InvalidPlacementGroupId.NotFound"), On("InvalidPlacementGroup.Unknown"))
+IN_USE = (On("InvalidPlacementGroup.InUse"),)
+NOT_FOUND = (On("InvalidPlacementGroup.Unknown"),)
+IN_USE_PATIENCE = 1200.0
+MAX_PARTITIONS = 7
+CAPTURES = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
 DESCRIBE = Call("ec2", "DescribePlacementGroups")
 
 
@@ -73,7 +73,7 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     own = ("GroupName", "placement-group/")
-    found = yield from ec2.found_by(DESCRIBE, "group-name", "PlacementGroups", own, query)
+    found = yield from ec2.find_by_name_or_owner(DESCRIBE, "group-name", "PlacementGroups", own, query)
     groups = sorted(found, key=lambda item: str(item["GroupName"]))
     return [_live(query.scope, item) for item in groups if item.get("State") != "deleted"]
 
@@ -97,10 +97,10 @@ def create(want: Want) -> Sequence[Action]:
         "GroupName": want.physical,
         "Strategy": want.props["strategy"],
         **{member: value for member, value in declared.items() if value is not None},
-        **ec2.specified("placement-group", want.tags),
+        **ec2.tag_specifications("placement-group", want.tags),
     }
-    made = Call("ec2", "CreatePlacementGroup", params, captures=GIVES, proof=Proof.EXISTS)
-    return [made, replace(_available(want.physical), known={"State": "state"})]
+    made = Call("ec2", "CreatePlacementGroup", params, captures=CAPTURES, proof=Proof.EXISTS)
+    return [made, replace(_wait_until_available(want.physical), known={"State": "state"})]
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
@@ -110,15 +110,15 @@ def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
     params = {"GroupName": live.physical}
-    call = Call("ec2", "DeletePlacementGroup", params, retry_on=STILL_USED, ok_if=GONE, patience=UNTIL_UNUSED)
-    return [call, *gone(live)]
+    call = Call("ec2", "DeletePlacementGroup", params, retry_on=IN_USE, ok_if=NOT_FOUND, patience=IN_USE_PATIENCE)
+    return [call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
-    return [_available(live.physical)]
+def wait_until_settled(live: Live) -> Sequence[Action]:
+    return [_wait_until_available(live.physical)]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
     wait = Wait(
         title=f"placement group {live.physical} deleted",
         read=_describe(live.physical),
@@ -129,7 +129,7 @@ def gone(live: Live) -> Sequence[Action]:
     return [wait]
 
 
-def _available(name: str) -> Wait:
+def _wait_until_available(name: str) -> Wait:
     return Wait(
         title=f"placement group {name} available",
         read=_describe(name),
@@ -145,7 +145,7 @@ def _describe(name: str) -> Call:
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    return ec2.retagged(live, add, remove, FRESH)
+    return ec2.tag_calls(live, add, remove, NOT_VISIBLE_YET)
 
 
 # --- declarations ----------------------------------------------------------------------------------------------------
@@ -165,9 +165,9 @@ def check(name: str, props: Json) -> Iterator[Finding]:
             why = f"{member} is only valid with strategy {only}; the group has {strategy}"
             yield Finding((member,), why, f"remove it, or set strategy: {only}", code="not-applicable")
     count = as_int(props.get("partitionCount"))
-    if count is not None and not 1 <= count <= PARTITIONS_MOST:
-        why = f"a placement group has 1 to {PARTITIONS_MOST} partitions per zone, not {count}"
-        yield Finding(("partitionCount",), why, f"partitionCount: {PARTITIONS_MOST}", code="out-of-range")
+    if count is not None and not 1 <= count <= MAX_PARTITIONS:
+        why = f"a placement group has 1 to {MAX_PARTITIONS} partitions per zone, not {count}"
+        yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code="out-of-range")
 
 
 KIND = Kind(
@@ -179,8 +179,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     fields=FIELDS,
     refs=REFS,
     assigned_by_aws=frozenset({"id"}),

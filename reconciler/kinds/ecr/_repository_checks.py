@@ -26,7 +26,7 @@ ACTIONS = ("expire", "transition")
 COUNTS = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned")
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
     if not (2 <= len(name) <= 256 and NAME.fullmatch(name)):
         lower = name.lower()
         hint = f'did you mean "{lower}"?' if lower != name and NAME.fullmatch(lower) else NAME_HINT
@@ -41,12 +41,12 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(path, "kmsKey is only valid with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
     if "repositoryPolicy" in props and is_given(props["repositoryPolicy"]):
         yield from checks.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
-        yield from _of_ecr(props["repositoryPolicy"], ("repositoryPolicy",))
+        yield from _repository_policy(props["repositoryPolicy"], ("repositoryPolicy",))
     if is_given(props.get("lifecyclePolicy")):
         yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))
 
 
-def _of_ecr(policy: Any, path: Path) -> Iterator[Finding]:
+def _repository_policy(policy: Any, path: Path) -> Iterator[Finding]:
     """https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html"""
     several = at(policy, "Statement")
     for index, statement in entries(several if isinstance(several, list) else [several]):

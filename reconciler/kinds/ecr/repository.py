@@ -30,7 +30,7 @@ from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
 from reconciler.kinds.common.replies import beside, ok, tag_list, tag_map
 from reconciler.kinds.common.values import same_key
-from reconciler.kinds.ecr._repository_checks import findings
+from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
     Action,
     Call,
@@ -76,7 +76,7 @@ SETTINGS = (
 )
 DOCUMENTS = ("lifecyclePolicy", "repositoryPolicy")
 ABSENT = "RepositoryNotFoundException"
-FIRST = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
+FIRST_PAGE = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
 NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
 # a principal that this run created a moment ago
 UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
@@ -93,9 +93,9 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought, ask = by_name(query), index(query)
-    found, replies = yield from beside(_there(list(sought)), ask)
+    found, replies = yield from beside(_existing(list(sought)), ask)
     tagged = yield from tags_from_index(ask, replies)
-    found |= yield from _there(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
+    found |= yield from _existing(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
     tags = yield from _tags(found, tagged, sought)
     return [
         _live(query.scope, item, tags[name], lifecycle, policy)
@@ -104,7 +104,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     ]
 
 
-def _there(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
+def _existing(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
     """The repositories that are there, each with its two documents."""
     found = yield from _described(names)
     calls = tuple(
@@ -125,7 +125,7 @@ def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
     found: dict[str, Json] = {}
     rest = list(names)
     if len(names) > 1:
-        (reply,) = yield (FIRST,)
+        (reply,) = yield (FIRST_PAGE,)
         if not isinstance(reply, Refused):
             listed = {item["repositoryName"]: item for item in reply.get("repositories", ())}
             found = {name: listed[name] for name in names if name in listed}
@@ -175,15 +175,15 @@ def expand(props: Json) -> Json:
     return {name: parse(value) if name in DOCUMENTS else value for name, value in props.items()}
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Documents by meaning, keys by what they name."""
     left, right = dict(live.props), dict(want.props)
     for side in (left, right):
         if side.get("lifecyclePolicy"):
-            side["lifecyclePolicy"] = _ranked(side["lifecyclePolicy"])
+            side["lifecyclePolicy"] = _by_priority(side["lifecyclePolicy"])
     if left.get("repositoryPolicy") and right.get("repositoryPolicy"):
         left["repositoryPolicy"], right["repositoryPolicy"] = compared(
-            left["repositoryPolicy"], right["repositoryPolicy"], _place(want)
+            left["repositoryPolicy"], right["repositoryPolicy"], _location(want)
         )
     here, there = right.get("encryptionConfiguration"), left.get("encryptionConfiguration")
     if isinstance(here, Mapping) and isinstance(there, Mapping) and same_key(here.get("kmsKey"), there.get("kmsKey")):
@@ -191,20 +191,20 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
     return left, right
 
 
-def _place(want: Want) -> Place:
+def _location(want: Want) -> Place:
     return Place("resource", want.scope.account, want.scope.partition)
 
 
-def _ranked(policy: Any) -> Any:
+def _by_priority(policy: Any) -> Any:
     """A lifecycle policy with its rules by priority; the order of prefixes and patterns means nothing."""
     if not isinstance(policy, Mapping) or not isinstance(policy.get("rules"), list | tuple):
         return policy
-    done = [_rule(rule) for rule in policy["rules"]]
+    done = [_canonical_rule(rule) for rule in policy["rules"]]
     done.sort(key=lambda rule: str(rule.get("rulePriority", "")).zfill(9) if isinstance(rule, Mapping) else "")
     return {**policy, "rules": done}
 
 
-def _rule(rule: Any) -> Any:
+def _canonical_rule(rule: Any) -> Any:
     if not isinstance(rule, Mapping) or not isinstance(rule.get("selection"), Mapping):
         return rule
     selection = {
@@ -221,7 +221,7 @@ def _rule(rule: Any) -> Any:
 def create(want: Want) -> Sequence[Action]:
     settings = {name: want.declared[name] for name in SETTINGS if want.declared.get(name)}
     params = {"repositoryName": want.physical, **settings, "tags": tag_list(want.tags)}
-    policies = [_policy(want, name) for name in DOCUMENTS if want.declared.get(name)]
+    policies = [_set_document(want, name) for name in DOCUMENTS if want.declared.get(name)]
     return [Call("ecr", "CreateRepository", params, proof=Proof.EXISTS), *policies]
 
 
@@ -237,11 +237,11 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if "imageScanningConfiguration" in changed:
         scanning = want.props.get("imageScanningConfiguration") or SCANNING
         calls.append(Call("ecr", "PutImageScanningConfiguration", {**name, "imageScanningConfiguration": scanning}))
-    calls += [_policy(want, document) for document in DOCUMENTS if document in changed]
+    calls += [_set_document(want, document) for document in DOCUMENTS if document in changed]
     return calls
 
 
-def _policy(want: Want, name: str) -> Call:
+def _set_document(want: Want, name: str) -> Call:
     """Sets one of the two documents, or removes it where none is wanted."""
     repository, document = {"repositoryName": want.physical}, want.props.get(name)
     if name == "lifecyclePolicy":
@@ -288,6 +288,6 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
-    normalize=normal,
-    check=findings,
+    normalize=normalize,
+    check=check,
 )

@@ -21,9 +21,9 @@ from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
 NAME_HINT = "1 to 64 letters, digits and . - _"
-PATTERN_MOST = 4096
-TARGETS_MOST = 5
-INPUT_MOST = 8192
+MAX_PATTERN = 4096
+MAX_TARGETS = 5
+MAX_INPUT = 8192
 # names for the members of a filter; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 OPERATORS = (*("prefix", "suffix", "anything-but", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard"),)
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
@@ -40,7 +40,7 @@ PLACEHOLDER = re.compile(r"<([^<>\s]+)>")
 INPUTS = ("input", "inputPath", "inputTransformer")
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid rule name', NAME_HINT, code="invalid-name")
     pattern, schedule = props.get("eventPattern"), props.get("scheduleExpression")
@@ -67,8 +67,8 @@ def _pattern(pattern: Any) -> Iterator[Finding]:
         yield Finding(path, f"invalid event pattern: {why}", "eventPattern: {source: [aws.batch]}")
         return
     yield from _members(pattern, path)
-    if known(pattern) and len(compact(pattern)) > PATTERN_MOST:
-        message = f"the pattern has {len(compact(pattern))} characters, and the maximum is {PATTERN_MOST}"
+    if known(pattern) and len(compact(pattern)) > MAX_PATTERN:
+        message = f"the pattern has {len(compact(pattern))} characters, and the maximum is {MAX_PATTERN}"
         yield Finding(path, message, "split it into several rules", code="out-of-range")
     yield from _batch_events(pattern, path)
 
@@ -179,8 +179,8 @@ def _targets(props: Json) -> Iterator[Finding]:
     if not is_given(listed):
         hint = "targets: [{id: mail, arn: TOPIC}], with the name of a topic, job queue or log group, or any ARN"
         yield Finding((), "the rule has no targets: its events are discarded", hint, code="no-targets", warning=True)
-    if isinstance(listed, list | tuple) and len(listed) > TARGETS_MOST:
-        message = f"the rule has {len(listed)} targets, and the maximum is {TARGETS_MOST}"
+    if isinstance(listed, list | tuple) and len(listed) > MAX_TARGETS:
+        message = f"the rule has {len(listed)} targets, and the maximum is {MAX_TARGETS}"
         yield Finding(("targets",), message, "split it into several rules", code="out-of-range")
     named: list[tuple[Path, Any]] = []
     for index, target in entries(listed):
@@ -227,9 +227,9 @@ def _target(target: Json) -> Iterator[Finding]:
 
 def _service(arn: Any) -> str:
     """The service a target is of, or nothing where its name does not tell."""
-    whole_one = arn.whole if isinstance(arn, Template) else None
-    if whole_one and whole_one.address:
-        return {"jobQueues": "batch", "topics": "sns", "logGroups": "logs"}.get(whole_one.address.section, "")
+    expression = arn.whole if isinstance(arn, Template) else None
+    if expression and expression.address:
+        return {"jobQueues": "batch", "topics": "sns", "logGroups": "logs"}.get(expression.address.section, "")
     parts = (as_text(arn) or "").split(":", 5)
     return parts[2] if len(parts) == 6 and parts[0] == "arn" else ""
 
@@ -248,18 +248,18 @@ def _batch(parameters: Json) -> Iterator[Finding]:
 
 
 def _input(target: Json) -> Iterator[Finding]:
-    said = [member for member in INPUTS if is_given(target.get(member))]
-    if len(said) > 1:
-        yield Finding((said[1],), f"{said[0]} and {said[1]} cannot be combined", "remove all but one")
+    given = [member for member in INPUTS if is_given(target.get(member))]
+    if len(given) > 1:
+        yield Finding((given[1],), f"{given[0]} and {given[1]} cannot be combined", "remove all but one")
     given_input = target.get("input")
     if isinstance(given_input, str) and given_input and not _is_json(given_input):
         hint = f"a mapping, or JSON text; a plain text is {json.dumps(given_input[:30])} with its quotes"
         yield Finding(("input",), "invalid JSON in input", hint)
-    told = (
+    text = (
         compact(given_input) if isinstance(given_input, Mapping | list) and known(given_input) else as_text(given_input)
     )
-    if told and len(told) > INPUT_MOST:
-        message = f"the input has {len(told)} characters, and the maximum is {INPUT_MOST}"
+    if text and len(text) > MAX_INPUT:
+        message = f"the input has {len(text)} characters, and the maximum is {MAX_INPUT}"
         yield Finding(("input",), message, "shorten it", code="out-of-range")
     yield from _transformer(mapping(target.get("inputTransformer")))
 

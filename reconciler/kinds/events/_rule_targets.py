@@ -62,13 +62,13 @@ REFS = {
 }
 
 
-def plain(target: Any) -> Any:
+def from_yaml(target: Any) -> Any:
     """A target as people write it, as data: JSON parsed, tags a mapping."""
     if not isinstance(target, Mapping):
         return target
     done = dict(target)
     if "input" in done:
-        done["input"] = parsed(done["input"])
+        done["input"] = parse_input(done["input"])
     ecs = done.get(_ECS)
     if isinstance(ecs, Mapping) and isinstance(ecs.get("tags"), list | tuple):
         raw = [raised(tag) for tag in ecs["tags"] if isinstance(tag, Mapping)]
@@ -77,7 +77,7 @@ def plain(target: Any) -> Any:
     return done
 
 
-def parsed(text: Any) -> Any:
+def parse_input(text: Any) -> Any:
     """JSON text of an object or a list as such; anything else as it is, for a text may be all that is meant."""
     if isinstance(text, Template):
         return parse(text)
@@ -90,39 +90,39 @@ def parsed(text: Any) -> Any:
     return found if isinstance(found, dict | list) else text
 
 
-def read(target: Json) -> Any:
+def from_api(target: Json) -> Any:
     """A target as EventBridge shows it, as data."""
     keep = frozenset(name[:1].upper() + name[1:] for name in _DATA)
-    return plain(lowered(target, keep))
+    return from_yaml(lowered(target, keep))
 
 
-def sent(target: Json) -> dict[str, Any]:
+def to_api(target: Json) -> dict[str, Any]:
     """A target as EventBridge takes it; what says nothing is left out."""
-    told: dict[str, Any] = raised(_said(target), frozenset((*_DATA, *_SMALL)))
-    if isinstance(told.get("Input"), Mapping | list | tuple):
-        told["Input"] = JsonText(_said(target["input"], everything=True))
-    ecs = told.get("EcsParameters")
+    request: dict[str, Any] = raised(_without_empty(target), frozenset((*_DATA, *_SMALL)))
+    if isinstance(request.get("Input"), Mapping | list | tuple):
+        request["Input"] = JsonText(_without_empty(target["input"], everything=True))
+    ecs = request.get("EcsParameters")
     if isinstance(ecs, Mapping):
-        told["EcsParameters"] = _ecs(ecs, mapping(target[_ECS]))
-    return told
+        request["EcsParameters"] = _ecs(ecs, mapping(target[_ECS]))
+    return request
 
 
 def _ecs(raised_ecs: Json, ecs: Json) -> dict[str, Any]:
-    told = dict(raised_ecs)
+    request = dict(raised_ecs)
     if isinstance(ecs.get("tags"), Mapping) and ecs["tags"]:
-        told["Tags"] = tag_list(ecs["tags"])
-    network = mapping(told.get("NetworkConfiguration"))
+        request["Tags"] = tag_list(ecs["tags"])
+    network = mapping(request.get("NetworkConfiguration"))
     if "AwsvpcConfiguration" in network:
-        told["NetworkConfiguration"] = {"awsvpcConfiguration": network["AwsvpcConfiguration"]}
-    return told
+        request["NetworkConfiguration"] = {"awsvpcConfiguration": network["AwsvpcConfiguration"]}
+    return request
 
 
-def _said(value: Any, *, everything: bool = False) -> Any:
+def _without_empty(value: Any, *, everything: bool = False) -> Any:
     """Without what is null or empty, unless that is data."""
     if isinstance(value, Mapping):
-        kept = {name: _said(item, everything=everything or name == "input") for name, item in value.items()}
+        kept = {name: _without_empty(item, everything=everything or name == "input") for name, item in value.items()}
         return kept if everything else {name: item for name, item in kept.items() if item not in (None, [], {}, "")}
-    return [_said(item, everything=everything) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty(item, everything=everything) for item in value] if isinstance(value, list | tuple) else value
 
 
 def by_id(listed: Any) -> dict[str, Json]:

@@ -55,7 +55,7 @@ def details(reply: Reply) -> Details:
     )
 
 
-def at_hand(query: Query) -> Reads[Details | None]:
+def details_if_brief(query: Query) -> Reads[Details | None]:
     """The details for a brief query, since they are read anyway; None where they are refused, or not read."""
     if not query.brief:
         return None
@@ -63,27 +63,29 @@ def at_hand(query: Query) -> Reads[Details | None]:
     return None if isinstance(reply, Refused) else details(reply)
 
 
-def page_of_roles(marker: str = "") -> Call:
+def list_roles(marker: str = "") -> Call:
     """A page of ListRoles: the details lack a role's description and the longest session it allows."""
     return Call("iam", "ListRoles", {"MaxItems": PAGE, **({"Marker": marker} if marker else {})})
 
 
-def page(call: Call, reply: Reply) -> Json:
+def role_page(call: Call, reply: Reply) -> Json:
     """A page of ListRoles; nothing where it is denied: each can be asked for by name."""
     return {} if isinstance(reply, Refused) and reply.denied else ok(call, reply) or {}
 
 
-def completed(names: Sequence[str], known: Mapping[str, Json], marker: str, total: int) -> Reads[dict[str, Json]]:
+def with_described_roles(
+    names: Sequence[str], cached: Mapping[str, Json], marker: str, total: int
+) -> Reads[dict[str, Json]]:
     """``known`` with what ListRoles or GetRole say of ``names``, whichever takes fewer calls.
 
     ``marker`` is where the next page of ListRoles begins (nothing: no page has been read, or there is none), ``total``
     how many roles the account has.
     """
-    found, pages = dict(known), -(-total // PAGE) - 1
+    found, pages = dict(cached), -(-total // PAGE) - 1
     while marker and pages < sum(name not in found for name in names):
-        call = page_of_roles(marker)
+        call = list_roles(marker)
         (reply,) = yield (call,)
-        answer = page(call, reply)
+        answer = role_page(call, reply)
         found |= roles_of(answer)
         marker, pages = answer.get("Marker") or "", pages - 1
     calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name not in found)

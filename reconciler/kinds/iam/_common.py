@@ -14,13 +14,13 @@ from typing import Any
 from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Query, Reply, Scope
 
 ABSENT = "NoSuchEntity"
-GONE = (On(ABSENT),)
+NOT_FOUND = (On(ABSENT),)
 BUSY = On("ConcurrentModification")
 # what a call just after the creation of a role, a policy or a principal may be told
 NEW_ROLE = On(ABSENT, "role with name")
 NEW_POLICY = On(ABSENT, "does not exist or is not attachable")
 NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy")
-STILL_HELD = On("DeleteConflict")
+IN_USE = On("DeleteConflict")
 PATIENCE = 120.0
 
 POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
@@ -63,11 +63,11 @@ def replies_by(calls: tuple[Call, ...], replies: tuple[Reply, ...], member: str)
         yield call.params[member], call, reply
 
 
-def name_findings(noun: str, name: str, most: int) -> Iterator[Finding]:
-    if len(name) > most:
+def name_findings(noun: str, name: str, maximum: int) -> Iterator[Finding]:
+    if len(name) > maximum:
         yield Finding(
             path=(),
-            message=f"the {noun} name has {len(name)} characters, and the maximum is {most}",
+            message=f"the {noun} name has {len(name)} characters, and the maximum is {maximum}",
             hint="choose a shorter one",
         )
     if "/" in name:

@@ -21,7 +21,7 @@ from typing import Any
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam._common import ABSENT, GONE, NEW_ROLE, STILL_HELD, change
+from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_ROLE, NOT_FOUND, change
 from reconciler.model import (
     Action,
     Call,
@@ -45,10 +45,10 @@ from reconciler.model import (
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 
 # of how many profiles with roles of others the tags are asked one by one
-OTHERS_MOST = 100
+MAX_OTHERS = 100
 
 # IAM may not know role or profile yet, or still count the role that has just been taken out
-EARLY = (
+NOT_VISIBLE_YET = (
     NEW_ROLE,
     On(ABSENT, "Instance Profile"),
     On("InvalidParameterValue", "Invalid IAM Instance Profile name"),
@@ -75,9 +75,9 @@ def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
 def read(query: Query) -> Reads[Sequence[Live]]:
     """In bulk where owned ones are asked for too; else one by one."""
     names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
-    known = yield from bulk.at_hand(query)
+    known = yield from bulk.details_if_brief(query)
     if query.owned:
-        profiles = yield from _swept(query, {name.lower() for name in names})
+        profiles = yield from _read_in_bulk(query, {name.lower() for name in names})
     else:
         held = {name.lower(): item for name, item in bulk.profiles_of(known).items()} if known else {}
         found = [held[name.lower()] for name in names if name.lower() in held]
@@ -87,7 +87,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return [live for live in lives if live.physical.lower() in sought or _iam.is_owned(query, live.tags)]
 
 
-def _swept(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
+def _read_in_bulk(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
     """The profiles that are sought, or may be owned, with their tags.
 
     Only GetInstanceProfile is documented to tell the tags of a profile. Where the details of its role show them it is
@@ -106,7 +106,7 @@ def _swept(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
             continue
         mine = name not in held or held[name]["Roles"][0]["RoleName"] in ours
         (likely if mine or name.lower() in sought else others).append(name)
-    described = yield from _described([*likely, *(others if len(others) <= OTHERS_MOST else ())])
+    described = yield from _described([*likely, *(others if len(others) <= MAX_OTHERS else ())])
     return [*(held.values() if shown else ()), *described]
 
 
@@ -148,7 +148,7 @@ def delete(live: Live, _: Json) -> Sequence[Action]:
     role = live.props.get("role")
     return [
         *([_remove(live.physical, role)] if role else []),
-        change("DeleteInstanceProfile", {"InstanceProfileName": live.physical}, STILL_HELD, ok_if=GONE),
+        change("DeleteInstanceProfile", {"InstanceProfileName": live.physical}, IN_USE, ok_if=NOT_FOUND),
     ]
 
 
@@ -163,12 +163,12 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 def _add(profile: str, role: Any) -> Call:
     params = {"InstanceProfileName": profile, "RoleName": role}
-    return change("AddRoleToInstanceProfile", params, *EARLY, proof=Proof.SAME)
+    return change("AddRoleToInstanceProfile", params, *NOT_VISIBLE_YET, proof=Proof.SAME)
 
 
 def _remove(profile: str, role: str) -> Call:
     params = {"InstanceProfileName": profile, "RoleName": role}
-    return change("RemoveRoleFromInstanceProfile", params, ok_if=GONE)
+    return change("RemoveRoleFromInstanceProfile", params, ok_if=NOT_FOUND)
 
 
 def expand(props: Json) -> Json:

@@ -25,7 +25,7 @@ from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place,
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam._common import ABSENT, GONE, STILL_HELD, change
+from reconciler.kinds.iam._common import ABSENT, IN_USE, NOT_FOUND, change
 from reconciler.model import (
     Action,
     Call,
@@ -52,8 +52,8 @@ FIELDS = {
     "description": Field(effect=Effect.REPLACE, default=""),
 }
 
-VERSIONS = 5
-DOCUMENT_MOST = 6144
+MAX_VERSIONS = 5
+MAX_DOCUMENT = 6144
 # where AWS keeps its own policies
 AWS_PATHS = ("", "service-role/", "job-function/", "aws-service-role/")
 # those that everybody around Batch uses need not be asked for
@@ -70,15 +70,19 @@ def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
 def read(query: Query) -> Reads[Sequence[Live]]:
     """A name sought with its declaration means the account's own policy, one sought without may be AWS's."""
     if query.owned:
-        return (yield from _swept(query))
-    known = yield from bulk.at_hand(query)
-    candidates = {sought.name: _candidates(query.scope, sought) for sought in query.sought if _askable(sought.name)}
+        return (yield from _read_in_bulk(query))
+    known = yield from bulk.details_if_brief(query)
+    candidates = {
+        sought.name: _candidates(query.scope, sought) for sought in query.sought if _is_valid_name(sought.name)
+    }
     if known:  # it has all of the account's own
-        candidates = {n: [arn for arn in arns if _aws(arn) or arn in known.policies] for n, arns in candidates.items()}
+        candidates = {
+            n: [arn for arn in arns if _is_aws_arn(arn) or arn in known.policies] for n, arns in candidates.items()
+        }
     at_hand = {*known.policies, *known.attached(), *AWS_OWN} if known else set()
     found = {name: next((arn for arn in arns if arn in at_hand), None) for name, arns in candidates.items()}
     brief = [_named(arn) for arn in found.values() if arn]
-    policies = yield from _fetched(arn for name, arns in candidates.items() if not found[name] for arn in arns)
+    policies = yield from _get_policies(arn for name, arns in candidates.items() if not found[name] for arn in arns)
     found |= {
         name: next((a for a in candidates[name] if a in policies), None) for name, arn in found.items() if not arn
     }
@@ -88,21 +92,25 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     found |= _by_name(declared, (yield from _listed("Local")) if declared else [])
     found |= _by_name(named, (yield from _listed("All")) if named else [])
     sought = list(dict.fromkeys(arn for arn in found.values() if arn and arn not in at_hand))
-    policies |= yield from _fetched(arn for arn in sought if arn not in policies)
+    policies |= yield from _get_policies(arn for arn in sought if arn not in policies)
     chosen = [policies[arn] for arn in sought if arn in policies]
     customer = [policy for policy in chosen if not _aws_managed(policy)]
     lives = (yield from _details(customer)) if customer else []
     return [*brief, *lives, *(_aws_live(policy) for policy in chosen if _aws_managed(policy))]
 
 
-def _swept(query: Query) -> Reads[Sequence[Live]]:
+def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
     """The account's own policies that are sought, and those that the environment owns.
 
     The details have everything but the tags, which each policy has to be asked for. Of what is not sought those are
     asked that nobody uses, or a role of ours: what somebody else has attached could not be deleted in any case.
     """
-    wanted = {sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _askable(sought.name)}
-    likely = [_candidates(query.scope, sought)[0] for sought in query.sought if sought.props and _askable(sought.name)]
+    wanted = {
+        sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _is_valid_name(sought.name)
+    }
+    likely = [
+        _candidates(query.scope, sought)[0] for sought in query.sought if sought.props and _is_valid_name(sought.name)
+    ]
     first = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in dict.fromkeys(likely))
     replies = yield (bulk.DETAILS, *first)
     found = bulk.details(replies[0])
@@ -110,8 +118,8 @@ def _swept(query: Query) -> Reads[Sequence[Live]]:
     tagged = {answer["Policy"]["Arn"]: answer["Policy"] for answer in answers if answer}
     of_ours = found.attached(found.owned(query))
     sought = {arn for arn, item in found.policies.items() if item["PolicyName"].lower() in wanted}
-    asked = [arn for arn, item in found.policies.items() if arn in sought or arn in of_ours or not _used(item)]
-    tagged |= yield from _fetched(arn for arn in asked if arn not in tagged)
+    asked = [arn for arn, item in found.policies.items() if arn in sought or arn in of_ours or not _in_use(item)]
+    tagged |= yield from _get_policies(arn for arn in asked if arn not in tagged)
     chosen = [arn for arn in asked if arn in tagged]
     return [
         _live({**found.policies[arn], "Tags": tagged[arn].get("Tags")}, found.policies[arn]["PolicyVersionList"])
@@ -120,7 +128,7 @@ def _swept(query: Query) -> Reads[Sequence[Live]]:
     ]
 
 
-def _used(policy: Json) -> bool:
+def _in_use(policy: Json) -> bool:
     return bool(policy.get("AttachmentCount") or policy.get("PermissionsBoundaryUsageCount"))
 
 
@@ -130,7 +138,7 @@ def _named(arn: str) -> Live:
     return Live(physical=name, attrs={"name": name, "arn": arn}, props={})
 
 
-def _askable(name: str) -> bool:
+def _is_valid_name(name: str) -> bool:
     return all(map(_iam.is_name, name.strip("/").split("/")))
 
 
@@ -146,7 +154,7 @@ def _candidates(scope: Scope, sought: Sought) -> list[str]:
     ]
 
 
-def _fetched(arns: Iterable[str]) -> Reads[dict[str, Json]]:
+def _get_policies(arns: Iterable[str]) -> Reads[dict[str, Json]]:
     """What there is of these, by ARN."""
     asked = list(dict.fromkeys(arns))
     calls = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in asked)
@@ -168,10 +176,10 @@ def _by_name(wanted: Iterable[str], items: Iterable[Json]) -> dict[str, str | No
 
 
 def _aws_managed(policy: Json) -> bool:
-    return _aws(policy["Arn"])
+    return _is_aws_arn(policy["Arn"])
 
 
-def _aws(arn: str) -> bool:
+def _is_aws_arn(arn: str) -> bool:
     return ":iam::aws:policy/" in arn
 
 
@@ -246,25 +254,28 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         return []
     arn, document = live.attrs["arn"], want.props["policyDocument"]
     others = [version for version in live.extra.get("versions", ()) if not version["default"]]
-    same = [version for version in others if alike(version["document"], document, _place(want))]
+    same = [version for version in others if alike(version["document"], document, _location(want))]
     if same:
         return [change("SetDefaultPolicyVersion", {"PolicyArn": arn, "VersionId": same[-1]["id"]})]
     new = {"PolicyArn": arn, "PolicyDocument": JsonText(written(document)), "SetAsDefault": True}
-    too_many = others[: max(len(others) + 1 - (VERSIONS - 1), 0)]
-    return [*(_drop(arn, version) for version in too_many), change("CreatePolicyVersion", new, proof=Proof.SAME)]
+    too_many = others[: max(len(others) + 1 - (MAX_VERSIONS - 1), 0)]
+    return [
+        *(_delete_version(arn, version) for version in too_many),
+        change("CreatePolicyVersion", new, proof=Proof.SAME),
+    ]
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
     arn = live.attrs["arn"]
     others = [version for version in live.extra.get("versions", ()) if not version["default"]]
     return [
-        *(_drop(arn, version) for version in others),
-        change("DeletePolicy", {"PolicyArn": arn}, STILL_HELD, ok_if=GONE),
+        *(_delete_version(arn, version) for version in others),
+        change("DeletePolicy", {"PolicyArn": arn}, IN_USE, ok_if=NOT_FOUND),
     ]
 
 
-def _drop(arn: str, version: Json) -> Call:
-    return change("DeletePolicyVersion", {"PolicyArn": arn, "VersionId": version["id"]}, ok_if=GONE)
+def _delete_version(arn: str, version: Json) -> Call:
+    return change("DeletePolicyVersion", {"PolicyArn": arn, "VersionId": version["id"]}, ok_if=NOT_FOUND)
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
@@ -279,7 +290,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 # --- comparing and checking ------------------------------------------------------------------------------------------
 
 
-def _place(want: Want) -> Place:
+def _location(want: Want) -> Place:
     return Place("identity", want.scope.account, want.scope.partition)
 
 
@@ -288,10 +299,10 @@ def expand(props: Json) -> Json:
     return {name: parse(value) if name == "policyDocument" else value for name, value in props.items()}
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Documents side by side, so that only what means something else differs."""
     document, wanted = live.props.get("policyDocument"), want.props.get("policyDocument")
-    document, wanted = compared(document, wanted, _place(want))
+    document, wanted = compared(document, wanted, _location(want))
     return {**live.props, "policyDocument": document}, {**want.props, "policyDocument": wanted}
 
 
@@ -310,8 +321,8 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         hint = 'write "2012-10-17" or remove Version'
         yield Finding(path=(*place, "Version"), message="a managed policy needs Version 2012-10-17", hint=hint)
     found = size(document)
-    if found > DOCUMENT_MOST:
-        message = f"the document has {found} characters without whitespace, and the maximum is {DOCUMENT_MOST}"
+    if found > MAX_DOCUMENT:
+        message = f"the document has {found} characters without whitespace, and the maximum is {MAX_DOCUMENT}"
         yield Finding(path=place, message=message, hint="split it into two policies")
 
 
@@ -329,6 +340,6 @@ KIND = Kind(
     folds_case=True,
     max_name=128,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

@@ -27,7 +27,7 @@ from reconciler.kinds.common.policy_document.document import Place, listed, name
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam._common import ABSENT, GONE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, STILL_HELD, change
+from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
 from reconciler.model import (
     Action,
     Call,
@@ -66,9 +66,9 @@ REFS = {
 }
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-ATTACHED, ATTACHED_MOST = 10, 20
-TRUST, TRUST_MOST = 2048, 4096
-INLINE_MOST = 10_240
+ATTACHED_QUOTA, MAX_ATTACHED = 10, 20
+TRUST_QUOTA, MAX_TRUST = 2048, 4096
+MAX_INLINE = 10_240
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -82,8 +82,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     """In bulk where owned ones are asked for too; else one by one."""
     names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
     if query.owned:
-        return (yield from _swept(query, names))
-    known = yield from bulk.at_hand(query)
+        return (yield from _read_in_bulk(query, names))
+    known = yield from bulk.details_if_brief(query)
     at_hand = {name.lower(): role for name, role in known.roles.items()} if known else {}
     found = [_brief(query.scope, at_hand[name.lower()]) for name in names if name.lower() in at_hand]
     calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name.lower() not in at_hand)
@@ -95,21 +95,23 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return (yield from _details(query.scope, roles)) if roles else ()
 
 
-def _swept(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
+def _read_in_bulk(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
     """The roles of these names, whatever their case, and those the environment owns."""
-    first = bulk.page_of_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
+    first = bulk.list_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
     replies = yield (bulk.DETAILS, *((first,) if names else ()))
     found, wanted = bulk.details(replies[0]), {name.lower() for name in names}
     # who may not list them may still ask for each
-    answer = (bulk.page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
+    answer = (
+        (bulk.role_page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
+    )
     known = {answer["Role"]["RoleName"]: answer["Role"]} if "Role" in answer else bulk.roles_of(answer)
     chosen = [name for name in found.roles if name.lower() in wanted]
     chosen += [role["RoleName"] for role in found.owned(query) if role["RoleName"] not in chosen]
-    known = yield from bulk.completed(chosen, known, answer.get("Marker") or "", len(found.roles))
-    return [_swept_live(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
+    known = yield from bulk.with_described_roles(chosen, known, answer.get("Marker") or "", len(found.roles))
+    return [_live_from_bulk(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
 
 
-def _swept_live(scope: Scope, role: Json) -> Live:
+def _live_from_bulk(scope: Scope, role: Json) -> Live:
     lists = {
         "ListAttachedRolePolicies": {"AttachedPolicies": role.get("AttachedManagedPolicies", ())},
         "ListInstanceProfilesForRole": {"InstanceProfiles": role.get("InstanceProfileList", ())},
@@ -186,9 +188,9 @@ def create(want: Want) -> Sequence[Action]:
     }
     sent = {member: value for member, value in params.items() if value not in (None, "", [])}
     boundary = [NEW_POLICY] if props.get("permissionsBoundary") else []
-    made = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
+    created = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
     return [
-        replace(made, proof=Proof.EXISTS),
+        replace(created, proof=Proof.EXISTS),
         *(_attach(name, policy, want.scope) for policy in _distinct(props.get("managedPolicies"))),
         *(_put(name, policy, document) for policy, document in (props.get("inlinePolicies") or {}).items()),
     ]
@@ -205,7 +207,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
             params = {"RoleName": name, "PermissionsBoundary": boundary}
             give.append(change("PutRolePermissionsBoundary", params, NEW_POLICY))
         else:
-            take.append(change("DeleteRolePermissionsBoundary", {"RoleName": name}, ok_if=GONE))
+            take.append(change("DeleteRolePermissionsBoundary", {"RoleName": name}, ok_if=NOT_FOUND))
     plain = {"description": "Description", "maxSessionDuration": "MaxSessionDuration"}
     changed = {api: props.get(ours, FIELDS[ours].clear) for ours, api in plain.items() if ours in tops}
     if changed:
@@ -216,24 +218,24 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         give.append(_trusting("UpdateAssumeRolePolicy", params, document, want.scope))
     if "managedPolicies" in tops:
         attach, detach = _attachments(live, want)
-        too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED
+        too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED_QUOTA
         first = max(too_many, 0)
         give += [*detach[:first], *attach]
         take += detach[first:]
     for policy in _inline_changes(diff):
         document = (props.get("inlinePolicies") or {}).get(policy)
         if document is None:
-            take.append(change("DeleteRolePolicy", {"RoleName": name, "PolicyName": policy}, ok_if=GONE))
+            take.append(change("DeleteRolePolicy", {"RoleName": name, "PolicyName": policy}, ok_if=NOT_FOUND))
         else:
             give.append(_put(name, policy, document))
     return [*give, *take]
 
 
 def _attachments(live: Live, want: Want) -> tuple[list[Call], list[Call]]:
-    there = live.props.get("managedPolicies", ())
+    attached = live.props.get("managedPolicies", ())
     wanted = _distinct(want.props.get("managedPolicies"))
-    attach = [_attach(live.physical, policy, want.scope) for policy in wanted if policy not in there]
-    return attach, [_detach(live.physical, policy) for policy in there if policy not in wanted]
+    attach = [_attach(live.physical, policy, want.scope) for policy in wanted if policy not in attached]
+    return attach, [_detach(live.physical, policy) for policy in attached if policy not in wanted]
 
 
 def _inline_changes(diff: Diff) -> list[str]:
@@ -245,15 +247,15 @@ def delete(live: Live, _: Json) -> Sequence[Action]:
     role = {"RoleName": live.physical}
     return [
         *(
-            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=GONE)
+            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=NOT_FOUND)
             for profile in live.extra.get("profiles", ())
         ),
         *(_detach(live.physical, policy) for policy in live.props.get("managedPolicies", ())),
         *(
-            change("DeleteRolePolicy", {**role, "PolicyName": policy}, ok_if=GONE)
+            change("DeleteRolePolicy", {**role, "PolicyName": policy}, ok_if=NOT_FOUND)
             for policy in live.props.get("inlinePolicies", {})
         ),
-        change("DeleteRole", role, STILL_HELD, ok_if=GONE),
+        change("DeleteRole", role, IN_USE, ok_if=NOT_FOUND),
     ]
 
 
@@ -280,7 +282,7 @@ def _attach(name: str, policy: Any, scope: Scope) -> Call:
 
 
 def _detach(name: str, policy: str) -> Call:
-    return change("DetachRolePolicy", {"RoleName": name, "PolicyArn": policy}, ok_if=GONE)
+    return change("DetachRolePolicy", {"RoleName": name, "PolicyArn": policy}, ok_if=NOT_FOUND)
 
 
 def _put(name: str, policy: str, document: Any) -> Call:
@@ -315,7 +317,7 @@ def expand(props: Json) -> Json:
     return done
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Documents side by side, so that only what means something else differs."""
     left, right = dict(live.props), dict(want.props)
     trust, identity = (Place(kind, want.scope.account, want.scope.partition) for kind in ("trust", "identity"))
@@ -364,14 +366,14 @@ def _trust_findings(props: Json) -> Iterator[Finding]:
         yield Finding(path=(), message="the role has no trust policy", hint=hint, code="missing-field")
     else:
         yield from findings(document, "trust", ("assumeRolePolicyDocument",))
-        yield from _size("a trust policy", size(document), TRUST, TRUST_MOST, ("assumeRolePolicyDocument",))
+        yield from _size("a trust policy", size(document), TRUST_QUOTA, MAX_TRUST, ("assumeRolePolicyDocument",))
 
 
 def _attached_findings(policies: Any) -> Iterator[Finding]:
     for index, policy in enumerate(policies if isinstance(policies, list | tuple) else ()):
         yield from _iam.policy_name_findings(policy, ("managedPolicies", index))
     count = len(policies) if isinstance(policies, list | tuple) else 0
-    yield from _size("managedPolicies", count, ATTACHED, ATTACHED_MOST, ("managedPolicies",), "policies")
+    yield from _size("managedPolicies", count, ATTACHED_QUOTA, MAX_ATTACHED, ("managedPolicies",), "policies")
 
 
 def _inline_findings(policies: Any) -> Iterator[Finding]:
@@ -384,22 +386,22 @@ def _inline_findings(policies: Any) -> Iterator[Finding]:
             yield Finding(path=("inlinePolicies", name), message=message, hint=hint)
         yield from findings(document, "identity", ("inlinePolicies", name))
     together = sum(size(document) for document in policies.values())
-    yield from _size("the inline policies together", together, INLINE_MOST, INLINE_MOST, ("inlinePolicies",))
+    yield from _size("the inline policies together", together, MAX_INLINE, MAX_INLINE, ("inlinePolicies",))
 
 
 def _size(
-    noun: str, found: int, usual: int, most: int, path: tuple[str | int, ...], unit: str = "characters"
+    noun: str, found: int, quota: int, maximum: int, path: tuple[str | int, ...], unit: str = "characters"
 ) -> Iterator[Finding]:
     """Too much of something: an error beyond what AWS ever grants, a warning beyond the default quota."""
-    if found > most:
+    if found > maximum:
         yield Finding(
             path=path,
-            message=f"{noun}: {found} {unit}, and the maximum is {most}",
+            message=f"{noun}: {found} {unit}, and the maximum is {maximum}",
             hint="move statements into managed policies" if unit == "characters" else "merge policies",
         )
-    elif found > usual:
+    elif found > quota:
         hint = "request a quota increase"
-        message = f"{noun}: {found} {unit}, and the default quota is {usual}"
+        message = f"{noun}: {found} {unit}, and the default quota is {quota}"
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
@@ -418,6 +420,6 @@ KIND = Kind(
     folds_case=True,
     max_name=64,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

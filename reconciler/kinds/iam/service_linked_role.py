@@ -51,7 +51,7 @@ NAMES = {
 # both only matter while the role is created
 FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
 
-THERE_ALREADY = (On("InvalidInput", "has been taken"),)
+ALREADY_EXISTS = (On("InvalidInput", "has been taken"),)
 
 _SUFFIX = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
@@ -70,7 +70,7 @@ def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    calls = tuple(_ask(sought) for sought in query.sought)
+    calls = tuple(_find_call(sought) for sought in query.sought)
     replies = (yield calls) if calls else ()
     lives = []
     for sought, call, reply in zip(query.sought, calls, replies, strict=True):
@@ -82,7 +82,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return lives
 
 
-def _ask(sought: Sought) -> Call:
+def _find_call(sought: Sought) -> Call:
     role = _name(sought.name, sought.props)
     if role:
         return Call("iam", "GetRole", {"RoleName": role})
@@ -99,7 +99,7 @@ def create(want: Want) -> Sequence[Action]:
     members = {"description": "Description", "customSuffix": "CustomSuffix"}
     given = {api: want.declared[ours] for ours, api in members.items() if want.declared.get(ours)}
     params = {"AWSServiceName": want.address.name, **given}
-    call = change("CreateServiceLinkedRole", params, ok_if=THERE_ALREADY, proof=Proof.EXISTS)
+    call = change("CreateServiceLinkedRole", params, ok_if=ALREADY_EXISTS, proof=Proof.EXISTS)
     return [replace(call, captures={"name": "Role.RoleName", "arn": "Role.Arn"})]
 
 
@@ -116,7 +116,7 @@ def tag(_live: Live, _add: Mapping[str, str], _remove: Sequence[str]) -> Sequenc
 
 
 # Principals that people know, and that have no such role, with what they may have meant
-WITHOUT = {
+NO_SUCH_ROLE = {
     "ec2.amazonaws.com": "Spot Instances it is spot.amazonaws.com, for Spot fleets spotfleet.amazonaws.com",
     "ecs-tasks.amazonaws.com": "ECS it is ecs.amazonaws.com",
 }
@@ -124,8 +124,8 @@ WITHOUT = {
 
 def check(name: str, props: Json) -> Iterable[Finding]:
     yield from service(name, ())
-    if name in WITHOUT:
-        hint = f"for {WITHOUT[name]}; other roles are declared under roles"
+    if name in NO_SUCH_ROLE:
+        hint = f"for {NO_SUCH_ROLE[name]}; other roles are declared under roles"
         yield Finding(path=(), message=f"{name} has no service-linked role", hint=hint)
     suffix = props.get("customSuffix")
     if isinstance(suffix, str) and not _SUFFIX.fullmatch(suffix):

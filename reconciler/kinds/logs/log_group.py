@@ -76,8 +76,8 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought = by_name(query)
-    listing = (_listed_by_tag(query),) if query.owned and not query.indexed else ()
-    ask, calls = listing or index(query), _describing(list(sought))
+    listing = (_list_by_tag(query),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describe_calls(list(sought))
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged: Index = {}
     if listing:
@@ -85,25 +85,25 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     else:
         tagged = yield from tags_from_index(ask, replies[: len(ask)])
         more = owned_names(tagged, query.scope, "logs", "log-group:")
-    groups = yield from _found(calls, replies[len(ask) :])
-    calls = _describing(not_sought(query, more))
-    groups |= (yield from _found(calls, (yield calls))) if calls else {}
+    groups = yield from _existing(calls, replies[len(ask) :])
+    calls = _describe_calls(not_sought(query, more))
+    groups |= (yield from _existing(calls, (yield calls))) if calls else {}
     tags = yield from _tags(query.scope, groups, tagged, sought)
     live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
     return [item for item in live if asked_for(query, item.physical, item.tags)]
 
 
-def _listed_by_tag(query: Query) -> Call:
+def _list_by_tag(query: Query) -> Call:
     wanted = [{"key": OWNER_TAG, "values": [query.scope.environment]}]
     return Call("logs", "ListLogGroups", {"logGroupTags": wanted}, all_pages=True)
 
 
-def _describing(names: Sequence[str]) -> tuple[Call, ...]:
+def _describe_calls(names: Sequence[str]) -> tuple[Call, ...]:
     """Fifty names a call; it filters the list of groups, so that unknown ones are merely not in it."""
     return tuple(Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(some)}) for some in chunks(names, 50))
 
 
-def _found(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
+def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
     """The groups that are there, by name. Should a list be refused for one name in it, each is asked for by itself."""
     found: dict[str, Json] = {}
     again: list[Call] = []
@@ -145,7 +145,7 @@ def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str]) -> Live:
     )
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Keys by what they mean; a DELIVERY group's retention is the service's own."""
     left, right = dict(live.props), dict(want.props)
     if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
@@ -158,9 +158,9 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 def create(want: Want) -> Sequence[Action]:
     sent = {name: value for name, value in want.declared.items() if name in FIELDS and name != "retentionInDays"}
     params = {"logGroupName": want.physical, **sent, "tags": dict(want.tags)}
-    made = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
+    created = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
     days = want.declared.get("retentionInDays")
-    return [made, *([] if days is None else [_retention(want.physical, days)])]
+    return [created, *([] if days is None else [_retention(want.physical, days)])]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
@@ -184,8 +184,8 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 def delete(live: Live, declared: Json) -> Sequence[Action]:
     unprotect = live.props.get("deletionProtectionEnabled") and declared
     first = unprotect and not declared.get("deletionProtectionEnabled")
-    gone = _call("DeleteLogGroup", {"logGroupName": live.physical}, ok_if=(On(ABSENT),))
-    return [*([_protection(live.physical, on=False)] if first else []), gone]
+    deleted = _call("DeleteLogGroup", {"logGroupName": live.physical}, ok_if=(On(ABSENT),))
+    return [*([_protection(live.physical, on=False)] if first else []), deleted]
 
 
 def tag(live: Live, set_: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
@@ -246,6 +246,6 @@ KIND = Kind(
     fields=FIELDS,
     replace=Replace.DELETE_FIRST,
     max_name=512,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

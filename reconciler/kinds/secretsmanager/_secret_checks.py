@@ -10,15 +10,15 @@ from reconciler.model import Finding, Json, Template, compact
 from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-LIKE_AN_ARN = re.compile(r".+-[A-Za-z0-9]{6}")
-VALUE_MOST = 65536
+ARN_ENDING = re.compile(r".+-[A-Za-z0-9]{6}")
+MAX_VALUE = 65536
 VALUE_HINT = "value: ${env:MY_PASSWORD}, or a mapping such as {user: ..., password: ${env:MY_PASSWORD}}, kept as JSON"
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid secret name', "1 to 512 of letters, digits and / _ + = . @ -")
-    elif LIKE_AN_ARN.fullmatch(name):
+    elif ARN_ENDING.fullmatch(name):
         message = "the name ends in a hyphen and six characters, as ARNs of secrets do: AWS may read it as an ARN"
         yield Finding((), message, "choose another ending", warning=True)
     description = as_text(props.get("description"))
@@ -44,10 +44,10 @@ def _value(value: object) -> Iterator[Finding]:
         yield Finding(path, "the value is empty", "remove it to leave the value unmanaged")
     elif known(value):
         size = len((value if isinstance(value, str) else compact(value)).encode())
-        if size > VALUE_MOST:
+        if size > MAX_VALUE:
             yield Finding(
                 path,
-                f"the value has {size} bytes, and the maximum is {VALUE_MOST}",
+                f"the value has {size} bytes, and the maximum is {MAX_VALUE}",
                 "store it elsewhere, for example in S3, and its key here",
             )
 

@@ -54,7 +54,7 @@ class Subscription:
     def pending(self) -> bool:
         return bool(self.arn) and not self.arn.startswith("arn:")
 
-    def alike(self, other: Subscription) -> bool:
+    def is_change_of(self, other: Subscription) -> bool:
         """Whether one reads as a change of the other."""
         return self.protocol == other.protocol
 
@@ -67,10 +67,10 @@ class Subscription:
         return {"protocol": self.protocol, "endpoint": endpoint, **({"attributes": kept} if kept else {})}
 
 
-def declared(listed: Any, arns: Mapping[str, str] = EMPTY) -> dict[str, Subscription]:
+def declared(declarations: Any, arns: Mapping[str, str] = EMPTY) -> dict[str, Subscription]:
     """The items of a ``subscriptions`` list by identity; ``arns`` says what SNS calls those that exist."""
     found: dict[str, Subscription] = {}
-    for item in map(mapping, items(listed)):
+    for item in map(mapping, items(declarations)):
         one = Subscription(
             protocol=str(item.get("protocol", "")),
             endpoint=item.get("endpoint"),
@@ -83,7 +83,7 @@ def declared(listed: Any, arns: Mapping[str, str] = EMPTY) -> dict[str, Subscrip
     return found
 
 
-def live(item: Json, attributes: Mapping[str, str]) -> Subscription:
+def from_api(item: Json, attributes: Mapping[str, str]) -> Subscription:
     """One item of ListSubscriptionsByTopic with what GetSubscriptionAttributes says of it."""
     return Subscription(
         protocol=item["Protocol"],
@@ -98,7 +98,7 @@ def meaning(name: str, value: Any) -> Any:
     if value is None:
         return ""
     if name in JSON:
-        return _without_nothing(_parsed(value)) or ""
+        return _without_empty(_parsed(value)) or ""
     return as_text(value)
 
 
@@ -120,26 +120,26 @@ def _parsed(value: Any) -> Any:
         return value
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     """SNS adds members that are null, and says ``guaranteed: false`` of its own."""
     if isinstance(value, Mapping):
         return {
-            name: _without_nothing(item)
+            name: _without_empty(item)
             for name, item in value.items()
             if item is not None and not (name == "guaranteed" and item is False)
         }
-    return [_without_nothing(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def listed(arn: str) -> Call:
+def list_call(arn: str) -> Call:
     """Asks for the subscriptions of a topic."""
     return Call("sns", LIST, {"TopicArn": arn}, all_pages=True)
 
 
-def of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
+def subscriptions_of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
     """The subscriptions of each topic by identity; those that their recipient has ended are gone.
 
     ``topics`` are the replies about each by operation. Who has not been asked for its subscriptions yet is asked if it
@@ -147,7 +147,7 @@ def of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Su
     """
     attributes = {name: parts["GetTopicAttributes"]["Attributes"] for name, parts in topics.items()}
     pages = {name: parts[LIST] for name, parts in topics.items() if LIST in parts}
-    more = {n: listed(said["TopicArn"]) for n, said in attributes.items() if n not in pages and _counted(said)}
+    more = {n: list_call(said["TopicArn"]) for n, said in attributes.items() if n not in pages and _counted(said)}
     for (name, call), reply in zip(more.items(), (yield tuple(more.values())) if more else (), strict=True):
         pages[name] = ok(call, reply, *ABSENT) or {}
     found = {
@@ -156,7 +156,8 @@ def of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Su
     }
     details = yield from _details([item["SubscriptionArn"] for items in found.values() for item in items])
     made = {
-        name: [live(item, details.get(item["SubscriptionArn"], {})) for item in items] for name, items in found.items()
+        name: [from_api(item, details.get(item["SubscriptionArn"], {})) for item in items]
+        for name, items in found.items()
     }
     return {name: {str(one): one for one in those} for name, those in made.items()}
 
@@ -178,7 +179,7 @@ def _details(arns: Sequence[str]) -> Reads[dict[str, Mapping[str, str]]]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
-GONE = (On("NotFound"),)
+NOT_FOUND = (On("NotFound"),)
 
 
 def subscribe(topic: str, one: Subscription) -> Call:
@@ -189,7 +190,7 @@ def subscribe(topic: str, one: Subscription) -> Call:
     return Call("sns", "Subscribe", {**params, **extra, "ReturnSubscriptionArn": True}, retry_on=BUSY)
 
 
-def change(have: Subscription, wish: Subscription) -> Sequence[Call]:
+def update_calls(have: Subscription, wish: Subscription) -> Sequence[Call]:
     """What differs, one call each; the scope of a filter before the filter, which is checked against it."""
     if have.pending or not have.arn:
         return []
@@ -207,4 +208,4 @@ def change(have: Subscription, wish: Subscription) -> Sequence[Call]:
 
 
 def unsubscribe(one: Subscription) -> Call:
-    return Call("sns", "Unsubscribe", {"SubscriptionArn": one.arn}, retry_on=BUSY, ok_if=GONE)
+    return Call("sns", "Unsubscribe", {"SubscriptionArn": one.arn}, retry_on=BUSY, ok_if=NOT_FOUND)

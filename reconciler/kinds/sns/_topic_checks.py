@@ -51,7 +51,7 @@ NOT_FOR_FIFO = ("email", "email-json", "http", "https", "sms", "application", "f
 NOT_RAW = ("email", "email-json", "sms", "lambda", "application")
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
     attributes = mapping(props.get("attributes"))
     yield from _name(name, attributes.get("FifoTopic"))
     yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")

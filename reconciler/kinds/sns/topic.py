@@ -44,7 +44,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import align, same_key
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
-from reconciler.kinds.sns._topic_checks import findings
+from reconciler.kinds.sns._topic_checks import check
 from reconciler.model import (
     Action,
     Call,
@@ -98,11 +98,11 @@ FIELDS = {
 
 # what the account may do by the policy SNS gives a topic; older topics have one action more
 # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
-OWNERS = (
+OWNER_ACTIONS = (
     *("SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission"),
     *("SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish"),
 )
-ONCE = "SNS:Receive"
+FORMER_ACTION = "SNS:Receive"
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
 NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound")
@@ -117,20 +117,20 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 
 def read(query: Query) -> Reads[Sequence[Live]]:
     sought, ask = by_name(query), index(query)
-    calls = _about(query, list(sought))
+    calls = _read_calls(query, list(sought))
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged = yield from tags_from_index(ask, replies[: len(ask)])
-    topics = _there(calls, replies[len(ask) :])
+    topics = _existing(calls, replies[len(ask) :])
     more = [name for name in owned_names(tagged, query.scope, "sns", "") if ":" not in name]
-    calls = _about(query, not_sought(query, more))
-    topics |= _there(calls, (yield calls) if calls else ())
+    calls = _read_calls(query, not_sought(query, more))
+    topics |= _existing(calls, (yield calls) if calls else ())
     tags = yield from _tags(query.scope, topics, tagged, sought)
     topics = {name: parts for name, parts in topics.items() if asked_for(query, name, tags[name])}
-    found = (yield from subs.of(topics)) if topics else {}
+    found = (yield from subs.subscriptions_of(topics)) if topics else {}
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
 
 
-def _about(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
+def _read_calls(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
     guarded = {sought.name for sought in query.sought if sought.props.get("dataProtectionPolicy")}
     subscribed = {sought.name for sought in query.sought if sought.props.get("subscriptions")}
     found: list[Call] = []
@@ -138,13 +138,13 @@ def _about(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
         arn = attrs(query.scope, name, {})["arn"]
         found += [
             Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
-            *([subs.listed(arn)] if name in subscribed else []),
+            *([subs.list_call(arn)] if name in subscribed else []),
             *([Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn})] if name in guarded else []),
         ]
     return tuple(found)
 
 
-def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, dict[str, Json]]:
+def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, dict[str, Json]]:
     """What was answered about each topic that is there, by operation."""
     found: dict[str, dict[str, Json]] = {}
     for call, reply in zip(calls, replies, strict=True):
@@ -213,22 +213,22 @@ def expand(props: Json) -> Json:
     return done
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     left, right = dict(live.props), dict(want.props)
     left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
     place = Place("resource", want.scope.account, want.scope.partition)
-    if not right.get("policy") and left.get("policy") and not _is_given(left["policy"], live, place):
-        right["policy"] = _given(live.attrs["arn"], want.scope.account)
+    if not right.get("policy") and left.get("policy") and not _is_default_policy(left["policy"], live, place):
+        right["policy"] = _default_policy(live.attrs["arn"], want.scope.account)
     if right.get("policy"):
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)
-    one, other = align(have, wish, Subscription.alike)
+    one, other = align(have, wish, Subscription.is_change_of)
     left["subscriptions"] = [item.props() for item in one]
     right["subscriptions"] = [item.props() for item in other]
     return left, right
 
 
-def _given(arn: str, account: str, actions: Sequence[str] = OWNERS) -> Json:
+def _default_policy(arn: str, account: str, actions: Sequence[str] = OWNER_ACTIONS) -> Json:
     """The policy that SNS gives a new topic: all that the account itself may do."""
     statement = {
         "Sid": "__default_statement_ID",
@@ -241,11 +241,11 @@ def _given(arn: str, account: str, actions: Sequence[str] = OWNERS) -> Json:
     return {"Version": OLD_VERSION, "Id": "__default_policy_ID", "Statement": [statement]}
 
 
-def _is_given(policy: Any, live: Live, place: Place) -> bool:
+def _is_default_policy(policy: Any, live: Live, place: Place) -> bool:
     """Whether it is the policy SNS gives: as many of those actions as there were in its time, and nothing else."""
-    given = statements(_given(live.attrs["arn"], place.account, (*OWNERS, ONCE)))[0]
-    said = frozenset(atom for found in statements(policy) for atom in atoms(_trimmed(found), place))
-    return bool(said) and said <= atoms(given, place)
+    given = statements(_default_policy(live.attrs["arn"], place.account, (*OWNER_ACTIONS, FORMER_ACTION)))[0]
+    declared = frozenset(atom for found in statements(policy) for atom in atoms(_trimmed(found), place))
+    return bool(declared) and declared <= atoms(given, place)
 
 
 def _trimmed(statement: Any) -> Any:
@@ -310,10 +310,15 @@ def create(want: Want) -> Sequence[Action]:
     subscribed = [subs.subscribe(arn, one) for _, one in sorted(wish.items())]
     sent = {name: value for name, value in params.items() if value}
     # sent again it is refused where SNS keeps an attribute in other words
-    made = Call(
-        "sns", "CreateTopic", sent, retry_on=(*BUSY, *_fresh(document, want)), patience=120.0, proof=Proof.EXISTS
+    created = Call(
+        "sns",
+        "CreateTopic",
+        sent,
+        retry_on=(*BUSY, *_new_principal(document, want)),
+        patience=120.0,
+        proof=Proof.EXISTS,
     )
-    return [made, *later, *subscribed]
+    return [created, *later, *subscribed]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
@@ -331,17 +336,17 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         guard = {"ResourceArn": arn, "DataProtectionPolicy": JsonText(want.props["dataProtectionPolicy"])}
         calls.append(Call("sns", "PutDataProtectionPolicy", guard, retry_on=BUSY))
     if "subscriptions" in changed:
-        calls += _resubscribe(live, want)
+        calls += _update_subscriptions(live, want)
     return calls
 
 
-def _resubscribe(live: Live, want: Want) -> list[Action]:
+def _update_subscriptions(live: Live, want: Want) -> list[Action]:
     """New ones first, then what changes, then what goes."""
     arn = live.attrs["arn"]
     have, wish = _subscriptions(live, want)
     calls: list[Action] = [subs.subscribe(arn, wish[key]) for key in sorted(wish.keys() - have.keys())]
     for key in sorted(wish.keys() & have.keys()):
-        calls += subs.change(have[key], wish[key])
+        calls += subs.update_calls(have[key], wish[key])
     return [*calls, *(subs.unsubscribe(have[key]) for key in sorted(have.keys() - wish.keys()))]
 
 
@@ -351,12 +356,12 @@ def _set(arn: str, name: str, value: Any) -> Call:
 
 
 def _set_policy(want: Want, arn: str) -> Call:
-    document = want.props.get("policy") or _given(arn, want.scope.account)
+    document = want.props.get("policy") or _default_policy(arn, want.scope.account)
     params = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": JsonText(written(document))}
-    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *_fresh(document, want)), patience=120.0)
+    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *_new_principal(document, want)), patience=120.0)
 
 
-def _fresh(document: Any, want: Want) -> tuple[On, ...]:
+def _new_principal(document: Any, want: Want) -> tuple[On, ...]:
     """What a policy may be told whose principal this run created a moment ago."""
     return (NEW_PRINCIPAL,) if document and names_principal_of(document, want.scope.account) else ()
 
@@ -390,7 +395,7 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
-    normalize=normal,
-    check=findings,
+    normalize=normalize,
+    check=check,
     notes=notes,
 )

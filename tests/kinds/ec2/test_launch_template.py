@@ -277,21 +277,21 @@ def test_another_description_is_another_version():
 def test_user_data_is_text_wherever_it_can_be():
     packed = b64encode(gzip.compress(SCRIPT.encode(), mtime=0)).decode()
 
-    assert user_data.plain(SCRIPT) == user_data.plain(encoded(SCRIPT)) == SCRIPT
-    assert user_data.plain(packed[:30] + "\n" + packed[30:]) == packed
-    assert user_data.plain("abcd") == "abcd"
-    assert user_data.plain(SOMETHING) is SOMETHING
-    assert user_data.plain("") == ""
+    assert user_data.decode(SCRIPT) == user_data.decode(encoded(SCRIPT)) == SCRIPT
+    assert user_data.decode(packed[:30] + "\n" + packed[30:]) == packed
+    assert user_data.decode("abcd") == "abcd"
+    assert user_data.decode(SOMETHING) is SOMETHING
+    assert user_data.decode("") == ""
 
 
 def test_user_data_is_encoded_when_it_is_sent_and_only_once():
     packed = b64encode(gzip.compress(b"x")).decode()
     later = Text(("a ", Later(Address("secrets", "s"), "arn")))
 
-    assert user_data.sent(SCRIPT) == Base64(SCRIPT)
-    assert user_data.sent(packed + "\n") == packed
-    assert user_data.sent(encoded(SCRIPT)) == encoded(SCRIPT)
-    assert user_data.sent(later) == Base64(later)
+    assert user_data.encode(SCRIPT) == Base64(SCRIPT)
+    assert user_data.encode(packed + "\n") == packed
+    assert user_data.encode(encoded(SCRIPT)) == encoded(SCRIPT)
+    assert user_data.encode(later) == Base64(later)
 
 
 def test_the_size_of_user_data_is_counted_before_it_is_encoded():

@@ -513,7 +513,12 @@ def test_a_mistake_is_found_at_its_place_with_the_way_out(props, path, message, 
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("x" * 65, "the maximum is 64"), ("a b", "is not a valid role name"), ("service-role/x", "cannot contain a slash")]
+    ("name", "message"),
+    [
+        ("x" * 65, "the maximum is 64"),
+        ("a b", "is not a valid role name"),
+        ("service-role/x", "cannot contain a slash"),
+    ],
 )
 def test_a_name_that_iam_would_not_take(name, message):
     (found,) = check(name, trust="ec2.amazonaws.com")

@@ -19,7 +19,7 @@ from reconciler.model.stand_ins import known
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 IMAGE = re.compile(r"ami-[0-9a-f]+|resolve:ssm:\S+")
 TAGGED = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
-DESCRIPTION_MOST = 255
+MAX_DESCRIPTION = 255
 # sizes in GiB and IOPS by volume type
 SIZES = {
     "gp2": (1, 16384),
@@ -34,7 +34,7 @@ IOPS = {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)}
 THROUGHPUT = (125, 2000)
 HOPS = (1, 64)
 # members of which only one may be said, with what holds them
-EITHER = (
+EXCLUSIVE = (
     ((), ("instanceType", "instanceRequirements")),
     (("iamInstanceProfile",), ("arn", "name")),
     (("placement",), ("groupName", "groupId")),
@@ -56,8 +56,8 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid launch template name', "3 to 128 letters, digits, ( ) . - / _")
     described = as_text(props.get("versionDescription"))
-    if described is not None and len(described) > DESCRIPTION_MOST:
-        message = f"the description has {len(described)} characters, and the maximum is {DESCRIPTION_MOST}"
+    if described is not None and len(described) > MAX_DESCRIPTION:
+        message = f"the description has {len(described)} characters, and the maximum is {MAX_DESCRIPTION}"
         yield Finding(("versionDescription",), message, "shorten it")
     data = props.get(DATA)
     if not is_given(data):
@@ -70,7 +70,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def _data(data: Json) -> Iterator[Finding]:
-    yield from _either(data)
+    yield from _exclusive(data)
     image = as_text(data.get("imageId"))
     if image and not IMAGE.fullmatch(image):
         hint = "ami-0abc12, a look-up such as ${lookups.ami}, or resolve:ssm:/path/of/a/parameter"
@@ -82,12 +82,12 @@ def _data(data: Json) -> Iterator[Finding]:
     yield from _options(data)
 
 
-def _either(data: Json) -> Iterator[Finding]:
-    for path, members in EITHER:
+def _exclusive(data: Json) -> Iterator[Finding]:
+    for path, members in EXCLUSIVE:
         holder = at(data, *path) if path else data
-        said = [member for member in members if is_given(mapping(holder).get(member))]
-        if len(said) > 1:
-            yield Finding((*path, said[1]), f"{said[0]} and {said[1]} cannot be combined", "remove one of the two")
+        given = [member for member in members if is_given(mapping(holder).get(member))]
+        if len(given) > 1:
+            yield Finding((*path, given[1]), f"{given[0]} and {given[1]} cannot be combined", "remove one of the two")
 
 
 def _user_data(value: Any) -> Iterator[Finding]:
@@ -95,10 +95,10 @@ def _user_data(value: Any) -> Iterator[Finding]:
     if not script:
         return
     size = user_data.size(script)
-    if size > user_data.MOST:
+    if size > user_data.MAX_SIZE:
         hint = "fetch the rest from S3 when the instance starts, or give it compressed: gzip, then base64"
         yield Finding(
-            path, f"the user data has {size} bytes, and the maximum is {user_data.MOST}", hint, "out-of-range"
+            path, f"the user data has {size} bytes, and the maximum is {user_data.MAX_SIZE}", hint, "out-of-range"
         )
     elif not user_data.is_multipart(script):
         hint = 'begin with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary="//", one part for each script'
@@ -117,11 +117,11 @@ def _devices(data: Json) -> Iterator[Finding]:
         if not is_given(device.get("deviceName")):
             hint = "deviceName: /dev/xvda is the root device of Amazon Linux"
             yield Finding(path, "deviceName is missing", hint, code="missing-field")
-        said = [
+        given = [
             member for member in ("ebs", "virtualName", "noDevice") if member in device and device[member] is not None
         ]
-        if len(said) > 1:
-            yield Finding((*path, said[1]), f"{said[0]} and {said[1]} cannot be combined", "remove one of the two")
+        if len(given) > 1:
+            yield Finding((*path, given[1]), f"{given[0]} and {given[1]} cannot be combined", "remove one of the two")
         if isinstance(device.get("ebs"), Mapping):
             yield from _volume(device["ebs"], (*path, "ebs"))
     for path, name in repeats(named):
@@ -155,9 +155,9 @@ def _volume(volume: Json, path: Path) -> Iterator[Finding]:
 
 
 def _between(path: Path, value: int | None, bounds: tuple[int, int], what: str) -> Iterator[Finding]:
-    least, most = bounds
-    if value is not None and not least <= value <= most:
-        yield Finding(path, f"{value} {what} is out of range", f"{least} to {most}", code="out-of-range")
+    minimum, maximum = bounds
+    if value is not None and not minimum <= value <= maximum:
+        yield Finding(path, f"{value} {what} is out of range", f"{minimum} to {maximum}", code="out-of-range")
 
 
 # --- network ---------------------------------------------------------------------------------------------------------
@@ -171,14 +171,14 @@ def _interfaces(data: Json) -> Iterator[Finding]:
         if is_given(data.get(member)):
             message = f"{member} cannot be combined with networkInterfaces"
             yield Finding((member,), message, "move them to networkInterfaces[].groups")
-    taken: list[tuple[Path, Any]] = []
+    indexes: list[tuple[Path, Any]] = []
     for index, interface in interfaces:
         path: Path = ("networkInterfaces", index)
         device, card = interface.get("deviceIndex"), interface.get("networkCardIndex") or 0
         if device is None:
             yield Finding(path, "deviceIndex is missing", "deviceIndex: 0 for the first", code="missing-field")
         elif as_int(device) is not None and as_int(card) is not None:
-            taken.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
+            indexes.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
         primary = any(item.get("primary") is True for _, item in entries(interface.get("privateIpAddresses")))
         if primary and is_given(interface.get("privateIpAddress")):
             message = "privateIpAddress names the primary address, and so does an item of privateIpAddresses"
@@ -186,7 +186,7 @@ def _interfaces(data: Json) -> Iterator[Finding]:
         if is_given(interface.get("ipv6AddressCount")) and is_given(interface.get("ipv6Addresses")):
             message = "ipv6AddressCount and ipv6Addresses cannot be combined"
             yield Finding((*path, "ipv6Addresses"), message, "remove one of the two")
-    for path, which in repeats(taken):
+    for path, which in repeats(indexes):
         yield Finding(path, f"duplicate device index {which}", "every interface needs its own", code="duplicate")
 
 

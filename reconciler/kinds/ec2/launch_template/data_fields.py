@@ -24,7 +24,7 @@ OFF = Field(normalize=unless(False))
 SET = Field(unordered=True)
 
 
-def _is(default: Any) -> Field:
+def _default(default: Any) -> Field:
     return Field(normalize=unless(default))
 
 
@@ -35,7 +35,7 @@ def _price(value: Any) -> Any:
         return value
 
 
-def _moment(value: Any) -> Any:
+def _canonical_time(value: Any) -> Any:
     """A point in time in one spelling."""
     if isinstance(value, str):
         try:
@@ -49,12 +49,12 @@ def _moment(value: Any) -> Any:
 
 
 _REQUIREMENTS = {
-    "bareMetal": _is("excluded"),
-    "burstablePerformance": _is("excluded"),
-    "localStorage": _is("included"),
+    "bareMetal": _default("excluded"),
+    "burstablePerformance": _default("excluded"),
+    "localStorage": _default("included"),
     "requireHibernateSupport": OFF,
     "requireEncryptionInTransit": OFF,
-    "onDemandMaxPricePercentageOverLowestPrice": _is(20),
+    "onDemandMaxPricePercentageOverLowestPrice": _default(20),
     **dict.fromkeys(
         (
             *("cpuManufacturers", "instanceGenerations", "localStorageTypes", "excludedInstanceTypes"),
@@ -68,38 +68,38 @@ _MEMBERS: Mapping[str, Field] = {
     "tagSpecifications": Field(key="resourceType"),
     "networkInterfaces": Field(key="deviceIndex"),
     "networkInterfaces[].groups": SET,
-    "networkInterfaces[].interfaceType": _is("interface"),
-    "networkInterfaces[].networkCardIndex": _is(0),
+    "networkInterfaces[].interfaceType": _default("interface"),
+    "networkInterfaces[].networkCardIndex": _default(0),
     "secondaryInterfaces": Field(key="deviceIndex"),
-    "secondaryInterfaces[].networkCardIndex": _is(0),
+    "secondaryInterfaces[].networkCardIndex": _default(0),
     "securityGroupIds": SET,
     "securityGroups": SET,
-    "userData": Field(normalize=user_data.plain),
+    "userData": Field(normalize=user_data.decode),
     "ebsOptimized": OFF,
     "disableApiTermination": OFF,
     "disableApiStop": OFF,
-    "instanceInitiatedShutdownBehavior": _is("stop"),
+    "instanceInitiatedShutdownBehavior": _default("stop"),
     "monitoring.enabled": OFF,
     "monitoring.metricCategoryIds": SET,
     "hibernationOptions.configured": OFF,
     "enclaveOptions.enabled": OFF,
-    "maintenanceOptions.autoRecovery": _is("default"),
-    "networkPerformanceOptions.bandwidthWeighting": _is("default"),
-    "placement.tenancy": _is("default"),
-    "cpuOptions.amdSevSnp": _is("disabled"),
-    "cpuOptions.nestedVirtualization": _is("disabled"),
-    "capacityReservationSpecification.capacityReservationPreference": _is("open"),
+    "maintenanceOptions.autoRecovery": _default("default"),
+    "networkPerformanceOptions.bandwidthWeighting": _default("default"),
+    "placement.tenancy": _default("default"),
+    "cpuOptions.amdSevSnp": _default("disabled"),
+    "cpuOptions.nestedVirtualization": _default("disabled"),
+    "capacityReservationSpecification.capacityReservationPreference": _default("open"),
     "privateDnsNameOptions.enableResourceNameDnsARecord": OFF,
     "privateDnsNameOptions.enableResourceNameDnsAAAARecord": OFF,
     "metadataOptions.state": Field(ignore=True),
-    "metadataOptions.httpEndpoint": _is("enabled"),
-    "metadataOptions.httpProtocolIpv6": _is("disabled"),
-    "metadataOptions.instanceMetadataTags": _is("disabled"),
+    "metadataOptions.httpEndpoint": _default("enabled"),
+    "metadataOptions.httpProtocolIpv6": _default("disabled"),
+    "metadataOptions.instanceMetadataTags": _default("disabled"),
     "licenseSpecifications": SET,
     "instanceMarketOptions.spotOptions.maxPrice": Field(normalize=_price),
-    "instanceMarketOptions.spotOptions.validUntil": Field(normalize=_moment),
-    "instanceMarketOptions.spotOptions.spotInstanceType": _is("one-time"),
-    "instanceMarketOptions.spotOptions.instanceInterruptionBehavior": _is("terminate"),
+    "instanceMarketOptions.spotOptions.validUntil": Field(normalize=_canonical_time),
+    "instanceMarketOptions.spotOptions.spotInstanceType": _default("one-time"),
+    "instanceMarketOptions.spotOptions.instanceInterruptionBehavior": _default("terminate"),
     **{f"instanceRequirements.{name}": facts for name, facts in _REQUIREMENTS.items()},
 }
 FIELDS = {
@@ -120,13 +120,13 @@ REFS = {
 }
 
 
-def plain(data: Any) -> Any:
+def from_yaml(data: Any) -> Any:
     """Data as people write it, as data: text for user data, mappings for tags, without what only EC2 says."""
     if not isinstance(data, Mapping):
         return data
     done = dict(data)
     if "userData" in done:
-        done["userData"] = user_data.plain(done["userData"])
+        done["userData"] = user_data.decode(done["userData"])
     if isinstance(done.get("tagSpecifications"), list | tuple):
         done["tagSpecifications"] = [_tags_as_mapping(item) for item in done["tagSpecifications"]]
     if isinstance(done.get("metadataOptions"), Mapping):
@@ -134,17 +134,17 @@ def plain(data: Any) -> Any:
     return done
 
 
-def read(data: Json) -> Any:
+def from_api(data: Json) -> Any:
     """Data as EC2 shows it, as data."""
-    return _dated(plain(lowered(data)))
+    return _with_canonical_times(from_yaml(lowered(data)))
 
 
-def _dated(value: Any) -> Any:
+def _with_canonical_times(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _dated(item) for name, item in value.items()}
+        return {name: _with_canonical_times(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_dated(item) for item in value]
-    return _moment(value) if isinstance(value, datetime) else value
+        return [_with_canonical_times(item) for item in value]
+    return _canonical_time(value) if isinstance(value, datetime) else value
 
 
 def _tags_as_mapping(item: Any) -> Any:
@@ -156,30 +156,30 @@ def _tags_as_mapping(item: Any) -> Any:
     return item if any(key is None for key, _ in pairs) else {**item, "tags": dict(pairs)}
 
 
-def sent(data: Json) -> dict[str, Any]:
+def to_api(data: Json) -> dict[str, Any]:
     """Data as EC2 takes it; what says nothing is left out."""
-    told = raised({name: item for name, item in data.items() if name not in ("userData", "tagSpecifications")})
+    request = raised({name: item for name, item in data.items() if name not in ("userData", "tagSpecifications")})
     if data.get("userData") not in (None, ""):
-        told["UserData"] = user_data.sent(data["userData"])
+        request["UserData"] = user_data.encode(data["userData"])
     if data.get("tagSpecifications"):
-        told["TagSpecifications"] = [
+        request["TagSpecifications"] = [
             {"ResourceType": item.get("resourceType"), "Tags": tag_list(mapping(item.get("tags")))}
             for item in map(mapping, items(data["tagSpecifications"]))
         ]
-    kept: dict[str, Any] = _without_nothing(told)
+    kept: dict[str, Any] = _without_empty(request)
     return kept
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     if isinstance(value, Mapping):
-        kept = {name: _without_nothing(item) for name, item in value.items()}
+        kept = {name: _without_empty(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item not in (None, [], {})}
-    return [_without_nothing(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def meaning(data: Json) -> Any:
     """Something that two data share when EC2 would be sent the same."""
-    return _ordered(sent(data))
+    return _ordered(to_api(data))
 
 
 def _ordered(value: Any) -> Any:
@@ -190,7 +190,7 @@ def _ordered(value: Any) -> Any:
 
 def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
     """Both without empty text, and the instance profile spelled as it is declared."""
-    left, right = _without_blanks(live), _without_blanks(wanted)
+    left, right = _without_empty_text(live), _without_empty_text(wanted)
     have, wish = mapping(left).get("iamInstanceProfile"), mapping(right).get("iamInstanceProfile")
     if isinstance(have, Mapping) and isinstance(wish, Mapping):
         names = [bare(side.get("arn")) or side.get("name") for side in (have, wish)]
@@ -199,9 +199,9 @@ def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
     return left, right
 
 
-def _without_blanks(value: Any) -> Any:
+def _without_empty_text(value: Any) -> Any:
     """To leave a device out of the image's is said by an empty text; otherwise it says nothing."""
     if isinstance(value, Mapping):
-        kept = {name: _without_blanks(item) for name, item in value.items()}
+        kept = {name: _without_empty_text(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item != "" or name == "noDevice"}
-    return [_without_blanks(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty_text(item) for item in value] if isinstance(value, list | tuple) else value

@@ -14,12 +14,12 @@ from typing import Any
 
 from reconciler.model import Base64
 
-MOST = 16384
+MAX_SIZE = 16384
 _GZIP = b"\x1f\x8b"
 _CONTROL = frozenset(map(chr, {*range(32), 127})) - frozenset("\t\n\r\f\v\b\x1b")
 
 
-def plain(value: Any) -> Any:
+def decode(value: Any) -> Any:
     """The text that ``value`` stands for where it is base64 of text; gzip without the white space; else as it is."""
     raw = _raw(value)
     if raw is None:
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
     return value if text is None else text
 
 
-def sent(value: Any) -> Any:
+def encode(value: Any) -> Any:
     """As EC2 takes it: encoded when it is sent, unless it is already."""
     raw = _raw(value)
     encoded = raw is not None and (raw.startswith(_GZIP) or _text(raw) is not None)

@@ -11,14 +11,14 @@ from reconciler.kinds.common.declared import as_int, as_text, entries, items, ma
 from reconciler.kinds.ec2.security_group.rules import (
     EVERYONE,
     NAMES,
-    PLACES,
+    SOURCES,
     WITH_PORTS,
     WITH_TYPES,
     Rule,
     cidr,
     number,
-    placed,
     protocol,
+    rules_with_paths,
 )
 from reconciler.model import Finding, Json, Path
 from reconciler.model.problems import near
@@ -31,7 +31,7 @@ PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "-1", "all")
 PORTS_HINT = "port: 8443, port: 8000-8100, or fromPort and toPort; every port is 0-65535"
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
     yield from _name(name)
     description = as_text(props.get("description"))
     if description is not None and not (description and TEXT.fullmatch(description)):
@@ -61,7 +61,7 @@ def _name(name: str) -> Iterator[Finding]:
 
 
 def _bundle(bundle: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    if not any(bundle.get(member) for member, _ in PLACES.values()):
+    if not any(bundle.get(member) for member, _ in SOURCES.values()):
         hint = "cidr: 10.0.0.0/8, or group: NAME; everyone is 0.0.0.0/0"
         yield Finding(path, "the rule names no address range and no group", hint, code="missing-field")
     value = bundle.get("ipProtocol")
@@ -112,10 +112,10 @@ def _types(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
 def _sources(direction: str, bundles: Any) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, bundle in enumerate(map(mapping, items(bundles))):
-        for member, key in PLACES.values():
+        for member, key in SOURCES.values():
             for place, source in entries(bundle.get(member)):
                 yield from _source(source, member, key, (direction, index, member, place))
-    for path, rule in placed(bundles):
+    for path, rule in rules_with_paths(bundles):
         if not (known(rule.source) and rule.source):
             continue
         if str(rule) in seen:

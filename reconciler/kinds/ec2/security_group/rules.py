@@ -24,7 +24,7 @@ WITH_TYPES = ("icmp", "icmpv6")
 EVERYONE = {"0.0.0.0/0": "ipv4", "::/0": "ipv6"}
 
 # where the sources of each family stand in a bundle, and the member that names one
-PLACES = {
+SOURCES = {
     "ipv4": ("ipRanges", "cidrIp"),
     "ipv6": ("ipv6Ranges", "cidrIpv6"),
     "prefix": ("prefixListIds", "prefixListId"),
@@ -56,7 +56,7 @@ class Rule:
 
     def permission(self) -> dict[str, Any]:
         """The rule as a bundle of one, in YAML's spelling."""
-        bundle, member = PLACES[self.family]
+        bundle, member = SOURCES[self.family]
         source = {member: self.source}
         if self.user:
             source["userId"] = self.user
@@ -65,7 +65,7 @@ class Rule:
         ports = {} if self.low is None else {"fromPort": self.low, "toPort": self.high}
         return {"ipProtocol": self.protocol, **ports, bundle: [source]}
 
-    def alike(self, other: Rule) -> bool:
+    def is_change_of(self, other: Rule) -> bool:
         """Whether one reads as a change of the other: the same traffic, or the same source."""
         traffic = (self.protocol, self.low, self.high) == (other.protocol, other.low, other.high)
         return traffic or (self.family, self.source) == (other.family, other.source)
@@ -77,22 +77,22 @@ def rules(bundles: Any, *, account: str = "", own: Mapping[Any, str] | None = No
     ``account`` is left out where it stands beside a source group; ``own`` maps stand-ins to what is known by now.
     """
     found: dict[str, Rule] = {}
-    for _, rule in _apart(bundles, account, own or {}):
+    for _, rule in _split(bundles, account, own or {}):
         found.setdefault(str(rule), rule)
     return found
 
 
-def placed(bundles: Any) -> Iterator[tuple[Path, Rule]]:
+def rules_with_paths(bundles: Any) -> Iterator[tuple[Path, Rule]]:
     """The single rules with the path of each source, repeats included."""
-    return _apart(bundles, "", {})
+    return _split(bundles, "", {})
 
 
-def _apart(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple[Path, Rule]]:
+def _split(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple[Path, Rule]]:
     for index, bundle in enumerate(items(bundles)):
         bundle = mapping(bundle)  # noqa: PLW2901
         name = protocol(bundle.get("ipProtocol", ""))
         low, high = ports(name, bundle.get("fromPort"), bundle.get("toPort"))
-        for family, (member, key) in PLACES.items():
+        for family, (member, key) in SOURCES.items():
             for place, source in enumerate(map(mapping, items(bundle.get(member)))):
                 value = source.get(key)
                 value = own.get(value, value) if isinstance(value, Later) else cidr(value)
@@ -109,7 +109,7 @@ def _apart(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple
                 yield (index, member, place, key), rule
 
 
-def stated(item: Json, account: str = "") -> Rule:
+def from_api(item: Json, account: str = "") -> Rule:
     """One item of DescribeSecurityGroupRules, in YAML's spelling, as a rule."""
     group = mapping(item.get("referencedGroupInfo"))
     sources = {
@@ -169,7 +169,7 @@ def cidr(value: Any) -> Any:
 SHORT = ("protocol", "port", "cidr", "group", "description")
 
 
-def plain(item: Any) -> Any:
+def from_yaml(item: Any) -> Any:
     """A rule in the short form, ``{protocol: tcp, port: 8443, cidr: 10.0.0.0/8}``, as a bundle.
 
     ``port`` may be a range (``8000-8100``), ``cidr`` and ``group`` lists; ``description`` is for every source that has
@@ -208,7 +208,7 @@ def _some(value: Any) -> list[Any]:
 
 def _add(bundle: dict[str, Any], sources: Iterable[tuple[str, Any]]) -> None:
     for family, value in sources:
-        member, key = PLACES[family]
+        member, key = SOURCES[family]
         bundle[member] = [*items(bundle.get(member)), {key: value}]
 
 
@@ -225,7 +225,7 @@ def _by_id(pair: Any) -> Any:
 def _described(bundle: dict[str, Any], description: Any) -> dict[str, Any]:
     if not description:
         return bundle
-    for member, _ in PLACES.values():
+    for member, _ in SOURCES.values():
         if isinstance(bundle.get(member), list):
             bundle[member] = [
                 {"description": description, **source} if isinstance(source, Mapping) else source
