@@ -1,4 +1,4 @@
-"""What kinds of EC2 have in common: finding by name and by owner, tags by id.
+"""What the kinds of EC2 share: reading by name and by owner, tags by id.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
 """
@@ -16,12 +16,13 @@ from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Rea
 def find_by_name_or_owner(
     describe: Call, name_filter: str, items: str, arn_form: tuple[str, str], query: Query
 ) -> Reads[list[Json]]:
-    """The items of what is sought by name and of what the environment owns, each once.
+    """The items that are sought by name and those that the environment owns, each once.
 
-    ``describe`` is the call without filters, ``named`` the filter that takes names, ``items`` the member of the reply
-    that lists them; ``own`` is the member that stands at the end of their ARNs, and what stands before it. Filters find
-    nothing where names would be refused. What carries the environment's tag is asked for only if the index proposes
-    something besides, or cannot be asked.
+    ``describe`` is the call without filters, ``name_filter`` the filter that accepts names, ``items`` the member of the
+    reply that lists the items; ``arn_form`` is the member that ends their ARNs, and the text before it. A filter for a
+    name that does not exist returns nothing, where the name as a parameter would be refused. Owned items are described
+    by tag only if the index lists an item that was not found by name, or if the index cannot be read. Raises
+    Unreadable.
     """
     names = sorted({sought.name for sought in query.sought})
     calls = [_filtered(describe, name_filter, list(some)) for some in chunks(names, 200)]
@@ -47,14 +48,14 @@ def _by_id(calls: Sequence[Call], replies: Sequence[Reply], items: str, id_membe
 
 
 def tag_specifications(resource_type: str, tags: Mapping[str, str]) -> dict[str, list[Json]]:
-    """Tags as a create request takes them."""
+    """Tags as a create request expects them: ``{"TagSpecifications": [...]}``, empty without tags."""
     return {"TagSpecifications": [{"ResourceType": resource_type, "Tags": tag_list(tags)}]} if tags else {}
 
 
 def tag_calls(
     live: Live, add: Mapping[str, str], remove: Sequence[str], not_visible_yet: tuple[On, ...]
 ) -> list[Action]:
-    """DeleteTags and CreateTags by id; ``fresh``: how EC2 refuses an id that it has only just given out."""
+    """DeleteTags and CreateTags by id; ``not_visible_yet``: the refusals of an id that EC2 does not show yet."""
     resources = {"Resources": [live.attrs["id"]]}
     calls: list[Action] = []
     if remove:
@@ -65,4 +66,5 @@ def tag_calls(
 
 
 def tags_of(item: Json) -> dict[str, str]:
+    """The tags of an item of a Describe reply."""
     return tag_map(item.get("Tags"))

@@ -2,12 +2,14 @@
 
 What is peculiar about them:
 
-- A pair is only ever imported: were EC2 to create it, the private key would come back once and be lost.
-- Nothing but its tags can be changed. Two keys cannot share a name, so another key means delete, then import.
-- Keys are the same when type and body are, whatever the comment. Where EC2 does not say the key, its fingerprint tells.
-- EC2 deletes a pair that is still named elsewhere without a word; running instances keep the key they were given.
+- A key pair is always imported: if EC2 created it, the private key would be returned once and be lost.
+- Only its tags can be changed. A name is unique, so another key means delete, then import.
+- Keys are equal when type and body are, whatever the comment. Where EC2 does not return the key, the fingerprint is
+  compared.
+- EC2 deletes a key pair without checking for dependents; running instances keep the key they were started with.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImportKeyPair.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteKeyPair.html
 """
 
 from __future__ import annotations
@@ -46,10 +48,12 @@ DESCRIBE = Call("ec2", "DescribeKeyPairs", {"IncludePublicKey": True})
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    """The name; the id is assigned by AWS."""
     return {"name": name}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """DescribeKeyPairs with public keys, by name and by owner tag; sorted by name."""
     found = yield from ec2.find_by_name_or_owner(DESCRIBE, "key-name", "KeyPairs", ("KeyPairId", "key-pair/"), query)
     return [_live(item) for item in sorted(found, key=lambda item: str(item["KeyName"]))]
 
@@ -66,7 +70,7 @@ def _live(item: Json) -> Live:
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
-    """Keys without their comments; by fingerprint where EC2 did not say the key."""
+    """Keys without their comments; compared by fingerprint where EC2 did not return the key."""
     wanted = want.props.get("publicKey")
     if not isinstance(wanted, str):
         return live.props, want.props
@@ -79,6 +83,7 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """ImportKeyPair, with tags."""
     params = {
         "KeyName": want.physical,
         "PublicKeyMaterial": want.declared["publicKey"],
@@ -88,15 +93,17 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
-    """Nothing: the only property of a pair makes another pair of it."""
+    """No calls: a change of the only property replaces the key pair."""
     return []
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """DeleteKeyPair by name."""
     return [Call("ec2", "DeleteKeyPair", {"KeyName": live.physical}, ok_if=NOT_FOUND)]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """DeleteTags and CreateTags by id."""
     resources = {"Resources": [live.attrs["id"]]}
     calls: list[Action] = []
     if remove:
@@ -107,6 +114,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the name and the public key; an expression is accepted as a key."""
     if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
         yield Finding((), f'"{name}" is not a valid key pair name', "at most 255 ASCII characters")
     key = props.get("publicKey")

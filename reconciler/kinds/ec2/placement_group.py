@@ -2,11 +2,13 @@
 
 What is peculiar about them:
 
-- Nothing but their tags can be changed: anything else means another group, under a derived name.
-- A group cannot be deleted while instances are in it. Those of a compute environment end minutes after it is gone.
-- A partition count left out is chosen by EC2. Leaving out the spread level means racks.
+- Only their tags can be changed: any other change needs a new group, under a derived name.
+- A group that contains instances cannot be deleted. The instances of a compute environment end minutes after it is
+  deleted.
+- If the partition count is left out, EC2 chooses it. If the spread level is left out, it is rack.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreatePlacementGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeletePlacementGroup.html
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/placement-strategies.html
 """
 
@@ -68,10 +70,12 @@ DESCRIBE = Call("ec2", "DescribePlacementGroups")
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, Region and name."""
     return {"name": name, "arn": scope.arn("ec2", f"placement-group/{name}")}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """DescribePlacementGroups by name and by owner tag; without deleted groups, sorted by name."""
     own = ("GroupName", "placement-group/")
     found = yield from ec2.find_by_name_or_owner(DESCRIBE, "group-name", "PlacementGroups", own, query)
     groups = sorted(found, key=lambda item: str(item["GroupName"]))
@@ -92,6 +96,7 @@ def _live(scope: Scope, item: Json) -> Live:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreatePlacementGroup, and the wait until the group is available."""
     declared = {member: want.declared.get(name) for name, member in MEMBERS.items()}
     params = {
         "GroupName": want.physical,
@@ -104,21 +109,24 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
-    """Nothing: every property of a group makes another group of it."""
+    """No calls: every property change replaces the group."""
     return []
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """DeletePlacementGroup, retried while instances are in the group, and the wait until it is deleted."""
     params = {"GroupName": live.physical}
     call = Call("ec2", "DeletePlacementGroup", params, retry_on=IN_USE, ok_if=NOT_FOUND, patience=IN_USE_PATIENCE)
     return [call, *wait_until_gone(live)]
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until a pending group is available."""
     return [_wait_until_available(live.physical)]
 
 
 def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until EC2 no longer shows the group, or shows it as deleted."""
     wait = Wait(
         title=f"placement group {live.physical} deleted",
         read=_describe(live.physical),
@@ -145,6 +153,7 @@ def _describe(name: str) -> Call:
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """DeleteTags and CreateTags by id."""
     return ec2.tag_calls(live, add, remove, NOT_VISIBLE_YET)
 
 
@@ -152,11 +161,12 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def expand(props: Json) -> Json:
-    """Without what comes along when the output of a describe is pasted."""
+    """The declaration without read-only members, which pasted describe output contains."""
     return without(props, *READ_ONLY)
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the name, and members that are only valid with another strategy."""
     if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
         yield Finding((), f'"{name}" is not a valid placement group name', "at most 255 ASCII characters")
     strategy = props.get("strategy") or "cluster"

@@ -1,4 +1,4 @@
-"""What is wrong with a declared ECR repository, as far as it shows without asking ECR.
+"""What ECR refuses in a declared repository, as far as this can be decided offline.
 
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
 """
@@ -27,6 +27,7 @@ COUNTS = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceIm
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, settings and the two documents; an expression is accepted wherever its value is unknown."""
     if not (2 <= len(name) <= 256 and NAME.fullmatch(name)):
         lower = name.lower()
         hint = f'did you mean "{lower}"?' if lower != name and NAME.fullmatch(lower) else NAME_HINT
@@ -47,7 +48,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def _repository_policy(policy: Any, path: Path) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html"""
+    """What only repository policies refuse.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
+    """
     several = at(policy, "Statement")
     for index, statement in entries(several if isinstance(several, list) else [several]):
         here: Path = (*path, "Statement", index) if isinstance(several, list) else (*path, "Statement")

@@ -2,13 +2,14 @@
 
 What is peculiar about them:
 
-- ECR refuses to delete a repository that holds images unless told to throw them away: ``force: true``, which is our
-  own member and never compared. It counts while the repository is still declared (destroy, replacement).
-- Mutability and its exclusion filters are written by one call, the two policies by one each.
-- Encryption is for ever. One name cannot be taken twice, so another encryption means delete, then create.
-- ECR lists by name only: what is owned is proposed by the tagging index and confirmed one by one.
+- ECR refuses to delete a repository that contains images, unless the request has ``force: true``. The member of the
+  same name is ours, never compared, and used while the repository is still declared (destroy, replacement).
+- Mutability and its exclusion filters are set by one call, the two policies by one call each.
+- Encryption cannot be changed. A name is unique, so another encryption means delete, then create.
+- ECR lists by name only: owned repositories are found by the tagging index, and each is then read from ECR.
 
 https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.html
 """
 
 from __future__ import annotations
@@ -86,12 +87,14 @@ UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name, ARN and URI, computed from account, Region and name."""
     suffix = "amazonaws.com.cn" if scope.partition == "aws-cn" else "amazonaws.com"
     uri = f"{scope.account}.dkr.ecr.{scope.region}.{suffix}/{name}"
     return {"name": name, "arn": scope.arn("ecr", f"repository/{name}"), "uri": uri}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The repositories that are sought or owned, with tags and both documents."""
     sought, ask = by_name(query), index(query)
     found, replies = yield from beside(_existing(list(sought)), ask)
     tagged = yield from tags_from_index(ask, replies)
@@ -105,7 +108,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def _existing(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
-    """The repositories that are there, each with its two documents."""
+    """The repositories that exist, each as (description, lifecycle policy reply, repository policy reply)."""
     found = yield from _described(names)
     calls = tuple(
         Call("ecr", operation, {"repositoryName": name})
@@ -119,8 +122,10 @@ def _existing(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]
 
 
 def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
-    """The repositories that are there. Several are looked up in the list of all, and asked for one by one where its
-    first page leaves them open: names asked for together are refused as a whole when one of them is missing.
+    """The repositories that exist, by name.
+
+    A call with several names fails as a whole if one does not exist. So several are looked up in the first page of the
+    list of all, and the rest are described one by one.
     """
     found: dict[str, Json] = {}
     rest = list(names)
@@ -139,7 +144,7 @@ def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
 def _tags(
     found: Mapping[str, tuple[Json, Json, Json]], tagged: Index, sought: Mapping[str, Sought]
 ) -> Reads[dict[str, Mapping[str, str]]]:
-    """The tags by name, of repositories that have not vanished meanwhile."""
+    """The tags by name, of repositories that still exist."""
     arns = {name: str(item["repositoryArn"]) for name, (item, _, _) in found.items()}
     known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     tags = {name: confirmed_tags for name, confirmed_tags in known.items() if confirmed_tags is not None}
@@ -171,12 +176,12 @@ def _live(scope: Scope, item: Json, tags: Mapping[str, str], lifecycle: Json, po
 
 
 def expand(props: Json) -> Json:
-    """Documents given as text become mappings."""
+    """Documents given as text, as mappings."""
     return {name: parse(value) if name in DOCUMENTS else value for name, value in props.items()}
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
-    """Documents by meaning, keys by what they name."""
+    """Documents by meaning, KMS keys by the key they name."""
     left, right = dict(live.props), dict(want.props)
     for side in (left, right):
         if side.get("lifecyclePolicy"):
@@ -196,7 +201,7 @@ def _location(want: Want) -> Place:
 
 
 def _by_priority(policy: Any) -> Any:
-    """A lifecycle policy with its rules by priority; the order of prefixes and patterns means nothing."""
+    """A lifecycle policy with its rules by priority; the order of prefixes and patterns has no meaning."""
     if not isinstance(policy, Mapping) or not isinstance(policy.get("rules"), list | tuple):
         return policy
     done = [_canonical_rule(rule) for rule in policy["rules"]]
@@ -219,6 +224,7 @@ def _canonical_rule(rule: Any) -> Any:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateRepository with settings and tags, then one call per document."""
     settings = {name: want.declared[name] for name in SETTINGS if want.declared.get(name)}
     params = {"repositoryName": want.physical, **settings, "tags": tag_list(want.tags)}
     policies = [_set_document(want, name) for name in DOCUMENTS if want.declared.get(name)]
@@ -226,6 +232,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call each for mutability, scanning and the documents that differ."""
     changed, name = diff.tops(), {"repositoryName": live.physical}
     calls: list[Action] = []
     if {"imageTagMutability", "imageTagMutabilityExclusionFilters"} & changed:
@@ -242,7 +249,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def _set_document(want: Want, name: str) -> Call:
-    """Sets one of the two documents, or removes it where none is wanted."""
+    """Sets one of the two documents, or deletes it if none is declared."""
     repository, document = {"repositoryName": want.physical}, want.props.get(name)
     if name == "lifecyclePolicy":
         if not document:
@@ -261,11 +268,13 @@ def _set_document(want: Want, name: str) -> Call:
 
 
 def delete(live: Live, declared: Json) -> Sequence[Action]:
+    """DeleteRepository, with ``force`` if it is declared."""
     params = {"repositoryName": live.physical} | ({"force": True} if declared.get("force") is True else {})
     return [Call("ecr", "DeleteRepository", params, ok_if=(On(ABSENT),))]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by ARN."""
     resource = {"resourceArn": live.attrs["arn"]}
     calls: list[Action] = []
     if remove:

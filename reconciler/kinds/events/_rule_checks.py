@@ -1,4 +1,4 @@
-"""What EventBridge would refuse, or would never match, in a declared rule, as far as it shows offline.
+"""What EventBridge refuses in a declared rule, or never matches, as far as this can be decided offline.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
@@ -28,9 +28,9 @@ MAX_INPUT = 8192
 OPERATORS = (*("prefix", "suffix", "anything-but", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard"),)
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 JOB_CHANGE = "Batch Job State Change"
-# what EventBridge can send to with a role only
+# services that EventBridge can send to only with a role
 WITH_ROLE = ("batch", "ecs", "states", "kinesis", "firehose", "codepipeline", "codebuild")
-# what lets EventBridge in by a policy of its own;
+# services whose own policy must allow EventBridge;
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 BY_POLICY = ("sns", "sqs", "lambda", "logs")
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -41,6 +41,7 @@ INPUTS = ("input", "inputPath", "inputTransformer")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, pattern, schedule and targets; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid rule name', NAME_HINT, code="invalid-name")
     pattern, schedule = props.get("eventPattern"), props.get("scheduleExpression")
@@ -108,7 +109,7 @@ def _values(values: Any, path: Path) -> Iterator[Finding]:
 
 
 def _batch_events(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
-    """What the events of AWS Batch never say."""
+    """Values that never occur in the events of AWS Batch."""
     if [value for value in items(pattern.get("source")) if value == "aws.batch"] == []:
         return
     kinds, detail = items(pattern.get("detail-type")), mapping(pattern.get("detail"))
@@ -226,7 +227,7 @@ def _target(target: Json) -> Iterator[Finding]:
 
 
 def _service(arn: Any) -> str:
-    """The service a target is of, or nothing where its name does not tell."""
+    """The service that a target is in; empty if its name or ARN does not show it."""
     expression = arn.whole if isinstance(arn, Template) else None
     if expression and expression.address:
         return {"jobQueues": "batch", "topics": "sns", "logGroups": "logs"}.get(expression.address.section, "")

@@ -1,6 +1,7 @@
-"""Targets of event rules: what is compared how, what they refer to, and as EventBridge takes them.
+"""Targets of event rules: how they are compared, their references, and their form in requests.
 
-A target is known by its id. Its input is JSON text to the API, and compared by meaning where it is an object or a list.
+A target is identified by its id. Its input is JSON text in the API, and compared by meaning if it is an object or a
+list.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
 """
@@ -23,14 +24,14 @@ OFF = Field(normalize=unless(False))
 _ECS = "ecsParameters"
 _VPC = f"{_ECS}.networkConfiguration.awsvpcConfiguration"
 
-# names below these are data
+# members whose keys are data
 _DATA = ("inputPathsMap", "headerParameters", "queryStringParameters")
-# spelled with a small letter in the API, too
+# members that begin with a lower-case letter in the API, too
 _SMALL = ("capacityProviderStrategy", "placementConstraints", "placementStrategy")
 
 
 def _log_group(value: Any) -> Any:
-    """A log group's ARN without the ``:*`` that CloudWatch shows and EventBridge may be given."""
+    """A log group's ARN without the ``:*`` that CloudWatch shows and EventBridge accepts."""
     return value.removesuffix(":*") if isinstance(value, str) and ":log-group:" in value else value
 
 
@@ -53,7 +54,7 @@ FIELDS = {"targets": Field(key="id"), **{f"targets[].{name}": facts for name, fa
 REFS = {
     "targets[].arn": Ref(section="jobQueues", also=("topics", "logGroups")),
     "targets[].roleArn": Ref(section="roles"),
-    # the plain name means the newest revision, so that new ones do not touch the rule
+    # the plain name means the latest revision, so that a new revision does not change the rule
     "targets[].batchParameters.jobDefinition": Ref(
         section="jobDefinitions", attr="name", literal=r"arn:|[^:]+:\d+$", holds=False
     ),
@@ -63,7 +64,7 @@ REFS = {
 
 
 def from_yaml(target: Any) -> Any:
-    """A target as people write it, as data: JSON parsed, tags a mapping."""
+    """A declared target in plain form: JSON parsed, tags as a mapping."""
     if not isinstance(target, Mapping):
         return target
     done = dict(target)
@@ -78,7 +79,7 @@ def from_yaml(target: Any) -> Any:
 
 
 def parse_input(text: Any) -> Any:
-    """JSON text of an object or a list as such; anything else as it is, for a text may be all that is meant."""
+    """JSON text of an object or a list, parsed; anything else unchanged, since an input may be a plain text."""
     if isinstance(text, Template):
         return parse(text)
     if not isinstance(text, str):
@@ -91,13 +92,13 @@ def parse_input(text: Any) -> Any:
 
 
 def from_api(target: Json) -> Any:
-    """A target as EventBridge shows it, as data."""
+    """A target of a ListTargetsByRule reply in plain form."""
     keep = frozenset(name[:1].upper() + name[1:] for name in _DATA)
     return from_yaml(lowered(target, keep))
 
 
 def to_api(target: Json) -> dict[str, Any]:
-    """A target as EventBridge takes it; what says nothing is left out."""
+    """A target in plain form as PutTargets expects it; empty members are left out."""
     request: dict[str, Any] = raised(_without_empty(target), frozenset((*_DATA, *_SMALL)))
     if isinstance(request.get("Input"), Mapping | list | tuple):
         request["Input"] = JsonText(_without_empty(target["input"], everything=True))
@@ -118,7 +119,7 @@ def _ecs(raised_ecs: Json, ecs: Json) -> dict[str, Any]:
 
 
 def _without_empty(value: Any, *, everything: bool = False) -> Any:
-    """Without what is null or empty, unless that is data."""
+    """The value without null and empty members, except inside ``input``, where they are data."""
     if isinstance(value, Mapping):
         kept = {name: _without_empty(item, everything=everything or name == "input") for name, item in value.items()}
         return kept if everything else {name: item for name, item in kept.items() if item not in (None, [], {}, "")}
@@ -131,4 +132,5 @@ def by_id(listed: Any) -> dict[str, Json]:
 
 
 def ids(targets: Sequence[Json]) -> list[str]:
+    """The ids of targets, in their order."""
     return [str(target["id"]) for target in targets]

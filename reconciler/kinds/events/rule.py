@@ -2,16 +2,18 @@
 
 What is peculiar about them:
 
-- PutRule replaces the whole rule: what it is not told is lost, and a rule that was disabled is enabled again. So
-  everything is always sent. Tags count only when the rule is created.
-- Patterns are compared by meaning: the values a member may have are a set.
-- PutTargets and RemoveTargets may succeed and yet fail for some targets: their reply says so.
-- A rule may have five targets. New ones come before old ones go, where there is room.
-- Targets go before the rule. A role that was made a moment ago cannot be assumed yet.
-- A rule of another bus is another rule. One that an AWS service manages is refused by EventBridge, and never forced.
+- PutRule replaces the whole rule: what the request does not contain is removed, and a disabled rule is enabled again.
+  So every member is always sent. Tags are only used when the rule is created.
+- Patterns are compared by meaning: the values of a member are a set.
+- PutTargets and RemoveTargets may succeed although some targets fail: the reply lists them.
+- A rule may have five targets. New ones are added before old ones are removed, if both fit.
+- Targets are removed before the rule is deleted. A role that was just created cannot be assumed yet.
+- A rule of another bus is another rule. EventBridge refuses to change a rule that an AWS service manages; ``Force`` is
+  never used.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
 """
 
 from __future__ import annotations
@@ -72,12 +74,12 @@ MAX_TARGETS = 5
 
 
 def bus_of(value: Any) -> Any:
-    """The name of a bus given by name or ARN."""
+    """The name of a bus that is given by name or ARN; the default bus if none is given."""
     return value.split(":event-bus/")[-1] if isinstance(value, str) and value else DEFAULT_BUS
 
 
 def meaning(pattern: Any) -> Any:
-    """A pattern in which lists of allowed values are sorted sets; the operators of a range keep their order."""
+    """A pattern in which lists of values are sorted and unique; the operators of a numeric range keep their order."""
     if isinstance(pattern, Mapping):
         return {name: item if name == "numeric" else meaning(item) for name, item in pattern.items()}
     if isinstance(pattern, list | tuple):
@@ -111,6 +113,7 @@ PASSES_ROLES = {"roleArn": "events.amazonaws.com", "targets[].roleArn": "events.
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, Region, bus and name."""
     return {"name": name, "arn": _arn(scope, bus_of(props.get("eventBusName")), name)}
 
 
@@ -119,6 +122,7 @@ def _arn(scope: Scope, bus: str, name: str) -> str:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The rules that are sought or owned, with targets and tags."""
     sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
     ask = index(query)
     found, replies = yield from beside(_existing(list(sought)), ask)
@@ -140,7 +144,7 @@ RuleKey: TypeAlias = tuple[str, str]
 
 
 def _existing(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, tuple[Json, Json]]]:
-    """Those of the rules that are there, each as its description and the reply that has its targets."""
+    """The rules that exist, each as (description, reply with its targets)."""
     found = yield from _described(places)
     existing = [place for place in places if place in found]
     calls = tuple(map(_list_targets, existing))
@@ -152,8 +156,10 @@ def _existing(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, tuple[Json, Json
 
 
 def _described(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, Json]]:
-    """The rules that are there. Several of a bus are looked up in its list, which tells as much in one call; what its
-    first page leaves open, and what may not be listed, is asked for one by one.
+    """The rules that exist.
+
+    Several rules of a bus are looked up in the first page of its list, in one call. Rules that are not in it, and those
+    of a bus that may not be listed, are described one by one.
     """
     many = Counter(bus for bus, _ in places)
     pages = {bus: _list_page(bus, [name for where, name in places if where == bus]) for bus in many if many[bus] > 1}
@@ -175,7 +181,7 @@ def _described(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, Json]]:
 
 
 def _list_page(bus: str, names: Sequence[str]) -> Call:
-    """The first page of the rules of a bus whose names begin as all of ``names`` do."""
+    """The first page of the rules of a bus whose names share the common prefix of ``names``."""
     first, last = min(names), max(names)
     common = next((i for i, letter in enumerate(first) if letter != last[i : i + 1]), len(first))
     begin = {"NamePrefix": first[:common]} if common else {}
@@ -204,7 +210,7 @@ def _tags(
 
 
 def _rule_key(path: str) -> tuple[str, str]:
-    """Bus and name from what follows ``rule/`` in an ARN; names of buses may have slashes in them."""
+    """Bus and name, from the text after ``rule/`` in an ARN; the name of a bus may contain slashes."""
     bus, _, name = path.rpartition("/")
     return bus or DEFAULT_BUS, name
 
@@ -234,7 +240,7 @@ def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Mapping[str, s
 
 
 def expand(props: Json) -> Json:
-    """JSON text as what it says; without what comes along when the output of a describe is pasted."""
+    """JSON text parsed; without read-only members, which pasted describe output contains."""
     done = dict(without(props, *READ_ONLY))
     if "eventPattern" in done:
         done["eventPattern"] = parse(done["eventPattern"])
@@ -244,6 +250,7 @@ def expand(props: Json) -> Json:
 
 
 def notes(live: Live, _: Want) -> Iterable[str]:
+    """A note if an AWS service manages the rule."""
     if live.managed_by:
         yield f"the rule is managed by {live.managed_by}: EventBridge refuses to change or delete it"
 
@@ -252,6 +259,7 @@ def notes(live: Live, _: Want) -> Iterable[str]:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """PutRule with tags, then PutTargets."""
     bus = bus_of(want.declared.get("eventBusName"))
     tags = {"Tags": tag_list(want.tags)} if want.tags else {}
     put = items(want.declared.get("targets"))
@@ -259,6 +267,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """PutRule with the whole rule if it differs, then the targets that differ."""
     bus, changed = live.extra["bus"], diff.tops()
     calls: list[Action] = [_put_rule(want, bus, {})] if changed - {"targets"} else []
     if "targets" in changed:
@@ -267,7 +276,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def _put_rule(want: Want, bus: str, tags: Json) -> Call:
-    """The whole rule."""
+    """PutRule with every declared member."""
     settings = {member: want.props.get(name) for name, member in MEMBERS.items()}
     pattern = want.props.get("eventPattern")
     params = {
@@ -281,7 +290,7 @@ def _put_rule(want: Want, bus: str, tags: Json) -> Call:
 
 
 def _update_targets(live: Live, want: Want, diff: Diff) -> Iterator[Call]:
-    """Targets that differ are put, those that are gone removed; last, if the rule has room for both."""
+    """Puts the targets that differ and removes undeclared ones; removes first if both together exceed the maximum."""
     have, wish = targets.by_id(live.props.get("targets")), targets.by_id(want.props.get("targets"))
     differing = {str(change.path[1]) for change in diff.changes if change.top == "targets" and len(change.path) > 1}
     put = [target for name, target in wish.items() if name in differing or name not in have]
@@ -306,6 +315,7 @@ def _remove_targets(name: str, bus: str, removed: Sequence[str]) -> Iterator[Cal
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """RemoveTargets, then DeleteRule."""
     bus, name = live.extra["bus"], live.physical
     removed = targets.ids(live.props.get("targets", ()))
     deleted = Call("events", "DeleteRule", {"Name": name, **_bus_parameter(bus)}, retry_on=(BUSY,), ok_if=(MISSING,))
@@ -313,6 +323,7 @@ def delete(live: Live, _: Json) -> Sequence[Action]:
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by ARN."""
     resource = {"ResourceARN": live.attrs["arn"]}
     calls: list[Action] = []
     if remove:
@@ -323,6 +334,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def disruption(_: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on events, as one sentence; 'not affected' if none."""
     if diff.replaces:
         return "events between deleting the old rule and creating the new one are lost"
     if diff.under("state") and want.props.get("state") == "DISABLED":

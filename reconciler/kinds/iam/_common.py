@@ -1,7 +1,8 @@
-"""What the IAM kinds share: names and paths, calls that may come too early, finding what is owned.
+"""What the kinds of IAM share: names and paths, calls that may be sent too early, ownership.
 
-IAM answers before it has told all of itself about a change: what has just been created may be unknown to the next call
-for some seconds. https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html (eventual consistency)
+IAM is eventually consistent: a resource that was just created may be unknown to the next call for some seconds.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Qu
 ABSENT = "NoSuchEntity"
 NOT_FOUND = (On(ABSENT),)
 BUSY = On("ConcurrentModification")
-# what a call just after the creation of a role, a policy or a principal may be told
+# refusals of a call just after the creation of a role, a policy or a principal
 NEW_ROLE = On(ABSENT, "role with name")
 NEW_POLICY = On(ABSENT, "does not exist or is not attachable")
 NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy")
@@ -38,32 +39,34 @@ def change(
     patience: float = PATIENCE,
     proof: Proof = Proof.NONE,
 ) -> Call:
-    """One write."""
+    """A write call, retried for ``patience`` seconds on concurrent changes and on the refusals in ``retry``."""
     return Call("iam", operation, params, retry_on=(BUSY, *retry), ok_if=ok_if, patience=patience, proof=proof)
 
 
 def arn(scope: Scope, kind: str, name: str, props: Json) -> str:
-    """``arn:aws:iam::123456789012:role/path/name``; the path may not be known yet, then it is left out."""
+    """``arn:aws:iam::123456789012:role/path/name``; a path that is not known yet counts as ``/``."""
     path = props.get("path") or "/"
     return scope.arn("iam", f"{kind}{path if isinstance(path, str) else '/'}{name}", region="")
 
 
 def is_name(text: str) -> bool:
-    """Whether AWS would take it for a name at all: it is not worth asking for anything else."""
+    """Whether IAM accepts the text as a name; nothing else is worth a call."""
     return bool(_NAME.fullmatch(text))
 
 
 def is_owned(query: Query, tags: Mapping[str, str]) -> bool:
+    """Whether the query includes owned objects, and the tags name its environment."""
     return query.owned and tags.get(OWNER_TAG) == query.scope.environment
 
 
 def replies_by(calls: tuple[Call, ...], replies: tuple[Reply, ...], member: str) -> Iterator[tuple[str, Call, Reply]]:
-    """Each reply with the value of ``member`` its call asked with."""
+    """Each reply with its call and the value of the parameter ``member`` in that call."""
     for call, reply in zip(calls, replies, strict=True):
         yield call.params[member], call, reply
 
 
 def name_findings(noun: str, name: str, maximum: int) -> Iterator[Finding]:
+    """Findings about the name of a ``noun`` with at most ``maximum`` characters."""
     if len(name) > maximum:
         yield Finding(
             path=(),
@@ -80,6 +83,7 @@ def name_findings(noun: str, name: str, maximum: int) -> Iterator[Finding]:
 
 
 def path_findings(props: Json) -> Iterator[Finding]:
+    """Findings about ``path``."""
     path = props.get("path")
     if not isinstance(path, str):
         return
@@ -92,6 +96,7 @@ def path_findings(props: Json) -> Iterator[Finding]:
 
 
 def description_findings(props: Json) -> Iterator[Finding]:
+    """Findings about ``description``."""
     text = props.get("description")
     if isinstance(text, str) and len(text) > 1000:
         yield Finding(
@@ -105,7 +110,7 @@ def description_findings(props: Json) -> Iterator[Finding]:
 
 
 def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
-    """What is wrong with the name or ARN of a managed policy."""
+    """Findings about the name or ARN of a managed policy."""
     if not isinstance(value, str):
         return
     if value.startswith("arn:"):
@@ -126,7 +131,7 @@ def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
 
 
 def _misspelt(name: str) -> str:
-    """The AWS-managed policy under service-role/ that was meant; nothing where the name is right, or far from any."""
+    """The AWS-managed policy under service-role/ with a similar name; empty if the name is one, or similar to none."""
     bare = name.removeprefix("service-role/")
     if bare == name or bare in SERVICE_ROLE_POLICIES:
         return ""
@@ -134,7 +139,7 @@ def _misspelt(name: str) -> str:
     return f"service-role/{near[0]}" if near else ""
 
 
-# AWS-managed policies around Batch that people look for at the root
+# AWS-managed policies around Batch that users often declare without their path
 SERVICE_ROLE_POLICIES = frozenset(
     (
         "AWSBatchServiceEventTargetRole",

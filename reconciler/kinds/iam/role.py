@@ -2,17 +2,20 @@
 
 What is peculiar about them:
 
-- Trust, attached policies, inline policies and the permissions boundary are all set by calls of their own. The
-  declared lists are complete: what else is attached is taken off.
-- What may assume the role must exist when the trust is written, and IAM may not know yet what this run has created.
-- A principal that was deleted is shown as its id (``AROA...``) for good; a namesake is not trusted until the document
-  is written again, so that is drift.
-- ``UpdateRole`` leaves alone what it is not given.
-- Nothing may hang on a role that is deleted, not even membership of an instance profile.
-- Names are unique whatever their case. Tags are only in GetRole and GetAccountAuthorizationDetails, description and
-  session duration not in the latter: so that one is asked which roles are owned, and each role for everything.
+- Trust, attached policies, inline policies and the permissions boundary each have their own calls. The declared lists
+  are complete: any other attachment is removed.
+- A principal in the trust policy must exist when the policy is written, and may not be visible yet if this run created
+  it.
+- A deleted principal is shown by its id (``AROA...``) from then on; a new principal of the same name is not trusted
+  until the document is written again, so that is drift.
+- ``UpdateRole`` keeps the members that it does not receive.
+- A role is only deleted without attachments, inline policies and instance profiles.
+- Names are unique, ignoring case. Only GetRole and GetAccountAuthorizationDetails return tags, and the latter returns
+  neither description nor session duration: so it shows which roles are owned, and each of them is read for the rest.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
 """
 
 from __future__ import annotations
@@ -75,11 +78,12 @@ MAX_INLINE = 10_240
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, path and name."""
     return {"name": name, "arn": _iam.arn(scope, "role", name, props)}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """In bulk where owned ones are asked for too; else one by one."""
+    """In bulk if owned roles are needed too; otherwise by name."""
     names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
     if query.owned:
         return (yield from _read_in_bulk(query, names))
@@ -96,11 +100,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 
 def _read_in_bulk(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
-    """The roles of these names, whatever their case, and those the environment owns."""
+    """The roles with these names, ignoring case, and those the environment owns."""
     first = bulk.list_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
     replies = yield (bulk.DETAILS, *((first,) if names else ()))
     found, wanted = bulk.details(replies[0]), {name.lower() for name in names}
-    # who may not list them may still ask for each
+    # if the list is denied, each role is read by name
     answer = (
         (bulk.role_page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
     )
@@ -126,7 +130,7 @@ def _brief(scope: Scope, role: Json) -> Live:
 
 
 def _details(scope: Scope, roles: Mapping[str, Json]) -> Reads[Sequence[Live]]:
-    """The roles with their policies; one that has vanished meanwhile is left out."""
+    """The roles with their policies; one that no longer exists is left out."""
     operations = ("ListAttachedRolePolicies", "ListRolePolicies", "ListInstanceProfilesForRole")
     calls = tuple(Call("iam", each, {"RoleName": name}, all_pages=True) for name in roles for each in operations)
     replies = yield calls
@@ -164,7 +168,7 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
     }
     return Live(
         physical=role["RoleName"],
-        # its ARN may be an id for a moment after creation
+        # just after creation IAM may return an id in place of the ARN
         attrs=attrs(scope, role["RoleName"], {"path": role["Path"]}),
         props={name: value for name, value in props.items() if value not in (None, [], {})},
         tags=tag_map(role.get("Tags")),
@@ -176,6 +180,7 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateRole with trust policy, boundary and tags, then one call per attached or inline policy."""
     props, name = want.declared, want.physical
     params = {
         "RoleName": name,
@@ -197,7 +202,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
-    """What gives comes before what takes; but no more is attached at a time than the quota surely allows."""
+    """Calls that add, then calls that remove; never more policies are attached than the default quota allows."""
     name, props, tops = live.physical, want.props, diff.tops()
     give: list[Action] = []
     take: list[Action] = []
@@ -244,6 +249,7 @@ def _inline_changes(diff: Diff) -> list[str]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Removes instance profiles, attachments and inline policies, then deletes the role."""
     role = {"RoleName": live.physical}
     return [
         *(
@@ -260,7 +266,7 @@ def delete(live: Live, _: Json) -> Sequence[Action]:
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    """Removing comes first: IAM takes tag names that differ in case for one."""
+    """Removes before it adds: to IAM tag names that differ only in case are the same."""
     role = {"RoleName": live.physical}
     return [
         *([change("UntagRole", {**role, "TagKeys": sorted(remove)})] if remove else []),
@@ -269,7 +275,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def _trusting(operation: str, params: Json, document: Any, scope: Scope, *retry: On) -> Call:
-    """A call with a trust document: tried again only where a principal in it may be news to IAM."""
+    """A call with a trust policy, retried only if a principal in it may not be visible to IAM yet."""
     if names_principal_of(document, scope.account):
         return change(operation, params, NEW_PRINCIPAL, *retry, patience=60)
     return change(operation, params, *retry)
@@ -298,9 +304,9 @@ def _distinct(policies: Any) -> list[Any]:
 
 
 def expand(props: Json) -> Json:
-    """``trust`` as the usual trust policy, documents given as text as mappings.
+    """``trust`` as a trust policy, documents given as text as mappings.
 
-    A ``trust`` that cannot be right stays where it is, so that the check finds it under its name.
+    An invalid ``trust`` is kept, so that the check finds it under its name.
     """
     done = dict(props)
     trusted = listed(done.get("trust") or ())
@@ -318,7 +324,7 @@ def expand(props: Json) -> Json:
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
-    """Documents side by side, so that only what means something else differs."""
+    """Documents in comparable form, so that only a different meaning is a difference."""
     left, right = dict(live.props), dict(want.props)
     trust, identity = (Place(kind, want.scope.account, want.scope.partition) for kind in ("trust", "identity"))
     member = "assumeRolePolicyDocument"
@@ -331,6 +337,7 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def check(name: str, props: Json) -> Iterable[Finding]:
+    """Findings about name, trust, policies and quotas; an expression is accepted wherever its value is unknown."""
     yield from _iam.name_findings("role", name, 64)
     if name.startswith("AWSServiceRoleFor"):
         hint = "declare it under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
@@ -392,7 +399,7 @@ def _inline_findings(policies: Any) -> Iterator[Finding]:
 def _size(
     noun: str, found: int, quota: int, maximum: int, path: tuple[str | int, ...], unit: str = "characters"
 ) -> Iterator[Finding]:
-    """Too much of something: an error beyond what AWS ever grants, a warning beyond the default quota."""
+    """An error above the maximum that AWS grants, a warning above the default quota."""
     if found > maximum:
         yield Finding(
             path=path,

@@ -1,11 +1,11 @@
-"""IAM service-linked roles: made sure of, and nothing else.
+"""IAM service-linked roles: created if missing, and nothing else.
 
 What is peculiar about them:
 
-- They belong to a service and to the whole account: shared, so never owned, tagged, changed or deleted.
-- They are asked for by the service and named by it, after no rule: the names around Batch are known here, others are
-  looked up by their path.
-- That one is there already is said as ``InvalidInput``, not as ``EntityAlreadyExists``.
+- They belong to a service and to the whole account: shared, so never owned, tagged, updated or deleted.
+- They are created for a service, which chooses the name: the names of services around Batch are in ``NAMES``, others
+  are looked up by their path.
+- IAM reports an existing role as ``InvalidInput``, not as ``EntityAlreadyExists``.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
 https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html
@@ -48,7 +48,7 @@ NAMES = {
     "spotfleet.amazonaws.com": "AWSServiceRoleForEC2SpotFleet",
 }
 
-# both only matter while the role is created
+# both are only used when the role is created
 FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
 
 ALREADY_EXISTS = (On("InvalidInput", "has been taken"),)
@@ -63,13 +63,14 @@ def _name(name: str, props: Json) -> str | None:
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
-    """``name`` and ``arn`` are those of the role; of a service that is not known here only AWS can tell."""
+    """``name`` and ``arn`` of the role; empty for a service that is not in ``NAMES``, where AWS assigns them."""
     role = _name(name, props)
     arn = scope.arn("iam", f"role/aws-service-role/{name}/{role}", region="")
     return {"name": role, "arn": arn} if role else {}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """GetRole for services in ``NAMES``, else ListRoles by the service's path."""
     calls = tuple(_find_call(sought) for sought in query.sought)
     replies = (yield calls) if calls else ()
     lives = []
@@ -96,6 +97,7 @@ def _live(name: str, role: Json) -> Live:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateServiceLinkedRole; an existing role is a success."""
     members = {"description": "Description", "customSuffix": "CustomSuffix"}
     given = {api: want.declared[ours] for ours, api in members.items() if want.declared.get(ours)}
     params = {"AWSServiceName": want.address.name, **given}
@@ -104,18 +106,21 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(_live: Live, _want: Want, _diff: Diff) -> Sequence[Action]:
+    """No calls: the role belongs to AWS."""
     return []
 
 
 def delete(_live: Live, _declared: Json) -> Sequence[Action]:
+    """No calls: the role belongs to the account."""
     return []
 
 
 def tag(_live: Live, _add: Mapping[str, str], _remove: Sequence[str]) -> Sequence[Action]:
+    """No calls: the role is never owned."""
     return []
 
 
-# Principals that people know, and that have no such role, with what they may have meant
+# services without such a role, with the one that was probably intended
 NO_SUCH_ROLE = {
     "ec2.amazonaws.com": "Spot Instances it is spot.amazonaws.com, for Spot fleets spotfleet.amazonaws.com",
     "ecs-tasks.amazonaws.com": "ECS it is ecs.amazonaws.com",
@@ -123,6 +128,7 @@ NO_SUCH_ROLE = {
 
 
 def check(name: str, props: Json) -> Iterable[Finding]:
+    """Findings about the service and the suffix."""
     yield from service(name, ())
     if name in NO_SUCH_ROLE:
         hint = f"for {NO_SUCH_ROLE[name]}; other roles are declared under roles"

@@ -2,12 +2,14 @@
 
 What is peculiar about them:
 
-- ``retentionInDays`` left out means "never expire"; it is set and cleared by calls of its own.
-- Describe answers with two ARNs; only the one without ``:*`` may be used for tagging.
-- The list is by prefix: the exact name has to be picked out.
-- A group with deletion protection on is not deleted behind its owner's back: declare the protection off first.
+- ``retentionInDays`` left out means "never expire"; it has its own calls to set and delete it.
+- A describe call returns two ARNs; only the one without ``:*`` can be tagged.
+- The list filters by prefix: the exact name has to be picked from it.
+- A group with deletion protection is not deleted, unless the declaration has it switched off.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
 """
 
 from __future__ import annotations
@@ -71,10 +73,12 @@ ABSENT = "ResourceNotFoundException"
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name and ARN, computed from account, Region and name."""
     return {"name": name, "arn": scope.arn("logs", f"log-group:{name}")}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The groups that are sought or owned, with their tags."""
     sought = by_name(query)
     listing = (_list_by_tag(query),) if query.owned and not query.indexed else ()
     ask, calls = listing or index(query), _describe_calls(list(sought))
@@ -99,12 +103,12 @@ def _list_by_tag(query: Query) -> Call:
 
 
 def _describe_calls(names: Sequence[str]) -> tuple[Call, ...]:
-    """Fifty names a call; it filters the list of groups, so that unknown ones are merely not in it."""
+    """Fifty names a call; it filters the list of groups, so the reply lacks names that do not exist."""
     return tuple(Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(some)}) for some in chunks(names, 50))
 
 
 def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
-    """The groups that are there, by name. Should a list be refused for one name in it, each is asked for by itself."""
+    """The groups that exist, by name; if a call is refused for one of its names, each name is read by its own call."""
     found: dict[str, Json] = {}
     again: list[Call] = []
     for call, reply in zip(calls, replies, strict=True):
@@ -123,7 +127,7 @@ def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str
 def _tags(
     scope: Scope, names: Iterable[str], tagged: Index, sought: Mapping[str, Sought]
 ) -> Reads[dict[str, Mapping[str, str]]]:
-    """The tags by name, of groups that have not vanished meanwhile."""
+    """The tags by name, of groups that still exist."""
     arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
     known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     found = {name: tags for name, tags in known.items() if tags is not None}
@@ -146,7 +150,7 @@ def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str]) -> Live:
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
-    """Keys by what they mean; a DELIVERY group's retention is the service's own."""
+    """KMS keys by the key they name; the retention of a DELIVERY group is set by AWS."""
     left, right = dict(live.props), dict(want.props)
     if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
         right["kmsKeyId"] = left.get("kmsKeyId")
@@ -156,6 +160,7 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateLogGroup with tags, then the retention."""
     sent = {name: value for name, value in want.declared.items() if name in FIELDS and name != "retentionInDays"}
     params = {"logGroupName": want.physical, **sent, "tags": dict(want.tags)}
     created = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
@@ -164,6 +169,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call each for key, retention and deletion protection."""
     changed = diff.tops()
     name, props = live.physical, want.props
     calls: list[Action] = []
@@ -182,6 +188,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, declared: Json) -> Sequence[Action]:
+    """DeleteLogGroup; before it, protection is switched off if the declaration has it off."""
     unprotect = live.props.get("deletionProtectionEnabled") and declared
     first = unprotect and not declared.get("deletionProtectionEnabled")
     deleted = _call("DeleteLogGroup", {"logGroupName": live.physical}, ok_if=(On(ABSENT),))
@@ -189,6 +196,7 @@ def delete(live: Live, declared: Json) -> Sequence[Action]:
 
 
 def tag(live: Live, set_: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by the ARN without ``:*``."""
     arn = live.attrs["arn"]
     calls: list[Action] = []
     if remove:
@@ -214,6 +222,7 @@ def _call(operation: str, params: Json, ok_if: tuple[On, ...] = ()) -> Call:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, retention and key; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid log group name', "1 to 512 of letters, digits and _ . / # -")
     elif name.startswith("aws/"):

@@ -1,4 +1,6 @@
-"""What is wrong with a declared secret, as far as it shows without asking Secrets Manager. No message shows a value."""
+"""What Secrets Manager refuses in a declared secret, as far as this can be decided offline. No message shows a
+value.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ VALUE_HINT = "value: ${env:MY_PASSWORD}, or a mapping such as {user: ..., passwo
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, description, value and deletion; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid secret name', "1 to 512 of letters, digits and / _ + = . @ -")
     elif ARN_ENDING.fullmatch(name):

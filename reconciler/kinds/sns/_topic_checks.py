@@ -1,4 +1,4 @@
-"""What is wrong with a declared topic, as far as it shows without asking SNS."""
+"""What SNS refuses in a declared topic, as far as this can be decided offline."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ NOT_RAW = ("email", "email-json", "sms", "lambda", "application")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, attributes, policies and subscriptions; expressions with unknown values are accepted."""
     attributes = mapping(props.get("attributes"))
     yield from _name(name, attributes.get("FifoTopic"))
     yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")

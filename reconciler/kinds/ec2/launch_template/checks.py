@@ -1,4 +1,4 @@
-"""What EC2 would refuse, or Batch would not use, in a declared launch template, as far as it shows offline.
+"""What EC2 refuses in a declared launch template, or Batch ignores, as far as this can be decided offline.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
 https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html
@@ -33,7 +33,7 @@ SIZES = {
 IOPS = {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)}
 THROUGHPUT = (125, 2000)
 HOPS = (1, 64)
-# members of which only one may be said, with what holds them
+# members of which only one may be given, with the path of their parent
 EXCLUSIVE = (
     ((), ("instanceType", "instanceRequirements")),
     (("iamInstanceProfile",), ("arn", "name")),
@@ -53,6 +53,7 @@ EXCLUSIVE = (
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, description and data; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
         yield Finding((), f'"{name}" is not a valid launch template name', "3 to 128 letters, digits, ( ) . - / _")
     described = as_text(props.get("versionDescription"))
@@ -132,7 +133,7 @@ def _volume(volume: Json, path: Path) -> Iterator[Finding]:
     kind = as_text(volume.get("volumeType"))
     size, iops, throughput = (as_int(volume.get(member)) for member in ("volumeSize", "iops", "throughput"))
     if not kind:
-        # EC2 takes gp2 where nothing is said; what it then refuses depends on the image's own mapping
+        # EC2 uses gp2 by default; the limits then depend on the image's own mapping
         yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
         return
     if kind in SIZES:

@@ -1,7 +1,7 @@
-"""The data of a launch template: what is compared how, what it refers to, and as EC2 takes it.
+"""The data of a launch template: how it is compared, its references, and its form in requests.
 
-EC2 gives data back as it was sent: what was left out stays out. So absence and the few defaults that EC2 documents are
-the same here, and everything else is compared as it stands.
+EC2 returns data as it was sent, without adding defaults. So a missing value and the few defaults that EC2 documents are
+equal here, and everything else is compared as written.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
 """
@@ -25,6 +25,7 @@ SET = Field(unordered=True)
 
 
 def _default(default: Any) -> Field:
+    """A field for which ``default`` and no value are equal."""
     return Field(normalize=unless(default))
 
 
@@ -36,7 +37,7 @@ def _price(value: Any) -> Any:
 
 
 def _canonical_time(value: Any) -> Any:
-    """A point in time in one spelling."""
+    """A point in time as ISO 8601 in UTC, with seconds; anything else unchanged."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -121,7 +122,7 @@ REFS = {
 
 
 def from_yaml(data: Any) -> Any:
-    """Data as people write it, as data: text for user data, mappings for tags, without what only EC2 says."""
+    """Declared data in plain form: text for user data, mappings for tags, without read-only members."""
     if not isinstance(data, Mapping):
         return data
     done = dict(data)
@@ -135,7 +136,7 @@ def from_yaml(data: Any) -> Any:
 
 
 def from_api(data: Json) -> Any:
-    """Data as EC2 shows it, as data."""
+    """Data of a DescribeLaunchTemplateVersions reply in plain form."""
     return _with_canonical_times(from_yaml(lowered(data)))
 
 
@@ -157,7 +158,7 @@ def _tags_as_mapping(item: Any) -> Any:
 
 
 def to_api(data: Json) -> dict[str, Any]:
-    """Data as EC2 takes it; what says nothing is left out."""
+    """Data in plain form as a request expects it; empty members are left out."""
     request = raised({name: item for name, item in data.items() if name not in ("userData", "tagSpecifications")})
     if data.get("userData") not in (None, ""):
         request["UserData"] = user_data.encode(data["userData"])
@@ -178,7 +179,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def meaning(data: Json) -> Any:
-    """Something that two data share when EC2 would be sent the same."""
+    """A value that is equal for two data exactly when the requests are the same."""
     return _ordered(to_api(data))
 
 
@@ -189,7 +190,7 @@ def _ordered(value: Any) -> Any:
 
 
 def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
-    """Both without empty text, and the instance profile spelled as it is declared."""
+    """Both without empty text, and the live instance profile in the form (ARN or name) that is declared."""
     left, right = _without_empty_text(live), _without_empty_text(wanted)
     have, wish = mapping(left).get("iamInstanceProfile"), mapping(right).get("iamInstanceProfile")
     if isinstance(have, Mapping) and isinstance(wish, Mapping):
@@ -200,7 +201,7 @@ def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
 
 
 def _without_empty_text(value: Any) -> Any:
-    """To leave a device out of the image's is said by an empty text; otherwise it says nothing."""
+    """An empty ``noDevice`` removes a device of the image; any other empty text has no meaning."""
     if isinstance(value, Mapping):
         kept = {name: _without_empty_text(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item != "" or name == "noDevice"}

@@ -2,18 +2,19 @@
 
 What is peculiar about them:
 
-- A version cannot be changed. Every change is a new version, with the full data (EC2 would merge it over a source
-  version otherwise), which then becomes the default one. The default version is what is compared.
-- Numbers only grow: the number of a new version is known once it is there. ``latestVersion`` and ``defaultVersion``
-  are attributes, so that what names them moves in the same run.
-- A run that was killed leaves a newest version that is not the default: where it says what is declared, it is used.
-- Old versions go, ``lifecycle.keepRevisions`` of them stay (2), besides the previous default one and any that a
-  compute environment of the account asks for by number.
-- EC2 deletes a template, with all its versions, whoever uses it.
-- Tags of the template are its own; those inside its data are for what is launched.
+- A version cannot be changed. Every change is a new version with the full data (with a source version EC2 would merge
+  the data over it), which then becomes the default. The default version is the one that is compared.
+- Version numbers only grow, and the number of a new version is known after it is created. ``latestVersion`` and
+  ``defaultVersion`` are attributes, so that resources that refer to them are updated in the same run.
+- A killed run leaves a latest version that is not the default: it is used if its data is what is declared.
+- Old versions are deleted. ``lifecycle.keepRevisions`` of them are kept (2), and also the previous default version and
+  any that a compute environment of the account uses by number.
+- EC2 deletes a template with all its versions without checking for dependents.
+- Tags of the template are its own; tags inside its data are for the resources that it launches.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyLaunchTemplate.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
 """
 
 from __future__ import annotations
@@ -75,11 +76,15 @@ ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {})
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    """The name; the id and the version numbers are assigned by AWS."""
     return {"name": name}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The templates with all their versions; for those the environment owns also who asks for which by number."""
+    """The templates with all their versions.
+
+    For owned templates also the compute environments that use a version by number.
+    """
     arn_form = ("LaunchTemplateId", "launch-template/")
     found = yield from ec2.find_by_name_or_owner(DESCRIBE, "launch-template-name", "LaunchTemplates", arn_form, query)
     if not found:
@@ -103,9 +108,9 @@ def _versions(template_id: str) -> Call:
 
 
 def _pinned_versions(reply: Reply, *, several: bool) -> Reads[list[tuple[str, str, str]] | None]:
-    """Template (id or name), number and compute environment of every version that is asked for by number.
+    """Template (id or name), number and compute environment of every version that is used by number; None if unknown.
 
-    The first page is what most accounts hold; what is on others matters only where there are versions to drop.
+    Most accounts have one page of compute environments; further pages are read only if there are versions to delete.
     """
     if not isinstance(reply, Refused) and reply.get("nextToken"):
         if not several:
@@ -128,7 +133,7 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
     ordered = sorted(versions, key=lambda version: int(version["VersionNumber"]))
     default = next((version for version in ordered if version.get("DefaultVersion")), ordered[-1])
     users = None if pinned is None else [(n, who) for what, n, who in pinned if what in (template_id, name)]
-    newest = ordered[-1] if ordered[-1] is not default else None
+    newer = ordered[-1] if ordered[-1] is not default else None
     numbers = {"defaultVersion": str(default["VersionNumber"]), "latestVersion": str(ordered[-1]["VersionNumber"])}
     return Live(
         physical=name,
@@ -137,7 +142,7 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
         tags=ec2.tags_of(item),
         extra={
             "numbers": [int(version["VersionNumber"]) for version in ordered],
-            "newest": _props(newest) if newest else None,
+            "newer": _props(newer) if newer else None,
             "users": users,
         },
     )
@@ -155,19 +160,21 @@ def _props(version: Json) -> dict[str, Any]:
 
 
 def expand(props: Json) -> Json:
-    """User data as text, tags as mappings; without what comes along when the output of a describe is pasted."""
+    """User data as text, tags as mappings; without read-only members, which pasted describe output contains."""
     done = dict(without(props, *READ_ONLY))
     return {**done, DATA: data_fields.from_yaml(done[DATA])} if DATA in done else done
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Both sides' data in comparable form."""
     left, right = data_fields.comparable(live.props.get(DATA), want.props.get(DATA))
     return {**live.props, DATA: left}, {**want.props, DATA: right}
 
 
 def notes(live: Live, want: Want) -> Iterable[str]:
-    number, newest = live.attrs["latestVersion"], live.extra.get("newest")
-    if newest and not _is_declared(newest, want):
+    """Notes about a latest version that is not the default, and about old versions kept because they are in use."""
+    number, newer = live.attrs["latestVersion"], live.extra.get("newer")
+    if newer and not _is_declared(newer, want):
         yield f"version {number} is newer than the default and was not created by reconcile: $Latest resolves to it"
     kept = set(_latest(live.extra.get("numbers", ()), want.lifecycle.keep_revisions))
     for used, user in sorted(live.extra.get("users") or ()):
@@ -176,7 +183,7 @@ def notes(live: Live, want: Want) -> Iterable[str]:
 
 
 def _is_declared(version: Json, want: Want) -> bool:
-    """Whether a version is what is declared."""
+    """Whether the data and description of a version are the declared ones."""
     same = data_fields.meaning(version.get(DATA) or {}) == data_fields.meaning(want.declared.get(DATA) or {})
     return same and (version.get(DESCRIPTION) or "") == (want.declared.get(DESCRIPTION) or "")
 
@@ -185,6 +192,7 @@ def _is_declared(version: Json, want: Want) -> bool:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateLaunchTemplate; captures the id and both version numbers."""
     gives = {"id": "LaunchTemplateId", "latestVersion": "LatestVersionNumber", "defaultVersion": "DefaultVersionNumber"}
     params = {
         "LaunchTemplateName": want.physical,
@@ -208,12 +216,15 @@ def _request(want: Want) -> dict[str, Any]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
-    """A new version, or the newest where it says the same already; it becomes the default one, and old ones go."""
+    """A new version, or the latest if it is already as declared.
+
+    The version becomes the default, and old versions are deleted.
+    """
     if not diff.tops() & {DATA, DESCRIPTION}:
         return []
-    template, newest = {"LaunchTemplateId": live.attrs["id"]}, live.extra.get("newest")
+    template, newer = {"LaunchTemplateId": live.attrs["id"]}, live.extra.get("newer")
     default = {"defaultVersion": "LaunchTemplate.DefaultVersionNumber"}
-    if newest and _is_declared(newest, want):
+    if newer and _is_declared(newer, want):
         latest = live.attrs["latestVersion"]
         both = {**default, "latestVersion": "LaunchTemplate.LatestVersionNumber"}
         set_default = Call("ec2", "ModifyLaunchTemplate", {**template, "DefaultVersion": latest}, captures=both)
@@ -237,7 +248,10 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def _delete_old_versions(live: Live, want: Want, *, created: int) -> Iterator[Call]:
-    """Deletes the versions beyond those to keep; none where it is not known who asks for which."""
+    """Deletes the versions that are not kept; none if it is unknown which versions are in use.
+
+    ``created`` is how many versions this plan creates.
+    """
     users = live.extra.get("users")
     if users is None:
         return
@@ -263,14 +277,17 @@ def _latest(numbers: Sequence[int], count: int) -> Sequence[int]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """DeleteLaunchTemplate, which deletes all versions."""
     return [Call("ec2", "DeleteLaunchTemplate", {"LaunchTemplateId": live.attrs["id"]}, ok_if=NOT_FOUND)]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """DeleteTags and CreateTags by the template's id."""
     return ec2.tag_calls(live, add, remove, NOT_VISIBLE_YET)
 
 
 def disruption(_: Live, __: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on running jobs, as one sentence."""
     if diff.replaces:
         return "replaced: compute environments switch to the new template"
     return (

@@ -1,4 +1,4 @@
-"""What is wrong with a declared security group, as far as it shows without asking EC2."""
+"""What EC2 refuses in a declared security group, as far as this can be decided offline."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ PORTS_HINT = "port: 8443, port: 8000-8100, or fromPort and toPort; every port is
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, description, VPC and rules; an expression is accepted wherever its value is unknown."""
     yield from _name(name)
     description = as_text(props.get("description"))
     if description is not None and not (description and TEXT.fullmatch(description)):

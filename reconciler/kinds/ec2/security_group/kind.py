@@ -2,16 +2,19 @@
 
 What is peculiar about them:
 
-- Only AWS can say a group's id. A group is known by its name, which is unique in its VPC only.
-- A new group comes with a rule that lets everything out, a moment after it is created. Declaring ``egress`` means
-  exactly the declared rules, so that rule goes where it is not among them; leaving ``egress`` out means that rule.
-- Rules are added and removed one per call: an Authorize call with one duplicate adds nothing at all, and a Revoke call
-  in a default VPC reports success for a rule that is not there. New rules come before old ones go.
-- A description of the group, its name and its VPC cannot be changed.
-- A group that another one names in a rule, or that a network interface still uses, cannot be deleted. Interfaces go
-  minutes after their instances. Groups that name each other lose those rules first.
+- The id is assigned by AWS. A group is identified by its name, which is unique only in its VPC.
+- A new group has a rule that allows all egress, which is visible a moment after the group is created. Declared
+  ``egress`` lists all rules, so that rule is deleted if it is not declared; without ``egress`` that rule is kept.
+- Rules are added and removed one per call: an Authorize call with one duplicate adds nothing, and a Revoke call in a
+  default VPC succeeds for a rule that does not exist. New rules are added before old ones are removed.
+- The description, name and VPC of a group cannot be changed.
+- A group that a rule of another group or a network interface refers to cannot be deleted. Interfaces are deleted
+  minutes after their instances. Rules between groups are removed before the groups are deleted.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ FIELDS = {
     "ingress": Field(),
     "egress": Field(),
 }
-RESERVED = "sg-"  # such are ids
+RESERVED = "sg-"  # ids begin with it
 GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-", late=True)
 REFS = {
     "ingress[].userIdGroupPairs[].groupId": GROUP,
@@ -66,7 +69,7 @@ DIRECTIONS = {"ingress": "Ingress", "egress": "Egress"}
 ALL_OUT: Json = {"ipProtocol": "-1", "ipRanges": [{"cidrIp": "0.0.0.0/0"}]}
 ALL_OUT_IPV6: Json = {"ipProtocol": "-1", "ipv6Ranges": [{"cidrIpv6": "::/0"}]}
 
-# an id this run created a moment ago may not be known everywhere yet
+# EC2 is eventually consistent: an id that this run has just created may not be visible yet
 NOT_VISIBLE_YET = (On("InvalidGroup.NotFound"),)
 IN_USE = (On("DependencyViolation"), On("InvalidGroup.InUse"))
 RULE_NOT_FOUND = (On("InvalidSecurityGroupRuleId.NotFound"), On("InvalidPermission.NotFound"))
@@ -81,11 +84,12 @@ DEFAULT_VPC = Call("ec2", "DescribeVpcs", {"Filters": [{"Name": "is-default", "V
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    """The name; id and ARN are assigned by AWS."""
     return {"name": name}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The groups that are meant or owned; the ids of their rules where some of them may have to go."""
+    """The groups that are sought or owned; with the ids of their rules if some of these are not declared."""
     default: tuple[Call, ...] = (DEFAULT_VPC,) if any(not one.props.get("vpcId") for one in query.sought) else ()
     groups = ec2.find_by_name_or_owner(DESCRIBE, "group-name", "SecurityGroups", ("GroupId", "security-group/"), query)
     listed, replies = yield from beside(groups, default)
@@ -105,7 +109,7 @@ def _vpcs(call: Call, reply: Reply) -> list[Json]:
 
 
 def _has_undeclared_rules(item: Json, sought: Sought | None, account: str) -> bool:
-    """Whether the group has rules that are not declared: those are taken back by their ids."""
+    """Whether the group has rules that are not declared: they are revoked by their ids."""
     for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         declared = sought.props.get(direction) if sought else None
         if declared is None and direction == "egress" and sought:
@@ -139,9 +143,9 @@ def _owner(item: Json) -> str | None:
 
 
 def _matching(sought: Sought, groups: Any, default_vpcs: Sequence[str]) -> list[Json]:
-    """The groups of that name in the VPC that is meant: the declared one, else the default one.
+    """The groups with the sought name in the declared VPC, or in the default VPC if none is declared.
 
-    A name that is only referred to (sought without properties) may be that of a group in another VPC.
+    A name that is only referred to (sought without properties) may belong to a group in another VPC.
     """
     named = [item for item in groups if item["GroupName"] == sought.name]
     vpc = sought.props.get("vpcId")
@@ -179,7 +183,7 @@ def _live(scope: Scope, item: Json, rule_ids: Mapping[tuple[str, str, str], str]
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
-    """Rules one by one, what both have first, the rest side by side."""
+    """Rules one by one: common ones first, then related ones side by side, then the rest."""
     left, right = dict(live.props), dict(want.props)
     for direction in DIRECTIONS:
         have, wish = _live_rules(live, want, direction), _declared_rules(want, direction, live)
@@ -191,7 +195,7 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
 def _live_rules(live: Live, want: Want, direction: str) -> dict[str, Rule]:
     have = rules(live.props.get(direction), account=want.scope.account)
     if direction == "egress" and want.declared.get("egress") is None:
-        # a VPC with an IPv6 block gives new groups a second such rule: it belongs to the default
+        # in a VPC with an IPv6 block new groups have a second default rule
         have = {name: rule for name, rule in have.items() if name not in rules([ALL_OUT_IPV6])}
     return have
 
@@ -208,6 +212,7 @@ def _declared_rules(want: Want, direction: str, live: Live | None = None) -> dic
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateSecurityGroup, then its egress and ingress rules, one call each."""
     group = Later(want.address, "id")
     params = {
         "GroupName": want.physical,
@@ -227,7 +232,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def _replace_default_egress(want: Want, group: Later) -> list[Action]:
-    """From what EC2 lets out of a new group to what is declared."""
+    """The calls from the default egress rule of a new group to the declared egress rules; none if none is declared."""
     if want.declared.get("egress") is None:
         return []
     visible = Wait(
@@ -238,7 +243,7 @@ def _replace_default_egress(want: Want, group: Later) -> list[Action]:
         timeout=120.0,
     )
     wish, default = _declared_rules(want, "egress"), rules([ALL_OUT])
-    # the second one is there only in a VPC with an IPv6 block
+    # the second rule exists only in a VPC with an IPv6 block
     unwanted = [rule for name, rule in rules([ALL_OUT, ALL_OUT_IPV6]).items() if name not in wish]
     return [
         visible,
@@ -253,6 +258,7 @@ def _replace_default_egress(want: Want, group: Later) -> list[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """Authorize, update descriptions, revoke: one call per rule."""
     group, changed = live.attrs["id"], diff.tops()
     calls: list[Action] = []
     for direction in DIRECTIONS:
@@ -272,6 +278,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Revoke rules that refer to other groups, then DeleteSecurityGroup, retried while the group is in use."""
     group = live.attrs["id"]
     deleted = Call(
         "ec2", "DeleteSecurityGroup", {"GroupId": group}, retry_on=IN_USE, ok_if=NOT_FOUND, patience=IN_USE_PATIENCE
@@ -280,7 +287,7 @@ def delete(live: Live, _: Json) -> Sequence[Action]:
 
 
 def _revoke_group_rules(live: Live, direction: str) -> list[Call]:
-    """Takes back the rules that name other groups, so that these can be deleted too."""
+    """Revokes the rules that refer to other groups, so that these can be deleted too."""
     found = rules(live.props.get(direction), account=live.extra.get("account", ""))
     naming = {name: rule for name, rule in found.items() if rule.family == "group" and rule.source != live.attrs["id"]}
     if not naming:
@@ -294,6 +301,7 @@ def _revoke_group_rules(live: Live, direction: str) -> list[Call]:
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """DeleteTags and CreateTags by id."""
     resources = {"Resources": [live.attrs["id"]]}
     calls: list[Action] = []
     if remove:
@@ -304,7 +312,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def _bundle(rule: Rule) -> dict[str, Any]:
-    """The rule as EC2 takes it."""
+    """The rule as one item of ``IpPermissions``."""
     bundle: dict[str, Any] = raised(rule.permission())
     return bundle
 
@@ -334,7 +342,7 @@ def _revoke(direction: str, group: Any, rule: Rule, rule_id: str | None) -> Call
 
 
 def expand(props: Json) -> Json:
-    """Rules in the short form become bundles."""
+    """Rules in the short form as bundles."""
     return {
         name: [from_yaml(item) for item in items(value)]
         if name in DIRECTIONS and isinstance(value, list | tuple)
