@@ -16,14 +16,14 @@ from moto.core.exceptions import ServiceException
 
 from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts
 from reconciler.sandbox.services import Account
-from reconciler.sandbox.services.iam import born, ensure_service_linked_role
+from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
 
 _MOST_INTERFACES = 4
 """Interfaces made for one environment: enough to hold its subnets and groups, however many instances it runs."""
 
 
 class AccountSurroundings:
-    """`World` for one Region of the account."""
+    """`Surroundings` for one Region of the account."""
 
     def __init__(self, account: Account, region: str) -> None:
         self._account = account
@@ -34,8 +34,8 @@ class AccountSurroundings:
         if found is None:
             return None
         policies = frozenset(found.managed_policies) | frozenset(found.policies)
-        ages = [born(self._account, "role", found.id)]
-        ages += [born(self._account, "attachment", (found.id, policy)) for policy in policies]
+        ages = [changed_at(self._account, "role", found.id)]
+        ages += [changed_at(self._account, "attachment", (found.id, policy)) for policy in policies]
         return RoleFacts(arn, True, _trusted(found.assume_role_policy_document), policies, self._spread(ages))
 
     def instance_profile(self, arn_or_name: str) -> ProfileFacts | None:
@@ -44,7 +44,7 @@ class AccountSurroundings:
         if found is None:
             return None
         role = found.roles[0].arn if found.roles else None
-        return ProfileFacts(found.arn, role, self._spread([born(self._account, "profile", found.id)]))
+        return ProfileFacts(found.arn, role, self._spread([changed_at(self._account, "profile", found.id)]))
 
     def ensure_service_linked_role(self, service: str) -> str:
         return ensure_service_linked_role(self._account, service)
@@ -70,8 +70,8 @@ class AccountSurroundings:
         found = next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
         if found is None:
             return None
-        gone = self._account.memory["deleted versions"].get((self._region, found.id), set())
-        latest = max(one.number for one in found.versions if one.number not in gone)
+        deleted = self._account.memory["deleted versions"].get((self._region, found.id), set())
+        latest = max(one.number for one in found.versions if one.number not in deleted)
         number = {"$Default": found.default_version_number, "$Latest": latest}.get(version, version)
         data: Mapping[str, Any] = self._account.memory["versions"].get((self._region, found.id, str(number))) or {}
         return data.get("ImageId")
@@ -93,8 +93,8 @@ class AccountSurroundings:
             with suppress(ServiceException, KeyError):
                 self._ec2.delete_network_interface(interface)
         wanted = range(min(count, _MOST_INTERFACES))
-        made = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
-        held[ce_name] = [interface for interface in made if interface]
+        created = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
+        held[ce_name] = [interface for interface in created if interface]
         self._account.moto.touched("ec2", self._region)
 
     def _interface(self, ce_name: str, subnet_id: str, groups: Sequence[str]) -> str:
@@ -103,10 +103,10 @@ class AccountSurroundings:
         if subnet is None:
             return ""
         ours = [group for group in groups if self.security_group(group)]
-        made = self._ec2.create_network_interface(
+        created = self._ec2.create_network_interface(
             subnet, None, group_ids=ours, description=f"AWS Batch compute environment {ce_name}"
         )
-        return str(made.id)
+        return str(created.id)
 
     def _spread(self, ages: Sequence[float]) -> bool:
         return self._account.clock.now() - max(ages) >= self._account.settings.iam_delay

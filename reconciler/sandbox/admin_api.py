@@ -31,7 +31,7 @@ class Sandbox(Protocol):
     def account(self) -> Account: ...
     def reset(self) -> None: ...
     def change(self, values: Mapping[str, Any]) -> None: ...
-    def settings_shown(self) -> dict[str, Any]: ...
+    def settings_json(self) -> dict[str, Any]: ...
 
 
 _Endpoint = Callable[[Sandbox, str, Mapping[str, Any]], Any]
@@ -99,7 +99,7 @@ def _clock(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
 def _settings(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     if method != "GET":
         sandbox.change(values)
-    return sandbox.settings_shown()
+    return sandbox.settings_json()
 
 
 def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
@@ -107,7 +107,7 @@ def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
         sandbox.faults.clear()
     elif method != "GET":
         sandbox.faults.add(Fault.read(values))
-    return {"faults": [fault.shown() for fault in sandbox.faults.listed()], "dead": sandbox.faults.dead}
+    return {"faults": [fault.to_json() for fault in sandbox.faults.listed()], "dead": sandbox.faults.dead}
 
 
 def _calls(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:

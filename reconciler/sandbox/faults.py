@@ -99,7 +99,7 @@ class Fault:
                 raise KeyError(name)
         return cls(**value)
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "_chance"}
 
     def strikes(self, service: str, operation: str) -> bool:
@@ -123,8 +123,8 @@ class Fault:
             return
         denied = code in DENIALS.values() or code == DENIED_ELSEWHERE
         prefix = _PREFIXES.get(service, service)
-        told = f"User is not authorized to perform: {prefix}:{operation}" if denied else "Injected by the sandbox"
-        raise Refusal(code, self.message or told, self.status or (403 if denied else 400))
+        text = f"User is not authorized to perform: {prefix}:{operation}" if denied else "Injected by the sandbox"
+        raise Refusal(code, self.message or text, self.status or (403 if denied else 400))
 
 
 class Faults:

@@ -126,12 +126,12 @@ def environment(url: str, region: str = REGION) -> dict[str, str]:
     }
 
 
-def control(url: str, door: str, values: Mapping[str, Any] | None = None) -> Any:
+def control(url: str, endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
     """Ask the control door: GET without ``values``, else POST them."""
     from urllib import request as http  # noqa: PLC0415  (long to import, and every command imports this module)
 
     body = None if values is None else json.dumps(values).encode()
-    request = http.Request(f"{url}/_sandbox/{door}", data=body)  # noqa: S310  loopback
+    request = http.Request(f"{url}/_sandbox/{endpoint}", data=body)  # noqa: S310  loopback
     direct = http.build_opener(http.ProxyHandler({}))  # no proxy stands between us and loopback
     with direct.open(request, timeout=10) as reply:
         return json.loads(reply.read())

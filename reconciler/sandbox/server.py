@@ -121,7 +121,7 @@ class Sandbox:
             self.shuffle = theirs["shuffle"]
             self._chance = random.Random(self.shuffle)  # noqa: S311  an order, not a secret
 
-    def settings_shown(self) -> dict[str, Any]:
+    def settings_json(self) -> dict[str, Any]:
         return {**asdict(self.batch_settings), **asdict(self.settings)}
 
     def batch(self, region: str | None = None) -> Batch:
@@ -134,7 +134,7 @@ class Sandbox:
                     region=where,
                     partition=self.account.partition,
                     clock=self.clock,
-                    world=AccountSurroundings(self.account, where),
+                    surroundings=AccountSurroundings(self.account, where),
                     settings=self.batch_settings,
                 )
             return self._batches[where]
@@ -182,10 +182,10 @@ class Sandbox:
         query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(request.query).items()}
         try:
             status, body = self.batch(region).handle(request.method, request.path, query, request.body)
-            if late := self.account.late:
+            if consistency := self.account.eventual_consistency:
                 body = dict(deepcopy(body))
                 named = {"resourceArn": unquote(request.path.rpartition("/v1/tags/")[2])}
-                late.shown("batch", wire.operation_of("batch", request), named, body)
+                consistency.process_reply("batch", wire.operation_of("batch", request), named, body)
         except BatchError as error:
             raise Refusal(error.code, error.message, error.status) from error
         return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())

@@ -10,6 +10,6 @@ kind has the rules of that kind.
 from reconciler.sandbox.batch.messages import BatchError
 from reconciler.sandbox.batch.service import Batch
 from reconciler.sandbox.batch.settings import Outcome, Settings
-from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts, World
+from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts, Surroundings
 
-__all__ = ["Batch", "BatchError", "Outcome", "ProfileFacts", "RoleFacts", "Settings", "World"]
+__all__ = ["Batch", "BatchError", "Outcome", "ProfileFacts", "RoleFacts", "Settings", "Surroundings"]

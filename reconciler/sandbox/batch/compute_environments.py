@@ -96,8 +96,8 @@ def update(store: Store, given: Json) -> Json:
     seconds = settings.environment_infrastructure if new_instances else settings.environment_scaling
     _change(store, row, "UPDATING", seconds)
     if new_instances:
-        newest = bool(given["computeResources"].get("updateToLatestImageVersion"))
-        store.after(seconds, lambda: compute_images.updated(store, row, newest=newest))
+        latest = bool(given["computeResources"].get("updateToLatestImageVersion"))
+        store.after(seconds, lambda: compute_images.updated(store, row, latest=latest))
     return _named(row)
 
 
@@ -164,7 +164,7 @@ def _check_unmanaged(store: Store, given: Json) -> None:
 def _service_role(store: Store, given: str | None) -> str:
     if given:
         return _role_arn(store, given)
-    return store.world.ensure_service_linked_role(health.SERVICE)
+    return store.surroundings.ensure_service_linked_role(health.SERVICE)
 
 
 def _role_arn(store: Store, name_or_arn: str) -> str:
@@ -272,7 +272,7 @@ def _instances(store: Store, row: Row) -> None:
 
 def _report_instances(store: Store, row: Row, count: int) -> None:
     resources: Json = row.props.get("computeResources", {})
-    store.world.on_instances(
+    store.surroundings.on_instances(
         row.name,
         count,
         list(resources.get("subnets", [])),

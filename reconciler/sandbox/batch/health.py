@@ -31,7 +31,7 @@ def fault(store: Store, row: Row) -> str | None:
 
 def role_fault(store: Store, row: Row) -> str | None:
     arn = row.props["serviceRole"]
-    role = store.world.role(arn)
+    role = store.surroundings.role(arn)
     if role is None or not role.exists:
         return (
             "CLIENT_ERROR - Not authorized to perform sts:AssumeRole (Service: AWSSecurityTokenService; "
@@ -60,7 +60,7 @@ def _lets_batch_work(policy: str) -> bool:
 def _fleet_role_fault(store: Store, resources: Json) -> str | None:
     if not needs_fleet_role(resources) or "spotIamFleetRole" not in resources:
         return None
-    role = store.world.role(resources["spotIamFleetRole"])
+    role = store.surroundings.role(resources["spotIamFleetRole"])
     if role is None or not role.exists or FLEET not in role.trusts:
         return "CLIENT_ERROR - Parameter: SpotFleetRequestConfig.IamFleetRole is invalid"
     return None
@@ -70,7 +70,7 @@ def _profile_fault(store: Store, resources: Json) -> str | None:
     wanted = resources.get("instanceRole")
     if wanted is None or on_fargate(resources):
         return None
-    profile = store.world.instance_profile(wanted)
+    profile = store.surroundings.instance_profile(wanted)
     if profile is None or not profile.usable:
         arn = wanted if wanted.startswith("arn:") else store.iam_arn(f"instance-profile/{wanted}")
         return f"CLIENT_ERROR - Instance profile {arn} does not exist"
@@ -82,14 +82,14 @@ def _profile_fault(store: Store, resources: Json) -> str | None:
 def _network_fault(store: Store, resources: Json) -> str | None:
     networks: set[str] = set()
     for subnet in resources.get("subnets", []):
-        vpc = store.world.subnet(subnet)
+        vpc = store.surroundings.subnet(subnet)
         if vpc is None:
             return f"CLIENT_ERROR - The subnet ID '{subnet}' does not exist"
         networks.add(vpc)
     if len(networks) > 1:
         return "CLIENT_ERROR - The subnets belong to different networks"
     for group in resources.get("securityGroupIds", []):
-        vpc = store.world.security_group(group)
+        vpc = store.surroundings.security_group(group)
         if vpc is None:
             return f"CLIENT_ERROR - The security group '{group}' does not exist"
         if networks and vpc not in networks:
@@ -101,6 +101,6 @@ def _template_fault(store: Store, resources: Json) -> str | None:
     template: Json = resources.get("launchTemplate", {})
     for one in (template, *template.get("overrides", [])):
         wanted = one.get("launchTemplateId", one.get("launchTemplateName"))
-        if wanted is not None and not store.world.launch_template(wanted):
+        if wanted is not None and not store.surroundings.launch_template(wanted):
             return f"CLIENT_ERROR - The specified launch template, {wanted}, does not exist"
     return None

@@ -54,7 +54,7 @@ def deregister(store: Store, given: Json) -> Json:
     return {}
 
 
-def newest_active(store: Store, wanted: str) -> Row:
+def latest_active(store: Store, wanted: str) -> Row:
     """The revision SubmitJob means by `NAME`, `NAME:REV` or either form of ARN."""
     row = store.definitions.find(wanted) if _REVISION.fullmatch(wanted.rsplit("/", 1)[-1]) else None
     if row is None:

@@ -30,7 +30,7 @@ def submit(store: Store, given: Json) -> Json:
     if queue.props.get("jobQueueType") == "SAGEMAKER_TRAINING":
         raise refusal("SubmitJob is not supported for job queues of type SAGEMAKER_TRAINING.")
     check_share(store, queue, given)
-    definition = job_definitions.newest_active(store, given["jobDefinition"])
+    definition = job_definitions.latest_active(store, given["jobDefinition"])
     props = _props(store, given, queue, definition)
     job_tags = tags.checked(given.get("tags"))
     row = _add(store, props, job_tags)
@@ -364,9 +364,9 @@ def _summary(row: Row) -> Json:
         **({"statusReason": row.reason} if row.reason else {}),
     }
     seen = row.props.get("container", {})
-    told = {member: seen[member] for member in ("exitCode", "reason") if member in seen}
-    if told:
-        summary["container"] = told
+    container = {member: seen[member] for member in ("exitCode", "reason") if member in seen}
+    if container:
+        summary["container"] = container
     if "arrayProperties" in row.props:
         summary["arrayProperties"] = row.props["arrayProperties"]
     if "nodeProperties" in row.props:

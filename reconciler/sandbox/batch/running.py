@@ -230,12 +230,12 @@ def _starting(store: Store, row: Row, turn: int) -> None:
     if store.runs[row.name].turn != turn:
         return
     row.status = "STARTING"
-    _tell_task(store, row)
+    _show_task(store, row)
     _mirror(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
 
 
-def _tell_task(store: Store, row: Row) -> None:
+def _show_task(store: Store, row: Row) -> None:
     """From STARTING on a job shows its ECS task; the ARN names the cluster, and by that the compute environment."""
     run = store.runs[row.name]
     environment = store.environments.find(run.environment) if run.environment else None
@@ -243,14 +243,14 @@ def _tell_task(store: Store, row: Row) -> None:
     if not cluster or environment is None:
         return
     run.task = f"{cluster.replace(':cluster/', ':task/')}/{store.new_id().replace('-', '')}"
-    told: Json = {"taskArn": run.task}
+    shown: Json = {"taskArn": run.task}
     if not on_fargate(environment.props.get("computeResources", {})):
-        told["containerInstanceArn"] = f"{cluster.replace(':cluster/', ':container-instance/')}/{store.new_id()}"
+        shown["containerInstanceArn"] = f"{cluster.replace(':cluster/', ':container-instance/')}/{store.new_id()}"
     if "ecsProperties" in row.props:
-        tasks = [{**task, **told} for task in row.props["ecsProperties"]["taskProperties"]]
+        tasks = [{**task, **shown} for task in row.props["ecsProperties"]["taskProperties"]]
         row.props["ecsProperties"] = {**row.props["ecsProperties"], "taskProperties": tasks}
     elif "container" in row.props:
-        row.props["container"] = {**row.props["container"], **told}
+        row.props["container"] = {**row.props["container"], **shown}
 
 
 def _running(store: Store, row: Row, turn: int) -> None:
@@ -307,8 +307,8 @@ def _record_attempt(store: Store, row: Row, outcome: Outcome) -> None:
         attempt["startedAt"] = run.started
     if "ecsProperties" in row.props:
         names = [one.get("name", "default") for one in row.props["ecsProperties"]["taskProperties"][0]["containers"]]
-        told = [{"name": name, **seen, **stream, "networkInterfaces": []} for name in names]
-        attempt["taskProperties"] = [{"taskArn": where["taskArn"], "containers": told}]
+        containers = [{"name": name, **seen, **stream, "networkInterfaces": []} for name in names]
+        attempt["taskProperties"] = [{"taskArn": where["taskArn"], "containers": containers}]
     elif "eksProperties" in row.props:
         attempt["containers"] = [seen]
         row.props["eksAttempts"] = [*row.props.get("eksAttempts", []), attempt]

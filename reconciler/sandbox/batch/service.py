@@ -30,7 +30,7 @@ from reconciler.sandbox.batch.messages import BatchError, Invalid
 from reconciler.sandbox.batch.settings import Settings
 from reconciler.sandbox.batch.shapes import OPERATIONS, operation_at
 from reconciler.sandbox.batch.store import Json, Store
-from reconciler.sandbox.batch.surroundings import World
+from reconciler.sandbox.batch.surroundings import Surroundings
 from reconciler.sandbox.clock import Clock
 
 ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {
@@ -89,10 +89,15 @@ class Batch:
     """One account's AWS Batch in one Region. Safe to call from several threads; time comes from the clock alone."""
 
     def __init__(
-        self, *, account: str, region: str, partition: str, clock: Clock, world: World, settings: Settings
+        self, *, account: str, region: str, partition: str, clock: Clock, surroundings: Surroundings, settings: Settings
     ) -> None:
         self._store = Store(
-            account=account, region=region, partition=partition, clock=clock, world=world, settings=settings
+            account=account,
+            region=region,
+            partition=partition,
+            clock=clock,
+            surroundings=surroundings,
+            settings=settings,
         )
         self._lock = threading.Lock()
         self._replies = 0

@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
-from reconciler.sandbox.batch.surroundings import World
+from reconciler.sandbox.batch.surroundings import Surroundings
 from reconciler.sandbox.clock import Clock
 
 Json = dict[str, Any]
@@ -136,13 +136,13 @@ class _Event:
 
 class Store:
     def __init__(
-        self, *, account: str, region: str, partition: str, clock: Clock, world: World, settings: Settings
+        self, *, account: str, region: str, partition: str, clock: Clock, surroundings: Surroundings, settings: Settings
     ) -> None:
         self.account = account
         self.region = region
         self.partition = partition
         self.clock = clock
-        self.world = world
+        self.surroundings = surroundings
         self.settings = settings
         self.reset()
 

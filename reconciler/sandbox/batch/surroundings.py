@@ -28,7 +28,7 @@ class ProfileFacts:
     usable: bool = True
 
 
-class World(Protocol):
+class Surroundings(Protocol):
     """The account. Must answer at once and must not call back into Batch."""
 
     def role(self, arn: str) -> RoleFacts | None: ...

@@ -10,8 +10,8 @@ from reconciler.sandbox.wire import Json, Refusal
 _BLANK = re.compile(r"\s+")
 
 
-def malformed(told: str) -> Refusal:
-    return Refusal("MalformedPolicyDocument", told)
+def malformed(message: str) -> Refusal:
+    return Refusal("MalformedPolicyDocument", message)
 
 
 def parsed(text: str) -> Json:

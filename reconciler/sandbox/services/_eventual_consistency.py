@@ -15,10 +15,10 @@ from reconciler.sandbox.wire import Json, Refusal
 
 READS = ("Describe", "Get", "List", "BatchGet")
 _LATE = frozenset({"iam", "ec2"})
-_MAKES = ("Create", "Import")
+_CREATES = ("Create", "Import")
 _TAGS = frozenset({"Tags", "tags"})
 _PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # whose tags are what is launched with, not its own
-_WHERE = frozenset({"VpcId", "OwnerId", "PolicyId", "UserId"})
+_PARENTS = frozenset({"VpcId", "OwnerId", "PolicyId", "UserId"})
 _NAMES = frozenset(
     {"RoleName", "PolicyName", "InstanceProfileName", "GroupName", "KeyName", "LaunchTemplateName", "GroupId"}
     | {"KeyPairId", "LaunchTemplateId", "Arn", "PolicyArn"}
@@ -42,7 +42,7 @@ class EventualConsistency:
 
     def refuse(self, service: str, operation: str, params: Json) -> None:
         """Raise what is said of a thing that is asked for by name or id and is not seen yet."""
-        if service not in _LATE or operation.startswith(_MAKES):
+        if service not in _LATE or operation.startswith(_CREATES):
             return
         for member, value in params.items():
             if not (member in _NAMES and self._fresh(service, value)):
@@ -53,12 +53,12 @@ class EventualConsistency:
                 code, text = _NOT_FOUND[member]
                 raise Refusal(code, text.format(value))
 
-    def shown(self, service: str, operation: str, params: Json, result: Json) -> None:
+    def process_reply(self, service: str, operation: str, params: Json, result: Json) -> None:
         """Note what a write made; take out of a read's ``result`` what it does not show yet."""
         if not operation.startswith(READS):
-            for value in {*_said(params), *_said(result)}:
+            for value in {*_mentioned(params), *_mentioned(result)}:
                 self.memory["written", service, value] = self.now
-            if service in _LATE and operation.startswith(_MAKES):
+            if service in _LATE and operation.startswith(_CREATES):
                 for value in {*_names(params), *_names(result)}:
                     self.memory["made", service, value] = self.now
             return
@@ -80,19 +80,19 @@ class EventualConsistency:
         elif isinstance(value, dict):
             for member, item in value.items():
                 if member in _TAGS and isinstance(item, list | dict):
-                    value[member] = self._as_they_were(service, _who(value) or _who(params), item)
+                    value[member] = self._as_they_were(service, _identity(value) or _identity(params), item)
                 elif member not in _PROPERTIES:
                     self._tags(service, params, item)
 
-    def _as_they_were(self, service: str, who: tuple[str, ...], actual: Any) -> Any:
+    def _as_they_were(self, service: str, identity: tuple[str, ...], actual: Any) -> Any:
         """The tags as they were ``tag_lag`` ago; a change is taken to have come with the last write that named it."""
         empty: Any = type(actual)()
-        written = max((self.memory.get(("written", service, name), float("-inf")) for name in who), default=0.0)
-        shown, known, since = self.memory.get(("tags", service, who), (empty, empty, float("-inf")))
+        written = max((self.memory.get(("written", service, name), float("-inf")) for name in identity), default=0.0)
+        shown, known, since = self.memory.get(("tags", service, identity), (empty, empty, float("-inf")))
         before = known if self.now - since >= self.tag_lag else shown
         if known != actual:
             shown, since = before, written
-            self.memory["tags", service, who] = (shown, actual, since)
+            self.memory["tags", service, identity] = (shown, actual, since)
         return actual if self.now - since >= self.tag_lag else shown
 
 
@@ -105,24 +105,24 @@ def _names(value: Any) -> Iterator[str]:
             yield from (inner for name, inner in item.items() if name in _NAMES and isinstance(inner, str))
 
 
-def _said(value: Any, member: str = "") -> Iterator[str]:
+def _mentioned(value: Any, member: str = "") -> Iterator[str]:
     """Every name and id that a write or its reply mentions."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _said(item, name)
+            yield from _mentioned(item, name)
     elif isinstance(value, list):
         for item in value:
-            yield from _said(item, member)
-    elif isinstance(value, str) and (member == "Resources" or _tells(member)):
+            yield from _mentioned(item, member)
+    elif isinstance(value, str) and (member == "Resources" or _is_identity(member)):
         yield value
 
 
-def _tells(member: str) -> bool:
+def _is_identity(member: str) -> bool:
     """Whether it tells one thing from another, rather than what it belongs to."""
-    return member.lower().endswith(("arn", "name", "id")) and member not in _WHERE
+    return member.lower().endswith(("arn", "name", "id")) and member not in _PARENTS
 
 
-def _who(value: Json) -> tuple[str, ...]:
+def _identity(value: Json) -> tuple[str, ...]:
     """What tells one thing from another among its members."""
-    found = ((name, item) for name, item in value.items() if _tells(name) and isinstance(item, str))
+    found = ((name, item) for name, item in value.items() if _is_identity(name) and isinstance(item, str))
     return tuple(item for _, item in sorted(found))

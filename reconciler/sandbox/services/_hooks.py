@@ -71,12 +71,14 @@ class Account:
         return self.moto.account
 
     @property
-    def late(self) -> EventualConsistency | None:
+    def eventual_consistency(self) -> EventualConsistency | None:
         """What holds back what reads do not show yet; None where they show everything at once."""
         read_lag, tag_lag = self.settings.read_lag, self.settings.tag_lag
         if not (read_lag or tag_lag):
             return None
-        return EventualConsistency(self.memory["late"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag)
+        return EventualConsistency(
+            self.memory["eventual consistency"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag
+        )
 
     @property
     def partition(self) -> str:
@@ -96,7 +98,7 @@ class ServiceCall:
     region: str
     params: Json
     account: Account
-    onward: Callable[[Json], Json]
+    forward: Callable[[Json], Json]
     """Asks moto, with other parameters, on behalf of a rule; raises what moto refuses."""
     rewritten: bool = False
 
@@ -120,7 +122,7 @@ class ServiceCall:
     def now(self) -> float:
         return self.account.clock.now()
 
-    def send(self, **params: Any) -> None:
+    def rewrite(self, **params: Any) -> None:
         """Send other parameters to moto; None takes one out."""
         self.rewritten = True
         for name, value in params.items():

@@ -91,14 +91,14 @@ PAGES: dict[tuple[str, str], Page] = {
 }
 
 
-def everything(ask: ServiceCall, page: Page) -> Json:
+def read_all(call: ServiceCall, page: Page) -> Json:
     """Moto's whole answer, however it pages."""
-    asked = {name: value for name, value in ask.params.items() if name not in (page.token_in, page.limit)}
+    asked = {name: value for name, value in call.params.items() if name not in (page.token_in, page.limit)}
     if page.cut_at:
         asked[page.limit] = EVERYTHING
-    result = ask.onward(asked)
+    result = call.forward(asked)
     while token := result.pop(page.token_out, None):
-        more = ask.onward({**asked, page.token_in: token})
+        more = call.forward({**asked, page.token_in: token})
         for name in page.lists:
             result[name] = [*result.get(name, ()), *more.get(name, ())]
         if page.token_out in more:
@@ -106,11 +106,11 @@ def everything(ask: ServiceCall, page: Page) -> Json:
     return result
 
 
-def cut(ask: ServiceCall, page: Page, result: Json, cap: int) -> None:
+def cut_page(call: ServiceCall, page: Page, result: Json, cap: int) -> None:
     """Leave in ``result`` the page that was asked for, with the token of the next."""
-    size = int(ask.params.get(page.limit) or page.default) if page.limit else page.default
+    size = int(call.params.get(page.limit) or page.default) if page.limit else page.default
     size = max(1, min(size, page.most, cap or page.most))
-    start = _position(ask.params.get(page.token_in), page)
+    start = _position(call.params.get(page.token_in), page)
     left, at = size, 0
     for name in page.lists:
         items = result.get(name, [])

@@ -25,27 +25,27 @@ def images_have_the_date_in_their_name(_: ServiceCall, result: Json) -> None:
 
 
 @RULES.before("CreateTags")
-def reserved_tags_are_refused(ask: ServiceCall) -> None:
-    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
-        told = "Tag keys starting with 'aws:' are reserved for internal use"
-        raise Refusal("InvalidParameterValue", told)
+def reserved_tags_are_refused(call: ServiceCall) -> None:
+    if any(tag["Key"].lower().startswith("aws:") for tag in call.params.get("Tags") or []):
+        message = "Tag keys starting with 'aws:' are reserved for internal use"
+        raise Refusal("InvalidParameterValue", message)
 
 
 @RULES.before("ImportKeyPair")
-def keys_are_keys(ask: ServiceCall) -> None:
-    material = ask.params.get("PublicKeyMaterial", b"")
+def public_keys_are_valid(call: ServiceCall) -> None:
+    material = call.params.get("PublicKeyMaterial", b"")
     text = material.decode(errors="replace") if isinstance(material, bytes) else str(material)
     if not re.match(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/]+=*( .*)?\s*$", text.strip()):
         raise Refusal("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
 
 
 @RULES.before("RunInstances")
-def instances_need_a_profile_that_is_there(ask: ServiceCall) -> None:
-    asked = ask.params.get("IamInstanceProfile") or {}
-    profiles = ask.account.moto.backend("iam", "").instance_profiles.values()
+def instance_profiles_exist(call: ServiceCall) -> None:
+    asked = call.params.get("IamInstanceProfile") or {}
+    profiles = call.account.moto.backend("iam", "").instance_profiles.values()
     for member, attribute in (("Name", "name"), ("Arn", "arn")):
         value = asked.get(member)
         if value is not None and value not in {getattr(one, attribute) for one in profiles}:
-            told = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
+            message = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
             kind = "name" if member == "Name" else "ARN"
-            raise Refusal("InvalidParameterValue", f"{told} Invalid IAM Instance Profile {kind}")
+            raise Refusal("InvalidParameterValue", f"{message} Invalid IAM Instance Profile {kind}")
