@@ -1,8 +1,8 @@
-"""The AMIs of a compute environment's instances: AWS's own until something pins one, and as old as the last choice.
+"""The AMIs of a compute environment's instances: AWS's own unless one is pinned, in the release that was chosen last.
 
-An AMI is chosen when the environment is created. It stays through every update but one that asks for the latest, or for
-another image type. Whether AWS has a newer one is told by image type, once instances have been launched, and not where
-the image is pinned: by `imageId`, by `imageIdOverride`, by the launch template, or where the template has overrides.
+An AMI is chosen when the environment is created. It is kept by every update, except one that requests the latest or
+another image type. Whether AWS has a newer one is shown by image type, after instances have been launched, and not if
+the image is pinned: by `imageId`, by `imageIdOverride`, by the launch template, or if the template has overrides.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html and
 https://docs.aws.amazon.com/batch/latest/userguide/managing-ami-versions.html
@@ -16,13 +16,13 @@ LATEST, OUTDATED = "LATEST", "UPDATE_AVAILABLE"
 
 
 def created(store: Store, row: Row) -> None:
-    """A new environment takes the latest."""
+    """A new environment uses the latest."""
     store.launched.discard(row.arn)
     _choose(store, row, latest=True)
 
 
 def updated(store: Store, row: Row, *, latest: bool) -> None:
-    """An infrastructure update is over; one that ended badly has changed nothing."""
+    """An infrastructure update has ended; one that failed has changed nothing."""
     if row.status == "VALID":
         _choose(store, row, latest=latest)
 
@@ -37,7 +37,7 @@ def _choose(store: Store, row: Row, *, latest: bool) -> None:
 
 
 def configuration(store: Store, row: Row) -> list[Json]:
-    """`ec2Configuration` as Describe shows it."""
+    """`ec2Configuration` as Describe returns it."""
     resources: Json = row.props["computeResources"]
     images: list[Json] = resources["ec2Configuration"]
     if row.arn not in store.launched or resources.get("imageId") or store.pinned_images.get(row.arn):

@@ -1,6 +1,6 @@
-"""Why a compute environment turns INVALID: what Batch finds when it uses the roles and the network it was given.
+"""Why a compute environment becomes INVALID: what Batch finds when it uses its roles and network.
 
-None of this is refused by the call itself. The texts are the service's, as in
+The calls themselves refuse none of this. The texts are the service's, as in
 https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html and in public issues.
 """
 
@@ -15,11 +15,12 @@ _BROAD_ENOUGH = ("AWSBatchServiceRole", "AdministratorAccess", "PowerUserAccess"
 
 
 def service_linked(arn: str) -> bool:
+    """Whether the ARN is that of Batch's service-linked role."""
     return f":role/aws-service-role/{SERVICE}/" in arn
 
 
 def fault(store: Store, row: Row) -> str | None:
-    """The `statusReason` of the environment as it is now, or None if all is well."""
+    """The `statusReason` of the environment as it is now; None if it is valid."""
     resources: Json = row.props.get("computeResources", {})
     return (
         role_fault(store, row)
@@ -30,6 +31,7 @@ def fault(store: Store, row: Row) -> str | None:
 
 
 def role_fault(store: Store, row: Row) -> str | None:
+    """The `statusReason` for the service role; None if it can be used."""
     arn = row.props["serviceRole"]
     role = store.surroundings.role(arn)
     if role is None or not role.exists:
@@ -51,7 +53,7 @@ def role_fault(store: Store, row: Row) -> str | None:
 
 
 def _lets_batch_work(policy: str) -> bool:
-    """Of AWS's own policies the known ones; a policy of the account's is taken to allow what is needed."""
+    """Of AWS-managed policies the known ones; a policy of the account counts as sufficient."""
     if ":iam::aws:policy/" in policy:
         return policy.endswith(_BROAD_ENOUGH)
     return True

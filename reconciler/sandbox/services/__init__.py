@@ -1,7 +1,7 @@
-"""The services around AWS Batch: moto, with the gaps that matter closed.
+"""The services around AWS Batch: moto, corrected where it differs from AWS in ways that matter.
 
-One module per service holds its rules; :func:`answer` takes a request through them. Every rule names what AWS does
-where moto does something else; the conformance tests go through them one by one.
+One module per service has its rules; :func:`answer` applies them to a request. Each rule describes what AWS does where
+moto does something else; the tests in ``tests/sandbox/services`` check them one by one.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def answer(account: Account, request: Request, operation: str, params: Json, cha
 
 
 def _before(call: ServiceCall, rules: Rules) -> Json | None:
-    """What a rule answers in moto's place."""
+    """The reply that a rule gives in moto's place; None if no rule does."""
     for before in rules.befores[call.operation]:
         result = before(call)
         if result is not None:

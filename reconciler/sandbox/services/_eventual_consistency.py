@@ -1,6 +1,6 @@
-"""What reads do not show yet: what was just created (``read_lag``), and tags that were just set (``tag_lag``).
+"""What reads do not show yet: resources that were just created (``read_lag``), tags that were just set (``tag_lag``).
 
-IAM and EC2 say so of themselves; who reads at once what he wrote may be told that it is not there.
+IAM and EC2 document this: a read that follows a write at once may not find the resource.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
@@ -17,7 +17,7 @@ READS = ("Describe", "Get", "List", "BatchGet")
 _LATE = frozenset({"iam", "ec2"})
 _CREATES = ("Create", "Import")
 _TAGS = frozenset({"Tags", "tags"})
-_PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # whose tags are what is launched with, not its own
+_PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # their tags are for launched resources
 _PARENTS = frozenset({"VpcId", "OwnerId", "PolicyId", "UserId"})
 _NAMES = frozenset(
     {"RoleName", "PolicyName", "InstanceProfileName", "GroupName", "KeyName", "LaunchTemplateName", "GroupId"}
@@ -34,14 +34,17 @@ _NOT_FOUND = {
 
 
 class EventualConsistency:
-    """Remembers what was written when; ``memory`` is emptied with the account."""
+    """Remembers what was written when; ``memory`` is emptied with the account.
+
+    Lags are seconds of the sandbox clock.
+    """
 
     def __init__(self, memory: dict[Any, Any], now: float, *, read_lag: float, tag_lag: float) -> None:
         self.memory, self.now = memory, now
         self.read_lag, self.tag_lag = read_lag, tag_lag
 
     def refuse(self, service: str, operation: str, params: Json) -> None:
-        """Raise what is said of a thing that is asked for by name or id and is not seen yet."""
+        """Raises the refusal of a request that names a resource by name or id, if the resource is not visible yet."""
         if service not in _LATE or operation.startswith(_CREATES):
             return
         for member, value in params.items():
@@ -54,7 +57,7 @@ class EventualConsistency:
                 raise Refusal(code, text.format(value))
 
     def process_reply(self, service: str, operation: str, params: Json, result: Json) -> None:
-        """Note what a write made; take out of a read's ``result`` what it does not show yet."""
+        """Records what a write created; removes from a read's ``result`` what is not visible yet."""
         if not operation.startswith(READS):
             for value in {*_mentioned(params), *_mentioned(result)}:
                 self.memory["written", service, value] = self.now
@@ -85,7 +88,7 @@ class EventualConsistency:
                     self._tags(service, params, item)
 
     def _as_they_were(self, service: str, identity: tuple[str, ...], actual: Any) -> Any:
-        """The tags as they were ``tag_lag`` ago; a change is taken to have come with the last write that named it."""
+        """The tags as they were ``tag_lag`` ago; a change counts as made by the last write that named the resource."""
         empty: Any = type(actual)()
         written = max((self.memory.get(("written", service, name), float("-inf")) for name in identity), default=0.0)
         shown, known, since = self.memory.get(("tags", service, identity), (empty, empty, float("-inf")))
@@ -97,7 +100,7 @@ class EventualConsistency:
 
 
 def _names(value: Any) -> Iterator[str]:
-    """The names and ids that a request or an item says of itself, at its own level and one below."""
+    """The names and ids of a request or an item itself, at its own level and one below."""
     for member, item in value.items() if isinstance(value, Mapping) else ():
         if member in _NAMES and isinstance(item, str):
             yield item
@@ -106,7 +109,7 @@ def _names(value: Any) -> Iterator[str]:
 
 
 def _mentioned(value: Any, member: str = "") -> Iterator[str]:
-    """Every name and id that a write or its reply mentions."""
+    """Every name and id that a write or its reply contains."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _mentioned(item, name)
@@ -118,11 +121,11 @@ def _mentioned(value: Any, member: str = "") -> Iterator[str]:
 
 
 def _is_identity(member: str) -> bool:
-    """Whether it tells one thing from another, rather than what it belongs to."""
+    """Whether a member identifies the resource itself, rather than its parent."""
     return member.lower().endswith(("arn", "name", "id")) and member not in _PARENTS
 
 
 def _identity(value: Json) -> tuple[str, ...]:
-    """What tells one thing from another among its members."""
+    """The members that identify a resource, sorted by name."""
     found = ((name, item) for name, item in value.items() if _is_identity(name) and isinstance(item, str))
     return tuple(item for _, item in sorted(found))

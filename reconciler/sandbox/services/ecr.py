@@ -15,6 +15,7 @@ _FILTERS = "imageTagMutabilityExclusionFilters"
 
 @RULES.before("CreateRepository", "TagResource")
 def tags_are_checked(call: ServiceCall) -> None:
+    """Tag keys that begin with ``aws:``, and more than 50 tags, are refused."""
     tags = call.params.get("tags") or []
     if any(tag["Key"].lower().startswith("aws:") for tag in tags):
         message = (
@@ -27,6 +28,7 @@ def tags_are_checked(call: ServiceCall) -> None:
 
 @RULES.before("CreateRepository", "PutImageTagMutability")
 def exclusions_need_their_mode(call: ServiceCall) -> None:
+    """Exclusion filters, at most five, are required with a mode WITH_EXCLUSION and refused with others."""
     excluding = str(call.params.get("imageTagMutability", "")).endswith("_WITH_EXCLUSION")
     filters = call.params.get(_FILTERS)
     if excluding != bool(filters) or len(filters or ()) > 5:
@@ -36,6 +38,7 @@ def exclusions_need_their_mode(call: ServiceCall) -> None:
 
 @RULES.after("CreateRepository", "PutImageTagMutability")
 def exclusions_are_stored(call: ServiceCall, result: Json) -> None:
+    """Moto has no place for exclusion filters."""
     name = call.params["repositoryName"]
     filters = call.params.get(_FILTERS)
     call.regional[name] = filters
@@ -46,11 +49,13 @@ def exclusions_are_stored(call: ServiceCall, result: Json) -> None:
 
 @RULES.after("DeleteRepository")
 def exclusions_are_deleted_with_the_repository(call: ServiceCall, _: Json) -> None:
+    """A new repository of the same name has none."""
     call.regional.pop(call.params["repositoryName"], None)
 
 
 @RULES.after("DescribeRepositories")
 def exclusions_are_shown(call: ServiceCall, result: Json) -> None:
+    """DescribeRepositories returns the stored exclusion filters."""
     for shown in result.get("repositories", ()):
         filters = call.regional.get(shown["repositoryName"])
         if filters:

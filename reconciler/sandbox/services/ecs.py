@@ -1,4 +1,4 @@
-"""ECS: the clusters that AWS Batch keeps for its compute environments, with the tasks of the jobs on them.
+"""ECS: the clusters of AWS Batch's compute environments, with the task counts of the jobs on them.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeClusters.html
 """
@@ -13,7 +13,7 @@ RULES = Rules("ecs")
 
 @RULES.before("DescribeClusters")
 def clusters_of_batch_exist(call: ServiceCall) -> Json | None:
-    """By name or ARN; what is not Batch's is asked of moto."""
+    """By name or ARN; other clusters are described by moto."""
     known = call.account.batch_clusters(call.region)
     names = {arn.rsplit("/", 1)[-1]: arn for arn in known}
     asked = call.params.get("clusters") or ["default"]

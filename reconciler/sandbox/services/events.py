@@ -1,6 +1,7 @@
-"""EventBridge: tags are ignored when a rule is rewritten, targets are checked, and so are the roles it is given.
+"""EventBridge: tags are ignored when a rule is put again; targets and roles are checked.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _PRINCIPAL = "events.amazonaws.com"
 
 @RULES.before("PutRule")
 def patterns_are_valid(call: ServiceCall) -> None:
-    """An object whose leaves are lists; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
+    """A pattern is an object whose leaves are lists.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+    """
     text = call.params.get("EventPattern")
     if not text:
         return
@@ -50,6 +54,7 @@ def _bad_pattern(why: str) -> Refusal:
 
 @RULES.before("PutRule")
 def tags_of_an_update_are_ignored(call: ServiceCall) -> None:
+    """PutRule uses tags only for a new rule."""
     bus = call.backend.event_buses.get(_bus(call))
     if bus is not None and call.params["Name"] in bus.rules:
         call.rewrite(Tags=None)
@@ -57,6 +62,7 @@ def tags_of_an_update_are_ignored(call: ServiceCall) -> None:
 
 @RULES.before("PutRule")
 def a_rule_has_a_pattern_or_a_schedule(call: ServiceCall) -> None:
+    """PutRule without both is refused."""
     if not call.params.get("EventPattern") and not call.params.get("ScheduleExpression"):
         message = "Parameter(s) EventPattern or ScheduleExpression must be specified."
         raise Refusal("ValidationException", message)
@@ -64,7 +70,10 @@ def a_rule_has_a_pattern_or_a_schedule(call: ServiceCall) -> None:
 
 @RULES.before("PutRule", "PutTargets", "RemoveTargets", "DeleteRule", "TagResource", "UntagResource")
 def managed_rules_are_protected(call: ServiceCall) -> None:
-    """https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html"""
+    """A rule that an AWS service manages cannot be changed without ``Force``.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
+    """
     arn = call.params.get("ResourceARN")
     name = arn.rpartition("/")[2] if arn else call.params.get("Rule") or call.params.get("Name")
     bus = call.backend.event_buses.get(_bus(call))
@@ -76,6 +85,7 @@ def managed_rules_are_protected(call: ServiceCall) -> None:
 
 @RULES.before("PutTargets")
 def targets_are_checked(call: ServiceCall) -> None:
+    """A job queue needs parameters and a role; a rule has at most five targets."""
     for target in call.params.get("Targets") or []:
         if ":batch:" in target["Arn"] and ":job-queue/" in target["Arn"]:
             if not target.get("BatchParameters"):
@@ -93,6 +103,7 @@ def targets_are_checked(call: ServiceCall) -> None:
 
 @RULES.before("PutTargets")
 def inputs_are_json_and_only_one(call: ServiceCall) -> None:
+    """A target has at most one kind of input, and its text is JSON."""
     for target in call.params.get("Targets") or []:
         given = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name)]
         if len(given) > 1:
@@ -106,7 +117,7 @@ def inputs_are_json_and_only_one(call: ServiceCall) -> None:
 
 @RULES.before("PutRule", "PutTargets")
 def roles_can_be_assumed(call: ServiceCall) -> None:
-    """By EventBridge, and by what it has heard of them so far."""
+    """Roles of the account must trust EventBridge, and be visible to it."""
     targets = call.params.get("Targets") or []
     for arn in [call.params.get("RoleArn"), *(target.get("RoleArn") for target in targets)]:
         if arn and arn.split(":")[4] == call.account.id and not _assumed(call, arn):
@@ -116,6 +127,7 @@ def roles_can_be_assumed(call: ServiceCall) -> None:
 
 
 def _assumed(call: ServiceCall, arn: str) -> bool:
+    """Whether the role exists, trusts EventBridge, and was last changed more than ``iam_delay`` ago."""
     roles = call.account.moto.backend("iam", call.region).roles.values()
     role = next((one for one in roles if one.arn == arn), None)
     if role is None or _PRINCIPAL not in role.assume_role_policy_document:
@@ -125,6 +137,7 @@ def _assumed(call: ServiceCall, arn: str) -> bool:
 
 @RULES.before("DeleteRule")
 def deleting_a_missing_rule_succeeds(call: ServiceCall) -> Json | None:
+    """DeleteRule succeeds for a rule that does not exist."""
     bus = call.backend.event_buses.get(_bus(call))
     return {} if bus is not None and call.params["Name"] not in bus.rules else None
 

@@ -1,7 +1,8 @@
-"""IAM: names that ignore case, conflicts, limits, principals by id, and changes that take a moment to spread.
+"""IAM: names that ignore case, conflicts, limits, principals by id, and changes that take a moment to propagate.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
 from __future__ import annotations
@@ -34,26 +35,28 @@ _SERVICE_POLICIES = {
 }
 
 
-# --- what is remembered beside moto ----------------------------------------------------------------------------------
+# --- what is remembered outside moto ---------------------------------------------------------------------------------
 
 
 def changed_at(account: Account, kind: str, key: Any) -> float:
-    """When something last changed; long ago where nothing is known."""
+    """When something was last changed, on the sandbox clock; minus infinity if never."""
     found: float = account.memory["iam"].get(("changed", kind, key), float("-inf"))
     return found
 
 
 def record_change(call: ServiceCall, kind: str, key: Any) -> None:
+    """Record that something was changed now: services see the change after ``iam_delay``."""
     call.memory["changed", kind, key] = call.now
 
 
 def require_unused(name: str, taken: Iterable[str], message: str) -> None:
+    """Raise EntityAlreadyExists with ``message`` if a name is in ``taken``, ignoring case."""
     if name.lower() in {other.lower() for other in taken}:
         raise Refusal("EntityAlreadyExists", message, 409)
 
 
 def ensure_service_linked_role(account: Account, service: str) -> str:
-    """The ARN of a service's own role, which is made if need be."""
+    """The ARN of the service-linked role of a service, which is created if missing."""
     backend = account.moto.backend("iam", "")
     name = _service_role(service, "")
     found = next((role for role in backend.roles.values() if role.name == name), None)
@@ -77,7 +80,7 @@ def _service_role(service: str, suffix: str) -> str:
 
 
 def _role(call: ServiceCall, name: str) -> Any:
-    """The role; refused as IAM refuses an unknown one."""
+    """The role; raises NoSuchEntity if it does not exist."""
     found = next((role for role in call.backend.roles.values() if role.name == name), None)
     if found is None:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
@@ -93,12 +96,14 @@ def _role(call: ServiceCall, name: str) -> Any:
 
 @RULES.before("CreateRole")
 def role_names_ignore_case(call: ServiceCall) -> None:
+    """Names of roles are unique, ignoring case."""
     name = call.params["RoleName"]
     require_unused(name, (role.name for role in call.backend.roles.values()), f"Role with name {name} already exists.")
 
 
 @RULES.before("CreateRole", "UpdateAssumeRolePolicy")
 def trust_policies_are_checked(call: ServiceCall) -> None:
+    """A trust policy has principals that exist, no resources, and at most 2048 characters."""
     text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
     document = parsed(text)
     if size(text) > 2048:
@@ -116,6 +121,7 @@ def trust_policies_are_checked(call: ServiceCall) -> None:
 
 @RULES.before("CreateRole", "PutRolePermissionsBoundary")
 def boundaries_exist(call: ServiceCall) -> None:
+    """A permissions boundary must exist."""
     arn = call.params.get("PermissionsBoundary")
     if arn and arn not in call.backend.managed_policies:
         raise Refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
@@ -123,6 +129,7 @@ def boundaries_exist(call: ServiceCall) -> None:
 
 @RULES.after("CreateRole")
 def a_new_role_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see a new role after ``iam_delay``."""
     role = _role(call, call.params["RoleName"])
     record_change(call, "role", role.id)
     _remember_principals(call, role)
@@ -130,6 +137,7 @@ def a_new_role_propagates(call: ServiceCall, _: Json) -> None:
 
 @RULES.after("UpdateAssumeRolePolicy")
 def a_new_trust_policy_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see a new trust policy after ``iam_delay``."""
     role = _role(call, call.params["RoleName"])
     record_change(call, "role", role.id)
     _remember_principals(call, role)
@@ -160,6 +168,7 @@ _BY_ROLE = (
 
 @RULES.before(*_BY_ROLE)
 def roles_exist(call: ServiceCall) -> None:
+    """Calls for a role that does not exist are refused."""
     _role(call, call.params["RoleName"])
 
 
@@ -174,6 +183,7 @@ def roles_exist(call: ServiceCall) -> None:
     "UpdateRole",
 )
 def service_linked_roles_are_protected(call: ServiceCall) -> None:
+    """A service-linked role cannot be changed or deleted as another role."""
     role = _role(call, call.params["RoleName"])
     if "/aws-service-role/" in role.arn:
         service = role.arn.split("/")[2]
@@ -186,7 +196,7 @@ def service_linked_roles_are_protected(call: ServiceCall) -> None:
 
 @RULES.before("UpdateRole")
 def update_role_merges(call: ServiceCall) -> None:
-    """What is left out keeps its value; moto would clear the description and reset the duration."""
+    """Members left out keep their value; moto clears the description and resets the duration."""
     role = _role(call, call.params["RoleName"])
     call.rewrite(
         Description=call.params.get("Description", role.description or ""),
@@ -196,6 +206,7 @@ def update_role_merges(call: ServiceCall) -> None:
 
 @RULES.before("AttachRolePolicy")
 def attachments_are_limited(call: ServiceCall) -> Json | None:
+    """A role has at most ten attached policies; attaching one again succeeds and changes nothing."""
     role, arn = _role(call, call.params["RoleName"]), call.params["PolicyArn"]
     if arn in role.managed_policies:
         return {}
@@ -208,11 +219,13 @@ def attachments_are_limited(call: ServiceCall) -> Json | None:
 
 @RULES.after("AttachRolePolicy")
 def an_attachment_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see an attached policy after ``iam_delay``."""
     record_change(call, "attachment", (_role(call, call.params["RoleName"]).id, call.params["PolicyArn"]))
 
 
 @RULES.before("PutRolePolicy")
 def inline_policies_are_limited(call: ServiceCall) -> None:
+    """The inline policies of a role have at most 10240 characters in all."""
     role = _role(call, call.params["RoleName"])
     parsed(call.params["PolicyDocument"])
     kept = (text for name, text in role.policies.items() if name != call.params["PolicyName"])
@@ -222,6 +235,7 @@ def inline_policies_are_limited(call: ServiceCall) -> None:
 
 @RULES.after("PutRolePolicy")
 def an_inline_policy_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see an inline policy after ``iam_delay``."""
     record_change(call, "attachment", (_role(call, call.params["RoleName"]).id, call.params["PolicyName"]))
 
 
@@ -229,7 +243,7 @@ def an_inline_policy_propagates(call: ServiceCall, _: Json) -> None:
 
 
 def _principal_id(call: ServiceCall, arn: str) -> str | None:
-    """The unique id an ARN is stored as; refused where there is no such role or user in this account."""
+    """The unique id that an ARN is stored as; refused if the account has no such role or user."""
     found = _PRINCIPAL.fullmatch(arn)
     if not found or found[1] != call.account.id:
         return None
@@ -254,7 +268,10 @@ def _remember_principals(call: ServiceCall, role: Any) -> None:
 
 @RULES.after("GetRole", "ListRoles", "GetAccountAuthorizationDetails", "ListInstanceProfiles", "GetInstanceProfile")
 def deleted_principals_show_their_id(call: ServiceCall, result: Json) -> None:
-    """A trust policy keeps a deleted principal's unique id, also when a namesake comes."""
+    """A trust policy shows the unique id of a deleted principal, even if a new one has the same name.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
     for role in _roles_shown(result):
         ids: dict[str, str] = call.memory.get(("principals", role.get("RoleId")), {})
         deleted = {arn: stored for arn, stored in ids.items() if not _principal_exists(call, stored)}
@@ -289,6 +306,7 @@ def _roles_shown(result: Json) -> Iterator[Json]:
 
 @RULES.before("CreateServiceLinkedRole")
 def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
+    """The service chooses the name of its role; an existing one is reported as InvalidInput."""
     service, suffix = call.params["AWSServiceName"], call.params.get("CustomSuffix", "")
     if not re.fullmatch(r"[\w+=,.@-]+\.amazonaws\.com(\.cn)?", service):
         raise Refusal("InvalidInput", f"Unknown service: {service}")
@@ -315,7 +333,7 @@ def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
 
 @RULES.before("CreateRole", "CreatePolicy", "CreateInstanceProfile", "TagRole", "TagPolicy", "TagInstanceProfile")
 def tags_are_checked(call: ServiceCall) -> None:
-    """Keys are unique ignoring case, `aws:` is reserved, and there are at most fifty."""
+    """Keys are unique ignoring case, ``aws:`` is reserved, and there are at most fifty."""
     tags = call.params.get("Tags") or []
     keys = [tag["Key"] for tag in tags]
     if any(key.lower().startswith("aws:") for key in keys):

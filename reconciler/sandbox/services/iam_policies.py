@@ -1,6 +1,7 @@
-"""IAM customer-managed policies: unique names, limits, and none deleted that is in use.
+"""IAM customer-managed policies: unique names, limits, and no deletion while in use.
 
-https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def _local_policies(call: ServiceCall) -> Iterator[Any]:
 
 @RULES.before("CreatePolicy")
 def policy_names_ignore_case_and_path(call: ServiceCall) -> None:
+    """Names of policies are unique, ignoring case and path."""
     name = call.params["PolicyName"]
     message = f"A policy called {name} already exists. Duplicate names are not allowed."
     require_unused(name, (policy.name for policy in _local_policies(call)), message)
@@ -29,6 +31,7 @@ def policy_names_ignore_case_and_path(call: ServiceCall) -> None:
 
 @RULES.before("CreatePolicy", "CreatePolicyVersion")
 def managed_policies_are_limited(call: ServiceCall) -> None:
+    """A document has at most 6144 characters."""
     parsed(call.params["PolicyDocument"])
     if size(call.params["PolicyDocument"]) > 6144:
         raise Refusal("LimitExceeded", "Cannot exceed quota for PolicySize: 6144", 409)
@@ -36,6 +39,7 @@ def managed_policies_are_limited(call: ServiceCall) -> None:
 
 @RULES.before("DeletePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy")
 def policies_exist_in_the_account(call: ServiceCall) -> None:
+    """Only policies of the account can be changed, and they must exist."""
     arn = call.params["PolicyArn"]
     if ":iam::aws:" in arn:
         raise Refusal("AccessDenied", f"Policy {arn} is managed by AWS and cannot be changed.", 403)
@@ -45,6 +49,7 @@ def policies_exist_in_the_account(call: ServiceCall) -> None:
 
 @RULES.before("DeletePolicy")
 def policies_in_use_are_kept(call: ServiceCall) -> None:
+    """A policy with attachments, or with more than one version, cannot be deleted."""
     arn = call.params["PolicyArn"]
     holders = [*call.backend.roles.values(), *call.backend.users.values(), *call.backend.groups.values()]
     bounded = (getattr(holder, "permissions_boundary_arn", None) for holder in call.backend.roles.values())
@@ -60,6 +65,7 @@ def policies_in_use_are_kept(call: ServiceCall) -> None:
 
 @RULES.after("GetAccountAuthorizationDetails")
 def policies_are_shown_whole(call: ServiceCall, result: Json) -> None:
+    """Moto leaves names and ids out of the authorization details."""
     for shown in result.get("Policies", ()):
         policy = call.backend.managed_policies.get(shown.get("Arn"))
         if policy is not None:

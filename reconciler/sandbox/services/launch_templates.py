@@ -1,7 +1,7 @@
 """EC2 launch templates and their versions.
 
-A version's number is never given out again. Moto counts what is there, so a deleted version stays in its list here,
-and out of sight.
+A version number is never used again. Moto counts existing versions, so a deleted version remains in its list and is
+hidden here.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
@@ -23,6 +23,7 @@ _MAX_DELETED_PER_CALL = 200
 
 
 def _template(call: ServiceCall) -> Any:
+    """The template by id or name; raises :class:`Refusal` if it does not exist."""
     template_id, name = call.params.get("LaunchTemplateId"), call.params.get("LaunchTemplateName")
     if template_id is not None:
         found = call.backend.launch_templates.get(template_id)
@@ -38,12 +39,13 @@ def _template(call: ServiceCall) -> Any:
 
 
 def _deleted(call: ServiceCall, template_id: str) -> set[int]:
-    """The numbers of the versions that are no more."""
+    """The numbers of the deleted versions."""
     found: set[int] = call.account.memory["deleted versions"].setdefault((call.region, template_id), set())
     return found
 
 
 def _latest(call: ServiceCall, template: Any) -> int:
+    """The highest number of a version that exists."""
     deleted = _deleted(call, template.id)
     return int(max(version.number for version in template.versions if version.number not in deleted))
 
@@ -53,6 +55,7 @@ def _latest(call: ServiceCall, template: Any) -> int:
 
 @RULES.before("CreateLaunchTemplate", "CreateLaunchTemplateVersion")
 def templates_have_content(call: ServiceCall) -> None:
+    """A version needs data; user data is base64 of at most 16 KB."""
     data = call.params.get("LaunchTemplateData")
     if not data:
         raise Refusal("MissingParameter", "The request must contain the parameter LaunchTemplateData")
@@ -66,11 +69,13 @@ def templates_have_content(call: ServiceCall) -> None:
 
 @RULES.before("DeleteLaunchTemplate", "ModifyLaunchTemplate", "CreateLaunchTemplateVersion")
 def templates_exist(call: ServiceCall) -> None:
+    """Calls for a template that does not exist are refused."""
     _template(call)
 
 
 @RULES.before("DescribeLaunchTemplates")
 def templates_exist_by_id(call: ServiceCall) -> None:
+    """DescribeLaunchTemplates by id or name is refused if one does not exist."""
     for one in call.params.get("LaunchTemplateIds") or []:
         if one not in call.backend.launch_templates:
             message = f"The specified launch template, with template ID {one}, does not exist."
@@ -83,7 +88,7 @@ def templates_exist_by_id(call: ServiceCall) -> None:
 
 @RULES.after("DescribeLaunchTemplates", "ModifyLaunchTemplate")
 def templates_show_their_tags_and_latest_version(call: ServiceCall, result: Json) -> None:
-    """Moto shows the tags a template was created with, for ever."""
+    """Moto always shows the tags that a template was created with."""
     one = result.get("LaunchTemplate")
     for shown in result.get("LaunchTemplates") or ([one] if one else []):
         template = call.backend.launch_templates[shown["LaunchTemplateId"]]
@@ -97,6 +102,7 @@ def templates_show_their_tags_and_latest_version(call: ServiceCall, result: Json
 
 @RULES.before("CreateLaunchTemplateVersion")
 def the_source_version_is_merged(call: ServiceCall) -> None:
+    """With a source version, the new data is merged over its data."""
     source = call.params.get("SourceVersion")
     if source is None:
         return
@@ -107,6 +113,7 @@ def the_source_version_is_merged(call: ServiceCall) -> None:
 
 @RULES.after("CreateLaunchTemplate", "CreateLaunchTemplateVersion")
 def data_is_kept_as_it_was_sent(call: ServiceCall, result: Json) -> None:
+    """EC2 returns the data of a version as it was sent."""
     shown = result.get("LaunchTemplate") or result.get("LaunchTemplateVersion") or {}
     number = shown.get("VersionNumber", shown.get("LatestVersionNumber", 1))
     key = (call.region, shown["LaunchTemplateId"], str(number))
@@ -117,6 +124,7 @@ def data_is_kept_as_it_was_sent(call: ServiceCall, result: Json) -> None:
 
 @RULES.before("ModifyLaunchTemplate")
 def the_default_version_exists(call: ServiceCall) -> None:
+    """A version that does not exist cannot become the default."""
     template, wanted = _template(call), str(call.params.get("DefaultVersion") or "")
     numbers = {version.number for version in template.versions} - _deleted(call, template.id)
     if wanted and wanted not in map(str, numbers):
@@ -125,6 +133,7 @@ def the_default_version_exists(call: ServiceCall) -> None:
 
 @RULES.before("DescribeLaunchTemplateVersions")
 def versions_exist(call: ServiceCall) -> None:
+    """DescribeLaunchTemplateVersions is refused for a deleted version; $Latest is the latest that exists."""
     versions = [str(one) for one in call.params.get("Versions") or []]
     if not (call.params.get("LaunchTemplateId") or call.params.get("LaunchTemplateName")):
         return
@@ -139,7 +148,7 @@ def versions_exist(call: ServiceCall) -> None:
 
 @RULES.after("DescribeLaunchTemplateVersions")
 def versions_are_shown_as_they_were_sent(call: ServiceCall, result: Json) -> None:
-    """Tags of the template stay out of the data, and deleted versions out of the list."""
+    """Without the tags of the template in the data, and without deleted versions."""
     kept = call.account.memory["versions"]
     listed = result.get("LaunchTemplateVersions", [])
     result["LaunchTemplateVersions"] = [
@@ -153,6 +162,7 @@ def versions_are_shown_as_they_were_sent(call: ServiceCall, result: Json) -> Non
 
 @RULES.before("DeleteLaunchTemplateVersions")
 def versions_are_deleted(call: ServiceCall) -> Json:
+    """At most 200 a call; the default version, and versions that do not exist, are reported as failures."""
     template = _template(call)
     deleted = _deleted(call, template.id)
     if len(call.params["Versions"]) > _MAX_DELETED_PER_CALL:

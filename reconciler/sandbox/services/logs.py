@@ -1,7 +1,8 @@
-"""CloudWatch Logs: retention periods, classes, keys, protection, and which ARN may be tagged.
+"""CloudWatch Logs: retention periods, classes, keys, protection, and the ARN that can be tagged.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_/.#-]{1,512}")
 
 
 def _group(call: ServiceCall, name: str) -> Any:
+    """The log group; raises :class:`Refusal` if it does not exist."""
     group = call.backend.groups.get(name)
     if group is None:
         raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
@@ -26,13 +28,14 @@ def _group(call: ServiceCall, name: str) -> Any:
 
 
 def _facts(call: ServiceCall, name: str) -> dict[str, Any]:
-    """What moto has no place for."""
+    """What moto cannot store about a group."""
     found: dict[str, Any] = call.regional.setdefault(name, {})
     return found
 
 
 @RULES.before("CreateLogGroup")
 def names_and_classes_are_checked(call: ServiceCall) -> None:
+    """Names have a pattern, and ``aws/`` is reserved."""
     name = call.params["logGroupName"]
     if not _NAME.fullmatch(name):
         message = (
@@ -48,6 +51,7 @@ def names_and_classes_are_checked(call: ServiceCall) -> None:
 
 @RULES.after("CreateLogGroup")
 def classes_are_kept(call: ServiceCall, _: Json) -> None:
+    """Moto does not store class and deletion protection."""
     call.regional[call.params["logGroupName"]] = {
         "logGroupClass": call.params.get("logGroupClass", "STANDARD"),
         "deletionProtectionEnabled": call.params.get("deletionProtectionEnabled", False),
@@ -56,6 +60,7 @@ def classes_are_kept(call: ServiceCall, _: Json) -> None:
 
 @RULES.before("PutRetentionPolicy")
 def only_some_periods_exist(call: ServiceCall) -> None:
+    """Only the documented retention periods are accepted."""
     days = int(call.params["retentionInDays"])
     if days not in _DAYS:
         message = (
@@ -67,6 +72,7 @@ def only_some_periods_exist(call: ServiceCall) -> None:
 
 @RULES.before("TagResource", "UntagResource", "ListTagsForResource")
 def only_the_bare_arn_is_tagged(call: ServiceCall) -> None:
+    """Tags belong to the ARN without ``:*``."""
     arn = call.params["resourceArn"]
     if arn.endswith(":*") or ":log-group:" not in arn:
         raise Refusal("ValidationException", f"Invalid resourceArn: {arn}")
@@ -83,6 +89,7 @@ def _tags(tags: dict[str, str]) -> None:
 
 @RULES.before("AssociateKmsKey", "DisassociateKmsKey")
 def keys_are_associated(call: ServiceCall) -> Json:
+    """A KMS key is set or removed for a log group."""
     name = call.params.get("logGroupName") or str(call.params.get("resourceIdentifier", "")).partition(":log-group:")[2]
     group = _group(call, name.removesuffix(":*"))
     group.kms_key_id = call.params.get("kmsKeyId")
@@ -92,6 +99,7 @@ def keys_are_associated(call: ServiceCall) -> Json:
 
 @RULES.before("PutLogGroupDeletionProtection")
 def protection_is_switched(call: ServiceCall) -> Json:
+    """Deletion protection is switched on or off."""
     name = call.params["logGroupIdentifier"].partition(":log-group:")[2] or call.params["logGroupIdentifier"]
     _group(call, name)
     _facts(call, name)["deletionProtectionEnabled"] = call.params["deletionProtectionEnabled"]
@@ -100,6 +108,7 @@ def protection_is_switched(call: ServiceCall) -> Json:
 
 @RULES.before("DeleteLogGroup")
 def protected_groups_are_kept(call: ServiceCall) -> None:
+    """A log group with deletion protection cannot be deleted."""
     name = call.params["logGroupName"]
     _group(call, name)
     if _facts(call, name).get("deletionProtectionEnabled"):
@@ -109,17 +118,19 @@ def protected_groups_are_kept(call: ServiceCall) -> None:
 
 @RULES.after("DeleteLogGroup")
 def facts_are_deleted_with_the_group(call: ServiceCall, _: Json) -> None:
+    """A new group of the same name starts without them."""
     call.regional.pop(call.params["logGroupName"], None)
 
 
 @RULES.before("DescribeLogGroups")
 def groups_are_found_by_identifier(call: ServiceCall) -> None:
-    """Moto does not look at ``logGroupIdentifiers``; the reply is narrowed afterwards."""
+    """Moto ignores ``logGroupIdentifiers``; the reply is filtered afterwards."""
     call.memory["wanted"] = call.params.get("logGroupIdentifiers")
 
 
 @RULES.after("DescribeLogGroups")
 def groups_are_shown_whole(call: ServiceCall, result: Json) -> None:
+    """With class, protection and both ARNs; only the requested groups."""
     wanted = call.memory.pop("wanted", None)
     names = {one.partition(":log-group:")[2].removesuffix(":*") or one for one in wanted or ()}
     shown = [one for one in result.get("logGroups", ()) if not names or one["logGroupName"] in names]
@@ -134,6 +145,7 @@ def groups_are_shown_whole(call: ServiceCall, result: Json) -> None:
 
 @RULES.before("ListLogGroups")
 def groups_are_listed_by_tag(call: ServiceCall) -> Json:
+    """ListLogGroups filters by name pattern and tags."""
     wanted = {tag["key"]: tag.get("values", []) for tag in call.params.get("logGroupTags") or []}
     pattern = call.params.get("logGroupNamePattern", "").lstrip("^")
     found = []

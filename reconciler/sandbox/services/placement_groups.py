@@ -1,6 +1,7 @@
 """EC2 placement groups, which moto does not have.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreatePlacementGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeletePlacementGroup.html
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ RULES = Rules("ec2")
 
 
 def _groups(call: ServiceCall) -> dict[str, Json]:
-    """By name, as Describe shows them; their tags are with moto's other tags."""
+    """By name, as Describe shows them; their tags are stored with moto's other tags."""
     found: dict[str, Json] = call.account.memory["placement groups"].setdefault(call.region, {})
     return found
 
@@ -27,6 +28,7 @@ def _shown(call: ServiceCall, group: Json) -> Json:
 
 @RULES.before("CreatePlacementGroup")
 def groups_are_created(call: ServiceCall) -> Json:
+    """With the defaults of their strategy; members of another strategy are refused."""
     name, strategy = call.params.get("GroupName"), call.params.get("Strategy", "cluster")
     if not name:
         raise Refusal("MissingParameter", "The request must contain the parameter groupName")
@@ -53,6 +55,7 @@ def groups_are_created(call: ServiceCall) -> Json:
 
 @RULES.before("DescribePlacementGroups")
 def groups_are_described(call: ServiceCall) -> Json:
+    """By name, id and filters."""
     groups = _groups(call)
     for name in call.params.get("GroupNames") or []:
         if name not in groups:
@@ -82,6 +85,7 @@ def _matches(group: Json, asked: Json) -> bool:
 
 @RULES.after("RunInstances")
 def instances_are_placed(call: ServiceCall, result: Json) -> None:
+    """Instances are recorded in the placement group that they are launched in."""
     name = (call.params.get("Placement") or {}).get("GroupName")
     if name:
         placed = call.account.memory["placed instances"].setdefault((call.region, name), set())
@@ -89,6 +93,7 @@ def instances_are_placed(call: ServiceCall, result: Json) -> None:
 
 
 def _in_use(call: ServiceCall, name: str) -> bool:
+    """Whether instances, or those of a compute environment, are in the group."""
     if name in call.account.memory["placed environments"].get(call.region, {}).values():
         return True
     placed = call.account.memory["placed instances"].get((call.region, name), set())
@@ -99,6 +104,7 @@ def _in_use(call: ServiceCall, name: str) -> bool:
 
 @RULES.before("DeletePlacementGroup")
 def groups_are_deleted(call: ServiceCall) -> Json:
+    """Refused while instances are in the group."""
     name = call.params["GroupName"]
     if name not in _groups(call):
         raise Refusal("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
@@ -113,7 +119,7 @@ def groups_are_deleted(call: ServiceCall) -> Json:
 
 @RULES.before("CreateTags", "DeleteTags")
 def groups_are_tagged(call: ServiceCall) -> Json | None:
-    """Moto does not know their ids; requests for other things go on to it."""
+    """Moto does not have their ids; requests for other resources are sent to it."""
     ids: list[str] = call.params["Resources"]
     if not all(one.startswith("pg-") for one in ids):
         return None

@@ -1,7 +1,8 @@
-"""Secrets Manager: the recovery window, versions and their labels, descriptions that can be emptied.
+"""Secrets Manager: the recovery window, versions and their labels, descriptions that can be cleared.
 
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _DAY = 86400
 
 
 def _secret(call: ServiceCall, identifier: str) -> Any:
-    """The secret by name, ARN, or ARN without its random end; None where there is none."""
+    """The secret by name, ARN, or ARN without its random end; None if it does not exist."""
     for secret in call.backend.secrets.values():
         if identifier in (secret.name, secret.arn, secret.arn[:-7]):
             return secret
@@ -30,7 +31,7 @@ def _secret(call: ServiceCall, identifier: str) -> Any:
     "CreateSecret", "DescribeSecret", "ListSecrets", "GetSecretValue", "PutSecretValue", "RestoreSecret", "DeleteSecret"
 )
 def expired_secrets_are_deleted(call: ServiceCall) -> None:
-    """What was scheduled is gone when its time has come."""
+    """A secret no longer exists when its recovery window has ended."""
     for arn, due in list(call.regional.items()):
         secret = _secret(call, arn)
         if secret is None or not secret.is_deleted():
@@ -43,6 +44,7 @@ def expired_secrets_are_deleted(call: ServiceCall) -> None:
 
 @RULES.before("CreateSecret")
 def names_are_unique(call: ServiceCall) -> None:
+    """A name is in use until its secret no longer exists, recovery window included."""
     secret = _secret(call, call.params["Name"])
     if secret is not None and secret.is_deleted():
         raise Refusal("InvalidRequestException", _SCHEDULED)
@@ -65,6 +67,7 @@ def names_are_unique(call: ServiceCall) -> None:
     "RotateSecret",
 )
 def scheduled_secrets_are_refused(call: ServiceCall) -> None:
+    """The value of a secret that is scheduled for deletion cannot be read, and nothing of it can be changed."""
     secret = _secret(call, call.params["SecretId"])
     if secret is not None and secret.is_deleted():
         raise Refusal("InvalidRequestException", _MARKED)
@@ -72,12 +75,14 @@ def scheduled_secrets_are_refused(call: ServiceCall) -> None:
 
 @RULES.before("CreateSecret", "TagResource")
 def tags_are_checked(call: ServiceCall) -> None:
+    """Tag keys that begin with ``aws:`` are refused."""
     if any(tag["Key"].lower().startswith("aws:") for tag in call.params.get("Tags") or []):
         raise Refusal("InvalidParameterException", "Tag keys that start with aws: are reserved for AWS use.")
 
 
 @RULES.before("PutSecretValue", "CreateSecret")
 def token_lengths_are_checked(call: ServiceCall) -> None:
+    """A ClientRequestToken has 32 to 64 characters."""
     token = call.params.get("ClientRequestToken")
     if token is not None and not 32 <= len(token) <= 64:
         raise Refusal("InvalidParameterException", "ClientRequestToken must be 32-64 characters long.")
@@ -103,6 +108,7 @@ def a_version_is_written_once(call: ServiceCall) -> Json | None:
 
 @RULES.before("DeleteSecret")
 def deletion_is_scheduled(call: ServiceCall) -> Json | None:
+    """In 7 to 30 days, or at once without recovery."""
     secret = _secret(call, call.params["SecretId"])
     forced = call.params.get("ForceDeleteWithoutRecovery", False)
     days = call.params.get("RecoveryWindowInDays")
@@ -126,6 +132,7 @@ def deletion_is_scheduled(call: ServiceCall) -> Json | None:
 
 @RULES.after("DeleteSecret")
 def deletion_dates_follow_the_clock(call: ServiceCall, result: Json) -> None:
+    """The deletion date is a time on the sandbox clock."""
     secret = _secret(call, call.params["SecretId"])
     due = call.regional.get(result.get("ARN"))
     if secret is not None and due is not None:
@@ -135,6 +142,7 @@ def deletion_dates_follow_the_clock(call: ServiceCall, result: Json) -> None:
 
 @RULES.before("UpdateSecret")
 def duplicate_tokens_are_refused(call: ServiceCall) -> None:
+    """A token is the id of one version only."""
     secret, token = _secret(call, call.params["SecretId"]), call.params.get("ClientRequestToken")
     if secret is not None and token in secret.versions and "SecretString" in call.params:
         message = (
@@ -145,7 +153,7 @@ def duplicate_tokens_are_refused(call: ServiceCall) -> None:
 
 @RULES.before("UpdateSecret")
 def update_secret_merges(call: ServiceCall) -> None:
-    """What moto forgets when it is left out is noted here, and put back afterwards."""
+    """Moto clears members that are left out: they are recorded here and restored afterwards."""
     secret = _secret(call, call.params["SecretId"])
     if secret is not None:
         described = call.params.get("Description", secret.description)
@@ -154,6 +162,7 @@ def update_secret_merges(call: ServiceCall) -> None:
 
 @RULES.after("UpdateSecret")
 def empty_descriptions_clear(call: ServiceCall, _: Json) -> None:
+    """An empty description or key removes the old one."""
     secret, description, tags, key = call.memory.pop("updating")
     secret.description = description
     secret.tags = tags
@@ -163,11 +172,13 @@ def empty_descriptions_clear(call: ServiceCall, _: Json) -> None:
 
 @RULES.after("DescribeSecret")
 def only_labelled_versions_are_shown(_: ServiceCall, result: Json) -> None:
+    """DescribeSecret shows versions with labels only."""
     _labelled(result, "VersionIdsToStages")
 
 
 @RULES.after("ListSecrets")
 def only_labelled_versions_are_listed(call: ServiceCall, result: Json) -> None:
+    """So does ListSecrets, which leaves out scheduled secrets unless they are requested."""
     planned = call.params.get("IncludePlannedDeletion", False)
     result["SecretList"] = [one for one in result.get("SecretList", ()) if planned or "DeletedDate" not in one]
     for one in result["SecretList"]:
@@ -182,7 +193,7 @@ def _labelled(shown: Json, name: str) -> None:
 
 @RULES.before("UpdateSecretVersionStage")
 def a_label_moves(call: ServiceCall) -> Json | None:
-    """AWSCURRENT is what GetSecretValue returns from then on, and leaves AWSPREVIOUS behind."""
+    """The version with AWSCURRENT is the one that GetSecretValue returns; the one before gets AWSPREVIOUS."""
     secret = _secret(call, call.params["SecretId"])
     if secret is None:
         return None

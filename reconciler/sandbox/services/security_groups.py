@@ -1,6 +1,7 @@
-"""EC2 security groups: held groups stay, rules come back in their canonical form.
+"""EC2 security groups: groups in use cannot be deleted, rules are returned in their canonical form.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
 """
 
@@ -26,6 +27,7 @@ _SIDES = {True: "egress_rules", False: "ingress_rules"}
 
 @RULES.before("CreateSecurityGroup")
 def groups_are_checked(call: ServiceCall) -> None:
+    """Names and descriptions have a pattern; a name is unique in its VPC, ignoring case."""
     name, vpc = call.params["GroupName"], call.params.get("VpcId")
     if vpc is not None and vpc not in call.backend.vpcs:
         raise Refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
@@ -50,6 +52,7 @@ def groups_are_checked(call: ServiceCall) -> None:
 
 @RULES.before("DeleteSecurityGroup")
 def groups_in_use_are_kept(call: ServiceCall) -> None:
+    """A group that an interface, an instance or a rule of another group refers to cannot be deleted."""
     group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
     if group.name == "default":
         raise Refusal("CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user')
@@ -81,6 +84,7 @@ def _groups(call: ServiceCall) -> Iterator[Any]:
 
 
 def _group(call: ServiceCall, group_id: str | None, name: str | None = None) -> Any:
+    """The group by id, or by name in the default VPC; raises :class:`Refusal` if it does not exist."""
     if group_id is not None and not re.fullmatch(r"sg-[0-9a-f]{8,17}", group_id):
         raise Refusal("InvalidGroupId.Malformed", f'Invalid id: "{group_id}" (expecting "sg-...")')
     default = call.backend.default_vpc.id if call.backend.default_vpc else None
@@ -101,7 +105,7 @@ _ABOUT_GROUPS = (
 
 @RULES.before(*_ABOUT_GROUPS)
 def default_groups_allow_themselves(call: ServiceCall) -> None:
-    """Moto makes it without the rule; each is given it once, so that revoking it lasts."""
+    """Moto creates them without the rule; each gets it once, so that it can be revoked."""
     done: set[str] = call.regional.setdefault("self-trusting", set())
     for group in _groups(call):
         if group.name == "default" and group.id not in done:
@@ -123,6 +127,7 @@ _FILTERS = {
 
 @RULES.before(*_FILTERS)
 def filters_are_known(call: ServiceCall) -> None:
+    """Unknown filters are refused."""
     for one in call.params.get("Filters") or []:
         if not re.fullmatch(_FILTERS[call.operation], one["Name"]):
             raise Refusal("InvalidParameterValue", f"The filter '{one['Name']}' is invalid")
@@ -133,6 +138,7 @@ def filters_are_known(call: ServiceCall) -> None:
 
 @RULES.before("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress")
 def rules_are_canonical_and_new(call: ServiceCall) -> None:
+    """Rules are stored in canonical form; a call with a duplicate adds nothing."""
     group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
     permissions = [_canonical(call, one) for one in _permissions(call)]
     _send_permissions(call, group, permissions)
@@ -150,6 +156,7 @@ def rules_are_canonical_and_new(call: ServiceCall) -> None:
 
 @RULES.before("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress")
 def missing_rules_are_ignored_in_the_default_vpc(call: ServiceCall) -> Json | None:
+    """Revoking a rule that does not exist succeeds in the default VPC, and is refused in others."""
     group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
     side = _SIDES[call.operation.endswith("Egress")]
     rules = getattr(group, side)
@@ -178,7 +185,7 @@ def missing_rules_are_ignored_in_the_default_vpc(call: ServiceCall) -> Json | No
 
 
 def _permissions(call: ServiceCall) -> list[Json]:
-    """``IpPermissions``, or the old flat parameters as one of them."""
+    """``IpPermissions``, or the older flat parameters as one item of it."""
     listed = list(call.params.get("IpPermissions") or [])
     flat: Json = {name: call.params[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in call.params}
     if flat:
@@ -202,7 +209,7 @@ def _send_permissions(call: ServiceCall, group: Any, permissions: list[Json]) ->
 
 
 def _canonical(call: ServiceCall, permission: Json) -> Json:
-    """As EC2 stores it: names of protocols, host bits cleared, ids of groups, no ports where they mean nothing."""
+    """As EC2 stores it: names of protocols, host bits cleared, ids of groups, no ports for protocols without ports."""
     if "IpProtocol" not in permission:
         raise Refusal("MissingParameter", "The request must contain the parameter IpProtocol")
     protocol = str(permission["IpProtocol"]).lower()

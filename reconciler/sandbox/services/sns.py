@@ -23,7 +23,10 @@ _EVENTS = ("confirm", "expire", "leave")
 
 
 def subscription_event(account: Account, topic_arn: str, endpoint: str, event: str) -> bool:
-    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``. False where nobody subscribed so."""
+    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``.
+
+    Returns False if no such subscription exists; raises ``ValueError`` for another event.
+    """
     if event not in _EVENTS:
         raise ValueError(f"an event is one of {', '.join(_EVENTS)}")
     region = topic_arn.split(":")[3]
@@ -71,6 +74,7 @@ def _same(live: Any, asked: str) -> bool:
 
 @RULES.before("CreateTopic")
 def policies_of_new_topics_are_documents(call: ServiceCall) -> None:
+    """The policy of a new topic is checked."""
     given = call.params.get("Attributes") or {}
     if given.get("Policy"):
         _check_policy(call, given["Policy"])
@@ -78,6 +82,7 @@ def policies_of_new_topics_are_documents(call: ServiceCall) -> None:
 
 @RULES.before("SetTopicAttributes")
 def topic_policies_are_documents(call: ServiceCall) -> None:
+    """A policy that is set later is checked, too."""
     if call.params.get("AttributeName") == "Policy":
         _check_policy(call, call.params.get("AttributeValue", ""))
 
@@ -94,6 +99,7 @@ def _check_policy(call: ServiceCall, text: str) -> None:
 
 
 def _missing_principal(call: ServiceCall, document: Json) -> str | None:
+    """The ARN of a role of this account that the policy names and that does not exist; None if all exist."""
     roles = {role.arn for role in call.account.moto.backend("iam", "").roles.values()}
     prefix = f"arn:{call.account.partition}:iam::{call.account.id}:role/"
     for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
@@ -110,11 +116,13 @@ _KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
 
 @RULES.after("CreateTopic")
 def dropped_attributes_are_kept_at_creation(call: ServiceCall, result: Json) -> None:
+    """Moto drops some attributes of a new topic."""
     _keep(call, result["TopicArn"], call.params.get("Attributes") or {})
 
 
 @RULES.after("SetTopicAttributes")
 def dropped_attributes_are_kept_later(call: ServiceCall, _: Json) -> None:
+    """Moto drops them when they are set, too."""
     _keep(call, call.params["TopicArn"], {call.params["AttributeName"]: call.params.get("AttributeValue", "")})
 
 
@@ -127,6 +135,7 @@ def _keep(call: ServiceCall, arn: str, attributes: Json) -> None:
 
 @RULES.after("GetTopicAttributes")
 def dropped_attributes_are_reported(call: ServiceCall, result: Json) -> None:
+    """GetTopicAttributes returns the attributes that moto drops."""
     topic = call.backend.topics.get(call.params["TopicArn"])
     held = topic.__dict__.get("sandbox_kept", {}) if topic is not None else {}
     for name, default in _KEPT.items():
@@ -137,6 +146,7 @@ def dropped_attributes_are_reported(call: ServiceCall, result: Json) -> None:
 
 @RULES.after("GetTopicAttributes")
 def topics_count_their_subscriptions(call: ServiceCall, result: Json) -> None:
+    """Pending and confirmed ones are counted apart."""
     _expire_pending(call)
     arn = call.params["TopicArn"]
     held = [one.arn for one in call.backend.subscriptions.values() if one.topic.arn == arn]
@@ -147,6 +157,7 @@ def topics_count_their_subscriptions(call: ServiceCall, result: Json) -> None:
 
 @RULES.before("TagResource")
 def tags_are_checked(call: ServiceCall) -> None:
+    """Tag keys that begin with ``aws:`` are refused."""
     if any(tag["Key"].lower().startswith("aws:") for tag in call.params.get("Tags") or []):
         raise _invalid("Reason: aws: prefixed tag key names are not allowed for external use.")
 
@@ -165,11 +176,13 @@ def _expire_pending(call: ServiceCall) -> None:
 
 @RULES.before("Subscribe", "ListSubscriptions", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "Unsubscribe")
 def pending_subscriptions_expire(call: ServiceCall) -> None:
+    """A subscription that is not confirmed in time is deleted."""
     _expire_pending(call)
 
 
 @RULES.before("Subscribe")
 def subscriptions_are_checked(call: ServiceCall) -> None:
+    """Protocols have endpoints of a certain form; different attributes for an existing subscription are refused."""
     protocol, endpoint = call.params.get("Protocol", ""), call.params.get("Endpoint", "")
     if protocol in ("email", "email-json") and not _ADDRESS.fullmatch(endpoint):
         raise _invalid("Email address")
@@ -186,7 +199,7 @@ def subscriptions_are_checked(call: ServiceCall) -> None:
 
 @RULES.before("Subscribe")
 def attributes_are_kept(call: ServiceCall) -> None:
-    """Moto keeps some attributes of a subscription's creation; the others are set afterwards."""
+    """Moto keeps some attributes of a new subscription; the others are set afterwards."""
     call.memory["attributes"] = {
         name: value for name, value in (call.params.get("Attributes") or {}).items() if name in _SETTABLE
     }
@@ -194,6 +207,7 @@ def attributes_are_kept(call: ServiceCall) -> None:
 
 @RULES.after("Subscribe")
 def email_subscriptions_are_pending(call: ServiceCall, result: Json) -> None:
+    """An email subscription is pending until its recipient confirms it."""
     live = _subscription(call)
     if live is None:
         return
@@ -209,6 +223,7 @@ def email_subscriptions_are_pending(call: ServiceCall, result: Json) -> None:
 
 @RULES.after("ListSubscriptions", "ListSubscriptionsByTopic")
 def pending_subscriptions_show_no_arn(call: ServiceCall, result: Json) -> None:
+    """Lists show ``PendingConfirmation`` in place of the ARN."""
     for one in result.get("Subscriptions", ()):
         if one["SubscriptionArn"] in call.regional:
             one["SubscriptionArn"] = _PENDING
@@ -216,6 +231,7 @@ def pending_subscriptions_show_no_arn(call: ServiceCall, result: Json) -> None:
 
 @RULES.after("GetSubscriptionAttributes")
 def pending_subscriptions_are_marked(call: ServiceCall, result: Json) -> None:
+    """GetSubscriptionAttributes returns PendingConfirmation."""
     waiting = call.params["SubscriptionArn"] in call.regional
     result["Attributes"][_PENDING] = str(waiting).lower()
     result["Attributes"]["ConfirmationWasAuthenticated"] = str(not waiting).lower()
@@ -226,6 +242,7 @@ def pending_subscriptions_are_marked(call: ServiceCall, result: Json) -> None:
 
 @RULES.before("Unsubscribe")
 def pending_subscriptions_cannot_be_cancelled(call: ServiceCall) -> None:
+    """Unsubscribe is refused before the subscription is confirmed."""
     arn = call.params["SubscriptionArn"]
     if not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:[^:]+:[^:]+", arn):
         raise _invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")

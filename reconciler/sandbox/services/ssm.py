@@ -17,17 +17,19 @@ _PUBLIC = "/aws/service/"
 
 @RULES.after("GetParameter")
 def public_parameters_have_no_account(call: ServiceCall, result: Json) -> None:
+    """GetParameter returns a public parameter as AWS does."""
     _public(call, result["Parameter"])
 
 
 @RULES.after("GetParameters", "GetParametersByPath")
 def listed_public_parameters_have_no_account(call: ServiceCall, result: Json) -> None:
+    """So do the calls that return several."""
     for parameter in result.get("Parameters", ()):
         _public(call, parameter)
 
 
 def _public(call: ServiceCall, parameter: Json) -> None:
-    """The value is text, JSON where it describes; the ARN has no account."""
+    """The value is text, JSON for a description; the ARN has no account."""
     if parameter["Name"].startswith(_PUBLIC):
         parameter["ARN"] = f"arn:{call.account.partition}:ssm:{call.region}::parameter{parameter['Name']}"
         value = parameter.get("Value")

@@ -1,6 +1,6 @@
-"""The Resource Groups Tagging API over every kind that AWS serves through it.
+"""The Resource Groups Tagging API for every kind that AWS includes in it.
 
-IAM's are not among them. The index may be behind (``index_lag``): what it shows is then how things were.
+IAM is not included. The index may be behind (``index_lag``): then it shows an earlier state.
 
 https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
 """
@@ -34,6 +34,7 @@ _OUTLIVED = frozenset({"sg", "sgr", "key", "lt"})
 
 @RULES.before("GetResources")
 def resources_are_found_by_tag(call: ServiceCall) -> Json:
+    """By tags, types and ARNs."""
     _checked(call)
     filters = call.params.get("TagFilters") or []
     kinds = call.params.get("ResourceTypeFilters") or []
@@ -123,7 +124,7 @@ def _ec2(call: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]
 
 
 def _existing_ids(ec2: Any) -> set[str]:
-    """Ids of what moto keeps the tags of beyond deletion."""
+    """The ids of existing resources of kinds whose tags moto keeps after deletion."""
     groups = [group for vpc in ec2.groups.values() for group in vpc.values()]
     rules = [rule.id for group in groups for rule in [*group.ingress_rules, *group.egress_rules]]
     return {*rules, *(group.id for group in groups), *(key.id for key in ec2.key_pairs.values()), *ec2.launch_templates}
