@@ -1,5 +1,5 @@
-"""An AWS account on this machine: AWS Batch of our own, moto with its gaps closed around it, a clock that can run fast.
+"""An AWS account on this machine: our own AWS Batch, moto with corrections for the services around it, a fast clock.
 
-``server.Sandbox`` is the account; ``process`` runs one in the background. Needs moto, which comes with
-``pip install batch-reconcile[sandbox]``.
+``server.Sandbox`` is the account; ``process`` runs one in the background. Needs moto, which is installed by ``pip
+install batch-reconcile[sandbox]``.
 """

@@ -1,6 +1,6 @@
 """``python -m reconciler.sandbox``: serve the account in the foreground until SIGTERM or Ctrl-C.
 
-Prints its URL, and nothing else, on the first line of standard output once it answers.
+When it accepts requests, it prints its URL, and nothing else, on the first line of standard output.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ MISSING_MOTO = "the sandbox needs moto: pip install 'batch-reconcile[sandbox]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve; returns the exit status."""
+    """Serve the account; returns the exit status: 1 if moto is missing or the port is in use."""
     parser = argparse.ArgumentParser(prog="python -m reconciler.sandbox", description="An AWS account on this machine.")
     parser.add_argument("--port", type=int, default=0, help="TCP port on loopback; 0 picks a free one")
-    parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds per real second; 0 stands still")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="run the clock N times as fast as real time; 0 stops it"
+    )
     parser.add_argument("--account", default="123456789012", help="the account's id")
-    parser.add_argument("--region", default="eu-west-1", help="the Region it is asked about by default")
+    parser.add_argument("--region", default="eu-west-1", help="the default Region")
     asked = parser.parse_args(arguments)
     try:
-        from reconciler.sandbox.clock import Clock  # noqa: PLC0415  moto may be missing, and takes its time
+        from reconciler.sandbox.clock import Clock  # noqa: PLC0415  moto may be missing, and is slow to import
         from reconciler.sandbox.server import Sandbox  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("moto", "werkzeug", "flask", "flask_cors", "xmltodict"):

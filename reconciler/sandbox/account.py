@@ -1,8 +1,8 @@
 """What AWS Batch sees of the account around it.
 
-Answers from moto's objects, one step behind them: what IAM has not spread yet is there but not usable. The instances
-of a compute environment become network interfaces, so that they hold their subnets and security groups as on AWS, and
-are remembered as standing in their placement group.
+The facts are read from moto's objects, with a delay: changes in IAM that have not propagated yet exist, and cannot be
+used. The instances of a compute environment become network interfaces, so that its subnets and security groups are in
+use as on AWS, and are recorded in their placement group.
 """
 
 from __future__ import annotations
@@ -16,62 +16,69 @@ from moto.core.exceptions import ServiceException
 
 from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts
 from reconciler.sandbox.services import Account
-from reconciler.sandbox.services.iam import born, ensure_service_linked_role
+from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
 
 _MOST_INTERFACES = 4
-"""Interfaces made for one environment: enough to hold its subnets and groups, however many instances it runs."""
+"""Interfaces created for one environment: enough to use its subnets and groups, whatever its number of instances."""
 
 
 class AccountSurroundings:
-    """`World` for one Region of the account."""
+    """`Surroundings` for one Region of the account."""
 
     def __init__(self, account: Account, region: str) -> None:
         self._account = account
         self._region = region
 
     def role(self, arn: str) -> RoleFacts | None:
+        """The role with this ARN; None if it does not exist."""
         found = next((role for role in self._iam.roles.values() if role.arn == arn), None)
         if found is None:
             return None
         policies = frozenset(found.managed_policies) | frozenset(found.policies)
-        ages = [born(self._account, "role", found.id)]
-        ages += [born(self._account, "attachment", (found.id, policy)) for policy in policies]
+        ages = [changed_at(self._account, "role", found.id)]
+        ages += [changed_at(self._account, "attachment", (found.id, policy)) for policy in policies]
         return RoleFacts(arn, True, _trusted(found.assume_role_policy_document), policies, self._spread(ages))
 
     def instance_profile(self, arn_or_name: str) -> ProfileFacts | None:
+        """The instance profile with this ARN or name; None if it does not exist."""
         profiles = self._iam.instance_profiles.values()
         found = next((one for one in profiles if arn_or_name in (one.arn, one.name)), None)
         if found is None:
             return None
         role = found.roles[0].arn if found.roles else None
-        return ProfileFacts(found.arn, role, self._spread([born(self._account, "profile", found.id)]))
+        return ProfileFacts(found.arn, role, self._spread([changed_at(self._account, "profile", found.id)]))
 
     def ensure_service_linked_role(self, service: str) -> str:
+        """The ARN of the service-linked role of a service, which is created if missing."""
         return ensure_service_linked_role(self._account, service)
 
     def subnet(self, subnet_id: str) -> str | None:
+        """The id of the VPC of a subnet; None if it does not exist."""
         for zone in self._ec2.subnets.values():
             if subnet_id in zone:
                 return str(zone[subnet_id].vpc_id)
         return None
 
     def security_group(self, group_id: str) -> str | None:
+        """The id of the VPC of a security group; None if it does not exist."""
         for vpc, groups in self._ec2.groups.items():
             if group_id in groups:
                 return str(vpc)
         return None
 
     def launch_template(self, id_or_name: str) -> bool:
+        """Whether a launch template with this id or name exists."""
         templates: Mapping[str, Any] = self._ec2.launch_templates
         return id_or_name in templates or any(one.name == id_or_name for one in templates.values())
 
     def launch_template_image(self, id_or_name: str, version: str) -> str | None:
+        """The AMI in a version (a number, `$Default`, `$Latest`) of a launch template; None if it has none."""
         templates: Mapping[str, Any] = self._ec2.launch_templates
         found = next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
         if found is None:
             return None
-        gone = self._account.memory["deleted versions"].get((self._region, found.id), set())
-        latest = max(one.number for one in found.versions if one.number not in gone)
+        deleted = self._account.memory["deleted versions"].get((self._region, found.id), set())
+        latest = max(one.number for one in found.versions if one.number not in deleted)
         number = {"$Default": found.default_version_number, "$Latest": latest}.get(version, version)
         data: Mapping[str, Any] = self._account.memory["versions"].get((self._region, found.id, str(number))) or {}
         return data.get("ImageId")
@@ -85,6 +92,7 @@ class AccountSurroundings:
         profile: str | None,
         placement: str | None = None,
     ) -> None:
+        """Replaces the network interfaces of an environment by those for `count` instances."""
         del profile
         placed: dict[str, str] = self._account.memory["placed environments"].setdefault(self._region, {})
         placed[ce_name] = placement if count and placement else ""
@@ -93,8 +101,8 @@ class AccountSurroundings:
             with suppress(ServiceException, KeyError):
                 self._ec2.delete_network_interface(interface)
         wanted = range(min(count, _MOST_INTERFACES))
-        made = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
-        held[ce_name] = [interface for interface in made if interface]
+        created = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
+        held[ce_name] = [interface for interface in created if interface]
         self._account.moto.touched("ec2", self._region)
 
     def _interface(self, ce_name: str, subnet_id: str, groups: Sequence[str]) -> str:
@@ -103,10 +111,10 @@ class AccountSurroundings:
         if subnet is None:
             return ""
         ours = [group for group in groups if self.security_group(group)]
-        made = self._ec2.create_network_interface(
+        created = self._ec2.create_network_interface(
             subnet, None, group_ids=ours, description=f"AWS Batch compute environment {ce_name}"
         )
-        return str(made.id)
+        return str(created.id)
 
     def _spread(self, ages: Sequence[float]) -> bool:
         return self._account.clock.now() - max(ages) >= self._account.settings.iam_delay
@@ -121,7 +129,7 @@ class AccountSurroundings:
 
 
 def _trusted(document: str) -> frozenset[str]:
-    """The services a trust policy lets in."""
+    """The services that a trust policy allows to assume the role."""
     try:
         statements = json.loads(document)["Statement"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The admin API: what a person, or a test over HTTP, may do to the sandbox from outside.
+"""The admin API: how users, and tests over HTTP, control the sandbox.
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
 ``subscriptions``. GET shows, POST changes, DELETE clears.
@@ -20,7 +20,7 @@ from reconciler.sandbox.wire import Reply, Request
 
 
 class Sandbox(Protocol):
-    """What the admin API shows and changes of a sandbox."""
+    """The part of a sandbox that the admin API shows and changes."""
 
     region: str
     clock: Clock
@@ -28,17 +28,28 @@ class Sandbox(Protocol):
     calls: list[Any]
 
     @property
-    def account(self) -> Account: ...
-    def reset(self) -> None: ...
-    def change(self, values: Mapping[str, Any]) -> None: ...
-    def settings_shown(self) -> dict[str, Any]: ...
+    def account(self) -> Account:
+        """The account around AWS Batch."""
+        ...
+
+    def reset(self) -> None:
+        """Empty the account."""
+        ...
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Change settings by name; raises ``KeyError`` for an unknown name."""
+        ...
+
+    def settings_json(self) -> dict[str, Any]:
+        """All settings by name."""
+        ...
 
 
 _Endpoint = Callable[[Sandbox, str, Mapping[str, Any]], Any]
 
 
 class _Wrong(Exception):
-    """A request that the admin API does not understand."""
+    """A request that is invalid for the admin API."""
 
 
 def answer(sandbox: Sandbox, request: Request) -> Reply:
@@ -99,7 +110,7 @@ def _clock(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
 def _settings(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     if method != "GET":
         sandbox.change(values)
-    return sandbox.settings_shown()
+    return sandbox.settings_json()
 
 
 def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
@@ -107,7 +118,7 @@ def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
         sandbox.faults.clear()
     elif method != "GET":
         sandbox.faults.add(Fault.read(values))
-    return {"faults": [fault.shown() for fault in sandbox.faults.listed()], "dead": sandbox.faults.dead}
+    return {"faults": [fault.to_json() for fault in sandbox.faults.listed()], "dead": sandbox.faults.dead}
 
 
 def _calls(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:

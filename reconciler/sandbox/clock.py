@@ -1,7 +1,7 @@
-"""Virtual time for the sandbox.
+"""The sandbox clock.
 
-AWS Batch takes ten minutes over an infrastructure update; a test has ten milliseconds. One clock serves the whole
-account, so that IAM becomes usable and an environment VALID on the same time line.
+An infrastructure update of AWS Batch takes ten minutes; a test has ten milliseconds. One clock serves the whole
+account, so that IAM propagates and an environment becomes VALID on the same time line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Seconds since the epoch that run at `speed` times the real ones; a speed of 0 stands still until `advance`."""
+    """Seconds since the epoch, `speed` times as fast as real time; at a speed of 0 only `advance` moves it."""
 
     def __init__(
         self, speed: float = 1.0, *, start: float | None = None, real: Callable[[], float] = time.monotonic
@@ -24,11 +24,12 @@ class Clock:
         self._since = real()
 
     def now(self) -> float:
+        """The time in seconds since the epoch."""
         with self._lock:
             return self._now()
 
     def advance(self, seconds: float) -> None:
-        """Time never runs backwards: `seconds` must not be negative."""
+        """Move the clock forward; raises ``ValueError`` if `seconds` is negative."""
         if seconds < 0:
             raise ValueError("a clock only moves forward")
         with self._lock:
@@ -37,6 +38,7 @@ class Clock:
 
     @property
     def speed(self) -> float:
+        """How many times as fast as real time; setting a negative value raises ``ValueError``."""
         return self._speed
 
     @speed.setter

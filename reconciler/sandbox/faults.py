@@ -1,10 +1,10 @@
-"""Trouble, on demand: what clients of the sandbox are tried against.
+"""Faults on demand, to test clients of the sandbox against.
 
-A fault matches calls by service and operation (shell patterns), and optionally only the n-th of them, or some of them
-by chance; and says what happens: a refusal, a delay, a reply that is lost after the call was performed, or the end:
-from then on nothing answers any more, as for a run that was killed.
+A fault matches calls by service and operation (shell patterns), and optionally only the n-th of them, or a random part;
+and has an effect: a refusal, a delay, a reply that is lost after the call was performed, or death: after that the
+account never replies, as if the run had been killed.
 
-:func:`shuffled` is the gentler trouble: the same answer, with everything in another order that AWS never promised.
+:func:`shuffled` is a milder one: the same reply, in another order where AWS promises none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ THROTTLING = {
     "batch": ("TooManyRequestsException", "Too Many Requests", 429),
     "s3": ("SlowDown", "Please reduce your request rate.", 503),
 }
-# How each service says that a permission is missing; the others as the JSON protocols do.
+# The code of each service for a missing permission; others use that of the JSON protocols.
 DENIALS = {
     "ec2": "UnauthorizedOperation",
     "iam": "AccessDenied",
@@ -37,7 +37,7 @@ DENIALS = {
     "s3": "AccessDenied",
 }
 DENIED_ELSEWHERE = "AccessDeniedException"
-_PREFIXES = {"tagging": "tag"}  # of actions, where IAM's is not the name that requests are signed for
+_PREFIXES = {"tagging": "tag"}  # of actions, if IAM's prefix is not the signing name
 _THROTTLING_ELSEWHERE = ("ThrottlingException", "Rate exceeded", 400)
 _ORDERED = frozenset({"rules", "Values", "command", "ContainerOverrides"})
 _DOCUMENTS = frozenset(
@@ -55,18 +55,19 @@ _DOCUMENTS = frozenset(
 
 
 class Died(BaseException):
-    """Nothing answers: what a killed run looks like from inside. Not an `Exception`, so that nobody carries on."""
+    """The account no longer replies, as a killed run sees it. Not an `Exception`, so that no handler continues."""
 
 
 class Lost(Exception):
-    """The call was performed, and its reply never arrived."""
+    """The call was performed, and its reply was lost."""
 
 
 @dataclass
 class Fault:
-    """One rule. ``nth`` counts matching calls from 1; ``times`` is how often it strikes (0: without end).
+    """One fault. ``nth`` counts matching calls from 1; ``times`` is how often it applies (0: without limit); ``delay``
+    is in seconds of the sandbox clock.
 
-    ``throttle`` and ``deny`` refuse as the service itself does, ``code`` in any way.
+    ``throttle`` and ``deny`` refuse as the service itself does, ``code`` with any code.
     """
 
     service: str = "*"
@@ -99,11 +100,12 @@ class Fault:
                 raise KeyError(name)
         return cls(**value)
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
+        """The members, counters included."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "_chance"}
 
     def strikes(self, service: str, operation: str) -> bool:
-        """Whether it applies to this call; counts it."""
+        """Whether it applies to this call, which is counted."""
         if not (fnmatchcase(service, self.service) and fnmatchcase(operation, self.operation)):
             return False
         self.seen += 1
@@ -115,7 +117,7 @@ class Fault:
         return True
 
     def refuse(self, service: str, operation: str) -> None:
-        """Raise what the client is told, where the fault refuses."""
+        """Raise the :class:`Refusal` of a fault that refuses."""
         if self.throttle:
             raise Refusal(*THROTTLING.get(service, _THROTTLING_ELSEWHERE))
         code = self.code or (DENIALS.get(service, DENIED_ELSEWHERE) if self.deny else "")
@@ -123,12 +125,12 @@ class Fault:
             return
         denied = code in DENIALS.values() or code == DENIED_ELSEWHERE
         prefix = _PREFIXES.get(service, service)
-        told = f"User is not authorized to perform: {prefix}:{operation}" if denied else "Injected by the sandbox"
-        raise Refusal(code, self.message or told, self.status or (403 if denied else 400))
+        text = f"User is not authorized to perform: {prefix}:{operation}" if denied else "Injected by the sandbox"
+        raise Refusal(code, self.message or text, self.status or (403 if denied else 400))
 
 
 class Faults:
-    """The faults in force, in the order they were added; the first that strikes is the one that happens."""
+    """The faults in force, in the order they were added; the first that applies to a call has its effect."""
 
     def __init__(self) -> None:
         self._all: list[Fault] = []
@@ -141,14 +143,16 @@ class Faults:
         return fault
 
     def clear(self) -> None:
+        """Remove all faults; a dead account replies again."""
         self._all.clear()
         self.dead = False
 
     def listed(self) -> list[Fault]:
+        """The faults in force."""
         return list(self._all)
 
     def striking(self, service: str, operation: str) -> Fault | None:
-        """The fault that befalls this call. A dead account stays dead until the faults are cleared."""
+        """The fault that applies to this call, or None; raises Died from a fatal fault until the faults are cleared."""
         if self.dead:
             raise Died
         for fault in self._all:
@@ -161,7 +165,7 @@ class Faults:
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:
-    """The same reply with lists in another order, and documents written another way that means the same."""
+    """The same reply with lists in another order, and policy documents in another spelling with the same meaning."""
     return _mixed(value, chance, "")
 
 
@@ -179,7 +183,7 @@ def _mixed(value: Any, chance: random.Random, name: str) -> Any:
 
 
 def _rewritten(text: str, chance: random.Random) -> str:
-    """A policy as AWS might hand it back: statements and keys reordered, lists of one collapsed."""
+    """A policy as AWS might return it: statements and keys reordered, lists of one collapsed."""
     plain = unquote(text) if text.startswith("%7B") else text
     try:
         document = json.loads(plain)

@@ -1,7 +1,7 @@
-"""One sandbox in the background, found again by whoever asks.
+"""One sandbox in the background, which every shell can find.
 
-Its process id and URL stand in a small state file under the user's runtime or cache directory, not in any project, so
-that every shell finds the same one; ``RECONCILE_SANDBOX_DIR`` moves it. A file whose process is gone counts as nothing.
+Its process id and URL are in a state file under the user's runtime or cache directory, not in a project;
+``RECONCILE_SANDBOX_DIR`` moves it. A file whose process has ended is ignored.
 """
 
 from __future__ import annotations
@@ -26,19 +26,22 @@ _PATIENCE = 60.0
 
 
 class SandboxError(Exception):
-    """The sandbox cannot be started or reached; the message says what to do."""
+    """The sandbox cannot be started or reached; the message says how to fix it."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """A sandbox that runs."""
+    """A running sandbox."""
 
     url: str
     pid: int
 
 
 def start(*, port: int = 0, speed: float = 1.0, account: str = "123456789012", region: str = REGION) -> Handle:
-    """Start one in the background, or give the one that runs already, whatever it was started with."""
+    """Start a sandbox in the background, or return the running one, whatever it was started with.
+
+    Raises :class:`SandboxError`.
+    """
     running = status()
     if running is not None:
         return running
@@ -63,7 +66,7 @@ def start(*, port: int = 0, speed: float = 1.0, account: str = "123456789012", r
     if not url:
         child.wait(timeout=_PATIENCE)
         raise SandboxError(log.read_text().strip() or f"the sandbox ended with status {child.returncode}")
-    # It outlives us on purpose; without this, Python warns that a child was left running.
+    # The child outlives this process on purpose; without this line Python warns about it.
     child.returncode = 0
     handle = Handle(url, child.pid)
     _write(handle)
@@ -71,7 +74,7 @@ def start(*, port: int = 0, speed: float = 1.0, account: str = "123456789012", r
 
 
 def stop(*, patience: float = 10.0) -> Handle | None:
-    """Stop the one that runs, and give what it was; None where there was none."""
+    """Stop the running sandbox and return its handle; None if there is none. ``patience`` is in seconds."""
     running = status()
     if running is None:
         return None
@@ -88,7 +91,7 @@ def stop(*, patience: float = 10.0) -> Handle | None:
 
 
 def status() -> Handle | None:
-    """The one that runs, or None; a state file left behind by a dead one is removed."""
+    """The running sandbox, or None; the state file of one that has ended is removed."""
     try:
         found = json.loads(_state_file().read_text())
         handle = Handle(str(found["url"]), int(found["pid"]))
@@ -101,7 +104,7 @@ def status() -> Handle | None:
 
 
 def reset() -> bool:
-    """Empty the account; False where no sandbox runs."""
+    """Empty the account; False if no sandbox runs."""
     running = status()
     if running is None:
         return False
@@ -110,12 +113,12 @@ def reset() -> bool:
 
 
 def exports(url: str, region: str = REGION) -> list[str]:
-    """The lines that point a shell, and so any AWS client, at the sandbox."""
+    """The lines that point a shell, and so every AWS client in it, to the sandbox."""
     return [f"export {name}={value}" for name, value in environment(url, region).items()]
 
 
 def environment(url: str, region: str = REGION) -> dict[str, str]:
-    """The same as a mapping, for one call."""
+    """The same as a mapping of environment variables."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -126,19 +129,19 @@ def environment(url: str, region: str = REGION) -> dict[str, str]:
     }
 
 
-def control(url: str, door: str, values: Mapping[str, Any] | None = None) -> Any:
-    """Ask the control door: GET without ``values``, else POST them."""
+def control(url: str, endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
+    """Send a request to the admin API: GET without ``values``, else POST; returns the parsed reply."""
     from urllib import request as http  # noqa: PLC0415  (long to import, and every command imports this module)
 
     body = None if values is None else json.dumps(values).encode()
-    request = http.Request(f"{url}/_sandbox/{door}", data=body)  # noqa: S310  loopback
-    direct = http.build_opener(http.ProxyHandler({}))  # no proxy stands between us and loopback
+    request = http.Request(f"{url}/_sandbox/{endpoint}", data=body)  # noqa: S310  loopback
+    direct = http.build_opener(http.ProxyHandler({}))  # loopback needs no proxy
     with direct.open(request, timeout=_PATIENCE) as reply:
         return json.loads(reply.read())
 
 
 def directory() -> Path:
-    """Where the state file and the log are."""
+    """The directory of the state file and the log."""
     given = os.environ.get("RECONCILE_SANDBOX_DIR")
     if given:
         return Path(given)
@@ -169,7 +172,7 @@ def _alive(pid: int) -> bool:
 
 
 def _answers(url: str) -> bool:
-    """Whether it is a sandbox that listens there: a process id may have gone to somebody else."""
+    """Whether a sandbox listens at the URL: the process id may belong to another program by now."""
     try:
         return "account" in control(url, "status")
     except (OSError, ValueError):
@@ -177,7 +180,7 @@ def _answers(url: str) -> bool:
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
-    """Nobody's AWS settings reach the child, for moto reads them; but where newer service models are."""
+    """The environment without AWS settings, which moto would read, except the path of service models."""
     return {
         name: value
         for name, value in environment.items()

@@ -1,10 +1,10 @@
 """The sandbox: one AWS account, served to any AWS client.
 
-Requests for AWS Batch go to our own faithful service, everything else to moto with its gaps closed, ``/_sandbox/`` to
-the admin API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which
-answers a boto3 session without sockets, for thousands of short histories.
+Requests for AWS Batch are sent to our own service, all others to moto with corrections, ``/_sandbox/`` to the admin
+API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which replies to a
+boto3 session without sockets, for thousands of short histories.
 
-One sandbox per process: moto's objects are the process's. Requests are answered one at a time.
+One sandbox per process: moto's objects belong to the process. Requests are processed one at a time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LONGEST_LOG = 20_000
 
 @dataclass(frozen=True)
 class Record:
-    """One request that was answered; secret values are masked."""
+    """One request with the status of its reply; secret values are masked."""
 
     n: int
     at: float
@@ -53,7 +53,7 @@ class Record:
 
 
 class Sandbox:
-    """The account, its clock, its faults, and the log of what was asked of it."""
+    """The account, its clock, its faults, and the log of its requests."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Sandbox:
     # --- the ways in ---------------------------------------------------------------------------------------------
 
     def attach(self, session: Any = None) -> Any:
-        """Answer every client that ``session`` (boto3's or botocore's) makes from now on; None makes a session."""
+        """Reply to every client that ``session`` (boto3's or botocore's) creates from now on; None: a new session."""
         return transport.attach(self, session)
 
     def serve(self, port: int = 0) -> transport.Server:
@@ -90,15 +90,15 @@ class Sandbox:
         return transport.Server(self, port)
 
     def warm(self) -> None:
-        """Load what moto otherwise loads with the first request to each service, which then takes a second in all."""
+        """Load what moto otherwise loads at the first request to each service, about a second in all."""
         for service in BACKENDS:
-            with self._lock:  # between two of them others are answered
+            with self._lock:  # released in between, for other requests
                 self.account.moto.ready(service, self.region)
 
     # --- state ---------------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """A new, empty account: resources, faults, log and lag are gone; the clock and its speed stay."""
+        """Empty the account: resources, faults, log and lags are deleted; the clock and its speed are kept."""
         with self._lock:
             for batch in self._batches.values():
                 batch.reset()
@@ -108,11 +108,11 @@ class Sandbox:
             self._asked = 0
 
     def defaults(self) -> None:
-        """Every setting as it comes."""
+        """Set every setting to its default."""
         self.change({**asdict(Settings()), **asdict(ServiceSettings())})
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Change settings by name, those of AWS Batch and those of what is around it; raises ``KeyError``."""
+        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name."""
         ours = {name: value for name, value in values.items() if name in asdict(self.settings)}
         theirs = {name: value for name, value in values.items() if name not in ours}
         self.batch_settings.change(theirs)
@@ -121,7 +121,8 @@ class Sandbox:
             self.shuffle = theirs["shuffle"]
             self._chance = random.Random(self.shuffle)  # noqa: S311  an order, not a secret
 
-    def settings_shown(self) -> dict[str, Any]:
+    def settings_json(self) -> dict[str, Any]:
+        """All settings by name."""
         return {**asdict(self.batch_settings), **asdict(self.settings)}
 
     def batch(self, region: str | None = None) -> Batch:
@@ -134,7 +135,7 @@ class Sandbox:
                     region=where,
                     partition=self.account.partition,
                     clock=self.clock,
-                    world=AccountSurroundings(self.account, where),
+                    surroundings=AccountSurroundings(self.account, where),
                     settings=self.batch_settings,
                 )
             return self._batches[where]
@@ -142,7 +143,7 @@ class Sandbox:
     # --- answering -----------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Reply:
-        """One request. Raises ``Lost`` and ``Died`` where a fault says so: nothing may be sent back then."""
+        """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
         reply = self._answered(request)
@@ -182,10 +183,10 @@ class Sandbox:
         query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(request.query).items()}
         try:
             status, body = self.batch(region).handle(request.method, request.path, query, request.body)
-            if late := self.account.late:
+            if consistency := self.account.eventual_consistency:
                 body = dict(deepcopy(body))
                 named = {"resourceArn": unquote(request.path.rpartition("/v1/tags/")[2])}
-                late.shown("batch", wire.operation_of("batch", request), named, body)
+                consistency.process_reply("batch", wire.operation_of("batch", request), named, body)
         except BatchError as error:
             raise Refusal(error.code, error.message, error.status) from error
         return Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())
@@ -213,7 +214,7 @@ class Sandbox:
 
 
 def _params(service: str, operation: str, request: Request) -> wire.Json:
-    """What is asked; of AWS Batch, which reads its own requests, only for the log."""
+    """The parameters of a request; those of AWS Batch, which parses its own requests, only for the log."""
     if service != "batch":
         return wire.params_of(service, operation, request)
     with suppress(ValueError):
@@ -234,5 +235,5 @@ def _masked(value: Any, *, name: str = "") -> Any:
 
 
 def operations(records: Iterable[Record]) -> list[str]:
-    """``service:Operation`` of each, for tests."""
+    """``service:Operation`` of each record, for tests."""
     return [f"{record.service}:{record.operation}" for record in records]

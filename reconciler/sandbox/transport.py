@@ -1,7 +1,7 @@
-"""The ways into the sandbox: HTTP on loopback, and straight out of a boto3 session.
+"""The ways into the sandbox: HTTP on loopback, and straight from a boto3 session.
 
-No web framework stands in between: a server that keeps connections open, sends a reply in one packet and can drop one
-on the floor is shorter than the settings of one that does not.
+There is no web framework: a server that keeps connections open, sends a reply in one packet and can drop one is shorter
+than the configuration of one that cannot.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ from reconciler.sandbox.wire import Reply, Request
 
 
 class Answers(Protocol):
-    """What a door opens on."""
+    """What replies to requests: the sandbox."""
 
     region: str
 
-    def answer(self, request: Request) -> Reply: ...
+    def answer(self, request: Request) -> Reply:
+        """The reply to a request; raises ``Lost`` or ``Died`` if there is none."""
+        ...
 
 
 class Server(ThreadingHTTPServer):
-    """Bound to loopback; ``serve_forever`` and ``shutdown`` are `socketserver`'s, ``url`` is where it listens."""
+    """Bound to loopback; ``serve_forever`` and ``shutdown`` are `socketserver`'s."""
 
     daemon_threads = True
     block_on_close = False
@@ -45,10 +47,11 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
+        """The URL that it listens at."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up, and connections that a fault closed, are no news."""
+        """Clients that disconnect, and connections that a fault closed, are not reported."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _answer  # noqa: N815  http.server's names
 
     def handle_expect_100(self) -> bool:
-        """The invitation to send the body must not wait in our buffer for the reply."""
+        """Flush the buffer, since the client sends the body only after this reply."""
         invited = super().handle_expect_100()
         self.wfile.flush()
         return invited
@@ -110,9 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def attach(sandbox: Answers, session: Any = None) -> Any:
-    """Send what the session's clients would send over the network to ``sandbox`` instead; returns the session.
+    """Send the requests of the session's clients to ``sandbox`` in place of the network; returns the session.
 
-    botocore still checks parameters, signs, retries and parses. Only clients made afterwards are affected.
+    botocore still checks parameters, signs, retries and parses. Only clients created afterwards are affected.
     """
     if session is None:
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=sandbox.region)  # noqa: S106
@@ -142,7 +145,7 @@ def responder(sandbox: Answers) -> Callable[..., AWSResponse]:
 
 
 class _Raw(io.BytesIO):
-    """A response body as urllib3 would give it."""
+    """A response body with urllib3's interface."""
 
     def stream(self, *_: Any, **__: Any) -> Iterable[bytes]:
         yield self.read()

@@ -1,10 +1,10 @@
-"""AWS's wire protocols, seen from the server's side.
+"""AWS's wire protocols, on the server's side.
 
-A request is read into the API's own names and a reply written from them, so that the rules around moto speak of
-``GetRole`` and ``RoleName`` and never of XML. Query, EC2, JSON and CBOR requests are understood in full; of REST
-requests only the operation's name (AWS Batch reads its own).
+A request is parsed into the API's own names and a reply is written from them, so that the rules around moto use
+``GetRole`` and ``RoleName`` and never XML. Query, EC2, JSON and CBOR requests are parsed in full; of REST requests only
+the operation's name (AWS Batch parses its own).
 
-botocore's service models say how every shape is written.
+botocore's service models define how every shape is written.
 
 https://smithy.io/2.0/aws/protocols/index.html
 """
@@ -82,7 +82,7 @@ class Reply:
 
 
 class Refusal(Exception):
-    """AWS says no: the error code as it goes over the wire, the message, the HTTP status."""
+    """A refusal by AWS: the error code as sent over the wire, the message, the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -92,7 +92,7 @@ class Refusal(Exception):
 
 
 def protocol_of(service: str, request: Request) -> str:
-    """How the reply must be written: the protocol the client chose."""
+    """The protocol of the reply, which the client chose."""
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
         return _CBOR
     kind = request.headers.get("content-type", "")
@@ -104,7 +104,7 @@ def protocol_of(service: str, request: Request) -> str:
 
 
 def operation_of(service: str, request: Request) -> str:
-    """The name of the API operation, or an empty string where it cannot be told."""
+    """The name of the API operation; empty if it is unknown."""
     target = request.headers.get("x-amz-target")
     if target:
         return target.rpartition(".")[2]
@@ -161,7 +161,7 @@ def result_of(service: str, operation: str, request: Request, reply: Reply) -> J
 
 
 def refusal_of(service: str, operation: str, request: Request, reply: Reply) -> Refusal:
-    """The refusal that an error reply carries."""
+    """The refusal in an error reply."""
     model = _operation(service, operation)
     raw = {"status_code": reply.status, "headers": dict(reply.headers), "body": reply.body}
     error = create_parser(protocol_of(service, request)).parse(raw, model and model.output_shape).get("Error", {})

@@ -19,5 +19,7 @@ def world() -> FakeWorld:
 @pytest.fixture
 def desk(world: FakeWorld) -> Desk:
     clock, settings = Clock(speed=0, start=START), Settings()
-    batch = Batch(account=ACCOUNT, region="eu-west-1", partition="aws", clock=clock, world=world, settings=settings)
+    batch = Batch(
+        account=ACCOUNT, region="eu-west-1", partition="aws", clock=clock, surroundings=world, settings=settings
+    )
     return Desk(batch, clock, world, settings, client_of(batch))

@@ -1,4 +1,4 @@
-"""What kinds of EC2 have in common: finding by name and by owner, tags by id.
+"""What the kinds of EC2 share: reading by name and by owner, tags by id.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
 """
@@ -13,25 +13,28 @@ from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map
 from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Reads, Reply
 
 
-def found_by(describe: Call, named: str, items: str, own: tuple[str, str], query: Query) -> Reads[list[Json]]:
-    """The items of what is sought by name and of what the environment owns, each once.
+def find_by_name_or_owner(
+    describe: Call, name_filter: str, items: str, arn_form: tuple[str, str], query: Query
+) -> Reads[list[Json]]:
+    """The items that are sought by name and those that the environment owns, each once.
 
-    ``describe`` is the call without filters, ``named`` the filter that takes names, ``items`` the member of the reply
-    that lists them; ``own`` is the member that stands at the end of their ARNs, and what stands before it. Filters find
-    nothing where names would be refused. What carries the environment's tag is asked for only if the index proposes
-    something besides, or cannot be asked.
+    ``describe`` is the call without filters, ``name_filter`` the filter that accepts names, ``items`` the member of the
+    reply that lists the items; ``arn_form`` is the member that ends their ARNs, and the text before it. A filter for a
+    name that does not exist returns nothing, where the name as a parameter would be refused. Owned items are described
+    by tag only if the index lists an item that was not found by name, or if the index cannot be read. Raises
+    Unreadable.
     """
     names = sorted({sought.name for sought in query.sought})
-    calls = [_filtered(describe, named, list(some)) for some in chunks(names, 200)]
+    calls = [_filtered(describe, name_filter, list(some)) for some in chunks(names, 200)]
     owned = _filtered(describe, f"tag:{OWNER_TAG}", [query.scope.environment])
-    ask = index(query) if query.indexed else ()
+    index_calls = index(query) if query.indexed else ()
     if query.owned and not query.indexed:
         calls.append(owned)
-    replies = (yield (*ask, *calls)) if ask or calls else ()
-    tagged = yield from tags_from_index(ask, replies[: len(ask)])
-    found = _by_id(calls, replies[len(ask) :], items, own[0])
-    if any(name not in found for name in owned_names(tagged, query.scope, "ec2", own[1])):
-        found |= _by_id([owned], (yield (owned,)), items, own[0])
+    replies = (yield (*index_calls, *calls)) if index_calls or calls else ()
+    tagged = yield from tags_from_index(index_calls, replies[: len(index_calls)])
+    found = _by_id(calls, replies[len(index_calls) :], items, arn_form[0])
+    if any(name not in found for name in owned_names(tagged, query.scope, "ec2", arn_form[1])):
+        found |= _by_id([owned], (yield (owned,)), items, arn_form[0])
     return list(found.values())
 
 
@@ -39,26 +42,29 @@ def _filtered(describe: Call, name: str, values: list[str]) -> Call:
     return replace(describe, params={**describe.params, "Filters": [{"Name": name, "Values": values}]})
 
 
-def _by_id(calls: Sequence[Call], replies: Sequence[Reply], items: str, own: str) -> dict[str, Json]:
+def _by_id(calls: Sequence[Call], replies: Sequence[Reply], items: str, id_member: str) -> dict[str, Json]:
     answers = [ok(call, reply) or {} for call, reply in zip(calls, replies, strict=True)]
-    return {item[own]: item for answer in answers for item in answer.get(items, ())}
+    return {item[id_member]: item for answer in answers for item in answer.get(items, ())}
 
 
-def specified(resource_type: str, tags: Mapping[str, str]) -> dict[str, list[Json]]:
-    """Tags as a create request takes them."""
+def tag_specifications(resource_type: str, tags: Mapping[str, str]) -> dict[str, list[Json]]:
+    """Tags as a create request expects them: ``{"TagSpecifications": [...]}``, empty without tags."""
     return {"TagSpecifications": [{"ResourceType": resource_type, "Tags": tag_list(tags)}]} if tags else {}
 
 
-def retagged(live: Live, add: Mapping[str, str], remove: Sequence[str], fresh: tuple[On, ...]) -> list[Action]:
-    """DeleteTags and CreateTags by id; ``fresh``: how EC2 refuses an id that it has only just given out."""
+def tag_calls(
+    live: Live, add: Mapping[str, str], remove: Sequence[str], not_visible_yet: tuple[On, ...]
+) -> list[Action]:
+    """DeleteTags and CreateTags by id; ``not_visible_yet``: the refusals of an id that EC2 does not show yet."""
     resources = {"Resources": [live.attrs["id"]]}
     calls: list[Action] = []
     if remove:
         calls.append(Call("ec2", "DeleteTags", {**resources, "Tags": [{"Key": name} for name in sorted(remove)]}))
     if add:
-        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=fresh))
+        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=not_visible_yet))
     return calls
 
 
 def tags_of(item: Json) -> dict[str, str]:
+    """The tags of an item of a Describe reply."""
     return tag_map(item.get("Tags"))

@@ -1,4 +1,4 @@
-"""Public keys in OpenSSH's one-line form, and the fingerprints EC2 gives them.
+"""Public keys in OpenSSH's one-line form, and the fingerprints that EC2 shows for them.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/verify-keys.html
 """
@@ -14,13 +14,13 @@ TYPES = ("ssh-rsa", "ssh-ed25519")
 _RSA = bytes.fromhex("300d06092a864886f70d0101010500")
 
 
-def body(line: str) -> str:
+def without_comment(line: str) -> str:
     """Type and base64 body without the comment: ``ssh-ed25519 AAAA...``."""
     return " ".join(line.split()[:2])
 
 
-def blob(line: str) -> bytes | None:
-    """The key itself; None where the line is not a type EC2 takes followed by base64 of that very type."""
+def decode(line: str) -> bytes | None:
+    """The key's bytes; None unless the line is a type that EC2 supports and base64 that contains the same type."""
     parts = line.split()
     if len(parts) < 2 or parts[0] not in TYPES:
         return None
@@ -34,8 +34,8 @@ def blob(line: str) -> bytes | None:
 
 
 def fingerprint(line: str) -> str:
-    """What EC2 shows for an imported key: MD5 of an RSA key in DER form, SHA-256 of an ED25519 one; "" if broken."""
-    key = blob(line)
+    """What EC2 shows for an imported key: MD5 of an RSA key in DER form, SHA-256 of an ED25519 one; "" if invalid."""
+    key = decode(line)
     if key is None:
         return ""
     if line.split(maxsplit=1)[0] == "ssh-ed25519":
@@ -47,34 +47,35 @@ def fingerprint(line: str) -> str:
 
 
 def same_fingerprint(one: str, other: str) -> bool:
-    """Whether two fingerprints are one: with or without prefix and padding."""
+    """Whether two fingerprints are equal, with or without prefix and padding."""
     left, right = (text.removeprefix("SHA256:").rstrip("=") for text in (one, other))
     return bool(left) and left == right
 
 
-def bits(line: str) -> int | None:
-    """The length of an RSA key; None for others."""
-    key = blob(line)
+def rsa_bits(line: str) -> int | None:
+    """The length of an RSA key in bits; None for other types."""
+    key = decode(line)
     if key is None or line.split(maxsplit=1)[0] != "ssh-rsa":
         return None
     return int.from_bytes(_fields(key)[2], "big").bit_length()
 
 
 def _fields(key: bytes) -> list[bytes]:
-    """The length-prefixed strings of the wire format (RFC 4253, section 6.6)."""
+    """The length-prefixed strings of the wire format (RFC 4253, section 6.6); raises ValueError if truncated."""
     found: list[bytes] = []
     start = 0
     while start < len(key):
         size = int.from_bytes(key[start : start + 4], "big")
         field = key[start + 4 : start + 4 + size]
         if len(field) != size:
-            raise ValueError("the key is cut off")
+            raise ValueError("the key is truncated")
         found.append(field)
         start += 4 + size
     return found
 
 
 def _der(tag: int, content: bytes) -> bytes:
+    """One value in DER (X.690): tag, length, content."""
     size = len(content)
     if size < 0x80:
         return bytes([tag, size]) + content

@@ -2,11 +2,13 @@
 
 What is peculiar about them:
 
-- Nothing but their tags can be changed: anything else means another group, under a derived name.
-- A group cannot be deleted while instances are in it. Those of a compute environment end minutes after it is gone.
-- A partition count left out is chosen by EC2. Leaving out the spread level means racks.
+- Only their tags can be changed: any other change needs a new group, under a derived name.
+- A group that contains instances cannot be deleted. The instances of a compute environment end minutes after it is
+  deleted.
+- If the partition count is left out, EC2 chooses it. If the spread level is left out, it is rack.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreatePlacementGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeletePlacementGroup.html
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/placement-strategies.html
 """
 
@@ -40,7 +42,7 @@ from reconciler.model import (
 )
 
 READ_ONLY = ("groupName", "groupId", "groupArn", "state")
-OTHER = Ref(section="placementGroups", attr="id", literal=r"pg-")
+GROUP_REF = Ref(section="placementGroups", attr="id", literal=r"pg-")
 
 FIELDS = {
     "strategy": Field(effect=Effect.REPLACE, default="cluster"),
@@ -49,7 +51,7 @@ FIELDS = {
     "linkedGroupId": Field(effect=Effect.REPLACE, computed=True),
     "parentGroupId": Field(effect=Effect.REPLACE, computed=True),
 }
-REFS = {"linkedGroupId": OTHER, "parentGroupId": OTHER}
+REFS = {"linkedGroupId": GROUP_REF, "parentGroupId": GROUP_REF}
 
 MEMBERS = {
     "strategy": "Strategy",
@@ -58,22 +60,24 @@ MEMBERS = {
     "linkedGroupId": "LinkedGroupId",
     "parentGroupId": "ParentGroupId",
 }
-FRESH = (On("InvalidPlacementGroupId.NotFound"), On("InvalidPlacementGroup.Unknown"))
-STILL_USED = (On("InvalidPlacementGroup.InUse"),)
-GONE = (On("InvalidPlacementGroup.Unknown"),)
-UNTIL_UNUSED = 1200.0
-PARTITIONS_MOST = 7
-GIVES = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
+NOT_VISIBLE_YET = (On("InvalidPlacementGroupId.NotFound"), On("InvalidPlacementGroup.Unknown"))
+IN_USE = (On("InvalidPlacementGroup.InUse"),)
+NOT_FOUND = (On("InvalidPlacementGroup.Unknown"),)
+IN_USE_PATIENCE = 1200.0
+MAX_PARTITIONS = 7
+CAPTURES = {"id": "PlacementGroup.GroupId", "state": "PlacementGroup.State"}
 DESCRIBE = Call("ec2", "DescribePlacementGroups")
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, Region and name."""
     return {"name": name, "arn": scope.arn("ec2", f"placement-group/{name}")}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """DescribePlacementGroups by name and by owner tag; without deleted groups, sorted by name."""
     own = ("GroupName", "placement-group/")
-    found = yield from ec2.found_by(DESCRIBE, "group-name", "PlacementGroups", own, query)
+    found = yield from ec2.find_by_name_or_owner(DESCRIBE, "group-name", "PlacementGroups", own, query)
     groups = sorted(found, key=lambda item: str(item["GroupName"]))
     return [_live(query.scope, item) for item in groups if item.get("State") != "deleted"]
 
@@ -92,35 +96,39 @@ def _live(scope: Scope, item: Json) -> Live:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreatePlacementGroup, and the wait until the group is available."""
     declared = {member: want.declared.get(name) for name, member in MEMBERS.items()}
     params = {
         "GroupName": want.physical,
         "Strategy": want.props["strategy"],
         **{member: value for member, value in declared.items() if value is not None},
-        **ec2.specified("placement-group", want.tags),
+        **ec2.tag_specifications("placement-group", want.tags),
     }
-    made = Call("ec2", "CreatePlacementGroup", params, captures=GIVES, proof=Proof.EXISTS)
-    return [made, replace(_available(want.physical), known={"State": "state"})]
+    made = Call("ec2", "CreatePlacementGroup", params, captures=CAPTURES, proof=Proof.EXISTS)
+    return [made, replace(_wait_until_available(want.physical), known={"State": "state"})]
 
 
 def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
-    """Nothing: every property of a group makes another group of it."""
+    """No calls: every property change replaces the group."""
     return []
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """DeletePlacementGroup, retried while instances are in the group, and the wait until it is deleted."""
     params = {"GroupName": live.physical}
-    call = Call("ec2", "DeletePlacementGroup", params, retry_on=STILL_USED, ok_if=GONE, patience=UNTIL_UNUSED)
-    return [call, *gone(live)]
+    call = Call("ec2", "DeletePlacementGroup", params, retry_on=IN_USE, ok_if=NOT_FOUND, patience=IN_USE_PATIENCE)
+    return [call, *wait_until_gone(live)]
 
 
-def settle(live: Live) -> Sequence[Action]:
-    return [_available(live.physical)]
+def wait_until_settled(live: Live) -> Sequence[Action]:
+    """The wait until a pending group is available."""
+    return [_wait_until_available(live.physical)]
 
 
-def gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Action]:
+    """The wait until EC2 no longer shows the group, or shows it as deleted."""
     wait = Wait(
-        title=f"placement group {live.physical} gone",
+        title=f"placement group {live.physical} deleted",
         read=_describe(live.physical),
         items="PlacementGroups",
         until={"State": frozenset({"deleted"})},
@@ -129,7 +137,7 @@ def gone(live: Live) -> Sequence[Action]:
     return [wait]
 
 
-def _available(name: str) -> Wait:
+def _wait_until_available(name: str) -> Wait:
     return Wait(
         title=f"placement group {name} available",
         read=_describe(name),
@@ -145,29 +153,31 @@ def _describe(name: str) -> Call:
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    return ec2.retagged(live, add, remove, FRESH)
+    """DeleteTags and CreateTags by id."""
+    return ec2.tag_calls(live, add, remove, NOT_VISIBLE_YET)
 
 
 # --- declarations ----------------------------------------------------------------------------------------------------
 
 
 def expand(props: Json) -> Json:
-    """Without what comes along when the output of a describe is pasted."""
+    """The declaration without read-only members, which pasted describe output contains."""
     return without(props, *READ_ONLY)
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about the name, and members that are only valid with another strategy."""
     if not (name.isascii() and name.isprintable() and 0 < len(name) <= 255 and name == name.strip()):
-        yield Finding((), f'"{name}" is not a name EC2 takes for a placement group', "at most 255 ASCII characters")
+        yield Finding((), f'"{name}" is not a valid placement group name', "at most 255 ASCII characters")
     strategy = props.get("strategy") or "cluster"
     for member, only in (("partitionCount", "partition"), ("spreadLevel", "spread")):
         if is_given(props.get(member)) and as_text(strategy) not in (None, only):
-            why = f"{member} goes with the strategy {only} only, and the group's is {strategy}"
-            yield Finding((member,), why, f"leave it out, or say strategy: {only}", code="not-applicable")
+            why = f"{member} is only valid with strategy {only}; the group has {strategy}"
+            yield Finding((member,), why, f"remove it, or set strategy: {only}", code="not-applicable")
     count = as_int(props.get("partitionCount"))
-    if count is not None and not 1 <= count <= PARTITIONS_MOST:
-        why = f"a placement group has 1 to {PARTITIONS_MOST} partitions per zone, not {count}"
-        yield Finding(("partitionCount",), why, f"partitionCount: {PARTITIONS_MOST}", code="out-of-range")
+    if count is not None and not 1 <= count <= MAX_PARTITIONS:
+        why = f"a placement group has 1 to {MAX_PARTITIONS} partitions per zone, not {count}"
+        yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code="out-of-range")
 
 
 KIND = Kind(
@@ -179,8 +189,8 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=tag,
-    wait_until_settled=settle,
-    wait_until_gone=gone,
+    wait_until_settled=wait_until_settled,
+    wait_until_gone=wait_until_gone,
     fields=FIELDS,
     refs=REFS,
     assigned_by_aws=frozenset({"id"}),

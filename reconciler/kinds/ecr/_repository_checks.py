@@ -1,4 +1,4 @@
-"""What is wrong with a declared ECR repository, as far as it shows without asking ECR.
+"""What ECR refuses in a declared repository, as far as this can be decided offline.
 
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
 """
@@ -26,41 +26,45 @@ ACTIONS = ("expire", "transition")
 COUNTS = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned")
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, settings and the two documents; an expression is accepted wherever its value is unknown."""
     if not (2 <= len(name) <= 256 and NAME.fullmatch(name)):
         lower = name.lower()
         hint = f'did you mean "{lower}"?' if lower != name and NAME.fullmatch(lower) else NAME_HINT
         yield Finding((), f'"{name}" is not a repository name', hint)
     if found := re.match(r"\d{12}\.dkr\.ecr\.[^/]+/(.+)", name):
         hint = f'did you mean "{found[1]}"?'
-        yield Finding((), "this is the address of a repository; its name is what stands after the registry", hint)
+        yield Finding((), "the name contains the registry; give only the part after it", hint)
     yield from _mutability(props)
     encryption = mapping(props.get("encryptionConfiguration"))
     if is_given(encryption.get("kmsKey")) and encryption.get("encryptionType", "AES256") == "AES256":
         path = ("encryptionConfiguration", "kmsKey")
-        yield Finding(path, "a key is used only with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
+        yield Finding(path, "kmsKey is only valid with encryptionType KMS or KMS_DSSE", "encryptionType: KMS")
     if "repositoryPolicy" in props and is_given(props["repositoryPolicy"]):
         yield from checks.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
-        yield from _of_ecr(props["repositoryPolicy"], ("repositoryPolicy",))
+        yield from _repository_policy(props["repositoryPolicy"], ("repositoryPolicy",))
     if is_given(props.get("lifecyclePolicy")):
         yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))
 
 
-def _of_ecr(policy: Any, path: Path) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html"""
+def _repository_policy(policy: Any, path: Path) -> Iterator[Finding]:
+    """What only repository policies refuse.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
+    """
     several = at(policy, "Statement")
     for index, statement in entries(several if isinstance(several, list) else [several]):
         here: Path = (*path, "Statement", index) if isinstance(several, list) else (*path, "Statement")
         for name in ("Resource", "NotResource"):
             if name in statement:
-                hint = "leave it out: the policy is the repository's own"
+                hint = "remove it: the policy applies to its repository"
                 yield Finding((*here, name), f"a repository policy has no {name}", hint)
         actions = statement.get("Action")
         for number, action in enumerate(actions if isinstance(actions, list) else [actions]):
             if isinstance(action, str) and ":" in action and not action.lower().startswith("ecr:"):
                 place: Path = (*here, "Action", number) if isinstance(actions, list) else (*here, "Action")
                 yield Finding(
-                    place, f'a repository policy is about ecr: actions, not "{action}"', "e.g. ecr:BatchGetImage"
+                    place, f'a repository policy allows ecr: actions only, not "{action}"', "e.g. ecr:BatchGetImage"
                 )
 
 
@@ -71,24 +75,24 @@ def _mutability(props: Json) -> Iterator[Finding]:
         excluding = mutability.endswith("_WITH_EXCLUSION")
         if is_given(filters) and not excluding:
             hint = f"imageTagMutability: {mutability}_WITH_EXCLUSION"
-            yield Finding((path,), f"exclusion filters have no meaning with {mutability}", hint)
+            yield Finding((path,), f"exclusion filters are not valid with {mutability}", hint)
         if excluding and not is_given(filters):
             hint = f"{path}: [{{filterType: WILDCARD, filter: latest}}]"
             yield Finding(("imageTagMutability",), f"{mutability} needs exclusion filters", hint)
     if isinstance(filters, list | tuple) and len(filters) > 5:
-        yield Finding((path,), f"{len(filters)} exclusion filters, and ECR takes at most 5", "remove some")
+        yield Finding((path,), f"{len(filters)} exclusion filters, and the maximum is 5", "remove some")
     for index, item in entries(filters):
         value = as_text(item.get("filter"))
         if value is not None and not (FILTER.fullmatch(value) and value.count("*") <= 2):
             hint = "1 to 128 of letters, digits and . _ * -, with at most two wildcards"
-            yield Finding((path, index, "filter"), f'"{value}" is not a filter for tags', hint)
+            yield Finding((path, index, "filter"), f'"{value}" is not a tag filter', hint)
 
 
 def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
     if not isinstance(policy, Mapping):
         if known(policy):
             why = f": {why_unparsed(policy)}" if isinstance(policy, str) else ""
-            yield Finding(path, f"this is not a JSON document{why}", "write a mapping, JSON text or ${file:...}")
+            yield Finding(path, f"invalid JSON{why}", "write a mapping, JSON text or ${file:...}")
         return
     rules = policy.get("rules")
     extra = [name for name in policy if name != "rules"]
@@ -113,8 +117,8 @@ def _any_last(rules: Any, path: Path) -> Iterator[Finding]:
     last = max((number for number, _, _ in numbers if number is not None), default=0)
     for number, index, rule in numbers:
         if number is not None and number < last and at(rule, "selection", "tagStatus") == "any":
-            message = f"a rule for any tag comes last, and priority {last} comes after {number}"
-            yield Finding((*path, "rules", index, "rulePriority"), message, "give it the highest number")
+            message = f"the rule for any tag must have the highest priority number: {number} is below {last}"
+            yield Finding((*path, "rules", index, "rulePriority"), message, "change rulePriority")
 
 
 def _rule(rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
@@ -160,7 +164,7 @@ def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if isinstance(unit, str) and unit != "days":
         yield Finding((*path, "countUnit"), f'"{unit}" is not a unit', "days is the only one")
     elif is_given(unit) and selection.get("countType") == "imageCountMoreThan":
-        yield Finding((*path, "countUnit"), "counting images has no unit", "leave it out")
+        yield Finding((*path, "countUnit"), "countUnit is not valid with imageCountMoreThan", "remove it")
     named = is_given(selection.get("tagPrefixList")) or is_given(selection.get("tagPatternList"))
     if selection.get("tagStatus") == "tagged" and not named:
         hint = 'tagPatternList: ["*"], or tagPrefixList'

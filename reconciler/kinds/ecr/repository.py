@@ -2,13 +2,14 @@
 
 What is peculiar about them:
 
-- ECR refuses to delete a repository that holds images unless told to throw them away: ``force: true``, which is our
-  own member and never compared. It counts while the repository is still declared (destroy, replacement).
-- Mutability and its exclusion filters are written by one call, the two policies by one each.
-- Encryption is for ever. One name cannot be taken twice, so another encryption means delete, then create.
-- ECR lists by name only: what is owned is proposed by the tagging index and confirmed one by one.
+- ECR refuses to delete a repository that contains images, unless the request has ``force: true``. The member of the
+  same name is ours, never compared, and used while the repository is still declared (destroy, replacement).
+- Mutability and its exclusion filters are set by one call, the two policies by one call each.
+- Encryption cannot be changed. A name is unique, so another encryption means delete, then create.
+- ECR lists by name only: owned repositories are found by the tagging index, and each is then read from ECR.
 
 https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.html
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.values import same_key
-from reconciler.kinds.ecr._repository_checks import findings
+from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
     Action,
     Call,
@@ -76,7 +77,7 @@ SETTINGS = (
 )
 DOCUMENTS = ("lifecyclePolicy", "repositoryPolicy")
 ABSENT = "RepositoryNotFoundException"
-FIRST = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
+FIRST_PAGE = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
 NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
 # a principal that this run created a moment ago
 UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
@@ -86,16 +87,18 @@ UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name, ARN and URI, computed from account, Region and name."""
     suffix = "amazonaws.com.cn" if scope.partition == "aws-cn" else "amazonaws.com"
     uri = f"{scope.account}.dkr.ecr.{scope.region}.{suffix}/{name}"
     return {"name": name, "arn": scope.arn("ecr", f"repository/{name}"), "uri": uri}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The repositories that are sought or owned, with tags and both documents."""
     sought, ask = by_name(query), index(query)
-    found, replies = yield from together(_there(list(sought)), ask)
+    found, replies = yield from together(_existing(list(sought)), ask)
     tagged = yield from tags_from_index(ask, replies)
-    found |= yield from _there(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
+    found |= yield from _existing(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
     tags = yield from _tags(found, tagged, sought)
     return [
         _live(query.scope, item, tags[name], lifecycle, policy)
@@ -104,8 +107,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     ]
 
 
-def _there(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
-    """The repositories that are there, each with its two documents."""
+def _existing(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
+    """The repositories that exist, each as (description, lifecycle policy reply, repository policy reply)."""
     found = yield from _described(names)
     calls = tuple(
         Call("ecr", operation, {"repositoryName": name})
@@ -119,13 +122,15 @@ def _there(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
 
 
 def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
-    """The repositories that are there. Several are looked up in the list of all, and asked for one by one where its
-    first page leaves them open: names asked for together are refused as a whole when one of them is missing.
+    """The repositories that exist, by name.
+
+    A call with several names fails as a whole if one does not exist. So several are looked up in the first page of the
+    list of all, and the rest are described one by one.
     """
     found: dict[str, Json] = {}
     rest = list(names)
     if len(names) > 1:
-        (reply,) = yield (FIRST,)
+        (reply,) = yield (FIRST_PAGE,)
         if not isinstance(reply, Refused):
             listed = {item["repositoryName"]: item for item in reply.get("repositories", ())}
             found = {name: listed[name] for name in names if name in listed}
@@ -139,7 +144,7 @@ def _described(names: Sequence[str]) -> Reads[dict[str, Json]]:
 def _tags(
     found: Mapping[str, tuple[Json, Json, Json]], tagged: Index, sought: Mapping[str, Sought]
 ) -> Reads[dict[str, Mapping[str, str]]]:
-    """The tags by name, of repositories that have not vanished meanwhile."""
+    """The tags by name, of repositories that still exist."""
     arns = {name: str(item["repositoryArn"]) for name, (item, _, _) in found.items()}
     known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     tags = {name: confirmed_tags for name, confirmed_tags in known.items() if confirmed_tags is not None}
@@ -171,19 +176,19 @@ def _live(scope: Scope, item: Json, tags: Mapping[str, str], lifecycle: Json, po
 
 
 def expand(props: Json) -> Json:
-    """Documents given as text become mappings."""
+    """Documents given as text, as mappings."""
     return {name: parse(value) if name in DOCUMENTS else value for name, value in props.items()}
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """Documents by meaning, keys by what they name."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Documents by meaning, KMS keys by the key they name."""
     left, right = dict(live.props), dict(want.props)
     for side in (left, right):
         if side.get("lifecyclePolicy"):
-            side["lifecyclePolicy"] = _ranked(side["lifecyclePolicy"])
+            side["lifecyclePolicy"] = _by_priority(side["lifecyclePolicy"])
     if left.get("repositoryPolicy") and right.get("repositoryPolicy"):
         left["repositoryPolicy"], right["repositoryPolicy"] = compared(
-            left["repositoryPolicy"], right["repositoryPolicy"], _place(want)
+            left["repositoryPolicy"], right["repositoryPolicy"], _location(want)
         )
     here, there = right.get("encryptionConfiguration"), left.get("encryptionConfiguration")
     if isinstance(here, Mapping) and isinstance(there, Mapping) and same_key(here.get("kmsKey"), there.get("kmsKey")):
@@ -191,20 +196,20 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
     return left, right
 
 
-def _place(want: Want) -> Place:
+def _location(want: Want) -> Place:
     return Place("resource", want.scope.account, want.scope.partition)
 
 
-def _ranked(policy: Any) -> Any:
-    """A lifecycle policy with its rules by priority; the order of prefixes and patterns means nothing."""
+def _by_priority(policy: Any) -> Any:
+    """A lifecycle policy with its rules by priority; the order of prefixes and patterns has no meaning."""
     if not isinstance(policy, Mapping) or not isinstance(policy.get("rules"), list | tuple):
         return policy
-    done = [_rule(rule) for rule in policy["rules"]]
+    done = [_canonical_rule(rule) for rule in policy["rules"]]
     done.sort(key=lambda rule: str(rule.get("rulePriority", "")).zfill(9) if isinstance(rule, Mapping) else "")
     return {**policy, "rules": done}
 
 
-def _rule(rule: Any) -> Any:
+def _canonical_rule(rule: Any) -> Any:
     if not isinstance(rule, Mapping) or not isinstance(rule.get("selection"), Mapping):
         return rule
     selection = {
@@ -219,13 +224,15 @@ def _rule(rule: Any) -> Any:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateRepository with settings and tags, then one call per document."""
     settings = {name: want.declared[name] for name in SETTINGS if want.declared.get(name)}
     params = {"repositoryName": want.physical, **settings, "tags": tag_list(want.tags)}
-    policies = [_policy(want, name) for name in DOCUMENTS if want.declared.get(name)]
+    policies = [_set_document(want, name) for name in DOCUMENTS if want.declared.get(name)]
     return [Call("ecr", "CreateRepository", params, proof=Proof.EXISTS), *policies]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call each for mutability, scanning and the documents that differ."""
     changed, name = diff.tops(), {"repositoryName": live.physical}
     calls: list[Action] = []
     if {"imageTagMutability", "imageTagMutabilityExclusionFilters"} & changed:
@@ -237,12 +244,12 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if "imageScanningConfiguration" in changed:
         scanning = want.props.get("imageScanningConfiguration") or SCANNING
         calls.append(Call("ecr", "PutImageScanningConfiguration", {**name, "imageScanningConfiguration": scanning}))
-    calls += [_policy(want, document) for document in DOCUMENTS if document in changed]
+    calls += [_set_document(want, document) for document in DOCUMENTS if document in changed]
     return calls
 
 
-def _policy(want: Want, name: str) -> Call:
-    """Sets one of the two documents, or removes it where none is wanted."""
+def _set_document(want: Want, name: str) -> Call:
+    """Sets one of the two documents, or deletes it if none is declared."""
     repository, document = {"repositoryName": want.physical}, want.props.get(name)
     if name == "lifecyclePolicy":
         if not document:
@@ -261,11 +268,13 @@ def _policy(want: Want, name: str) -> Call:
 
 
 def delete(live: Live, declared: Json) -> Sequence[Action]:
+    """DeleteRepository, with ``force`` if it is declared."""
     params = {"repositoryName": live.physical} | ({"force": True} if declared.get("force") is True else {})
     return [Call("ecr", "DeleteRepository", params, ok_if=(On(ABSENT),))]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by ARN."""
     resource = {"resourceArn": live.attrs["arn"]}
     calls: list[Action] = []
     if remove:
@@ -288,6 +297,6 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
-    normalize=normal,
-    check=findings,
+    normalize=normalize,
+    check=check,
 )

@@ -1,4 +1,4 @@
-"""What EventBridge would refuse, or would never match, in a declared rule, as far as it shows offline.
+"""What EventBridge refuses in a declared rule, or never matches, as far as this can be decided offline.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
@@ -21,16 +21,16 @@ from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
 NAME_HINT = "1 to 64 letters, digits and . - _"
-PATTERN_MOST = 4096
-TARGETS_MOST = 5
-INPUT_MOST = 8192
+MAX_PATTERN = 4096
+MAX_TARGETS = 5
+MAX_INPUT = 8192
 # names for the members of a filter; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 OPERATORS = (*("prefix", "suffix", "anything-but", "numeric", "exists", "cidr", "equals-ignore-case", "wildcard"),)
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 JOB_CHANGE = "Batch Job State Change"
-# what EventBridge can send to with a role only
+# services that EventBridge can send to only with a role
 WITH_ROLE = ("batch", "ecs", "states", "kinesis", "firehose", "codepipeline", "codebuild")
-# what lets EventBridge in by a policy of its own;
+# services whose own policy must allow EventBridge;
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 BY_POLICY = ("sns", "sqs", "lambda", "logs")
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -40,13 +40,14 @@ PLACEHOLDER = re.compile(r"<([^<>\s]+)>")
 INPUTS = ("input", "inputPath", "inputTransformer")
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, pattern, schedule and targets; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
-        yield Finding((), f'"{name}" is not a name EventBridge takes for a rule', NAME_HINT, code="invalid-name")
+        yield Finding((), f'"{name}" is not a valid rule name', NAME_HINT, code="invalid-name")
     pattern, schedule = props.get("eventPattern"), props.get("scheduleExpression")
     if not is_given(pattern) and not is_given(schedule):
         hint = "eventPattern: {source: [aws.batch]}, or scheduleExpression: rate(1 hour)"
-        message = "the rule waits for nothing: it has neither eventPattern nor scheduleExpression"
+        message = "the rule has neither eventPattern nor scheduleExpression"
         yield Finding((), message, hint, code="missing-field")
     if is_given(pattern):
         yield from _pattern(pattern)
@@ -63,12 +64,12 @@ def _pattern(pattern: Any) -> Iterator[Finding]:
     if isinstance(pattern, Template):
         return
     if not isinstance(pattern, Mapping):
-        why = why_unparsed(pattern) if isinstance(pattern, str) else "it is a mapping"
-        yield Finding(path, f"this is not an event pattern: {why}", "eventPattern: {source: [aws.batch]}")
+        why = why_unparsed(pattern) if isinstance(pattern, str) else "an event pattern must be a mapping"
+        yield Finding(path, f"invalid event pattern: {why}", "eventPattern: {source: [aws.batch]}")
         return
     yield from _members(pattern, path)
-    if known(pattern) and len(compact(pattern)) > PATTERN_MOST:
-        message = f"the pattern has {len(compact(pattern))} characters, and EventBridge takes at most {PATTERN_MOST}"
+    if known(pattern) and len(compact(pattern)) > MAX_PATTERN:
+        message = f"the pattern has {len(compact(pattern))} characters, and the maximum is {MAX_PATTERN}"
         yield Finding(path, message, "split it into several rules", code="out-of-range")
     yield from _batch_events(pattern, path)
 
@@ -83,14 +84,14 @@ def _members(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
                 yield from _members(mapping(other), (*here, index))
         elif isinstance(value, Mapping):
             if not value:
-                yield Finding(here, f"{name} is empty: it would match nothing", "leave it out")
+                yield Finding(here, f"{name} is empty: the pattern matches nothing", "remove it")
             yield from _members(value, here)
         elif not isinstance(value, list | tuple):
             shown = json.dumps(value) if known(value) else "VALUE"
             hint = f"{name}: [{shown}]"
             yield Finding(here, f"{name} must be a list of the values that match", hint, code="wrong-type")
         elif not value:
-            yield Finding(here, f"{name} lists no values: it would match nothing", "leave it out to match all")
+            yield Finding(here, f"{name} lists no values: the pattern matches nothing", "remove it to match all")
         else:
             yield from _values(value, here)
 
@@ -104,11 +105,11 @@ def _values(values: Any, path: Path) -> Iterator[Finding]:
                 if name not in OPERATORS:
                     found = near(str(name), OPERATORS)
                     hint = f'did you mean "{found}"?' if found else f"one of {', '.join(OPERATORS)}"
-                    yield Finding((*path, index, name), f'"{name}" is not an operator of patterns', hint)
+                    yield Finding((*path, index, name), f'"{name}" is not a pattern operator', hint)
 
 
 def _batch_events(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
-    """What the events of AWS Batch never say."""
+    """Values that never occur in the events of AWS Batch."""
     if [value for value in items(pattern.get("source")) if value == "aws.batch"] == []:
         return
     kinds, detail = items(pattern.get("detail-type")), mapping(pattern.get("detail"))
@@ -121,13 +122,13 @@ def _batch_events(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
             if isinstance(status, str) and status not in STATUSES:
                 found = near(status, STATUSES)
                 hint = f'did you mean "{found}"?' if found else f"one of {', '.join(STATUSES)}"
-                message = f'no job is ever "{status}"'
+                message = f'"{status}" is not a job status'
                 yield Finding((*path, "detail", "status", index), message, hint, warning=True)
     for member, section in (("jobQueue", "jobQueues"), ("jobDefinition", "jobDefinitions")):
         for index, value in enumerate(items(detail.get(member))):
             if isinstance(value, str) and not value.startswith("arn:"):
                 hint = f'"${{{section}.{value}.arn}}", or an operator such as {{suffix: "/{value}"}}'
-                message = f"events carry the ARN of the {member}, so this matches nothing"
+                message = f"events contain the ARN of the {member}: a name matches nothing"
                 yield Finding((*path, "detail", member, index), message, hint, warning=True)
 
 
@@ -138,7 +139,7 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
     path = ("scheduleExpression",)
     name = as_text(bus)
     if name and name.split(":event-bus/")[-1] != "default":
-        yield Finding(path, "only rules of the default bus have schedules", "leave eventBusName out", "not-applicable")
+        yield Finding(path, "only rules of the default bus can have schedules", "remove eventBusName", "not-applicable")
     written = as_text(schedule)
     if written is None:
         return
@@ -148,7 +149,7 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
     elif cron:
         yield from _cron(cron[1].split(), path)
     elif written.startswith("at("):
-        yield Finding(path, "a rule cannot run once at a time", "use cron(minutes hours day month ? year) with a year")
+        yield Finding(path, "a rule cannot run only once", "use cron(minutes hours day month ? year) with a year")
     else:
         hint = "rate(1 hour), or cron(0 12 * * ? *): minutes, hours, day, month, weekday, year, in UTC"
         yield Finding(path, f'"{written}" is not a schedule', hint)
@@ -157,15 +158,15 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
 def _rate(count: int, unit: str, path: Path) -> Iterator[Finding]:
     right = unit.rstrip("s") + ("" if count == 1 else "s")
     if count < 1:
-        yield Finding(path, "a rate is at least 1", f"rate(1 {unit.rstrip('s')})")
+        yield Finding(path, "the minimum rate is 1", f"rate(1 {unit.rstrip('s')})")
     elif unit != right:
-        yield Finding(path, f"EventBridge wants {right} after {count}", f"rate({count} {right})")
+        yield Finding(path, f"EventBridge requires {right} after {count}", f"rate({count} {right})")
 
 
 def _cron(fields: list[str], path: Path) -> Iterator[Finding]:
     if len(fields) != 6:
         hint = "cron(minutes hours day month weekday year), such as cron(0 12 * * ? *)"
-        yield Finding(path, f"cron takes six fields, and here are {len(fields)}", hint)
+        yield Finding(path, f"cron needs six fields, and has {len(fields)}", hint)
     elif (fields[2] == "?") == (fields[4] == "?"):
         hint = "put ? for the one that does not matter: cron(0 12 * * ? *) or cron(0 12 ? * MON-FRI *)"
         yield Finding(path, "exactly one of day and weekday must be ?", hint)
@@ -178,9 +179,9 @@ def _targets(props: Json) -> Iterator[Finding]:
     listed = props.get("targets")
     if not is_given(listed):
         hint = "targets: [{id: mail, arn: TOPIC}], with the name of a topic, job queue or log group, or any ARN"
-        yield Finding((), "the rule has no targets: events go nowhere", hint, code="no-targets", warning=True)
-    if isinstance(listed, list | tuple) and len(listed) > TARGETS_MOST:
-        message = f"a rule has at most {TARGETS_MOST} targets, and here are {len(listed)}"
+        yield Finding((), "the rule has no targets: its events are discarded", hint, code="no-targets", warning=True)
+    if isinstance(listed, list | tuple) and len(listed) > MAX_TARGETS:
+        message = f"the rule has {len(listed)} targets, and the maximum is {MAX_TARGETS}"
         yield Finding(("targets",), message, "split it into several rules", code="out-of-range")
     named: list[tuple[Path, Any]] = []
     for index, target in entries(listed):
@@ -188,29 +189,29 @@ def _targets(props: Json) -> Iterator[Finding]:
         named.append(((*path, "id"), target.get("id")))
         name = as_text(target.get("id"))
         if name is not None and not NAME.fullmatch(name):
-            yield Finding((*path, "id"), f'"{name}" is not a name for a target', NAME_HINT, code="invalid-name")
+            yield Finding((*path, "id"), f'"{name}" is not a valid target id', NAME_HINT, code="invalid-name")
         for finding in _target(target):
             yield Finding((*path, *finding.path), finding.message, finding.hint, finding.code, finding.warning)
     for path, name in repeats(named):
-        yield Finding(path, f"two targets are called {name}", "every target has its own id", code="duplicate")
+        yield Finding(path, f"duplicate target id {name}", "every target needs its own id", code="duplicate")
 
 
 def _target(target: Json) -> Iterator[Finding]:
     service = _service(target.get("arn"))
     role = is_given(target.get("roleArn"))
     if service in WITH_ROLE and not role:
-        hint = "roleArn: the name of a role that trusts events.amazonaws.com and may do what the target is for"
-        yield Finding((), f"a target of {service} needs a roleArn", hint, code="missing-field")
+        hint = "roleArn: the name of a role that trusts events.amazonaws.com and may call the target"
+        yield Finding((), f"a target in {service} needs a roleArn", hint, code="missing-field")
     elif service in BY_POLICY and role:
-        message = f"a target of {service} takes no role: its own policy must let EventBridge in, and events may be lost"
-        yield Finding(("roleArn",), message, "leave it out", code="not-applicable", warning=True)
+        message = f"a target in {service} cannot have a role: its own policy must allow EventBridge, or events are lost"
+        yield Finding(("roleArn",), message, "remove it", code="not-applicable", warning=True)
     batch = target.get("batchParameters")
     if service == "batch" and not is_given(batch):
         hint = "batchParameters: {jobDefinition: NAME, jobName: NAME}"
         yield Finding((), "a job queue as target needs batchParameters", hint, code="missing-field")
     elif is_given(batch) and service not in ("", "batch"):
-        message = f"batchParameters are for job queues, and the target is one of {service}"
-        yield Finding(("batchParameters",), message, "leave them out", code="not-applicable")
+        message = f"batchParameters are only valid for job queues; the target is in {service}"
+        yield Finding(("batchParameters",), message, "remove them", code="not-applicable")
     elif is_given(batch) and not service and not role:
         hint = "roleArn: a role that trusts events.amazonaws.com and has service-role/AWSBatchServiceEventTargetRole"
         yield Finding((), "a job queue as target needs a roleArn", hint, code="missing-field")
@@ -226,10 +227,10 @@ def _target(target: Json) -> Iterator[Finding]:
 
 
 def _service(arn: Any) -> str:
-    """The service a target is of, or nothing where its name does not tell."""
-    whole_one = arn.whole if isinstance(arn, Template) else None
-    if whole_one and whole_one.address:
-        return {"jobQueues": "batch", "topics": "sns", "logGroups": "logs"}.get(whole_one.address.section, "")
+    """The service that a target is in; empty if its name or ARN does not show it."""
+    expression = arn.whole if isinstance(arn, Template) else None
+    if expression and expression.address:
+        return {"jobQueues": "batch", "topics": "sns", "logGroups": "logs"}.get(expression.address.section, "")
     parts = (as_text(arn) or "").split(":", 5)
     return parts[2] if len(parts) == 6 and parts[0] == "arn" else ""
 
@@ -238,30 +239,28 @@ def _batch(parameters: Json) -> Iterator[Finding]:
     name = as_text(parameters.get("jobName"))
     if name is not None and not JOB_NAME.fullmatch(name):
         hint = "1 to 128 letters, digits, - and _, beginning with a letter or digit"
-        yield Finding(("batchParameters", "jobName"), f'"{name}" is not a name for a job', hint, code="invalid-name")
+        yield Finding(("batchParameters", "jobName"), f'"{name}" is not a valid job name', hint, code="invalid-name")
     bounds = (("arrayProperties", "size", 2, 10000), ("retryStrategy", "attempts", 1, 10))
     for holder, member, least, most in bounds:
         value = as_int(at(parameters, holder, member))
         if value is not None and not least <= value <= most:
             path = ("batchParameters", holder, member)
-            yield Finding(
-                path, f"{member} is {value}: it takes {least} to {most}", f"{least} to {most}", "out-of-range"
-            )
+            yield Finding(path, f"{member} {value} is out of range", f"{least} to {most}", "out-of-range")
 
 
 def _input(target: Json) -> Iterator[Finding]:
-    said = [member for member in INPUTS if is_given(target.get(member))]
-    if len(said) > 1:
-        yield Finding((said[1],), f"{said[0]} and {said[1]} exclude each other", "leave all but one out")
+    given = [member for member in INPUTS if is_given(target.get(member))]
+    if len(given) > 1:
+        yield Finding((given[1],), f"{given[0]} and {given[1]} cannot be combined", "remove all but one")
     given_input = target.get("input")
     if isinstance(given_input, str) and given_input and not _is_json(given_input):
         hint = f"a mapping, or JSON text; a plain text is {json.dumps(given_input[:30])} with its quotes"
-        yield Finding(("input",), "the input is not JSON", hint)
-    told = (
+        yield Finding(("input",), "invalid JSON in input", hint)
+    text = (
         compact(given_input) if isinstance(given_input, Mapping | list) and known(given_input) else as_text(given_input)
     )
-    if told and len(told) > INPUT_MOST:
-        message = f"the input has {len(told)} characters, and EventBridge takes at most {INPUT_MOST}"
+    if text and len(text) > MAX_INPUT:
+        message = f"the input has {len(text)} characters, and the maximum is {MAX_INPUT}"
         yield Finding(("input",), message, "shorten it", code="out-of-range")
     yield from _transformer(mapping(target.get("inputTransformer")))
 
@@ -282,12 +281,12 @@ def _transformer(transformer: Json) -> Iterator[Finding]:
             hint = f"$.{value}"
             yield Finding((*path, "inputPathsMap", name), f'"{value}" is not a path into an event', hint)
         if str(name).upper().startswith("AWS"):
-            message = f'"{name}" cannot name a path: what begins with AWS is EventBridge\'s own'
+            message = f'"{name}" cannot name a path: names that begin with AWS are reserved for EventBridge'
             yield Finding((*path, "inputPathsMap", name), message, "choose another name")
     template = as_text(transformer.get("inputTemplate"))
     for name in dict.fromkeys(PLACEHOLDER.findall(template or "")):
         if name not in paths and not name.startswith("aws.events"):
             found = near(name, map(str, paths))
             hint = f"did you mean <{found}>?" if found else f"add {name} to inputPathsMap"
-            message = f"<{name}> is not in inputPathsMap: it stays as it is"
+            message = f"<{name}> is not in inputPathsMap, and is used literally"
             yield Finding((*path, "inputTemplate"), message, hint, warning=True)

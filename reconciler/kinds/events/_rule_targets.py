@@ -1,6 +1,7 @@
-"""Targets of event rules: what is compared how, what they refer to, and as EventBridge takes them.
+"""Targets of event rules: how they are compared, their references, and their form in requests.
 
-A target is known by its id. Its input is JSON text to the API, and compared by meaning where it is an object or a list.
+A target is identified by its id. Its input is JSON text in the API, and compared by meaning if it is an object or a
+list.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
 """
@@ -23,14 +24,14 @@ OFF = Field(normalize=unless(False))
 _ECS = "ecsParameters"
 _VPC = f"{_ECS}.networkConfiguration.awsvpcConfiguration"
 
-# names below these are data
+# members whose keys are data
 _DATA = ("inputPathsMap", "headerParameters", "queryStringParameters")
-# spelled with a small letter in the API, too
+# members that begin with a lower-case letter in the API, too
 _SMALL = ("capacityProviderStrategy", "placementConstraints", "placementStrategy")
 
 
 def _log_group(value: Any) -> Any:
-    """A log group's ARN without the ``:*`` that CloudWatch shows and EventBridge may be given."""
+    """A log group's ARN without the ``:*`` that CloudWatch shows and EventBridge accepts."""
     return value.removesuffix(":*") if isinstance(value, str) and ":log-group:" in value else value
 
 
@@ -53,7 +54,7 @@ FIELDS = {"targets": Field(key="id"), **{f"targets[].{name}": facts for name, fa
 REFS = {
     "targets[].arn": Ref(section="jobQueues", also=("topics", "logGroups")),
     "targets[].roleArn": Ref(section="roles", same_account_and_region=True),
-    # the plain name means the newest revision, so that new ones do not touch the rule
+    # the plain name means the latest revision, so that a new revision does not change the rule
     "targets[].batchParameters.jobDefinition": Ref(
         section="jobDefinitions",
         attr="name",
@@ -67,13 +68,13 @@ REFS = {
 LOOKUPS = {f"targets[].{_VPC}.subnets[]": "subnets"}
 
 
-def plain(target: Any) -> Any:
-    """A target as people write it, as data: JSON parsed, tags a mapping."""
+def from_yaml(target: Any) -> Any:
+    """A declared target in plain form: JSON parsed, tags as a mapping."""
     if not isinstance(target, Mapping):
         return target
     done = dict(target)
     if "input" in done:
-        done["input"] = parsed(done["input"])
+        done["input"] = parse_input(done["input"])
     ecs = done.get(_ECS)
     if isinstance(ecs, Mapping) and isinstance(ecs.get("tags"), list | tuple):
         raw = [raised(tag) for tag in ecs["tags"] if isinstance(tag, Mapping)]
@@ -82,8 +83,8 @@ def plain(target: Any) -> Any:
     return done
 
 
-def parsed(text: Any) -> Any:
-    """JSON text of an object or a list as such; anything else as it is, for a text may be all that is meant."""
+def parse_input(text: Any) -> Any:
+    """JSON text of an object or a list, parsed; anything else unchanged, since an input may be a plain text."""
     if isinstance(text, Template):
         return parse(text)
     if not isinstance(text, str):
@@ -95,39 +96,39 @@ def parsed(text: Any) -> Any:
     return found if isinstance(found, dict | list) else text
 
 
-def read(target: Json) -> Any:
-    """A target as EventBridge shows it, as data."""
+def from_api(target: Json) -> Any:
+    """A target of a ListTargetsByRule reply in plain form."""
     keep = frozenset(name[:1].upper() + name[1:] for name in _DATA)
-    return plain(lowered(target, keep))
+    return from_yaml(lowered(target, keep))
 
 
-def sent(target: Json) -> dict[str, Any]:
-    """A target as EventBridge takes it; what says nothing is left out."""
-    told: dict[str, Any] = raised(_said(target), frozenset((*_DATA, *_SMALL)))
-    if isinstance(told.get("Input"), Mapping | list | tuple):
-        told["Input"] = JsonText(_said(target["input"], everything=True))
-    ecs = told.get("EcsParameters")
+def to_api(target: Json) -> dict[str, Any]:
+    """A target in plain form as PutTargets expects it; empty members are left out."""
+    request: dict[str, Any] = raised(_without_empty(target), frozenset((*_DATA, *_SMALL)))
+    if isinstance(request.get("Input"), Mapping | list | tuple):
+        request["Input"] = JsonText(_without_empty(target["input"], everything=True))
+    ecs = request.get("EcsParameters")
     if isinstance(ecs, Mapping):
-        told["EcsParameters"] = _ecs(ecs, mapping(target[_ECS]))
-    return told
+        request["EcsParameters"] = _ecs(ecs, mapping(target[_ECS]))
+    return request
 
 
 def _ecs(raised_ecs: Json, ecs: Json) -> dict[str, Any]:
-    told = dict(raised_ecs)
+    request = dict(raised_ecs)
     if isinstance(ecs.get("tags"), Mapping) and ecs["tags"]:
-        told["Tags"] = tag_list(ecs["tags"])
-    network = mapping(told.get("NetworkConfiguration"))
+        request["Tags"] = tag_list(ecs["tags"])
+    network = mapping(request.get("NetworkConfiguration"))
     if "AwsvpcConfiguration" in network:
-        told["NetworkConfiguration"] = {"awsvpcConfiguration": network["AwsvpcConfiguration"]}
-    return told
+        request["NetworkConfiguration"] = {"awsvpcConfiguration": network["AwsvpcConfiguration"]}
+    return request
 
 
-def _said(value: Any, *, everything: bool = False) -> Any:
-    """Without what is null or empty, unless that is data."""
+def _without_empty(value: Any, *, everything: bool = False) -> Any:
+    """The value without null and empty members, except inside ``input``, where they are data."""
     if isinstance(value, Mapping):
-        kept = {name: _said(item, everything=everything or name == "input") for name, item in value.items()}
+        kept = {name: _without_empty(item, everything=everything or name == "input") for name, item in value.items()}
         return kept if everything else {name: item for name, item in kept.items() if item not in (None, [], {}, "")}
-    return [_said(item, everything=everything) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty(item, everything=everything) for item in value] if isinstance(value, list | tuple) else value
 
 
 def by_id(listed: Any) -> dict[str, Json]:
@@ -136,4 +137,5 @@ def by_id(listed: Any) -> dict[str, Json]:
 
 
 def ids(targets: Sequence[Json]) -> list[str]:
+    """The ids of targets, in their order."""
     return [str(target["id"]) for target in targets]

@@ -2,16 +2,18 @@
 
 What is peculiar about them:
 
-- PutRule replaces the whole rule: what it is not told is lost, and a rule that was disabled is enabled again. So
-  everything is always sent. Tags count only when the rule is created.
-- Patterns are compared by meaning: the values a member may have are a set.
-- PutTargets and RemoveTargets may succeed and yet fail for some targets: their reply says so.
-- A rule may have five targets. New ones come before old ones go, where there is room.
-- Targets go before the rule. A role that was made a moment ago cannot be assumed yet.
-- A rule of another bus is another rule. One that an AWS service manages is refused by EventBridge, and never forced.
+- PutRule replaces the whole rule: what the request does not contain is removed, and a disabled rule is enabled again.
+  So every member is always sent. Tags are only used when the rule is created.
+- Patterns are compared by meaning: the values of a member are a set.
+- PutTargets and RemoveTargets may succeed although some targets fail: the reply lists them.
+- A rule may have five targets. New ones are added before old ones are removed, if both fit.
+- Targets are removed before the rule is deleted. A role that was just created cannot be assumed yet.
+- A rule of another bus is another rule. EventBridge refuses to change a rule that an AWS service manages; ``Force`` is
+  never used.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
-from reconciler.kinds.events._rule_checks import findings
+from reconciler.kinds.events._rule_checks import check
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -67,18 +69,18 @@ MEMBERS = {
 BUSY = On("ConcurrentModificationException")
 NEW_ROLE = On("ValidationException", "cannot be assumed by principal")
 MISSING = On("ResourceNotFoundException")
-AT_ONCE = 10
+MAX_TARGETS_PER_CALL = 10
 PAGE = 100
-TARGETS_MOST = 5
+MAX_TARGETS = 5
 
 
 def bus_of(value: Any) -> Any:
-    """The name of a bus given by name or ARN."""
+    """The name of a bus that is given by name or ARN; the default bus if none is given."""
     return value.split(":event-bus/")[-1] if isinstance(value, str) and value else DEFAULT_BUS
 
 
 def meaning(pattern: Any) -> Any:
-    """A pattern in which lists of allowed values are sorted sets; the operators of a range keep their order."""
+    """A pattern in which lists of values are sorted and unique; the operators of a numeric range keep their order."""
     if isinstance(pattern, Mapping):
         return {name: item if name == "numeric" else meaning(item) for name, item in pattern.items()}
     if isinstance(pattern, list | tuple):
@@ -112,6 +114,7 @@ PASSES_ROLES = {"roleArn": "events.amazonaws.com", "targets[].roleArn": "events.
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, Region, bus and name."""
     return {"name": name, "arn": _arn(scope, bus_of(props.get("eventBusName")), name)}
 
 
@@ -120,12 +123,15 @@ def _arn(scope: Scope, bus: str, name: str) -> str:
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The rules that are sought or owned, with targets and tags."""
     sought = {(bus_of(one.props.get("eventBusName")), one.name): one for one in query.sought}
     ask = index(query)
-    found, replies = yield from together(_there(list(sought)), ask)
+    found, replies = yield from together(_existing(list(sought)), ask)
     tagged = yield from tags_from_index(ask, replies)
-    more = [place for place in map(_place, owned_names(tagged, query.scope, "events", "rule/")) if place not in sought]
-    found |= yield from _there(more)
+    more = [
+        place for place in map(_rule_key, owned_names(tagged, query.scope, "events", "rule/")) if place not in sought
+    ]
+    found |= yield from _existing(more)
     tags = yield from _tags(query.scope, found, tagged, sought)
     return [
         _live(query.scope, bus, rule, targets, tags[bus, name])
@@ -134,31 +140,33 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     ]
 
 
-Place: TypeAlias = tuple[str, str]
+RuleKey: TypeAlias = tuple[str, str]
 """Bus and name of a rule."""
 
 
-def _there(places: Sequence[Place]) -> Reads[dict[Place, tuple[Json, Json]]]:
-    """Those of the rules that are there, each as its description and the reply that has its targets."""
+def _existing(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, tuple[Json, Json]]]:
+    """The rules that exist, each as (description, reply with its targets)."""
     found = yield from _described(places)
-    there = [place for place in places if place in found]
-    aimed = tuple(map(_aimed, there))
-    replies = (yield aimed) if aimed else ()
+    existing = [place for place in places if place in found]
+    calls = tuple(map(_list_targets, existing))
+    replies = (yield calls) if calls else ()
     return {
         place: (found[place], ok(call, reply, MISSING.code) or {})
-        for place, call, reply in zip(there, aimed, replies, strict=True)
+        for place, call, reply in zip(existing, calls, replies, strict=True)
     }
 
 
-def _described(places: Sequence[Place]) -> Reads[dict[Place, Json]]:
-    """The rules that are there. Several of a bus are looked up in its list, which tells as much in one call; what its
-    first page leaves open, and what may not be listed, is asked for one by one.
+def _described(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, Json]]:
+    """The rules that exist.
+
+    Several rules of a bus are looked up in the first page of its list, in one call. Rules that are not in it, and those
+    of a bus that may not be listed, are described one by one.
     """
     many = Counter(bus for bus, _ in places)
-    pages = {bus: _page(bus, [name for where, name in places if where == bus]) for bus in many if many[bus] > 1}
+    pages = {bus: _list_page(bus, [name for where, name in places if where == bus]) for bus in many if many[bus] > 1}
     calls = (*pages.values(), *(_describe(place) for place in places if place[0] not in pages))
     replies = (yield calls) if calls else ()
-    found: dict[Place, Json] = {}
+    found: dict[RuleKey, Json] = {}
     complete: set[str] = set()
     for (bus, page), reply in zip(pages.items(), replies, strict=False):
         if not isinstance(reply, Refused):
@@ -173,27 +181,27 @@ def _described(places: Sequence[Place]) -> Reads[dict[Place, Json]]:
     return found
 
 
-def _page(bus: str, names: Sequence[str]) -> Call:
-    """The first page of the rules of a bus whose names begin as all of ``names`` do."""
+def _list_page(bus: str, names: Sequence[str]) -> Call:
+    """The first page of the rules of a bus whose names share the common prefix of ``names``."""
     first, last = min(names), max(names)
-    alike = next((i for i, letter in enumerate(first) if letter != last[i : i + 1]), len(first))
-    begin = {"NamePrefix": first[:alike]} if alike else {}
-    return Call("events", "ListRules", {"Limit": PAGE, **begin, **_where(bus)})
+    common = next((i for i, letter in enumerate(first) if letter != last[i : i + 1]), len(first))
+    begin = {"NamePrefix": first[:common]} if common else {}
+    return Call("events", "ListRules", {"Limit": PAGE, **begin, **_bus_parameter(bus)})
 
 
-def _describe(place: Place) -> Call:
+def _describe(place: RuleKey) -> Call:
     bus, name = place
-    return Call("events", "DescribeRule", {"Name": name, **_where(bus)})
+    return Call("events", "DescribeRule", {"Name": name, **_bus_parameter(bus)})
 
 
-def _aimed(place: Place) -> Call:
+def _list_targets(place: RuleKey) -> Call:
     bus, name = place
-    return Call("events", "ListTargetsByRule", {"Rule": name, **_where(bus)}, all_pages=True)
+    return Call("events", "ListTargetsByRule", {"Rule": name, **_bus_parameter(bus)}, all_pages=True)
 
 
 def _tags(
-    scope: Scope, places: Iterable[Place], tagged: Index, sought: Mapping[Place, Sought]
-) -> Reads[dict[Place, Mapping[str, str]]]:
+    scope: Scope, places: Iterable[RuleKey], tagged: Index, sought: Mapping[RuleKey, Sought]
+) -> Reads[dict[RuleKey, Mapping[str, str]]]:
     found = {place: tags_if_expected(tagged, _arn(scope, *place), sought.get(place)) for place in places}
     open_ones = [place for place, tags in found.items() if tags is None]
     calls = tuple(Call("events", "ListTagsForResource", {"ResourceARN": _arn(scope, *place)}) for place in open_ones)
@@ -202,13 +210,13 @@ def _tags(
     return {place: tags or {} for place, tags in found.items()}
 
 
-def _place(path: str) -> tuple[str, str]:
-    """Bus and name from what follows ``rule/`` in an ARN; names of buses may have slashes in them."""
+def _rule_key(path: str) -> tuple[str, str]:
+    """Bus and name, from the text after ``rule/`` in an ARN; the name of a bus may contain slashes."""
     bus, _, name = path.rpartition("/")
     return bus or DEFAULT_BUS, name
 
 
-def _where(bus: str) -> dict[str, str]:
+def _bus_parameter(bus: str) -> dict[str, str]:
     return {} if bus == DEFAULT_BUS else {"EventBusName": bus}
 
 
@@ -218,7 +226,9 @@ def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Mapping[str, s
         "eventBusName": bus if bus != DEFAULT_BUS else None,
         "eventPattern": parse(rule.get("EventPattern")),
         **{name: rule.get(member) for name, member in MEMBERS.items()},
-        "targets": [targets.read(target) for target in sorted(listed.get("Targets", ()), key=lambda one: one["Id"])],
+        "targets": [
+            targets.from_api(target) for target in sorted(listed.get("Targets", ()), key=lambda one: one["Id"])
+        ],
     }
     return Live(
         physical=name,
@@ -231,16 +241,17 @@ def _live(scope: Scope, bus: str, rule: Json, listed: Json, tags: Mapping[str, s
 
 
 def expand(props: Json) -> Json:
-    """JSON text as what it says; without what comes along when the output of a describe is pasted."""
+    """JSON text parsed; without read-only members, which pasted describe output contains."""
     done = dict(without(props, *READ_ONLY))
     if "eventPattern" in done:
         done["eventPattern"] = parse(done["eventPattern"])
     if isinstance(done.get("targets"), list | tuple):
-        done["targets"] = [targets.plain(target) for target in done["targets"]]
+        done["targets"] = [targets.from_yaml(target) for target in done["targets"]]
     return done
 
 
 def notes(live: Live, _: Want) -> Iterable[str]:
+    """A note if an AWS service manages the rule."""
     if live.managed_by:
         yield f"the rule is managed by {live.managed_by}: EventBridge refuses to change or delete it"
 
@@ -249,67 +260,71 @@ def notes(live: Live, _: Want) -> Iterable[str]:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """PutRule with tags, then PutTargets."""
     bus = bus_of(want.declared.get("eventBusName"))
     tags = {"Tags": tag_list(want.tags)} if want.tags else {}
     put = items(want.declared.get("targets"))
-    return [_put(want, bus, tags), *_aim(want.physical, bus, put)]
+    return [_put_rule(want, bus, tags), *_put_targets(want.physical, bus, put)]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """PutRule with the whole rule if it differs, then the targets that differ."""
     bus, changed = live.extra["bus"], diff.tops()
-    calls: list[Action] = [_put(want, bus, {})] if changed - {"targets"} else []
+    calls: list[Action] = [_put_rule(want, bus, {})] if changed - {"targets"} else []
     if "targets" in changed:
-        calls += _aim_anew(live, want, diff)
+        calls += _update_targets(live, want, diff)
     return calls
 
 
-def _put(want: Want, bus: str, tags: Json) -> Call:
-    """The whole rule."""
-    told = {member: want.props.get(name) for name, member in MEMBERS.items()}
+def _put_rule(want: Want, bus: str, tags: Json) -> Call:
+    """PutRule with every declared member."""
+    settings = {member: want.props.get(name) for name, member in MEMBERS.items()}
     pattern = want.props.get("eventPattern")
     params = {
         "Name": want.physical,
-        **_where(bus),
+        **_bus_parameter(bus),
         **({"EventPattern": JsonText(pattern)} if pattern else {}),
-        **{member: value for member, value in told.items() if value},
+        **{member: value for member, value in settings.items() if value},
         **tags,
     }
     return Call("events", "PutRule", params, retry_on=(BUSY, NEW_ROLE))
 
 
-def _aim_anew(live: Live, want: Want, diff: Diff) -> Iterator[Call]:
-    """Targets that differ are put, those that are gone removed; last, if the rule has room for both."""
+def _update_targets(live: Live, want: Want, diff: Diff) -> Iterator[Call]:
+    """Puts the targets that differ and removes undeclared ones; removes first if both together exceed the maximum."""
     have, wish = targets.by_id(live.props.get("targets")), targets.by_id(want.props.get("targets"))
     differing = {str(change.path[1]) for change in diff.changes if change.top == "targets" and len(change.path) > 1}
     put = [target for name, target in wish.items() if name in differing or name not in have]
-    gone = sorted(have.keys() - wish.keys())
+    removed = sorted(have.keys() - wish.keys())
     bus = live.extra["bus"]
-    room = len(have.keys() | wish.keys()) <= TARGETS_MOST
-    both = (_aim(live.physical, bus, put), _let_go(live.physical, bus, gone))
+    room = len(have.keys() | wish.keys()) <= MAX_TARGETS
+    both = (_put_targets(live.physical, bus, put), _remove_targets(live.physical, bus, removed))
     for calls in both if room else reversed(both):
         yield from calls
 
 
-def _aim(name: str, bus: str, put: Sequence[Json]) -> Iterator[Call]:
-    for some in chunks(put, AT_ONCE):
-        params = {"Rule": name, **_where(bus), "Targets": [targets.sent(target) for target in some]}
+def _put_targets(name: str, bus: str, put: Sequence[Json]) -> Iterator[Call]:
+    for some in chunks(put, MAX_TARGETS_PER_CALL):
+        params = {"Rule": name, **_bus_parameter(bus), "Targets": [targets.to_api(target) for target in some]}
         yield Call("events", "PutTargets", params, retry_on=(BUSY, NEW_ROLE), refuse_if="FailedEntries")
 
 
-def _let_go(name: str, bus: str, gone: Sequence[str]) -> Iterator[Call]:
-    for some in chunks(gone, AT_ONCE):
-        params = {"Rule": name, **_where(bus), "Ids": list(some)}
+def _remove_targets(name: str, bus: str, removed: Sequence[str]) -> Iterator[Call]:
+    for some in chunks(removed, MAX_TARGETS_PER_CALL):
+        params = {"Rule": name, **_bus_parameter(bus), "Ids": list(some)}
         yield Call("events", "RemoveTargets", params, retry_on=(BUSY,), ok_if=(MISSING,), refuse_if="FailedEntries")
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """RemoveTargets, then DeleteRule."""
     bus, name = live.extra["bus"], live.physical
-    gone = targets.ids(live.props.get("targets", ()))
-    deleted = Call("events", "DeleteRule", {"Name": name, **_where(bus)}, retry_on=(BUSY,), ok_if=(MISSING,))
-    return [*_let_go(name, bus, gone), deleted]
+    removed = targets.ids(live.props.get("targets", ()))
+    deleted = Call("events", "DeleteRule", {"Name": name, **_bus_parameter(bus)}, retry_on=(BUSY,), ok_if=(MISSING,))
+    return [*_remove_targets(name, bus, removed), deleted]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by ARN."""
     resource = {"ResourceARN": live.attrs["arn"]}
     calls: list[Action] = []
     if remove:
@@ -320,10 +335,11 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def disruption(_: Live, want: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on events, as one sentence; 'not affected' if none."""
     if diff.replaces:
-        return "events that come between deleting the old rule and creating the new one go nowhere"
+        return "events between deleting the old rule and creating the new one are lost"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "events go nowhere from now on"
+        return "matching events are no longer delivered"
     return "not affected"
 
 
@@ -350,7 +366,7 @@ KIND = Kind(
     max_name=64,
     passes_roles=PASSES_ROLES,
     expand=expand,
-    check=findings,
+    check=check,
     relations=_topic_delivery.relations,
     disruption=disruption,
     notes=notes,

@@ -1,7 +1,7 @@
-"""Reading IAM's roles and policies in bulk: the same few calls for every kind of IAM, so made once.
+"""Reading roles and policies of IAM in bulk: the same few calls for every kind of IAM, so that they are sent once.
 
-GetAccountAuthorizationDetails has nearly everything, a thousand roles and policies a page; what it lacks is said where
-it is missed. It cannot be narrowed down, and not everybody is allowed it: the kinds ask by name then.
+GetAccountAuthorizationDetails returns nearly everything, up to a thousand roles and policies a page; the functions that
+need the rest name it. It cannot be filtered, and it may be denied: then the kinds read by name.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
 """
@@ -28,13 +28,13 @@ PROFILES = Call("iam", "ListInstanceProfiles", {"MaxItems": PAGE}, all_pages=Tru
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What GetAccountAuthorizationDetails says: roles by name, the account's own policies by ARN."""
+    """The reply to GetAccountAuthorizationDetails: roles by name, the account's own policies by ARN."""
 
     roles: Mapping[str, Json]
     policies: Mapping[str, Json]
 
     def attached(self, roles: Iterable[Json] | None = None) -> frozenset[str]:
-        """The ARNs of the managed policies that ``roles``, or any role at all, have attached."""
+        """The ARNs of the managed policies that are attached to ``roles``, or to any role."""
         return frozenset(
             policy["PolicyArn"]
             for role in (self.roles.values() if roles is None else roles)
@@ -47,7 +47,7 @@ class Details:
 
 
 def details(reply: Reply) -> Details:
-    """The reply to ``DETAILS``; raises Unreadable where it was refused."""
+    """The reply to ``DETAILS``; raises Unreadable if it was refused."""
     answer = ok(DETAILS, reply) or {}
     return Details(
         {item["RoleName"]: item for item in answer.get("RoleDetailList", ())},
@@ -55,35 +55,37 @@ def details(reply: Reply) -> Details:
     )
 
 
-def at_hand(query: Query) -> Reads[Details | None]:
-    """The details for a brief query, since they are read anyway; None where they are refused, or not read."""
+def details_if_brief(query: Query) -> Reads[Details | None]:
+    """The details, for a brief query; None for another query, or if they are refused."""
     if not query.brief:
         return None
     (reply,) = yield (DETAILS,)
     return None if isinstance(reply, Refused) else details(reply)
 
 
-def page_of_roles(marker: str = "") -> Call:
-    """A page of ListRoles: the details lack a role's description and the longest session it allows."""
+def list_roles(marker: str = "") -> Call:
+    """A page of ListRoles, which has a role's description and longest session; the details lack them."""
     return Call("iam", "ListRoles", {"MaxItems": PAGE, **({"Marker": marker} if marker else {})})
 
 
-def page(call: Call, reply: Reply) -> Json:
-    """A page of ListRoles; nothing where it is denied: each can be asked for by name."""
+def role_page(call: Call, reply: Reply) -> Json:
+    """The reply with a page of ListRoles; empty if it is denied, since each role can be read by name."""
     return {} if isinstance(reply, Refused) and reply.denied else ok(call, reply) or {}
 
 
-def completed(names: Sequence[str], known: Mapping[str, Json], marker: str, total: int) -> Reads[dict[str, Json]]:
-    """``known`` with what ListRoles or GetRole say of ``names``, whichever takes fewer calls.
+def with_described_roles(
+    names: Sequence[str], cached: Mapping[str, Json], marker: str, total: int
+) -> Reads[dict[str, Json]]:
+    """``cached`` with the roles ``names`` as ListRoles or GetRole return them, whichever needs fewer calls.
 
-    ``marker`` is where the next page of ListRoles begins (nothing: no page has been read, or there is none), ``total``
-    how many roles the account has.
+    ``marker`` is where the next page of ListRoles begins (empty: no page has been read, or there is no other),
+    ``total`` the number of roles in the account. Raises Unreadable.
     """
-    found, pages = dict(known), -(-total // PAGE) - 1
+    found, pages = dict(cached), -(-total // PAGE) - 1
     while marker and pages < sum(name not in found for name in names):
-        call = page_of_roles(marker)
+        call = list_roles(marker)
         (reply,) = yield (call,)
-        answer = page(call, reply)
+        answer = role_page(call, reply)
         found |= roles_of(answer)
         marker, pages = answer.get("Marker") or "", pages - 1
     calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name not in found)
@@ -95,12 +97,12 @@ def completed(names: Sequence[str], known: Mapping[str, Json], marker: str, tota
 
 
 def roles_of(answer: Json) -> dict[str, Json]:
-    """The roles in a reply of ListRoles, by name."""
+    """The roles in a reply to ListRoles, by name."""
     return {item["RoleName"]: item for item in answer.get("Roles", ())}
 
 
 def profiles_of(found: Details) -> dict[str, dict[str, Any]]:
-    """The instance profiles that hold a role, by name, as the details show them."""
+    """The instance profiles with a role, by name, as the details show them."""
     return {
         profile["InstanceProfileName"]: {**profile, "Roles": [{"RoleName": name}]}
         for name, role in found.roles.items()

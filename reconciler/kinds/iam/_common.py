@@ -1,7 +1,8 @@
-"""What the IAM kinds share: names and paths, calls that may come too early, finding what is owned.
+"""What the kinds of IAM share: names and paths, calls that may be sent too early, ownership.
 
-IAM answers before it has told all of itself about a change: what has just been created may be unknown to the next call
-for some seconds. https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html (eventual consistency)
+IAM is eventually consistent: a resource that was just created may be unknown to the next call for some seconds.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any
 from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Query, Reply, Scope
 
 ABSENT = "NoSuchEntity"
-GONE = (On(ABSENT),)
+NOT_FOUND = (On(ABSENT),)
 BUSY = On("ConcurrentModification")
-# what a call just after the creation of a role, a policy or a principal may be told
+# refusals of a call just after the creation of a role, a policy or a principal
 NEW_ROLE = On(ABSENT, "role with name")
 NEW_POLICY = On(ABSENT, "does not exist or is not attachable")
 NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy")
-STILL_HELD = On("DeleteConflict")
+IN_USE = On("DeleteConflict")
 PATIENCE = 120.0
 
 POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
@@ -41,74 +42,78 @@ def change(
     patience: float = PATIENCE,
     proof: Proof = Proof.NONE,
 ) -> Call:
-    """One write."""
+    """A write call, retried for ``patience`` seconds on concurrent changes and on the refusals in ``retry``."""
     return Call("iam", operation, params, retry_on=(BUSY, *retry), ok_if=ok_if, patience=patience, proof=proof)
 
 
 def arn(scope: Scope, kind: str, name: str, props: Json) -> str:
-    """``arn:aws:iam::123456789012:role/path/name``; the path may not be known yet, then it is left out."""
+    """``arn:aws:iam::123456789012:role/path/name``; a path that is not known yet counts as ``/``."""
     path = props.get("path") or "/"
     return scope.arn("iam", f"{kind}{path if isinstance(path, str) else '/'}{name}", region="")
 
 
 def is_name(text: str) -> bool:
-    """Whether AWS would take it for a name at all: it is not worth asking for anything else."""
+    """Whether IAM accepts the text as a name; nothing else is worth a call."""
     return bool(_NAME.fullmatch(text))
 
 
 def is_owned(query: Query, tags: Mapping[str, str]) -> bool:
+    """Whether the query includes owned objects, and the tags name its environment."""
     return query.owned and tags.get(OWNER_TAG) == query.scope.environment
 
 
 def replies_by(calls: tuple[Call, ...], replies: tuple[Reply, ...], member: str) -> Iterator[tuple[str, Call, Reply]]:
-    """Each reply with the value of ``member`` its call asked with."""
+    """Each reply with its call and the value of the parameter ``member`` in that call."""
     for call, reply in zip(calls, replies, strict=True):
         yield call.params[member], call, reply
 
 
-def name_findings(noun: str, name: str, most: int) -> Iterator[Finding]:
-    if len(name) > most:
+def name_findings(noun: str, name: str, maximum: int) -> Iterator[Finding]:
+    """Findings about the name of a ``noun`` with at most ``maximum`` characters."""
+    if len(name) > maximum:
         yield Finding(
             path=(),
-            message=f"the name of a {noun} has at most {most} characters, this one {len(name)}",
+            message=f"the {noun} name has {len(name)} characters, and the maximum is {maximum}",
             hint="choose a shorter one",
         )
     if "/" in name:
         path, _, last = name.rpartition("/")
         hint = f'name it "{last}" and give path: /{path.strip("/")}/'
-        yield Finding(path=(), message=f"the name of a {noun} has no slash", hint=hint)
+        yield Finding(path=(), message=f"a {noun} name cannot contain a slash", hint=hint)
     elif not is_name(name):
         hint = "letters, digits and _ + = , . @ -"
-        yield Finding(path=(), message=f'"{name}" cannot be the name of a {noun}', hint=hint)
+        yield Finding(path=(), message=f'"{name}" is not a valid {noun} name', hint=hint)
 
 
 def path_findings(props: Json) -> Iterator[Finding]:
+    """Findings about ``path``."""
     path = props.get("path")
     if not isinstance(path, str):
         return
     if not _PATH.fullmatch(path) or len(path) > 512:
         hint = f"write /{path.strip('/')}/" if path.strip("/") else "write /"
-        yield Finding(path=("path",), message=f'a path begins and ends with a slash, "{path}" does not', hint=hint)
+        yield Finding(path=("path",), message=f'path "{path}" must begin and end with a slash', hint=hint)
     if path.startswith("/aws-service-role/"):
         hint = "declare it under serviceLinkedRoles, by the name of the service"
-        yield Finding(path=("path",), message="this path is for service-linked roles", hint=hint)
+        yield Finding(path=("path",), message="path /aws-service-role/ is reserved for service-linked roles", hint=hint)
 
 
 def description_findings(props: Json) -> Iterator[Finding]:
+    """Findings about ``description``."""
     text = props.get("description")
     if isinstance(text, str) and len(text) > 1000:
         yield Finding(
             path=("description",),
-            message=f"a description has at most 1000 characters, this one {len(text)}",
+            message=f"the description has {len(text)} characters, and the maximum is 1000",
             hint="shorten it",
         )
     if isinstance(text, str) and not _DESCRIPTION.fullmatch(text):
-        hint = "leave out what is not in Latin-1 (curly quotes, dashes, emoji)"
-        yield Finding(path=("description",), message="a description takes Latin-1 characters only", hint=hint)
+        hint = "remove characters outside Latin-1 (curly quotes, dashes, emoji)"
+        yield Finding(path=("description",), message="a description may contain Latin-1 characters only", hint=hint)
 
 
 def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
-    """What is wrong with the name or ARN of a managed policy."""
+    """Findings about the name or ARN of a managed policy."""
     if not isinstance(value, str):
         return
     if value.startswith("arn:"):
@@ -118,16 +123,18 @@ def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
             yield Finding(path=path, message=f'"{value}" is not the ARN of a managed policy', hint=hint)
         elif ":aws:policy/" in value and found["path"] in SERVICE_ROLE_POLICIES:
             hint = f"write service-role/{found['path']}"
-            yield Finding(path=path, message=f"AWS keeps {found['path']} under service-role/", hint=hint)
+            yield Finding(path=path, message=f"{found['path']} is in path service-role/", hint=hint)
     elif meant := _misspelt(value):
-        yield Finding(path=path, message=f"no {value} is known here", hint=f'did you mean "{meant}"?', warning=True)
+        yield Finding(
+            path=path, message=f"unknown managed policy {value}", hint=f'did you mean "{meant}"?', warning=True
+        )
     elif not all(map(is_name, value.strip("/").split("/"))):
         hint = "a name, service-role/NAME or an ARN"
-        yield Finding(path=path, message=f'"{value}" cannot be the name of a managed policy', hint=hint)
+        yield Finding(path=path, message=f'"{value}" is not a valid managed policy name', hint=hint)
 
 
 def _misspelt(name: str) -> str:
-    """The AWS-managed policy under service-role/ that was meant; nothing where the name is right, or far from any."""
+    """The AWS-managed policy under service-role/ with a similar name; empty if the name is one, or similar to none."""
     bare = name.removeprefix("service-role/")
     if bare == name or bare in SERVICE_ROLE_POLICIES:
         return ""
@@ -135,7 +142,7 @@ def _misspelt(name: str) -> str:
     return f"service-role/{near[0]}" if near else ""
 
 
-# AWS-managed policies around Batch that people look for at the root
+# AWS-managed policies around Batch that users often declare without their path
 SERVICE_ROLE_POLICIES = frozenset(
     (
         "AWSBatchServiceEventTargetRole",

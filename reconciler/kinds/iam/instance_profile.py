@@ -2,14 +2,16 @@
 
 What is peculiar about them:
 
-- A profile holds one role or none. Another role cannot be put in before the first is taken out, so between the two
-  calls there is none.
-- It is not the role: compute environments want the profile, and only the console makes one of the same name along with
-  a role for EC2.
-- A profile that holds a role cannot be deleted; one that a compute environment uses can, so the order is ours to keep.
-- Lists show no tags, so each profile is asked for its own.
+- A profile has one role or none. The old role must be removed before a new one is added, so between the two calls there
+  is none.
+- A profile is not its role: compute environments need the profile, and only the console creates one of the same name
+  together with a role for EC2.
+- A profile with a role cannot be deleted; one that a compute environment uses can, so we have to keep the order.
+- Lists show no tags, so each profile is read for its own.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteInstanceProfile.html
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam._common import ABSENT, GONE, NEW_ROLE, STILL_HELD, change
+from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_ROLE, NOT_FOUND, change
 from reconciler.model import (
     Action,
     Call,
@@ -44,11 +46,11 @@ from reconciler.model import (
 
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 
-# of how many profiles with roles of others the tags are asked one by one
-OTHERS_MOST = 100
+# up to this number of profiles with unowned roles, the tags of each are read
+MAX_OTHERS = 100
 
-# IAM may not know role or profile yet, or still count the role that has just been taken out
-EARLY = (
+# the role or profile may not be visible yet, or the role that was just removed may still count
+NOT_VISIBLE_YET = (
     NEW_ROLE,
     On(ABSENT, "Instance Profile"),
     On("InvalidParameterValue", "Invalid IAM Instance Profile name"),
@@ -57,7 +59,7 @@ EARLY = (
 
 
 def role_name(value: Any) -> Any:
-    """The name in the ARN of a role; anything else as it is."""
+    """The name in the ARN of a role; anything else unchanged."""
     found = _ROLE_ARN.fullmatch(value) if isinstance(value, str) else None
     return found["name"] if found else value
 
@@ -69,15 +71,16 @@ FIELDS = {
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, path and name."""
     return {"name": name, "arn": _iam.arn(scope, "instance-profile", name, props)}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """In bulk where owned ones are asked for too; else one by one."""
+    """In bulk if owned profiles are needed too; otherwise by name."""
     names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
-    known = yield from bulk.at_hand(query)
+    known = yield from bulk.details_if_brief(query)
     if query.owned:
-        profiles = yield from _swept(query, {name.lower() for name in names})
+        profiles = yield from _read_in_bulk(query, {name.lower() for name in names})
     else:
         held = {name.lower(): item for name, item in bulk.profiles_of(known).items()} if known else {}
         found = [held[name.lower()] for name in names if name.lower() in held]
@@ -87,12 +90,12 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return [live for live in lives if live.physical.lower() in sought or _iam.is_owned(query, live.tags)]
 
 
-def _swept(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
+def _read_in_bulk(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
     """The profiles that are sought, or may be owned, with their tags.
 
-    Only GetInstanceProfile is documented to tell the tags of a profile. Where the details of its role show them it is
-    not asked; else it is for what is sought, what holds no role (the list alone knows of these) or a role of ours, and,
-    in accounts that do not hold too many, for all others.
+    Only GetInstanceProfile is documented to return the tags of a profile. It is not called where the details of the
+    role include them. Otherwise it is called for sought profiles, for profiles without a role (which only the list
+    contains) or with an owned role, and, in accounts with few profiles, for all others.
     """
     replies = yield (bulk.DETAILS, bulk.PROFILES)
     found = bulk.details(replies[0])
@@ -106,7 +109,7 @@ def _swept(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
             continue
         mine = name not in held or held[name]["Roles"][0]["RoleName"] in ours
         (likely if mine or name.lower() in sought else others).append(name)
-    described = yield from _described([*likely, *(others if len(others) <= OTHERS_MOST else ())])
+    described = yield from _described([*likely, *(others if len(others) <= MAX_OTHERS else ())])
     return [*(held.values() if shown else ()), *described]
 
 
@@ -125,6 +128,7 @@ def _live(scope: Scope, profile: Json) -> Live:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateInstanceProfile with tags, then AddRoleToInstanceProfile."""
     profile = {"InstanceProfileName": want.physical}
     path = {"Path": want.declared["path"]} if want.declared.get("path") else {}
     role = role_name(want.declared.get("role"))
@@ -135,6 +139,7 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """Removes the old role, then adds the new one."""
     if "role" not in diff.tops():
         return []
     before, after = live.props.get("role"), role_name(want.props.get("role"))
@@ -145,15 +150,16 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Removes the role, then DeleteInstanceProfile."""
     role = live.props.get("role")
     return [
         *([_remove(live.physical, role)] if role else []),
-        change("DeleteInstanceProfile", {"InstanceProfileName": live.physical}, STILL_HELD, ok_if=GONE),
+        change("DeleteInstanceProfile", {"InstanceProfileName": live.physical}, IN_USE, ok_if=NOT_FOUND),
     ]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    """Removing comes first: IAM takes tag names that differ in case for one."""
+    """Removes before it adds: to IAM tag names that differ only in case are the same."""
     profile = {"InstanceProfileName": live.physical}
     return [
         *([change("UntagInstanceProfile", {**profile, "TagKeys": sorted(remove)})] if remove else []),
@@ -163,40 +169,42 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 def _add(profile: str, role: Any) -> Call:
     params = {"InstanceProfileName": profile, "RoleName": role}
-    return change("AddRoleToInstanceProfile", params, *EARLY, proof=Proof.SAME)
+    return change("AddRoleToInstanceProfile", params, *NOT_VISIBLE_YET, proof=Proof.SAME)
 
 
 def _remove(profile: str, role: str) -> Call:
     params = {"InstanceProfileName": profile, "RoleName": role}
-    return change("RemoveRoleFromInstanceProfile", params, ok_if=GONE)
+    return change("RemoveRoleFromInstanceProfile", params, ok_if=NOT_FOUND)
 
 
 def expand(props: Json) -> Json:
-    """The API wants the bare name of the role; people also have its ARN."""
+    """``role`` as the bare name that the API needs, if an ARN is declared."""
     return {name: role_name(value) if name == "role" else value for name, value in props.items()}
 
 
 def check(name: str, props: Json) -> Iterable[Finding]:
+    """Findings about name, path and role; an expression is accepted wherever its value is unknown."""
     yield from _iam.name_findings("instance profile", name, 128)
     yield from _iam.path_findings(props)
     role = props.get("role")
     if role is None:
         hint = "role: NAME; without one, instances with this profile have no permissions and cannot join a cluster"
-        yield Finding(path=(), message="the instance profile holds no role", hint=hint, warning=True)
+        yield Finding(path=(), message="the instance profile has no role", hint=hint, warning=True)
     elif isinstance(role, list | tuple):
-        yield Finding(path=("role",), message="an instance profile holds one role", hint="name one role")
+        yield Finding(path=("role",), message="an instance profile can have only one role", hint="name one role")
     elif isinstance(role, str) and role.startswith("arn:"):
         hint = "the name of a role, or its ARN: arn:aws:iam::123456789012:role/NAME"
         yield Finding(path=("role",), message=f'"{role}" is not the ARN of a role', hint=hint)
     elif isinstance(role, str) and not _iam.is_name(role):
         hint = "letters, digits and _ + = , . @ -; a path is not part of the name"
-        yield Finding(path=("role",), message=f'"{role}" cannot be the name of a role', hint=hint)
+        yield Finding(path=("role",), message=f'"{role}" is not a valid role name', hint=hint)
 
 
 def disruption(live: Live, _: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on running instances, as one sentence; 'not affected' if none."""
     if "role" in diff.tops() and live.props.get("role"):
         return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
-    return "not affected" if not diff.replaces else "replaced: what uses it moves to the new one"
+    return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
 
 KIND = Kind(

@@ -1,17 +1,18 @@
-"""Customer-managed IAM policies, and finding AWS's own by name.
+"""Customer-managed IAM policies, and AWS-managed policies by name.
 
 What is peculiar about them:
 
-- A policy keeps at most five versions of its document, one of them the default. A new document is a new version; where
-  an older version says the same it is made the default again, and the oldest other one makes room.
+- A policy has at most five versions of its document, one of them the default. A new document is a new version; if an
+  older version has the same meaning, it becomes the default again. The oldest other version is deleted if necessary.
 - Path and description cannot be changed.
-- Names are unique in the account whatever their case or path, but a policy is read by its ARN, path included. So what
-  is not found under the declared path is looked for in the list of all.
-- A role may name an AWS-managed policy without saying where AWS keeps it. Those are found here as well, for their ARN
-  alone (``extra["aws_managed"]``): they belong to AWS.
-- What others have attached it to is left alone; AWS then refuses to delete it.
+- Names are unique in the account, ignoring case and path, but a policy is read by its ARN, which includes the path. So
+  a policy that is not found under the declared path is looked up in the list of all.
+- A role may name an AWS-managed policy without its path. Such policies are read for their ARN only
+  (``extra["aws_managed"]``): they belong to AWS.
+- Attachments outside the environment are kept; then AWS refuses to delete the policy.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
 """
 
@@ -25,7 +26,7 @@ from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place,
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam._common import ABSENT, GONE, STILL_HELD, change
+from reconciler.kinds.iam._common import ABSENT, IN_USE, NOT_FOUND, change
 from reconciler.model import (
     Action,
     Call,
@@ -52,11 +53,11 @@ FIELDS = {
     "description": Field(effect=Effect.REPLACE, default=""),
 }
 
-VERSIONS = 5
-DOCUMENT_MOST = 6144
-# where AWS keeps its own policies
+MAX_VERSIONS = 5
+MAX_DOCUMENT = 6144
+# the paths of AWS-managed policies
 AWS_PATHS = ("", "service-role/", "job-function/", "aws-service-role/")
-# those that everybody around Batch uses need not be asked for
+# well-known policies around Batch, which need no call
 AWS_OWN = frozenset(f"arn:aws:iam::aws:policy/service-role/{name}" for name in _iam.SERVICE_ROLE_POLICIES)
 
 
@@ -64,21 +65,26 @@ AWS_OWN = frozenset(f"arn:aws:iam::aws:policy/service-role/{name}" for name in _
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, path and name."""
     return {"name": name, "arn": _iam.arn(scope, "policy", name, props)}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """A name sought with its declaration means the account's own policy, one sought without may be AWS's."""
+    """A name sought with its declaration means the account's own policy; one sought without may be AWS's."""
     if query.owned:
-        return (yield from _swept(query))
-    known = yield from bulk.at_hand(query)
-    candidates = {sought.name: _candidates(query.scope, sought) for sought in query.sought if _askable(sought.name)}
-    if known:  # it has all of the account's own
-        candidates = {n: [arn for arn in arns if _aws(arn) or arn in known.policies] for n, arns in candidates.items()}
+        return (yield from _read_in_bulk(query))
+    known = yield from bulk.details_if_brief(query)
+    candidates = {
+        sought.name: _candidates(query.scope, sought) for sought in query.sought if _is_valid_name(sought.name)
+    }
+    if known:  # the details contain all of the account's own policies
+        candidates = {
+            n: [arn for arn in arns if _is_aws_arn(arn) or arn in known.policies] for n, arns in candidates.items()
+        }
     at_hand = {*known.policies, *known.attached(), *AWS_OWN} if known else set()
     found = {name: next((arn for arn in arns if arn in at_hand), None) for name, arns in candidates.items()}
     brief = [_named(arn) for arn in found.values() if arn]
-    policies = yield from _fetched(arn for name, arns in candidates.items() if not found[name] for arn in arns)
+    policies = yield from _get_policies(arn for name, arns in candidates.items() if not found[name] for arn in arns)
     found |= {
         name: next((a for a in candidates[name] if a in policies), None) for name, arn in found.items() if not arn
     }
@@ -88,21 +94,26 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     found |= _by_name(declared, (yield from _listed("Local")) if declared else [])
     found |= _by_name(named, (yield from _listed("All")) if named else [])
     sought = list(dict.fromkeys(arn for arn in found.values() if arn and arn not in at_hand))
-    policies |= yield from _fetched(arn for arn in sought if arn not in policies)
+    policies |= yield from _get_policies(arn for arn in sought if arn not in policies)
     chosen = [policies[arn] for arn in sought if arn in policies]
     customer = [policy for policy in chosen if not _aws_managed(policy)]
     lives = (yield from _details(customer)) if customer else []
     return [*brief, *lives, *(_aws_live(policy) for policy in chosen if _aws_managed(policy))]
 
 
-def _swept(query: Query) -> Reads[Sequence[Live]]:
-    """The account's own policies that are sought, and those that the environment owns.
+def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
+    """The account's own policies that are sought or owned.
 
-    The details have everything but the tags, which each policy has to be asked for. Of what is not sought those are
-    asked that nobody uses, or a role of ours: what somebody else has attached could not be deleted in any case.
+    The details contain everything but the tags, which each policy has to be read for. Policies that are not sought are
+    read if they are in no use, or attached to an owned role: one that is only attached elsewhere could not be deleted
+    anyway.
     """
-    wanted = {sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _askable(sought.name)}
-    likely = [_candidates(query.scope, sought)[0] for sought in query.sought if sought.props and _askable(sought.name)]
+    wanted = {
+        sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _is_valid_name(sought.name)
+    }
+    likely = [
+        _candidates(query.scope, sought)[0] for sought in query.sought if sought.props and _is_valid_name(sought.name)
+    ]
     first = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in dict.fromkeys(likely))
     replies = yield (bulk.DETAILS, *first)
     found = bulk.details(replies[0])
@@ -110,8 +121,8 @@ def _swept(query: Query) -> Reads[Sequence[Live]]:
     tagged = {answer["Policy"]["Arn"]: answer["Policy"] for answer in answers if answer}
     of_ours = found.attached(found.owned(query))
     sought = {arn for arn, item in found.policies.items() if item["PolicyName"].lower() in wanted}
-    asked = [arn for arn, item in found.policies.items() if arn in sought or arn in of_ours or not _used(item)]
-    tagged |= yield from _fetched(arn for arn in asked if arn not in tagged)
+    asked = [arn for arn, item in found.policies.items() if arn in sought or arn in of_ours or not _in_use(item)]
+    tagged |= yield from _get_policies(arn for arn in asked if arn not in tagged)
     chosen = [arn for arn in asked if arn in tagged]
     return [
         _live({**found.policies[arn], "Tags": tagged[arn].get("Tags")}, found.policies[arn]["PolicyVersionList"])
@@ -120,22 +131,23 @@ def _swept(query: Query) -> Reads[Sequence[Live]]:
     ]
 
 
-def _used(policy: Json) -> bool:
+def _in_use(policy: Json) -> bool:
     return bool(policy.get("AttachmentCount") or policy.get("PermissionsBoundaryUsageCount"))
 
 
 def _named(arn: str) -> Live:
-    """A policy of which only the ARN is wanted."""
+    """A policy of which only the ARN is needed."""
     name = arn.rpartition("/")[2]
     return Live(physical=name, attrs={"name": name, "arn": arn}, props={})
 
 
-def _askable(name: str) -> bool:
+def _is_valid_name(name: str) -> bool:
+    """Whether IAM accepts each part of a name with path."""
     return all(map(_iam.is_name, name.strip("/").split("/")))
 
 
 def _candidates(scope: Scope, sought: Sought) -> list[str]:
-    """The ARNs a name may stand for, the likeliest first."""
+    """The ARNs that a name may stand for, the most likely first."""
     name = sought.name.strip("/")
     if sought.props:
         return [attrs(scope, name, sought.props)["arn"]]
@@ -146,8 +158,8 @@ def _candidates(scope: Scope, sought: Sought) -> list[str]:
     ]
 
 
-def _fetched(arns: Iterable[str]) -> Reads[dict[str, Json]]:
-    """What there is of these, by ARN."""
+def _get_policies(arns: Iterable[str]) -> Reads[dict[str, Json]]:
+    """The policies that exist, by ARN."""
     asked = list(dict.fromkeys(arns))
     calls = tuple(Call("iam", "GetPolicy", {"PolicyArn": arn}) for arn in asked)
     replies = (yield calls) if calls else ()
@@ -162,16 +174,16 @@ def _listed(scope: str) -> Reads[list[Json]]:
 
 
 def _by_name(wanted: Iterable[str], items: Iterable[Json]) -> dict[str, str | None]:
-    """The ARNs of policies of these names, whatever their case and path; the account's own go before AWS's."""
+    """The ARNs of policies with these names, ignoring case and path; the account's own before AWS's."""
     arns = {item["PolicyName"].lower(): item["Arn"] for item in sorted(items, key=_aws_managed, reverse=True)}
     return {name: arns.get(name.lower()) for name in wanted}
 
 
 def _aws_managed(policy: Json) -> bool:
-    return _aws(policy["Arn"])
+    return _is_aws_arn(policy["Arn"])
 
 
-def _aws(arn: str) -> bool:
+def _is_aws_arn(arn: str) -> bool:
     return ":iam::aws:policy/" in arn
 
 
@@ -181,7 +193,7 @@ def _aws_live(policy: Json) -> Live:
 
 
 def _details(policies: Sequence[Json]) -> Reads[list[Live]]:
-    """The policies with all versions of their documents; one that has vanished meanwhile is left out."""
+    """The policies with all versions of their documents; one that no longer exists is left out."""
     calls = tuple(Call("iam", "ListPolicyVersions", {"PolicyArn": p["Arn"]}, all_pages=True) for p in policies)
     versions: dict[str, list[Json]] = {}
     for arn, call, reply in _iam.replies_by(calls, (yield calls), "PolicyArn"):
@@ -230,6 +242,7 @@ def _live(policy: Json, versions: Sequence[Json]) -> Live:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreatePolicy with tags."""
     params = {
         "PolicyName": want.physical,
         "Path": want.declared.get("path"),
@@ -242,33 +255,41 @@ def create(want: Want) -> Sequence[Action]:
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """An older version with the same meaning becomes the default, or a new version is created.
+
+    Before a new version, the oldest others are deleted if there are five.
+    """
     if "policyDocument" not in diff.tops():
         return []
     arn, document = live.attrs["arn"], want.props["policyDocument"]
     others = [version for version in live.extra.get("versions", ()) if not version["default"]]
-    same = [version for version in others if equal(version["document"], document, _place(want))]
+    same = [version for version in others if equal(version["document"], document, _location(want))]
     if same:
         return [change("SetDefaultPolicyVersion", {"PolicyArn": arn, "VersionId": same[-1]["id"]})]
     new = {"PolicyArn": arn, "PolicyDocument": JsonText(written(document)), "SetAsDefault": True}
-    too_many = others[: max(len(others) + 1 - (VERSIONS - 1), 0)]
-    return [*(_drop(arn, version) for version in too_many), change("CreatePolicyVersion", new, proof=Proof.SAME)]
-
-
-def delete(live: Live, _: Json) -> Sequence[Action]:
-    arn = live.attrs["arn"]
-    others = [version for version in live.extra.get("versions", ()) if not version["default"]]
+    too_many = others[: max(len(others) + 1 - (MAX_VERSIONS - 1), 0)]
     return [
-        *(_drop(arn, version) for version in others),
-        change("DeletePolicy", {"PolicyArn": arn}, STILL_HELD, ok_if=GONE),
+        *(_delete_version(arn, version) for version in too_many),
+        change("CreatePolicyVersion", new, proof=Proof.SAME),
     ]
 
 
-def _drop(arn: str, version: Json) -> Call:
-    return change("DeletePolicyVersion", {"PolicyArn": arn, "VersionId": version["id"]}, ok_if=GONE)
+def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Deletes the other versions, then the policy, retried while it is attached."""
+    arn = live.attrs["arn"]
+    others = [version for version in live.extra.get("versions", ()) if not version["default"]]
+    return [
+        *(_delete_version(arn, version) for version in others),
+        change("DeletePolicy", {"PolicyArn": arn}, IN_USE, ok_if=NOT_FOUND),
+    ]
+
+
+def _delete_version(arn: str, version: Json) -> Call:
+    return change("DeletePolicyVersion", {"PolicyArn": arn, "VersionId": version["id"]}, ok_if=NOT_FOUND)
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    """Removing comes first: IAM takes tag names that differ in case for one."""
+    """Removes before it adds: to IAM tag names that differ only in case are the same."""
     policy = {"PolicyArn": live.attrs["arn"]}
     return [
         *([change("UntagPolicy", {**policy, "TagKeys": sorted(remove)})] if remove else []),
@@ -279,23 +300,24 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 # --- comparing and checking ------------------------------------------------------------------------------------------
 
 
-def _place(want: Want) -> Place:
+def _location(want: Want) -> Place:
     return Place("identity", want.scope.account, want.scope.partition)
 
 
 def expand(props: Json) -> Json:
-    """A document given as text becomes a mapping."""
+    """A document given as text, as a mapping."""
     return {name: parse(value) if name == "policyDocument" else value for name, value in props.items()}
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """Documents side by side, so that only what means something else differs."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Documents in comparable form, so that only a different meaning is a difference."""
     document, wanted = live.props.get("policyDocument"), want.props.get("policyDocument")
-    document, wanted = compared(document, wanted, _place(want))
+    document, wanted = compared(document, wanted, _location(want))
     return {**live.props, "policyDocument": document}, {**want.props, "policyDocument": wanted}
 
 
 def check(name: str, props: Json) -> Iterable[Finding]:
+    """Findings about name, path, description and document; an expression is accepted wherever its value is unknown."""
     yield from _iam.name_findings("policy", name, 128)
     yield from _iam.path_findings(props)
     yield from _iam.description_findings(props)
@@ -307,11 +329,11 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         return
     yield from findings(document, "identity", place)
     if isinstance(document, Mapping) and document.get("Version") == OLD_VERSION:
-        hint = 'write "2012-10-17" or leave Version out'
-        yield Finding(path=(*place, "Version"), message="a managed policy is of Version 2012-10-17", hint=hint)
+        hint = 'write "2012-10-17" or remove Version'
+        yield Finding(path=(*place, "Version"), message="a managed policy needs Version 2012-10-17", hint=hint)
     found = size(document)
-    if found > DOCUMENT_MOST:
-        message = f"the document has {found} characters without whitespace, and AWS takes at most {DOCUMENT_MOST}"
+    if found > MAX_DOCUMENT:
+        message = f"the document has {found} characters without whitespace, and the maximum is {MAX_DOCUMENT}"
         yield Finding(path=place, message=message, hint="split it into two policies")
 
 
@@ -330,6 +352,6 @@ KIND = Kind(
     tag_symbols=_iam.TAG_SYMBOLS,
     max_name=128,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

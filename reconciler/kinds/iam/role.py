@@ -2,17 +2,20 @@
 
 What is peculiar about them:
 
-- Trust, attached policies, inline policies and the permissions boundary are all set by calls of their own. The
-  declared lists are complete: what else is attached is taken off.
-- What may assume the role must exist when the trust is written, and IAM may not know yet what this run has created.
-- A principal that was deleted is shown as its id (``AROA...``) for good; a namesake is not trusted until the document
-  is written again, so that is drift.
-- ``UpdateRole`` leaves alone what it is not given.
-- Nothing may hang on a role that is deleted, not even membership of an instance profile.
-- Names are unique whatever their case. Tags are only in GetRole and GetAccountAuthorizationDetails, description and
-  session duration not in the latter: so that one is asked which roles are owned, and each role for everything.
+- Trust, attached policies, inline policies and the permissions boundary each have their own calls. The declared lists
+  are complete: any other attachment is removed.
+- A principal in the trust policy must exist when the policy is written, and may not be visible yet if this run created
+  it.
+- A deleted principal is shown by its id (``AROA...``) from then on; a new principal of the same name is not trusted
+  until the document is written again, so that is drift.
+- ``UpdateRole`` keeps the members that it does not receive.
+- A role is only deleted without attachments, inline policies and instance profiles.
+- Names are unique, ignoring case. Only GetRole and GetAccountAuthorizationDetails return tags, and the latter returns
+  neither description nor session duration: so it shows which roles are owned, and each of them is read for the rest.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from reconciler.kinds.common.policy_document.document import Place, listed, name
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam._common import ABSENT, GONE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, STILL_HELD, change
+from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
     Action,
@@ -68,24 +71,25 @@ REFS = {
 }
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-ATTACHED, ATTACHED_MOST = 10, 20
-TRUST, TRUST_MOST = 2048, 4096
-INLINE_MOST = 10_240
+ATTACHED_QUOTA, MAX_ATTACHED = 10, 20
+TRUST_QUOTA, MAX_TRUST = 2048, 4096
+MAX_INLINE = 10_240
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, path and name."""
     return {"name": name, "arn": _iam.arn(scope, "role", name, props)}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """In bulk where owned ones are asked for too; else one by one."""
+    """In bulk if owned roles are needed too; otherwise by name."""
     names = list(dict.fromkeys(sought.name for sought in query.sought if _iam.is_name(sought.name)))
     if query.owned:
-        return (yield from _swept(query, names))
-    known = yield from bulk.at_hand(query)
+        return (yield from _read_in_bulk(query, names))
+    known = yield from bulk.details_if_brief(query)
     at_hand = {name.lower(): role for name, role in known.roles.items()} if known else {}
     found = [_brief(query.scope, at_hand[name.lower()]) for name in names if name.lower() in at_hand]
     calls = tuple(Call("iam", "GetRole", {"RoleName": name}) for name in names if name.lower() not in at_hand)
@@ -97,21 +101,23 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return (yield from _details(query.scope, roles)) if roles else ()
 
 
-def _swept(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
-    """The roles of these names, whatever their case, and those the environment owns."""
-    first = bulk.page_of_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
+def _read_in_bulk(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
+    """The roles with these names, ignoring case, and those the environment owns."""
+    first = bulk.list_roles() if len(names) > 1 else Call("iam", "GetRole", {"RoleName": names[0]} if names else {})
     replies = yield (bulk.DETAILS, *((first,) if names else ()))
     found, wanted = bulk.details(replies[0]), {name.lower() for name in names}
-    # who may not list them may still ask for each
-    answer = (bulk.page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
+    # if the list is denied, each role is read by name
+    answer = (
+        (bulk.role_page(first, replies[1]) if len(names) > 1 else ok(first, replies[1], ABSENT) or {}) if names else {}
+    )
     known = {answer["Role"]["RoleName"]: answer["Role"]} if "Role" in answer else bulk.roles_of(answer)
     chosen = [name for name in found.roles if name.lower() in wanted]
     chosen += [role["RoleName"] for role in found.owned(query) if role["RoleName"] not in chosen]
-    known = yield from bulk.completed(chosen, known, answer.get("Marker") or "", len(found.roles))
-    return [_swept_live(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
+    known = yield from bulk.with_described_roles(chosen, known, answer.get("Marker") or "", len(found.roles))
+    return [_live_from_bulk(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
 
 
-def _swept_live(scope: Scope, role: Json) -> Live:
+def _live_from_bulk(scope: Scope, role: Json) -> Live:
     lists = {
         "ListAttachedRolePolicies": {"AttachedPolicies": role.get("AttachedManagedPolicies", ())},
         "ListInstanceProfilesForRole": {"InstanceProfiles": role.get("InstanceProfileList", ())},
@@ -126,7 +132,7 @@ def _brief(scope: Scope, role: Json) -> Live:
 
 
 def _details(scope: Scope, roles: Mapping[str, Json]) -> Reads[Sequence[Live]]:
-    """The roles with their policies; one that has vanished meanwhile is left out."""
+    """The roles with their policies; one that no longer exists is left out."""
     operations = ("ListAttachedRolePolicies", "ListRolePolicies", "ListInstanceProfilesForRole")
     calls = tuple(Call("iam", each, {"RoleName": name}, all_pages=True) for name in roles for each in operations)
     replies = yield calls
@@ -164,7 +170,7 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
     }
     return Live(
         physical=role["RoleName"],
-        # its ARN may be an id for a moment after creation
+        # just after creation IAM may return an id in place of the ARN
         attrs=attrs(scope, role["RoleName"], {"path": role["Path"]}),
         props={name: value for name, value in props.items() if value not in (None, [], {})},
         tags=tag_map(role.get("Tags")),
@@ -176,6 +182,7 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateRole with trust policy, boundary and tags, then one call per attached or inline policy."""
     props, name = want.declared, want.physical
     params = {
         "RoleName": name,
@@ -188,16 +195,16 @@ def create(want: Want) -> Sequence[Action]:
     }
     sent = {member: value for member, value in params.items() if value not in (None, "", [])}
     boundary = [NEW_POLICY] if props.get("permissionsBoundary") else []
-    made = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
+    created = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
     return [
-        replace(made, proof=Proof.EXISTS),
+        replace(created, proof=Proof.EXISTS),
         *(_attach(name, policy, want.scope) for policy in _distinct(props.get("managedPolicies"))),
         *(_put(name, policy, document) for policy, document in (props.get("inlinePolicies") or {}).items()),
     ]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
-    """What gives comes before what takes; but no more is attached at a time than the quota surely allows."""
+    """Calls that add, then calls that remove; never more policies are attached than the default quota allows."""
     name, props, tops = live.physical, want.props, diff.tops()
     give: list[Action] = []
     take: list[Action] = []
@@ -207,7 +214,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
             params = {"RoleName": name, "PermissionsBoundary": boundary}
             give.append(change("PutRolePermissionsBoundary", params, NEW_POLICY))
         else:
-            take.append(change("DeleteRolePermissionsBoundary", {"RoleName": name}, ok_if=GONE))
+            take.append(change("DeleteRolePermissionsBoundary", {"RoleName": name}, ok_if=NOT_FOUND))
     plain = {"description": "Description", "maxSessionDuration": "MaxSessionDuration"}
     changed = {api: props.get(ours, FIELDS[ours].clear) for ours, api in plain.items() if ours in tops}
     if changed:
@@ -218,24 +225,24 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         give.append(_trusting("UpdateAssumeRolePolicy", params, document, want.scope))
     if "managedPolicies" in tops:
         attach, detach = _attachments(live, want)
-        too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED
+        too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED_QUOTA
         first = max(too_many, 0)
         give += [*detach[:first], *attach]
         take += detach[first:]
     for policy in _inline_changes(diff):
         document = (props.get("inlinePolicies") or {}).get(policy)
         if document is None:
-            take.append(change("DeleteRolePolicy", {"RoleName": name, "PolicyName": policy}, ok_if=GONE))
+            take.append(change("DeleteRolePolicy", {"RoleName": name, "PolicyName": policy}, ok_if=NOT_FOUND))
         else:
             give.append(_put(name, policy, document))
     return [*give, *take]
 
 
 def _attachments(live: Live, want: Want) -> tuple[list[Call], list[Call]]:
-    there = live.props.get("managedPolicies", ())
+    attached = live.props.get("managedPolicies", ())
     wanted = _distinct(want.props.get("managedPolicies"))
-    attach = [_attach(live.physical, policy, want.scope) for policy in wanted if policy not in there]
-    return attach, [_detach(live.physical, policy) for policy in there if policy not in wanted]
+    attach = [_attach(live.physical, policy, want.scope) for policy in wanted if policy not in attached]
+    return attach, [_detach(live.physical, policy) for policy in attached if policy not in wanted]
 
 
 def _inline_changes(diff: Diff) -> list[str]:
@@ -244,23 +251,24 @@ def _inline_changes(diff: Diff) -> list[str]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Removes instance profiles, attachments and inline policies, then deletes the role."""
     role = {"RoleName": live.physical}
     return [
         *(
-            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=GONE)
+            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=NOT_FOUND)
             for profile in live.extra.get("profiles", ())
         ),
         *(_detach(live.physical, policy) for policy in live.props.get("managedPolicies", ())),
         *(
-            change("DeleteRolePolicy", {**role, "PolicyName": policy}, ok_if=GONE)
+            change("DeleteRolePolicy", {**role, "PolicyName": policy}, ok_if=NOT_FOUND)
             for policy in live.props.get("inlinePolicies", {})
         ),
-        change("DeleteRole", role, STILL_HELD, ok_if=GONE),
+        change("DeleteRole", role, IN_USE, ok_if=NOT_FOUND),
     ]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    """Removing comes first: IAM takes tag names that differ in case for one."""
+    """Removes before it adds: to IAM tag names that differ only in case are the same."""
     role = {"RoleName": live.physical}
     return [
         *([change("UntagRole", {**role, "TagKeys": sorted(remove)})] if remove else []),
@@ -269,7 +277,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 
 
 def _trusting(operation: str, params: Json, document: Any, scope: Scope, *retry: On) -> Call:
-    """A call with a trust document: tried again only where a principal in it may be news to IAM."""
+    """A call with a trust policy, retried only if a principal in it may not be visible to IAM yet."""
     if names_principal_of(document, scope.account):
         return change(operation, params, NEW_PRINCIPAL, *retry, patience=60)
     return change(operation, params, *retry)
@@ -282,7 +290,7 @@ def _attach(name: str, policy: Any, scope: Scope) -> Call:
 
 
 def _detach(name: str, policy: str) -> Call:
-    return change("DetachRolePolicy", {"RoleName": name, "PolicyArn": policy}, ok_if=GONE)
+    return change("DetachRolePolicy", {"RoleName": name, "PolicyArn": policy}, ok_if=NOT_FOUND)
 
 
 def _put(name: str, policy: str, document: Any) -> Call:
@@ -298,9 +306,9 @@ def _distinct(policies: Any) -> list[Any]:
 
 
 def expand(props: Json) -> Json:
-    """``trust`` as the usual trust policy, documents given as text as mappings.
+    """``trust`` as a trust policy, documents given as text as mappings.
 
-    A ``trust`` that cannot be right stays where it is, so that the check finds it under its name.
+    An invalid ``trust`` is kept, so that the check finds it under its name.
     """
     done = dict(props)
     trusted = listed(done.get("trust") or ())
@@ -317,8 +325,8 @@ def expand(props: Json) -> Json:
     return done
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """Documents side by side, so that only what means something else differs."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Documents in comparable form, so that only a different meaning is a difference."""
     left, right = dict(live.props), dict(want.props)
     trust, identity = (Place(kind, want.scope.account, want.scope.partition) for kind in ("trust", "identity"))
     member = "assumeRolePolicyDocument"
@@ -331,16 +339,17 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def check(name: str, props: Json) -> Iterable[Finding]:
+    """Findings about name, trust, policies and quotas; an expression is accepted wherever its value is unknown."""
     yield from _iam.name_findings("role", name, 64)
     if name.startswith("AWSServiceRoleFor"):
-        hint = "service-linked roles stand under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
-        yield Finding(path=(), message="names like this are those of service-linked roles", hint=hint, warning=True)
+        hint = "declare it under serviceLinkedRoles, by service, e.g. batch.amazonaws.com: {}"
+        yield Finding(path=(), message="names like this are reserved for service-linked roles", hint=hint, warning=True)
     yield from _iam.path_findings(props)
     yield from _iam.description_findings(props)
     yield from _trust_findings(props)
     duration = props.get("maxSessionDuration")
     if isinstance(duration, int) and not 3600 <= duration <= 43200:
-        message = f"maxSessionDuration is between 3600 and 43200 seconds, not {duration}"
+        message = f"maxSessionDuration must be 3600 to 43200 seconds, not {duration}"
         yield Finding(path=("maxSessionDuration",), message=message, hint="an hour to twelve hours")
     yield from _iam.policy_name_findings(props.get("permissionsBoundary"), ("permissionsBoundary",))
     yield from _attached_findings(props.get("managedPolicies"))
@@ -351,29 +360,29 @@ def _trust_findings(props: Json) -> Iterator[Finding]:
     document = props.get("assumeRolePolicyDocument")
     if "trust" in props and document is not None:
         hint = "keep assumeRolePolicyDocument; where trust comes from a base, write trust: null"
-        yield Finding(path=("trust",), message="trust and assumeRolePolicyDocument say the same thing twice", hint=hint)
+        yield Finding(path=("trust",), message="trust and assumeRolePolicyDocument cannot be combined", hint=hint)
     elif "trust" in props:
         several = isinstance(props["trust"], list | tuple)
         for index, item in enumerate(listed(props["trust"])):
             for found in service(item, ("trust", index) if several else ("trust",)):
                 foreign = isinstance(item, str) and (item.startswith("arn:") or item.isdigit())
-                hint = "trust takes services only; for accounts and roles write assumeRolePolicyDocument"
+                hint = "trust lists services only; for accounts and roles write assumeRolePolicyDocument"
                 yield Finding(path=found.path, message=found.message, hint=hint if foreign else found.hint)
         if not props["trust"]:
             yield Finding(path=("trust",), message="trust is empty", hint="e.g. trust: [ecs-tasks.amazonaws.com]")
     elif document is None:
         hint = "e.g. trust: [ecs-tasks.amazonaws.com], or a whole assumeRolePolicyDocument"
-        yield Finding(path=(), message="nothing says who may assume the role", hint=hint, code="missing-field")
+        yield Finding(path=(), message="the role has no trust policy", hint=hint, code="missing-field")
     else:
         yield from findings(document, "trust", ("assumeRolePolicyDocument",))
-        yield from _size("a trust policy", size(document), TRUST, TRUST_MOST, ("assumeRolePolicyDocument",))
+        yield from _size("a trust policy", size(document), TRUST_QUOTA, MAX_TRUST, ("assumeRolePolicyDocument",))
 
 
 def _attached_findings(policies: Any) -> Iterator[Finding]:
     for index, policy in enumerate(policies if isinstance(policies, list | tuple) else ()):
         yield from _iam.policy_name_findings(policy, ("managedPolicies", index))
     count = len(policies) if isinstance(policies, list | tuple) else 0
-    yield from _size("managedPolicies", count, ATTACHED, ATTACHED_MOST, ("managedPolicies",), "policies")
+    yield from _size("managedPolicies", count, ATTACHED_QUOTA, MAX_ATTACHED, ("managedPolicies",), "policies")
 
 
 def _inline_findings(policies: Any) -> Iterator[Finding]:
@@ -381,27 +390,27 @@ def _inline_findings(policies: Any) -> Iterator[Finding]:
         return
     for name, document in policies.items():
         if not _iam.is_name(str(name)) or len(str(name)) > 128:
-            message = f'"{name}" cannot be the name of an inline policy'
+            message = f'"{name}" is not a valid inline policy name'
             hint = "at most 128 letters, digits and _ + = , . @ -"
             yield Finding(path=("inlinePolicies", name), message=message, hint=hint)
         yield from findings(document, "identity", ("inlinePolicies", name))
     together = sum(size(document) for document in policies.values())
-    yield from _size("the inline policies together", together, INLINE_MOST, INLINE_MOST, ("inlinePolicies",))
+    yield from _size("the inline policies together", together, MAX_INLINE, MAX_INLINE, ("inlinePolicies",))
 
 
 def _size(
-    noun: str, found: int, usual: int, most: int, path: tuple[str | int, ...], unit: str = "characters"
+    noun: str, found: int, quota: int, maximum: int, path: tuple[str | int, ...], unit: str = "characters"
 ) -> Iterator[Finding]:
-    """Too much of something: an error beyond what AWS ever grants, a warning beyond the default quota."""
-    if found > most:
+    """An error above the maximum that AWS grants, a warning above the default quota."""
+    if found > maximum:
         yield Finding(
             path=path,
-            message=f"{noun}: {found} {unit}, and AWS takes at most {most}",
-            hint="put some of it into policies of their own" if unit == "characters" else "merge some",
+            message=f"{noun}: {found} {unit}, and the maximum is {maximum}",
+            hint="move statements into managed policies" if unit == "characters" else "merge policies",
         )
-    elif found > usual:
-        hint = "it works where the quota of the account was raised"
-        message = f"{noun}: {found} {unit}, and an account's quota is {usual} unless it was raised"
+    elif found > quota:
+        hint = "request a quota increase"
+        message = f"{noun}: {found} {unit}, and the default quota is {quota}"
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
@@ -422,6 +431,6 @@ KIND = Kind(
     trusts=trusted_services,
     max_name=64,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

@@ -1,11 +1,11 @@
-"""IAM service-linked roles: made sure of, and nothing else.
+"""IAM service-linked roles: created if missing, and nothing else.
 
 What is peculiar about them:
 
-- They belong to a service and to the whole account: shared, so never owned, tagged, changed or deleted.
-- They are asked for by the service and named by it, after no rule: the names around Batch are known here, others are
-  looked up by their path.
-- That one is there already is said as ``InvalidInput``, not as ``EntityAlreadyExists``.
+- They belong to a service and to the whole account: shared, so never owned, tagged, updated or deleted.
+- They are created for a service, which chooses the name: the names of services around Batch are in ``NAMES``, others
+  are looked up by their path.
+- IAM reports an existing role as ``InvalidInput``, not as ``EntityAlreadyExists``.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
 https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html
@@ -48,10 +48,10 @@ NAMES = {
     "spotfleet.amazonaws.com": "AWSServiceRoleForEC2SpotFleet",
 }
 
-# both only matter while the role is created
+# both are only used when the role is created
 FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
 
-THERE_ALREADY = (On("InvalidInput", "has been taken"),)
+ALREADY_EXISTS = (On("InvalidInput", "has been taken"),)
 
 _SUFFIX = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
@@ -63,14 +63,15 @@ def _name(name: str, props: Json) -> str | None:
 
 
 def attrs(scope: Scope, name: str, props: Json) -> Mapping[str, str]:
-    """``name`` and ``arn`` are those of the role; of a service that is not known here only AWS can tell."""
+    """``name`` and ``arn`` of the role; empty for a service that is not in ``NAMES``, where AWS assigns them."""
     role = _name(name, props)
     arn = scope.arn("iam", f"role/aws-service-role/{name}/{role}", region="")
     return {"name": role, "arn": arn} if role else {}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    calls = tuple(_ask(sought) for sought in query.sought)
+    """GetRole for services in ``NAMES``, else ListRoles by the service's path."""
+    calls = tuple(_find_call(sought) for sought in query.sought)
     replies = (yield calls) if calls else ()
     lives = []
     for sought, call, reply in zip(query.sought, calls, replies, strict=True):
@@ -82,7 +83,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return lives
 
 
-def _ask(sought: Sought) -> Call:
+def _find_call(sought: Sought) -> Call:
     role = _name(sought.name, sought.props)
     if role:
         return Call("iam", "GetRole", {"RoleName": role})
@@ -96,44 +97,49 @@ def _live(name: str, role: Json) -> Live:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateServiceLinkedRole; an existing role is a success."""
     members = {"description": "Description", "customSuffix": "CustomSuffix"}
     given = {api: want.declared[ours] for ours, api in members.items() if want.declared.get(ours)}
     params = {"AWSServiceName": want.address.name, **given}
-    call = change("CreateServiceLinkedRole", params, ok_if=THERE_ALREADY, proof=Proof.EXISTS)
+    call = change("CreateServiceLinkedRole", params, ok_if=ALREADY_EXISTS, proof=Proof.EXISTS)
     return [replace(call, captures={"name": "Role.RoleName", "arn": "Role.Arn"})]
 
 
 def update(_live: Live, _want: Want, _diff: Diff) -> Sequence[Action]:
+    """No calls: the role belongs to AWS."""
     return []
 
 
 def delete(_live: Live, _declared: Json) -> Sequence[Action]:
+    """No calls: the role belongs to the account."""
     return []
 
 
 def tag(_live: Live, _add: Mapping[str, str], _remove: Sequence[str]) -> Sequence[Action]:
+    """No calls: the role is never owned."""
     return []
 
 
-# Principals that people know, and that have no such role, with what they may have meant
-WITHOUT = {
+# services without such a role, with the one that was probably intended
+NO_SUCH_ROLE = {
     "ec2.amazonaws.com": "Spot Instances it is spot.amazonaws.com, for Spot fleets spotfleet.amazonaws.com",
     "ecs-tasks.amazonaws.com": "ECS it is ecs.amazonaws.com",
 }
 
 
 def check(name: str, props: Json) -> Iterable[Finding]:
+    """Findings about the service and the suffix."""
     yield from service(name, ())
-    if name in WITHOUT:
-        hint = f"for {WITHOUT[name]}; other roles are declared under roles"
+    if name in NO_SUCH_ROLE:
+        hint = f"for {NO_SUCH_ROLE[name]}; other roles are declared under roles"
         yield Finding(path=(), message=f"{name} has no service-linked role", hint=hint)
     suffix = props.get("customSuffix")
     if isinstance(suffix, str) and not _SUFFIX.fullmatch(suffix):
         hint = "at most 64 letters, digits and _ + = , . @ -"
-        yield Finding(path=("customSuffix",), message=f'"{suffix}" cannot be a suffix', hint=hint)
+        yield Finding(path=("customSuffix",), message=f'"{suffix}" is not a valid suffix', hint=hint)
     if suffix and name == "batch.amazonaws.com":
-        hint = "leave customSuffix out"
-        yield Finding(path=("customSuffix",), message="the role of AWS Batch takes no suffix", hint=hint)
+        hint = "remove customSuffix"
+        yield Finding(path=("customSuffix",), message="the role of AWS Batch cannot have a suffix", hint=hint)
 
 
 KIND = Kind(

@@ -2,12 +2,14 @@
 
 What is peculiar about them:
 
-- ``retentionInDays`` left out means "never expire"; it is set and cleared by calls of its own.
-- Describe answers with two ARNs; only the one without ``:*`` may be used for tagging.
-- The list is by prefix: the exact name has to be picked out.
-- A group with deletion protection on is not deleted behind its owner's back: declare the protection off first.
+- ``retentionInDays`` left out means "never expire"; it has its own calls to set and delete it.
+- A describe call returns two ARNs; only the one without ``:*`` can be tagged.
+- The list filters by prefix: the exact name has to be picked from it.
+- A group with deletion protection is not deleted, unless the declaration has it switched off.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
 """
 
 from __future__ import annotations
@@ -73,13 +75,15 @@ ABSENT = "ResourceNotFoundException"
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name and ARN, computed from account, Region and name."""
     return {"name": name, "arn": scope.arn("logs", f"log-group:{name}")}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The groups that are sought or owned, with their tags."""
     sought = by_name(query)
-    listing = (_listed_by_tag(query),) if query.owned and not query.indexed else ()
-    ask, calls = listing or index(query), _describing(list(sought))
+    listing = (_list_by_tag(query),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describe_calls(list(sought))
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged: Index = {}
     if listing:
@@ -87,26 +91,26 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     else:
         tagged = yield from tags_from_index(ask, replies[: len(ask)])
         more = owned_names(tagged, query.scope, "logs", "log-group:")
-    groups = yield from _found(calls, replies[len(ask) :])
-    calls = _describing(not_sought(query, more))
-    groups |= (yield from _found(calls, (yield calls))) if calls else {}
+    groups = yield from _existing(calls, replies[len(ask) :])
+    calls = _describe_calls(not_sought(query, more))
+    groups |= (yield from _existing(calls, (yield calls))) if calls else {}
     tags = yield from _tags(query.scope, groups, tagged, sought)
     live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
     return [item for item in live if matches_query(query, item.physical, item.tags)]
 
 
-def _listed_by_tag(query: Query) -> Call:
+def _list_by_tag(query: Query) -> Call:
     wanted = [{"key": OWNER_TAG, "values": [query.scope.environment]}]
     return Call("logs", "ListLogGroups", {"logGroupTags": wanted}, all_pages=True)
 
 
-def _describing(names: Sequence[str]) -> tuple[Call, ...]:
-    """Fifty names a call; it filters the list of groups, so that unknown ones are merely not in it."""
+def _describe_calls(names: Sequence[str]) -> tuple[Call, ...]:
+    """Fifty names a call; it filters the list of groups, so the reply lacks names that do not exist."""
     return tuple(Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(some)}) for some in chunks(names, 50))
 
 
-def _found(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
-    """The groups that are there, by name. Should a list be refused for one name in it, each is asked for by itself."""
+def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, Json]]:
+    """The groups that exist, by name; if a call is refused for one of its names, each name is read by its own call."""
     found: dict[str, Json] = {}
     again: list[Call] = []
     for call, reply in zip(calls, replies, strict=True):
@@ -125,7 +129,7 @@ def _found(calls: Sequence[Call], replies: Sequence[Reply]) -> Reads[dict[str, J
 def _tags(
     scope: Scope, names: Iterable[str], tagged: Index, sought: Mapping[str, Sought]
 ) -> Reads[dict[str, Mapping[str, str]]]:
-    """The tags by name, of groups that have not vanished meanwhile."""
+    """The tags by name, of groups that still exist."""
     arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
     known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     found = {name: tags for name, tags in known.items() if tags is not None}
@@ -147,8 +151,8 @@ def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str]) -> Live:
     )
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """Keys by what they mean; a DELIVERY group's retention is the service's own."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """KMS keys by the key they name; the retention of a DELIVERY group is set by AWS."""
     left, right = dict(live.props), dict(want.props)
     if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
         right["kmsKeyId"] = left.get("kmsKeyId")
@@ -158,14 +162,16 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateLogGroup with tags, then the retention."""
     sent = {name: value for name, value in want.declared.items() if name in FIELDS and name != "retentionInDays"}
     params = {"logGroupName": want.physical, **sent, "tags": dict(want.tags)}
-    made = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
+    created = replace(_call("CreateLogGroup", params), proof=Proof.EXISTS)
     days = want.declared.get("retentionInDays")
-    return [made, *([] if days is None else [_retention(want.physical, days)])]
+    return [created, *([] if days is None else [_retention(want.physical, days)])]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call each for key, retention and deletion protection."""
     changed = diff.tops()
     name, props = live.physical, want.props
     calls: list[Action] = []
@@ -184,13 +190,15 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, declared: Json) -> Sequence[Action]:
+    """DeleteLogGroup; before it, protection is switched off if the declaration has it off."""
     unprotect = live.props.get("deletionProtectionEnabled") and declared
     first = unprotect and not declared.get("deletionProtectionEnabled")
-    gone = _call("DeleteLogGroup", {"logGroupName": live.physical}, ok_if=(On(ABSENT),))
-    return [*([_protection(live.physical, on=False)] if first else []), gone]
+    deleted = _call("DeleteLogGroup", {"logGroupName": live.physical}, ok_if=(On(ABSENT),))
+    return [*([_protection(live.physical, on=False)] if first else []), deleted]
 
 
 def tag(live: Live, set_: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by the ARN without ``:*``."""
     arn = live.attrs["arn"]
     calls: list[Action] = []
     if remove:
@@ -216,8 +224,9 @@ def _call(operation: str, params: Json, ok_if: tuple[On, ...] = ()) -> Call:
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, retention and key; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
-        yield Finding((), f'"{name}" is not a log group name', "1 to 512 of letters, digits and _ . / # -")
+        yield Finding((), f'"{name}" is not a valid log group name', "1 to 512 of letters, digits and _ . / # -")
     elif name.startswith("aws/"):
         yield Finding((), 'a log group name must not start with "aws/"', f'did you mean "/{name}"?')
     days = props.get("retentionInDays")
@@ -226,14 +235,14 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         known_days = ", ".join(map(str, RETENTION))
         yield Finding(
             ("retentionInDays",),
-            f"{days} days is not a retention CloudWatch Logs offers",
-            f"the nearest is {near}; one of {known_days}, or leave it out to keep events for ever",
+            f"{days} days is not a retention period of CloudWatch Logs",
+            f"the nearest is {near}; one of {known_days}, or remove it to never expire",
         )
     if props.get("logGroupClass") == "DELIVERY" and days is not None:
-        yield Finding(("retentionInDays",), "a log group of class DELIVERY has a fixed retention", "leave it out")
+        yield Finding(("retentionInDays",), "a log group of class DELIVERY has a fixed retention", "remove it")
     key = props.get("kmsKeyId")
     if isinstance(key, str) and known(key) and not KEY_ARN.fullmatch(key):
-        yield Finding(("kmsKeyId",), "CloudWatch Logs takes a key by its full ARN only", "arn:aws:kms:...:key/...")
+        yield Finding(("kmsKeyId",), "CloudWatch Logs requires the full ARN of a key", "arn:aws:kms:...:key/...")
 
 
 KIND = Kind(
@@ -249,6 +258,6 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=512,
     tag_symbols=TAG_SYMBOLS,
-    normalize=normal,
+    normalize=normalize,
     check=check,
 )

@@ -2,17 +2,19 @@
 
 What is peculiar about them:
 
-- A value is never read. The id of the version we write is a slow digest of the value, salted with the secret's ARN, so
-  whether the value is still the declared one shows in the ids alone. The ARN ends in random characters, so a secret is
-  created empty and its value put afterwards.
-- Putting a value that an older version holds does nothing: the label ``AWSCURRENT`` has to be moved to that version.
-- A version that somebody else wrote says nothing about its value. Where such a secret is taken over, the version and
-  the value declared then are noted in a tag, and count as equal until either changes.
-- A value that is rotated, or not declared, is not ours.
-- A deleted secret keeps its name for 7 to 30 days. Declared again in that time it is restored.
-- ``recoveryWindowInDays`` and ``forceDeleteWithoutRecovery`` say how to delete, and are never compared.
+- A value is never read. The id of a version that we write is a slow digest of the value, salted with the secret's ARN,
+  so the ids alone show whether the value is still the declared one. The ARN ends in random characters, so a secret is
+  created empty and its value is put afterwards.
+- Putting a value that an older version has changes nothing: the label ``AWSCURRENT`` has to be moved to that version.
+- The id of a version that was written outside reconcile shows nothing about its value. When such a secret is adopted,
+  the version and the declared value are recorded in a tag, and count as equal until one of them changes.
+- A value that is rotated, or not declared, is not managed.
+- A deleted secret keeps its name for 7 to 30 days. If it is declared again in that time, it is restored.
+- ``recoveryWindowInDays`` and ``forceDeleteWithoutRecovery`` declare how to delete, and are never compared.
 
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import first, same_key
-from reconciler.kinds.secretsmanager._secret_checks import findings
+from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
     OWNER_PREFIX,
     OWNER_TAG,
@@ -62,75 +64,80 @@ FIELDS = {
 
 ADOPTED = f"{OWNER_PREFIX}adopted-version"
 CURRENT = "AWSCURRENT"
-OURS = re.compile(r"[0-9a-f]{64}")
+OUR_VERSION = re.compile(r"[0-9a-f]{64}")
 RECOVERY_DAYS = 30
-# a secret without a key of its own uses this one, and DescribeSecret then names none
+# a secret without its own key uses this one; DescribeSecret then returns no key
 DEFAULT_KEY = "alias/aws/secretsmanager"
 
 ABSENT = "ResourceNotFoundException"
-# a secret deleted by force a moment ago still holds its name
-LINGERING = (
+# a secret that was just deleted without recovery still has its name
+NAME_IN_USE = (
     On("InvalidRequestException", "was deleted"),
     On("InvalidRequestException", "scheduled for deletion"),
 )
-FRESH = (On(ABSENT),)
+NOT_VISIBLE_YET = (On(ABSENT),)
 ALREADY_MOVED = (On("InvalidParameterException", "currently attached to version"),)
 
-UNTOLD = (
-    "secretsmanager:ListSecretVersionIds was refused: if the declared value is that of a version which it had before, "
-    "it does not become the current one again; allow secretsmanager:ListSecretVersionIds"
+VERSIONS_NOT_LISTED = (
+    "secretsmanager:ListSecretVersionIds was denied: a declared value equal to an earlier version does not become"
+    " current again; allow secretsmanager:ListSecretVersionIds"
 )
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    """The name; the ARN is assigned by AWS."""
     return {"name": name}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """Describes what is sought and what the index proposes, or the list where that cannot be asked: both lag."""
+    """Describes the sought secrets and those in the index, or in the list if the index cannot be read: both lag."""
     environment = query.scope.environment
     sought = by_name(query)
-    listing = (_listed_by_tag(environment),) if query.owned and not query.indexed else ()
-    ask, calls = listing or index(query), _describing(sought)
+    listing = (_list_by_tag(environment),) if query.owned and not query.indexed else ()
+    ask, calls = listing or index(query), _describe_calls(sought)
     replies = (yield (*ask, *calls)) if ask or calls else ()
     if listing:
         items = (ok(listing[0], replies[0]) or {}).get("SecretList", ())
         more = [item["ARN"] for item in items if tag_map(item.get("Tags")).get(OWNER_TAG) == environment]
     else:
         more = list((yield from tags_from_index(ask, replies[: len(ask)])))
-    found = _there(calls, replies[len(ask) :])
+    found = _existing(calls, replies[len(ask) :])
     known = {item["ARN"] for item in found.values()}
     here = query.scope.arn("secretsmanager", "secret:")
-    calls = _describing([arn for arn in more if arn.startswith(here) and arn not in known])
-    found |= _there(calls, (yield calls) if calls else ())
+    calls = _describe_calls([arn for arn in more if arn.startswith(here) and arn not in known])
+    found |= _existing(calls, (yield calls) if calls else ())
     live = [item for item in found.values() if item["Name"] in sought or _owner(item) == environment]
-    older = (yield from _older(live, sought)) if live else {}
+    older = (yield from _all_versions(live, sought)) if live else {}
     return [_live(item, older.get(item["Name"], {})) for item in live]
 
 
-def _listed_by_tag(environment: str) -> Call:
-    """The filters are of prefixes, so what it lists is filtered again."""
+def _list_by_tag(environment: str) -> Call:
+    """ListSecrets by owner tag; its filters match prefixes, so the reply is filtered again."""
     filters = [{"Key": "tag-key", "Values": [OWNER_TAG]}, {"Key": "tag-value", "Values": [environment]}]
     params = {"IncludePlannedDeletion": True, "Filters": filters}
     return Call("secretsmanager", "ListSecrets", params, all_pages=True)
 
 
-def _describing(names: Iterable[str]) -> tuple[Call, ...]:
-    """By name or ARN."""
+def _describe_calls(names: Iterable[str]) -> tuple[Call, ...]:
+    """DescribeSecret by name or ARN."""
     return tuple(Call("secretsmanager", "DescribeSecret", {"SecretId": name}) for name in names)
 
 
-def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, Json]:
-    """The secrets that are there, by name; a name may also be taken for the beginning of an ARN."""
+def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, Json]:
+    """The secrets that exist, by name; AWS may match a name as the beginning of an ARN, so others are dropped."""
     answers = [(call.params["SecretId"], ok(call, reply, ABSENT)) for call, reply in zip(calls, replies, strict=True)]
     return {item["Name"]: item for asked, item in answers if item and asked in (item["Name"], item["ARN"])}
 
 
-def _older(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[dict[str, Mapping[str, Sequence[str]] | None]]:
-    """All versions of the secrets that have another value, by name, those without a label too: to put a value back that
-    one of them holds needs a step more. None where they may not be listed: the labelled ones are known all the same.
+def _all_versions(
+    items: Sequence[Json], sought: Mapping[str, Sought]
+) -> Reads[dict[str, Mapping[str, Sequence[str]] | None]]:
+    """All versions of the secrets with another value, by secret name and version id, with their labels.
+
+    Versions without a label are included: to make the value of one current again needs a second call. None for a secret
+    whose versions may not be listed; the labelled ones are in its description.
     """
     calls = {
         item["Name"]: Call(
@@ -140,7 +147,7 @@ def _older(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[dict[st
             all_pages=True,
         )
         for item in items
-        if item["Name"] in sought and _has_another(item, sought[item["Name"]].props.get("value"))
+        if item["Name"] in sought and _has_other_value(item, sought[item["Name"]].props.get("value"))
     }
     replies = (yield tuple(calls.values())) if calls else ()
     found: dict[str, Mapping[str, Sequence[str]] | None] = {}
@@ -148,13 +155,13 @@ def _older(items: Sequence[Json], sought: Mapping[str, Sought]) -> Reads[dict[st
         if isinstance(reply, Refused) and reply.denied:
             found[name] = None
             continue
-        answer = ok(call, reply, ABSENT, "InvalidRequestException") or {}  # a secret on its way out
+        answer = ok(call, reply, ABSENT, "InvalidRequestException") or {}  # a secret that is being deleted
         found[name] = {one["VersionId"]: one.get("VersionStages", []) for one in answer.get("Versions", ())}
     return found
 
 
-def _has_another(item: Json, value: Any) -> bool:
-    """Whether the secret has a value, and not the declared one."""
+def _has_other_value(item: Json, value: Any) -> bool:
+    """Whether the secret has a value that is not the declared one."""
     current = next((one for one, stages in (item.get("VersionIdsToStages") or {}).items() if CURRENT in stages), None)
     if current is None or value is None or not known(value):
         return False
@@ -180,7 +187,7 @@ def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
         extra={
             "versions": sorted(versions),
             "rotated": bool(item.get("RotationEnabled")),
-            **({} if older is not None else {"untold": True}),
+            **({} if older is not None else {"versions_not_listed": True}),
         },
     )
 
@@ -188,8 +195,8 @@ def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """The value as the id of its version, on both sides; none where it is not to be compared."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """The value as the id of its version, on both sides; without it if it is not compared."""
     left, right = dict(live.props), dict(want.props)
     for side in (left, right):
         if str(side.get("kmsKeyId", "")).endswith(DEFAULT_KEY):
@@ -204,13 +211,13 @@ def normal(live: Live, want: Want) -> tuple[Json, Json]:
     if unknown is not None:
         return ({**left, "value": current} if current else left), {**right, "value": unknown}
     wanted = _version(live, want)
-    if current and not OURS.fullmatch(current) and _taken_over(live, want, current, wanted):
+    if current and not OUR_VERSION.fullmatch(current) and _keeps_current(live, want, current, wanted):
         return left, right
     return ({**left, "value": current} if current else left), {**right, "value": wanted}
 
 
 def _declares_value(want: Want) -> bool:
-    """Where changes of it are ignored, the engine has put the live version in its place: nothing to write."""
+    """Whether a value is declared and its changes are not ignored; the engine replaces ignored values by live ones."""
     ignored = any(path.split(".")[0] == "value" for path in want.lifecycle.ignore_changes)
     return want.declared.get("value") is not None and not ignored
 
@@ -220,25 +227,27 @@ def _version(live: Live, want: Want) -> str:
     return Digest(want.declared["value"], live.attrs["arn"]).hex()
 
 
-def _taken_over(live: Live, want: Want, current: str, wanted: str) -> bool:
-    """Whether another's version is to be left: nothing can be told yet, or nothing has changed since it was told."""
-    return live.owner != want.scope.environment or live.tags.get(ADOPTED) == _noted(current, wanted)
+def _keeps_current(live: Live, want: Want, current: str, wanted: str) -> bool:
+    """Whether a version written outside reconcile is kept: at adoption, or if nothing has changed since."""
+    return live.owner != want.scope.environment or live.tags.get(ADOPTED) == _adoption_note(current, wanted)
 
 
-def _noted(current: str, wanted: str) -> str:
+def _adoption_note(current: str, wanted: str) -> str:
+    """What the tag records at adoption: the current version, and the beginning of the declared value's version id."""
     return f"{current}/{wanted[:16]}"
 
 
-def owner_tags(live: Live, want: Want) -> Mapping[str, str]:
-    """Notes which version of another's was found when it was taken over, and which value was declared then."""
+def adoption_tags(live: Live, want: Want) -> Mapping[str, str]:
+    """The tag that records the current version and the declared value when a secret with such a version is adopted."""
     current = live.props.get("value")
-    if not current or OURS.fullmatch(current) or not _declares_value(want) or not known(want.declared["value"]):
+    if not current or OUR_VERSION.fullmatch(current) or not _declares_value(want) or not known(want.declared["value"]):
         return {}
-    return {ADOPTED: _noted(current, _version(live, want))}
+    return {ADOPTED: _adoption_note(current, _version(live, want))}
 
 
 def notes(live: Live, want: Want) -> Sequence[str]:
-    return [*_about_value(live, want), *([UNTOLD] if live.extra.get("untold") else [])]
+    """Notes about a value that is not compared or is written again, and about versions that could not be listed."""
+    return [*_about_value(live, want), *([VERSIONS_NOT_LISTED] if live.extra.get("versions_not_listed") else [])]
 
 
 def _about_value(live: Live, want: Want) -> Sequence[str]:
@@ -246,39 +255,41 @@ def _about_value(live: Live, want: Want) -> Sequence[str]:
     if not current or not _declares_value(want):
         return []
     if live.extra.get("rotated"):
-        return ["its value is rotated, so it is not compared with the declared one"]
-    if OURS.fullmatch(current) or not known(want.declared["value"]):
+        return ["its value is rotated, and is not compared with the declared value"]
+    if OUR_VERSION.fullmatch(current) or not known(want.declared["value"]):
         return []
-    if _taken_over(live, want, current, _version(live, want)):
-        return ["its value was written by someone else and is left alone until the declared one changes"]
-    return ["its value was last written by someone else, and is written again"]
+    if _keeps_current(live, want, current, _version(live, want)):
+        return ["its value was changed outside reconcile, and is kept until the declared value changes"]
+    return ["its value was changed outside reconcile, and is written again"]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateSecret without a value, then PutSecretValue with a version id made from value and ARN."""
     params = {
         "Name": want.physical,
         "Description": want.declared.get("description"),
         "KmsKeyId": want.declared.get("kmsKeyId"),
         "Tags": tag_list(want.tags),
     }
-    made = Call(
+    created = Call(
         "secretsmanager",
         "CreateSecret",
         {name: value for name, value in params.items() if value},
         captures={"arn": "ARN"},
-        retry_on=LINGERING,
+        retry_on=NAME_IN_USE,
         patience=120.0,
         proof=Proof.EXISTS,
     )
     if want.declared.get("value") is None:
-        return [made]
-    return [made, _put(Later(want.address, "arn"), want.declared["value"])]
+        return [created]
+    return [created, _put(Later(want.address, "arn"), want.declared["value"])]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """UpdateSecret for description and key, PutSecretValue for the value."""
     changed = diff.tops()
     calls: list[Action] = []
     settings = {"description": "Description", "kmsKeyId": "KmsKeyId"}
@@ -310,12 +321,12 @@ def _put(arn: Any, value: Any) -> Call:
         "ClientRequestToken": Digest(Secret(value), arn),
         "SecretString": Secret(JsonText(value) if isinstance(value, Mapping) else value),
     }
-    return Call("secretsmanager", "PutSecretValue", params, retry_on=FRESH, patience=60.0)
+    return Call("secretsmanager", "PutSecretValue", params, retry_on=NOT_VISIBLE_YET, patience=60.0)
 
 
-def revive(live: Live, want: Want) -> Sequence[Action]:
-    """Restores it, and brings what differs about; its tags are seen to by the engine."""
-    left, right = normal(live, want)
+def restore(live: Live, want: Want) -> Sequence[Action]:
+    """RestoreSecret, then an update of whatever differs; the engine updates the tags."""
+    left, right = normalize(live, want)
     arn = live.attrs["arn"]
     calls: list[Action] = [Call("secretsmanager", "RestoreSecret", {"SecretId": arn})]
     settings = {"description": "Description", "kmsKeyId": "KmsKeyId"}
@@ -332,17 +343,19 @@ def revive(live: Live, want: Want) -> Sequence[Action]:
 
 
 def delete(live: Live, declared: Json) -> Sequence[Action]:
+    """DeleteSecret, with the declared recovery window or without recovery."""
     force = declared.get("forceDeleteWithoutRecovery") is True
     how = (
         {"ForceDeleteWithoutRecovery": True}
         if force
         else {"RecoveryWindowInDays": declared.get("recoveryWindowInDays") or RECOVERY_DAYS}
     )
-    gone = (On(ABSENT), *(On("InvalidRequestException", f"{text} for deletion") for text in ("scheduled", "marked")))
-    return [Call("secretsmanager", "DeleteSecret", {"SecretId": live.attrs["arn"], **how}, ok_if=gone)]
+    done_if = (On(ABSENT), *(On("InvalidRequestException", f"{text} for deletion") for text in ("scheduled", "marked")))
+    return [Call("secretsmanager", "DeleteSecret", {"SecretId": live.attrs["arn"], **how}, ok_if=done_if)]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by ARN."""
     secret = {"SecretId": live.attrs["arn"]}
     calls: list[Action] = []
     if remove:
@@ -361,13 +374,13 @@ KIND = Kind(
     update=update,
     delete=delete,
     tag=tag,
-    restore=revive,
+    restore=restore,
     fields=FIELDS,
     assigned_by_aws=frozenset({"arn"}),
     replace=Replace.DELETE_FIRST,
     max_name=512,
-    normalize=normal,
-    check=findings,
-    adoption_tags=owner_tags,
+    normalize=normalize,
+    check=check,
+    adoption_tags=adoption_tags,
     notes=notes,
 )

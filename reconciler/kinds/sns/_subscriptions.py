@@ -1,4 +1,4 @@
-"""Subscriptions of SNS topics: known by protocol and endpoint, with attributes that are text or JSON text.
+"""Subscriptions of SNS topics: identified by protocol and endpoint, with attributes that are text or JSON text.
 
 https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html
 """
@@ -35,7 +35,7 @@ _PASSWORD = re.compile(r"(https?://[^:/@]+):[^@/]*@", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One subscription; ``arn`` is PendingConfirmation while its recipient has not answered, "" while undone."""
+    """One subscription; ``arn`` is PendingConfirmation until its recipient confirms it, "" until it is created."""
 
     protocol: str
     endpoint: Any
@@ -43,7 +43,7 @@ class Subscription:
     arn: str = ""
 
     def __str__(self) -> str:
-        """What identifies it. SNS shows addresses with a password starred out; mail knows no case."""
+        """Its identity. SNS masks a password in an endpoint, and email addresses ignore case."""
         endpoint = str(self.endpoint)
         if self.protocol.startswith("email"):
             endpoint = endpoint.lower()
@@ -52,14 +52,15 @@ class Subscription:
 
     @property
     def pending(self) -> bool:
+        """Whether its recipient has not confirmed it yet."""
         return bool(self.arn) and not self.arn.startswith("arn:")
 
-    def alike(self, other: Subscription) -> bool:
-        """Whether one reads as a change of the other."""
+    def is_change_of(self, other: Subscription) -> bool:
+        """Whether one is shown as a change of the other: the same protocol."""
         return self.protocol == other.protocol
 
     def props(self) -> dict[str, Any]:
-        """In YAML's shape, attributes by meaning and without those that are as if left out."""
+        """In YAML's shape: attributes by meaning, without those that have their default."""
         meant = {name: meaning(name, value) for name, value in self.attributes.items()}
         kept = {name: value for name, value in meant.items() if value != meaning(name, DEFAULTS.get(name))}
         _, _, shown = str(self).partition(" ")
@@ -67,10 +68,10 @@ class Subscription:
         return {"protocol": self.protocol, "endpoint": endpoint, **({"attributes": kept} if kept else {})}
 
 
-def declared(listed: Any, arns: Mapping[str, str] = EMPTY) -> dict[str, Subscription]:
-    """The items of a ``subscriptions`` list by identity; ``arns`` says what SNS calls those that exist."""
+def declared(declarations: Any, arns: Mapping[str, str] = EMPTY) -> dict[str, Subscription]:
+    """The items of a ``subscriptions`` list by identity; ``arns`` has the ARNs of those that exist."""
     found: dict[str, Subscription] = {}
-    for item in map(mapping, items(listed)):
+    for item in map(mapping, items(declarations)):
         one = Subscription(
             protocol=str(item.get("protocol", "")),
             endpoint=item.get("endpoint"),
@@ -83,8 +84,8 @@ def declared(listed: Any, arns: Mapping[str, str] = EMPTY) -> dict[str, Subscrip
     return found
 
 
-def live(item: Json, attributes: Mapping[str, str]) -> Subscription:
-    """One item of ListSubscriptionsByTopic with what GetSubscriptionAttributes says of it."""
+def from_api(item: Json, attributes: Mapping[str, str]) -> Subscription:
+    """One item of ListSubscriptionsByTopic with its attributes from GetSubscriptionAttributes."""
     return Subscription(
         protocol=item["Protocol"],
         endpoint=item["Endpoint"],
@@ -94,16 +95,16 @@ def live(item: Json, attributes: Mapping[str, str]) -> Subscription:
 
 
 def meaning(name: str, value: Any) -> Any:
-    """An attribute as something to compare: JSON parsed, without what says nothing; everything else as text."""
+    """An attribute in comparable form: JSON parsed, without empty members; anything else as text."""
     if value is None:
         return ""
     if name in JSON:
-        return _without_nothing(_parsed(value)) or ""
+        return _without_empty(_parsed(value)) or ""
     return as_text(value)
 
 
 def as_text(value: Any) -> Any:
-    """An attribute as SNS takes it: text, mappings as JSON text; what is still to be known as it is."""
+    """An attribute as SNS expects it: text, mappings as JSON text; stand-ins unchanged."""
     if isinstance(value, Mapping | list | tuple):
         return JsonText(value)
     if isinstance(value, bool):
@@ -120,34 +121,34 @@ def _parsed(value: Any) -> Any:
         return value
 
 
-def _without_nothing(value: Any) -> Any:
-    """SNS adds members that are null, and says ``guaranteed: false`` of its own."""
+def _without_empty(value: Any) -> Any:
+    """SNS adds members that are null, and ``guaranteed: false``."""
     if isinstance(value, Mapping):
         return {
-            name: _without_nothing(item)
+            name: _without_empty(item)
             for name, item in value.items()
             if item is not None and not (name == "guaranteed" and item is False)
         }
-    return [_without_nothing(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def listed(arn: str) -> Call:
-    """Asks for the subscriptions of a topic."""
+def list_call(arn: str) -> Call:
+    """The call that lists the subscriptions of a topic."""
     return Call("sns", LIST, {"TopicArn": arn}, all_pages=True)
 
 
-def of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
-    """The subscriptions of each topic by identity; those that their recipient has ended are gone.
+def subscriptions_of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Subscription]]]:
+    """The subscriptions of each topic by identity, without those that their recipient has ended.
 
-    ``topics`` are the replies about each by operation. Who has not been asked for its subscriptions yet is asked if it
-    counts any.
+    ``topics`` are the replies about each topic by operation. If the subscriptions of a topic are not among them, they
+    are listed if the topic counts any. Raises Unreadable.
     """
     attributes = {name: parts["GetTopicAttributes"]["Attributes"] for name, parts in topics.items()}
     pages = {name: parts[LIST] for name, parts in topics.items() if LIST in parts}
-    more = {n: listed(said["TopicArn"]) for n, said in attributes.items() if n not in pages and _counted(said)}
+    more = {n: list_call(said["TopicArn"]) for n, said in attributes.items() if n not in pages and _counted(said)}
     for (name, call), reply in zip(more.items(), (yield tuple(more.values())) if more else (), strict=True):
         pages[name] = ok(call, reply, *ABSENT) or {}
     found = {
@@ -156,7 +157,8 @@ def of(topics: Mapping[str, Mapping[str, Json]]) -> Reads[dict[str, dict[str, Su
     }
     details = yield from _details([item["SubscriptionArn"] for items in found.values() for item in items])
     made = {
-        name: [live(item, details.get(item["SubscriptionArn"], {})) for item in items] for name, items in found.items()
+        name: [from_api(item, details.get(item["SubscriptionArn"], {})) for item in items]
+        for name, items in found.items()
     }
     return {name: {str(one): one for one in those} for name, those in made.items()}
 
@@ -167,7 +169,7 @@ def _counted(attributes: Mapping[str, str]) -> bool:
 
 
 def _details(arns: Sequence[str]) -> Reads[dict[str, Mapping[str, str]]]:
-    """What GetSubscriptionAttributes says of those that are confirmed."""
+    """The attributes of the subscriptions that are confirmed, by ARN."""
     known = [arn for arn in arns if arn.startswith("arn:")]
     calls = tuple(Call("sns", "GetSubscriptionAttributes", {"SubscriptionArn": arn}) for arn in known)
     replies = (yield calls) if calls else ()
@@ -178,10 +180,11 @@ def _details(arns: Sequence[str]) -> Reads[dict[str, Mapping[str, str]]]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
-GONE = (On("NotFound"),)
+NOT_FOUND = (On("NotFound"),)
 
 
 def subscribe(topic: str, one: Subscription) -> Call:
+    """The Subscribe call, with the attributes that have a value."""
     attributes = {name: as_text(value) for name, value in sorted(one.attributes.items())}
     sent = {name: value for name, value in attributes.items() if value not in (None, "")}
     params = {"TopicArn": topic, "Protocol": one.protocol, "Endpoint": one.endpoint}
@@ -189,8 +192,11 @@ def subscribe(topic: str, one: Subscription) -> Call:
     return Call("sns", "Subscribe", {**params, **extra, "ReturnSubscriptionArn": True}, retry_on=BUSY)
 
 
-def change(have: Subscription, wish: Subscription) -> Sequence[Call]:
-    """What differs, one call each; the scope of a filter before the filter, which is checked against it."""
+def update_calls(have: Subscription, wish: Subscription) -> Sequence[Call]:
+    """One SetSubscriptionAttributes call per attribute that differs; none before the subscription is confirmed.
+
+    The scope of a filter is set before the filter, which SNS checks against it.
+    """
     if have.pending or not have.arn:
         return []
     names = sorted({*DEFAULTS, *wish.attributes}, key=lambda name: (name != "FilterPolicyScope", name))
@@ -207,4 +213,5 @@ def change(have: Subscription, wish: Subscription) -> Sequence[Call]:
 
 
 def unsubscribe(one: Subscription) -> Call:
-    return Call("sns", "Unsubscribe", {"SubscriptionArn": one.arn}, retry_on=BUSY, ok_if=GONE)
+    """The Unsubscribe call; a subscription that no longer exists is a success."""
+    return Call("sns", "Unsubscribe", {"SubscriptionArn": one.arn}, retry_on=BUSY, ok_if=NOT_FOUND)

@@ -1,4 +1,4 @@
-"""What is wrong with a declared topic, as far as it shows without asking SNS."""
+"""What SNS refuses in a declared topic, as far as this can be decided offline."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ NOT_FOR_FIFO = ("email", "email-json", "http", "https", "sms", "application", "f
 NOT_RAW = ("email", "email-json", "sms", "lambda", "application")
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, attributes, policies and subscriptions; expressions with unknown values are accepted."""
     attributes = mapping(props.get("attributes"))
     yield from _name(name, attributes.get("FifoTopic"))
     yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")
@@ -61,7 +62,7 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
     if is_given(guard) and not isinstance(guard, Mapping) and known(guard):
         why = f": {why_unparsed(guard)}" if isinstance(guard, str) else ""
         hint = "write a mapping, JSON text or ${file:...}"
-        yield Finding(("dataProtectionPolicy",), f"this is not a JSON document{why}", hint)
+        yield Finding(("dataProtectionPolicy",), f"invalid JSON{why}", hint)
     seen: set[str] = set()
     for index, item in entries(props.get("subscriptions")):
         path = ("subscriptions", index)
@@ -71,18 +72,18 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
             yield Finding((*path, "protocol"), f"a FIFO topic does not deliver by {item['protocol']}", hint)
         for key in subs.declared([item]):
             if known(item.get("endpoint")) and key in seen:
-                yield Finding(path, f"the subscription {key} is there twice", "a protocol and endpoint subscribe once")
+                yield Finding(path, f"duplicate subscription {key}", "remove one of them")
             seen.add(key)
 
 
 def _name(name: str, fifo: Any) -> Iterator[Finding]:
     ordered = subs.as_text(fifo) == "true"
     if not NAME.fullmatch(name.removesuffix(".fifo")) or len(name) > 256:
-        yield Finding((), f'"{name}" is not a topic name', "1 to 256 of letters, digits, - and _")
+        yield Finding((), f'"{name}" is not a valid topic name', "1 to 256 of letters, digits, - and _")
     elif ordered and not name.endswith(".fifo"):
-        yield Finding((), "the name of a FIFO topic ends in .fifo", f'did you mean "{name}.fifo"?')
+        yield Finding((), "the name of a FIFO topic must end in .fifo", f'did you mean "{name}.fifo"?')
     elif name.endswith(".fifo") and not ordered and known(fifo):
-        yield Finding((), "only a FIFO topic may have a name that ends in .fifo", 'attributes: {FifoTopic: "true"}')
+        yield Finding((), "a name that ends in .fifo is only valid for a FIFO topic", 'attributes: {FifoTopic: "true"}')
 
 
 def _attributes(
@@ -99,8 +100,8 @@ def _attributes(
             if meant:
                 yield Finding(here, f'{what} has no attribute "{name}"', f'did you mean "{meant}"?', "unknown-field")
             else:
-                message = f'"{name}" is not an attribute of {what} known here; it is passed on as it is'
-                hint = f"known are {', '.join(names[:6])} and others"
+                message = f'unknown attribute "{name}" of {what}; it is passed through'
+                hint = f"known attributes include {', '.join(names[:6])}"
                 yield Finding(here, message, hint, code="unknown-field", warning=True)
         elif name in choices and known(value) and subs.as_text(value) not in choices[name]:
             yield Finding(here, f'"{value}" is not a {name}', f"one of {', '.join(choices[name])}")
@@ -115,17 +116,19 @@ def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if protocol and protocol not in ENDPOINTS:
         meant = near(protocol, ENDPOINTS)
         hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(ENDPOINTS)}"
-        yield Finding((*path, "protocol"), f'"{protocol}" is not a protocol of SNS', hint)
+        yield Finding((*path, "protocol"), f'"{protocol}" is not an SNS protocol', hint)
     elif protocol and isinstance(endpoint, str) and endpoint:
         form, hint = ENDPOINTS[protocol]
         if not form.fullmatch(endpoint):
-            yield Finding((*path, "endpoint"), f'"{endpoint}" is not an endpoint for {protocol}', hint)
+            yield Finding((*path, "endpoint"), f'"{endpoint}" is not a valid endpoint for {protocol}', hint)
     attributes = mapping(item.get("attributes"))
     yield from _attributes(attributes, (*path, "attributes"), tuple(subs.DEFAULTS), OF_SUBSCRIPTIONS, "a subscription")
     raw = attributes.get("RawMessageDelivery")
     if protocol in NOT_RAW and known(raw) and subs.as_text(raw) == "true":
-        hint = "leave it out: it is for sqs, http, https and firehose"
-        yield Finding((*path, "attributes", "RawMessageDelivery"), f"{protocol} has no raw delivery", hint)
+        hint = "remove it: only sqs, http, https and firehose support it"
+        yield Finding(
+            (*path, "attributes", "RawMessageDelivery"), f"{protocol} does not support raw message delivery", hint
+        )
     if protocol == "firehose" and not is_given(attributes.get("SubscriptionRoleArn")):
         hint = "attributes: {SubscriptionRoleArn: ...}"
-        yield Finding(path, "a subscription of a delivery stream needs a role", hint, code="missing-field")
+        yield Finding(path, "a firehose subscription needs SubscriptionRoleArn", hint, code="missing-field")

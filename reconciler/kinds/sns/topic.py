@@ -2,13 +2,14 @@
 
 What is peculiar about them:
 
-- Attributes are one text each, written one at a time; the API's spelling of their names stays (``DisplayName``).
-- SNS gives every topic a policy of its own, which is what ``policy`` left out means; ``dataProtectionPolicy`` left out
-  is not ours.
-- A subscription is known by protocol and endpoint, and the declared ones are all there may be.
-- A subscription by mail waits for its recipient. Until then it can be neither changed nor removed, and asking again
-  sends another mail: it counts as done, with a note. After two days without an answer it is gone, and planned anew.
-- CreateTopic answers a known name with the existing topic, but refuses it when anything differs: never an update.
+- Each attribute is a text, and is set by a call of its own; names are spelled as in the API (``DisplayName``).
+- SNS creates every topic with a default policy, which is what ``policy`` left out means; ``dataProtectionPolicy`` left
+  out is not managed.
+- A subscription is identified by protocol and endpoint, and undeclared ones are removed.
+- A subscription by email waits for its recipient. Until it is confirmed it can be neither changed nor removed, and
+  subscribing again sends another email: so it counts as created, with a note. Without confirmation it expires after two
+  days, and is planned again.
+- CreateTopic returns an existing topic of the same name, but refuses the call if anything differs: it never updates.
 
 https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
 https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
@@ -44,7 +45,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import align, same_key
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
-from reconciler.kinds.sns._topic_checks import findings
+from reconciler.kinds.sns._topic_checks import check
 from reconciler.model import (
     Action,
     Call,
@@ -66,7 +67,7 @@ from reconciler.model import (
     Want,
 )
 
-# what an attribute means when it is left out; others than these are compared only where they are declared
+# the defaults of attributes; others are compared only if they are declared
 DEFAULTS: Mapping[str, str] = {
     "DisplayName": "",
     "KmsMasterKeyId": "",
@@ -80,7 +81,7 @@ DEFAULTS: Mapping[str, str] = {
         "SuccessFeedbackRoleArn", "FailureFeedbackRoleArn")},
 }  # fmt: skip
 CLEARED = {"ArchivePolicy": "{}"}
-# the rest is set by calls of its own
+# the others are set one by one
 AT_CREATION = (
     *("DisplayName", "KmsMasterKeyId", "TracingConfig", "SignatureVersion", "FifoTopic"),
     *("ContentBasedDeduplication", "FifoThroughputScope", "DeliveryPolicy", "ArchivePolicy"),
@@ -96,13 +97,13 @@ FIELDS = {
     "subscriptions": Field(),
 }
 
-# what the account may do by the policy SNS gives a topic; older topics have one action more
+# the actions of SNS's default policy; older topics have one more
 # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
-OWNERS = (
+OWNER_ACTIONS = (
     *("SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission"),
     *("SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish"),
 )
-ONCE = "SNS:Receive"
+FORMER_ACTION = "SNS:Receive"
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
 NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound")
@@ -112,25 +113,27 @@ NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound")
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
+    """Name and ARN; the ARN is computed from account, Region and name."""
     return {"name": name, "arn": scope.arn("sns", name)}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
+    """The topics that are sought or owned, with attributes, policies, subscriptions and tags."""
     sought, ask = by_name(query), index(query)
-    calls = _about(query, list(sought))
+    calls = _read_calls(query, list(sought))
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged = yield from tags_from_index(ask, replies[: len(ask)])
-    topics = _there(calls, replies[len(ask) :])
+    topics = _existing(calls, replies[len(ask) :])
     more = [name for name in owned_names(tagged, query.scope, "sns", "") if ":" not in name]
-    calls = _about(query, not_sought(query, more))
-    topics |= _there(calls, (yield calls) if calls else ())
+    calls = _read_calls(query, not_sought(query, more))
+    topics |= _existing(calls, (yield calls) if calls else ())
     tags = yield from _tags(query.scope, topics, tagged, sought)
     topics = {name: parts for name, parts in topics.items() if matches_query(query, name, tags[name])}
-    found = (yield from subs.of(topics)) if topics else {}
+    found = (yield from subs.subscriptions_of(topics)) if topics else {}
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
 
 
-def _about(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
+def _read_calls(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
     guarded = {sought.name for sought in query.sought if sought.props.get("dataProtectionPolicy")}
     subscribed = {sought.name for sought in query.sought if sought.props.get("subscriptions")}
     found: list[Call] = []
@@ -138,14 +141,14 @@ def _about(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
         arn = attrs(query.scope, name, {})["arn"]
         found += [
             Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
-            *([subs.listed(arn)] if name in subscribed else []),
+            *([subs.list_call(arn)] if name in subscribed else []),
             *([Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn})] if name in guarded else []),
         ]
     return tuple(found)
 
 
-def _there(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, dict[str, Json]]:
-    """What was answered about each topic that is there, by operation."""
+def _existing(calls: Sequence[Call], replies: Sequence[Reply]) -> dict[str, dict[str, Json]]:
+    """The replies about each topic that exists, by operation."""
     found: dict[str, dict[str, Json]] = {}
     for call, reply in zip(calls, replies, strict=True):
         arn = str(call.params.get("TopicArn") or call.params.get("ResourceArn"))
@@ -201,7 +204,7 @@ SERVICE_OWNED = frozenset(
 
 
 def expand(props: Json) -> Json:
-    """Documents given as text become mappings; a policy among the attributes stands beside them."""
+    """Documents given as text, as mappings; a policy among the attributes becomes ``policy``."""
     done = dict(props)
     attributes = props.get("attributes")
     if isinstance(attributes, Mapping) and "Policy" in attributes and "policy" not in props:
@@ -213,23 +216,24 @@ def expand(props: Json) -> Json:
     return done
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Attributes with their defaults, policies by meaning, subscriptions side by side."""
     left, right = dict(live.props), dict(want.props)
     left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
     place = Place("resource", want.scope.account, want.scope.partition)
-    if not right.get("policy") and left.get("policy") and not _is_given(left["policy"], live, place):
-        right["policy"] = _given(live.attrs["arn"], want.scope.account)
+    if not right.get("policy") and left.get("policy") and not _is_default_policy(left["policy"], live, place):
+        right["policy"] = _default_policy(live.attrs["arn"], want.scope.account)
     if right.get("policy"):
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)
-    one, other = align(have, wish, Subscription.alike)
+    one, other = align(have, wish, Subscription.is_change_of)
     left["subscriptions"] = [item.props() for item in one]
     right["subscriptions"] = [item.props() for item in other]
     return left, right
 
 
-def _given(arn: str, account: str, actions: Sequence[str] = OWNERS) -> Json:
-    """The policy that SNS gives a new topic: all that the account itself may do."""
+def _default_policy(arn: str, account: str, actions: Sequence[str] = OWNER_ACTIONS) -> Json:
+    """The policy that SNS creates a topic with: ``actions`` by the account itself."""
     statement = {
         "Sid": "__default_statement_ID",
         "Effect": "Allow",
@@ -241,15 +245,15 @@ def _given(arn: str, account: str, actions: Sequence[str] = OWNERS) -> Json:
     return {"Version": OLD_VERSION, "Id": "__default_policy_ID", "Statement": [statement]}
 
 
-def _is_given(policy: Any, live: Live, place: Place) -> bool:
-    """Whether it is the policy SNS gives: as many of those actions as there were in its time, and nothing else."""
-    given = statements(_given(live.attrs["arn"], place.account, (*OWNERS, ONCE)))[0]
-    said = frozenset(atom for found in statements(policy) for atom in atoms(_trimmed(found), place))
-    return bool(said) and said <= atoms(given, place)
+def _is_default_policy(policy: Any, live: Live, place: Place) -> bool:
+    """Whether the policy is one of SNS's default policies: some of their actions, and nothing else."""
+    given = statements(_default_policy(live.attrs["arn"], place.account, (*OWNER_ACTIONS, FORMER_ACTION)))[0]
+    declared = frozenset(atom for found in statements(policy) for atom in atoms(_trimmed(found), place))
+    return bool(declared) and declared <= atoms(given, place)
 
 
 def _trimmed(statement: Any) -> Any:
-    """The statement with its account as twelve digits: SNS is on record with a zero more in front."""
+    """The statement with its account as twelve digits: SNS is known to return one with a leading zero."""
     tests = mapping(mapping(statement).get("Condition"))
     equal = mapping(tests.get("StringEquals"))
     owner = equal.get("AWS:SourceOwner")
@@ -259,7 +263,7 @@ def _trimmed(statement: Any) -> Any:
 
 
 def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both with their defaults; what has none is compared only where it is declared."""
+    """Both sides with defaults; an attribute without a default is compared only if it is declared."""
     have, wish = dict(live or {}), dict(want or {})
     names = [*DEFAULTS, *(name for name in wish if name not in DEFAULTS and name not in SERVICE_OWNED)]
     left = {name: meaning(name, have.get(name, DEFAULTS.get(name))) for name in names}
@@ -270,7 +274,7 @@ def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _subscriptions(live: Live, want: Want) -> tuple[dict[str, Subscription], dict[str, Subscription]]:
-    """What is there and what is declared. What waits for its recipient is as declared, or none of our business."""
+    """The live and the declared subscriptions; a pending one counts as declared, or is left out if it is not."""
     wish = subs.declared(want.props.get("subscriptions"))
     arns: Mapping[str, str] = live.extra.get("subscriptions", {})
     have = subs.declared(live.props.get("subscriptions"), arns)
@@ -279,6 +283,7 @@ def _subscriptions(live: Live, want: Want) -> tuple[dict[str, Subscription], dic
 
 
 def notes(live: Live, want: Want) -> Iterable[str]:
+    """Notes about subscriptions that are not confirmed."""
     wish = subs.declared(want.props.get("subscriptions"))
     for key, arn in sorted(live.extra.get("subscriptions", {}).items()):
         if arn.startswith("arn:"):
@@ -286,16 +291,17 @@ def notes(live: Live, want: Want) -> Iterable[str]:
         if key in wish:
             yield f"the subscription {key} waits for its recipient to confirm it"
         else:
-            yield f"the subscription {key} is not declared, but cannot be removed before it is confirmed or runs out"
+            yield f"the undeclared subscription {key} cannot be removed until it is confirmed or expires"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateTopic with tags, then the attributes it does not accept, then the subscriptions."""
     arn = want.attrs["arn"]
     attributes = {name: as_text(value) for name, value in (want.declared.get("attributes") or {}).items()}
-    # a standard topic is one that does not say FifoTopic at all
+    # a standard topic is created without FifoTopic
     given = {name: attributes[name] for name in AT_CREATION if attributes.get(name) not in (None, "")}
     given = {name: value for name, value in given.items() if name not in FIFO_ONLY or value != "false"}
     document = want.declared.get("policy")
@@ -309,14 +315,20 @@ def create(want: Want) -> Sequence[Action]:
     wish = subs.declared(want.declared.get("subscriptions"))
     subscribed = [subs.subscribe(arn, one) for _, one in sorted(wish.items())]
     sent = {name: value for name, value in params.items() if value}
-    # sent again it is refused where SNS keeps an attribute in other words
-    made = Call(
-        "sns", "CreateTopic", sent, retry_on=(*BUSY, *_fresh(document, want)), patience=120.0, proof=Proof.EXISTS
+    # a second call is refused if SNS has rewritten an attribute
+    created = Call(
+        "sns",
+        "CreateTopic",
+        sent,
+        retry_on=(*BUSY, *_new_principal(document, want)),
+        patience=120.0,
+        proof=Proof.EXISTS,
     )
-    return [made, *later, *subscribed]
+    return [created, *later, *subscribed]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """One call per attribute, policy or subscription that differs."""
     arn, changed = live.attrs["arn"], diff.tops()
     calls: list[Action] = []
     if "attributes" in changed:
@@ -331,17 +343,17 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
         guard = {"ResourceArn": arn, "DataProtectionPolicy": JsonText(want.props["dataProtectionPolicy"])}
         calls.append(Call("sns", "PutDataProtectionPolicy", guard, retry_on=BUSY))
     if "subscriptions" in changed:
-        calls += _resubscribe(live, want)
+        calls += _update_subscriptions(live, want)
     return calls
 
 
-def _resubscribe(live: Live, want: Want) -> list[Action]:
-    """New ones first, then what changes, then what goes."""
+def _update_subscriptions(live: Live, want: Want) -> list[Action]:
+    """Creates new subscriptions, then updates existing ones, then removes undeclared ones."""
     arn = live.attrs["arn"]
     have, wish = _subscriptions(live, want)
     calls: list[Action] = [subs.subscribe(arn, wish[key]) for key in sorted(wish.keys() - have.keys())]
     for key in sorted(wish.keys() & have.keys()):
-        calls += subs.change(have[key], wish[key])
+        calls += subs.update_calls(have[key], wish[key])
     return [*calls, *(subs.unsubscribe(have[key]) for key in sorted(have.keys() - wish.keys()))]
 
 
@@ -351,23 +363,24 @@ def _set(arn: str, name: str, value: Any) -> Call:
 
 
 def _set_policy(want: Want, arn: str) -> Call:
-    document = want.props.get("policy") or _given(arn, want.scope.account)
+    document = want.props.get("policy") or _default_policy(arn, want.scope.account)
     params = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": JsonText(written(document))}
-    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *_fresh(document, want)), patience=120.0)
+    return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *_new_principal(document, want)), patience=120.0)
 
 
-def _fresh(document: Any, want: Want) -> tuple[On, ...]:
-    """What a policy may be told whose principal this run created a moment ago."""
+def _new_principal(document: Any, want: Want) -> tuple[On, ...]:
+    """The refusal to retry if the policy names a principal of this account, which this run may have just created."""
     return (NEW_PRINCIPAL,) if document and names_principal_of(document, want.scope.account) else ()
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
-    """Its subscriptions go with it."""
+    """DeleteTopic, which deletes its subscriptions."""
     params = {"TopicArn": live.attrs["arn"]}
     return [Call("sns", "DeleteTopic", params, retry_on=BUSY, ok_if=(On("NotFound"),))]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """UntagResource and TagResource by ARN."""
     resource = {"ResourceArn": live.attrs["arn"]}
     calls: list[Action] = []
     if remove:
@@ -390,7 +403,7 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
-    normalize=normal,
-    check=findings,
+    normalize=normalize,
+    check=check,
     notes=notes,
 )

@@ -1,15 +1,15 @@
-"""AWS Batch for the sandbox: a faithful service of our own, not a mock of the calls somebody expects.
+"""AWS Batch for the sandbox: a service of our own that behaves as AWS documents, not a mock of expected calls.
 
-Peculiar: nothing happens by itself. Each request first brings the account up to the clock, so a history is the same
-however fast the clock runs and however seldom somebody asks.
+Nothing happens in the background: each request first brings the account up to the clock, so a history is the same
+whatever the speed of the clock and the number of requests.
 
-`service` routes, `validate` holds requests to `shapes`, `store` keeps resources and their coming events; one module per
-kind has the rules of that kind.
+`service` routes, `validate` checks requests against `shapes`, `store` keeps resources and their future events; one
+module per kind has the rules of that kind.
 """
 
 from reconciler.sandbox.batch.messages import BatchError
 from reconciler.sandbox.batch.service import Batch
 from reconciler.sandbox.batch.settings import Outcome, Settings
-from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts, World
+from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts, Surroundings
 
-__all__ = ["Batch", "BatchError", "Outcome", "ProfileFacts", "RoleFacts", "Settings", "World"]
+__all__ = ["Batch", "BatchError", "Outcome", "ProfileFacts", "RoleFacts", "Settings", "Surroundings"]

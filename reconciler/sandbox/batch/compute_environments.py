@@ -1,4 +1,4 @@
-"""Compute environments: CREATING, UPDATING and DELETING take time, and a bad role shows only afterwards.
+"""Compute environments: CREATING, UPDATING and DELETING take time, and a wrong role is only reported afterwards.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html and the API pages of the four
 operations.
@@ -28,6 +28,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def create(store: Store, given: Json) -> Json:
+    """CreateComputeEnvironment: CREATING, then VALID or INVALID."""
     name(given["computeEnvironmentName"], "Compute environment")
     if given.get("state") == "DISABLED":
         raise Invalid("Compute Environment must be created in ENABLED state.")
@@ -63,11 +64,13 @@ def create(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeComputeEnvironments."""
     rows, token = paging.describe(store, store.environments, given, "computeEnvironments")
     return paging.reply("computeEnvironments", [_detail(store, row) for row in rows], token)
 
 
 def update(store: Store, given: Json) -> Json:
+    """UpdateComputeEnvironment: a scaling or an infrastructure update, refused while another change is in progress."""
     row = store.environments.need(given["computeEnvironment"])
     if row.busy:
         raise refusal(UPDATE_BUSY)
@@ -96,13 +99,13 @@ def update(store: Store, given: Json) -> Json:
     seconds = settings.environment_infrastructure if new_instances else settings.environment_scaling
     _change(store, row, "UPDATING", seconds)
     if new_instances:
-        newest = bool(given["computeResources"].get("updateToLatestImageVersion"))
-        store.after(seconds, lambda: compute_images.updated(store, row, newest=newest))
+        latest = bool(given["computeResources"].get("updateToLatestImageVersion"))
+        store.after(seconds, lambda: compute_images.updated(store, row, latest=latest))
     return _named(row)
 
 
 def _replace_instances(store: Store, row: Row) -> None:
-    """Jobs on the old instances end at once, or may go on for a while, as the environment's policy says."""
+    """Jobs on the old instances end at once, or after a time, according to the environment's update policy."""
     policy: Json = row.props.get("updatePolicy", {})
     if policy.get("terminateJobsOnUpdate"):
         running.lose_hosts(store, row)
@@ -111,6 +114,7 @@ def _replace_instances(store: Store, row: Row) -> None:
 
 
 def delete(store: Store, given: Json) -> Json:
+    """DeleteComputeEnvironment: only DISABLED, and not used by a queue."""
     row = store.environments.find(given["computeEnvironment"])
     if row is None:
         if store.settings.unknown_delete == "ok":
@@ -128,7 +132,7 @@ def delete(store: Store, given: Json) -> Json:
 
 
 def scale(store: Store, row: Row, vcpus: int) -> None:
-    """The service itself moves `desiredvCpus`, as it does for the jobs that wait."""
+    """Set `desiredvCpus` as the service itself does for waiting jobs, within the limits."""
     resources: Json = row.props["computeResources"]
     resources["desiredvCpus"] = max(resources["minvCpus"], min(vcpus, resources["maxvCpus"]))
     _instances(store, row)
@@ -164,11 +168,11 @@ def _check_unmanaged(store: Store, given: Json) -> None:
 def _service_role(store: Store, given: str | None) -> str:
     if given:
         return _role_arn(store, given)
-    return store.world.ensure_service_linked_role(health.SERVICE)
+    return store.surroundings.ensure_service_linked_role(health.SERVICE)
 
 
 def _role_arn(store: Store, name_or_arn: str) -> str:
-    """A bare name is taken to stand under the path `/`."""
+    """A bare name counts as a role in path `/`."""
     return name_or_arn if name_or_arn.startswith("arn:") else store.iam_arn(f"role/{name_or_arn.lstrip('/')}")
 
 
@@ -235,7 +239,7 @@ def _updated_policy(row: Row, given: Json) -> Json:
 
 
 def _change(store: Store, row: Row, status: str, seconds: float) -> None:
-    """CREATING or UPDATING: the roles are used early, the verdict shows at the end."""
+    """CREATING or UPDATING: the roles are used early, the result is shown at the end."""
     row.status, row.reason = status, ""
     verdict: list[str | None] = []
     if store.settings.role_check <= 0:
@@ -250,7 +254,7 @@ def _settled(store: Store, row: Row, reason: str | None) -> None:
     row.reason = reason or HEALTHY
     resources: Json = row.props.get("computeResources", {})
     if reason is None and "minvCpus" in resources:
-        if row.state == "DISABLED":  # instances go when they are idle
+        if row.state == "DISABLED":  # idle instances are terminated
             resources["desiredvCpus"] = max(resources["minvCpus"], math.ceil(store.used.get(row.arn, 0)))
         resources["desiredvCpus"] = max(resources["minvCpus"], min(resources["desiredvCpus"], resources["maxvCpus"]))
         store.after(store.settings.instances_launch, lambda: _instances(store, row))
@@ -258,7 +262,7 @@ def _settled(store: Store, row: Row, reason: str | None) -> None:
 
 
 def _instances(store: Store, row: Row) -> None:
-    """Four vCPUs an instance; what runs stays while the environment is DISABLED, down to `minvCpus`."""
+    """Four vCPUs an instance; while the environment is DISABLED, running instances are kept, down to `minvCpus`."""
     resources: Json = row.props.get("computeResources", {})
     if row.status not in ("VALID", "UPDATING") or "instanceTypes" not in resources or on_fargate(resources):
         return
@@ -272,7 +276,7 @@ def _instances(store: Store, row: Row) -> None:
 
 def _report_instances(store: Store, row: Row, count: int) -> None:
     resources: Json = row.props.get("computeResources", {})
-    store.world.on_instances(
+    store.surroundings.on_instances(
         row.name,
         count,
         list(resources.get("subnets", [])),

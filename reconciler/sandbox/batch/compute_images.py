@@ -1,8 +1,8 @@
-"""The AMIs of a compute environment's instances: AWS's own until something pins one, and as old as the last choice.
+"""The AMIs of a compute environment's instances: AWS's own unless one is pinned, in the release that was chosen last.
 
-An AMI is chosen when the environment is created. It stays through every update but one that asks for the newest, or for
-another image type. Whether AWS has a newer one is told by image type, once instances have been launched, and not where
-the image is pinned: by `imageId`, by `imageIdOverride`, by the launch template, or where the template has overrides.
+An AMI is chosen when the environment is created. It is kept by every update, except one that requests the latest or
+another image type. Whether AWS has a newer one is shown by image type, after instances have been launched, and not if
+the image is pinned: by `imageId`, by `imageIdOverride`, by the launch template, or if the template has overrides.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html and
 https://docs.aws.amazon.com/batch/latest/userguide/managing-ami-versions.html
@@ -16,28 +16,28 @@ LATEST, OUTDATED = "LATEST", "UPDATE_AVAILABLE"
 
 
 def created(store: Store, row: Row) -> None:
-    """A new environment takes the newest."""
+    """A new environment uses the latest."""
     store.launched.discard(row.arn)
-    _choose(store, row, newest=True)
+    _choose(store, row, latest=True)
 
 
-def updated(store: Store, row: Row, *, newest: bool) -> None:
-    """An infrastructure update is over; one that ended badly has changed nothing."""
+def updated(store: Store, row: Row, *, latest: bool) -> None:
+    """An infrastructure update has ended; one that failed has changed nothing."""
     if row.status == "VALID":
-        _choose(store, row, newest=newest)
+        _choose(store, row, latest=latest)
 
 
-def _choose(store: Store, row: Row, *, newest: bool) -> None:
+def _choose(store: Store, row: Row, *, latest: bool) -> None:
     resources: Json = row.props.get("computeResources", {})
     release = store.settings.image_release
-    kept = {} if newest else store.images.get(row.arn, {})
+    kept = {} if latest else store.images.get(row.arn, {})
     types = [image["imageType"] for image in resources.get("ec2Configuration", [])]
     store.images[row.arn] = {one: kept.get(one, release) for one in types}
     store.pinned_images[row.arn] = _template_pins(store, resources)
 
 
 def configuration(store: Store, row: Row) -> list[Json]:
-    """`ec2Configuration` as Describe shows it."""
+    """`ec2Configuration` as Describe returns it."""
     resources: Json = row.props["computeResources"]
     images: list[Json] = resources["ec2Configuration"]
     if row.arn not in store.launched or resources.get("imageId") or store.pinned_images.get(row.arn):
@@ -58,4 +58,4 @@ def _template_pins(store: Store, resources: Json) -> bool:
     if template.get("overrides"):
         return True
     version = template.get("version") or "$Default"
-    return named is not None and store.world.launch_template_image(named, version) is not None
+    return named is not None and store.surroundings.launch_template_image(named, version) is not None

@@ -1,4 +1,4 @@
-"""What a compute environment may be made of, how an update changes it, and which kind of update that is.
+"""What a compute environment may consist of, how an update changes it, and which kind of update that is.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html and
 https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
@@ -47,15 +47,17 @@ _AMAZON_LINUX_2 = frozenset({"ECS_AL2", "ECS_AL2_NVIDIA"})  # those for EKS are 
 
 
 def on_fargate(resources: Mapping[str, Any]) -> bool:
+    """Whether the resources are FARGATE or FARGATE_SPOT."""
     return resources.get("type") in FARGATE
 
 
 def needs_fleet_role(resources: Mapping[str, Any]) -> bool:
+    """Whether the resources need `spotIamFleetRole`."""
     return resources.get("type") == "SPOT" and resources.get("allocationStrategy", "BEST_FIT") == "BEST_FIT"
 
 
 def created(given: Json, *, eks: bool, settings: Settings) -> Json:
-    """The resources of a new environment, as Describe will show them."""
+    """The resources of a new environment, as Describe returns them; raises `Invalid`."""
     check(given, eks=eks)
     resources = {key: value for key, value in given.items() if value not in ([], "")}
     if given["type"] == "ECS_MANAGED_INSTANCES":
@@ -75,7 +77,7 @@ def created(given: Json, *, eks: bool, settings: Settings) -> Json:
 
 
 def filled(resources: Json, *, eks: bool) -> Json:
-    """What the service adds to resources on instances."""
+    """The resources with the defaults that the service adds for instances."""
     resources.setdefault("tags", {})
     if not resources.get("ec2Configuration"):
         resources["ec2Configuration"] = [{"imageType": "EKS_AL2023" if eks else "ECS_AL2023"}]
@@ -85,6 +87,7 @@ def filled(resources: Json, *, eks: bool) -> Json:
 
 
 def check(given: Json, *, eks: bool) -> None:
+    """Raise `Invalid` for the resources of a new environment that the service refuses."""
     if given["type"] == "ECS_MANAGED_INSTANCES":
         if "managedInstancesProvider" not in given:
             raise Invalid("managedInstancesProvider is required.")
@@ -192,7 +195,7 @@ def _check_launch_template(given: Json) -> None:
 
 
 def _is_among(target: str, types: Sequence[str]) -> bool:
-    """A type or family that is listed, or a type of a family that is; with a bundle nobody can tell which are."""
+    """Whether a type or family is listed, or is a type of a listed family; False for a bundle of types."""
     if target in instance_types.GROUPS:
         return False
     return target in types or target.partition(".")[0] in types
@@ -237,7 +240,7 @@ def infrastructure_members(given: Json, current: Mapping[str, Any]) -> list[str]
 
 
 def updated(given: Json, current: Mapping[str, Any], *, eks: bool, settings: Settings) -> Json:
-    """The resources after a patch; what is left out stays."""
+    """The resources after an update; members left out keep their value. Raises `Invalid`."""
     resources: Json = dict(current)
     for member, value in given.items():
         if member == "updateToLatestImageVersion":
@@ -300,5 +303,5 @@ def _check_updated(resources: Json, given: Json, current: Mapping[str, Any], *, 
 
 
 def _emptied(given: Json) -> Sequence[str]:
-    """The required lists that an update takes away, as it may."""
+    """The required lists that an update removes, which is allowed."""
     return [member for member in ("subnets", "securityGroupIds") if given.get(member) == []]

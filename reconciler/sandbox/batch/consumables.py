@@ -1,4 +1,4 @@
-"""Consumable resources: a named quantity that jobs take from. No status; effective at once.
+"""Consumable resources: a named quantity that jobs use. No status; effective at once.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
 """
@@ -16,6 +16,7 @@ TOKEN_KEPT = 8 * 3600
 
 
 def create(store: Store, given: Json) -> Json:
+    """CreateConsumableResource."""
     name(given["consumableResourceName"], "Consumable resource")
     kind = given.get("resourceType", "REPLENISHABLE")
     if kind not in ("REPLENISHABLE", "NON_REPLENISHABLE"):
@@ -31,6 +32,7 @@ def create(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeConsumableResource."""
     row = store.consumables.need(given["consumableResource"])
     available = row.props["totalQuantity"] - row.props["inUseQuantity"]
     created = int(row.created * 1000)
@@ -38,6 +40,7 @@ def describe(store: Store, given: Json) -> Json:
 
 
 def list_all(store: Store, given: Json) -> Json:
+    """ListConsumableResources."""
     rows = list(store.consumables)
     for one in given.get("filters", []):
         if one.get("name") != "CONSUMABLE_RESOURCE_NAME":
@@ -48,6 +51,7 @@ def list_all(store: Store, given: Json) -> Json:
 
 
 def list_jobs(store: Store, given: Json) -> Json:
+    """ListJobsByConsumableResource."""
     resource = store.consumables.need(given["consumableResource"])
     rows = [row for row in store.jobs if _quantity(row, resource) is not None]
     for one in given.get("filters", []):
@@ -65,7 +69,7 @@ def list_jobs(store: Store, given: Json) -> Json:
 
 
 def update(store: Store, given: Json) -> Json:
-    """`clientToken` makes a repeated request count once."""
+    """UpdateConsumableResource: with a `clientToken` a repeated request counts once."""
     row = store.consumables.need(given["consumableResource"])
     token = given.get("clientToken")
     if token is not None:
@@ -95,7 +99,7 @@ def update(store: Store, given: Json) -> Json:
 
 
 def delete(store: Store, given: Json) -> Json:
-    """Allowed while jobs use or await it; those that wait stay blocked until the name is there again."""
+    """DeleteConsumableResource: allowed while jobs use it or wait for it; those that wait are blocked."""
     row = store.consumables.find(given["consumableResource"])
     if row is None:
         if store.settings.unknown_delete == "ok":

@@ -1,7 +1,7 @@
-"""Containers as RegisterJobDefinition takes them and DescribeJobDefinitions gives them back.
+"""Containers as RegisterJobDefinition accepts them and DescribeJobDefinitions returns them.
 
-What is given back differs: empty lists are added, environment entries without a value vanish, and the order of the
-environment is not kept.
+The reply differs from the request: empty lists are added, environment entries without a value are removed, and the
+order of the environment is not kept.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 """
@@ -43,7 +43,7 @@ _VOLUME_KINDS = ("host", "efsVolumeConfiguration", "s3filesVolumeConfiguration")
 
 
 def check(given: Json, *, fargate: bool) -> None:
-    """`containerProperties`, of a definition or of a range of nodes."""
+    """Raise `Invalid` for `containerProperties`, of a definition or of a range of nodes, that the service refuses."""
     if not given.get("image"):
         raise Invalid("Image is required.")
     check_resources(given, fargate=fargate)
@@ -54,7 +54,7 @@ def check(given: Json, *, fargate: bool) -> None:
 
 
 def check_platform(given: Json, *, fargate: bool) -> None:
-    """Members that exist on one of EC2 and Fargate alone."""
+    """Raise `Invalid` for members that are only valid on EC2, or only on Fargate."""
     if not fargate:
         for member in ("networkConfiguration", "fargatePlatformConfiguration", "runtimePlatform", "ephemeralStorage"):
             if member in given:
@@ -73,7 +73,7 @@ def check_platform(given: Json, *, fargate: bool) -> None:
 
 
 def check_common(given: Json, *, fargate: bool) -> None:
-    """What holds for a container wherever it stands."""
+    """Raise `Invalid` for what the service refuses in every container."""
     for entry in given.get("environment", []):
         if entry.get("name", "").startswith("AWS_BATCH"):
             raise Invalid("Environment variables must not start with AWS_BATCH.")
@@ -97,6 +97,7 @@ def _check_log(log: Json, *, fargate: bool) -> None:
 
 
 def check_resources(given: Json, *, fargate: bool) -> None:
+    """Raise `Invalid` for resource requirements that are duplicate, missing or out of range."""
     wanted = requirements(given)
     for legacy, kind in (("vcpus", "VCPU"), ("memory", "MEMORY")):
         if legacy not in given:
@@ -114,6 +115,7 @@ def check_resources(given: Json, *, fargate: bool) -> None:
 
 
 def requirements(given: Mapping[str, Any]) -> dict[str, str]:
+    """The resource requirements by type."""
     listed = [(one["type"], one["value"]) for one in given.get("resourceRequirements", [])]
     if len(dict(listed)) < len(listed):
         raise Invalid("Cannot provide duplicates in resourceRequirements.")
@@ -121,6 +123,7 @@ def requirements(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_amounts(wanted: Mapping[str, str], *, fargate: bool) -> None:
+    """Raise `Invalid` for amounts that are not numbers, too small, or not a pair of Fargate."""
     if fargate:
         if "GPU" in wanted:
             raise Invalid("GPU is not applicable for Fargate.")
@@ -170,6 +173,7 @@ def _check_linux(given: Json, *, fargate: bool) -> None:
 def check_volumes(
     volumes: Sequence[Json], containers: Sequence[Json], *, fargate: bool, job_role: str | None = None
 ) -> None:
+    """Raise `Invalid` for volumes and mount points that the service refuses."""
     for volume in volumes:
         if sum(kind in volume for kind in _VOLUME_KINDS) > 1:
             raise Invalid(f"Only one type of volume is allowed in volume {volume.get('name')}.")
@@ -202,7 +206,7 @@ def filled(given: Json, *, fargate: bool) -> Json:
 
 
 def filled_common(given: Json) -> Json:
-    """The fills that a container gets wherever it stands."""
+    """The defaults that every container gets."""
     container = dict(given)
     if "environment" in container:
         kept = [entry for entry in container["environment"] if entry.get("value")]
@@ -218,7 +222,7 @@ def filled_common(given: Json) -> Json:
 
 
 def check_tasks(given: Json, *, fargate: bool) -> None:
-    """`ecsProperties`: exactly one task, of up to ten containers."""
+    """Raise `Invalid` for `ecsProperties` without exactly one task, of up to ten containers."""
     tasks = given["taskProperties"]
     if len(tasks) != 1:
         raise Invalid("ecsProperties must have exactly one taskProperties entry.")
@@ -249,7 +253,7 @@ def check_tasks(given: Json, *, fargate: bool) -> None:
 
 
 def _check_task_size(containers: Sequence[Json], *, fargate: bool) -> None:
-    """On Fargate the containers' sum has to be one of the pairs."""
+    """On Fargate the sum of the containers must be one of the pairs."""
     wanted = [requirements(container) for container in containers]
     for kind, text in (("VCPU", "vCPU is required."), ("MEMORY", "Memory is required.")):
         if not any(kind in one for one in wanted):
@@ -283,6 +287,7 @@ def _check_dependencies(containers: Sequence[Json]) -> None:
 
 
 def filled_tasks(given: Json, *, fargate: bool) -> Json:
+    """`ecsProperties` as Describe returns them."""
     tasks = []
     for task in given["taskProperties"]:
         lists: Json = {member: [] for member in LISTS if member != "volumes"}

@@ -1,6 +1,6 @@
-"""Why a compute environment turns INVALID: what Batch finds when it uses the roles and the network it was given.
+"""Why a compute environment becomes INVALID: what Batch finds when it uses its roles and network.
 
-None of this is refused by the call itself. The texts are the service's, as in
+The calls themselves refuse none of this. The texts are the service's, as in
 https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html and in public issues.
 """
 
@@ -15,11 +15,12 @@ _BROAD_ENOUGH = ("AWSBatchServiceRole", "AdministratorAccess", "PowerUserAccess"
 
 
 def service_linked(arn: str) -> bool:
+    """Whether the ARN is that of Batch's service-linked role."""
     return f":role/aws-service-role/{SERVICE}/" in arn
 
 
 def fault(store: Store, row: Row) -> str | None:
-    """The `statusReason` of the environment as it is now, or None if all is well."""
+    """The `statusReason` of the environment as it is now; None if it is valid."""
     resources: Json = row.props.get("computeResources", {})
     return (
         role_fault(store, row)
@@ -30,8 +31,9 @@ def fault(store: Store, row: Row) -> str | None:
 
 
 def role_fault(store: Store, row: Row) -> str | None:
+    """The `statusReason` for the service role; None if it can be used."""
     arn = row.props["serviceRole"]
-    role = store.world.role(arn)
+    role = store.surroundings.role(arn)
     if role is None or not role.exists:
         return (
             "CLIENT_ERROR - Not authorized to perform sts:AssumeRole (Service: AWSSecurityTokenService; "
@@ -51,7 +53,7 @@ def role_fault(store: Store, row: Row) -> str | None:
 
 
 def _lets_batch_work(policy: str) -> bool:
-    """Of AWS's own policies the known ones; a policy of the account's is taken to allow what is needed."""
+    """Of AWS-managed policies the known ones; a policy of the account counts as sufficient."""
     if ":iam::aws:policy/" in policy:
         return policy.endswith(_BROAD_ENOUGH)
     return True
@@ -60,7 +62,7 @@ def _lets_batch_work(policy: str) -> bool:
 def _fleet_role_fault(store: Store, resources: Json) -> str | None:
     if not needs_fleet_role(resources) or "spotIamFleetRole" not in resources:
         return None
-    role = store.world.role(resources["spotIamFleetRole"])
+    role = store.surroundings.role(resources["spotIamFleetRole"])
     if role is None or not role.exists or FLEET not in role.trusts:
         return "CLIENT_ERROR - Parameter: SpotFleetRequestConfig.IamFleetRole is invalid"
     return None
@@ -70,7 +72,7 @@ def _profile_fault(store: Store, resources: Json) -> str | None:
     wanted = resources.get("instanceRole")
     if wanted is None or on_fargate(resources):
         return None
-    profile = store.world.instance_profile(wanted)
+    profile = store.surroundings.instance_profile(wanted)
     if profile is None or not profile.usable:
         arn = wanted if wanted.startswith("arn:") else store.iam_arn(f"instance-profile/{wanted}")
         return f"CLIENT_ERROR - Instance profile {arn} does not exist"
@@ -82,14 +84,14 @@ def _profile_fault(store: Store, resources: Json) -> str | None:
 def _network_fault(store: Store, resources: Json) -> str | None:
     networks: set[str] = set()
     for subnet in resources.get("subnets", []):
-        vpc = store.world.subnet(subnet)
+        vpc = store.surroundings.subnet(subnet)
         if vpc is None:
             return f"CLIENT_ERROR - The subnet ID '{subnet}' does not exist"
         networks.add(vpc)
     if len(networks) > 1:
         return "CLIENT_ERROR - The subnets belong to different networks"
     for group in resources.get("securityGroupIds", []):
-        vpc = store.world.security_group(group)
+        vpc = store.surroundings.security_group(group)
         if vpc is None:
             return f"CLIENT_ERROR - The security group '{group}' does not exist"
         if networks and vpc not in networks:
@@ -101,6 +103,6 @@ def _template_fault(store: Store, resources: Json) -> str | None:
     template: Json = resources.get("launchTemplate", {})
     for one in (template, *template.get("overrides", [])):
         wanted = one.get("launchTemplateId", one.get("launchTemplateName"))
-        if wanted is not None and not store.world.launch_template(wanted):
+        if wanted is not None and not store.surroundings.launch_template(wanted):
             return f"CLIENT_ERROR - The specified launch template, {wanted}, does not exist"
     return None

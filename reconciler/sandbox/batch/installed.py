@@ -1,8 +1,8 @@
-"""What the installed client's model has beyond the table in :mod:`.shapes`: the service knows what its own client says.
+"""What the model of the installed client has in addition to the table in :mod:`.shapes`.
 
-The table is what is known of the service. A client that is newer than the table can say more, and AWS, which published
-that client, takes it, checks its type, and shows it again. What it does with it nobody can know here: it is kept.
-Nothing that the table has is changed by a client.
+The table describes the service. A client that is newer than the table can send more, and AWS, which published that
+client, accepts it, checks its type and returns it. Its effect is unknown here: it is stored. A client changes nothing
+that is in the table.
 
 https://github.com/boto/botocore/blob/develop/botocore/data/batch/2016-08-10/service-2.json
 """
@@ -33,14 +33,14 @@ class Shapes:
     enums: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(ENUMS))
 
     def beyond(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The members of a request that the table does not have."""
+        """The members of a request that are not in the table."""
         table = {member.name for member in OPERATIONS[operation]}
         return {name: value for name, value in given.items() if name not in table}
 
 
 @cache
 def shapes() -> Shapes:
-    """Read once for the process; the table alone where there is no model to be read."""
+    """Read once per process; only the table if there is no readable model."""
     found = Shapes()
     try:
         model: Any = ServiceModel(
@@ -61,7 +61,7 @@ class _Merger:
         self.done: set[str] = set()
 
     def members(self, table: Iterable[Member], shape: Any) -> tuple[Member, ...]:
-        """The table's members, looked into, and those that the shape has besides."""
+        """The table's members, with what the shape adds to their types, and the shape's additional members."""
         known = tuple(table)
         for member in known:
             if member.name in shape.members:
@@ -71,7 +71,7 @@ class _Merger:
         return (*known, *(Member(name, self.type(inner), name in shape.required_members) for name, inner in more))
 
     def within(self, type_: str, shape: Any) -> None:
-        """What the shape adds to the structures and enums that a type of the table leads to."""
+        """Adds what the shape has in addition to the structures and enums of a type of the table."""
         if type_.startswith("["):
             self.within(type_[1:-1], shape.member)
         elif type_.startswith("{"):
@@ -86,7 +86,7 @@ class _Merger:
             self.shapes.enums[type_] = (*known, *(word for word in shape.enum if word not in known))
 
     def type(self, shape: Any) -> str:
-        """The type of what only the client knows, in the table's notation; its names begin with ``+``."""
+        """A type that only the client has, in the table's notation; its names begin with ``+``."""
         name = f"+{shape.name}"
         if shape.type_name == "list":
             return f"[{self.type(shape.member)}]"

@@ -33,6 +33,7 @@ def architecture(instance_type: str) -> str:
 
 
 def check(instance_types: Sequence[str]) -> None:
+    """Raise `Invalid` for an unknown instance type, or for two architectures."""
     for one in instance_types:
         family, dot, size = one.partition(".")
         if one in GROUPS or (family in FAMILIES and (not dot or _SIZE.fullmatch(size))):

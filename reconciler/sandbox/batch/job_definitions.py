@@ -1,4 +1,4 @@
-"""Job definitions: every registration is a revision that stands alone; deregistered ones stay visible for 180 days.
+"""Job definitions: every registration is an independent revision; deregistered ones are described for 180 days.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html and
 https://docs.aws.amazon.com/batch/latest/userguide/job_definitions.html
@@ -21,6 +21,7 @@ _NODES = re.compile(r"(\d+)?(:(\d+)?)?", re.ASCII)
 
 
 def register(store: Store, given: Json) -> Json:
+    """RegisterJobDefinition: the next revision of the name."""
     name(given["jobDefinitionName"], "Job Definition")
     if len(json.dumps(given)) > 24 * 1024:
         raise Invalid("Job definition size must not exceed 24 KiB.")
@@ -36,11 +37,13 @@ def register(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeJobDefinitions."""
     rows, token = _asked(store, given)
     return paging.reply("jobDefinitions", [_detail(row) for row in rows], token)
 
 
 def deregister(store: Store, given: Json) -> Json:
+    """DeregisterJobDefinition: the revision becomes INACTIVE."""
     wanted = given["jobDefinition"]
     if not _REVISION.fullmatch(wanted.rsplit("/", 1)[-1]):
         raise Invalid("A job definition to deregister must be given with its revision.")
@@ -54,8 +57,8 @@ def deregister(store: Store, given: Json) -> Json:
     return {}
 
 
-def newest_active(store: Store, wanted: str) -> Row:
-    """The revision SubmitJob means by `NAME`, `NAME:REV` or either form of ARN."""
+def latest_active(store: Store, wanted: str) -> Row:
+    """The revision that `NAME`, `NAME:REV` or either form of ARN resolves to; raises `BatchError`."""
     row = store.definitions.find(wanted) if _REVISION.fullmatch(wanted.rsplit("/", 1)[-1]) else None
     if row is None:
         arn = store.definitions.arn(wanted)
@@ -94,7 +97,7 @@ def _bare(store: Store, named: Sequence[str]) -> list[Row]:
 
 
 def _checked(store: Store, given: Json) -> Json:
-    """The properties of the revision, filled."""
+    """The properties of the revision, with defaults."""
     payload = _payload(given)
     fargate = _on_fargate(given, payload)
     props: Json = {"type": given["type"], "parameters": given.get("parameters", {})}
@@ -118,12 +121,13 @@ def _checked(store: Store, given: Json) -> Json:
 
 
 def check_timeout(given: Json) -> None:
+    """Raise `Invalid` for a timeout below a minute."""
     if given.get("attemptDurationSeconds", 60) < 60:
         raise Invalid("Timeout attemptDurationSeconds must be at least 60 seconds.")
 
 
 def consumables(store: Store, given: Json) -> Json:
-    """`consumableResourceProperties`, in the form in which they are echoed."""
+    """`consumableResourceProperties` as Describe returns them; raises `Invalid`."""
     listed: Sequence[Json] = given.get("consumableResourceList", [])
     if len(listed) > 5:
         raise Invalid("A maximum of 5 consumable resources is supported.")

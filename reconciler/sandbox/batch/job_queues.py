@@ -1,4 +1,4 @@
-"""Job queues, and the relationship with compute environments that outlives them for a while.
+"""Job queues, and their relationship with compute environments, which outlives them for a while.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/job_queues.html and the API pages of the four operations.
 """
@@ -28,6 +28,7 @@ SAGEMAKER = "SAGEMAKER_TRAINING"
 
 
 def create(store: Store, given: Json) -> Json:
+    """CreateJobQueue: CREATING, then VALID."""
     name(given["jobQueueName"], "Job Queue")
     sagemaker = given.get("jobQueueType") == SAGEMAKER
     _check_priority(given["priority"])
@@ -62,11 +63,13 @@ def create(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeJobQueues."""
     rows, token = paging.describe(store, store.queues, given, "jobQueues")
     return paging.reply("jobQueues", [_detail(row) for row in rows], token)
 
 
 def update(store: Store, given: Json) -> Json:
+    """UpdateJobQueue: refused while another change is in progress."""
     row = store.queues.need(given["jobQueue"])
     if row.busy:
         raise refusal(UPDATE_BUSY)
@@ -101,6 +104,7 @@ def update(store: Store, given: Json) -> Json:
 
 
 def delete(store: Store, given: Json) -> Json:
+    """DeleteJobQueue: only DISABLED; its jobs are ended."""
     row = store.queues.find(given["jobQueue"])
     if row is None:
         if store.settings.unknown_delete == "ok":
@@ -139,7 +143,7 @@ def _check_kind(given: Json, *, sagemaker: bool) -> None:
 
 
 def _environments(store: Store, given: Sequence[Json], *, held: Sequence[str]) -> tuple[list[Json], str]:
-    """The order with ARNs, and the type of queue it makes; those already `held` need not be VALID any more."""
+    """The order with ARNs, and the resulting type of queue; environments already in use (`held`) need not be VALID."""
     if not given:
         raise Invalid("computeEnvironmentOrder is required.")
     if len(given) > 3:
@@ -237,7 +241,7 @@ def _check_policy_change(store: Store, row: Row, arn: str, *, sagemaker: bool) -
 
 
 def _release(store: Store, row: Row, *, kept: Sequence[Any]) -> None:
-    """The environments let go of: their deletion is still refused for a while, though no queue shows them."""
+    """The deletion of environments that are no longer used is still refused for a while; no queue shows why."""
     still = {item["computeEnvironment"] for item in kept}
     for item in row.props["computeEnvironmentOrder"]:
         arn = item["computeEnvironment"]

@@ -22,6 +22,7 @@ _DEPRECATED = (
 
 
 def submit(store: Store, given: Json) -> Json:
+    """SubmitJob, with array children and nodes."""
     if not NAME.fullmatch(given["jobName"]):
         raise Invalid("Job name should match valid pattern")
     if len(json.dumps(given)) > 30 * 1024:
@@ -30,7 +31,7 @@ def submit(store: Store, given: Json) -> Json:
     if queue.props.get("jobQueueType") == "SAGEMAKER_TRAINING":
         raise refusal("SubmitJob is not supported for job queues of type SAGEMAKER_TRAINING.")
     check_share(store, queue, given)
-    definition = job_definitions.newest_active(store, given["jobDefinition"])
+    definition = job_definitions.latest_active(store, given["jobDefinition"])
     props = _props(store, given, queue, definition)
     job_tags = tags.checked(given.get("tags"))
     row = _add(store, props, job_tags)
@@ -44,12 +45,14 @@ def submit(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeJobs."""
     paging.limit_names(given["jobs"], "jobs")
     found = (store.jobs.find(job) for job in dict.fromkeys(given["jobs"]))
     return {"jobs": [_detail(store, row) for row in paging.in_order(store, (row for row in found if row is not None))]}
 
 
 def list_jobs(store: Store, given: Json) -> Json:
+    """ListJobs of a queue, an array or a multi-node job."""
     selectors = [one for one in ("jobQueue", "arrayJobId", "multiNodeJobId") if given.get(one)]
     if len(selectors) != 1:
         raise Invalid("Exactly one of jobQueue, arrayJobId and multiNodeJobId must be provided.")
@@ -69,6 +72,7 @@ def list_jobs(store: Store, given: Json) -> Json:
 
 
 def cancel(store: Store, given: Json) -> Json:
+    """CancelJob: no error for a job that does not exist."""
     _check_reason(given)
     row = store.jobs.find(given["jobId"])
     if row is not None:
@@ -77,6 +81,7 @@ def cancel(store: Store, given: Json) -> Json:
 
 
 def terminate(store: Store, given: Json) -> Json:
+    """TerminateJob: no error for a job that does not exist."""
     _check_reason(given)
     row = store.jobs.find(given["jobId"])
     if row is not None:
@@ -85,10 +90,12 @@ def terminate(store: Store, given: Json) -> Json:
 
 
 def cancel_many(store: Store, given: Json) -> Json:
+    """CancelJobs."""
     return each(given, lambda job: cancel(store, {"jobId": job, "reason": given["reason"]}))
 
 
 def terminate_many(store: Store, given: Json) -> Json:
+    """TerminateJobs."""
     return each(given, lambda job: terminate(store, {"jobId": job, "reason": given["reason"]}))
 
 
@@ -104,7 +111,7 @@ def snapshot(store: Store, given: Json) -> Json:
 
 
 def each(given: Json, action: Any) -> Json:
-    """The plural operations: one failure does not stop the rest."""
+    """The reply of the plural operations: one failure does not stop the rest."""
     if not 1 <= len(given["jobs"]) <= 50:
         raise Invalid("jobs should have between 1 and 50 entries.")
     _check_reason(given)
@@ -121,6 +128,7 @@ def each(given: Json, action: Any) -> Json:
 
 
 def need_queue(store: Store, wanted: str) -> Row:
+    """The queue, if it accepts jobs; raises `BatchError`."""
     queue = store.queues.find(wanted)
     if queue is None:
         raise refusal(f"JobQueue {wanted} not found.")
@@ -130,6 +138,7 @@ def need_queue(store: Store, wanted: str) -> Row:
 
 
 def check_share(store: Store, queue: Row, given: Json) -> None:
+    """Raise `BatchError` unless the job has a share identifier exactly if the queue has a fair-share policy."""
     arn = queue.props.get("schedulingPolicyArn")
     policy = store.policies.find(arn) if arn else None
     fair = policy is not None and "quotaSharePolicy" not in policy.props
@@ -140,6 +149,7 @@ def check_share(store: Store, queue: Row, given: Json) -> None:
 
 
 def filtered(rows: Sequence[Row], given: Json) -> list[Row]:
+    """The rows that match the request's status and filter; raises `Invalid`."""
     filters: Sequence[Json] = given.get("filters", [])
     if len(filters) > 1:
         raise Invalid("Only one filter can be used at a time.")
@@ -155,13 +165,13 @@ def filtered(rows: Sequence[Row], given: Json) -> list[Row]:
 
 
 def glob(pattern: str, text: str) -> bool:
-    """How filters match names: in any case, with an asterisk at the end only."""
+    """How filters match names: ignoring case, with an asterisk at the end only."""
     pattern, text = pattern.lower(), text.lower()
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
 
 
 def _by_definition(row: Row, value: str) -> bool:
-    """The one filter that is case sensitive; an ARN means the revision in it."""
+    """The only case-sensitive filter; an ARN matches the revision in it."""
     arn: str = row.props.get("jobDefinition", "")
     if value.startswith("arn:"):
         return value in (arn, arn.rsplit(":", 1)[0])
@@ -364,9 +374,9 @@ def _summary(row: Row) -> Json:
         **({"statusReason": row.reason} if row.reason else {}),
     }
     seen = row.props.get("container", {})
-    told = {member: seen[member] for member in ("exitCode", "reason") if member in seen}
-    if told:
-        summary["container"] = told
+    container = {member: seen[member] for member in ("exitCode", "reason") if member in seen}
+    if container:
+        summary["container"] = container
     if "arrayProperties" in row.props:
         summary["arrayProperties"] = row.props["arrayProperties"]
     if "nodeProperties" in row.props:

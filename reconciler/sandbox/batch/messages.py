@@ -1,7 +1,7 @@
 """AWS Batch's refusals.
 
-Every modelled error of the service is a ClientException or a ServerException: the message is what tells them apart.
-Malformed requests come wrapped in `Error executing request, Exception : …, RequestId: …`, refusals by state do not.
+Every modelled error of the service is a ClientException or a ServerException: only the message distinguishes them.
+Invalid requests are wrapped in `Error executing request, Exception : …, RequestId: …`, refusals by state are not.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/CommonErrors.html and messages quoted in public issues.
 """
@@ -15,7 +15,7 @@ UPDATE_BUSY = "Cannot update, resource is being modified"
 
 
 class BatchError(Exception):
-    """A call that AWS Batch refuses; `code` goes into the `x-amzn-ErrorType` header and the body's `__type`."""
+    """A call that AWS Batch refuses; `code` is sent in the `x-amzn-ErrorType` header and the body's `__type`."""
 
     def __init__(self, code: str, status: int, message: str) -> None:
         super().__init__(message)
@@ -25,23 +25,27 @@ class BatchError(Exception):
 
 
 class Invalid(BatchError):
-    """A request that breaks a rule of its own; the service wraps its text."""
+    """An invalid request; the service wraps its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__("ClientException", 400, text)
 
 
 def refusal(text: str) -> BatchError:
+    """A ClientException with this text."""
     return BatchError("ClientException", 400, text)
 
 
 def missing(arn: str) -> BatchError:
+    """The refusal of an ARN that does not exist."""
     return refusal(f"{arn} does not exist")
 
 
 def exists(code: str) -> BatchError:
+    """The refusal of a name that is in use."""
     return BatchError(code, 409 if code == "ConflictException" else 400, "Object already exists")
 
 
 def delete_enabled(what: str) -> BatchError:
+    """The refusal to delete a resource that is ENABLED."""
     return refusal(f"Cannot delete an enabled {what}, set the state to DISABLED first.")

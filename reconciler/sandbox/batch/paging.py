@@ -1,7 +1,7 @@
 """Names, pages and the order of replies.
 
-Names and `maxResults` exclude each other, names are at most a hundred, pages at most a hundred; what is not there is
-missing from the reply. Tokens name the last item served, so that a resource deleted between two pages spoils nothing.
+Names and `maxResults` cannot be combined, names are at most a hundred, pages at most a hundred; what does not exist is
+missing from the reply. Tokens name the last item of a page, so that a deletion between two pages has no effect on them.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeComputeEnvironments.html
 """
@@ -19,7 +19,7 @@ from reconciler.sandbox.batch.store import Json, Row, Store, Table
 
 PAGE = 100
 
-# Members whose order AWS does not keep, or gives no meaning to.
+# Members whose order AWS does not keep, or that has no meaning.
 UNORDERED = frozenset(
     {
         "capacityLimits",
@@ -50,7 +50,7 @@ _ORDERED_TYPES = frozenset({"BEST_FIT_PROGRESSIVE_ORDERED", "SPOT_CAPACITY_OPTIM
 
 
 def describe(store: Store, table: Table, given: Json, member: str) -> tuple[list[Row], str | None]:
-    """The rows named by `given[member]`, or a page of all of them."""
+    """The rows named by `given[member]`, or a page of all of them; raises `BatchError`."""
     names = given.get(member)
     if not names:
         return page(store, list(table), given)
@@ -62,6 +62,7 @@ def describe(store: Store, table: Table, given: Json, member: str) -> tuple[list
 
 
 def limit_names(names: Sequence[str], member: str) -> None:
+    """Raise `Invalid` for more than a hundred names."""
     if len(names) > PAGE:
         raise Invalid(f"Maximum number of {member} supported is {PAGE}")
 
@@ -69,6 +70,7 @@ def limit_names(names: Sequence[str], member: str) -> None:
 def page(
     store: Store, rows: Iterable[Row], given: Json, *, limit: int = PAGE, newest_first: bool = False
 ) -> tuple[list[Row], str | None]:
+    """A page of rows with the token of the next, or None; raises `Invalid` for a wrong size or token."""
     size = given.get("maxResults", limit)
     if not 1 <= size <= limit:
         raise Invalid(f"maxResults should be between 1 and {limit}.")
@@ -83,10 +85,12 @@ def page(
 
 
 def in_order(store: Store, rows: Iterable[Row]) -> list[Row]:
+    """The rows in the order of their creation, or in another fixed order with the setting `shuffle`."""
     return sorted(rows, key=lambda row: _key(store, row))
 
 
 def reply(member: str, items: list[Json], token: str | None) -> Json:
+    """The reply with a list and its token, if there is one."""
     return {member: items, **({"nextToken": token} if token else {})}
 
 

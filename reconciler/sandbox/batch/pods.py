@@ -1,4 +1,4 @@
-"""Kubernetes pods as RegisterJobDefinition takes them and DescribeJobDefinitions gives them back.
+"""Kubernetes pods as RegisterJobDefinition accepts them and DescribeJobDefinitions returns them.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperties.html
 """
@@ -19,6 +19,7 @@ _POD_LISTS = ("initContainers", "imagePullSecrets", "volumes")
 
 
 def check(given: Json) -> None:
+    """Raise `Invalid` for `eksProperties` that the service refuses."""
     pod: Json = given.get("podProperties", {})
     containers = pod.get("containers", [])
     if not containers:
@@ -49,6 +50,7 @@ def _check_enough(containers: Sequence[Json]) -> None:
 
 
 def filled(given: Json) -> Json:
+    """`eksProperties` as Describe returns them."""
     pod: Json = {"hostNetwork": True, **{member: [] for member in _POD_LISTS}, **given["podProperties"]}
     for member in ("containers", "initContainers"):
         pod[member] = [{**{name: [] for name in _CONTAINER_LISTS}, **container} for container in pod[member]]

@@ -17,6 +17,7 @@ MEMBERS = ("capacityLimits", "resourceSharingConfiguration", "preemptionConfigur
 
 
 def create(store: Store, given: Json) -> Json:
+    """CreateQuotaShare, for a VALID queue with a quota-share policy."""
     name(given["quotaShareName"], "Quota share")
     queue = store.queues.need(given["jobQueue"])
     if queue.status != "VALID":
@@ -35,16 +36,19 @@ def create(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeQuotaShare."""
     row = _need(store, given["quotaShareArn"])
     return {**_detail(row), "tags": row.tags}
 
 
 def list_all(store: Store, given: Json) -> Json:
+    """ListQuotaShares of a queue."""
     rows, token = paging.page(store, _of(store, store.queues.need(given["jobQueue"])), given)
     return paging.reply("quotaShares", [_detail(row) for row in rows], token)
 
 
 def update(store: Store, given: Json) -> Json:
+    """UpdateQuotaShare: refused while another change is in progress."""
     row = _need(store, given["quotaShareArn"])
     if row.busy:
         raise refusal(UPDATE_BUSY)
@@ -55,6 +59,7 @@ def update(store: Store, given: Json) -> Json:
 
 
 def delete(store: Store, given: Json) -> Json:
+    """DeleteQuotaShare: only DISABLED."""
     row = store.shares.find(given["quotaShareArn"])
     if row is None:
         if store.settings.unknown_delete == "ok":

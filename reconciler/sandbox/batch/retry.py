@@ -1,4 +1,4 @@
-"""Will a failed attempt be tried again? The rules of `retryStrategy`, and what of it may be said.
+"""Whether a failed attempt is retried: the rules of `retryStrategy`, and its valid values.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html and
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
@@ -21,7 +21,7 @@ CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
 
 
 def checked(given: Json | None, *, service_job: bool = False) -> Json | None:
-    """A `retryStrategy` as Describe returns it."""
+    """A `retryStrategy` as Describe returns it; raises `Invalid`."""
     if given is None:
         return None
     if "attempts" not in given:
@@ -54,10 +54,10 @@ def _entry(given: Json, *, service_job: bool) -> Json:
 
 
 def again(strategy: Mapping[str, Any] | None, attempt: int, outcome: Outcome) -> bool:
-    """Whether the job goes back to RUNNABLE after attempt number `attempt` (from 1) ended like this.
+    """Whether the job becomes RUNNABLE again after attempt number `attempt` (from 1) ended with `outcome`.
 
-    Ends that no rule sees (a timeout, a termination) are not for this function. The first entry whose every stated
-    condition matches decides; when none does, the job is tried again.
+    Timeouts and terminations are not evaluated here. The first entry whose conditions all match decides; if none does,
+    the job is retried.
     """
     if outcome.exit_code == 0:
         return False
@@ -77,7 +77,7 @@ def _seen(condition: str, outcome: Outcome) -> str | None:
 
 
 def _matches(pattern: str, text: str | None) -> bool:
-    """A lone `*` also matches what is missing: AWS's own examples end with `onReason: "*"` to catch the rest."""
+    """A lone `*` also matches a missing text: AWS's own examples end with `onReason: "*"` to match the rest."""
     if pattern == "*":
         return True
     if text is None:

@@ -1,7 +1,7 @@
-"""The life of a job between SubmitJob and its end: waiting, placing, attempts, retries, and what stops it.
+"""The life of a job from SubmitJob to its end: waiting, placement, attempts, retries, cancellation and termination.
 
-Nothing is executed. How an attempt ends is scripted in `Settings.outcomes`; whether there is another one is decided by
-the definition's retry strategy as the service would.
+Nothing is executed. `Settings.outcomes` defines how an attempt ends; the definition's retry strategy decides, as on
+AWS, whether there is another one.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 """
@@ -33,24 +33,25 @@ def begin(store: Store, row: Row) -> None:
 
 
 def kick(store: Store) -> None:
-    """Something changed that may let a waiting job start."""
+    """A change may let waiting jobs start: place them after this event."""
     if not store.kicked:
         store.kicked = True
         store.after(0, lambda: _place_all(store))
 
 
 def on_environment(store: Store, environment: Row) -> list[Row]:
+    """The jobs that are placed on an environment."""
     ids = [job for job, run in store.runs.items() if run.environment == environment.arn]
     return [row for row in map(store.jobs.find, ids) if row is not None]
 
 
 def lose_hosts(store: Store, environment: Row) -> None:
-    """Every instance of the environment goes; a job's own strategy says whether it is tried again."""
+    """Every instance of the environment is terminated; a job's retry strategy decides whether it is retried."""
     _lose(store, on_environment(store, environment))
 
 
 def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
-    """The instances of now go when the time is up; what has not ended by then is lost with them."""
+    """The current instances are terminated after `seconds`, with the jobs that still run on them."""
     jobs = on_environment(store, environment)
     turns = {row.name: store.runs[row.name].turn for row in jobs}
 
@@ -68,13 +69,14 @@ def _lose(store: Store, jobs: Iterable[Row]) -> None:
 
 
 def stop_queue(store: Store, queue: Row) -> None:
+    """End every job of a queue that is deleted."""
     for row in store.jobs:
         if row.props["jobQueue"] == queue.arn and row.status not in ENDED:
             _end(store, row, "FAILED", "Job queue was deleted")
 
 
 def cancel(store: Store, row: Row, reason: str) -> None:
-    """Only what has not started yet; no effect, and no error, on the rest."""
+    """Ends jobs that have not started; others are not affected, without an error."""
     for child in _family(store, row):
         if child.status in WAITING:
             child.props["isCancelled"] = True
@@ -82,6 +84,7 @@ def cancel(store: Store, row: Row, reason: str) -> None:
 
 
 def terminate(store: Store, row: Row, reason: str) -> None:
+    """Ends a job in any state, with its children."""
     for child in _family(store, row):
         if child.status in ENDED:
             continue
@@ -97,7 +100,7 @@ def _family(store: Store, row: Row) -> list[Row]:
 
 
 def _ready(store: Store, row: Row) -> None:
-    """The job has been looked at: it waits for others, or for a place."""
+    """Batch has evaluated the job: it waits for its dependencies, or for capacity."""
     if row.status not in ("SUBMITTED", "PENDING"):
         return
     for needed in sorted(store.runs[row.name].waits_for):
@@ -134,7 +137,7 @@ def _runnable(store: Store, row: Row) -> None:
 
 
 def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
-    """A limit holds only for jobs that are blocked with the code it names."""
+    """A limit applies only to jobs that are blocked with the code it names."""
     if row.status == "RUNNABLE" and store.runs[row.name].turn == turn and row.reason.startswith(limit["reason"]):
         row.props["isCancelled"] = True
         _end(store, row, "FAILED", limit["reason"])
@@ -195,7 +198,7 @@ def _used(store: Store, environment: Row) -> float:
 
 
 def _grow(store: Store, environment: Row) -> None:
-    """The service moves `desiredvCpus` to what its jobs need, within the limits."""
+    """The service sets `desiredvCpus` to what its jobs need, within the limits."""
     resources: Json = environment.props.get("computeResources", {})
     if "desiredvCpus" in resources:
         wanted = max(resources["minvCpus"], int(_used(store, environment)))
@@ -230,27 +233,27 @@ def _starting(store: Store, row: Row, turn: int) -> None:
     if store.runs[row.name].turn != turn:
         return
     row.status = "STARTING"
-    _tell_task(store, row)
+    _show_task(store, row)
     _mirror(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
 
 
-def _tell_task(store: Store, row: Row) -> None:
-    """From STARTING on a job shows its ECS task; the ARN names the cluster, and by that the compute environment."""
+def _show_task(store: Store, row: Row) -> None:
+    """From STARTING on a job shows its ECS task, whose ARN contains the cluster, and so the compute environment."""
     run = store.runs[row.name]
     environment = store.environments.find(run.environment) if run.environment else None
     cluster: str = environment.props.get("ecsClusterArn", "") if environment else ""
     if not cluster or environment is None:
         return
     run.task = f"{cluster.replace(':cluster/', ':task/')}/{store.new_id().replace('-', '')}"
-    told: Json = {"taskArn": run.task}
+    shown: Json = {"taskArn": run.task}
     if not on_fargate(environment.props.get("computeResources", {})):
-        told["containerInstanceArn"] = f"{cluster.replace(':cluster/', ':container-instance/')}/{store.new_id()}"
+        shown["containerInstanceArn"] = f"{cluster.replace(':cluster/', ':container-instance/')}/{store.new_id()}"
     if "ecsProperties" in row.props:
-        tasks = [{**task, **told} for task in row.props["ecsProperties"]["taskProperties"]]
+        tasks = [{**task, **shown} for task in row.props["ecsProperties"]["taskProperties"]]
         row.props["ecsProperties"] = {**row.props["ecsProperties"], "taskProperties": tasks}
     elif "container" in row.props:
-        row.props["container"] = {**row.props["container"], **told}
+        row.props["container"] = {**row.props["container"], **shown}
 
 
 def _running(store: Store, row: Row, turn: int) -> None:
@@ -307,8 +310,8 @@ def _record_attempt(store: Store, row: Row, outcome: Outcome) -> None:
         attempt["startedAt"] = run.started
     if "ecsProperties" in row.props:
         names = [one.get("name", "default") for one in row.props["ecsProperties"]["taskProperties"][0]["containers"]]
-        told = [{"name": name, **seen, **stream, "networkInterfaces": []} for name in names]
-        attempt["taskProperties"] = [{"taskArn": where["taskArn"], "containers": told}]
+        containers = [{"name": name, **seen, **stream, "networkInterfaces": []} for name in names]
+        attempt["taskProperties"] = [{"taskArn": where["taskArn"], "containers": containers}]
     elif "eksProperties" in row.props:
         attempt["containers"] = [seen]
         row.props["eksAttempts"] = [*row.props.get("eksAttempts", []), attempt]
@@ -319,7 +322,7 @@ def _record_attempt(store: Store, row: Row, outcome: Outcome) -> None:
 
 
 def _leave(store: Store, row: Row) -> None:
-    """The job no longer holds its place."""
+    """The job releases its capacity and consumable resources."""
     run = store.runs[row.name]
     run.turn += 1
     environment = store.environments.find(run.environment) if run.environment else None
@@ -357,7 +360,7 @@ def _array_over(store: Store, row: Row) -> None:
 
 
 def _mirror(store: Store, row: Row) -> None:
-    """The nodes of a multi-node job share its fate."""
+    """The nodes of a multi-node job have its status."""
     if not store.runs[row.name].multinode:
         return
     for node in _family(store, row)[:-1]:

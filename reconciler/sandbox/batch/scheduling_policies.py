@@ -1,4 +1,4 @@
-"""Scheduling policies: no status, effective at once, and kept while a queue uses them.
+"""Scheduling policies: no status, effective at once, and not deleted while a queue uses them.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
 """
@@ -18,12 +18,14 @@ KINDS = ("fairsharePolicy", "quotaSharePolicy")
 
 
 def create(store: Store, given: Json) -> Json:
+    """CreateSchedulingPolicy."""
     name(given["name"], "Scheduling policy")
     row = store.policies.add(given["name"], _checked(given), tags.checked(given.get("tags")))
     return {"name": row.name, "arn": row.arn}
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeSchedulingPolicies, by ARN."""
     arns = given["arns"]
     paging.limit_names(arns, "arns")
     found = (store.policies.find(_policy_arn(arn)) for arn in dict.fromkeys(arns))
@@ -32,12 +34,13 @@ def describe(store: Store, given: Json) -> Json:
 
 
 def list_all(store: Store, given: Json) -> Json:
+    """ListSchedulingPolicies."""
     rows, token = paging.page(store, list(store.policies), given)
     return paging.reply("schedulingPolicies", [{"arn": row.arn} for row in rows], token)
 
 
 def update(store: Store, given: Json) -> Json:
-    """Replaces the whole policy; its kind is fixed for life."""
+    """UpdateSchedulingPolicy: replaces the whole policy; its kind cannot be changed."""
     row = store.policies.need(_policy_arn(given["arn"]))
     after = _checked(given)
     if after and row.props and set(after) != {kind for kind in KINDS if kind in row.props}:
@@ -47,6 +50,7 @@ def update(store: Store, given: Json) -> Json:
 
 
 def delete(store: Store, given: Json) -> Json:
+    """DeleteSchedulingPolicy: refused while a queue uses the policy."""
     arn = _policy_arn(given["arn"])
     row = store.policies.find(arn)
     if row is None:

@@ -1,4 +1,4 @@
-"""The service's front door: a request in, a status and a JSON body out."""
+"""The entry point of the service: a request in, a status and a JSON body out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from reconciler.sandbox.batch.messages import BatchError, Invalid
 from reconciler.sandbox.batch.settings import Settings
 from reconciler.sandbox.batch.shapes import OPERATIONS, operation_at
 from reconciler.sandbox.batch.store import Json, Store
-from reconciler.sandbox.batch.surroundings import World
+from reconciler.sandbox.batch.surroundings import Surroundings
 from reconciler.sandbox.clock import Clock
 
 ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {
@@ -86,13 +86,18 @@ ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {
 
 
 class Batch:
-    """One account's AWS Batch in one Region. Safe to call from several threads; time comes from the clock alone."""
+    """AWS Batch of one account and Region. Safe to call from several threads; time is the clock's."""
 
     def __init__(
-        self, *, account: str, region: str, partition: str, clock: Clock, world: World, settings: Settings
+        self, *, account: str, region: str, partition: str, clock: Clock, surroundings: Surroundings, settings: Settings
     ) -> None:
         self._store = Store(
-            account=account, region=region, partition=partition, clock=clock, world=world, settings=settings
+            account=account,
+            region=region,
+            partition=partition,
+            clock=clock,
+            surroundings=surroundings,
+            settings=settings,
         )
         self._lock = threading.Lock()
         self._replies = 0
@@ -100,10 +105,11 @@ class Batch:
     def handle(
         self, method: str, path: str, query: Mapping[str, Any] | str, body: bytes
     ) -> tuple[int, Mapping[str, Any]]:
-        """Answer one request, or raise `BatchError`, whose `code` belongs in the header `x-amzn-ErrorType`.
+        """The status and body of the reply to a request; raises `BatchError`, whose `code` is sent in
+        `x-amzn-ErrorType`.
 
-        `query` may be the raw string, or a mapping whose values are lists where a member repeats (`tagKeys` alone
-        does); `path` may be percent-encoded.
+        `query` may be the raw string, or a mapping whose values are lists if a member repeats (only `tagKeys` does);
+        `path` may be percent-encoded.
         """
         fields = parse_qs(query, keep_blank_values=True) if isinstance(query, str) else query
         with self._lock:
@@ -114,7 +120,7 @@ class Batch:
                 raise BatchError(error.code, error.status, wrapped) from error
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """The tags of what can be found by them, by ARN."""
+        """The tags of resources that can be found by them, by ARN."""
         with self._lock:
             self._store.settle()
             rows = (row for table in tags.tables(self._store) for row in table if not row.gone)
@@ -133,18 +139,18 @@ class Batch:
             return found
 
     def settle(self) -> None:
-        """Bring the account up to the clock, for who looks at the world without asking Batch."""
+        """Bring the account up to the clock, before other services are read."""
         with self._lock:
             self._store.settle()
 
     def scale(self, environment: str, vcpus: int) -> None:
-        """What the service itself does to `desiredvCpus`, within the environment's limits."""
+        """Change `desiredvCpus` as the service itself does, within the environment's limits."""
         with self._lock:
             self._store.settle()
             compute_environments.scale(self._store, self._store.environments.need(environment), vcpus)
 
     def reset(self) -> None:
-        """An empty account; clock, world and settings stay."""
+        """Empty the account; clock, surroundings and settings are kept."""
         with self._lock:
             self._store.reset()
 
@@ -167,7 +173,7 @@ class Batch:
         return scattered
 
     def _keep(self, about: Json, members: Json) -> None:
-        """Members that only the installed client knows: shown by what the reply, or else the request, names."""
+        """Store members that only the installed client has, with the resources in the reply, or else in the request."""
         arns = {value for value in about.values() if isinstance(value, str) and value.startswith("arn:")}
         for row in (row for table in tags.tables(self._store) for row in table if row.arn in arns):
             row.props.update(members)

@@ -1,4 +1,4 @@
-"""Service environments: what SageMaker queues run on. Their replies carry a status and no reason.
+"""Service environments: the capacity of SageMaker queues. Their replies have a status and no reason.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/service-environments.html
 """
@@ -24,6 +24,7 @@ LIMIT = 50
 
 
 def create(store: Store, given: Json) -> Json:
+    """CreateServiceEnvironment: CREATING, then VALID."""
     name(given["serviceEnvironmentName"], "Service environment")
     props: Json = {
         "serviceEnvironmentType": given["serviceEnvironmentType"],
@@ -39,12 +40,14 @@ def create(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeServiceEnvironments."""
     rows, token = paging.describe(store, store.services, given, "serviceEnvironments")
     details = [{**_named(row), **row.props, "tags": row.tags, "state": row.state, "status": row.status} for row in rows]
     return paging.reply("serviceEnvironments", details, token)
 
 
 def update(store: Store, given: Json) -> Json:
+    """UpdateServiceEnvironment: refused while another change is in progress."""
     row = store.services.need(given["serviceEnvironment"])
     if row.busy:
         raise refusal(UPDATE_BUSY)
@@ -56,6 +59,7 @@ def update(store: Store, given: Json) -> Json:
 
 
 def delete(store: Store, given: Json) -> Json:
+    """DeleteServiceEnvironment: only DISABLED, and not used by a queue."""
     row = store.services.find(given["serviceEnvironment"])
     if row is None:
         if store.settings.unknown_delete == "ok":
@@ -73,7 +77,7 @@ def delete(store: Store, given: Json) -> Json:
 
 
 def _checked(limits: Sequence[Json]) -> list[Json]:
-    """One to five: the number of all instances, or numbers per type of instance."""
+    """One to five limits: one for all instances, or one per instance type."""
     if not 1 <= len(limits) <= 5:
         raise Invalid("capacityLimits should have between 1 and 5 entries.")
     units = [limit.get("capacityUnit", "NUM_INSTANCES") for limit in limits]

@@ -29,6 +29,7 @@ _ECHOED = (
 
 
 def submit(store: Store, given: Json) -> Json:
+    """SubmitServiceJob."""
     if not NAME.fullmatch(given["jobName"]):
         raise Invalid("Job name should match valid pattern")
     if len(given["serviceRequestPayload"]) > 10 * 1024 or len(json.dumps(given)) > 30 * 1024:
@@ -57,11 +58,13 @@ def submit(store: Store, given: Json) -> Json:
 
 
 def describe(store: Store, given: Json) -> Json:
+    """DescribeServiceJob."""
     row = _need(store, given["jobId"])
     return {**_summary(row), **row.props, "tags": row.tags}
 
 
 def list_all(store: Store, given: Json) -> Json:
+    """ListServiceJobs of a queue."""
     if "jobQueue" not in given:
         raise Invalid("jobQueue is required.")
     queue = store.queues.find(given["jobQueue"])
@@ -73,6 +76,7 @@ def list_all(store: Store, given: Json) -> Json:
 
 
 def terminate(store: Store, given: Json) -> Json:
+    """TerminateServiceJob."""
     row = _need(store, given["jobId"])
     if row.status not in ENDED:
         row.props["isTerminated"] = True
@@ -83,10 +87,12 @@ def terminate(store: Store, given: Json) -> Json:
 
 
 def terminate_many(store: Store, given: Json) -> Json:
+    """TerminateServiceJobs."""
     return jobs.each(given, lambda job: terminate(store, {"jobId": job, "reason": given["reason"]}))
 
 
 def update(store: Store, given: Json) -> Json:
+    """UpdateServiceJob: changes the scheduling priority."""
     row = _need(store, given["jobId"])
     between(given["schedulingPriority"], 0, 9999, "Scheduling priority must be between 0 and 9999.")
     row.props["schedulingPriority"] = given["schedulingPriority"]

@@ -1,7 +1,7 @@
-"""How the sandbox's AWS Batch behaves where the real one varies: how long things take, and what is not established.
+"""How the sandbox's AWS Batch behaves where AWS varies: durations, and behaviour that is not documented.
 
-Everything may be changed while the service runs. Durations are virtual seconds. Where AWS documents nothing and nobody
-has shown what happens, there is a switch instead of a guess, so that a client can be tried under both.
+Every setting may be changed while the service runs. Durations are seconds of the sandbox clock. Where AWS documents
+nothing and no observation is known, there is a switch in place of a guess, so that clients can be tested with both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one attempt of a job ends. No `exit_code` means that the container's exit was never seen."""
+    """How one attempt of a job ends, after `seconds`; without `exit_code` no exit of the container is known."""
 
     exit_code: int | None = 0
     reason: str | None = None
@@ -22,7 +22,7 @@ class Outcome:
 
     @classmethod
     def read(cls, value: Outcome | Mapping[str, Any]) -> Outcome:
-        """Also takes the JSON form `{exitCode, reason, statusReason, seconds}`; a left-out exit code is none."""
+        """Also accepts JSON: `{exitCode, reason, statusReason, seconds}`; a missing exit code is None."""
         if isinstance(value, Outcome):
             return value
         return cls(
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass
 class Settings:
-    """Set members directly, or many at once with `change`."""
+    """Set members directly, or several with `change`."""
 
     environment_create: float = 15
     environment_scaling: float = 10
@@ -50,15 +50,15 @@ class Settings:
     """Create, update and delete of a quota share, each."""
     environments_most: int = 50
     queues_most: int = 50
-    """How many there may be: the documented quotas. Raise them to measure on estates larger than AWS allows."""
+    """The documented quotas. Raise them to measure with more resources than AWS allows."""
     deleted_lingers: float = 60
     """How long a deleted environment or queue is still described as DELETED; 0 for not at all."""
     relationship_lag: float = 45
-    """How long after a queue let go of an environment its deletion is still refused."""
+    """How long the deletion of an environment is refused after a queue has stopped using it."""
     role_check: float = 0
-    """When, after the request, Batch first uses the roles it was given: at once, it sees those IAM still spreads."""
+    """When, after the request, Batch first uses the roles: at once, roles that are not visible yet are refused."""
     instances_launch: float = 60
-    """From VALID, or a raised `minvCpus`, to instances that hold the subnets and security groups."""
+    """From VALID, or a higher `minvCpus`, to instances in the subnets and security groups."""
     inactive_kept: float = 180 * 86400
     """How long a deregistered revision is still described."""
 
@@ -74,29 +74,29 @@ class Settings:
     shuffle: int | str | None = None
     """A seed puts every list whose order has no meaning in another order, in every reply."""
     unknown_delete: Literal["ok", "does not exist"] = "does not exist"
-    """Deleting, or deregistering, what is not there (any more)."""
+    """Deleting, or deregistering, what does not exist (any more)."""
     duplicate: Literal["ClientException", "ConflictException"] = "ClientException"
     """The code of `Object already exists`: 400 as modelled, or 409 as CloudFormation shows it."""
     deleted_holds_name: bool = False
-    """Whether a name is still taken while its last holder is described as DELETED."""
+    """Whether a name is in use while its last resource is described as DELETED."""
     instance_role_echo: Literal["as sent", "arn"] = "as sent"
     consumable_resource_echo: Literal["as sent", "arn"] = "as sent"
     fargate_fills: bool = False
     """Whether Fargate environments are described with empty `instanceTypes` and `tags`."""
     fargate_type_in_place: bool = False
-    """Whether FARGATE and FARGATE_SPOT can be exchanged by an update."""
+    """Whether an update can change FARGATE to FARGATE_SPOT and back."""
     queue_type_derived: bool = False
     """Whether a queue created without `jobQueueType` is described with one."""
     amazon_linux_2: Literal["accepted", "refused"] = "accepted"
     """Environments on AMIs of Amazon Linux 2, which AWS stops creating after June 2026."""
     image_release: int = 1
-    """The newest release of AWS's own AMIs. Raise it, and environments whose instances started from an older one are
-    described with `batchImageStatus: UPDATE_AVAILABLE` until an update asks for the newest."""
+    """The latest release of AWS's own AMIs. Raise it, and environments whose instances started from an older one are
+    described with `batchImageStatus: UPDATE_AVAILABLE` until an update requests the latest."""
     bare_definition_name: Literal["nothing", "all revisions"] = "nothing"
     """`DescribeJobDefinitions(jobDefinitions=["NAME"])`, without a revision."""
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Take new values, all or none; raises `KeyError` with the first name that is not a setting."""
+        """Set new values, all or none; raises `KeyError` with the first name that is not a setting."""
         known = {one.name for one in fields(self)}
         for name in values:
             if name not in known:

@@ -1,9 +1,9 @@
-"""What AWS Batch's operations take: one line per operation, structure and enum, written out from the API reference.
+"""The requests of AWS Batch's operations: one line per operation, structure and enum, written from the API reference.
 
-`member:type`, with `!` after a member that is required; `[x]` is a list, `{x}` a map from strings. What stands here
-does not depend on the installed client, so that the sandbox cannot be stricter or laxer than the service only because
-that changed; `tests/sandbox/batch/test_service.py` holds the table against it. What a newer client has besides is
-added in :mod:`.installed`.
+`member:type`, with `!` after a member that is required; `[x]` is a list, `{x}` a map from strings. The table does not
+depend on the installed client, so that another client does not make the sandbox stricter or laxer than the service;
+`tests/sandbox/batch/test_service.py` compares the two. What a newer client has in addition is added in
+:mod:`.installed`.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html
 """
@@ -322,7 +322,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = _entries(_ENUMS)
 
 @cache
 def operation_at(method: str, path: str) -> str | None:
-    """The operation behind a method and a path; every call is a POST but those on tags."""
+    """The operation of a method and a path, None if there is none; every call is a POST except those for tags."""
     if path.startswith("/v1/tags/"):
         return {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}.get(method)
     if method != "POST":

@@ -1,8 +1,8 @@
-"""The account's Batch resources, and what is going to happen to them.
+"""The account's Batch resources, and their future events.
 
-Nothing runs by itself: `Store.settle` brings the account up to the present by running, in their order, the events whose
-time has come. Each event sees the time it was due at as `Store.now`, so that what follows from it is timed from there
-however late somebody looks.
+Nothing runs in the background: `Store.settle` brings the account up to the present by running, in order, the events
+that are due. During an event `Store.now` is the time it was due at, so that what follows from it is timed from there,
+however late the next request is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
-from reconciler.sandbox.batch.surroundings import World
+from reconciler.sandbox.batch.surroundings import Surroundings
 from reconciler.sandbox.clock import Clock
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ SETTLED = frozenset({"VALID", "INVALID"})
 
 @dataclass
 class Row:
-    """One resource. `props` holds what Describe returns beside the members below, filled and normalised."""
+    """One resource. `props` has what Describe returns in addition to the members below, with defaults, normalised."""
 
     name: str
     arn: str
@@ -41,16 +41,18 @@ class Row:
 
     @property
     def gone(self) -> bool:
+        """Whether it is deleted, although it may still be described."""
         return self.status == "DELETED"
 
     @property
     def busy(self) -> bool:
+        """Whether it is being created, updated or deleted."""
         return self.status not in SETTLED
 
 
 @dataclass
 class Run:
-    """A job on its way: the need it has, where it runs, which of its events still count."""
+    """A job until it ends: what it requires, where it runs, which of its events are still valid."""
 
     vcpus: float = 1
     platform: str = "ECS"
@@ -58,9 +60,9 @@ class Run:
     consumables: tuple[tuple[str, int], ...] = ()
     environment: str | None = None
     task: str = ""
-    """The ECS task of the present attempt."""
+    """The ECS task of the current attempt."""
     turn: int = 0
-    """Raised by whatever makes earlier events of the job void."""
+    """Increased by changes that invalidate earlier events of the job."""
     started: int | None = None
     waits_for: set[str] = field(default_factory=set)
     children: list[str] = field(default_factory=list)
@@ -70,7 +72,7 @@ class Run:
 
 
 class Table:
-    """Resources of one kind, by ARN; found by name or ARN, as the API takes both."""
+    """Resources of one kind, by ARN; found by name or ARN, as the API accepts both."""
 
     def __init__(self, store: Store, kind: str) -> None:
         self._store = store
@@ -84,24 +86,27 @@ class Table:
         return len(self._rows)
 
     def arn(self, name_or_arn: str) -> str:
+        """The ARN of a name; an ARN unchanged."""
         return name_or_arn if name_or_arn.startswith("arn:") else self._store.arn(f"{self.kind}/{name_or_arn}")
 
     def seen(self, name_or_arn: str) -> Row | None:
-        """What Describe shows, DELETED ones included."""
+        """What Describe shows, DELETED resources included."""
         return self._rows.get(self.arn(name_or_arn))
 
     def find(self, name_or_arn: str) -> Row | None:
+        """The resource; None if it does not exist or is deleted."""
         row = self.seen(name_or_arn)
         return None if row is None or row.gone else row
 
     def need(self, name_or_arn: str) -> Row:
+        """The resource; raises `BatchError` if it does not exist or is deleted."""
         row = self.find(name_or_arn)
         if row is None:
             raise missing(self.arn(name_or_arn))
         return row
 
     def add(self, name: str, props: Json, tags: dict[str, str] | None = None, *, arn: str | None = None) -> Row:
-        """Refused while the name is taken."""
+        """Add a resource; raises `BatchError` while the name is in use."""
         arn = arn or self.arn(name)
         holder = self._rows.get(arn)
         if holder is not None and (not holder.gone or self._store.settings.deleted_holds_name):
@@ -112,7 +117,7 @@ class Table:
         return row
 
     def drop(self, row: Row) -> None:
-        """Only that very row: the name may have a new holder by now."""
+        """Remove this very row: the name may belong to a new resource by now."""
         if self._rows.get(row.arn) is row:
             del self._rows[row.arn]
 
@@ -135,18 +140,21 @@ class _Event:
 
 
 class Store:
+    """All resources of one account and Region, and the events that are due later."""
+
     def __init__(
-        self, *, account: str, region: str, partition: str, clock: Clock, world: World, settings: Settings
+        self, *, account: str, region: str, partition: str, clock: Clock, surroundings: Surroundings, settings: Settings
     ) -> None:
         self.account = account
         self.region = region
         self.partition = partition
         self.clock = clock
-        self.world = world
+        self.surroundings = surroundings
         self.settings = settings
         self.reset()
 
     def reset(self) -> None:
+        """Delete everything."""
         self.now = self.clock.now()
         self.numbers = count(1)
         self._events: list[_Event] = []
@@ -162,7 +170,7 @@ class Store:
         self.service_jobs = Table(self, "service-job")
         self.revisions: dict[str, int] = {}
         self.released: dict[str, float] = {}
-        """Until when the deletion of an environment, by ARN, is refused for a queue that has let it go."""
+        """Until when the deletion of an environment, by ARN, is refused because a queue used it."""
         self.instances: dict[str, int] = {}
         """How many run, by the ARN of their environment."""
         self.launched: set[str] = set()
@@ -170,33 +178,38 @@ class Store:
         self.images: dict[str, dict[str, int]] = {}
         """The release of AWS's AMI by image type, by the ARN of the environment."""
         self.pinned_images: dict[str, bool] = {}
-        """Whether the launch template says which AMI, by the ARN of the environment."""
+        """Whether the launch template names an AMI, by the ARN of the environment."""
         self.runs: dict[str, Run] = {}
-        """What the service knows of a job and does not tell, by job id."""
+        """Facts about a job that no reply shows, by job id."""
         self.waiters: dict[str, list[str]] = {}
         """Job ids by the id of a job they depend on."""
         self.used: dict[str, float] = {}
-        """vCPUs taken by jobs, by the ARN of the environment."""
+        """vCPUs used by jobs, by the ARN of the environment."""
         self.kicked = False
         self.client_tokens: dict[str, tuple[float, Json]] = {}
 
     def arn(self, suffix: str) -> str:
+        """An ARN of Batch in this account and Region."""
         return f"arn:{self.partition}:batch:{self.region}:{self.account}:{suffix}"
 
     def iam_arn(self, suffix: str) -> str:
+        """An ARN of IAM in this account."""
         return f"arn:{self.partition}:iam::{self.account}:{suffix}"
 
     def new_id(self) -> str:
+        """A new UUID, the same in every run."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def millis(self) -> int:
+        """`now` in milliseconds, as the API returns times."""
         return int(self.now * 1000)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run `action` after `seconds`; a negative number counts as 0."""
         heapq.heappush(self._events, _Event(self.now + max(seconds, 0), next(self.numbers), action))
 
     def settle(self) -> None:
-        """Run what is due; afterwards `now` is the present."""
+        """Run the events that are due; afterwards `now` is the present."""
         present = self.clock.now()
         while self._events and self._events[0].due <= present:
             event = heapq.heappop(self._events)

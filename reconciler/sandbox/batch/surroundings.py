@@ -1,4 +1,4 @@
-"""What AWS Batch asks of the account around it."""
+"""What AWS Batch reads from the account around it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class RoleFacts:
-    """A role as a service sees it: `policies` holds ARNs of attached managed policies and names of inline ones."""
+    """A role as a service sees it: `policies` has the ARNs of attached policies and the names of inline ones."""
 
     arn: str
     exists: bool = True
     trusts: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     usable: bool = True
-    """False while IAM has not spread the role, its trust or its policies everywhere."""
+    """False until the role, its trust policy and its policies have propagated."""
 
 
 @dataclass(frozen=True)
@@ -28,29 +28,35 @@ class ProfileFacts:
     usable: bool = True
 
 
-class World(Protocol):
-    """The account. Must answer at once and must not call back into Batch."""
+class Surroundings(Protocol):
+    """The account around AWS Batch. Its methods must return at once and must not call Batch."""
 
-    def role(self, arn: str) -> RoleFacts | None: ...
+    def role(self, arn: str) -> RoleFacts | None:
+        """The role with this ARN; None if it does not exist."""
+        ...
 
-    def instance_profile(self, arn_or_name: str) -> ProfileFacts | None: ...
+    def instance_profile(self, arn_or_name: str) -> ProfileFacts | None:
+        """The instance profile; None if it does not exist."""
+        ...
 
     def ensure_service_linked_role(self, service: str) -> str:
-        """Create the role unless it is there; returns its ARN."""
+        """Create the role unless it exists; returns its ARN."""
         ...
 
     def subnet(self, subnet_id: str) -> str | None:
-        """The id of its VPC, or None if there is no such subnet."""
+        """The id of its VPC; None if the subnet does not exist."""
         ...
 
     def security_group(self, group_id: str) -> str | None:
-        """The id of its VPC, or None if there is no such group."""
+        """The id of its VPC; None if the group does not exist."""
         ...
 
-    def launch_template(self, id_or_name: str) -> bool: ...
+    def launch_template(self, id_or_name: str) -> bool:
+        """Whether the launch template exists."""
+        ...
 
     def launch_template_image(self, id_or_name: str, version: str) -> str | None:
-        """The AMI that a version (a number, `$Default`, `$Latest`) of a template says, or None if it says none."""
+        """The AMI in a version (a number, `$Default`, `$Latest`) of a template; None if it has none."""
         ...
 
     def on_instances(
@@ -62,5 +68,5 @@ class World(Protocol):
         profile: str | None,
         placement: str | None = None,
     ) -> None:
-        """An environment now runs `count` instances; 0 when it has let go of everything."""
+        """An environment now runs `count` instances; 0 after it has ended all."""
         ...

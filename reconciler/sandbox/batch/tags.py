@@ -14,7 +14,7 @@ LIMIT = 50
 
 
 def checked(tags: Mapping[str, str] | None) -> dict[str, str]:
-    """A resource's first tags; leaving them out is the way to have none."""
+    """The tags of a new resource; an empty mapping is refused."""
     if tags is None:
         return {}
     if not tags:
@@ -24,10 +24,12 @@ def checked(tags: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def list_for_resource(store: Store, given: Json) -> Json:
+    """ListTagsForResource."""
     return {"tags": dict(_need(store, given["resourceArn"]).tags)}
 
 
 def tag(store: Store, given: Json) -> Json:
+    """TagResource: at most fifty tags."""
     row = _need(store, given["resourceArn"])
     _check(given["tags"])
     merged = {**row.tags, **given["tags"]}
@@ -37,6 +39,7 @@ def tag(store: Store, given: Json) -> Json:
 
 
 def untag(store: Store, given: Json) -> Json:
+    """UntagResource: keys that do not exist are ignored."""
     row = _need(store, given["resourceArn"])
     keys = given["tagKeys"]
     if not 1 <= len(keys) <= LIMIT:
@@ -48,6 +51,7 @@ def untag(store: Store, given: Json) -> Json:
 
 
 def tables(store: Store) -> Sequence[Table]:
+    """The tables whose resources have tags."""
     return (
         store.environments,
         store.queues,

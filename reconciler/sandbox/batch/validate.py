@@ -1,4 +1,6 @@
-"""Requests against the operation's shape: required members, types, enums; unknown members are ignored as AWS does."""
+"""Checks of requests against the operation's shape: required members, types, enums; unknown members are ignored, as on
+AWS.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from reconciler.sandbox.batch.store import Json
 
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
 
-# The service names the values it allows itself, and takes them in any case.
+# The service checks these enums itself, and ignores case.
 _OWN_WORDS = frozenset({"RetryAction", "JobStateTimeLimitActionsAction", "ServiceJobRetryAction"})
 
 _PYTHON: Mapping[str, tuple[type, ...]] = {
@@ -27,16 +29,18 @@ _PYTHON: Mapping[str, tuple[type, ...]] = {
 
 
 def request(operation: str, given: Mapping[str, Any]) -> Json:
-    """The request with only what the operation knows, at every level; nulls count as left out."""
+    """The request with known members only, at every level; null counts as left out. Raises `BatchError`."""
     return _structure(shapes().operations[operation], given, "")
 
 
 def name(value: str, what: str) -> None:
+    """Raise `Invalid` unless `value` is a valid name for a `what`."""
     if not NAME.fullmatch(value):
         raise Invalid(f"{what} name should match a valid pattern.")
 
 
 def between(value: float, low: float, high: float, text: str) -> None:
+    """Raise `Invalid` with `text` unless `low` <= `value` <= `high`."""
     if not low <= value <= high:
         raise Invalid(text)
 

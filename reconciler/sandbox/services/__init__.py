@@ -1,7 +1,7 @@
-"""The services around AWS Batch: moto, with the gaps that matter closed.
+"""The services around AWS Batch: moto, corrected where it differs from AWS in ways that matter.
 
-One module per service holds its rules; :func:`answer` takes a request through them. Every rule names what AWS does
-where moto does something else; the conformance tests go through them one by one.
+One module per service has its rules; :func:`answer` applies them to a request. Each rule describes what AWS does where
+moto does something else; the tests in ``tests/sandbox/services`` check them one by one.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ def answer(account: Account, request: Request, operation: str, params: Json, cha
     rules = _rules().get(service)
     if rules is None or not operation:
         return _moto(account, service, operation, region, request)
-    ask = ServiceCall(
+    call = ServiceCall(
         service, operation, region, params, account, _onward(account, service, operation, region, request)
     )
     page = _paging.PAGES.get((service, operation))
     afters = rules.afters[operation]
-    late = account.late
-    if late:
-        late.refuse(service, operation, params)
-    result = _before(ask, rules)
-    if result is None and not ask.rewritten and page is None:
+    consistency = account.eventual_consistency
+    if consistency:
+        consistency.refuse(service, operation, params)
+    result = _before(call, rules)
+    if result is None and not call.rewritten and page is None:
         reply = _moto(account, service, operation, region, request)
-        result = wire.result_of(service, operation, request, reply) if afters or chance or late else None
+        result = wire.result_of(service, operation, request, reply) if afters or chance or consistency else None
         if result is None:
             return reply
     if result is None:
-        result = _paging.everything(ask, page) if page else ask.onward(ask.params)
+        result = _paging.read_all(call, page) if page else call.forward(call.params)
     for after in afters:
-        after(ask, result)
-    if late:
-        late.shown(service, operation, params, result)
+        after(call, result)
+    if consistency:
+        consistency.process_reply(service, operation, params, result)
     if page is not None:
-        _paging.cut(ask, page, result, account.settings.page_size)
+        _paging.cut_page(call, page, result, account.settings.page_size)
     return wire.written(service, operation, request, shuffled(result, chance) if chance else result)
 
 
-def _before(ask: ServiceCall, rules: Rules) -> Json | None:
-    """What a rule answers in moto's place."""
-    for before in rules.befores[ask.operation]:
-        result = before(ask)
+def _before(call: ServiceCall, rules: Rules) -> Json | None:
+    """The reply that a rule gives in moto's place; None if no rule does."""
+    for before in rules.befores[call.operation]:
+        result = before(call)
         if result is not None:
             return result
     return None

@@ -1,4 +1,7 @@
-"""IAM policy documents: as far as they are checked, and looked into, when they are written."""
+"""IAM policy documents: the checks that IAM makes when they are written, and access to their parts.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from reconciler.sandbox.wire import Json, Refusal
 _BLANK = re.compile(r"\s+")
 
 
-def malformed(told: str) -> Refusal:
-    return Refusal("MalformedPolicyDocument", told)
+def malformed(message: str) -> Refusal:
+    """The refusal of a policy document."""
+    return Refusal("MalformedPolicyDocument", message)
 
 
 def parsed(text: str) -> Json:
+    """The document in ``text``; raises :class:`Refusal` if it is not JSON or has no Statement."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -25,6 +30,7 @@ def parsed(text: str) -> Json:
 
 
 def statements(document: Json) -> list[Json]:
+    """The statements of a document as a list; raises :class:`Refusal` if one is not a mapping."""
     statements = document["Statement"]
     listed = [statements] if isinstance(statements, dict) else statements
     if not isinstance(listed, list) or not all(isinstance(statement, dict) for statement in listed):
@@ -33,10 +39,12 @@ def statements(document: Json) -> list[Json]:
 
 
 def aws_principals(statement: Json) -> list[str]:
+    """The ARNs and accounts in ``Principal.AWS`` of a statement."""
     principal = statement.get("Principal")
     named = principal.get("AWS", []) if isinstance(principal, dict) else []
     return [named] if isinstance(named, str) else list(named)
 
 
 def size(text: str) -> int:
+    """The characters of a document without white space, which IAM counts for its quotas."""
     return len(_BLANK.sub("", text))

@@ -1,6 +1,6 @@
-"""What reads do not show yet: what was just created (``read_lag``), and tags that were just set (``tag_lag``).
+"""What reads do not show yet: resources that were just created (``read_lag``), tags that were just set (``tag_lag``).
 
-IAM and EC2 say so of themselves; who reads at once what he wrote may be told that it is not there.
+IAM and EC2 document this: a read that follows a write at once may not find the resource.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
@@ -15,10 +15,10 @@ from reconciler.sandbox.wire import Json, Refusal
 
 READS = ("Describe", "Get", "List", "BatchGet")
 _LATE = frozenset({"iam", "ec2"})
-_MAKES = ("Create", "Import")
+_CREATES = ("Create", "Import")
 _TAGS = frozenset({"Tags", "tags"})
-_PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # whose tags are what is launched with, not its own
-_WHERE = frozenset({"VpcId", "OwnerId", "PolicyId", "UserId"})
+_PROPERTIES = frozenset({"computeResources", "LaunchTemplateData"})  # their tags are for launched resources
+_PARENTS = frozenset({"VpcId", "OwnerId", "PolicyId", "UserId"})
 _NAMES = frozenset(
     {"RoleName", "PolicyName", "InstanceProfileName", "GroupName", "KeyName", "LaunchTemplateName", "GroupId"}
     | {"KeyPairId", "LaunchTemplateId", "Arn", "PolicyArn"}
@@ -34,15 +34,18 @@ _NOT_FOUND = {
 
 
 class EventualConsistency:
-    """Remembers what was written when; ``memory`` is emptied with the account."""
+    """Remembers what was written when; ``memory`` is emptied with the account.
+
+    Lags are seconds of the sandbox clock.
+    """
 
     def __init__(self, memory: dict[Any, Any], now: float, *, read_lag: float, tag_lag: float) -> None:
         self.memory, self.now = memory, now
         self.read_lag, self.tag_lag = read_lag, tag_lag
 
     def refuse(self, service: str, operation: str, params: Json) -> None:
-        """Raise what is said of a thing that is asked for by name or id and is not seen yet."""
-        if service not in _LATE or operation.startswith(_MAKES):
+        """Raises the refusal of a request that names a resource by name or id, if the resource is not visible yet."""
+        if service not in _LATE or operation.startswith(_CREATES):
             return
         for member, value in params.items():
             if not (member in _NAMES and self._fresh(service, value)):
@@ -53,12 +56,12 @@ class EventualConsistency:
                 code, text = _NOT_FOUND[member]
                 raise Refusal(code, text.format(value))
 
-    def shown(self, service: str, operation: str, params: Json, result: Json) -> None:
-        """Note what a write made; take out of a read's ``result`` what it does not show yet."""
+    def process_reply(self, service: str, operation: str, params: Json, result: Json) -> None:
+        """Records what a write created; removes from a read's ``result`` what is not visible yet."""
         if not operation.startswith(READS):
-            for value in {*_said(params), *_said(result)}:
+            for value in {*_mentioned(params), *_mentioned(result)}:
                 self.memory["written", service, value] = self.now
-            if service in _LATE and operation.startswith(_MAKES):
+            if service in _LATE and operation.startswith(_CREATES):
                 for value in {*_names(params), *_names(result)}:
                     self.memory["made", service, value] = self.now
             return
@@ -80,24 +83,24 @@ class EventualConsistency:
         elif isinstance(value, dict):
             for member, item in value.items():
                 if member in _TAGS and isinstance(item, list | dict):
-                    value[member] = self._as_they_were(service, _who(value) or _who(params), item)
+                    value[member] = self._as_they_were(service, _identity(value) or _identity(params), item)
                 elif member not in _PROPERTIES:
                     self._tags(service, params, item)
 
-    def _as_they_were(self, service: str, who: tuple[str, ...], actual: Any) -> Any:
-        """The tags as they were ``tag_lag`` ago; a change is taken to have come with the last write that named it."""
+    def _as_they_were(self, service: str, identity: tuple[str, ...], actual: Any) -> Any:
+        """The tags as they were ``tag_lag`` ago; a change counts as made by the last write that named the resource."""
         empty: Any = type(actual)()
-        written = max((self.memory.get(("written", service, name), float("-inf")) for name in who), default=0.0)
-        shown, known, since = self.memory.get(("tags", service, who), (empty, empty, float("-inf")))
+        written = max((self.memory.get(("written", service, name), float("-inf")) for name in identity), default=0.0)
+        shown, known, since = self.memory.get(("tags", service, identity), (empty, empty, float("-inf")))
         before = known if self.now - since >= self.tag_lag else shown
         if known != actual:
             shown, since = before, written
-            self.memory["tags", service, who] = (shown, actual, since)
+            self.memory["tags", service, identity] = (shown, actual, since)
         return actual if self.now - since >= self.tag_lag else shown
 
 
 def _names(value: Any) -> Iterator[str]:
-    """The names and ids that a request or an item says of itself, at its own level and one below."""
+    """The names and ids of a request or an item itself, at its own level and one below."""
     for member, item in value.items() if isinstance(value, Mapping) else ():
         if member in _NAMES and isinstance(item, str):
             yield item
@@ -105,24 +108,24 @@ def _names(value: Any) -> Iterator[str]:
             yield from (inner for name, inner in item.items() if name in _NAMES and isinstance(inner, str))
 
 
-def _said(value: Any, member: str = "") -> Iterator[str]:
-    """Every name and id that a write or its reply mentions."""
+def _mentioned(value: Any, member: str = "") -> Iterator[str]:
+    """Every name and id that a write or its reply contains."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _said(item, name)
+            yield from _mentioned(item, name)
     elif isinstance(value, list):
         for item in value:
-            yield from _said(item, member)
-    elif isinstance(value, str) and (member == "Resources" or _tells(member)):
+            yield from _mentioned(item, member)
+    elif isinstance(value, str) and (member == "Resources" or _is_identity(member)):
         yield value
 
 
-def _tells(member: str) -> bool:
-    """Whether it tells one thing from another, rather than what it belongs to."""
-    return member.lower().endswith(("arn", "name", "id")) and member not in _WHERE
+def _is_identity(member: str) -> bool:
+    """Whether a member identifies the resource itself, rather than its parent."""
+    return member.lower().endswith(("arn", "name", "id")) and member not in _PARENTS
 
 
-def _who(value: Json) -> tuple[str, ...]:
-    """What tells one thing from another among its members."""
-    found = ((name, item) for name, item in value.items() if _tells(name) and isinstance(item, str))
+def _identity(value: Json) -> tuple[str, ...]:
+    """The members that identify a resource, sorted by name."""
+    found = ((name, item) for name, item in value.items() if _is_identity(name) and isinstance(item, str))
     return tuple(item for _, item in sorted(found))

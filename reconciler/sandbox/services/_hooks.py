@@ -1,7 +1,7 @@
-"""How a gap in moto is closed: by a rule before a request reaches it, or after it has answered.
+"""How a gap in moto is closed: by a rule before a request reaches it, or after its reply.
 
-A rule speaks the API's own names. ``before`` rules may refuse (raise :class:`Refusal`), answer in moto's place (return
-the reply), or change what is sent; ``after`` rules see moto's reply and may edit it, and moto's objects behind it.
+A rule uses the API's own names. ``before`` rules may refuse (raise :class:`Refusal`), reply in moto's place (return the
+reply), or change the request; ``after`` rules receive moto's reply and may change it, and moto's objects.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _B = TypeVar("_B", bound=Callable[..., Any])
 
 @dataclass
 class ServiceSettings:
-    """What varies on AWS and is fixed here; durations are virtual seconds."""
+    """Behaviour that varies on AWS and is fixed here; durations are seconds of the sandbox clock."""
 
     iam_delay: float = 8
-    """How long AWS Batch and EC2 do not see a new role, trust policy, attachment or instance profile."""
+    """How long a new role, trust policy, attachment or instance profile is not visible to AWS Batch and EC2."""
     iam_refuses_fresh: bool = False
-    """IAM's own calls refuse what was created within ``iam_delay``, too."""
+    """IAM's own calls, too, refuse what was created within ``iam_delay``."""
     index_lag: float = 0
     """How far the tagging API is behind."""
     read_lag: float = 0
-    """How long IAM and EC2 do not show, nor find by name, what was created."""
+    """How long a new resource is not visible in IAM and EC2, in lists and by name."""
     tag_lag: float = 0
-    """How long reads show a thing's tags as they were; AWS Batch's reads, too."""
+    """How long reads show the tags of a resource as they were, AWS Batch's reads included."""
     page_size: int = 0
-    """No page of a list holds more than this; 0 for AWS's own limits."""
+    """The maximum page size of lists; 0 for AWS's own limits."""
     pending_expires: float = 48 * 3600
-    """When an email subscription nobody confirmed disappears."""
+    """How long an email subscription is pending before it expires."""
     forced_delete: float = 0
-    """How long the name of a secret that was deleted without recovery stays taken."""
+    """How long the name of a secret that was deleted without recovery remains in use."""
 
     def change(self, values: dict[str, Any]) -> None:
-        """Take new values, all or none; raises ``KeyError`` with the first name that is not a setting."""
+        """Set new values, all or none; raises ``KeyError`` with the first name that is not a setting."""
         known = {one.name for one in fields(self)}
         for name in values:
             if name not in known:
@@ -54,50 +54,55 @@ class ServiceSettings:
 
 @dataclass
 class Account:
-    """The account around AWS Batch: moto's objects, and what moto has no place for (``memory``, one per service)."""
+    """The account around AWS Batch: moto's objects, and in ``memory``, by service, what moto cannot store."""
 
     moto: Moto
     clock: Clock
     settings: ServiceSettings
     memory: defaultdict[str, dict[Any, Any]] = field(default_factory=lambda: defaultdict(dict))
     batch_tags: Callable[[str], dict[str, dict[str, str]]] = lambda _: {}
-    """Region -> tags by ARN of everything AWS Batch holds there."""
+    """Region -> tags by ARN of all resources of AWS Batch there."""
 
     batch_clusters: Callable[[str], dict[str, dict[str, int]]] = lambda _: {}
-    """Region -> task counts by ARN of the ECS clusters that AWS Batch keeps there."""
+    """Region -> task counts by ARN of the ECS clusters of AWS Batch there."""
 
     @property
     def id(self) -> str:
+        """The account's id, twelve digits."""
         return self.moto.account
 
     @property
-    def late(self) -> EventualConsistency | None:
-        """What holds back what reads do not show yet; None where they show everything at once."""
+    def eventual_consistency(self) -> EventualConsistency | None:
+        """What hides new resources and tags from reads; None if reads show everything at once."""
         read_lag, tag_lag = self.settings.read_lag, self.settings.tag_lag
         if not (read_lag or tag_lag):
             return None
-        return EventualConsistency(self.memory["late"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag)
+        return EventualConsistency(
+            self.memory["eventual consistency"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag
+        )
 
     @property
     def partition(self) -> str:
+        """``aws``, or another partition of AWS."""
         return self.moto.partition
 
     def reset(self) -> None:
+        """Delete everything in the account."""
         self.moto.reset()
         self.memory.clear()
 
 
 @dataclass
 class ServiceCall:
-    """One request, understood."""
+    """One request, parsed."""
 
     service: str
     operation: str
     region: str
     params: Json
     account: Account
-    onward: Callable[[Json], Json]
-    """Asks moto, with other parameters, on behalf of a rule; raises what moto refuses."""
+    forward: Callable[[Json], Json]
+    """Sends the request to moto with other parameters, for a rule; raises moto's refusal."""
     rewritten: bool = False
 
     @property
@@ -107,21 +112,22 @@ class ServiceCall:
 
     @property
     def memory(self) -> dict[Any, Any]:
-        """What is remembered about the service, beside moto."""
+        """What is remembered about the service outside moto."""
         return self.account.memory[self.service]
 
     @property
     def regional(self) -> dict[Any, Any]:
-        """The same, for the request's Region alone."""
+        """The same, for the request's Region only."""
         found: dict[Any, Any] = self.memory.setdefault(self.region, {})
         return found
 
     @property
     def now(self) -> float:
+        """The time on the sandbox clock, in seconds since the epoch."""
         return self.account.clock.now()
 
-    def send(self, **params: Any) -> None:
-        """Send other parameters to moto; None takes one out."""
+    def rewrite(self, **params: Any) -> None:
+        """Send other parameters to moto; None removes one."""
         self.rewritten = True
         for name, value in params.items():
             if value is None:
@@ -130,12 +136,12 @@ class ServiceCall:
                 self.params[name] = value
 
     def touch(self) -> None:
-        """Note that a rule wrote to moto's objects, though the request only reads."""
+        """Record that a rule wrote to moto's objects, although the request only reads."""
         self.account.moto.touched(self.service, self.region)
 
 
 class Rules:
-    """The rules of one service, in the order they are declared."""
+    """The rules of one service, in the order in which they are declared."""
 
     def __init__(self, service: str) -> None:
         self.service = service
@@ -143,6 +149,8 @@ class Rules:
         self.afters: defaultdict[str, list[After]] = defaultdict(list)
 
     def before(self, *operations: str) -> Callable[[_B], _B]:
+        """A decorator: the rule runs before moto, for these operations."""
+
         def register(rule: _B) -> _B:
             for operation in operations:
                 self.befores[operation].append(rule)
@@ -151,6 +159,8 @@ class Rules:
         return register
 
     def after(self, *operations: str) -> Callable[[_B], _B]:
+        """A decorator: the rule runs after moto, for these operations."""
+
         def register(rule: _B) -> _B:
             for operation in operations:
                 self.afters[operation].append(rule)
@@ -159,7 +169,7 @@ class Rules:
         return register
 
     def add(self, other: Rules) -> None:
-        """Take over the rules of another module for the same service."""
+        """Append the rules of another module for the same service."""
         for operation, befores in other.befores.items():
             self.befores[operation] += befores
         for operation, afters in other.afters.items():

@@ -1,6 +1,6 @@
-"""Pages, for every list that moto gives out whole, or cuts without saying so.
+"""Pages, for every list that moto returns whole, or truncates without a token.
 
-The list is read from moto to its end and cut here, with a token of our own that names the next position.
+The list is read from moto to its end and cut into pages here, with a token that contains the next position.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Page:
     more: str = ""
     bad_token: tuple[str, str] = ("ValidationError", "Invalid Marker.")
     blank: bool = False
-    """Whether the last page carries an empty token instead of none."""
+    """Whether the last page has an empty token instead of none."""
     cut_at: int = 0
-    """How many moto would leave it at, and give no token, unless it is asked for more."""
+    """The number after which moto truncates without a token, unless the request has a higher limit."""
 
 
 def _iam(*lists: str) -> Page:
@@ -41,7 +41,7 @@ def _ec2(*lists: str, default: int = 1000, most: int = 1000, cut_at: int = 0) ->
 
 
 def _json(items: str, limit: str, default: int, most: int) -> Page:
-    """JSON services name their token as they name their list: both in lower or both in upper camel case."""
+    """JSON services spell their token as they spell their list: both in lower or both in upper camel case."""
     token = "nextToken" if items[0].islower() else "NextToken"
     bad = ("InvalidParameterException", f"The specified {token} is invalid.")
     return Page((items,), token, token, limit, default, most, bad_token=bad)
@@ -91,14 +91,14 @@ PAGES: dict[tuple[str, str], Page] = {
 }
 
 
-def everything(ask: ServiceCall, page: Page) -> Json:
-    """Moto's whole answer, however it pages."""
-    asked = {name: value for name, value in ask.params.items() if name not in (page.token_in, page.limit)}
+def read_all(call: ServiceCall, page: Page) -> Json:
+    """Moto's whole reply, however it pages."""
+    asked = {name: value for name, value in call.params.items() if name not in (page.token_in, page.limit)}
     if page.cut_at:
         asked[page.limit] = EVERYTHING
-    result = ask.onward(asked)
+    result = call.forward(asked)
     while token := result.pop(page.token_out, None):
-        more = ask.onward({**asked, page.token_in: token})
+        more = call.forward({**asked, page.token_in: token})
         for name in page.lists:
             result[name] = [*result.get(name, ()), *more.get(name, ())]
         if page.token_out in more:
@@ -106,11 +106,11 @@ def everything(ask: ServiceCall, page: Page) -> Json:
     return result
 
 
-def cut(ask: ServiceCall, page: Page, result: Json, cap: int) -> None:
-    """Leave in ``result`` the page that was asked for, with the token of the next."""
-    size = int(ask.params.get(page.limit) or page.default) if page.limit else page.default
+def cut_page(call: ServiceCall, page: Page, result: Json, cap: int) -> None:
+    """Leave in ``result`` the requested page, with the token of the next."""
+    size = int(call.params.get(page.limit) or page.default) if page.limit else page.default
     size = max(1, min(size, page.most, cap or page.most))
-    start = _position(ask.params.get(page.token_in), page)
+    start = _position(call.params.get(page.token_in), page)
     left, at = size, 0
     for name in page.lists:
         items = result.get(name, [])

@@ -1,6 +1,7 @@
-"""EC2 beside security groups, launch templates and placement groups: images, key pairs, instances.
+"""EC2 apart from security groups, launch templates and placement groups: images, key pairs, instances.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImportKeyPair.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
 
 @RULES.after("DescribeImages")
 def images_have_the_date_in_their_name(_: ServiceCall, result: Json) -> None:
-    """Moto makes them all when it starts, so that none would be the newest."""
+    """Moto creates all images when it starts, so that none would be the latest."""
     for image in result.get("Images", ()):
         date = _DATE.search(image.get("Name", ""))
         if date:
@@ -25,27 +26,30 @@ def images_have_the_date_in_their_name(_: ServiceCall, result: Json) -> None:
 
 
 @RULES.before("CreateTags")
-def reserved_tags_are_refused(ask: ServiceCall) -> None:
-    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
-        told = "Tag keys starting with 'aws:' are reserved for internal use"
-        raise Refusal("InvalidParameterValue", told)
+def reserved_tags_are_refused(call: ServiceCall) -> None:
+    """Tag keys that begin with ``aws:`` are refused."""
+    if any(tag["Key"].lower().startswith("aws:") for tag in call.params.get("Tags") or []):
+        message = "Tag keys starting with 'aws:' are reserved for internal use"
+        raise Refusal("InvalidParameterValue", message)
 
 
 @RULES.before("ImportKeyPair")
-def keys_are_keys(ask: ServiceCall) -> None:
-    material = ask.params.get("PublicKeyMaterial", b"")
+def public_keys_are_valid(call: ServiceCall) -> None:
+    """Only RSA and ED25519 keys in OpenSSH's one-line form are imported."""
+    material = call.params.get("PublicKeyMaterial", b"")
     text = material.decode(errors="replace") if isinstance(material, bytes) else str(material)
     if not re.match(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/]+=*( .*)?\s*$", text.strip()):
         raise Refusal("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
 
 
 @RULES.before("RunInstances")
-def instances_need_a_profile_that_is_there(ask: ServiceCall) -> None:
-    asked = ask.params.get("IamInstanceProfile") or {}
-    profiles = ask.account.moto.backend("iam", "").instance_profiles.values()
+def instance_profiles_exist(call: ServiceCall) -> None:
+    """Instances are only launched with an instance profile that exists."""
+    asked = call.params.get("IamInstanceProfile") or {}
+    profiles = call.account.moto.backend("iam", "").instance_profiles.values()
     for member, attribute in (("Name", "name"), ("Arn", "arn")):
         value = asked.get(member)
         if value is not None and value not in {getattr(one, attribute) for one in profiles}:
-            told = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
+            message = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
             kind = "name" if member == "Name" else "ARN"
-            raise Refusal("InvalidParameterValue", f"{told} Invalid IAM Instance Profile {kind}")
+            raise Refusal("InvalidParameterValue", f"{message} Invalid IAM Instance Profile {kind}")

@@ -1,4 +1,4 @@
-"""ECS: the clusters that AWS Batch keeps for its compute environments, with the tasks of the jobs on them.
+"""ECS: the clusters of AWS Batch's compute environments, with the task counts of the jobs on them.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeClusters.html
 """
@@ -12,16 +12,16 @@ RULES = Rules("ecs")
 
 
 @RULES.before("DescribeClusters")
-def clusters_of_batch_are_there(ask: ServiceCall) -> Json | None:
-    """By name or ARN; what is not Batch's is asked of moto."""
-    known = ask.account.batch_clusters(ask.region)
+def clusters_of_batch_exist(call: ServiceCall) -> Json | None:
+    """By name or ARN; other clusters are described by moto."""
+    known = call.account.batch_clusters(call.region)
     names = {arn.rsplit("/", 1)[-1]: arn for arn in known}
-    asked = ask.params.get("clusters") or ["default"]
+    asked = call.params.get("clusters") or ["default"]
     ours = [names.get(name, name) for name in asked if name in known or name in names]
     others = [name for name in asked if name not in known and name not in names]
     if not ours:
         return None
-    reply = ask.onward({**ask.params, "clusters": others}) if others else {"clusters": [], "failures": []}
+    reply = call.forward({**call.params, "clusters": others}) if others else {"clusters": [], "failures": []}
     return {**reply, "clusters": [*(_cluster(arn, known[arn]) for arn in ours), *reply["clusters"]]}
 
 

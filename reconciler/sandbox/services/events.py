@@ -1,6 +1,7 @@
-"""EventBridge: tags are ignored when a rule is rewritten, targets are checked, and so are the roles it is given.
+"""EventBridge: tags are ignored when a rule is put again; targets and roles are checked.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from typing import Any
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
-from reconciler.sandbox.services.iam import born
+from reconciler.sandbox.services.iam import changed_at
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("events")
@@ -18,9 +19,12 @@ _PRINCIPAL = "events.amazonaws.com"
 
 
 @RULES.before("PutRule")
-def patterns_are_patterns(ask: ServiceCall) -> None:
-    """An object whose leaves are lists; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
-    text = ask.params.get("EventPattern")
+def patterns_are_valid(call: ServiceCall) -> None:
+    """A pattern is an object whose leaves are lists.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+    """
+    text = call.params.get("EventPattern")
     if not text:
         return
     try:
@@ -49,55 +53,62 @@ def _bad_pattern(why: str) -> Refusal:
 
 
 @RULES.before("PutRule")
-def tags_of_an_update_are_ignored(ask: ServiceCall) -> None:
-    bus = ask.backend.event_buses.get(_bus(ask))
-    if bus is not None and ask.params["Name"] in bus.rules:
-        ask.send(Tags=None)
+def tags_of_an_update_are_ignored(call: ServiceCall) -> None:
+    """PutRule uses tags only for a new rule."""
+    bus = call.backend.event_buses.get(_bus(call))
+    if bus is not None and call.params["Name"] in bus.rules:
+        call.rewrite(Tags=None)
 
 
 @RULES.before("PutRule")
-def a_rule_has_a_pattern_or_a_schedule(ask: ServiceCall) -> None:
-    if not ask.params.get("EventPattern") and not ask.params.get("ScheduleExpression"):
-        told = "Parameter(s) EventPattern or ScheduleExpression must be specified."
-        raise Refusal("ValidationException", told)
+def a_rule_has_a_pattern_or_a_schedule(call: ServiceCall) -> None:
+    """PutRule without both is refused."""
+    if not call.params.get("EventPattern") and not call.params.get("ScheduleExpression"):
+        message = "Parameter(s) EventPattern or ScheduleExpression must be specified."
+        raise Refusal("ValidationException", message)
 
 
 @RULES.before("PutRule", "PutTargets", "RemoveTargets", "DeleteRule", "TagResource", "UntagResource")
-def rules_of_services_are_left_alone(ask: ServiceCall) -> None:
-    """https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html"""
-    arn = ask.params.get("ResourceARN")
-    name = arn.rpartition("/")[2] if arn else ask.params.get("Rule") or ask.params.get("Name")
-    bus = ask.backend.event_buses.get(_bus(ask))
+def managed_rules_are_protected(call: ServiceCall) -> None:
+    """A rule that an AWS service manages cannot be changed without ``Force``.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
+    """
+    arn = call.params.get("ResourceARN")
+    name = arn.rpartition("/")[2] if arn else call.params.get("Rule") or call.params.get("Name")
+    bus = call.backend.event_buses.get(_bus(call))
     rule = bus.rules.get(name) if bus is not None else None
-    if rule is not None and rule.managed_by and not ask.params.get("Force"):
-        told = f"Rule {name} is managed by an AWS service can only be modified if force is used."
-        raise Refusal("ManagedRuleException", told)
+    if rule is not None and rule.managed_by and not call.params.get("Force"):
+        message = f"Rule {name} is managed by an AWS service can only be modified if force is used."
+        raise Refusal("ManagedRuleException", message)
 
 
 @RULES.before("PutTargets")
-def targets_are_checked(ask: ServiceCall) -> None:
-    for target in ask.params.get("Targets") or []:
+def targets_are_checked(call: ServiceCall) -> None:
+    """A job queue needs parameters and a role; a rule has at most five targets."""
+    for target in call.params.get("Targets") or []:
         if ":batch:" in target["Arn"] and ":job-queue/" in target["Arn"]:
             if not target.get("BatchParameters"):
                 raise Refusal("ValidationException", f"BatchParameters must be specified for target {target['Id']}.")
             if not target.get("RoleArn"):
                 raise Refusal("ValidationException", f"RoleArn is required for target {target['Arn']}.")
-    bus = ask.backend.event_buses.get(_bus(ask))
-    rule = bus.rules.get(ask.params["Rule"]) if bus else None
+    bus = call.backend.event_buses.get(_bus(call))
+    rule = bus.rules.get(call.params["Rule"]) if bus else None
     if rule is not None:
-        ids = {target["Id"] for target in rule.targets} | {target["Id"] for target in ask.params.get("Targets") or []}
+        ids = {target["Id"] for target in rule.targets} | {target["Id"] for target in call.params.get("Targets") or []}
         if len(ids) > 5:
-            told = "The requested resource exceeds the maximum number allowed."
-            raise Refusal("LimitExceededException", told)
+            message = "The requested resource exceeds the maximum number allowed."
+            raise Refusal("LimitExceededException", message)
 
 
 @RULES.before("PutTargets")
-def inputs_are_json_and_only_one(ask: ServiceCall) -> None:
-    for target in ask.params.get("Targets") or []:
+def inputs_are_json_and_only_one(call: ServiceCall) -> None:
+    """A target has at most one kind of input, and its text is JSON."""
+    for target in call.params.get("Targets") or []:
         given = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name)]
         if len(given) > 1:
-            told = f"Only one of Input, InputPath, or InputTransformer must be provided for target {target['Id']}."
-            raise Refusal("ValidationException", told)
+            message = f"Only one of Input, InputPath, or InputTransformer must be provided for target {target['Id']}."
+            raise Refusal("ValidationException", message)
         try:
             json.loads(target.get("Input") or "{}")
         except ValueError as error:
@@ -105,29 +116,31 @@ def inputs_are_json_and_only_one(ask: ServiceCall) -> None:
 
 
 @RULES.before("PutRule", "PutTargets")
-def roles_can_be_assumed(ask: ServiceCall) -> None:
-    """By EventBridge, and by what it has heard of them so far."""
-    targets = ask.params.get("Targets") or []
-    for arn in [ask.params.get("RoleArn"), *(target.get("RoleArn") for target in targets)]:
-        if arn and arn.split(":")[4] == ask.account.id and not _assumed(ask, arn):
+def roles_can_be_assumed(call: ServiceCall) -> None:
+    """Roles of the account must trust EventBridge, and be visible to it."""
+    targets = call.params.get("Targets") or []
+    for arn in [call.params.get("RoleArn"), *(target.get("RoleArn") for target in targets)]:
+        if arn and arn.split(":")[4] == call.account.id and not _assumed(call, arn):
             raise Refusal(
                 "ValidationException", f"Provided role '{arn}' cannot be assumed by principal '{_PRINCIPAL}'."
             )
 
 
-def _assumed(ask: ServiceCall, arn: str) -> bool:
-    roles = ask.account.moto.backend("iam", ask.region).roles.values()
+def _assumed(call: ServiceCall, arn: str) -> bool:
+    """Whether the role exists, trusts EventBridge, and was last changed more than ``iam_delay`` ago."""
+    roles = call.account.moto.backend("iam", call.region).roles.values()
     role = next((one for one in roles if one.arn == arn), None)
     if role is None or _PRINCIPAL not in role.assume_role_policy_document:
         return False
-    return bool(ask.now - born(ask.account, "role", role.id) >= ask.account.settings.iam_delay)
+    return bool(call.now - changed_at(call.account, "role", role.id) >= call.account.settings.iam_delay)
 
 
 @RULES.before("DeleteRule")
-def a_missing_rule_is_no_error(ask: ServiceCall) -> Json | None:
-    bus = ask.backend.event_buses.get(_bus(ask))
-    return {} if bus is not None and ask.params["Name"] not in bus.rules else None
+def deleting_a_missing_rule_succeeds(call: ServiceCall) -> Json | None:
+    """DeleteRule succeeds for a rule that does not exist."""
+    bus = call.backend.event_buses.get(_bus(call))
+    return {} if bus is not None and call.params["Name"] not in bus.rules else None
 
 
-def _bus(ask: ServiceCall) -> str:
-    return str(ask.params.get("EventBusName") or "default").rpartition("/")[2]
+def _bus(call: ServiceCall) -> str:
+    return str(call.params.get("EventBusName") or "default").rpartition("/")[2]

@@ -1,7 +1,8 @@
-"""IAM: names that ignore case, conflicts, limits, principals by id, and changes that take a moment to spread.
+"""IAM: names that ignore case, conflicts, limits, principals by id, and changes that take a moment to propagate.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
 from __future__ import annotations
@@ -34,26 +35,28 @@ _SERVICE_POLICIES = {
 }
 
 
-# --- what is remembered beside moto ----------------------------------------------------------------------------------
+# --- what is remembered outside moto ---------------------------------------------------------------------------------
 
 
-def born(account: Account, kind: str, key: Any) -> float:
-    """When something last changed; long ago where nothing is known."""
-    found: float = account.memory["iam"].get(("born", kind, key), float("-inf"))
+def changed_at(account: Account, kind: str, key: Any) -> float:
+    """When something was last changed, on the sandbox clock; minus infinity if never."""
+    found: float = account.memory["iam"].get(("changed", kind, key), float("-inf"))
     return found
 
 
-def note(ask: ServiceCall, kind: str, key: Any) -> None:
-    ask.memory["born", kind, key] = ask.now
+def record_change(call: ServiceCall, kind: str, key: Any) -> None:
+    """Record that something was changed now: services see the change after ``iam_delay``."""
+    call.memory["changed", kind, key] = call.now
 
 
-def unused(name: str, taken: Iterable[str], told: str) -> None:
+def require_unused(name: str, taken: Iterable[str], message: str) -> None:
+    """Raise EntityAlreadyExists with ``message`` if a name is in ``taken``, ignoring case."""
     if name.lower() in {other.lower() for other in taken}:
-        raise Refusal("EntityAlreadyExists", told, 409)
+        raise Refusal("EntityAlreadyExists", message, 409)
 
 
 def ensure_service_linked_role(account: Account, service: str) -> str:
-    """The ARN of a service's own role, which is made if need be."""
+    """The ARN of the service-linked role of a service, which is created if missing."""
     backend = account.moto.backend("iam", "")
     name = _service_role(service, "")
     found = next((role for role in backend.roles.values() if role.name == name), None)
@@ -76,14 +79,14 @@ def _service_role(service: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
 
-def _role(ask: ServiceCall, name: str) -> Any:
-    """The role; refused as IAM refuses an unknown one."""
-    found = next((role for role in ask.backend.roles.values() if role.name == name), None)
+def _role(call: ServiceCall, name: str) -> Any:
+    """The role; raises NoSuchEntity if it does not exist."""
+    found = next((role for role in call.backend.roles.values() if role.name == name), None)
     if found is None:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
-    if ask.account.settings.iam_refuses_fresh and ask.operation != "GetRole":
-        age = ask.now - born(ask.account, "role", found.id)
-        if ask.operation == "AddRoleToInstanceProfile" and age < ask.account.settings.iam_delay:
+    if call.account.settings.iam_refuses_fresh and call.operation != "GetRole":
+        age = call.now - changed_at(call.account, "role", found.id)
+        if call.operation == "AddRoleToInstanceProfile" and age < call.account.settings.iam_delay:
             raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
     return found
 
@@ -92,14 +95,16 @@ def _role(ask: ServiceCall, name: str) -> Any:
 
 
 @RULES.before("CreateRole")
-def role_names_ignore_case(ask: ServiceCall) -> None:
-    name = ask.params["RoleName"]
-    unused(name, (role.name for role in ask.backend.roles.values()), f"Role with name {name} already exists.")
+def role_names_ignore_case(call: ServiceCall) -> None:
+    """Names of roles are unique, ignoring case."""
+    name = call.params["RoleName"]
+    require_unused(name, (role.name for role in call.backend.roles.values()), f"Role with name {name} already exists.")
 
 
 @RULES.before("CreateRole", "UpdateAssumeRolePolicy")
-def trust_policies_are_checked(ask: ServiceCall) -> None:
-    text = ask.params.get("AssumeRolePolicyDocument") or ask.params.get("PolicyDocument") or ""
+def trust_policies_are_checked(call: ServiceCall) -> None:
+    """A trust policy has principals that exist, no resources, and at most 2048 characters."""
+    text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
     document = parsed(text)
     if size(text) > 2048:
         raise Refusal("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048", 409)
@@ -111,28 +116,31 @@ def trust_policies_are_checked(ask: ServiceCall) -> None:
         if not str(statement.get("Action", "")).strip():
             raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
         for arn in aws_principals(statement):
-            _principal_id(ask, arn)
+            _principal_id(call, arn)
 
 
 @RULES.before("CreateRole", "PutRolePermissionsBoundary")
-def boundaries_exist(ask: ServiceCall) -> None:
-    arn = ask.params.get("PermissionsBoundary")
-    if arn and arn not in ask.backend.managed_policies:
+def boundaries_exist(call: ServiceCall) -> None:
+    """A permissions boundary must exist."""
+    arn = call.params.get("PermissionsBoundary")
+    if arn and arn not in call.backend.managed_policies:
         raise Refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
 
 
 @RULES.after("CreateRole")
-def a_new_role_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
-    role = _role(ask, ask.params["RoleName"])
-    note(ask, "role", role.id)
-    _remember_principals(ask, role)
+def a_new_role_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see a new role after ``iam_delay``."""
+    role = _role(call, call.params["RoleName"])
+    record_change(call, "role", role.id)
+    _remember_principals(call, role)
 
 
 @RULES.after("UpdateAssumeRolePolicy")
-def a_new_trust_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
-    role = _role(ask, ask.params["RoleName"])
-    note(ask, "role", role.id)
-    _remember_principals(ask, role)
+def a_new_trust_policy_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see a new trust policy after ``iam_delay``."""
+    role = _role(call, call.params["RoleName"])
+    record_change(call, "role", role.id)
+    _remember_principals(call, role)
 
 
 _BY_ROLE = (
@@ -159,8 +167,9 @@ _BY_ROLE = (
 
 
 @RULES.before(*_BY_ROLE)
-def roles_exist(ask: ServiceCall) -> None:
-    _role(ask, ask.params["RoleName"])
+def roles_exist(call: ServiceCall) -> None:
+    """Calls for a role that does not exist are refused."""
+    _role(call, call.params["RoleName"])
 
 
 @RULES.before(
@@ -173,8 +182,9 @@ def roles_exist(ask: ServiceCall) -> None:
     "DeleteRole",
     "UpdateRole",
 )
-def service_linked_roles_are_protected(ask: ServiceCall) -> None:
-    role = _role(ask, ask.params["RoleName"])
+def service_linked_roles_are_protected(call: ServiceCall) -> None:
+    """A service-linked role cannot be changed or deleted as another role."""
+    role = _role(call, call.params["RoleName"])
     if "/aws-service-role/" in role.arn:
         service = role.arn.split("/")[2]
         raise Refusal(
@@ -185,21 +195,22 @@ def service_linked_roles_are_protected(ask: ServiceCall) -> None:
 
 
 @RULES.before("UpdateRole")
-def update_role_merges(ask: ServiceCall) -> None:
-    """What is left out keeps its value; moto would clear the description and reset the duration."""
-    role = _role(ask, ask.params["RoleName"])
-    ask.send(
-        Description=ask.params.get("Description", role.description or ""),
-        MaxSessionDuration=int(ask.params.get("MaxSessionDuration", role.max_session_duration or 3600)),
+def update_role_merges(call: ServiceCall) -> None:
+    """Members left out keep their value; moto clears the description and resets the duration."""
+    role = _role(call, call.params["RoleName"])
+    call.rewrite(
+        Description=call.params.get("Description", role.description or ""),
+        MaxSessionDuration=int(call.params.get("MaxSessionDuration", role.max_session_duration or 3600)),
     )
 
 
 @RULES.before("AttachRolePolicy")
-def ten_attachments_and_no_doubles(ask: ServiceCall) -> Json | None:
-    role, arn = _role(ask, ask.params["RoleName"]), ask.params["PolicyArn"]
+def attachments_are_limited(call: ServiceCall) -> Json | None:
+    """A role has at most ten attached policies; attaching one again succeeds and changes nothing."""
+    role, arn = _role(call, call.params["RoleName"]), call.params["PolicyArn"]
     if arn in role.managed_policies:
         return {}
-    if arn not in ask.backend.managed_policies:
+    if arn not in call.backend.managed_policies:
         raise Refusal("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
     if len(role.managed_policies) >= 10:
         raise Refusal("LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10", 409)
@@ -207,68 +218,74 @@ def ten_attachments_and_no_doubles(ask: ServiceCall) -> Json | None:
 
 
 @RULES.after("AttachRolePolicy")
-def an_attachment_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
-    note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyArn"]))
+def an_attachment_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see an attached policy after ``iam_delay``."""
+    record_change(call, "attachment", (_role(call, call.params["RoleName"]).id, call.params["PolicyArn"]))
 
 
 @RULES.before("PutRolePolicy")
-def inline_policies_are_limited(ask: ServiceCall) -> None:
-    role = _role(ask, ask.params["RoleName"])
-    parsed(ask.params["PolicyDocument"])
-    kept = (text for name, text in role.policies.items() if name != ask.params["PolicyName"])
-    if sum(map(size, kept)) + size(ask.params["PolicyDocument"]) > 10240:
+def inline_policies_are_limited(call: ServiceCall) -> None:
+    """The inline policies of a role have at most 10240 characters in all."""
+    role = _role(call, call.params["RoleName"])
+    parsed(call.params["PolicyDocument"])
+    kept = (text for name, text in role.policies.items() if name != call.params["PolicyName"])
+    if sum(map(size, kept)) + size(call.params["PolicyDocument"]) > 10240:
         raise Refusal("LimitExceeded", f"Maximum policy size of 10240 bytes exceeded for role {role.name}", 409)
 
 
 @RULES.after("PutRolePolicy")
-def an_inline_policy_is_not_seen_at_once(ask: ServiceCall, _: Json) -> None:
-    note(ask, "attachment", (_role(ask, ask.params["RoleName"]).id, ask.params["PolicyName"]))
+def an_inline_policy_propagates(call: ServiceCall, _: Json) -> None:
+    """Services see an inline policy after ``iam_delay``."""
+    record_change(call, "attachment", (_role(call, call.params["RoleName"]).id, call.params["PolicyName"]))
 
 
 # --- principals in trust policies ------------------------------------------------------------------------------------
 
 
-def _principal_id(ask: ServiceCall, arn: str) -> str | None:
-    """The unique id an ARN is stored as; refused where there is no such role or user in this account."""
+def _principal_id(call: ServiceCall, arn: str) -> str | None:
+    """The unique id that an ARN is stored as; refused if the account has no such role or user."""
     found = _PRINCIPAL.fullmatch(arn)
-    if not found or found[1] != ask.account.id:
+    if not found or found[1] != call.account.id:
         return None
-    things = ask.backend.roles.values() if found[2] == "role" else ask.backend.users.values()
+    things = call.backend.roles.values() if found[2] == "role" else call.backend.users.values()
     thing = next((one for one in things if one.arn == arn), None)
-    delay = ask.account.settings.iam_delay if ask.account.settings.iam_refuses_fresh else 0
-    if thing is None or ask.now - born(ask.account, found[2], thing.id) < delay:
+    delay = call.account.settings.iam_delay if call.account.settings.iam_refuses_fresh else 0
+    if thing is None or call.now - changed_at(call.account, found[2], thing.id) < delay:
         kind = '"AWS"'
         raise malformed(f'Invalid principal in policy: {kind}:"{arn}"')
     return str(thing.id)
 
 
-def _remember_principals(ask: ServiceCall, role: Any) -> None:
+def _remember_principals(call: ServiceCall, role: Any) -> None:
     ids = {}
     for statement in statements(parsed(role.assume_role_policy_document)):
         for arn in aws_principals(statement):
-            stored = _principal_id(ask, arn)
+            stored = _principal_id(call, arn)
             if stored:
                 ids[arn] = stored
-    ask.memory["principals", role.id] = ids
+    call.memory["principals", role.id] = ids
 
 
 @RULES.after("GetRole", "ListRoles", "GetAccountAuthorizationDetails", "ListInstanceProfiles", "GetInstanceProfile")
-def principals_that_are_gone_show_their_id(ask: ServiceCall, result: Json) -> None:
-    """A trust policy keeps a deleted principal's unique id, also when a namesake comes."""
+def deleted_principals_show_their_id(call: ServiceCall, result: Json) -> None:
+    """A trust policy shows the unique id of a deleted principal, even if a new one has the same name.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
     for role in _roles_shown(result):
-        ids: dict[str, str] = ask.memory.get(("principals", role.get("RoleId")), {})
-        gone = {arn: stored for arn, stored in ids.items() if not _lives(ask, stored)}
+        ids: dict[str, str] = call.memory.get(("principals", role.get("RoleId")), {})
+        deleted = {arn: stored for arn, stored in ids.items() if not _principal_exists(call, stored)}
         document = role.get("AssumeRolePolicyDocument")
-        if gone and document:
+        if deleted and document:
             encoded = document.startswith("%7B")
             text = unquote(document) if encoded else document
-            for arn, stored in gone.items():
+            for arn, stored in deleted.items():
                 text = text.replace(json.dumps(arn), json.dumps(stored))
             role["AssumeRolePolicyDocument"] = quote(text) if encoded else text
 
 
-def _lives(ask: ServiceCall, stored: str) -> bool:
-    return stored in ask.backend.roles or any(user.id == stored for user in ask.backend.users.values())
+def _principal_exists(call: ServiceCall, stored: str) -> bool:
+    return stored in call.backend.roles or any(user.id == stored for user in call.backend.users.values())
 
 
 def _roles_shown(result: Json) -> Iterator[Json]:
@@ -288,16 +305,17 @@ def _roles_shown(result: Json) -> Iterator[Json]:
 
 
 @RULES.before("CreateServiceLinkedRole")
-def service_linked_roles_have_their_names(ask: ServiceCall) -> Json:
-    service, suffix = ask.params["AWSServiceName"], ask.params.get("CustomSuffix", "")
+def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
+    """The service chooses the name of its role; an existing one is reported as InvalidInput."""
+    service, suffix = call.params["AWSServiceName"], call.params.get("CustomSuffix", "")
     if not re.fullmatch(r"[\w+=,.@-]+\.amazonaws\.com(\.cn)?", service):
         raise Refusal("InvalidInput", f"Unknown service: {service}")
     name = _service_role(service, suffix)
-    if any(role.name == name for role in ask.backend.roles.values()):
-        told = f"Service role name {name} has been taken in this account, please try a different suffix."
-        raise Refusal("InvalidInput", told)
-    role = _make_service_role(ask.account, ask.backend, service, name, ask.params.get("Description", ""))
-    note(ask, "role", role.id)
+    if any(role.name == name for role in call.backend.roles.values()):
+        message = f"Service role name {name} has been taken in this account, please try a different suffix."
+        raise Refusal("InvalidInput", message)
+    role = _make_service_role(call.account, call.backend, service, name, call.params.get("Description", ""))
+    record_change(call, "role", role.id)
     return {
         "Role": {
             "Path": role.path,
@@ -314,42 +332,42 @@ def service_linked_roles_have_their_names(ask: ServiceCall) -> Json:
 
 
 @RULES.before("CreateRole", "CreatePolicy", "CreateInstanceProfile", "TagRole", "TagPolicy", "TagInstanceProfile")
-def tags_are_checked(ask: ServiceCall) -> None:
-    """Keys are unique ignoring case, `aws:` is reserved, and there are at most fifty."""
-    tags = ask.params.get("Tags") or []
+def tags_are_checked(call: ServiceCall) -> None:
+    """Keys are unique ignoring case, ``aws:`` is reserved, and there are at most fifty."""
+    tags = call.params.get("Tags") or []
     keys = [tag["Key"] for tag in tags]
     if any(key.lower().startswith("aws:") for key in keys):
-        told = "Tags with a key that starts with aws: are reserved for system use."
-        raise Refusal("InvalidInput", told)
+        message = "Tags with a key that starts with aws: are reserved for system use."
+        raise Refusal("InvalidInput", message)
     if len({key.lower() for key in keys}) < len(keys):
-        told = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-        raise Refusal("InvalidInput", told)
+        message = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        raise Refusal("InvalidInput", message)
     if any(len(tag.get("Value", "")) > 256 or not 1 <= len(tag["Key"]) <= 128 for tag in tags):
         raise Refusal("ValidationError", "1 validation error detected: a tag is too long")
-    held = _held_tags(ask)
+    held = _held_tags(call)
     merged = {key.lower() for key in held} | {key.lower() for key in keys}
     if len(merged) > 50:
         raise Refusal("LimitExceeded", "Number of tags per resource exceeded: 50", 409)
-    _replace_ignoring_case(ask, held, {key.lower() for key in keys})
+    _replace_ignoring_case(call, held, {key.lower() for key in keys})
 
 
-def _held_tags(ask: ServiceCall) -> list[str]:
-    if ask.operation == "TagRole":
-        return [tag["Key"] for tag in _role(ask, ask.params["RoleName"]).tags]
-    if ask.operation == "TagPolicy":
-        return [tag["Key"] for tag in ask.backend.managed_policies[ask.params["PolicyArn"]].tags.values()]
-    if ask.operation == "TagInstanceProfile":
-        profile = ask.backend.instance_profiles.get(ask.params["InstanceProfileName"])
+def _held_tags(call: ServiceCall) -> list[str]:
+    if call.operation == "TagRole":
+        return [tag["Key"] for tag in _role(call, call.params["RoleName"]).tags]
+    if call.operation == "TagPolicy":
+        return [tag["Key"] for tag in call.backend.managed_policies[call.params["PolicyArn"]].tags.values()]
+    if call.operation == "TagInstanceProfile":
+        profile = call.backend.instance_profiles.get(call.params["InstanceProfileName"])
         return [tag["Key"] for tag in profile.tags] if profile else []
     return []
 
 
-def _replace_ignoring_case(ask: ServiceCall, held: Iterable[str], written: set[str]) -> None:
+def _replace_ignoring_case(call: ServiceCall, held: Iterable[str], written: set[str]) -> None:
     stale = {key for key in held if key.lower() in written}
-    if not stale or ask.operation == "TagPolicy":
+    if not stale or call.operation == "TagPolicy":
         return
-    if ask.operation == "TagRole":
-        holder = _role(ask, ask.params["RoleName"])
+    if call.operation == "TagRole":
+        holder = _role(call, call.params["RoleName"])
     else:
-        holder = ask.backend.instance_profiles[ask.params["InstanceProfileName"]]
+        holder = call.backend.instance_profiles[call.params["InstanceProfileName"]]
     holder.tags = [tag for tag in holder.tags if tag["Key"] not in stale]

@@ -1,7 +1,8 @@
-"""CloudWatch Logs: retention periods, classes, keys, protection, and which ARN may be tagged.
+"""CloudWatch Logs: retention periods, classes, keys, protection, and the ARN that can be tagged.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
 """
 
 from __future__ import annotations
@@ -18,58 +19,65 @@ _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 18
 _NAME = re.compile(r"[A-Za-z0-9_/.#-]{1,512}")
 
 
-def _group(ask: ServiceCall, name: str) -> Any:
-    group = ask.backend.groups.get(name)
+def _group(call: ServiceCall, name: str) -> Any:
+    """The log group; raises :class:`Refusal` if it does not exist."""
+    group = call.backend.groups.get(name)
     if group is None:
         raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
     return group
 
 
-def _facts(ask: ServiceCall, name: str) -> dict[str, Any]:
-    """What moto has no place for."""
-    found: dict[str, Any] = ask.regional.setdefault(name, {})
+def _facts(call: ServiceCall, name: str) -> dict[str, Any]:
+    """What moto cannot store about a group."""
+    found: dict[str, Any] = call.regional.setdefault(name, {})
     return found
 
 
 @RULES.before("CreateLogGroup")
-def names_and_classes_are_checked(ask: ServiceCall) -> None:
-    name = ask.params["logGroupName"]
+def names_and_classes_are_checked(call: ServiceCall) -> None:
+    """Names have a pattern, and ``aws/`` is reserved."""
+    name = call.params["logGroupName"]
     if not _NAME.fullmatch(name):
-        told = (
+        message = (
             f"1 validation error detected: Value '{name}' at 'logGroupName' failed to satisfy constraint: Member must "
         )
-        raise Refusal("InvalidParameterException", told + "satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+")
+        raise Refusal(
+            "InvalidParameterException", message + "satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+"
+        )
     if name.startswith("aws/"):
         raise Refusal("InvalidParameterException", "Log groups starting with AWS/ are reserved for AWS.")
-    _tags(ask.params.get("tags") or {})
+    _tags(call.params.get("tags") or {})
 
 
 @RULES.after("CreateLogGroup")
-def classes_are_kept(ask: ServiceCall, _: Json) -> None:
-    ask.regional[ask.params["logGroupName"]] = {
-        "logGroupClass": ask.params.get("logGroupClass", "STANDARD"),
-        "deletionProtectionEnabled": ask.params.get("deletionProtectionEnabled", False),
+def classes_are_kept(call: ServiceCall, _: Json) -> None:
+    """Moto does not store class and deletion protection."""
+    call.regional[call.params["logGroupName"]] = {
+        "logGroupClass": call.params.get("logGroupClass", "STANDARD"),
+        "deletionProtectionEnabled": call.params.get("deletionProtectionEnabled", False),
     }
 
 
 @RULES.before("PutRetentionPolicy")
-def only_some_periods_exist(ask: ServiceCall) -> None:
-    days = int(ask.params["retentionInDays"])
+def only_some_periods_exist(call: ServiceCall) -> None:
+    """Only the documented retention periods are accepted."""
+    days = int(call.params["retentionInDays"])
     if days not in _DAYS:
-        told = (
+        message = (
             f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
             f"Member must satisfy enum value set: {list(_DAYS)}"
         )
-        raise Refusal("InvalidParameterException", told)
+        raise Refusal("InvalidParameterException", message)
 
 
 @RULES.before("TagResource", "UntagResource", "ListTagsForResource")
-def the_other_arn_is_tagged(ask: ServiceCall) -> None:
-    arn = ask.params["resourceArn"]
+def only_the_bare_arn_is_tagged(call: ServiceCall) -> None:
+    """Tags belong to the ARN without ``:*``."""
+    arn = call.params["resourceArn"]
     if arn.endswith(":*") or ":log-group:" not in arn:
         raise Refusal("ValidationException", f"Invalid resourceArn: {arn}")
-    _group(ask, arn.partition(":log-group:")[2])
-    _tags(ask.params.get("tags") or {})
+    _group(call, arn.partition(":log-group:")[2])
+    _tags(call.params.get("tags") or {})
 
 
 def _tags(tags: dict[str, str]) -> None:
@@ -80,49 +88,54 @@ def _tags(tags: dict[str, str]) -> None:
 
 
 @RULES.before("AssociateKmsKey", "DisassociateKmsKey")
-def keys_are_associated(ask: ServiceCall) -> Json:
-    name = ask.params.get("logGroupName") or str(ask.params.get("resourceIdentifier", "")).partition(":log-group:")[2]
-    group = _group(ask, name.removesuffix(":*"))
-    group.kms_key_id = ask.params.get("kmsKeyId")
-    ask.touch()
+def keys_are_associated(call: ServiceCall) -> Json:
+    """A KMS key is set or removed for a log group."""
+    name = call.params.get("logGroupName") or str(call.params.get("resourceIdentifier", "")).partition(":log-group:")[2]
+    group = _group(call, name.removesuffix(":*"))
+    group.kms_key_id = call.params.get("kmsKeyId")
+    call.touch()
     return {}
 
 
 @RULES.before("PutLogGroupDeletionProtection")
-def protection_is_switched(ask: ServiceCall) -> Json:
-    name = ask.params["logGroupIdentifier"].partition(":log-group:")[2] or ask.params["logGroupIdentifier"]
-    _group(ask, name)
-    _facts(ask, name)["deletionProtectionEnabled"] = ask.params["deletionProtectionEnabled"]
+def protection_is_switched(call: ServiceCall) -> Json:
+    """Deletion protection is switched on or off."""
+    name = call.params["logGroupIdentifier"].partition(":log-group:")[2] or call.params["logGroupIdentifier"]
+    _group(call, name)
+    _facts(call, name)["deletionProtectionEnabled"] = call.params["deletionProtectionEnabled"]
     return {}
 
 
 @RULES.before("DeleteLogGroup")
-def protected_groups_stay(ask: ServiceCall) -> None:
-    name = ask.params["logGroupName"]
-    _group(ask, name)
-    if _facts(ask, name).get("deletionProtectionEnabled"):
-        told = "Log group cannot be deleted because deletion protection is enabled."
-        raise Refusal("OperationAbortedException", told)
+def protected_groups_are_kept(call: ServiceCall) -> None:
+    """A log group with deletion protection cannot be deleted."""
+    name = call.params["logGroupName"]
+    _group(call, name)
+    if _facts(call, name).get("deletionProtectionEnabled"):
+        message = "Log group cannot be deleted because deletion protection is enabled."
+        raise Refusal("OperationAbortedException", message)
 
 
 @RULES.after("DeleteLogGroup")
-def facts_go_with_the_group(ask: ServiceCall, _: Json) -> None:
-    ask.regional.pop(ask.params["logGroupName"], None)
+def facts_are_deleted_with_the_group(call: ServiceCall, _: Json) -> None:
+    """A new group of the same name starts without them."""
+    call.regional.pop(call.params["logGroupName"], None)
 
 
 @RULES.before("DescribeLogGroups")
-def groups_are_found_by_identifier(ask: ServiceCall) -> None:
-    """Moto does not look at ``logGroupIdentifiers``; the reply is narrowed afterwards."""
-    ask.memory["wanted"] = ask.params.get("logGroupIdentifiers")
+def groups_are_found_by_identifier(call: ServiceCall) -> None:
+    """Moto ignores ``logGroupIdentifiers``; the reply is filtered afterwards."""
+    call.memory["wanted"] = call.params.get("logGroupIdentifiers")
 
 
 @RULES.after("DescribeLogGroups")
-def groups_are_shown_whole(ask: ServiceCall, result: Json) -> None:
-    wanted = ask.memory.pop("wanted", None)
+def groups_are_shown_whole(call: ServiceCall, result: Json) -> None:
+    """With class, protection and both ARNs; only the requested groups."""
+    wanted = call.memory.pop("wanted", None)
     names = {one.partition(":log-group:")[2].removesuffix(":*") or one for one in wanted or ()}
     shown = [one for one in result.get("logGroups", ()) if not names or one["logGroupName"] in names]
     for one in shown:
-        facts = _facts(ask, one["logGroupName"])
+        facts = _facts(call, one["logGroupName"])
         one["logGroupClass"] = facts.get("logGroupClass", "STANDARD")
         one["deletionProtectionEnabled"] = facts.get("deletionProtectionEnabled", False)
         arn = one["arn"].removesuffix(":*")
@@ -131,16 +144,17 @@ def groups_are_shown_whole(ask: ServiceCall, result: Json) -> None:
 
 
 @RULES.before("ListLogGroups")
-def groups_are_listed_by_tag(ask: ServiceCall) -> Json:
-    wanted = {tag["key"]: tag.get("values", []) for tag in ask.params.get("logGroupTags") or []}
-    pattern = ask.params.get("logGroupNamePattern", "").lstrip("^")
+def groups_are_listed_by_tag(call: ServiceCall) -> Json:
+    """ListLogGroups filters by name pattern and tags."""
+    wanted = {tag["key"]: tag.get("values", []) for tag in call.params.get("logGroupTags") or []}
+    pattern = call.params.get("logGroupNamePattern", "").lstrip("^")
     found = []
-    for name, group in sorted(ask.backend.groups.items()):
+    for name, group in sorted(call.backend.groups.items()):
         arn = group.arn.removesuffix(":*")
-        tags = ask.backend.list_tags_for_resource(arn)
+        tags = call.backend.list_tags_for_resource(arn)
         if pattern in name and all(
             key in tags and tags[key] in (values or [tags[key]]) for key, values in wanted.items()
         ):
-            kind = _facts(ask, name).get("logGroupClass", "STANDARD")
+            kind = _facts(call, name).get("logGroupClass", "STANDARD")
             found.append({"logGroupName": name, "logGroupArn": arn, "logGroupClass": kind})
     return {"logGroups": found}

@@ -1,6 +1,7 @@
-"""EC2 security groups: held groups stay, rules come back in their canonical form.
+"""EC2 security groups: groups in use cannot be deleted, rules are returned in their canonical form.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
 """
 
@@ -25,40 +26,42 @@ _SIDES = {True: "egress_rules", False: "ingress_rules"}
 
 
 @RULES.before("CreateSecurityGroup")
-def groups_are_checked(ask: ServiceCall) -> None:
-    name, vpc = ask.params["GroupName"], ask.params.get("VpcId")
-    if vpc is not None and vpc not in ask.backend.vpcs:
+def groups_are_checked(call: ServiceCall) -> None:
+    """Names and descriptions have a pattern; a name is unique in its VPC, ignoring case."""
+    name, vpc = call.params["GroupName"], call.params.get("VpcId")
+    if vpc is not None and vpc not in call.backend.vpcs:
         raise Refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
     if name.lower().startswith("sg-"):
-        told = f"Invalid value '{name}' for groupName. Group names must not start with 'sg-'."
-        raise Refusal("InvalidParameterValue", told)
+        message = f"Invalid value '{name}' for groupName. Group names must not start with 'sg-'."
+        raise Refusal("InvalidParameterValue", message)
     if name.lower() == "default":
         raise Refusal("InvalidParameterValue", "Cannot use reserved security group name: default")
-    for member, value in (("groupName", name), ("GroupDescription", ask.params.get("Description", ""))):
+    for member, value in (("groupName", name), ("GroupDescription", call.params.get("Description", ""))):
         if not _TEXT.fullmatch(value):
-            told = (
+            message = (
                 f"Value ({value}) for parameter {member} is invalid. Character sets beyond ASCII are not supported."
                 if not value.isascii()
                 else f"Invalid value '{value}' for {member}. Valid characters are a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*"
             )
-            raise Refusal("InvalidParameterValue", told)
-    groups = ask.backend.groups[vpc or ask.backend.default_vpc.id].values()
+            raise Refusal("InvalidParameterValue", message)
+    groups = call.backend.groups[vpc or call.backend.default_vpc.id].values()
     if any(group.name.lower() == name.lower() for group in groups):
-        told = f"The security group '{name}' already exists for VPC '{vpc or ask.backend.default_vpc.id}'"
-        raise Refusal("InvalidGroup.Duplicate", told)
+        message = f"The security group '{name}' already exists for VPC '{vpc or call.backend.default_vpc.id}'"
+        raise Refusal("InvalidGroup.Duplicate", message)
 
 
 @RULES.before("DeleteSecurityGroup")
-def held_groups_stay(ask: ServiceCall) -> None:
-    group = _group(ask, ask.params.get("GroupId"), ask.params.get("GroupName"))
+def groups_in_use_are_kept(call: ServiceCall) -> None:
+    """A group that an interface, an instance or a rule of another group refers to cannot be deleted."""
+    group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
     if group.name == "default":
         raise Refusal("CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user')
-    held = any(group.id in _ids(eni.group_set) for eni in ask.backend.enis.values()) or any(
-        group.id in _ids(instance.security_groups) for instance in _running(ask)
+    held = any(group.id in _ids(eni.group_set) for eni in call.backend.enis.values()) or any(
+        group.id in _ids(instance.security_groups) for instance in _running(call)
     )
     named = any(
         rule.source_group.get("GroupId") == group.id
-        for other in _groups(ask)
+        for other in _groups(call)
         if other.id != group.id
         for rule in [*other.ingress_rules, *other.egress_rules]
     )
@@ -70,21 +73,22 @@ def _ids(groups: Any) -> set[str]:
     return {group if isinstance(group, str) else str(getattr(group, "id", group)) for group in groups or ()}
 
 
-def _running(ask: ServiceCall) -> Iterator[Any]:
-    for reservation in ask.backend.reservations.values():
+def _running(call: ServiceCall) -> Iterator[Any]:
+    for reservation in call.backend.reservations.values():
         yield from (one for one in reservation.instances if one.state != "terminated")
 
 
-def _groups(ask: ServiceCall) -> Iterator[Any]:
-    for groups in list(ask.backend.groups.values()):
+def _groups(call: ServiceCall) -> Iterator[Any]:
+    for groups in list(call.backend.groups.values()):
         yield from list(groups.values())
 
 
-def _group(ask: ServiceCall, group_id: str | None, name: str | None = None) -> Any:
+def _group(call: ServiceCall, group_id: str | None, name: str | None = None) -> Any:
+    """The group by id, or by name in the default VPC; raises :class:`Refusal` if it does not exist."""
     if group_id is not None and not re.fullmatch(r"sg-[0-9a-f]{8,17}", group_id):
         raise Refusal("InvalidGroupId.Malformed", f'Invalid id: "{group_id}" (expecting "sg-...")')
-    default = ask.backend.default_vpc.id if ask.backend.default_vpc else None
-    for group in _groups(ask):
+    default = call.backend.default_vpc.id if call.backend.default_vpc else None
+    for group in _groups(call):
         if group.id == group_id or (group_id is None and (group.name, group.vpc_id) == (name, default)):
             return group
     raise Refusal("InvalidGroup.NotFound", f"The security group '{group_id or name}' does not exist")
@@ -100,15 +104,15 @@ _ABOUT_GROUPS = (
 
 
 @RULES.before(*_ABOUT_GROUPS)
-def the_default_group_trusts_itself(ask: ServiceCall) -> None:
-    """Moto makes it without the rule; each is given it once, so that revoking it lasts."""
-    done: set[str] = ask.regional.setdefault("self-trusting", set())
-    for group in _groups(ask):
+def default_groups_allow_themselves(call: ServiceCall) -> None:
+    """Moto creates them without the rule; each gets it once, so that it can be revoked."""
+    done: set[str] = call.regional.setdefault("self-trusting", set())
+    for group in _groups(call):
         if group.name == "default" and group.id not in done:
             done.add(group.id)
-            ask.touch()
+            call.touch()
             if not group.ingress_rules:
-                ask.backend.authorize_security_group_ingress(
+                call.backend.authorize_security_group_ingress(
                     group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}], vpc_id=group.vpc_id
                 )
 
@@ -122,9 +126,10 @@ _FILTERS = {
 
 
 @RULES.before(*_FILTERS)
-def filters_are_known(ask: ServiceCall) -> None:
-    for one in ask.params.get("Filters") or []:
-        if not re.fullmatch(_FILTERS[ask.operation], one["Name"]):
+def filters_are_known(call: ServiceCall) -> None:
+    """Unknown filters are refused."""
+    for one in call.params.get("Filters") or []:
+        if not re.fullmatch(_FILTERS[call.operation], one["Name"]):
             raise Refusal("InvalidParameterValue", f"The filter '{one['Name']}' is invalid")
 
 
@@ -132,15 +137,16 @@ def filters_are_known(ask: ServiceCall) -> None:
 
 
 @RULES.before("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress")
-def rules_are_canonical_and_new(ask: ServiceCall) -> None:
-    group = _group(ask, ask.params.get("GroupId"), ask.params.get("GroupName"))
-    permissions = [_canonical(ask, one) for one in _permissions(ask)]
-    _send_permissions(ask, group, permissions)
-    live = {_live_key(rule) for rule in getattr(group, _SIDES[ask.operation.endswith("Egress")])}
+def rules_are_canonical_and_new(call: ServiceCall) -> None:
+    """Rules are stored in canonical form; a call with a duplicate adds nothing."""
+    group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
+    permissions = [_canonical(call, one) for one in _permissions(call)]
+    _send_permissions(call, group, permissions)
+    live = {_live_key(rule) for rule in getattr(group, _SIDES[call.operation.endswith("Egress")])}
     for key in (key for one in permissions for key in _keys(one)):
         if key in live:
-            told = f'the specified rule "peer: {key[3]}, {key[0]}, ALLOW" already exists'
-            raise Refusal("InvalidPermission.Duplicate", told)
+            message = f'the specified rule "peer: {key[3]}, {key[0]}, ALLOW" already exists'
+            raise Refusal("InvalidPermission.Duplicate", message)
         live.add(key)
     if len(live) > 60:
         raise Refusal(
@@ -149,46 +155,47 @@ def rules_are_canonical_and_new(ask: ServiceCall) -> None:
 
 
 @RULES.before("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress")
-def a_missing_rule_is_forgiven_in_the_default_vpc(ask: ServiceCall) -> Json | None:
-    group = _group(ask, ask.params.get("GroupId"), ask.params.get("GroupName"))
-    side = _SIDES[ask.operation.endswith("Egress")]
+def missing_rules_are_ignored_in_the_default_vpc(call: ServiceCall) -> Json | None:
+    """Revoking a rule that does not exist succeeds in the default VPC, and is refused in others."""
+    group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
+    side = _SIDES[call.operation.endswith("Egress")]
     rules = getattr(group, side)
-    ids = ask.params.get("SecurityGroupRuleIds")
+    ids = call.params.get("SecurityGroupRuleIds")
     if ids:
         known = {rule.id for rule in rules}
         for one in ids:
             if one not in known:
-                told = f"The security group rule ID '{one}' does not exist"
-                raise Refusal("InvalidSecurityGroupRuleId.NotFound", told)
-        gone, unknown = set(ids), []
+                message = f"The security group rule ID '{one}' does not exist"
+                raise Refusal("InvalidSecurityGroupRuleId.NotFound", message)
+        removed, unknown = set(ids), []
     else:
-        permissions = [_canonical(ask, one) for one in _permissions(ask)]
+        permissions = [_canonical(call, one) for one in _permissions(call)]
         wanted = {key for one in permissions for key in _keys(one)}
-        gone = {rule.id for rule in rules if _live_key(rule) in wanted}
+        removed = {rule.id for rule in rules if _live_key(rule) in wanted}
         live = {_live_key(rule) for rule in rules}
         unknown = [one for one in permissions if not set(_keys(one)) <= live]
-        if unknown and not getattr(ask.backend.vpcs.get(group.vpc_id), "is_default", False):
-            told = "The specified rule does not exist in this security group."
-            raise Refusal("InvalidPermission.NotFound", told)
-    setattr(group, side, [rule for rule in rules if rule.id not in gone])
-    for one in gone:
-        ask.backend.tags.pop(one, None)
-    ask.touch()
+        if unknown and not getattr(call.backend.vpcs.get(group.vpc_id), "is_default", False):
+            message = "The specified rule does not exist in this security group."
+            raise Refusal("InvalidPermission.NotFound", message)
+    setattr(group, side, [rule for rule in rules if rule.id not in removed])
+    for one in removed:
+        call.backend.tags.pop(one, None)
+    call.touch()
     return {"Return": True, "UnknownIpPermissions": unknown} if unknown else {"Return": True}
 
 
-def _permissions(ask: ServiceCall) -> list[Json]:
-    """``IpPermissions``, or the old flat parameters as one of them."""
-    listed = list(ask.params.get("IpPermissions") or [])
-    flat: Json = {name: ask.params[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in ask.params}
+def _permissions(call: ServiceCall) -> list[Json]:
+    """``IpPermissions``, or the older flat parameters as one item of it."""
+    listed = list(call.params.get("IpPermissions") or [])
+    flat: Json = {name: call.params[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in call.params}
     if flat:
-        if "CidrIp" in ask.params:
-            flat["IpRanges"] = [{"CidrIp": ask.params["CidrIp"]}]
-        if "SourceSecurityGroupName" in ask.params:
-            flat["UserIdGroupPairs"] = [{"GroupName": ask.params["SourceSecurityGroupName"]}]
+        if "CidrIp" in call.params:
+            flat["IpRanges"] = [{"CidrIp": call.params["CidrIp"]}]
+        if "SourceSecurityGroupName" in call.params:
+            flat["UserIdGroupPairs"] = [{"GroupName": call.params["SourceSecurityGroupName"]}]
         listed.append(flat)
-    if not listed and "SourceSecurityGroupName" in ask.params:
-        listed.append({"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupName": ask.params["SourceSecurityGroupName"]}]})
+    if not listed and "SourceSecurityGroupName" in call.params:
+        listed.append({"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupName": call.params["SourceSecurityGroupName"]}]})
     if not listed:
         raise Refusal(
             "MissingParameter", "The request must contain the parameter ipPermissions or securityGroupRuleIds"
@@ -196,13 +203,13 @@ def _permissions(ask: ServiceCall) -> list[Json]:
     return listed
 
 
-def _send_permissions(ask: ServiceCall, group: Any, permissions: list[Json]) -> None:
+def _send_permissions(call: ServiceCall, group: Any, permissions: list[Json]) -> None:
     flat = ("IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupName", "SourceSecurityGroupOwnerId")
-    ask.send(**dict.fromkeys(flat), IpPermissions=permissions, GroupId=group.id, GroupName=None)
+    call.rewrite(**dict.fromkeys(flat), IpPermissions=permissions, GroupId=group.id, GroupName=None)
 
 
-def _canonical(ask: ServiceCall, permission: Json) -> Json:
-    """As EC2 stores it: names of protocols, host bits cleared, ids of groups, no ports where they mean nothing."""
+def _canonical(call: ServiceCall, permission: Json) -> Json:
+    """As EC2 stores it: names of protocols, host bits cleared, ids of groups, no ports for protocols without ports."""
     if "IpProtocol" not in permission:
         raise Refusal("MissingParameter", "The request must contain the parameter IpProtocol")
     protocol = str(permission["IpProtocol"]).lower()
@@ -212,7 +219,7 @@ def _canonical(ask: ServiceCall, permission: Json) -> Json:
         ranges = [{**one, member: _network(one[member], version)} for one in permission.get(name) or []]
         if ranges:
             made[name] = ranges
-    pairs = [_pair(ask, one) for one in permission.get("UserIdGroupPairs") or []]
+    pairs = [_pair(call, one) for one in permission.get("UserIdGroupPairs") or []]
     if pairs:
         made["UserIdGroupPairs"] = pairs
     if permission.get("PrefixListIds"):
@@ -225,8 +232,8 @@ def _ports(protocol: str, permission: Json) -> Json:
         return {}
     if protocol in ("tcp", "udp"):
         if "FromPort" not in permission or "ToPort" not in permission:
-            told = "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
-            raise Refusal("InvalidParameterValue", told)
+            message = "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
+            raise Refusal("InvalidParameterValue", message)
         first, last = int(permission["FromPort"]), int(permission["ToPort"])
         if not 0 <= first <= last <= 65535:
             raise Refusal("InvalidParameterValue", f"Invalid TCP/UDP port range ({first}:{last})")
@@ -246,9 +253,9 @@ def _network(text: str, version: int) -> str:
     return str(network)
 
 
-def _pair(ask: ServiceCall, pair: Json) -> Json:
-    group = _group(ask, pair.get("GroupId"), pair.get("GroupName"))
-    made = {"GroupId": group.id, "UserId": ask.account.id}
+def _pair(call: ServiceCall, pair: Json) -> Json:
+    group = _group(call, pair.get("GroupId"), pair.get("GroupName"))
+    made = {"GroupId": group.id, "UserId": call.account.id}
     return {**made, "Description": pair["Description"]} if pair.get("Description") else made
 
 

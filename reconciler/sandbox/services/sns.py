@@ -23,7 +23,10 @@ _EVENTS = ("confirm", "expire", "leave")
 
 
 def subscription_event(account: Account, topic_arn: str, endpoint: str, event: str) -> bool:
-    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``. False where nobody subscribed so."""
+    """What a recipient does: ``confirm``, let it ``expire``, or ``leave``.
+
+    Returns False if no such subscription exists; raises ``ValueError`` for another event.
+    """
     if event not in _EVENTS:
         raise ValueError(f"an event is one of {', '.join(_EVENTS)}")
     region = topic_arn.split(":")[3]
@@ -40,24 +43,24 @@ def subscription_event(account: Account, topic_arn: str, endpoint: str, event: s
     return found
 
 
-def _invalid(told: str) -> Refusal:
-    return Refusal("InvalidParameter", f"Invalid parameter: {told}")
+def _invalid(message: str) -> Refusal:
+    return Refusal("InvalidParameter", f"Invalid parameter: {message}")
 
 
 # --- topics ----------------------------------------------------------------------------------------------------------
 
 
 @RULES.before("CreateTopic")
-def a_topic_is_not_an_upsert(ask: ServiceCall) -> None:
+def a_topic_is_not_an_upsert(call: ServiceCall) -> None:
     """The same name with the same tags and attributes is the same topic; with others it is refused."""
-    name = ask.params["Name"]
-    topic = next((topic for topic in ask.backend.topics.values() if topic.name == name), None)
+    name = call.params["Name"]
+    topic = next((topic for topic in call.backend.topics.values() if topic.name == name), None)
     if topic is None:
         return
     live = (topic._tags or {}).items()  # noqa: SLF001  moto's only place for them
-    if any((tag["Key"], tag["Value"]) not in live for tag in ask.params.get("Tags") or []):
+    if any((tag["Key"], tag["Value"]) not in live for tag in call.params.get("Tags") or []):
         raise _invalid("Tags Reason: Topic already exists with different tags")
-    for attribute, value in (ask.params.get("Attributes") or {}).items():
+    for attribute, value in (call.params.get("Attributes") or {}).items():
         held = getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
         if not _same(held, value):
             raise _invalid("Attributes Reason: Topic already exists with different attributes")
@@ -70,32 +73,35 @@ def _same(live: Any, asked: str) -> bool:
 
 
 @RULES.before("CreateTopic")
-def policies_of_new_topics_are_documents(ask: ServiceCall) -> None:
-    given = ask.params.get("Attributes") or {}
+def policies_of_new_topics_are_documents(call: ServiceCall) -> None:
+    """The policy of a new topic is checked."""
+    given = call.params.get("Attributes") or {}
     if given.get("Policy"):
-        _check_policy(ask, given["Policy"])
+        _check_policy(call, given["Policy"])
 
 
 @RULES.before("SetTopicAttributes")
-def topic_policies_are_documents(ask: ServiceCall) -> None:
-    if ask.params.get("AttributeName") == "Policy":
-        _check_policy(ask, ask.params.get("AttributeValue", ""))
+def topic_policies_are_documents(call: ServiceCall) -> None:
+    """A policy that is set later is checked, too."""
+    if call.params.get("AttributeName") == "Policy":
+        _check_policy(call, call.params.get("AttributeValue", ""))
 
 
-def _check_policy(ask: ServiceCall, text: str) -> None:
+def _check_policy(call: ServiceCall, text: str) -> None:
     try:
         document = json.loads(text)
     except ValueError:
         raise _invalid("Policy Error: null") from None
     if not isinstance(document, dict) or "Statement" not in document:
         raise _invalid("Policy Error: null")
-    if _missing_principal(ask, document):
+    if _missing_principal(call, document):
         raise _invalid("Policy Error: PrincipalNotFound")
 
 
-def _missing_principal(ask: ServiceCall, document: Json) -> str | None:
-    roles = {role.arn for role in ask.account.moto.backend("iam", "").roles.values()}
-    prefix = f"arn:{ask.account.partition}:iam::{ask.account.id}:role/"
+def _missing_principal(call: ServiceCall, document: Json) -> str | None:
+    """The ARN of a role of this account that the policy names and that does not exist; None if all exist."""
+    roles = {role.arn for role in call.account.moto.backend("iam", "").roles.values()}
+    prefix = f"arn:{call.account.partition}:iam::{call.account.id}:role/"
     for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
         principal = statement.get("Principal")
         named = principal.get("AWS", []) if isinstance(principal, dict) else []
@@ -109,25 +115,28 @@ _KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
 
 
 @RULES.after("CreateTopic")
-def what_moto_drops_at_creation_is_kept(ask: ServiceCall, result: Json) -> None:
-    _keep(ask, result["TopicArn"], ask.params.get("Attributes") or {})
+def dropped_attributes_are_kept_at_creation(call: ServiceCall, result: Json) -> None:
+    """Moto drops some attributes of a new topic."""
+    _keep(call, result["TopicArn"], call.params.get("Attributes") or {})
 
 
 @RULES.after("SetTopicAttributes")
-def what_moto_drops_later_is_kept(ask: ServiceCall, _: Json) -> None:
-    _keep(ask, ask.params["TopicArn"], {ask.params["AttributeName"]: ask.params.get("AttributeValue", "")})
+def dropped_attributes_are_kept_later(call: ServiceCall, _: Json) -> None:
+    """Moto drops them when they are set, too."""
+    _keep(call, call.params["TopicArn"], {call.params["AttributeName"]: call.params.get("AttributeValue", "")})
 
 
-def _keep(ask: ServiceCall, arn: str, attributes: Json) -> None:
-    topic = ask.backend.topics.get(arn)
+def _keep(call: ServiceCall, arn: str, attributes: Json) -> None:
+    topic = call.backend.topics.get(arn)
     if topic is not None:
         held = topic.__dict__.setdefault("sandbox_kept", {})
         held.update({name: value for name, value in attributes.items() if name in _KEPT})
 
 
 @RULES.after("GetTopicAttributes")
-def what_moto_drops_is_told(ask: ServiceCall, result: Json) -> None:
-    topic = ask.backend.topics.get(ask.params["TopicArn"])
+def dropped_attributes_are_reported(call: ServiceCall, result: Json) -> None:
+    """GetTopicAttributes returns the attributes that moto drops."""
+    topic = call.backend.topics.get(call.params["TopicArn"])
     held = topic.__dict__.get("sandbox_kept", {}) if topic is not None else {}
     for name, default in _KEPT.items():
         value = held.get(name) or default
@@ -136,41 +145,45 @@ def what_moto_drops_is_told(ask: ServiceCall, result: Json) -> None:
 
 
 @RULES.after("GetTopicAttributes")
-def topics_count_their_subscriptions(ask: ServiceCall, result: Json) -> None:
-    _forget_unanswered(ask)
-    arn = ask.params["TopicArn"]
-    held = [one.arn for one in ask.backend.subscriptions.values() if one.topic.arn == arn]
-    pending = sum(one in ask.regional for one in held)
+def topics_count_their_subscriptions(call: ServiceCall, result: Json) -> None:
+    """Pending and confirmed ones are counted apart."""
+    _expire_pending(call)
+    arn = call.params["TopicArn"]
+    held = [one.arn for one in call.backend.subscriptions.values() if one.topic.arn == arn]
+    pending = sum(one in call.regional for one in held)
     result["Attributes"]["SubscriptionsPending"] = str(pending)
     result["Attributes"]["SubscriptionsConfirmed"] = str(len(held) - pending)
 
 
 @RULES.before("TagResource")
-def tags_are_checked(ask: ServiceCall) -> None:
-    if any(tag["Key"].lower().startswith("aws:") for tag in ask.params.get("Tags") or []):
+def tags_are_checked(call: ServiceCall) -> None:
+    """Tag keys that begin with ``aws:`` are refused."""
+    if any(tag["Key"].lower().startswith("aws:") for tag in call.params.get("Tags") or []):
         raise _invalid("Reason: aws: prefixed tag key names are not allowed for external use.")
 
 
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 
 
-def _forget_unanswered(ask: ServiceCall) -> None:
-    expires = ask.account.settings.pending_expires
-    for arn, asked in list(ask.regional.items()):
-        if ask.now - asked >= expires or arn not in ask.backend.subscriptions:
-            ask.regional.pop(arn, None)
-            ask.backend.subscriptions.pop(arn, None)
-            ask.touch()
+def _expire_pending(call: ServiceCall) -> None:
+    expires = call.account.settings.pending_expires
+    for arn, asked in list(call.regional.items()):
+        if call.now - asked >= expires or arn not in call.backend.subscriptions:
+            call.regional.pop(arn, None)
+            call.backend.subscriptions.pop(arn, None)
+            call.touch()
 
 
 @RULES.before("Subscribe", "ListSubscriptions", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "Unsubscribe")
-def unanswered_invitations_expire(ask: ServiceCall) -> None:
-    _forget_unanswered(ask)
+def pending_subscriptions_expire(call: ServiceCall) -> None:
+    """A subscription that is not confirmed in time is deleted."""
+    _expire_pending(call)
 
 
 @RULES.before("Subscribe")
-def subscriptions_are_checked(ask: ServiceCall) -> None:
-    protocol, endpoint = ask.params.get("Protocol", ""), ask.params.get("Endpoint", "")
+def subscriptions_are_checked(call: ServiceCall) -> None:
+    """Protocols have endpoints of a certain form; different attributes for an existing subscription are refused."""
+    protocol, endpoint = call.params.get("Protocol", ""), call.params.get("Endpoint", "")
     if protocol in ("email", "email-json") and not _ADDRESS.fullmatch(endpoint):
         raise _invalid("Email address")
     if protocol in ("http", "https") and not endpoint.startswith(f"{protocol}://"):
@@ -178,45 +191,48 @@ def subscriptions_are_checked(ask: ServiceCall) -> None:
     known = ("http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose")
     if protocol not in known:
         raise _invalid(f"Does not support this protocol string: {protocol}")
-    live = _subscription(ask)
-    asked = ask.params.get("Attributes") or {}
+    live = _subscription(call)
+    asked = call.params.get("Attributes") or {}
     if live and any(not _same(live.attributes.get(name, ""), value) for name, value in asked.items()):
         raise _invalid("Attributes Reason: Subscription already exists with different attributes")
 
 
 @RULES.before("Subscribe")
-def attributes_are_kept(ask: ServiceCall) -> None:
-    """Moto keeps some attributes of a subscription's creation; the others are set afterwards."""
-    ask.memory["attributes"] = {
-        name: value for name, value in (ask.params.get("Attributes") or {}).items() if name in _SETTABLE
+def attributes_are_kept(call: ServiceCall) -> None:
+    """Moto keeps some attributes of a new subscription; the others are set afterwards."""
+    call.memory["attributes"] = {
+        name: value for name, value in (call.params.get("Attributes") or {}).items() if name in _SETTABLE
     }
 
 
 @RULES.after("Subscribe")
-def mail_waits_for_its_recipient(ask: ServiceCall, result: Json) -> None:
-    live = _subscription(ask)
+def email_subscriptions_are_pending(call: ServiceCall, result: Json) -> None:
+    """An email subscription is pending until its recipient confirms it."""
+    live = _subscription(call)
     if live is None:
         return
-    for name, value in ask.memory.pop("attributes", {}).items():
+    for name, value in call.memory.pop("attributes", {}).items():
         live.attributes[name] = value
     if live.protocol in ("email", "email-json") and not live.__dict__.get("sandbox_asked"):
         live.__dict__["sandbox_asked"] = True
-        ask.regional[live.arn] = ask.now
-    waiting = live.arn in ask.regional
-    returned = ask.params.get("ReturnSubscriptionArn") or not waiting
+        call.regional[live.arn] = call.now
+    waiting = live.arn in call.regional
+    returned = call.params.get("ReturnSubscriptionArn") or not waiting
     result["SubscriptionArn"] = live.arn if returned else "pending confirmation"
 
 
 @RULES.after("ListSubscriptions", "ListSubscriptionsByTopic")
-def pending_ones_show_no_arn(ask: ServiceCall, result: Json) -> None:
+def pending_subscriptions_show_no_arn(call: ServiceCall, result: Json) -> None:
+    """Lists show ``PendingConfirmation`` in place of the ARN."""
     for one in result.get("Subscriptions", ()):
-        if one["SubscriptionArn"] in ask.regional:
+        if one["SubscriptionArn"] in call.regional:
             one["SubscriptionArn"] = _PENDING
 
 
 @RULES.after("GetSubscriptionAttributes")
-def pending_ones_say_so(ask: ServiceCall, result: Json) -> None:
-    waiting = ask.params["SubscriptionArn"] in ask.regional
+def pending_subscriptions_are_marked(call: ServiceCall, result: Json) -> None:
+    """GetSubscriptionAttributes returns PendingConfirmation."""
+    waiting = call.params["SubscriptionArn"] in call.regional
     result["Attributes"][_PENDING] = str(waiting).lower()
     result["Attributes"]["ConfirmationWasAuthenticated"] = str(not waiting).lower()
     for name, value in result["Attributes"].items():
@@ -225,18 +241,19 @@ def pending_ones_say_so(ask: ServiceCall, result: Json) -> None:
 
 
 @RULES.before("Unsubscribe")
-def pending_ones_cannot_be_cancelled(ask: ServiceCall) -> None:
-    arn = ask.params["SubscriptionArn"]
+def pending_subscriptions_cannot_be_cancelled(call: ServiceCall) -> None:
+    """Unsubscribe is refused before the subscription is confirmed."""
+    arn = call.params["SubscriptionArn"]
     if not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:[^:]+:[^:]+", arn):
         raise _invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")
-    if arn in ask.regional:
+    if arn in call.regional:
         raise _invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation")
 
 
-def _subscription(ask: ServiceCall) -> Any:
-    wanted = (ask.params.get("TopicArn"), ask.params.get("Protocol"), ask.params.get("Endpoint"))
-    return next((one for one in _all(ask) if (one.topic.arn, one.protocol, one.endpoint) == wanted), None)
+def _subscription(call: ServiceCall) -> Any:
+    wanted = (call.params.get("TopicArn"), call.params.get("Protocol"), call.params.get("Endpoint"))
+    return next((one for one in _all(call) if (one.topic.arn, one.protocol, one.endpoint) == wanted), None)
 
 
-def _all(ask: ServiceCall) -> Iterator[Any]:
-    yield from ask.backend.subscriptions.values()
+def _all(call: ServiceCall) -> Iterator[Any]:
+    yield from call.backend.subscriptions.values()

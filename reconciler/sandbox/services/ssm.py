@@ -16,20 +16,22 @@ _PUBLIC = "/aws/service/"
 
 
 @RULES.after("GetParameter")
-def public_parameters_belong_to_nobody(ask: ServiceCall, result: Json) -> None:
-    _public(ask, result["Parameter"])
+def public_parameters_have_no_account(call: ServiceCall, result: Json) -> None:
+    """GetParameter returns a public parameter as AWS does."""
+    _public(call, result["Parameter"])
 
 
 @RULES.after("GetParameters", "GetParametersByPath")
-def public_parameters_belong_to_nobody_in_lists(ask: ServiceCall, result: Json) -> None:
+def listed_public_parameters_have_no_account(call: ServiceCall, result: Json) -> None:
+    """So do the calls that return several."""
     for parameter in result.get("Parameters", ()):
-        _public(ask, parameter)
+        _public(call, parameter)
 
 
-def _public(ask: ServiceCall, parameter: Json) -> None:
-    """The value is text, JSON where it describes; the ARN has no account."""
+def _public(call: ServiceCall, parameter: Json) -> None:
+    """The value is text, JSON for a description; the ARN has no account."""
     if parameter["Name"].startswith(_PUBLIC):
-        parameter["ARN"] = f"arn:{ask.account.partition}:ssm:{ask.region}::parameter{parameter['Name']}"
+        parameter["ARN"] = f"arn:{call.account.partition}:ssm:{call.region}::parameter{parameter['Name']}"
         value = parameter.get("Value")
         if isinstance(value, dict):
             parameter["Value"] = json.dumps(value)

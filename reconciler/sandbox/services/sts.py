@@ -1,4 +1,4 @@
-"""STS: a role that is not there, or trusts nobody here, cannot be assumed.
+"""STS: a role that does not exist, or does not trust this account, cannot be assumed.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 """
@@ -14,13 +14,14 @@ RULES = Rules("sts")
 
 
 @RULES.before("AssumeRole")
-def only_a_role_that_trusts_this_account_is_assumed(ask: ServiceCall) -> None:
-    arn = ask.params["RoleArn"]
-    role = next((one for one in ask.account.moto.backend("iam", "").roles.values() if one.arn == arn), None)
-    if role is None or not _trusts(json.loads(role.assume_role_policy_document), ask.account.id):
-        user = f"arn:{ask.account.partition}:iam::{ask.account.id}:root"
-        told = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
-        raise Refusal("AccessDenied", told, 403)
+def only_a_role_that_trusts_this_account_is_assumed(call: ServiceCall) -> None:
+    """Others are refused with AccessDenied."""
+    arn = call.params["RoleArn"]
+    role = next((one for one in call.account.moto.backend("iam", "").roles.values() if one.arn == arn), None)
+    if role is None or not _trusts(json.loads(role.assume_role_policy_document), call.account.id):
+        user = f"arn:{call.account.partition}:iam::{call.account.id}:root"
+        message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        raise Refusal("AccessDenied", message, 403)
 
 
 def _trusts(document: dict[str, object], account: str) -> bool:

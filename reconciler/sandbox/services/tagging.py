@@ -1,6 +1,6 @@
-"""The Resource Groups Tagging API over every kind that AWS serves through it.
+"""The Resource Groups Tagging API for every kind that AWS includes in it.
 
-IAM's are not among them. The index may be behind (``index_lag``): what it shows is then how things were.
+IAM is not included. The index may be behind (``index_lag``): then it shows an earlier state.
 
 https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
 """
@@ -33,13 +33,14 @@ _OUTLIVED = frozenset({"sg", "sgr", "key", "lt"})
 
 
 @RULES.before("GetResources")
-def resources_are_found_by_tag(ask: ServiceCall) -> Json:
-    _checked(ask)
-    filters = ask.params.get("TagFilters") or []
-    kinds = ask.params.get("ResourceTypeFilters") or []
-    arns = ask.params.get("ResourceARNList") or []
+def resources_are_found_by_tag(call: ServiceCall) -> Json:
+    """By tags, types and ARNs."""
+    _checked(call)
+    filters = call.params.get("TagFilters") or []
+    kinds = call.params.get("ResourceTypeFilters") or []
+    arns = call.params.get("ResourceARNList") or []
     found = []
-    for arn, tags in _index(ask).items():
+    for arn, tags in _index(call).items():
         if arns and arn not in arns:
             continue
         if tags and all(_matches(tags, one) for one in filters) and (not kinds or any(_is(arn, one) for one in kinds)):
@@ -48,11 +49,11 @@ def resources_are_found_by_tag(ask: ServiceCall) -> Json:
     return {"ResourceTagMappingList": found}
 
 
-def _checked(ask: ServiceCall) -> None:
-    size = ask.params.get("ResourcesPerPage")
+def _checked(call: ServiceCall) -> None:
+    size = call.params.get("ResourcesPerPage")
     if size is not None and not 1 <= int(size) <= 100:
         raise Refusal("InvalidParameterException", "ResourcesPerPage must be between 1 and 100.")
-    if ask.params.get("ResourceARNList") and (ask.params.get("TagFilters") or ask.params.get("ResourceTypeFilters")):
+    if call.params.get("ResourceARNList") and (call.params.get("TagFilters") or call.params.get("ResourceTypeFilters")):
         raise Refusal("InvalidParameterException", "ResourceARNList cannot be combined with filters.")
 
 
@@ -75,24 +76,24 @@ def _kind(service: str, rest: str) -> str:
     return rest.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0]
 
 
-def _index(ask: ServiceCall) -> dict[str, dict[str, str]]:
+def _index(call: ServiceCall) -> dict[str, dict[str, str]]:
     """Tags by ARN, as they are or, with a lag, as they were."""
-    present = {arn: dict(tags) for arn, tags in _present(ask)}
-    lag = ask.account.settings.index_lag
+    present = {arn: dict(tags) for arn, tags in _present(call)}
+    lag = call.account.settings.index_lag
     if lag <= 0:
         return present
-    history: list[tuple[float, dict[str, dict[str, str]]]] = ask.regional.setdefault("history", [(ask.now - lag, {})])
+    history: list[tuple[float, dict[str, dict[str, str]]]] = call.regional.setdefault("history", [(call.now - lag, {})])
     if history[-1][1] != present:
-        history.append((ask.now, present))
-    while len(history) > 1 and history[1][0] <= ask.now - lag:
+        history.append((call.now, present))
+    while len(history) > 1 and history[1][0] <= call.now - lag:
         del history[0]
     return history[0][1]
 
 
-def _present(ask: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
-    moto, region = ask.account.moto, ask.region
-    yield from ask.account.batch_tags(region).items()
-    yield from _ec2(ask, moto.backend("ec2", region))
+def _present(call: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
+    moto, region = call.account.moto, call.region
+    yield from call.account.batch_tags(region).items()
+    yield from _ec2(call, moto.backend("ec2", region))
     ecr = moto.backend("ecr", region)
     for repository in ecr.repositories.values():
         yield repository.arn, ecr.tagger.get_tag_dict_for_resource(repository.arn)
@@ -111,19 +112,19 @@ def _present(ask: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
             yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
 
 
-def _ec2(ask: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    prefix = f"arn:{ask.account.partition}:ec2:{ask.region}:{ask.account.id}"
-    living = _living(ec2)
+def _ec2(call: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
+    prefix = f"arn:{call.account.partition}:ec2:{call.region}:{call.account.id}"
+    existing = _existing_ids(ec2)
     for thing, tags in ec2.tags.items():
         start = thing.partition("-")[0]
-        if start in _EC2_KINDS and (start not in _OUTLIVED or thing in living):
+        if start in _EC2_KINDS and (start not in _OUTLIVED or thing in existing):
             yield f"{prefix}:{_EC2_KINDS[start]}/{thing}", tags
-    for group in ask.account.memory["placement groups"].get(ask.region, {}).values():
+    for group in call.account.memory["placement groups"].get(call.region, {}).values():
         yield group["GroupArn"], ec2.tags[group["GroupId"]]
 
 
-def _living(ec2: Any) -> set[str]:
-    """Ids of what moto keeps the tags of beyond deletion."""
+def _existing_ids(ec2: Any) -> set[str]:
+    """The ids of existing resources of kinds whose tags moto keeps after deletion."""
     groups = [group for vpc in ec2.groups.values() for group in vpc.values()]
     rules = [rule.id for group in groups for rule in [*group.ingress_rules, *group.egress_rules]]
     return {*rules, *(group.id for group in groups), *(key.id for key in ec2.key_pairs.values()), *ec2.launch_templates}

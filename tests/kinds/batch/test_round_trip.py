@@ -33,7 +33,12 @@ class Account:
         self.clock = Clock(speed=0, start=START)
         self.client = client_of(
             Batch(
-                account=ACCOUNT, region="eu-west-1", partition="aws", clock=self.clock, world=world, settings=Settings()
+                account=ACCOUNT,
+                region="eu-west-1",
+                partition="aws",
+                clock=self.clock,
+                surroundings=world,
+                settings=Settings(),
             )
         )
 

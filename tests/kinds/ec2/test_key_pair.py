@@ -149,5 +149,5 @@ def test_check_withstands_expressions():
 
 
 def test_the_length_of_an_rsa_key_is_known():
-    assert ssh.bits(RSA) == 2048
-    assert ssh.bits(ED) is None
+    assert ssh.rsa_bits(RSA) == 2048
+    assert ssh.rsa_bits(ED) is None

@@ -277,21 +277,21 @@ def test_another_description_is_another_version():
 def test_user_data_is_text_wherever_it_can_be():
     packed = b64encode(gzip.compress(SCRIPT.encode(), mtime=0)).decode()
 
-    assert user_data.plain(SCRIPT) == user_data.plain(encoded(SCRIPT)) == SCRIPT
-    assert user_data.plain(packed[:30] + "\n" + packed[30:]) == packed
-    assert user_data.plain("abcd") == "abcd"
-    assert user_data.plain(SOMETHING) is SOMETHING
-    assert user_data.plain("") == ""
+    assert user_data.decode(SCRIPT) == user_data.decode(encoded(SCRIPT)) == SCRIPT
+    assert user_data.decode(packed[:30] + "\n" + packed[30:]) == packed
+    assert user_data.decode("abcd") == "abcd"
+    assert user_data.decode(SOMETHING) is SOMETHING
+    assert user_data.decode("") == ""
 
 
 def test_user_data_is_encoded_when_it_is_sent_and_only_once():
     packed = b64encode(gzip.compress(b"x")).decode()
     later = Text(("a ", Later(Address("secrets", "s"), "arn")))
 
-    assert user_data.sent(SCRIPT) == Base64(SCRIPT)
-    assert user_data.sent(packed + "\n") == packed
-    assert user_data.sent(encoded(SCRIPT)) == encoded(SCRIPT)
-    assert user_data.sent(later) == Base64(later)
+    assert user_data.encode(SCRIPT) == Base64(SCRIPT)
+    assert user_data.encode(packed + "\n") == packed
+    assert user_data.encode(encoded(SCRIPT)) == encoded(SCRIPT)
+    assert user_data.encode(later) == Base64(later)
 
 
 def test_the_size_of_user_data_is_counted_before_it_is_encoded():
@@ -409,11 +409,11 @@ def test_notes():
         return list(KIND.notes(one, wanted(imageId=image)))
 
     assert told(there(*three), "b") == [
-        "version 3 is newer than the default one and not ours: what asks for $Latest gets it"
+        "version 3 is newer than the default and was not created by reconcile: $Latest resolves to it"
     ]
     assert told(there(*three), "c") == []
     assert told(there(*three, environments=[asks("c", "1"), asks("d", "3"), asks("e", "8")]), "c") == [
-        "version 1 is kept: the compute environment c asks for it"
+        "version 1 is kept: in use by compute environment c"
     ]
 
 
@@ -725,7 +725,7 @@ def test_a_pinned_version_outlives_those_to_keep(history):
 
     assert numbers(history) == [1, 3, 4]
     plan = {str(one.address): one for one in history.plan(with_compute(history, "ami-4", version="1")).plan.resources}
-    assert plan["launchTemplates.tpl"].notes == ("version 1 is kept: the compute environment ce asks for it",)
+    assert plan["launchTemplates.tpl"].notes == ("version 1 is kept: in use by compute environment ce",)
 
 
 def test_a_template_that_is_not_declared_must_be_in_the_account(history):

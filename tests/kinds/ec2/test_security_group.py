@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.kinds.ec2.security_group import rules
-from reconciler.kinds.ec2.security_group.kind import KIND, UNTIL_UNUSED
+from reconciler.kinds.ec2.security_group.kind import IN_USE_PATIENCE, KIND
 from reconciler.model import OWNER_TAG, Address, Call, Effect, Later, On, Sought, Wait
 from tests.support.service_kinds import (
     SOMETHING,
@@ -425,7 +425,7 @@ def test_delete_lets_go_of_other_groups_first_and_waits_for_interfaces():
         {"GroupId": ID},
         retry_on=(On("DependencyViolation"), On("InvalidGroup.InUse")),
         ok_if=FRESH,
-        patience=UNTIL_UNUSED,
+        patience=IN_USE_PATIENCE,
     )
     ok_if = (*NO_RULE, *FRESH)
     outward = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": "sg-0ccc"}]}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reconciler.kinds.ecr.repository import FIRST, KIND
+from reconciler.kinds.ecr.repository import FIRST_PAGE, KIND
 from reconciler.model import Call, Effect, JsonText, Live, On, Refused, Scope
 from tests.support.service_kinds import (
     INDEX,
@@ -89,7 +89,7 @@ def test_several_repositories_are_looked_up_in_their_list(page):
     got = read(
         KIND,
         [
-            [(FIRST, listed)],
+            [(FIRST_PAGE, listed)],
             [
                 (TAGS_OF, {"tags": TAGS}),
                 (call("GetLifecyclePolicy"), {"lifecyclePolicyText": json.dumps(EXPIRE)}),
@@ -108,7 +108,7 @@ def test_read_confirms_what_the_tagging_index_proposes():
     index = {"ResourceTagMappingList": [{"ResourceARN": ARN}, {"ResourceARN": f"{ARN}-gone"}]}
     rounds = [
         [(INDEX, index)],
-        [(FIRST, {"repositories": [DESCRIBED]})],
+        [(FIRST_PAGE, {"repositories": [DESCRIBED]})],
         [
             (TAGS_OF, {"tags": TAGS}),
             (call("GetLifecyclePolicy"), NO_LIFECYCLE),

@@ -74,7 +74,7 @@ def rule(**more):
 
 def live(*listed, **more):
     shown = {"EventPattern": json.dumps(PATTERN), **more}
-    listed = [render_parameters(targets.sent(item), {}) for item in listed]
+    listed = [render_parameters(targets.to_api(item), {}) for item in listed]
     (one,) = read(KIND, [about("r", rule(**shown), listed)], "r")
     return one
 
@@ -356,7 +356,7 @@ def test_targets_as_eventbridge_takes_them():
         "httpParameters": {"headerParameters": {"x-y": "z"}},
         "deadLetterConfig": {},
     }
-    told = targets.sent(targets.plain(target))
+    told = targets.to_api(targets.from_yaml(target))
 
     assert told == {
         "Id": "mail",
@@ -373,7 +373,7 @@ def test_targets_as_eventbridge_takes_them():
         "HttpParameters": {"HeaderParameters": {"x-y": "z"}},
     }
     shown = {**told, "Input": '{"lower": {"none": null, "empty": []}}'}
-    assert targets.read(shown) == {
+    assert targets.from_api(shown) == {
         **MAIL,
         "input": target["input"],
         "ecsParameters": ecs,
@@ -628,7 +628,7 @@ def test_another_bus(history):
     history.converge(stack(history, ALL[:1]))
     other = stack(history, ALL[:1], eventBusName="b")
     (one,) = [one for one in history.plan(other).plan.resources if one.steps]
-    assert one.verb is Verb.REPLACE and "go nowhere" in one.disruption
+    assert one.verb is Verb.REPLACE and "creating the new one are lost" in one.disruption
     history.converge(other)
 
     assert list(aimed(history, "b")) == ["mail"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.kinds.iam.instance_profile import EARLY, KIND
+from reconciler.kinds.iam.instance_profile import KIND, NOT_VISIBLE_YET
 from reconciler.model import (
     OWNER_TAG,
     Address,
@@ -122,12 +122,12 @@ def test_creating():
     assert list(KIND.create(want())) == [call("CreateInstanceProfile", InstanceProfileName="p", Tags=TAG_LIST)]
     assert list(KIND.create(want(path="/a/", role=ROLE_ARN))) == [
         call("CreateInstanceProfile", InstanceProfileName="p", Path="/a/", Tags=TAG_LIST),
-        call("AddRoleToInstanceProfile", EARLY, InstanceProfileName="p", RoleName="r"),
+        call("AddRoleToInstanceProfile", NOT_VISIBLE_YET, InstanceProfileName="p", RoleName="r"),
     ]
 
 
 REMOVE = call("RemoveRoleFromInstanceProfile", ok_if=GONE, InstanceProfileName="p", RoleName="old")
-ADD = call("AddRoleToInstanceProfile", EARLY, InstanceProfileName="p", RoleName="new")
+ADD = call("AddRoleToInstanceProfile", NOT_VISIBLE_YET, InstanceProfileName="p", RoleName="new")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_tags():
     ("role", "message"),
     [
         ("arn:aws:iam::123456789012:instance-profile/r", "not the ARN of a role"),
-        ("a/b", "cannot be the name of a role"),
+        ("a/b", "is not a valid role name"),
         (["a", "b"], "one role"),
     ],
 )

@@ -382,7 +382,7 @@ def test_tags():
     [
         ({}, (), "no policyDocument"),
         ({"policyDocument": document("s3:a", Version="2008-10-17")}, ("policyDocument", "Version"), "2012-10-17"),
-        ({"policyDocument": document("x" * 6200 + ":a")}, ("policyDocument",), "at most 6144"),
+        ({"policyDocument": document("x" * 6200 + ":a")}, ("policyDocument",), "the maximum is 6144"),
         ({"policyDocument": document("getobject")}, ("policyDocument", "Statement", 0, "Action", 0), "not an action"),
         ({"policyDocument": document("s3:a"), "path": "a"}, ("path",), "slash"),
         ({"policyDocument": document("s3:a"), "description": "x" * 1001}, ("description",), "1000"),

@@ -475,11 +475,11 @@ def check(name="r", **props):
 
 MANY = [f"p{n}" for n in range(21)]
 WRONG = [
-    ({}, (), "nothing says who", "trust: ["),
+    ({}, (), "has no trust policy", "trust: ["),
     ({"trust": []}, ("trust",), "empty", "ecs-tasks"),
     ({"trust": ["ec2.amazonaws.com", "ec2"]}, ("trust", 1), '"ec2"', "ec2.amazonaws.com"),
     ({"trust": "arn:aws:iam::123456789012:root"}, ("trust",), "not a service principal", "assumeRolePolicyDocument"),
-    ({"trust": "ec2.amazonaws.com", "assumeRolePolicyDocument": TRUST}, ("trust",), "twice", "trust: null"),
+    ({"trust": "ec2.amazonaws.com", "assumeRolePolicyDocument": TRUST}, ("trust",), "cannot be combined", "trust: null"),
     ({"assumeRolePolicyDocument": "{"}, ("assumeRolePolicyDocument",), "invalid JSON: ", "mapping"),
     ({"path": "service-role"}, ("path",), "slash", "/service-role/"),
     ({"path": "/aws-service-role/x/"}, ("path",), "service-linked", "serviceLinkedRoles"),
@@ -487,7 +487,7 @@ WRONG = [
     ({"description": "“x”"}, ("description",), "Latin-1", "curly"),
     ({"maxSessionDuration": 60}, ("maxSessionDuration",), "3600", "hour"),
     ({"permissionsBoundary": "arn:aws:iam::aws:role/x"}, ("permissionsBoundary",), "not the ARN", "arn:aws:iam::aws:policy"),
-    ({"managedPolicies": ["a b"]}, ("managedPolicies", 0), "cannot be the name", "service-role/NAME"),
+    ({"managedPolicies": ["a b"]}, ("managedPolicies", 0), "is not a valid managed policy name", "service-role/NAME"),
     (
         {"managedPolicies": [SNS, "arn:aws:iam::aws:policy/AWSBatchServiceRole"]},
         ("managedPolicies", 1),
@@ -497,7 +497,7 @@ WRONG = [
     ({"managedPolicies": MANY}, ("managedPolicies",), "21 policies", ""),
     ({"inlinePolicies": {"a/b": DOCUMENT}}, ("inlinePolicies", "a/b"), "inline policy", "letters"),
     ({"inlinePolicies": {"in": {"Statement": [{**DOCUMENT["Statement"][0], "Principal": "*"}]}}}, ("inlinePolicies", "in", "Statement", 0, "Principal"), "no Principal", "trust"),
-    ({"inlinePolicies": {"in": {"Statement": [{**DOCUMENT["Statement"][0], "Resource": "arn:aws:s3:::" + "x" * 10_240}]}}}, ("inlinePolicies",), "at most 10240", ""),
+    ({"inlinePolicies": {"in": {"Statement": [{**DOCUMENT["Statement"][0], "Resource": "arn:aws:s3:::" + "x" * 10_240}]}}}, ("inlinePolicies",), "the maximum is 10240", ""),
 ]  # fmt: skip
 
 
@@ -513,7 +513,12 @@ def test_a_mistake_is_found_at_its_place_with_the_way_out(props, path, message, 
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("x" * 65, "at most 64"), ("a b", "cannot be the name"), ("service-role/x", "no slash")]
+    ("name", "message"),
+    [
+        ("x" * 65, "the maximum is 64"),
+        ("a b", "is not a valid role name"),
+        ("service-role/x", "cannot contain a slash"),
+    ],
 )
 def test_a_name_that_iam_would_not_take(name, message):
     (found,) = check(name, trust="ec2.amazonaws.com")

@@ -124,8 +124,8 @@ def test_names_that_follow_no_rule_are_known_or_left_to_aws():
     [
         ("AWSServiceRoleForBatch", {}, "not a service principal"),
         ("batchs.amazonaws.com", {}, "unknown service principal"),
-        (BATCH, {"customSuffix": "x"}, "takes no suffix"),
-        ("autoscaling.amazonaws.com", {"customSuffix": "a b"}, "cannot be a suffix"),
+        (BATCH, {"customSuffix": "x"}, "cannot have a suffix"),
+        ("autoscaling.amazonaws.com", {"customSuffix": "a b"}, "is not a valid suffix"),
     ],
 )
 def test_a_mistake_is_found(name, props, message):

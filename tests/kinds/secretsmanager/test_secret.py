@@ -201,7 +201,7 @@ def test_people_are_told_when_a_value_is_not_compared():
     wanted = want(KIND, value="v")
 
     assert "rotated" in KIND.notes(live(FOREIGN, RotationEnabled=True), wanted)[0]
-    assert "left alone" in KIND.notes(unowned(FOREIGN), wanted)[0]
+    assert "is kept until" in KIND.notes(unowned(FOREIGN), wanted)[0]
     assert "written again" in KIND.notes(live(FOREIGN), wanted)[0]
     assert list(KIND.notes(live(version("v")), wanted)) == []
 

@@ -85,6 +85,6 @@ def test_a_new_thing_has_no_tags_yet_and_what_it_launches_with_is_no_tag_of_its_
 
 
 def test_at_once_is_what_the_sandbox_comes_with(sandbox: Any) -> None:
-    shown = sandbox.settings_shown()
+    shown = sandbox.settings_json()
 
     assert (shown["read_lag"], shown["tag_lag"]) == (0, 0)

@@ -1,4 +1,4 @@
-"""What EC2 would refuse, or Batch would not use, in a declared launch template, as far as it shows offline.
+"""What EC2 refuses in a declared launch template, or Batch ignores, as far as this can be decided offline.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
 https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html
@@ -19,7 +19,7 @@ from reconciler.model.stand_ins import known
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 IMAGE = re.compile(r"ami-[0-9a-f]+|resolve:ssm:\S+")
 TAGGED = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
-DESCRIPTION_MOST = 255
+MAX_DESCRIPTION = 255
 # sizes in GiB and IOPS by volume type
 SIZES = {
     "gp2": (1, 16384),
@@ -33,8 +33,8 @@ SIZES = {
 IOPS = {"gp3": (3000, 80000), "io1": (100, 64000), "io2": (100, 256000)}
 THROUGHPUT = (125, 2000)
 HOPS = (1, 64)
-# members of which only one may be said, with what holds them
-EITHER = (
+# members of which only one may be given, with the path of their parent
+EXCLUSIVE = (
     ((), ("instanceType", "instanceRequirements")),
     (("iamInstanceProfile",), ("arn", "name")),
     (("placement",), ("groupName", "groupId")),
@@ -53,18 +53,17 @@ EITHER = (
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, description and data; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
-        yield Finding(
-            (), f'"{name}" is not a name EC2 takes for a launch template', "3 to 128 letters, digits, ( ) . - / _"
-        )
+        yield Finding((), f'"{name}" is not a valid launch template name', "3 to 128 letters, digits, ( ) . - / _")
     described = as_text(props.get("versionDescription"))
-    if described is not None and len(described) > DESCRIPTION_MOST:
-        message = f"{len(described)} characters, and EC2 takes at most {DESCRIPTION_MOST}"
+    if described is not None and len(described) > MAX_DESCRIPTION:
+        message = f"the description has {len(described)} characters, and the maximum is {MAX_DESCRIPTION}"
         yield Finding(("versionDescription",), message, "shorten it")
     data = props.get(DATA)
     if not is_given(data):
-        hint = "launchTemplateData: {blockDeviceMappings: ...}, whatever instances are to be launched with"
-        yield Finding((), "the launch template says nothing: launchTemplateData is missing", hint, code="missing-field")
+        hint = "for example launchTemplateData: {blockDeviceMappings: ...}"
+        yield Finding((), "launchTemplateData is missing", hint, code="missing-field")
     if not isinstance(data, Mapping):
         return
     for finding in _data(data):
@@ -72,7 +71,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def _data(data: Json) -> Iterator[Finding]:
-    yield from _either(data)
+    yield from _exclusive(data)
     image = as_text(data.get("imageId"))
     if image and not IMAGE.fullmatch(image):
         hint = "ami-0abc12, a look-up such as ${lookups.ami}, or resolve:ssm:/path/of/a/parameter"
@@ -84,12 +83,12 @@ def _data(data: Json) -> Iterator[Finding]:
     yield from _options(data)
 
 
-def _either(data: Json) -> Iterator[Finding]:
-    for path, members in EITHER:
+def _exclusive(data: Json) -> Iterator[Finding]:
+    for path, members in EXCLUSIVE:
         holder = at(data, *path) if path else data
-        said = [member for member in members if is_given(mapping(holder).get(member))]
-        if len(said) > 1:
-            yield Finding((*path, said[1]), f"{said[0]} and {said[1]} exclude each other", "leave one of the two out")
+        given = [member for member in members if is_given(mapping(holder).get(member))]
+        if len(given) > 1:
+            yield Finding((*path, given[1]), f"{given[0]} and {given[1]} cannot be combined", "remove one of the two")
 
 
 def _user_data(value: Any) -> Iterator[Finding]:
@@ -97,9 +96,11 @@ def _user_data(value: Any) -> Iterator[Finding]:
     if not script:
         return
     size = user_data.size(script)
-    if size > user_data.MOST:
+    if size > user_data.MAX_SIZE:
         hint = "fetch the rest from S3 when the instance starts, or give it compressed: gzip, then base64"
-        yield Finding(path, f"user data of {size} bytes, and EC2 takes at most {user_data.MOST}", hint, "out-of-range")
+        yield Finding(
+            path, f"the user data has {size} bytes, and the maximum is {user_data.MAX_SIZE}", hint, "out-of-range"
+        )
     elif not user_data.is_multipart(script):
         hint = 'begin with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary="//", one part for each script'
         message = "AWS Batch uses user data only in the MIME multi-part format, and adds its own parts"
@@ -117,22 +118,22 @@ def _devices(data: Json) -> Iterator[Finding]:
         if not is_given(device.get("deviceName")):
             hint = "deviceName: /dev/xvda is the root device of Amazon Linux"
             yield Finding(path, "deviceName is missing", hint, code="missing-field")
-        said = [
+        given = [
             member for member in ("ebs", "virtualName", "noDevice") if member in device and device[member] is not None
         ]
-        if len(said) > 1:
-            yield Finding((*path, said[1]), f"{said[0]} and {said[1]} exclude each other", "leave one of the two out")
+        if len(given) > 1:
+            yield Finding((*path, given[1]), f"{given[0]} and {given[1]} cannot be combined", "remove one of the two")
         if isinstance(device.get("ebs"), Mapping):
             yield from _volume(device["ebs"], (*path, "ebs"))
     for path, name in repeats(named):
-        yield Finding(path, f"the device {name} is mapped twice", "leave one of them out", code="duplicate")
+        yield Finding(path, f"duplicate device {name}", "remove one of them", code="duplicate")
 
 
 def _volume(volume: Json, path: Path) -> Iterator[Finding]:
     kind = as_text(volume.get("volumeType"))
     size, iops, throughput = (as_int(volume.get(member)) for member in ("volumeSize", "iops", "throughput"))
     if not kind:
-        # EC2 takes gp2 where nothing is said; what it then refuses depends on the image's own mapping
+        # EC2 uses gp2 by default; the limits then depend on the image's own mapping
         yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
         return
     if kind in SIZES:
@@ -140,24 +141,24 @@ def _volume(volume: Json, path: Path) -> Iterator[Finding]:
     if kind in IOPS:
         yield from _between((*path, "iops"), iops, IOPS[kind], f"IOPS for a volume of type {kind}")
     elif kind in SIZES and is_given(volume.get("iops")):
-        yield Finding((*path, "iops"), f"a volume of type {kind} takes no iops", f"one of {', '.join(IOPS)} does")
+        yield Finding((*path, "iops"), f"a volume of type {kind} cannot have iops", f"only {', '.join(IOPS)} can")
     if kind in ("io1", "io2") and not is_given(volume.get("iops")):
         yield Finding(path, f"a volume of type {kind} needs iops", "iops: 3000", code="missing-field")
     if kind == "gp3":
         yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
     elif kind in SIZES and is_given(volume.get("throughput")):
-        yield Finding((*path, "throughput"), f"a volume of type {kind} takes no throughput", "volumeType: gp3 does")
+        yield Finding((*path, "throughput"), f"a volume of type {kind} cannot have throughput", "only gp3 can")
     if is_given(volume.get("kmsKeyId")) and volume.get("encrypted") in (None, False):
-        yield Finding((*path, "kmsKeyId"), "a KMS key is only taken with encrypted: true", "add encrypted: true")
+        yield Finding((*path, "kmsKeyId"), "a KMS key is only valid with encrypted: true", "add encrypted: true")
     if is_given(volume.get("volumeInitializationRate")) and not is_given(volume.get("snapshotId")):
-        hint = "leave it out, or name a snapshotId"
-        yield Finding((*path, "volumeInitializationRate"), "only what comes from a snapshot is initialised", hint)
+        hint = "remove it, or add a snapshotId"
+        yield Finding((*path, "volumeInitializationRate"), "only volumes created from a snapshot are initialised", hint)
 
 
 def _between(path: Path, value: int | None, bounds: tuple[int, int], what: str) -> Iterator[Finding]:
-    least, most = bounds
-    if value is not None and not least <= value <= most:
-        yield Finding(path, f"{value} {what}: it takes {least} to {most}", f"{least} to {most}", code="out-of-range")
+    minimum, maximum = bounds
+    if value is not None and not minimum <= value <= maximum:
+        yield Finding(path, f"{value} {what} is out of range", f"{minimum} to {maximum}", code="out-of-range")
 
 
 # --- network ---------------------------------------------------------------------------------------------------------
@@ -169,25 +170,25 @@ def _interfaces(data: Json) -> Iterator[Finding]:
         return
     for member in ("securityGroupIds", "securityGroups"):
         if is_given(data.get(member)):
-            message = f"{member} cannot stand beside networkInterfaces: no instance could be launched"
+            message = f"{member} cannot be combined with networkInterfaces"
             yield Finding((member,), message, "move them to networkInterfaces[].groups")
-    taken: list[tuple[Path, Any]] = []
+    indexes: list[tuple[Path, Any]] = []
     for index, interface in interfaces:
         path: Path = ("networkInterfaces", index)
         device, card = interface.get("deviceIndex"), interface.get("networkCardIndex") or 0
         if device is None:
             yield Finding(path, "deviceIndex is missing", "deviceIndex: 0 for the first", code="missing-field")
         elif as_int(device) is not None and as_int(card) is not None:
-            taken.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
+            indexes.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
         primary = any(item.get("primary") is True for _, item in entries(interface.get("privateIpAddresses")))
         if primary and is_given(interface.get("privateIpAddress")):
             message = "privateIpAddress names the primary address, and so does an item of privateIpAddresses"
-            yield Finding((*path, "privateIpAddress"), message, "leave it out")
+            yield Finding((*path, "privateIpAddress"), message, "remove it")
         if is_given(interface.get("ipv6AddressCount")) and is_given(interface.get("ipv6Addresses")):
-            message = "ipv6AddressCount and ipv6Addresses exclude each other"
-            yield Finding((*path, "ipv6Addresses"), message, "leave one of the two out")
-    for path, which in repeats(taken):
-        yield Finding(path, f"device index {which} is taken twice", "every interface has its own", code="duplicate")
+            message = "ipv6AddressCount and ipv6Addresses cannot be combined"
+            yield Finding((*path, "ipv6Addresses"), message, "remove one of the two")
+    for path, which in repeats(indexes):
+        yield Finding(path, f"duplicate device index {which}", "every interface needs its own", code="duplicate")
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
@@ -201,17 +202,19 @@ def _tags(data: Json) -> Iterator[Finding]:
         named.append(((*path, "resourceType"), kind))
         if kind and kind not in TAGGED:
             hint = (
-                f"one of {', '.join(TAGGED[:-1])}; tags of the template itself stand in tags, beside launchTemplateData"
+                f"one of {', '.join(TAGGED[:-1])}; declare the template's own tags in tags, next to launchTemplateData"
             )
-            yield Finding((*path, "resourceType"), f'"{kind}" is not tagged by a launch template', hint)
+            yield Finding((*path, "resourceType"), f'a launch template cannot tag "{kind}"', hint)
         if not isinstance(item.get("tags"), Mapping) and known(item.get("tags")):
             hint = "tags: {Name: batch}"
-            yield Finding((*path, "tags"), "tags are a mapping of names to values", hint, code="wrong-type")
+            yield Finding((*path, "tags"), "tags must be a mapping of names to values", hint, code="wrong-type")
         for key in mapping(item.get("tags")):
             if str(key).lower().startswith("aws:"):
-                yield Finding((*path, "tags", key), "tags that begin with aws: belong to AWS", "choose another name")
+                yield Finding(
+                    (*path, "tags", key), "tag names that begin with aws: are reserved for AWS", "choose another name"
+                )
     for path, kind in repeats(named):
-        yield Finding(path, f"{kind} is tagged twice", "put all its tags in one", code="duplicate")
+        yield Finding(path, f"duplicate tags for {kind}", "put all its tags in one item", code="duplicate")
 
 
 def _options(data: Json) -> Iterator[Finding]:
@@ -220,11 +223,11 @@ def _options(data: Json) -> Iterator[Finding]:
     credit = as_text(at(data, "creditSpecification", "cpuCredits"))
     if credit and credit not in ("standard", "unlimited"):
         hint = "standard or unlimited"
-        yield Finding(("creditSpecification", "cpuCredits"), f'"{credit}" is no credit option', hint)
+        yield Finding(("creditSpecification", "cpuCredits"), f'"{credit}" is not a credit option', hint)
     cpu = mapping(data.get("cpuOptions"))
     for one, other in (("coreCount", "threadsPerCore"), ("threadsPerCore", "coreCount")):
         if is_given(cpu.get(one)) and not is_given(cpu.get(other)):
-            yield Finding(("cpuOptions", one), f"{one} is only taken together with {other}", f"add {other}")
+            yield Finding(("cpuOptions", one), f"{one} is only valid with {other}", f"add {other}")
     requirements = mapping(data.get("instanceRequirements"))
     for member in ("vCpuCount", "memoryMiB"):
         if requirements and not is_given(requirements.get(member)):
@@ -232,4 +235,4 @@ def _options(data: Json) -> Iterator[Finding]:
             yield Finding(("instanceRequirements",), f"instanceRequirements need {member}", hint, code="missing-field")
     for index, _ in enumerate(items(data.get("elasticInferenceAccelerators"))):
         path = ("elasticInferenceAccelerators", index)
-        yield Finding(path, "Amazon Elastic Inference is no longer available", "leave it out", warning=True)
+        yield Finding(path, "Amazon Elastic Inference is no longer available", "remove it", warning=True)

@@ -1,7 +1,7 @@
-"""The data of a launch template: what is compared how, what it refers to, and as EC2 takes it.
+"""The data of a launch template: how it is compared, its references, and its form in requests.
 
-EC2 gives data back as it was sent: what was left out stays out. So absence and the few defaults that EC2 documents are
-the same here, and everything else is compared as it stands.
+EC2 returns data as it was sent, without adding defaults. So a missing value and the few defaults that EC2 documents are
+equal here, and everything else is compared as written.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
 """
@@ -24,7 +24,8 @@ OFF = Field(normalize=unless(False))
 SET = Field(unordered=True)
 
 
-def _is(default: Any) -> Field:
+def _default(default: Any) -> Field:
+    """A field for which ``default`` and no value are equal."""
     return Field(normalize=unless(default))
 
 
@@ -35,8 +36,8 @@ def _price(value: Any) -> Any:
         return value
 
 
-def _moment(value: Any) -> Any:
-    """A point in time in one spelling."""
+def _canonical_time(value: Any) -> Any:
+    """A point in time as ISO 8601 in UTC, with seconds; anything else unchanged."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -49,12 +50,12 @@ def _moment(value: Any) -> Any:
 
 
 _REQUIREMENTS = {
-    "bareMetal": _is("excluded"),
-    "burstablePerformance": _is("excluded"),
-    "localStorage": _is("included"),
+    "bareMetal": _default("excluded"),
+    "burstablePerformance": _default("excluded"),
+    "localStorage": _default("included"),
     "requireHibernateSupport": OFF,
     "requireEncryptionInTransit": OFF,
-    "onDemandMaxPricePercentageOverLowestPrice": _is(20),
+    "onDemandMaxPricePercentageOverLowestPrice": _default(20),
     **dict.fromkeys(
         (
             *("cpuManufacturers", "instanceGenerations", "localStorageTypes", "excludedInstanceTypes"),
@@ -68,38 +69,38 @@ _MEMBERS: Mapping[str, Field] = {
     "tagSpecifications": Field(key="resourceType"),
     "networkInterfaces": Field(key="deviceIndex"),
     "networkInterfaces[].groups": SET,
-    "networkInterfaces[].interfaceType": _is("interface"),
-    "networkInterfaces[].networkCardIndex": _is(0),
+    "networkInterfaces[].interfaceType": _default("interface"),
+    "networkInterfaces[].networkCardIndex": _default(0),
     "secondaryInterfaces": Field(key="deviceIndex"),
-    "secondaryInterfaces[].networkCardIndex": _is(0),
+    "secondaryInterfaces[].networkCardIndex": _default(0),
     "securityGroupIds": SET,
     "securityGroups": SET,
-    "userData": Field(normalize=user_data.plain),
+    "userData": Field(normalize=user_data.decode),
     "ebsOptimized": OFF,
     "disableApiTermination": OFF,
     "disableApiStop": OFF,
-    "instanceInitiatedShutdownBehavior": _is("stop"),
+    "instanceInitiatedShutdownBehavior": _default("stop"),
     "monitoring.enabled": OFF,
     "monitoring.metricCategoryIds": SET,
     "hibernationOptions.configured": OFF,
     "enclaveOptions.enabled": OFF,
-    "maintenanceOptions.autoRecovery": _is("default"),
-    "networkPerformanceOptions.bandwidthWeighting": _is("default"),
-    "placement.tenancy": _is("default"),
-    "cpuOptions.amdSevSnp": _is("disabled"),
-    "cpuOptions.nestedVirtualization": _is("disabled"),
-    "capacityReservationSpecification.capacityReservationPreference": _is("open"),
+    "maintenanceOptions.autoRecovery": _default("default"),
+    "networkPerformanceOptions.bandwidthWeighting": _default("default"),
+    "placement.tenancy": _default("default"),
+    "cpuOptions.amdSevSnp": _default("disabled"),
+    "cpuOptions.nestedVirtualization": _default("disabled"),
+    "capacityReservationSpecification.capacityReservationPreference": _default("open"),
     "privateDnsNameOptions.enableResourceNameDnsARecord": OFF,
     "privateDnsNameOptions.enableResourceNameDnsAAAARecord": OFF,
     "metadataOptions.state": Field(ignore=True),
-    "metadataOptions.httpEndpoint": _is("enabled"),
-    "metadataOptions.httpProtocolIpv6": _is("disabled"),
-    "metadataOptions.instanceMetadataTags": _is("disabled"),
+    "metadataOptions.httpEndpoint": _default("enabled"),
+    "metadataOptions.httpProtocolIpv6": _default("disabled"),
+    "metadataOptions.instanceMetadataTags": _default("disabled"),
     "licenseSpecifications": SET,
     "instanceMarketOptions.spotOptions.maxPrice": Field(normalize=_price),
-    "instanceMarketOptions.spotOptions.validUntil": Field(normalize=_moment),
-    "instanceMarketOptions.spotOptions.spotInstanceType": _is("one-time"),
-    "instanceMarketOptions.spotOptions.instanceInterruptionBehavior": _is("terminate"),
+    "instanceMarketOptions.spotOptions.validUntil": Field(normalize=_canonical_time),
+    "instanceMarketOptions.spotOptions.spotInstanceType": _default("one-time"),
+    "instanceMarketOptions.spotOptions.instanceInterruptionBehavior": _default("terminate"),
     **{f"instanceRequirements.{name}": facts for name, facts in _REQUIREMENTS.items()},
 }
 FIELDS = {
@@ -123,13 +124,13 @@ REFS = {
 LOOKUPS = {f"{DATA}.imageId": "image", f"{DATA}.securityGroupIds[]": "securityGroup"}
 
 
-def plain(data: Any) -> Any:
-    """Data as people write it, as data: text for user data, mappings for tags, without what only EC2 says."""
+def from_yaml(data: Any) -> Any:
+    """Declared data in plain form: text for user data, mappings for tags, without read-only members."""
     if not isinstance(data, Mapping):
         return data
     done = dict(data)
     if "userData" in done:
-        done["userData"] = user_data.plain(done["userData"])
+        done["userData"] = user_data.decode(done["userData"])
     if isinstance(done.get("tagSpecifications"), list | tuple):
         done["tagSpecifications"] = [_tags_as_mapping(item) for item in done["tagSpecifications"]]
     if isinstance(done.get("metadataOptions"), Mapping):
@@ -137,17 +138,17 @@ def plain(data: Any) -> Any:
     return done
 
 
-def read(data: Json) -> Any:
-    """Data as EC2 shows it, as data."""
-    return _dated(plain(lowered(data)))
+def from_api(data: Json) -> Any:
+    """Data of a DescribeLaunchTemplateVersions reply in plain form."""
+    return _with_canonical_times(from_yaml(lowered(data)))
 
 
-def _dated(value: Any) -> Any:
+def _with_canonical_times(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _dated(item) for name, item in value.items()}
+        return {name: _with_canonical_times(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_dated(item) for item in value]
-    return _moment(value) if isinstance(value, datetime) else value
+        return [_with_canonical_times(item) for item in value]
+    return _canonical_time(value) if isinstance(value, datetime) else value
 
 
 def _tags_as_mapping(item: Any) -> Any:
@@ -159,30 +160,30 @@ def _tags_as_mapping(item: Any) -> Any:
     return item if any(key is None for key, _ in pairs) else {**item, "tags": dict(pairs)}
 
 
-def sent(data: Json) -> dict[str, Any]:
-    """Data as EC2 takes it; what says nothing is left out."""
-    told = raised({name: item for name, item in data.items() if name not in ("userData", "tagSpecifications")})
+def to_api(data: Json) -> dict[str, Any]:
+    """Data in plain form as a request expects it; empty members are left out."""
+    request = raised({name: item for name, item in data.items() if name not in ("userData", "tagSpecifications")})
     if data.get("userData") not in (None, ""):
-        told["UserData"] = user_data.sent(data["userData"])
+        request["UserData"] = user_data.encode(data["userData"])
     if data.get("tagSpecifications"):
-        told["TagSpecifications"] = [
+        request["TagSpecifications"] = [
             {"ResourceType": item.get("resourceType"), "Tags": tag_list(mapping(item.get("tags")))}
             for item in map(mapping, items(data["tagSpecifications"]))
         ]
-    kept: dict[str, Any] = _without_nothing(told)
+    kept: dict[str, Any] = _without_empty(request)
     return kept
 
 
-def _without_nothing(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     if isinstance(value, Mapping):
-        kept = {name: _without_nothing(item) for name, item in value.items()}
+        kept = {name: _without_empty(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item not in (None, [], {})}
-    return [_without_nothing(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def meaning(data: Json) -> Any:
-    """Something that two data share when EC2 would be sent the same."""
-    return _ordered(sent(data))
+    """A value that is equal for two data exactly when the requests are the same."""
+    return _ordered(to_api(data))
 
 
 def _ordered(value: Any) -> Any:
@@ -192,8 +193,8 @@ def _ordered(value: Any) -> Any:
 
 
 def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
-    """Both without empty text, and the instance profile spelled as it is declared."""
-    left, right = _without_blanks(live), _without_blanks(wanted)
+    """Both without empty text, and the live instance profile in the form (ARN or name) that is declared."""
+    left, right = _without_empty_text(live), _without_empty_text(wanted)
     have, wish = mapping(left).get("iamInstanceProfile"), mapping(right).get("iamInstanceProfile")
     if isinstance(have, Mapping) and isinstance(wish, Mapping):
         names = [bare(side.get("arn")) or side.get("name") for side in (have, wish)]
@@ -202,9 +203,9 @@ def comparable(live: Any, wanted: Any) -> tuple[Any, Any]:
     return left, right
 
 
-def _without_blanks(value: Any) -> Any:
-    """To leave a device out of the image's is said by an empty text; otherwise it says nothing."""
+def _without_empty_text(value: Any) -> Any:
+    """An empty ``noDevice`` removes a device of the image; any other empty text has no meaning."""
     if isinstance(value, Mapping):
-        kept = {name: _without_blanks(item) for name, item in value.items()}
+        kept = {name: _without_empty_text(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item != "" or name == "noDevice"}
-    return [_without_blanks(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_empty_text(item) for item in value] if isinstance(value, list | tuple) else value

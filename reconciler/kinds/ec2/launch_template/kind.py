@@ -2,18 +2,19 @@
 
 What is peculiar about them:
 
-- A version cannot be changed. Every change is a new version, with the full data (EC2 would merge it over a source
-  version otherwise), which then becomes the default one. The default version is what is compared.
-- Numbers only grow: the number of a new version is known once it is there. ``latestVersion`` and ``defaultVersion``
-  are attributes, so that what names them moves in the same run.
-- A run that was killed leaves a newest version that is not the default: where it says what is declared, it is used.
-- Old versions go, ``lifecycle.keepRevisions`` of them stay (2), besides the previous default one and any that a
-  compute environment of the account asks for by number.
-- EC2 deletes a template, with all its versions, whoever uses it.
-- Tags of the template are its own; those inside its data are for what is launched.
+- A version cannot be changed. Every change is a new version with the full data (with a source version EC2 would merge
+  the data over it), which then becomes the default. The default version is the one that is compared.
+- Version numbers only grow, and the number of a new version is known after it is created. ``latestVersion`` and
+  ``defaultVersion`` are attributes, so that resources that refer to them are updated in the same run.
+- A killed run leaves a latest version that is not the default: it is used if its data is what is declared.
+- Old versions are deleted. ``lifecycle.keepRevisions`` of them are kept (2), and also the previous default version and
+  any that a compute environment of the account uses by number.
+- EC2 deletes a template with all its versions without checking for dependents.
+- Tags of the template are its own; tags inside its data are for the resources that it launches.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyLaunchTemplate.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateVersions.html
 """
 
 from __future__ import annotations
@@ -60,12 +61,12 @@ READ_ONLY = (
 )
 NUMBERS = frozenset({"latestVersion", "defaultVersion"})
 
-GONE = (On("InvalidLaunchTemplateId.NotFound"), On("InvalidLaunchTemplateName.NotFoundException"))
-FRESH = (On("InvalidLaunchTemplateId.NotFound"),)
-FRESH_VERSION = (On("InvalidLaunchTemplateId.VersionNotFound"),)
-FRESH_PROFILE = (On("InvalidParameterValue", "Invalid IAM Instance Profile"),)
-NO_SUCH_VERSION = (On("launchTemplateVersionDoesNotExist"),)
-DELETED_MOST = 200
+NOT_FOUND = (On("InvalidLaunchTemplateId.NotFound"), On("InvalidLaunchTemplateName.NotFoundException"))
+NOT_VISIBLE_YET = (On("InvalidLaunchTemplateId.NotFound"),)
+VERSION_NOT_VISIBLE_YET = (On("InvalidLaunchTemplateId.VersionNotFound"),)
+PROFILE_NOT_VISIBLE_YET = (On("InvalidParameterValue", "Invalid IAM Instance Profile"),)
+VERSION_NOT_FOUND = (On("launchTemplateVersionDoesNotExist"),)
+MAX_DELETED_PER_CALL = 200
 
 DESCRIBE = Call("ec2", "DescribeLaunchTemplates", all_pages=True)
 ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {})
@@ -75,24 +76,30 @@ ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {})
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    """The name; the id and the version numbers are assigned by AWS."""
     return {"name": name}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The templates with all their versions; for those the environment owns also who asks for which by number."""
-    own = ("LaunchTemplateId", "launch-template/")
-    found = yield from ec2.found_by(DESCRIBE, "launch-template-name", "LaunchTemplates", own, query)
+    """The templates with all their versions.
+
+    For owned templates also the compute environments that use a version by number.
+    """
+    arn_form = ("LaunchTemplateId", "launch-template/")
+    found = yield from ec2.find_by_name_or_owner(DESCRIBE, "launch-template-name", "LaunchTemplates", arn_form, query)
     if not found:
         return []
-    mine = any(ec2.tags_of(item).get(OWNER_TAG) == query.scope.environment for item in found)
+    owned = any(ec2.tags_of(item).get(OWNER_TAG) == query.scope.environment for item in found)
     found.sort(key=lambda item: str(item["LaunchTemplateName"]))
-    asks = tuple(_versions(item["LaunchTemplateId"]) for item in found)
-    users = (ENVIRONMENTS,) if mine and query.owned else ()
-    replies = yield (*asks, *users)
-    answers = [ok(call, reply, *(on.code for on in GONE)) or {} for call, reply in zip(asks, replies, strict=False)]
+    calls = tuple(_versions(item["LaunchTemplateId"]) for item in found)
+    users = (ENVIRONMENTS,) if owned and query.owned else ()
+    replies = yield (*calls, *users)
+    answers = [
+        ok(call, reply, *(on.code for on in NOT_FOUND)) or {} for call, reply in zip(calls, replies, strict=False)
+    ]
     versions = [list(answer.get("LaunchTemplateVersions", ())) for answer in answers]
     several = any(len(those) > 1 for those in versions)
-    pinned = (yield from _pinned(replies[-1], several=several)) if users else None
+    pinned = (yield from _pinned_versions(replies[-1], several=several)) if users else None
     return [_live(item, those, pinned) for item, those in zip(found, versions, strict=True) if those]
 
 
@@ -100,10 +107,10 @@ def _versions(template_id: str) -> Call:
     return Call("ec2", "DescribeLaunchTemplateVersions", {"LaunchTemplateId": template_id}, all_pages=True)
 
 
-def _pinned(reply: Reply, *, several: bool) -> Reads[list[tuple[str, str, str]] | None]:
-    """Template (id or name), number and compute environment of every version that is asked for by number.
+def _pinned_versions(reply: Reply, *, several: bool) -> Reads[list[tuple[str, str, str]] | None]:
+    """Template (id or name), number and compute environment of every version that is used by number; None if unknown.
 
-    The first page is what most accounts hold; what is on others matters only where there are versions to drop.
+    Most accounts have one page of compute environments; further pages are read only if there are versions to delete.
     """
     if not isinstance(reply, Refused) and reply.get("nextToken"):
         if not several:
@@ -113,8 +120,8 @@ def _pinned(reply: Reply, *, several: bool) -> Reads[list[tuple[str, str, str]] 
         return None
     found: list[tuple[str, str, str]] = []
     for item in items(reply.get("computeEnvironments")):
-        asked = mapping(mapping(item.get("computeResources")).get("launchTemplate"))
-        for one in (asked, *map(mapping, items(asked.get("overrides")))):
+        template = mapping(mapping(item.get("computeResources")).get("launchTemplate"))
+        for one in (template, *map(mapping, items(template.get("overrides")))):
             number, name = str(one.get("version") or ""), one.get("launchTemplateId") or one.get("launchTemplateName")
             if number.isdigit() and name:
                 found.append((name, number, item["computeEnvironmentName"]))
@@ -126,7 +133,7 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
     ordered = sorted(versions, key=lambda version: int(version["VersionNumber"]))
     default = next((version for version in ordered if version.get("DefaultVersion")), ordered[-1])
     users = None if pinned is None else [(n, who) for what, n, who in pinned if what in (template_id, name)]
-    newest = ordered[-1] if ordered[-1] is not default else None
+    newer = ordered[-1] if ordered[-1] is not default else None
     numbers = {"defaultVersion": str(default["VersionNumber"]), "latestVersion": str(ordered[-1]["VersionNumber"])}
     return Live(
         physical=name,
@@ -135,7 +142,7 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
         tags=ec2.tags_of(item),
         extra={
             "numbers": [int(version["VersionNumber"]) for version in ordered],
-            "newest": _props(newest) if newest else None,
+            "newer": _props(newer) if newer else None,
             "users": users,
         },
     )
@@ -144,7 +151,7 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
 def _props(version: Json) -> dict[str, Any]:
     described = version.get("VersionDescription")
     return {
-        DATA: data_fields.read(version.get("LaunchTemplateData") or {}),
+        DATA: data_fields.from_api(version.get("LaunchTemplateData") or {}),
         **({DESCRIPTION: described} if described else {}),
     }
 
@@ -153,28 +160,30 @@ def _props(version: Json) -> dict[str, Any]:
 
 
 def expand(props: Json) -> Json:
-    """User data as text, tags as mappings; without what comes along when the output of a describe is pasted."""
+    """User data as text, tags as mappings; without read-only members, which pasted describe output contains."""
     done = dict(without(props, *READ_ONLY))
-    return {**done, DATA: data_fields.plain(done[DATA])} if DATA in done else done
+    return {**done, DATA: data_fields.from_yaml(done[DATA])} if DATA in done else done
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Both sides' data in comparable form."""
     left, right = data_fields.comparable(live.props.get(DATA), want.props.get(DATA))
     return {**live.props, DATA: left}, {**want.props, DATA: right}
 
 
 def notes(live: Live, want: Want) -> Iterable[str]:
-    number, newest = live.attrs["latestVersion"], live.extra.get("newest")
-    if newest and not _says(newest, want):
-        yield f"version {number} is newer than the default one and not ours: what asks for $Latest gets it"
-    kept = set(_newest(live.extra.get("numbers", ()), want.lifecycle.keep_revisions))
-    for asked, who in sorted(live.extra.get("users") or ()):
-        if int(asked) not in kept and int(asked) in live.extra.get("numbers", ()):
-            yield f"version {asked} is kept: the compute environment {who} asks for it"
+    """Notes about a latest version that is not the default, and about old versions kept because they are in use."""
+    number, newer = live.attrs["latestVersion"], live.extra.get("newer")
+    if newer and not _is_declared(newer, want):
+        yield f"version {number} is newer than the default and was not created by reconcile: $Latest resolves to it"
+    kept = set(_latest(live.extra.get("numbers", ()), want.lifecycle.keep_revisions))
+    for used, user in sorted(live.extra.get("users") or ()):
+        if int(used) not in kept and int(used) in live.extra.get("numbers", ()):
+            yield f"version {used} is kept: in use by compute environment {user}"
 
 
-def _says(version: Json, want: Want) -> bool:
-    """Whether a version is what is declared."""
+def _is_declared(version: Json, want: Want) -> bool:
+    """Whether the data and description of a version are the declared ones."""
     same = data_fields.meaning(version.get(DATA) or {}) == data_fields.meaning(want.declared.get(DATA) or {})
     return same and (version.get(DESCRIPTION) or "") == (want.declared.get(DESCRIPTION) or "")
 
@@ -183,89 +192,107 @@ def _says(version: Json, want: Want) -> bool:
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateLaunchTemplate; captures the id and both version numbers."""
     gives = {"id": "LaunchTemplateId", "latestVersion": "LatestVersionNumber", "defaultVersion": "DefaultVersionNumber"}
-    params = {"LaunchTemplateName": want.physical, **_sent(want), **ec2.specified("launch-template", want.tags)}
+    params = {
+        "LaunchTemplateName": want.physical,
+        **_request(want),
+        **ec2.tag_specifications("launch-template", want.tags),
+    }
     paths = {name: f"LaunchTemplate.{member}" for name, member in gives.items()}
-    return [Call("ec2", "CreateLaunchTemplate", params, captures=paths, retry_on=FRESH_PROFILE, proof=Proof.EXISTS)]
+    return [
+        Call(
+            "ec2", "CreateLaunchTemplate", params, captures=paths, retry_on=PROFILE_NOT_VISIBLE_YET, proof=Proof.EXISTS
+        )
+    ]
 
 
-def _sent(want: Want) -> dict[str, Any]:
+def _request(want: Want) -> dict[str, Any]:
     described = want.declared.get(DESCRIPTION)
     return {
         **({"VersionDescription": described} if described else {}),
-        "LaunchTemplateData": data_fields.sent(want.declared.get(DATA) or {}),
+        "LaunchTemplateData": data_fields.to_api(want.declared.get(DATA) or {}),
     }
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
-    """A new version, or the newest where it says the same already; it becomes the default one, and old ones go."""
+    """A new version, or the latest if it is already as declared.
+
+    The version becomes the default, and old versions are deleted.
+    """
     if not diff.tops() & {DATA, DESCRIPTION}:
         return []
-    which, newest = {"LaunchTemplateId": live.attrs["id"]}, live.extra.get("newest")
+    template, newer = {"LaunchTemplateId": live.attrs["id"]}, live.extra.get("newer")
     default = {"defaultVersion": "LaunchTemplate.DefaultVersionNumber"}
-    if newest and _says(newest, want):
+    if newer and _is_declared(newer, want):
         latest = live.attrs["latestVersion"]
         both = {**default, "latestVersion": "LaunchTemplate.LatestVersionNumber"}
-        chosen = Call("ec2", "ModifyLaunchTemplate", {**which, "DefaultVersion": latest}, captures=both)
-        return [chosen, *_dropped(live, want, made=0)]
-    made = Call(
+        set_default = Call("ec2", "ModifyLaunchTemplate", {**template, "DefaultVersion": latest}, captures=both)
+        return [set_default, *_delete_old_versions(live, want, created=0)]
+    created = Call(
         "ec2",
         "CreateLaunchTemplateVersion",
-        {**which, **_sent(want)},
+        {**template, **_request(want)},
         captures={"latestVersion": "LaunchTemplateVersion.VersionNumber"},
-        retry_on=FRESH_PROFILE,
+        retry_on=PROFILE_NOT_VISIBLE_YET,
         proof=Proof.SAME,
     )
-    chosen = Call(
+    set_default = Call(
         "ec2",
         "ModifyLaunchTemplate",
-        {**which, "DefaultVersion": Later(want.address, "latestVersion")},
+        {**template, "DefaultVersion": Later(want.address, "latestVersion")},
         captures=default,
-        retry_on=FRESH_VERSION,
+        retry_on=VERSION_NOT_VISIBLE_YET,
     )
-    return [made, chosen, *_dropped(live, want, made=1)]
+    return [created, set_default, *_delete_old_versions(live, want, created=1)]
 
 
-def _dropped(live: Live, want: Want, *, made: int) -> Iterator[Call]:
-    """Deletes the versions beyond those to keep; none where it is not known who asks for which."""
+def _delete_old_versions(live: Live, want: Want, *, created: int) -> Iterator[Call]:
+    """Deletes the versions that are not kept; none if it is unknown which versions are in use.
+
+    ``created`` is how many versions this plan creates.
+    """
     users = live.extra.get("users")
     if users is None:
         return
     numbers: Sequence[int] = live.extra.get("numbers", ())
     kept = {
-        *_newest(numbers, want.lifecycle.keep_revisions - made),
+        *_latest(numbers, want.lifecycle.keep_revisions - created),
         *(int(number) for number, _ in users),
         int(live.attrs["defaultVersion"]),
     }
-    for some in chunks([str(number) for number in numbers if number not in kept], DELETED_MOST):
+    for batch in chunks([str(number) for number in numbers if number not in kept], MAX_DELETED_PER_CALL):
         yield Call(
             "ec2",
             "DeleteLaunchTemplateVersions",
-            {"LaunchTemplateId": live.attrs["id"], "Versions": list(some)},
-            ok_if=NO_SUCH_VERSION,
+            {"LaunchTemplateId": live.attrs["id"], "Versions": list(batch)},
+            ok_if=VERSION_NOT_FOUND,
             refuse_if="UnsuccessfullyDeletedLaunchTemplateVersions",
             cleanup=True,
         )
 
 
-def _newest(numbers: Sequence[int], count: int) -> Sequence[int]:
+def _latest(numbers: Sequence[int], count: int) -> Sequence[int]:
     return numbers[-count:] if count > 0 else ()
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
-    return [Call("ec2", "DeleteLaunchTemplate", {"LaunchTemplateId": live.attrs["id"]}, ok_if=GONE)]
+    """DeleteLaunchTemplate, which deletes all versions."""
+    return [Call("ec2", "DeleteLaunchTemplate", {"LaunchTemplateId": live.attrs["id"]}, ok_if=NOT_FOUND)]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
-    return ec2.retagged(live, add, remove, FRESH)
+    """DeleteTags and CreateTags by the template's id."""
+    return ec2.tag_calls(live, add, remove, NOT_VISIBLE_YET)
 
 
 def disruption(_: Live, __: Want, diff: Diff) -> str:
+    """The effect of ``diff`` on running jobs, as one sentence."""
     if diff.replaces:
-        return "replaced: compute environments move to the new template"
+        return "replaced: compute environments switch to the new template"
     return (
-        "none: instances that run keep their version, and compute environments that ask for $Default or $Latest take"
-        " the new one with their next infrastructure update"
+        "not affected (instances keep their version; compute environments that use $Default or $Latest get the new one"
+        " at their next infrastructure update)"
     )
 
 
@@ -293,7 +320,7 @@ KIND = Kind(
     replace=Replace.CREATE_FIRST,
     max_name=128,
     expand=expand,
-    normalize=normal,
+    normalize=normalize,
     check=check,
     disruption=disruption,
     notes=notes,

@@ -1,7 +1,7 @@
-"""User data of instances: text that EC2 takes base64-encoded, and people write as it is.
+"""User data of instances: EC2 expects base64; people write text.
 
-In properties it is text wherever it can be, so that plans show what changes. Base64 stays only where it stands for
-something else than text (gzip).
+In properties user data is text wherever possible, so that plans show the difference. Base64 is kept only for content
+that is not text (gzip).
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
 """
@@ -14,13 +14,13 @@ from typing import Any
 
 from reconciler.model import Base64
 
-MOST = 16384
+MAX_SIZE = 16384
 _GZIP = b"\x1f\x8b"
 _CONTROL = frozenset(map(chr, {*range(32), 127})) - frozenset("\t\n\r\f\v\b\x1b")
 
 
-def plain(value: Any) -> Any:
-    """The text that ``value`` stands for where it is base64 of text; gzip without the white space; else as it is."""
+def decode(value: Any) -> Any:
+    """The text, if ``value`` is base64 of text; base64 of gzip without white space; anything else unchanged."""
     raw = _raw(value)
     if raw is None:
         return value
@@ -30,22 +30,22 @@ def plain(value: Any) -> Any:
     return value if text is None else text
 
 
-def sent(value: Any) -> Any:
-    """As EC2 takes it: encoded when it is sent, unless it is already."""
+def encode(value: Any) -> Any:
+    """As EC2 expects it: ``value`` if it is base64 already, else a stand-in that is encoded when it is sent."""
     raw = _raw(value)
     encoded = raw is not None and (raw.startswith(_GZIP) or _text(raw) is not None)
     return "".join(value.split()) if encoded else Base64(value)
 
 
 def size(value: str) -> int:
-    """Bytes before encoding, which is what EC2 counts."""
+    """Bytes before encoding, which EC2 limits to 16 KB."""
     raw = _raw(value)
     compressed = raw is not None and raw.startswith(_GZIP)
     return len(raw) if raw is not None and compressed else len(value.encode())
 
 
 def is_multipart(value: str) -> bool:
-    """Whether AWS Batch can merge it with its own; what is compressed is not judged."""
+    """Whether AWS Batch can merge it with its own user data; gzip counts as yes, since it is not unpacked."""
     raw = _raw(value)
     if raw is not None and raw.startswith(_GZIP):
         return True

@@ -1,4 +1,4 @@
-"""What is wrong with a declared security group, as far as it shows without asking EC2."""
+"""What EC2 refuses in a declared security group, as far as this can be decided offline."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from reconciler.kinds.common.declared import as_int, as_text, entries, items, ma
 from reconciler.kinds.ec2.security_group.rules import (
     EVERYONE,
     NAMES,
-    PLACES,
+    SOURCES,
     WITH_PORTS,
     WITH_TYPES,
     Rule,
     cidr,
     number,
-    placed,
     protocol,
+    rules_with_paths,
 )
 from reconciler.model import Finding, Json, Path
 from reconciler.model.problems import near
@@ -31,11 +31,12 @@ PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "-1", "all")
 PORTS_HINT = "port: 8443, port: 8000-8100, or fromPort and toPort; every port is 0-65535"
 
 
-def findings(name: str, props: Json) -> Iterator[Finding]:
+def check(name: str, props: Json) -> Iterator[Finding]:
+    """Findings about name, description, VPC and rules; an expression is accepted wherever its value is unknown."""
     yield from _name(name)
     description = as_text(props.get("description"))
     if description is not None and not (description and TEXT.fullmatch(description)):
-        yield Finding(("description",), f'"{description}" is not a description EC2 takes', TEXT_HINT)
+        yield Finding(("description",), f'"{description}" is not a valid description', TEXT_HINT)
     vpc = as_text(props.get("vpcId"))
     if vpc is not None and not re.fullmatch(r"vpc-[0-9a-f]+", vpc):
         hint = 'an id such as vpc-0abc12, or a look-up: lookups: {vpc: {vpc: {default: true}}}, vpcId: "${lookups.vpc}"'
@@ -48,16 +49,20 @@ def findings(name: str, props: Json) -> Iterator[Finding]:
 
 def _name(name: str) -> Iterator[Finding]:
     if not name or not TEXT.fullmatch(name):
-        yield Finding((), f'"{name}" is not a name EC2 takes for a security group', TEXT_HINT)
+        yield Finding((), f'"{name}" is not a valid security group name', TEXT_HINT)
     elif name.lower().startswith("sg-"):
-        yield Finding((), 'the name of a security group must not start with "sg-"', "such are ids; choose another name")
+        yield Finding(
+            (),
+            'the name of a security group must not start with "sg-"',
+            "names like this are reserved for ids; choose another name",
+        )
     elif name.lower() == "default":
         hint = "refer to it with a look-up: lookups: {sg: {securityGroup: {groupName: default, vpcId: ...}}}"
         yield Finding((), "the default security group of a VPC cannot be declared", hint)
 
 
 def _bundle(bundle: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    if not any(bundle.get(member) for member, _ in PLACES.values()):
+    if not any(bundle.get(member) for member, _ in SOURCES.values()):
         hint = "cidr: 10.0.0.0/8, or group: NAME; everyone is 0.0.0.0/0"
         yield Finding(path, "the rule names no address range and no group", hint, code="missing-field")
     value = bundle.get("ipProtocol")
@@ -70,13 +75,13 @@ def _bundle(bundle: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if not (name in (*PROTOCOLS, *NAMES) or (name.isdecimal() and len(name) < 4 and int(name) <= 255)):
         meant = near(name, PROTOCOLS)
         hint = f'did you mean "{meant}"?' if meant else "tcp, udp, icmp, icmpv6, -1 for all, or a number up to 255"
-        yield Finding((*path, "ipProtocol"), f'"{value}" is not a protocol EC2 knows', hint)
+        yield Finding((*path, "ipProtocol"), f'"{value}" is not a protocol of EC2', hint)
     elif name in WITH_PORTS:
         yield from _ports(bundle, name, path)
     elif name in WITH_TYPES:
         yield from _types(bundle, name, path)
     elif number(bundle.get("fromPort")) not in (None, -1):
-        message = "EC2 ignores the ports of this protocol: the rule is for all of them"
+        message = "EC2 ignores the ports of this protocol: the rule allows all of them"
         yield Finding((*path, "fromPort"), message, "protocol: tcp or udp for certain ports", warning=True)
 
 
@@ -91,7 +96,7 @@ def _ports(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
             return
     low, high = as_int(number(bundle["fromPort"])), as_int(number(bundle["toPort"]))
     if low == high == 0:
-        message = "port 0 is used by nobody, and does not stand for all"
+        message = "port 0 matches no traffic, and does not mean all ports"
         yield Finding((*path, "fromPort"), message, "port: 0-65535 for all ports, or protocol: -1", warning=True)
     if low is not None and high is not None and low > high:
         yield Finding((*path, "fromPort"), f"the port range {low}-{high} is empty", f"did you mean {high}-{low}?")
@@ -108,14 +113,16 @@ def _types(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
 def _sources(direction: str, bundles: Any) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, bundle in enumerate(map(mapping, items(bundles))):
-        for member, key in PLACES.values():
+        for member, key in SOURCES.values():
             for place, source in entries(bundle.get(member)):
                 yield from _source(source, member, key, (direction, index, member, place))
-    for path, rule in placed(bundles):
+    for path, rule in rules_with_paths(bundles):
         if not (known(rule.source) and rule.source):
             continue
         if str(rule) in seen:
-            yield Finding((direction, *path), f"the rule {rule} is there twice", "EC2 refuses a rule it has already")
+            yield Finding(
+                (direction, *path), f"duplicate rule {rule}", "EC2 refuses duplicate rules; remove one of them"
+            )
         seen.add(str(rule))
         if direction == "ingress":
             yield from _open_to_all(rule, (direction, *path))
@@ -125,7 +132,7 @@ def _source(source: Mapping[str, Any], member: str, key: str, path: Path) -> Ite
     value = source.get(key)
     description = as_text(source.get("description"))
     if description and not TEXT.fullmatch(description):
-        yield Finding((*path, "description"), f'"{description}" is not a description EC2 takes', TEXT_HINT)
+        yield Finding((*path, "description"), f'"{description}" is not a valid description', TEXT_HINT)
     if value is None:
         yield Finding(path, f"an item of {member} needs {key}", f"{member}: [{{{key}: ...}}]", code="missing-field")
     elif not isinstance(value, str):
@@ -151,9 +158,9 @@ def _cidr(value: str, key: str, path: Path) -> Iterator[Finding]:
         yield Finding(path, f'"{value}" has no prefix length', f"one address is {network}")
     elif (network.version == 6) != (key == "cidrIpv6"):
         other, member = ("IPv6", "ipv6Ranges: [{cidrIpv6: ...}]") if network.version == 6 else ("IPv4", "ipRanges")
-        yield Finding(path, f'"{value}" is an {other} range', f"it belongs in {member}")
+        yield Finding(path, f'"{value}" is an {other} range', f"put it in {member}")
     elif ipaddress.ip_interface(value.strip()).ip != network.network_address:
-        message = f"{value} has bits beyond its prefix length, and EC2 makes it {cidr(value)}"
+        message = f"{value} has bits beyond its prefix length, and EC2 changes it to {cidr(value)}"
         yield Finding(path, message, f"write {cidr(value)}, or one address as /32", warning=True)
 
 
@@ -161,4 +168,6 @@ def _open_to_all(rule: Rule, path: Path) -> Iterator[Finding]:
     if rule.source in EVERYONE and rule.protocol not in WITH_TYPES:
         what = str(rule).removesuffix(f" {rule.source}")
         message = f"{what} is open to the whole internet ({rule.source})"
-        yield Finding(path, message, "narrow the range to who needs it", code="open-to-all", warning=True)
+        yield Finding(
+            path, message, "narrow the range to the clients that need access", code="open-to-all", warning=True
+        )

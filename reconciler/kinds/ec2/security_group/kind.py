@@ -2,16 +2,19 @@
 
 What is peculiar about them:
 
-- Only AWS can say a group's id. A group is known by its name, which is unique in its VPC only.
-- A new group comes with a rule that lets everything out, a moment after it is created. Declaring ``egress`` means
-  exactly the declared rules, so that rule goes where it is not among them; leaving ``egress`` out means that rule.
-- Rules are added and removed one per call: an Authorize call with one duplicate adds nothing at all, and a Revoke call
-  in a default VPC reports success for a rule that is not there. New rules come before old ones go.
-- A description of the group, its name and its VPC cannot be changed.
-- A group that another one names in a rule, or that a network interface still uses, cannot be deleted. Interfaces go
-  minutes after their instances. Groups that name each other lose those rules first.
+- The id is assigned by AWS. A group is identified by its name, which is unique only in its VPC.
+- A new group has a rule that allows all egress, which is visible a moment after the group is created. Declared
+  ``egress`` lists all rules, so that rule is deleted if it is not declared; without ``egress`` that rule is kept.
+- Rules are added and removed one per call: an Authorize call with one duplicate adds nothing, and a Revoke call in a
+  default VPC succeeds for a rule that does not exist. New rules are added before old ones are removed.
+- The description, name and VPC of a group cannot be changed.
+- A group that a rule of another group or a network interface refers to cannot be deleted. Interfaces are deleted
+  minutes after their instances. Rules between groups are removed before the groups are deleted.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
 from reconciler.kinds.ec2 import _common as ec2
-from reconciler.kinds.ec2.security_group.checks import findings
-from reconciler.kinds.ec2.security_group.rules import Rule, plain, rules, stated
+from reconciler.kinds.ec2.security_group.checks import check
+from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -55,7 +58,7 @@ FIELDS = {
     "ingress": Field(),
     "egress": Field(),
 }
-RESERVED = "sg-"  # such are ids
+RESERVED = "sg-"  # ids begin with it
 GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-", late=True)
 REFS = {
     "ingress[].userIdGroupPairs[].groupId": GROUP,
@@ -72,12 +75,12 @@ DIRECTIONS = {"ingress": "Ingress", "egress": "Egress"}
 ALL_OUT: Json = {"ipProtocol": "-1", "ipRanges": [{"cidrIp": "0.0.0.0/0"}]}
 ALL_OUT_IPV6: Json = {"ipProtocol": "-1", "ipv6Ranges": [{"cidrIpv6": "::/0"}]}
 
-# an id this run created a moment ago may not be known everywhere yet
-FRESH = (On("InvalidGroup.NotFound"),)
-STILL_USED = (On("DependencyViolation"), On("InvalidGroup.InUse"))
-NO_SUCH_RULE = (On("InvalidSecurityGroupRuleId.NotFound"), On("InvalidPermission.NotFound"))
-GONE = (On("InvalidGroup.NotFound"),)
-UNTIL_UNUSED = 1200.0
+# EC2 is eventually consistent: an id that this run has just created may not be visible yet
+NOT_VISIBLE_YET = (On("InvalidGroup.NotFound"),)
+IN_USE = (On("DependencyViolation"), On("InvalidGroup.InUse"))
+RULE_NOT_FOUND = (On("InvalidSecurityGroupRuleId.NotFound"), On("InvalidPermission.NotFound"))
+NOT_FOUND = (On("InvalidGroup.NotFound"),)
+IN_USE_PATIENCE = 1200.0
 
 DESCRIBE = Call("ec2", "DescribeSecurityGroups", all_pages=True)
 DEFAULT_VPC = Call("ec2", "DescribeVpcs", {"Filters": [{"Name": "is-default", "Values": ["true"]}]}, all_pages=True)
@@ -87,21 +90,22 @@ DEFAULT_VPC = Call("ec2", "DescribeVpcs", {"Filters": [{"Name": "is-default", "V
 
 
 def attrs(_: Scope, name: str, __: Json) -> Mapping[str, str]:
+    """The name; id and ARN are assigned by AWS."""
     return {"name": name}
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The groups that are meant or owned; the ids of their rules where some of them may have to go."""
+    """The groups that are sought or owned; with the ids of their rules if some of these are not declared."""
     default: tuple[Call, ...] = (DEFAULT_VPC,) if any(not one.props.get("vpcId") for one in query.sought) else ()
-    groups = ec2.found_by(DESCRIBE, "group-name", "SecurityGroups", ("GroupId", "security-group/"), query)
+    groups = ec2.find_by_name_or_owner(DESCRIBE, "group-name", "SecurityGroups", ("GroupId", "security-group/"), query)
     listed, replies = yield from together(groups, default)
     found: dict[str, Json] = {item["GroupId"]: item for item in listed}
     vpcs = [item["VpcId"] for call, reply in zip(default, replies, strict=True) for item in _vpcs(call, reply)]
-    meant = {item["GroupId"]: sought for sought in query.sought for item in _meant(sought, found.values(), vpcs)}
+    meant = {item["GroupId"]: sought for sought in query.sought for item in _matching(sought, found.values(), vpcs)}
     chosen = set(meant)
     if query.owned:
         chosen |= {name for name, item in found.items() if _owner(item) == query.scope.environment}
-    ids = sorted(name for name in chosen if _has_more(found[name], meant.get(name), query.scope.account))
+    ids = sorted(name for name in chosen if _has_undeclared_rules(found[name], meant.get(name), query.scope.account))
     rule_ids = (yield from _rule_ids(ids, query.scope.account)) if ids else {}
     return [_live(query.scope, found[name], rule_ids) for name in sorted(chosen)]
 
@@ -110,8 +114,8 @@ def _vpcs(call: Call, reply: Reply) -> list[Json]:
     return list((ok(call, reply) or {}).get("Vpcs", ()))
 
 
-def _has_more(item: Json, sought: Sought | None, account: str) -> bool:
-    """Whether the group has rules that are not declared: those are taken back by their ids."""
+def _has_undeclared_rules(item: Json, sought: Sought | None, account: str) -> bool:
+    """Whether the group has rules that are not declared: they are revoked by their ids."""
     for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         declared = sought.props.get(direction) if sought else None
         if declared is None and direction == "egress" and sought:
@@ -135,7 +139,7 @@ def _rule_ids(groups: Sequence[str], account: str) -> Reads[dict[tuple[str, str,
     for call, reply in zip(calls, (yield calls), strict=True):
         for item in (ok(call, reply) or {}).get("SecurityGroupRules", ()):
             direction = "egress" if item.get("IsEgress") else "ingress"
-            rule = stated(lowered(item), account)
+            rule = from_api(lowered(item), account)
             found[item["GroupId"], direction, str(rule)] = item["SecurityGroupRuleId"]
     return found
 
@@ -144,10 +148,10 @@ def _owner(item: Json) -> str | None:
     return tag_map(item.get("Tags")).get(OWNER_TAG)
 
 
-def _meant(sought: Sought, groups: Any, default_vpcs: Sequence[str]) -> list[Json]:
-    """The groups of that name in the VPC that is meant: the declared one, else the default one.
+def _matching(sought: Sought, groups: Any, default_vpcs: Sequence[str]) -> list[Json]:
+    """The groups with the sought name in the declared VPC, or in the default VPC if none is declared.
 
-    A name that is only referred to (sought without properties) may be that of a group in another VPC.
+    A name that is only referred to (sought without properties) may belong to a group in another VPC.
     """
     named = [item for item in groups if item["GroupName"] == sought.name]
     vpc = sought.props.get("vpcId")
@@ -166,7 +170,7 @@ def _live(scope: Scope, item: Json, rule_ids: Mapping[tuple[str, str, str], str]
         **{direction: lowered(list(found)) for direction, found in bundles.items()},
     }
     arn = item.get("SecurityGroupArn") or scope.arn("ec2", f"security-group/{group}")
-    mine = {
+    rule_ids_of_group = {
         direction: {
             rule: known for (owner, side, rule), known in rule_ids.items() if (owner, side) == (group, direction)
         }
@@ -177,32 +181,32 @@ def _live(scope: Scope, item: Json, rule_ids: Mapping[tuple[str, str, str], str]
         attrs={"name": name, "id": group, "arn": arn},
         props={member: value for member, value in props.items() if value is not None},
         tags=tag_map(item.get("Tags")),
-        extra={"account": item.get("OwnerId") or scope.account, "ruleIds": mine},
+        extra={"account": item.get("OwnerId") or scope.account, "ruleIds": rule_ids_of_group},
     )
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
-def normal(live: Live, want: Want) -> tuple[Json, Json]:
-    """Rules one by one, what both have first, the rest side by side."""
+def normalize(live: Live, want: Want) -> tuple[Json, Json]:
+    """Rules one by one: common ones first, then related ones side by side, then the rest."""
     left, right = dict(live.props), dict(want.props)
     for direction in DIRECTIONS:
-        have, wish = _have(live, want, direction), _wish(want, direction, live)
-        one, other = align(have, wish, Rule.alike)
+        have, wish = _live_rules(live, want, direction), _declared_rules(want, direction, live)
+        one, other = align(have, wish, Rule.is_change_of)
         left[direction], right[direction] = [r.permission() for r in one], [r.permission() for r in other]
     return left, right
 
 
-def _have(live: Live, want: Want, direction: str) -> dict[str, Rule]:
+def _live_rules(live: Live, want: Want, direction: str) -> dict[str, Rule]:
     have = rules(live.props.get(direction), account=want.scope.account)
     if direction == "egress" and want.declared.get("egress") is None:
-        # a VPC with an IPv6 block gives new groups a second such rule: it belongs to the default
+        # in a VPC with an IPv6 block new groups have a second default rule
         have = {name: rule for name, rule in have.items() if name not in rules([ALL_OUT_IPV6])}
     return have
 
 
-def _wish(want: Want, direction: str, live: Live | None = None) -> dict[str, Rule]:
+def _declared_rules(want: Want, direction: str, live: Live | None = None) -> dict[str, Rule]:
     declared = want.declared.get(direction)
     if declared is None and direction == "egress":
         declared = [ALL_OUT]
@@ -214,6 +218,7 @@ def _wish(want: Want, direction: str, live: Live | None = None) -> dict[str, Rul
 
 
 def create(want: Want) -> Sequence[Action]:
+    """CreateSecurityGroup, then its egress and ingress rules, one call each."""
     group = Later(want.address, "id")
     params = {
         "GroupName": want.physical,
@@ -221,66 +226,74 @@ def create(want: Want) -> Sequence[Action]:
         "VpcId": want.declared.get("vpcId"),
         "TagSpecifications": [{"ResourceType": "security-group", "Tags": tag_list(want.tags)}],
     }
-    made = Call(
+    created = Call(
         "ec2",
         "CreateSecurityGroup",
         {name: value for name, value in params.items() if value},
         captures={"id": "GroupId", "arn": "SecurityGroupArn"},
         proof=Proof.EXISTS,
     )
-    ingress = [_authorize("ingress", group, rule) for _, rule in sorted(_wish(want, "ingress").items())]
-    return [made, *_first_egress(want, group), *ingress]
+    ingress = [_authorize("ingress", group, rule) for _, rule in sorted(_declared_rules(want, "ingress").items())]
+    return [created, *_replace_default_egress(want, group), *ingress]
 
 
-def _first_egress(want: Want, group: Later) -> list[Action]:
-    """From what EC2 lets out of a new group to what is declared."""
+def _replace_default_egress(want: Want, group: Later) -> list[Action]:
+    """The calls from the default egress rule of a new group to the declared egress rules; none if none is declared."""
     if want.declared.get("egress") is None:
         return []
-    appeared = Wait(
+    visible = Wait(
         title=f"AWS shows security group {want.physical} and its default egress rule",
         read=Call("ec2", "DescribeSecurityGroupRules", {"Filters": [{"Name": "group-id", "Values": [group]}]}),
         items="SecurityGroupRules",
         until={"IpProtocol": frozenset({"-1"})},
         timeout=120.0,
     )
-    wish, default = _wish(want, "egress"), rules([ALL_OUT])
-    # the second one is there only in a VPC with an IPv6 block
+    wish, default = _declared_rules(want, "egress"), rules([ALL_OUT])
+    # the second rule exists only in a VPC with an IPv6 block
     unwanted = [rule for name, rule in rules([ALL_OUT, ALL_OUT_IPV6]).items() if name not in wish]
     return [
-        appeared,
+        visible,
         *(_authorize("egress", group, rule) for name, rule in sorted(wish.items()) if name not in default),
-        *(_describe("egress", group, wish[name]) for name in default if name in wish and wish[name].description),
+        *(
+            _update_description("egress", group, wish[name])
+            for name in default
+            if name in wish and wish[name].description
+        ),
         *(_revoke("egress", group, rule, None) for rule in unwanted),
     ]
 
 
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
+    """Authorize, update descriptions, revoke: one call per rule."""
     group, changed = live.attrs["id"], diff.tops()
     calls: list[Action] = []
     for direction in DIRECTIONS:
         if direction not in changed:
             continue
-        have, wish = _have(live, want, direction), _wish(want, direction, live)
+        have, wish = _live_rules(live, want, direction), _declared_rules(want, direction, live)
         ids: Mapping[str, str] = live.extra.get("ruleIds", {}).get(direction, {})
         both = sorted(have.keys() & wish.keys())
         calls += [_authorize(direction, group, wish[name]) for name in sorted(wish.keys() - have.keys())]
         calls += [
-            _describe(direction, group, wish[name]) for name in both if have[name].description != wish[name].description
+            _update_description(direction, group, wish[name])
+            for name in both
+            if have[name].description != wish[name].description
         ]
         calls += [_revoke(direction, group, have[name], ids.get(name)) for name in sorted(have.keys() - wish.keys())]
     return calls
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
+    """Revoke rules that refer to other groups, then DeleteSecurityGroup, retried while the group is in use."""
     group = live.attrs["id"]
-    gone = Call(
-        "ec2", "DeleteSecurityGroup", {"GroupId": group}, retry_on=STILL_USED, ok_if=GONE, patience=UNTIL_UNUSED
+    deleted = Call(
+        "ec2", "DeleteSecurityGroup", {"GroupId": group}, retry_on=IN_USE, ok_if=NOT_FOUND, patience=IN_USE_PATIENCE
     )
-    return [*(call for direction in DIRECTIONS for call in _let_go(live, direction)), gone]
+    return [*(call for direction in DIRECTIONS for call in _revoke_group_rules(live, direction)), deleted]
 
 
-def _let_go(live: Live, direction: str) -> list[Call]:
-    """Takes back the rules that name other groups, so that these can be deleted too."""
+def _revoke_group_rules(live: Live, direction: str) -> list[Call]:
+    """Revokes the rules that refer to other groups, so that these can be deleted too."""
     found = rules(live.props.get(direction), account=live.extra.get("account", ""))
     naming = {name: rule for name, rule in found.items() if rule.family == "group" and rule.source != live.attrs["id"]}
     if not naming:
@@ -290,21 +303,22 @@ def _let_go(live: Live, direction: str) -> list[Call]:
     bundles = [_bundle(naming[name]) for name in sorted(naming)]
     given = {"SecurityGroupRuleIds": ids} if len(ids) == len(naming) else {"IpPermissions": bundles}
     params = {"GroupId": live.attrs["id"], **given}
-    return [Call("ec2", f"RevokeSecurityGroup{DIRECTIONS[direction]}", params, ok_if=(*NO_SUCH_RULE, *GONE))]
+    return [Call("ec2", f"RevokeSecurityGroup{DIRECTIONS[direction]}", params, ok_if=(*RULE_NOT_FOUND, *NOT_FOUND))]
 
 
 def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[Action]:
+    """DeleteTags and CreateTags by id."""
     resources = {"Resources": [live.attrs["id"]]}
     calls: list[Action] = []
     if remove:
         calls.append(Call("ec2", "DeleteTags", {**resources, "Tags": [{"Key": name} for name in sorted(remove)]}))
     if add:
-        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=FRESH))
+        calls.append(Call("ec2", "CreateTags", {**resources, "Tags": tag_list(add)}, retry_on=NOT_VISIBLE_YET))
     return calls
 
 
 def _bundle(rule: Rule) -> dict[str, Any]:
-    """The rule as EC2 takes it."""
+    """The rule as one item of ``IpPermissions``."""
     bundle: dict[str, Any] = raised(rule.permission())
     return bundle
 
@@ -314,29 +328,29 @@ def _authorize(direction: str, group: Any, rule: Rule) -> Call:
         "ec2",
         f"AuthorizeSecurityGroup{DIRECTIONS[direction]}",
         {"GroupId": group, "IpPermissions": [_bundle(rule)]},
-        retry_on=FRESH,
+        retry_on=NOT_VISIBLE_YET,
         ok_if=(On("InvalidPermission.Duplicate"),),
     )
 
 
-def _describe(direction: str, group: Any, rule: Rule) -> Call:
+def _update_description(direction: str, group: Any, rule: Rule) -> Call:
     operation = f"UpdateSecurityGroupRuleDescriptions{DIRECTIONS[direction]}"
-    return Call("ec2", operation, {"GroupId": group, "IpPermissions": [_bundle(rule)]}, retry_on=FRESH)
+    return Call("ec2", operation, {"GroupId": group, "IpPermissions": [_bundle(rule)]}, retry_on=NOT_VISIBLE_YET)
 
 
 def _revoke(direction: str, group: Any, rule: Rule, rule_id: str | None) -> Call:
     given = {"SecurityGroupRuleIds": [rule_id]} if rule_id else {"IpPermissions": [_bundle(rule)]}
     operation = f"RevokeSecurityGroup{DIRECTIONS[direction]}"
-    return Call("ec2", operation, {"GroupId": group, **given}, retry_on=FRESH, ok_if=NO_SUCH_RULE)
+    return Call("ec2", operation, {"GroupId": group, **given}, retry_on=NOT_VISIBLE_YET, ok_if=RULE_NOT_FOUND)
 
 
 # --- declarations ----------------------------------------------------------------------------------------------------
 
 
 def expand(props: Json) -> Json:
-    """Rules in the short form become bundles."""
+    """Rules in the short form as bundles."""
     return {
-        name: [plain(item) for item in items(value)]
+        name: [from_yaml(item) for item in items(value)]
         if name in DIRECTIONS and isinstance(value, list | tuple)
         else value
         for name, value in props.items()
@@ -360,6 +374,6 @@ KIND = Kind(
     max_name=255,
     reserved_prefix=RESERVED,
     expand=expand,
-    normalize=normal,
-    check=findings,
+    normalize=normalize,
+    check=check,
 )

@@ -1,9 +1,9 @@
 """Rules of security groups, one by one.
 
-EC2 takes and shows rules in bundles (``IpPermissions``: one protocol and port range, any number of sources), merges
-bundles as it likes, and rewrites what it is given: host bits of a CIDR are zeroed, protocol numbers become names, ports
-of "all protocols" are dropped. So both sides are taken apart into single rules in EC2's own spelling. A description is
-not part of a rule's identity.
+EC2 accepts and returns rules in bundles (``IpPermissions``: one protocol and port range, any number of sources), merges
+bundles, and rewrites values: host bits of a CIDR are zeroed, protocol numbers become names, ports of "all protocols"
+are dropped. So both sides are split into single rules in EC2's spelling. A description is not part of a rule's
+identity.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
 """
@@ -23,8 +23,8 @@ WITH_PORTS = ("tcp", "udp")
 WITH_TYPES = ("icmp", "icmpv6")
 EVERYONE = {"0.0.0.0/0": "ipv4", "::/0": "ipv6"}
 
-# where the sources of each family stand in a bundle, and the member that names one
-PLACES = {
+# the member of a bundle that lists the sources of each family, and the member that identifies one
+SOURCES = {
     "ipv4": ("ipRanges", "cidrIp"),
     "ipv6": ("ipv6Ranges", "cidrIpv6"),
     "prefix": ("prefixListIds", "prefixListId"),
@@ -34,8 +34,8 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. ``low`` and ``high`` are ports, an ICMP type and code, or None where they mean nothing; ``user`` is
-    the account of a source group elsewhere.
+    """One rule. ``low`` and ``high`` are ports, an ICMP type and code, or None if the protocol has neither; ``user`` is
+    the account of a source group in another account.
     """
 
     protocol: str
@@ -47,16 +47,16 @@ class Rule:
     description: str = ""
 
     def __str__(self) -> str:
-        """What identifies it, as people say it: ``tcp 8000-8100 10.0.0.0/8``."""
+        """Its identity, in the usual notation: ``tcp 8000-8100 10.0.0.0/8``."""
         what = "all" if self.protocol == "-1" else self.protocol
         ports = () if self.low is None else (f"{self.low}" if self.low == self.high else f"{self.low}-{self.high}",)
-        # a stand-in prints as "(known after apply)", whichever group it stands for
+        # every stand-in prints as "(known after apply)", so use the address of its group
         source = str(self.source.address) if isinstance(self.source, Later) else str(self.source)
         return " ".join((what, *ports, f"{self.user}/{source}" if self.user else source))
 
     def permission(self) -> dict[str, Any]:
         """The rule as a bundle of one, in YAML's spelling."""
-        bundle, member = PLACES[self.family]
+        bundle, member = SOURCES[self.family]
         source = {member: self.source}
         if self.user:
             source["userId"] = self.user
@@ -65,8 +65,8 @@ class Rule:
         ports = {} if self.low is None else {"fromPort": self.low, "toPort": self.high}
         return {"ipProtocol": self.protocol, **ports, bundle: [source]}
 
-    def alike(self, other: Rule) -> bool:
-        """Whether one reads as a change of the other: the same traffic, or the same source."""
+    def is_change_of(self, other: Rule) -> bool:
+        """Whether one is shown as a change of the other: the same traffic, or the same source."""
         traffic = (self.protocol, self.low, self.high) == (other.protocol, other.low, other.high)
         return traffic or (self.family, self.source) == (other.family, other.source)
 
@@ -74,25 +74,25 @@ class Rule:
 def rules(bundles: Any, *, account: str = "", own: Mapping[Any, str] | None = None) -> dict[str, Rule]:
     """The single rules of ``bundles``, by identity, in EC2's spelling.
 
-    ``account`` is left out where it stands beside a source group; ``own`` maps stand-ins to what is known by now.
+    ``account`` is left out of a source group that names it; ``own`` maps stand-ins to the ids that are known already.
     """
     found: dict[str, Rule] = {}
-    for _, rule in _apart(bundles, account, own or {}):
+    for _, rule in _split(bundles, account, own or {}):
         found.setdefault(str(rule), rule)
     return found
 
 
-def placed(bundles: Any) -> Iterator[tuple[Path, Rule]]:
-    """The single rules with the path of each source, repeats included."""
-    return _apart(bundles, "", {})
+def rules_with_paths(bundles: Any) -> Iterator[tuple[Path, Rule]]:
+    """The single rules with the path of each source, duplicates included."""
+    return _split(bundles, "", {})
 
 
-def _apart(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple[Path, Rule]]:
+def _split(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple[Path, Rule]]:
     for index, bundle in enumerate(items(bundles)):
         bundle = mapping(bundle)  # noqa: PLW2901
         name = protocol(bundle.get("ipProtocol", ""))
         low, high = ports(name, bundle.get("fromPort"), bundle.get("toPort"))
-        for family, (member, key) in PLACES.items():
+        for family, (member, key) in SOURCES.items():
             for place, source in enumerate(map(mapping, items(bundle.get(member)))):
                 value = source.get(key)
                 value = own.get(value, value) if isinstance(value, Later) else cidr(value)
@@ -109,7 +109,7 @@ def _apart(bundles: Any, account: str, own: Mapping[Any, str]) -> Iterator[tuple
                 yield (index, member, place, key), rule
 
 
-def stated(item: Json, account: str = "") -> Rule:
+def from_api(item: Json, account: str = "") -> Rule:
     """One item of DescribeSecurityGroupRules, in YAML's spelling, as a rule."""
     group = mapping(item.get("referencedGroupInfo"))
     sources = {
@@ -134,13 +134,13 @@ def stated(item: Json, account: str = "") -> Rule:
 
 
 def protocol(value: Any) -> str:
-    """EC2's name of a protocol: numbers of the four well-known ones become names, "all" is ``-1``."""
+    """EC2's name of a protocol: the numbers of four common ones become names, "all" is ``-1``."""
     name = str(value).strip().lower()
     return NAMES.get(name, name)
 
 
 def ports(name: str, low: Any, high: Any) -> tuple[Any, Any]:
-    """What the two port members mean for a protocol: (None, None) where they mean nothing."""
+    """The two port members as a protocol uses them; (None, None) if it does not."""
     if name in WITH_PORTS:
         return number(low), number(high)
     if name in WITH_TYPES:
@@ -149,13 +149,13 @@ def ports(name: str, low: Any, high: Any) -> tuple[Any, Any]:
 
 
 def number(value: Any) -> Any:
-    """A whole number written as text as a number; anything else as it is."""
+    """A whole number written as text, as a number; anything else unchanged."""
     text = value.strip() if isinstance(value, str) else ""
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else value
 
 
 def cidr(value: Any) -> Any:
-    """A CIDR as EC2 keeps it, host bits zeroed; anything else as it is."""
+    """A CIDR as EC2 stores it, host bits zeroed; anything else unchanged."""
     if not isinstance(value, str) or "/" not in value:
         return value
     try:
@@ -169,11 +169,11 @@ def cidr(value: Any) -> Any:
 SHORT = ("protocol", "port", "cidr", "group", "description")
 
 
-def plain(item: Any) -> Any:
+def from_yaml(item: Any) -> Any:
     """A rule in the short form, ``{protocol: tcp, port: 8443, cidr: 10.0.0.0/8}``, as a bundle.
 
-    ``port`` may be a range (``8000-8100``), ``cidr`` and ``group`` lists; ``description`` is for every source that has
-    none. A bundle comes back as it is, with source groups given by name where an id would stand.
+    ``port`` may be a range (``8000-8100``), ``cidr`` and ``group`` lists; ``description`` applies to every source that
+    has none. A bundle is returned unchanged, except that a source group may be given by name in place of its id.
     """
     if not isinstance(item, Mapping):
         return item
@@ -208,12 +208,12 @@ def _some(value: Any) -> list[Any]:
 
 def _add(bundle: dict[str, Any], sources: Iterable[tuple[str, Any]]) -> None:
     for family, value in sources:
-        member, key = PLACES[family]
+        member, key = SOURCES[family]
         bundle[member] = [*items(bundle.get(member)), {key: value}]
 
 
 def _by_id(pair: Any) -> Any:
-    """A source group by one member: its id, or the name that stands for it; what only AWS fills in is left out."""
+    """A source group by one member: its id, or its name in that place; without members that only AWS sets."""
     if not isinstance(pair, Mapping):
         return pair
     kept = {name: value for name, value in pair.items() if name in ("groupId", "userId", "description")}
@@ -225,7 +225,7 @@ def _by_id(pair: Any) -> Any:
 def _described(bundle: dict[str, Any], description: Any) -> dict[str, Any]:
     if not description:
         return bundle
-    for member, _ in PLACES.values():
+    for member, _ in SOURCES.values():
         if isinstance(bundle.get(member), list):
             bundle[member] = [
                 {"description": description, **source} if isinstance(source, Mapping) else source
