@@ -156,7 +156,7 @@ def test_many_who_find_an_expired_lock_end_with_one_holder(lock_for: Callable[..
 
 def test_a_holder_that_lost_it_is_told_and_leaves_the_new_one_alone(lock_for: Callable[..., Lock]) -> None:
     told = threading.Event()
-    lock = lock_for("a", lease=0.3, lost=told.set)
+    lock = lock_for("a", lease=0.3, on_lost=told.set)
     with lock.held():
         lock_for("b", alive=lambda _: False).take()
         assert told.wait(5)
@@ -192,7 +192,7 @@ class Busy:
 
 def test_who_has_done_does_not_wait_for_a_renewal_that_is_turned_away(lock_for: Callable[..., Lock]) -> None:
     busy, lost = Busy(lock_for("x").aws), threading.Event()
-    with lock_for("a", busy, lease=0.3, pause=20.0, lost=lost.set).held():
+    with lock_for("a", busy, lease=0.3, pause=20.0, on_lost=lost.set).held():
         assert busy.first.wait(5)
 
     assert busy.turned_away == 1

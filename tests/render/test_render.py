@@ -137,7 +137,7 @@ def test_a_comment_has_an_end() -> None:
     comment = markdown.plan(made, Mask())
 
     assert len(comment) <= markdown.LIMIT
-    assert "Cut here" in comment
+    assert "Truncated: the plan is longer than a comment may be" in comment
     assert comment.count("<details>") == comment.count("</details>")
 
 
