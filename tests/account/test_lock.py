@@ -245,7 +245,7 @@ def test_a_run_on_this_machine_is_looked_up() -> None:
     if not mine.machine:
         pytest.skip("this machine does not tell which it is")
     ended = subprocess.run(
-        [sys.executable, "-c", "from reconciler import machine; print(machine.claim({}).text())"],
+        [sys.executable, "-c", "from reconciler.account import lock_owner; print(lock_owner.claim({}).text())"],
         check=True,
         capture_output=True,
         text=True,
