@@ -21,6 +21,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support import prepared
+from tests.support.long import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from tests.support.shell import Shell
 
 prepared.install()
-# how long an example takes to make or to run is the machine's affair
-hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# How long an example takes to make or run is the machine's affair, and examples are random only where there is time.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=not LONG, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("steady")
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -65,22 +68,28 @@ class Attached:
         return getattr(self.sandbox, name)
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nobody's AWS settings and nobody's home directory reach a test."""
-    ours = [name for name in os.environ if name == "CI" or name.startswith(("AWS_", "BOTO_", "RECONCILE_"))]
-    for name in ours:
-        monkeypatch.delenv(name)
-    home = tmp_path_factory.getbasetemp() / "home"
-    home.mkdir(exist_ok=True)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture(scope="session")
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Nobody's AWS settings and nobody's home directory."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "CI" and not name.startswith(("AWS_", "BOTO_", "RECONCILE_", "XDG_", "PYTEST_CURRENT_TEST"))
+    }
+    home = tmp_path_factory.mktemp("home")
+    return {**kept, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_environment(_environment: dict[str, str]) -> None:
+    """Every test begins with that, whatever those before it have left."""
+    if {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} != _environment:
+        os.environ.clear()
+        os.environ.update(_environment)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
     """Only loopback can be reached."""
     connect = socket.socket.connect
 
@@ -89,7 +98,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(f"a test tried to reach {address[0]}")
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.histories import Door, History, Killed
 from tests.support.long import LONG
 
-EXAMPLES = 100 if LONG else 7
+EXAMPLES = 100 if LONG else 5
 
 
 def maybe(value: Any) -> Any:

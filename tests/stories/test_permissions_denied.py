@@ -24,7 +24,7 @@ from reconciler.operations import pipeline
 from tests.properties.test_killed import ENVIRONMENTS, read
 from tests.support.histories import History
 from tests.support.http_proxy import READS, ROOT
-from tests.support.long import LONG
+from tests.support.long import LONG, some
 from tests.support.shell import Shell
 
 SHARES = "shares"  # the kinds that no example has
@@ -185,7 +185,7 @@ def expect(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*ENVIRONMENTS, SHARES])
+@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 2))
 def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
     estate, felt = settled(sandbox, name), Counter[str]()
     for number, change in enumerate(CHANGES):
@@ -227,7 +227,7 @@ def test_what_could_not_be_planned_for_want_of_sight_is_no_ground_for_a_guess(sa
     assert not made.plan.applyable
 
 
-@pytest.mark.parametrize("name", ["dcv-desktop", "job-alerts", "gpu-training", SHARES])
+@pytest.mark.parametrize("name", some(["dcv-desktop", "job-alerts", "gpu-training", SHARES], 2))
 def test_the_whole_of_a_service_denied(name: str, sandbox: Any) -> None:
     """And every service: then there is nothing but problems, one for each resource."""
     estate = settled(sandbox, name)

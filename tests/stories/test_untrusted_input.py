@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource as limits
 import shlex
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from tests.render.test_render import KINDS
 from tests.support.builders import OWNED, SCOPE, env, live, observed, resource
+from tests.support.long import LONG
 
 # C0 and C1, bidirectional controls, what has no width, line ends of other kinds, halves of pairs
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -77,7 +77,7 @@ def write(folder: Path, content: str | bytes, name: str = "environment.yaml") ->
 
 HEAD = "environment: x\n"
 LISTS, MAPPINGS = "[" * 50_000 + "]" * 50_000, '{"a":' * 50_000 + "1" + "}" * 50_000
-LONG = 3_900_000
+MANY = 3_900_000
 FIFTY_MEGABYTES = "# and so on "  # written a megabyte at a time: no process of tests need hold it
 TOO_MUCH: dict[str, str | bytes] = {
     "a billion laughs": "variables:\n  a0: &a0 x\n"
@@ -95,13 +95,13 @@ TOO_MUCH: dict[str, str | bytes] = {
     f"attributes: {{FilterPolicy: '{LISTS}'}}}}]}}}}",
     "a deep secret": f"secrets: {{s: {{value: '{MAPPINGS}'}}}}\njobQueues: {{q: {{priority: a}}}}",
     "fifty megabytes": FIFTY_MEGABYTES,
-    "a long text": f"roles: {{r: {{description: '{'x' * LONG}'}}}}",
-    "a long name": f"roles: {{{'r' * LONG}: {{trust: [a]}}}}",
-    "a long key": f"{'x' * LONG}: 1",
-    "many quotes": f"roles: {{r: {{description: '{chr(39) * 2 * (LONG // 2)}'}}}}",
-    "many beginnings of expressions": f"roles: {{r: {{description: '{'${a' * (LONG // 3)}'}}}}",
-    "many beginnings of others'": f"roles: {{r: {{description: '{'{{var.$(var.' * (LONG // 12)}'}}}}",
-    "many slashes": f"jobDefinitions: {{j: {{type: container, containerProperties: {{image: '{'a/' * (LONG // 2)}'}}}}}}",
+    "a long text": f"roles: {{r: {{description: '{'x' * MANY}'}}}}",
+    "a long name": f"roles: {{{'r' * MANY}: {{trust: [a]}}}}",
+    "a long key": f"{'x' * MANY}: 1",
+    "many quotes": f"roles: {{r: {{description: '{chr(39) * 2 * (MANY // 2)}'}}}}",
+    "many beginnings of expressions": f"roles: {{r: {{description: '{'${a' * (MANY // 3)}'}}}}",
+    "many beginnings of others'": f"roles: {{r: {{description: '{'{{var.$(var.' * (MANY // 12)}'}}}}",
+    "many slashes": f"jobDefinitions: {{j: {{type: container, containerProperties: {{image: '{'a/' * (MANY // 2)}'}}}}}}",
     "a number without end": f"jobQueues: {{q: {{priority: {'9' * 100_000}}}}}",
     "numbers in documents": f"policies: {{p: {{policyDocument: '{{\"Version\": {'9' * 100_000}}}'}}, "
     'q: {policyDocument: \'{"Version": NaN, "Statement": -Infinity}\'}}',
@@ -112,25 +112,53 @@ TOO_MUCH: dict[str, str | bytes] = {
 }
 
 
-def bounded() -> None:
-    """A gigabyte and twenty seconds of work: whatever takes more is ended by the system."""
-    limits.setrlimit(limits.RLIMIT_AS, (1 << 30, 1 << 30))
-    limits.setrlimit(limits.RLIMIT_CPU, (20, 20))
+# Forks a process for every directory it is told, with a gigabyte and a minute of work: whatever takes more is ended by
+# the system. What each of them imports is imported once.
+BOUNDED = """
+import os, resource, sys
+import jsonschema, ruamel.yaml
+from reconciler import __main__, cli
+for folder in sys.stdin:
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+        os.chdir(folder.rstrip("\\n"))
+        said = os.open("said", os.O_CREAT | os.O_WRONLY)
+        os.dup2(said, 1), os.dup2(said, 2)
+        sys.argv = ["reconcile", "validate"]
+        __main__.main()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def bounded() -> Iterator[Callable[[Path], tuple[int, str]]]:
+    """Validates a directory within bounds: how it ended, and what it said."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", BOUNDED], stdin=pipe, stdout=pipe, text=True) as forking:
+
+        def validate(folder: Path) -> tuple[int, str]:
+            assert forking.stdin is not None and forking.stdout is not None
+            forking.stdin.write(f"{folder}\n")
+            forking.stdin.flush()
+            code = int(forking.stdout.readline())
+            return code, (folder / "said").read_text("utf-8")
+
+        yield validate
 
 
 @pytest.mark.parametrize("content", TOO_MUCH.values(), ids=TOO_MUCH)
-def test_too_much_is_refused_within_bounds(tmp_path: Path, content: str) -> None:
+def test_too_much_is_refused_within_bounds(tmp_path: Path, content: str, bounded: Any) -> None:
     write(tmp_path, HEAD + content)
     if content is FIFTY_MEGABYTES:
         with (tmp_path / "environment.yaml").open("a") as file:
             for _ in range(50):
                 file.write("x" * 1_000_000)
 
-    command = [sys.executable, "-m", "reconciler", "validate"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, preexec_fn=bounded, check=False)
+    code, said = bounded(tmp_path)
 
-    said = (ended.stdout + ended.stderr).decode()
-    assert ended.returncode == 1, said[:500]
+    assert code == 1, said[:500]
     assert "environment.yaml:" in said
     assert "internal error" not in said
     assert len(max(said.splitlines(), key=len)) < 1000 or "name" in said
@@ -546,7 +574,7 @@ def plans(draw: st.DrawFn) -> Plan:
     return planner.make(declared, KINDS, SCOPE, seen, lookups=draw(some))[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=300 if LONG else 15)
 @given(made=plans())
 def test_a_plan_as_text_and_json_is_text(made: Plan) -> None:
     document = as_json.plan(made, timestamp="", mask=Mask())
@@ -586,7 +614,7 @@ PROBLEMS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=600 if LONG else 25)
 @given(made=plans(), problems=PROBLEMS, refused=st.booleans())
 def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem], refused: bool) -> None:
     shown = html.plan(made, Mask(), problems=problems, refused=refused)
@@ -601,7 +629,7 @@ def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem]
     assert not page.open
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=600 if LONG else 25)
 @given(made=plans(), limit=st.integers(1200, 6000), problems=PROBLEMS, refused=st.booleans())
 def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: list[Problem], refused: bool) -> None:
     """By a parser: the headings, tables, fences and tags are ours, and there are no links, pictures or mentions."""
@@ -632,7 +660,7 @@ def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: 
     assert [part for part in written if linking.search(part)] == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=600 if LONG else 25)
 @given(message=TEXTS, hint=TEXTS, address=TEXTS)
 def test_a_problem_is_text(message: str, hint: str, address: str) -> None:
     found = Problem(code="x", message=message, hint=hint, address=address, path=address)

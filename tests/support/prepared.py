@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Callable
 from functools import cache, lru_cache, wraps
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import botocore.regions
 import botocore.session
 import botocore.useragent
-from botocore import auth
+from botocore import auth, hooks
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
@@ -31,6 +32,7 @@ def install() -> None:
     botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
     ClientCreator._load_service_model = _load_service_model
     ClientCreator._create_client_class = _once_a_model(ClientCreator._create_client_class)
+    hooks.accepts_kwargs = _once_a_function(hooks.accepts_kwargs)
     EventAliaser._alias_event_name = _once_a_name(EventAliaser._alias_event_name)
     spelt = botocore.useragent.sanitize_user_agent_string_component
     botocore.useragent.sanitize_user_agent_string_component = lru_cache(_MANY)(spelt)
@@ -67,6 +69,20 @@ def _once_a_model(create: Callable[..., Any]) -> Callable[..., Any]:
         if id(service_model) not in made:
             made[id(service_model)] = create(creator, service_name, service_model)
         return made[id(service_model)]
+
+    return found
+
+
+def _once_a_function(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Every client registers the same functions and methods, and each is looked into."""
+    known: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+    @wraps(accepts)
+    def found(handler: Any) -> bool:
+        function = getattr(handler, "__func__", handler)
+        if function not in known:
+            known[function] = accepts(handler)
+        return known[function]
 
     return found
 
