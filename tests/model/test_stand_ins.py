@@ -189,7 +189,7 @@ def test_a_secret_is_found_and_not_shown(value: Any) -> None:
     assert has_secret(value)
     mask = Mask()  # knows no text: what hides the secret is that every class is known
     assert mask.hides(value)
-    seen = [mask.value(value), checksum._spelt(value, mask), render_parameters(sendable(value), FACTS, masked=True)]
+    seen = [mask.value(value), checksum._plain_json(value, mask), render_parameters(sendable(value), FACTS, masked=True)]
     assert HIDDEN not in repr([*seen, sort_key(value), value]) + as_json.dumps(seen)
 
 
@@ -207,7 +207,7 @@ def test_no_journal_shows_a_secret(tmp_path: Path) -> None:
     @given(with_secrets())
     @STEADY
     def told(value: Any) -> None:
-        journal.heard(Exchange(Call("batch", "CreateThing", {"P": value}), {"p": value}, "1", 0.1))
+        journal.record_exchange(Exchange(Call("batch", "CreateThing", {"P": value}), {"p": value}, "1", 0.1))
 
     with Journal(path, Mask(), lambda: "", pytest.fail) as journal:
         told()
@@ -220,8 +220,8 @@ def test_no_journal_shows_a_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrap", HOLDERS + CONTAINERS)
 def test_another_secret_is_another_plan(wrap: Callable[[Any], Any], end: Any) -> None:
     other = replace(end, lambda node: "another" if node == HIDDEN else node)
-    one, two = (checksum._spelt(wrap(value), None) for value in (end, other))
-    seen = [checksum._spelt(wrap(value), Mask()) for value in (end, other)]
+    one, two = (checksum._plain_json(wrap(value), None) for value in (end, other))
+    seen = [checksum._plain_json(wrap(value), Mask()) for value in (end, other)]
     assert one != two or isinstance(wrap(end), Template)
     assert seen[0] == seen[1]
 

@@ -440,7 +440,7 @@ def test_who_insists_does_not_wait_for_a_call_that_hangs(operation: str, times: 
             hanging.append(str(call))
             proxy.signal(signal.SIGINT)
             if times > 1:
-                until(lambda: "once more ends at once" in proxy.heard())
+                until(lambda: "a second signal stops at once" in proxy.heard())
                 proxy.signal(signal.SIGINT)
             assert ended.wait(PATIENCE), "it waited for the call"
         return perform()
