@@ -38,6 +38,7 @@ from botocore.session import Session as CoreSession
 
 from reconciler import __version__
 from reconciler.model import Call, Refused, Reply, Scope
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 
 CONFIG: Final = Config(
@@ -314,7 +315,7 @@ def _settings_problem(error: Exception) -> Problem:
         "ValueError": "write AWS_ENDPOINT_URL like http://127.0.0.1:5000; unset it to use AWS",
     }
     name = type(error).__name__
-    return Problem(code="aws-set-up", message=str(error).rstrip("."), hint=hints.get(name, ""))
+    return Problem(code=codes.AWS_SET_UP, message=str(error).rstrip("."), hint=hints.get(name, ""))
 
 
 def _no_identity(refused: Refused) -> Problem:
@@ -325,4 +326,4 @@ def _no_identity(refused: Refused) -> Problem:
         hint = (
             "check the network, and AWS_ENDPOINT_URL if set; `reconcile sandbox status` shows whether the sandbox runs"
         )
-    return Problem(code="aws-refused", message=f"cannot get the caller identity from AWS: {refused}", hint=hint)
+    return Problem(code=codes.AWS_REFUSED, message=f"cannot get the caller identity from AWS: {refused}", hint=hint)

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reconciler.model import Aws, Call, Json, Refused, Reply, Scope
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
 
@@ -270,7 +271,7 @@ class Lock:
         who = describe_holder(held, self.now()) if held else "another run"
         left = max(held.at + self.lease - self.now(), 0) if held else self.lease
         return Problem(
-            code="locked",
+            code=codes.LOCKED,
             message=f"the environment {self.scope.environment} is being applied by {who}",
             hint=f"wait for it to finish; if that run is dead, the lock expires in {left:.0f} s, "
             "or break it with `reconcile unlock`",
@@ -297,7 +298,7 @@ def _refused(refused: Refused, action: str, what: str = "the lock cannot be take
     hint = f"allow {action} on parameter/reconcile/locks/*, or pass --no-lock" if denied else "try again"
     if action == "ssm:DeleteParameter":
         hint = f"allow {action} on parameter/reconcile/locks/*; the lock expires in {LEASE:.0f} s"
-    return Problem(code="lock-refused", message=f"{what}: {refused}", hint=hint)
+    return Problem(code=codes.LOCK_REFUSED, message=f"{what}: {refused}", hint=hint)
 
 
 def new_claim(run: str, environ: Mapping[str, str], user: str, host: str, machine: str, process: str) -> Claim:

@@ -13,9 +13,9 @@ from typing import Any
 
 from reconciler.config import references
 from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
-REFUSED = "lookup-refused"  # the code of the problem where AWS refuses the read
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
 
@@ -93,7 +93,9 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     except CycleError as error:
         loop = " -> ".join(error.args[1])
         first = lookups[min(error.args[1])]
-        return {}, [_problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", "lookup-cycle")]
+        return {}, [
+            _problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", codes.LOOKUP_CYCLE)
+        ]
     for name in sequence:
         lookup = lookups[name]
         context = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
@@ -101,7 +103,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
         waiting = [str(part) for _, part in references.templates(args)]
         if waiting:
             if not any(need not in values for need in needs[name]):  # else that look-up has its own problem
-                problems.append(_problem(lookup, f"look-ups cannot use {waiting[0]}", "", "lookup-argument"))
+                problems.append(_problem(lookup, f"look-ups cannot use {waiting[0]}", "", codes.LOOKUP_ARGUMENT))
             continue
         found = _resolve_one(lookup, args, ask)
         if isinstance(found, Problem):
@@ -119,7 +121,7 @@ def _resolve_one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     if unknown:
         known = [*facts.filters, *_COMMON, *(["owner"] if lookup.kind == "image" else [])]
         hint = did_you_mean(unknown[0], known) or one_of(known)
-        return _problem(lookup, f'{lookup.kind} has no argument "{unknown[0]}"', hint, "unknown-field")
+        return _problem(lookup, f'{lookup.kind} has no argument "{unknown[0]}"', hint, codes.UNKNOWN_FIELD)
     filters = _filters(args, facts)
     params: dict[str, Any] = {"Filters": filters}
     if lookup.kind == "image":
@@ -148,7 +150,9 @@ def _filters(args: Json, facts: _Filters) -> list[dict[str, Any]]:
 def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Sequence[Json]) -> Any:
     asked = ", ".join(f"{f['Name']}={'|'.join(f['Values'])}" for f in filters) or "no filter"
     if not items:
-        return _problem(lookup, f"no {_noun(lookup)} matches {asked}", "loosen the filter, or create it", "lookup-none")
+        return _problem(
+            lookup, f"no {_noun(lookup)} matches {asked}", "loosen the filter, or create it", codes.LOOKUP_NONE
+        )
     if facts.many:
         return sorted(item[facts.id] for item in items)
     if lookup.kind == "image":
@@ -159,7 +163,7 @@ def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Seq
             lookup,
             f"{len(items)} {_noun(lookup)}s match {asked}",
             f"narrow the filter; found {found}",
-            "lookup-several",
+            codes.LOOKUP_SEVERAL,
         )
     return items[0][facts.id]
 
@@ -170,14 +174,14 @@ def _parameter(lookup: Lookup, args: Any, ask: Ask) -> Any:
     (reply,) = ask([call])
     if isinstance(reply, Refused) and reply.code == "ParameterNotFound":
         hint = "check the name with `aws ssm get-parameters-by-path`"
-        return _problem(lookup, f"there is no SSM parameter {name}", hint, "lookup-none")
+        return _problem(lookup, f"there is no SSM parameter {name}", hint, codes.LOOKUP_NONE)
     if isinstance(reply, Refused):
         return _unreadable(lookup, Unreadable(call, reply))
     return reply["Parameter"]["Value"]
 
 
 def _unreadable(lookup: Lookup, failed: Unreadable) -> Problem:
-    return _problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, REFUSED)
+    return _problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, codes.LOOKUP_REFUSED)
 
 
 def _shown(item: Json, facts: _Filters) -> str:
@@ -196,5 +200,5 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _problem(lookup: Lookup, message: str, hint: str, code: str) -> Problem:
+def _problem(lookup: Lookup, message: str, hint: str, code: codes.ProblemCode) -> Problem:
     return Problem(code=code, message=message, hint=hint, address=f"lookups.{lookup.name}", pos=lookup.pos)

@@ -11,6 +11,7 @@ from functools import partial
 
 from reconciler.account.reader import Reader
 from reconciler.model import Address, Declared, Environment, Finding, Kind, Plan, Reads, ResourcePlan, Verb
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
 
@@ -51,7 +52,7 @@ def _reads(
 def _with_notes(item: ResourcePlan, findings: Sequence[Finding]) -> ResourcePlan:
     warnings = [finding for finding in findings if finding.warning]
     lines = tuple(finding.message for finding in warnings)
-    foreseen = tuple(finding.message for finding in warnings if finding.code != "advice")
+    foreseen = tuple(finding.message for finding in warnings if finding.code != codes.ADVICE)
     return replace(item, notes=(*item.notes, *lines), side_effects=foreseen) if lines else item
 
 

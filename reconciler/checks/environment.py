@@ -26,6 +26,7 @@ from reconciler.model import (
     Resource,
     Template,
 )
+from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SHORT, Cover, looks_secret
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean, one_of, ordered
@@ -84,7 +85,7 @@ def _without_repeats(problems: Iterable[Problem], hidden: Callable[[str], str]) 
 def _unknown_section(section: str, raws: Mapping[str, DeclaredResource], kinds: Kinds) -> Problem:
     hint = did_you_mean(section, kinds) or one_of(list(kinds), most=30)
     pos = next(iter(raws.values())).at() if raws else None
-    return Problem(code="unknown-section", message=f'unknown section "{section}"', hint=hint, pos=pos)
+    return Problem(code=codes.UNKNOWN_SECTION, message=f'unknown section "{section}"', hint=hint, pos=pos)
 
 
 def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) -> Iterator[Problem]:
@@ -96,7 +97,7 @@ def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) 
             message = f'"{name}" and "{other}" are the same name to AWS'
             hint = f"the other is declared at {raws[other].at()}"
             address = str(Address(section, name))
-            yield Problem(code="duplicate-resource", message=message, hint=hint, address=address, pos=raw.at())
+            yield Problem(code=codes.DUPLICATE_RESOURCE, message=message, hint=hint, address=address, pos=raw.at())
 
 
 def _resource(
@@ -119,7 +120,7 @@ def _resource(
     findings = list(kind.check(address.name, props))
     if len(address.name) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(address.name)} characters; a {kind.name} may have {kind.max_name}"
-        findings.append(Finding((), message, "choose a shorter one", "out-of-range"))
+        findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
     found += [as_problem(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
     resource = Resource(
@@ -140,7 +141,9 @@ def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Pr
             inner = written.strip("{}()$ ")
             hint = f"an expression is written ${{{inner}}}"
             message = f"{written} is not an expression and is used literally"
-            yield as_problem(Finding(path, message, hint, "foreign-expression", warning=True), address, raw.at(path))
+            yield as_problem(
+                Finding(path, message, hint, codes.FOREIGN_EXPRESSION, warning=True), address, raw.at(path)
+            )
 
 
 def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
@@ -168,13 +171,17 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
             if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
                 message = "the secret is in plain text in this file"
                 hint = "take it from the environment: ${env:NAME}"
-                yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
+                yield as_problem(
+                    Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
+                )
     for path, names in raw.env.items():
         for name in sorted(filter(looks_secret, names)):
             if not registry.is_secret_of(kind, path):
                 message = f"the value of {name} is used in {dotted(path)}, which AWS shows in plain text"
                 hint = "keep it in a secret and refer to that"
-                yield as_problem(Finding(path, message, hint, "secret-in-clear", warning=True), address, raw.at(path))
+                yield as_problem(
+                    Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
+                )
 
 
 def _plain_text(value: Any) -> bool:

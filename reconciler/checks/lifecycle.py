@@ -10,6 +10,7 @@ from reconciler.checks.references import addresses
 from reconciler.config import references
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean, one_of
 from reconciler.schema import aws_model
 from reconciler.schema.registry import Schemas
@@ -26,7 +27,7 @@ def read_lifecycle(
     depends = addresses(written.get("dependsOn", ()))
     if address in depends:
         at: Path = ("lifecycle", "dependsOn", depends.index(address))
-        findings.append(Finding(at, "the resource depends on itself", "remove this", "reference-cycle"))
+        findings.append(Finding(at, "the resource depends on itself", "remove this", codes.REFERENCE_CYCLE))
     replaces = written.get("replace")
     lifecycle = Lifecycle(
         prevent_destroy=written.get("preventDestroy", False),
@@ -48,7 +49,7 @@ def _invalid_members(
     kind = extension.kind
     for path, reference in references.templates(written, ("lifecycle",)):
         yield Finding(
-            path, f"lifecycle cannot contain expressions: {reference}", "write a plain value", "bad-expression"
+            path, f"lifecycle cannot contain expressions: {reference}", "write a plain value", codes.BAD_EXPRESSION
         )
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
         hint = "to change a property that cannot be updated, declare the resource under a new name"
@@ -63,7 +64,7 @@ def _invalid_members(
         way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
         if way_out is not None and not extension.has(ignored):
             at: Path = ("lifecycle", "ignoreChanges", index)
-            yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, "unknown-field")
+            yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, codes.UNKNOWN_FIELD)
 
 
 def _items_of(written: Mapping[str, Any], name: str) -> list[Any]:

@@ -16,6 +16,7 @@ from reconciler.checks.findings import as_problem
 from reconciler.config import references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Declared, Finding, Kind, Path, Ref, Reference, Resource, Scope, Template
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem
 
@@ -100,7 +101,7 @@ class TargetChecker:
                 nouns = " and ".join(_a(self.kinds[one.section].name) for one in meant)
                 hint = f"for the other write ${{{meant[1]}.{ref.attr}}}, or rename one"
                 message = f'"{name}" is {nouns}; here it means the {self.kinds[meant[0].section].name}'
-                yield Finding(path, message, hint, "misfit", warning=True)
+                yield Finding(path, message, hint, codes.MISFIT, warning=True)
 
     def arn(self, path: Path, value: str, ref: Ref) -> Iterator[Finding]:
         expected = self.form(ref.section)
@@ -158,7 +159,7 @@ class TargetChecker:
         if kind and passed and trusted is not None and service not in trusted:
             now = f"it trusts {', '.join(sorted(trusted))}" if trusted else "it trusts no service"
             message = f"the {kind.name} {passed.address.name} does not trust {service}, which is to use it here"
-            yield Finding(path, message, f"{now}; add {service} to its trust", "misfit", warning=True)
+            yield Finding(path, message, f"{now}; add {service} to its trust", codes.MISFIT, warning=True)
 
     def lookups(self, written: Iterable[tuple[Path, Template]], takes: Mapping[str, str]) -> Iterator[Finding]:
         """Look-ups of one thing where another belongs; ``takes`` are those that belong somewhere, by path."""

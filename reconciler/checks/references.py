@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.config import expressions, references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope, examples
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
@@ -80,7 +81,7 @@ class ReferenceChecker:
             found = self.check_target(reference.address, reference.attr)
         if found:
             message, hint = found
-            yield _problem("unknown-reference", f"{reference.text}: {message}", hint, pos, address, path)
+            yield _problem(codes.UNKNOWN_REFERENCE, f"{reference.text}: {message}", hint, pos, address, path)
 
     def check_target(self, target: Address, attr: str) -> tuple[str, str] | None:
         """Message and hint where ``target`` or its attribute does not exist."""
@@ -120,19 +121,19 @@ class ReferenceChecker:
             if target is None:
                 quoted = f"quote names with dots or slashes: {examples.QUOTED_ADDRESS}"
                 message, hint = f'"{item}" is not an address', f"as in {examples.ADDRESS}; {quoted}"
-                yield _problem("unknown-reference", message, hint, at(path), address, path)
+                yield _problem(codes.UNKNOWN_REFERENCE, message, hint, at(path), address, path)
             elif target not in self.declared:
                 hint = self.suggestion(target)
                 if target.section not in self.kinds:
                     hint = did_you_mean(target.section, self.kinds) or one_of(list(self.kinds), most=30)
-                yield _problem("unknown-reference", f"{target} is not declared", hint, at(path), address, path)
+                yield _problem(codes.UNKNOWN_REFERENCE, f"{target} is not declared", hint, at(path), address, path)
 
     def check_lookup_reference(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
         """The problem of one expression of a look-up, if it has one."""
         address = f"lookups.{name}"
         if reference.address is not None:
             message = f"{reference.text} is not known yet when look-ups run"
-            yield _problem("bad-expression", message, "look up what exists already", pos, address, path)
+            yield _problem(codes.BAD_EXPRESSION, message, "look up what exists already", pos, address, path)
         else:
             yield from self.check_reference(reference, pos, address, path)
 
@@ -149,7 +150,7 @@ class ReferenceChecker:
                 hint = f"{elsewhere[0]} is declared, but here it takes one of {ref.section}"
             if hint:
                 found = _problem(
-                    "undeclared-name", message, hint, resource.at(path), str(resource.address), path, warning=True
+                    codes.UNDECLARED_NAME, message, hint, resource.at(path), str(resource.address), path, warning=True
                 )
                 yield found
 
@@ -173,7 +174,7 @@ class ReferenceChecker:
             text = " -> ".join(map(str, [*loop, loop[0]]))
             hint = "remove one of these references"
             first = self.resources[loop[0]]
-            yield _problem("reference-cycle", f"dependency cycle: {text}", hint, first.at(), str(loop[0]), ())
+            yield _problem(codes.REFERENCE_CYCLE, f"dependency cycle: {text}", hint, first.at(), str(loop[0]), ())
         lookups = {
             name: sorted({part.attr for _, part in references.templates(lookup.args) if part.root == "lookups"})
             for name, lookup in sorted(self.loaded.lookups.items())
@@ -182,7 +183,7 @@ class ReferenceChecker:
             text = " -> ".join([*loop, loop[0]])
             pos = self.loaded.lookups[loop[0]].pos
             yield _problem(
-                "lookup-cycle",
+                codes.LOOKUP_CYCLE,
                 f"look-ups form a cycle: {text}",
                 "remove one of these references",
                 pos,
@@ -217,6 +218,6 @@ def _loops(graph: Mapping[Any, Iterable[Any]]) -> Iterator[list[Any]]:
 
 
 def _problem(
-    code: str, message: str, hint: str, pos: Pos, address: str, path: Path, *, warning: bool = False
+    code: codes.ProblemCode, message: str, hint: str, pos: Pos, address: str, path: Path, *, warning: bool = False
 ) -> Problem:
     return Problem(code=code, message=message, hint=hint, warning=warning, address=address, path=dotted(path), pos=pos)

@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean
 
 # Only for misspellings: AWS adds Regions. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
@@ -50,7 +51,9 @@ def problems(loaded: LoadedEnvironment) -> Iterator[Problem]:
         yield from _lookup(lookup)
 
 
-def _problem(code: str, message: str, hint: str, pos: Pos | None, path: Path, *, warning: bool = False) -> Problem:
+def _problem(
+    code: codes.ProblemCode, message: str, hint: str, pos: Pos | None, path: Path, *, warning: bool = False
+) -> Problem:
     dotted = ".".join(map(str, path))
     return Problem(code=code, message=message, hint=hint, pos=pos, path=dotted, warning=warning)
 
@@ -58,7 +61,7 @@ def _problem(code: str, message: str, hint: str, pos: Pos | None, path: Path, *,
 def _region(loaded: LoadedEnvironment) -> Iterator[Problem]:
     if loaded.region and loaded.region not in REGIONS and (near := did_you_mean(loaded.region, REGIONS)):
         message = f'unknown Region "{loaded.region}"'
-        yield _problem("invalid-value", message, near, _at(loaded, "region"), ("region",), warning=True)
+        yield _problem(codes.INVALID_VALUE, message, near, _at(loaded, "region"), ("region",), warning=True)
 
 
 def _role(loaded: LoadedEnvironment) -> Iterator[Problem]:
@@ -67,11 +70,11 @@ def _role(loaded: LoadedEnvironment) -> Iterator[Problem]:
     if owner and loaded.account and owner != loaded.account:
         message = f"the role belongs to account {owner}, but the environment is for {loaded.account}"
         hint = "an assumed role acts in its own account; correct roleArn or account"
-        yield _problem("invalid-value", message, hint, _at(loaded, "roleArn"), ("roleArn",))
+        yield _problem(codes.INVALID_VALUE, message, hint, _at(loaded, "roleArn"), ("roleArn",))
     for name in ("externalId", "sessionName"):
         if name in loaded.settings and role is None:
             message = f"{name} is only valid with roleArn, which is missing"
-            yield _problem("missing-field", message, "add roleArn, or remove this", _at(loaded, name), (name,))
+            yield _problem(codes.MISSING_FIELD, message, "add roleArn, or remove this", _at(loaded, name), (name,))
 
 
 def _ignored(loaded: LoadedEnvironment) -> Iterator[Problem]:
@@ -80,7 +83,7 @@ def _ignored(loaded: LoadedEnvironment) -> Iterator[Problem]:
         if pattern is not None:
             message = f'the tag "{tag}" is set on every resource, and ignored by "{pattern}" in ignoreTags'
             hint = "remove one of the two: ignored tags are never compared"
-            yield _problem("ignored-tag", message, hint, _at(loaded, "tags", tag), ("tags", tag), warning=True)
+            yield _problem(codes.IGNORED_TAG, message, hint, _at(loaded, "tags", tag), ("tags", tag), warning=True)
 
 
 def _at(loaded: LoadedEnvironment, *path: str) -> Pos | None:
@@ -96,7 +99,7 @@ def _old_image(lookup: Lookup) -> Iterator[Problem]:
         if day:
             message = f"{name} resolves to Amazon Linux 2 images, which AWS supports only until {day}"
             hint = "look up an Amazon Linux 2023 image"
-            yield _problem("end-of-support", message, hint, lookup.pos, ("lookups", lookup.name), warning=True)
+            yield _problem(codes.END_OF_SUPPORT, message, hint, lookup.pos, ("lookups", lookup.name), warning=True)
 
 
 def _lookup(lookup: Lookup) -> Iterator[Problem]:
@@ -107,10 +110,12 @@ def _lookup(lookup: Lookup) -> Iterator[Problem]:
         name = lookup.args if isinstance(lookup.args, str) else ""
         if "/" in name and not name.startswith(("/", "arn:")):
             message = f'"{name}" is not the name of an SSM parameter: a name with a slash in it must begin with one'
-            yield _problem("invalid-value", message, f"did you mean /{name}?", lookup.pos, address)
+            yield _problem(codes.INVALID_VALUE, message, f"did you mean /{name}?", lookup.pos, address)
         elif re.fullmatch(r"/aws/service/ecs/optimized-ami/.+/recommended", name):
             message = f"the value of {name} is a JSON text about an image, not its id"
-            yield _problem("misfit", message, f"for the id write {name}/image_id", lookup.pos, address, warning=True)
+            yield _problem(
+                codes.MISFIT, message, f"for the id write {name}/image_id", lookup.pos, address, warning=True
+            )
     elif isinstance(lookup.args, Mapping):
         for member, form in _IDS.items():
             yield from _ids(lookup, member, form, lookup.args.get(member))
@@ -124,4 +129,4 @@ def _ids(lookup: Lookup, member: str, form: re.Pattern[str], given: Any) -> Iter
             if member == "vpcId":
                 hint += "; or look it up: ${lookups.NAME} of {vpc: {default: true}}"
             path: Path = ("lookups", lookup.name, lookup.kind, member)
-            yield _problem("invalid-value", message, hint, lookup.pos, path)
+            yield _problem(codes.INVALID_VALUE, message, hint, lookup.pos, path)

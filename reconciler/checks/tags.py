@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.checks.findings import as_problem
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
 # AWS allows 50 user tags on nearly every resource; two of them are the ownership tags.
@@ -21,7 +22,7 @@ def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Map
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
     if kind.shared and own:
         message = f"a {kind.name} belongs to the account: its tags are not managed"
-        finding = Finding(("tags",), message, "remove its tags", "tags-unused", warning=True)
+        finding = Finding(("tags",), message, "remove its tags", codes.TAGS_UNUSED, warning=True)
         yield as_problem(finding, address, raw.at(("tags", own[0])))
 
 
@@ -42,7 +43,7 @@ def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterato
             yield as_problem(finding, address, raw.at(at))
     if len(tags) > MAX_TAGS:
         message = f"{len(tags)} tags: AWS allows 50, and two are reserved for the ownership tags"
-        finding = Finding(("tags",), message, "remove some, here or in the environment's tags", "out-of-range")
+        finding = Finding(("tags",), message, "remove some, here or in the environment's tags", codes.OUT_OF_RANGE)
         yield as_problem(finding, address, raw.at(("tags",)))
 
 
@@ -52,9 +53,13 @@ def _tag(name: str, value: Any, path: Path) -> Finding | None:
     if name.startswith(OWNER_PREFIX):
         return Finding(path, f'the tag "{name}" is set by reconcile itself', "choose another name")
     if len(name) > 128:
-        return Finding(path, f"the tag's name has {len(name)} characters; at most 128", "shorten it", "out-of-range")
+        return Finding(
+            path, f"the tag's name has {len(name)} characters; at most 128", "shorten it", codes.OUT_OF_RANGE
+        )
     if isinstance(value, str) and len(value) > 256:
-        return Finding(path, f'the tag "{name}" has {len(value)} characters; at most 256', "shorten it", "out-of-range")
+        return Finding(
+            path, f'the tag "{name}" has {len(value)} characters; at most 256', "shorten it", codes.OUT_OF_RANGE
+        )
     return None
 
 

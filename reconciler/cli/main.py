@@ -15,6 +15,7 @@ import typer
 
 from reconciler.cli import root
 from reconciler.cli.terminal import Terminal
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
@@ -91,7 +92,7 @@ def _report_unexpected(error: Exception, terminal: Terminal) -> None:
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:
         name = str(error.filename)
         name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-        terminal.problems([Problem(code="file", message=f"{name}: {error.strerror}")])
+        terminal.problems([Problem(code=codes.FILE, message=f"{name}: {error.strerror}")])
     else:
         message = terminal.mask.line(f"{type(error).__name__}: {error}")[:400]
         terminal.note(f"error: internal error (a bug in reconcile): {message}")

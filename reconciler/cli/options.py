@@ -12,6 +12,7 @@ import typer
 
 from reconciler.config import files
 from reconciler.model import Address, Options
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 
 
@@ -149,5 +150,5 @@ def address(text: str) -> Address:
         return Address(section, name.rstrip("]").strip("\"'"))
     if not dot or not name:
         hint = 'write it as plans print it: SECTION.NAME, or SECTION["NAME"] for a name with a dot or a slash'
-        raise Problems([Problem(code="bad-address", message=f'"{text}" is not an address', hint=hint)])
+        raise Problems([Problem(code=codes.BAD_ADDRESS, message=f'"{text}" is not an address', hint=hint)])
     return Address(section, name)

@@ -15,6 +15,7 @@ import typer
 from reconciler import __version__
 from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.model import Call, Event, Options, Outcome, Plan
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, ordered
 from reconciler.operations import pipeline, session
 from reconciler.operations.pipeline import Planned
@@ -171,7 +172,7 @@ class ApplyReport:
             question = f"Apply these changes to account {plan.scope.account} ({plan.scope.region})?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"
-        return self.terminal.confirm(question, Problem(code="not-approved", message=message, hint=hint))
+        return self.terminal.confirm(question, Problem(code=codes.NOT_APPROVED, message=message, hint=hint))
 
     @contextmanager
     def running(self, planned: Planned) -> Iterator[JsonLines | Progress]:

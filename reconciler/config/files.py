@@ -22,6 +22,7 @@ from pathlib import Path
 from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
 from reconciler.model import Pos, examples
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
@@ -63,7 +64,7 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
             return among / known[0]
         message = "no environment given, and this directory has no environment.yaml"
         hint = f"give one of {', '.join(known)}" if known else "give its directory, or write one with reconcile init"
-        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+        raise Problems([Problem(code=codes.NO_ENVIRONMENT, message=message, hint=hint)])
     path = cwd / arg
     for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
         if candidate.is_file() or is_environment(candidate):
@@ -73,13 +74,13 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
         inside = [item.name for item in environments_in(path)]
         if inside:
             hint = f"give one of {', '.join(str(Path(arg) / name) for name in inside)}"
-        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+        raise Problems([Problem(code=codes.NO_ENVIRONMENT, message=message, hint=hint)])
     beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     near = did_you_mean(Path(arg).name, known or beside)
     there = f"under environments/ there are {', '.join(known)}" if known else ""
     hint = near or there or "give a directory with an environment.yaml, or write one with reconcile init"
     message = f'there is no environment "{arg}"'
-    raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+    raise Problems([Problem(code=codes.NO_ENVIRONMENT, message=message, hint=hint)])
 
 
 def environments(cwd: Path) -> list[Path]:
@@ -123,7 +124,7 @@ def read(target: Path) -> Sources:
     target = target.parent if target.name in SETTINGS_FILES else target
     sources = Sources((target if target.is_dir() else target.parent).resolve())
     if not target.exists():
-        sources.problems.append(Problem(code="no-environment", message=f"there is no file or directory {target}"))
+        sources.problems.append(Problem(code=codes.NO_ENVIRONMENT, message=f"there is no file or directory {target}"))
     else:
         _Reader(sources).layer(target, own=True)
     return sources
@@ -150,7 +151,7 @@ class _Reader:
         others = self.others(root, {base.resolve() for base, _ in bases}) if target.is_dir() else {}
         if not own and not others and not settings.value:
             hint = "extend a directory or file that declares something"
-            self.problem("empty-base", f"{self.display_path(target)} contains no YAML files", hint, settings.pos)
+            self.problem(codes.EMPTY_BASE, f"{self.display_path(target)} contains no YAML files", hint, settings.pos)
         self.sources.layers.append(Layer(root, settings, others))
         self.done.add(real)
         self.chain.pop()
@@ -160,12 +161,12 @@ class _Reader:
         if real in self.chain:
             loop = [*self.chain[self.chain.index(real) :], real]
             names = " -> ".join(self.display_path(path) for path in loop)
-            self.problem("extends-cycle", f"extends form a cycle: {names}", "remove one of the extends", pos)
+            self.problem(codes.EXTENDS_CYCLE, f"extends form a cycle: {names}", "remove one of the extends", pos)
         elif not _exists(base):
             beside = base.parent
             near = [item.name for item in beside.iterdir()] if _exists(beside) and beside.is_dir() else []
             hint = did_you_mean(base.name, near) or "the path is relative to the directory of this environment"
-            self.problem("unknown-base", f"there is no {self.display_path(base)} to extend", hint, pos)
+            self.problem(codes.UNKNOWN_BASE, f"there is no {self.display_path(base)} to extend", hint, pos)
         else:
             self.layer(base, own=False)
 
@@ -176,10 +177,10 @@ class _Reader:
         for item in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(item.value, str) or not item.value:
                 hint = "as in extends: ../base, or a list of such"
-                self.problem("wrong-type", "extends must be a path or a list of paths", hint, item.pos)
+                self.problem(codes.WRONG_TYPE, "extends must be a path or a list of paths", hint, item.pos)
             elif "${" in item.value:
                 hint = "write the literal path"
-                self.problem("bad-expression", "extends is read before variables are known", hint, item.pos)
+                self.problem(codes.BAD_EXPRESSION, "extends is read before variables are known", hint, item.pos)
             else:
                 try:
                     path = root / os.path.normpath(item.value)
@@ -187,10 +188,10 @@ class _Reader:
                     itself = path.resolve() == root.resolve()
                 except (OSError, ValueError, RuntimeError) as error:  # too long, with a NUL, or a loop of links
                     why = getattr(error, "strerror", None) or "a broken symbolic link"
-                    self.problem("unknown-base", f"cannot extend this path: {why}", "give another path", item.pos)
+                    self.problem(codes.UNKNOWN_BASE, f"cannot extend this path: {why}", "give another path", item.pos)
                     continue
                 if itself:
-                    self.problem("extends-cycle", "the environment extends itself", "remove this", item.pos)
+                    self.problem(codes.EXTENDS_CYCLE, "the environment extends itself", "remove this", item.pos)
                 else:
                     yield path, item.pos
 
@@ -198,12 +199,12 @@ class _Reader:
         found = [root / name for name in SETTINGS_FILES if (root / name).is_file()]
         if len(found) > 1:
             pos = Pos(self.display_path(found[1]), 1, 1)
-            self.problem("duplicate-settings", "there is an environment.yaml as well", "keep one of the two", pos)
+            self.problem(codes.DUPLICATE_SETTINGS, "there is an environment.yaml as well", "keep one of the two", pos)
         if found:
             return self.file(found[0], root)
         if own:
             message = f"{root} has no environment.yaml"
-            problem = Problem(code="no-environment", message=message, hint="its first line is: environment: NAME")
+            problem = Problem(code=codes.NO_ENVIRONMENT, message=message, hint="its first line is: environment: NAME")
             self.sources.problems.append(problem)
         return Node({}, Pos(self.display_path(root), 1, 1))
 
@@ -220,7 +221,7 @@ class _Reader:
             if path.name in SETTINGS_FILES:
                 hint = "a directory with its own environment.yaml is an environment: move it out of this one"
                 message = f"{self.display_path(path)} is inside another environment"
-                self.problem("nested-environment", message, hint, Pos(self.display_path(path), 1, 1))
+                self.problem(codes.NESTED_ENVIRONMENT, message, hint, Pos(self.display_path(path), 1, 1))
             else:
                 found[self.display_path(path)] = self.file(path, root)
         return found
@@ -230,7 +231,7 @@ class _Reader:
         if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
             message = f"directories are nested more than {_DEEPEST} levels deep here"
             hint = "deeper directories are not read: move this one up, or out of the environment"
-            self.problem("too-deep", message, hint, Pos(self.display_path(directory), 1, 1))
+            self.problem(codes.TOO_DEEP, message, hint, Pos(self.display_path(directory), 1, 1))
             return
         for path in self.entries_of(directory):
             real = self.real_path(path)
@@ -240,7 +241,7 @@ class _Reader:
                 if path.name != PLAIN_FILES:
                     hint = "copy it in, or name it in extends"
                     message = f"{self.display_path(path)} is a symbolic link to a file outside the environment"
-                    self.problem("outside-environment", message, hint, Pos(self.display_path(path), 1, 1))
+                    self.problem(codes.OUTSIDE_ENVIRONMENT, message, hint, Pos(self.display_path(path), 1, 1))
             elif path.is_dir():
                 if path.name != PLAIN_FILES:
                     yield from self.walk(path, inside, bases, seen)
@@ -254,7 +255,7 @@ class _Reader:
         except OSError as error:
             shown = self.display_path(directory)
             message = f"{shown} cannot be read: {error.strerror}"
-            self.problem("unreadable-file", message, _READABLE, Pos(shown, 1, 1))
+            self.problem(codes.UNREADABLE_FILE, message, _READABLE, Pos(shown, 1, 1))
             return
         for path in found:
             if not path.name.startswith("."):
@@ -270,7 +271,7 @@ class _Reader:
             many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
             message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
             hint = "check the directory or the base; move files that do not belong to the environment out of it"
-            self.problem("too-much", message, hint, Pos(self.display_path(path), 1, 1))
+            self.problem(codes.TOO_MUCH, message, hint, Pos(self.display_path(path), 1, 1))
         return self.full
 
     def real_path(self, path: Path) -> Path | None:
@@ -280,7 +281,7 @@ class _Reader:
             return found if path.suffix.lower() in _YAML or path.is_dir() else None
         except (OSError, RuntimeError) as error:  # no permission, or a loop of links
             why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.display_path(path)
-            self.problem("unreadable-file", f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
+            self.problem(codes.UNREADABLE_FILE, f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))
             return None
 
     def file(self, path: Path, root: Path) -> Node:
@@ -288,7 +289,7 @@ class _Reader:
         self.sources.files[shown] = (path.resolve(), root.resolve())
         empty = Node({}, Pos(shown, 1, 1))
         if path.exists() and not path.is_file():
-            self.problem("unreadable-file", f"{shown} is not a regular file", _READABLE, empty.pos)
+            self.problem(codes.UNREADABLE_FILE, f"{shown} is not a regular file", _READABLE, empty.pos)
             return empty
         try:
             with path.open("rb") as stream:
@@ -298,7 +299,7 @@ class _Reader:
                 return empty
             node = reader.read(data, shown)
         except OSError as error:
-            self.problem("unreadable-file", f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
+            self.problem(codes.UNREADABLE_FILE, f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
             return empty
         except Problems as error:
             self.sources.problems += error.problems
@@ -307,11 +308,11 @@ class _Reader:
             return node
         what = "a list" if isinstance(node.value, list) else "a single value"
         hint = f"the top level contains settings and sections, such as {examples.SECTION}"
-        self.problem("wrong-type", f"the file contains {what}; it must be a mapping", hint, node.pos)
+        self.problem(codes.WRONG_TYPE, f"the file contains {what}; it must be a mapping", hint, node.pos)
         return empty
 
     def display_path(self, path: Path) -> str:
         return Path(os.path.relpath(path.parent.resolve() / path.name, self.sources.root)).as_posix()
 
-    def problem(self, code: str, message: str, hint: str, pos: Pos) -> None:
+    def problem(self, code: codes.ProblemCode, message: str, hint: str, pos: Pos) -> None:
         self.sources.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))

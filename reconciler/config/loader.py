@@ -26,6 +26,7 @@ from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
+from reconciler.model import problem_codes as codes
 from reconciler.model.masking import Cover
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.model.stand_ins import known
@@ -200,19 +201,19 @@ class _Loading:
     def unresolved_setting(self, key: str, at: Any) -> Problem:
         hint = "${var.}, ${env:}, ${file:} and ${environment} can be used"
         message = f"{key} must be known before AWS is called"
-        return Problem(code="bad-expression", message=message, hint=hint, path=key, pos=at((key,)))
+        return Problem(code=codes.BAD_EXPRESSION, message=message, hint=hint, path=key, pos=at((key,)))
 
     def name(self, layer: Layer) -> str:
         node = layer.settings.value.get("environment")
         if node is not None and isinstance(node.value, str):
             if "${" in node.value:
                 hint = "write the literal name: it identifies the owner of every resource"
-                self.problem("bad-expression", "environment is read before variables are known", hint, node.pos)
+                self.problem(codes.BAD_EXPRESSION, "environment is read before variables are known", hint, node.pos)
             return node.value
         others = [key for key in layer.settings.value if key not in SETTINGS and key not in self.known]
         if (node is None or node.value is None) and not did_you_mean("environment", others):
             hint = "give it one: environment: my-name"
-            self.problem("missing-field", "the environment has no name", hint, layer.settings.pos)
+            self.problem(codes.MISSING_FIELD, "the environment has no name", hint, layer.settings.pos)
         return ""
 
     def settings(self) -> Node:
@@ -234,14 +235,16 @@ class _Loading:
                 if section in SETTINGS:
                     if file:
                         message = f"{section}: is only read from environment.yaml; move it there"
-                        self.problem("misplaced-setting", message, "", below.pos)
+                        self.problem(codes.MISPLACED_SETTING, message, "", below.pos)
                 elif section not in self.known:
                     self.unknown(section, below)
                 elif isinstance(below.value, dict):
                     self.collect(found.setdefault(section, {}), section, below)
                 elif below.value is not None:
                     hint = "write the resources below it by name, as in name: {...}"
-                    self.problem("wrong-type", f"{section} must be a mapping of names to resources", hint, below.pos)
+                    self.problem(
+                        codes.WRONG_TYPE, f"{section} must be a mapping of names to resources", hint, below.pos
+                    )
         return found
 
     def unknown(self, section: str, node: Node) -> None:
@@ -249,7 +252,7 @@ class _Loading:
         what = "setting or section" if setting else "section"
         near = did_you_mean(section, [*SETTINGS, *self.known])
         hint = self.elsewhere(section) or near or one_of(list(self.known), most=30)
-        self.problem("unknown-section", f'unknown {what} "{section}"', hint, node.pos)
+        self.problem(codes.UNKNOWN_SECTION, f'unknown {what} "{section}"', hint, node.pos)
 
     def elsewhere(self, section: str) -> str:
         """The hint for a section in the format of another tool; empty if there is none."""
@@ -266,16 +269,16 @@ class _Loading:
         for name, node in below.value.items():
             if "${" in name:
                 message = f'resource names cannot contain expressions: "{name}"'
-                self.problem("bad-expression", message, "write the literal name", node.pos)
+                self.problem(codes.BAD_EXPRESSION, message, "write the literal name", node.pos)
             if name in found:
                 message = f'duplicate {section} "{name}"'
                 hint = f"the other is declared at {found[name].pos}"
-                self.problem("duplicate-resource", message, hint, node.pos)
+                self.problem(codes.DUPLICATE_RESOURCE, message, hint, node.pos)
             elif node.value is None or isinstance(node.value, dict):
                 found[name] = node
             else:
                 hint = "write its properties below it"
-                self.problem("wrong-type", f'{section} "{name}" must be a mapping of properties', hint, node.pos)
+                self.problem(codes.WRONG_TYPE, f'{section} "{name}" must be a mapping of properties', hint, node.pos)
 
     def sections(
         self, filler: Filler, settings: Node, declared: list[dict[str, dict[str, Node]]]
@@ -309,10 +312,10 @@ class _Loading:
                     made[name] = patch(made.get(name, below), node, self.useless_nulls)
                 elif made.pop(name, None) is None:
                     hint = f"write {name}: {{}} for one without properties; or is what follows not indented?"
-                    self.problem("empty-resource", f'{section} "{name}" is empty', hint, node.pos)
+                    self.problem(codes.EMPTY_RESOURCE, f'{section} "{name}" is empty', hint, node.pos)
         return made
 
-    def problem(self, code: str, message: str, hint: str, pos: Pos) -> None:
+    def problem(self, code: codes.ProblemCode, message: str, hint: str, pos: Pos) -> None:
         self.read.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
 
 
@@ -349,13 +352,13 @@ def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterato
             shown = ".".join(map(str, path))
             hint = "write its members; expressions are allowed in their values"
             yield Problem(
-                code="bad-expression", message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
+                code=codes.BAD_EXPRESSION, message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
             )
 
 
 def _useless_null(null: UselessNull) -> Problem:
     hint = "give it a value; null only removes an inherited setting"
-    return Problem(code="idle-null", message=f"{null.name} is empty", hint=hint, warning=True, pos=null.pos)
+    return Problem(code=codes.IDLE_NULL, message=f"{null.name} is empty", hint=hint, warning=True, pos=null.pos)
 
 
 def _identity(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import SCALARS, replace
 
-UNSEEN = "unreadable"  # the code of the problem where a needed read is denied
 Kinds = Mapping[str, Kind]
 
 
@@ -247,7 +247,7 @@ def _named(
         near = did_you_mean(name, [known.name for known in world.names if known.section in ref.sections])
         problems.append(
             Problem(
-                code="unknown-reference",
+                code=codes.UNKNOWN_REFERENCE,
                 message=f'there is no {noun} "{name}"',
                 hint="\n".join(filter(None, [near, f"{looked}; declare it, or give a full ARN or id"])),
                 address=str(resource.address),
@@ -269,7 +269,7 @@ def _filled(value: Template, resource: Resource, path: Path, world: ResolutionCo
     if len(parts) > 1 and any(isinstance(part, list | Mapping) for part in parts):
         problems.append(
             Problem(
-                code="not-text",
+                code=codes.NOT_TEXT,
                 message=f"{value} puts a list or mapping inside a text",
                 hint="use the expression alone as the value, so that it keeps its type",
                 address=str(resource.address),
@@ -289,7 +289,7 @@ def _unfilled(part: Reference, resource: Resource, path: Path, world: Resolution
         attrs = world.declared(part.address) or {}
         hint = did_you_mean(part.attr, attrs) or (f"it has {', '.join(sorted(attrs))}" if attrs else "")
     return Problem(
-        code="unknown-reference",
+        code=codes.UNKNOWN_REFERENCE,
         message=f"{part.text} has no value",
         hint=hint,
         address=str(resource.address),
@@ -305,7 +305,7 @@ def _unseen(what: Address, resource: Resource, path: Path, world: ResolutionCont
 def problem_unplanned(resource: Resource, path: Path, needs: str, hint: str) -> Problem:
     """The problem of a resource that is not planned, because something it refers to cannot be read."""
     return Problem(
-        code=UNSEEN,
+        code=codes.UNREADABLE,
         message=f"not planned: it depends on {needs}",
         hint=hint,
         address=str(resource.address),

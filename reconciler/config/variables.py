@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.config import expressions
 from reconciler.config.yaml.node import Node
 from reconciler.model import Path, Pos, Reference, Template
+from reconciler.model import problem_codes as codes
 from reconciler.model.masking import looks_secret, private_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 
@@ -127,7 +128,7 @@ class Filler:
     def _key(self, name: str, node: Node) -> str:
         text, fault = expressions.key(name)
         if fault:
-            self._problem("bad-expression", fault.message, fault.hint, node.pos)
+            self._problem(codes.BAD_EXPRESSION, fault.message, fault.hint, node.pos)
         return text
 
     def _hidden(self, path: Path) -> bool:
@@ -138,7 +139,7 @@ class Filler:
         parts, faults = expressions.parse(text)
         for fault in faults:
             message, hint = _MASKED_FAULT if hidden else (fault.message, fault.hint)
-            self._problem("bad-expression", message, hint, pos)
+            self._problem(codes.BAD_EXPRESSION, message, hint, pos)
         made = [_Value(part) if isinstance(part, str) else self._reference(part, pos) for part in parts]
         env = frozenset[str]().union(*(item.env for item in made))
         if len(made) == 1:
@@ -153,7 +154,7 @@ class Filler:
                 what = "a mapping" if isinstance(value, dict) else "a list" if value is not None else "nothing"
                 message = f"{part} is {what} and cannot be used inside a text"
                 hint = "use the expression alone as the value, so that it keeps its type"
-                self._problem("not-text", message, hint, pos)
+                self._problem(codes.NOT_TEXT, message, hint, pos)
                 continue
             if isinstance(value, bool):
                 flat.append("true" if value else "false")
@@ -186,7 +187,7 @@ class Filler:
         if name not in self.environ:
             hint = did_you_mean(name, self.environ) or f"export {name}=..."
             message = f"the environment variable {name} is not set"
-            self.unset.append(Problem(code="unset-variable", message=message, hint=hint, warning=True, pos=pos))
+            self.unset.append(Problem(code=codes.UNSET_VARIABLE, message=message, hint=hint, warning=True, pos=pos))
             return _Value(Template((part,)), env=frozenset([name]))
         if looks_secret(name) and self.environ[name]:
             self.sensitive.add(self.environ[name])
@@ -201,7 +202,7 @@ class Filler:
             return None
         if len(self._chain) >= MAX_CHAIN:
             message = f"variables refer to each other more than {MAX_CHAIN} levels deep"
-            raise Problems([*self.problems, Problem(code="too-large", message=message, pos=pos)])
+            raise Problems([*self.problems, Problem(code=codes.TOO_LARGE, message=message, pos=pos)])
         self._chain.append(path)
         try:
             made = self._known[path] = self._looked_up(path, pos)
@@ -215,7 +216,7 @@ class Filler:
         ordered = [*loop[first:], *loop[:first], loop[first]]
         shown = " -> ".join(f"var.{'.'.join(item)}" for item in ordered)
         at = self.declared[ordered[0][0]].pos
-        self._problem("variable-cycle", f"variables form a cycle: {shown}", "give one of them a value", at)
+        self._problem(codes.VARIABLE_CYCLE, f"variables form a cycle: {shown}", "give one of them a value", at)
 
     def _looked_up(self, path: tuple[str, ...], pos: Pos) -> _Value | None:
         members: Any = self.declared
@@ -238,7 +239,7 @@ class Filler:
         for depth, name in enumerate(path[index:], index):
             if isinstance(value, Template):
                 hint = "its value is only known at plan time; use the whole expression instead"
-                self._problem("unknown-variable", f"var.{'.'.join(path[:depth])} is not known yet", hint, pos)
+                self._problem(codes.UNKNOWN_VARIABLE, f"var.{'.'.join(path[:depth])} is not known yet", hint, pos)
                 return None
             if not isinstance(value, Mapping) or name not in value:
                 self._undeclared(path, depth, value, pos)
@@ -252,7 +253,7 @@ class Filler:
         known = f"declared: {one_of(names)}" if names else "declare it under variables: in environment.yaml"
         if index and not names:
             known = f"{'.'.join(path[:index])} is not a mapping"
-        self._problem("unknown-variable", message, did_you_mean(path[index], names) or known, pos)
+        self._problem(codes.UNKNOWN_VARIABLE, message, did_you_mean(path[index], names) or known, pos)
 
     def _file(self, part: Reference, pos: Pos) -> str:
         """The content of a file inside the directory of the environment that refers to it."""
@@ -265,11 +266,11 @@ class Filler:
             inside = False
         if not inside:
             message = f"{part.attr} is outside the environment's directory"
-            self._problem("outside-environment", message, "copy the file in, and give its path relative to it", pos)
+            self._problem(codes.OUTSIDE_ENVIRONMENT, message, "copy the file in, and give its path relative to it", pos)
             return ""
         if real in self._yaml:
             hint = f"move it below files/, whose content is not read as part of the environment: {part.attr}"
-            self._problem("bad-file", f"{part.attr} is itself read as part of the environment", hint, pos)
+            self._problem(codes.BAD_FILE, f"{part.attr} is itself read as part of the environment", hint, pos)
             return ""
         if real not in self._contents:
             self._contents[real] = _content(path, part.attr, root)
@@ -282,7 +283,7 @@ class Filler:
     def _check_depth(self, depth: int, node: Node) -> None:
         if depth > MAX_DEPTH:
             message = f"with variables filled in, nesting is deeper than {MAX_DEPTH} levels"
-            raise Problems([*self.problems, Problem(code="too-deep", message=message, pos=node.pos)])
+            raise Problems([*self.problems, Problem(code=codes.TOO_DEEP, message=message, pos=node.pos)])
 
     def _count(self, values: int, text: int, pos: Pos) -> None:
         self._values += values
@@ -290,9 +291,9 @@ class Filler:
         if self._values > MAX_VALUES or self._text > MAX_TEXT:
             message = "with variables, defaults and aliases filled in, the environment is too large"
             hint = f"at most {MAX_VALUES:,} values and {MAX_TEXT:,} bytes of filled text"
-            raise Problems([*self.problems, Problem(code="too-large", message=message, hint=hint, pos=pos)])
+            raise Problems([*self.problems, Problem(code=codes.TOO_LARGE, message=message, hint=hint, pos=pos)])
 
-    def _problem(self, code: str, message: str, hint: str, pos: Pos) -> None:
+    def _problem(self, code: codes.ProblemCode, message: str, hint: str, pos: Pos) -> None:
         self.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
 
 
@@ -301,17 +302,17 @@ def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
         near = [item.relative_to(root).as_posix() for item in sorted(path.parent.glob("*"))[:200]]
         what = "is not a file" if path.exists() else "does not exist"
         hint = did_you_mean(shown, near) or f"the path is relative to the environment's directory, {root.name}/"
-        return Problem(code="bad-file", message=f"{shown} {what}", hint=hint)
+        return Problem(code=codes.BAD_FILE, message=f"{shown} {what}", hint=hint)
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_FILE + 1)
         text = data.decode("utf-8-sig")
     except OSError as error:
-        return Problem(code="bad-file", message=f"{shown} cannot be read: {error.strerror}")
+        return Problem(code=codes.BAD_FILE, message=f"{shown} cannot be read: {error.strerror}")
     except UnicodeDecodeError:
-        return Problem(code="bad-file", message=f"{shown} is not UTF-8 text", hint="give its base64 form instead")
+        return Problem(code=codes.BAD_FILE, message=f"{shown} is not UTF-8 text", hint="give its base64 form instead")
     if len(data) > MAX_FILE:
-        return Problem(code="bad-file", message=f"{shown} is larger than {MAX_FILE:,} bytes")
+        return Problem(code=codes.BAD_FILE, message=f"{shown} is larger than {MAX_FILE:,} bytes")
     return text
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.model import Pos
+from reconciler.model import problem_codes as codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Problem:
     A ``note`` is a warning that needs no action: ``--strict`` does not make it an error.
     """
 
-    code: str
+    code: codes.ProblemCode
     message: str
     hint: str = ""
     warning: bool = False

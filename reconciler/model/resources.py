@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
+from reconciler.model import problem_codes as codes
+
 from .values import EMPTY, MISSING, NAME_TAG, OWNER_TAG, Address, Json, Path, Pos, Scope
 
 
@@ -352,5 +354,5 @@ class Finding:
     path: Path
     message: str
     hint: str = ""
-    code: str = "invalid-value"
+    code: codes.ProblemCode = codes.INVALID_VALUE
     warning: bool = False

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler import __version__
 from reconciler.model import Event, Options, Outcome, Plan
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import journal, pipeline, saved_plan
@@ -232,7 +233,7 @@ def _holding_lock(session: Session, stop: threading.Event, ui: Interaction, *, l
 def _lock_broken() -> Problem:
     hint = "find out who broke the lock and why before applying again"
     message = "another run broke the lock before any step started"
-    return Problem(code="lock-lost", message=message, hint=hint)
+    return Problem(code=codes.LOCK_LOST, message=message, hint=hint)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final, Self
 
 from reconciler.account.client import READS, Exchange
 from reconciler.model import Event, Plan, Refused, Scope, Verb, Wait
+from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.problems import Problem, Problems
 from reconciler.render import json as as_json
@@ -125,7 +126,7 @@ def _opened(path: Path) -> BinaryIO:
 
 def _problem(path: Path, error: OSError) -> Problem:
     message = f"the journal {path} cannot be written: {error.strerror}"
-    return Problem(code="journal", message=message, hint="choose another place with --journal FILE")
+    return Problem(code=codes.JOURNAL, message=message, hint="choose another place with --journal FILE")
 
 
 def _without(value: Any) -> Any:

@@ -17,6 +17,7 @@ from reconciler.checks import environment, secrets
 from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
@@ -161,7 +162,7 @@ def _resolve_lookups(
     from reconciler.account import lookups  # noqa: PLC0415  (see above)
 
     facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
-    if any(problem.code != lookups.REFUSED for problem in missing):
+    if any(problem.code != codes.LOOKUP_REFUSED for problem in missing):
         raise Problems(missing)
     return facts, missing
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from reconciler.config import loader
 from reconciler.config.files import is_environment
 from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.pipeline import Planned, document
@@ -221,7 +222,7 @@ def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> s
         name, path = saved.where.environment, saved.where.path
         message = f"the plan is for the environment {name} at {path}, which does not exist here"
         hint = "run apply at the root of a clone that contains the environment, or in the environment's directory"
-        raise Problems([Problem(code="no-environment", message=message, hint=hint)])
+        raise Problems([Problem(code=codes.NO_ENVIRONMENT, message=message, hint=hint)])
     same = (path for path in found if _environment_name(path, environ) == saved.where.environment)
     return str(next(same, found[0]))
 
@@ -241,7 +242,7 @@ def wrong_scope(saved: Saved, scope: Scope) -> list[Problem]:
     pairs = (("environment", scope.environment), ("account", scope.account), ("region", scope.region))
     return [
         Problem(
-            code="foreign-plan",
+            code=codes.FOREIGN_PLAN,
             message=f"the plan is for {name} {saved.document.get(name)}, but the current one is {here}",
             hint=_SCOPE_HINTS[name],
         )
@@ -266,16 +267,16 @@ def out_of_date(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem]
     if saved.checksum == now.get("checksum") and not differences and not because:
         return []
     general = Problem(
-        code="stale-plan",
+        code=codes.STALE_PLAN,
         message="the saved plan is out of date: the account or the environment has changed since",
         hint="make a new one with `reconcile plan --out FILE`",
     )
     if not differences and not because:
         differences = {"": "a value that is not shown has changed"}
-    listed = [Problem(code="stale-plan", message=text, address=name) for name, text in sorted(differences.items())]
+    listed = [Problem(code=codes.STALE_PLAN, message=text, address=name) for name, text in sorted(differences.items())]
     more = len(listed) - MOST_LISTED
     if more > 0:
-        listed = [*listed[:MOST_LISTED], Problem(code="stale-plan", message=f"and {more} more resources")]
+        listed = [*listed[:MOST_LISTED], Problem(code=codes.STALE_PLAN, message=f"and {more} more resources")]
     return [general, *listed, *because]
 
 
@@ -330,4 +331,4 @@ def _difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) ->
 
 
 def _problem(message: str, hint: str) -> Problem:
-    return Problem(code="plan-file", message=message, hint=hint)
+    return Problem(code=codes.PLAN_FILE, message=message, hint=hint)

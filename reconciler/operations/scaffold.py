@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.model import examples
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.schema import registry
 
@@ -39,10 +40,10 @@ def write(directory: Path, template: str) -> list[Path]:
     known = templates()
     if template not in known:
         hint = did_you_mean(template, known) or one_of(list(known))
-        raise Problems([Problem(code="unknown-template", message=f'there is no template "{template}"', hint=hint)])
+        raise Problems([Problem(code=codes.UNKNOWN_TEMPLATE, message=f'there is no template "{template}"', hint=hint)])
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         hint = "choose a directory that is empty or does not exist yet"
-        raise Problems([Problem(code="directory-in-use", message=f"{directory} is not empty", hint=hint)])
+        raise Problems([Problem(code=codes.DIRECTORY_IN_USE, message=f"{directory} is not empty", hint=hint)])
     name = _NAME.sub("-", directory.resolve().name.lower()).strip("-")[:63] or "environment"
     if template == MINIMAL:
         files = {"environment.yaml": _SCHEMA_LINE + examples.ENVIRONMENT.replace("my-environment", name)}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.config import files
 from reconciler.model import Environment, Scope
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
@@ -116,7 +117,7 @@ def sandbox_endpoint() -> Endpoint:
 def no_sandbox() -> Problem:
     """The problem of a command that needs the sandbox when it does not run."""
     return Problem(
-        code="no-sandbox", message="the sandbox is not running", hint="start it with `reconcile sandbox start`"
+        code=codes.NO_SANDBOX, message="the sandbox is not running", hint="start it with `reconcile sandbox start`"
     )
 
 
@@ -148,7 +149,7 @@ def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
     now = lock.read()
     if now is None or now.claim.run != held.claim.run:
         message = "the lock changed hands since it was shown"
-        raise Problems([Problem(code="lock-moved", message=message, hint="run `reconcile unlock` again")])
+        raise Problems([Problem(code=codes.LOCK_MOVED, message=message, hint="run `reconcile unlock` again")])
     lock.delete()
     return f"Broke the lock of {session.env.name}, which was held by {holder}."
 

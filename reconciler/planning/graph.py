@@ -22,6 +22,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 from reconciler.model import Action, Address, Call, Live, Step, Verb
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.model.stand_ins import unknown_values
@@ -275,7 +276,7 @@ def _still_used(node: Node, used: _Chain) -> Problem:
         hint = f"declare it again, or make {node.address} use another"
     resource = node.resource
     return Problem(
-        code="still-used",
+        code=codes.STILL_USED,
         message=message,
         hint=hint,
         address=str(node.address),
@@ -293,7 +294,7 @@ def _cycles(nodes: Mapping[Address, Node], graph: _Graph) -> list[Problem]:
         first = next(node for address, node in nodes.items() if str(address) == loop[0])
         return [
             Problem(
-                code="order-cycle",
+                code=codes.ORDER_CYCLE,
                 message="no order of these changes is possible: " + " -> ".join([*loop, loop[0]]),
                 hint="replace one of them under a new name, with two applies",
                 address=loop[0],

@@ -30,6 +30,7 @@ from reconciler.model import (
     Scope,
     Verb,
 )
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import unknown_values
 from reconciler.planning import graph as step_graph
@@ -96,7 +97,7 @@ class _Planner:
             first = self.env.resources[min(error.args[1])]
             self.problems.append(
                 Problem(
-                    code="reference-cycle",
+                    code=codes.REFERENCE_CYCLE,
                     message="dependency cycle: " + " -> ".join(loop),
                     hint="remove one of these references",
                     address=str(first.address),
@@ -129,7 +130,7 @@ class _Planner:
             self.problems += [problem for problem in (*wrong, *wrong_tags) if problem not in self.problems]
             self.outcomes[address] = self.provisional(address) or EMPTY
             for problem in wrong:
-                if problem.code == references.UNSEEN:  # whether it exists may be unknown too
+                if problem.code == codes.UNREADABLE:  # whether it exists may be unknown too
                     self.unreadable.setdefault((address.section, address.name), problem.hint)
             return
         if not self.planner.plan_declared(node, self.owned.get(address, []), props, tags):
@@ -197,7 +198,7 @@ class _Planner:
             return
         message = f"managed by {keeper}, and AWS allows only that service to delete it"
         hint = f"remove what it serves in that service; until then pass --exclude '{address}'"
-        self.problems.append(Problem(code="managed-by-aws", message=message, hint=hint, address=str(address)))
+        self.problems.append(Problem(code=codes.MANAGED_BY_AWS, message=message, hint=hint, address=str(address)))
 
 
 def make(
@@ -264,7 +265,7 @@ def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Addres
     wanted["--refresh-images"] = options.refresh
     return [
         Problem(
-            code="unknown-address",
+            code=codes.UNKNOWN_ADDRESS,
             message=f"{flag} {address}: there is no such resource in this environment",
             hint=did_you_mean(str(address), map(str, known)),
         )

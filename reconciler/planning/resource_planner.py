@@ -39,6 +39,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem, article
@@ -97,7 +98,7 @@ class ResourcePlanner:
         if others:
             self.problem(
                 resource,
-                "owned-elsewhere",
+                codes.OWNED_ELSEWHERE,
                 f"exists and belongs to the environment {others[0]}",
                 f"declare it under another name here, or remove it from {others[0]} first",
             )
@@ -105,7 +106,7 @@ class ResourcePlanner:
         if not (self.options.adopt or resource.lifecycle.adopt):
             self.problem(
                 resource,
-                "exists-unowned",
+                codes.EXISTS_UNOWNED,
                 f"{article(kind.name)} of this name exists and no environment owns it",
                 "to adopt it, pass --adopt or set lifecycle.adopt: true; otherwise choose another name",
             )
@@ -135,7 +136,7 @@ class ResourcePlanner:
         if kept_object.managed_by and (node.diff or again):
             hint = "leave it to the service, and declare your own resource under another name"
             what = f"managed by {kept_object.managed_by}, and AWS allows only that service to change it"
-            self.problem(node.resource, "managed-by-aws", what, hint)
+            self.problem(node.resource, codes.MANAGED_BY_AWS, what, hint)
             node.verb, node.reason = Verb.UPDATE, _reason(node.diff) if node.diff else "requested with --replace"
             return
         if found.replaces or (again and not kind.versioned):
@@ -158,7 +159,7 @@ class ResourcePlanner:
             change = node.kind.refresh(kept_object, want)
         if isinstance(change, Change):
             return Diff((*found.changes, change))
-        self.problem(node.resource, "cannot-refresh", change.message, change.hint, change.path)
+        self.problem(node.resource, codes.CANNOT_REFRESH, change.message, change.hint, change.path)
         return found
 
     def update_steps(
@@ -263,7 +264,7 @@ class ResourcePlanner:
         hint = f"declare a second {kind.name} under another name, move its users there, then remove this one"
         if kind.replace is Replace.DECLARED:
             hint += "; or set `lifecycle: {replace: delete-first}` to delete and re-create it without the jobs in it"
-        self.problem(node.resource, "cannot-replace", what, hint, path)
+        self.problem(node.resource, codes.CANNOT_REPLACE, what, hint, path)
         node.verb, node.reason = Verb.REPLACE, _reason(found, only=Effect.REPLACE) if forcing else ""
 
     @staticmethod
@@ -367,7 +368,9 @@ class ResourcePlanner:
         gone = [str(c.path[1]) for c in changes if c.path[1] not in want.tags]
         return list(node.kind.tag(live, put, gone)) if put or gone else []
 
-    def problem(self, resource: Resource, code: str, message: str, hint: str, path: tuple[str | int, ...] = ()) -> None:
+    def problem(
+        self, resource: Resource, code: codes.ProblemCode, message: str, hint: str, path: tuple[str | int, ...] = ()
+    ) -> None:
         """Report a problem of ``resource``, once."""
         found = Problem(
             code=code,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.model import Address, Dependent, Replace, Unreadable, Verb
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
 from reconciler.planning.canonical import canonical
@@ -195,7 +196,7 @@ def _blocked_replacement(one: _PlannedRemoval, users: Sequence[Dependent]) -> Pr
     resource = one.node.resource
     hint = REMOVE_DELETE_FIRST
     return Problem(
-        code="still-used",
+        code=codes.STILL_USED,
         message=f"cannot be deleted before its replacement is created: {_listed(users)}",
         hint=hint if one.node.kind.replace is Replace.CREATE_FIRST else "; ".join(_hints(users)),
         address=str(one.node.address),

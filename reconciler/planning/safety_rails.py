@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model import KEEP_TAG, Environment, Observed, Options, Plan, Resource, ResourcePlan, Verb
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
 MOST_SHARE: Final = 0.3
@@ -24,7 +25,7 @@ def account(plan_account: str, env: Environment) -> list[Problem]:
         return []
     return [
         Problem(
-            code="wrong-account",
+            code=codes.WRONG_ACCOUNT,
             message=f"the credentials are for account {plan_account}, and this environment is for {env.account}",
             hint="use other credentials (AWS_PROFILE, `profile:`), or correct `account:` in environment.yaml",
         )
@@ -60,7 +61,7 @@ def _prevented(planned: ResourcePlan, declared: Resource | None) -> Problem | No
     else:
         return None
     where = planned.pos
-    return Problem(code="prevent-destroy", message=message, hint=hint, address=str(planned.address), pos=where)
+    return Problem(code=codes.PREVENT_DESTROY, message=message, hint=hint, address=str(planned.address), pos=where)
 
 
 def _empty(plan: Plan, env: Environment) -> list[Problem]:
@@ -69,7 +70,7 @@ def _empty(plan: Plan, env: Environment) -> list[Problem]:
         return []
     return [
         Problem(
-            code="empty-environment",
+            code=codes.EMPTY_ENVIRONMENT,
             message=f"nothing is declared, and {going} owned resource{'' if going == 1 else 's'} would be deleted",
             hint="to delete them, run `reconcile destroy`; otherwise check that the files were read",
         )
@@ -85,7 +86,7 @@ def _too_many(plan: Plan, options: Options, owned: int | None) -> list[Problem]:
         return []
     return [
         Problem(
-            code="many-deletions",
+            code=codes.MANY_DELETIONS,
             message=f"{going} of {owned} owned resources would be deleted or replaced",
             hint=f"to allow it, pass --allow-deletions {going}",
         )

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.config.references import UNSEEN, dependencies
+from reconciler.config.references import dependencies
 from reconciler.model import Address, Environment, Kind, Observed, Options, Resource, Unreadable
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
-UNREADABLE_CODES: Final = frozenset(
-    {UNSEEN, "lookup-refused"}
-)  # codes of errors with which a plan is shown: some resources could not be read
+# codes of errors with which a plan is shown: some resources could not be read
+UNREADABLE_CODES: Final = frozenset({codes.UNREADABLE, codes.LOOKUP_REFUSED})
 
 
 def unresolved_lookups(env: Environment, facts: Mapping[str, Any], refused: Sequence[Problem]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def problems(observed: Observed, declared: Mapping[Address, Resource], *, destro
     return [
         *(
             Problem(
-                code=UNSEEN,
+                code=codes.UNREADABLE,
                 message=f"not planned: {_refusal(failed)}",
                 hint=failed.advice,
                 address=str(address),
@@ -39,7 +39,7 @@ def problems(observed: Observed, declared: Mapping[Address, Resource], *, destro
         ),
         *(
             Problem(
-                code=UNSEEN,
+                code=codes.UNREADABLE,
                 message=f"cannot list the owned resources of {', '.join(sections)}: {refusal}",
                 hint=f"{advice}; until then undeclared resources are not deleted",
                 warning=not destroy,
@@ -48,7 +48,7 @@ def problems(observed: Observed, declared: Mapping[Address, Resource], *, destro
         ),
         *(
             Problem(
-                code=UNSEEN,
+                code=codes.UNREADABLE,
                 message=f"cannot read the dependents of resources to delete: {refusal}",
                 hint=f"{advice}; until then nothing is deleted",
                 warning=not destroy,
@@ -68,8 +68,8 @@ def downgrade_untargeted(
         return list(found)
     needs = {a: {use.target for use in dependencies(one, kinds, declared, {})} for a, one in declared.items()}
     out = {str(address) for address in _excluded(needs, options)}
-    told = [replace(one, warning=True) if one.code == UNSEEN and one.address in out else one for one in found]
-    if any(one.code == UNSEEN and not one.warning for one in told):
+    told = [replace(one, warning=True) if one.code == codes.UNREADABLE and one.address in out else one for one in found]
+    if any(one.code == codes.UNREADABLE and not one.warning for one in told):
         return told
     return [replace(one, warning=True) if one.code in UNREADABLE_CODES else one for one in told]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import EMPTY, Json, Path, Pos, Template
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean, one_of
 
 NOUNS = {
@@ -83,10 +84,12 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
     rule = error.validator
     if "propertyNames" in error.absolute_schema_path:
         hint = _schema_hint(error)
-        yield _problem(known, (*path, error.instance), "invalid-value", f'"{error.instance}" is not a valid key', hint)
+        yield _problem(
+            known, (*path, error.instance), codes.INVALID_VALUE, f'"{error.instance}" is not a valid key', hint
+        )
     elif rule not in ("additionalProperties", "required", "dependentRequired") and known.secret(path):
         hint = _sentence(error.schema.get("description", "")) or "write text in quotes"
-        yield _problem(known, path, "wrong-type", f"{dotted(path)} has an invalid value (not shown)", hint)
+        yield _problem(known, path, codes.WRONG_TYPE, f"{dotted(path)} has an invalid value (not shown)", hint)
     elif rule in ("anyOf", "oneOf"):
         yield from _choice(error, known, path)
     elif rule == "additionalProperties" and error.validator_value is False:
@@ -95,7 +98,7 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
         return  # the wrong type has its own error
     elif rule == "enum" and isinstance(error.instance, str) and known.newer_value(path, error.instance):
         hint = "sent unchanged; values of this field are not checked"
-        yield _newer(known, path, "newer-value", f'the value "{error.instance}" of {dotted(path)}', hint)
+        yield _newer(known, path, codes.NEWER_VALUE, f'the value "{error.instance}" of {dotted(path)}', hint)
     elif rule in ("required", "dependentRequired"):
         yield from _missing(error, known, path)
     else:
@@ -103,7 +106,7 @@ def _problems_of(error: Error, known: MessageContext) -> Iterator[Problem]:
         yield _problem(known, path, code, f"{dotted(path)} {message}" if path else f"this {message}", hint)
 
 
-def _problem(known: MessageContext, path: Path, code: str, message: str, hint: str) -> Problem:
+def _problem(known: MessageContext, path: Path, code: codes.ProblemCode, message: str, hint: str) -> Problem:
     return Problem(code=code, message=message, hint=hint, address=known.address, path=dotted(path), pos=known.at(path))
 
 
@@ -121,14 +124,14 @@ def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
         found = known.newer_member((*path, name), value)
         if found is not None:
             yield from problems(found[0], known)
-            yield _newer(known, (*path, name), "newer-member", dotted((*path, name)), found[1])
+            yield _newer(known, (*path, name), codes.NEWER_MEMBER, dotted((*path, name)), found[1])
             continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
         hint = _nearest(name, value, members, known, path)
-        yield _problem(known, (*path, name), "unknown-field", message, hint)
+        yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, hint)
 
 
-def _newer(known: MessageContext, path: Path, code: str, what: str, hint: str) -> Problem:
+def _newer(known: MessageContext, path: Path, code: codes.ProblemCode, what: str, hint: str) -> Problem:
     message = f"{what} is newer than this version: only the installed AWS model has it"
     pos = known.at(path)
     return Problem(
@@ -208,7 +211,7 @@ def _missing(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
         if name not in error.instance and name not in misspelt:
             about = known_members.get(name, {}).get("description", "")
             message = f"{name} is missing" + (f" in {dotted(path)}" if path else "")
-            yield _problem(known, path, "missing-field", message, _sentence(about))
+            yield _problem(known, path, codes.MISSING_FIELD, message, _sentence(about))
 
 
 def _sentence(text: str) -> str:
@@ -228,16 +231,16 @@ def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem
         required = [branch.get("required", []) for branch in error.validator_value if isinstance(branch, Mapping)]
         given = [name for needed in required for name in needed if name in error.instance]
         message = f"{' and '.join(given)} cannot be combined{where}" if given else f"more than one form matches{where}"
-        yield _problem(known, path, "invalid-value", message, "keep one of them")
+        yield _problem(known, path, codes.INVALID_VALUE, message, "keep one of them")
     elif all(inner.validator == "required" and not inner.relative_path for inner in inners):
         names = [name for inner in inners for name in inner.validator_value if name not in error.instance]
         message = f"one of {', '.join(dict.fromkeys(names))} is missing{where}"
-        yield _problem(known, path, "missing-field", message, _schema_hint(error))
+        yield _problem(known, path, codes.MISSING_FIELD, message, _schema_hint(error))
     elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
         wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
         members = _below(known.members, path)
         message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members)
-        yield _problem(known, path, "wrong-type", f"{dotted(path)} {message}" if path else f"this {message}", hint)
+        yield _problem(known, path, codes.WRONG_TYPE, f"{dotted(path)} {message}" if path else f"this {message}", hint)
     else:
         meant = min(branches.values(), key=lambda branch: (any(map(_wrong_type, branch)), len(branch)))
         for inner in meant:
@@ -272,26 +275,26 @@ _SIZES = {
 }
 
 
-def _described(error: Error, members: Json) -> tuple[str, str, str]:
+def _described(error: Error, members: Json) -> tuple[codes.ProblemCode, str, str]:
     """Code, message (which follows the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
-        return "wrong-type", *_mistyped(value, _types(error), error.schema, members)
+        return codes.WRONG_TYPE, *_mistyped(value, _types(error), error.schema, members)
     if rule == "enum":
         texts = [str(item) for item in limit]
         hint = did_you_mean(str(value), texts)
-        return "invalid-value", f"cannot be {shown(value)}", f"{hint} {one_of(texts)}".strip()
+        return codes.INVALID_VALUE, f"cannot be {shown(value)}", f"{hint} {one_of(texts)}".strip()
     if rule in _LIMITS:
-        return "out-of-range", f"{_LIMITS[rule]} {limit}, not {value}", _schema_hint(error)
+        return codes.OUT_OF_RANGE, f"{_LIMITS[rule]} {limit}, not {value}", _schema_hint(error)
     if rule in _SIZES:
-        return "out-of-range", _sized(rule, limit, value), _schema_hint(error) or "give it a value, or remove it"
+        return codes.OUT_OF_RANGE, _sized(rule, limit, value), _schema_hint(error) or "give it a value, or remove it"
     if rule == "uniqueItems":
         repeated = next(item for index, item in enumerate(value) if item in value[:index])
-        return "invalid-value", f"contains a duplicate: {shown(repeated)}", "remove one"
+        return codes.INVALID_VALUE, f"contains a duplicate: {shown(repeated)}", "remove one"
     if rule == "pattern":
-        return "invalid-value", f"cannot be {shown(value)}", _schema_hint(error) or f"it must match {limit}"
+        return codes.INVALID_VALUE, f"cannot be {shown(value)}", _schema_hint(error) or f"it must match {limit}"
     message = f"must be {shown(limit)}, not {shown(value)}" if rule == "const" else "is not allowed here"
-    return "invalid-value", message, _schema_hint(error)
+    return codes.INVALID_VALUE, message, _schema_hint(error)
 
 
 def _sized(rule: str, limit: int, value: Any) -> str:

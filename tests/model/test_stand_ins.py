@@ -189,7 +189,11 @@ def test_a_secret_is_found_and_not_shown(value: Any) -> None:
     assert has_secret(value)
     mask = Mask()  # knows no text: what hides the secret is that every class is known
     assert mask.hides(value)
-    seen = [mask.value(value), checksum._plain_json(value, mask), render_parameters(sendable(value), FACTS, masked=True)]
+    seen = [
+        mask.value(value),
+        checksum._plain_json(value, mask),
+        render_parameters(sendable(value), FACTS, masked=True),
+    ]
     assert HIDDEN not in repr([*seen, sort_key(value), value]) + as_json.dumps(seen)
 
 

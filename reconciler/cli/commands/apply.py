@@ -32,6 +32,7 @@ from reconciler.cli.root import COMMANDS, STYLE
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model import Options
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import apply as applying
 from reconciler.operations import saved_plan
@@ -111,4 +112,4 @@ def _not_with_saved_plan(options: Options) -> Problem:
     flags = [flag for flag, is_given in given.items() if is_given]
     message = f"{', '.join(flags)} cannot be combined with a saved plan"
     what = "it" if len(flags) == 1 else "them"
-    return Problem(code="usage", message=message, hint=f"pass {what} to `reconcile plan --out FILE`")
+    return Problem(code=codes.USAGE, message=message, hint=f"pass {what} to `reconcile plan --out FILE`")

@@ -9,6 +9,7 @@ import typer
 
 from reconciler.cli.root import COMMANDS, STYLE
 from reconciler.cli.terminal import Terminal
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import scaffold
 
@@ -37,7 +38,7 @@ def init(
             terminal.result(f"{name:<20} {about}")
         return
     if directory is None:
-        raise Problems([Problem(code="usage", message="no directory given", hint="reconcile init DIR")])
+        raise Problems([Problem(code=codes.USAGE, message="no directory given", hint="reconcile init DIR")])
     for path in scaffold.write(directory, template):
         terminal.note(f"wrote {terminal.mask.line(str(path))}")
     terminal.result(f"next: reconcile validate {terminal.shell_quoted(directory)}")

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import no_sandbox
@@ -31,7 +32,7 @@ def sandbox_start(
         process.control(handle.url, "clock", {"speed": speed})  # a sandbox that ran already may have another speed
     except process.SandboxError as error:
         message, _, hint = str(error).partition(": ")
-        raise Problems([Problem(code="no-sandbox", message=message, hint=hint)]) from error
+        raise Problems([Problem(code=codes.NO_SANDBOX, message=message, hint=hint)]) from error
     typer.echo(f"The sandbox is running at {handle.url} (process {handle.pid}).", err=True)
     for line in process.exports(handle.url):
         typer.echo(line)

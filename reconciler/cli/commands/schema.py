@@ -9,6 +9,7 @@ import typer
 
 from reconciler.cli.root import COMMANDS, STYLE
 from reconciler.cli.terminal import Terminal
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
 from reconciler.schema import registry
 
@@ -37,5 +38,5 @@ def schema(
     known = registry.sections()
     if section is not None and section not in known:
         hint = did_you_mean(section, known) or f"one of {', '.join(known)}"
-        raise Problems([Problem(code="unknown-section", message=f'there is no section "{section}"', hint=hint)])
+        raise Problems([Problem(code=codes.UNKNOWN_SECTION, message=f'there is no section "{section}"', hint=hint)])
     terminal.result(json.dumps(registry.published(section), indent=2, ensure_ascii=False))

@@ -11,6 +11,7 @@ from reconciler.cli.options import AutoApprove, Env, Format, FormatOption, Sandb
 from reconciler.cli.root import COMMANDS, STYLE
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR
 from reconciler.model.problems import Problem
 from reconciler.operations import session
@@ -36,7 +37,7 @@ def unlock(
             return True
         terminal.note(holder)
         message = "unlock needs approval, but there is no terminal"
-        unattended = Problem(code="not-approved", message=message, hint="pass --auto-approve")
+        unattended = Problem(code=codes.NOT_APPROVED, message=message, hint="pass --auto-approve")
         return terminal.confirm("Break the lock?", unattended)
 
     with interruptible():

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Node, scalar
 from reconciler.model import Pos
+from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem, Problems
 from reconciler.schema import registry
@@ -87,7 +88,7 @@ class _Composer:
                 if documents > 1:
                     hint = "put the second document into a file of its own, or remove the line ---"
                     message = "a second document starts here; a file holds one"
-                    self._refuse(event.start_mark, "multiple-documents", message, hint)
+                    self._refuse(event.start_mark, codes.MULTIPLE_DOCUMENTS, message, hint)
         if self.found:
             raise Problems(self.found)
         if self.root is None or self.root.value is None:
@@ -113,17 +114,17 @@ class _Composer:
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if "\ufffd" in whole and "\ufffd" not in text:
             hint = "characters outside the basic plane need both halves"
-            self._find(self._mark(start), "yaml-syntax", "half of a surrogate pair is escaped here", hint)
+            self._find(self._mark(start), codes.YAML_SYNTAX, "half of a surrogate pair is escaped here", hint)
         return whole
 
     def _open(self, event: Event, items: list[Node] | None) -> None:
         if event.tag is not None:
             self._tagged(event)
         if event.flow_style and not self.pairs and event.start_mark.index == event.end_mark.index:
-            self._refuse(event.start_mark, "yaml-syntax", "a pair without braces stands in a list", "write {a: b}")
+            self._refuse(event.start_mark, codes.YAML_SYNTAX, "a pair without braces stands in a list", "write {a: b}")
         if len(self.stack) >= MAX_DEPTH:
             message = f"this is nested more than {MAX_DEPTH} levels deep"
-            self._refuse(event.start_mark, "too-deep", message, "flatten it")
+            self._refuse(event.start_mark, codes.TOO_DEEP, message, "flatten it")
         if event.anchor:
             self.anchors[event.anchor] = None
         self.top = _Open(event, items)
@@ -151,7 +152,7 @@ class _Composer:
                 if inside
                 else f'for the text itself write it in quotes: "*{name}"'
             )
-            self._find(self._mark(start), "unknown-anchor", message, hint)
+            self._find(self._mark(start), codes.UNKNOWN_ANCHOR, message, hint)
         self._put(node.value if node else "", start, node.size if node else 1)
 
     def _put(self, value: Any, start: Any, size: int, *, plain: bool = False) -> None:
@@ -168,7 +169,7 @@ class _Composer:
             message = f"with its aliases expanded this holds more than {MAX_NODES:,} values"
             mark = self._mark(start)
             hint = "use fewer aliases, or split the file"
-            raise Problems([Problem(code="too-large", message=message, hint=hint, pos=Pos(*mark))])
+            raise Problems([Problem(code=codes.TOO_LARGE, message=message, hint=hint, pos=Pos(*mark))])
         if top.items is not None:
             top.items.append(Node(value, (self.file, start.line + 1, start.column + 1), size))
         elif top.waits:
@@ -190,22 +191,24 @@ class _Composer:
     def _find_no_key(self, value: Any, mark: tuple[str, int, int]) -> None:
         if isinstance(value, dict | list):
             hint = "a variable is written ${var.name}; a text that starts with { or [ is written in quotes"
-            self._find(mark, "invalid-key", "a key must be text, not a mapping or a list", hint)
+            self._find(mark, codes.INVALID_KEY, "a key must be text, not a mapping or a list", hint)
         elif value is None or value == "":
-            self._find(mark, "invalid-key", "a key is missing before the colon", 'an empty key is not allowed, nor ""')
+            self._find(
+                mark, codes.INVALID_KEY, "a key is missing before the colon", 'an empty key is not allowed, nor ""'
+            )
         else:
             text = str(value).lower() if isinstance(value, bool) else str(value)
-            self._find(mark, "invalid-key", f"the key {text} is not text", f'write it in quotes: "{text}"')
+            self._find(mark, codes.INVALID_KEY, f"the key {text} is not text", f'write it in quotes: "{text}"')
 
     def _odd_member(self, top: _Open, name: str, node: Node) -> None:
         """A merge key, or a key that was there before."""
         if top.merge:
             if top.merges:
-                self._find(top.mark, "duplicate-key", "a second << in one mapping", "write <<: [*first, *second]")
+                self._find(top.mark, codes.DUPLICATE_KEY, "a second << in one mapping", "write <<: [*first, *second]")
             top.merges.append(node)
         else:
             hint = f"the first one is at {top.members[name].pos}"
-            self._find(top.mark, "duplicate-key", f'the key "{name}" stands twice in one mapping', hint)
+            self._find(top.mark, codes.DUPLICATE_KEY, f'the key "{name}" stands twice in one mapping', hint)
 
     def _merged(self, done: _Open) -> dict[str, Node]:
         """The members, with what the merge key brings in below them."""
@@ -215,7 +218,7 @@ class _Composer:
         for source in sources:
             if not isinstance(source.value, dict):
                 message = "<< takes a mapping, or a list of mappings"
-                self._find(source.mark, "invalid-merge", message, "as in <<: *base")
+                self._find(source.mark, codes.INVALID_MERGE, message, "as in <<: *base")
                 continue
             for name, node in source.value.items():
                 members.setdefault(name, node)
@@ -230,7 +233,7 @@ class _Composer:
             "!Join": "${...} works inside every text; write the joined text",
             "!!str": "write the value in quotes instead",
         }.get(tag, "write the value without it; text that starts with ! is written in quotes")
-        self._find(self._mark(event.start_mark), "yaml-tag", f"the tag {tag:.40} is not supported", hint)
+        self._find(self._mark(event.start_mark), codes.YAML_TAG, f"the tag {tag:.40} is not supported", hint)
 
     def _private(self) -> bool:
         """Whether what stands here is most likely a secret: text that begins with * or ! and was not put in quotes."""
@@ -240,11 +243,11 @@ class _Composer:
             map(private_name, (*keys, str(beside.value if beside else "")))
         )
 
-    def _find(self, mark: Pos | tuple[str, int, int], code: str, message: str, hint: str) -> None:
+    def _find(self, mark: Pos | tuple[str, int, int], code: codes.ProblemCode, message: str, hint: str) -> None:
         pos = mark if isinstance(mark, Pos) else Pos(*mark)
         self.found.append(Problem(code=code, message=message, hint=hint, pos=pos))
 
-    def _refuse(self, start: Any, code: str, message: str, hint: str) -> NoReturn:
+    def _refuse(self, start: Any, code: codes.ProblemCode, message: str, hint: str) -> NoReturn:
         self._find(self._mark(start), code, message, hint)
         raise Problems(self.found)
 

@@ -9,6 +9,7 @@ from reconciler.config.yaml.composer import document
 from reconciler.config.yaml.node import Node
 from reconciler.config.yaml.syntax_errors import syntax_error
 from reconciler.model import Pos
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 
 
@@ -21,4 +22,4 @@ def read(text: str, file: str) -> Node:
     except (YAMLError, ValueError, IndexError, OverflowError) as error:
         message = f"this is not YAML that can be read ({type(error).__name__})"
         hint = "check it with a YAML linter"
-        raise Problems([Problem(code="yaml-syntax", message=message, hint=hint, pos=Pos(file, 1, 1))]) from None
+        raise Problems([Problem(code=codes.YAML_SYNTAX, message=message, hint=hint, pos=Pos(file, 1, 1))]) from None

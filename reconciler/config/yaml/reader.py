@@ -11,6 +11,7 @@ import re
 
 from reconciler.config.yaml.node import MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, place
 from reconciler.model import Pos
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Node", "read"]
@@ -52,10 +53,10 @@ def _decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         message = f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read"
         hint = "split it: an environment may have as many files as you like"
-        raise Problems([Problem(code="too-large", message=message, hint=hint, pos=start)])
+        raise Problems([Problem(code=codes.TOO_LARGE, message=message, hint=hint, pos=start)])
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Problems(
-            [Problem(code="not-utf8", message="the file is UTF-16", hint="save the file as UTF-8", pos=start)]
+            [Problem(code=codes.NOT_UTF8, message="the file is UTF-16", hint="save the file as UTF-8", pos=start)]
         )
     try:
         text = data.decode("utf-8-sig")
@@ -63,12 +64,12 @@ def _decode(data: bytes, file: str) -> str:
         before = data[: error.start].decode("utf-8-sig", "replace")
         message = f"the byte 0x{data[error.start]:02x} is not UTF-8"
         raise Problems(
-            [Problem(code="not-utf8", message=message, hint="save the file as UTF-8", pos=place(before, file))]
+            [Problem(code=codes.NOT_UTF8, message=message, hint="save the file as UTF-8", pos=place(before, file))]
         ) from None
     if data.translate(None, _ORDINARY) and (found := _CONTROL.search(text)):
         message = f"the control character U+{ord(found[0]):04X} cannot stand in YAML"
         hint = "remove it, or write it as an escape inside double quotes"
         raise Problems(
-            [Problem(code="yaml-syntax", message=message, hint=hint, pos=place(text[: found.start()], file))]
+            [Problem(code=codes.YAML_SYNTAX, message=message, hint=hint, pos=place(text[: found.start()], file))]
         )
     return text

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.config.yaml.node import place
 from reconciler.model import Pos
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
 _QUOTE = "text with special characters is written in quotes"
@@ -58,6 +59,6 @@ def syntax_error(error: Any, text: str, file: str) -> Problem:
         if re.search(pattern, said):
             opened = "brackets" in message and context is not None
             where = f"it was opened at {Pos(file, context.line + 1, context.column + 1)}: " if opened else ""
-            return Problem(code="yaml-syntax", message=message, hint=where + hint, pos=pos)
+            return Problem(code=codes.YAML_SYNTAX, message=message, hint=where + hint, pos=pos)
     said = re.sub("(['\"]).{3,}\\1", "...", said)  # names that were made of what stands there, perhaps a secret
-    return Problem(code="yaml-syntax", message=f"this is not valid YAML: {said}", hint=_QUOTE, pos=pos)
+    return Problem(code=codes.YAML_SYNTAX, message=f"this is not valid YAML: {said}", hint=_QUOTE, pos=pos)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from reconciler.kinds.common.declared import as_text, entries, items, repeats
 from reconciler.model import Field, Finding, Json
+from reconciler.model import problem_codes as codes
 
 MEMBER = "capacityLimits"
 ALL = "NUM_INSTANCES"
@@ -26,7 +27,7 @@ def check(props: Json, *, most: int) -> Iterator[Finding]:
     listed = items(props.get(MEMBER))
     if MEMBER in props and props[MEMBER] in ([], ()):
         hint = f"add a limit: [{{capacityUnit: {ALL}, maxCapacity: 4}}]"
-        yield Finding((MEMBER,), f"{MEMBER} is empty", hint, code="missing-field")
+        yield Finding((MEMBER,), f"{MEMBER} is empty", hint, code=codes.MISSING_FIELD)
     if len(listed) > most:
         yield Finding((MEMBER, most), f"{MEMBER} has {len(listed)} entries; {most} at most", "remove some")
     units = [(index, item.get("capacityUnit", ALL)) for index, item in entries(listed)]

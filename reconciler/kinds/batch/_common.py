@@ -33,6 +33,7 @@ from reconciler.model import (
     Reply,
     Scope,
 )
+from reconciler.model import problem_codes as codes
 
 BUSY = On(message="is being modified")
 RELATED = On(message="found existing JobQueue relationship")
@@ -197,7 +198,7 @@ def check_name(name: str, noun: str) -> list[Finding]:
     else:
         why = f'"{name}" cannot name a {noun}: it must begin with a letter or digit'
     hint = "use letters, digits, - and _, beginning with a letter or digit, at most 128 in all"
-    return [Finding((), why, hint, code="invalid-name")]
+    return [Finding((), why, hint, code=codes.INVALID_NAME)]
 
 
 def check_name_member(props: Json, member: str, name: str) -> list[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model import Declared, Finding, Resource
+from reconciler.model import problem_codes as codes
 
 MOST = 50  # of compute environments, of job queues and of service environments
 
@@ -17,4 +18,6 @@ def beyond(resource: Resource, declared: Declared, noun: str) -> Iterator[Findin
     there = declared.section(resource.address.section)
     if len(there) > MOST and resource is there[MOST]:
         hint = "move some to an environment of another Region or account, or let one serve for several"
-        yield Finding((), f"these are {len(there)} {noun}; AWS allows {MOST} in a Region", hint, "misfit", warning=True)
+        yield Finding(
+            (), f"these are {len(there)} {noun}; AWS allows {MOST} in a Region", hint, codes.MISFIT, warning=True
+        )

@@ -46,6 +46,7 @@ from reconciler.model import (
     Reply,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"
@@ -203,7 +204,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from batch.check_name_member(props, NAME, name)
     if props.get(TOTAL) is None:
         why = f"{TOTAL} is missing: AWS starts with a quantity of 0, and every job that needs it waits"
-        yield Finding((), why, f"set the quantity: {TOTAL}: 10", code="missing-field", warning=True)
+        yield Finding((), why, f"set the quantity: {TOTAL}: 10", code=codes.MISSING_FIELD, warning=True)
 
 
 KIND = Kind(

@@ -50,6 +50,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 
 NAME, QUEUE = "quotaShareName", "jobQueue"
@@ -299,7 +300,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     queue, share = _parts(name)
     if not queue or not share or "/" in share:
         hint = "write the queue, a slash and the share, for example training/team-a"
-        yield Finding((), f'"{name}" cannot name a quota share: it must begin with its queue', hint, "invalid-name")
+        yield Finding((), f'"{name}" cannot name a quota share: it must begin with its queue', hint, codes.INVALID_NAME)
         return
     yield from batch.check_name(queue, "job queue")
     yield from batch.check_name(share, "quota share")

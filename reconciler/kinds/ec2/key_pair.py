@@ -37,6 +37,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model import problem_codes as codes
 from reconciler.model.stand_ins import known
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
@@ -120,7 +121,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     key = props.get("publicKey")
     if key is None or key == "":
         hint = "publicKey: ${file:files/key.pub}; key pairs are imported, since AWS shows a private key only once"
-        yield Finding((), "the key pair has no publicKey", hint, code="missing-field")
+        yield Finding((), "the key pair has no publicKey", hint, code=codes.MISSING_FIELD)
     elif isinstance(key, str):
         yield from _check_key(key)
     elif known(key):

@@ -40,6 +40,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 READ_ONLY = ("groupName", "groupId", "groupArn", "state")
 GROUP_REF = Ref(section="placementGroups", attr="id", literal=r"pg-")
@@ -173,11 +174,11 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     for member, only in (("partitionCount", "partition"), ("spreadLevel", "spread")):
         if is_given(props.get(member)) and as_text(strategy) not in (None, only):
             why = f"{member} is only valid with strategy {only}; the group has {strategy}"
-            yield Finding((member,), why, f"remove it, or set strategy: {only}", code="not-applicable")
+            yield Finding((member,), why, f"remove it, or set strategy: {only}", code=codes.NOT_APPLICABLE)
     count = as_int(props.get("partitionCount"))
     if count is not None and not 1 <= count <= MAX_PARTITIONS:
         why = f"a placement group has 1 to {MAX_PARTITIONS} partitions per zone, not {count}"
-        yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code="out-of-range")
+        yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code=codes.OUT_OF_RANGE)
 
 
 KIND = Kind(

@@ -13,6 +13,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
 
@@ -126,21 +127,23 @@ def _rule(rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         if name not in RULE_MEMBERS:
             meant = near(str(name), RULE_MEMBERS)
             hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(RULE_MEMBERS)}"
-            yield Finding((*path, str(name)), f'a lifecycle rule has no member "{name}"', hint, code="unknown-field")
+            yield Finding(
+                (*path, str(name)), f'a lifecycle rule has no member "{name}"', hint, code=codes.UNKNOWN_FIELD
+            )
     priority = rule.get("rulePriority")
     if priority is None:
-        yield Finding(path, "the rule has no rulePriority", "rulePriority: 1", code="missing-field")
+        yield Finding(path, "the rule has no rulePriority", "rulePriority: 1", code=codes.MISSING_FIELD)
     elif known(priority) and (as_int(priority) is None or priority < 1):
         yield Finding((*path, "rulePriority"), f"{priority} is not a priority", "a whole number from 1")
     action = at(rule, "action", "type")
     if action is None:
-        yield Finding(path, "the rule has no action", "action: {type: expire}", code="missing-field")
+        yield Finding(path, "the rule has no action", "action: {type: expire}", code=codes.MISSING_FIELD)
     elif isinstance(action, str) and action not in ACTIONS:
         yield Finding((*path, "action", "type"), f'"{action}" is not an action', "to delete images write expire")
     if not isinstance(rule.get("selection"), Mapping):
         if known(rule.get("selection")):
             hint = "selection: {tagStatus: any, countType: imageCountMoreThan, countNumber: 10}"
-            yield Finding(path, "the rule has no selection", hint, code="missing-field")
+            yield Finding(path, "the rule has no selection", hint, code=codes.MISSING_FIELD)
         return
     yield from _selection(rule["selection"], (*path, "selection"))
 
@@ -149,13 +152,15 @@ def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     for name, allowed in (("tagStatus", STATUSES), ("countType", COUNTS)):
         value = selection.get(name)
         if value is None:
-            yield Finding(path, f"the selection has no {name}", f"one of {', '.join(allowed)}", code="missing-field")
+            yield Finding(
+                path, f"the selection has no {name}", f"one of {', '.join(allowed)}", code=codes.MISSING_FIELD
+            )
         elif isinstance(value, str) and value not in allowed:
             meant = near(value, allowed)
             hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(allowed)}"
             yield Finding((*path, name), f'"{value}" is not a {name}', hint)
     if selection.get("countNumber") is None:
-        yield Finding(path, "the selection has no countNumber", "countNumber: 10", code="missing-field")
+        yield Finding(path, "the selection has no countNumber", "countNumber: 10", code=codes.MISSING_FIELD)
     number, unit = selection.get("countNumber"), selection.get("countUnit")
     if number is not None and known(number) and (as_int(number) is None or number < 1):
         yield Finding(
@@ -168,6 +173,6 @@ def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     named = is_given(selection.get("tagPrefixList")) or is_given(selection.get("tagPatternList"))
     if selection.get("tagStatus") == "tagged" and not named:
         hint = 'tagPatternList: ["*"], or tagPrefixList'
-        yield Finding(path, "a selection of tagged images needs the tags", hint, code="missing-field")
+        yield Finding(path, "a selection of tagged images needs the tags", hint, code=codes.MISSING_FIELD)
     if str(selection.get("countType", "")).startswith("since") and not is_given(selection.get("countUnit")):
-        yield Finding(path, "counting by age needs a unit", "countUnit: days", code="missing-field")
+        yield Finding(path, "counting by age needs a unit", "countUnit: days", code=codes.MISSING_FIELD)

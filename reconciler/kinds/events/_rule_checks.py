@@ -16,6 +16,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path, Template, compact
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
 
@@ -43,12 +44,12 @@ INPUTS = ("input", "inputPath", "inputTransformer")
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about name, pattern, schedule and targets; an expression is accepted wherever its value is unknown."""
     if not NAME.fullmatch(name):
-        yield Finding((), f'"{name}" is not a valid rule name', NAME_HINT, code="invalid-name")
+        yield Finding((), f'"{name}" is not a valid rule name', NAME_HINT, code=codes.INVALID_NAME)
     pattern, schedule = props.get("eventPattern"), props.get("scheduleExpression")
     if not is_given(pattern) and not is_given(schedule):
         hint = "eventPattern: {source: [aws.batch]}, or scheduleExpression: rate(1 hour)"
         message = "the rule has neither eventPattern nor scheduleExpression"
-        yield Finding((), message, hint, code="missing-field")
+        yield Finding((), message, hint, code=codes.MISSING_FIELD)
     if is_given(pattern):
         yield from _pattern(pattern)
     if is_given(schedule):
@@ -70,7 +71,7 @@ def _pattern(pattern: Any) -> Iterator[Finding]:
     yield from _members(pattern, path)
     if known(pattern) and len(compact(pattern)) > MAX_PATTERN:
         message = f"the pattern has {len(compact(pattern))} characters, and the maximum is {MAX_PATTERN}"
-        yield Finding(path, message, "split it into several rules", code="out-of-range")
+        yield Finding(path, message, "split it into several rules", code=codes.OUT_OF_RANGE)
     yield from _batch_events(pattern, path)
 
 
@@ -89,7 +90,7 @@ def _members(pattern: Mapping[Any, Any], path: Path) -> Iterator[Finding]:
         elif not isinstance(value, list | tuple):
             shown = json.dumps(value) if known(value) else "VALUE"
             hint = f"{name}: [{shown}]"
-            yield Finding(here, f"{name} must be a list of the values that match", hint, code="wrong-type")
+            yield Finding(here, f"{name} must be a list of the values that match", hint, code=codes.WRONG_TYPE)
         elif not value:
             yield Finding(here, f"{name} lists no values: the pattern matches nothing", "remove it to match all")
         else:
@@ -139,7 +140,9 @@ def _schedule(schedule: Any, bus: Any) -> Iterator[Finding]:
     path = ("scheduleExpression",)
     name = as_text(bus)
     if name and name.split(":event-bus/")[-1] != "default":
-        yield Finding(path, "only rules of the default bus can have schedules", "remove eventBusName", "not-applicable")
+        yield Finding(
+            path, "only rules of the default bus can have schedules", "remove eventBusName", codes.NOT_APPLICABLE
+        )
     written = as_text(schedule)
     if written is None:
         return
@@ -179,21 +182,23 @@ def _targets(props: Json) -> Iterator[Finding]:
     listed = props.get("targets")
     if not is_given(listed):
         hint = "targets: [{id: mail, arn: TOPIC}], with the name of a topic, job queue or log group, or any ARN"
-        yield Finding((), "the rule has no targets: its events are discarded", hint, code="no-targets", warning=True)
+        yield Finding(
+            (), "the rule has no targets: its events are discarded", hint, code=codes.NO_TARGETS, warning=True
+        )
     if isinstance(listed, list | tuple) and len(listed) > MAX_TARGETS:
         message = f"the rule has {len(listed)} targets, and the maximum is {MAX_TARGETS}"
-        yield Finding(("targets",), message, "split it into several rules", code="out-of-range")
+        yield Finding(("targets",), message, "split it into several rules", code=codes.OUT_OF_RANGE)
     named: list[tuple[Path, Any]] = []
     for index, target in entries(listed):
         path: Path = ("targets", index)
         named.append(((*path, "id"), target.get("id")))
         name = as_text(target.get("id"))
         if name is not None and not NAME.fullmatch(name):
-            yield Finding((*path, "id"), f'"{name}" is not a valid target id', NAME_HINT, code="invalid-name")
+            yield Finding((*path, "id"), f'"{name}" is not a valid target id', NAME_HINT, code=codes.INVALID_NAME)
         for finding in _target(target):
             yield Finding((*path, *finding.path), finding.message, finding.hint, finding.code, finding.warning)
     for path, name in repeats(named):
-        yield Finding(path, f"duplicate target id {name}", "every target needs its own id", code="duplicate")
+        yield Finding(path, f"duplicate target id {name}", "every target needs its own id", code=codes.DUPLICATE)
 
 
 def _target(target: Json) -> Iterator[Finding]:
@@ -201,20 +206,20 @@ def _target(target: Json) -> Iterator[Finding]:
     role = is_given(target.get("roleArn"))
     if service in WITH_ROLE and not role:
         hint = "roleArn: the name of a role that trusts events.amazonaws.com and may call the target"
-        yield Finding((), f"a target in {service} needs a roleArn", hint, code="missing-field")
+        yield Finding((), f"a target in {service} needs a roleArn", hint, code=codes.MISSING_FIELD)
     elif service in BY_POLICY and role:
         message = f"a target in {service} cannot have a role: its own policy must allow EventBridge, or events are lost"
-        yield Finding(("roleArn",), message, "remove it", code="not-applicable", warning=True)
+        yield Finding(("roleArn",), message, "remove it", code=codes.NOT_APPLICABLE, warning=True)
     batch = target.get("batchParameters")
     if service == "batch" and not is_given(batch):
         hint = "batchParameters: {jobDefinition: NAME, jobName: NAME}"
-        yield Finding((), "a job queue as target needs batchParameters", hint, code="missing-field")
+        yield Finding((), "a job queue as target needs batchParameters", hint, code=codes.MISSING_FIELD)
     elif is_given(batch) and service not in ("", "batch"):
         message = f"batchParameters are only valid for job queues; the target is in {service}"
-        yield Finding(("batchParameters",), message, "remove them", code="not-applicable")
+        yield Finding(("batchParameters",), message, "remove them", code=codes.NOT_APPLICABLE)
     elif is_given(batch) and not service and not role:
         hint = "roleArn: a role that trusts events.amazonaws.com and has service-role/AWSBatchServiceEventTargetRole"
-        yield Finding((), "a job queue as target needs a roleArn", hint, code="missing-field")
+        yield Finding((), "a job queue as target needs a roleArn", hint, code=codes.MISSING_FIELD)
     yield from _batch(mapping(batch))
     if (
         service == "sqs"
@@ -222,7 +227,7 @@ def _target(target: Json) -> Iterator[Finding]:
         and not is_given(target.get("sqsParameters"))
     ):
         hint = "sqsParameters: {messageGroupId: batch}"
-        yield Finding((), "a FIFO queue as target needs sqsParameters", hint, code="missing-field")
+        yield Finding((), "a FIFO queue as target needs sqsParameters", hint, code=codes.MISSING_FIELD)
     yield from _input(target)
 
 
@@ -239,13 +244,15 @@ def _batch(parameters: Json) -> Iterator[Finding]:
     name = as_text(parameters.get("jobName"))
     if name is not None and not JOB_NAME.fullmatch(name):
         hint = "1 to 128 letters, digits, - and _, beginning with a letter or digit"
-        yield Finding(("batchParameters", "jobName"), f'"{name}" is not a valid job name', hint, code="invalid-name")
+        yield Finding(
+            ("batchParameters", "jobName"), f'"{name}" is not a valid job name', hint, code=codes.INVALID_NAME
+        )
     bounds = (("arrayProperties", "size", 2, 10000), ("retryStrategy", "attempts", 1, 10))
     for holder, member, least, most in bounds:
         value = as_int(at(parameters, holder, member))
         if value is not None and not least <= value <= most:
             path = ("batchParameters", holder, member)
-            yield Finding(path, f"{member} {value} is out of range", f"{least} to {most}", "out-of-range")
+            yield Finding(path, f"{member} {value} is out of range", f"{least} to {most}", codes.OUT_OF_RANGE)
 
 
 def _input(target: Json) -> Iterator[Finding]:
@@ -261,7 +268,7 @@ def _input(target: Json) -> Iterator[Finding]:
     )
     if text and len(text) > MAX_INPUT:
         message = f"the input has {len(text)} characters, and the maximum is {MAX_INPUT}"
-        yield Finding(("input",), message, "shorten it", code="out-of-range")
+        yield Finding(("input",), message, "shorten it", code=codes.OUT_OF_RANGE)
     yield from _transformer(mapping(target.get("inputTransformer")))
 
 

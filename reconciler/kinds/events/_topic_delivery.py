@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.kinds.common.declared import entries
 from reconciler.model import Declared, Finding, Resource
+from reconciler.model import problem_codes as codes
 from reconciler.model.stand_ins import known
 
 _EVENTS = "events.amazonaws.com"
@@ -28,7 +29,7 @@ def relations(rule: Resource, declared: Declared) -> Iterator[Finding]:
         topic = declared.resource("topics", target.get("arn"))
         if topic is not None and not declared.resource("jobQueues", target.get("arn")):  # a name means the queue first
             for message, hint in hindrances(topic):
-                yield Finding(("targets", index, "arn"), message, hint, "misfit", warning=True)
+                yield Finding(("targets", index, "arn"), message, hint, codes.MISFIT, warning=True)
 
 
 def hindrances(topic: Resource) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 FIELDS = {
     "policyDocument": Field(),
@@ -325,7 +326,7 @@ def check(name: str, props: Json) -> Iterable[Finding]:
     place = ("policyDocument",)
     if document is None:
         hint = "policyDocument: {Statement: [{Effect: Allow, Action: ..., Resource: ...}]}"
-        yield Finding(path=(), message="the policy has no policyDocument", hint=hint, code="missing-field")
+        yield Finding(path=(), message="the policy has no policyDocument", hint=hint, code=codes.MISSING_FIELD)
         return
     yield from findings(document, "identity", place)
     if isinstance(document, Mapping) and document.get("Version") == OLD_VERSION:

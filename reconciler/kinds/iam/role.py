@@ -53,6 +53,7 @@ from reconciler.model import (
     Template,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 FIELDS = {
     "path": Field(effect=Effect.REPLACE, default="/"),
@@ -372,7 +373,7 @@ def _trust_findings(props: Json) -> Iterator[Finding]:
             yield Finding(path=("trust",), message="trust is empty", hint="e.g. trust: [ecs-tasks.amazonaws.com]")
     elif document is None:
         hint = "e.g. trust: [ecs-tasks.amazonaws.com], or a whole assumeRolePolicyDocument"
-        yield Finding(path=(), message="the role has no trust policy", hint=hint, code="missing-field")
+        yield Finding(path=(), message="the role has no trust policy", hint=hint, code=codes.MISSING_FIELD)
     else:
         yield from findings(document, "trust", ("assumeRolePolicyDocument",))
         yield from _size("a trust policy", size(document), TRUST_QUOTA, MAX_TRUST, ("assumeRolePolicyDocument",))

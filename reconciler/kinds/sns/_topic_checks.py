@@ -11,6 +11,7 @@ from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
 
@@ -98,11 +99,13 @@ def _attributes(
         if name not in names:
             meant = near(str(name), names)
             if meant:
-                yield Finding(here, f'{what} has no attribute "{name}"', f'did you mean "{meant}"?', "unknown-field")
+                yield Finding(
+                    here, f'{what} has no attribute "{name}"', f'did you mean "{meant}"?', codes.UNKNOWN_FIELD
+                )
             else:
                 message = f'unknown attribute "{name}" of {what}; it is passed through'
                 hint = f"known attributes include {', '.join(names[:6])}"
-                yield Finding(here, message, hint, code="unknown-field", warning=True)
+                yield Finding(here, message, hint, code=codes.UNKNOWN_FIELD, warning=True)
         elif name in choices and known(value) and subs.as_text(value) not in choices[name]:
             yield Finding(here, f'"{value}" is not a {name}', f"one of {', '.join(choices[name])}")
 
@@ -112,7 +115,7 @@ def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     for name in ("protocol", "endpoint"):
         if not is_given(item.get(name)):
             hint = "{protocol: email, endpoint: ops@example.com}"
-            yield Finding(path, f"the subscription has no {name}", hint, code="missing-field")
+            yield Finding(path, f"the subscription has no {name}", hint, code=codes.MISSING_FIELD)
     if protocol and protocol not in ENDPOINTS:
         meant = near(protocol, ENDPOINTS)
         hint = f'did you mean "{meant}"?' if meant else f"one of {', '.join(ENDPOINTS)}"
@@ -131,4 +134,4 @@ def _subscription(item: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         )
     if protocol == "firehose" and not is_given(attributes.get("SubscriptionRoleArn")):
         hint = "attributes: {SubscriptionRoleArn: ...}"
-        yield Finding(path, "a firehose subscription needs SubscriptionRoleArn", hint, code="missing-field")
+        yield Finding(path, "a firehose subscription needs SubscriptionRoleArn", hint, code=codes.MISSING_FIELD)

@@ -17,6 +17,7 @@ from reconciler.kinds.batch.compute_environment.images import AMAZON_LINUX_2, su
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 NOT_ON_FARGATE = (
     "allocationStrategy",
@@ -61,7 +62,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     kind = props.get("type")
     if kind is None:
         hint = "add type: MANAGED (Batch runs the instances), or type: UNMANAGED (you do)"
-        yield Finding((), "type is missing", hint, code="missing-field")
+        yield Finding((), "type is missing", hint, code=codes.MISSING_FIELD)
     if kind == "UNMANAGED":
         yield from _check_unmanaged(props)
     elif kind == "MANAGED":
@@ -73,7 +74,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 def _check_unmanaged(props: Json) -> Iterator[Finding]:
     if not is_given(props.get("serviceRole")):
         hint = "use a role that trusts batch.amazonaws.com and has service-role/AWSBatchServiceRole"
-        yield Finding((), "an UNMANAGED environment needs a serviceRole", hint, code="missing-field")
+        yield Finding((), "an UNMANAGED environment needs a serviceRole", hint, code=codes.MISSING_FIELD)
     elif effects.SERVICE_LINKED in (as_text(props["serviceRole"]) or ""):
         hint = "use a custom role that trusts batch.amazonaws.com"
         yield Finding(("serviceRole",), "an UNMANAGED environment cannot use the service-linked role", hint)
@@ -90,13 +91,13 @@ def _check_managed(props: Json) -> Iterator[Finding]:
     resources = props.get(_HERE)
     if not is_given(resources):
         hint = "add at least type, maxvCpus, subnets and securityGroupIds"
-        yield Finding((), "a MANAGED environment needs computeResources", hint, code="missing-field")
+        yield Finding((), "a MANAGED environment needs computeResources", hint, code=codes.MISSING_FIELD)
         return
     if not isinstance(resources, dict):
         return
     if resources.get("type") is None:
         hint = "one of EC2, SPOT, FARGATE, FARGATE_SPOT"
-        yield Finding((_HERE,), "computeResources.type is missing", hint, code="missing-field")
+        yield Finding((_HERE,), "computeResources.type is missing", hint, code=codes.MISSING_FIELD)
     family = effects.family(props)
     if family == effects.INSTANCES:
         yield from _check_instances(props, resources)
@@ -110,26 +111,26 @@ def _check_managed(props: Json) -> Iterator[Finding]:
 def _check_provider(family: str, resources: Json) -> Iterator[Finding]:
     if family == effects.MANAGED_INSTANCES and not is_given(resources.get("managedInstancesProvider")):
         hint = "add infrastructureRoleArn and instanceLaunchTemplate to it"
-        yield Finding((_HERE,), "ECS_MANAGED_INSTANCES needs managedInstancesProvider", hint, code="missing-field")
+        yield Finding((_HERE,), "ECS_MANAGED_INSTANCES needs managedInstancesProvider", hint, code=codes.MISSING_FIELD)
     if family in (effects.INSTANCES, effects.FARGATE):
         for member in ("managedInstancesProvider", "capacityTags"):
             if is_given(resources.get(member)):
                 why = f"{member} is for computeResources.type ECS_MANAGED_INSTANCES"
-                yield Finding((_HERE, member), why, "leave it out", code="not-applicable")
+                yield Finding((_HERE, member), why, "leave it out", code=codes.NOT_APPLICABLE)
 
 
 def _missing(resources: Json, *members: str) -> Iterator[Finding]:
     for member in members:
         if not is_given(resources.get(member)):
             path: Path = (_HERE, member) if member in resources else (_HERE,)
-            yield Finding(path, f"computeResources.{member} is missing", NEEDED[member], code="missing-field")
+            yield Finding(path, f"computeResources.{member} is missing", NEEDED[member], code=codes.MISSING_FIELD)
 
 
 def _check_instances(props: Json, resources: Json) -> Iterator[Finding]:
     yield from _missing(resources, *NEEDED)
     if not is_given(resources.get("securityGroupIds")) and not is_given(resources.get("launchTemplate")):
         hint = "a list of names of declared security groups or of ids, or a launch template that has them"
-        yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code="missing-field")
+        yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code=codes.MISSING_FIELD)
     yield from _check_strategy(props, resources)
     yield from _check_instance_types(resources)
     yield from _check_images(props, resources)
@@ -169,7 +170,7 @@ def _check_strategy(props: Json, resources: Json) -> Iterator[Finding]:
     elif kind == "SPOT" and best_fit and not is_given(resources.get("spotIamFleetRole")):
         hint = "better: allocationStrategy: SPOT_PRICE_CAPACITY_OPTIMIZED, which needs no such role"
         why = f"spotIamFleetRole is missing: the strategy {strategy or 'BEST_FIT (the default)'} needs it on SPOT"
-        yield Finding((_HERE,), why, hint, code="missing-field")
+        yield Finding((_HERE,), why, hint, code=codes.MISSING_FIELD)
     bid = as_int(resources.get("bidPercentage"))
     if bid is not None and not 0 <= bid <= 100:
         path = (_HERE, "bidPercentage")
@@ -223,7 +224,7 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
             yield Finding((*path, index, "imageType"), why, hint, warning=True)
         if "imageType" not in item:
             hint = "for example ECS_AL2023, or ECS_AL2023_NVIDIA for GPUs"
-            yield Finding((*path, index), "imageType is missing", hint, code="missing-field")
+            yield Finding((*path, index), "imageType is missing", hint, code=codes.MISSING_FIELD)
         if (
             image in AMAZON_LINUX_2
             and not is_given(item.get("imageIdOverride"))
@@ -232,7 +233,7 @@ def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
             blocked = ", and refuses in new environments" if image.startswith("ECS") else ""
             hint = f"use {successor(image)}, or set an image with imageIdOverride"
             why = f"{unsupported(image)}{blocked}"
-            yield Finding((*path, index, "imageType"), why, hint, code="end-of-support", warning=True)
+            yield Finding((*path, index, "imageType"), why, hint, code=codes.END_OF_SUPPORT, warning=True)
         if is_given(item.get("imageKubernetesVersion")) and not is_given(props.get("eksConfiguration")):
             why = "imageKubernetesVersion is for EKS environments"
             yield Finding((*path, index, "imageKubernetesVersion"), why, "leave it out")
@@ -273,7 +274,7 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
         yield from _check_choice(item, here, needed=True)
         if not is_given(item.get("targetInstanceTypes")):
             hint = "the instance types this template is for"
-            yield Finding(here, "targetInstanceTypes is missing", hint, code="missing-field")
+            yield Finding(here, "targetInstanceTypes is missing", hint, code=codes.MISSING_FIELD)
         for number, value in enumerate(items(item.get("targetInstanceTypes"))):
             place: Path = (*here, "targetInstanceTypes", number)
             targets.append((place, value))
@@ -305,7 +306,7 @@ def _check_choice(template: Json, path: Path, *, needed: bool) -> Iterator[Findi
         yield Finding(path, "launchTemplateId cannot be combined with launchTemplateName", "keep one")
     elif not names and needed:
         why = "launchTemplateName or launchTemplateId is missing"
-        yield Finding(path, why, "add one of them", code="missing-field")
+        yield Finding(path, why, "add one of them", code=codes.MISSING_FIELD)
     for name, is_id in (("launchTemplateId", False), ("launchTemplateName", True)):
         value = as_text(template.get(name))
         if value and bool(re.fullmatch(r"lt-[0-9a-f]+", value)) is is_id:
@@ -324,14 +325,14 @@ def _check_fargate(props: Json, resources: Json) -> Iterator[Finding]:
     for member in NOT_ON_FARGATE:
         if resources.get(member) not in (None, [], {}):
             hint = f"leave {member} out; a {kind} environment takes maxvCpus, subnets and securityGroupIds"
-            yield Finding((_HERE, member), f"{member} does not apply to {kind}", hint, code="not-applicable")
+            yield Finding((_HERE, member), f"{member} does not apply to {kind}", hint, code=codes.NOT_APPLICABLE)
     if is_given(props.get("updatePolicy")):
         why = "updatePolicy is ignored by AWS on Fargate"
-        yield Finding(("updatePolicy",), why, "leave it out", code="not-applicable", warning=True)
+        yield Finding(("updatePolicy",), why, "leave it out", code=codes.NOT_APPLICABLE, warning=True)
     groups, subnets = items(resources.get("securityGroupIds")), items(resources.get("subnets"))
     if not is_given(resources.get("securityGroupIds")):
         hint = "Fargate takes one to five: names of declared security groups, or ids"
-        yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code="missing-field")
+        yield Finding((_HERE,), "computeResources.securityGroupIds is missing", hint, code=codes.MISSING_FIELD)
     if len(groups) > 5:
         yield Finding(
             (_HERE, "securityGroupIds", 5), f"{len(groups)} security groups; Fargate takes at most 5", "remove some"
@@ -373,12 +374,12 @@ def _check_network(resources: Json) -> Iterator[Finding]:
     for member in ("subnets", "securityGroupIds", "instanceTypes"):
         value = as_text(resources.get(member))
         if value:
-            yield Finding((_HERE, member), f"{member} is a list", f"write [{value}]", code="wrong-type")
+            yield Finding((_HERE, member), f"{member} is a list", f"write [{value}]", code=codes.WRONG_TYPE)
         places: list[tuple[Path, Any]] = [
             ((_HERE, member, n), one) for n, one in enumerate(items(resources.get(member)))
         ]
         for place, repeated in repeats(places):
-            yield Finding(place, f'duplicate entry "{repeated}"', "remove one", code="duplicate", warning=True)
+            yield Finding(place, f'duplicate entry "{repeated}"', "remove one", code=codes.DUPLICATE, warning=True)
     for name in mapping(resources.get("tags")):
         if name.lower().startswith("aws:"):
             hint = "choose another name"
@@ -404,7 +405,7 @@ def _check_roles(props: Json) -> Iterator[Finding]:
             " will replace this compute environment"
         )
         hint = "leave serviceRole out to use AWSServiceRoleForBatch, which allows updates in place"
-        yield Finding(("serviceRole",), why, hint, code="no-updates-in-place", warning=True)
+        yield Finding(("serviceRole",), why, hint, code=codes.NO_UPDATES_IN_PLACE, warning=True)
 
 
 def _check_eks(props: Json) -> Iterator[Finding]:
@@ -414,7 +415,9 @@ def _check_eks(props: Json) -> Iterator[Finding]:
     for member in ("eksClusterArn", "kubernetesNamespace"):
         if not is_given(eks.get(member)):
             hint = "eksConfiguration: {eksClusterArn: ..., kubernetesNamespace: ...}"
-            yield Finding(("eksConfiguration",), f"eksConfiguration.{member} is missing", hint, code="missing-field")
+            yield Finding(
+                ("eksConfiguration",), f"eksConfiguration.{member} is missing", hint, code=codes.MISSING_FIELD
+            )
     cluster, namespace = as_text(eks.get("eksClusterArn")), as_text(eks.get("kubernetesNamespace"))
     if cluster and ":cluster/" not in cluster:
         hint = "it looks like arn:aws:eks:REGION:ACCOUNT:cluster/NAME"

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.common.declared import as_text, at, entries, mapping
 from reconciler.model import MISSING, Change, Effect, Finding, Json, Live, Path, Want
+from reconciler.model import problem_codes as codes
 
 RESOURCES = "computeResources"
 IMAGES = "ec2Configuration"
@@ -97,7 +98,7 @@ def impossible(live: Live, want: Want) -> Finding | None:
     else:
         verdict, reason = effects.infrastructure(live.props, want.props)
         why = reason if verdict is Effect.REPLACE else ""
-    return Finding((), f"its images cannot be refreshed: {why}", hint, code="cannot-refresh") if why else None
+    return Finding((), f"its images cannot be refreshed: {why}", hint, code=codes.CANNOT_REFRESH) if why else None
 
 
 def _pinned(resources: Json) -> Finding | None:
@@ -114,7 +115,7 @@ def _pinned(resources: Json) -> Finding | None:
 def pinned(path: Path, reason: str, hint: str = "") -> Finding:
     """The finding about an image that is set at ``path``: AWS would replace all instances, by the same image."""
     hint = hint or "set another image there, or leave it out to use the images of AWS Batch"
-    return Finding(path, f"its images cannot be refreshed: they are pinned, {reason}", hint, code="cannot-refresh")
+    return Finding(path, f"its images cannot be refreshed: they are pinned, {reason}", hint, code=codes.CANNOT_REFRESH)
 
 
 def already_latest(live: Live) -> bool:

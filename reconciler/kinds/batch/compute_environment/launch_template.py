@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.model import Declared, Finding, Path, Resource, Template
+from reconciler.model import problem_codes as codes
 
 HERE = "computeResources"
 GROUPS = ("securityGroupIds", "securityGroups")
@@ -37,11 +38,11 @@ def misfits(environment: Resource, declared: Declared) -> Iterator[Finding]:
     elif grouped and told.get("securityGroupIds"):
         why = "the launch template gives its network interfaces groups, and the environment has securityGroupIds, too"
         hint = "keep one: EC2 refuses to launch instances with both"
-        yield Finding((HERE, "securityGroupIds"), why, hint, "misfit", warning=True)
+        yield Finding((HERE, "securityGroupIds"), why, hint, codes.MISFIT, warning=True)
     if asked.get("userdataType") and not data.get("imageId"):
         why = "userdataType is for a launch template that has an imageId, and this has none"
         hint = "leave userdataType out, or name the image in the template"
-        yield Finding((*here, "userdataType"), why, hint, "misfit", warning=True)
+        yield Finding((*here, "userdataType"), why, hint, codes.MISFIT, warning=True)
 
 
 def _data(asked: Mapping[str, Any], declared: Declared) -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.batch.compute_environment import launch_template
 from reconciler.kinds.common.declared import as_text, at
 from reconciler.model import Declared, Finding, Resource
+from reconciler.model import problem_codes as codes
 
 CLUSTER = ("eksConfiguration", "eksClusterArn")
 MOST_ON_A_CLUSTER = 5
@@ -33,4 +34,4 @@ def _beside(environment: Resource, cluster: str, declared: Declared) -> Iterator
     same = [one for one in declared.section(environment.address.section) if at(one.props, *CLUSTER) == cluster]
     if len(same) > MOST_ON_A_CLUSTER and environment is same[MOST_ON_A_CLUSTER]:
         why = f"{len(same)} compute environments are on this cluster; AWS allows {MOST_ON_A_CLUSTER}"
-        yield Finding(CLUSTER, why, "let one serve for several, or take another cluster", "misfit", warning=True)
+        yield Finding(CLUSTER, why, "let one serve for several, or take another cluster", codes.MISFIT, warning=True)

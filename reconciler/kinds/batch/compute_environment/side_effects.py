@@ -35,6 +35,7 @@ from reconciler.model import (
     Verb,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 UPDATE_POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30}
 MOVING = ("$Latest", "$Default")
@@ -162,7 +163,7 @@ def side_effects(
     moves = tuple(Finding((), line, warning=True) for line in lines)
     if images.already_latest(live) and _refreshed(diff):
         line = "its instances already start from the latest images, according to AWS Batch"
-        return (*moves, Finding((), line, code="advice", warning=True))
+        return (*moves, Finding((), line, code=codes.ADVICE, warning=True))
     return moves
 
 

@@ -18,6 +18,7 @@ from reconciler.kinds.batch.job_definition.pod_checks import numbered, pods
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 BLOCKS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
 PAYLOADS = ("container", "ecsProperties", "eksProperties")
@@ -55,10 +56,10 @@ def _check_type(props: Json) -> Iterator[Finding]:
     blocks = [block for block in BLOCKS if props.get(block) is not None]
     if kind is None:
         right = "multinode" if "nodeProperties" in blocks else "container"
-        yield Finding((), "type is missing", f"add type: {right}", code="missing-field")
+        yield Finding((), "type is missing", f"add type: {right}", code=codes.MISSING_FIELD)
     if not blocks:
         hint = "add containerProperties (one container), ecsProperties, eksProperties or nodeProperties"
-        yield Finding((), "the job definition has no container", hint, code="missing-field")
+        yield Finding((), "the job definition has no container", hint, code=codes.MISSING_FIELD)
     elif len(blocks) > 1:
         why = f"a job definition has one of {', '.join(BLOCKS)}, and this has {' and '.join(blocks)}"
         yield Finding((blocks[1],), why, "keep one")
@@ -73,17 +74,17 @@ def _check_platform(props: Json) -> Iterator[Finding]:
     path: Path = ("platformCapabilities",)
     value, platform = props.get("platformCapabilities"), _platform(props)
     if isinstance(value, str):
-        yield Finding(path, "platformCapabilities is a list", f"write [{value}]", code="wrong-type")
+        yield Finding(path, "platformCapabilities is a list", f"write [{value}]", code=codes.WRONG_TYPE)
     if len(items(value)) > 1:
         yield Finding(path, "a job definition has one platform capability", "keep one: [EC2] or [FARGATE]")
     if is_given(props.get("eksProperties")):
         for member in ("platformCapabilities", "propagateTags"):
             if is_given(props.get(member)) and props[member] is not False:
                 why = f"{member} does not apply to jobs on EKS"
-                yield Finding((member,), why, "leave it out", code="not-applicable")
+                yield Finding((member,), why, "leave it out", code=codes.NOT_APPLICABLE)
     if platform != EC2 and is_given(props.get("nodeProperties")):
         hint = "leave platformCapabilities out"
-        yield Finding(path, f"multi-node jobs do not run on {platform}", hint, code="not-applicable")
+        yield Finding(path, f"multi-node jobs do not run on {platform}", hint, code=codes.NOT_APPLICABLE)
     if platform == MANAGED_INSTANCES and is_given(props.get("containerProperties")):
         hint = "move the container to ecsProperties.taskProperties[0].containers"
         yield Finding(("containerProperties",), "jobs on MANAGED_INSTANCES use ecsProperties", hint)
@@ -98,10 +99,10 @@ def _check_scalars(props: Json) -> Iterator[Finding]:
     if props.get("timeout") is None:
         why = "no timeout: a job that hangs runs until it is stopped by hand"
         hint = "add timeout: {attemptDurationSeconds: N}"
-        yield Finding((), why, hint, code="no-timeout", warning=True)
+        yield Finding((), why, hint, code=codes.NO_TIMEOUT, warning=True)
     elif isinstance(props["timeout"], Mapping) and not is_given(props["timeout"].get("attemptDurationSeconds")):
         hint = "add the seconds after which an attempt is stopped, 60 or more"
-        yield Finding(("timeout",), "timeout needs attemptDurationSeconds", hint, code="missing-field")
+        yield Finding(("timeout",), "timeout needs attemptDurationSeconds", hint, code=codes.MISSING_FIELD)
     elif seconds is not None and seconds < 60:
         path = ("timeout", "attemptDurationSeconds")
         yield Finding(path, f"{seconds} seconds are too few", "the minimum is 60")
@@ -112,12 +113,12 @@ def _check_scalars(props: Json) -> Iterator[Finding]:
     parameters = props.get("parameters")
     if isinstance(parameters, list):
         hint = "write name: value pairs: parameters: {input: s3://...}"
-        yield Finding(("parameters",), "parameters is a mapping", hint, code="wrong-type")
+        yield Finding(("parameters",), "parameters is a mapping", hint, code=codes.WRONG_TYPE)
     for name, value in mapping(parameters).items():
         if isinstance(value, bool | int | float):
             plain = str(value).lower() if isinstance(value, bool) else str(value)
             why = f"parameters are text, and {name} is {plain}"
-            yield Finding(("parameters", name), why, f'put it in quotes: {name}: "{plain}"', code="wrong-type")
+            yield Finding(("parameters", name), why, f'put it in quotes: {name}: "{plain}"', code=codes.WRONG_TYPE)
 
 
 def consumables(path: Path, value: Any) -> Iterator[Finding]:
@@ -130,7 +131,9 @@ def consumables(path: Path, value: Any) -> Iterator[Finding]:
     for place, name in repeats(
         [((*here, i, "consumableResource"), bare(item.get("consumableResource"))) for i, item in found]
     ):
-        yield Finding(place, f'duplicate entry "{name}"', "keep one, with the sum of the quantities", code="duplicate")
+        yield Finding(
+            place, f'duplicate entry "{name}"', "keep one, with the sum of the quantities", code=codes.DUPLICATE
+        )
 
 
 # --- ecsProperties ---------------------------------------------------------------------------------------------------
@@ -169,11 +172,11 @@ def _check_task(path: Path, task: Json, platform: str) -> Iterator[Finding]:
     for index, item in found:
         here: Path = (*path, "containers", index)
         if not is_given(item.get("name")) and len(found) > 1:
-            yield Finding(here, "name is missing", "each of several containers needs one", code="missing-field")
+            yield Finding(here, "name is missing", "each of several containers needs one", code=codes.MISSING_FIELD)
         for legacy in ("vcpus", "memory"):
             if is_given(item.get(legacy)):
                 why = f"{legacy} is not a member of ecsProperties"
-                yield Finding((*here, legacy), why, "use resourceRequirements", code="unknown-field")
+                yield Finding((*here, legacy), why, "use resourceRequirements", code=codes.UNKNOWN_FIELD)
         plain = {name: value for name, value in item.items() if name not in ("vcpus", "memory")}
         yield from container_checks.common(here, plain, context)
     yield from _check_dependencies((*path, "containers"), found)
@@ -267,7 +270,7 @@ def _check_nodes(path: Path, value: Any) -> Iterator[Finding]:
     number, main = as_int(value.get("numNodes")), as_int(value.get("mainNode"))
     for member, hint in (("numNodes", "the number of nodes, 1 to 1000"), ("mainNode", "its index: 0 is the first")):
         if value.get(member) is None:
-            yield Finding(path, f"{member} is missing", hint, code="missing-field")
+            yield Finding(path, f"{member} is missing", hint, code=codes.MISSING_FIELD)
     if number is not None and not 1 <= number <= 1000:
         yield Finding((*path, "numNodes"), f"numNodes {number} is out of range", "it must be from 1 to 1000")
     if main is not None and (main < 0 or (number is not None and main >= number)):
@@ -310,7 +313,7 @@ def _check_cover(path: Path, ranges: list[tuple[int, Json]], number: int | None)
             sure = False
             if "targetNodes" not in item:
                 hint = 'write for example targetNodes: "0:" for all, "1:3" for some'
-                yield Finding((*path, index), "targetNodes is missing", hint, code="missing-field")
+                yield Finding((*path, index), "targetNodes is missing", hint, code=codes.MISSING_FIELD)
             continue
         found = _TARGETS.fullmatch(target)
         if not found:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
 ULIMITS = (
@@ -32,7 +33,7 @@ def findings(path: Path, props: Json) -> Iterator[Finding]:
         where = as_text(mount.get("containerPath"))
         if "containerPath" not in mount:
             hint = "add the path where the volume is mounted, for example containerPath: /data"
-            yield Finding(here, "containerPath is missing", hint, code="missing-field", warning=True)
+            yield Finding(here, "containerPath is missing", hint, code=codes.MISSING_FIELD, warning=True)
         elif where and not re.match(r"/|[A-Za-z]:", where):
             yield Finding((*here, "containerPath"), f'"{where}" is not absolute', f"write /{where}", warning=True)
 

@@ -17,6 +17,7 @@ from reconciler.kinds.batch.job_definition import container_advice, log_checks
 from reconciler.kinds.batch.job_definition.container_fields import LEGACY
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
 _STEPS = ((1, range(2, 9)), (2, range(4, 17)), (4, range(8, 31)), (8, range(16, 61, 4)), (16, range(32, 121, 8)))
@@ -63,7 +64,7 @@ def container(path: Path, props: Json, platform: str, *, node: bool = False) -> 
     if is_given(props.get("instanceType")) and not node:
         why = "instanceType is for the nodes of a multi-node job"
         hint = "leave it out, and choose instance types in the compute environment"
-        yield Finding((*path, "instanceType"), why, hint, code="not-applicable", warning=platform != FARGATE)
+        yield Finding((*path, "instanceType"), why, hint, code=codes.NOT_APPLICABLE, warning=platform != FARGATE)
 
 
 def volume_names(value: Any) -> frozenset[str] | None:
@@ -78,10 +79,10 @@ def common(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     """Findings about a container at ``path``, of any task."""
     if not is_given(props.get("image")):
         hint = "for example image: public.ecr.aws/docker/library/alpine:latest"
-        yield Finding(path, "image is missing", hint, code="missing-field")
+        yield Finding(path, "image is missing", hint, code=codes.MISSING_FIELD)
     if isinstance(props.get("command"), str):
         hint = f'write a list: ["sh", "-c", "{props["command"]}"]'
-        yield Finding((*path, "command"), "command is a list of words", hint, code="wrong-type")
+        yield Finding((*path, "command"), "command is a list of words", hint, code=codes.WRONG_TYPE)
     yield from variables(path, "environment", props.get("environment"))
     yield from _check_secrets(path, props, context)
     yield from _check_resources(path, props, context)
@@ -95,14 +96,16 @@ def common(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
     if props.get("privileged") is True:
         here = (*path, "privileged")
         if context.platform == FARGATE:
-            yield Finding(here, "privileged containers cannot run on Fargate", "leave it out", code="not-applicable")
+            yield Finding(
+                here, "privileged containers cannot run on Fargate", "leave it out", code=codes.NOT_APPLICABLE
+            )
         else:
             why = "a privileged container has the rights of root on its host"
             hint = "if it needs a device only, linuxParameters.devices is enough"
-            yield Finding(here, why, hint, code="privileged", warning=True)
+            yield Finding(here, why, hint, code=codes.PRIVILEGED, warning=True)
     if context.platform == FARGATE and is_given(props.get("ulimits")):
         hint = "leave it out, or run the job on EC2"
-        yield Finding((*path, "ulimits"), "ulimits does not apply to Fargate", hint, code="not-applicable")
+        yield Finding((*path, "ulimits"), "ulimits does not apply to Fargate", hint, code=codes.NOT_APPLICABLE)
 
 
 def task(path: Path, props: Json, context: TaskContext, *, roles: tuple[str, ...]) -> Iterator[Finding]:
@@ -110,7 +113,7 @@ def task(path: Path, props: Json, context: TaskContext, *, roles: tuple[str, ...
     fargate = context.platform == FARGATE
     if fargate and not context.execution_role:
         hint = "use a role that trusts ecs-tasks.amazonaws.com and has service-role/AmazonECSTaskExecutionRolePolicy"
-        yield Finding(path, "Fargate needs executionRoleArn", hint, code="missing-field")
+        yield Finding(path, "Fargate needs executionRoleArn", hint, code=codes.MISSING_FIELD)
     for role in roles:
         value = as_text(props.get(role)) or ""
         if ":instance-profile/" in value:
@@ -120,7 +123,7 @@ def task(path: Path, props: Json, context: TaskContext, *, roles: tuple[str, ...
         for member in ONLY_ON_FARGATE:
             if is_given(props.get(member)):
                 hint = "add platformCapabilities: [FARGATE], or leave it out"
-                yield Finding((*path, member), f"{member} does not apply to EC2", hint, code="not-applicable")
+                yield Finding((*path, member), f"{member} does not apply to EC2", hint, code=codes.NOT_APPLICABLE)
     size = as_int(at(props, "ephemeralStorage", "sizeInGiB"))
     if size is not None and not 21 <= size <= 200:
         hint = "from 21 to 200; left out it is 20"
@@ -167,26 +170,26 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
     if isinstance(value, Mapping):
         first = next(iter(value.items()), ("NAME", "VALUE"))
         hint = f'write each as an item: - {{name: {first[0]}, value: "{first[1]}"}}'
-        yield Finding(here, f"{member} is a list of name and value, not a mapping", hint, code="wrong-type")
+        yield Finding(here, f"{member} is a list of name and value, not a mapping", hint, code=codes.WRONG_TYPE)
     found = list(entries(value))
     for index, item in found:
         name, given_value = as_text(item.get("name")), item.get("value")
         if not is_given(item.get("name")):
             hint = "write {name: NAME, value: ...}"
-            yield Finding((*here, index), "name is missing", hint, code="missing-field")
+            yield Finding((*here, index), "name is missing", hint, code=codes.MISSING_FIELD)
         if name and name.startswith("AWS_BATCH"):
             hint = "names that begin with AWS_BATCH are reserved for AWS Batch; choose another"
             yield Finding((*here, index, "name"), f'"{name}" cannot be set', hint)
         if isinstance(given_value, bool | int | float):
             plain = str(given_value).lower() if isinstance(given_value, bool) else str(given_value)
             why = f"the value of {name} is {plain}, and must be text"
-            yield Finding((*here, index, "value"), why, f'put it in quotes: "{plain}"', code="wrong-type")
+            yield Finding((*here, index, "value"), why, f'put it in quotes: "{plain}"', code=codes.WRONG_TYPE)
         if name and isinstance(given_value, str) and _looks_secret(name, given_value):
             why = f"{name} looks like a secret, and is in plain text here"
             hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
-            yield Finding((*here, index, "value"), why, hint, code="clear-text-secret", warning=True)
+            yield Finding((*here, index, "value"), why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
     for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
-        yield Finding(place, f'duplicate "{name}"', "keep one", code="duplicate")
+        yield Finding(place, f'duplicate "{name}"', "keep one", code=codes.DUPLICATE)
 
 
 def _looks_secret(name: str, value: str) -> bool:
@@ -204,23 +207,25 @@ def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
     for here, value in lists:
         if isinstance(value, Mapping):
             hint = "write each as an item: - {name: NAME, valueFrom: NAME-OF-SECRET}"
-            yield Finding(here, f"{here[-1]} is a list of name and valueFrom, not a mapping", hint, code="wrong-type")
+            yield Finding(
+                here, f"{here[-1]} is a list of name and valueFrom, not a mapping", hint, code=codes.WRONG_TYPE
+            )
         found = list(entries(value))
         for index, item in found:
             for needed in ("name", "valueFrom"):
                 if not is_given(item.get(needed)):
                     hint = "write {name: NAME, valueFrom: NAME-OF-SECRET}"
-                    yield Finding((*here, index), f"{needed} is missing", hint, code="missing-field")
+                    yield Finding((*here, index), f"{needed} is missing", hint, code=codes.MISSING_FIELD)
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
-            yield Finding(place, f'duplicate "{name}"', "keep one", code="duplicate")
+            yield Finding(place, f'duplicate "{name}"', "keep one", code=codes.DUPLICATE)
         if is_given(value) and not context.execution_role and context.platform != FARGATE:
             hint = "use a role that trusts ecs-tasks.amazonaws.com and may read the secret"
-            yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code="missing-field")
+            yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code=codes.MISSING_FIELD)
     plain = {as_text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
     for index, item in entries(props.get("secrets")):
         if as_text(item.get("name")) in plain:
             why = f'"{item["name"]}" is set both in environment and in secrets'
-            yield Finding((*path, "secrets", index, "name"), why, "keep one", code="duplicate")
+            yield Finding((*path, "secrets", index, "name"), why, "keep one", code=codes.DUPLICATE)
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
@@ -231,7 +236,7 @@ def _check_resources(path: Path, props: Json, context: TaskContext) -> Iterator[
     listed = props.get("resourceRequirements")
     if isinstance(listed, Mapping):
         hint = 'write each as an item: - {type: VCPU, value: "1"}'
-        yield Finding(here, "resourceRequirements is a list of type and value", hint, code="wrong-type")
+        yield Finding(here, "resourceRequirements is a list of type and value", hint, code=codes.WRONG_TYPE)
         return
     if listed is not None and not isinstance(listed, list | tuple):
         return
@@ -240,9 +245,9 @@ def _check_resources(path: Path, props: Json, context: TaskContext) -> Iterator[
         value = item.get("value")
         if isinstance(value, bool | int | float):
             why = f"the value of {item.get('type')} is a number, and must be text"
-            yield Finding((*here, index, "value"), why, f'put it in quotes: "{value}"', code="wrong-type")
+            yield Finding((*here, index, "value"), why, f'put it in quotes: "{value}"', code=codes.WRONG_TYPE)
     for place, kind in repeats([((*here, index, "type"), item.get("type")) for index, item in found]):
-        yield Finding(place, f"duplicate {kind}", "keep one", code="duplicate")
+        yield Finding(place, f"duplicate {kind}", "keep one", code=codes.DUPLICATE)
     yield from _check_legacy(path, props, context, {str(item.get("type")) for _, item in found})
     for index, item in found:
         yield from _check_amount((*here, index, "value"), item, context)
@@ -256,10 +261,10 @@ def _check_legacy(path: Path, props: Json, context: TaskContext, kinds: set[str]
         if value is None and kind not in kinds:
             wanted = "vCPU" if kind == "VCPU" else "memory"
             hint = f'add {{type: {kind}, value: "{1 if kind == "VCPU" else 2048}"}} to resourceRequirements'
-            yield Finding(path, f"{wanted} is missing", hint, code="missing-field")
+            yield Finding(path, f"{wanted} is missing", hint, code=codes.MISSING_FIELD)
         elif value is not None and context.platform != EC2:
             hint = f'use resourceRequirements: [{{type: {kind}, value: "{value}"}}]'
-            yield Finding((*path, legacy), f"{legacy} does not apply to Fargate", hint, code="not-applicable")
+            yield Finding((*path, legacy), f"{legacy} does not apply to Fargate", hint, code=codes.NOT_APPLICABLE)
         elif value is not None and kind in kinds:
             hint = f"leave {legacy} out; resourceRequirements is the newer form"
             yield Finding((*path, legacy), f"{legacy} cannot be combined with a resourceRequirement {kind}", hint)
@@ -287,7 +292,7 @@ def _check_amount(path: Path, item: Json, context: TaskContext) -> Iterator[Find
         hint = "MEMORY is a number of MiB, VCPU and GPU are counts, without a unit"
         yield Finding(path, f'"{value}" is not a number', hint)
     if kind == "GPU" and context.platform == FARGATE:
-        yield Finding(path, "Fargate has no GPUs", "run the job on EC2", code="not-applicable")
+        yield Finding(path, "Fargate has no GPUs", "run the job on EC2", code=codes.NOT_APPLICABLE)
     elif number is not None and not (kind == "VCPU" and context.platform == FARGATE):
         least = {"VCPU": 1, "MEMORY": 4}.get(str(kind), 1)
         whole_text = str(value).strip().isdigit()
@@ -332,7 +337,9 @@ def _check_volumes(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
     for index, volume in found:
         here: Path = (*path, "volumes", index)
         if not is_given(volume.get("name")):
-            yield Finding(here, "name is missing", "mountPoints refer to a volume by its name", code="missing-field")
+            yield Finding(
+                here, "name is missing", "mountPoints refer to a volume by its name", code=codes.MISSING_FIELD
+            )
         kinds = [kind for kind in VOLUME_KINDS if kind in volume and volume[kind] is not None]
         if len(kinds) > 1:
             yield Finding(here, f"a volume has one type, and this has {' and '.join(kinds)}", "declare two volumes")
@@ -344,9 +351,9 @@ def _check_volumes(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
         if is_given(volume.get("s3filesVolumeConfiguration")) and not context.job_role:
             hint = "add jobRoleArn (taskRoleArn in ecsProperties), a role that may use the file system"
             why = "an S3 Files volume needs a job role"
-            yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code="missing-field")
+            yield Finding((*here, "s3filesVolumeConfiguration"), why, hint, code=codes.MISSING_FIELD)
     for place, name in repeats([((*path, "volumes", i, "name"), volume.get("name")) for i, volume in found]):
-        yield Finding(place, f'two volumes are named "{name}"', "rename one", code="duplicate")
+        yield Finding(place, f'two volumes are named "{name}"', "rename one", code=codes.DUPLICATE)
 
 
 def _check_efs(path: Path, efs: Json, context: TaskContext) -> Iterator[Finding]:
@@ -377,7 +384,9 @@ def _check_mounts(path: Path, props: Json, context: TaskContext) -> Iterator[Fin
                 f"the volumes are {', '.join(sorted(context.volumes))}" if context.volumes else "there are no volumes"
             )
             hint = f"{known}; add {{name: {name}}} to volumes"
-            yield Finding((*here, index, "sourceVolume"), f'there is no volume "{name}"', hint, code="unknown-volume")
+            yield Finding(
+                (*here, index, "sourceVolume"), f'there is no volume "{name}"', hint, code=codes.UNKNOWN_VOLUME
+            )
 
 
 def _check_linux(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
@@ -386,7 +395,7 @@ def _check_linux(path: Path, props: Json, context: TaskContext) -> Iterator[Find
         for member in LINUX_NOT_ON_FARGATE:
             if is_given(linux.get(member)):
                 hint = "leave it out, or run the job on EC2"
-                yield Finding((*here, member), f"{member} does not apply to Fargate", hint, code="not-applicable")
+                yield Finding((*here, member), f"{member} does not apply to Fargate", hint, code=codes.NOT_APPLICABLE)
         return
     swappiness, swap = as_int(linux.get("swappiness")), linux.get("maxSwap")
     if swappiness is not None and not 0 <= swappiness <= 100:

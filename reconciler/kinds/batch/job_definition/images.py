@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.model import Address, Declared, Finding, Path, Reference, Resource, Template
+from reconciler.model import problem_codes as codes
 
 SECTION = "repositories"
 
@@ -26,7 +27,7 @@ def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
             name, colon, tag = value.partition(":")
             message = f'"{value}" is pulled from Docker Hub, not from the repository {name} declared here'
             hint = f"for that write ${{{Address(SECTION, name)}.uri}}{colon}{tag}"
-            yield Finding(path, message, hint, "misfit", warning=True)
+            yield Finding(path, message, hint, codes.MISFIT, warning=True)
 
 
 def _images(value: Any, path: Path) -> list[tuple[Path, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.kinds.common.declared import as_text, entries, is_given, mapping
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 AWSLOGS_OPTIONS = (
     "awslogs-group",
@@ -30,20 +31,20 @@ def check(path: Path, config: Json, *, fargate: bool, firelens: bool) -> Iterato
     driver = as_text(config.get("logDriver"))
     if "logDriver" not in config:
         hint = "for example logDriver: awslogs"
-        yield Finding(path, "logDriver is missing", hint, code="missing-field")
+        yield Finding(path, "logDriver is missing", hint, code=codes.MISSING_FIELD)
     allowed = (*FARGATE_DRIVERS, "awsfirelens") if firelens else FARGATE_DRIVERS
     if fargate and driver and driver not in allowed:
         why = f'the log driver "{driver}" does not work on Fargate'
-        yield Finding((*path, "logDriver"), why, f"use {' or '.join(allowed)}", code="not-applicable")
+        yield Finding((*path, "logDriver"), why, f"use {' or '.join(allowed)}", code=codes.NOT_APPLICABLE)
     options = mapping(config.get("options"))
     if isinstance(config.get("options"), list):
         hint = "write name: value pairs: options: {awslogs-group: NAME}"
-        yield Finding((*path, "options"), "options is a mapping", hint, code="wrong-type")
+        yield Finding((*path, "options"), "options is a mapping", hint, code=codes.WRONG_TYPE)
     for name, value in options.items():
         if isinstance(value, bool | int | float):
             plain = str(value).lower() if isinstance(value, bool) else str(value)
             why = f"values of options are text, and {name} is {plain}"
-            yield Finding((*path, "options", name), why, f'put it in quotes: {name}: "{plain}"', code="wrong-type")
+            yield Finding((*path, "options", name), why, f'put it in quotes: {name}: "{plain}"', code=codes.WRONG_TYPE)
     if driver == "awslogs":
         yield from _check_awslogs(path, options)
     if driver == "splunk":
@@ -56,7 +57,7 @@ def _check_awslogs(path: Path, options: Json) -> Iterator[Finding]:
             near = difflib.get_close_matches(str(name), AWSLOGS_OPTIONS, n=1, cutoff=0.6)
             hint = f'did you mean "{near[0]}"?' if near else f"it takes {', '.join(AWSLOGS_OPTIONS)}"
             why = f'the driver awslogs has no option "{name}"'
-            yield Finding((*path, "options", name), why, hint, code="unknown-field")
+            yield Finding((*path, "options", name), why, hint, code=codes.UNKNOWN_FIELD)
     region = options.get("awslogs-region")
     if isinstance(region, str) and not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
         hint = 'a Region looks like eu-west-1; "${region}" is the environment\'s own'
@@ -76,7 +77,7 @@ def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
     if isinstance(token, str) and token:
         why = "the Splunk token is in plain text here; anyone with batch:DescribeJobDefinitions can read it"
         hint = "store it in a secret: secretOptions: [{name: splunk-token, valueFrom: NAME-OF-SECRET}]"
-        yield Finding((*path, "options", "splunk-token"), why, hint, code="clear-text-secret", warning=True)
+        yield Finding((*path, "options", "splunk-token"), why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
     url = options.get("splunk-url")
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
         hint = f"write https://{url}"

@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.kinds.batch.job_definition import container_checks
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 AMOUNTS = ("cpu", "memory", "nvidia.com/gpu")
 NEEDED = ("cpu", "memory")
@@ -27,12 +28,12 @@ def numbered(path: Path, holder: Json, listed: list[Any]) -> Iterator[Finding]:
     """Findings about the number and the names of ``listed``, the containers of a task or pod ``holder`` at ``path``."""
     here = (*path, "containers")
     if "containers" not in holder or holder["containers"] == []:
-        yield Finding(path, "containers is missing", "list one to ten", code="missing-field")
+        yield Finding(path, "containers is missing", "list one to ten", code=codes.MISSING_FIELD)
     if len(listed) > 10:
         yield Finding((*here, 10), f"{len(listed)} containers; 10 at most", "remove some")
     names = [((*here, index, "name"), item.get("name")) for index, item in entries(listed)]
     for place, name in repeats(names):
-        yield Finding(place, f'two containers are named "{name}"', "rename one", code="duplicate")
+        yield Finding(place, f'two containers are named "{name}"', "rename one", code=codes.DUPLICATE)
 
 
 def pods(path: Path, value: Any) -> Iterator[Finding]:
@@ -41,7 +42,7 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
         return
     pod, here = value.get("podProperties"), (*path, "podProperties")
     if pod is None:
-        yield Finding(path, "podProperties is missing", "add it, with containers", code="missing-field")
+        yield Finding(path, "podProperties is missing", "add it, with containers", code=codes.MISSING_FIELD)
     if not isinstance(pod, Mapping):
         return
     yield from numbered(here, pod, items(pod.get("containers")))
@@ -61,16 +62,16 @@ def pods(path: Path, value: Any) -> Iterator[Finding]:
 
 def _check_pod_container(path: Path, item: Json, volumes: frozenset[str] | None) -> Iterator[Finding]:
     if not is_given(item.get("image")):
-        yield Finding(path, "image is missing", "name the image to run", code="missing-field")
+        yield Finding(path, "image is missing", "name the image to run", code=codes.MISSING_FIELD)
     if is_given(item.get("environment")):
         why = "environment is named env on EKS"
-        yield Finding((*path, "environment"), why, "write env: [{name: ..., value: ...}]", code="unknown-field")
+        yield Finding((*path, "environment"), why, "write env: [{name: ..., value: ...}]", code=codes.UNKNOWN_FIELD)
     yield from container_checks.variables(path, "env", item.get("env"))
     for index, mount in entries(item.get("volumeMounts")):
         name = as_text(mount.get("name"))
         if name and volumes is not None and name not in volumes:
             why, hint = f'there is no volume "{name}"', "add it to podProperties.volumes"
-            yield Finding((*path, "volumeMounts", index, "name"), why, hint, code="unknown-volume")
+            yield Finding((*path, "volumeMounts", index, "name"), why, hint, code=codes.UNKNOWN_VOLUME)
     limits, requests = mapping(at(item, "resources", "limits")), mapping(at(item, "resources", "requests"))
     for side, amounts in (("limits", limits), ("requests", requests)):
         for name, value in amounts.items():
@@ -111,7 +112,7 @@ def _check_enough(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding
             place,
             f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} missing",
             hint,
-            code="missing-field",
+            code=codes.MISSING_FIELD,
             warning=others,
         )
 

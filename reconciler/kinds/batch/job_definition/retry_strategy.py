@@ -19,6 +19,7 @@ from typing import Any
 
 from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items, mapping
 from reconciler.model import Field, Finding, Json, Path
+from reconciler.model import problem_codes as codes
 
 CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
 ACTIONS = ("RETRY", "EXIT")
@@ -77,7 +78,7 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
     attempts = as_int(strategy.get("attempts"))
     if strategy.get("attempts") is None:
         hint = "add attempts: a number from 1 to 10; it counts the first run too"
-        yield Finding(path, "retryStrategy needs attempts", hint, code="missing-field")
+        yield Finding(path, "retryStrategy needs attempts", hint, code=codes.MISSING_FIELD)
     elif attempts is not None and not 1 <= attempts <= 10:
         hint = "it must be from 1 to 10, and counts the first run too"
         yield Finding((*path, "attempts"), f"attempts {attempts} is out of range", hint)
@@ -85,7 +86,7 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
     rules = items(strategy.get("evaluateOnExit"))
     if isinstance(strategy.get("evaluateOnExit"), Mapping):
         hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
-        yield Finding(here, "evaluateOnExit is a list of rules", hint, code="wrong-type")
+        yield Finding(here, "evaluateOnExit is a list of rules", hint, code=codes.WRONG_TYPE)
     if len(rules) > MOST_ENTRIES:
         hint = "AWS allows no more; rules with a common beginning can be one that ends in *"
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
@@ -97,14 +98,14 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
 def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
     action = rule.get("action")
     if action is None:
-        yield Finding(path, "action is missing", "add action: RETRY or action: EXIT", code="missing-field")
+        yield Finding(path, "action is missing", "add action: RETRY or action: EXIT", code=codes.MISSING_FIELD)
     elif isinstance(action, str) and action.upper() not in ACTIONS:
         near = difflib.get_close_matches(action.upper(), ACTIONS, n=1, cutoff=0.5)
         hint = f'did you mean "{near[0]}"?' if near else "it must be RETRY or EXIT"
         yield Finding((*path, "action"), f'"{action}" is not an action', hint)
     if not any(is_given(rule.get(name)) for name in CONDITIONS):
         hint = 'add onExitCode, onReason or onStatusReason; onReason: "*" matches every failure'
-        yield Finding(path, "the rule has no condition", hint, code="missing-field")
+        yield Finding(path, "the rule has no condition", hint, code=codes.MISSING_FIELD)
     for name in CONDITIONS:
         if name in rule:
             pattern = rule[name]
@@ -120,7 +121,7 @@ def _pattern_findings(name: str, pattern: str) -> tuple[Finding, ...]:
 
 def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
     if isinstance(value, int | float):
-        yield Finding(path, f"{name} is text", f'put it in quotes: "{value}"', code="wrong-type")
+        yield Finding(path, f"{name} is text", f'put it in quotes: "{value}"', code=codes.WRONG_TYPE)
     pattern = as_text(value)
     if not pattern:
         return
@@ -187,13 +188,13 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
         if cover is not None:
             why = f"this rule is never reached: entry {cover} comes first and matches everything that this one matches"
             hint = "move it up, or remove it"
-            yield Finding((*path, index), why, hint, code="unreachable-rule", warning=True)
+            yield Finding((*path, index), why, hint, code=codes.UNREACHABLE_RULE, warning=True)
     actions = {str(rule.get("action", "")).upper() for _, rule in plain}
     catch_all = any(_covers(rule, {}) for _, rule in plain)
     if plain and attempts and attempts > 1 and "RETRY" in actions and not catch_all:
         why = f"a failure that no rule matches is retried too, up to {attempts} attempts in all"
         hint = 'to retry only what is listed, end with {onReason: "*", action: EXIT}'
-        yield Finding(path, why, hint, code="no-catch-all", warning=True)
+        yield Finding(path, why, hint, code=codes.NO_CATCH_ALL, warning=True)
     if attempts == 1 and "RETRY" in actions:
         why = "attempts: 1 allows no second run, so these rules never retry"
         yield Finding((*path[:-1], "attempts"), why, "raise attempts", warning=True)

@@ -47,6 +47,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
@@ -234,7 +235,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 def _check_priority(props: Json) -> Iterator[Finding]:
     if props.get("priority") is None:
         hint = "give a number from 0 to 1000; queues with a higher priority are served first"
-        yield Finding((), "priority is missing", hint, code="missing-field")
+        yield Finding((), "priority is missing", hint, code=codes.MISSING_FIELD)
     number = as_int(props.get("priority"))
     if number is not None and not 0 <= number <= 1000:
         yield Finding(("priority",), f"priority {number} is out of range", "it must be from 0 to 1000")
@@ -251,17 +252,17 @@ def _check_environments(props: Json) -> Iterator[Finding]:
         )
     elif kind == "SAGEMAKER_TRAINING" and not is_given(services):
         hint = "name one service environment: [{order: 1, serviceEnvironment: NAME}]"
-        yield Finding((), "a SAGEMAKER_TRAINING queue needs serviceEnvironmentOrder", hint, code="missing-field")
+        yield Finding((), "a SAGEMAKER_TRAINING queue needs serviceEnvironmentOrder", hint, code=codes.MISSING_FIELD)
     elif not is_given(computes) and not is_given(services):
         path: Path = ("computeEnvironmentOrder",) if "computeEnvironmentOrder" in props else ()
         hint = "list one to three: [{order: 1, computeEnvironment: NAME}]"
-        yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code="missing-field")
+        yield Finding(path, "computeEnvironmentOrder is missing or empty", hint, code=codes.MISSING_FIELD)
     if is_given(services) and kind in CONTAINER_TYPES:
         hint = "use jobQueueType: SAGEMAKER_TRAINING"
         yield Finding(("jobQueueType",), f"jobQueueType {kind} cannot be combined with serviceEnvironmentOrder", hint)
     elif is_given(services) and not is_given(computes) and props.get("jobQueueType") is None:
         hint = "add jobQueueType: SAGEMAKER_TRAINING; without it AWS treats the queue as ECS, and refuses it"
-        yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code="missing-field")
+        yield Finding((), "a queue with serviceEnvironmentOrder needs jobQueueType", hint, code=codes.MISSING_FIELD)
     yield from _check_order(props, "computeEnvironmentOrder", "computeEnvironment", MOST_ENVIRONMENTS)
     yield from _check_order(props, "serviceEnvironmentOrder", "serviceEnvironment", 1)
 
@@ -280,7 +281,7 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
         for needed in ("order", target):
             if item.get(needed) in (None, ""):
                 hint = "a number: lower ones are tried first" if needed == "order" else "a name or an ARN"
-                yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
+                yield Finding((member, index), f"{needed} is missing", hint, code=codes.MISSING_FIELD)
     for path, number in repeats([((member, i, "order"), item.get("order")) for i, item in found]):
         yield Finding(path, f"duplicate order {number} in {member}", "number the entries 1, 2, 3")
     for path, name in repeats([((member, i, target), bare(item.get(target))) for i, item in found]):
@@ -305,7 +306,7 @@ def _check_limits(props: Json) -> Iterator[Finding]:
         for needed in ("reason", "state", "maxTimeSeconds", "action"):
             if item.get(needed) is None:
                 hint = f"{{state: RUNNABLE, reason: ..., maxTimeSeconds: 600, action: {allowed}}}"
-                yield Finding((member, index), f"{needed} is missing", hint, code="missing-field")
+                yield Finding((member, index), f"{needed} is missing", hint, code=codes.MISSING_FIELD)
         reason = as_text(item.get("reason"))
         if reason and not service and reason.partition(" ")[0] not in REASONS:
             hint = f"one of {', '.join(REASONS)}"

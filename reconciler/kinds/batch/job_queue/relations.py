@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.common.declared import entries
 from reconciler.model import Address, Declared, Diff, Finding, Json, Live, Path, Reads, Resource, Verb, Want
+from reconciler.model import problem_codes as codes
 
 ORDER, MEMBER, TYPE = "computeEnvironmentOrder", "computeEnvironment", "jobQueueType"
 POLICY = "schedulingPolicyArn"
@@ -106,4 +107,4 @@ def side_effects(
         " and this one is replaced, with all that waits in it"
     )
     message = f"the queue is of type {there}, and no update makes it one of {types[0]}"
-    return (Finding((ORDER,), message, hint, "cannot-update"),)
+    return (Finding((ORDER,), message, hint, codes.CANNOT_UPDATE),)

@@ -29,6 +29,7 @@ from reconciler.kinds.common.policy_document.document import (
     written,
 )
 from reconciler.model import Finding, Path, Reference, Template, Text
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import walk
 
@@ -137,7 +138,7 @@ def _members(found: Mapping[str, Any], known: Iterable[str], path: Path) -> Iter
                 path=(*path, name),
                 message=f'unknown field "{name}" of a policy document',
                 hint=f'did you mean "{meant}"?' if meant else f"one of {', '.join(names)}",
-                code="unknown-field",
+                code=codes.UNKNOWN_FIELD,
             )
 
 
@@ -353,7 +354,7 @@ def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             meant = near(base, vocabulary.OPERATORS)
             hint = f'did you mean "{meant}"?' if meant else "e.g. StringEquals, StringLike, Bool, ArnLike"
             message = f'"{operator}" is not a condition operator'
-            yield Finding(path=(*place, operator), message=message, hint=hint, code="unknown-field")
+            yield Finding(path=(*place, operator), message=message, hint=hint, code=codes.UNKNOWN_FIELD)
         elif not isinstance(keys, Mapping):
             if not _is_expression(keys):
                 hint = f"e.g. {operator}: {{aws:SourceAccount: ...}}"

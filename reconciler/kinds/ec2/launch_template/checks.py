@@ -14,6 +14,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
@@ -63,7 +64,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     data = props.get(DATA)
     if not is_given(data):
         hint = "for example launchTemplateData: {blockDeviceMappings: ...}"
-        yield Finding((), "launchTemplateData is missing", hint, code="missing-field")
+        yield Finding((), "launchTemplateData is missing", hint, code=codes.MISSING_FIELD)
     if not isinstance(data, Mapping):
         return
     for finding in _data(data):
@@ -99,7 +100,7 @@ def _user_data(value: Any) -> Iterator[Finding]:
     if size > user_data.MAX_SIZE:
         hint = "fetch the rest from S3 when the instance starts, or give it compressed: gzip, then base64"
         yield Finding(
-            path, f"the user data has {size} bytes, and the maximum is {user_data.MAX_SIZE}", hint, "out-of-range"
+            path, f"the user data has {size} bytes, and the maximum is {user_data.MAX_SIZE}", hint, codes.OUT_OF_RANGE
         )
     elif not user_data.is_multipart(script):
         hint = 'begin with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary="//", one part for each script'
@@ -117,7 +118,7 @@ def _devices(data: Json) -> Iterator[Finding]:
         named.append(((*path, "deviceName"), device.get("deviceName")))
         if not is_given(device.get("deviceName")):
             hint = "deviceName: /dev/xvda is the root device of Amazon Linux"
-            yield Finding(path, "deviceName is missing", hint, code="missing-field")
+            yield Finding(path, "deviceName is missing", hint, code=codes.MISSING_FIELD)
         given = [
             member for member in ("ebs", "virtualName", "noDevice") if member in device and device[member] is not None
         ]
@@ -126,7 +127,7 @@ def _devices(data: Json) -> Iterator[Finding]:
         if isinstance(device.get("ebs"), Mapping):
             yield from _volume(device["ebs"], (*path, "ebs"))
     for path, name in repeats(named):
-        yield Finding(path, f"duplicate device {name}", "remove one of them", code="duplicate")
+        yield Finding(path, f"duplicate device {name}", "remove one of them", code=codes.DUPLICATE)
 
 
 def _volume(volume: Json, path: Path) -> Iterator[Finding]:
@@ -143,7 +144,7 @@ def _volume(volume: Json, path: Path) -> Iterator[Finding]:
     elif kind in SIZES and is_given(volume.get("iops")):
         yield Finding((*path, "iops"), f"a volume of type {kind} cannot have iops", f"only {', '.join(IOPS)} can")
     if kind in ("io1", "io2") and not is_given(volume.get("iops")):
-        yield Finding(path, f"a volume of type {kind} needs iops", "iops: 3000", code="missing-field")
+        yield Finding(path, f"a volume of type {kind} needs iops", "iops: 3000", code=codes.MISSING_FIELD)
     if kind == "gp3":
         yield from _between((*path, "throughput"), throughput, THROUGHPUT, "MiB/s of throughput")
     elif kind in SIZES and is_given(volume.get("throughput")):
@@ -158,7 +159,7 @@ def _volume(volume: Json, path: Path) -> Iterator[Finding]:
 def _between(path: Path, value: int | None, bounds: tuple[int, int], what: str) -> Iterator[Finding]:
     minimum, maximum = bounds
     if value is not None and not minimum <= value <= maximum:
-        yield Finding(path, f"{value} {what} is out of range", f"{minimum} to {maximum}", code="out-of-range")
+        yield Finding(path, f"{value} {what} is out of range", f"{minimum} to {maximum}", code=codes.OUT_OF_RANGE)
 
 
 # --- network ---------------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def _interfaces(data: Json) -> Iterator[Finding]:
         path: Path = ("networkInterfaces", index)
         device, card = interface.get("deviceIndex"), interface.get("networkCardIndex") or 0
         if device is None:
-            yield Finding(path, "deviceIndex is missing", "deviceIndex: 0 for the first", code="missing-field")
+            yield Finding(path, "deviceIndex is missing", "deviceIndex: 0 for the first", code=codes.MISSING_FIELD)
         elif as_int(device) is not None and as_int(card) is not None:
             indexes.append(((*path, "deviceIndex"), f"{device} of network card {card}"))
         primary = any(item.get("primary") is True for _, item in entries(interface.get("privateIpAddresses")))
@@ -188,7 +189,7 @@ def _interfaces(data: Json) -> Iterator[Finding]:
             message = "ipv6AddressCount and ipv6Addresses cannot be combined"
             yield Finding((*path, "ipv6Addresses"), message, "remove one of the two")
     for path, which in repeats(indexes):
-        yield Finding(path, f"duplicate device index {which}", "every interface needs its own", code="duplicate")
+        yield Finding(path, f"duplicate device index {which}", "every interface needs its own", code=codes.DUPLICATE)
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
@@ -207,14 +208,14 @@ def _tags(data: Json) -> Iterator[Finding]:
             yield Finding((*path, "resourceType"), f'a launch template cannot tag "{kind}"', hint)
         if not isinstance(item.get("tags"), Mapping) and known(item.get("tags")):
             hint = "tags: {Name: batch}"
-            yield Finding((*path, "tags"), "tags must be a mapping of names to values", hint, code="wrong-type")
+            yield Finding((*path, "tags"), "tags must be a mapping of names to values", hint, code=codes.WRONG_TYPE)
         for key in mapping(item.get("tags")):
             if str(key).lower().startswith("aws:"):
                 yield Finding(
                     (*path, "tags", key), "tag names that begin with aws: are reserved for AWS", "choose another name"
                 )
     for path, kind in repeats(named):
-        yield Finding(path, f"duplicate tags for {kind}", "put all its tags in one item", code="duplicate")
+        yield Finding(path, f"duplicate tags for {kind}", "put all its tags in one item", code=codes.DUPLICATE)
 
 
 def _options(data: Json) -> Iterator[Finding]:
@@ -232,7 +233,9 @@ def _options(data: Json) -> Iterator[Finding]:
     for member in ("vCpuCount", "memoryMiB"):
         if requirements and not is_given(requirements.get(member)):
             hint = f"{member}: {{min: 1}}"
-            yield Finding(("instanceRequirements",), f"instanceRequirements need {member}", hint, code="missing-field")
+            yield Finding(
+                ("instanceRequirements",), f"instanceRequirements need {member}", hint, code=codes.MISSING_FIELD
+            )
     for index, _ in enumerate(items(data.get("elasticInferenceAccelerators"))):
         path = ("elasticInferenceAccelerators", index)
         yield Finding(path, "Amazon Elastic Inference is no longer available", "remove it", warning=True)

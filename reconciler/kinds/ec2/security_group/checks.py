@@ -21,6 +21,7 @@ from reconciler.kinds.ec2.security_group.rules import (
     rules_with_paths,
 )
 from reconciler.model import Finding, Json, Path
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
 
@@ -64,10 +65,10 @@ def _name(name: str) -> Iterator[Finding]:
 def _bundle(bundle: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if not any(bundle.get(member) for member, _ in SOURCES.values()):
         hint = "cidr: 10.0.0.0/8, or group: NAME; everyone is 0.0.0.0/0"
-        yield Finding(path, "the rule names no address range and no group", hint, code="missing-field")
+        yield Finding(path, "the rule names no address range and no group", hint, code=codes.MISSING_FIELD)
     value = bundle.get("ipProtocol")
     if value is None or value == "":
-        yield Finding(path, "the rule has no protocol", "protocol: tcp; all protocols are -1", code="missing-field")
+        yield Finding(path, "the rule has no protocol", "protocol: tcp; all protocols are -1", code=codes.MISSING_FIELD)
         return
     if not isinstance(value, str | int):
         return
@@ -89,7 +90,9 @@ def _ports(bundle: Mapping[str, Any], name: str, path: Path) -> Iterator[Finding
     for member in ("fromPort", "toPort"):
         value = number(bundle.get(member))
         if value is None:
-            yield Finding(path, f"a {name} rule needs ports, and {member} is missing", PORTS_HINT, code="missing-field")
+            yield Finding(
+                path, f"a {name} rule needs ports, and {member} is missing", PORTS_HINT, code=codes.MISSING_FIELD
+            )
             return
         if known(value) and not (as_int(value) is not None and 0 <= value <= 65535):
             yield Finding((*path, member), f"{value} is not a port", PORTS_HINT)
@@ -134,7 +137,7 @@ def _source(source: Mapping[str, Any], member: str, key: str, path: Path) -> Ite
     if description and not TEXT.fullmatch(description):
         yield Finding((*path, "description"), f'"{description}" is not a valid description', TEXT_HINT)
     if value is None:
-        yield Finding(path, f"an item of {member} needs {key}", f"{member}: [{{{key}: ...}}]", code="missing-field")
+        yield Finding(path, f"an item of {member} needs {key}", f"{member}: [{{{key}: ...}}]", code=codes.MISSING_FIELD)
     elif not isinstance(value, str):
         if known(value):
             yield Finding((*path, key), f"{value} is not text", "write it in quotes")
@@ -169,5 +172,5 @@ def _open_to_all(rule: Rule, path: Path) -> Iterator[Finding]:
         what = str(rule).removesuffix(f" {rule.source}")
         message = f"{what} is open to the whole internet ({rule.source})"
         yield Finding(
-            path, message, "narrow the range to the clients that need access", code="open-to-all", warning=True
+            path, message, "narrow the range to the clients that need access", code=codes.OPEN_TO_ALL, warning=True
         )
