@@ -351,9 +351,9 @@ PINNED = [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-1"}]
         ({**ec2(), "serviceRole": "service"}, "with a custom serviceRole", "--replace computeEnvironments.ce"),
         (ec2(allocationStrategy="BEST_FIT"), "BEST_FIT", "--replace computeEnvironments.ce"),
         (FARGATE, "Fargate has no images", "fargatePlatformConfiguration"),
-        ({"type": "UNMANAGED", "serviceRole": "service"}, "your own", "yourself"),
-        (ec2(imageId="ami-1"), "imageId says ami-1", "leave it out"),
-        (ec2(ec2Configuration=PINNED), "imageIdOverride says ami-1", "leave it out"),
+        ({"type": "UNMANAGED", "serviceRole": "service"}, "you run the instances", "a newer image"),
+        (ec2(imageId="ami-1"), "imageId sets ami-1", "leave it out"),
+        (ec2(ec2Configuration=PINNED), "imageIdOverride sets ami-1", "leave it out"),
     ],
     ids=["ordinary role", "BEST_FIT", "Fargate", "unmanaged", "imageId", "imageIdOverride"],
 )
@@ -469,7 +469,7 @@ def test_an_image_in_a_fixed_version_cannot_be_refreshed(desk: Desk) -> None:
     problem = desk.refused()
 
     assert problem["code"] == "cannot-refresh"
-    assert "version 1 of the launch template nodes-template says ami-7" in problem["message"]
+    assert "version 1 of launch template nodes-template sets ami-7" in problem["message"]
     assert problem["path"] == "computeResources.launchTemplate.version"
 
 

@@ -53,9 +53,9 @@ def chosen_by_aws(resources: Json) -> list[Json]:
 
 def notes(live: Live, want: Want) -> Iterator[str]:
     """Notes about images although nothing differs: AWS has a newer one, or no longer supports the present one."""
-    there, wanted = mapping(live.props.get(RESOURCES)), mapping(want.props.get(RESOURCES))
+    current, wanted = mapping(live.props.get(RESOURCES)), mapping(want.props.get(RESOURCES))
     outdated = sorted(
-        {str(item.get("imageType")) for item in chosen_by_aws(there) if item.get("batchImageStatus") == OUTDATED}
+        {str(item.get("imageType")) for item in chosen_by_aws(current) if item.get("batchImageStatus") == OUTDATED}
     )
     if outdated:
         flag = "--replace" if impossible(live, want) else "--refresh-images"
@@ -64,7 +64,7 @@ def notes(live: Live, want: Want) -> Iterator[str]:
             f"AWS has a newer image for {' and '.join(outdated)} than its instances start from;"
             f" `reconcile plan {flag} {want.address}` plans the {word} that uses it"
         )
-    for item in chosen_by_aws({**there, IMAGES: wanted.get(IMAGES) or there.get(IMAGES)}):
+    for item in chosen_by_aws({**current, IMAGES: wanted.get(IMAGES) or current.get(IMAGES)}):
         kind = str(item.get("imageType"))
         if unsupported(kind):
             yield f"{unsupported(kind)}; use {IMAGES}: [{{imageType: {successor(kind)}}}]"

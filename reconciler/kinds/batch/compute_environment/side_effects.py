@@ -199,11 +199,11 @@ def _resolved(template: _Template, live: Live, changing: Mapping[Address, Verb])
         return f"{again}, to the version that this plan creates{before}"
     if isinstance(template.found, Refused):
         return f"{again}; the version is unknown: {_READ} was refused ({template.found.code})"
-    there = mapping(at(live.props, RESOURCES, "launchTemplate"))
-    same = template.name == there.get("launchTemplateName") or (
-        there.get("launchTemplateId") == template.found.get("LaunchTemplateId")
+    current = mapping(at(live.props, RESOURCES, "launchTemplate"))
+    same = template.name == current.get("launchTemplateName") or (
+        current.get("launchTemplateId") == template.found.get("LaunchTemplateId")
     )
-    before = str(there.get("version") or "")
+    before = str(current.get("version") or "")
     if template.path[-1] == "launchTemplate" and same and before.isdigit():
         return f"{again}, from version {before} to version {template.number}"
     return f"{again}, to version {template.number}; AWS does not report which version its instances started from"
@@ -263,7 +263,7 @@ def _template_image_note(template: _Template, want: Want, diff: Diff) -> str:
     note = f"new instances start from {template.image} (set by launch template {template.name})"
     if _takes_latest(want, diff):
         return note
-    return f"{note}; AWS moves them to another image only with --refresh-images {want.address}"
+    return f"{note}; AWS uses a changed image only with --refresh-images {want.address}"
 
 
 def _batch_image_notes(live: Live, want: Want, diff: Diff, types: Sequence[str]) -> Iterator[str]:

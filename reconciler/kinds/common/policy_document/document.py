@@ -275,10 +275,10 @@ def canonical(document: Any, kind: DocumentKind, account: str, partition: str = 
     document = parse(document)
     if not isinstance(document, Mapping):
         return document
-    said: dict[Any, set[tuple[Any, ...]]] = {}
+    by_head: dict[Any, set[tuple[Any, ...]]] = {}
     for head, *combination in (atom for statement in statements(document) for atom in atoms(statement, place)):
-        said.setdefault(head, set()).add(tuple(combination))
-    gathered = [_statement(head, *block) for head, group in said.items() for block in _blocks(group)]
+        by_head.setdefault(head, set()).add(tuple(combination))
+    gathered = [_statement(head, *block) for head, group in by_head.items() for block in _blocks(group)]
     done: dict[str, Any] = {"Version": document.get("Version") or OLD_VERSION}
     if identifier(document, place):
         done["Id"] = document["Id"]
