@@ -1,6 +1,7 @@
-"""What else changes with a plan, and what stands in its way: a second look at the account.
+"""The side effects of a plan, and what blocks it: a second read of the account.
 
-The kinds say what to ask and what it means (``Kind.side_effects``); for what does not change they ask nothing.
+The kinds define the calls and interpret the replies (``Kind.side_effects``). They make no calls for a resource
+that does not change.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from reconciler.model.problems import Problem
 
 
 def find_side_effects(
-    reader: Reader, kinds: Mapping[str, Kind], env: Environment, made: Plan
+    reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan
 ) -> tuple[Plan, list[Problem]]:
-    """The plan with what was found as notes, and what stands in its way."""
-    changing = {item.address: item.verb for item in made.resources if item.verb is not Verb.NOOP}
+    """The plan with warnings added as notes, and the other findings as problems, which block it.
+
+    Raises what a read raises.
+    """
+    changing = {item.address: item.verb for item in plan.resources if item.verb is not Verb.NOOP}
     declared = Declared(env.resources, account=env.account, region=env.region)
     jobs: dict[Address, Callable[[], Sequence[Finding]]] = {}
-    for item in made.resources:
+    for item in plan.resources:
         reads = _reads(kinds[item.address.section], item, changing, declared)
         if reads is not None:
             jobs[item.address] = partial(reader.drive, reads)
@@ -33,12 +37,12 @@ def find_side_effects(
             raise findings
         found[address] = findings
     if not any(found.values()):
-        return made, []
-    resources = tuple(_with_notes(item, found.get(item.address, ())) for item in made.resources)
+        return plan, []
+    resources = tuple(_with_notes(item, found.get(item.address, ())) for item in plan.resources)
     problems = [
         _problem(env, address, finding) for address in found for finding in found[address] if not finding.warning
     ]
-    return replace(made, resources=resources), problems
+    return replace(plan, resources=resources), problems
 
 
 def _reads(

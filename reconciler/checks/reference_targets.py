@@ -1,9 +1,9 @@
-"""Whether what a property names fits the place it is named at, judged without AWS.
+"""Checks that a property refers to a resource of the right kind, without calling AWS.
 
-Names and expressions that lead somewhere may still lead to the wrong thing: the ARN of a role where an instance profile
-belongs, a resource of another account or Region, a role that does not trust the service it is passed to, a look-up of
-VPCs where subnets belong. AWS says so late and darkly, or not at all. What belongs where, the kinds say, and whatever
-they know beyond that (``Kind.relations``).
+A reference that resolves may still be wrong: the ARN of a role where an instance profile is required, a resource in
+another account or Region, a role that does not trust the service it is passed to, a look-up of VPCs where subnets are
+required. AWS reports these late and unclearly, or not at all. The kinds declare what each property takes
+(``Kind.refs``, ``Kind.lookups``, ``Kind.passes_roles``) and check the rest themselves (``Kind.relations``).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from reconciler.model.problems import Problem
 
 _NAME = "NAME"
 
-# The look-ups that the arguments of look-ups take.
+# the kind of look-up that each argument of a look-up takes
 _ARGUMENTS = {"vpcId": "vpc", "subnetIds[]": "subnets", "groupId": "securityGroup", "imageId": "image"}
 _NOUNS = {"vpc": "a VPC", "subnets": "subnets", "securityGroup": "a security group", "image": "an image"}
 _MANY = "subnets"
-_ANYTHING = "ssmParameter"  # a parameter may hold anything
+_ANYTHING = "ssmParameter"  # a parameter may contain any value
 
 
 def problems(
     loaded: LoadedEnvironment, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]
 ) -> Iterator[Problem]:
-    """What is named at a place where it does not belong."""
+    """The references of resources and look-ups to something that the property cannot take."""
     checker = TargetChecker(loaded, kinds, resources)
     for resource in resources.values():
         for finding in checker.of(resource):
@@ -43,7 +43,7 @@ def problems(
 
 
 class TargetChecker:
-    """Judges references to ``resources``, which are those that passed their own checks."""
+    """Finds wrong references among ``resources``, which are those that passed their own checks."""
 
     def __init__(
         self, loaded: LoadedEnvironment, kinds: Mapping[str, Kind], resources: Mapping[Address, Resource]
@@ -53,6 +53,7 @@ class TargetChecker:
         self.declared = Declared(resources, loaded.sections, account=loaded.account, region=loaded.region)
 
     def of(self, resource: Resource) -> Iterator[Finding]:
+        """The findings of one resource, those of its kind's ``relations`` included."""
         kind = self.kinds[resource.address.section]
         for path, ref, value in references.reference_sites(resource, kind):
             if isinstance(value, Template):
@@ -74,6 +75,7 @@ class TargetChecker:
     # --- references ---------------------------------------------------------------------------------------------------
 
     def expression(self, path: Path, value: Template, ref: Ref) -> Iterator[Finding]:
+        """An expression that refers to another kind of resource, or to a name where AWS requires the id."""
         part = value.whole
         if part is None or part.address is None or ref.optional or ref.also:
             return
@@ -86,13 +88,13 @@ class TargetChecker:
             hint = f"name one of {ref.section}"
             if namesake.name in self.loaded.sections.get(ref.section, {}):
                 hint = f"did you mean ${{{namesake}.{ref.attr}}}?"
-            yield Finding(path, f"{_member(path)} takes {wanted}, and {part.text} is {other}", hint)
+            yield Finding(path, f"{_member(path)} takes {wanted}, but {part.text} is {other}", hint)
         elif section == ref.section and ref.attr == "id" and part.attr != "id":
             hint = f"write ${{{part.address}.id}}, or just {part.address.name}"
-            yield Finding(path, f"{_member(path)} takes an id, and {part.text} is none", hint)
+            yield Finding(path, f"{_member(path)} takes an id, but {part.text} is not one", hint)
 
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Finding]:
-        """A plain name of several things, where any of them may be meant."""
+        """A warning for a plain name that several resources have, each of which the property could take."""
         for path, ref, name in references.plain_names(resource, kind):
             meant = [
                 Address(section, name) for section in ref.sections if name in self.loaded.sections.get(section, {})
@@ -104,6 +106,7 @@ class TargetChecker:
                 yield Finding(path, message, hint, codes.MISFIT, warning=True)
 
     def arn(self, path: Path, value: str, ref: Ref) -> Iterator[Finding]:
+        """A literal ARN that is malformed, of another kind of resource, or in another account or Region."""
         expected = self.form(ref.section)
         parts = value.split(":", 5)
         if not expected or ref.optional or ref.also:
@@ -117,14 +120,14 @@ class TargetChecker:
             yield Finding(path, f'"{value}" is not the ARN of {wanted}', hint)
         elif parts[2] != expected[0] or not parts[5].startswith(expected[1]):
             other = self.named(parts[2], parts[5])
-            shown = f"and this is the ARN of {other}" if other else f'and "{value}" is the ARN of something else'
+            shown = f"but the ARN is that of {other}" if other else f'but "{value}" is the ARN of something else'
             yield Finding(path, f"{_member(path)} takes {wanted}, {shown}", f"give the name or ARN of {wanted}")
         elif ref.same_account_and_region:
             for message in self.declared.outside(value):
-                yield Finding(path, message, "write the name alone, and the rest is filled in")
+                yield Finding(path, message, "write only the name; the rest is filled in")
 
     def form(self, section: str) -> tuple[str, str] | None:
-        """The service and the beginning of the last part of a section's ARNs."""
+        """The service of a section's ARNs, and how their last part begins; None if its kind has no ARN from a name."""
         kind = self.kinds.get(section)
         scope = Scope("123456789012", "us-east-1", "aws", self.loaded.name)
         arn = kind.attrs(scope, _NAME, {}).get("arn") if kind else None
@@ -134,6 +137,7 @@ class TargetChecker:
         return parts[2], parts[5].partition(_NAME)[0]
 
     def named(self, service: str, rest: str) -> str:
+        """What an ARN with this service and last part is: ``an IAM role``; empty if no kind has such ARNs."""
         for section in self.kinds:
             form = self.form(section)
             if form and form[1] and form[0] == service and rest.startswith(form[1]):
@@ -141,28 +145,28 @@ class TargetChecker:
         return ""
 
     def self_reference(self, resource: Resource, kind: Kind) -> Iterator[Finding]:
-        """What AWS says about a resource only once it is there cannot go into its creation."""
+        """References of a resource to its own attributes that AWS assigns when it creates the resource."""
         if not kind.assigned_by_aws:
             return
         late = {path for name, ref in kind.refs.items() if ref.late for path, _ in values_at(resource.props, name)}
         for path, part in references.references(references.expressions(resource)):
             if part.address == resource.address and part.attr in kind.assigned_by_aws and path not in late:
-                message = f"{part.text} is known only when the resource is there, and stands inside the same resource"
-                yield Finding(path, message, "leave it out here")
+                message = f"AWS assigns {part.text} when it creates the resource, so the resource cannot refer to it"
+                yield Finding(path, message, "remove it here")
 
     # --- trust and look-ups -------------------------------------------------------------------------------------------
 
     def trust(self, path: Path, value: Any, ref: Ref, service: str) -> Iterator[Finding]:
-        """A role that is passed to a service which it does not trust."""
+        """A warning for a role that is passed to a service which it does not trust."""
         kind, passed = self.kinds.get(ref.section), self.declared.resource(ref.section, value)
         trusted = kind.trusts(passed.props) if kind and kind.trusts and passed else None
         if kind and passed and trusted is not None and service not in trusted:
             now = f"it trusts {', '.join(sorted(trusted))}" if trusted else "it trusts no service"
-            message = f"the {kind.name} {passed.address.name} does not trust {service}, which is to use it here"
+            message = f"the {kind.name} {passed.address.name} does not trust {service}, which uses it here"
             yield Finding(path, message, f"{now}; add {service} to its trust", codes.MISFIT, warning=True)
 
     def lookups(self, written: Iterable[tuple[Path, Template]], takes: Mapping[str, str]) -> Iterator[Finding]:
-        """Look-ups of one thing where another belongs; ``takes`` are those that belong somewhere, by path."""
+        """Look-ups of the wrong kind. ``takes`` maps paths to the kind of look-up that each takes."""
         for path, value in written:
             for part in value.parts:
                 lookup = self.loaded.lookups.get(part.attr) if isinstance(part, Reference) else None
@@ -173,15 +177,15 @@ class TargetChecker:
                 taken, member = of_list or takes.get(pattern), _member(path)
                 if not value.whole:
                     if lookup.kind == _MANY:
-                        message = f"{part.text} is a list of subnets, and stands inside a text"
-                        yield Finding(path, message, "use it alone, as the whole value")
+                        message = f"{part.text} is a list of subnets and cannot be part of a text"
+                        yield Finding(path, message, "use it as the whole value")
                 elif taken and lookup.kind not in (taken, _ANYTHING):
                     right = [name for name, one in sorted(self.loaded.lookups.items()) if one.kind == taken]
-                    hint = f"did you mean ${{lookups.{right[0]}}}?" if right else f"look up {_NOUNS[taken]} there"
-                    message = f"{member} takes {_NOUNS[taken]}, and {part.text} looks up {_NOUNS[lookup.kind]}"
+                    hint = f"did you mean ${{lookups.{right[0]}}}?" if right else f"look up {_NOUNS[taken]} instead"
+                    message = f"{member} takes {_NOUNS[taken]}, but {part.text} looks up {_NOUNS[lookup.kind]}"
                     yield Finding(path, message, hint)
                 elif of_list and lookup.kind != _MANY:
-                    yield Finding(path, f"{member} is a list, and {part.text} is one value", f'write ["{part.text}"]')
+                    yield Finding(path, f"{member} is a list, but {part.text} is one value", f'write ["{part.text}"]')
 
 
 def _member(path: Path) -> str:
@@ -189,7 +193,7 @@ def _member(path: Path) -> str:
 
 
 def _pattern(path: Path) -> str:
-    """A path as those of a kind's facts are written: ``a.b[].c``."""
+    """A path in the form that kinds use: ``a.b[].c``."""
     return dotted(tuple("[]" if isinstance(part, int) else part for part in path)).replace(".[]", "[]")
 
 

@@ -1,4 +1,4 @@
-"""What an environment declares, as a kind sees it that judges one resource together with others."""
+"""What an environment declares, for kinds that check a resource together with others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-isob-", "aws-i
 
 
 class Declared:
-    """The declared resources, found by what a property says.
+    """The declared resources, found by section and by the value of a property that refers to them.
 
     ``resources`` are those that passed their own checks, in the order in which they are declared; ``names`` are all
-    names by section, those of broken declarations included. ``account`` and ``region`` are the environment's, None
-    where it names none.
+    names by section, those of invalid declarations included. ``account`` and ``region`` are the environment's, None if
+    it has none.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Declared:
             self._sections.setdefault(address.section, []).append(resource)
 
     def resource(self, section: str, value: Any) -> Resource | None:
-        """The resource of ``section`` that a plain name means, or an expression that is the whole value."""
+        """The resource of ``section`` that ``value`` refers to: a plain name, or an expression as the whole value."""
         part = value.whole if isinstance(value, Template) else None
         address = Address(section, value) if isinstance(value, str) else part.address if part else None
         return self.resources.get(address) if address and address.section == section else None
@@ -46,12 +46,12 @@ class Declared:
         return self._sections.get(section, ())
 
     def outside(self, arn: str) -> Iterator[str]:
-        """Why an ARN (of six parts) is of another account, Region or partition than the environment."""
+        """A message each if an ARN (with six parts) has another account, Region or partition than the environment."""
         parts, region = arn.split(":", 5), self.region
         if self.account and parts[4] not in (self.account, "aws"):
-            yield f"this is of account {parts[4]}, and the environment is for {self.account}"
+            yield f"the ARN is in account {parts[4]}, but the environment is in account {self.account}"
         if region and parts[3] and parts[3] != region:
-            yield f"this is in {parts[3]}, and the environment is in {region}"
+            yield f"the ARN is in {parts[3]}, but the environment is in {region}"
         partition = next((name for start, name in _PARTITIONS if (region or "").startswith(start)), "aws")
         if region and parts[1] != partition:
-            yield f"this is of the partition {parts[1]}, and {region} is in {partition}"
+            yield f"the ARN is in partition {parts[1]}, but {region} is in partition {partition}"

@@ -61,7 +61,7 @@ def catalogue() -> dict[str, ProblemCode]:
 
 NO_ENVIRONMENT = _error(
     "no-environment",
-    "No environment is given, or the directory that is given has no environment.yaml.",
+    "No environment given, or the given directory has no environment.yaml.",
     "Pass the directory of an environment, or create one with `reconcile init`.",
 )
 NESTED_ENVIRONMENT = _error(

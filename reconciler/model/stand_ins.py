@@ -1,8 +1,8 @@
-"""Values that stand for others until they are known: the one place that knows what is inside each of them.
+"""Stand-ins: values that take the place of others until these are known. Only this module knows their content.
 
-Whoever looks for something in a value, changes it or writes it out uses :func:`walk`, :func:`any_of`, :func:`replace`
-or :func:`convert`. A new class is added to ``StandIn`` and here: mypy then names every ``match`` that does not know it
-yet (``assert_never``), and ``tests/model/test_stand_ins.py`` puts a secret into it and looks at what is shown.
+Code that searches a value, changes it or converts it uses :func:`walk`, :func:`any_of`, :func:`replace` or
+:func:`convert`. Add a new class to ``StandIn``: mypy then reports every ``match`` without it (``assert_never``), and
+``tests/model/test_stand_ins.py`` puts a secret into it and checks what is shown.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from reconciler.model import Base64, Digest, JsonText, Later, Reference, Secret,
 StandIn: TypeAlias = Later | Text | JsonText | Base64 | Secret | Digest | Template | Reference
 STAND_INS: Final = get_args(StandIn)
 
-# nearly everything is of these types: told at once, and nothing is inside
+# nearly every value has one of these types, which contain nothing: a quick test
 SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 
 
 def held(value: Any) -> Collection[Any]:
-    """What ``value`` holds itself: a mapping's values, a list's items, what a stand-in is made of, or nothing."""
+    """What ``value`` directly contains: a mapping's values, a list's items, the content of a stand-in, or nothing."""
     if type(value) in SCALARS:
         return ()
     if type(value) is dict or isinstance(value, Mapping):
         return value.values()
     if isinstance(value, list | tuple):
         return value
-    return _made_of(value) if isinstance(value, STAND_INS) else ()
+    return _content_of(value) if isinstance(value, STAND_INS) else ()
 
 
-def _made_of(value: StandIn) -> tuple[Any, ...]:
+def _content_of(value: StandIn) -> tuple[Any, ...]:
     match value:
         case Later() | Reference():
             return ()
@@ -46,9 +46,9 @@ def _made_of(value: StandIn) -> tuple[Any, ...]:
 
 
 def walk(value: Any, *, whole: tuple[type, ...] = ()) -> Iterator[Any]:
-    """``value`` and everything inside it, at any depth, in the order it is written in; names of members aside.
+    """``value`` and everything inside it, at any depth, in the order of the declaration; without names of members.
 
-    What is of a class in ``whole`` is given and not looked into: the parts of a text, say, are no texts of their own.
+    The content of instances of ``whole`` is skipped: the parts of a text, for example, are not values themselves.
     """
     left = [value]
     while left:
@@ -59,8 +59,8 @@ def walk(value: Any, *, whole: tuple[type, ...] = ()) -> Iterator[Any]:
 
 
 def any_of(value: Any, predicate: Callable[[Any], bool], *, whole: tuple[type, ...] = ()) -> bool:
-    """Whether ``predicate`` holds for anything that :func:`walk` gives."""
-    left = [value]  # not by walk: a generator costs half as much again, and every plan asks for every value
+    """Whether ``predicate`` is true for anything that :func:`walk` returns."""
+    left = [value]  # not by walk: a generator takes 1.5 times as long, and every plan tests every value
     while left:
         node = left.pop()
         if predicate(node):
@@ -71,29 +71,29 @@ def any_of(value: Any, predicate: Callable[[Any], bool], *, whole: tuple[type, .
 
 
 def replace(value: Any, function: Callable[[Any], Any]) -> Any:
-    """``value`` with other things in the place of some inside it; where nothing changes, the very same object.
+    """``value`` with parts of it replaced by ``function``; the same object if nothing changes.
 
-    ``function`` is asked from the outside in. What it gives back as it was is looked into; what it puts in the place of
-    something is not.
+    ``function`` is called from the outside in. What it returns unchanged is searched further; what it returns as a
+    replacement is not.
     """
     done = function(value)
     if done is not value or type(value) in SCALARS:
         return done
     before = held(value)
     after = [replace(item, function) for item in before]
-    return value if all(map(is_, before, after)) else _holding(value, after)
+    return value if all(map(is_, before, after)) else _with_items(value, after)
 
 
-def _holding(value: Any, items: list[Any]) -> Any:
-    """``value`` with other ``items`` in the place of those that it holds, in the same order."""
+def _with_items(value: Any, items: list[Any]) -> Any:
+    """``value`` with ``items`` instead of what :func:`held` returns, in the same order."""
     if isinstance(value, Mapping):
         return dict(zip(value, items, strict=True))
     if isinstance(value, list | tuple):
         return tuple(items) if isinstance(value, tuple) else items
-    return _made_from(value, items)
+    return _with_content(value, items)
 
 
-def _made_from(value: StandIn, items: list[Any]) -> StandIn:
+def _with_content(value: StandIn, items: list[Any]) -> StandIn:
     match value:
         case Later() | Reference():
             return value
@@ -119,10 +119,10 @@ def convert(
     other: Callable[[Any], Any] | None = None,
     members: Callable[[Mapping[Any, Any]], Mapping[Any, Any]] | None = None,
 ) -> Any:
-    """``value`` written out in dictionaries and lists: what ``stand_in`` makes of each stand-in is not looked into.
+    """``value`` as dictionaries and lists, with each stand-in converted by ``stand_in``, whose result is final.
 
-    ``other`` is asked about what is no stand-in and holds nothing. ``members`` gives what is written of a mapping,
-    before its values are converted. Names become text.
+    ``other`` converts scalars and other objects. ``members`` returns the members of a mapping to convert. Names become
+    text.
     """
     if type(value) in SCALARS:
         return other(value) if other else value
@@ -142,22 +142,22 @@ def unknown_values(value: Any) -> Iterator[Later]:
 
 
 def has_unknown(value: Any) -> bool:
-    """Whether there is a :class:`Later` anywhere inside."""
+    """Whether ``value`` contains a :class:`Later`."""
     return type(value) not in SCALARS and any_of(value, _is_later)
 
 
 def has_secret(value: Any) -> bool:
-    """Whether there is a :class:`Secret` or a :class:`Digest` anywhere inside: none of them must be seen."""
+    """Whether ``value`` contains a :class:`Secret` or a :class:`Digest`, which must never be shown."""
     return any_of(value, _is_secret)
 
 
 def unsettled(value: Any) -> Iterator[Later | Template | Reference]:
-    """Everything in ``value`` that only a plan or an apply can fill in."""
+    """Everything in ``value`` that only a plan or an apply can resolve."""
     return (node for node in walk(value, whole=(Template,)) if isinstance(node, Later | Template | Reference))
 
 
 def known(value: Any) -> bool:
-    """Whether nothing in ``value`` is left for a plan or an apply to fill in."""
+    """Whether ``value`` contains nothing that a plan or an apply must resolve."""
     return type(value) in SCALARS or not any_of(value, _is_unsettled)
 
 

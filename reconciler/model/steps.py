@@ -145,7 +145,7 @@ class Aws(Protocol):
     """Sends calls. A refusal is a value."""
 
     def call(self, call: Call) -> Reply:
-        """The reply, or the refusal."""
+        """Send one call; returns the reply or the refusal."""
 
 
 # A read is a generator: it yields calls (those of one tuple may run in parallel) and is sent their replies in the same

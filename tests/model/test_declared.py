@@ -44,9 +44,9 @@ def test_a_section_is_in_the_order_of_its_declarations():
     [
         ("arn:aws:batch:eu-west-1:123456789012:job-queue/q", []),
         ("arn:aws:iam::aws:policy/x", []),
-        ("arn:aws:iam::210987654321:role/x", ["this is of account 210987654321, and the environment is for"]),
-        ("arn:aws:batch:us-east-1:123456789012:job-queue/q", ["this is in us-east-1, and the environment is in"]),
-        ("arn:aws-cn:iam::123456789012:role/x", ["this is of the partition aws-cn, and eu-west-1 is in aws"]),
+        ("arn:aws:iam::210987654321:role/x", ["the ARN is in account 210987654321, but the environment is in account"]),
+        ("arn:aws:batch:us-east-1:123456789012:job-queue/q", ["the ARN is in us-east-1, but the environment is in"]),
+        ("arn:aws-cn:iam::123456789012:role/x", ["the ARN is in partition aws-cn, but eu-west-1 is in partition aws"]),
     ],
 )
 def test_an_arn_from_elsewhere(arn, messages):

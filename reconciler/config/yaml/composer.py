@@ -1,13 +1,11 @@
-"""The parser's events -> nodes that know where they stand.
+"""The parser's events -> nodes with their places.
 
-What is peculiar:
-
-- The parser's events are turned into nodes here, not by ruamel's constructors: that gives plain Python values, a
-  position for everything (merge keys included), and bounds that hold before anything is expanded.
-- An alias shares its anchor's value, so a billion laughs costs nothing here; the size it would expand to is added up
-  and refused.
-- Events are known by the names of their classes, which are the same in PyYAML and in ruamel.
-- Every value of an environment comes through here, so what is rare stands in methods of its own.
+- Nodes are built here, not by ruamel's constructors: that gives plain Python values, a place for everything (merge keys
+  included), and limits that apply before anything is expanded.
+- An alias shares its anchor's value, so a billion laughs takes no memory; the size that it would expand to is counted
+  and limited.
+- Events are recognized by the names of their classes, which are the same in PyYAML and in ruamel.
+- Every value of an environment passes through this module, so rare cases have methods of their own.
 """
 
 from __future__ import annotations
@@ -29,18 +27,18 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def document(events: Iterator[Event], file: str, *, pairs: bool = True) -> Node:
-    """The one document of a file, ``file`` being its name in messages; nothing at all is an empty mapping.
+    """The one document of a file, with ``file`` as its name in messages; an empty file is an empty mapping.
 
-    Without ``pairs`` a list like ``[a: b]`` is refused: parsers are not of one mind about which are allowed.
+    Without ``pairs`` a list such as ``[a: b]`` is refused: parsers differ in which of these they allow.
     Raises :class:`Problems`, and what the parser raises.
     """
     return _Composer(file, pairs=pairs).document(events)
 
 
 class _Open:
-    """A collection whose end has not come yet: a list with ``items``, or a mapping with ``members``.
+    """A collection that is not complete yet: a list with ``items``, or a mapping with ``members``.
 
-    ``waits`` while the key (``name`` at ``mark``; None for one that is refused) has no value yet. ``merges`` are the
+    ``waits`` is true while the key (``name`` at ``mark``; None for an invalid key) has no value yet. ``merges`` are the
     values of ``<<`` keys.
     """
 
@@ -60,7 +58,7 @@ class _Open:
 
 
 class _Composer:
-    """What has been read so far: ``stack`` holds the open collections around ``top``, the innermost."""
+    """What has been read so far: ``stack`` contains the open collections, and ``top`` is the innermost of them."""
 
     def __init__(self, file: str, *, pairs: bool) -> None:
         self.file = file
@@ -86,8 +84,8 @@ class _Composer:
             elif kind == "DocumentStartEvent":
                 documents += 1
                 if documents > 1:
-                    hint = "put the second document into a file of its own, or remove the line ---"
-                    message = "a second document starts here; a file holds one"
+                    hint = "move the second document to a file of its own, or remove the line ---"
+                    message = "a second document starts here; a file contains only one"
                     self._refuse(event.start_mark, codes.MULTIPLE_DOCUMENTS, message, hint)
         if self.found:
             raise Problems(self.found)
@@ -108,22 +106,22 @@ class _Composer:
         self._put(value, start, 1, plain=plain)
 
     def _whole(self, text: str, start: Any) -> str:
-        """The text, with the halves of an escaped surrogate pair put together (JSON escapes are pasted into YAML)."""
+        """The text with escaped surrogate pairs joined, which text pasted from JSON contains."""
         if not _HALF.search(text):
             return text
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if "\ufffd" in whole and "\ufffd" not in text:
-            hint = "characters outside the basic plane need both halves"
-            self._find(self._mark(start), codes.YAML_SYNTAX, "half of a surrogate pair is escaped here", hint)
+            hint = "write both halves, or the character itself"
+            self._find(self._mark(start), codes.YAML_SYNTAX, "an escape is half of a surrogate pair", hint)
         return whole
 
     def _open(self, event: Event, items: list[Node] | None) -> None:
         if event.tag is not None:
             self._tagged(event)
         if event.flow_style and not self.pairs and event.start_mark.index == event.end_mark.index:
-            self._refuse(event.start_mark, codes.YAML_SYNTAX, "a pair without braces stands in a list", "write {a: b}")
+            self._refuse(event.start_mark, codes.YAML_SYNTAX, "a list contains a pair without braces", "write {a: b}")
         if len(self.stack) >= MAX_DEPTH:
-            message = f"this is nested more than {MAX_DEPTH} levels deep"
+            message = f"more than {MAX_DEPTH} levels of nesting"
             self._refuse(event.start_mark, codes.TOO_DEEP, message, "flatten it")
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -146,19 +144,19 @@ class _Composer:
         if node is None:
             inside = name in self.anchors
             name = "..." if self._private() else name
-            message = f"*{name} refers to itself" if inside else f"there is no anchor &{name} above this place"
+            message = f"*{name} refers to itself" if inside else f"no anchor &{name} before this alias"
             hint = (
-                "an anchor can be used only below itself"
+                "use an alias only after its anchor, not inside it"
                 if inside
-                else f'for the text itself write it in quotes: "*{name}"'
+                else f'for text that starts with * use quotes: "*{name}"'
             )
             self._find(self._mark(start), codes.UNKNOWN_ANCHOR, message, hint)
         self._put(node.value if node else "", start, node.size if node else 1)
 
     def _put(self, value: Any, start: Any, size: int, *, plain: bool = False) -> None:
-        """Put a value where it belongs: it is an item, a key, what a key waits for, or all there is.
+        """Add a value to the innermost collection (as an item, a key or the value of a key), or make it the root.
 
-        ``start`` is the parser's mark, ``size`` the number of nodes with all below; ``plain`` text has no quotes.
+        ``start`` is the parser's mark, ``size`` the number of nodes in the value; ``plain`` text has no quotes.
         """
         top = self.top
         if top is None:
@@ -166,7 +164,7 @@ class _Composer:
             return
         top.size += size
         if top.size > MAX_NODES:
-            message = f"with its aliases expanded this holds more than {MAX_NODES:,} values"
+            message = f"with its aliases expanded, the file contains more than {MAX_NODES:,} values"
             mark = self._mark(start)
             hint = "use fewer aliases, or split the file"
             raise Problems([Problem(code=codes.TOO_LARGE, message=message, hint=hint, pos=Pos(*mark))])
@@ -177,7 +175,7 @@ class _Composer:
             name = top.name
             if name is not None:
                 if top.merge or name in top.members:
-                    self._odd_member(top, name, Node(value, top.mark, size))
+                    self._merge_or_duplicate(top, name, Node(value, top.mark, size))
                 else:
                     top.members[name] = Node(value, top.mark, size)
         else:
@@ -200,18 +198,18 @@ class _Composer:
             text = str(value).lower() if isinstance(value, bool) else str(value)
             self._find(mark, codes.INVALID_KEY, f"the key {text} is not text", f'write it in quotes: "{text}"')
 
-    def _odd_member(self, top: _Open, name: str, node: Node) -> None:
-        """A merge key, or a key that was there before."""
+    def _merge_or_duplicate(self, top: _Open, name: str, node: Node) -> None:
+        """A merge key, or a key that the mapping already has."""
         if top.merge:
             if top.merges:
-                self._find(top.mark, codes.DUPLICATE_KEY, "a second << in one mapping", "write <<: [*first, *second]")
+                self._find(top.mark, codes.DUPLICATE_KEY, "duplicate << in one mapping", "write <<: [*first, *second]")
             top.merges.append(node)
         else:
             hint = f"the first one is at {top.members[name].pos}"
-            self._find(top.mark, codes.DUPLICATE_KEY, f'the key "{name}" stands twice in one mapping', hint)
+            self._find(top.mark, codes.DUPLICATE_KEY, f'duplicate key "{name}" in one mapping', hint)
 
     def _merged(self, done: _Open) -> dict[str, Node]:
-        """The members, with what the merge key brings in below them."""
+        """The members of a mapping with those that its merge key adds; the mapping's own win."""
         merge = done.merges[0]
         sources = merge.value if isinstance(merge.value, list) else [merge]
         members: dict[str, Node] = {}
@@ -236,7 +234,7 @@ class _Composer:
         self._find(self._mark(event.start_mark), codes.YAML_TAG, f"the tag {tag:.40} is not supported", hint)
 
     def _private(self) -> bool:
-        """Whether what stands here is most likely a secret: text that begins with * or ! and was not put in quotes."""
+        """Whether the value here is probably a secret: unquoted text that begins with * or ! under a private name."""
         keys = [level.name for level in self.stack if level.waits and level.name]
         beside = self.top.members.get("name") if self.top else None
         return registry.has_secrets(keys[0] if keys else "") or any(

@@ -1,4 +1,4 @@
-"""YAML text -> nodes, by ruamel's own parser, which says best what is wrong; the only importer of ruamel."""
+"""YAML text -> nodes, by ruamel's own parser, which has the best error messages; the only importer of ruamel."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reconciler.model.problems import Problem, Problems
 
 
 def read(text: str, file: str) -> Node:
-    """The one document of a text; nothing at all is an empty mapping. Raises :class:`Problems`."""
+    """The one document of a text; an empty text is an empty mapping. Raises :class:`Problems`."""
     try:
         return document(YAML(typ="safe", pure=True).parse(text), file)
     except MarkedYAMLError as error:
         raise Problems([syntax_error(error, text, file)]) from None
     except (YAMLError, ValueError, IndexError, OverflowError) as error:
-        message = f"this is not YAML that can be read ({type(error).__name__})"
+        message = f"the file cannot be read as YAML ({type(error).__name__})"
         hint = "check it with a YAML linter"
         raise Problems([Problem(code=codes.YAML_SYNTAX, message=message, hint=hint, pos=Pos(file, 1, 1))]) from None

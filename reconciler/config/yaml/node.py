@@ -1,4 +1,4 @@
-"""What a YAML file is read into: values that know where they stand; and what a plain scalar means."""
+"""Nodes: the values of a YAML file with their places. And what a plain scalar means."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": Tru
 class Node:
     """A value and its place. ``value`` is a ``dict[str, Node]``, a ``list[Node]`` or a plain scalar.
 
-    ``pos`` is the key's place for a member of a mapping, its own for anything else. Nodes are shared between aliases:
-    nobody changes one. ``size`` counts the nodes below, aliases expanded, as far as anybody has to know.
+    ``pos`` is the key's place for a member of a mapping, its own for anything else. Aliases share nodes, so a node is
+    never changed. ``size`` counts the node and all nodes in it, with aliases expanded, up to a limit.
 
-    There is one for every value of an environment, so places are kept as they come (``mark``: a :class:`Pos`, or its
-    members) and made when they are asked for.
+    Every value of an environment has one, so the place is stored as the parser gives it (``mark``: a :class:`Pos`, or
+    its members) and converted when ``pos`` is read.
     """
 
     __slots__ = ("mark", "size", "value")
@@ -37,6 +37,7 @@ class Node:
 
     @property
     def pos(self) -> Pos:
+        """The place in the file."""
         return self.mark if isinstance(self.mark, Pos) else Pos(*self.mark)
 
     def __repr__(self) -> str:
@@ -44,9 +45,9 @@ class Node:
 
 
 class Places(Mapping[Path, Pos]):
-    """Where everything in a node stands, by its path; ``name`` says what a key is once it is read for expressions.
+    """The place of everything in a node, by its path; ``name`` converts a key as written to the key in the path.
 
-    The places are looked up in the node itself: few are ever asked for.
+    A place is looked up in the node when it is read: few ever are.
     """
 
     def __init__(self, node: Node, name: Callable[[str], str]) -> None:
@@ -88,8 +89,8 @@ def _paths(node: Node, path: Path, name: Callable[[str], str]) -> Iterator[Path]
 def scalar(text: str) -> Any:
     """What a plain scalar means.
 
-    It stays the text it looks like, with four exceptions: ``true`` and ``false``; ``null``, ``~`` and nothing at all;
-    decimal whole numbers; decimal fractions. ``no``, ``on``, ``True``, ``012``, ``1_000``, ``0x1f``, ``1e3``,
+    It is text, with four exceptions: ``true`` and ``false``; ``null``, ``~`` and the empty scalar; decimal whole
+    numbers; decimal fractions. ``no``, ``on``, ``True``, ``012``, ``1_000``, ``0x1f``, ``1e3``,
     ``2024-01-01`` and ``1.10`` (which as a number would lose its zero) are text.
     """
     if text in _WORDS:

@@ -1,8 +1,8 @@
-"""The bytes of one YAML file -> nodes that know where they stand.
+"""The bytes of one YAML file -> nodes with their places.
 
-The YAML is YAML 1.2 without tags and with few types (``node.scalar`` says which). libyaml reads what is right; where
-anything is wrong, ruamel's own parser is asked: it is twelve times slower, names the place better, and takes a few
-things that libyaml refuses.
+The YAML is YAML 1.2 without tags and with few types (see ``node.scalar``). libyaml reads valid files. ruamel's own
+parser reads all others: it is twelve times slower, reports the place of an error better, and accepts some forms that
+libyaml refuses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 
 
 def read(data: bytes, file: str) -> Node:
-    """The one document of a file, ``file`` being the name shown in messages; nothing at all is an empty mapping.
+    """The one document of a file, with ``file`` as its name in messages; an empty file is an empty mapping.
 
     Raises :class:`Problems` for anything that is not plain YAML 1.2 as the module describes it.
     """
@@ -30,8 +30,8 @@ def read(data: bytes, file: str) -> Node:
 
 
 def quickly(text: str, file: str) -> Node | None:
-    """The mapping or list that libyaml reads; None where there is anything else, or something wrong."""
-    from reconciler.config.yaml import composer, libyaml  # noqa: PLC0415  (8 ms, which `--version` does without)
+    """The mapping or list that libyaml reads; None for any other value, and for any error."""
+    from reconciler.config.yaml import composer, libyaml  # noqa: PLC0415  (8 ms, which `--version` saves)
 
     try:
         events = libyaml.events(text)
@@ -42,8 +42,8 @@ def quickly(text: str, file: str) -> Node | None:
 
 
 def fully(text: str, file: str) -> Node:
-    """What ruamel's own parser makes of a text. Raises :class:`Problems`."""
-    from reconciler.config.yaml import full_parser  # noqa: PLC0415  (right files do without it)
+    """The document as ruamel's own parser reads it. Raises :class:`Problems`."""
+    from reconciler.config.yaml import full_parser  # noqa: PLC0415  (valid files do not need it)
 
     return full_parser.read(text, file)
 
@@ -51,8 +51,8 @@ def fully(text: str, file: str) -> Node:
 def _decode(data: bytes, file: str) -> str:
     start = Pos(file, 1, 1)
     if len(data) > MAX_BYTES:
-        message = f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read"
-        hint = "split it: an environment may have as many files as you like"
+        message = f"the file has {len(data):,} bytes; the maximum is {MAX_BYTES:,}"
+        hint = "split it: an environment can have any number of files"
         raise Problems([Problem(code=codes.TOO_LARGE, message=message, hint=hint, pos=start)])
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Problems(
@@ -67,7 +67,7 @@ def _decode(data: bytes, file: str) -> str:
             [Problem(code=codes.NOT_UTF8, message=message, hint="save the file as UTF-8", pos=place(before, file))]
         ) from None
     if data.translate(None, _ORDINARY) and (found := _CONTROL.search(text)):
-        message = f"the control character U+{ord(found[0]):04X} cannot stand in YAML"
+        message = f"the control character U+{ord(found[0]):04X} is not allowed in YAML"
         hint = "remove it, or write it as an escape inside double quotes"
         raise Problems(
             [Problem(code=codes.YAML_SYNTAX, message=message, hint=hint, pos=place(text[: found.start()], file))]

@@ -1,4 +1,4 @@
-"""What ruamel's parser says is wrong, said for people."""
+"""The errors of ruamel's parser -> problems with messages and hints for users."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
 _QUOTE = "text with special characters is written in quotes"
-_SAID = (
+_KNOWN_ERRORS = (
     (r"found character '\\t'", "a tab cannot be used for indentation", "use spaces"),
     (
         "mapping values are not allowed",
-        'a ": " stands where no key can stand',
+        'a ": " is not allowed here',
         "the indentation is off, or a space is missing after the colon above, or a text with a colon needs quotes",
     ),
     ("could not find expected ':'", 'a ":" is missing after this key', "a member is written as key: value"),
@@ -32,8 +32,8 @@ _SAID = (
     ("expected chomping", "a text cannot start with > or |", _QUOTE),
     (
         "expected <block end>",
-        "this does not fit in with the lines above it",
-        "mostly the indentation (members of one mapping start in the same column), or a quote inside a quoted text",
+        "this line does not match the lines above it",
+        "usually the indentation (members of one mapping start in the same column), or a quote inside a quoted text",
     ),
     (
         "sequence entries are not allowed|block sequence entries",
@@ -42,23 +42,24 @@ _SAID = (
     ),
     (
         "expected '<document start>'",
-        "there is more after the end of the document",
-        "mostly the indentation: everything belongs to one mapping",
+        "the file continues after the end of the document",
+        "usually the indentation: everything belongs to one mapping",
     ),
     ("tag", "YAML tags are not supported", "text that starts with ! is written in quotes"),
 )
 
 
 def syntax_error(error: Any, text: str, file: str) -> Problem:
-    said = " ".join(str(part) for part in (error.context, error.problem) if part)
+    """The problem for an error of ruamel's parser in ``text``; at the end of the text if the error has no place."""
+    reason = " ".join(str(part) for part in (error.context, error.problem) if part)
     context, mark = error.context_mark, error.problem_mark or error.context_mark
-    if "unexpected end of stream" in said and context is not None:
+    if "unexpected end of stream" in reason and context is not None:
         mark = context
     pos = Pos(file, mark.line + 1, mark.column + 1) if mark is not None else place(text, file)
-    for pattern, message, hint in _SAID:
-        if re.search(pattern, said):
+    for pattern, message, hint in _KNOWN_ERRORS:
+        if re.search(pattern, reason):
             opened = "brackets" in message and context is not None
-            where = f"it was opened at {Pos(file, context.line + 1, context.column + 1)}: " if opened else ""
+            where = f"the bracket was opened at {Pos(file, context.line + 1, context.column + 1)}: " if opened else ""
             return Problem(code=codes.YAML_SYNTAX, message=message, hint=where + hint, pos=pos)
-    said = re.sub("(['\"]).{3,}\\1", "...", said)  # names that were made of what stands there, perhaps a secret
-    return Problem(code=codes.YAML_SYNTAX, message=f"this is not valid YAML: {said}", hint=_QUOTE, pos=pos)
+    reason = re.sub("(['\"]).{3,}\\1", "...", reason)  # names taken from the text there, perhaps a secret
+    return Problem(code=codes.YAML_SYNTAX, message=f"invalid YAML: {reason}", hint=_QUOTE, pos=pos)

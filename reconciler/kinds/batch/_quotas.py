@@ -1,4 +1,4 @@
-"""More of something than AWS Batch lets one Region have: what comes last would be refused, once all the rest is there.
+"""The quotas of AWS Batch for one Region. AWS refuses only the last resources, after all others were created.
 
 https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
 """
@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from reconciler.model import Declared, Finding, Resource
 from reconciler.model import problem_codes as codes
 
-MOST = 50  # of compute environments, of job queues and of service environments
+MOST = 50  # compute environments, and as many job queues and service environments
 
 
-def beyond(resource: Resource, declared: Declared, noun: str) -> Iterator[Finding]:
-    """What is told at the first resource that is one too many. A Region may hold others, so fewer may be too many."""
-    there = declared.section(resource.address.section)
-    if len(there) > MOST and resource is there[MOST]:
-        hint = "move some to an environment of another Region or account, or let one serve for several"
-        yield Finding(
-            (), f"these are {len(there)} {noun}; AWS allows {MOST} in a Region", hint, codes.MISFIT, warning=True
-        )
+def check_quota(resource: Resource, declared: Declared, noun: str) -> Iterator[Finding]:
+    """A warning at the first resource above the quota.
+
+    Resources that are declared elsewhere count too, so AWS may refuse fewer than these.
+    """
+    listed = declared.section(resource.address.section)
+    if len(listed) > MOST and resource is listed[MOST]:
+        hint = "declare fewer, or move some to an environment in another Region or account"
+        message = f"the environment declares {len(listed)} {noun}; AWS allows {MOST} in a Region"
+        yield Finding((), message, hint, codes.MISFIT, warning=True)

@@ -326,28 +326,28 @@ def _check_sharing(props: Json) -> Iterator[Finding]:
 
 
 def relations(share: Resource, declared: Declared) -> Iterator[Finding]:
-    """What a share asks of its queue: SageMaker training, a policy for quota shares, not too many of them."""
+    """Checks of a share with its queue: SageMaker training, a quota-share policy, the quota of shares."""
     queue = declared.resource("jobQueues", share.props.get(QUEUE))
     if queue is None:
         return
     named = queue.props.get("schedulingPolicyArn")
     policy = declared.resource("schedulingPolicies", named)
     if queue.props.get("computeEnvironmentOrder"):
-        message = f"{queue.address.name} takes container jobs, and quota shares are for SageMaker training"
-        yield Finding((), message, "share it by a scheduling policy with fairsharePolicy")
+        message = f"{queue.address.name} takes container jobs, but quota shares are for SageMaker training"
+        yield Finding((), message, "use a scheduling policy with fairsharePolicy instead")
     elif not named or (policy and not policy.props.get("quotaSharePolicy")):
         hint = f"give {queue.address} a scheduling policy with quotaSharePolicy"
-        yield Finding((), f"{queue.address.name} is not shared out by quota", hint)
+        yield Finding((), f"{queue.address.name} has no quota-share policy", hint)
     siblings = declared.section(share.address.section)
     there = [one for one in siblings if _parts(one.address.name)[0] == queue.address.name]
     if len(there) > MOST_SHARES and share is there[MOST_SHARES]:
-        message = f"{queue.address.name} has {len(there)} quota shares; {MOST_SHARES} at most"
-        yield Finding((), message, "put some together")
+        message = f"{queue.address.name} has {len(there)} quota shares; the maximum is {MOST_SHARES}"
+        yield Finding((), message, "declare fewer shares")
     yield from _counted(share, queue, declared)
 
 
 def _counted(share: Resource, queue: Resource, declared: Declared) -> Iterator[Finding]:
-    """A share is of what its queue's environment has: one of something else never runs a job.
+    """A share has the capacity units of its queue's service environment: one with other units never runs a job.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_CapacityLimit.html
     """
@@ -359,8 +359,8 @@ def _counted(share: Resource, queue: Resource, declared: Declared) -> Iterator[F
     there = list(dict.fromkeys(unit for _, unit in units))
     for position, unit in _units(share.props):
         if isinstance(unit, str) and unit not in there:
-            message = f"this is a share of {unit}, and {environment.address} has only {', '.join(there)}"
-            hint = f"add a limit for {unit} to {environment.address}, or share out {there[0]}"
+            message = f"the share counts {unit}, but {environment.address} has only {', '.join(there)}"
+            hint = f"add a limit for {unit} to {environment.address}, or set capacityUnit: {there[0]}"
             if there == [capacity.ALL]:
                 hint = f"count {environment.address} by instance types, too: capacityUnit: {unit}"
             yield Finding((capacity.MEMBER, position, "capacityUnit"), message, hint)

@@ -200,7 +200,8 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def relations(resource: Resource, declared: Declared) -> Iterator[Finding]:
-    yield from quotas.beyond(resource, declared, "service environments")
+    """A warning if more service environments are declared than AWS allows in a Region."""
+    yield from quotas.check_quota(resource, declared, "service environments")
 
 
 KIND = Kind(

@@ -1,7 +1,7 @@
-"""Whether a topic takes what a rule sends it, as far as its declaration shows.
+"""Whether a topic accepts the events that a rule sends to it, as far as its declaration shows.
 
-EventBridge asks nobody: where the topic's policy or key keeps it out, rules match, events are lost, and the only trace
-is a metric of failed invocations.
+EventBridge does not check this when a rule is created. If the topic's policy or key denies it, rules match, the events
+are lost, and only a metric of failed invocations shows it.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
@@ -19,21 +19,21 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.stand_ins import known
 
 _EVENTS = "events.amazonaws.com"
-# AWS's own key, whose policy nobody can change
+# the AWS managed key, whose policy cannot be changed
 _CLOSED_KEYS = ("alias/aws/sns", "aws/sns")
 
 
 def relations(rule: Resource, declared: Declared) -> Iterator[Finding]:
-    """What keeps events from reaching the topics that a rule sends them to."""
+    """A warning for each target topic that events cannot reach."""
     for index, target in entries(rule.props.get("targets")):
         topic = declared.resource("topics", target.get("arn"))
         if topic is not None and not declared.resource("jobQueues", target.get("arn")):  # a name means the queue first
-            for message, hint in hindrances(topic):
+            for message, hint in delivery_problems(topic):
                 yield Finding(("targets", index, "arn"), message, hint, codes.MISFIT, warning=True)
 
 
-def hindrances(topic: Resource) -> Iterator[tuple[str, str]]:
-    """What keeps events from reaching the topic, each with what to do about it."""
+def delivery_problems(topic: Resource) -> Iterator[tuple[str, str]]:
+    """The reasons why events cannot reach the topic: pairs of message and hint."""
     policy, attributes = topic.props.get("policy"), topic.props.get("attributes")
     if why := _unpublished(policy):
         allowed = (
@@ -45,14 +45,14 @@ def hindrances(topic: Resource) -> Iterator[tuple[str, str]]:
             hint = f'give {topic.address} a policy: {{Version: "2012-10-17", Statement: [{allowed}]}}'
         yield f"events will not reach the topic {topic.address.name}: {why}", hint
     if isinstance(attributes, Mapping) and attributes.get("KmsMasterKeyId") in _CLOSED_KEYS:
-        message = f"events will not reach the topic {topic.address.name}: EventBridge may not use the key alias/aws/sns"
-        yield message, f"encrypt it with a key of your own that lets {_EVENTS} use it, or not at all"
+        message = f"events will not reach the topic {topic.address.name}: EventBridge cannot use the key alias/aws/sns"
+        yield message, f"use a customer managed key that lets {_EVENTS} use it, or no encryption"
 
 
 def _unpublished(policy: Any) -> str:
-    """Why a topic's policy keeps EventBridge from publishing; nothing where it does not, or does not show."""
+    """Why a topic's policy does not let EventBridge publish; empty if it does, or if that is not known."""
     if not policy:
-        return f"the policy that SNS gives a topic does not let {_EVENTS} publish"
+        return f"the default policy of a topic does not let {_EVENTS} publish"
     listed = policy.get("Statement") if isinstance(policy, Mapping) else None
     conditional = False
     for statement in listed if isinstance(listed, list) else [listed]:
@@ -65,7 +65,7 @@ def _unpublished(policy: Any) -> str:
             return ""
         conditional = conditional or _EVENTS in named
     if conditional:
-        return f"its policy lets {_EVENTS} publish on a condition, and EventBridge meets none at a topic"
+        return f"its policy lets {_EVENTS} publish on a Condition, which EventBridge does not support for topics"
     return f"its policy does not let {_EVENTS} publish"
 
 
@@ -80,11 +80,11 @@ def _publishes(actions: Any) -> bool:
 
 
 def _named(principal: Any) -> frozenset[str]:
-    """The services that a statement is for; ``*`` where it is for everybody."""
+    """The services of a statement's principals, and ``*`` if it applies to every principal."""
     if not isinstance(principal, Mapping):
         return frozenset(text for text in _texts(principal) if text == "*")
-    everybody = [text for text in _texts(principal.get("AWS")) if text == "*"]
-    return frozenset([*everybody, *_texts(principal.get("Service"))])
+    wildcards = [text for text in _texts(principal.get("AWS")) if text == "*"]
+    return frozenset([*wildcards, *_texts(principal.get("Service"))])
 
 
 def _texts(value: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which services a role's trust policy lets use the role.
+"""The services that a role's trust policy allows to assume the role.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
@@ -12,7 +12,7 @@ from reconciler.model.stand_ins import known
 
 
 def trusted_services(props: Json) -> frozenset[str] | None:
-    """The services that a role trusts; None where that does not show, or it trusts everybody."""
+    """The services that a role trusts; None if that is not known, or if it trusts every principal."""
     document = props.get("assumeRolePolicyDocument")
     statements = document.get("Statement") if isinstance(document, Mapping) else None
     found: set[str] = set()

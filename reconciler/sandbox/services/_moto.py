@@ -1,9 +1,8 @@
-"""moto, as the engine under the services around AWS Batch.
+"""moto, which implements the sandbox's services other than AWS Batch.
 
-One process holds one moto, so one sandbox: a second one in the same process shares its account's objects.
-moto's own start-up is cut down where it costs whole tenths of a second: the AWS-managed policies and the public machine
-images are built once and survive a reset. What moto looks up anew for every request, though it never changes, is
-remembered: the names of a service's methods.
+A process has one moto, so one sandbox: a second sandbox in the same process shares its objects.
+Parts of moto that take tenths of a second are done once: the AWS managed policies and the public machine images are
+kept across resets, and the names of a service's methods, which moto computes for every request, are cached.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
 
 
 class Moto:
-    """The account's moto: answers requests, gives out backends, forgets everything on ``reset``."""
+    """The moto of one account: replies to requests, returns its backends, and is emptied by ``reset``."""
 
     def __init__(self, account: str, partition: str = "aws") -> None:
         default_user_config["iam"] = {"load_aws_managed_policies": True}
@@ -55,7 +54,7 @@ class Moto:
         self.reset(everything=True)
 
     def backend(self, service: str, region: str) -> Any:
-        """Moto's own object for a service, by signing name."""
+        """Moto's backend of a service, which is given by its signing name."""
         name = self.partition if service in GLOBAL else region
         fresh = _fresh(service, self.account, name)
         backend = _backends(BACKENDS[service])[self.account][name]
@@ -64,16 +63,16 @@ class Moto:
         return backend
 
     def ready(self, service: str, region: str) -> None:
-        """Load what the first request to a service would have to wait for."""
+        """Load what the first request to a service would otherwise load."""
         self.backend(service, region)
         _app(BACKENDS[service])
 
     def touched(self, service: str, region: str) -> None:
-        """A rule changed a backend by itself: the next reset must include it."""
+        """Record that a backend was changed without a request: the next reset must include it."""
         self._dirty.add((service, self.partition if service in GLOBAL else region))
 
     def answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
-        """What moto says to a request."""
+        """The reply of moto to a request; a write marks the backend for the next reset."""
         if service in BACKENDS and region:
             self.backend(service, region)
             if not operation.startswith(_READS):
@@ -85,7 +84,7 @@ class Moto:
         return _through(app, request, self.account)
 
     def reset(self, *, everything: bool = False) -> None:
-        """Empty what was written to since the last reset; a few milliseconds."""
+        """Empty the backends that were written to since the last reset, in a few milliseconds."""
         if everything or ("*", "*") in self._dirty:
             _reset_others(self.account)
             self._dirty |= {(service, region) for service in BACKENDS for region in _regions(service, self.account)}
@@ -121,7 +120,7 @@ def _fresh(service: str, account: str, region: str) -> bool:
 
 
 def _remember(service: str, account: str, region: str, backend: Any) -> None:
-    """Keep what is dear to build: policies that AWS manages, images that AWS publishes."""
+    """Keep what is slow to build: the AWS managed policies, and the public images."""
     if service == "iam":
         _KEPT[service, account, region] = {"aws_managed_policies": list(backend.aws_managed_policies)}
     else:
@@ -155,7 +154,7 @@ def _emptied(service: str, account: str, region: str, backend: Any) -> None:
 
 
 def _reset_others(account: str) -> None:
-    for accounts in list(BackendDict._instances):  # noqa: SLF001  moto keeps no other list of what is in use
+    for accounts in list(BackendDict._instances):  # noqa: SLF001  moto has no other list of the backends in use
         if accounts.service_name not in BACKENDS.values() and account in accounts.keys():  # noqa: SIM118
             accounts[account].reset()
 

@@ -25,7 +25,7 @@ def test_a_queue_known_to_be_of_one_type_is_not_planned_to_become_another(histor
     (problem,) = history.plan(loaded(tmp_path, ON_FARGATE)).problems
 
     assert (problem.code, problem.address, problem.path) == ("cannot-update", "jobQueues.q", "computeEnvironmentOrder")
-    assert "of type ECS, and no update makes it one of ECS_FARGATE" in problem.message
+    assert "has type ECS, which cannot be changed to ECS_FARGATE" in problem.message
     assert "jobQueueType: ECS_FARGATE" in problem.hint and "lifecycle.replace" in problem.hint
     assert problem.pos.file == "environment.yaml" and problem.pos.line > 1
 

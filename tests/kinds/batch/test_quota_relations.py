@@ -48,16 +48,16 @@ def test_what_fits(tmp_path, policy):
 @pytest.mark.parametrize("policy", ["quota", '"${schedulingPolicies.quota.arn}"'])
 def test_a_container_queue_with_a_quota_share_policy(tmp_path, policy):
     assert told(tmp_path, CONTAINERS, policy=policy) == [
-        ("jobQueues.q", "schedulingPolicyArn", "quota is a quota-share policy, and this queue takes container jobs")
+        ("jobQueues.q", "schedulingPolicyArn", "quota is a quota-share policy, but the queue takes container jobs")
     ]
 
 
 @pytest.mark.parametrize(
     ("queue", "policy", "message"),
     [
-        (SAGEMAKER, None, "q is not shared out by quota"),
-        (SAGEMAKER, "fair", "q is not shared out by quota"),
-        (CONTAINERS, None, "q takes container jobs, and quota shares are for SageMaker training"),
+        (SAGEMAKER, None, "q has no quota-share policy"),
+        (SAGEMAKER, "fair", "q has no quota-share policy"),
+        (CONTAINERS, None, "q takes container jobs, but quota shares are for SageMaker training"),
     ],
 )
 def test_a_share_of_a_queue_that_has_none(tmp_path, queue, policy, message):
@@ -68,7 +68,7 @@ def test_too_many_shares(tmp_path):
     shares = [f"s{number}" for number in range(21)]
 
     assert told(tmp_path, SAGEMAKER, *shares, policy="quota") == [
-        ('quotaShares["q/s20"]', "", "q has 21 quota shares; 20 at most")
+        ('quotaShares["q/s20"]', "", "q has 21 quota shares; the maximum is 20")
     ]
 
 
@@ -90,7 +90,7 @@ def test_the_arn_of_something_else_is_no_policy(tmp_path, policy):
         ("ml.m5.large", ["ml.m5.large"], None),
         ("ml.m5.large", ["ml.m5.large", "ml.g5.xlarge"], "add a limit for ml.g5.xlarge to serviceEnvironments.se"),
         ("NUM_INSTANCES", ["ml.g5.xlarge"], "count serviceEnvironments.se by instance types"),
-        ("ml.m5.large", ["NUM_INSTANCES"], "or share out ml.m5.large"),
+        ("ml.m5.large", ["NUM_INSTANCES"], "or set capacityUnit: ml.m5.large"),
         ('"${var.unit}"', ["ml.g5.xlarge"], None),
     ],
 )

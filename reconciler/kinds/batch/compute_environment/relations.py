@@ -1,4 +1,4 @@
-"""What AWS would refuse about a compute environment together with what is declared beside it.
+"""What AWS refuses about a compute environment together with other declared resources.
 
 https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
 """
@@ -18,20 +18,20 @@ MOST_ON_A_CLUSTER = 5
 
 
 def relations(environment: Resource, declared: Declared) -> Iterator[Finding]:
-    """Its cluster, the quotas of a Region and of a cluster, and its launch template."""
+    """Findings about its cluster, the quotas of a Region and of a cluster, and its launch template."""
     cluster = as_text(at(environment.props, *CLUSTER))
     if cluster is not None and cluster.startswith("arn:") and cluster.count(":") == 5:
         for message in declared.outside(cluster):
-            yield Finding(CLUSTER, message, "name a cluster that is where the environment is")
-    yield from quotas.beyond(environment, declared, "compute environments")
+            yield Finding(CLUSTER, message, "name a cluster in the account and Region of the environment")
+    yield from quotas.check_quota(environment, declared, "compute environments")
     if cluster is not None:
-        yield from _beside(environment, cluster, declared)
-    yield from launch_template.misfits(environment, declared)
+        yield from _check_cluster_quota(environment, cluster, declared)
+    yield from launch_template.check_template(environment, declared)
 
 
-def _beside(environment: Resource, cluster: str, declared: Declared) -> Iterator[Finding]:
-    """More environments on one cluster than AWS allows, told at the first that is one too many."""
+def _check_cluster_quota(environment: Resource, cluster: str, declared: Declared) -> Iterator[Finding]:
+    """A warning at the first environment above the number that AWS allows on one cluster."""
     same = [one for one in declared.section(environment.address.section) if at(one.props, *CLUSTER) == cluster]
     if len(same) > MOST_ON_A_CLUSTER and environment is same[MOST_ON_A_CLUSTER]:
         why = f"{len(same)} compute environments are on this cluster; AWS allows {MOST_ON_A_CLUSTER}"
-        yield Finding(CLUSTER, why, "let one serve for several, or take another cluster", codes.MISFIT, warning=True)
+        yield Finding(CLUSTER, why, "declare fewer, or use another cluster", codes.MISFIT, warning=True)

@@ -1,4 +1,4 @@
-"""Whether the image of a container is that of a repository declared beside it, and is named as one.
+"""Whether containers name the images of declared repositories by a URI from which AWS pulls them.
 
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html
 """
@@ -21,17 +21,17 @@ def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
         part = value.parts[0] if isinstance(value, Template) else None
         if isinstance(part, Reference) and part.address is not None and part.address.section == SECTION:
             if part.attr != "uri":
-                message = f"an image is named by the uri of its repository, not by its {part.attr}"
-                yield Finding(path, message, f"write ${{{part.address}.uri}}, and a tag after it if you like")
+                message = f"an image needs the uri of its repository, not its {part.attr}"
+                yield Finding(path, message, f"write ${{{part.address}.uri}}, with a tag after it if needed")
         elif isinstance(value, str) and value.partition(":")[0].partition("@")[0] in names:
             name, colon, tag = value.partition(":")
-            message = f'"{value}" is pulled from Docker Hub, not from the repository {name} declared here'
-            hint = f"for that write ${{{Address(SECTION, name)}.uri}}{colon}{tag}"
+            message = f'"{value}" is pulled from Docker Hub, not from the declared repository {name}'
+            hint = f"for the repository write ${{{Address(SECTION, name)}.uri}}{colon}{tag}"
             yield Finding(path, message, hint, codes.MISFIT, warning=True)
 
 
 def _images(value: Any, path: Path) -> list[tuple[Path, Any]]:
-    """Every image, of whatever sort of container, with its place."""
+    """Every ``image`` member of the containers, at any depth, with its path."""
     found: list[tuple[Path, Any]] = []
     if isinstance(value, dict | Mapping):
         for name, item in value.items():

@@ -1,7 +1,7 @@
-"""Whether the compute environments of a queue go together, and with what the queue is.
+"""Whether the compute environments of a queue can be combined, and match the type of the queue.
 
-They are all of Amazon EC2, all of Fargate, all of Amazon EKS or all of managed instances, and of one architecture. What
-they are makes the type of the queue, which no update changes.
+All of them use Amazon EC2, or Fargate, or Amazon EKS, or managed instances, and all have one architecture. They
+determine the type of the queue, which cannot be changed.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html
@@ -27,17 +27,17 @@ Listed = Iterable[tuple[Path, Resource]]
 
 
 def relations(queue: Resource, declared: Declared) -> Iterator[Finding]:
-    """What AWS would refuse about a queue: one too many, environments that differ, a policy for other queues."""
-    yield from quotas.beyond(queue, declared, "job queues")
-    yield from misfits(queue, listed_by(queue.props, declared))
+    """What AWS refuses about a queue: one above the quota, environments that differ, a policy for other queues."""
+    yield from quotas.check_quota(queue, declared, "job queues")
+    yield from check_environments(queue, listed_by(queue.props, declared))
     policy = declared.resource("schedulingPolicies", queue.props.get(POLICY))
     if policy and policy.props.get("quotaSharePolicy") and queue.props.get(ORDER):
-        message = f"{policy.address.name} is a quota-share policy, and this queue takes container jobs"
-        yield Finding((POLICY,), message, "name a fair-share policy, or none")
+        message = f"{policy.address.name} is a quota-share policy, but the queue takes container jobs"
+        yield Finding((POLICY,), message, "use a fair-share policy, or no policy")
 
 
 def family(props: Mapping[str, Any]) -> str | None:
-    """What an environment's jobs run on; None where that does not show, or people run the instances themselves."""
+    """What an environment's jobs run on: a key of ``TYPES``; None if unknown, or if the environment is unmanaged."""
     resources = props.get("computeResources")
     kind = resources.get("type") if isinstance(resources, Mapping) else None
     if not isinstance(kind, str):
@@ -50,7 +50,7 @@ def family(props: Mapping[str, Any]) -> str | None:
 
 
 def architecture(props: Mapping[str, Any]) -> str | None:
-    """Arm or x86, by the types of its instances; None where they do not show."""
+    """``Arm`` or ``x86``, by its instance types; None if they are not declared or not known yet."""
     resources = props.get("computeResources")
     types = resources.get("instanceTypes") if isinstance(resources, Mapping) else None
     if not isinstance(types, list | tuple) or not types or not all(isinstance(one, str) for one in types):
@@ -58,20 +58,21 @@ def architecture(props: Mapping[str, Any]) -> str | None:
     return "Arm" if all(_ARM.fullmatch(one) for one in types) else "x86"
 
 
-def misfits(queue: Resource, listed: Listed) -> Iterator[Finding]:
-    """What AWS would refuse about a queue with these environments, each with its place in the queue."""
-    for what in (family, architecture):
-        told = [(path, one, of) for path, one in listed if (of := what(one.props)) is not None]
-        for path, one, of in told[1:]:
-            if of != told[0][2]:
-                first = told[0][1].address.name
-                message = f"{one.address.name} is of {of}, and {first} is of {told[0][2]}: a queue takes one sort only"
-                yield Finding(path, message, "make a queue for each")
+def check_environments(queue: Resource, listed: Listed) -> Iterator[Finding]:
+    """What AWS refuses about a queue with these environments, each given with its path in the queue."""
+    for noun, property_of in (("type", family), ("architecture", architecture)):
+        known = [(path, one, value) for path, one in listed if (value := property_of(one.props)) is not None]
+        for path, one, value in known[1:]:
+            _, first, expected = known[0]
+            if value != expected:
+                pair = f"{one.address.name} uses {value}, but {first.address.name} uses {expected}"
+                message = f"{pair}: all compute environments of a queue must have the same {noun}"
+                yield Finding(path, message, f"create a queue for each {noun}")
                 return
-    said, types = queue.props.get(TYPE), list(dict.fromkeys(_types(listed)))
-    if isinstance(said, str) and said in TYPES.values() and types and said not in types:
-        message = f"the queue is to be of type {said}, and its environments make it one of {types[0]}"
-        yield Finding((TYPE,), message, f"write {TYPE}: {types[0]}, or leave it out")
+    declared, types = queue.props.get(TYPE), list(dict.fromkeys(_types(listed)))
+    if isinstance(declared, str) and declared in TYPES.values() and types and declared not in types:
+        message = f"{TYPE} is {declared}, but the compute environments require {types[0]}"
+        yield Finding((TYPE,), message, f"set {TYPE}: {types[0]}, or remove it")
 
 
 def _types(listed: Listed) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _types(listed: Listed) -> Iterator[str]:
 
 
 def listed_by(queue: Json, declared: Declared) -> list[tuple[Path, Resource]]:
-    """The environments declared here that a queue names, whether plainly or by an expression, with their places."""
+    """The declared environments that a queue lists, by plain name or by expression, each with its path."""
     found: list[tuple[Path, Resource]] = []
     for index, item in entries(queue.get(ORDER)):
         environment = declared.resource("computeEnvironments", item.get(MEMBER))
@@ -94,17 +95,17 @@ def listed_by(queue: Json, declared: Declared) -> list[tuple[Path, Resource]]:
 def side_effects(
     live: Live, want: Want, _diff: Diff, changing: Mapping[Address, Verb], declared: Declared
 ) -> Reads[Sequence[Finding]]:
-    """That a queue which is kept is of another type than what it is to list: AWS refuses the update."""
-    yield from ()  # nothing is asked: what is live says it
-    queue, there = declared.resources.get(want.address), live.props.get(TYPE)
+    """A problem if a queue that is not replaced lists environments of another type: AWS refuses the update."""
+    yield from ()  # no calls: the live queue has its type
+    queue, current = declared.resources.get(want.address), live.props.get(TYPE)
     if queue is None or changing.get(want.address) is Verb.REPLACE:
         return ()
     types = list(dict.fromkeys(_types(listed_by(queue.props, declared))))
-    if there not in TYPES.values() or not types or there in types:
+    if current not in TYPES.values() or not types or current in types:
         return ()
     hint = (
-        f"make a queue of another name for them; or write {TYPE}: {types[0]} and lifecycle.replace here,"
-        " and this one is replaced, with all that waits in it"
+        f"create a queue with another name for them; or set {TYPE}: {types[0]} and lifecycle.replace here"
+        " to replace this queue, which terminates the jobs that wait in it"
     )
-    message = f"the queue is of type {there}, and no update makes it one of {types[0]}"
+    message = f"the queue has type {current}, which cannot be changed to {types[0]}"
     return (Finding((ORDER,), message, hint, codes.CANNOT_UPDATE),)
