@@ -152,7 +152,7 @@ class TargetChecker:
         for path, part in references.references(references.expressions(resource)):
             if part.address == resource.address and part.attr in kind.assigned_by_aws and path not in late:
                 message = f"AWS assigns {part.text} when it creates the resource, so the resource cannot refer to it"
-                yield Finding(path, message, "remove it here")
+                yield Finding(path, message, "remove the reference")
 
     # --- trust and look-ups -------------------------------------------------------------------------------------------
 
