@@ -281,8 +281,8 @@ class _Run:
         try:
             found = [self.attempt_step(group[0], call)] if len(group) == 1 else self.poll_together(group, call)
         except Exception as error:  # noqa: BLE001  (a bug must not lose the results of the other steps)
-            told = f"internal error: {type(error).__name__}: {error}"
-            found = [StepResult(running.step, StepState.FAILED, told) for running in group]
+            message = f"internal error: {type(error).__name__}: {error}"
+            found = [StepResult(running.step, StepState.FAILED, message) for running in group]
         self.finished.put(found)
 
     def attempt_step(self, running: Running, call: Call) -> StepResult:
@@ -293,8 +293,8 @@ class _Run:
         try:
             moved = self.recheck(step)
         except Unreadable as error:
-            told = f"cannot read {step.address} again: {error}; {error.advice}"
-            return StepResult(step, StepState.FAILED, told, refused=error.refused)
+            message = f"cannot read {step.address} again: {error}; {error.advice}"
+            return StepResult(step, StepState.FAILED, message, refused=error.refused)
         if moved:
             return StepResult(step, StepState.FAILED, moved, changed_since_plan=True)
         if running.unsure and (made := self.already_done(step, call)) is not None:
@@ -318,8 +318,8 @@ class _Run:
         """``answer``, a refusal, with the object that another run created since the plan, where that is the reason."""
         if call.proof is not Proof.EXISTS or self.ex.recheck is None or not responses.says_it_exists(answer):
             return answer
-        told = self.ex.recheck.conflicting_object(answer.step)
-        return replace(answer, detail=f"{answer.detail}\n      {told}", changed_since_plan=True) if told else answer
+        text = self.ex.recheck.conflicting_object(answer.step)
+        return replace(answer, detail=f"{answer.detail}\n      {text}", changed_since_plan=True) if text else answer
 
     def poll_together(self, group: list[Running], call: Call) -> list[StepResult]:
         """One poll for several waits."""

@@ -120,8 +120,8 @@ class AccountRecheck:
                 ours = item.want is not None and item.want.physical in (live.physical, live.attrs.get("name"))
                 if ours and not live.deleting and live.physical not in before:
                     whose = f"belongs to {live.owner}" if live.owner else "belongs to no environment"
-                    told = f"{live.physical} was created since the plan and {whose}; plan again"
-                    found[item.address] = told
+                    message = f"{live.physical} was created since the plan and {whose}; plan again"
+                    found[item.address] = message
         return found
 
     def all_of(self, kind: Kind, sought: tuple[Sought, ...]) -> Sequence[Live]:

@@ -100,9 +100,12 @@ def interpret_call(running: Running, call: Call, reply: Reply, now: float) -> St
     left = [refused for refused in refusals if not any(on.matches(refused) for on in call.ok_if)]
     if not left:
         running.tries = 0
-        told = "already so" if refusals else ""
+        message = "already so" if refusals else ""
         return StepResult(
-            step, StepState.DONE, told, captured=captured_attributes(call, {} if isinstance(reply, Refused) else reply)
+            step,
+            StepState.DONE,
+            message,
+            captured=captured_attributes(call, {} if isinstance(reply, Refused) else reply),
         )
     first = left[0]
     if first.not_processed or first.unknown_outcome:
@@ -172,8 +175,8 @@ def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> Ste
         if not running.has_changed and now - running.started_at < wait.grace:
             return _not_yet(running, wait, _status(wait, item), now)
         cause = next((known for known in wait.causes if known.text in reason), None)
-        told = f"{_status(wait, item)}: {reason}" + (f"\n      {cause.advice}" if cause else "")
-        return StepResult(step, StepState.FAILED, told, path=cause.path if cause else "")
+        message = f"{_status(wait, item)}: {reason}" + (f"\n      {cause.advice}" if cause else "")
+        return StepResult(step, StepState.FAILED, message, path=cause.path if cause else "")
     running.has_changed = True
     return _not_yet(running, wait, _status(wait, item), now)
 
@@ -206,8 +209,8 @@ def after_timeout(wait: Wait, answer: StepResult, call: Callable[[Call], Reply])
 def _status(wait: Wait, item: Json) -> str:
     members = [*wait.until, *wait.fail] or ["status"]
     found = [(name, value_at(item, name)) for name in dict.fromkeys(members)]
-    told = [f"{name.rpartition('.')[2]} {value}" if isinstance(value, int) else value for name, value in found]
-    return " ".join(str(value or "") for value in told)
+    lines = [f"{name.rpartition('.')[2]} {value}" if isinstance(value, int) else value for name, value in found]
+    return " ".join(str(value or "") for value in lines)
 
 
 def over_already(wait: Wait, address: Address, facts: Facts) -> str:
@@ -252,8 +255,8 @@ def not_done(call: Call, reply: Json) -> Iterator[Refused]:
         code = error.get("ErrorCode") or error.get("Code") or "NotDone"
         message = error.get("ErrorMessage") or error.get("Message") or "AWS did not process this entry"
         named = {name: value for name, value in item.items() if isinstance(value, str | int) and name not in _ERROR}
-        told = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
-        yield Refused(str(code), f"{message} ({told})" if told else str(message))
+        text = ", ".join(f"{name} {value}" for name, value in sorted(named.items()))
+        yield Refused(str(code), f"{message} ({text})" if text else str(message))
 
 
 _ERROR = ("ErrorCode", "ErrorMessage", "Code", "Message")

@@ -120,13 +120,13 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
         reader.close()
     mask = mask.learnt(made)
     found = [*problems, *standing, *untold, *visibility.problems(observed, env.resources, destroy=options.destroy)]
-    told = visibility.downgrade_untargeted(found, env.resources, discover(), options)
-    problems = [problem for problem in told if not problem.warning]
+    text = visibility.downgrade_untargeted(found, env.resources, discover(), options)
+    problems = [problem for problem in text if not problem.warning]
     if not problems:
         refused = safety_rails.check(made, env, options, safety_rails.owned(observed, env.name))
         if refused:
             raise RailRefusal(refused, made)
-    warnings = tuple(problem for problem in told if problem.warning)
+    warnings = tuple(problem for problem in text if problem.warning)
     return Planned(
         env=env,
         plan=made,

@@ -111,8 +111,8 @@ def write(path: Path, document: Mapping[str, Any], *, where: Place, options: Opt
     try:
         _put(path, _sealed(asked, document))
     except OSError as error:
-        told = f"{path} cannot be written: {error.strerror}"
-        raise Problems([_problem(told, "choose another --out FILE")]) from error
+        message = f"{path} cannot be written: {error.strerror}"
+        raise Problems([_problem(message, "choose another --out FILE")]) from error
 
 
 def _sealed(asked: Mapping[str, Any], document: Mapping[str, Any]) -> bytes:
@@ -204,11 +204,11 @@ def _recognised(path: Path, beginning: bytes) -> None:
         return
     version = beginning.removeprefix(_BEGINNING).partition(b'"')[0]
     if beginning.startswith(_BEGINNING) and version.isdigit() and version != VERSION.encode():
-        told = f"{path} has plan file version {version.decode()}, but this reconcile reads version {VERSION}"
-        raise Problems([_problem(told, "plan and apply with the same version of reconcile")])
+        message = f"{path} has plan file version {version.decode()}, but this reconcile reads version {VERSION}"
+        raise Problems([_problem(message, "plan and apply with the same version of reconcile")])
     other = next((about for start, about in _OTHER_FORMATS if beginning.startswith(start)), "")
-    told = "the file is empty" if not beginning else other
-    raise Problems([_problem(f"{path} is not a saved plan" + (f": {told}" if told else ""), _NEW_PLAN)])
+    message = "the file is empty" if not beginning else other
+    raise Problems([_problem(f"{path} is not a saved plan" + (f": {message}" if message else ""), _NEW_PLAN)])
 
 
 def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> str:

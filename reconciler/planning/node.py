@@ -53,5 +53,5 @@ class Node:
 def leftover_reason(kind: Kind, leftovers: Sequence[Live]) -> str:
     """The reason of an update that only deletes ``leftovers``; empty where there are none."""
     names = ", ".join(live.physical for live in leftovers)
-    told = "revisions beyond those to keep" if kind.versioned else "left over"
-    return f"{told}: {names}" if names else ""
+    message = "revisions beyond those to keep" if kind.versioned else "left over"
+    return f"{message}: {names}" if names else ""

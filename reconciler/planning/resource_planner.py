@@ -410,8 +410,8 @@ def _latest_first(lives: Sequence[Live]) -> list[Live]:
 
 def _derived(name: str, forcing: Sequence[Any], kept_object: Live, kind: Kind) -> str:
     """``NAME-hash6``: the hash is over what forces the replacement, so that every plan gives the same name."""
-    told = [f"{dotted(c.path)}={sort_key(c.after)}" for c in forcing] or ["again", kept_object.physical]
-    digest = hashlib.sha256(sort_key(told).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    text = [f"{dotted(c.path)}={sort_key(c.after)}" for c in forcing] or ["again", kept_object.physical]
+    digest = hashlib.sha256(sort_key(text).encode("utf-8", "surrogatepass")).hexdigest()[:6]
     mark = "_" if kind.reserved_prefix and f"{name}-".lower().startswith(kind.reserved_prefix) else "-"
     derived = f"{name[: kind.max_name - 7]}{mark}{digest}"
     return derived if derived != kept_object.physical else f"{name[: kind.max_name - 9]}{mark}{digest}-2"

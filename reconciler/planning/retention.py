@@ -48,9 +48,9 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
         removals = [one for one in removals if one not in stay]
     problems = []
     for address, kept in kept_removals.items():
-        told = [(one, [*usage.users_of(one), *needed.get(one, [])]) for one in kept]
-        problems += [_blocked_replacement(one, who) for one, who in told if one.name_reused]
-        _keep(nodes[address], told)
+        lines = [(one, [*usage.users_of(one), *needed.get(one, [])]) for one in kept]
+        problems += [_blocked_replacement(one, who) for one, who in lines if one.name_reused]
+        _keep(nodes[address], lines)
     return problems
 
 

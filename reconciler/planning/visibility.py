@@ -68,10 +68,12 @@ def downgrade_untargeted(
         return list(found)
     needs = {a: {use.target for use in dependencies(one, kinds, declared, {})} for a, one in declared.items()}
     out = {str(address) for address in _excluded(needs, options)}
-    told = [replace(one, warning=True) if one.code == codes.UNREADABLE and one.address in out else one for one in found]
-    if any(one.code == codes.UNREADABLE and not one.warning for one in told):
-        return told
-    return [replace(one, warning=True) if one.code in UNREADABLE_CODES else one for one in told]
+    lines = [
+        replace(one, warning=True) if one.code == codes.UNREADABLE and one.address in out else one for one in found
+    ]
+    if any(one.code == codes.UNREADABLE and not one.warning for one in lines):
+        return lines
+    return [replace(one, warning=True) if one.code in UNREADABLE_CODES else one for one in lines]
 
 
 def _excluded(needs: Mapping[Address, set[Address]], options: Options) -> set[Address]:

@@ -28,8 +28,8 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
     title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}")
     blocks = []
     if problems:
-        told = text.problems(problems, mask, text.Paint(colour=False), root)
-        blocks.append(f"<pre>{escape(told)}</pre>")
+        shown = text.problems(problems, mask, text.Paint(colour=False), root)
+        blocks.append(f"<pre>{escape(shown)}</pre>")
     for item in () if refused else plan.resources:
         if item.verb is not Verb.NOOP or item.notes:
             first, *rest = text.resource(item, mask, text.Paint(colour=False))

@@ -47,8 +47,8 @@ def plan(
     if not refused and (scope_note := text.limits(plan)):
         parts += ["", scope_note]
     if problems:
-        told = text.problems(problems, mask, text.Paint(colour=False), root)
-        parts += ["", *fenced(told if len(told) < limit // 2 else f"{told[: limit // 2]}\n...")]
+        shown = text.problems(problems, mask, text.Paint(colour=False), root)
+        parts += ["", *fenced(shown if len(shown) < limit // 2 else f"{shown[: limit // 2]}\n...")]
     changed = [item for item in plan.resources if item.verb is not Verb.NOOP and not refused]
     if changed:
         parts += ["", "| | resource | why |", "| --- | --- | --- |"]

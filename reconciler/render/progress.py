@@ -62,9 +62,9 @@ class Progress:
     def emit(self, event: Event) -> None:
         """Take one event; called from the executor's thread."""
         with self._lock:
-            told = self._text_of(event)
-            if told:
-                self._line(told)
+            text = self._text_of(event)
+            if text:
+                self._line(text)
 
     def _text_of(self, event: Event) -> str:
         name = event.step.id

@@ -161,8 +161,8 @@ def _change(change: Change, width: int, mask: Mask) -> str:
     before = "(not set)" if change.before is MISSING else _value(change.before, mask)
     after = "(removed)" if change.after is MISSING else _value(change.after, mask)
     shift = "(sensitive) differs" if change.secret else f"{before} -> {after}"
-    told = f"{mask.line(dotted(change.path)):<{width}}  {shift}"
-    return f"{told}  # {effect}" if effect else told
+    message = f"{mask.line(dotted(change.path)):<{width}}  {shift}"
+    return f"{message}  # {effect}" if effect else message
 
 
 def _value(value: Any, mask: Mask) -> str:
@@ -216,10 +216,10 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         Verb.REPLACE: "replaced",
         Verb.DELETE: "deleted",
     }
-    told = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb]) or "nothing finished"
+    message = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb]) or "nothing finished"
     if outcome.ok:
-        return f"Done in {took:.0f} s: {told}."
-    lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {told}."]
+        return f"Done in {took:.0f} s: {message}."
+    lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {message}."]
     for address, missing in unfinished.items():
         failed = next((part for part in missing if states.get(part.id) is StepState.FAILED), None)
         who = mask.line(str(address))
@@ -247,12 +247,12 @@ def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:
     named: Any = item.declared.props
     for part in parts:
         named = named.get(part, EMPTY) if isinstance(named, Mapping) else EMPTY
-    told = f"{path} ({root}{item.declared.at(parts)})"
+    message = f"{path} ({root}{item.declared.at(parts)})"
     for used in item.depends_on:
         other = next((other for other in plan.resources if other.address == used), None)
         if other and other.pos and re.search(rf"(?<![\w-]){re.escape(used.name)}(?![\w-])", str(named)):
-            told += f", which names {used} ({root}{other.pos})"
-    return told
+            message += f", which names {used} ({root}{other.pos})"
+    return message
 
 
 def _steps_of(plan: Plan, address: Address) -> tuple[Step, ...]:

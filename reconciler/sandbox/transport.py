@@ -72,9 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
             return
         except Exception:  # noqa: BLE001  a bug of ours must not look like the end of the connection
-            told = traceback.format_exc()
-            print(told, file=sys.stderr, flush=True)  # noqa: T201  the background process's log
-            reply = Reply(501, {"content-type": "text/plain"}, told.encode())
+            text = traceback.format_exc()
+            print(text, file=sys.stderr, flush=True)  # noqa: T201  the background process's log
+            reply = Reply(501, {"content-type": "text/plain"}, text.encode())
         self._send(reply)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _answer  # noqa: N815  http.server's names
