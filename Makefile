@@ -40,10 +40,11 @@ test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
 
 test-fast: dev ## what needs no account, a minute: to run while working
 	$(BIN)/pytest -q -m "not long and not account" tests/config tests/schema tests/checks tests/planning tests/render \
-		tests/kinds tests/applying/test_executor.py tests/properties/test_documents.py $(PYTEST_ARGS)
+		tests/kinds tests/model tests/applying/test_executor.py tests/properties/test_documents.py \
+		tests/test_wording.py tests/test_documents.py $(PYTEST_ARGS)
 
-test-long: dev ## the long forms of properties and stories, hours: nightly and on request
-	TEST_LONG=1 $(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "slow or long" $(PYTEST_ARGS)
+test-long: dev ## every test, properties and stories in their long forms, hours: nightly and on request
+	TEST_LONG=1 $(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "long or not long" $(PYTEST_ARGS)
 
 cover: dev ## the test suite with branch coverage
 	$(BIN)/coverage run --branch --source reconciler -m pytest $(PYTEST_ARGS)
@@ -62,10 +63,10 @@ fmt: dev ## rewrite the code as `make lint` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: setup ## write the schema for editors anew, from those of the kinds
+schemas: setup ## regenerate the schema for editors from those of the kinds
 	$(BIN)/python -m tools.schemas
 
-docs: setup ## write docs/errors.md anew, from the catalogue of problem codes
+docs: setup ## regenerate docs/errors.md from the catalogue of problem codes
 	$(BIN)/python -m tools.errors_doc
 
 schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas
@@ -76,7 +77,7 @@ wheel-check: ## build the wheel, and try it in empty environments with and witho
 
 all: lint test wheel-check ## what CI runs
 
-lock: dev ## write constraints.txt anew, from what .venv holds
+lock: dev ## regenerate constraints.txt from the packages in .venv
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check; } > $(VENV)/lock
 	@mv $(VENV)/lock constraints.txt
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 import threading
 import traceback
@@ -17,12 +16,9 @@ from reconciler.cli import root
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
-from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
-from reconciler.render.mask import Mask
+from reconciler.operations.session import mask_of_environ
 
-LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
-_ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 LONGEST: Final = 300  # characters of a path that are shown
 
 # typer contains click or depends on it, by its version; both name a mistake in the usage ClickException
@@ -31,19 +27,9 @@ _Usage: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == 
 
 def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) -> None:
     """Run the command line; ``leave`` is called with the contract's exit code."""
-    terminal = Terminal(mask=_mask_of_environ())
+    terminal = Terminal(mask=mask_of_environ(os.environ))
     threading.excepthook = _uncaught_in_thread(terminal)
     leave(_run(argv, terminal))
-
-
-def _mask_of_environ() -> Mask:
-    """A mask for the values of environment variables with names of secrets, AWS credentials among them, and for the
-    passwords in addresses (``AWS_ENDPOINT_URL``): an error may occur before it is known which of them are used. Values
-    under ``LONG`` characters are masked only once they are used.
-    """
-    found = (value for name, value in os.environ.items() if looks_secret(name))
-    inside = (match["password"] for value in os.environ.values() for match in _ADDRESS.finditer(value))
-    return Mask((*(value for value in found if len(value) >= LONG), *inside))
 
 
 def _uncaught_in_thread(terminal: Terminal) -> Callable[[threading.ExceptHookArgs], None]:

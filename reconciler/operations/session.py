@@ -7,17 +7,19 @@ is set, so one process can use several environments with different accounts, rol
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.config import files
 from reconciler.model import Environment, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
+from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
 from reconciler.render.mask import Mask
@@ -25,6 +27,9 @@ from reconciler.render.mask import Mask
 if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
     from reconciler.account.client import AwsClient, Endpoint
     from reconciler.account.lock import Lock
+
+LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
+_ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,17 @@ def locate(env: str | None, cwd: Path) -> Location:
 def read(location: Location, environ: Mapping[str, str], *, strict: bool) -> Loaded:
     """Load and check. ``strict``: an environment variable that is not set is an error. Raises Problems."""
     env, warnings = pipeline.read_environment(location.target, environ, strict=strict)
-    return Loaded(location, env, warnings, pipeline.mask_for(env))
+    return Loaded(location, env, warnings, mask_of_environ(environ) | pipeline.mask_for(env))
+
+
+def mask_of_environ(environ: Mapping[str, str]) -> Mask:
+    """A mask for the values of environment variables with names of secrets, AWS credentials among them, and for the
+    passwords in addresses (``AWS_ENDPOINT_URL``): an error may occur before it is known which of them are used. Values
+    under ``LONG`` characters are masked only once they are used.
+    """
+    found = (value for name, value in environ.items() if looks_secret(name))
+    inside = (match["password"] for value in environ.values() for match in _ADDRESS.finditer(value))
+    return Mask((*(value for value in found if len(value) >= LONG), *inside))
 
 
 def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | None = None) -> Session:

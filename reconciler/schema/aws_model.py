@@ -147,15 +147,20 @@ def _shapes(service: str, create: tuple[str, ...], update: tuple[str, ...], repl
     return _Shapes(made, changed, shown, raised)
 
 
-@cache
 def _model(service: str) -> Any:
+    """The service's model, with what ``AWS_DATA_PATH`` adds; None if no readable one is installed."""
+    return _model_below(service, os.environ.get("AWS_DATA_PATH"))
+
+
+@cache
+def _model_below(service: str, data_path: str | None) -> Any:
     """The service's model; None where no readable one is installed."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (only when needed)
     from botocore.loaders import create_loader  # noqa: PLC0415
     from botocore.model import ServiceModel  # noqa: PLC0415
 
     try:
-        loader = create_loader(os.environ.get("AWS_DATA_PATH"))
+        loader = create_loader(data_path)
         return ServiceModel(loader.load_service_model(service, "service-2"), service)
     except (BotoCoreError, OSError, ValueError):
         return None

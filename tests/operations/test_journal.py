@@ -138,6 +138,19 @@ def test_no_secret_is_in_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> No
     assert SECRET not in Path("a.jsonl").read_text("utf-8")
 
 
+def test_no_secret_of_the_environment_variables_is_in_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that no expression names: what is named as secrets are, and passwords in addresses."""
+    token, password = "glpat-abcdefghijklmnop", "correct-horse-battery"
+    monkeypatch.setenv("DEPLOY_TOKEN", token)
+    monkeypatch.setenv("ARTIFACTS_URL", f"https://ci:{password}@artifacts.example/")
+    declare(f"logGroups: {{g: {{tags: {{note: 'left by {token}', from: 'ci:{password}'}}}}}}\n")
+    shell.ok("apply", "-y", "--journal", "a.jsonl")
+
+    written = Path("a.jsonl").read_text("utf-8")
+    assert "logs:CreateLogGroup" in calls(read())
+    assert token not in written and password not in written
+
+
 # --- in CI -----------------------------------------------------------------------------------------------------------
 
 

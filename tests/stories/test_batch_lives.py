@@ -209,7 +209,7 @@ def test_what_jobs_use_up_is_no_drift_until_the_declared_number_changes(sandbox,
     env = history.environment(stack)
     history.expect_nothing(env)
     (told,) = [one.notes for one in history.plan(env).plan.resources if one.address.name == "licence"]
-    assert "60 of it are left" in told[0]
+    assert "60 remaining" in told[0]
     more = changed(stack, "consumableResources", "licence", totalQuantity=200)
     assert moved(history, more) == ["UpdateConsumableResource", "TagResource"]
     assert batch.describe_consumable_resource(consumableResource="licence")["totalQuantity"] == 200

@@ -258,7 +258,7 @@ def test_delete_first_under_a_live_queue_is_refused_with_the_way_out(history: Hi
     (problem,) = history.plan(loaded(tmp_path, first)).problems
 
     assert problem.code == "still-used"
-    assert "leave out lifecycle.replace" in problem.hint
+    assert "remove lifecycle.replace" in problem.hint
 
 
 def test_from_instances_to_fargate_is_one_update_of_the_queue_and_the_plan_warns(

@@ -267,7 +267,7 @@ def test_another_definition_keeps_the_revision_its_text_names(desk, definition):
     found = desk.plan()["jobDefinitions.etl"]
 
     (note,) = found["notes"]
-    assert note.startswith("revision 1 is kept: job definition driver:1 names it; to let it go, ")
+    assert note.startswith("revision 1 is kept: job definition driver:1 names it; to delete it, ")
     assert (found["action"], found["steps"]) == ("noop", [])
 
 
@@ -349,7 +349,7 @@ def test_everybody_is_named_but_not_too_many(desk):
 
     assert note.startswith(
         "revision 1 is kept: event rule nightly (target 1) starts jobs with it, "
-        "job definition driver-0:1 names it, 4 more; to let it go, "
+        "job definition driver-0:1 names it, 4 more; to delete it, "
     )
 
 

@@ -345,7 +345,7 @@ def test_names_in_commands_that_can_be_copied(run: Run, account: Any, name: str)
     code, _, err = run("plan", "--out", f"{name}.plan")
 
     assert code == 0
-    assert len(shlex.split(err.splitlines()[-1].partition("to do it: ")[2])) == 3
+    assert len(shlex.split(err.splitlines()[-1].partition("apply it with: ")[2])) == 3
 
     code, out, _ = run("init", name)
 
@@ -464,7 +464,7 @@ def test_somebody_else_says_who_we_are(run: Run, account: Any, monkeypatch: pyte
     code, _, err = run("plan")
 
     assert code == 1
-    assert "not AWS" in err
+    assert "did not answer like AWS" in err
 
 
 @pytest.mark.parametrize(

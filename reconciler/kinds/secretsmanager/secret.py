@@ -312,7 +312,7 @@ def _set_value(live: Live, want: Want) -> list[Action]:
         "MoveToVersionId": Digest(Secret(value), arn),  # version ids are digests of values: never shown
         "RemoveFromVersionId": Secret(current),
     }
-    return [*calls, Call("secretsmanager", "UpdateSecretVersionStage", moved, ok_if=ALREADY_MOVED)]
+    return [*calls, Call("secretsmanager", "UpdateSecretVersionStage", moved, ok_if=ALREADY_MOVED, proof=Proof.SAME)]
 
 
 def _put(arn: Any, value: Any) -> Call:
