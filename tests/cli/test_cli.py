@@ -406,7 +406,7 @@ def test_what_answers_is_not_aws(run: Run, tiny: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         refused = run("plan")
         assert refused.code == 1
-        assert "AWS_ENDPOINT_URL" in refused.err and "internal error" not in refused.err
+        assert "AWS_ENDPOINT_URL" in refused.err and "a bug in reconcile" not in refused.err
     server.shutdown()
     server.server_close()
 

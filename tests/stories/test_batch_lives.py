@@ -251,7 +251,7 @@ def test_a_share_of_a_queue_that_is_declared_elsewhere(history):
     neighbour.destroy(neighbour.environment(here))
 
 
-@pytest.mark.parametrize(("dies_at", "after"), across(range(10), [False, True], 3))
+@pytest.mark.parametrize(("dies_at", "after"), across(range(10), [False, True], 5))
 def test_killed_anywhere_the_next_run_ends_it(history, dies_at, after):
     stack = {section: {**SAGE.get(section, {}), **FAIR.get(section, {})} for section in {*SAGE, *FAIR}}
     env = history.environment(stack)

@@ -69,7 +69,7 @@ class Stage:
         return found
 
 
-@pytest.fixture(params=some(KINDS, 2), ids=lambda file: file.section)
+@pytest.fixture(params=some(KINDS, 3), ids=lambda file: file.section)
 def stage(request: pytest.FixtureRequest, sandbox: Any, tmp_path: Path) -> Stage:
     file: File = request.param
     sandbox.change({"iam_delay": 0})

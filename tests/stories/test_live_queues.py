@@ -225,7 +225,7 @@ TROUBLE: dict[str, dict[str, Any]] = {
 WRITES = ["CreateComputeEnvironment", "UpdateJobQueue", "UpdateComputeEnvironment", "DeleteComputeEnvironment"]
 
 
-@pytest.mark.parametrize(("write", "trouble"), across(WRITES, TROUBLE, 3))
+@pytest.mark.parametrize(("write", "trouble"), across(WRITES, TROUBLE, 4))
 def test_trouble_at_a_write_makes_no_gap(history: History, tmp_path: Path, write: str, trouble: str) -> None:
     before, after, queues = CHANGES["two that change places"]
     history.converge(loaded(tmp_path, before))

@@ -60,7 +60,7 @@ CAUSES = (
     ),
     Cause(
         "EKS Cluster version",
-        "AWS Batch does not support the cluster's Kubernetes version: upgrade the cluster",
+        "AWS Batch does not support the Kubernetes version of eksClusterArn: upgrade the cluster",
         "eksConfiguration.eksClusterArn",
     ),
     Cause("Kubernetes", "check the cluster's version and its access entries for AWS Batch", "eksConfiguration"),
