@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.schema import registry
-from tests.support.changes import NOTHING, REPLACES, Row, Told, carried, files, leaves, rows, tried
+from tests.support.changes import NOTHING, REPLACES, Row, Told, carried, chosen, files, leaves, rows, tried
 
 _MADE: dict[str, dict[str, Told]] = {}
 
@@ -59,7 +59,14 @@ def expect(entry: Any, row: Row, effect: str, value: Any) -> None:
         assert row.because in " ".join(one["reason"] for one in entry["differences"])
 
 
-@pytest.mark.parametrize("row", rows(), ids=str)
+def tried_rows():
+    """Every row; those that are not chosen need `make test-long`."""
+    for file in files():
+        ids = {row.id for row in chosen(file)}
+        yield from (row if row.id in ids else pytest.param(row, marks=pytest.mark.long) for row in file.rows)
+
+
+@pytest.mark.parametrize("row", list(tried_rows()), ids=str)
 def test_what_a_change_means(row, told):
     assert told.wrong == []
     expect(told.there, row, row.effect, row.after)

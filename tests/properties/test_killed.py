@@ -34,7 +34,7 @@ def moments(name: str, destroy: bool) -> range:
     if LONG:
         return range(400)
     place = ENVIRONMENTS.index(name)
-    return range(7 + place if destroy else 3 + place, 400, 23)
+    return range(7 + place if destroy else 3 + place, 400, 37)
 
 
 def read(name: str) -> Environment:

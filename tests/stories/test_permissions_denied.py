@@ -185,7 +185,7 @@ def expect(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 2))
+@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 3))
 def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
     estate, felt = settled(sandbox, name), Counter[str]()
     for number, change in enumerate(CHANGES):

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import botocore.regions
 import botocore.session
 import botocore.useragent
-from botocore import auth, hooks
+from botocore import auth, hooks, signers
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
@@ -36,7 +36,8 @@ def install() -> None:
     EventAliaser._alias_event_name = _once_a_name(EventAliaser._alias_event_name)
     spelt = botocore.useragent.sanitize_user_agent_string_component
     botocore.useragent.sanitize_user_agent_string_component = lru_cache(_MANY)(spelt)
-    auth.SigV4Auth.add_auth = _named(auth.SigV4Auth.add_auth)
+    botocore.useragent.UserAgentString.to_string = _spelt_once(botocore.useragent.UserAgentString.to_string)
+    signers.RequestSigner.sign = _named(signers.RequestSigner.sign)
 
 
 def _of_the_same(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,16 +103,36 @@ def _once_a_name(alias: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
     return found
 
 
-def _named(sign: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+def _spelt_once(spell: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A client says the same of itself with every request, but for what botocore counts of its own features."""
+
+    @wraps(spell)
+    def found(agent: Any) -> str:
+        config, told = agent.__dict__.get("_spelt", (None, ""))
+        if not told or config is not agent._client_config:
+            told = spell(agent)
+            agent._spelt = (agent._client_config, told)
+        return str(told)
+
+    return found
+
+
+def _named(sign: Callable[..., None]) -> Callable[..., None]:
     """Says who asks, which service and where, as a signature does; the digest, which nobody checks, is noughts."""
 
     @wraps(sign)
-    def signed(signer: Any, request: Any) -> None:
-        if type(signer) is not auth.SigV4Auth or signer.credentials is None:
-            sign(signer, request)
+    def signed(signer: Any, operation_name: str, request: Any, *rest: Any, **more: Any) -> None:
+        if rest or more or signer._signature_version != "v4" or signer._credentials is None:
+            sign(signer, operation_name, request, *rest, **more)
             return
-        request.context["timestamp"] = auth.get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
-        signer._modify_request_before_signing(request)
-        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, {_UNSIGNED}"
+        told = request.context.get("signing", {})
+        region, service = told.get("region") or signer._region_name, told.get("signing_name") or signer._signing_name
+        credentials = signer._credentials.get_frozen_credentials()
+        at = auth.get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
+        scope = f"{credentials.access_key}/{at[:8]}/{region}/{service}/aws4_request"
+        request.headers["X-Amz-Date"] = at
+        if credentials.token:
+            request.headers["X-Amz-Security-Token"] = credentials.token
+        request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, {_UNSIGNED}"
 
     return signed

@@ -166,10 +166,11 @@ class Batch:
         self._store.settle()
         seed = self._store.settings.shuffle
         if seed is None:
-            return copy.deepcopy(reply)
+            copied: Json = _copied(reply)
+            return copied
         self._replies += 1
         chance = random.Random(f"{seed}/{self._replies}")  # noqa: S311 (an order, not a secret)
-        scattered: Json = paging.scatter(copy.deepcopy(reply), chance)
+        scattered: Json = paging.scatter(_copied(reply), chance)
         return scattered
 
     def _keep(self, about: Json, members: Json) -> None:
@@ -192,6 +193,15 @@ class Batch:
         if not isinstance(given, dict):
             raise BatchError("SerializationException", 400, "The request body is not an object")
         return given
+
+
+def _copied(value: Any) -> Any:
+    """A copy of plain data that the caller may change; several times as fast as ``copy.deepcopy``."""
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value if isinstance(value, str | int | float | None) else copy.deepcopy(value)
 
 
 assert set(ROUTES) == set(OPERATIONS), "every operation of the table is answered"

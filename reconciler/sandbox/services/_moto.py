@@ -2,7 +2,8 @@
 
 A process has one moto, so one sandbox: a second sandbox in the same process shares its objects.
 Parts of moto that take tenths of a second are done once: the AWS managed policies and the public machine images are
-kept across resets, and the names of a service's methods, which moto computes for every request, are cached.
+kept across resets, and what moto computes for every request is cached: the names of a service's methods, and which
+names XML may have.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import moto.backends
 import moto.core.responses
+import moto.core.serialize
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -37,6 +39,7 @@ BACKENDS = {
 GLOBAL = frozenset({"iam", "sts", "s3"})
 _KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}
 moto.core.responses.method_names_from_class = cache(moto.core.responses.method_names_from_class)
+moto.core.serialize.xmltodict._validate_name = cache(moto.core.serialize.xmltodict._validate_name)  # noqa: SLF001
 _READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
 
 
