@@ -83,7 +83,10 @@ class Terminal:
         """
         if not sys.stdin.isatty() or self.as_json:
             raise Problems([unattended], exit_code=RAIL)
-        answer = typer.prompt(f"\n{question} Type yes to continue", err=True, default="", show_default=False)
+        try:
+            answer = typer.prompt(f"\n{question} Type yes to continue", err=True, default="", show_default=False)
+        except typer.Abort:  # Ctrl-C, as anywhere else; or the end of the input
+            raise KeyboardInterrupt from None
         if answer != "yes":
             self.note("Nothing was changed.")
         return bool(answer == "yes")

@@ -19,7 +19,7 @@ from reconciler.render.mask import Mask
 LIMIT: Final = 60_000
 # @ # :emoji: ://, and ! $ % & ~: merge requests, snippets, milestones, epics and labels on other hosts
 _LINKING: Final = re.compile(
-    r"&#64;|&#35;|&#58;(?=[\w/+-])|(?:!|%|&#36;|&#126;|&amp;)(?=\w)|www(?=\.)|GH(?=-)", re.IGNORECASE
+    r"&#64;|&#35;|&#58;(?=[\w/+-]|&#95;)|(?:!|%|&#36;|&#126;|&amp;)(?=\w|&#95;)|www(?=\.)|GH(?=-)", re.IGNORECASE
 )
 _OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
 MORE: Final = "\n\n_Truncated: the plan is longer than a comment may be. See the output of `reconcile plan`._\n"

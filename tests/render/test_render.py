@@ -174,3 +174,9 @@ def test_colours_only_when_asked() -> None:
 
     assert "\x1b[" not in text.plan(made, Mask(), PLAIN)
     assert "\x1b[32m+" in text.plan(made, Mask(), text.Paint(colour=True))
+
+
+@pytest.mark.parametrize("name", ["~_", "!_a", ":_x:", "$_", "~label"])
+def test_what_hosts_link_is_parted(name: str) -> None:
+    """A host reads a label, a request or a snippet in them, underlines included."""
+    assert "<!-- -->" in markdown.plain(name)
