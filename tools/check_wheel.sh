@@ -34,8 +34,9 @@ say "build"
 "$work/plain/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$work/dist" .
 wheel=$(echo "$work"/dist/batch_reconcile-*-py3-none-any.whl)
 [ -f "$wheel" ] || fail "no wheel was built"
+names=$("$python" -m zipfile -l "$wheel")
 for file in reconciler/py.typed reconciler/schemas/settings.schema.json reconciler/templates/; do
-    "$python" -m zipfile -l "$wheel" | grep -q "^$file" || fail "$file is not in the wheel"
+    grep -q "^$file" <<<"$names" || fail "$file is not in the wheel"
 done
 
 say "without the sandbox"
