@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from reconciler.model import (
     Address,
@@ -20,10 +20,8 @@ from reconciler.model import (
     compact,
     fingerprint,
 )
+from reconciler.model.masking import SENSITIVE
 from reconciler.model.stand_ins import StandIn, convert
-
-MASKED: Final = "(sensitive)"
-
 
 Facts = Mapping[tuple[Address, str], Any]
 
@@ -39,7 +37,7 @@ def render_parameters(value: Any, facts: Facts, *, masked: bool = False) -> Any:
 
 def _opened(value: StandIn, facts: Facts, *, masked: bool) -> Any:
     if masked and isinstance(value, Secret | Digest):
-        return MASKED
+        return SENSITIVE
     rendered = partial(render_parameters, facts=facts, masked=masked)
     match value:
         case Later():
