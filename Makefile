@@ -8,8 +8,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 
 PYTEST_ARGS    ?=
 PYTEST_WORKERS ?= auto
-# Commands make up to sixteen threads each; an arena of memory for each of them would never be given back.
-STEADY         := MALLOC_ARENA_MAX=2
+# Commands make up to sixteen threads each; an arena of memory for each of them would never be given back. The processes that
+# tests start would compile the same code again and again where the environment forbids to keep it.
+STEADY         := MALLOC_ARENA_MAX=2 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo test test-fast test-long cover lint types fmt schemas docs schema-check wheel-check all lock clean

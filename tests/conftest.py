@@ -10,6 +10,7 @@ Both are empty at the start of every test. moto's objects belong to the process,
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tests.support.shell import Shell
 
 prepared.install()
+# The models of AWS and moto's tables are a large heap that stays; to look through it again and again is an eighth of all.
+gc.set_threshold(100_000, 20, 100)
 # How long an example takes to make or run is the machine's affair, and examples are random only where there is time.
 hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=not LONG, suppress_health_check=[hypothesis.HealthCheck.too_slow]

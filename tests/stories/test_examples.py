@@ -15,18 +15,17 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from jsonschema import Draft202012Validator
 from moto.events.models import EventPattern
 
 from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
 from tests.support.examples import ARTICLES, ROOT, SECRETS, Account
 from tests.support.histories import History
+from tests.support.plan_schema import valid_plan
 
 ENVIRONMENTS = ROOT / "environments"
 EVERY = sorted(path.parent.name for path in ENVIRONMENTS.glob("*/environment.yaml"))
 NAMES = [name for name in EVERY if name not in ARTICLES]
-PLAN_SCHEMA = json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
 MORE = {
     "ec2": (
         ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"),
@@ -158,14 +157,14 @@ def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_o
     account.reconcile("validate", name, "--strict")
     plan = json.loads(account.reconcile("plan", name, "--format", "json", "--detailed-exitcode", expect=2))
 
-    Draft202012Validator(PLAN_SCHEMA).validate(plan)
+    valid_plan(plan)
     assert {change["action"] for change in plan["resource_changes"]} == {"create"}
 
     account.reconcile("apply", name, "--auto-approve")
 
     assert everything(account) > before
     again = json.loads(account.reconcile("plan", name, "--format", "json", "--detailed-exitcode"))
-    Draft202012Validator(PLAN_SCHEMA).validate(again)
+    valid_plan(again)
     assert {change["action"] for change in again["resource_changes"]} == {"noop"}
 
     account.reconcile("destroy", name, "--auto-approve")

@@ -428,10 +428,17 @@ QUICK = {
 }
 
 
-@pytest.mark.parametrize("pace", ["at once", "as on AWS"])
 @pytest.mark.parametrize(
-    "change",
-    ["all three of a full queue", "two that change places", "removed from two queues", "disabled, and another enabled"],
+    ("pace", "change"),
+    across(
+        ["at once", "as on AWS"],
+        [
+            "two that change places",
+            "all three of a full queue",
+            "disabled, and another enabled",
+            "removed from two queues",
+        ],
+    ),
 )
 def test_applied_while_jobs_come_from_elsewhere(command: Command, served: Any, change: str, pace: str) -> None:
     before, after, queues = CHANGES[change]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jsonschema
 import pytest
 
 from reconciler.config.references import dependencies
@@ -23,8 +22,9 @@ from reconciler.model.problems import Problem
 from reconciler.operations import pipeline
 from tests.properties.test_killed import ENVIRONMENTS, read
 from tests.support.histories import History
-from tests.support.http_proxy import READS, ROOT
+from tests.support.http_proxy import READS
 from tests.support.long import LONG, some
+from tests.support.plan_schema import valid_plan
 from tests.support.shell import Shell
 
 SHARES = "shares"  # the kinds that no example has
@@ -416,7 +416,7 @@ def test_a_plan_without_what_cannot_be_read_is_shown_and_is_an_error(quiet: Shel
     assert "~ topics.t" in plain.out and "Plan: 0 to create, 1 to update" in plain.out
     assert plain.err.count("allow logs:DescribeLogGroups") >= 3
     document = machine.json
-    jsonschema.validate(document, json.loads((ROOT / "schemas" / "plan.schema.json").read_text(encoding="utf-8")))
+    valid_plan(document)
     assert (document["errored"], document["complete"]) == (True, False)
     assert [item["address"] for item in document["resource_changes"]] == ["topics.t"]
     errors = {one["address"] for one in document["problems"] if one["severity"] == "error"}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from reconciler.cli import main as cli
@@ -19,9 +18,9 @@ from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from reconciler.sandbox.faults import Fault
 from tests.support.histories import History
+from tests.support.plan_schema import valid_plan
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAN_SCHEMA = json.loads((ROOT / "schemas" / "plan.schema.json").read_text("utf-8"))
 NODES = "nodes-template"
 ADDRESS = "computeEnvironments.ce"
 CE = Address("computeEnvironments", "ce")
@@ -107,7 +106,7 @@ class Desk:
         made = self.planned(**options)
         assert not made.problems
         document = as_json.plan(made.plan, timestamp="2026-01-31T12:00:00Z", mask=made.mask)
-        jsonschema.validate(document, PLAN_SCHEMA)
+        valid_plan(document)
         found: dict[str, Any] = next(item for item in document["resource_changes"] if item["address"] == ADDRESS)
         return found
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jsonschema
 import pytest
 
 from reconciler.cli import main as cli
+from tests.support.plan_schema import valid_plan
 
-PLAN_SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:batch:eu-west-1:{ACCOUNT}:job-definition/etl"
 OURS = {"reconciler/environment": "e"}
@@ -63,7 +62,7 @@ class Desk:
         code, out = self.run("plan", "--format", "json", *argv)
         document = json.loads(out)
         assert code == 0, out
-        jsonschema.validate(document, PLAN_SCHEMA)
+        valid_plan(document)
         return {item["address"]: item for item in document["resource_changes"]}
 
     def apply(self, *argv: str, verb: str = "apply") -> str:

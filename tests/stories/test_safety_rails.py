@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jsonschema
 import pytest
 
+from tests.support.plan_schema import valid_plan
 from tests.support.shell import Result, Shell
 
-PLAN_SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
 SETTINGS = "environment: site\nregion: eu-west-1\n"
 
 
@@ -118,7 +117,7 @@ def test_many_deletions_need_a_word(shell: Shell) -> None:
     shell.writes()
     as_json = shell("plan", "--format", "json")
     assert as_json.code == 4
-    jsonschema.validate(as_json.json, PLAN_SCHEMA)
+    valid_plan(as_json.json)
     assert as_json.json["errored"] and not as_json.json["applyable"] and as_json.json["summary"]["delete"] == 4
     assert [problem["code"] for problem in as_json.json["problems"]] == ["many-deletions"]
     nothing_written(shell)

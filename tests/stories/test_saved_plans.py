@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jsonschema
 import pytest
 
 from reconciler.model import Options
 from reconciler.model.problems import Problems
 from reconciler.operations import saved_plan
+from tests.support.plan_schema import valid_plan
 from tests.support.shell import Result, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAN_SCHEMA = json.loads((ROOT / "schemas" / "plan.schema.json").read_text("utf-8"))
 SECRET, OTHER = "hunter2-and-more", "correct-horse-battery"
 
 SETTINGS = """\
@@ -422,7 +421,7 @@ def test_it_is_its_owners_and_keeps_the_schema(clone: Path, shell: Shell) -> Non
 
     assert Path("a.plan").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in clone.iterdir()) == [".git", "a.plan", "environments"]
-    jsonschema.validate(saved["plan"], PLAN_SCHEMA)
+    valid_plan(saved["plan"])
     refused = shell("plan", "--out", "nowhere/a.plan")
     assert refused.code == 1 and "nowhere/a.plan cannot be written" in refused.err
 

@@ -1,8 +1,9 @@
 """What is dear to make and always comes out the same is made once per test process.
 
-boto3 reads and compiles AWS's models anew for every client, which is most of what a client costs; with every request it
-spells the user agent and signs, which the sandbox never looks at; the digests of secrets are slow on purpose, and tests
-make the same ones again and again. Processes that tests start do all of it as ever.
+boto3 reads and compiles AWS's models anew for every client, which is most of what a client costs, and gives each a TLS
+context that nothing on loopback uses; with every request it spells the user agent and signs, which the sandbox never
+looks at; moto goes through all of botocore's data for every service; the digests of secrets are slow on purpose, and
+tests make the same ones again and again. Processes that tests start do all of it as ever.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from functools import cache, lru_cache, wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import botocore.httpsession
+import botocore.loaders
 import botocore.regions
 import botocore.session
 import botocore.useragent
@@ -28,8 +31,9 @@ _UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
 def install() -> None:
     """For the rest of the process."""
     hashlib.scrypt = lru_cache(_MANY)(hashlib.scrypt)
-    botocore.session.create_loader = cache(botocore.session.create_loader)
+    botocore.loaders.create_loader = botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
+    botocore.httpsession.create_urllib3_context = cache(botocore.httpsession.create_urllib3_context)
     ClientCreator._load_service_model = _load_service_model
     ClientCreator._create_client_class = _once_a_model(ClientCreator._create_client_class)
     hooks.accepts_kwargs = _once_a_function(hooks.accepts_kwargs)

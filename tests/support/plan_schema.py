@@ -1,0 +1,24 @@
+"""The published schema of the plan's JSON, which a test process reads and checks once."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+PLAN_SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    Draft202012Validator.check_schema(PLAN_SCHEMA)
+    return Draft202012Validator(PLAN_SCHEMA)
+
+
+def valid_plan(document: Any) -> Any:
+    """The document again, if it is what the schema promises; else jsonschema's ValidationError."""
+    _validator().validate(document)
+    return document
