@@ -14,6 +14,7 @@ import random
 import re
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -26,7 +27,7 @@ from reconciler.sandbox import admin_api, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
-from reconciler.sandbox.faults import Faults, Lost
+from reconciler.sandbox.faults import Died, Faults, Lost
 from reconciler.sandbox.services import Account, ServiceSettings, answer
 from reconciler.sandbox.services._moto import BACKENDS, Moto
 from reconciler.sandbox.wire import Refusal, Reply, Request
@@ -72,7 +73,12 @@ class Sandbox:
         self.calls: list[Record] = []
         self.shuffle: int | str | None = None
         self.account = Account(
-            Moto(account), self.clock, self.settings, batch_tags=self._batch_tags, batch_clusters=self._batch_clusters
+            Moto(account),
+            self.clock,
+            self.settings,
+            batch_tags=self._batch_tags,
+            batch_clusters=self._batch_clusters,
+            batch_roles=self._batch_roles,
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
@@ -152,18 +158,22 @@ class Sandbox:
     def _answered(self, request: Request) -> Reply:
         service, region = request.scope
         operation = wire.operation_of(service, request)
-        params = _params(service, operation, request)
-        with self._lock:
-            fault = self.faults.striking(service, operation)
-        if fault and fault.delay:
-            self._wait(fault.delay)
-        shown = _masked(params)
+        shown: Mapping[str, Any] = {}
         try:
+            params = _params(service, operation, request)
+            shown = _masked(params)
+            with self._lock:
+                fault = self.faults.striking(service, operation)
+            if fault and fault.delay:
+                self._wait(fault.delay)
             with self._lock:
                 if fault:
                     fault.refuse(service, operation)
                 reply = self._performed(service, operation, params, request)
-        except Refusal as refused:
+        except (Lost, Died):
+            raise
+        except Exception as error:  # noqa: BLE001  moto's objects raise what they like for what they do not expect
+            refused = _as_refusal(error, f"{service}:{operation}")
             self._log(service, operation, region, shown, refused.status, refused.code)
             return wire.refused(service, request, refused)
         self._log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
@@ -197,6 +207,9 @@ class Sandbox:
     def _batch_clusters(self, region: str) -> dict[str, dict[str, int]]:
         return self.batch(region).clusters()
 
+    def _batch_roles(self) -> dict[str, dict[str, str]]:
+        return {region: batch.service_roles() for region, batch in self._batches.items()}
+
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:
             time.sleep(seconds / self.clock.speed)
@@ -213,11 +226,21 @@ class Sandbox:
             del self.calls[: max(0, len(self.calls) - _LONGEST_LOG)]
 
 
+def _as_refusal(error: Exception, operation: str) -> Refusal:
+    """What a client is told instead of a traceback, which goes to the log of the sandbox."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, RecursionError):
+        return Refusal("SerializationException", "the request is nested too deeply")
+    traceback.print_exception(error)
+    return Refusal("SandboxFailure", f"the sandbox failed at {operation} ({type(error).__name__}): see its log", 501)
+
+
 def _params(service: str, operation: str, request: Request) -> wire.Json:
     """The parameters of a request; those of AWS Batch, which parses its own requests, only for the log."""
     if service != "batch":
         return wire.params_of(service, operation, request)
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         asked = json.loads(request.body or b"{}")
         if isinstance(asked, dict):
             return asked

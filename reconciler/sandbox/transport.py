@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception:  # noqa: BLE001  a bug of ours must not look like the end of the connection
             text = traceback.format_exc()
             print(text, file=sys.stderr, flush=True)  # noqa: T201  the background process's log
-            reply = Reply(501, {"content-type": "text/plain"}, text.encode())
+            reply = Reply(501, {"content-type": "text/plain"}, b"the sandbox failed; its log says where\n")
         self._send(reply)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _answer  # noqa: N815  http.server's names

@@ -24,7 +24,7 @@ from xml.sax.saxutils import escape
 
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
-from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.serialize import DefaultAttributePicker, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 
@@ -100,7 +100,9 @@ def protocol_of(service: str, request: Request) -> str:
         return "json"
     if service in MODELS:
         return str(_model(service).protocol)
-    return "query" if kind.startswith("application/x-www-form-urlencoded") else "rest-xml"
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return "query"
+    return "rest-xml" if service in ("", "s3") else "rest-json"  # as most of the others speak
 
 
 def operation_of(service: str, request: Request) -> str:
@@ -115,25 +117,37 @@ def operation_of(service: str, request: Request) -> str:
     return _form(request).get("Action", "")
 
 
+def input_shape(service: str, operation: str) -> Any:
+    """The shape of an operation's input in AWS's model; None where there is none."""
+    model = _operation(service, operation)
+    return model.input_shape if model else None
+
+
 def params_of(service: str, operation: str, request: Request) -> Json:
-    """The request's parameters in the API's names; empty for services and operations without a model."""
+    """The request's parameters in the API's names; empty for services and operations without a model.
+
+    Raises :class:`Refusal` for a body that cannot be parsed.
+    """
     protocol = protocol_of(service, request)
     model = _operation(service, operation)
     if model is None or model.input_shape is None or protocol.startswith("rest"):
         return {}
-    if protocol == _CBOR:
-        return dict(_decode_cbor(request.body)) if request.body else {}
-    parsed = PROTOCOL_PARSERS[protocol](model).parse(
-        {
-            "method": request.method,
-            "values": _form(request) if protocol in ("query", "ec2") else {},
-            "headers": request.headers,
-            "body": request.body or b"{}",
-            "url_path": request.path,
-            "url_params": {},
-        }
-    )
-    return dict(parsed)
+    asked = {
+        "method": request.method,
+        "values": _form(request) if protocol in ("query", "ec2") else {},
+        "headers": request.headers,
+        "body": request.body or b"{}",
+        "url_path": request.path,
+        "url_params": {},
+    }
+    try:
+        if protocol == _CBOR:
+            return dict(_decode_cbor(request.body)) if request.body else {}
+        if protocol == "json":
+            json.loads(asked["body"])  # which moto takes for a message where it is no JSON
+        return dict(PROTOCOL_PARSERS[protocol](model).parse(asked))
+    except (RequestParserError, RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise Refusal("SerializationException", "the body of the request cannot be parsed") from error
 
 
 def body_of(service: str, operation: str, request: Request, params: Json) -> bytes:

@@ -153,8 +153,9 @@ def _on_fargate(given: Json, payload: str) -> bool:
     if len(capabilities) > 1:
         raise Invalid("Only one platform capability is allowed.")
     if payload == "eksProperties":
+        # terraform always sends `propagateTags: false`, and its definitions for EKS are registered
         for member in ("platformCapabilities", "propagateTags"):
-            if member in given:
+            if given.get(member):
                 raise Invalid(f"{member} is not applicable for EKS.")
     if payload == "nodeProperties" and capabilities == ["FARGATE"]:
         raise Invalid("nodeProperties is not applicable for Fargate.")

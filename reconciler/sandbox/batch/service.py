@@ -138,6 +138,13 @@ class Batch:
                     found[row.props["ecsClusterArn"]] = counts
             return found
 
+    def service_roles(self) -> dict[str, str]:
+        """The service role of each environment, both as ARNs."""
+        with self._lock:
+            self._store.settle()
+            rows = [row for row in self._store.environments if not row.gone]
+            return {row.arn: row.props["serviceRole"] for row in rows if row.props.get("serviceRole")}
+
     def settle(self) -> None:
         """Bring the account up to the clock, before other services are read."""
         with self._lock:
@@ -182,7 +189,7 @@ class Batch:
     def _given(self, operation: str, path: str, query: Mapping[str, Any], body: bytes) -> Mapping[str, Any]:
         try:
             given = json.loads(body) if body else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BatchError("SerializationException", 400, "The request body is not JSON") from None
         if path.startswith("/v1/tags/"):
             known = {**given, "resourceArn": unquote(path.removeprefix("/v1/tags/"))}

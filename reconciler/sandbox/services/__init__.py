@@ -14,11 +14,14 @@ from functools import cache
 
 from reconciler.sandbox import wire
 from reconciler.sandbox.faults import shuffled
-from reconciler.sandbox.services import _paging
+from reconciler.sandbox.services import _model_constraints, _paging
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall, ServiceSettings
-from reconciler.sandbox.wire import Json, Refusal, Reply, Request
+from reconciler.sandbox.wire import MODELS, Json, Refusal, Reply, Request
 
 __all__ = ["Account", "ServiceCall", "ServiceSettings", "answer"]
+
+# The services of the sandbox, by signing name: what the kinds need, and what their look-ups and targets name.
+HAS = frozenset({*MODELS, "s3", "kms", "elasticfilesystem", "sqs"})
 
 
 @cache
@@ -34,7 +37,9 @@ def _rules() -> dict[str, Rules]:
 def answer(account: Account, request: Request, operation: str, params: Json, chance: random.Random | None) -> Reply:
     """The account's reply to a request for anything but AWS Batch; raises :class:`Refusal`."""
     service, region = request.scope
+    _require_service(service)
     rules = _rules().get(service)
+    _model_constraints.require_valid(service, operation, params)
     if rules is None or not operation:
         return _moto(account, service, operation, region, request)
     call = ServiceCall(
@@ -82,6 +87,15 @@ def _onward(account: Account, service: str, operation: str, region: str, request
         return result
 
     return onward
+
+
+def _require_service(service: str) -> None:
+    """Refuse a service whose objects the others would not see: CloudFormation would make compute environments of moto's
+    own, beside those of the sandbox. Requests that are not signed (a presigned URL of S3) pass.
+    """
+    if service and service not in HAS:
+        message = f"the sandbox has no {service}; it has {', '.join(sorted(HAS))}"
+        raise Refusal("NotImplemented", message, 501)
 
 
 def _moto(account: Account, service: str, operation: str, region: str, request: Request) -> Reply:

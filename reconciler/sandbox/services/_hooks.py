@@ -66,6 +66,9 @@ class Account:
     batch_clusters: Callable[[str], dict[str, dict[str, int]]] = lambda _: {}
     """Region -> task counts by ARN of the ECS clusters of AWS Batch there."""
 
+    batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
+    """Region -> service role by ARN of the compute environments there."""
+
     @property
     def id(self) -> str:
         """The account's id, twelve digits."""

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
@@ -40,6 +42,28 @@ def public_keys_are_valid(call: ServiceCall) -> None:
     text = material.decode(errors="replace") if isinstance(material, bytes) else str(material)
     if not re.match(r"(ssh-rsa|ssh-ed25519) [A-Za-z0-9+/]+=*( .*)?\s*$", text.strip()):
         raise Refusal("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
+
+
+@RULES.after("ImportKeyPair")
+def ed25519_keys_have_openssh_fingerprints(call: ServiceCall, result: Json) -> None:
+    """The fingerprint of an ED25519 key is the SHA-256 digest of the key in base64; moto writes it in hexadecimal.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/verify-keys.html
+    """
+    material = call.params["PublicKeyMaterial"]
+    kind, body, *_ = (material if isinstance(material, bytes) else material.encode()).split()
+    if kind == b"ssh-ed25519":
+        result["KeyFingerprint"] = base64.b64encode(hashlib.sha256(base64.b64decode(body)).digest()).decode()
+        call.backend.key_pairs[result["KeyName"]].fingerprint = result["KeyFingerprint"]
+
+
+@RULES.after("CreateKeyPair")
+def created_ed25519_keys_have_them_too(call: ServiceCall, result: Json) -> None:
+    """The same digest, which moto writes in hexadecimal."""
+    if call.params.get("KeyType") == "ed25519":
+        digest = bytes.fromhex(result["KeyFingerprint"].replace(":", ""))
+        result["KeyFingerprint"] = base64.b64encode(digest).decode()
+        call.backend.key_pairs[result["KeyName"]].fingerprint = result["KeyFingerprint"]
 
 
 @RULES.before("RunInstances")

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
@@ -34,6 +35,28 @@ def patterns_are_valid(call: ServiceCall) -> None:
     if not isinstance(pattern, dict) or not pattern:
         raise _bad_pattern("Empty or no object")
     _pattern(pattern)
+
+
+@RULES.before("PutRule")
+def schedules_are_valid(call: ServiceCall) -> None:
+    """A rate has a count and its unit in the right number, a cron expression six fields with ``?`` for one of the days.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+    """
+    text = call.params.get("ScheduleExpression") or ""
+    if text and not (_is_rate(text) or _is_cron(text)):
+        raise Refusal("ValidationException", "Parameter ScheduleExpression is not valid.")
+
+
+def _is_rate(text: str) -> bool:
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)(s?)\)", text)
+    return found is not None and int(found[1]) > 0 and (int(found[1]) == 1) == (not found[3])
+
+
+def _is_cron(text: str) -> bool:
+    found = re.fullmatch(r"cron\((.+)\)", text)
+    fields = found[1].split() if found else []
+    return len(fields) == 6 and (fields[2] == "?") != (fields[4] == "?")
 
 
 def _pattern(pattern: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -326,6 +327,44 @@ def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
             "AssumeRolePolicyDocument": quote(role.assume_role_policy_document),
         }
     }
+
+
+@RULES.before("DeleteServiceLinkedRole")
+def service_linked_roles_are_deleted_by_a_task(call: ServiceCall) -> Json:
+    """The policy of the role is deleted with it; the task ends at once, and fails while the service uses the role.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteServiceLinkedRole.html
+    """
+    role = _role(call, call.params["RoleName"])
+    if not role.path.startswith("/aws-service-role/"):
+        message = f"Role {role.name} is not a service-linked role."
+        raise Refusal("InvalidInput", message)
+    task = f"task{role.path}{role.name}/{uuid.uuid4()}"
+    used = {
+        region: [arn for arn, used in roles.items() if used == role.arn]
+        for region, roles in call.account.batch_roles().items()
+    }
+    call.memory["deletion", task] = usage = [
+        {"Region": region, "Resources": arns} for region, arns in used.items() if arns
+    ]
+    if not usage:
+        for policy in list(role.managed_policies):
+            call.backend.detach_role_policy(policy, role.name)
+        call.backend.delete_role(role.name)
+    return {"DeletionTaskId": task}
+
+
+@RULES.before("GetServiceLinkedRoleDeletionStatus")
+def deletions_of_service_linked_roles_are_reported(call: ServiceCall) -> Json:
+    """Whether the task of a deletion succeeded, and what uses the role if it failed."""
+    task = call.params["DeletionTaskId"]
+    usage = call.memory.get(("deletion", task))
+    if usage is None:
+        raise Refusal("NoSuchEntity", f"The deletion task {task} cannot be found.", 404)
+    if not usage:
+        return {"Status": "SUCCEEDED"}
+    reason = {"Reason": "A service-linked role cannot be deleted while it is in use.", "RoleUsageList": usage}
+    return {"Status": "FAILED", "Reason": reason}
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------

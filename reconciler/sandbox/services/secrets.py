@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretV
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
@@ -44,7 +45,13 @@ def expired_secrets_are_deleted(call: ServiceCall) -> None:
 
 @RULES.before("CreateSecret")
 def names_are_unique(call: ServiceCall) -> None:
-    """A name is in use until its secret no longer exists, recovery window included."""
+    """A name is in use until its secret no longer exists, recovery window included.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    """
+    if not re.fullmatch(r"[A-Za-z0-9/_+=.@-]+", call.params["Name"]):
+        allowed = "alphanumeric characters, or any of the following: -/_+=.@!"
+        raise Refusal("ValidationException", f"Invalid name. Must be a valid name containing {allowed}")
     secret = _secret(call, call.params["Name"])
     if secret is not None and secret.is_deleted():
         raise Refusal("InvalidRequestException", _SCHEDULED)
