@@ -144,7 +144,7 @@ def params_of(service: str, operation: str, request: Request) -> Json:
         if protocol == _CBOR:
             return dict(_decode_cbor(request.body)) if request.body else {}
         if protocol == "json":
-            json.loads(asked["body"])  # which moto takes for a message where it is no JSON
+            json.loads(request.body or b"{}")  # which moto takes for a message where it is no JSON
         return dict(PROTOCOL_PARSERS[protocol](model).parse(asked))
     except (RequestParserError, RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise Refusal("SerializationException", "the body of the request cannot be parsed") from error
