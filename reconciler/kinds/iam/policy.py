@@ -350,6 +350,7 @@ KIND = Kind(
     fields=FIELDS,
     replace=Replace.CREATE_FIRST,
     folds_case=True,
+    spans_regions=True,
     tag_symbols=_iam.TAG_SYMBOLS,
     max_name=128,
     expand=expand,
