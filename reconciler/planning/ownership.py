@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from reconciler.model import Address, Dependent, Kind, Live, Observed, Scope
 from reconciler.model import problem_codes as codes
-from reconciler.model.problems import Problem
+from reconciler.model.problems import Problem, article
 
 MOST_LISTED = 5
 
@@ -106,14 +106,12 @@ def owned_elsewhere(kind: Kind, owners: Iterable[Live], scope: Scope) -> tuple[s
     message = f"exists and belongs to the environment {owner}"
     if live.owner == scope.environment:
         region = live.owner_region
-        hint = f"a {kind.name} is the same in all Regions: run with the Region {region} (`region:` or AWS_REGION), or "
+        hint = f"{article(kind.name)} is the same in all Regions: run with the Region {region} (`region:` or AWS_REGION), or "
         hint += f"declare it under another name here; to move {live.owner} here, destroy it in {region} first"
         return message, hint
     hint = f"declare it under another name here, or remove it from {owner} first; if {live.owner} was renamed to "
-    hint += (
-        f"{scope.environment}, destroy it under its old name, or remove the tag reconciler/environment from what is "
-    )
-    return message, hint + "to be kept and pass --adopt"
+    hint += f"{scope.environment}, destroy it under its old name, or remove the tag reconciler/environment and pass "
+    return message, hint + "--adopt"
 
 
 def region_unknown(kind: Kind, scope: Scope) -> tuple[str, str]:
