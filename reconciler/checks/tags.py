@@ -37,7 +37,7 @@ def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterato
         at: Path = ("tags", name)
         other = seen.setdefault(name.lower(), name)
         if (
-            finding := _tag(name, value, at)
+            finding := _tag(name, value, kind, at)
             or _same_but_for_case(name, other, kind, at)
             or _plain_tag(name, value, kind, at)
         ):
@@ -56,10 +56,10 @@ def _reserved(raw: DeclaredResource, kind: Kind) -> int:
     return 2 + kind.spans_regions + protected
 
 
-def _tag(name: str, value: Any, path: Path) -> Finding | None:
+def _tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
     if name.lower().startswith("aws:"):
         return Finding(path, f'the tag "{name}" cannot be set: aws: is reserved for AWS', "choose another name")
-    if name.startswith(OWNER_PREFIX):
+    if (name.lower() if kind.folds_case else name).startswith(OWNER_PREFIX):
         return Finding(path, f'the tag "{name}" is set by reconcile itself', "choose another name")
     if len(name) > 128:
         return Finding(

@@ -54,7 +54,7 @@ class Ownership:
         return kind.spans_regions and live.owner == self.scope.environment and live.owner_region is None
 
     def unplaced(self, kind: Kind, live: Live) -> bool:
-        """Whether the environment owns ``live``, and nothing tells that it does so from this Region: it declares
+        """Whether the environment owns ``live``, and nothing shows that it does so from this Region: it declares
         regional resources, and none of them exists here.
         """
         return self.region_unknown(kind, live) and self.regional and not self.here
@@ -91,7 +91,7 @@ class Ownership:
             listed = [*names[: MOST_LISTED - 1], f"{len(names) - MOST_LISTED + 1} more"]
             shown = ", ".join(names if len(names) <= MOST_LISTED else listed)
             message = f"{name} in {region} owns {shown}; its regional resources there are not visible from "
-            message += f"{self.scope.region}, and {'none of this is deleted' if destroy else 'all of this stays there'}"
+            message += f"{self.scope.region}, and {'none of this is deleted' if destroy else 'all of this is kept'}"
             hint = f"to delete it, run `reconcile destroy` with the Region {region} (`region:` or AWS_REGION)"
             found.append(Problem(code=codes.LEFT_ELSEWHERE, message=message, hint=hint, warning=True))
         return found
@@ -105,9 +105,9 @@ def owned_elsewhere(kind: Kind, owners: Iterable[Live], scope: Scope) -> tuple[s
     owner = kind.owner(live, scope)
     message = f"exists and belongs to the environment {owner}"
     if live.owner == scope.environment:
-        region = live.owner_region
-        hint = f"{article(kind.name)} is the same in all Regions: run with the Region {region} (`region:` or AWS_REGION), or "
-        hint += f"declare it under another name here; to move {live.owner} here, destroy it in {region} first"
+        what, region = article(kind.name), live.owner_region
+        hint = f"{what} is the same in all Regions: run with the Region {region} (`region:` or AWS_REGION), or declare "
+        hint += f"it under another name here; to move {live.owner} here, destroy it in {region} first"
         return message, hint
     hint = f"declare it under another name here, or remove it from {owner} first; if {live.owner} was renamed to "
     hint += f"{scope.environment}, destroy it under its old name, or remove the tag reconciler/environment and pass "

@@ -248,7 +248,7 @@ def make(
 def _owned(ownership: Ownership, declared: Iterable[Address], *, destroy: bool = False) -> dict[Address, list[Live]]:
     """The live objects that the environment owns, by address; of a versioned kind all revisions of an owned name.
 
-    Without what is declared and may serve another Region: that is not updated before somebody says so.
+    Without what is declared and may serve another Region: that is adopted only.
     """
     kinds, environment = ownership.kinds, ownership.scope.environment
     owned: dict[Address, list[Live]] = {}

@@ -115,7 +115,7 @@ def test_a_region_that_changes_in_yaml_leaves_behind_what_the_plan_names(shell: 
     shown = run(shell, "plan").told
 
     assert "reg in eu-west-1 owns instanceProfiles.instance" in shown
-    assert "all of this stays there" in shown
+    assert "all of this is kept" in shown
 
 
 def test_an_older_versions_tags_are_completed_and_then_there_is_no_difference(shell: Shell) -> None:
