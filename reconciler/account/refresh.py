@@ -12,7 +12,6 @@ from reconciler.config import references
 from reconciler.kinds import discover
 from reconciler.model import (
     EMPTY,
-    OWNER_TAG,
     Environment,
     Kind,
     Live,
@@ -148,7 +147,7 @@ def refresh(
         world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
         filled = [(one, references.resolve_known(one, world)) for one in sections[section]]
         return tuple(
-            Sought(one.address.name, props, _expected_tags(one, world))
+            Sought(one.address.name, props, _expected_tags(one, kinds[section], world))
             for one, props in filled
             # a resource is not planned where AWS refuses a look-up that it uses
             if not untold or all(part.root != "lookups" for _, part in references.templates(props))
@@ -165,9 +164,9 @@ def _uses_lookups(resource: Resource) -> bool:
     return any(part.root == "lookups" for _, part in references.references(references.expressions(resource)))
 
 
-def _expected_tags(resource: Resource, context: references.ResolutionContext) -> Mapping[str, str] | None:
+def _expected_tags(resource: Resource, kind: Kind, context: references.ResolutionContext) -> Mapping[str, str] | None:
     """The tags of a live resource that is as declared; None where some are not known yet."""
     tags, wrong = references.resolve_tags(resource, context)
     if wrong or not all(isinstance(value, str) for value in tags.values()):
         return None
-    return {**tags, OWNER_TAG: context.scope.environment}
+    return {**tags, **kind.ownership_tags(context.scope)}

@@ -119,7 +119,7 @@ class AccountRecheck:
             for live in lives:
                 ours = item.want is not None and item.want.physical in (live.physical, live.attrs.get("name"))
                 if ours and not live.deleting and live.physical not in before:
-                    whose = f"belongs to {live.owner}" if live.owner else "belongs to no environment"
+                    whose = f"belongs to {kind.owner(live, self.plan.scope) or 'no environment'}"
                     message = f"{live.physical} was created since the plan and {whose}; plan again"
                     found[item.address] = message
         return found
@@ -222,7 +222,7 @@ class AccountRecheck:
 
     def is_owned(self, kind: Kind, live: Live) -> bool:
         """Whether the environment owns ``live``; a shared object counts as owned."""
-        return kind.shared or live.owner == self.plan.scope.environment
+        return kind.shared or kind.owned(live, self.plan.scope)
 
     def read(self, kind: Kind, name: str, props: Json) -> Sequence[Live]:
         """The live objects of ``name``, from the service itself. Raises Unreadable."""

@@ -11,9 +11,10 @@ from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
-# AWS allows 50 user tags on nearly every resource; two of them are the ownership tags.
+# AWS allows 50 user tags on nearly every resource.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
-MAX_TAGS = 48
+MAX_TAGS = 50
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 
 def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
@@ -36,21 +37,29 @@ def tag_problems(address: Address, raw: DeclaredResource, kind: Kind) -> Iterato
         at: Path = ("tags", name)
         other = seen.setdefault(name.lower(), name)
         if (
-            finding := _tag(name, value, at)
+            finding := _tag(name, value, kind, at)
             or _same_but_for_case(name, other, kind, at)
             or _plain_tag(name, value, kind, at)
         ):
             yield as_problem(finding, address, raw.at(at))
-    if len(tags) > MAX_TAGS:
-        message = f"{len(tags)} tags: AWS allows 50, and two are reserved for the ownership tags"
+    reserved = _reserved(raw, kind)
+    if len(tags) > MAX_TAGS - reserved:
+        message = f"{len(tags)} tags: AWS allows 50, and {NUMBERS[reserved]} are reserved for the ownership tags"
         finding = Finding(("tags",), message, "remove some, here or in the environment's tags", codes.OUT_OF_RANGE)
         yield as_problem(finding, address, raw.at(("tags",)))
 
 
-def _tag(name: str, value: Any, path: Path) -> Finding | None:
+def _reserved(raw: DeclaredResource, kind: Kind) -> int:
+    """How many tags reconcile may set itself: the environment, the name, the Region, lifecycle.preventDestroy."""
+    lifecycle = raw.value.get("lifecycle")
+    protected = isinstance(lifecycle, Mapping) and lifecycle.get("preventDestroy") is True
+    return 2 + kind.spans_regions + protected
+
+
+def _tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
     if name.lower().startswith("aws:"):
         return Finding(path, f'the tag "{name}" cannot be set: aws: is reserved for AWS', "choose another name")
-    if name.startswith(OWNER_PREFIX):
+    if (name.lower() if kind.folds_case else name).startswith(OWNER_PREFIX):
         return Finding(path, f'the tag "{name}" is set by reconcile itself', "choose another name")
     if len(name) > 128:
         return Finding(

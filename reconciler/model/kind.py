@@ -66,7 +66,7 @@ from .declared import Declared
 from .plan import Verb
 from .resources import Change, Dependent, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Resource, Want
 from .steps import Action, Reads
-from .values import EMPTY, Address, Json, Scope
+from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -165,6 +165,8 @@ class Kind:
     shared: bool = False
     #: Names, and names of tags, that differ in case alone are the same to AWS (IAM).
     folds_case: bool = False
+    #: One exists once for all Regions (IAM): the Region from which it is managed is part of its ownership.
+    spans_regions: bool = False
     #: What no name may begin with (``sg-``).
     reserved_prefix: str = ""
     #: The only characters that its tags may have beside letters, digits and spaces; empty: any.
@@ -191,6 +193,22 @@ class Kind:
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
+
+    def ownership_tags(self, scope: Scope) -> Mapping[str, str]:
+        """The tags that make the environment of ``scope`` the owner of one."""
+        region = {REGION_TAG: scope.region} if self.spans_regions else {}
+        return {OWNER_TAG: scope.environment, **region}
+
+    def owned(self, live: Live, scope: Scope) -> bool:
+        """Whether the tags of ``live`` name the environment of ``scope``, and no other Region."""
+        elsewhere = self.spans_regions and live.owner_region not in (None, scope.region)
+        return live.owner == scope.environment and not elsewhere
+
+    def owner(self, live: Live, scope: Scope) -> str:
+        """The owner of ``live`` as seen from ``scope``: ``reg``, or ``reg in eu-west-1``; empty if there is none."""
+        region = live.owner_region if self.spans_regions else None
+        where = f" in {region}" if region not in (None, scope.region) else ""
+        return f"{live.owner}{where}" if live.owner else ""
 
     def expanded(self, name: str, props: Json) -> Json:
         """The plain properties of what is declared as ``name``: what the name implies, beneath what is declared."""

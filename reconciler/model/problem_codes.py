@@ -464,8 +464,13 @@ EXISTS_UNOWNED = _error(
 )
 OWNED_ELSEWHERE = _error(
     "owned-elsewhere",
-    "A resource of this name exists, and another environment owns it.",
+    "A resource of this name exists, and another environment owns it, or this environment in another Region.",
     "Choose another name, or remove it from the other environment first.",
+)
+LEFT_ELSEWHERE = _warning(
+    "left-elsewhere",
+    "The environment owns resources in another Region, and has none in this one, or is destroyed in this one only.",
+    "Run `reconcile destroy` in the other Region, or set `region:` back.",
 )
 MANAGED_BY_AWS = _error(
     "managed-by-aws",

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from reconciler.model import problem_codes as codes
 
-from .values import EMPTY, MISSING, NAME_TAG, OWNER_TAG, Address, Json, Path, Pos, Scope
+from .values import EMPTY, MISSING, NAME_TAG, OWNER_TAG, REGION_TAG, Address, Json, Path, Pos, Scope
 
 
 class Effect(Enum):
@@ -229,6 +229,11 @@ class Live:
     def owner(self) -> str | None:
         """The environment that owns it, or None."""
         return self.tags.get(OWNER_TAG)
+
+    @property
+    def owner_region(self) -> str | None:
+        """The Region from which its environment manages it, where it exists once for all Regions; None if unknown."""
+        return self.tags.get(REGION_TAG)
 
     @property
     def logical(self) -> str:

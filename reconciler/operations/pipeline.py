@@ -123,7 +123,7 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
     text = visibility.downgrade_untargeted(found, env.resources, discover(), options)
     problems = [problem for problem in text if not problem.warning]
     if not problems:
-        refused = safety_rails.check(made, env, options, safety_rails.owned(observed, env.name))
+        refused = safety_rails.check(made, env, options, safety_rails.owned(observed, discover(), scope))
         if refused:
             raise RailRefusal(refused, made)
     warnings = tuple(problem for problem in text if problem.warning)

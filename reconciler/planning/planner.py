@@ -37,6 +37,7 @@ from reconciler.planning import graph as step_graph
 from reconciler.planning import retention
 from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Node
+from reconciler.planning.ownership import Ownership
 from reconciler.planning.resource_planner import ResourcePlanner
 from reconciler.planning.unknown_members import with_unknown_members
 
@@ -61,7 +62,7 @@ class _Planner:
     def run(self) -> None:
         self.unreadable = {thing: failed.advice for thing, failed in self.observed.unreadable.items()}
         self.unreadable |= {("lookups", name): advice for name, advice in self.observed.unresolved_lookups.items()}
-        self.owned = _owned(self.observed, self.kinds, self.scope.environment, self.env.resources)
+        self.owned = _owned(self.planner.ownership, self.env.resources, destroy=self.options.destroy)
         if self.options.destroy and self.observed.incomplete:
             return
         if self.options.destroy:
@@ -216,11 +217,14 @@ def make(
     ``members`` returns a section's tree of known members; ``lookups`` are the values of the look-ups.
     """
     chosen = options or Options()
-    decider = ResourcePlanner(env, scope, observed, chosen, members)
+    ownership = Ownership.of(observed, kinds, scope, env.resources)
+    decider = ResourcePlanner(env, scope, observed, chosen, ownership, members)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
-    planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))
+    planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
+    planner.problems += ownership.left_elsewhere(destroy=chosen.destroy)
     planner.run()
     nodes = _limited(planner.nodes, chosen)
+    planner.problems += retention.keep_unplaced(nodes, ownership.keeps)
     planner.problems += retention.keep_used(nodes, observed.used)
     retention.keep_all(nodes, observed.unanswered)
     step_graph.drop_objects_already_going(nodes)
@@ -241,21 +245,25 @@ def make(
     return plan, planner.problems
 
 
-def _owned(
-    observed: Observed, kinds: Mapping[str, Kind], environment: str, declared: Iterable[Address]
-) -> dict[Address, list[Live]]:
-    """The live objects that the environment owns, by address; of a versioned kind all revisions of an owned name."""
+def _owned(ownership: Ownership, declared: Iterable[Address], *, destroy: bool = False) -> dict[Address, list[Live]]:
+    """The live objects that the environment owns, by address; of a versioned kind all revisions of an owned name.
+
+    Without what is declared and may serve another Region: that is adopted only.
+    """
+    kinds, environment = ownership.kinds, ownership.scope.environment
     owned: dict[Address, list[Live]] = {}
+    names_declared = set(declared)
     folded = {(a.section, a.name.casefold()): a for a in declared if kinds[a.section].folds_case}
-    for section, lives in observed.lives.items():
+    for section, lives in ownership.lives.items():
         kind = kinds[section]
-        owned_objects = [live for live in lives if live.owner == environment]
+        owned_objects = [live for live in lives if kind.owned(live, ownership.scope)]
         if kind.versioned:
             names = {live.logical for live in owned_objects}
             owned_objects = [live for live in lives if live.logical in names and live.owner in (environment, None)]
         for live in owned_objects:
             address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
-            owned.setdefault(address, []).append(live)
+            if destroy or address not in names_declared or not ownership.unplaced(kind, live):
+                owned.setdefault(address, []).append(live)
     return owned
 
 

@@ -18,6 +18,7 @@ from reconciler.model import (
     NAME_TAG,
     OWNER_PREFIX,
     OWNER_TAG,
+    REGION_TAG,
     Action,
     Change,
     Deferred,
@@ -44,8 +45,10 @@ from reconciler.model.paths import dotted
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem, article
 from reconciler.planning import diff as differ
+from reconciler.planning import ownership
 from reconciler.planning.canonical import canonical, sort_key, with_defaults
 from reconciler.planning.node import Node, Removal, leftover_reason
+from reconciler.planning.ownership import Ownership
 from reconciler.planning.unknown_members import creatable, updatable, update_after_create
 
 
@@ -60,6 +63,7 @@ class ResourcePlanner:
     scope: Scope
     observed: Observed
     options: Options
+    ownership: Ownership
     members: Callable[[str], Json]
     problems: list[Problem] = field(default_factory=list)
 
@@ -87,23 +91,25 @@ class ResourcePlanner:
     def unowned_namesakes(self, resource: Resource, kind: Kind) -> list[Live] | None:
         """Existing objects of the declared name, to adopt; None where they may not be adopted, which is reported."""
         address = resource.address
-        found = [live for live in self.observed.lives.get(address.section, ()) if _is_named(live, address.name, kind)]
-        found = [live for live in found if live.owner != self.scope.environment]
+        lives = self.observed.lives.get(address.section, ())
+        unplaced = [
+            live for live in lives if self.ownership.unplaced(kind, live) and _declared_as(live, address.name, kind)
+        ]
+        found = [live for live in lives if _is_named(live, address.name, kind) and not kind.owned(live, self.scope)]
+        found = [*unplaced, *found]
         if kind.shared:
             return found[:1]
         alive = [live for live in found if not live.deleting or kind.restore]
         if not alive:
             return []
-        others = sorted({live.owner for live in alive if live.owner})
+        others = [live for live in alive if live.owner and live not in unplaced]
         if others:
-            self.problem(
-                resource,
-                codes.OWNED_ELSEWHERE,
-                f"exists and belongs to the environment {others[0]}",
-                f"declare it under another name here, or remove it from {others[0]} first",
-            )
+            self.problem(resource, codes.OWNED_ELSEWHERE, *ownership.owned_elsewhere(kind, others, self.scope))
             return None
         if not (self.options.adopt or resource.lifecycle.adopt):
+            if unplaced:
+                self.problem(resource, codes.EXISTS_UNOWNED, *ownership.region_unknown(kind, self.scope))
+                return None
             self.problem(
                 resource,
                 codes.EXISTS_UNOWNED,
@@ -130,7 +136,7 @@ class ResourcePlanner:
         node.before = node.after if before is after and not retagged else self.with_tags(before, kept_object.tags, want)
         if address in self.options.refresh and not found.replaces and address not in self.options.replace:
             found = self.plan_image_refresh(node, kept_object, want, found)
-        node.diff = Diff((*found.changes, *retagged))
+        node.diff = Diff((*found.changes, *_shown(retagged)))
         node.notes += kind.notes(kept_object, want)
         again = address in self.options.replace
         if kept_object.managed_by and (node.diff or again):
@@ -323,7 +329,7 @@ class ResourcePlanner:
         if live:
             attrs |= live.attrs
             props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
-        own = {OWNER_TAG: self.scope.environment} | ({NAME_TAG: address.name} if name != address.name else {})
+        own = {**kind.ownership_tags(self.scope), **({NAME_TAG: address.name} if name != address.name else {})}
         own |= {KEEP_TAG: "true"} if resource.lifecycle.prevent_destroy else {}
         return Want(
             address=address,
@@ -346,7 +352,7 @@ class ResourcePlanner:
 
         def ours(name: str) -> bool:
             if name.startswith(OWNER_PREFIX):
-                return name in (OWNER_TAG, NAME_TAG, KEEP_TAG)
+                return name in (OWNER_TAG, NAME_TAG, KEEP_TAG) or name in want.tags
             foreign = any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
             return not name.lower().startswith("aws:") and not (foreign and name not in want.tags)
 
@@ -395,9 +401,19 @@ def _create(kind: Kind, want: Want) -> Sequence[Action]:
     return [*made, *kind.update(live, updatable(want), found)] if found else made
 
 
+def _shown(retagged: Sequence[Change]) -> Iterable[Change]:
+    """The tags that differ, without the Region of the owner where the owner differs, too: they are one fact."""
+    owner = any(change.path[1] == OWNER_TAG for change in retagged)
+    return (change for change in retagged if not (owner and change.path[1] == REGION_TAG))
+
+
 def _is_named(live: Live, name: str, kind: Kind) -> bool:
     spellings = (live.physical, live.attrs.get("name", ""))
     return name in spellings or (kind.folds_case and name.casefold() in [s.casefold() for s in spellings])
+
+
+def _declared_as(live: Live, name: str, kind: Kind) -> bool:
+    return live.logical.casefold() == name.casefold() if kind.folds_case else live.logical == name
 
 
 def _latest(lives: Sequence[Live]) -> list[Live]:

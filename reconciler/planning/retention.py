@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.model import Address, Dependent, Replace, Unreadable, Verb
+from reconciler.model import Address, Dependent, Kind, Live, Replace, Unreadable, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
@@ -52,6 +52,27 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
         problems += [_blocked_replacement(one, who) for one, who in lines if one.name_reused]
         _keep(nodes[address], lines)
     return problems
+
+
+def keep_unplaced(nodes: Mapping[Address, Node], keeps: Callable[[Kind, Live], Dependent | None]) -> list[Problem]:
+    """Drop from ``nodes`` the removal of objects that ``keeps`` gives a reason to keep, and of their dependencies.
+
+    Returns problems as :func:`keep_used`.
+    """
+    removals = [_PlannedRemoval(node, down) for node in nodes.values() for down in node.removals]
+    why = {one: [found] for one in removals if (found := keeps(one.node.kind, one.removal.live))}
+    under, todo = dependencies_of(removals), list(why)
+    while todo:
+        user = todo.pop()
+        for other in under(user):
+            todo += [] if other in why else [other]
+            why.setdefault(other, []).append(Dependent(text=f"{user.name} is kept and depends on it"))
+    kept: dict[Address, list[tuple[_PlannedRemoval, list[Dependent]]]] = {}
+    for one, users in why.items():
+        kept.setdefault(one.node.address, []).append((one, users))
+    for address, blocked in kept.items():
+        _keep(nodes[address], blocked)
+    return [_blocked_replacement(one, users) for one, users in why.items() if one.name_reused]
 
 
 def keep_all(nodes: Mapping[Address, Node], refused: Sequence[Unreadable]) -> None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from reconciler.model import KEEP_TAG, Environment, Observed, Options, Plan, Resource, ResourcePlan, Verb
+from reconciler.model import (
+    KEEP_TAG,
+    Environment,
+    Kind,
+    Observed,
+    Options,
+    Plan,
+    Resource,
+    ResourcePlan,
+    Scope,
+    Verb,
+)
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 
@@ -32,13 +44,13 @@ def account(plan_account: str, env: Environment) -> list[Problem]:
     ]
 
 
-def owned(observed: Observed, environment: str) -> int:
+def owned(observed: Observed, kinds: Mapping[str, Kind], scope: Scope) -> int:
     """The number of resources that the environment owns in the account."""
     found = (
         (section, live)
         for section, lives in observed.lives.items()
         for live in lives
-        if live.owner == environment and not live.deleting
+        if kinds[section].owned(live, scope) and not live.deleting
     )
     return len({(section, live.logical) for section, live in found})
 

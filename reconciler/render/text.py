@@ -87,7 +87,7 @@ def summary(plan: Plan) -> str:
                 "No changes. The remaining resources are kept: "
                 "other resources in the account still use them (see the notes)."
             )
-        return "No changes. The environment owns nothing in this account." if plan.destroy else NO_CHANGES
+        return "No changes. The environment owns nothing in this account and Region." if plan.destroy else NO_CHANGES
     words = [
         f"{plan.count(verb)} to {verb.value}"
         for verb in (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)

@@ -50,7 +50,7 @@ class AccountSurroundings:
 
     def ensure_service_linked_role(self, service: str) -> str:
         """The ARN of the service-linked role of a service, which is created if missing."""
-        return ensure_service_linked_role(self._account, service)
+        return ensure_service_linked_role(self._account, service, self._region)
 
     def subnet(self, subnet_id: str) -> str | None:
         """The id of the VPC of a subnet; None if it does not exist."""
@@ -129,7 +129,7 @@ class AccountSurroundings:
 
 
 def _trusted(document: str) -> frozenset[str]:
-    """The services that a trust policy allows to assume the role."""
+    """The services that a trust policy allows to assume the role; those of China under their names elsewhere, too."""
     try:
         statements = json.loads(document)["Statement"]
     except (ValueError, KeyError, TypeError):
@@ -139,5 +139,5 @@ def _trusted(document: str) -> frozenset[str]:
         principal = statement.get("Principal", {})
         if statement.get("Effect") == "Allow" and isinstance(principal, dict):
             named = principal.get("Service", [])
-            services |= {named} if isinstance(named, str) else set(named)
+            services |= {one.removesuffix(".cn") for one in ([named] if isinstance(named, str) else named)}
     return frozenset(services)

@@ -164,25 +164,25 @@ class Faults:
         return None
 
 
-def shuffled(value: Any, chance: random.Random) -> Any:
+def shuffled(value: Any, chance: random.Random, partition: str = "aws") -> Any:
     """The same reply with lists in another order, and policy documents in another spelling with the same meaning."""
-    return _mixed(value, chance, "")
+    return _mixed(value, chance, "", partition)
 
 
-def _mixed(value: Any, chance: random.Random, name: str) -> Any:
+def _mixed(value: Any, chance: random.Random, name: str, partition: str) -> Any:
     if isinstance(value, Mapping):
-        return {key: _mixed(item, chance, str(key)) for key, item in value.items()}
+        return {key: _mixed(item, chance, str(key), partition) for key, item in value.items()}
     if isinstance(value, list):
-        mixed = [_mixed(item, chance, "") for item in value]
+        mixed = [_mixed(item, chance, "", partition) for item in value]
         if name not in _ORDERED:
             chance.shuffle(mixed)
         return mixed
     if isinstance(value, str) and name in _DOCUMENTS:
-        return _rewritten(value, chance)
+        return _rewritten(value, chance, partition)
     return value
 
 
-def _rewritten(text: str, chance: random.Random) -> str:
+def _rewritten(text: str, chance: random.Random, partition: str) -> str:
     """A policy as AWS might return it: statements and keys reordered, lists of one collapsed."""
     plain = unquote(text) if text.startswith("%7B") else text
     try:
@@ -191,20 +191,20 @@ def _rewritten(text: str, chance: random.Random) -> str:
         return text
     if not isinstance(document, dict):
         return text
-    again = json.dumps(_document(document, chance, ""))
+    again = json.dumps(_document(document, chance, "", partition))
     return quote(again) if text is not plain and text.startswith("%7B") else again
 
 
-def _document(value: Any, chance: random.Random, name: str) -> Any:
+def _document(value: Any, chance: random.Random, name: str, partition: str) -> Any:
     if isinstance(value, dict):
         items = list(value.items())
         chance.shuffle(items)
-        return {key: _document(item, chance, key) for key, item in items}
+        return {key: _document(item, chance, key, partition) for key, item in items}
     if isinstance(value, list) and name not in _ORDERED:
-        mixed = [_document(item, chance, name) for item in value]
+        mixed = [_document(item, chance, name, partition) for item in value]
         chance.shuffle(mixed)
         single = name in ("Action", "NotAction", "Resource", "NotResource", "Service", "AWS", "Federated")
         return mixed[0] if single and len(mixed) == 1 and chance.random() < 0.5 else mixed
     if name == "AWS" and isinstance(value, str) and value.isdigit():
-        return f"arn:aws:iam::{value}:root"
+        return f"arn:{partition}:iam::{value}:root"
     return value

@@ -29,7 +29,7 @@ from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
 from reconciler.sandbox.services import Account, ServiceSettings, answer
-from reconciler.sandbox.services._moto import BACKENDS, Moto
+from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
 ACCOUNT = "123456789012"
@@ -139,7 +139,7 @@ class Sandbox:
                 self._batches[where] = Batch(
                     account=self.account.id,
                     region=where,
-                    partition=self.account.partition,
+                    partition=partition_of(where),
                     clock=self.clock,
                     surroundings=AccountSurroundings(self.account, where),
                     settings=self.batch_settings,

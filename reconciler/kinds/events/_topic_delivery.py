@@ -80,11 +80,11 @@ def _publishes(actions: Any) -> bool:
 
 
 def _named(principal: Any) -> frozenset[str]:
-    """The services of a statement's principals, and ``*`` if it applies to every principal."""
+    """The services of a statement's principals, without the ``.cn`` of China, and ``*`` if it applies to every one."""
     if not isinstance(principal, Mapping):
         return frozenset(text for text in _texts(principal) if text == "*")
     wildcards = [text for text in _texts(principal.get("AWS")) if text == "*"]
-    return frozenset([*wildcards, *_texts(principal.get("Service"))])
+    return frozenset([*wildcards, *(name.removesuffix(".cn") for name in _texts(principal.get("Service")))])
 
 
 def _texts(value: Any) -> list[str]:

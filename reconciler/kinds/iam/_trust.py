@@ -12,7 +12,10 @@ from reconciler.model.stand_ins import known
 
 
 def trusted_services(props: Json) -> frozenset[str] | None:
-    """The services that a role trusts; None if that is not known, or if it trusts every principal."""
+    """The services that a role trusts; None if that is not known, or if it trusts every principal.
+
+    Some services have another name in China, ``ec2.amazonaws.com.cn``, or both: it counts as the name elsewhere.
+    """
     document = props.get("assumeRolePolicyDocument")
     statements = document.get("Statement") if isinstance(document, Mapping) else None
     found: set[str] = set()
@@ -25,5 +28,5 @@ def trusted_services(props: Json) -> frozenset[str] | None:
         if statement.get("Effect") == "Allow" and isinstance(principal, Mapping):
             services = principal.get("Service", [])
             listed = services if isinstance(services, list) else [services]
-            found |= {item for item in listed if isinstance(item, str)}
+            found |= {item.removesuffix(".cn") for item in listed if isinstance(item, str)}
     return frozenset(found)

@@ -220,6 +220,7 @@ KIND = Kind(
     refs={"role": Ref(section="roles", attr="name", same_account_and_region=True)},
     replace=Replace.CREATE_FIRST,
     folds_case=True,
+    spans_regions=True,
     tag_symbols=_iam.TAG_SYMBOLS,
     max_name=128,
     passes_roles={"role": "ec2.amazonaws.com"},

@@ -58,8 +58,6 @@ MAX_VERSIONS = 5
 MAX_DOCUMENT = 6144
 # the paths of AWS-managed policies
 AWS_PATHS = ("", "service-role/", "job-function/", "aws-service-role/")
-# well-known policies around Batch, which need no call
-AWS_OWN = frozenset(f"arn:aws:iam::aws:policy/service-role/{name}" for name in _iam.SERVICE_ROLE_POLICIES)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -82,7 +80,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         candidates = {
             n: [arn for arn in arns if _is_aws_arn(arn) or arn in known.policies] for n, arns in candidates.items()
         }
-    at_hand = {*known.policies, *known.attached(), *AWS_OWN} if known else set()
+    at_hand = {*known.policies, *known.attached(), *_well_known(query.scope)} if known else set()
     found = {name: next((arn for arn in arns if arn in at_hand), None) for name, arns in candidates.items()}
     brief = [_named(arn) for arn in found.values() if arn]
     policies = yield from _get_policies(arn for name, arns in candidates.items() if not found[name] for arn in arns)
@@ -130,6 +128,11 @@ def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
         for arn in chosen
         if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
     ]
+
+
+def _well_known(scope: Scope) -> list[str]:
+    """The ARNs of AWS-managed policies around AWS Batch, which need no call."""
+    return [f"arn:{scope.partition}:iam::aws:policy/service-role/{name}" for name in _iam.SERVICE_ROLE_POLICIES]
 
 
 def _in_use(policy: Json) -> bool:
@@ -350,6 +353,7 @@ KIND = Kind(
     fields=FIELDS,
     replace=Replace.CREATE_FIRST,
     folds_case=True,
+    spans_regions=True,
     tag_symbols=_iam.TAG_SYMBOLS,
     max_name=128,
     expand=expand,

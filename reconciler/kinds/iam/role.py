@@ -428,6 +428,7 @@ KIND = Kind(
     refs=REFS,
     replace=Replace.CREATE_FIRST,
     folds_case=True,
+    spans_regions=True,
     tag_symbols=_iam.TAG_SYMBOLS,
     trusts=trusted_services,
     max_name=64,

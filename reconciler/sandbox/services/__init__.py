@@ -64,7 +64,7 @@ def answer(account: Account, request: Request, operation: str, params: Json, cha
         consistency.process_reply(service, operation, params, result)
     if page is not None:
         _paging.cut_page(call, page, result, account.settings.page_size)
-    return wire.written(service, operation, request, shuffled(result, chance) if chance else result)
+    return wire.written(service, operation, request, shuffled(result, chance, call.partition) if chance else result)
 
 
 def _before(call: ServiceCall, rules: Rules) -> Json | None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.services._eventual_consistency import EventualConsistency
-from reconciler.sandbox.services._moto import Moto
+from reconciler.sandbox.services._moto import Moto, partition_of
 from reconciler.sandbox.wire import Json
 
 Before: TypeAlias = "Callable[[ServiceCall], Json | None]"
@@ -84,11 +84,6 @@ class Account:
             self.memory["eventual consistency"], self.clock.now(), read_lag=read_lag, tag_lag=tag_lag
         )
 
-    @property
-    def partition(self) -> str:
-        """``aws``, or another partition of AWS."""
-        return self.moto.partition
-
     def reset(self) -> None:
         """Delete everything in the account."""
         self.moto.reset()
@@ -112,6 +107,11 @@ class ServiceCall:
     def backend(self) -> Any:
         """Moto's object for the service."""
         return self.account.moto.backend(self.service, self.region)
+
+    @property
+    def partition(self) -> str:
+        """The partition of the request's Region: ``aws``, or another of AWS."""
+        return partition_of(self.region)
 
     @property
     def memory(self) -> dict[Any, Any]:

@@ -9,6 +9,7 @@ names XML may have.
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -19,6 +20,7 @@ import moto.core.serialize
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.utilities.utils import get_partition
 
 from reconciler.sandbox.wire import Reply, Request
 
@@ -44,21 +46,23 @@ _READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
 
 
 class Moto:
-    """The moto of one account: replies to requests, returns its backends, and is emptied by ``reset``."""
+    """The moto of one account: replies to requests, returns its backends, and is emptied by ``reset``.
 
-    def __init__(self, account: str, partition: str = "aws") -> None:
+    The account exists in every partition of AWS, with roles of its own in each: the Region of a request says in which.
+    """
+
+    def __init__(self, account: str) -> None:
         default_user_config["iam"] = {"load_aws_managed_policies": True}
         default_user_config["batch"] = {"use_docker": False}
         default_user_config["lambda"] = {"use_docker": False}
         self.account = account
-        self.partition = partition
         self._others = _dispatcher()
         self._dirty: set[tuple[str, str]] = set()
         self.reset(everything=True)
 
     def backend(self, service: str, region: str) -> Any:
         """Moto's backend of a service, which is given by its signing name."""
-        name = self.partition if service in GLOBAL else region
+        name = _place(service, region)
         fresh = _fresh(service, self.account, name)
         backend = _backends(BACKENDS[service])[self.account][name]
         if fresh:
@@ -72,7 +76,7 @@ class Moto:
 
     def touched(self, service: str, region: str) -> None:
         """Record that a backend was changed without a request: the next reset must include it."""
-        self._dirty.add((service, self.partition if service in GLOBAL else region))
+        self._dirty.add((service, _place(service, region)))
 
     def answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
         """The reply of moto to a request; a write marks the backend for the next reset."""
@@ -84,6 +88,8 @@ class Moto:
             self._dirty.add(("*", "*"))
         known = service in BACKENDS and service != "s3"
         app = _app(BACKENDS[service]) if known else self._others
+        if known and region and service in GLOBAL:  # moto knows the partition from the host, and not that of us-gov
+            request = replace(request, host=f"{service}.{region}.amazonaws.com")
         return _through(app, request, self.account)
 
     def reset(self, *, everything: bool = False) -> None:
@@ -95,6 +101,16 @@ class Moto:
             backend = _backends(BACKENDS[service])[self.account][region]
             _emptied(service, self.account, region, backend)
         self._dirty.clear()
+
+
+def partition_of(region: str) -> str:
+    """The partition of a Region: ``aws``, ``aws-cn``, ``aws-us-gov`` and so on."""
+    return str(get_partition(region))
+
+
+def _place(service: str, region: str) -> str:
+    """The key of a backend: a global service has one for each partition."""
+    return partition_of(region) if service in GLOBAL else region
 
 
 _backends = cache(moto.backends.get_backend)

@@ -70,7 +70,7 @@ def created_ed25519_keys_have_them_too(call: ServiceCall, result: Json) -> None:
 def instance_profiles_exist(call: ServiceCall) -> None:
     """Instances are only launched with an instance profile that exists."""
     asked = call.params.get("IamInstanceProfile") or {}
-    profiles = call.account.moto.backend("iam", "").instance_profiles.values()
+    profiles = call.account.moto.backend("iam", call.region).instance_profiles.values()
     for member, attribute in (("Name", "name"), ("Arn", "arn")):
         value = asked.get(member)
         if value is not None and value not in {getattr(one, attribute) for one in profiles}:

@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.h
 
 from __future__ import annotations
 
+import re
+
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -45,6 +47,17 @@ def exclusions_are_stored(call: ServiceCall, result: Json) -> None:
     shown = result.get("repository", result)
     if filters:
         shown[_FILTERS] = filters
+
+
+@RULES.after("CreateRepository", "DescribeRepositories", "DeleteRepository")
+def uris_end_as_the_domains_of_the_partition(call: ServiceCall, result: Json) -> None:
+    """In China, the domains of AWS end in ``amazonaws.com.cn``; moto has one for all partitions.
+
+    https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-Beijing.html
+    """
+    if call.partition == "aws-cn":
+        for shown in [result["repository"]] if "repository" in result else result.get("repositories", ()):
+            shown["repositoryUri"] = re.sub(r"\.amazonaws\.com/", ".amazonaws.com.cn/", shown["repositoryUri"])
 
 
 @RULES.after("DeleteRepository")

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from reconciler.sandbox.services._documents import aws_principals, malformed, parsed, size, statements
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
+from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("iam")
@@ -56,21 +57,22 @@ def require_unused(name: str, taken: Iterable[str], message: str) -> None:
         raise Refusal("EntityAlreadyExists", message, 409)
 
 
-def ensure_service_linked_role(account: Account, service: str) -> str:
-    """The ARN of the service-linked role of a service, which is created if missing."""
-    backend = account.moto.backend("iam", "")
+def ensure_service_linked_role(account: Account, service: str, region: str) -> str:
+    """The ARN of the service-linked role of a service in the partition of ``region``, which is created if missing."""
+    backend = account.moto.backend("iam", region)
     name = _service_role(service, "")
     found = next((role for role in backend.roles.values() if role.name == name), None)
-    return str((found or _make_service_role(account, backend, service, name, "")).arn)
+    return str((found or _make_service_role(account, region, service, name, "")).arn)
 
 
-def _make_service_role(account: Account, backend: Any, service: str, name: str, description: str) -> Any:
+def _make_service_role(account: Account, region: str, service: str, name: str, description: str) -> Any:
+    backend = account.moto.backend("iam", region)
     role = backend.create_service_linked_role(service, description, "")
     role.name = name
-    policy = f"arn:{account.partition}:iam::aws:policy/aws-service-role/{_SERVICE_POLICIES.get(service, '')}"
+    policy = f"arn:{partition_of(region)}:iam::aws:policy/aws-service-role/{_SERVICE_POLICIES.get(service, '')}"
     if policy in backend.managed_policies:
         backend.attach_role_policy(policy, name)
-    account.moto.touched("iam", "")
+    account.moto.touched("iam", region)
     return role
 
 
@@ -315,7 +317,7 @@ def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
     if any(role.name == name for role in call.backend.roles.values()):
         message = f"Service role name {name} has been taken in this account, please try a different suffix."
         raise Refusal("InvalidInput", message)
-    role = _make_service_role(call.account, call.backend, service, name, call.params.get("Description", ""))
+    role = _make_service_role(call.account, call.region, service, name, call.params.get("Description", ""))
     record_change(call, "role", role.id)
     return {
         "Role": {

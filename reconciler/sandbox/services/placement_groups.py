@@ -41,7 +41,7 @@ def groups_are_created(call: ServiceCall) -> Json:
             raise Refusal("InvalidParameterCombination", message)
     made: Json = {"GroupName": name, "State": "available", "Strategy": strategy}
     made["GroupId"] = f"pg-{random.getrandbits(68):017x}"
-    made["GroupArn"] = f"arn:{call.account.partition}:ec2:{call.region}:{call.account.id}:placement-group/{name}"
+    made["GroupArn"] = f"arn:{call.partition}:ec2:{call.region}:{call.account.id}:placement-group/{name}"
     if strategy == "partition":
         made["PartitionCount"] = int(partitions or 2)
     if strategy == "spread":

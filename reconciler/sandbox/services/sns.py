@@ -100,8 +100,8 @@ def _check_policy(call: ServiceCall, text: str) -> None:
 
 def _missing_principal(call: ServiceCall, document: Json) -> str | None:
     """The ARN of a role of this account that the policy names and that does not exist; None if all exist."""
-    roles = {role.arn for role in call.account.moto.backend("iam", "").roles.values()}
-    prefix = f"arn:{call.account.partition}:iam::{call.account.id}:role/"
+    roles = {role.arn for role in call.account.moto.backend("iam", call.region).roles.values()}
+    prefix = f"arn:{call.partition}:iam::{call.account.id}:role/"
     for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
         principal = statement.get("Principal")
         named = principal.get("AWS", []) if isinstance(principal, dict) else []

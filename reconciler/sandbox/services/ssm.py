@@ -31,7 +31,7 @@ def listed_public_parameters_have_no_account(call: ServiceCall, result: Json) ->
 def _public(call: ServiceCall, parameter: Json) -> None:
     """The value is text, JSON for a description; the ARN has no account."""
     if parameter["Name"].startswith(_PUBLIC):
-        parameter["ARN"] = f"arn:{call.account.partition}:ssm:{call.region}::parameter{parameter['Name']}"
+        parameter["ARN"] = f"arn:{call.partition}:ssm:{call.region}::parameter{parameter['Name']}"
         value = parameter.get("Value")
         if isinstance(value, dict):
             parameter["Value"] = json.dumps(value)

@@ -17,9 +17,9 @@ RULES = Rules("sts")
 def only_a_role_that_trusts_this_account_is_assumed(call: ServiceCall) -> None:
     """Others are refused with AccessDenied."""
     arn = call.params["RoleArn"]
-    role = next((one for one in call.account.moto.backend("iam", "").roles.values() if one.arn == arn), None)
+    role = next((one for one in call.account.moto.backend("iam", call.region).roles.values() if one.arn == arn), None)
     if role is None or not _trusts(json.loads(role.assume_role_policy_document), call.account.id):
-        user = f"arn:{call.account.partition}:iam::{call.account.id}:root"
+        user = f"arn:{call.partition}:iam::{call.account.id}:root"
         message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
         raise Refusal("AccessDenied", message, 403)
 

@@ -113,7 +113,7 @@ def _present(call: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 
 def _ec2(call: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    prefix = f"arn:{call.account.partition}:ec2:{call.region}:{call.account.id}"
+    prefix = f"arn:{call.partition}:ec2:{call.region}:{call.account.id}"
     existing = _existing_ids(ec2)
     for thing, tags in ec2.tags.items():
         start = thing.partition("-")[0]

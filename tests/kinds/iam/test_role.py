@@ -563,3 +563,13 @@ def test_values_that_are_known_later_are_sent_as_such():
     put = updated(live(inlinePolicies={"in": DOCUMENT}), want(inlinePolicies={"in": document}))
 
     assert [made.params["PolicyDocument"] for made in put] == [JsonText(document)]
+
+
+@pytest.mark.parametrize("named", ["ec2.amazonaws.com.cn", ["ec2.amazonaws.com", "batch.amazonaws.com.cn"]])
+def test_services_of_china_are_trusted_under_the_name_that_they_have_elsewhere(named):
+    """Which of them have ``.cn`` in China differs by service: github.com/aws/aws-cdk/issues/2198."""
+    statement = {"Effect": "Allow", "Principal": {"Service": named}, "Action": "sts:AssumeRole"}
+
+    trusted = KIND.trusts({"assumeRolePolicyDocument": {"Statement": [statement]}})
+
+    assert "ec2.amazonaws.com" in trusted and not any(service.endswith(".cn") for service in trusted)
