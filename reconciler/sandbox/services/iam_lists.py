@@ -34,6 +34,16 @@ def listed_policies_are_short(_: ServiceCall, result: Json) -> None:
         _drop(policy, _OF_A_LISTED_POLICY)
 
 
+@RULES.after("ListPolicyVersions")
+def listed_versions_are_short(_: ServiceCall, result: Json) -> None:
+    """Without the document.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_PolicyVersion.html
+    """
+    for version in result.get("Versions", ()):
+        _drop(version, frozenset({"Document"}))
+
+
 @RULES.after("ListInstanceProfiles", "ListInstanceProfilesForRole")
 def listed_profiles_are_short(_: ServiceCall, result: Json) -> None:
     """Without tags."""
