@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -30,7 +31,6 @@ from reconciler.kinds.common.ownership_index import (
     tags_if_expected,
 )
 from reconciler.kinds.common.replies import chunks, ok
-from reconciler.kinds.common.values import same_key
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -95,8 +95,16 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     calls = _describe_calls(not_sought(query, more))
     groups |= (yield from _existing(calls, (yield calls))) if calls else {}
     tags = yield from _tags(query.scope, groups, tagged, sought)
-    live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
-    return [item for item in live if matches_query(query, item.physical, item.tags)]
+    names = [name for name in groups if name in tags and matches_query(query, name, tags[name])]
+    pairs = {name: (_declared_key(sought.get(name)), groups[name].get("kmsKeyId")) for name in names}
+    keys = yield from kms_keys.resolved(pairs.values())
+    return [
+        _live(query.scope, name, groups[name], tags[name], kms_keys.known_keys(keys, *pairs[name])) for name in names
+    ]
+
+
+def _declared_key(sought: Sought | None) -> Any:
+    return sought.props.get("kmsKeyId") if sought else None
 
 
 def _list_by_tag(query: Query) -> Call:
@@ -142,23 +150,29 @@ def _tags(
     return found
 
 
-def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str]) -> Live:
+def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str], extra: Json) -> Live:
     return Live(
         physical=name,
         attrs=attrs(scope, name, {}),
         props={member: item[member] for member in FIELDS if member in item},
         tags=dict(tags),
+        extra=extra,
     )
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """KMS keys by the key they name; the retention of a DELIVERY group is set by AWS."""
     left, right = dict(live.props), dict(want.props)
-    if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
+    if kms_keys.same_key(right.get("kmsKeyId"), left.get("kmsKeyId"), kms_keys.keys_of(live)):
         right["kmsKeyId"] = left.get("kmsKeyId")
     if left.get("logGroupClass") == "DELIVERY" and "retentionInDays" not in want.declared:
         left.pop("retentionInDays", None)
     return left, right
+
+
+def notes(live: Live, _: Want) -> Iterable[str]:
+    """A note if the key could not be compared."""
+    return kms_keys.notes(live)
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -260,4 +274,5 @@ KIND = Kind(
     tag_symbols=TAG_SYMBOLS,
     normalize=normalize,
     check=check,
+    notes=notes,
 )

@@ -3,6 +3,7 @@
 What is peculiar about them:
 
 - Each attribute is a text, and is set by a call of its own; names are spelled as in the API (``DisplayName``).
+- SNS keeps the name of a KMS key as it was given: an alias and the key it names are different values.
 - SNS creates every topic with a default policy, which is what ``policy`` left out means; ``dataProtectionPolicy`` left
   out is not managed.
 - A subscription is identified by protocol and endpoint, and undeclared ones are removed.
@@ -42,7 +43,7 @@ from reconciler.kinds.common.policy_document.document import (
     written,
 )
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import align, same_key
+from reconciler.kinds.common.values import align
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 from reconciler.kinds.sns._topic_checks import check
@@ -268,8 +269,6 @@ def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     names = [*DEFAULTS, *(name for name in wish if name not in DEFAULTS and name not in SERVICE_OWNED)]
     left = {name: meaning(name, have.get(name, DEFAULTS.get(name))) for name in names}
     right = {name: meaning(name, wish.get(name, DEFAULTS.get(name))) for name in names}
-    if same_key(right["KmsMasterKeyId"], left["KmsMasterKeyId"]):
-        right["KmsMasterKeyId"] = left["KmsMasterKeyId"]
     return left, right
 
 
