@@ -45,6 +45,7 @@ ONCE = (
     "iam:ListRoles",
     "logs:DescribeLogGroups",
     "secretsmanager:DescribeSecret",
+    "sns:GetDataProtectionPolicy",  # a policy that is no longer declared shows nowhere else
     "sns:GetTopicAttributes",
     "tagging:GetResources",
 )
@@ -149,6 +150,7 @@ def test_services_that_are_not_used_are_not_asked(history):
         "iam:GetAccountAuthorizationDetails": 1,
         "iam:ListInstanceProfiles": 1,
         "logs:DescribeLogGroups": 1,
+        "sns:GetDataProtectionPolicy": 1,
         "sns:GetTopicAttributes": 1,
         INDEX: 2,
     }

@@ -247,11 +247,14 @@ def _wrong(shape: Any) -> Any:
     return {"boolean": True, "integer": 99, "long": 99}.get(shape.type_name, WRONG)
 
 
-@pytest.mark.parametrize("operation", [name for name in TABLE if TABLE[name]["sends"] != "all"])
-def test_the_sandbox_sends_what_aws_sends_and_no_more(account, operation):
-    replies = [reply for (asked, _), reply in account.replies.items() if asked == operation]
+def test_the_sandbox_sends_what_aws_sends_and_no_more(account):
+    more = {
+        operation
+        for (operation, _), reply in account.replies.items()
+        if (sends := TABLE.get(operation, {}).get("sends", "all")) != "all" and _kept(reply, "", sends) != reply
+    }
 
-    assert [_kept(reply, "", TABLE[operation]["sends"]) for reply in replies] == replies
+    assert more == set()
 
 
 def test_what_is_sent_is_enough(account):
