@@ -33,6 +33,14 @@ BATCH = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal":
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 ML = {"capacityUnit": "ml.m5.large", "maxCapacity": 4}
 
+WAYS: Mapping[str, Mapping[str, bool]] = {
+    "in bulk": {"owned": True},
+    "without the index": {"owned": True, "indexed": False},
+    "undeclared": {"owned": True},
+    "by name": {},
+    "briefly": {"brief": True},
+}
+
 STACK: Mapping[str, Mapping[str, Any]] = {
     "roles": {
         "r": {
@@ -58,7 +66,13 @@ STACK: Mapping[str, Mapping[str, Any]] = {
     "launchTemplates": {"lt": {"versionDescription": "one", "launchTemplateData": {"ebsOptimized": True}}},
     "repositories": {name: {"imageTagMutability": "IMMUTABLE"} for name in ("repo", "other")},
     "logGroups": {"/lg": {"retentionInDays": 7}},
-    "topics": {"t": {"subscriptions": [{"protocol": "email", "endpoint": "a@example.com"}]}},
+    "topics": {
+        "t": {
+            "attributes": {"KmsMasterKeyId": "alias/a", "HTTPSuccessFeedbackSampleRate": "5"},
+            "dataProtectionPolicy": {"Name": "g", "Version": "2021-06-01", "Statement": []},
+            "subscriptions": [{"protocol": "email", "endpoint": "a@example.com"}],
+        }
+    },
     "eventRules": {
         name: {"eventPattern": {"source": ["aws.batch"]}, "description": name, "targets": [{"id": "1", "arn": "t"}]}
         for name in ("er-1", "er-2")
@@ -135,16 +149,15 @@ class Account:
 
 
 def read_all(aws: Any, env: Environment, scope: Scope) -> dict[Any, list[Live]]:
-    """What every kind reads: in bulk, without the index, by name, and briefly."""
+    """What every kind reads, by section and way."""
     found = {}
-    ways: list[dict[str, bool]] = [{"owned": True}, {"owned": True, "indexed": False}, {}, {"brief": True}]
-    for way in ways:
+    for name, way in WAYS.items():
         reader = Reader(aws, parallelism=0)
         for section, kind in discover().items():
-            names = [(address.name, one.props) for address, one in env.resources.items() if address.section == section]
-            sought = tuple(Sought(name) if "brief" in way else Sought(name, props) for name, props in names)
-            query = Query(scope, sought, declared=frozenset({section}), **way)
-            found[section, *way.items()] = list(reader.drive(kind.read(query)))
+            declared = [(a.name, one.props) for a, one in env.resources.items() if a.section == section]
+            sought = tuple(Sought(one) if name == "briefly" else Sought(one, props) for one, props in declared)
+            query = Query(scope, () if name == "undeclared" else sought, declared=frozenset({section}), **way)
+            found[section, name] = list(reader.drive(kind.read(query)))
     return found
 
 
@@ -199,7 +212,17 @@ def test_every_reply_about_many_things_is_in_the_table(account):
 
 
 def test_something_of_every_kind_is_read(account):
-    assert {section for (section, *_), lives in account.lives.items() if lives} == discover().keys() - {NEVER_OWNED}
+    assert {section for (section, _), lives in account.lives.items() if lives} == discover().keys() - {NEVER_OWNED}
+
+
+@pytest.mark.parametrize("section", sorted(discover().keys() - {NEVER_OWNED}))
+def test_what_is_declared_does_not_limit_what_is_read(account, section):
+    """A property that is left out means the default: so it is read where it is not declared, too."""
+    declared, undeclared = (
+        {live.physical: live.props for live in account.lives[section, way]} for way in ("in bulk", "undeclared")
+    )
+
+    assert declared == undeclared
 
 
 # --- kinds and sandbox -----------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ OWNED: Mapping[str, frozenset[str]] = {
     ),
     "keyPairs": names("KeyName KeyPairId KeyType KeyFingerprint CreateTime"),
     "repositories": names(
-        "registryId repositoryName repositoryArn repositoryUri createdAt lastEvaluatedAt description"
+        "registryId repositoryName repositoryArn repositoryUri createdAt lastEvaluatedAt description DescribeKey"
     ),
     "secrets": names(
         "ARN Name LastChangedDate LastAccessedDate LastRotatedDate NextRotationDate CreatedDate DeletedDate OwningService"

@@ -23,8 +23,8 @@ KEYS = "keys"
 def resolved(pairs: Iterable[tuple[Any, Any]]) -> Reads[dict[str, str | None]]:
     """The keys of aliases that are compared with something else: ARNs by alias, as it was written.
 
-    ``pairs`` are the names to compare, two by two. A key is "" if there is no such alias, and None if KMS may not be
-    asked. Raises Unreadable.
+    ``pairs`` are the names to compare, two by two. A key is "" if there is no such alias, and None if KMS does not say.
+    Raises Unreadable.
     """
     asked = list(dict.fromkeys(alias for one, other in pairs for alias in _to_resolve(one, other)))
     calls = tuple(Call("kms", "DescribeKey", {"KeyId": alias}) for alias in asked)
@@ -34,8 +34,8 @@ def resolved(pairs: Iterable[tuple[Any, Any]]) -> Reads[dict[str, str | None]]:
     return found
 
 
-def _arn(answer: Json | None) -> str:
-    return str(answer["KeyMetadata"]["Arn"]) if answer else ""
+def _arn(answer: Json | None) -> str | None:
+    return "" if answer is None else (answer.get("KeyMetadata") or {}).get("Arn")
 
 
 def _to_resolve(one: Any, other: Any) -> tuple[str, ...]:
@@ -51,18 +51,23 @@ def known_keys(keys: Mapping[str, str | None], *names: Any) -> Mapping[str, Mapp
     return {KEYS: mine} if mine else {}
 
 
+def same_name(one: Any, other: Any) -> bool:
+    """Whether two names are the same but for the beginning of an ARN; an alias is not the key that it names."""
+    if not isinstance(one, str) or not isinstance(other, str):
+        return bool(one == other)
+    return _bare(one) == _bare(other)
+
+
 def same_key(declared: Any, live: Any, keys: Mapping[str, str | None] = EMPTY) -> bool:
     """Whether two names are names of the same key, as far as is known: ``keys`` has the keys of aliases.
 
     An alias that could not be resolved counts as the same as any key: a service may show the key of a declared alias,
     which would be a difference in every plan.
     """
-    if not isinstance(declared, str) or not isinstance(live, str) or not declared or not live:
-        return bool(declared == live)
     for alias in _to_resolve(declared, live):
         key = keys.get(alias)
-        return key is None or _bare(key) == _bare(live if alias == declared else declared)
-    return _bare(declared) == _bare(live)
+        return key is None or same_name(key, live if alias == declared else declared)
+    return same_name(declared, live)
 
 
 def _bare(name: str) -> str:
@@ -77,10 +82,7 @@ def keys_of(live: Live) -> Mapping[str, str | None]:
 
 
 def notes(live: Live) -> Iterable[str]:
-    """A note for an alias that KMS could not be asked for."""
+    """A note for an alias that KMS may not be asked for."""
     for alias, key in sorted(keys_of(live).items()):
         if key is None:
-            yield (
-                f"kms:DescribeKey was denied: {alias} counts as a name of the key in use, whosever it is;"
-                " allow kms:DescribeKey"
-            )
+            yield (f"KMS did not say which key {alias} is for: it counts as the one in use; allow kms:DescribeKey")

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
@@ -279,6 +280,8 @@ def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     names = [*DEFAULTS, *(name for name in wish if name not in DEFAULTS and name not in SERVICE_OWNED)]
     left = {name: meaning(name, have.get(name, DEFAULTS.get(name))) for name in names}
     right = {name: meaning(name, wish.get(name, DEFAULTS.get(name))) for name in names}
+    if kms_keys.same_name(right["KmsMasterKeyId"], left["KmsMasterKeyId"]):
+        right["KmsMasterKeyId"] = left["KmsMasterKeyId"]
     return left, right
 
 
