@@ -3,7 +3,7 @@
 What is peculiar about them:
 
 - ``retentionInDays`` left out means "never expire"; it has its own calls to set and delete it.
-- A describe call returns two ARNs; only the one without ``:*`` can be tagged.
+- A describe call returns two ARNs; only the one without ``:*`` can be tagged. The tagging index is on record with both.
 - The list filters by prefix: the exact name has to be picked from it.
 - A group with deletion protection is not deleted, unless the declaration has it switched off.
 
@@ -89,7 +89,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if listing:
         more = [item["logGroupName"] for item in (ok(listing[0], replies[0]) or {}).get("logGroups", ())]
     else:
-        tagged = yield from tags_from_index(ask, replies[: len(ask)])
+        found = yield from tags_from_index(ask, replies[: len(ask)])
+        tagged = {arn.removesuffix(":*"): tags for arn, tags in found.items()}
         more = owned_names(tagged, query.scope, "logs", "log-group:")
     groups = yield from _existing(calls, replies[len(ask) :])
     calls = _describe_calls(not_sought(query, more))
