@@ -146,6 +146,7 @@ class AccountRecheck:
         if self.tags(now) != self.tags(live):
             return f"the tags of {live.physical} changed"
         want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
+        now = replace(now, extra={**live.extra, **now.extra})  # what depends on the declaration was read for the plan
         moved = self.compared(kind, now, want) ^ self.compared(kind, live, want)
         return f"{', '.join(sorted({path for path, _ in moved}))} of {live.physical} changed" if moved else ""
 

@@ -44,6 +44,7 @@ MODELS = {
     "ssm": "ssm",
     "tagging": "resourcegroupstaggingapi",
     "batch": "batch",
+    "kms": "kms",
 }
 
 _CBOR = "smithy-rpc-v2-cbor"

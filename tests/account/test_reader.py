@@ -39,11 +39,13 @@ ONCE = (
     "ecr:GetRepositoryPolicy",
     "events:ListRules",
     "iam:GetAccountAuthorizationDetails",
+    "iam:GetInstanceProfile",
     "iam:GetPolicy",
     "iam:ListInstanceProfiles",
     "iam:ListRoles",
     "logs:DescribeLogGroups",
     "secretsmanager:DescribeSecret",
+    "sns:GetDataProtectionPolicy",  # a policy that is no longer declared shows nowhere else
     "sns:GetTopicAttributes",
     "tagging:GetResources",
 )
@@ -95,14 +97,19 @@ def test_what_is_there_once_is_asked_for_once(history, built):
 
 @pytest.mark.slow
 def test_ten_times_the_estate_takes_a_page_more(history, built):
-    assert beyond(asked(history, built(200))) == {"batch:DescribeJobDefinitions": 1}
+    more = beyond(asked(history, built(200)))
+
+    assert more.pop("iam:GetInstanceProfile") == estate.groups(200) - 1  # no list has the tags of profiles
+    assert more == {"batch:DescribeJobDefinitions": 1}
 
 
 def test_what_belongs_to_others_costs_pages(history, built):
     env = built(20)
     crowd.foreign(history.sandbox, 20)
 
-    assert beyond(asked(history, env)) == {"batch:DescribeJobDefinitions": 2}
+    # any profile may be owned, whosever role it holds, and no list has its tags
+    others = len(history.sandbox.client("iam").list_instance_profiles()["InstanceProfiles"]) - estate.groups(20)
+    assert beyond(asked(history, env)) == {"batch:DescribeJobDefinitions": 2, "iam:GetInstanceProfile": others}
 
 
 def test_old_revisions_cost_pages(history, built):
@@ -130,6 +137,7 @@ def test_where_pages_are_short_what_is_missing_is_asked_for_by_name(history, bui
     more = beyond(asked(history, env))
 
     assert more.pop("batch:DescribeJobDefinitions") == 2
+    more.pop("iam:GetInstanceProfile")
     assert set(more) <= {"batch:DescribeJobQueues", INDEX}
     assert max(more.values(), default=0) <= 1
 
@@ -142,6 +150,7 @@ def test_services_that_are_not_used_are_not_asked(history):
         "iam:GetAccountAuthorizationDetails": 1,
         "iam:ListInstanceProfiles": 1,
         "logs:DescribeLogGroups": 1,
+        "sns:GetDataProtectionPolicy": 1,
         "sns:GetTopicAttributes": 1,
         INDEX: 2,
     }

@@ -46,7 +46,7 @@ OWNED: Mapping[str, frozenset[str]] = {
     ),
     "keyPairs": names("KeyName KeyPairId KeyType KeyFingerprint CreateTime"),
     "repositories": names(
-        "registryId repositoryName repositoryArn repositoryUri createdAt lastEvaluatedAt description"
+        "registryId repositoryName repositoryArn repositoryUri createdAt lastEvaluatedAt description DescribeKey"
     ),
     "secrets": names(
         "ARN Name LastChangedDate LastAccessedDate LastRotatedDate NextRotationDate CreatedDate DeletedDate OwningService"
@@ -79,7 +79,6 @@ OWNED: Mapping[str, frozenset[str]] = {
 FILLED: Mapping[str, frozenset[str]] = {
     "computeEnvironments": frozenset({"ec2Configuration", "imageKubernetesVersion"}),
     "jobQueues": frozenset({"jobQueueType"}),
-    "repositories": frozenset({"kmsKey"}),
     "securityGroups": frozenset({"SecurityGroups.Description"}),
     "placementGroups": frozenset({"PartitionCount"}),
     "consumableResources": frozenset({"totalQuantity"}),
@@ -100,10 +99,9 @@ def left_alone(pair: Pair) -> frozenset[str]:
     filled = {name for name in FILLED.get(pair.section, ()) if name.rpartition(".")[2].lower() not in said}
     undecided = {"AssumeRolePolicyDocument.Version"} if "trust" in pair.declared else set()
     undecided |= {"Version"} if "Version" not in str(pair.declared) else set()
-    aliases = {"kmsKey"} if "alias/" in str(pair.declared) else set()
     # of what jobs use up the total moves by itself; that of another type is another total as well
     used_up = {"totalQuantity", "resourceType"} if "NON_REPLENISHABLE" in str(pair.declared) else set()
-    return OWNED[pair.section] | filled | undecided | aliases | used_up
+    return OWNED[pair.section] | filled | undecided | used_up
 
 
 def _said(value: Any, section: str) -> Iterator[str]:

@@ -1,23 +1,11 @@
-"""Comparing values: names of KMS keys, and sets of items."""
+"""Comparing values: sets of items."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
-
-
-def same_key(declared: Any, live: Any) -> bool:
-    """Whether two names of a KMS key (id, ARN, alias or alias ARN) may mean the same key.
-
-    Only KMS can resolve an alias. An alias and a key id count as the same, because a service may show the key of a
-    declared alias, which would be a difference in every plan.
-    """
-    if not isinstance(declared, str) or not isinstance(live, str) or not declared or not live:
-        return bool(declared == live)
-    one, other = (name.split(":")[-1].removeprefix("key/") for name in (declared, live))
-    return one == other or one.startswith("alias/") != other.startswith("alias/")
 
 
 def align(

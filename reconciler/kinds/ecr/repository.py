@@ -6,6 +6,7 @@ What is peculiar about them:
   same name is ours, never compared, and used while the repository is still declared (destroy, replacement).
 - Mutability and its exclusion filters are set by one call, the two policies by one call each.
 - Encryption cannot be changed. A name is unique, so another encryption means delete, then create.
+- ECR shows the key of an alias. With KMS, no key means the one that AWS manages for ECR.
 - ECR lists by name only: owned repositories are found by the tagging index, and each is then read from ECR.
 
 https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
@@ -14,9 +15,11 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -30,9 +33,9 @@ from reconciler.kinds.common.ownership_index import (
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
-from reconciler.kinds.common.values import same_key
 from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
+    EMPTY,
     Action,
     Call,
     Diff,
@@ -76,6 +79,7 @@ SETTINGS = (
     "encryptionConfiguration",
 )
 DOCUMENTS = ("lifecyclePolicy", "repositoryPolicy")
+DEFAULT_KEY = "alias/aws/ecr"
 ABSENT = "RepositoryNotFoundException"
 FIRST_PAGE = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
 NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
@@ -100,11 +104,22 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     tagged = yield from tags_from_index(ask, replies)
     found |= yield from _existing(not_sought(query, owned_names(tagged, query.scope, "ecr", "repository/")))
     tags = yield from _tags(found, tagged, sought)
-    return [
-        _live(query.scope, item, tags[name], lifecycle, policy)
-        for name, (item, lifecycle, policy) in found.items()
-        if name in tags and matches_query(query, name, tags[name])
-    ]
+    names = [name for name in found if name in tags and matches_query(query, name, tags[name])]
+    pairs = {name: _keys_to_compare(found[name][0], sought.get(name)) for name in names}
+    keys = yield from kms_keys.resolved(pairs.values())
+    return [_live(query.scope, found[name], tags[name], kms_keys.known_keys(keys, *pairs[name])) for name in names]
+
+
+def _keys_to_compare(item: Json, sought: Sought | None) -> tuple[Any, Any]:
+    """The names of the declared and the live key."""
+    return _declared_key(sought.props if sought else EMPTY), mapping(item.get("encryptionConfiguration")).get("kmsKey")
+
+
+def _declared_key(props: Json) -> Any:
+    """The name of the declared key, the default one if the type alone is declared; None if no key is used."""
+    encryption = mapping(props.get("encryptionConfiguration"))
+    declared = encryption.get("encryptionType") not in (None, "AES256")
+    return encryption.get("kmsKey") or (DEFAULT_KEY if declared else None)
 
 
 def _existing(names: Sequence[str]) -> Reads[dict[str, tuple[Json, Json, Json]]]:
@@ -157,7 +172,8 @@ def _tags(
     return tags
 
 
-def _live(scope: Scope, item: Json, tags: Mapping[str, str], lifecycle: Json, policy: Json) -> Live:
+def _live(scope: Scope, found: tuple[Json, Json, Json], tags: Mapping[str, str], extra: Json) -> Live:
+    item, lifecycle, policy = found
     name = item["repositoryName"]
     documents = {
         "lifecyclePolicy": parse(lifecycle.get("lifecyclePolicyText")),
@@ -169,6 +185,7 @@ def _live(scope: Scope, item: Json, tags: Mapping[str, str], lifecycle: Json, po
         attrs={**attrs(scope, name, {}), "arn": item["repositoryArn"], "uri": item["repositoryUri"]},
         props={member: value for member, value in props.items() if value},
         tags=tags,
+        extra=extra,
     )
 
 
@@ -190,10 +207,17 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
         left["repositoryPolicy"], right["repositoryPolicy"] = compared(
             left["repositoryPolicy"], right["repositoryPolicy"], _location(want)
         )
-    here, there = right.get("encryptionConfiguration"), left.get("encryptionConfiguration")
-    if isinstance(here, Mapping) and isinstance(there, Mapping) and same_key(here.get("kmsKey"), there.get("kmsKey")):
-        right["encryptionConfiguration"] = {**here, "kmsKey": there.get("kmsKey")}
+    here, there = mapping(right.get("encryptionConfiguration")), mapping(left.get("encryptionConfiguration"))
+    wanted, used = _declared_key(right), there.get("kmsKey")
+    if wanted and used:
+        same = kms_keys.same_key(wanted, used, kms_keys.keys_of(live))
+        right["encryptionConfiguration"] = {**here, "kmsKey": used if same else wanted}
     return left, right
+
+
+def notes(live: Live, _: Want) -> Iterable[str]:
+    """A note if the key could not be compared."""
+    return kms_keys.notes(live)
 
 
 def _location(want: Want) -> Place:
@@ -299,4 +323,5 @@ KIND = Kind(
     expand=expand,
     normalize=normalize,
     check=check,
+    notes=notes,
 )

@@ -94,13 +94,14 @@ def _read_in_bulk(query: Query, sought: Collection[str]) -> Reads[list[Json]]:
     """The profiles that are sought, or may be owned, with their tags.
 
     Only GetInstanceProfile is documented to return the tags of a profile. It is not called where the details of the
-    role include them. Otherwise it is called for sought profiles, for profiles without a role (which only the list
-    contains) or with an owned role, and, in accounts with few profiles, for all others.
+    roles are seen to include tags of profiles: an empty list proves nothing. Otherwise it is called for sought
+    profiles, for profiles without a role (which only the list contains) or with an owned role, and, in accounts with
+    few profiles, for all others.
     """
     replies = yield (bulk.DETAILS, bulk.PROFILES)
     found = bulk.details(replies[0])
     held, listed = bulk.profiles_of(found), (ok(bulk.PROFILES, replies[1]) or {}).get("InstanceProfiles", ())
-    shown = any("Tags" in profile for profile in held.values())
+    shown = any(profile.get("Tags") for profile in held.values())
     ours = {role["RoleName"] for role in found.owned(query)}
     likely: list[str] = []
     others: list[str] = []

@@ -54,6 +54,8 @@ FIELDS = {
     "description": Field(effect=Effect.REPLACE, default=""),
 }
 
+# GetPolicy alone has these
+NOT_IN_DETAILS = ("Description", "Tags")
 MAX_VERSIONS = 5
 MAX_DOCUMENT = 6144
 # the paths of AWS-managed policies
@@ -103,9 +105,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
     """The account's own policies that are sought or owned.
 
-    The details contain everything but the tags, which each policy has to be read for. Policies that are not sought are
-    read if they are in no use, or attached to an owned role: one that is only attached elsewhere could not be deleted
-    anyway.
+    The details contain everything but tags and description, which each policy has to be read for: their shape has a
+    description, but AWS never sends it. Policies that are not sought are read if they are in no use, or attached to an
+    owned role: one that is only attached elsewhere could not be deleted anyway.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_PolicyDetail.html
     """
     wanted = {
         sought.name.strip("/").rpartition("/")[2].lower() for sought in query.sought if _is_valid_name(sought.name)
@@ -124,7 +128,10 @@ def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
     tagged |= yield from _get_policies(arn for arn in asked if arn not in tagged)
     chosen = [arn for arn in asked if arn in tagged]
     return [
-        _live({**found.policies[arn], "Tags": tagged[arn].get("Tags")}, found.policies[arn]["PolicyVersionList"])
+        _live(
+            {**found.policies[arn], **{member: tagged[arn].get(member) for member in NOT_IN_DETAILS}},
+            found.policies[arn]["PolicyVersionList"],
+        )
         for arn in chosen
         if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
     ]

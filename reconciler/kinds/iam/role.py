@@ -71,6 +71,8 @@ REFS = {
     "permissionsBoundary": POLICY,
 }
 
+# what GetAccountAuthorizationDetails does not return
+NOT_IN_DETAILS = ("Description", "MaxSessionDuration")
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ATTACHED_QUOTA, MAX_ATTACHED = 10, 20
 TRUST_QUOTA, MAX_TRUST = 2048, 4096
@@ -115,10 +117,12 @@ def _read_in_bulk(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
     chosen = [name for name in found.roles if name.lower() in wanted]
     chosen += [role["RoleName"] for role in found.owned(query) if role["RoleName"] not in chosen]
     known = yield from bulk.with_described_roles(chosen, known, answer.get("Marker") or "", len(found.roles))
-    return [_live_from_bulk(query.scope, {**known[name], **found.roles[name]}) for name in chosen if name in known]
+    return [_live_from_bulk(query.scope, found.roles[name], known[name]) for name in chosen if name in known]
 
 
-def _live_from_bulk(scope: Scope, role: Json) -> Live:
+def _live_from_bulk(scope: Scope, details: Json, listed: Json) -> Live:
+    """A role from its details, and from the list or GetRole what these lack."""
+    role = {**details, **{member: listed.get(member) for member in NOT_IN_DETAILS}}
     lists = {
         "ListAttachedRolePolicies": {"AttachedPolicies": role.get("AttachedManagedPolicies", ())},
         "ListInstanceProfilesForRole": {"InstanceProfiles": role.get("InstanceProfileList", ())},

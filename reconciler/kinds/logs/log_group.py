@@ -3,7 +3,7 @@
 What is peculiar about them:
 
 - ``retentionInDays`` left out means "never expire"; it has its own calls to set and delete it.
-- A describe call returns two ARNs; only the one without ``:*`` can be tagged.
+- A describe call returns two ARNs; only the one without ``:*`` can be tagged. The tagging index is on record with both.
 - The list filters by prefix: the exact name has to be picked from it.
 - A group with deletion protection is not deleted, unless the declaration has it switched off.
 
@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -30,7 +31,6 @@ from reconciler.kinds.common.ownership_index import (
     tags_if_expected,
 )
 from reconciler.kinds.common.replies import chunks, ok
-from reconciler.kinds.common.values import same_key
 from reconciler.model import (
     OWNER_TAG,
     Action,
@@ -89,14 +89,23 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if listing:
         more = [item["logGroupName"] for item in (ok(listing[0], replies[0]) or {}).get("logGroups", ())]
     else:
-        tagged = yield from tags_from_index(ask, replies[: len(ask)])
+        found = yield from tags_from_index(ask, replies[: len(ask)])
+        tagged = {arn.removesuffix(":*"): tags for arn, tags in found.items()}
         more = owned_names(tagged, query.scope, "logs", "log-group:")
     groups = yield from _existing(calls, replies[len(ask) :])
     calls = _describe_calls(not_sought(query, more))
     groups |= (yield from _existing(calls, (yield calls))) if calls else {}
     tags = yield from _tags(query.scope, groups, tagged, sought)
-    live = [_live(query.scope, name, item, tags[name]) for name, item in groups.items() if name in tags]
-    return [item for item in live if matches_query(query, item.physical, item.tags)]
+    names = [name for name in groups if name in tags and matches_query(query, name, tags[name])]
+    pairs = {name: (_declared_key(sought.get(name)), groups[name].get("kmsKeyId")) for name in names}
+    keys = yield from kms_keys.resolved(pairs.values())
+    return [
+        _live(query.scope, name, groups[name], tags[name], kms_keys.known_keys(keys, *pairs[name])) for name in names
+    ]
+
+
+def _declared_key(sought: Sought | None) -> Any:
+    return sought.props.get("kmsKeyId") if sought else None
 
 
 def _list_by_tag(query: Query) -> Call:
@@ -142,23 +151,29 @@ def _tags(
     return found
 
 
-def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str]) -> Live:
+def _live(scope: Scope, name: str, item: Json, tags: Mapping[str, str], extra: Json) -> Live:
     return Live(
         physical=name,
         attrs=attrs(scope, name, {}),
         props={member: item[member] for member in FIELDS if member in item},
         tags=dict(tags),
+        extra=extra,
     )
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """KMS keys by the key they name; the retention of a DELIVERY group is set by AWS."""
     left, right = dict(live.props), dict(want.props)
-    if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
+    if kms_keys.same_key(right.get("kmsKeyId"), left.get("kmsKeyId"), kms_keys.keys_of(live)):
         right["kmsKeyId"] = left.get("kmsKeyId")
     if left.get("logGroupClass") == "DELIVERY" and "retentionInDays" not in want.declared:
         left.pop("retentionInDays", None)
     return left, right
+
+
+def notes(live: Live, _: Want) -> Iterable[str]:
+    """A note if the key could not be compared."""
+    return kms_keys.notes(live)
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -260,4 +275,5 @@ KIND = Kind(
     tag_symbols=TAG_SYMBOLS,
     normalize=normalize,
     check=check,
+    notes=notes,
 )

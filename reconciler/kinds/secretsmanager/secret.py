@@ -23,9 +23,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import first, same_key
+from reconciler.kinds.common.values import first
 from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
     OWNER_PREFIX,
@@ -110,7 +111,19 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     found |= _existing(calls, (yield calls) if calls else ())
     live = [item for item in found.values() if item["Name"] in sought or _owner(item) == environment]
     older = (yield from _all_versions(live, sought)) if live else {}
-    return [_live(item, older.get(item["Name"], {})) for item in live]
+    pairs = {item["Name"]: _keys_to_compare(item, sought.get(item["Name"])) for item in live}
+    keys = yield from kms_keys.resolved(pairs.values())
+    return [_live(item, older.get(item["Name"], {}), kms_keys.known_keys(keys, *pairs[item["Name"]])) for item in live]
+
+
+def _keys_to_compare(item: Json, sought: Sought | None) -> tuple[Any, Any]:
+    """The names of the declared and the live key; two Nones where one is the default."""
+    names = (sought.props.get("kmsKeyId") if sought else None, item.get("KmsKeyId"))
+    return (None, None) if any(_is_default_key(name) for name in names) else names
+
+
+def _is_default_key(name: Any) -> bool:
+    return isinstance(name, str) and name.endswith(DEFAULT_KEY)
 
 
 def _list_by_tag(environment: str) -> Call:
@@ -172,7 +185,7 @@ def _owner(item: Json) -> str | None:
     return tag_map(item.get("Tags")).get(OWNER_TAG)
 
 
-def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
+def _live(item: Json, older: Mapping[str, Sequence[str]] | None, keys: Json) -> Live:
     versions: dict[str, Sequence[str]] = {**(older or {}), **(item.get("VersionIdsToStages") or {})}
     current = first(name for name, stages in sorted(versions.items()) if CURRENT in stages)
     props = {"description": item.get("Description"), "kmsKeyId": item.get("KmsKeyId"), "value": current}
@@ -188,6 +201,7 @@ def _live(item: Json, older: Mapping[str, Sequence[str]] | None) -> Live:
             "versions": sorted(versions),
             "rotated": bool(item.get("RotationEnabled")),
             **({} if older is not None else {"versions_not_listed": True}),
+            **keys,
         },
     )
 
@@ -199,9 +213,9 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """The value as the id of its version, on both sides; without it if it is not compared."""
     left, right = dict(live.props), dict(want.props)
     for side in (left, right):
-        if str(side.get("kmsKeyId", "")).endswith(DEFAULT_KEY):
+        if _is_default_key(side.get("kmsKeyId")):
             del side["kmsKeyId"]
-    if same_key(right.get("kmsKeyId"), left.get("kmsKeyId")):
+    if kms_keys.same_key(right.get("kmsKeyId"), left.get("kmsKeyId"), kms_keys.keys_of(live)):
         right["kmsKeyId"] = left.get("kmsKeyId")
     current = left.pop("value", None)
     right.pop("value", None)
@@ -246,8 +260,11 @@ def adoption_tags(live: Live, want: Want) -> Mapping[str, str]:
 
 
 def notes(live: Live, want: Want) -> Sequence[str]:
-    """Notes about a value that is not compared or is written again, and about versions that could not be listed."""
-    return [*_about_value(live, want), *([VERSIONS_NOT_LISTED] if live.extra.get("versions_not_listed") else [])]
+    """Notes about a value or key that is not compared, or a value that is written again, and about versions that could
+    not be listed.
+    """
+    listed = [VERSIONS_NOT_LISTED] if live.extra.get("versions_not_listed") else []
+    return [*_about_value(live, want), *listed, *kms_keys.notes(live)]
 
 
 def _about_value(live: Live, want: Want) -> Sequence[str]:

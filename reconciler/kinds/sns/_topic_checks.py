@@ -19,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
 ATTRIBUTES = (
     *("DisplayName", "DeliveryPolicy", "FifoTopic", "ContentBasedDeduplication", "FifoThroughputScope"),
-    *("KmsMasterKeyId", "SignatureVersion", "TracingConfig", "ArchivePolicy", "Policy"),
+    *("KmsMasterKeyId", "SignatureVersion", "TracingConfig", "ArchivePolicy", "Policy", "MaximumMessageSize"),
     *(f"{kind}{end}" for kind in ("Application", "HTTP", "Lambda", "SQS", "Firehose") for end in FEEDBACK),
 )
 CHOICES = {

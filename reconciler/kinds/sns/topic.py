@@ -3,8 +3,8 @@
 What is peculiar about them:
 
 - Each attribute is a text, and is set by a call of its own; names are spelled as in the API (``DisplayName``).
-- SNS creates every topic with a default policy, which is what ``policy`` left out means; ``dataProtectionPolicy`` left
-  out is not managed.
+- SNS keeps the name of a KMS key as it was given: an alias and the key it names are different values.
+- SNS creates every topic with a default policy, which is what ``policy`` left out means.
 - A subscription is identified by protocol and endpoint, and undeclared ones are removed.
 - A subscription by email waits for its recipient. Until it is confirmed it can be neither changed nor removed, and
   subscribing again sends another email: so it counts as created, with a note. Without confirmation it expires after two
@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
@@ -41,12 +42,14 @@ from reconciler.kinds.common.policy_document.document import (
     statements,
     written,
 )
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import align, same_key
+from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
+from reconciler.kinds.common.values import align
+from reconciler.kinds.sns import _data_protection as protection
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 from reconciler.kinds.sns._topic_checks import check
 from reconciler.model import (
+    EMPTY,
     Action,
     Call,
     Diff,
@@ -67,24 +70,27 @@ from reconciler.model import (
     Want,
 )
 
-# the defaults of attributes; others are compared only if they are declared
+# the defaults of attributes; one that is not known here is compared only if it is declared
 DEFAULTS: Mapping[str, str] = {
     "DisplayName": "",
     "KmsMasterKeyId": "",
     "TracingConfig": "PassThrough",
     "SignatureVersion": "1",
     "FifoTopic": "false",
+    "FifoThroughputScope": "Topic",
     "ContentBasedDeduplication": "false",
+    "MaximumMessageSize": "262144",
     "DeliveryPolicy": "",
     "ArchivePolicy": "",
     **{f"{kind}{end}": "" for kind in ("Application", "HTTP", "Lambda", "SQS", "Firehose") for end in (
         "SuccessFeedbackRoleArn", "FailureFeedbackRoleArn")},
+    **{f"{kind}SuccessFeedbackSampleRate": "0" for kind in ("Application", "HTTP", "Lambda", "SQS", "Firehose")},
 }  # fmt: skip
 CLEARED = {"ArchivePolicy": "{}"}
 # the others are set one by one
 AT_CREATION = (
     *("DisplayName", "KmsMasterKeyId", "TracingConfig", "SignatureVersion", "FifoTopic"),
-    *("ContentBasedDeduplication", "FifoThroughputScope", "DeliveryPolicy", "ArchivePolicy"),
+    *("ContentBasedDeduplication", "FifoThroughputScope", "DeliveryPolicy", "ArchivePolicy", "MaximumMessageSize"),
 )
 
 FIFO_ONLY = ("FifoTopic", "ContentBasedDeduplication")
@@ -93,7 +99,7 @@ FIELDS = {
     "attributes": Field(),
     "attributes.FifoTopic": Field(effect=Effect.REPLACE),
     "policy": Field(computed=True),
-    "dataProtectionPolicy": Field(computed=True),
+    "dataProtectionPolicy": Field(),
     "subscriptions": Field(),
 }
 
@@ -129,7 +135,10 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     topics |= _existing(calls, (yield calls) if calls else ())
     tags = yield from _tags(query.scope, topics, tagged, sought)
     topics = {name: parts for name, parts in topics.items() if matches_query(query, name, tags[name])}
-    found = (yield from subs.subscriptions_of(topics)) if topics else {}
+    guards = protection.calls_if_not_declared(topics)
+    found, replies = yield from together(subs.subscriptions_of(topics), tuple(guards.values()))
+    for (name, call), reply in zip(guards.items(), replies, strict=True):
+        topics[name][protection.READ] = protection.if_not_declared(call, reply)
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
 
 
@@ -142,7 +151,7 @@ def _read_calls(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
         found += [
             Call("sns", "GetTopicAttributes", {"TopicArn": arn}),
             *([subs.list_call(arn)] if name in subscribed else []),
-            *([Call("sns", "GetDataProtectionPolicy", {"ResourceArn": arn})] if name in guarded else []),
+            *([protection.read_call(arn)] if name in guarded else []),
         ]
     return tuple(found)
 
@@ -176,11 +185,11 @@ def _live(
     found: Mapping[str, Subscription],
 ) -> Live:
     attributes: Mapping[str, str] = parts["GetTopicAttributes"]["Attributes"]
-    guard = parts.get("GetDataProtectionPolicy", {}).get("DataProtectionPolicy")
+    guard = parts.get(protection.READ, EMPTY)
     props = {
         "attributes": {key: value for key, value in sorted(attributes.items()) if key not in SERVICE_OWNED},
         "policy": parse(attributes.get("Policy")),
-        "dataProtectionPolicy": parse(guard) or None,
+        "dataProtectionPolicy": parse(guard.get("DataProtectionPolicy")) or None,
         "subscriptions": [one.props() for _, one in sorted(found.items())],
     }
     return Live(
@@ -188,7 +197,10 @@ def _live(
         attrs=attrs(scope, name, {}),
         props={member: value for member, value in props.items() if value},
         tags=tags,
-        extra={"subscriptions": {key: one.arn for key, one in found.items()}},
+        extra={
+            "subscriptions": {key: one.arn for key, one in found.items()},
+            **protection.not_read(guard),
+        },
     )
 
 
@@ -268,7 +280,7 @@ def _attributes(live: Any, want: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     names = [*DEFAULTS, *(name for name in wish if name not in DEFAULTS and name not in SERVICE_OWNED)]
     left = {name: meaning(name, have.get(name, DEFAULTS.get(name))) for name in names}
     right = {name: meaning(name, wish.get(name, DEFAULTS.get(name))) for name in names}
-    if same_key(right["KmsMasterKeyId"], left["KmsMasterKeyId"]):
+    if kms_keys.same_name(right["KmsMasterKeyId"], left["KmsMasterKeyId"]):
         right["KmsMasterKeyId"] = left["KmsMasterKeyId"]
     return left, right
 
@@ -283,7 +295,8 @@ def _subscriptions(live: Live, want: Want) -> tuple[dict[str, Subscription], dic
 
 
 def notes(live: Live, want: Want) -> Iterable[str]:
-    """Notes about subscriptions that are not confirmed."""
+    """Notes about subscriptions that are not confirmed, and about what could not be read."""
+    yield from protection.notes(live)
     wish = subs.declared(want.props.get("subscriptions"))
     for key, arn in sorted(live.extra.get("subscriptions", {}).items()):
         if arn.startswith("arn:"):
@@ -340,8 +353,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if "policy" in changed:
         calls.append(_set_policy(want, arn))
     if "dataProtectionPolicy" in changed:
-        guard = {"ResourceArn": arn, "DataProtectionPolicy": JsonText(want.props["dataProtectionPolicy"])}
-        calls.append(Call("sns", "PutDataProtectionPolicy", guard, retry_on=BUSY))
+        calls.append(protection.put_call(arn, want.props.get("dataProtectionPolicy")))
     if "subscriptions" in changed:
         calls += _update_subscriptions(live, want)
     return calls

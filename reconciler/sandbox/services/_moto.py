@@ -37,6 +37,7 @@ BACKENDS = {
     "ssm": "ssm",
     "tagging": "resourcegroupstaggingapi",
     "s3": "s3",
+    "kms": "kms",
 }
 GLOBAL = frozenset({"iam", "sts", "s3"})
 _KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""ECR: exclusion filters that are stored, and tags that are checked.
+"""ECR: exclusion filters that are stored, keys that aliases name, and tags that are checked.
 
 https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
+from reconciler.sandbox.services.kms import key_arn
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ecr")
@@ -36,6 +37,19 @@ def exclusions_need_their_mode(call: ServiceCall) -> None:
     if excluding != bool(filters) or len(filters or ()) > 5:
         message = "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint"
         raise Refusal("InvalidParameterException", message)
+
+
+@RULES.before("CreateRepository")
+def aliases_become_keys(call: ServiceCall) -> None:
+    """ECR keeps the key that an alias names now, and with KMS alone the key that AWS manages for it."""
+    encryption = call.params.get("encryptionConfiguration") or {}
+    if encryption.get("encryptionType", "AES256") == "AES256":
+        return
+    arn = key_arn(call.account, call.region, encryption.get("kmsKey") or "alias/aws/ecr")
+    if arn is None:
+        message = f"Alias {encryption['kmsKey']} is not found."
+        raise Refusal("KmsException", message)
+    call.rewrite(encryptionConfiguration={**encryption, "kmsKey": arn})
 
 
 @RULES.after("CreateRepository", "PutImageTagMutability")

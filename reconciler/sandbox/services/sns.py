@@ -61,7 +61,8 @@ def a_topic_is_not_an_upsert(call: ServiceCall) -> None:
     if any((tag["Key"], tag["Value"]) not in live for tag in call.params.get("Tags") or []):
         raise _invalid("Tags Reason: Topic already exists with different tags")
     for attribute, value in (call.params.get("Attributes") or {}).items():
-        held = getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
+        kept = topic.__dict__.get("sandbox_kept", {})
+        held = kept.get(attribute) or getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
         if not _same(held, value):
             raise _invalid("Attributes Reason: Topic already exists with different attributes")
 
@@ -111,7 +112,14 @@ def _missing_principal(call: ServiceCall, document: Json) -> str | None:
     return None
 
 
-_KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
+_FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
+_PROTOCOLS = ("Application", "HTTP", "Lambda", "SQS", "Firehose")
+# with the default that GetTopicAttributes shows
+_KEPT: dict[str, str | None] = {
+    "TracingConfig": "PassThrough",
+    **dict.fromkeys(("SignatureVersion", "MaximumMessageSize", "ArchivePolicy", "FifoThroughputScope")),
+    **dict.fromkeys(f"{kind}{end}" for kind in _PROTOCOLS for end in _FEEDBACK),
+}
 
 
 @RULES.after("CreateTopic")
@@ -140,8 +148,10 @@ def dropped_attributes_are_reported(call: ServiceCall, result: Json) -> None:
     held = topic.__dict__.get("sandbox_kept", {}) if topic is not None else {}
     for name, default in _KEPT.items():
         value = held.get(name) or default
-        if value:
+        if value and not (name == "ArchivePolicy" and value == "{}"):
             result["Attributes"][name] = value
+    if str(result["Attributes"].get("FifoTopic", "")).lower() == "true":
+        result["Attributes"].setdefault("FifoThroughputScope", "Topic")
 
 
 @RULES.after("GetTopicAttributes")

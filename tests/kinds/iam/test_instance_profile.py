@@ -99,23 +99,25 @@ def test_what_is_owned_is_found_beside_what_is_sought():
     assert find() == []
 
 
-def test_details_that_show_tags_are_enough(monkeypatch):
+@pytest.mark.parametrize(("shown", "more"), [(TAG_LIST, []), ([], ["GetInstanceProfile"] * 2)])
+def test_details_that_show_tags_are_enough(monkeypatch, shown, more):
     asked, by_itself = [], answer
 
     def reply(made):
         asked.append(made.operation)
         if made.operation == "GetAccountAuthorizationDetails":
-            held = {"InstanceProfileName": "p", "Path": "/a/", "Tags": TAG_LIST}
+            held = {"InstanceProfileName": "p", "Path": "/a/", "Tags": shown}
             return {"RoleDetailList": [{"RoleName": "r", "InstanceProfileList": [held]}, *ROLES[1:]]}
         return by_itself(made)
 
     monkeypatch.setitem(globals(), "answer", reply)
     monkeypatch.delitem(PROFILES, "Mine")
+    monkeypatch.setitem(PROFILES, "p", {**PROFILES["p"], "Tags": TAG_LIST})
 
     (found,) = find("p", owned=True)
 
     assert (found.props, found.tags) == ({"path": "/a/", "role": "r"}, {OWNER_TAG: "e"})
-    assert asked == ["GetAccountAuthorizationDetails", "ListInstanceProfiles"]
+    assert asked == ["GetAccountAuthorizationDetails", "ListInstanceProfiles", *more]
 
 
 def test_creating():

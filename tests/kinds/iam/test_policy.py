@@ -95,7 +95,7 @@ class Account:
             return Refused("NoSuchEntity", "gone")
         if made.operation == "GetAccountAuthorizationDetails":
             shown = [{"VersionId": name, "Document": document(f"s3:{name}")} for name in ("v10", "v9", "v2")]
-            whole = {"Description": "d", "PolicyVersionList": shown}
+            whole = {"PolicyVersionList": shown}  # with no description, like AWS
             own = [arn for arn in self.arns if "::aws:" not in arn]
             roles = [{"RoleName": n, "Tags": tags, "AttachedManagedPolicies": [{"PolicyArn": a} for a in arns]}
                      for n, (tags, arns) in enumerate(self.used)]  # fmt: skip

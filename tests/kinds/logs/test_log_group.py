@@ -97,6 +97,17 @@ def test_read_confirms_what_the_tagging_index_proposes():
     assert [item.physical for item in read(KIND, [by_tag, *rest], owned=True, indexed=False)] == [NAME]
 
 
+def test_the_index_may_name_a_group_with_everything_in_it():
+    """Programs that read the index are tested with ``arn:aws:logs:...:log-group:NAME:*``."""
+    said = [{"Key": name, "Value": value} for name, value in OWNED.items()]
+    there = [(named(NAME), {"logGroups": [DESCRIBED]})]
+
+    (one,) = read(KIND, [[indexed(f"{ARN}:*", tags=said)], there, [(tags(), {"tags": OWNED})]], owned=True)
+    (same,) = read(KIND, [[indexed(f"{ARN}:*", tags=said)], there], Sought(NAME, {}, OWNED), owned=True)
+
+    assert one.physical == same.physical == NAME
+
+
 def test_the_index_is_believed_where_it_says_what_is_expected():
     wanted = {**OWNED, "team": "hpc"}
     there = [(named(NAME), {"logGroups": [DESCRIBED]})]

@@ -72,7 +72,14 @@ def about(attributes, subscriptions=(), tags=TAGS):
         (asked("GetTopicAttributes", TopicArn=ARN), {"Attributes": attributes}),
         (asked("ListTagsForResource", ResourceArn=ARN), {"Tags": tags}),
         (asked("ListSubscriptionsByTopic", all_pages=True, TopicArn=ARN), {"Subscriptions": list(subscriptions)}),
+        *([] if attributes.get("FifoTopic") == "true" else [guard()]),
     ]
+
+
+def guard(text=""):
+    return asked("GetDataProtectionPolicy", ResourceArn=ARN), text if isinstance(text, Refused) else {
+        "DataProtectionPolicy": text
+    }
 
 
 def subscription(protocol, endpoint, arn):
@@ -137,7 +144,8 @@ def test_a_topic_that_is_not_there():
 
 def test_declared_subscriptions_are_asked_for_at_once():
     gone = Refused("NotFound", "Topic does not exist")
-    rounds = [[(request, gone) for request, _ in about({}) if request.operation != "ListTagsForResource"]]
+    at_once = ("GetTopicAttributes", "ListSubscriptionsByTopic")
+    rounds = [[(request, gone) for request, _ in about({}) if request.operation in at_once]]
 
     assert read(KIND, rounds, Sought("t", {"subscriptions": [{"protocol": "sqs", "endpoint": QUEUE}]})) == []
 
@@ -145,7 +153,7 @@ def test_declared_subscriptions_are_asked_for_at_once():
 def test_a_topic_that_counts_no_subscriptions_is_not_asked_for_them():
     none = {**ATTRIBUTES, "SubscriptionsConfirmed": "0", "SubscriptionsPending": "0"}
 
-    (one,) = read(KIND, [about(none)[:2]], Sought("t"))
+    (one,) = read(KIND, [[*about(none)[:2], guard()]], Sought("t"))
 
     assert "subscriptions" not in one.props
 
@@ -162,12 +170,28 @@ def test_what_lost_its_tag_is_not_owned():
     assert read(KIND, [[(INDEX, index)], about(ATTRIBUTES, tags=[])[:2]], owned=True) == []
 
 
-def test_the_data_protection_policy_is_asked_for_only_where_it_is_declared():
-    guard = (asked("GetDataProtectionPolicy", ResourceArn=ARN), {"DataProtectionPolicy": '{"Name":"g"}'})
+def test_the_data_protection_policy_is_read_whether_or_not_it_is_declared():
+    (*others, _) = about(ATTRIBUTES)
+    shown = guard('{"Name":"g"}')
 
-    (one,) = read(KIND, [[*about(ATTRIBUTES), guard]], Sought("t", {"dataProtectionPolicy": {"Name": "g"}}))
+    (one,) = read(KIND, [[*others, shown]], Sought("t", {"dataProtectionPolicy": {"Name": "g"}}))
+    (other,) = read(KIND, [[*others, shown]], "t")
 
-    assert one.props["dataProtectionPolicy"] == {"Name": "g"}
+    assert one.props["dataProtectionPolicy"] == other.props["dataProtectionPolicy"] == {"Name": "g"}
+    assert changed(KIND, other, want(KIND, "t", subscriptions=[])) == [
+        call("PutDataProtectionPolicy", ResourceArn=ARN, DataProtectionPolicy="")
+    ]
+
+
+@pytest.mark.parametrize("code", ["AuthorizationError", "AccessDenied", "InvalidParameter", "NotFound"])
+def test_who_may_not_read_a_policy_that_is_not_declared_plans_without_it(code):
+    (*others, _) = about(ATTRIBUTES)
+
+    (one,) = read(KIND, [[*others, guard(Refused(code, "no"))]], "t")
+
+    assert "dataProtectionPolicy" not in one.props
+    told = any("allow sns:GetDataProtectionPolicy" in note for note in KIND.notes(one, want(KIND, "t")))
+    assert told == one.extra.get("data_protection_not_read", False) == (code in ("AuthorizationError", "AccessDenied"))
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -385,9 +409,8 @@ def test_a_filter_is_cleared_by_an_empty_one():
 
 
 def test_the_data_protection_policy_is_put_where_it_is_declared():
-    guard = (asked("GetDataProtectionPolicy", ResourceArn=ARN), {"DataProtectionPolicy": ""})
     declared = {"dataProtectionPolicy": {"Name": "g"}}
-    (one,) = read(KIND, [[*about(ATTRIBUTES), guard]], Sought("t", declared))
+    (one,) = read(KIND, [about(ATTRIBUTES)], Sought("t", declared))
 
     assert changed(KIND, one, want(KIND, "t", **declared)) == [
         call("PutDataProtectionPolicy", ResourceArn=ARN, DataProtectionPolicy=JsonText({"Name": "g"}))
