@@ -116,13 +116,8 @@ def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
     return found
 
 
-def dependencies(
-    resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]
-) -> list[Use]:
-    """The declared resources that ``resource`` refers to, itself included where it names itself.
-
-    ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
-    """
+def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any]) -> list[Use]:
+    """The declared resources that ``resource`` refers to, itself included where it names itself."""
     found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
     for path, ref, value in reference_sites(resource, kinds[resource.address.section]):
         if isinstance(value, Template):
@@ -132,7 +127,7 @@ def dependencies(
                 if isinstance(part, Reference) and part.address is not None
             ]
         elif isinstance(value, str):
-            targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
+            targets = [Address(section, value) for section in ref.sections]
             found += [Use(path, target, ref) for target in targets if target in declared][:1]
     known = {use.path for use in found if use.path}
     for path, part in references(expressions(resource)):
@@ -165,7 +160,13 @@ def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: ResolutionConte
         found[path] = _filled(template, resource, path, world, problems)
     for path, ref, name in plain_names(resource, kind):
         found[path] = _named(ref, name, resource, path, kinds, world, problems)
-    return (_put(resource.props, _branched(found)) if found else resource.props), problems
+    return put(resource.props, found), problems
+
+
+def put(props: Json, found: Mapping[Path, Any]) -> Json:
+    """``props`` with the values of ``found`` at their paths."""
+    done: Json = _put(props, _branched(found)) if found else props
+    return done
 
 
 def _branched(found: Mapping[Path, Any]) -> Any:

@@ -81,12 +81,7 @@ class _Planner:
 
     def uses(self) -> dict[Address, list[references.Use]]:
         declared = self.env.resources
-        arns = {}
-        for address, resource in declared.items():
-            attrs = self.kinds[address.section].attrs(self.scope, address.name, resource.props)
-            if "arn" in attrs:
-                arns[attrs["arn"]] = address
-        return {a: references.dependencies(r, self.kinds, declared, arns) for a, r in declared.items()}
+        return {a: references.dependencies(r, self.kinds, declared) for a, r in declared.items()}
 
     def sequence(self, uses: Mapping[Address, list[references.Use]]) -> list[Address]:
         graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
@@ -189,7 +184,7 @@ class _Planner:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
             node.disruption = kind.deletion_effect(first, waits)
         if resource:
-            node.uses = references.dependencies(resource, self.kinds, self.env.resources, {})
+            node.uses = references.dependencies(resource, self.kinds, self.env.resources)
         self.nodes[address] = node
 
     def report_service_managed(self, address: Address, keeper: str) -> None:

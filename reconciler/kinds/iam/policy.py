@@ -348,6 +348,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    arn_forms=(_iam.arn_form("policy"),),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     tag_symbols=_iam.TAG_SYMBOLS,

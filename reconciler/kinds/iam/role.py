@@ -426,6 +426,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    arn_forms=(_iam.arn_form("role"),),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     tag_symbols=_iam.TAG_SYMBOLS,
