@@ -47,7 +47,7 @@ class Place:
 class Linker:
     """Finds the declared resource that an ARN or id is of.
 
-    ``lives`` are the live objects by section, ``lookups`` the values of the look-ups; both are empty without an account.
+    ``lives`` are the objects by section, ``lookups`` the values of the look-ups; without an account both are empty.
     """
 
     kinds: Mapping[str, Kind]
@@ -99,7 +99,11 @@ class Linker:
             "partition": partition_of(self.place.region, "aws"),
         }
         parts = [
-            part if isinstance(part, str) else self.lookups.get(part.attr) if part.root == "lookups" else own.get(part.root)
+            part
+            if isinstance(part, str)
+            else self.lookups.get(part.attr)
+            if part.root == "lookups"
+            else own.get(part.root)
             for part in value.parts
         ]
         return "".join(map(str, parts)) if all(isinstance(part, str) for part in parts) else None

@@ -62,7 +62,7 @@ FIELDS = {
     "forceDeleteWithoutRecovery": Field(ignore=True),
 }
 
-# ``rest`` is ``:JSON_KEY:STAGE:VERSION``, as ECS takes it; the name as it stands first, since it may end like AWS's suffix
+# ``rest`` is ``:JSON_KEY:STAGE:VERSION``, as ECS takes it. A name may itself end like the suffix that AWS adds.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
 _ARN = r"arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:"
 _REST = r"(?P<rest>(?::[^:]*){0,3})"
