@@ -139,10 +139,15 @@ class Linker:
         return self.by_arn[scope]
 
     def fits(self, ref: Ref, address: Address, arn: str, scope: Scope) -> bool:
-        """Whether the property takes it: one of its sections, or what has ARNs of the same form (any IAM role)."""
+        """Whether the property takes it: of one of its sections, or shared with ARNs of the same form.
+
+        A service-linked role is a role.
+        """
         kind = self.kinds.get(ref.section)
-        form = kind.attrs(scope, "NAME", {}).get("arn", "").partition("NAME") if kind else ("", "", "")
-        return address.section in ref.sections or bool(form[1] and not ref.also and arn.startswith(form[0]))
+        if address.section in ref.sections or kind is None:
+            return address.section in ref.sections
+        form = kind.attrs(scope, "NAME", {}).get("arn", "").partition("NAME")
+        return self.kinds[address.section].shared and bool(form[1]) and arn.startswith(form[0])
 
     def written(self, ref: Ref, address: Address, rest: str) -> Any:
         """The reference as it could have been written: the plain name, or an expression where that means another."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.config import references
+from reconciler.config import links, references
 from reconciler.model import (
     EMPTY,
     Address,
@@ -211,6 +211,7 @@ def make(
     ``members`` returns a section's tree of known members; ``lookups`` are the values of the look-ups.
     """
     chosen = options or Options()
+    env = links.linked_environment(env, kinds, scope, observed.lives, lookups)
     decider = ResourcePlanner(env, scope, observed, chosen, members)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
     planner.problems += _unknown_addresses(env, chosen, _owned(observed, kinds, scope.environment, env.resources))

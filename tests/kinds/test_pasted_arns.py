@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from reconciler.model import (
     OWNER_TAG,
     Address,
     Environment,
+    Later,
     Live,
     Observed,
     Options,
@@ -27,6 +29,7 @@ from reconciler.model import (
     Resource,
     Scope,
     Template,
+    Text,
     Verb,
 )
 from reconciler.planning import planner
@@ -186,3 +189,82 @@ def test_an_arn_is_the_name(section: str, path: str, ref: Ref, to: str, state: s
     for text in texts(to, physical, existing=state != "created"):
         pasted = user(section, path, template(text))
         assert planned(pasted, target, observed, options) == expected, text
+
+
+NO = {
+    "account": ("jobQueues", "arn:aws:batch:eu-west-1:999999999999:job-queue/target"),
+    "Region": ("jobQueues", "arn:aws:batch:us-east-1:123456789012:job-queue/target"),
+    "partition": ("jobQueues", "arn:aws-cn:batch:eu-west-1:123456789012:job-queue/target"),
+    "name": ("jobQueues", "arn:aws:batch:eu-west-1:123456789012:job-queue/target2"),
+    "quota share": ("jobQueues", "arn:aws:batch:eu-west-1:123456789012:job-queue/target/quota-share/s"),
+    "revision": ("jobDefinitions", "arn:aws:batch:eu-west-1:123456789012:job-definition/target:3"),
+    "kind": ("roles", "arn:aws:iam::123456789012:instance-profile/target"),
+    "AWS's own": ("policies", "arn:aws:iam::aws:policy/target"),
+    "secret": ("secrets", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:target-with-more"),
+    "id": ("securityGroups", "sg-0123456789abcdef0"),
+    "no ARN": ("roles", "arn:aws:iam"),
+}
+
+
+@pytest.mark.parametrize("case", NO)
+def test_what_is_not_the_target_stays_as_written(case: str) -> None:
+    to, text = NO[case]
+    section, path, _, _ = next(site for site in sites() if site[3] == to)
+    pasted, target = user(section, path, text), Resource(address=Address(to, TARGET), props=base(to, TARGET))
+    linked = links.link(
+        {one.address: one for one in (pasted, target)},
+        KINDS,
+        links.Place(environment="e", account=SCOPE.account, region=SCOPE.region),
+        {to: (alive(target, {}, TARGET),)},
+    )
+    assert linked[pasted.address] is pasted
+
+
+# what remains of the ARN of a secret is sent with the new one
+RESTS = ["", ":password::", ":password:AWSPREVIOUS:"]
+FROM = "containerProperties.secrets[].valueFrom"
+
+
+@pytest.mark.parametrize("name", ["target", "/target", "target-a1B2c3"])
+@pytest.mark.parametrize("rest", RESTS)
+def test_a_secret_keeps_what_follows_in_its_arn(name: str, rest: str) -> None:
+    target = Resource(address=Address("secrets", name), props={})
+    for suffix in ("", "-x9Y8z7"):
+        pasted = user("jobDefinitions", FROM, f"{SCOPE.arn('secretsmanager', f'secret:{name}{suffix}')}{rest}")
+        env = Environment(name="e", resources={one.address: one for one in (pasted, target)})
+        plan, problems = planner.make(env, KINDS, SCOPE, Observed())
+        assert not problems
+        (want,) = (one.want for one in plan.resources if one.address == pasted.address)
+        value = want.declared["containerProperties"]["secrets"][0]["valueFrom"]
+        assert value == (Text((Later(target.address, "arn"), rest)) if rest else Later(target.address, "arn"))
+
+
+def test_a_name_of_two_kinds_keeps_its_meaning() -> None:
+    """A plain name at a rule's target would be the queue: the ARN of the topic stays the topic's."""
+    both = [Resource(address=Address(section, TARGET), props={}) for section in ("jobQueues", "topics")]
+    pasted = user("eventRules", "targets[].arn", SCOPE.arn("sns", TARGET))
+    env = Environment(name="e", resources={one.address: one for one in (pasted, *both)})
+    plan, _ = planner.make(env, KINDS, SCOPE, Observed())
+    (rule,) = (one for one in plan.resources if one.address == pasted.address)
+    assert rule.depends_on == (Address("topics", TARGET),)
+
+
+@pytest.mark.parametrize("known", [True, False, None])
+def test_a_service_linked_role_by_arn(known: bool | None) -> None:
+    """Declared it comes first; without it the plan says so; where it cannot be read, nothing is said."""
+    arn = SCOPE.arn("iam", "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch", region="")
+    using, role = user("computeEnvironments", "serviceRole", arn), Address("serviceLinkedRoles", "batch.amazonaws.com")
+    there = {} if known is None else {("serviceLinkedRoles", role.name): {"arn": arn} if known else None}
+    env = Environment(name="e", resources={using.address: using})
+    plan, problems = planner.make(env, KINDS, SCOPE, Observed(existing=there))
+    said = [(problem.message, problem.hint, problem.path) for problem in problems]
+    missing = (
+        "the account has no service-linked role of batch.amazonaws.com yet",
+        'leave serviceRole out, or declare serviceLinkedRoles["batch.amazonaws.com"]',
+        "serviceRole",
+    )
+    assert said == ([missing] if known is False else [])
+    declared = replace(env, resources={**env.resources, role: Resource(address=role, props={})})
+    plan, problems = planner.make(declared, KINDS, SCOPE, Observed(existing=there))
+    assert not problems
+    assert {one.address: one.depends_on for one in plan.resources}[using.address] == (role,)
