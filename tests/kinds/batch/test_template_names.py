@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.kinds.batch.compute_environment.kind import KIND
-from reconciler.model import Call, Diff, Effect, Query, Refused, Sought, Unreadable
+from reconciler.model import Call, Diff, Effect, Query, Reference, Refused, Sought, Template, Unreadable
 from reconciler.planning.diff import difference
 from reconciler.schema import registry
 from tests.support.batch_kinds import SCOPE, SLR, arn, want
@@ -35,19 +35,17 @@ def lookup(call: Call, *, refused: bool = False) -> Any:
     assert call.action == "ec2:DescribeLaunchTemplates"
     if refused:
         return Refused("UnauthorizedOperation", "no")
-    asked = [*call.params.get("LaunchTemplateNames", ()), *call.params.get("LaunchTemplateIds", ())]
-    found = [(name, one) for name, one in IDS.items() if {name, one} & set(asked)]
-    absent = Refused("InvalidLaunchTemplateId.NotFound", "gone")
-    return (
-        {"LaunchTemplates": [{"LaunchTemplateId": one, "LaunchTemplateName": name} for name, one in found]}
-        if found
-        else absent
-    )
+    names = [name for one in call.params.get("Filters", ()) for name in one["Values"]]
+    ids = call.params.get("LaunchTemplateIds", ())
+    if ids and not {*ids} & {*IDS.values()}:
+        return Refused("InvalidLaunchTemplateId.NotFound", "gone")
+    found = [(name, one) for name, one in IDS.items() if name in names or one in ids]
+    return {"LaunchTemplates": [{"LaunchTemplateId": one, "LaunchTemplateName": name} for name, one in found]}
 
 
-def compared(live: Any, declared: Any, *, refused: bool = False) -> tuple[Diff, int]:
-    """The differences, and how many look-ups were made."""
-    reads = KIND.read(Query(SCOPE, (Sought("x", declared),)))
+def compared(live: Any, declared: Any, *, sought: Any = None, refused: bool = False) -> tuple[Diff, int]:
+    """The differences, and how many look-ups were made; ``sought`` is the declaration with its references."""
+    reads = KIND.read(Query(SCOPE, (Sought("x", sought or declared),)))
     made = next(reads)
     replies: tuple[Any, ...] = tuple({"computeEnvironments": [live]} for _ in made)
     count = 0
@@ -75,12 +73,12 @@ SAME = {
     "in overrides": (
         {ID: "lt-0a", "overrides": [targets("m5", **{ID: "lt-0b"}), targets("c5", **{ID: "lt-0c"})]},
         {NAME: "lt", "overrides": [targets("c5", **{NAME: "big"}), targets("m5", **{NAME: "other"})]},
-        3,
+        1,
     ),
     "overrides only, mixed": (
         {"overrides": [targets("m5", **{ID: "lt-0b"}), targets("c5", **{NAME: "big"})]},
         {"overrides": [targets("c5", **{NAME: "big"}), targets("m5", **{NAME: "other"})]},
-        2,
+        1,
     ),
 }
 OTHERS = {
@@ -106,6 +104,16 @@ def test_the_same_template_is_no_change(case: str, role: dict[str, str]) -> None
     if "overrides" not in live:
         live = {**live, "overrides": []}
     assert compared(shown(live, **role), declaration(declared, **role)) == (Diff(), lookups)
+
+
+@pytest.mark.parametrize(
+    "written", ["templates", Template((Reference("resource", "${launchTemplates.templates.name}"),))]
+)
+def test_a_declared_template_under_another_name(written: Any) -> None:
+    """Its name is known only when its reference is resolved (``lt`` here), which is after the read."""
+    live, declared = shown({ID: "lt-0a", "overrides": []}), declaration({NAME: "lt"})
+    found, _ = compared(live, declared, sought=declaration({NAME: written}))
+    assert found == Diff()
 
 
 @pytest.mark.parametrize("case", OTHERS)

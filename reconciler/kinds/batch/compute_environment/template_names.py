@@ -13,18 +13,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import items, mapping
-from reconciler.kinds.common.replies import ok
-from reconciler.model import Call, Json, Live, Query, Reads
+from reconciler.kinds.common.replies import chunks, ok
+from reconciler.model import EMPTY, Call, Json, Live, Query, Reads
 
 ID: Final = "launchTemplateId"
 NAME: Final = "launchTemplateName"
 #: The member of ``Live.extra`` with ``{id or name: {launchTemplateId: …, launchTemplateName: …}}``.
 BOTH: Final = "launchTemplates"
 
-_ABSENT = (
-    *("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.Malformed"),
-    "InvalidLaunchTemplateName.NotFoundException",
-)
+OPERATION: Final = "DescribeLaunchTemplates"
+_ABSENT = ("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.Malformed")
 
 
 def _template(props: Json) -> Json:
@@ -35,36 +33,49 @@ def _every(template: Json) -> Iterator[Json]:
     yield from (template, *map(mapping, items(template.get("overrides"))))
 
 
-def _members(template: Json) -> set[str]:
-    """Which of the two members are given."""
-    return {member for one in _every(template) for member in (ID, NAME) if one.get(member)}
+def _members(template: Json) -> list[set[str]]:
+    """Which of the two members are given, by template."""
+    return [{member for member in (ID, NAME) if one.get(member)} for one in _every(template)]
 
 
 def with_both(lives: Sequence[Live], query: Query) -> Reads[list[Live]]:
     """The environments, with id and name of their templates where they are declared by the other one."""
-    declared = {sought.name: _members(_template(sought.props)) for sought in query.sought}
-    calls: dict[str, Call] = {}
+    declared = {sought.name: _template(sought.props) for sought in query.sought}
+    differing: list[Json] = []
     for live in lives:
-        template = _template(live.props)
-        asked = declared.get(live.physical) or declared.get(live.logical) or set()
-        if asked and _members(template) != asked:
-            calls |= {value: call for one in _every(template) for value, call in _lookups(one)}
-    if not calls:
+        template, asked = _template(live.props), declared.get(live.physical) or declared.get(live.logical) or EMPTY
+        given, alone = set().union(*_members(asked)), [one for one in _members(template) if len(one) == 1]
+        if given and alone and set().union(*alone) != given:
+            differing += [template, asked]
+    if not differing:
         return list(lives)
-    replies = yield tuple(calls.values())
-    known = {}
-    for (value, call), reply in zip(calls.items(), replies, strict=True):
-        for item in (ok(call, reply, *_ABSENT) or {}).get("LaunchTemplates", ()):
-            known[value] = {ID: item["LaunchTemplateId"], NAME: item["LaunchTemplateName"]}
+    known = yield from _both(_given(differing, NAME), _given(differing[::2], ID))
     return [replace(live, extra={**live.extra, BOTH: known}) for live in lives]
 
 
-def _lookups(template: Json) -> Iterator[tuple[str, Call]]:
-    given = {member: template[member] for member in (ID, NAME) if template.get(member)}
-    if len(given) == 1:
-        ((member, value),) = given.items()
-        params = {"LaunchTemplateIds": [value]} if member == ID else {"LaunchTemplateNames": [value]}
-        yield value, Call("ec2", "DescribeLaunchTemplates", params)
+def _given(templates: Sequence[Json], member: str) -> list[str]:
+    found = {one[member] for template in templates for one in _every(template) if isinstance(one.get(member), str)}
+    return sorted(found - {""})
+
+
+def _both(names: Sequence[str], ids: Sequence[str]) -> Reads[dict[str, Json]]:
+    """Id and name of the templates with these names, and of those with these ids that have none of the names.
+
+    A name that no template has is no error in a filter, and one call has up to 200.
+    """
+    known: dict[str, Json] = {}
+    by_name = ({"Filters": [{"Name": "launch-template-name", "Values": list(some)}]} for some in chunks(names, 200))
+    yield from _learn([Call("ec2", OPERATION, params, all_pages=True) for params in by_name], known)
+    yield from _learn([Call("ec2", OPERATION, {"LaunchTemplateIds": [one]}) for one in ids if one not in known], known)
+    return known
+
+
+def _learn(calls: Sequence[Call], known: dict[str, Json]) -> Reads[None]:
+    replies = (yield tuple(calls)) if calls else ()
+    for call, reply in zip(calls, replies, strict=True):
+        for item in (ok(call, reply, *_ABSENT) or {}).get("LaunchTemplates", ()):
+            both = {ID: item["LaunchTemplateId"], NAME: item["LaunchTemplateName"]}
+            known |= dict.fromkeys(both.values(), both)
 
 
 def as_declared(live: Live, template: Json, asked: Json) -> dict[str, Any]:
