@@ -12,6 +12,7 @@ from reconciler.config import references
 from reconciler.kinds import discover
 from reconciler.model import (
     EMPTY,
+    Address,
     Environment,
     Kind,
     Live,
@@ -77,7 +78,8 @@ def observe(
     partial: dict[str, tuple[Unreadable, ...]] = {}
     for key, found in reader.run_all(jobs).items():
         if isinstance(found, Unreadable) and not isinstance(key, str):
-            unreadable[key] = found
+            if not kinds[key[0]].shared:  # given by its ARN: only whether it exists is not known
+                unreadable[key] = found
         elif isinstance(found, BaseException):
             raise found
         elif isinstance(key, str):
@@ -156,7 +158,12 @@ def refresh(
     waiting = {section for section, resources in sections.items() if any(map(_uses_lookups, resources))}
     at_once = {section: sought(section, {}) for section in sections if section not in waiting}
     later = {section: partial(lambda section: sought(section, *resolved_lookups()), section) for section in waiting}
-    referenced = () if options.destroy else references.names_to_find(env.resources, kinds)
+    referenced: list[tuple[str, str]] = []
+    if not options.destroy:
+        referenced += references.names_to_find(env.resources, kinds)
+        shared = (references.shared_to_find(one, kinds, scope) for one in env.resources.values())
+        found = dict.fromkeys(key for keys in shared for key, _ in keys)
+        referenced += [key for key in found if Address(*key) not in env.resources]
     return observe(reader, kinds, scope, at_once, referenced, later)
 
 

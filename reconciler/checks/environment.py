@@ -15,7 +15,7 @@ from reconciler.checks import reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
-from reconciler.config import expressions
+from reconciler.config import expressions, links
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.model import (
     Address,
@@ -54,9 +54,11 @@ def environment(
             if resource is not None:
                 resources[address] = resource
         found += _same_names(section, raws, kinds[section])
-    found += references.problems(loaded, kinds, resources)
+    place = links.Place(environment=loaded.name, account=loaded.account, region=loaded.region)
+    linked = links.link(resources, kinds, place)
+    found += references.problems(loaded, kinds, linked)
     wrong = {problem.pos for problem in found if not problem.warning}
-    found += (problem for problem in reference_targets.problems(loaded, kinds, resources) if problem.pos not in wrong)
+    found += (problem for problem in reference_targets.problems(loaded, kinds, linked) if problem.pos not in wrong)
     private = secrets.secret_texts(loaded, kinds)
     env = Environment(
         name=loaded.name,

@@ -82,7 +82,7 @@ class TargetChecker:
         section = part.address.section
         if section not in self.kinds or ref.section not in self.kinds:
             return
-        if section != ref.section and part.attr in ("arn", "id"):
+        if section != ref.section and part.attr in ("arn", "id") and not self.has_such_arns(part.address, ref):
             wanted, other = _a(self.kinds[ref.section].name), _a(self.kinds[section].name)
             namesake = Address(ref.section, part.address.name)
             hint = f"name one of {ref.section}"
@@ -92,6 +92,15 @@ class TargetChecker:
         elif section == ref.section and ref.attr == "id" and part.attr != "id":
             hint = f"write ${{{part.address}.id}}, or just {part.address.name}"
             yield Finding(path, f"{_member(path)} takes an id, but {part.text} is not one", hint)
+
+    def has_such_arns(self, address: Address, ref: Ref) -> bool:
+        """Whether the ARN of a declared resource is one that the property takes: a service-linked role is a role."""
+        resource, form, kind = self.declared.resources.get(address), self.form(ref.section), self.kinds[address.section]
+        if resource is None or form is None or not kind.shared:
+            return False
+        scope = Scope("123456789012", "us-east-1", "aws", self.loaded.name)
+        parts = kind.attrs(scope, address.name, resource.props).get("arn", "").split(":", 5)
+        return parts[2:3] == [form[0]] and parts[-1].startswith(form[1])
 
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Finding]:
         """A warning for a plain name that several resources have, each of which the property could take."""

@@ -156,7 +156,7 @@ class ReferenceChecker:
 
     def dependencies_of(self, address: Address) -> list[Address]:
         """The other declared resources that must exist before ``address`` can be created."""
-        used = references.dependencies(self.resources[address], self.kinds, self.resources, {})
+        used = references.dependencies(self.resources[address], self.kinds, self.resources)
         return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
 
     def nearest_name(self, sections: tuple[str, ...], name: str) -> str:

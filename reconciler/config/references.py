@@ -116,13 +116,8 @@ def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
     return found
 
 
-def dependencies(
-    resource: Resource, kinds: Kinds, declared: Mapping[Address, Any], arns: Mapping[str, Address]
-) -> list[Use]:
-    """The declared resources that ``resource`` refers to, itself included where it names itself.
-
-    ``arns`` are the ARNs that declared resources have or will have: a pasted ARN of one is a reference as well.
-    """
+def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any]) -> list[Use]:
+    """The declared resources that ``resource`` refers to, itself included where it names itself."""
     found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
     for path, ref, value in reference_sites(resource, kinds[resource.address.section]):
         if isinstance(value, Template):
@@ -132,7 +127,7 @@ def dependencies(
                 if isinstance(part, Reference) and part.address is not None
             ]
         elif isinstance(value, str):
-            targets = [arns[value]] if value in arns else [Address(section, value) for section in ref.sections]
+            targets = [Address(section, value) for section in ref.sections]
             found += [Use(path, target, ref) for target in targets if target in declared][:1]
     known = {use.path for use in found if use.path}
     for path, part in references(expressions(resource)):
@@ -154,6 +149,23 @@ def names_to_find(
     return wanted
 
 
+def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> Iterator[tuple[tuple[str, str], Path]]:
+    """What belongs to the account (a service-linked role) and is given by its ARN, by (section, name).
+
+    An ARN is not looked for otherwise. But these are made by a service when they are first needed, not when they are
+    named: in a new account the ARN that works in all others is of nothing.
+    """
+    shared = [kind for kind in kinds.values() if kind.shared]
+    here = ResolutionContext(scope=scope, declared=lambda _: None)
+    for path, _, value in reference_sites(resource, kinds[resource.address.section]):
+        arn = fill(value, here) if isinstance(value, Template) else value
+        if isinstance(arn, str) and f":{scope.account}:" in arn:
+            for kind in shared:
+                found = next((match for form in kind.arn_forms if (match := re.fullmatch(form, arn))), None)
+                if found:
+                    yield (kind.section, found["name"]), path
+
+
 def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: ResolutionContext) -> tuple[Json, list[Problem]]:
     """``resource.props`` with every reference replaced: by a value, or by Later or Text where AWS assigns it.
 
@@ -165,7 +177,27 @@ def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: ResolutionConte
         found[path] = _filled(template, resource, path, world, problems)
     for path, ref, name in plain_names(resource, kind):
         found[path] = _named(ref, name, resource, path, kinds, world, problems)
-    return (_put(resource.props, _branched(found)) if found else resource.props), problems
+    for (section, name), path in shared_to_find(resource, kinds, world.scope):
+        if (section, name) in world.existing and world.existing[section, name] is None:
+            problems.append(_missing(Address(section, name), kinds[section], resource, path))
+    return put(resource.props, found), problems
+
+
+def _missing(shared: Address, kind: Kind, resource: Resource, path: Path) -> Problem:
+    return Problem(
+        code=codes.UNKNOWN_REFERENCE,
+        message=f"the account has no {kind.name} of {shared.name} yet",
+        hint=f"leave {dotted(path)} out, or declare {shared}",
+        address=str(resource.address),
+        path=dotted(path),
+        pos=resource.at(path),
+    )
+
+
+def put(props: Json, found: Mapping[Path, Any]) -> Json:
+    """``props`` with the values of ``found`` at their paths."""
+    done: Json = _put(props, _branched(found)) if found else props
+    return done
 
 
 def _branched(found: Mapping[Path, Any]) -> Any:

@@ -52,6 +52,11 @@ class Declared:
             yield f"the ARN is in account {parts[4]}, but the environment is in account {self.account}"
         if region and parts[3] and parts[3] != region:
             yield f"the ARN is in {parts[3]}, but the environment is in {region}"
-        partition = next((name for start, name in _PARTITIONS if (region or "").startswith(start)), "aws")
+        partition = partition_of(region, "aws")
         if region and parts[1] != partition:
             yield f"the ARN is in partition {parts[1]}, but {region} is in partition {partition}"
+
+
+def partition_of(region: str | None, unknown: str) -> str:
+    """The partition of a Region; ``unknown`` where the Region is not known."""
+    return next((name for start, name in _PARTITIONS if region.startswith(start)), "aws") if region else unknown

@@ -124,6 +124,9 @@ class Kind:
     lookups: Mapping[str, str] = EMPTY
     #: Those of ``refs`` for which ``iam:PassRole`` is needed, by path, each with the service that uses the role.
     passes_roles: Mapping[str, str] = EMPTY
+    #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
+    #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
+    arn_forms: tuple[str, ...] = ()
     #: The attributes that AWS alone can tell once one exists (the id of a security group).
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
-from reconciler.config import loader
+from reconciler.config import links, loader
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model import problem_codes as codes
@@ -102,6 +102,7 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
         resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options))
         observed = refresh(env, scope, reader, resolved_lookups, options)
         facts, untold = resolved_lookups()
+        env = links.linked_environment(env, discover(), scope, observed.lives, facts)
         observed = replace(observed, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
         make = partial(plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts)
         whole, problems = make(observed)

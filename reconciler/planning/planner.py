@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.config import references
+from reconciler.config import links, references
 from reconciler.model import (
     EMPTY,
     Address,
@@ -82,12 +82,7 @@ class _Planner:
 
     def uses(self) -> dict[Address, list[references.Use]]:
         declared = self.env.resources
-        arns = {}
-        for address, resource in declared.items():
-            attrs = self.kinds[address.section].attrs(self.scope, address.name, resource.props)
-            if "arn" in attrs:
-                arns[attrs["arn"]] = address
-        return {a: references.dependencies(r, self.kinds, declared, arns) for a, r in declared.items()}
+        return {a: references.dependencies(r, self.kinds, declared) for a, r in declared.items()}
 
     def sequence(self, uses: Mapping[Address, list[references.Use]]) -> list[Address]:
         graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
@@ -190,7 +185,7 @@ class _Planner:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
             node.disruption = kind.deletion_effect(first, waits)
         if resource:
-            node.uses = references.dependencies(resource, self.kinds, self.env.resources, {})
+            node.uses = references.dependencies(resource, self.kinds, self.env.resources)
         self.nodes[address] = node
 
     def report_service_managed(self, address: Address, keeper: str) -> None:
@@ -217,6 +212,7 @@ def make(
     ``members`` returns a section's tree of known members; ``lookups`` are the values of the look-ups.
     """
     chosen = options or Options()
+    env = links.linked_environment(env, kinds, scope, observed.lives, lookups)
     ownership = Ownership.of(observed, kinds, scope, env.resources)
     decider = ResourcePlanner(env, scope, observed, chosen, ownership, members)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)

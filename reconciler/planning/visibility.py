@@ -66,7 +66,7 @@ def downgrade_untargeted(
     """
     if not (options.targets or options.exclude):
         return list(found)
-    needs = {a: {use.target for use in dependencies(one, kinds, declared, {})} for a, one in declared.items()}
+    needs = {a: {use.target for use in dependencies(one, kinds, declared)} for a, one in declared.items()}
     out = {str(address) for address in _excluded(needs, options)}
     lines = [
         replace(one, warning=True) if one.code == codes.UNREADABLE and one.address in out else one for one in found

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import Address, Lifecycle, Replace, Resource, StepState
+from reconciler.model import Address, Environment, Lifecycle, Replace, Resource, StepState
 from tests.support.histories import Door, History, Killed
 from tests.support.long import across
 
@@ -216,3 +216,43 @@ def test_a_queue_is_replaced_only_if_its_lifecycle_says_so(history: History, mod
 
 
 pytestmark = pytest.mark.slow
+
+
+def pasted(history: History, env: Environment, environment: str = "ce", role: str = "svc") -> Environment:
+    """The same as people paste it from describe output: environments, roles and profiles by their ARNs."""
+    assert history.scope
+    arn, batch = history.scope.arn, f"compute-environment/{environment}"
+    resources = dict(env.resources)
+    for address, resource in env.resources.items():
+        props = dict(resource.props)
+        if address.section == "computeEnvironments":
+            profile = arn("iam", "instance-profile/prof", region="")
+            props["serviceRole"] = arn("iam", f"role/{role}", region="")
+            props["computeResources"] = {**props["computeResources"], "instanceRole": profile}
+        elif address.section == "jobQueues":
+            props["computeEnvironmentOrder"] = [{"order": 0, "computeEnvironment": arn("batch", batch)}]
+        resources[address] = replace(resource, props=props)
+    return replace(env, resources=resources)
+
+
+def test_named_by_arn_all_follow_what_is_replaced(history: History) -> None:
+    """The queues move to the new environment, and that uses the new role; what describe shows then is no change."""
+    history.converge(pasted(history, stack(history, types=["m5.large"])))
+    changed = stack(history, types=["c5.large"])
+    role = Address("roles", "svc")
+    moved = replace(changed.resources[role], props={**changed.resources[role].props, "path": "/team/"})
+    changed = replace(changed, resources={**changed.resources, role: moved})
+    outcome = history.run(pasted(history, changed), watched(history), allow_deletions=9)
+
+    assert outcome.ok, history.failures()
+    batch, iam = history.sandbox.client("batch"), history.sandbox.client("iam")
+    (now,) = (e for e in batch.describe_compute_environments()["computeEnvironments"] if e["status"] == "VALID")
+    roles = [one["RoleName"] for one in iam.list_roles(PathPrefix="/team/")["Roles"]]
+    assert now["serviceRole"].rsplit("/", 1)[-1] in roles
+    assert now["computeEnvironmentName"] != "ce"
+    for told in (
+        changed,
+        pasted(history, changed),
+        pasted(history, changed, now["computeEnvironmentName"], now["serviceRole"].partition(":role/")[2]),
+    ):
+        history.expect_nothing(told)

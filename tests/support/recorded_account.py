@@ -174,12 +174,13 @@ def _of_batch(noun: str, resource: str) -> Callable[[Pair, Json, Json], Json]:
     return tell
 
 
-def _template(_: Pair, params: Json, __: Json) -> Json:
+def _template(pair: Pair, params: Json, __: Json) -> Json:
     names = params.get("Filters", [{"Name": ""}])[0]
     if names["Name"] != "launch-template-name":
         return {}
-    item = {"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1}
-    return {"LaunchTemplates": [{**item, "LaunchTemplateName": name} for name in names["Values"]]}
+    item = {"DefaultVersionNumber": 1, "LatestVersionNumber": 1}
+    ids = {name: pair.exists.get(name, "lt-1") for name in names["Values"]}
+    return {"LaunchTemplates": [{**item, "LaunchTemplateName": name, "LaunchTemplateId": ids[name]} for name in ids]}
 
 
 def _template_versions(_: Pair, params: Json, __: Json) -> Json:

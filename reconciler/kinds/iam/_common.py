@@ -23,7 +23,6 @@ NEW_POLICY = On(ABSENT, "does not exist or is not attachable")
 NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy")
 IN_USE = On("DeleteConflict")
 PATIENCE = 120.0
-
 POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
@@ -32,6 +31,11 @@ TAG_SYMBOLS = "_.:/=+-@"
 _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
 _PATH = re.compile(r"/|/[\x21-\x7e]+/")
 _DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
+
+
+def arn_form(resource: str) -> str:
+    """``Kind.arn_forms`` of what has a path in its ARN: the name alone is unique in the account."""
+    return rf"arn:[^:]+:iam::\d{{12}}:{resource}/(?:[^:]+/)?(?P<name>[^/:]+)"
 
 
 def change(

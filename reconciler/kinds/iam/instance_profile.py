@@ -219,6 +219,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs={"role": Ref(section="roles", attr="name", same_account_and_region=True)},
+    arn_forms=(_iam.arn_form("instance-profile"),),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     spans_regions=True,

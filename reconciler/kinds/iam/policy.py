@@ -358,6 +358,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    arn_forms=(_iam.arn_form("policy"),),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     spans_regions=True,

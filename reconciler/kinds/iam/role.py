@@ -430,6 +430,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    arn_forms=(_iam.arn_form("role"),),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     spans_regions=True,

@@ -153,6 +153,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     assigned_by_aws=frozenset({"name", "arn"}),
+    arn_forms=(r"arn:[^:]+:iam::\d{12}:role/aws-service-role/(?P<name>[^/:]+)/[^/:]+",),
     shared=True,
     max_name=128,
     check=check,

@@ -54,6 +54,9 @@ from reconciler.model import (
 )
 from reconciler.model.stand_ins import known
 
+# as DescribeLogGroups has it in ``arn``, for all streams
+ARN_OF_STREAMS = r"arn:[^:]+:logs:[^:]+:\d{12}:log-group:(?P<name>[^:]+):\*"
+
 RETENTION = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
     *(1827, 2192, 2557, 2922, 3288, 3653),
@@ -270,6 +273,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    arn_forms=(ARN_OF_STREAMS,),
     replace=Replace.DELETE_FIRST,
     max_name=512,
     tag_symbols=TAG_SYMBOLS,

@@ -63,6 +63,12 @@ FIELDS = {
     "forceDeleteWithoutRecovery": Field(ignore=True),
 }
 
+# ``rest`` is ``:JSON_KEY:STAGE:VERSION``, as ECS takes it. A name may itself end like the suffix that AWS adds.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+_ARN = r"arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:"
+_REST = r"(?P<rest>(?::[^:]*){0,3})"
+ARN_FORMS = (rf"{_ARN}(?P<name>[^:]+){_REST}", rf"{_ARN}(?P<name>[^:]+)-[A-Za-z0-9]{{6}}{_REST}")
+
 ADOPTED = f"{OWNER_PREFIX}adopted-version"
 CURRENT = "AWSCURRENT"
 OUR_VERSION = re.compile(r"[0-9a-f]{64}")
@@ -394,6 +400,7 @@ KIND = Kind(
     restore=restore,
     fields=FIELDS,
     assigned_by_aws=frozenset({"arn"}),
+    arn_forms=ARN_FORMS,
     replace=Replace.DELETE_FIRST,
     max_name=512,
     normalize=normalize,

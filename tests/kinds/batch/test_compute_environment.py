@@ -483,7 +483,6 @@ ALIKE = {
     "template without a version": (WITH_TEMPLATE, item(template())),
     "template, empty version and overrides": (WITH_TEMPLATE, item(template(version="", overrides=[]))),
     "template, default version": (WITH_TEMPLATE, item(template(version="$Default"))),
-    "template, version resolved": (WITH_TEMPLATE, item(template(version="3", overrides=[]))),
     "template, default declared": (
         resources(launchTemplate={"launchTemplateName": "lt", "version": "$Default"}),
         item(template()),
@@ -560,6 +559,7 @@ DRIFTED = {
     ),
     "image type": (resources(ec2Configuration=[{"imageType": "ECS_AL2"}]), item(), "ec2Configuration.ECS_AL2"),
     "template version moved": (WITH_TEMPLATE, item(template(version="$Latest")), "launchTemplate.version"),
+    "template version no longer pinned": (WITH_TEMPLATE, item(template(version="2")), "launchTemplate.version"),
     "template version pinned": (
         resources(launchTemplate={"launchTemplateName": "lt", "version": "4"}),
         item(template(version="3")),

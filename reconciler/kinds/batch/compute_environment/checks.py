@@ -307,12 +307,10 @@ def _check_choice(template: Json, path: Path, *, needed: bool) -> Iterator[Findi
     elif not names and needed:
         why = "launchTemplateName or launchTemplateId is missing"
         yield Finding(path, why, "add one of them", code=codes.MISSING_FIELD)
-    for name, is_id in (("launchTemplateId", False), ("launchTemplateName", True)):
-        value = as_text(template.get(name))
-        if value and bool(re.fullmatch(r"lt-[0-9a-f]+", value)) is is_id:
-            other = "launchTemplateName" if name == "launchTemplateId" else "launchTemplateId"
-            why = f'"{value}" looks like the {"id" if is_id else "name"} of a launch template'
-            yield Finding((*path, name), why, f"write {other}: {value}")
+    value = as_text(template.get("launchTemplateName"))
+    if value and re.fullmatch(r"lt-[0-9a-f]+", value):
+        why = f'"{value}" looks like the id of a launch template'
+        yield Finding((*path, "launchTemplateName"), why, f"write launchTemplateId: {value}")
     version = as_text(template.get("version"))
     if version and not re.fullmatch(r"\d+|\$Default|\$Latest", version):
         hint = 'it must be a number in quotes ("3"), $Default or $Latest'

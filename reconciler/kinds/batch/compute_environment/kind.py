@@ -24,7 +24,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch.compute_environment import drain, effects, images, side_effects, waits
+from reconciler.kinds.batch.compute_environment import drain, effects, images, side_effects, template_names, waits
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.batch.compute_environment.fields import FIELDS
 from reconciler.kinds.batch.compute_environment.relations import relations
@@ -78,7 +78,10 @@ REFS = {
     f"{_RESOURCES}.ec2KeyPair": Ref(section="keyPairs", attr="name", literal=r"$", holds=False),
     f"{_RESOURCES}.placementGroup": Ref(section="placementGroups", attr="name", literal=r"$"),
     **{f"{at}.launchTemplateName": Ref(section="launchTemplates", attr="name", literal=r"$") for at in _TEMPLATES},
-    **{f"{at}.launchTemplateId": Ref(section="launchTemplates", attr="id", literal=r"lt-|$") for at in _TEMPLATES},
+    **{
+        f"{at}.launchTemplateId": Ref(section="launchTemplates", attr="id", literal=r"lt-[0-9a-f]+$|$")
+        for at in _TEMPLATES
+    },
     f"{_PROVIDER}.infrastructureRoleArn": _ROLE,
     f"{_PROVIDER}.instanceLaunchTemplate.ec2InstanceProfileArn": _PROFILE,
     f"{_PROVIDER}.instanceLaunchTemplate.networkConfiguration.securityGroups[]": _SECURITY_GROUP,
@@ -116,7 +119,8 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         if item.get("status") != "DELETED"
         and batch.matches_query(query, item["computeEnvironmentName"], item.get("tags") or {})
     ]
-    return sorted(lives, key=lambda live: live.physical)
+    found_lives = yield from template_names.with_both(lives, query)
+    return sorted(found_lives, key=lambda live: live.physical)
 
 
 def expand(props: Json) -> Json:
@@ -148,7 +152,7 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
             if isinstance(side.get(_RESOURCES), Mapping) and not side[_RESOURCES].get("minvCpus"):
                 side[_RESOURCES] = without(side[_RESOURCES], "minvCpus")
     if isinstance(left.get(_RESOURCES), Mapping):
-        left[_RESOURCES] = _as_declared(dict(left[_RESOURCES]), mapping(right.get(_RESOURCES)))
+        left[_RESOURCES] = _as_declared(live, dict(left[_RESOURCES]), mapping(right.get(_RESOURCES)))
     return left, right
 
 
@@ -162,8 +166,8 @@ def _without_empty(resources: Json) -> dict[str, Any]:
     return {name: value for name, value in resources.items() if value is not None}
 
 
-def _as_declared(live: dict[str, Any], wanted: Json) -> dict[str, Any]:
-    """The live ``computeResources`` without what the service adds to the declared ones."""
+def _as_declared(owner: Live, live: dict[str, Any], wanted: Json) -> dict[str, Any]:
+    """The ``computeResources`` of ``owner`` without what the service adds to the declared ones."""
     if not wanted.get("ec2Configuration") and not any(
         item.get("imageIdOverride") for _, item in entries(live.get("ec2Configuration"))
     ):
@@ -173,18 +177,8 @@ def _as_declared(live: dict[str, Any], wanted: Json) -> dict[str, Any]:
         live["instanceRole"] = profile
     template, asked = live.get("launchTemplate"), mapping(wanted.get("launchTemplate"))
     if isinstance(template, Mapping) and asked:
-        live["launchTemplate"] = _template_as_declared(dict(template), asked)
+        live["launchTemplate"] = template_names.as_declared(owner, template, asked)
     return live
-
-
-def _template_as_declared(template: dict[str, Any], asked: Json) -> dict[str, Any]:
-    """The live template with the name or the id, as declared, and without a version that is not declared."""
-    for given, other in (("launchTemplateId", "launchTemplateName"), ("launchTemplateName", "launchTemplateId")):
-        if asked.get(given) and not asked.get(other) and template.get(given):
-            template.pop(other, None)
-    if not asked.get("version") and str(template.get("version", "")).isdigit():
-        template.pop("version")
-    return template
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -254,6 +248,8 @@ def _changed_resources(live: Live, want: Want, diff: Diff) -> dict[str, Any]:
             value = facts.clear
             if name == "launchTemplate" and at(live.props, _RESOURCES, name, "launchTemplateName"):
                 value = {"launchTemplateName": ""}
+        elif name == "launchTemplate" and not at(value, "version") and at(live.props, _RESOURCES, name, "version"):
+            value = {**mapping(value), "version": "$Default"}  # so that a pin ends, whatever leaving it out means
         if name == "scalingPolicy" and not at(value, "minScaleDownDelayMinutes"):
             value = {"minScaleDownDelayMinutes": 0}
         if name == "managedInstancesProvider":

@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_LaunchTemplateSpecific
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.kinds.common.declared import as_text, at, entries
 from reconciler.model import Declared, Finding, Path, Resource, Template
 from reconciler.model import problem_codes as codes
 
@@ -50,6 +52,24 @@ def check_template(environment: Resource, declared: Declared) -> Iterator[Findin
         why = "userdataType is only valid with a launch template that has an imageId"
         hint = "remove userdataType, or set imageId in the launch template"
         yield Finding((*here, "userdataType"), why, hint, codes.MISFIT, warning=True)
+
+
+def check_ids(environment: Resource, declared: Declared) -> Iterator[Finding]:
+    """A name where the id belongs; the id of a declared template is filled in, that of another is not looked for."""
+    template = at(environment.props, HERE, "launchTemplate")
+    if not isinstance(template, Mapping):
+        return
+    here: Path = (HERE, "launchTemplate")
+    overrides = entries(template.get("overrides"))
+    for path, one in ((here, template), *(((*here, "overrides", index), item) for index, item in overrides)):
+        value = as_text(one.get("launchTemplateId"))
+        if (
+            value
+            and not re.fullmatch(r"lt-[0-9a-f]+", value)
+            and value not in declared.names.get("launchTemplates", ())
+        ):
+            why = f'"{value}" looks like the name of a launch template'
+            yield Finding((*path, "launchTemplateId"), why, f"write launchTemplateName: {value}")
 
 
 def _data(template: Mapping[str, Any], declared: Declared) -> Mapping[str, Any] | None:

@@ -26,6 +26,7 @@ def relations(environment: Resource, declared: Declared) -> Iterator[Finding]:
     yield from quotas.check_quota(environment, declared, "compute environments")
     if cluster is not None:
         yield from _check_cluster_quota(environment, cluster, declared)
+    yield from launch_template.check_ids(environment, declared)
     yield from launch_template.check_template(environment, declared)
 
 

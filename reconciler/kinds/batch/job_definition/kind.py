@@ -58,6 +58,8 @@ CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourcePrope
 
 
 # AWS deletes a consumable resource although definitions refer to it; jobs that need it wait then.
+# without a revision it means the latest one, as the name does
+ARN_OF_LATEST = r"arn:[^:]+:batch:[^:]+:\d{12}:job-definition/(?P<name>[^:/]+)"
 CONSUMABLE = Ref(section="consumableResources", attr="name", holds=False)
 
 
@@ -257,6 +259,7 @@ KIND = Kind(
     fields=FIELDS,
     refs=REFS,
     assigned_by_aws=frozenset({"arn", "revision"}),
+    arn_forms=(ARN_OF_LATEST,),
     versioned=True,
     passes_roles=PASSES_ROLES,
     api=Api(
