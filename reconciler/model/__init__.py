@@ -61,6 +61,7 @@ from .steps import (
     Wait,
 )
 from .values import (
+    AGAIN_TAG,
     EMPTY,
     KEEP_TAG,
     MISSING,
@@ -87,6 +88,7 @@ from .values import (
 )
 
 __all__ = [
+    "AGAIN_TAG",
     "EMPTY",
     "KEEP_TAG",
     "MISSING",

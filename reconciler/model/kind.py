@@ -145,6 +145,8 @@ class Kind:
     disruption: Callable[[Live, Want, Diff], str] | None = None
     #: What people should know although nothing is to be done.
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
+    #: The properties whose live value cannot be compared with the declared one (a secret that others wrote).
+    not_compared: Callable[[Live, Want], Iterable[str]] = _nothing
     #: Waits until one is settled; **must** be given where ``Live.settled`` can be False.
     wait_until_settled: Callable[[Live], Sequence[Action]] = _nothing
     #: Waits until its name is free; **must** be given where ``Live.deleting`` can be True.
