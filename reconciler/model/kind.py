@@ -65,7 +65,7 @@ from .api import Api
 from .declared import Declared
 from .plan import Verb
 from .resources import Change, Dependent, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Resource, Want
-from .steps import Action, Reads
+from .steps import Action, Call, Reads
 from .values import EMPTY, Address, Json, Scope
 
 
@@ -183,6 +183,9 @@ class Kind:
     drain: Callable[[Live, Lifecycle, Sequence[Action]], Sequence[Action]] = _as_it_is
     #: Whether an update takes one out of service: it then waits until its users are as wanted, or have left it.
     takes_out_of_service: Callable[[Live, Want, Diff], bool] = _never
+    #: For a kind whose creation AWS does not refuse where the name is taken: whether others were first, in words, and
+    #: the calls that take the creation back; given the attributes that the creating call has captured.
+    rival: Callable[[Want, Mapping[str, Any]], Reads[tuple[str, Sequence[Call]]]] | None = None
     #: Tags below ``reconciler/`` to add when a live object is adopted.
     adoption_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     #: For ``--refresh-images``: the change that moves to the newest images, or why there is none.

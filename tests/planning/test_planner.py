@@ -275,9 +275,7 @@ def test_what_others_tagged_as_ours_is_told_when_it_is_deleted() -> None:
     made, _ = make(env(ENGINE), observed(engines=[V8, foreign]))
 
     assert verbs(made)["engines.v9"] == "delete"
-    assert made.resources[1].notes == (
-        "theirs is owned by tag only; not created under this name by this tool",
-    )
+    assert made.resources[1].notes == ("theirs is owned by tag only; not created under this name by this tool",)
 
 
 JOBS = {"jobs": kind("jobs", versioned=True, replace=Replace.FORBIDDEN, attrs=lambda s, n, p: {"name": n})}
