@@ -340,9 +340,10 @@ class _Run:
 
         If it is ours and as planned, the step is done: the request was delivered twice.
         """
-        if self.ex.recheck is None or not responses.says_it_exists(answer):
-            return answer
         exists = call.proof is Proof.EXISTS
+        denied = answer.refused is None or answer.refused.denied or answer.refused.unknown
+        if self.ex.recheck is None or denied or (exists and not responses.says_it_exists(answer)):
+            return answer
         find = self.ex.recheck.found_as_planned if exists else self.ex.recheck.find_created
         made = find(answer.step, self.ex.facts)
         if made is not None:

@@ -131,15 +131,17 @@ class AccountRecheck:
             lives = self.read(kind, want.physical, want.declared)
         except Unreadable:
             return None
-        planned = {live.physical for live in (*item.removed_objects, *filter(None, [item.kept_object]))}
+        anew = item.verb is Verb.REPLACE and not item.create_first  # under the name of one that is gone
+        before = () if anew else (*item.removed_objects, *filter(None, [item.kept_object]))
+        planned = {live.physical for live in before}
         own = [live for live in lives if self.is_owned(kind, live) and not live.deleting]
         now = next((live for live in own if _is_named(live, want.physical, kind)), None)
         if now is None or now.physical in planned or now.logical != item.address.name:
             return None
         found = diff.difference(kind, now, want, self.members(want.address.section))[0]
         to_come = {str(other.action) for other in item.steps if isinstance(other.action, Call) and other.id != step.id}
-        needed = {str(action) for action in kind.update(now, want, found) if isinstance(action, Call)} if found else set()
-        if found.replaces or needed - to_come:
+        needed = kind.update(now, want, found) if found else ()
+        if found.replaces or {str(action) for action in needed if isinstance(action, Call)} - to_come:
             return None
         return {attr: now.attrs[attr] for attr in call.captures if attr in now.attrs}
 
