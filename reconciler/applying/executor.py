@@ -65,7 +65,17 @@ class Recheck(Protocol):
 
     def conflicting_object(self, step: Step) -> str:
         """The conflict that made AWS refuse to create a resource: an object of its name that was created since the
-        plan; empty if there is none.
+        plan; empty if there is none. Raises Unreadable.
+        """
+
+    def rival(self, step: Step, captured: Mapping[str, Any]) -> str:
+        """Who created the resource first, where AWS did not refuse ``step``, which created it once more and is taken
+        back; empty if nobody did. Raises Unreadable.
+        """
+
+    def found_as_planned(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+        """The attributes that ``step`` captures, where what AWS refused to create exists, and is ours and as planned;
+        None where it is not.
         """
 
     def find_created(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
@@ -286,6 +296,17 @@ class _Run:
         self.finished.put(found)
 
     def attempt_step(self, running: Running, call: Call) -> StepResult:
+        """One attempt; a creation that succeeds must be the first of its name."""
+        answer = self.attempt_once(running, call)
+        if answer.state is not StepState.DONE or isinstance(running.step.action, Wait) or self.ex.recheck is None:
+            return answer
+        try:
+            text = self.ex.recheck.rival(answer.step, answer.captured or {})
+        except Unreadable:
+            return answer
+        return replace(answer, state=StepState.FAILED, detail=text, changed_since_plan=True) if text else answer
+
+    def attempt_once(self, running: Running, call: Call) -> StepResult:
         step, action = running.step, running.step.action
         if isinstance(action, Wait):
             found = responses.interpret_wait(running, action, call, self.ex.aws.call(call), self.ex.clock.now())
@@ -303,7 +324,7 @@ class _Run:
         if answer.state is not StepState.FAILED or call.proof is Proof.NONE:
             return answer
         if not running.unsure:
-            return self.explain_conflict(answer, call)
+            return self.explain_conflict(running, answer, call)
         made = self.already_done(step, call)  # the refusal may mean that it took effect before
         if made is not None:
             return StepResult(step, StepState.DONE, "succeeded, although the reply was lost", captured=made)
@@ -314,12 +335,28 @@ class _Run:
             return None
         return self.ex.recheck.find_created(step, self.ex.facts)
 
-    def explain_conflict(self, answer: StepResult, call: Call) -> StepResult:
-        """``answer``, a refusal, with the object that another run created since the plan, where that is the reason."""
-        if call.proof is not Proof.EXISTS or self.ex.recheck is None or not responses.says_it_exists(answer):
+    def explain_conflict(self, running: Running, answer: StepResult, call: Call) -> StepResult:
+        """``answer``, a refusal, with the object that another run created since the plan, where that is the reason.
+
+        If it is ours and as planned, the step is done: the request was delivered twice.
+        """
+        exists = call.proof is Proof.EXISTS
+        denied = answer.refused is None or answer.refused.denied or answer.refused.unknown
+        if self.ex.recheck is None or denied or (exists and not responses.says_it_exists(answer)):
             return answer
-        text = self.ex.recheck.conflicting_object(answer.step)
-        return replace(answer, detail=f"{answer.detail}\n      {text}", changed_since_plan=True) if text else answer
+        find = self.ex.recheck.found_as_planned if exists else self.ex.recheck.find_created
+        made = find(answer.step, self.ex.facts)
+        if made is not None:
+            return StepResult(answer.step, StepState.DONE, "exists already, as planned", captured=made)
+        if not exists:
+            return answer
+        try:
+            text = self.ex.recheck.conflicting_object(answer.step)
+        except Unreadable:
+            return answer
+        if not text:
+            return responses.retry_if_not_visible(running, answer, self.ex.clock.now())
+        return replace(answer, detail=f"{answer.detail}\n      {text}", changed_since_plan=True)
 
     def poll_together(self, group: list[Running], call: Call) -> list[StepResult]:
         """One poll for several waits."""

@@ -27,6 +27,7 @@ from reconciler.model import (
     Plan,
     Proof,
     Query,
+    Refused,
     ResourcePlan,
     Sought,
     Step,
@@ -72,7 +73,8 @@ class AccountRecheck:
         """
         item, kind = self.items[address], self.kinds[address.section]
         if phase == "up" and item.verb is Verb.CREATE and not _refused_as_duplicate(item):
-            return "" if self.current() else self.created_since(address)
+            undone = kind.versioned  # what is registered in vain can be taken back, what is overwritten cannot
+            return "" if self.current() and (undone or kind.rival is None) else self.created_since(address)
         planned = list(item.removed_objects) if phase == "down" else [item.kept_object] if item.kept_object else []
         creates = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
         if kind.shared or not planned or (phase == "up" and creates):
@@ -96,16 +98,56 @@ class AccountRecheck:
             return self._since[address.section].get(address, "")
 
     def conflicting_object(self, step: Step) -> str:
-        """The object, created since the plan, whose name made AWS refuse ``step``; empty if there is none or it cannot
-        be read.
+        """The object, created since the plan, whose name made AWS refuse ``step``; empty if there is none. Raises
+        Unreadable.
         """
         address = step.address
-        if self.items[address].verb is not Verb.CREATE or self.kinds[address.section].shared:
+        if self.kinds[address.section].shared:
             return ""
+        return self.created_by_others(address.section, lambda item: item.address == address).get(address, "")
+
+    def rival(self, step: Step, captured: Mapping[str, Any]) -> str:
+        """Who was first, in words, where ``step`` created what another environment had created since the plan, which
+        AWS does not refuse; the creation is then taken back. Empty if nobody was. Raises Unreadable.
+        """
+        item, kind = self.items[step.address], self.kinds[step.address.section]
+        if kind.rival is None or item.want is None or item.verb is not Verb.CREATE or step != _creation(item):
+            return ""
+        text, undo = Reader(self.aws, parallelism=0).drive(kind.rival(item.want, captured))
+        refused = [reply for reply in map(self.aws.call, undo) if isinstance(reply, Refused)]
+        return text + "".join(f" (refused: {reply})" for reply in refused)
+
+    def found_as_planned(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:
+        """The attributes that ``step`` captures, where the object exists that AWS refused to create, is owned by this
+        environment and is as planned: the request was delivered twice. None where it is not so.
+
+        What later steps of the resource set may differ.
+        """
+        item, kind, call = self.items[step.address], self.kinds[step.address.section], step.action
+        if item.want is None or not isinstance(call, Call) or kind.shared:
+            return None
+        want = self.known_by_now(item.want, facts)
         try:
-            return self.created_by_others(address.section, lambda item: item.address == address).get(address, "")
+            lives = self.read(kind, want.physical, want.declared)
         except Unreadable:
-            return ""
+            return None
+        anew = item.verb is Verb.REPLACE and not item.create_first  # under the name of one that is gone
+        before = () if anew else (*item.removed_objects, *filter(None, [item.kept_object]))
+        planned = {live.physical for live in before}
+        own = [live for live in lives if self.is_owned(kind, live) and not live.deleting]
+        now = next((live for live in own if _is_named(live, want.physical, kind)), None)
+        if now is None or now.physical in planned or now.logical != item.address.name:
+            return None
+        found = diff.difference(kind, now, want, self.members(want.address.section))[0]
+        to_come = {str(other.action) for other in item.steps if isinstance(other.action, Call) and other.id != step.id}
+        needed = kind.update(now, want, found) if found else ()
+        if found.replaces or {str(action) for action in needed if isinstance(action, Call)} - to_come:
+            return None
+        return {attr: now.attrs[attr] for attr in call.captures if attr in now.attrs}
+
+    def known_by_now(self, want: Want, facts: Facts) -> Want:
+        """``want`` with the values that earlier steps have captured."""
+        return replace(want, props=_fill_known(want.props, facts), declared=_fill_known(want.declared, facts))
 
     def created_by_others(self, section: str, chosen: Callable[[ResourcePlan], bool]) -> Mapping[Address, str]:
         """The objects that exist already of the ``chosen`` resources to create, in words. Raises Unreadable."""
@@ -117,9 +159,12 @@ class AccountRecheck:
         for item in items:
             before = {live.physical for live in item.removed_objects}
             for live in lives:
-                ours = item.want is not None and item.want.physical in (live.physical, live.attrs.get("name"))
+                ours = item.want is not None and _is_named(live, item.want.physical, kind)
                 if ours and not live.deleting and live.physical not in before:
-                    whose = f"belongs to {kind.owner(live, self.plan.scope) or 'no environment'}"
+                    owner = kind.owner(live, self.plan.scope)
+                    whose = f"belongs to {owner or 'no environment'}"
+                    if owner == self.plan.scope.environment:
+                        whose = "belongs to this environment, but is not as planned"
                     message = f"{live.physical} was created since the plan and {whose}; plan again"
                     found[item.address] = message
         return found
@@ -187,9 +232,7 @@ class AccountRecheck:
         item, kind, call = self.items[step.address], self.kinds[step.address.section], step.action
         if item.want is None or not isinstance(call, Call):
             return None
-        want = replace(
-            item.want, props=_fill_known(item.want.props, facts), declared=_fill_known(item.want.declared, facts)
-        )
+        want = self.known_by_now(item.want, facts)
         name = step.address.name if kind.shared else want.physical
         try:
             live_objects = [self.tagged(kind, live, want) for live in self.read(kind, name, want.declared)]
@@ -233,12 +276,22 @@ class AccountRecheck:
 
 def _refused_as_duplicate(item: ResourcePlan) -> bool:
     """Whether AWS refuses to create a second object of the same name."""
-    first = next((step.action for step in item.steps if isinstance(step.action, Call)), None)
-    return first is None or first.proof is Proof.EXISTS
+    first = _creation(item)
+    return first is None or (isinstance(first.action, Call) and first.action.proof is Proof.EXISTS)
+
+
+def _creation(item: ResourcePlan) -> Step | None:
+    """The call that creates the resource."""
+    return next((step for step in item.steps if isinstance(step.action, Call)), None)
 
 
 def _would_overwrite(item: ResourcePlan) -> bool:
     return item.verb is Verb.CREATE and not _refused_as_duplicate(item)
+
+
+def _is_named(live: Live, name: str, kind: Kind) -> bool:
+    spellings = (live.physical, live.attrs.get("name", ""))
+    return name in spellings or (kind.folds_case and name.casefold() in map(str.casefold, spellings))
 
 
 def _names(kind: Kind, lives: Sequence[Live]) -> list[str]:

@@ -153,11 +153,11 @@ class ApplyReport:
         if self.terminal.as_json:
             self.terminal.problems(ordered((*planned.problems, *planned.warnings)))
 
-    def nothing_to_do(self, planned: Planned) -> None:  # noqa: ARG002  (the plan has been shown)
+    def nothing_to_do(self, planned: Planned) -> None:
         """Print the output of an apply without changes."""
         if self.terminal.as_json:
             self.terminal.line({"type": "version", "reconcile": __version__})
-            self.terminal.line({"type": "summary", "@message": text.NO_CHANGES, "done": [], "failed": []})
+            self.terminal.line({"type": "summary", "@message": text.summary(planned.plan), "done": [], "failed": []})
 
     def confirm(self, plan: Plan) -> bool:
         """Whether the plan is approved, by ``--auto-approve`` or the user. Raises Problems (a safety rail) where there

@@ -61,6 +61,7 @@ from .steps import (
     Wait,
 )
 from .values import (
+    AGAIN_TAG,
     EMPTY,
     KEEP_TAG,
     MISSING,
@@ -88,6 +89,7 @@ from .values import (
 )
 
 __all__ = [
+    "AGAIN_TAG",
     "EMPTY",
     "KEEP_TAG",
     "MISSING",

@@ -65,7 +65,7 @@ from .api import Api
 from .declared import Declared
 from .plan import Verb
 from .resources import Change, Dependent, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Resource, Want
-from .steps import Action, Reads
+from .steps import Action, Call, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
 
 
@@ -148,6 +148,8 @@ class Kind:
     disruption: Callable[[Live, Want, Diff], str] | None = None
     #: What people should know although nothing is to be done.
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
+    #: The properties whose live value cannot be compared with the declared one (a secret that others wrote).
+    not_compared: Callable[[Live, Want], Iterable[str]] = _nothing
     #: Waits until one is settled; **must** be given where ``Live.settled`` can be False.
     wait_until_settled: Callable[[Live], Sequence[Action]] = _nothing
     #: Waits until its name is free; **must** be given where ``Live.deleting`` can be True.
@@ -186,6 +188,9 @@ class Kind:
     drain: Callable[[Live, Lifecycle, Sequence[Action]], Sequence[Action]] = _as_it_is
     #: Whether an update takes one out of service: it then waits until its users are as wanted, or have left it.
     takes_out_of_service: Callable[[Live, Want, Diff], bool] = _never
+    #: For a kind whose creation AWS does not refuse where the name is taken: whether others were first, in words, and
+    #: the calls that take the creation back; given the attributes that the creating call has captured.
+    rival: Callable[[Want, Mapping[str, Any]], Reads[tuple[str, Sequence[Call]]]] | None = None
     #: Tags below ``reconciler/`` to add when a live object is adopted.
     adoption_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     #: For ``--refresh-images``: the change that moves to the newest images, or why there is none.

@@ -88,6 +88,10 @@ UNAFFECTED: Final = "not affected"  # the disruption of a change without an effe
 class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
 
+    ``by_tag_only`` are the physical names of the objects to delete that have the tags of the environment, but were not
+    created by this tool; ``not_compared`` the properties whose live values cannot be compared with the declared ones.
+    A NOOP has no steps but waits for what AWS is changing by itself, which are not shown.
+
     ``want`` is the wanted state, ``kept_object`` the live object that is kept, updated or replaced, ``removed_objects``
     are those that are deleted: with them apply reads a resource again before it writes. They are never shown; nor is
     ``declared``, which has the place of each property. ``side_effects`` are those of the ``notes`` that state what else
@@ -110,6 +114,8 @@ class ResourcePlan:
     depends_on: tuple[Address, ...] = ()
     pos: Pos | None = None
     secret_paths: frozenset[str] = frozenset()
+    by_tag_only: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
     want: Want | None = field(default=None, compare=False)
     kept_object: Live | None = field(default=None, compare=False)
     removed_objects: tuple[Live, ...] = field(default=(), compare=False)

@@ -69,6 +69,7 @@ OWNER_PREFIX: Final = "reconciler/"
 OWNER_TAG: Final = "reconciler/environment"
 NAME_TAG: Final = "reconciler/name"
 REGION_TAG: Final = "reconciler/region"  # of the owner of what exists once for all Regions (IAM)
+AGAIN_TAG: Final = "reconciler/registered-after"  # on a revision that --replace requested: the number of the one before
 KEEP_TAG: Final = "reconciler/prevent-destroy"  # lifecycle.preventDestroy, for undeclared resources
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler import __version__
-from reconciler.model import Event, Options, Outcome, Plan
+from reconciler.model import Event, Options, Outcome, Plan, Step, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
 from reconciler.model.problems import Problem, Problems
@@ -143,6 +143,9 @@ def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interactio
         ui.blocked(planned)
         return ERROR
     if not planned.plan.applyable:
+        if planned.plan.steps:  # AWS is still changing something, which may end badly
+            watched = replace(planned, plan=watching(planned.plan))
+            return _execute(session, watched, how, ui, run, clock, since)
         ui.nothing_to_do(planned)
         return OK
     if not ui.confirm(planned.plan):
@@ -151,6 +154,16 @@ def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interactio
         raise Problems([_lock_broken()], exit_code=RAIL)
     run.stop.graceful = True
     return _execute(session, planned, how, ui, run, clock, since)
+
+
+def watching(plan: Plan) -> Plan:
+    """``plan``, which has no changes but waits, without the calls that repair what ends badly: nobody approves them."""
+
+    def without_repair(step: Step) -> Step:
+        return replace(step, action=replace(step.action, repair=None)) if isinstance(step.action, Wait) else step
+
+    items = (replace(item, steps=tuple(map(without_repair, item.steps))) for item in plan.resources)
+    return replace(plan, resources=tuple(items))
 
 
 def _make_plan(session: Session, options: Options, ui: Interaction) -> Planned:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.config.references import Use
-from reconciler.model import Action, Address, Diff, Json, Kind, Live, Resource, Verb, Want
+from reconciler.model import Action, Address, Call, Diff, Json, Kind, Live, Resource, Verb, Want
 
 # what to do where an object cannot be deleted before its replacement is created
 REMOVE_DELETE_FIRST: Final = (
@@ -28,7 +28,8 @@ class Node:
     """One resource while it is planned; the members are those of ResourcePlan.
 
     ``actions`` create or update it, ``removals`` delete live objects; ``out_of_service``: its update takes it out of
-    service.
+    service; ``repairs``: the actions only make AWS check it again. ``by_tag_only`` are other live objects with its tags
+    that this tool did not create.
     """
 
     address: Address
@@ -48,6 +49,14 @@ class Node:
     reason: str = ""
     disruption: str = ""
     notes: list[str] = field(default_factory=list)
+    repairs: bool = False
+    by_tag_only: tuple[Live, ...] = ()
+    not_compared: tuple[str, ...] = ()
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether its actions, if any, change nothing: what AWS is changing by itself is waited for."""
+        return not any(isinstance(action, Call) for action in self.actions)
 
 
 def leftover_reason(kind: Kind, leftovers: Sequence[Live]) -> str:

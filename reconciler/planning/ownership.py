@@ -97,13 +97,13 @@ class Ownership:
         return found
 
 
-def owned_elsewhere(kind: Kind, owners: Iterable[Live], scope: Scope) -> tuple[str, str]:
+def owned_elsewhere(kind: Kind, owners: Iterable[Live], scope: Scope, *, state: str = "") -> tuple[str, str]:
     """Message and hint for a declared name whose live object belongs to another environment, or to this one in another
-    Region.
+    Region; ``state`` follows "exists": `` (INVALID)``.
     """
     live = min(owners, key=lambda live: kind.owner(live, scope))
     owner = kind.owner(live, scope)
-    message = f"exists and belongs to the environment {owner}"
+    message = f"exists{state} and belongs to the environment {owner}"
     if live.owner == scope.environment:
         what, region = article(kind.name), live.owner_region
         hint = f"{what} is the same in all Regions: run with the Region {region} (`region:` or AWS_REGION), or declare "

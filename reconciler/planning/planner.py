@@ -34,7 +34,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import unknown_values
 from reconciler.planning import graph as step_graph
-from reconciler.planning import retention
+from reconciler.planning import live_objects, retention
 from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Node
 from reconciler.planning.ownership import Ownership
@@ -181,12 +181,30 @@ class _Planner:
             return
         first = min(lives, key=lambda live: (live.deleting, -live.revision, live.physical))
         node.kept_object, node.before = first, canonical(kind, first.props)
+        node.by_tag_only = tuple(live for live in lives if not live_objects.is_named_as_created(live, kind))
+        node.notes += [f"{live.physical} is {live_objects.BY_TAG_ONLY}" for live in node.by_tag_only]
+        node.notes += self.twins(address, lives)
         if kind.deletion_effect:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
             node.disruption = kind.deletion_effect(first, waits)
         if resource:
             node.uses = references.dependencies(resource, self.kinds, self.env.resources)
         self.nodes[address] = node
+
+    def twins(self, address: Address, lives: Iterable[Live]) -> list[str]:
+        """Notes about objects that are as a declared one of their kind: copies carry the tags of their original."""
+        originals = [
+            (other, live)
+            for other in sorted(self.env.resources)
+            if other.section == address.section and other != address
+            for live in self.owned.get(other, ())
+        ]
+        return [
+            f"{live.physical} has the same settings and tags as {other}: a copy of it, or declared before"
+            for live in lives
+            for other, original in originals
+            if live.props and live.props == original.props and live.tags == original.tags
+        ]
 
     def report_service_managed(self, address: Address, keeper: str) -> None:
         """Report that only the service ``keeper`` can delete the resource, unless it is excluded."""
@@ -214,7 +232,7 @@ def make(
     chosen = options or Options()
     env = links.linked_environment(env, kinds, scope, observed.lives, lookups)
     ownership = Ownership.of(observed, kinds, scope, env.resources)
-    decider = ResourcePlanner(env, scope, observed, chosen, ownership, members)
+    decider = ResourcePlanner(env, scope, observed, chosen, ownership, members, kinds)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
     planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
     planner.problems += ownership.left_elsewhere(destroy=chosen.destroy)
@@ -336,5 +354,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         want=node.want,
         kept_object=kept,
         removed_objects=tuple(down.live for down in node.removals),
+        by_tag_only=tuple(down.live.physical for down in node.removals if down.live in node.by_tag_only),
+        not_compared=node.not_compared,
         declared=resource,
     )

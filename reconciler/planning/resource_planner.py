@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
 from reconciler.model import (
+    AGAIN_TAG,
     EMPTY,
     KEEP_TAG,
     NAME_TAG,
@@ -45,7 +47,7 @@ from reconciler.model.paths import dotted
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem, article
 from reconciler.planning import diff as differ
-from reconciler.planning import ownership
+from reconciler.planning import live_objects, ownership
 from reconciler.planning.canonical import canonical, sort_key, with_defaults
 from reconciler.planning.node import Node, Removal, leftover_reason
 from reconciler.planning.ownership import Ownership
@@ -65,6 +67,7 @@ class ResourcePlanner:
     options: Options
     ownership: Ownership
     members: Callable[[str], Json]
+    kinds: Mapping[str, Kind] = EMPTY
     problems: list[Problem] = field(default_factory=list)
 
     def plan_declared(self, node: Node, owned: Sequence[Live], props: Json, tags: Json) -> bool:
@@ -104,7 +107,11 @@ class ResourcePlanner:
             return []
         others = [live for live in alive if live.owner and live not in unplaced]
         if others:
-            self.problem(resource, codes.OWNED_ELSEWHERE, *ownership.owned_elsewhere(kind, others, self.scope))
+            self.problem(
+                resource,
+                codes.OWNED_ELSEWHERE,
+                *ownership.owned_elsewhere(kind, others, self.scope, state=_state_in_brackets(alive)),
+            )
             return None
         if not (self.options.adopt or resource.lifecycle.adopt):
             if unplaced:
@@ -113,22 +120,29 @@ class ResourcePlanner:
             self.problem(
                 resource,
                 codes.EXISTS_UNOWNED,
-                f"{article(kind.name)} of this name exists and no environment owns it",
+                f"{article(kind.name)} of this name exists{_state_in_brackets(alive)} and no environment owns it",
                 "to adopt it, pass --adopt or set lifecycle.adopt: true; otherwise choose another name",
             )
             return None
         return alive
 
     def plan_update(self, node: Node, alive: list[Live], props: Json, tags: Json, *, adopting: bool) -> None:
-        """Choose the object with the fewest differences to keep, and plan its update or replacement."""
+        """Choose the object to keep, and plan its update or replacement.
+
+        It is one that this tool named, before copies with the same tags. Of several, none that needs a replacement
+        (another is its replacement), then the one in service, then the one with the fewest differences.
+        """
         kind, address = node.kind, node.address
         assert node.resource is not None
         ranked = []
+        alive = [live for live in alive if live_objects.is_named_as_created(live, kind)] or alive
+        serving = self.in_service(address.section) if len(alive) > 1 else frozenset()
         for live in _latest(alive) if kind.versioned else alive:
             want = self.want(node, live.physical, props, tags, live)
             found, before, after = differ.difference(kind, live, want, self.members(address.section))
-            size = (found.replaces, len(found.changes), live.invalid, live.physical != address.name, live.physical)
-            ranked.append((size, live, want, found, before, after))
+            idle = not (live_objects.words(live) & serving)
+            size = (found.replaces, idle, len(found.changes), live.invalid, live.physical != address.name)
+            ranked.append(((*size, live.physical), live, want, found, before, after))
         _, kept_object, want, found, before, after = min(ranked, key=lambda entry: entry[0])
         node.kept_object, node.want = kept_object, want
         retagged = () if kind.shared else self.tag_changes(kept_object, want)
@@ -138,6 +152,7 @@ class ResourcePlanner:
             found = self.plan_image_refresh(node, kept_object, want, found)
         node.diff = Diff((*found.changes, *_shown(retagged)))
         node.notes += kind.notes(kept_object, want)
+        node.not_compared = tuple(kind.not_compared(kept_object, want))
         again = address in self.options.replace
         if kept_object.managed_by and (node.diff or again):
             hint = "leave it to the service, and declare your own resource under another name"
@@ -147,14 +162,38 @@ class ResourcePlanner:
             return
         if found.replaces or (again and not kind.versioned):
             self.plan_replacement(node, kept_object, props, tags, found)
+            self.note_state(node, kept_object)
+            if adopting:
+                node.notes.append(f"{kept_object.physical} exists, no environment owns it, and it is replaced")
             return
         self.update_steps(node, kept_object, want, found, retagged, again=again, adopting=adopting)
         if address in self.options.refresh and len(node.diff.changes) == 1:
             node.reason = node.diff.changes[0].because or node.reason
         if adopting and not kind.shared:
-            node.verb, node.reason = Verb.ADOPT, "exists and is adopted"
+            found_state = live_objects.state(kept_object)
+            restored = " and is restored" if kept_object.deleting else ""
+            node.reason = "exists and is adopted" + (f"; it {found_state}{restored}" if found_state else "")
+            node.verb = Verb.ADOPT
+        self.note_state(node, kept_object)
         if kind.versioned and (found or again):
             self.renew_attributes(node)
+
+    def in_service(self, section: str) -> frozenset[str]:
+        """The names by which other live objects refer to those of ``section``."""
+        return live_objects.named_by_others(self.kinds, self.observed.lives, section)
+
+    def note_state(self, node: Node, live: Live) -> None:
+        """Add what is known of the state of ``live``, unless it is the reason already, and what is done about it."""
+        found = live_objects.state(live)
+        if not found or live.deleting:
+            return
+        told = [] if found in node.reason else [found]
+        if node.repairs:
+            told.append("its settings are sent again, so that AWS checks it again")
+        if not live.settled and node.verb is not Verb.REPLACE:
+            told.append("apply waits until this has ended")
+        if told:
+            node.notes.append("; ".join(told))
 
     def plan_image_refresh(self, node: Node, kept_object: Live, want: Want, found: Diff) -> Diff:
         """``found`` with the change to the latest images."""
@@ -189,12 +228,15 @@ class ResourcePlanner:
             node.actions, node.verb, node.reason = (
                 [*kind.restore(kept_object, want), *tagged],
                 Verb.UPDATE,
-                "is being deleted",
+                f"{live_objects.state(kept_object)} and is restored",
             )
             return
+        if again and kind.versioned and not found:  # else it would look like a request that was delivered twice
+            want = replace(want, tags={**want.tags, AGAIN_TAG: str(kept_object.revision)})
         changed = kind.update(kept_object, updatable(want), found) if found or again else ()
         settling = () if kept_object.settled else kind.wait_until_settled(kept_object)
         repairing = kind.repair(kept_object, want) if kept_object.invalid and not changed else ()
+        node.repairs = bool(repairing)
         node.actions = [*(map(_accept_any_end, settling) if changed else settling), *changed, *repairing]
         node.actions += () if kind.versioned and changed else tagged
         if changed and kind.changed_by_update:
@@ -203,16 +245,13 @@ class ResourcePlanner:
             )
         node.out_of_service = bool(changed) and kind.takes_out_of_service(kept_object, want, found)
         node.disruption = _disruption(kind, kept_object, want, found)
-        state = f"is {kept_object.status}" + (f": {kept_object.reason}" if kept_object.reason else "")
         if node.diff:
             node.reason = _reason(node.diff)
         elif again:
             node.reason = "requested with --replace"
-        elif kept_object.invalid or settling:
-            node.reason = state
-        if kept_object.invalid and not node.actions:
-            node.notes.append(state)
-        node.verb = Verb.UPDATE if node.actions or node.diff else Verb.NOOP
+        elif repairing:
+            node.reason = live_objects.state(kept_object)
+        node.verb = Verb.UPDATE if node.diff or not node.only_waits else Verb.NOOP
 
     def renew_attributes(self, node: Node) -> None:
         """Replace the attributes that AWS assigns by unknown ones: a new revision has others."""
@@ -227,6 +266,8 @@ class ResourcePlanner:
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in (*owned, *lives) if live.deleting and _is_named(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
+        if dying and not kind.restore:
+            node.reason = f"{dying[0].physical} {live_objects.state(dying[0])}; it is created when that one is gone"
         node.after = self.with_tags(canonical(kind, want.declared, fill=False), want.tags, want)
         if dying and kind.restore:
             node.kept_object, node.reason = dying[0], "was scheduled for deletion and is restored"
@@ -284,7 +325,10 @@ class ResourcePlanner:
         assert resource is not None
         if self.observed.incomplete:
             return  # while reads are refused nothing is deleted that can wait
+        others = [live for live in owned if not live_objects.is_named_as_created(live, kind)]
+        node.by_tag_only = tuple(live for live in others if live is not node.kept_object and not live.deleting)
         if kind.versioned:
+            owned = [live for live in owned if live not in others]
             renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace
             registers = node.verb is Verb.CREATE or renewed
             keep = max(resource.lifecycle.keep_revisions, 1) - registers
@@ -294,6 +338,10 @@ class ResourcePlanner:
                 for live in old
                 if live.owner == self.scope.environment and (registers or live is not node.kept_object)
             ]
+            twice = self.registered_twice(owned)
+            node.notes += [f"revision {live.revision} equals the next one, as if registered twice" for live in twice]
+            going += [live for live in twice if live not in going]
+            going += [live for live in node.by_tag_only if live.owner == self.scope.environment]
         else:
             going = [live for live in owned if live is not node.kept_object and not live.deleting]
             dying = [live for live in owned if live.deleting and not kind.restore and not self.name_reused(node, live)]
@@ -302,8 +350,20 @@ class ResourcePlanner:
             ]  # other steps may have to wait for them
         for live in going:
             node.removals.append(self.removal(live, kind, resource))
+            node.notes += _leftover_notes(live, kind, node)
         if going and node.verb is Verb.NOOP:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
+
+    def registered_twice(self, owned: Sequence[Live]) -> list[Live]:
+        """The older of two owned revisions with the same content and tags that follow each other: a request that was
+        delivered twice registers two. One that --replace requested has a tag of its own.
+        """
+        latest_first = _latest_first([live for live in owned if live.owner == self.scope.environment])
+        return [
+            older
+            for newer, older in pairwise(latest_first)
+            if older.revision == newer.revision - 1 and older.props == newer.props and older.tags == newer.tags
+        ]
 
     def removal(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Removal:
         """The removal of ``live``; ``drained``: after its jobs have ended, since its dependents have moved to
@@ -405,6 +465,18 @@ def _shown(retagged: Sequence[Change]) -> Iterable[Change]:
     """The tags that differ, without the Region of the owner where the owner differs, too: they are one fact."""
     owner = any(change.path[1] == OWNER_TAG for change in retagged)
     return (change for change in retagged if not (owner and change.path[1] == REGION_TAG))
+def _state_in_brackets(lives: Sequence[Live]) -> str:
+    found = next(filter(None, map(live_objects.state, lives)), "").removeprefix("is ")
+    return f" ({found})" if found else ""
+
+
+def _leftover_notes(live: Live, kind: Kind, node: Node) -> list[str]:
+    """The note about another live object with the tags of the resource, which is deleted."""
+    if live in node.by_tag_only:
+        return [f"{live.physical} has the same tags, and is deleted: {live_objects.BY_TAG_ONLY}"]
+    if kind.versioned or node.verb is Verb.NOOP:  # revisions are expected; else it is the reason
+        return []
+    return [f"{live.physical} is another {kind.name} with the same tags, and is deleted"]
 
 
 def _is_named(live: Live, name: str, kind: Kind) -> bool:

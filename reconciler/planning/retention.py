@@ -208,7 +208,7 @@ def _keep(node: Node, blocked: Iterable[tuple[_PlannedRemoval, list[Dependent]]]
     if node.verb is Verb.DELETE and not node.removals:
         node.verb, node.kept_object = Verb.NOOP, downs[0].live
         node.before = node.after = canonical(node.kind, node.kept_object.props)
-    elif node.verb is Verb.UPDATE and not node.actions and not node.diff:
+    elif node.verb is Verb.UPDATE and node.only_waits and not node.diff:
         node.reason = leftover_reason(node.kind, [down.live for down in node.removals])
         node.verb = Verb.UPDATE if node.reason else Verb.NOOP
 

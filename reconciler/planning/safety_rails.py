@@ -92,7 +92,9 @@ def _empty(plan: Plan, env: Environment) -> list[Problem]:
 def _too_many(plan: Plan, options: Options, owned: int | None) -> list[Problem]:
     if owned is None:
         owned = sum(planned.verb not in (Verb.CREATE, Verb.ADOPT) for planned in plan.resources)
-    going = plan.count(Verb.DELETE) + plan.count(Verb.REPLACE)
+    gone = (Verb.DELETE, Verb.REPLACE)
+    copies = sum(len(planned.by_tag_only) for planned in plan.resources if planned.verb not in gone)
+    going = sum(plan.count(verb) for verb in gone) + copies
     allowed = options.allow_deletions if options.allow_deletions is not None else int(owned * MOST_SHARE)
     if plan.destroy or owned <= FROM_OWNED or going <= allowed:
         return []

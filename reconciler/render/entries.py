@@ -43,7 +43,7 @@ def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
         "differences": [difference(change, mask) for change in item.changes],
         "disruption": mask.text(item.disruption),
         "notes": [mask.text(note) for note in item.notes],
-        "steps": [step(part, mask) for part in item.steps],
+        "steps": [step(part, mask) for part in item.steps if item.verb is not Verb.NOOP],
         "depends_on": [mask.text(str(address)) for address in item.depends_on],
         "source": source,
     }

@@ -81,19 +81,32 @@ def summary(plan: Plan) -> str:
     if not plan.applyable:
         if not plan.complete and not (plan.destroy and plan.resources):
             part = "this part of the environment"
-            return f"No changes. {f'Nothing in {part} is deleted' if plan.destroy else f'The account matches {part}'}."
+            if plan.destroy:
+                return f"No changes. Nothing in {part} is deleted."
+            return _not_compared(plan) or f"No changes. The account matches {part}."
         if plan.destroy and plan.resources:
             return (
                 "No changes. The remaining resources are kept: "
                 "other resources in the account still use them (see the notes)."
             )
-        return "No changes. The environment owns nothing in this account and Region." if plan.destroy else NO_CHANGES
+        if plan.destroy:
+            return "No changes. The environment owns nothing in this account and Region."
+        return _not_compared(plan) or NO_CHANGES
     words = [
         f"{plan.count(verb)} to {verb.value}"
         for verb in (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)
         if verb is not Verb.ADOPT or plan.count(verb)
     ]
     return f"Plan: {', '.join(words)}."
+
+
+def _not_compared(plan: Plan) -> str:
+    """The summary of a plan without changes where some live values cannot be compared; else empty."""
+    count = sum(len(item.not_compared) for item in plan.resources)
+    if not count:
+        return ""
+    values = "1 live value" if count == 1 else f"{count} live values"
+    return f"No changes. {values} cannot be compared with what is declared (see the notes)."
 
 
 def limits(plan: Plan) -> str:
@@ -124,7 +137,7 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
         yield f"    running jobs: {mask.line(item.disruption)}"
     for note in item.notes:
         yield f"    note: {mask.line(note)}"
-    for number, part in enumerate(item.steps, 1):
+    for number, part in enumerate(item.steps if item.verb is not Verb.NOOP else (), 1):
         yield paint(f"      {number}. {step(part, mask)}", "dim")
 
 
@@ -202,8 +215,6 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
     counts = dict.fromkeys(Verb, 0)
     unfinished: dict[Address, list[Step]] = {}
     for item in plan.resources:
-        if item.verb is Verb.NOOP:
-            continue
         missing = [part for part in item.steps if states.get(part.id) is not StepState.DONE]
         if missing:
             unfinished[item.address] = missing
@@ -216,7 +227,8 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         Verb.REPLACE: "replaced",
         Verb.DELETE: "deleted",
     }
-    message = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb]) or "nothing finished"
+    message = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb])
+    message = message or ("nothing finished" if plan.applyable else "no changes")
     if outcome.ok:
         return f"Done in {took:.0f} s: {message}."
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {message}."]

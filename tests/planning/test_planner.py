@@ -180,13 +180,134 @@ def test_an_unsettled_object_is_waited_for_before_it_is_touched() -> None:
     assert sequence(made) == ["engines v8 ready", "Update v8"]
 
 
-def test_an_unsettled_unchanged_object_is_waited_for_since_it_may_end_badly() -> None:
+def test_status_alone_is_no_change_but_is_waited_for_since_it_may_end_badly() -> None:
     unsettled = replace(V8, settled=False, status="CREATING")
     made, _ = make(env(CAR, ENGINE), observed(engines=[unsettled]))
 
-    assert verbs(made)["engines.v8"] == "update"
-    assert "is CREATING" in made.resources[1].reason
+    assert verbs(made)["engines.v8"] == "noop"
+    assert made.resources[1].notes == ("is CREATING; apply waits until this has ended",)
     assert before(made, "engines v8 ready", "Create bus")
+    alone, _ = make(env(CAR, ENGINE), observed(engines=[unsettled], cars=[BUS]))
+    assert not alone.applyable
+    assert sequence(alone) == ["engines v8 ready"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({}, "exists and is adopted"),
+        (
+            {"invalid": True, "status": "INVALID", "reason": "no role"},
+            "exists and is adopted; it is INVALID: no role",
+        ),
+        ({"settled": False, "status": "UPDATING"}, "exists and is adopted; it is UPDATING"),
+    ],
+)
+def test_adopting_says_what_it_found(state: dict[str, Any], reason: str) -> None:
+    found = live("v8", {}, fuel="gas", power=1, **state)
+    made, problems = make(env(ENGINE), observed(engines=[found]), adopt=True)
+    assert problems == [] and made.resources[0].reason == reason
+    other, _ = make(env(resource("engines", "v8", fuel="diesel")), observed(engines=[found]), adopt=True)
+    assert "v8 exists, no environment owns it, and it is replaced" in other.resources[0].notes
+    assert [note for note in other.resources[0].notes if state.get("status", "exists") in note]
+    _, refused = make(env(ENGINE), observed(engines=[found]))
+    assert state.get("reason", state.get("status", "exists")) in refused[0].message
+
+
+def test_what_makes_it_work_again_is_explained_beside_a_difference_or_without() -> None:
+    engines = {"engines": kind("engines", repair=lambda live, want: [Call("test", "Update", {"name": live.physical})])}
+    broken = {"invalid": True, "status": "INVALID", "reason": "no role"}
+    again = "its settings are sent again, so that AWS checks it again"
+    for seen, adopt, notes in (
+        (live("v8", fuel="gas", **broken), False, (again,)),
+        (live("v8", {}, fuel="gas", **broken), True, (again,)),
+        (live("v8", fuel="oil", **broken), False, ("is INVALID: no role",)),
+    ):
+        made, _ = make(env(resource("engines", "v8", fuel="gas")), observed(engines=[seen]), kinds=engines, adopt=adopt)
+        assert made.resources[0].notes == notes
+
+
+def test_a_name_that_is_being_given_up_is_no_missing_object() -> None:
+    for tags in (OWNED, {}):
+        dying = live("v8", tags, fuel="gas", power=1, deleting=True, status="DELETING")
+        made, _ = make(env(ENGINE), observed(engines=[dying]))
+        assert made.resources[0].reason == "v8 is DELETING; it is created when that one is gone"
+
+
+COPY = {**OWNED, "reconciler/name": "v8"}
+
+
+@pytest.mark.parametrize("name", ["v8-copy", "a8", "v8-abc12"])
+def test_a_copy_never_takes_the_place_of_what_is_in_service(name: str) -> None:
+    """It has the same tags, and is as wanted, while what the queue uses is not."""
+    copy = live(name, COPY, fuel="gas", power=2)
+    wanted = resource("engines", "v8", fuel="gas", power=2)
+    made, problems = make(env(CAR, wanted), observed(engines=[copy, V8], cars=[BUS]))
+
+    assert problems == []
+    assert made.resources[1].physical == "v8"
+    assert sequence(made) == ["Update v8", f"Delete {name}"]
+    (note,) = made.resources[1].notes
+    assert note.startswith(f"{name} has the same tags, and is deleted: owned by tag only; not created under this name")
+
+
+def test_of_two_that_this_tool_may_have_made_the_one_in_service_is_kept() -> None:
+    old, new = (live(name, COPY, fuel="gas", power=power) for name, power in (("v8-abc123", 1), ("v8-abc124", 2)))
+    wanted = resource("engines", "v8", fuel="gas", power=2)
+    bus = live("bus", engines=[{"order": 1, "engine": "arn:v8-abc123"}])
+    made, _ = make(env(CAR, wanted), observed(engines=[old, new], cars=[bus]))
+
+    assert made.resources[1].physical == "v8-abc123"
+    assert made.resources[1].notes == ("v8-abc124 is another engine with the same tags, and is deleted",)
+
+
+def test_a_copy_with_its_own_name_is_called_one_before_it_is_deleted() -> None:
+    made, _ = make(env(CAR, ENGINE), observed(engines=[V8, live("v9", fuel="gas", power=1)], cars=[BUS]))
+
+    assert verbs(made) == {"cars.bus": "noop", "engines.v8": "noop", "engines.v9": "delete"}
+    assert made.resources[2].notes == (
+        "v9 has the same settings and tags as engines.v8: a copy of it, or declared before",
+    )
+
+
+def test_what_others_tagged_as_ours_is_told_when_it_is_deleted() -> None:
+    foreign = live("theirs", {**OWNED, "reconciler/name": "v9"})
+    made, _ = make(env(ENGINE), observed(engines=[V8, foreign]))
+
+    assert verbs(made)["engines.v9"] == "delete"
+    assert made.resources[1].notes == ("theirs is owned by tag only; not created under this name by this tool",)
+
+
+JOBS = {"jobs": kind("jobs", versioned=True, replace=Replace.FORBIDDEN, attrs=lambda s, n, p: {"name": n})}
+
+
+def revision(number: int, name: str = "j", tags: Any = OWNED, **props: Any) -> Any:
+    return replace(live(f"{name}:{number}", tags, revision=number, **props), attrs={"name": name})
+
+
+def test_of_two_equal_revisions_in_a_row_one_is_superfluous() -> None:
+    wanted = resource("jobs", "j", image="a")
+    twice = [revision(4, image="a"), revision(5, image="a")]
+    made, _ = make(env(wanted), observed(jobs=twice), kinds=JOBS)
+    assert sequence(made) == ["Delete j:4"]
+    assert made.resources[0].reason == "revisions beyond those to keep: j:4"
+    assert made.resources[0].notes == ("revision 4 equals the next one, as if registered twice",)
+    for others in (
+        [revision(3, image="a"), revision(4, image="b"), revision(5, image="a")],  # taken back
+        [revision(3, image="a"), revision(5, image="a")],
+        [revision(4, image="a"), revision(5, tags={**OWNED, "reconciler/registered-after": "4"}, image="a")],
+        [revision(4, tags={}, image="a"), revision(5, image="a")],
+    ):
+        made, _ = make(env(wanted), observed(jobs=others[-2:]), kinds=JOBS)
+        assert not made.applyable
+
+
+def test_a_copied_definition_is_not_taken_for_the_latest_revision() -> None:
+    copy = revision(9, "j-copy", {**OWNED, "reconciler/name": "j"}, image="b")
+    made, _ = make(env(resource("jobs", "j", image="a")), observed(jobs=[revision(1, image="a"), copy]), kinds=JOBS)
+
+    assert sequence(made) == ["Delete j-copy:9"]
+    assert "owned by tag only" in made.resources[0].notes[0]
 
 
 def test_a_forced_replacement_of_a_revision_registers_one() -> None:

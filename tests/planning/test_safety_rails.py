@@ -45,6 +45,16 @@ def test_replacements_count_as_deletions() -> None:
     assert checked(changed, ELEVEN) == ["many-deletions"]
 
 
+def test_copies_that_others_tagged_count_as_deletions() -> None:
+    """They stand beside what is declared under their name, which does not change."""
+    own = {"reconciler/environment": "test"}
+    copies = [live(f"copy{n}", {**own, "reconciler/name": f"e{n}"}, power=1) for n in range(4)]
+    seen = observed(engines=[*ELEVEN.lives["engines"], *copies])
+
+    assert checked(keeping(11), seen) == ["many-deletions"]
+    assert checked(keeping(11), seen, allow_deletions=4) == []
+
+
 def test_an_empty_environment_never_plans_deletions_but_destroy_does() -> None:
     assert checked(env(), observed(engines=[live("e", power=1)])) == ["empty-environment"]
     assert checked(env(), observed(engines=[live("e", power=1)]), destroy=True) == []

@@ -267,6 +267,21 @@ def create(want: Want) -> Sequence[Action]:
     return [_put_rule(want, bus, tags), *_put_targets(want.physical, bus, put)]
 
 
+def rival(want: Want, _: Mapping[str, Any]) -> Reads[tuple[str, Sequence[Call]]]:
+    """Whether the rule has the owner tag of another environment: PutRule overwrites a rule, and keeps its tags.
+
+    No call creates a rule only where there is none, and the settings that were overwritten cannot be read any more.
+    """
+    arn = _arn(want.scope, bus_of(want.declared.get("eventBusName")), want.physical)
+    call = Call("events", "ListTagsForResource", {"ResourceARN": arn})
+    (reply,) = yield (call,)
+    owner = tag_map((ok(call, reply, MISSING.code) or {}).get("Tags")).get(OWNER_TAG, want.scope.environment)
+    if owner == want.scope.environment:
+        return "", ()
+    text = f"{want.physical} was created by {owner} at the same moment, and was overwritten: apply {owner} again"
+    return text, ()
+
+
 def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     """PutRule with the whole rule if it differs, then the targets that differ."""
     bus, changed = live.extra["bus"], diff.tops()
@@ -369,5 +384,6 @@ KIND = Kind(
     check=check,
     relations=_topic_delivery.relations,
     disruption=disruption,
+    rival=rival,
     notes=notes,
 )

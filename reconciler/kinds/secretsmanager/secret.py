@@ -203,6 +203,7 @@ def _live(item: Json, older: Mapping[str, Sequence[str]] | None, keys: Json) -> 
         tags=tag_map(item.get("Tags")),
         status="scheduled for deletion" if dying else "",
         deleting=dying,
+        managed_by=item.get("OwningService") or "",
         extra={
             "versions": sorted(versions),
             "rotated": bool(item.get("RotationEnabled")),
@@ -281,9 +282,25 @@ def _about_value(live: Live, want: Want) -> Sequence[str]:
         return ["its value is rotated, and is not compared with the declared value"]
     if OUR_VERSION.fullmatch(current) or not known(want.declared["value"]):
         return []
+    if live.owner != want.scope.environment:
+        return [
+            "its value was written outside reconcile and cannot be compared; it is kept until the declared one changes"
+        ]
     if _keeps_current(live, want, current, _version(live, want)):
         return ["its value was changed outside reconcile, and is kept until the declared value changes"]
     return ["its value was changed outside reconcile, and is written again"]
+
+
+def not_compared(live: Live, want: Want) -> Sequence[str]:
+    """The value, where it is declared and a version that others wrote, or that is rotated, is kept."""
+    current = live.props.get("value")
+    if not current or not _declares_value(want):
+        return []
+    if live.extra.get("rotated"):
+        return ["value"]
+    if OUR_VERSION.fullmatch(current) or not known(want.declared["value"]):
+        return []
+    return ["value"] if _keeps_current(live, want, current, _version(live, want)) else []
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -407,4 +424,5 @@ KIND = Kind(
     check=check,
     adoption_tags=adoption_tags,
     notes=notes,
+    not_compared=not_compared,
 )

@@ -38,7 +38,8 @@ NOT_FOR_FARGATE = (
     "ec2Configuration",
     "scalingPolicy",
 )
-SCALING = frozenset({"minvCpus", "maxvCpus", "desiredvCpus"})
+# https://docs.aws.amazon.com/batch/latest/userguide/scaling-updates.html
+SCALING = frozenset({"minvCpus", "maxvCpus", "desiredvCpus", "scalingPolicy"})
 FARGATE_SCALING = SCALING | {"subnets", "securityGroupIds"}
 
 _VERSION = re.compile(r"(\d+|\$Default|\$Latest)?")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
+from reconciler.sandbox.services._moto import partition_of
 
 RULES = Rules("kms")
 
@@ -21,7 +22,7 @@ def key_arn(account: Account, region: str, name: str) -> str | None:
         _ensure_managed(account, region, managed["alias"])
     alias = backend.get_alias_name(name)
     if not alias.startswith("alias/"):
-        return name if name.startswith("arn:") else f"arn:{account.partition}:kms:{region}:{account.id}:key/{name}"
+        return name if name.startswith("arn:") else f"arn:{partition_of(region)}:kms:{region}:{account.id}:key/{name}"
     found = backend.get_key_id_from_alias(alias)
     return str(backend.keys[found].arn) if found else None
 

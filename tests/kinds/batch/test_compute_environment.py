@@ -265,7 +265,7 @@ CHANGES = {
     ),
     "scalingPolicy": (
         resources(scalingPolicy={"minScaleDownDelayMinutes": 60}),
-        INFRASTRUCTURE,
+        SCALING,
         {"scalingPolicy": {"minScaleDownDelayMinutes": 60}},
     ),
     "ec2Configuration": (

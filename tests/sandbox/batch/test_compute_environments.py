@@ -733,13 +733,15 @@ def test_a_state_needs_no_resources(desk):
 
 
 def test_scaling_updates_work_with_any_role_and_strategy(desk):
-    """minvCpus, maxvCpus and desiredvCpus change in place with an ordinary role and BEST_FIT."""
+    """vCPUs and the delay of scaling down change in place with an ordinary role and BEST_FIT."""
     desk.environment(serviceRole=ROLE)
-    update(desk, computeResources={"minvCpus": 1, "maxvCpus": 8, "desiredvCpus": 2})
+    delay = {"minScaleDownDelayMinutes": 20}
+    update(desk, computeResources={"minvCpus": 1, "maxvCpus": 8, "desiredvCpus": 2, "scalingPolicy": delay})
     desk.wait(11)
     resources = desk.see_environment()["computeResources"]
 
     assert (resources["minvCpus"], resources["maxvCpus"], resources["desiredvCpus"]) == (1, 8, 2)
+    assert resources["scalingPolicy"] == delay
 
 
 INFRASTRUCTURE = {
@@ -756,7 +758,6 @@ INFRASTRUCTURE = {
     "securityGroupIds": ["sg-2"],
     "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED",
     "type": "SPOT",
-    "scalingPolicy": {"minScaleDownDelayMinutes": 20},
     "updateToLatestImageVersion": True,
 }
 

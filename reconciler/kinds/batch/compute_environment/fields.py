@@ -77,7 +77,7 @@ FIELDS = {
     "computeResources.launchTemplate.overrides[].targetInstanceTypes": Field(unordered=True),
     "computeResources.bidPercentage": Field(effect=effects.infrastructure, normalize=unless(0, 100), clear=0),
     "computeResources.tags": Field(effect=effects.infrastructure, clear={}),
-    "computeResources.scalingPolicy": Field(effect=effects.infrastructure, clear={"minScaleDownDelayMinutes": 0}),
+    "computeResources.scalingPolicy": Field(effect=Effect.SCALING, clear={"minScaleDownDelayMinutes": 0}),
     "computeResources.scalingPolicy.minScaleDownDelayMinutes": Field(normalize=unless(0)),
     "computeResources.updateToLatestImageVersion": Field(ignore=True),
     "computeResources.capacityTags": Field(clear={}),

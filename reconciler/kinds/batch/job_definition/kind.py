@@ -42,6 +42,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Scope,
+    Sought,
     Want,
 )
 
@@ -237,6 +238,24 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
     return [batch.write("DeregisterJobDefinition", {"jobDefinition": live.attrs["arn"]}, retry_on=(), ok_if=deleted)]
 
 
+def rival(want: Want, captured: Mapping[str, Any]) -> Reads[tuple[str, Sequence[Call]]]:
+    """Whether an ACTIVE revision of somebody else is older than the one just registered, which is then deregistered.
+
+    The numbers of a name begin with 1, so the first revision needs no read.
+    """
+    own = int(captured.get("revision", 1))
+    if own <= 1:
+        return "", ()
+    query = Query(scope=want.scope, sought=(Sought(want.physical.split(":")[0]),))
+    lives = yield from read(query)
+    others = [live for live in lives if live.revision < own and live.owner != want.scope.environment]
+    if not others:
+        return "", ()
+    whose = f"belongs to {others[-1].owner}" if others[-1].owner else "belongs to no environment"
+    undo = batch.write("DeregisterJobDefinition", {"jobDefinition": captured["arn"]}, retry_on=())
+    return f"{others[-1].physical} was registered since the plan and {whose}; {own} is deregistered", (undo,)
+
+
 def disruption(live: Live, _want: Want, _diff: Diff) -> str:
     """Submitted jobs keep their revision."""
     return f"not affected (they keep revision {live.revision}; new jobs use the next revision)"
@@ -270,6 +289,7 @@ KIND = Kind(
     ),
     expand=expand,
     normalize=normalize,
+    rival=rival,
     check=check,
     relations=images.relations,
     disruption=disruption,

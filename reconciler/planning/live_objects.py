@@ -1,0 +1,51 @@
+"""What a plan must know of live objects: their state in words, who created them, and whether others use them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from reconciler.model import NAME_TAG, Kind, Live
+from reconciler.model.paths import values_at
+
+BY_TAG_ONLY: Final = "owned by tag only; not created under this name by this tool"
+_DERIVED: Final = re.compile(r"(.*)[-_][0-9a-f]{6}(-2)?", re.DOTALL)
+
+
+def state(live: Live) -> str:
+    """The state of an object that is changing, does not work or is being deleted (``is INVALID: ...``); else empty."""
+    if live.settled and not live.invalid and not live.deleting:
+        return ""
+    return f"is {live.status or 'changing'}" + (f": {live.reason}" if live.reason else "")
+
+
+def is_named_as_created(live: Live, kind: Kind) -> bool:
+    """Whether this tool would have given the object its name: its logical one, or one derived from that.
+
+    A copy made in the console has the same tags, but another name. The name tag is set only where the names differ.
+    """
+    logical, name = live.tags.get(NAME_TAG), live.attrs.get("name") or live.physical
+    if logical is None or kind.shared:
+        return True
+    found = None if kind.versioned else _DERIVED.fullmatch(name)
+    return found is not None and found[1] in (logical, logical[: kind.max_name - 7], logical[: kind.max_name - 9])
+
+
+def named_by_others(kinds: Mapping[str, Kind], lives: Mapping[str, Iterable[Live]], section: str) -> frozenset[str]:
+    """The names, ARNs and ids by which live objects refer to objects of ``section``: those are in service."""
+    return frozenset(
+        value
+        for user, found in lives.items()
+        for pattern, ref in kinds[user].refs.items()
+        if section in ref.sections
+        for live in found
+        if not live.deleting
+        for _, value in values_at(live.props, pattern)
+        if isinstance(value, str)
+    )
+
+
+def words(live: Live) -> frozenset[str]:
+    """The texts by which others refer to the object."""
+    return frozenset({live.physical, *live.attrs.values()})
