@@ -2,8 +2,8 @@
 
 botocore bounds only the pause between two pieces, and makes numbers of text and ``false`` of anything.
 
-The bounds are at the socket. A reply that drips, or an endless row of ``100 Continue``, would else keep a run for ever. The bounds hold for all that
-belongs to a reply: interim replies, headers and body.
+A reply that drips, or an endless row of ``100 Continue``, would else keep a run for ever. The bounds are at the socket,
+so they hold for all that belongs to a reply: interim replies, headers and body.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _AsWritten(RestJSONParser):
 class _Parsers(ResponseParserFactory):
     def create_parser(self, protocol_name: str) -> Any:
         if protocol_name == "rest-json":
-            return _AsWritten(**self._defaults)
+            return _AsWritten()
         return super().create_parser(protocol_name)
 
 
