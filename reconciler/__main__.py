@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import NoReturn
 
-_MANY = 10_000_000  # new objects before a collection of cycles: an environment has many objects and no cycles
+from reconciler.cli import interrupts
 
-_INTERRUPTED = 130  # as in model/exit_codes, whose package is slow to import
+_MANY = 10_000_000  # new objects before a collection of cycles: an environment has many objects and no cycles
 
 
 def leave(code: int) -> NoReturn:
@@ -21,7 +22,8 @@ def leave(code: int) -> NoReturn:
     Exit functions run and output is flushed. Where another thread still runs, or the output cannot be written, Python
     exits in its normal way; after an interrupt the process does not wait for a thread that hangs.
     """
-    if threading.active_count() == 1 or code == _INTERRUPTED:
+    if threading.active_count() == 1 or code == interrupts.INTERRUPTED:
+        interrupts.handle(signal.SIG_IGN)
         atexit._run_exitfuncs()  # noqa: SLF001  (what Python itself calls at this point)
         try:
             for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the stream is closed
@@ -35,7 +37,7 @@ def leave(code: int) -> NoReturn:
 def main() -> None:
     """Run the command line; exits with the contract's codes, never with a traceback."""
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # CI stops a job with SIGTERM: handled like Ctrl-C
+        interrupts.handle(interrupts.Interruption())  # CI stops a job with SIGTERM: handled like Ctrl-C
         gc.set_threshold(_MANY, 50, 50)
         from reconciler.cli.main import main as command_line  # noqa: PLC0415  (imported here for a clean Ctrl-C during the import)
 
@@ -45,8 +47,9 @@ def main() -> None:
             leave(end.code)
         raise
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
-        leave(_INTERRUPTED)
+        with suppress(OSError, AttributeError):  # the terminal is closed, or there is none
+            sys.stderr.write("Interrupted.\n")
+        leave(interrupts.INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 Reads are retried here after throttling, server errors and broken connections, by botocore's standard mode
 (https://docs.aws.amazon.com/boto3/latest/guide/retries.html); an error that remains is returned as a refusal. Writes
 are sent once: whether one whose reply was lost may be sent again depends on what it does, and only the executor knows.
+
+Whoever answers need not be AWS. A reply is bounded in time and size (:mod:`.bounds`) and checked against AWS's own
+model (:mod:`.replies`); one that cannot be AWS's is a refusal that names the endpoint.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -37,6 +39,8 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
 from reconciler import __version__
+from reconciler.account.bounds import Unbounded, bound
+from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, speaks_xml
 from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
@@ -71,9 +75,13 @@ THROTTLES: Final = frozenset(
     }
 )
 _CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
-UNPARSEABLE: Final = "ResponseParserError"
-MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be parsed
-NOT_AWS: Final = "the endpoint did not answer like AWS"
+UNPARSEABLE: Final = "NotAwsReply"
+UNBOUNDED: Final = "EndlessReply"
+MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be AWS's
+MOST_PAGES: Final = 5000  # of one reply; the fullest accounts have a few hundred
+NOT_AWS: Final = "did not answer like AWS"
+# What botocore's parsers, which trust the reply, raise for one that is well-formed and not AWS's
+_MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
@@ -111,6 +119,7 @@ class AwsClient:
         self.on_exchange: Callable[[Exchange], None] | None = None
         self.skew = 0.0
         self._clients: dict[tuple[str, bool], Any] = {}
+        self._shapes = Shapes()
         self._lock = threading.Lock()
         self._noted = threading.local()
 
@@ -122,6 +131,8 @@ class AwsClient:
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
                 created = self.session.client(service, config=config, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+                bound(created)
+                created.meta.events.register("before-parse", _refuse_entities)
                 created.meta.events.register("after-call", self._note)
                 self._clients[service, once] = created
             return self._clients[service, once]
@@ -130,7 +141,7 @@ class AwsClient:
         """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal. Raises Problems where
         credentials or the Region are missing.
         """
-        began, self._noted.request_id = time.monotonic(), ""
+        began, self._noted.request_id, self._noted.pages = time.monotonic(), "", 0
         reply = self._call_until_readable(call)
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
@@ -139,13 +150,20 @@ class AwsClient:
             self.on_exchange(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
 
-    def _note(self, parsed: Mapping[str, Any], http_response: Any, model: Any, **_: Any) -> None:
+    def _note(self, parsed: dict[str, Any], http_response: Any, model: Any, **_: Any) -> None:
         """Record the request id, which the merged pages of a reply do not have. Raises ResponseParserError for a
-        success that AWS did not send: botocore returns an empty reply for a body that it cannot read.
+        success that AWS did not send.
         """
         self._noted.request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
-        if parsed.keys() <= {"ResponseMetadata"} and not _is_from_aws(http_response.content, model):
-            raise ResponseParserError(f"{NOT_AWS}: {http_response.content[:60]!r}")
+        self._noted.pages += 1
+        if self._noted.pages > MOST_PAGES:
+            raise ResponseParserError(f"the reply has more than {MOST_PAGES} pages")
+        if http_response.status_code >= 300:
+            return
+        if parsed.keys() <= {"ResponseMetadata"} and not may_be_empty(http_response.content, model):
+            raise ResponseParserError(f"it says {http_response.content[:60]!r}")
+        if wrong := self._shapes.wrong(model, parsed):
+            raise ResponseParserError(wrong)
 
     def _call_until_readable(self, call: Call) -> dict[str, Any] | Refused:
         """The reply; a read whose reply cannot be parsed is sent again."""
@@ -158,15 +176,16 @@ class AwsClient:
         return reply
 
     def _once(self, call: Call) -> dict[str, Any] | Refused:
-        method = xform_name(call.operation)
         try:
             client = self.client(call.service, once=not call.operation.startswith(READS))
-            with self._lock:
-                self.requests[str(call)] = self.requests.get(str(call), 0) + 1
-            if call.all_pages and client.can_paginate(method):
-                reply: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
-            else:
-                reply = getattr(client, method)(**call.params)
+        except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
+            raise Problems([_settings_problem(error)]) from error
+        except BotoCoreError as error:
+            return Refused(type(error).__name__, str(error))
+        with self._lock:
+            self.requests[str(call)] = self.requests.get(str(call), 0) + 1
+        try:
+            return _sent(client, call)
         except ClientError as error:
             return _refused(error)
         except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
@@ -177,11 +196,18 @@ class AwsClient:
             return Refused(type(error).__name__, str(error), unknown_outcome=True)
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
-        except ResponseParserError as error:  # a proxy's page, or an endpoint that is not AWS
-            return Refused(UNPARSEABLE, str(error).splitlines()[0], unknown_outcome=True)
-        except (AttributeError, KeyError, TypeError):  # botocore's parser, for a well-formed page that is not AWS's
-            return Refused(UNPARSEABLE, NOT_AWS, unknown_outcome=True)
-        return reply
+        except (Unbounded, ResponseParserError, *_MISREAD) as error:
+            return _not_aws(client, error)
+
+
+def _sent(client: Any, call: Call) -> dict[str, Any]:
+    """The reply as botocore parses it; raises what botocore does."""
+    method = xform_name(call.operation)
+    if call.all_pages and client.can_paginate(method):
+        merged: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
+        return merged
+    reply: dict[str, Any] = getattr(client, method)(**call.params)
+    return reply
 
 
 def _is_unparseable(refused: Refused) -> bool:
@@ -189,19 +215,24 @@ def _is_unparseable(refused: Refused) -> bool:
     return refused.code == UNPARSEABLE or (refused.code == str(refused.status) and refused.status < 500)
 
 
-def _is_from_aws(content: bytes, model: Any) -> bool:
-    """Whether a reply without members may be from AWS: by its protocol an empty object, or an XML response."""
-    protocol = str(model.service_model.resolved_protocol)
-    if "xml" in protocol or protocol in ("query", "ec2"):
-        return b"Response" in content[:400]
-    if "json" not in protocol:
-        return True
-    if not content.strip():
-        return not model.name.startswith(READS)
-    try:
-        return isinstance(json.loads(content), dict)
-    except ValueError:
-        return False
+def _not_aws(client: Any, error: Exception) -> Refused:
+    """The refusal for a reply that cannot be AWS's, say a proxy's page; whether the call took effect is unknown."""
+    misread = isinstance(error, _MISREAD)
+    why = f"its reply cannot be read ({type(error).__name__})" if misread else next(iter(str(error).splitlines()), "")
+    code = UNBOUNDED if isinstance(error, Unbounded) else UNPARSEABLE
+    return Refused(code, f"{client.meta.endpoint_url} {NOT_AWS}: {why}", unknown_outcome=True)
+
+
+def _refuse_entities(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Keep XML that defines entities from the parser, which would expand them without a bound. Raises
+    ResponseParserError; a server's error page is an error of the server without one.
+    """
+    body = response_dict["body"]
+    if not isinstance(body, bytes) or not speaks_xml(operation_model) or not dangerous_xml(body):
+        return
+    if response_dict["status_code"] < 500:
+        raise ResponseParserError("the reply has a document type, or is not in UTF-8")
+    response_dict["body"] = b""
 
 
 _NOWHERE: Final = (None, None, os.devnull, None)
@@ -253,7 +284,10 @@ def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None, ur
         extra["ExternalId"] = role["externalId"]
 
     def client(*args: Any, **kwargs: Any) -> Any:
-        return core.create_client(*args, **{"region_name": region, "config": CONFIG, "endpoint_url": url, **kwargs})
+        made = core.create_client(*args, **{"region_name": region, "config": CONFIG, "endpoint_url": url, **kwargs})
+        bound(made)
+        made.meta.events.register("before-parse", _refuse_entities)
+        return made
 
     fetcher = AssumeRoleCredentialFetcher(client, credentials, role["roleArn"], extra_args=extra)
     assumed = CoreSession(session_vars=_NO_SETTINGS if url else None)
@@ -275,7 +309,7 @@ def identity(aws: AwsClient, environment: str) -> Scope:
         raise Problems([_no_identity(reply)])
     caller = _CALLER_ARN.fullmatch(str(reply.get("Arn")))
     if not caller or caller["account"] != reply.get("Account"):
-        raise Problems([_no_identity(Refused(UNPARSEABLE, NOT_AWS))])
+        raise Problems([_no_identity(_not_aws(aws.client("sts"), ResponseParserError("its caller identity is none")))])
     region = aws.session.region_name
     return Scope(account=caller["account"], region=region, partition=caller["partition"], environment=environment)
 
@@ -284,7 +318,7 @@ def _skew(meta: Mapping[str, Any]) -> float:
     try:
         date = parsedate_to_datetime(str(meta.get("HTTPHeaders", {})["date"]))
         return date.timestamp() - time.time()
-    except (KeyError, ValueError):
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         return 0.0
 
 

@@ -131,8 +131,11 @@ def _resolve_one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     (reply,) = ask([call])
     if isinstance(reply, Refused):
         return _unreadable(lookup, Unreadable(call, reply))
+    items = reply.get(facts.items, [])
+    if any(facts.id not in item for item in items):
+        return _not_aws(lookup, call, facts.id)
     owners = [{"Name": "owner", "Values": params["Owners"]}] if "Owners" in params else []
-    return _chosen(lookup, facts, reply.get(facts.items, []), [*filters, *owners])
+    return _chosen(lookup, facts, items, [*filters, *owners])
 
 
 def _filters(args: Json, facts: _Filters) -> list[dict[str, Any]]:
@@ -177,7 +180,13 @@ def _parameter(lookup: Lookup, args: Any, ask: Ask) -> Any:
         return _problem(lookup, f"there is no SSM parameter {name}", hint, codes.LOOKUP_NONE)
     if isinstance(reply, Refused):
         return _unreadable(lookup, Unreadable(call, reply))
-    return reply["Parameter"]["Value"]
+    value = reply.get("Parameter", {}).get("Value")
+    return _not_aws(lookup, call, "Parameter.Value") if value is None else value
+
+
+def _not_aws(lookup: Lookup, call: Call, missing: str) -> Problem:
+    why = f"{call.service} did not answer like AWS: its reply to {call.operation} has no {missing}"
+    return _problem(lookup, why, "check AWS_ENDPOINT_URL, if it is set", codes.LOOKUP_REFUSED)
 
 
 def _unreadable(lookup: Lookup, failed: Unreadable) -> Problem:
@@ -185,7 +194,7 @@ def _unreadable(lookup: Lookup, failed: Unreadable) -> Problem:
 
 
 def _shown(item: Json, facts: _Filters) -> str:
-    tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+    tags = {tag.get("Key"): tag.get("Value") for tag in item.get("Tags", [])}
     name = tags.get("Name") or item.get("GroupName")
     where = item.get("VpcId") if facts.id != "VpcId" else ""
     notes = ", ".join(note for note in (name, where) if note)

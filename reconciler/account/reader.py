@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from reconciler.model import Aws, Call, Reads, Reply, compact
+from reconciler.model import Aws, Call, Reads, Refused, Reply, Unreadable, compact
 
 T = TypeVar("T")
+MOST_ROUNDS: Final = 5000  # of calls in one read; the fullest accounts have a few hundred pages of one kind
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
 
@@ -47,14 +48,22 @@ class Reader:
             future.set_exception(error)
 
     def drive(self, reads: Reads[T]) -> T:
-        """The result of one read (a generator of calls); raises what it raises."""
+        """The result of one read (a generator of calls); raises what it raises, and Unreadable for replies that lack a
+        member which AWS always sends, or whose pages never end.
+        """
+        calls: tuple[Call, ...] = ()
         try:
             calls = next(reads)
-            while True:
+            for _ in range(MOST_ROUNDS):
                 calls = reads.send(self.ask(calls))
         except StopIteration as end:
             found: T = end.value
             return found
+        except KeyError as error:
+            if not calls:
+                raise
+            raise _not_aws(calls[-1], f"its reply has no {error.args[0]}") from error
+        raise _not_aws(calls[-1], "its pages never end")
 
     def run_all(self, jobs: Mapping[Any, Callable[[], T]]) -> dict[Any, T | BaseException]:
         """The result, or the exception, of each of ``jobs``, run in parallel."""
@@ -98,3 +107,7 @@ def _result_or_error(job: Callable[[], T]) -> T | BaseException:
         return job()
     except BaseException as error:  # noqa: BLE001  (returned to the caller)
         return error
+
+
+def _not_aws(call: Call, why: str) -> Unreadable:
+    return Unreadable(call, Refused("NotAwsReply", f"{call.service} did not answer like AWS: {why}"))

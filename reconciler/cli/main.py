@@ -18,6 +18,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import mask_of_environ
+from reconciler.render.progress import ignore_broken_pipe
 
 LONGEST: Final = 300  # characters of a path that are shown
 
@@ -54,7 +55,8 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
     except SystemExit as error:  # typer exits this way after it has completed words for a shell
         return error.code if isinstance(error.code, int) else OK
     except (KeyboardInterrupt, typer.Abort):
-        terminal.note("Interrupted.")
+        with ignore_broken_pipe(sys.stderr):
+            terminal.note("Interrupted.")
         return INTERRUPTED
     except _Usage as error:
         message = io.StringIO()

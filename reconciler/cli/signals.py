@@ -1,37 +1,44 @@
-"""SIGINT and SIGTERM: the first requests a stop, the second interrupts."""
+"""SIGINT, SIGTERM and SIGHUP: the first requests a stop, the second interrupts, what follows is ignored."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
 
+from reconciler.cli import interrupts
 from reconciler.model.exit_codes import INTERRUPTED
 from reconciler.operations.stop import StopRequest
+from reconciler.render.progress import ignore_broken_pipe
 
 
 @contextmanager
 def interruptible() -> Iterator[StopRequest]:
-    """Yields the stop request that SIGINT and SIGTERM set. Raises typer.Exit (130) when interrupted."""
-    stop = StopRequest()
+    """Yields the stop request that these signals set. Raises typer.Exit (130) when interrupted."""
+    stop, interruption = StopRequest(), interrupts.Interruption()
 
-    def ask(number: int, _: Any) -> None:
+    def ask(number: int, frame: Any) -> None:
+        if stop.graceful and number == getattr(signal, "SIGHUP", None) and stop.event.is_set():
+            return  # a shell may pass on what the terminal has sent already
         if not stop.graceful or stop.event.is_set():
-            raise KeyboardInterrupt
+            interruption(number, frame)
+            return
         stop.event.set()
         name = signal.Signals(number).name
-        os.write(2, f"\n{name}: stopping; running calls finish first, a second signal stops at once\n".encode())
+        with suppress(OSError):  # the terminal is closed
+            os.write(2, f"\n{name}: stopping; running calls finish first, a second signal stops at once\n".encode())
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = interrupts.handle(ask)
     try:
         yield stop
     except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
+        with ignore_broken_pipe(sys.stderr):
+            typer.echo("Interrupted.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        interrupts.restore(before)

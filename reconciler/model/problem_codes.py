@@ -538,7 +538,8 @@ NOT_APPROVED = _error(
 
 PLAN_FILE = _error(
     "plan-file",
-    "A plan file cannot be read or written, has another version, or was modified or truncated.",
+    "A plan file cannot be read or written, has another version, or was modified or truncated; or `--out` names a file "
+    "that is not a plan file, which is not overwritten.",
     "Make a new one with `reconcile plan --out FILE`, with the same version of reconcile.",
 )
 FOREIGN_PLAN = _error(
@@ -553,7 +554,7 @@ STALE_PLAN = _error(
 )
 JOURNAL = _error(
     "journal",
-    "The journal file cannot be written.",
+    "The journal file cannot be written, or is not a journal.",
     "Choose another file with `--journal FILE`.",
 )
 USAGE = _error(

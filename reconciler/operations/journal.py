@@ -20,10 +20,12 @@ from reconciler.model import Event, Plan, Refused, Scope, Verb, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations.own_files import foreign
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 
 FOLDER: Final = ".reconcile"
+BEGINNING: Final = b'{"at": "'  # of every line
 PRIVATE: Final = frozenset({"SecretString", "SecretBinary", "KeyMaterial"})  # secret members of replies
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")  # version ids of secrets, which are digests of their values
 
@@ -117,6 +119,10 @@ def default_path(environment: str, stamp: str, folder: Path) -> Path:
 
 def _opened(path: Path) -> BinaryIO:
     try:
+        if why := foreign(path, BEGINNING, "a journal"):
+            message = f"{path} {why}, so the journal is not written there"
+            hint = "choose another place with --journal FILE"
+            raise Problems([Problem(code=codes.JOURNAL, message=message, hint=hint)])
         path.parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return open(number, "ab", buffering=0)  # noqa: PTH123  (with the mode of a new file)

@@ -23,6 +23,7 @@ from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations.own_files import foreign
 from reconciler.operations.pipeline import Planned, document
 from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render.checksum import essence
@@ -93,11 +94,25 @@ def place_of(environment: str, target: Path, cwd: Path) -> Place:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
+def check_place(path: Path) -> None:
+    """Raises Problems where a plan must not be saved at ``path``: only a plan file is replaced by another."""
+    try:
+        why = foreign(path, _BEGINNING, "a plan file")
+    except OSError as error:
+        raise Problems(
+            [_problem(f"{path} cannot be written: {error.strerror}", "choose another --out FILE")]
+        ) from error
+    if why:
+        message = f"{path} {why}, so the plan is not saved there"
+        raise Problems([_problem(message, "choose another --out FILE, or remove this one first")])
+
+
 def write(path: Path, document: Mapping[str, Any], *, where: Place, options: Options) -> None:
     """Save ``document`` and its options, readable by its owner only. Raises Problems where it cannot be written.
 
     ``options.kept`` are the objects that the plan keeps because they are in use.
     """
+    check_place(path)
     asked = {
         "environment": where.environment,
         "path": where.path,

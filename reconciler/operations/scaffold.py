@@ -64,7 +64,8 @@ def _write_file(path: Path, text: str, name: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         text = text.replace("$schema=../../schemas/", "$schema=").replace("$schema=../../../schemas/", "$schema=../")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    with path.open("x", encoding="utf-8") as new:  # a file that has appeared since is not overwritten
+        new.write(text)
     return path
 
 

@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 
 from reconciler import __main__
+from reconciler.cli import interrupts
 from reconciler.cli import main as cli
 from reconciler.sandbox import process
 from tests.support.plan_schema import valid_plan
@@ -411,12 +412,13 @@ def test_what_answers_is_not_aws(run: Run, tiny: Path, monkeypatch: pytest.Monke
     server.server_close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
 def test_a_signal_before_anything_has_begun_interrupts_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts tests in the background ignores it
+    before = {one: signal.getsignal(one) for one in interrupts.SIGNALS}
+    for one in interrupts.SIGNALS:  # whoever starts tests in the background ignores some
+        signal.signal(one, signal.default_int_handler)
     collecting = gc.get_threshold()
     monkeypatch.setattr(cli, "main", lambda: signal.raise_signal(number))
     monkeypatch.setattr(__main__, "leave", sys.exit)

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -402,6 +403,7 @@ STOPS = [
     ("as the lock is taken", "PutParameter", signal.SIGINT, False),
     ("while a write is made", "CreateComputeEnvironment", signal.SIGINT, True),
     ("by whoever stops the job", "CreateRole", signal.SIGTERM, True),
+    ("as the terminal is closed", "CreateRole", signal.SIGHUP, True),
 ]
 
 
@@ -426,6 +428,31 @@ def test_a_stop_is_clean(operation: str, number: int, soft: bool, proxy: Proxy) 
         assert "Interrupted after" in told and "not started" in told
     proxy.type("apply", "job-alerts", "--auto-approve")
     proxy.type("plan", "job-alerts", "--detailed-exitcode")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "operation", ["GetCallerIdentity", "PutParameter", "ListRoles", "CreateRole", "DeleteParameter"]
+)
+def test_twenty_signals_end_without_a_traceback(operation: str, proxy: Proxy) -> None:
+    stopped: list[str] = []
+
+    def happens(call: Arrived, perform: Perform) -> Any:
+        reply = perform()
+        if call.operation == operation and not stopped:
+            stopped.append(str(call))
+            for _ in range(20):
+                proxy.signal(signal.SIGTERM)
+                time.sleep(0.01)
+        return reply
+
+    proxy.happens = happens
+    running = proxy.start("apply", "job-alerts", "--auto-approve")
+    told, _ = running.communicate(timeout=600)
+
+    assert "Traceback" not in told + proxy.heard()
+    assert running.returncode in (0, 130)  # the lock is the last that is given back
+    assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
 
 
 @pytest.mark.parametrize(

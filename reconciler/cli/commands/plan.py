@@ -57,6 +57,8 @@ def plan(
     """Print the plan of an environment, and save it to ``out``."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is PlanFormat.json
+    if out:
+        saved_plan.check_place(out)
     options = plan_options(
         target=target,
         exclude=exclude,

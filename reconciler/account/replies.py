@@ -1,0 +1,213 @@
+"""Whether a reply can be AWS's: its members have the types of AWS's own model, and what identifies an item is there.
+
+botocore parses replies without checking them: text stays text where the model has a number, ``null`` stays in a list,
+and 1e400 becomes infinity. The rest of the program relies on the types, so every reply is checked where it enters.
+What the model does not know (a new member, a new value of an enumeration) is accepted, as botocore leaves it out.
+
+The model's ``required`` holds for a whole reply. Deeper, AWS itself leaves required members out (DescribeJobs sends no
+``startedAt`` for a job that waits), so only names, ARNs and ids are required there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+Check = Callable[[Any], bool]
+
+_INTEGERS: Final = (-(2**63), 2**63)
+_TYPES: Final[dict[str, type]] = {
+    "structure": dict,
+    "map": dict,
+    "list": list,
+    "string": str,
+    "character": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "timestamp": datetime,
+    "blob": bytes,
+}
+_WORDS: Final = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a whole number"}
+_NUMBERS: Final = frozenset({"float", "double"})
+_IDENTIFIES: Final = re.compile(r"(?:name|arn|id)$", re.IGNORECASE)
+_DECODED: Final = "policyDocumentType"  # botocore replaces this text of IAM by the document in it
+_XML_START: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml(?P<declared>[^>]{0,200})\?>")
+_XML_ENCODING: Final = re.compile(rb"encoding\s*=\s*[\"']utf-?8[\"']", re.IGNORECASE)
+
+
+class Shapes:
+    """Checks parsed replies against the output shapes of botocore's model. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._of_reply: dict[tuple[str, str], Check] = {}
+        self._known: dict[tuple[str, str], Check] = {}
+
+    def wrong(self, model: Any, parsed: dict[str, Any]) -> str:
+        """Why ``parsed`` is no reply to the operation ``model``; empty if it may be one."""
+        key = (model.service_model.service_name, model.name)
+        check = self._of_reply.get(key)
+        if check is None:
+            shape = model.output_shape
+            check = self._structure(shape, key[0], whole=True) if shape is not None else _anything
+            self._of_reply[key] = check
+        return "" if check(parsed) else next(_reasons(model.output_shape, parsed, "", whole=True), "it cannot be read")
+
+    def _check(self, shape: Any, service: str) -> Check | None:
+        """What a value of ``shape`` must satisfy beyond its type."""
+        kind = shape.type_name
+        if kind == "structure":
+            return self._structure(shape, service)
+        if kind == "list":
+            return self._list(shape.member, service)
+        if kind == "map":
+            return self._map(shape.value, service)
+        if kind in _NUMBERS:
+            return _finite
+        return _in_range if _TYPES.get(kind) is int else None
+
+    def _structure(self, shape: Any, service: str, *, whole: bool = False) -> Check:
+        if shape.is_document_type:
+            return _anything
+        key = (service, shape.name)
+        if not whole and key in self._known:
+            return self._known[key]
+        members: dict[str, tuple[type | None, Check | None]] = {}
+        needed = _needed(shape, whole=whole)
+
+        def check(value: Any) -> bool:
+            if type(value) is not dict or not needed <= value.keys():
+                return False
+            for name, item in value.items():
+                expected, inner = members.get(name, _UNKNOWN)
+                if (expected is not None and type(item) is not expected) or (inner is not None and not inner(item)):
+                    return False
+            return True
+
+        if not whole:
+            self._known[key] = check  # before its members, which may be of the same shape
+        for name, member in shape.members.items():
+            inner = self._items(member, service) if whole else self._check(member, service)
+            members[name] = (_type_of(member), inner)
+        if whole:
+            members["ResponseMetadata"] = (dict, None)
+        return check
+
+    def _items(self, shape: Any, service: str) -> Check | None:
+        """As :meth:`_check` for a member of the whole reply: an item of its lists is never empty."""
+        inner = self._check(shape, service)
+        if shape.type_name != "list" or shape.member.type_name != "structure" or inner is None:
+            return inner
+        checked = inner
+        return lambda value: all(value) and checked(value)
+
+    def _list(self, shape: Any, service: str) -> Check:
+        expected, inner = _type_of(shape), self._check(shape, service)
+        if inner is None:
+            return lambda value: all(type(item) is expected for item in value)
+        checked = inner
+        return lambda value: (
+            all(map(checked, value)) and (expected is None or all(type(item) is expected for item in value))
+        )
+
+    def _map(self, shape: Any, service: str) -> Check:
+        checked = self._list(shape, service)
+        return lambda value: all(type(name) is str for name in value) and checked(value.values())
+
+
+_UNKNOWN: Final[tuple[type | None, Check | None]] = (None, None)
+
+
+def _anything(_: Any) -> bool:
+    return True
+
+
+def _finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _in_range(value: Any) -> bool:
+    return _INTEGERS[0] <= value < _INTEGERS[1] if type(value) is int else False
+
+
+def _type_of(shape: Any) -> type | None:
+    """The type that botocore's parser makes of ``shape``; None if several are right, which the check tells apart."""
+    if shape.name == _DECODED or (shape.type_name == "structure" and not shape.is_document_type):
+        return dict
+    if shape.serialization.get("jsonvalue") or getattr(shape, "is_document_type", False):
+        return None
+    return _TYPES.get(shape.type_name)
+
+
+def _needed(shape: Any, *, whole: bool) -> frozenset[str]:
+    return frozenset(name for name in shape.required_members if whole or _IDENTIFIES.search(name))
+
+
+def _reasons(shape: Any, value: Any, path: str, *, whole: bool = False) -> Iterator[str]:
+    """What is wrong in ``value``, in words; slow, for a reply that a check did not accept."""
+    expected, at = _type_of(shape), path or "the reply"
+    if value is None:
+        yield f"{at} is null"
+    elif expected is not None and type(value) is not expected:
+        yield f"{at} is not {_WORDS.get(expected, 'a ' + shape.type_name)}"
+    elif (shape.type_name in _NUMBERS and not _finite(value)) or (expected is int and not _in_range(value)):
+        yield f"{at} is no number that can be"
+    elif shape.type_name == "structure" and not shape.is_document_type:
+        yield from (f"{at} has no {name}" for name in sorted(_needed(shape, whole=whole) - value.keys()))
+        for name in value.keys() & shape.members.keys():
+            inside = f"{path}.{name}" if path else name
+            yield from _empty_items(value[name], inside) if whole else ()
+            yield from _reasons(shape.members[name], value[name], inside)
+    elif shape.type_name == "list":
+        for number, item in enumerate(value):
+            yield from _reasons(shape.member, item, f"{path}[{number}]")
+    elif shape.type_name == "map":
+        yield from (reason for item in value.values() for reason in _reasons(shape.value, item, f"a value of {path}"))
+
+
+def _empty_items(items: Any, path: str) -> Iterator[str]:
+    if isinstance(items, list):
+        yield from (f"{path}[{number}] is empty" for number, item in enumerate(items) if item == {})
+
+
+def speaks_xml(model: Any) -> bool:
+    """Whether the operation's replies are XML."""
+    protocol = str(model.service_model.resolved_protocol)
+    return "xml" in protocol or protocol in ("query", "ec2")
+
+
+def dangerous_xml(body: bytes) -> bool:
+    """Whether XML defines entities or may hide that it does. AWS's is in UTF-8, and has no document type.
+
+    https://docs.python.org/3/library/xml.html#xml-security
+    """
+    declared = _XML_START.match(body)
+    encoded = declared is not None and b"encoding" in declared["declared"]
+    return (
+        b"<!DOCTYPE" in body
+        or b"<!ENTITY" in body
+        or b"\0" in body
+        or (encoded and declared is not None and not _XML_ENCODING.search(declared["declared"]))
+    )
+
+
+def may_be_empty(content: bytes, model: Any) -> bool:
+    """Whether a reply of which botocore found no member may be AWS's: an empty object, or an XML response."""
+    if speaks_xml(model):
+        return b"Response" in content[:400]
+    if "json" not in str(model.service_model.resolved_protocol):
+        return True
+    if not content.strip():
+        return not model.name.startswith(("Describe", "Get", "List", "BatchGet"))
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(found, dict):
+        return False
+    known = model.output_shape.members if model.output_shape is not None else {}
+    return not known or all(item is None for item in found.values())

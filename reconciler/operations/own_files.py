@@ -1,0 +1,28 @@
+"""Which files a command may write to: those of the kind that it writes, and such as do not exist or are empty."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+
+def foreign(path: Path, beginning: bytes, noun: str) -> str:
+    """Why ``path`` must not be written to, in words; empty if it may be.
+
+    A file that does not begin with ``beginning``, as each of ``noun`` does, is somebody else's, wherever a link leads
+    to it; where a link leads to nothing, whoever made it decides what is created. A terminal, a pipe and the null
+    device keep nothing. Raises OSError where the file cannot be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to a file that does not exist" if path.is_symlink() else ""
+    except NotADirectoryError:
+        return ""  # which the attempt to write says better
+    if stat.S_ISBLK(mode):
+        return "is a disk"
+    if not stat.S_ISREG(mode):
+        return ""
+    with path.open("rb") as stream:
+        found = stream.read(len(beginning))
+    return "" if not found or found == beginning else f"is not {noun}"
