@@ -199,7 +199,7 @@ def _check_secrets(containers: Sequence[Json], execution_role: str | None) -> No
 def _check_log_router(containers: Sequence[Json]) -> None:
     """The log driver awsfirelens and a container with firelensConfiguration need each other, on EC2 and Fargate.
 
-    https://github.com/badmintoncryer/cdk-preflight (rules/batch, pf-batch-jd-ecs-firelens-log-driver) quotes the second.
+    The second is quoted in https://github.com/badmintoncryer/cdk-preflight (pf-batch-jd-ecs-firelens-log-driver).
     """
     router = any(container.get("firelensConfiguration") for container in containers)
     sends = any(container.get("logConfiguration", {}).get("logDriver") == "awsfirelens" for container in containers)
