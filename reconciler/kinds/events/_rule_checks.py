@@ -313,7 +313,7 @@ def _transformer(transformer: Json) -> Iterator[Finding]:
             yield Finding((*path, "inputPathsMap", name), message, "choose another name")
     template = as_text(transformer.get("inputTemplate"))
     if template and template.lstrip().startswith(("{", "[")) and not _is_json(PLACEHOLDER.sub("0", template)):
-        hint = 'placeholders stand unquoted for values, or inside text: {"id": <id>, "text": "job <id>"}'
+        hint = 'for example {"id": <id>, "text": "job <id>"}'
         yield Finding((*path, "inputTemplate"), "the template is not JSON once its placeholders are filled in", hint)
     for name in dict.fromkeys(PLACEHOLDER.findall(template or "")):
         if name not in paths and not name.startswith("aws.events"):

@@ -49,10 +49,7 @@ ENDPOINTS = {
 
 MAX_DISPLAY_NAME, MAX_POLICY = 100, 30 * 1024
 ONLY_FIFO = ("ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy")
-ACTIONS_HINT = (
-    "actions on topics only: sns:Publish, sns:Subscribe, sns:GetTopicAttributes, sns:SetTopicAttributes,"
-    " sns:AddPermission, sns:RemovePermission, sns:DeleteTopic, sns:ListSubscriptionsByTopic"
-)
+ACTIONS_HINT = "list actions on topics, such as sns:Publish, sns:Subscribe, sns:GetTopicAttributes"
 
 
 # https://docs.aws.amazon.com/sns/latest/dg/sns-fifo-topics.html
