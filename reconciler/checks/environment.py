@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reconciler.checks import reference_targets, references, secrets, settings
@@ -59,6 +60,7 @@ def environment(
     found += references.problems(loaded, kinds, linked)
     wrong = {problem.pos for problem in found if not problem.warning}
     found += (problem for problem in reference_targets.problems(loaded, kinds, linked) if problem.pos not in wrong)
+    found = [one for one in found if one.code is not codes.UNQUOTED_NUMBER or one.pos not in wrong]
     private = secrets.secret_texts(loaded, kinds)
     env = Environment(
         name=loaded.name,
@@ -107,9 +109,13 @@ def _resource(
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
     extension = aws_model.ModelExtension(kind)
-    found = schemas.resource(
-        address.section, raw.value, at=at, address=str(address), name=address.name, extension=extension
+    validate = partial(
+        schemas.resource, address.section, at=at, address=str(address), name=address.name, extension=extension
     )
+    found = validate(raw.value)
+    if any(problem.code is codes.WRONG_TYPE for problem in found):
+        raw = replace(raw, value=schemas.with_texts(address.section, raw.value))
+        found = validate(raw.value)
     found += tag_problems(address, raw, kind)
     found += unused_tags(address, raw, kind, common)
     found += _foreign_expressions(address, raw)

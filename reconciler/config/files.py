@@ -51,6 +51,7 @@ class Sources:
     layers: list[Layer] = field(default_factory=list)
     files: dict[str, tuple[Path, Path]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
 
 def find_environment(arg: str | None, cwd: Path) -> Path:
@@ -305,6 +306,7 @@ class _Reader:
             self.sources.problems += error.problems
             return empty
         if isinstance(node.value, dict):
+            self.sources.warnings += getattr(node, "warnings", ())
             return node
         what = "a list" if isinstance(node.value, list) else "a single value"
         hint = f"the top level contains settings and sections, such as {examples.SECTION}"

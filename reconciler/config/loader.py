@@ -162,7 +162,7 @@ class _Loading:
         variables = filler.variables()
         places = Places(settings, _read_key)
         rest = Node({key: node for key, node in settings.value.items() if key not in ("defaults", *_OWN)}, settings.pos)
-        values = filler.fill(rest)
+        values = registry.shipped().settings_with_texts(filler.fill(rest))
         own = {key: settings.value[key] for key in settings.value if key in ("defaults", *_OWN)}
         checked = {**values, **{name: filler.fill(node) for name, node in own.items()}}
         at = _at(places)
@@ -187,7 +187,7 @@ class _Loading:
             settings={"environment": name, **values},
             settings_pos=places,
             unset=ordered(filler.unset),
-            warnings=ordered(map(_useless_null, self.useless_nulls)),
+            warnings=ordered([*map(_useless_null, self.useless_nulls), *self.read.warnings]),
             sensitive=frozenset(filler.sensitive),
         )
 

@@ -186,6 +186,12 @@ IDLE_NULL = _warning(
     "Give it a value, or remove the line.",
 )
 
+UNQUOTED_NUMBER = _warning(
+    "unquoted-number",
+    "A value such as `012`, `1.10` or `0x1F` is not in quotes: it is text here, and a number to other YAML readers.",
+    'Write it in quotes: `"012"`. For a number, write plain decimal digits.',
+)
+
 # --- expressions, variables and references ----------------------------------------------------------------------------
 
 BAD_EXPRESSION = _error(

@@ -22,7 +22,7 @@ from reconciler.kinds import discover
 from reconciler.model import Json, Kind, Path, Pos
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem
-from reconciler.schema import messages
+from reconciler.schema import messages, numbers
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ENVIRONMENT = "settings.schema.json"
@@ -98,6 +98,17 @@ class Schemas:
             newer_value=lambda path, found: extension.allows(path, found) if extension else False,
         )
         return messages.problems(self._validator(file).iter_errors(value), known)
+
+    def with_texts(self, section: str, value: Any) -> Any:
+        """The properties of a resource, with text for numbers where the schema wants text."""
+        file = self.by_section.get(section)
+        return value if file is None else numbers.as_texts(value, self._validator(file).iter_errors(value))
+
+    def settings_with_texts(self, value: Any) -> Any:
+        """As :meth:`with_texts`, of an environment's settings; ``value`` itself if it is valid."""
+        if ENVIRONMENT not in self.documents or self._surely_valid(ENVIRONMENT, {"environment": "-", **value}):
+            return value
+        return numbers.as_texts(value, self._validator(ENVIRONMENT).iter_errors(value))
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
         """The problems of an environment's settings."""

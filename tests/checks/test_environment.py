@@ -172,7 +172,6 @@ def test_a_section_without_a_kind_is_unknown(checked):
         ("{'aws:x': y}", "invalid-value"),
         ("{AWS:x: y}", "invalid-value"),
         ("{reconciler/name: y}", "invalid-value"),
-        ("{a: 1}", "wrong-type"),
         ("{a: true}", "wrong-type"),
         (f"{{{'k' * 129}: y}}", "out-of-range"),
         (f"{{a: {'v' * 257}}}", "out-of-range"),
@@ -183,6 +182,42 @@ def test_tags_that_aws_would_refuse(checked, tags, code):
     _, found = checked(f"things:\n  a:\n    tags: {tags}\n")
 
     assert [item[0] for item in errors(found)] == [code]
+
+
+def test_numbers_are_text_where_aws_wants_text(tmp_path):
+    """As they are written: in settings, tags, environment values, commands, amounts and versions."""
+    (tmp_path / "e.yaml").write_text(
+        """
+environment: t
+account: 123456789012
+tags: {cost: 42}
+jobDefinitions:
+  j:
+    type: container
+    timeout: {attemptDurationSeconds: 60}
+    parameters: {ratio: 0.5}
+    tags: {half: 0.5}
+    retryStrategy: {attempts: 2, evaluateOnExit: [{action: RETRY, onExitCode: 1}]}
+    containerProperties:
+      image: busybox:1
+      command: [sleep, 600]
+      environment: [{name: A, value: 8}, {name: B, value: -3}]
+      resourceRequirements: [{type: VCPU, value: 1}, {type: MEMORY, value: 2048}]
+secrets: {s: {value: 12345678}}
+"""
+    )
+
+    env, found = environment.environment(loader.load(tmp_path / "e.yaml", environ={}), discover())
+
+    assert all(problem.warning for problem in found)
+    job = env.resources[Address("jobDefinitions", "j")]
+    container = job.props["containerProperties"]
+    assert (env.account, env.tags, job.tags) == ("123456789012", {"cost": "42"}, {"cost": "42", "half": "0.5"})
+    assert (job.props["parameters"], container["command"]) == ({"ratio": "0.5"}, ["sleep", "600"])
+    assert [one["value"] for one in container["environment"]] == ["8", "-3"]
+    assert [one["value"] for one in container["resourceRequirements"]] == ["1", "2048"]
+    assert job.props["retryStrategy"] == {"attempts": 2, "evaluateOnExit": [{"action": "RETRY", "onExitCode": "1"}]}
+    assert env.resources[Address("secrets", "s")].props["value"] == "12345678"
 
 
 def test_what_many_resources_inherit_is_said_once(checked):

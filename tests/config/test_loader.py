@@ -353,7 +353,11 @@ def test_null_that_removes_nothing_is_worth_a_warning(tree):
     [
         ("no", "no"),
         ("on", "on"),
-        ("True", "True"),
+        ("True", True),
+        ("TRUE", True),
+        ("False", False),
+        ("FALSE", False),
+        ("tRUE", "tRUE"),
         ("true", True),
         ("false", False),
         ("12", 12),
@@ -386,6 +390,34 @@ def test_scalars_stay_what_they_look_like(tree, written, value):
 
     got = env.sections["roles"]["a"].value["x"]
     assert (got, type(got)) == (value, type(value))
+
+
+@pytest.mark.parametrize("written", ["null", "Null", "NULL", "~", ""])
+def test_every_word_for_null_removes(tree, written):
+    env = loaded(
+        tree({"environment.yaml": f"environment: t\ndefaults: {{roles: {{x: 1}}}}\nroles:\n  a:\n    x: {written}\n"})
+    )
+
+    assert "x" not in env.sections["roles"]["a"].value
+
+
+@pytest.mark.parametrize("written", ["012", "0x1F", "0o14", "1e3", "1.10", "+1", ".5", "1."])
+def test_what_other_readers_make_a_number_is_a_warning(tree, written):
+    text = "environment: t\nroles:\n  a:\n    x: {0}\n    y: [a, {0}]\n    z: '{0}'\n    {0}: z\n"
+    env = loaded(tree({"environment.yaml": text.format(written)}))
+
+    assert [(p.code, str(p.pos)) for p in env.warnings] == [
+        ("unquoted-number", "environment.yaml:4:5"),
+        ("unquoted-number", "environment.yaml:5:12"),
+    ]
+    assert all(p.hint == f'write it in quotes: "{written}"' for p in env.warnings)
+
+
+@pytest.mark.parametrize(
+    "written", ["12", "0", "-3", "1.5", "123456789012345678901", "1.2.3", "2024-01-01", "no", "1-2"]
+)
+def test_what_loses_nothing_is_no_warning(tree, written):
+    assert not loaded(tree({"environment.yaml": f"environment: t\nroles:\n  a:\n    x: {written}\n"})).warnings
 
 
 def test_anchors_and_merge_keys_keep_the_place_they_came_from(tree):

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn, TypeAlias
 
-from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Node, scalar
+from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Document, Node, loses_as_number, scalar
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name
@@ -23,6 +23,7 @@ from reconciler.schema import registry
 
 Event: TypeAlias = Any
 
+_MOST_NUMBERS = 100
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -65,6 +66,7 @@ class _Composer:
         self.pairs = pairs
         self.anchors: dict[str, Node | None] = {}
         self.found: list[Problem] = []
+        self.numbers: list[Problem] = []
         self.stack: list[_Open] = []
         self.top: _Open | None = None
         self.root: Node | None = None
@@ -91,19 +93,35 @@ class _Composer:
             raise Problems(self.found)
         if self.root is None or self.root.value is None:
             return Node({}, Pos(self.file, 1, 1))
-        return self.root
+        return Document(self.root, tuple(self.numbers))
 
     def _scalar(self, event: Event) -> None:
         value, start, plain = event.value, event.start_mark, not event.style
         if event.tag is not None:
             self._tagged(event)
         if plain:
+            if loses_as_number(value):
+                self._number(value, start)
             value = scalar(value)
         elif not value.isascii():
             value = self._whole(value, start)
         if event.anchor:
             self.anchors[event.anchor] = Node(value, self._mark(start))
         self._put(value, start, 1, plain=plain)
+
+    def _number(self, text: str, start: Any) -> None:
+        """Note a value such as 012, which is text here and a number to other readers; keys are left alone."""
+        top = self.top
+        is_key = top is not None and top.items is None and not top.waits
+        if is_key or len(self.numbers) >= _MOST_NUMBERS:
+            return
+        mark = top.mark if top is not None and top.waits else self._mark(start)
+        shown = "this value" if self._private() else text
+        hint = "write it in quotes" if self._private() else f'write it in quotes: "{text}"'
+        message = f"{shown} is read as text; other YAML readers make it a number"
+        self.numbers.append(
+            Problem(code=codes.UNQUOTED_NUMBER, message=message, hint=hint, warning=True, pos=Pos(*mark))
+        )
 
     def _whole(self, text: str, start: Any) -> str:
         """The text with escaped surrogate pairs joined, which text pasted from JSON contains."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.model import Path, Pos
+from reconciler.model.problems import Problem
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
@@ -15,7 +16,13 @@ MAX_NODES = 500_000
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _INT = re.compile(r"-?[1-9][0-9]{0,17}|0")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
-_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+# what YAML 1.2 readers, this one excepted, make a number
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
 
 
 class Node:
@@ -42,6 +49,16 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.value!r}, {self.pos})"
+
+
+class Document(Node):
+    """The root of a file. ``warnings`` are about values that are written as something else than they mean."""
+
+    __slots__ = ("warnings",)
+
+    def __init__(self, root: Node, warnings: tuple[Problem, ...]) -> None:
+        super().__init__(root.value, root.mark, root.size)
+        self.warnings = warnings
 
 
 class Places(Mapping[Path, Pos]):
@@ -90,8 +107,9 @@ def scalar(text: str) -> Any:
     """What a plain scalar means.
 
     It is text, with four exceptions: ``true`` and ``false``; ``null``, ``~`` and the empty scalar; decimal whole
-    numbers; decimal fractions. ``no``, ``on``, ``True``, ``012``, ``1_000``, ``0x1f``, ``1e3``,
-    ``2024-01-01`` and ``1.10`` (which as a number would lose its zero) are text.
+    numbers; decimal fractions. The words may be written as ``True`` or ``TRUE``, too, as in YAML 1.2's core schema.
+    ``no``, ``on``, ``012``, ``1_000``, ``0x1f``, ``1e3``, ``2024-01-01`` and ``1.10`` (which as a number would lose its
+    zero) are text.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -101,6 +119,19 @@ def scalar(text: str) -> Any:
         if _FLOAT.fullmatch(text) and repr(float(text)) == text:
             return float(text)
     return text
+
+
+def loses_as_number(text: str) -> bool:
+    """Whether a plain scalar that is text here is a number to other readers, which lose how it is written.
+
+    https://yaml.org/spec/1.2.2/#1032-tag-resolution
+    """
+    if text[:1] not in _STARTS or not _NUMBER.fullmatch(text) or type(scalar(text)) is not str:
+        return False
+    return text.startswith("0") or not text.removeprefix("-").isdecimal()
+
+
+_STARTS = frozenset("-+.0123456789")
 
 
 def place(before: str, file: str) -> Pos:

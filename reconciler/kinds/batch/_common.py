@@ -207,3 +207,15 @@ def check_name_member(props: Json, member: str, name: str) -> list[Finding]:
     if not isinstance(given, str) or given == name:
         return []
     return [Finding((member,), f'{member} is "{given}", but the resource is named "{name}"', f"leave {member} out")]
+
+
+_BURSTABLE = re.compile(r"t\d+[a-z]*(\..*)?")
+
+
+def is_burstable(value: str) -> bool:
+    """Whether this is a type or family of burstable instances (t2, t3, t3a, t4g), which AWS Batch refuses.
+
+    Observed for t3 and t3a: "Instance type can only be one of [...]", a list without them
+    (https://github.com/opensupplyhub/open-supply-hub/pull/1058).
+    """
+    return _BURSTABLE.fullmatch(value) is not None

@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, mapping
 from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
-from reconciler.model import Finding, Json, Path
+from reconciler.model import Finding, Json, Path, compact
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
@@ -24,6 +24,10 @@ FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
 RULE_MEMBERS = ("rulePriority", "description", "selection", "action")
 STATUSES = ("tagged", "untagged", "any")
 ACTIONS = ("expire", "transition")
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
+MAX_RULES = 50
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html, API_SetRepositoryPolicy.html
+MAX_LIFECYCLE, MAX_POLICY = 30720, 10240
 COUNTS = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned")
 
 
@@ -44,8 +48,18 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     if "repositoryPolicy" in props and is_given(props["repositoryPolicy"]):
         yield from checks.findings(props["repositoryPolicy"], "resource", ("repositoryPolicy",))
         yield from _repository_policy(props["repositoryPolicy"], ("repositoryPolicy",))
+        yield from _size(props["repositoryPolicy"], MAX_POLICY, ("repositoryPolicy",))
     if is_given(props.get("lifecyclePolicy")):
         yield from _lifecycle(props["lifecyclePolicy"], ("lifecyclePolicy",))
+        yield from _size(props["lifecyclePolicy"], MAX_LIFECYCLE, ("lifecyclePolicy",))
+
+
+def _size(document: Any, most: int, path: Path) -> Iterator[Finding]:
+    """The finding about a document that is longer, as it is sent, than the service accepts."""
+    text = compact(document) if isinstance(document, Mapping) and known(document) else as_text(document)
+    if text and len(text) > most:
+        message = f"the document has {len(text)} characters, and the maximum is {most}"
+        yield Finding(path, message, "shorten it", code=codes.OUT_OF_RANGE)
 
 
 def _repository_policy(policy: Any, path: Path) -> Iterator[Finding]:
@@ -102,6 +116,9 @@ def _lifecycle(policy: Any, path: Path) -> Iterator[Finding]:
         what = f'a lifecycle policy has no member "{extra[0]}"' if extra else "the lifecycle policy has no rules"
         yield Finding((*path, extra[0]) if extra else path, what, hint)
         return
+    if isinstance(rules, list | tuple) and len(rules) > MAX_RULES:
+        message = f"{len(rules)} lifecycle rules, and the maximum is {MAX_RULES}"
+        yield Finding((*path, "rules"), message, "merge some", code=codes.OUT_OF_RANGE)
     yield from _any_last(rules, path)
     priorities: set[int] = set()
     for index, rule in entries(rules):
@@ -170,9 +187,18 @@ def _selection(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         yield Finding((*path, "countUnit"), f'"{unit}" is not a unit', "days is the only one")
     elif is_given(unit) and selection.get("countType") == "imageCountMoreThan":
         yield Finding((*path, "countUnit"), "countUnit is not valid with imageCountMoreThan", "remove it")
-    named = is_given(selection.get("tagPrefixList")) or is_given(selection.get("tagPatternList"))
-    if selection.get("tagStatus") == "tagged" and not named:
-        hint = 'tagPatternList: ["*"], or tagPrefixList'
-        yield Finding(path, "a selection of tagged images needs the tags", hint, code=codes.MISSING_FIELD)
+    yield from _selected_tags(selection, path)
     if str(selection.get("countType", "")).startswith("since") and not is_given(selection.get("countUnit")):
         yield Finding(path, "counting by age needs a unit", "countUnit: days", code=codes.MISSING_FIELD)
+
+
+def _selected_tags(selection: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    lists = [name for name in ("tagPrefixList", "tagPatternList") if is_given(selection.get(name))]
+    if len(lists) > 1:
+        yield Finding((*path, lists[1]), "tagPrefixList and tagPatternList cannot be combined", "keep one")
+    if lists and selection.get("tagStatus") in ("untagged", "any"):
+        message = f"{lists[0]} is only valid with tagStatus: tagged"
+        yield Finding((*path, lists[0]), message, "remove it, or set tagStatus: tagged", code=codes.NOT_APPLICABLE)
+    if selection.get("tagStatus") == "tagged" and not lists:
+        hint = 'tagPatternList: ["*"], or tagPrefixList'
+        yield Finding(path, "a selection of tagged images needs the tags", hint, code=codes.MISSING_FIELD)

@@ -37,6 +37,8 @@ BY_POLICY = ("sns", "sqs", "lambda", "logs")
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RATE = re.compile(r"rate\((\d+) (minutes?|hours?|days?)\)")
 CRON = re.compile(r"cron\((.*)\)")
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html: standard queues only
+QUEUE = re.compile(r"arn:[^:]+:sqs:[^:]+:\d{12}:(?!.*\.fifo$)[^:]+")
 PLACEHOLDER = re.compile(r"<([^<>\s]+)>")
 INPUTS = ("input", "inputPath", "inputTransformer")
 
@@ -210,8 +212,10 @@ def _target(target: Json) -> Iterator[Finding]:
     elif service in BY_POLICY and role:
         message = f"a target in {service} cannot have a role: its own policy must allow EventBridge, or events are lost"
         yield Finding(("roleArn",), message, "remove it", code=codes.NOT_APPLICABLE, warning=True)
-    batch = target.get("batchParameters")
-    if service == "batch" and not is_given(batch):
+    batch, arn = target.get("batchParameters"), as_text(target.get("arn"))
+    if service == "batch" and arn and ":job-queue/" not in arn:
+        yield Finding(("arn",), "a target in AWS Batch is a job queue, and this is not one", "name a job queue")
+    elif service == "batch" and not is_given(batch):
         hint = "batchParameters: {jobDefinition: NAME, jobName: NAME}"
         yield Finding((), "a job queue as target needs batchParameters", hint, code=codes.MISSING_FIELD)
     elif is_given(batch) and service not in ("", "batch"):
@@ -228,7 +232,21 @@ def _target(target: Json) -> Iterator[Finding]:
     ):
         hint = "sqsParameters: {messageGroupId: batch}"
         yield Finding((), "a FIFO queue as target needs sqsParameters", hint, code=codes.MISSING_FIELD)
+    yield from _form(target, service)
     yield from _input(target)
+
+
+def _form(target: Json, service: str) -> Iterator[Finding]:
+    """Targets and dead-letter queues that PutTargets refuses by their ARN."""
+    arn, dead = as_text(target.get("arn")) or "", as_text(at(target, "deadLetterConfig", "arn"))
+    if arn.startswith("arn:") and not service:
+        yield Finding(("arn",), f'"{arn}" is not an ARN', "arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")
+    if service == "ecs" and not is_given(target.get("ecsParameters")):
+        hint = "ecsParameters: {taskDefinitionArn: ...}"
+        yield Finding((), "a cluster as target needs ecsParameters", hint, code=codes.MISSING_FIELD)
+    if dead and not QUEUE.fullmatch(dead):
+        hint = "the ARN of a standard queue of SQS"
+        yield Finding(("deadLetterConfig", "arn"), f'"{dead}" cannot be a dead-letter queue', hint)
 
 
 def _service(arn: Any) -> str:
@@ -259,6 +277,9 @@ def _input(target: Json) -> Iterator[Finding]:
     given = [member for member in INPUTS if is_given(target.get(member))]
     if len(given) > 1:
         yield Finding((given[1],), f"{given[0]} and {given[1]} cannot be combined", "remove all but one")
+    selected = as_text(target.get("inputPath"))
+    if selected and not selected.startswith("$"):
+        yield Finding(("inputPath",), f'"{selected}" is not a path into an event', f"$.{selected}")
     given_input = target.get("input")
     if isinstance(given_input, str) and given_input and not _is_json(given_input):
         hint = f"a mapping, or JSON text; a plain text is {json.dumps(given_input[:30])} with its quotes"
@@ -291,6 +312,9 @@ def _transformer(transformer: Json) -> Iterator[Finding]:
             message = f'"{name}" cannot name a path: names that begin with AWS are reserved for EventBridge'
             yield Finding((*path, "inputPathsMap", name), message, "choose another name")
     template = as_text(transformer.get("inputTemplate"))
+    if template and template.lstrip().startswith(("{", "[")) and not _is_json(PLACEHOLDER.sub("0", template)):
+        hint = 'for example {"id": <id>, "text": "job <id>"}'
+        yield Finding((*path, "inputTemplate"), "the template is not JSON once its placeholders are filled in", hint)
     for name in dict.fromkeys(PLACEHOLDER.findall(template or "")):
         if name not in paths and not name.startswith("aws.events"):
             found = near(name, map(str, paths))

@@ -125,6 +125,12 @@ def policy_name_findings(value: Any, path: Path) -> Iterator[Finding]:
         if not found:
             hint = "e.g. arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole"
             yield Finding(path=path, message=f'"{value}" is not the ARN of a managed policy', hint=hint)
+        elif found["path"].startswith("aws-service-role/"):
+            hint = "attach a policy of your own with these statements, or use the service-linked role itself"
+            message = (
+                f"{found['path'].rpartition('/')[2]} is for a service-linked role only: IAM refuses it for other roles"
+            )
+            yield Finding(path=path, message=message, hint=hint)
         elif ":aws:policy/" in value and found["path"] in SERVICE_ROLE_POLICIES:
             hint = f"write service-role/{found['path']}"
             yield Finding(path=path, message=f"{found['path']} is in path service-role/", hint=hint)

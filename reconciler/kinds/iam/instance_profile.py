@@ -199,6 +199,10 @@ def check(name: str, props: Json) -> Iterable[Finding]:
     elif isinstance(role, str) and not _iam.is_name(role):
         hint = "letters, digits and _ + = , . @ -; a path is not part of the name"
         yield Finding(path=("role",), message=f'"{role}" is not a valid role name', hint=hint)
+    elif isinstance(role, str) and role.startswith("AWSServiceRoleFor"):
+        hint = "name a role that trusts ec2.amazonaws.com"
+        message = f"{role} is a service-linked role: IAM refuses it in an instance profile"
+        yield Finding(path=("role",), message=message, hint=hint)
 
 
 def disruption(live: Live, _: Want, diff: Diff) -> str:

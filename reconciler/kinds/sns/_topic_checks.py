@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import as_text, entries, is_given, mapping
+from reconciler.kinds.common.declared import as_text, at, entries, is_given, mapping
 from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
+from reconciler.kinds.sns import _subscription_checks
 from reconciler.kinds.sns import _subscriptions as subs
-from reconciler.model import Finding, Json, Path
+from reconciler.model import Finding, Json, Path, compact
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
@@ -46,6 +47,11 @@ ENDPOINTS = {
 }
 
 
+MAX_DISPLAY_NAME, MAX_POLICY = 100, 30 * 1024
+ONLY_FIFO = ("ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy")
+ACTIONS_HINT = "list actions on topics, such as sns:Publish, sns:Subscribe, sns:GetTopicAttributes"
+
+
 # https://docs.aws.amazon.com/sns/latest/dg/sns-fifo-topics.html
 NOT_FOR_FIFO = ("email", "email-json", "http", "https", "sms", "application", "firehose")
 # https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
@@ -57,8 +63,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     attributes = mapping(props.get("attributes"))
     yield from _name(name, attributes.get("FifoTopic"))
     yield from _attributes(attributes, ("attributes",), ATTRIBUTES, CHOICES, "a topic")
+    yield from _limits(name, attributes)
     if is_given(props.get("policy")):
         yield from checks.findings(props["policy"], "resource", ("policy",))
+        yield from _policy(props["policy"], ("policy",))
     guard = props.get("dataProtectionPolicy")
     if is_given(guard) and not isinstance(guard, Mapping) and known(guard):
         why = f": {why_unparsed(guard)}" if isinstance(guard, str) else ""
@@ -68,6 +76,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     for index, item in entries(props.get("subscriptions")):
         path = ("subscriptions", index)
         yield from _subscription(item, path)
+        yield from _subscription_checks.findings(item, path, fifo=name.endswith(".fifo"))
         if name.endswith(".fifo") and item.get("protocol") in NOT_FOR_FIFO:
             hint = "a FIFO topic delivers to SQS queues"
             yield Finding((*path, "protocol"), f"a FIFO topic does not deliver by {item['protocol']}", hint)
@@ -85,6 +94,50 @@ def _name(name: str, fifo: Any) -> Iterator[Finding]:
         yield Finding((), "the name of a FIFO topic must end in .fifo", f'did you mean "{name}.fifo"?')
     elif name.endswith(".fifo") and not ordered and known(fifo):
         yield Finding((), "a name that ends in .fifo is only valid for a FIFO topic", 'attributes: {FifoTopic: "true"}')
+
+
+def _limits(name: str, attributes: Mapping[str, Any]) -> Iterator[Finding]:
+    """Values of a topic's attributes that SetTopicAttributes refuses.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
+    """
+    for attribute, value in attributes.items():
+        path: Path = ("attributes", str(attribute))
+        text = subs.as_text(value)
+        if attribute == "DisplayName" and isinstance(text, str) and known(text) and len(text) > MAX_DISPLAY_NAME:
+            message = f"the display name has {len(text)} characters; at most {MAX_DISPLAY_NAME}"
+            yield Finding(path, message, "shorten it", code=codes.OUT_OF_RANGE)
+        elif attribute in ONLY_FIFO and not name.endswith(".fifo") and known(text) and text not in ("", "false"):
+            message = f"{attribute} is only valid for a FIFO topic"
+            yield Finding(path, message, "remove it", code=codes.NOT_APPLICABLE)
+        elif str(attribute).endswith("SampleRate") and isinstance(text, str) and known(text):
+            if not (text.isdecimal() and int(text) <= 100):
+                yield Finding(path, f'"{text}" is not a rate', "a percentage from 0 to 100", code=codes.OUT_OF_RANGE)
+        elif attribute in ("DeliveryPolicy", "ArchivePolicy") and (why := _subscription_checks.why_not_json(value)):
+            yield Finding(path, f"invalid JSON in {attribute}: {why}", "write a mapping, or JSON text")
+
+
+def _policy(policy: Any, path: Path) -> Iterator[Finding]:
+    """What only topic policies refuse: all actions by a wildcard, actions of other services, and great length.
+
+    Observed: "Policy statement action out of service scope!" for ``sns:*`` and for ``kms:`` actions.
+    """
+    several = at(policy, "Statement")
+    for index, statement in entries(several if isinstance(several, list) else [several]):
+        here: Path = (*path, "Statement", index) if isinstance(several, list) else (*path, "Statement")
+        actions = statement.get("Action")
+        for number, action in enumerate(actions if isinstance(actions, list) else [actions]):
+            if (
+                isinstance(action, str)
+                and known(action)
+                and (action.lower() in ("*", "sns:*") or not action.lower().startswith("sns:"))
+            ):
+                place: Path = (*here, "Action", number) if isinstance(actions, list) else (*here, "Action")
+                yield Finding(place, f'a topic policy cannot have the action "{action}"', ACTIONS_HINT)
+    text = compact(policy) if isinstance(policy, Mapping) and known(policy) else as_text(policy)
+    if text and len(text.encode()) > MAX_POLICY:
+        message = f"the policy has {len(text.encode())} bytes, and the maximum is {MAX_POLICY}"
+        yield Finding(path, message, "shorten it", code=codes.OUT_OF_RANGE)
 
 
 def _attributes(

@@ -51,6 +51,7 @@ def check(given: Json, *, fargate: bool) -> None:
     check_volumes(given.get("volumes", []), [given], fargate=fargate, job_role=given.get("jobRoleArn"))
     check_platform(given, fargate=fargate)
     _check_secrets([given], given.get("executionRoleArn"))
+    _check_log_router([given])
 
 
 def check_platform(given: Json, *, fargate: bool) -> None:
@@ -195,6 +196,22 @@ def _check_secrets(containers: Sequence[Json], execution_role: str | None) -> No
             raise Invalid("executionRoleArn cannot be empty when using secrets or secretOptions")
 
 
+def _check_log_router(containers: Sequence[Json]) -> None:
+    """The log driver awsfirelens and a container with firelensConfiguration need each other, on EC2 and Fargate.
+
+    The second is quoted in https://github.com/badmintoncryer/cdk-preflight (pf-batch-jd-ecs-firelens-log-driver).
+    """
+    router = any(container.get("firelensConfiguration") for container in containers)
+    sends = any(container.get("logConfiguration", {}).get("logDriver") == "awsfirelens" for container in containers)
+    if sends and not router:
+        raise Invalid("The log driver awsfirelens requires a container with a firelensConfiguration object.")
+    if router and not sends:
+        raise Invalid(
+            "When a firelensConfiguration object is specified, at least one container has to be configured with the"
+            " awsfirelens log driver"
+        )
+
+
 def filled(given: Json, *, fargate: bool) -> Json:
     """`containerProperties` as Describe returns them."""
     container = filled_common({**{member: [] for member in LISTS}, **given})
@@ -244,6 +261,7 @@ def check_tasks(given: Json, *, fargate: bool) -> None:
     _check_dependencies(containers)
     check_volumes(task.get("volumes", []), containers, fargate=fargate, job_role=task.get("taskRoleArn"))
     _check_secrets(containers, task.get("executionRoleArn"))
+    _check_log_router(containers)
     if task.get("ipcMode", "none") not in ("host", "task", "none"):
         raise Invalid("ipcMode must be one of host, task or none.")
     if task.get("pidMode", "task") not in ("host", "task"):

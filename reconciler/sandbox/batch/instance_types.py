@@ -1,6 +1,7 @@
-"""Which instance types a compute environment may name, and their architecture.
+"""Which instance types a compute environment may name, and their architecture. Burstable ones (t2 to t4g) are not.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html
+Burstable: https://github.com/opensupplyhub/open-supply-hub/pull/1058
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ c8i c8i-flex d2 d3 d3en f1 f2 g3 g3s g4ad g4dn g5 g5g g6 g6e g6f gr6 gr6f h1 hpc
 i4g i4i i7i i7ie i8g i8ge im4gn inf1 inf2 is4gen m3 m4 m5 m5a m5ad m5d m5dn m5n m5zn m6a m6g m6gd m6i m6id m6idn
 m6in m7a m7g m7gd m7i m7i-flex m8a m8g m8gd m8i m8i-flex p2 p3 p3dn p4d p4de p5 p5e p5en p6-b200 r3 r4 r5 r5a
 r5ad r5b r5d r5dn r5n r6a r6g r6gd r6i r6id r6idn r6in r7a r7g r7gd r7i r7iz r8a r8g r8gb r8gd r8gn r8i r8i-flex
-t2 t3 t3a t4g trn1 trn1n trn2 u-3tb1 u-6tb1 u7i-6tb u7i-8tb u7i-12tb vt1 x1 x1e x2gd x2idn x2iedn x2iezn x8g z1d
+trn1 trn1n trn2 u-3tb1 u-6tb1 u7i-6tb u7i-8tb u7i-12tb vt1 x1 x1e x2gd x2idn x2iedn x2iezn x8g z1d
 """
 FAMILIES = frozenset(_FAMILY_NAMES.split())
 _SIZE = re.compile(r"(nano|micro|small|medium|large|(\d{1,3})?xlarge|metal(-\d+xl)?)")

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.h
 
 from __future__ import annotations
 
+import json
 import re
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
@@ -27,6 +28,45 @@ def tags_are_checked(call: ServiceCall) -> None:
         raise Refusal("InvalidParameterException", message)
     if len(tags) > 50:
         raise Refusal("TooManyTagsException", "The number of tags exceeds the limit of 50.")
+
+
+@RULES.before("PutLifecyclePolicy")
+def lifecycle_policies_are_limited(call: ServiceCall) -> None:
+    """At most 50 rules and 30,720 characters, and tags only with the status tagged, in one of two lists.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
+    """
+    text = call.params["lifecyclePolicyText"]
+    _require_length(text, 30720, "lifecyclePolicyText")
+    try:
+        rules = json.loads(text)["rules"]
+        selections = [rule["selection"] for rule in rules]
+    except (ValueError, KeyError, TypeError):
+        return  # moto refuses it
+    failure = (
+        "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure"
+    )
+    if len(rules) > 50:
+        raise Refusal("InvalidParameterException", f"{failure}: array is too long: must have at most 50 elements'")
+    for selection in selections:
+        lists = [name for name in ("tagPrefixList", "tagPatternList") if selection.get(name)]
+        if len(lists) > 1 or (lists and selection.get("tagStatus") != "tagged"):
+            message = f"{failure}: instance failed to match exactly one schema (matched 0 out of 2)'"
+            raise Refusal("InvalidParameterException", message)
+
+
+@RULES.before("SetRepositoryPolicy")
+def repository_policies_are_limited(call: ServiceCall) -> None:
+    """At most 10,240 characters."""
+    _require_length(call.params["policyText"], 10240, "policyText")
+
+
+def _require_length(text: str, most: int, name: str) -> None:
+    if len(text) > most:
+        limit = f"'Member must have length less than or equal to {most}'"
+        raise Refusal(
+            "InvalidParameterException", f"Invalid parameter at '{name}' failed to satisfy constraint: {limit}"
+        )
 
 
 @RULES.before("CreateRepository", "PutImageTagMutability")

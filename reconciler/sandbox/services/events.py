@@ -125,6 +125,30 @@ def targets_are_checked(call: ServiceCall) -> None:
 
 
 @RULES.before("PutTargets")
+def arns_and_parameters_fit(call: ServiceCall) -> None:
+    """ARNs are whole, a target in AWS Batch is a queue, a cluster has parameters, dead letters go to standard queues.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+    """
+    for target in call.params.get("Targets") or []:
+        arn, name = target["Arn"], target["Id"]
+        if len(arn.split(":", 5)) < 6:
+            raise Refusal(
+                "ValidationException", f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format."
+            )
+        if arn.split(":")[2] == "batch" and ":job-queue/" not in arn:
+            raise Refusal("ValidationException", f"Parameter {arn} is not valid. Reason: Not a supported target.")
+        if arn.split(":")[2] == "ecs" and not target.get("EcsParameters"):
+            raise Refusal("ValidationException", f"EcsParameters must be specified for target {name}.")
+        dead = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if dead and (":sqs:" not in dead or dead.endswith(".fifo")):
+            raise Refusal("ValidationException", f"The dead-letter queue {dead} of target {name} is not valid.")
+        if not (target.get("InputPath") or "$").startswith("$"):
+            raise Refusal("ValidationException", f"InputPath for target {name} is invalid.")
+
+
+@RULES.before("PutTargets")
 def inputs_are_json_and_only_one(call: ServiceCall) -> None:
     """A target has at most one kind of input, and its text is JSON."""
     for target in call.params.get("Targets") or []:

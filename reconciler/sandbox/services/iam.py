@@ -128,6 +128,7 @@ def boundaries_exist(call: ServiceCall) -> None:
     arn = call.params.get("PermissionsBoundary")
     if arn and arn not in call.backend.managed_policies:
         raise Refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
+    _require_attachable(arn or "")
 
 
 @RULES.after("CreateRole")
@@ -184,6 +185,7 @@ def roles_exist(call: ServiceCall) -> None:
     "PutRolePermissionsBoundary",
     "DeleteRole",
     "UpdateRole",
+    "AddRoleToInstanceProfile",
 )
 def service_linked_roles_are_protected(call: ServiceCall) -> None:
     """A service-linked role cannot be changed or deleted as another role."""
@@ -215,9 +217,19 @@ def attachments_are_limited(call: ServiceCall) -> Json | None:
         return {}
     if arn not in call.backend.managed_policies:
         raise Refusal("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
+    _require_attachable(arn)
     if len(role.managed_policies) >= 10:
         raise Refusal("LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10", 409)
     return None
+
+
+def _require_attachable(arn: str) -> None:
+    """Policies of service-linked roles cannot be given to other roles.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachRolePolicy.html (PolicyNotAttachable)
+    """
+    if ":aws:policy/aws-service-role/" in arn:
+        raise Refusal("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")
 
 
 @RULES.after("AttachRolePolicy")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.sandbox.services._documents import statements
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -81,6 +82,25 @@ def policies_of_new_topics_are_documents(call: ServiceCall) -> None:
         _check_policy(call, given["Policy"])
 
 
+@RULES.before("CreateTopic", "SetTopicAttributes")
+def attributes_are_checked(call: ServiceCall) -> None:
+    """Display names have at most 100 characters, rates are percentages, and some attributes are for FIFO topics.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
+    """
+    given = call.params.get("Attributes") or {}
+    if "AttributeName" in call.params:
+        given = {call.params["AttributeName"]: call.params.get("AttributeValue", "")}
+    fifo = str(call.params.get("Name") or call.params.get("TopicArn")).endswith(".fifo")
+    for name, value in given.items():
+        if name == "DisplayName" and len(value) > 100:
+            raise _invalid("DisplayName Reason: Display name is too long")
+        if name.endswith("SampleRate") and not (value.isdecimal() and int(value) <= 100):
+            raise _invalid(f"Attributes Reason: {name} must be between 0 and 100")
+        if name == "ContentBasedDeduplication" and value == "true" and not fifo:
+            raise _invalid("Content-based deduplication can only be set for FIFO topics")
+
+
 @RULES.before("SetTopicAttributes")
 def topic_policies_are_documents(call: ServiceCall) -> None:
     """A policy that is set later is checked, too."""
@@ -95,6 +115,11 @@ def _check_policy(call: ServiceCall, text: str) -> None:
         raise _invalid("Policy Error: null") from None
     if not isinstance(document, dict) or "Statement" not in document:
         raise _invalid("Policy Error: null")
+    for statement in statements(document):
+        actions = statement.get("Action", [])
+        for action in map(str.lower, [actions] if isinstance(actions, str) else actions):
+            if action in ("*", "sns:*") or not action.startswith("sns:"):
+                raise _invalid("Policy statement action out of service scope!")
     if _missing_principal(call, document):
         raise _invalid("Policy Error: PrincipalNotFound")
 
@@ -201,10 +226,30 @@ def subscriptions_are_checked(call: ServiceCall) -> None:
     known = ("http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose")
     if protocol not in known:
         raise _invalid(f"Does not support this protocol string: {protocol}")
+    if protocol == "sqs" and endpoint.endswith(".fifo") and not call.params["TopicArn"].endswith(".fifo"):
+        raise _invalid("Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+    _check_redrive((call.params.get("Attributes") or {}).get("RedrivePolicy"))
     live = _subscription(call)
     asked = call.params.get("Attributes") or {}
     if live and any(not _same(live.attributes.get(name, ""), value) for name, value in asked.items()):
         raise _invalid("Attributes Reason: Subscription already exists with different attributes")
+
+
+@RULES.before("SetSubscriptionAttributes")
+def dead_letter_queues_are_checked(call: ServiceCall) -> None:
+    """Dead letters go to a queue."""
+    if call.params.get("AttributeName") == "RedrivePolicy":
+        _check_redrive(call.params.get("AttributeValue"))
+
+
+def _check_redrive(text: str | None) -> None:
+    """https://docs.aws.amazon.com/sns/latest/dg/sns-configure-dead-letter-queue.html"""
+    try:
+        policy = json.loads(text or "{}")
+    except ValueError:
+        raise _invalid("RedrivePolicy: failed to parse JSON.") from None
+    if policy and ":sqs:" not in str(policy.get("deadLetterTargetArn")):
+        raise _invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn")
 
 
 @RULES.before("Subscribe")

@@ -342,7 +342,7 @@ def at(number, name):
         (order(), "computeEnvironmentOrder: error: computeEnvironmentOrder is missing or empty"),
         (
             order(*[at(n, f"ce{n}") for n in range(4)]),
-            "computeEnvironmentOrder.3: error: computeEnvironmentOrder has 4",
+            "computeEnvironmentOrder.3: warning: computeEnvironmentOrder has 4",
         ),
         (
             order(at(1, "a"), at(1, "b")),

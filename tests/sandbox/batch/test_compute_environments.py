@@ -299,6 +299,8 @@ def test_ec2_needs(desk, member, text):
     [
         ({"instanceTypes": []}, "Resource instanceTypes are required."),
         ({"instanceTypes": ["t2.enormous"]}, "Instance type can only be one of ["),
+        ({"instanceTypes": ["t3"]}, "Instance type can only be one of ["),
+        ({"instanceTypes": ["t4g.small"]}, "Instance type can only be one of ["),
         ({"instanceTypes": ["q9"]}, "Instance type can only be one of ["),
         ({"instanceTypes": ["m6g.large", "m5.large"]}, "arm-based instance type cannot be used with other"),
         ({"instanceTypes": ["default_arm64", "optimal"]}, "arm-based instance type cannot be used with other"),

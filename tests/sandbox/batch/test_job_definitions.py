@@ -307,6 +307,10 @@ def test_consumables_echo_follows_the_switch(desk):
             {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-grupp": "x"}}},
             "Log driver awslogs disallows options: awslogs-grupp",
         ),
+        (
+            {"logConfiguration": {"logDriver": "awsfirelens"}},
+            "awsfirelens requires a container with a firelensConfiguration",
+        ),
         ({"linuxParameters": {"swappiness": 101, "maxSwap": 1}}, "swappiness must be between 0 and 100"),
         ({"linuxParameters": {"swappiness": 10}}, "swappiness can only be used together with maxSwap"),
         ({"linuxParameters": {"maxSwap": -1}}, "maxSwap"),
@@ -335,6 +339,10 @@ def test_containers_on_instances(desk, changes, text):
         ({"resourceRequirements": [], "vcpus": 1}, "vcpus is not applicable for Fargate. Use resource requirements"),
         ({"executionRoleArn": ""}, "executionRoleArn is required for Fargate."),
         ({"logConfiguration": {"logDriver": "syslog"}}, "Log driver for Fargate is not valid: syslog"),
+        (
+            {"logConfiguration": {"logDriver": "awsfirelens"}},
+            "awsfirelens requires a container with a firelensConfiguration",
+        ),
         ({"ulimits": [{"name": "n", "hardLimit": 1, "softLimit": 1}]}, "ulimits is not applicable for Fargate."),
         ({"linuxParameters": {"maxSwap": 1}}, "linuxParameter.maxSwap is not allowed for Fargate."),
         ({"linuxParameters": {"sharedMemorySize": 1}}, "linuxParameter.sharedMemorySize is not allowed for Fargate."),

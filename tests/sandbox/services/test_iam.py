@@ -136,6 +136,17 @@ def test_an_unknown_policy_cannot_be_attached_or_be_a_boundary(iam, role, refuse
     refused("NoSuchEntity", "not attachable", iam.put_role_permissions_boundary, RoleName="r", PermissionsBoundary=arn)
 
 
+def test_what_belongs_to_service_linked_roles_stays_with_them(iam, role, refused):
+    role()
+    policy = "arn:aws:iam::aws:policy/aws-service-role/BatchServiceRolePolicy"
+    iam.create_service_linked_role(AWSServiceName="batch.amazonaws.com")
+    iam.create_instance_profile(InstanceProfileName="p")
+    slr = {"InstanceProfileName": "p", "RoleName": "AWSServiceRoleForBatch"}
+
+    refused("PolicyNotAttachable", "Customer Role", iam.attach_role_policy, RoleName="r", PolicyArn=policy)
+    refused("UnmodifiableEntity", "protected role", iam.add_role_to_instance_profile, **slr)
+
+
 def test_inline_policies_have_a_common_limit(iam, role, refused):
     role()
     iam.put_role_policy(RoleName="r", PolicyName="a", PolicyDocument=document(pad=6000))

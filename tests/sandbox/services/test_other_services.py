@@ -162,6 +162,26 @@ def test_what_a_repository_does_not_have(ecr, refused):
     refused("RepositoryAlreadyExistsException", "", ecr.create_repository, repositoryName="repo")
 
 
+@pytest.mark.parametrize(
+    ("selections", "text"),
+    [
+        ([{"tagStatus": "tagged", "tagPrefixList": ["a"], "tagPatternList": ["b*"]}], "exactly one schema"),
+        ([{"tagStatus": "untagged", "tagPrefixList": ["a"]}], "exactly one schema"),
+        ([{"tagStatus": "tagged", "tagPrefixList": [f"a{n}"]} for n in range(51)], "at most 50 elements"),
+        ([{"tagStatus": "tagged", "tagPrefixList": ["a" * 31000]}], "less than or equal to 30720"),
+    ],
+)
+def test_lifecycle_policies_are_checked(ecr, refused, selections, text):
+    count = {"countType": "imageCountMoreThan", "countNumber": 1}
+    rules = [
+        {"rulePriority": n, "action": {"type": "expire"}, "selection": {**one, **count}}
+        for n, one in enumerate(selections, 1)
+    ]
+    given = {"repositoryName": "repo", "lifecyclePolicyText": json.dumps({"rules": rules})}
+
+    refused("InvalidParameterException", text, ecr.put_lifecycle_policy, **given)
+
+
 # --- EventBridge ---
 
 
@@ -195,6 +215,24 @@ def test_targets_are_checked(events, refused):
     refused("ValidationException", "RoleArn", events.put_targets, Rule="r", Targets=[{**queue, "BatchParameters": job}])
     many = [{"Id": str(n), "Arn": "arn:aws:sns:eu-west-1:123456789012:t"} for n in range(6)]
     refused("LimitExceededException", "", events.put_targets, Rule="r", Targets=many)
+
+
+SQS = "arn:aws:sqs:eu-west-1:123456789012:q"
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ({"Arn": "arn:aws:sqs"}, "not in correct format"),
+        ({"Arn": "arn:aws:batch:eu-west-1:123456789012:compute-environment/c"}, "Not a supported target"),
+        ({"Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c"}, "EcsParameters"),
+        ({"Arn": SQS, "DeadLetterConfig": {"Arn": "arn:aws:sns:eu-west-1:123456789012:t"}}, "dead-letter queue"),
+        ({"Arn": SQS, "DeadLetterConfig": {"Arn": f"{SQS}.fifo"}}, "dead-letter queue"),
+        ({"Arn": SQS, "InputPath": "detail"}, "InputPath for target 1 is invalid."),
+    ],
+)
+def test_targets_that_do_not_fit(events, refused, target, text):
+    refused("ValidationException", text, events.put_targets, Rule="r", Targets=[{"Id": "1", **target}])
 
 
 def test_roles_of_rules_and_targets_must_let_eventbridge_in(sandbox, events, refused):

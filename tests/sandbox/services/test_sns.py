@@ -51,6 +51,40 @@ def test_a_topic_is_not_created_over_another(sns, refused):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("DisplayName", "x" * 101, "DisplayName"),
+        ("SQSSuccessFeedbackSampleRate", "101", "between 0 and 100"),
+        ("ContentBasedDeduplication", "true", "can only be set for FIFO topics"),
+        ("Policy", '{"Statement": [{"Action": "SNS:*"}]}', "action out of service scope"),
+        ("Policy", '{"Statement": {"Action": ["sns:Publish", "kms:Decrypt"]}}', "action out of service scope"),
+    ],
+)
+def test_attributes_of_topics_are_checked(sns, refused, name, value, text):
+    given = {"TopicArn": TOPIC, "AttributeName": name, "AttributeValue": value}
+
+    refused("InvalidParameter", text, sns.set_topic_attributes, **given)
+    refused("InvalidParameter", text, sns.create_topic, Name="new", Attributes={name: value})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "attributes", "text"),
+    [
+        ("q.fifo", {}, "FIFO SQS Queues can not be subscribed to standard SNS topics"),
+        ("q", {"RedrivePolicy": "{"}, "RedrivePolicy"),
+        ("q", {"RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sns:eu-west-1:123456789012:t"}'}, "RedrivePolicy"),
+        ("q", {"FilterPolicy": '{"status": "FAILED"}'}, "must be an object or an array"),
+        ("q", {"FilterPolicy": '{"detail": {"status": ["FAILED"]}}'}, "does not support nested filter policy"),
+    ],
+)
+def test_subscriptions_of_queues_are_checked(sns, refused, endpoint, attributes, text):
+    queue = f"arn:aws:sqs:eu-west-1:123456789012:{endpoint}"
+    given = {"TopicArn": TOPIC, "Protocol": "sqs", "Endpoint": queue, "Attributes": attributes}
+
+    refused("InvalidParameter", text, sns.subscribe, **given)
+
+
 def test_a_missing_topic(sns, refused):
     refused("NotFound", "", sns.get_topic_attributes, TopicArn=TOPIC + "x")
     sns.delete_topic(TopicArn=TOPIC + "x")

@@ -14,6 +14,7 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.batch.compute_environment import instance_types as types
 from reconciler.kinds.batch.compute_environment.images import AMAZON_LINUX_2, successor, unsupported
+from reconciler.kinds.common import tags
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
@@ -378,10 +379,7 @@ def _check_network(resources: Json) -> Iterator[Finding]:
         ]
         for place, repeated in repeats(places):
             yield Finding(place, f'duplicate entry "{repeated}"', "remove one", code=codes.DUPLICATE, warning=True)
-    for name in mapping(resources.get("tags")):
-        if name.lower().startswith("aws:"):
-            hint = "choose another name"
-            yield Finding((_HERE, "tags", name), f'the tag "{name}" cannot be set: aws: is reserved for AWS', hint)
+    yield from tags.findings(resources.get("tags"), (_HERE, "tags"))
 
 
 def _check_roles(props: Json) -> Iterator[Finding]:

@@ -213,7 +213,7 @@ def _check_firelens(path: Path, found: list[tuple[int, Json]]) -> Iterator[Findi
     drivers = [at(item, "logConfiguration", "logDriver") for _, item in found]
     if all(driver is None or isinstance(driver, str) for driver in drivers) and "awsfirelens" not in drivers:
         hint = "give a container logConfiguration: {logDriver: awsfirelens}, or leave firelensConfiguration out"
-        yield Finding(here, "no container sends its log to this router; AWS refuses that", hint, warning=True)
+        yield Finding(here, "no container sends its log to this router; AWS refuses that", hint)
     users = [item.get("user", "root") for _, item in found]
     if all(isinstance(user, str) and user not in ROOT for user in users):
         hint = "leave user out of the router"
@@ -295,6 +295,12 @@ def _check_range(path: Path, item: Json) -> Iterator[Finding]:
     if is_given(item.get("instanceTypes")) and "ecsProperties" not in payloads:
         hint = "set container.instanceType instead"
         yield Finding((*path, "instanceTypes"), "instanceTypes of a node range is for ecsProperties only", hint)
+    named: list[tuple[Path, Any]] = [(("container", "instanceType"), at(item, "container", "instanceType"))]
+    named += [(("instanceTypes", number), one) for number, one in enumerate(items(item.get("instanceTypes")))]
+    for place, one in named:
+        if isinstance(one, str) and batch.is_burstable(one):
+            why = f'no compute environment has "{one}": AWS Batch has no burstable instance types'
+            yield Finding((*path, *place), why, "use for example m6i.large", warning=True)
     if len(items(item.get("instanceTypes"))) > 1:
         yield Finding((*path, "instanceTypes"), "a node range takes one instance type", "keep one")
     if isinstance(item.get("container"), Mapping):

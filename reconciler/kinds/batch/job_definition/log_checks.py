@@ -23,6 +23,7 @@ AWSLOGS_OPTIONS = (
     "mode",
     "max-buffer-size",
 )
+FIRELENS = "awsfirelens"
 FARGATE_DRIVERS = ("awslogs", "splunk")
 
 
@@ -32,8 +33,12 @@ def check(path: Path, config: Json, *, fargate: bool, firelens: bool) -> Iterato
     if "logDriver" not in config:
         hint = "for example logDriver: awslogs"
         yield Finding(path, "logDriver is missing", hint, code=codes.MISSING_FIELD)
-    allowed = (*FARGATE_DRIVERS, "awsfirelens") if firelens else FARGATE_DRIVERS
-    if fargate and driver and driver not in allowed:
+    allowed = (*FARGATE_DRIVERS, FIRELENS) if firelens else FARGATE_DRIVERS
+    if driver == FIRELENS and not firelens:
+        why = f"{FIRELENS} needs a container with firelensConfiguration, and the task has none"
+        hint = "add a log router: in ecsProperties, a container with firelensConfiguration: {type: fluentbit}"
+        yield Finding((*path, "logDriver"), why, hint, code=codes.MISSING_FIELD)
+    elif fargate and driver and driver not in allowed:
         why = f'the log driver "{driver}" does not work on Fargate'
         yield Finding((*path, "logDriver"), why, f"use {' or '.join(allowed)}", code=codes.NOT_APPLICABLE)
     options = mapping(config.get("options"))

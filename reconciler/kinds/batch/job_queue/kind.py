@@ -273,9 +273,12 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
         if isinstance(item, str):
             hint = f"write {{order: {index + 1}, {target}: {item}}}"
             yield Finding((member, index), f"an entry of {member} is a mapping, not a name", hint)
-    if len(listed) > most:
-        hint = "AWS allows no more; list the rest in another queue" if most > 1 else "AWS allows one"
-        yield Finding((member, most), f"{member} has {len(listed)} entries; {most} at most", hint)
+    if len(listed) > most == 1:
+        yield Finding((member, most), f"{member} has {len(listed)} entries; 1 at most", "AWS allows one")
+    elif len(listed) > most:
+        hint = "list the rest in another queue, or request a quota increase"
+        why = f"{member} has {len(listed)} entries, and the default quota is {most}"
+        yield Finding((member, most), why, hint, warning=True)
     found = list(entries(listed))
     for index, item in found:
         for needed in ("order", target):
@@ -293,8 +296,9 @@ REASONS = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-    "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS",
 )
+# what AWS Batch only shows in the status reason of a job
+ONLY_SHOWN = ("MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS", "ACTION_REQUIRED", "UNDETERMINED")
 
 
 def _check_limits(props: Json) -> Iterator[Finding]:
@@ -308,7 +312,11 @@ def _check_limits(props: Json) -> Iterator[Finding]:
                 hint = f"{{state: RUNNABLE, reason: ..., maxTimeSeconds: 600, action: {allowed}}}"
                 yield Finding((member, index), f"{needed} is missing", hint, code=codes.MISSING_FIELD)
         reason = as_text(item.get("reason"))
-        if reason and not service and reason.partition(" ")[0] not in REASONS:
+        known = reason.partition(" ")[0] if reason else ""
+        if known.upper() in ONLY_SHOWN:
+            why = f"this action is never taken: {known} only appears in the status reason of a job"
+            yield Finding((member, index, "reason"), why, f"one of {', '.join(REASONS)}", warning=True)
+        elif known and not service and known not in REASONS:
             hint = f"one of {', '.join(REASONS)}"
             why = f'"{reason}" is not a known reason of AWS Batch, so this action may never be taken'
             yield Finding((member, index, "reason"), why, hint, warning=True)

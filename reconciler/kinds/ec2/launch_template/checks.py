@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.kinds.common import tags
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
@@ -209,11 +210,7 @@ def _tags(data: Json) -> Iterator[Finding]:
         if not isinstance(item.get("tags"), Mapping) and known(item.get("tags")):
             hint = "tags: {Name: batch}"
             yield Finding((*path, "tags"), "tags must be a mapping of names to values", hint, code=codes.WRONG_TYPE)
-        for key in mapping(item.get("tags")):
-            if str(key).lower().startswith("aws:"):
-                yield Finding(
-                    (*path, "tags", key), "tag names that begin with aws: are reserved for AWS", "choose another name"
-                )
+        yield from tags.findings(item.get("tags"), (*path, "tags"))
     for path, kind in repeats(named):
         yield Finding(path, f"duplicate tags for {kind}", "put all its tags in one item", code=codes.DUPLICATE)
 

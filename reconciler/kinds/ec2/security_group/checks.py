@@ -29,6 +29,7 @@ DIRECTIONS = ("ingress", "egress")
 TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 TEXT_HINT = "at most 255 of letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"
 PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "-1", "all")
+RULES_QUOTA, MAX_RULES = 60, 1000
 PORTS_HINT = "port: 8443, port: 8000-8100, or fromPort and toPort; every port is 0-65535"
 
 
@@ -46,6 +47,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         for index, bundle in entries(props.get(direction)):
             yield from _bundle(bundle, (direction, index))
         yield from _sources(direction, props.get(direction))
+        yield from _number(direction, props.get(direction))
 
 
 def _name(name: str) -> Iterator[Finding]:
@@ -165,6 +167,24 @@ def _cidr(value: str, key: str, path: Path) -> Iterator[Finding]:
     elif ipaddress.ip_interface(value.strip()).ip != network.network_address:
         message = f"{value} has bits beyond its prefix length, and EC2 changes it to {cidr(value)}"
         yield Finding(path, message, f"write {cidr(value)}, or one address as /32", warning=True)
+
+
+def _number(direction: str, bundles: Any) -> Iterator[Finding]:
+    """The finding about more rules than the quota allows, which counts IPv4 and IPv6 rules separately.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+    """
+    by_family: dict[str, int] = {}
+    for _, rule in rules_with_paths(bundles):
+        by_family[rule.family] = by_family.get(rule.family, 0) + 1
+    ipv4, ipv6 = by_family.pop("ipv4", 0), by_family.pop("ipv6", 0)
+    found = max(ipv4, ipv6) + sum(by_family.values())
+    if found > MAX_RULES:
+        message = f"{direction} has {found} rules, and the maximum is {MAX_RULES}"
+        yield Finding((direction,), message, "use wider ranges, or a prefix list", code=codes.OUT_OF_RANGE)
+    elif found > RULES_QUOTA:
+        message = f"{direction} has {found} rules, and the default quota is {RULES_QUOTA}"
+        yield Finding((direction,), message, "request a quota increase", code=codes.OUT_OF_RANGE, warning=True)
 
 
 def _open_to_all(rule: Rule, path: Path) -> Iterator[Finding]:
