@@ -7,14 +7,15 @@ the others are deleted. Owned resources that are no longer declared are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, Final
 
 from reconciler.config import references
 from reconciler.model import (
     EMPTY,
+    OWNER_TAG,
     Address,
     Environment,
     Json,
@@ -39,6 +40,8 @@ from reconciler.planning.canonical import canonical
 from reconciler.planning.node import Node
 from reconciler.planning.resource_planner import ResourcePlanner
 from reconciler.planning.unknown_members import with_unknown_members
+
+MOST_LISTED: Final = 5
 
 
 @dataclass(slots=True)
@@ -174,6 +177,9 @@ class _Planner:
             return
         if kind.versioned:
             lives = [live for live in lives if not live.deleting]
+            others = sorted(live.revision for live in lives if live.owner != self.scope.environment)
+            lives = [live for live in lives if live.owner == self.scope.environment]
+            node.notes += [_unowned_revisions(address, others)] if others else []
         for live in lives:
             down = self.planner.removal(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
@@ -222,7 +228,6 @@ def make(
     planner.run()
     nodes = _limited(planner.nodes, chosen)
     planner.problems += retention.keep_used(nodes, observed.used)
-    retention.keep_all(nodes, observed.unanswered)
     step_graph.drop_objects_already_going(nodes)
     steps, tangled = step_graph.steps(nodes)
     planner.problems += tangled
@@ -257,6 +262,14 @@ def _owned(
             address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
             owned.setdefault(address, []).append(live)
     return owned
+
+
+def _unowned_revisions(address: Address, revisions: Sequence[int]) -> str:
+    """The note about revisions that others registered under the name of ``address``."""
+    listed = ", ".join(f"{address.name}:{revision}" for revision in revisions[-MOST_LISTED:])
+    more = f"{len(revisions) - MOST_LISTED} more and " if len(revisions) > MOST_LISTED else ""
+    are = "are" if len(revisions) > 1 else "is"
+    return f"{more}{listed} {are} kept: not registered by this environment (no {OWNER_TAG} tag)"
 
 
 def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Address, Any]) -> list[Problem]:

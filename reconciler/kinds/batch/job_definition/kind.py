@@ -272,5 +272,6 @@ KIND = Kind(
     disruption=disruption,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.definitions, dependents.jobs),
+    referrers=dependents.referrers,
     mentions=dependents.mentions,
 )
