@@ -41,8 +41,9 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
         for one in found:
             kept_removals.setdefault(one.node.address, []).append(one)
             for other in under(one):
-                needed.setdefault(other, []).append(Dependent(text=f"{one.name} is kept and depends on it"))
-        usage.removed -= {one.removal.live.identity for one in found}
+                needed.setdefault(other, []).append(_kept_user(one))
+            usage.kept[one.removal.live.identity] = one
+        usage.removed -= usage.kept.keys()
         stay = set(found)
         removals = [one for one in removals if one not in stay]
     problems = []
@@ -108,7 +109,7 @@ class _Usage:
     """The dependents of objects of ``sections``; ``removed`` are the identities of those that the plan still removes.
 
     ``holders`` are the nodes by the identities of their live objects; ``mentions`` the resources whose declaration
-    contains a word, by section and word.
+    contains a word, by section and word; ``kept`` what is kept after all, by identity.
     """
 
     nodes: Mapping[Address, Node]
@@ -118,6 +119,7 @@ class _Usage:
     mentions: dict[tuple[str, str], dict[Address, None]] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     all_removed: frozenset[str] = frozenset()
+    kept: dict[str, _PlannedRemoval] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for address, node in self.nodes.items():
@@ -136,7 +138,7 @@ class _Usage:
             yield Dependent(text=f"{address} refers to it", hint="to delete it, refer to another one there")
         for user in self.used.get((one.section, one.removal.live.physical), ()):
             if self.counts(user, one):
-                yield user
+                yield _kept_user(self.kept[user.arn]) if user.words and user.arn in self.kept else user
 
     def mentioning(self, section: str, words: Iterable[str]) -> set[Address]:
         return {address for word in words for address in self.mentions.get((section, word), ())}
@@ -148,9 +150,12 @@ class _Usage:
             return False
         holder = self.holders.get(user.arn)
         if holder is not None and user.words:
-            kept = user.arn in self.all_removed - self.removed
-            return kept or holder.address in self.mentioning(one.section, user.words)
+            return user.arn in self.kept or holder.address in self.mentioning(one.section, user.words)
         return user.arn not in self.removed
+
+
+def _kept_user(one: _PlannedRemoval) -> Dependent:
+    return Dependent(text=f"{one.name} is kept and depends on it")
 
 
 def mentioned_names(node: Node, section: str) -> set[str]:

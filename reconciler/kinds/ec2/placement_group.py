@@ -101,8 +101,9 @@ def _live(scope: Scope, item: Json) -> Live:
 
 def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
     """The groups of the account that are linked to another group, or below one."""
-    (reply,) = yield (DESCRIBE,)
-    groups = [_live(scope, item) for item in (ok(DESCRIBE, reply) or {}).get("PlacementGroups", ())]
+    call = replace(DESCRIBE, params={})
+    (reply,) = yield (call,)
+    groups = [_live(scope, item) for item in (ok(call, reply) or {}).get("PlacementGroups", ())]
     linked = [live for live in groups if live.status != "deleted"]
     return [referrer(scope, "placement group", one.physical, one.identity, one.props, one.tags) for one in linked]
 
