@@ -21,8 +21,9 @@ from reconciler.kinds.batch._common import every, items_in
 from reconciler.kinds.common import event_rules
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
+from reconciler.kinds.common.referrers import active_definitions, revision
 from reconciler.kinds.common.replies import chunks
-from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Referrer, Scope
+from reconciler.model import Call, Dependent, Json, Live, Reads, Referrer, Scope
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
@@ -56,7 +57,7 @@ def mentions(props: Any) -> Iterator[str]:
 
 def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The ACTIVE definitions of the account, of any owner, that name one of ``lives`` in their text."""
-    active = yield from _active()
+    active = yield from active_definitions()
     words = _words(lives)
     found: list[tuple[str, Dependent]] = []
     for item in active:
@@ -74,7 +75,7 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 
 def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The event rules, on any bus, with a target that starts jobs with one of ``lives``."""
-    active, queues = (yield from _active()), (yield from _queues())
+    active, queues = (yield from active_definitions()), (yield from _queues())
     candidates = yield from _rules([item["jobQueueArn"] for item in queues])
     words, latest = _words(lives), _latest_revisions(lives, active)
     found: list[tuple[str, Dependent]] = []
@@ -146,7 +147,7 @@ def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[R
 
     A revision that is deregistered by the same plan lets go of what it names, unless its own ``dependents`` keep it.
     """
-    active = yield from _active()
+    active = yield from active_definitions()
     known = {item["jobDefinitionArn"] for item in active}
     unfinished = {one: place for one, *place in sorted((yield from _unfinished())) if one not in known}
     calls = tuple(
@@ -161,16 +162,8 @@ def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[R
 
 
 def _revision(scope: Scope, item: Json) -> Referrer:
-    name, revision = item["jobDefinitionName"], item["revision"]
-    owner = (item.get("tags") or {}).get(OWNER_TAG)
-    whose = f" of the environment {owner}" if owner and owner != scope.environment else ""
-    hint = "to delete it, deregister that revision"
-    if owner == scope.environment:
-        hint = (
-            "it is deleted by the next apply after the last revision that names it has gone (lifecycle.keepRevisions)"
-        )
-    arn = item["jobDefinitionArn"]
-    return Referrer(props=item, text=f"job definition {name}:{revision}{whose}", arn=arn, hint=hint)
+    label, hint = revision(scope, item)
+    return Referrer(props=item, text=label, arn=item["jobDefinitionArn"], hint=hint)
 
 
 def _with_jobs(item: Json, queue: str, queue_arn: str) -> Referrer:
@@ -179,10 +172,6 @@ def _with_jobs(item: Json, queue: str, queue_arn: str) -> Referrer:
 
 
 # --- what they share -------------------------------------------------------------------------------------------------
-
-
-def _active() -> Reads[list[Json]]:
-    return (yield from every("DescribeJobDefinitions", "jobDefinitions", {"status": "ACTIVE"}))
 
 
 def _queues() -> Reads[list[Json]]:
