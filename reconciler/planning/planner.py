@@ -228,6 +228,7 @@ def make(
     planner.run()
     nodes = _limited(planner.nodes, chosen)
     planner.problems += retention.keep_used(nodes, observed.used)
+    retention.keep_all(nodes, observed.unanswered)
     step_graph.drop_objects_already_going(nodes)
     steps, tangled = step_graph.steps(nodes)
     planner.problems += tangled

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.model import Address, Dependent, Replace, Verb
+from reconciler.model import Address, Dependent, Replace, Unreadable, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
@@ -52,6 +52,16 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
         problems += [_blocked_replacement(one, who) for one, who in lines if one.name_reused]
         _keep(nodes[address], lines)
     return problems
+
+
+def keep_all(nodes: Mapping[Address, Node], refused: Sequence[Unreadable]) -> None:
+    """Drop every removal from ``nodes`` except those of replacements, where reads were ``refused``."""
+    if not refused:
+        return
+    users = [Dependent(text=f"{failed.call.action} was refused", hint=failed.advice) for failed in refused]
+    for node in nodes.values():
+        if node.verb is not Verb.REPLACE and node.removals:
+            _keep(node, [(_PlannedRemoval(node, down), users) for down in node.removals])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,7 +50,7 @@ def problems(observed: Observed, declared: Mapping[Address, Resource], *, destro
             Problem(
                 code=codes.UNREADABLE,
                 message=f"cannot read the dependents of resources to delete: {refusal}",
-                hint=f"{advice}; until then they are kept",
+                hint=f"{advice}; until then nothing is deleted",
                 warning=not destroy,
             )
             for refusal, advice in dict.fromkeys((_refusal(failed), failed.advice) for failed in observed.unanswered)
