@@ -64,7 +64,21 @@ from typing import Any
 from .api import Api
 from .declared import Declared
 from .plan import Verb
-from .resources import Change, Dependent, Diff, Field, Finding, Lifecycle, Live, Query, Ref, Replace, Resource, Want
+from .resources import (
+    Change,
+    Dependent,
+    Diff,
+    Field,
+    Finding,
+    Lifecycle,
+    Live,
+    Query,
+    Ref,
+    Referrer,
+    Replace,
+    Resource,
+    Want,
+)
 from .steps import Action, Call, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
 
@@ -161,6 +175,9 @@ class Kind:
     #: Reads that find who in the account names live objects that a plan would delete: those are kept. Driven only when
     #: something is to be deleted; what cannot be read raises Unreadable.
     dependents: tuple[Callable[[Scope, Sequence[Live]], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
+    #: Reads the objects of this kind in the account, whatever their owner, that may refer by ``refs`` to the live
+    #: objects (by section) that a plan would delete: those are kept. Driven as ``dependents`` are.
+    referrers: Callable[[Scope, Mapping[str, Sequence[Live]]], Reads[Sequence[Referrer]]] | None = None
 
     # --- rare: what one or two kinds have -----------------------------------------------------------------------------
 

@@ -236,6 +236,11 @@ class Live:
         return self.tags.get(REGION_TAG)
 
     @property
+    def identity(self) -> str:
+        """What no other object has: its ARN, or the id or name of one without an ARN."""
+        return self.attrs.get("arn") or self.attrs.get("id") or self.physical
+
+    @property
     def logical(self) -> str:
         """The name it is declared under: the name tag where it differs, else its name without a revision."""
         return self.tags.get(NAME_TAG) or self.attrs.get("name") or self.physical
@@ -343,6 +348,7 @@ class Dependent:
     arn     the ARN of the dependent, or of what it is deleted with (a job's queue): ignored where the plan deletes that
     words   the names of the object: ignored where a new declaration of ``arn`` contains none of them; empty: it counts
     others  ARNs of every version, where the dependent uses whichever is latest: counts only if all would be deleted
+    by_name ignored where the object is made anew under the same name
     """
 
     text: str
@@ -350,6 +356,23 @@ class Dependent:
     arn: str = ""
     words: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
+    by_name: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referrer:
+    """An object in the account, of whatever owner, that may refer to a live object which would be deleted.
+
+    props   its properties in YAML's shape, at least those of ``Kind.refs``
+    text    for the plan's note: ``compute environment web of the environment other``
+    arn, hint
+            as those of a :class:`Dependent`
+    """
+
+    props: Json
+    text: str
+    arn: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

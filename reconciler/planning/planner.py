@@ -7,14 +7,15 @@ the others are deleted. Owned resources that are no longer declared are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, Final
 
 from reconciler.config import links, references
 from reconciler.model import (
     EMPTY,
+    OWNER_TAG,
     Address,
     Environment,
     Json,
@@ -40,6 +41,8 @@ from reconciler.planning.node import Node
 from reconciler.planning.ownership import Ownership
 from reconciler.planning.resource_planner import ResourcePlanner
 from reconciler.planning.unknown_members import with_unknown_members
+
+MOST_LISTED: Final = 5
 
 
 @dataclass(slots=True)
@@ -170,6 +173,9 @@ class _Planner:
             return
         if kind.versioned:
             lives = [live for live in lives if not live.deleting]
+            others = sorted(live.revision for live in lives if live.owner != self.scope.environment)
+            lives = [live for live in lives if live.owner == self.scope.environment]
+            node.notes += [_unowned_revisions(address, others)] if others else []
         for live in lives:
             down = self.planner.removal(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
@@ -279,6 +285,14 @@ def _owned(ownership: Ownership, declared: Iterable[Address], *, destroy: bool =
             if destroy or address not in names_declared or not ownership.unplaced(kind, live):
                 owned.setdefault(address, []).append(live)
     return owned
+
+
+def _unowned_revisions(address: Address, revisions: Sequence[int]) -> str:
+    """The note about revisions that others registered under the name of ``address``."""
+    listed = ", ".join(f"{address.name}:{revision}" for revision in revisions[-MOST_LISTED:])
+    more = f"{len(revisions) - MOST_LISTED} more and " if len(revisions) > MOST_LISTED else ""
+    are = "are" if len(revisions) > 1 else "is"
+    return f"{more}{listed} {are} kept: not registered by this environment (no {OWNER_TAG} tag)"
 
 
 def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Address, Any]) -> list[Problem]:

@@ -31,19 +31,19 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
     Returns problems for objects that must be deleted before their replacement is created under the same name.
     """
     removals = [_PlannedRemoval(node, down) for node in nodes.values() for down in node.removals]
-    sections = frozenset(one.section for one in removals if one.node.kind.dependents)
-    if not sections:
+    if not removals:
         return []
-    usage = _Usage(nodes, used, sections)
+    usage = _Usage(nodes, used, frozenset(one.section for one in removals))
     under = dependencies_of(removals)
     needed: dict[_PlannedRemoval, list[Dependent]] = {}
     kept_removals: dict[Address, list[_PlannedRemoval]] = {}
-    while found := [one for one in removals if one in needed or (one.section in sections and any(usage.users_of(one)))]:
+    while found := [one for one in removals if one in needed or any(usage.users_of(one))]:
         for one in found:
             kept_removals.setdefault(one.node.address, []).append(one)
             for other in under(one):
-                needed.setdefault(other, []).append(Dependent(text=f"{one.name} is kept and depends on it"))
-        usage.removed -= {one.arn for one in found}
+                needed.setdefault(other, []).append(_kept_user(one))
+            usage.kept[one.removal.live.identity] = one
+        usage.removed -= usage.kept.keys()
         stay = set(found)
         removals = [one for one in removals if one not in stay]
     problems = []
@@ -109,14 +109,10 @@ class _PlannedRemoval:
         return self.node.verb is Verb.REPLACE and want is not None and want.physical == self.removal.live.physical
 
     @property
-    def arn(self) -> str:
-        """Its ARN; empty where it has none."""
-        return self.removal.live.attrs.get("arn", "")
-
-    @property
     def words(self) -> frozenset[str]:
         """The texts by which others refer to it."""
-        return frozenset({self.removal.live.physical, self.arn}) - {""}
+        live = self.removal.live
+        return frozenset({live.physical, live.attrs.get("arn", ""), live.attrs.get("id", "")}) - {""}
 
 
 def dependencies_of(removals: Iterable[_PlannedRemoval]) -> Callable[[_PlannedRemoval], Iterator[_PlannedRemoval]]:
@@ -141,10 +137,10 @@ def dependencies_of(removals: Iterable[_PlannedRemoval]) -> Callable[[_PlannedRe
 
 @dataclass(slots=True)
 class _Usage:
-    """The dependents of objects of ``sections``; ``removed`` are the ARNs of the objects that the plan still removes.
+    """The dependents of objects of ``sections``; ``removed`` are the identities of those that the plan still removes.
 
-    ``holders`` are the nodes by the ARNs of their live objects; ``mentions`` the resources whose declaration contains a
-    word, by section and word.
+    ``holders`` are the nodes by the identities of their live objects; ``mentions`` the resources whose declaration
+    contains a word, by section and word; ``kept`` what is kept after all, by identity.
     """
 
     nodes: Mapping[Address, Node]
@@ -154,11 +150,12 @@ class _Usage:
     mentions: dict[tuple[str, str], dict[Address, None]] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     all_removed: frozenset[str] = frozenset()
+    kept: dict[str, _PlannedRemoval] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for address, node in self.nodes.items():
-            going = {down.live.attrs["arn"] for down in node.removals if "arn" in down.live.attrs}
-            heir = {node.kept_object.attrs["arn"]} if node.kept_object and "arn" in node.kept_object.attrs else set()
+            going = {down.live.identity for down in node.removals}
+            heir = {node.kept_object.identity} if node.kept_object else set()
             self.removed |= going
             self.holders |= dict.fromkeys(going | heir, node)
             for section in self.sections:
@@ -168,11 +165,11 @@ class _Usage:
 
     def users_of(self, one: _PlannedRemoval) -> Iterator[Dependent]:
         """Its dependents after the plan is applied."""
-        for address in sorted(self.mentioning(one.section, one.words)):
+        for address in sorted(self.mentioning(one.section, one.words)) if not one.name_reused else ():
             yield Dependent(text=f"{address} refers to it", hint="to delete it, refer to another one there")
         for user in self.used.get((one.section, one.removal.live.physical), ()):
             if self.counts(user, one):
-                yield user
+                yield _kept_user(self.kept[user.arn]) if user.words and user.arn in self.kept else user
 
     def mentioning(self, section: str, words: Iterable[str]) -> set[Address]:
         return {address for word in words for address in self.mentions.get((section, word), ())}
@@ -180,10 +177,16 @@ class _Usage:
     def counts(self, user: Dependent, one: _PlannedRemoval) -> bool:
         if user.others and (one.node.want is not None or not user.others <= self.all_removed):
             return False  # a dependent of the latest revision has, or will have, another
+        if user.by_name and one.name_reused:
+            return False
         holder = self.holders.get(user.arn)
         if holder is not None and user.words:
-            return holder.address in self.mentioning(one.section, user.words)
+            return user.arn in self.kept or holder.address in self.mentioning(one.section, user.words)
         return user.arn not in self.removed
+
+
+def _kept_user(one: _PlannedRemoval) -> Dependent:
+    return Dependent(text=f"{one.name} is kept and depends on it")
 
 
 def mentioned_names(node: Node, section: str) -> set[str]:

@@ -26,6 +26,7 @@ from reconciler.kinds.common import normal_forms
 from reconciler.kinds.common.declared import as_text, at, entries
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import LARGE, index, owned_names, tags_from_index
+from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
     Action,
@@ -43,6 +44,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Replace,
     Resource,
     Scope,
@@ -106,6 +108,22 @@ def _arn(scope: Scope, name: str) -> str:
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def referrers(scope: Scope, targets: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """The shares of the queues in ``targets``. The list shows no owners."""
+    calls = tuple(
+        Call("batch", "ListQuotaShares", {"jobQueue": live.physical}, all_pages=True)
+        for live in targets["jobQueues"]
+        if _may_have_shares(live.props)
+    )
+    answers = zip(calls, (yield calls) if calls else (), strict=True)
+    return [
+        referrer(scope, "quota share", f"{queue}/{item['quotaShareName']}", item["quotaShareArn"], {QUEUE: queue})
+        for call, reply in answers
+        for queue in (call.params["jobQueue"],)
+        for item in (batch.described_or_none(call, reply, listed=False) or {}).get("quotaShares", [])
+    ]
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
@@ -385,6 +403,7 @@ KIND = Kind(
     repair=repair,
     fields=FIELDS,
     refs=REFS,
+    referrers=referrers,
     api=Api(
         service="batch",
         create=("CreateQuotaShare",),

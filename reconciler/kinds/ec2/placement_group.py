@@ -19,6 +19,8 @@ from dataclasses import replace
 
 from reconciler.kinds.common.declared import as_int, as_text, is_given
 from reconciler.kinds.common.normal_forms import unless, without
+from reconciler.kinds.common.referrers import referrer
+from reconciler.kinds.common.replies import ok
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
     Action,
@@ -35,6 +37,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Replace,
     Scope,
     Wait,
@@ -94,6 +97,15 @@ def _live(scope: Scope, item: Json) -> Live:
         settled=state != "pending",
         deleting=state == "deleting",
     )
+
+
+def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """The groups of the account that are linked to another group, or below one."""
+    call = replace(DESCRIBE, params={})
+    (reply,) = yield (call,)
+    groups = [_live(scope, item) for item in (ok(call, reply) or {}).get("PlacementGroups", ())]
+    linked = [live for live in groups if live.status != "deleted"]
+    return [referrer(scope, "placement group", one.physical, one.identity, one.props, one.tags) for one in linked]
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -194,6 +206,7 @@ KIND = Kind(
     wait_until_gone=wait_until_gone,
     fields=FIELDS,
     refs=REFS,
+    referrers=referrers,
     assigned_by_aws=frozenset({"id"}),
     replace=Replace.CREATE_FIRST,
     max_name=255,

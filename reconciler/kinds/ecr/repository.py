@@ -15,7 +15,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common import kms_keys
@@ -32,12 +32,14 @@ from reconciler.kinds.common.ownership_index import (
 )
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
+from reconciler.kinds.common.referrers import active_definitions, revision
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
     EMPTY,
     Action,
     Call,
+    Dependent,
     Diff,
     Effect,
     Field,
@@ -291,6 +293,38 @@ def _set_document(want: Want, name: str) -> Call:
     )
 
 
+def pulled(scope: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+    """The ACTIVE job definitions of the account with images from ``lives``: AWS deletes a repository all the same."""
+    names = {str(live.attrs["uri"]): live.physical for live in lives if live.attrs.get("uri")}
+    found: dict[str, tuple[Dependent, ...]] = {}
+    for item in (yield from active_definitions()):
+        label, hint = revision(scope, item)
+        text, arn = f"{label} pulls images from it", str(item["jobDefinitionArn"])
+        user = Dependent(text=text, hint=hint, arn=arn, by_name=True)
+        for name in {names[one] for one in map(_without_tag, _images(item)) if one in names}:
+            found[name] = (*found.get(name, ()), user)
+    return found
+
+
+def _images(value: Any) -> Iterator[str]:
+    """Every ``image`` in a definition, at any depth."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name == "image" and isinstance(item, str):
+                yield item
+            elif not isinstance(item, str):
+                yield from _images(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _images(item)
+
+
+def _without_tag(image: str) -> str:
+    """``HOST/NAME`` of an image with a tag or a digest."""
+    host, _, rest = image.partition("/")
+    return f"{host}/{rest.partition('@')[0].partition(':')[0]}"
+
+
 def delete(live: Live, declared: Json) -> Sequence[Action]:
     """DeleteRepository, with ``force`` if it is declared."""
     params = {"repositoryName": live.physical} | ({"force": True} if declared.get("force") is True else {})
@@ -318,6 +352,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    dependents=(pulled,),
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,

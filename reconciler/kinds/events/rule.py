@@ -22,10 +22,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from reconciler.kinds.common import event_rules
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
 from reconciler.kinds.common.policy_document.document import parse
+from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
@@ -47,6 +49,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Refused,
     Replace,
     Scope,
@@ -256,6 +259,40 @@ def notes(live: Live, _: Want) -> Iterable[str]:
         yield f"the rule is managed by {live.managed_by}: EventBridge refuses to change or delete it"
 
 
+def referrers(scope: Scope, removed: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """The rules of the account, on any bus, with their targets. The list shows no owners.
+
+    Reading targets takes a call for each rule. In an account with many rules, those with a target that is removed are
+    found by it; only for roles, groups and secrets all are read. A role that EventBridge cannot assume needs no call.
+    """
+    roles = any(_assumable(live) for live in removed.get("roles", ()))
+    arns = [live.attrs["arn"] for section in REFS["targets[].arn"].sections for live in removed.get(section, ())]
+    others = {ref.section for path, ref in REFS.items() if path != "targets[].arn"} - {"roles"}
+    if not (roles or arns or others & removed.keys()):
+        return []
+    listed = yield from event_rules.rules()
+    if len(listed) > PAGE and not roles and not others & removed.keys():
+        both = [*arns, *(f"{arn}:*" for arn in arns if ":log-group:" in arn)]
+        aiming = yield from event_rules.aiming_at(list(dict.fromkeys(bus for bus, _ in listed)), both)
+        listed = [(bus, rule) for bus, rule in listed if (bus, rule["Name"]) in aiming]
+    return [
+        referrer(
+            scope,
+            "event rule",
+            rule["Name"],
+            rule["Arn"],
+            {"roleArn": rule.get("RoleArn"), "targets": [targets.from_api(target) for target in found]},
+        )
+        for rule, found in (yield from event_rules.targets_of(listed))
+    ]
+
+
+def _assumable(role: Live) -> bool:
+    """Whether EventBridge may be able to assume the role, by its trust policy."""
+    trust = str(role.props.get("assumeRolePolicyDocument", PASSES_ROLES["roleArn"]))
+    return PASSES_ROLES["roleArn"] in trust or "*" in trust
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -369,6 +406,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    referrers=referrers,
     lookups=targets.LOOKUPS,
     api=Api(
         service="events",

@@ -20,6 +20,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
@@ -39,6 +40,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Replace,
     Scope,
     Want,
@@ -126,6 +128,16 @@ def _live(scope: Scope, profile: Json) -> Live:
     roles = [role["RoleName"] for role in profile.get("Roles", ())]
     props = {"path": profile["Path"], **({"role": roles[0]} if roles else {})}
     return Live(physical=name, attrs=attrs(scope, name, props), props=props, tags=tag_map(profile.get("Tags")))
+
+
+def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """Every profile of the account with its role; deleting a role would take it out of the profile. Shows no owners."""
+    (reply,) = yield (bulk.PROFILES,)
+    return [
+        referrer(scope, "instance profile", item["InstanceProfileName"], item["Arn"], {"role": role["RoleName"]})
+        for item in (ok(bulk.PROFILES, reply) or {}).get("InstanceProfiles", ())
+        for role in item.get("Roles", ())
+    ]
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -222,6 +234,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    referrers=referrers,
     refs={"role": Ref(section="roles", attr="name", same_account_and_region=True)},
     arn_forms=(_iam.arn_form("instance-profile"),),
     replace=Replace.CREATE_FIRST,

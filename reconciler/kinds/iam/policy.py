@@ -18,6 +18,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-version
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.kinds.common.policy_document.checks import findings, size
@@ -30,6 +31,7 @@ from reconciler.kinds.iam._common import ABSENT, IN_USE, NOT_FOUND, change
 from reconciler.model import (
     Action,
     Call,
+    Dependent,
     Diff,
     Effect,
     Field,
@@ -249,6 +251,33 @@ def _live(policy: Json, versions: Sequence[Json]) -> Live:
     )
 
 
+def attachments(_: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+    """The policies that are attached to users or groups, or are their boundary: more often than to roles.
+
+    Roles themselves are found by their references.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ManagedPolicyDetail.html
+    """
+    (reply,) = yield (bulk.DETAILS,)
+    found = bulk.details(reply)
+    of_roles = Counter(
+        arn
+        for role in found.roles.values()
+        for arn in (
+            *(policy["PolicyArn"] for policy in role.get("AttachedManagedPolicies", ())),
+            role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        )
+    )
+    hint = "to delete it, detach it from them"
+    used: dict[str, tuple[Dependent, ...]] = {}
+    for live in lives:
+        arn = live.attrs["arn"]
+        item = found.policies.get(arn, {})
+        uses = item.get("AttachmentCount", 0) + item.get("PermissionsBoundaryUsageCount", 0)
+        if uses > of_roles[arn]:
+            used[live.physical] = (Dependent(text="users or groups have it attached", hint=hint),)
+    return used
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -359,6 +388,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     arn_forms=(_iam.arn_form("policy"),),
+    dependents=(attachments,),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     spans_regions=True,

@@ -27,6 +27,7 @@ from typing import Any
 from reconciler.kinds.common.policy_document.checks import findings, service, size
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, listed, names_principal_of, parse, written
+from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
@@ -48,6 +49,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Replace,
     Scope,
     Template,
@@ -181,6 +183,25 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
         tags=tag_map(role.get("Tags")),
         extra={"profiles": sorted(profile["InstanceProfileName"] for profile in profiles)},
     )
+
+
+def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """Every role of the account with the policies that it has attached, or as its boundary."""
+    (reply,) = yield (bulk.DETAILS,)
+    return [
+        referrer(
+            scope,
+            "role",
+            name,
+            attrs(scope, name, {"path": role.get("Path")})["arn"],
+            {
+                "managedPolicies": [policy["PolicyArn"] for policy in role.get("AttachedManagedPolicies", ())],
+                "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            },
+            tag_map(role.get("Tags")),
+        )
+        for name, role in bulk.details(reply).roles.items()
+    ]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -431,6 +452,7 @@ KIND = Kind(
     fields=FIELDS,
     refs=REFS,
     arn_forms=(_iam.arn_form("role"),),
+    referrers=referrers,
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     spans_regions=True,

@@ -52,8 +52,7 @@ def policies_in_use_are_kept(call: ServiceCall) -> None:
     """A policy with attachments, or with more than one version, cannot be deleted."""
     arn = call.params["PolicyArn"]
     holders = [*call.backend.roles.values(), *call.backend.users.values(), *call.backend.groups.values()]
-    bounded = (getattr(holder, "permissions_boundary_arn", None) for holder in call.backend.roles.values())
-    if any(arn in holder.managed_policies for holder in holders) or arn in bounded:
+    if any(arn in holder.managed_policies for holder in holders) or arn in _boundaries(call):
         raise Refusal("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
     if len(call.backend.managed_policies[arn].versions) > 1:
         message = (
@@ -63,11 +62,19 @@ def policies_in_use_are_kept(call: ServiceCall) -> None:
         raise Refusal("DeleteConflict", message, 409)
 
 
+def _boundaries(call: ServiceCall) -> list[str]:
+    """The ARN of the policy that is the boundary, of each role and user with one."""
+    holders = [*call.backend.roles.values(), *call.backend.users.values()]
+    return [arn for holder in holders if (arn := getattr(holder, "permissions_boundary_arn", None))]
+
+
 @RULES.after("GetAccountAuthorizationDetails")
 def policies_are_shown_whole(call: ServiceCall, result: Json) -> None:
-    """Moto leaves names and ids out of the authorization details."""
+    """Moto leaves names and ids out of the authorization details, and how often a policy is a boundary."""
+    boundaries = _boundaries(call)
     for shown in result.get("Policies", ()):
         policy = call.backend.managed_policies.get(shown.get("Arn"))
         if policy is not None:
             shown.setdefault("PolicyName", policy.name)
             shown.setdefault("PolicyId", policy.id)
+            shown["PermissionsBoundaryUsageCount"] = boundaries.count(shown["Arn"])

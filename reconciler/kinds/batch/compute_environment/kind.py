@@ -31,6 +31,7 @@ from reconciler.kinds.batch.compute_environment.relations import relations
 from reconciler.kinds.batch.compute_environment.side_effects import UPDATE_POLICY
 from reconciler.kinds.common.declared import at, entries, mapping
 from reconciler.kinds.common.normal_forms import bare, without
+from reconciler.kinds.common.referrers import referrer
 from reconciler.model import (
     MISSING,
     Action,
@@ -44,6 +45,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Replace,
     Scope,
     Want,
@@ -121,6 +123,23 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     ]
     found_lives = yield from template_names.with_both(lives, query)
     return sorted(found_lives, key=lambda live: live.physical)
+
+
+def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """Every environment of the account: AWS cannot delete one without its role, nor run jobs without the others."""
+    found = yield from batch.every("DescribeComputeEnvironments", "computeEnvironments")
+    return [
+        referrer(
+            scope,
+            "compute environment",
+            item["computeEnvironmentName"],
+            item["computeEnvironmentArn"],
+            item,
+            item.get("tags"),
+        )
+        for item in found
+        if item.get("status") != "DELETED"
+    ]
 
 
 def expand(props: Json) -> Json:
@@ -366,5 +385,6 @@ KIND = Kind(
     notes=images.notes,
     refresh=images.refresh,
     side_effects=side_effects.side_effects,
+    referrers=referrers,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
 )

@@ -4,6 +4,9 @@
 - The text of a definition (environment, command, parameters) may name another one with which its jobs submit jobs.
 - A job keeps its revision, also for retries and for the rest of an array.
 
+And what definitions of the account refer to (``Kind.referrers``): their ACTIVE revisions, with which jobs may still be
+submitted, and INACTIVE ones while jobs of theirs have not finished.
+
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_BatchParameters.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
@@ -14,18 +17,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds.batch._common import every
+from reconciler.kinds.batch._common import every, items_in
+from reconciler.kinds.common import event_rules
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.replies import ok
-from reconciler.model import Call, Dependent, Json, Live, On, Reads, Refused, Reply, Scope
+from reconciler.kinds.common.referrers import active_definitions, revision
+from reconciler.kinds.common.replies import chunks
+from reconciler.model import Call, Dependent, Json, Live, Reads, Referrer, Scope
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 
 # In the order of a job's life: a job that changes its state between two calls is found by the later one.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
-NO_LONGER_EXISTS = (On("ResourceNotFoundException"), On(message="does not exist"), On(message="not found"))
 
 # Not a part of a path, of a longer name or of a version number ("python:3.11"); images are not searched.
 REVISION = re.compile(
@@ -53,7 +57,7 @@ def mentions(props: Any) -> Iterator[str]:
 
 def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The ACTIVE definitions of the account, of any owner, that name one of ``lives`` in their text."""
-    active = yield from _active()
+    active = yield from active_definitions()
     words = _words(lives)
     found: list[tuple[str, Dependent]] = []
     for item in active:
@@ -71,15 +75,12 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 
 def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The event rules, on any bus, with a target that starts jobs with one of ``lives``."""
-    active, queues = (yield from _active()), (yield from _queues())
-    buses = yield from _buses()
-    candidates = yield from _rules(buses, [item["jobQueueArn"] for item in queues])
-    calls = tuple(_call("ListTargetsByRule", bus, Rule=rule["Name"]) for bus, rule in candidates)
-    replies = (yield calls) if calls else ()
+    active, queues = (yield from active_definitions()), (yield from _queues())
+    candidates = yield from _rules([item["jobQueueArn"] for item in queues])
     words, latest = _words(lives), _latest_revisions(lives, active)
     found: list[tuple[str, Dependent]] = []
-    for (_bus, rule), call, reply in zip(candidates, calls, replies, strict=True):
-        for target in items((_unless_deleted(call, reply) or {}).get("Targets")):
+    for rule, targets in (yield from event_rules.targets_of(candidates)):
+        for target in targets:
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
             where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
             if named in words:
@@ -94,47 +95,18 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     return _gathered(found)
 
 
-def _buses() -> Reads[list[str]]:
-    """The names of the event buses; botocore has no paginator for them."""
-    names: list[str] = []
-    params: dict[str, str] = {}
-    while True:
-        call = Call("events", "ListEventBuses", params)
-        (reply,) = yield (call,)
-        page = ok(call, reply) or {}
-        names += [bus["Name"] for bus in items(page.get("EventBuses"))]
-        if not page.get("NextToken"):
-            return names
-        params = {"NextToken": page["NextToken"]}
-
-
-def _rules(buses: Sequence[str], queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
+def _rules(queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
     """(bus, rule) for each rule that may have a target of AWS Batch.
 
     Reading targets takes a call for each rule. If the account has many more rules than queues, the rules are found by
     their target queue instead: a rule without an existing queue starts no jobs.
     """
-    calls = tuple(_call("ListRules", bus) for bus in buses)
-    replies = yield calls
-    listed = {
-        bus: items((_unless_deleted(c, r) or {}).get("Rules")) for bus, c, r in zip(buses, calls, replies, strict=True)
-    }
-    asked = [(bus, queue) for bus, found in listed.items() if found for queue in queues]
-    if sum(map(len, listed.values())) <= max(FEW, len(asked)):
-        return [(bus, rule) for bus, found in listed.items() for rule in found]
-    calls = tuple(_call("ListRuleNamesByTarget", bus, TargetArn=queue) for bus, queue in asked)
-    replies = (yield calls) if calls else ()
-    aiming = {
-        (bus, name)
-        for (bus, _), call, reply in zip(asked, calls, replies, strict=True)
-        for name in items((_unless_deleted(call, reply) or {}).get("RuleNames"))
-    }
-    return [(bus, rule) for bus, found in listed.items() for rule in found if (bus, rule["Name"]) in aiming]
-
-
-def _call(operation: str, bus: str, **params: str) -> Call:
-    where = {} if bus == "default" else {"EventBusName": bus}
-    return Call("events", operation, {**params, **where}, all_pages=True)
+    listed = yield from event_rules.rules()
+    buses = list(dict.fromkeys(bus for bus, _ in listed))
+    if len(listed) <= max(FEW, len(buses) * len(queues)):
+        return listed
+    aiming = yield from event_rules.aiming_at(buses, queues)
+    return [(bus, rule) for bus, rule in listed if (bus, rule["Name"]) in aiming]
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
@@ -142,19 +114,9 @@ def _call(operation: str, bus: str, **params: str) -> Call:
 
 def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     """The queues with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
-    queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
     words = _words(lives)
-    found: set[tuple[str, str, str]] = set()
-    for status in UNFINISHED if queues else ():
-        names = [item["jobQueueName"] for item in queues]
-        calls = tuple(Call("batch", "ListJobs", {"jobQueue": n, "jobStatus": status}, all_pages=True) for n in names)
-        replies = yield calls
-        for item, call, answer in zip(queues, calls, replies, strict=True):
-            using = {
-                job.get("jobDefinition") for job in items((_unless_deleted(call, answer) or {}).get("jobSummaryList"))
-            }
-            place = item["jobQueueName"], item["jobQueueArn"]
-            found |= {(words[word], *place) for word in using if word in words}
+    using = yield from _unfinished()
+    found = {(words[word], *place) for word, *place in using if word in words}
     hint = "apply again after they have finished to delete it"
     return _gathered(
         (physical, Dependent(text=f"jobs in queue {queue} that use it have not finished", hint=hint, arn=arn))
@@ -162,21 +124,58 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     )
 
 
+def _unfinished() -> Reads[set[tuple[str, str, str]]]:
+    """(definition's ARN, queue's name, queue's ARN) of the unfinished jobs."""
+    queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
+    found: set[tuple[str, str, str]] = set()
+    for status in UNFINISHED if queues else ():
+        names = [item["jobQueueName"] for item in queues]
+        calls = tuple(Call("batch", "ListJobs", {"jobQueue": n, "jobStatus": status}, all_pages=True) for n in names)
+        replies = yield calls
+        for item, call, answer in zip(queues, calls, replies, strict=True):
+            summaries = items((event_rules.unless_deleted(call, answer) or {}).get("jobSummaryList"))
+            using = {str(job["jobDefinition"]) for job in summaries if job.get("jobDefinition")}
+            found |= {(one, item["jobQueueName"], item["jobQueueArn"]) for one in using}
+    return found
+
+
+# --- what definitions refer to ---------------------------------------------------------------------------------------
+
+
+def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """The ACTIVE revisions of the account, and those with unfinished jobs, which may be INACTIVE.
+
+    A revision that is deregistered by the same plan lets go of what it names, unless its own ``dependents`` keep it.
+    """
+    active = yield from active_definitions()
+    known = {item["jobDefinitionArn"] for item in active}
+    unfinished = {one: place for one, *place in sorted((yield from _unfinished())) if one not in known}
+    calls = tuple(
+        Call("batch", "DescribeJobDefinitions", {"jobDefinitions": list(some)})
+        for some in chunks(sorted(unfinished), 100)
+    )
+    inactive = items_in(calls, (yield calls), "jobDefinitions") if calls else []
+    return [
+        *(_revision(scope, item) for item in active),
+        *(_with_jobs(item, *unfinished[item["jobDefinitionArn"]]) for item in inactive),
+    ]
+
+
+def _revision(scope: Scope, item: Json) -> Referrer:
+    label, hint = revision(scope, item)
+    return Referrer(props=item, text=label, arn=item["jobDefinitionArn"], hint=hint)
+
+
+def _with_jobs(item: Json, queue: str, queue_arn: str) -> Referrer:
+    text = f"job definition {item['jobDefinitionName']}:{item['revision']}, of unfinished jobs in queue {queue},"
+    return Referrer(props=item, text=text, arn=queue_arn, hint="apply again after they have finished to delete it")
+
+
 # --- what they share -------------------------------------------------------------------------------------------------
-
-
-def _active() -> Reads[list[Json]]:
-    return (yield from every("DescribeJobDefinitions", "jobDefinitions", {"status": "ACTIVE"}))
 
 
 def _queues() -> Reads[list[Json]]:
     return [item for item in (yield from every("DescribeJobQueues", "jobQueues")) if item.get("status") != "DELETED"]
-
-
-def _unless_deleted(call: Call, reply: Reply) -> Json | None:
-    """The reply; None if the object was deleted meanwhile. Raises Unreadable for other refusals."""
-    deleted = isinstance(reply, Refused) and any(on.matches(reply) for on in NO_LONGER_EXISTS)
-    return None if deleted else ok(call, reply)
 
 
 def _words(lives: Iterable[Live]) -> dict[str, str]:

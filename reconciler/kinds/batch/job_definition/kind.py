@@ -27,6 +27,7 @@ from reconciler.kinds.common.normal_forms import bare, unless, without
 from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, owned_names, tags_from_index
 from reconciler.kinds.common.replies import ok
 from reconciler.model import (
+    OWNER_TAG,
     Action,
     Api,
     Call,
@@ -98,15 +99,18 @@ PASSES_ROLES = {path: container_fields.ECS_TASKS for path, ref in REFS.items() i
 
 
 def read(query: Query) -> Reads[Sequence[Live]]:
-    """The ACTIVE revisions of sought names and those that the environment owns, sorted by name and revision."""
+    """The ACTIVE revisions of sought names and those that the environment owns, sorted by name and revision.
+
+    With owned revisions come those of the same name that nobody owns: a removal names and keeps them.
+    """
     names = sorted({sought.name for sought in query.sought})
     swept = (yield from _all_revisions(query, names)) if query.owned and (names or not query.indexed) else None
     found = swept if swept is not None else (yield from _named(query, names))
-    lives = [
-        _live(item)
-        for item in found
-        if item.get("status", "ACTIVE") == "ACTIVE" and batch.matches_query(query, item[NAME], item.get("tags") or {})
-    ]
+    active = [item for item in found if item.get("status", "ACTIVE") == "ACTIVE"]
+    chosen = [item for item in active if batch.matches_query(query, item[NAME], item.get("tags") or {})]
+    ours = {item[NAME] for item in chosen} - set(names)
+    beside = [item for item in active if item[NAME] in ours and OWNER_TAG not in (item.get("tags") or {})]
+    lives = [_live(item) for item in (*chosen, *beside)]
     return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
 
 
@@ -295,5 +299,6 @@ KIND = Kind(
     disruption=disruption,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.definitions, dependents.jobs),
+    referrers=dependents.referrers,
     mentions=dependents.mentions,
 )

@@ -25,6 +25,7 @@ from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
+from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.launch_template import data_fields
@@ -46,6 +47,7 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Referrer,
     Refused,
     Replace,
     Reply,
@@ -69,6 +71,7 @@ VERSION_NOT_FOUND = (On("launchTemplateVersionDoesNotExist"),)
 MAX_DELETED_PER_CALL = 200
 
 DESCRIBE = Call("ec2", "DescribeLaunchTemplates", all_pages=True)
+NEWEST = Call("ec2", "DescribeLaunchTemplateVersions", {"Versions": ["$Latest", "$Default"]}, all_pages=True)
 ENVIRONMENTS = Call("batch", "DescribeComputeEnvironments", {})
 
 
@@ -146,6 +149,18 @@ def _live(item: Json, versions: Sequence[Json], pinned: Sequence[tuple[str, str,
             "users": users,
         },
     )
+
+
+def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """The default and the latest version of every template of the account. Shows no owners.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplateVersions.html
+    """
+    (reply,) = yield (NEWEST,)
+    return [
+        referrer(scope, "launch template", item["LaunchTemplateName"], item["LaunchTemplateId"], _props(item))
+        for item in (ok(NEWEST, reply) or {}).get("LaunchTemplateVersions", ())
+    ]
 
 
 def _props(version: Json) -> dict[str, Any]:
@@ -307,6 +322,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=data_fields.REFS,
+    referrers=referrers,
     lookups=data_fields.LOOKUPS,
     api=Api(
         service="ec2",

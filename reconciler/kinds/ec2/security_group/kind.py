@@ -20,9 +20,11 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds.common.declared import items
+from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
 from reconciler.kinds.ec2 import _common as ec2
@@ -44,6 +46,7 @@ from reconciler.model import (
     Query,
     Reads,
     Ref,
+    Referrer,
     Replace,
     Reply,
     Scope,
@@ -108,6 +111,20 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     ids = sorted(name for name in chosen if _has_undeclared_rules(found[name], meant.get(name), query.scope.account))
     rule_ids = (yield from _rule_ids(ids, query.scope.account)) if ids else {}
     return [_live(query.scope, found[name], rule_ids) for name in sorted(chosen)]
+
+
+def referrers(scope: Scope, targets: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+    """The groups with rules that refer to those of ``targets``: AWS refuses to delete these then."""
+    ids = [live.attrs["id"] for live in targets["securityGroups"]]
+    calls = tuple(
+        replace(DESCRIBE, params={"Filters": [{"Name": name, "Values": list(some)}]})
+        for some in chunks(ids, 200)
+        for name in ("ip-permission.group-id", "egress.ip-permission.group-id")
+    )
+    answers = [ok(call, reply) or {} for call, reply in zip(calls, (yield calls), strict=True)]
+    found = {item["GroupId"]: item for answer in answers for item in answer.get("SecurityGroups", ())}
+    lives = [_live(scope, item, {}) for item in found.values()]
+    return [referrer(scope, "security group", one.physical, one.identity, one.props, one.tags) for one in lives]
 
 
 def _vpcs(call: Call, reply: Reply) -> list[Json]:
@@ -368,6 +385,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     refs=REFS,
+    referrers=referrers,
     lookups=LOOKUPS,
     assigned_by_aws=frozenset({"id", "arn"}),
     replace=Replace.CREATE_FIRST,
