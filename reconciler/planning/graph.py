@@ -99,7 +99,7 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
     for address, chain in ups.items():
         late = {use.target for use in nodes[address].uses if use.ref.late}
         for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
-            if target in ups and not nodes[target].out_of_service:
+            if target in ups and not (nodes[target].out_of_service and _leaves_last(nodes[target], nodes[address])):
                 graph.edge(chain.ids[0], _ready(ups[target]))
         for step, action in zip(chain.ids, chain.actions, strict=True):
             if not isinstance(action, Call) or not late:
@@ -118,7 +118,7 @@ def _withdraw_last(
             continue
         first = chain.ids[0]
         for other, user in nodes.items():
-            if other == address or not _depends_on(user, nodes[address]):
+            if other == address or not _depends_on(user, nodes[address]) or not _leaves_last(nodes[address], user):
                 continue
             others = {other, *(use.target for use in user.uses)} - {address}
             for earlier in [ups[one] for one in others if one in ups and not nodes[one].out_of_service]:
@@ -127,10 +127,21 @@ def _withdraw_last(
                 graph.edge(first, going.ids[-1])
 
 
+def _leaves_last(used: Node, user: Node) -> bool:
+    """Whether rule 6 orders the two. What is still in change may end unusable: only what refers to it already can do
+    without its end, and what will refer to it waits until it is usable (rule 1).
+    """
+    settled = used.kept_object is None or used.kept_object.settled
+    return settled or _stands_on(user, used)
+
+
 def _depends_on(user: Node, used: Node) -> bool:
     """Whether ``user`` refers to ``used``, as declared or live."""
-    if any(use.target == used.address and not use.ref.late for use in user.uses):
-        return True
+    return any(use.target == used.address and not use.ref.late for use in user.uses) or _stands_on(user, used)
+
+
+def _stands_on(user: Node, used: Node) -> bool:
+    """Whether a live object of ``user`` refers to one of ``used``."""
     index = {
         (used.address.section, value): [used]
         for live in _live_objects(used)
