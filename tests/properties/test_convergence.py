@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.histories import Door, History, Killed
 from tests.support.long import LONG
 
-EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", 100 if LONG else 5))
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "100" if LONG else "5"))
 
 
 def maybe(value: Any) -> Any:
@@ -468,7 +468,7 @@ ROLE_USED = {
 }
 
 
-@pytest.mark.parametrize(("pause", "found"), [(0, "CREATING"), (12, "INVALID")])
+@pytest.mark.parametrize(("pause", "found"), [(0, "CREATING"), (16, "INVALID")])
 def test_an_environment_declared_disabled_is_usable_before_its_queue(sandboxes: Any, pause: float, found: str) -> None:
     """Batch does not see its role yet, and the run is killed: the environment becomes INVALID while nobody looks."""
     sandboxes.sandbox.reset()
