@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from reconciler.model import Action, Address, Call, Live, Step, Verb
+from reconciler.model import Action, Address, Call, Live, Ref, Step, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
@@ -147,7 +147,7 @@ def _stands_on(user: Node, used: Node) -> bool:
         for live in _live_objects(used)
         for value in (live.physical, *live.attrs.values())
     }
-    return any(not late for live in _live_objects(user) for _, late in _uses_of(user, live, index))
+    return any(not ref.late for live in _live_objects(user) for _, ref in _uses_of(user, live, index))
 
 
 def _ready(chain: _Chain) -> str:
@@ -183,10 +183,11 @@ def _users_first(
             pairs = list(_uses_of(node, user.live, removals))
             if node.verb is Verb.DELETE:
                 # a late reference counts only where it is live: an earlier run may have removed it already
-                pairs += [(used, False) for use in node.uses if not use.ref.late for used in downs.get(use.target, [])]
-            for used, late in pairs:
-                if used.node is not node:
-                    graph.edge(used.ids[-1] if late else used.ids[0], user.ids[0] if late else user.ids[-1])
+                soon = [use for use in node.uses if not use.ref.late]
+                pairs += [(used, use.ref) for use in soon for used in downs.get(use.target, [])]
+            for used, ref in pairs:
+                if used.node is not node and _binds(ref, used):
+                    graph.edge(used.ids[-1] if ref.late else used.ids[0], user.ids[0] if ref.late else user.ids[-1])
     return [problem for node in nodes.values() for problem in _move_off_first(node, ups, removals, graph)]
 
 
@@ -197,22 +198,32 @@ def _move_off_first(
     staying = node.kept_object if node.verb not in (Verb.DELETE, Verb.REPLACE) else None
     if staying is None:
         return
-    for used, _late in _uses_of(node, staying, removals):
+    for used, ref in _uses_of(node, staying, removals):
         if used.node is node:
             continue
         moves = _moves_off(node, used)
-        if moves and node.address in ups:
+        if moves and node.address in ups and _binds(ref, used):
             graph.edge(used.ids[0], _ready(ups[node.address]))
-        elif not moves and _is_held(node, used):
+        elif not moves and ref.holds:
             yield _still_used(node, used)
 
 
-def _uses_of(node: Node, live: Live, index: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, bool]]:
+def _binds(ref: Ref, used: _Chain) -> bool:
+    """Whether a live reference orders the deletion of ``used``: not where AWS deletes it anyway and it is replaced
+    under its own name, since the dependent may need the new one first.
+    """
+    assert used.live is not None
+    want = used.node.want
+    return ref.holds or used.node.create_first or want is None or want.physical != used.live.physical
+
+
+def _uses_of(node: Node, live: Live, index: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, Ref]]:
+    """What a live object refers to, by the references of its kind."""
     for pattern, ref in node.kind.refs.items():
         for _, value in values_at(live.props, pattern):
             if isinstance(value, str):
                 for used in (used for section in ref.sections for used in index.get((section, value), [])):
-                    yield used, ref.late
+                    yield used, ref
 
 
 def live_dependencies(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
@@ -270,11 +281,6 @@ def _moves_off(node: Node, used: _Chain) -> bool:
     assert used.live is not None
     wanted = _wanted_values(node, used.node.address.section)
     return not wanted & {used.live.physical, *used.live.attrs.values()}
-
-
-def _is_held(node: Node, used: _Chain) -> bool:
-    section = used.node.address.section
-    return any(ref.holds for ref in node.kind.refs.values() if section in ref.sections)
 
 
 def _still_used(node: Node, used: _Chain) -> Problem:

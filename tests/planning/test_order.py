@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import Live, Plan, Ref
+from reconciler.model import Effect, Field, Live, Plan, Ref, Replace
 from reconciler.model.problems import Problem
 from reconciler.planning import planner
-from tests.support.builders import SCOPE, env, kind, live, observed, resource
+from tests.support.builders import OWNED, SCOPE, env, kind, live, observed, resource
 
 
 def make(*declared: Any, kinds: Any, **lives: Any) -> tuple[Plan, list[Problem]]:
@@ -53,3 +53,62 @@ def test_only_what_works_is_taken_out_of_service_last(line: Live, cars: list[Liv
     (second,) = ends.keys() - {first}
     assert waits_for(made, ends[second][0], ends[first][1])
     assert not waits_for(made, ends[first][0], ends[second][1])
+
+
+KEYS = kind("keys", fields={"text": Field(effect=Effect.REPLACE)}, replace=Replace.DELETE_FIRST)
+ROOMS = kind("rooms", refs={"key": Ref(section="keys", holds=False)}, fields={"size": Field(effect=Effect.REPLACE)})
+HOUSES = kind("houses", refs={"room": Ref(section="rooms")})
+PLANS = kind(
+    "plans", refs={"key": Ref(section="keys", holds=False)}, versioned=True, assigned_by_aws=frozenset({"arn"})
+)
+BUILDING = (KEYS, ROOMS, HOUSES, PLANS)
+NEW_KEY, OLD_KEY = resource("keys", "k", text="new"), live("k", text="old")
+
+
+def test_what_aws_does_not_hold_is_made_anew_while_what_names_it_is_replaced() -> None:
+    """The new room needs the new key, and the old key goes first: it must not wait for the old room."""
+    room = resource("rooms", "r", key="k", size=2)
+    made, problems = make(NEW_KEY, room, kinds=BUILDING, keys=[OLD_KEY], rooms=[live("r", key="arn:k", size=1)])
+
+    assert problems == []
+    assert waits_for(made, "rooms.r:up.0", "keys.k:up.1")
+    assert not waits_for(made, "keys.k:down.0", "rooms.r:down.0")
+
+
+def test_what_aws_does_not_hold_is_made_anew_while_users_move() -> None:
+    """The old room goes after the house has moved into one with the new key."""
+    house, room = resource("houses", "h", room="s"), resource("rooms", "s", key="k")
+    rooms = [live("r", key="arn:k")]
+    made, problems = make(
+        NEW_KEY, house, room, kinds=BUILDING, keys=[OLD_KEY], rooms=rooms, houses=[live("h", room="arn:r")]
+    )
+
+    assert problems == []
+    assert waits_for(made, "rooms.r:down.0", "houses.h:up.0")
+    assert waits_for(made, "houses.h:up.0", "keys.k:up.1")
+
+
+def test_a_revision_that_is_let_go_binds_nothing_that_is_made_anew() -> None:
+    revisions = [
+        Live(
+            physical=f"p:{n}",
+            attrs={"name": "p", "arn": f"arn:p:{n}"},
+            props={"key": "arn:k", "size": n},
+            tags=OWNED,
+            revision=n,
+        )
+        for n in (1, 2)
+    ]
+    plan = resource("plans", "p", key="k", size=3)
+    made, problems = make(NEW_KEY, plan, kinds=BUILDING, keys=[OLD_KEY], plans=revisions)
+
+    assert problems == []
+    assert waits_for(made, "plans.p:up.0", "keys.k:up.1")
+    assert waits_for(made, "plans.p:down.0", "plans.p:up.0")
+
+
+def test_what_goes_for_good_still_goes_after_those_that_named_it() -> None:
+    made, problems = make(kinds=BUILDING, keys=[OLD_KEY], rooms=[live("r", key="arn:k", size=1)])
+
+    assert problems == []
+    assert waits_for(made, "keys.k:down.0", "rooms.r:down.0")
