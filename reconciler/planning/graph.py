@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from reconciler.model import Action, Address, Call, Live, Step, Verb
+from reconciler.model import Action, Address, Call, Live, Ref, Step, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
@@ -99,7 +99,7 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
     for address, chain in ups.items():
         late = {use.target for use in nodes[address].uses if use.ref.late}
         for target in {use.target for use in nodes[address].uses if not use.ref.late} - {address}:
-            if target in ups and not nodes[target].out_of_service:
+            if target in ups and not (nodes[target].out_of_service and _leaves_last(nodes[target], nodes[address])):
                 graph.edge(chain.ids[0], _ready(ups[target]))
         for step, action in zip(chain.ids, chain.actions, strict=True):
             if not isinstance(action, Call) or not late:
@@ -118,7 +118,7 @@ def _withdraw_last(
             continue
         first = chain.ids[0]
         for other, user in nodes.items():
-            if other == address or not _depends_on(user, nodes[address]):
+            if other == address or not _depends_on(user, nodes[address]) or not _leaves_last(nodes[address], user):
                 continue
             others = {other, *(use.target for use in user.uses)} - {address}
             for earlier in [ups[one] for one in others if one in ups and not nodes[one].out_of_service]:
@@ -127,16 +127,27 @@ def _withdraw_last(
                 graph.edge(first, going.ids[-1])
 
 
+def _leaves_last(used: Node, user: Node) -> bool:
+    """Whether rule 6 orders the two. What is still in change may end unusable: only what refers to it already can do
+    without its end, and what will refer to it waits until it is usable (rule 1).
+    """
+    settled = used.kept_object is None or used.kept_object.settled
+    return settled or _stands_on(user, used)
+
+
 def _depends_on(user: Node, used: Node) -> bool:
     """Whether ``user`` refers to ``used``, as declared or live."""
-    if any(use.target == used.address and not use.ref.late for use in user.uses):
-        return True
+    return any(use.target == used.address and not use.ref.late for use in user.uses) or _stands_on(user, used)
+
+
+def _stands_on(user: Node, used: Node) -> bool:
+    """Whether a live object of ``user`` refers to one of ``used``."""
     index = {
         (used.address.section, value): [used]
         for live in _live_objects(used)
         for value in (live.physical, *live.attrs.values())
     }
-    return any(not late for live in _live_objects(user) for _, late in _uses_of(user, live, index))
+    return any(not ref.late for live in _live_objects(user) for _, ref in _uses_of(user, live, index))
 
 
 def _ready(chain: _Chain) -> str:
@@ -172,10 +183,11 @@ def _users_first(
             pairs = list(_uses_of(node, user.live, removals))
             if node.verb is Verb.DELETE:
                 # a late reference counts only where it is live: an earlier run may have removed it already
-                pairs += [(used, False) for use in node.uses if not use.ref.late for used in downs.get(use.target, [])]
-            for used, late in pairs:
-                if used.node is not node:
-                    graph.edge(used.ids[-1] if late else used.ids[0], user.ids[0] if late else user.ids[-1])
+                soon = [use for use in node.uses if not use.ref.late]
+                pairs += [(used, use.ref) for use in soon for used in downs.get(use.target, [])]
+            for used, ref in pairs:
+                if used.node is not node and _binds(ref, used):
+                    graph.edge(used.ids[-1] if ref.late else used.ids[0], user.ids[0] if ref.late else user.ids[-1])
     return [problem for node in nodes.values() for problem in _move_off_first(node, ups, removals, graph)]
 
 
@@ -186,22 +198,32 @@ def _move_off_first(
     staying = node.kept_object if node.verb not in (Verb.DELETE, Verb.REPLACE) else None
     if staying is None:
         return
-    for used, _late in _uses_of(node, staying, removals):
+    for used, ref in _uses_of(node, staying, removals):
         if used.node is node:
             continue
         moves = _moves_off(node, used)
-        if moves and node.address in ups:
+        if moves and node.address in ups and _binds(ref, used):
             graph.edge(used.ids[0], _ready(ups[node.address]))
-        elif not moves and _is_held(node, used):
+        elif not moves and ref.holds:
             yield _still_used(node, used)
 
 
-def _uses_of(node: Node, live: Live, index: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, bool]]:
+def _binds(ref: Ref, used: _Chain) -> bool:
+    """Whether a live reference orders the deletion of ``used``: not where AWS deletes it anyway and it is replaced
+    under its own name, since the dependent may need the new one first.
+    """
+    assert used.live is not None
+    want = used.node.want
+    return ref.holds or used.node.create_first or want is None or want.physical != used.live.physical
+
+
+def _uses_of(node: Node, live: Live, index: Mapping[tuple[str, str], list[_T]]) -> Iterator[tuple[_T, Ref]]:
+    """What a live object refers to, by the references of its kind."""
     for pattern, ref in node.kind.refs.items():
         for _, value in values_at(live.props, pattern):
             if isinstance(value, str):
                 for used in (used for section in ref.sections for used in index.get((section, value), [])):
-                    yield used, ref.late
+                    yield used, ref
 
 
 def live_dependencies(nodes: Mapping[Address, Node]) -> dict[Address, set[Address]]:
@@ -259,11 +281,6 @@ def _moves_off(node: Node, used: _Chain) -> bool:
     assert used.live is not None
     wanted = _wanted_values(node, used.node.address.section)
     return not wanted & {used.live.physical, *used.live.attrs.values()}
-
-
-def _is_held(node: Node, used: _Chain) -> bool:
-    section = used.node.address.section
-    return any(ref.holds for ref in node.kind.refs.values() if section in ref.sections)
 
 
 def _still_used(node: Node, used: _Chain) -> Problem:

@@ -243,7 +243,8 @@ class ResourcePlanner:
             node.want = replace(
                 want, attrs={**want.attrs, **{name: Later(node.address, name) for name in kind.changed_by_update}}
             )
-        node.out_of_service = bool(changed) and kind.takes_out_of_service(kept_object, want, found)
+        works = not kept_object.invalid  # what does not work is in no service: its repair is no withdrawal
+        node.out_of_service = bool(changed) and works and kind.takes_out_of_service(kept_object, want, found)
         node.disruption = _disruption(kind, kept_object, want, found)
         if node.diff:
             node.reason = _reason(node.diff)

@@ -5,6 +5,7 @@ Each history gets a fresh account and the inline executor, so that a failure rep
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.histories import Door, History, Killed
 from tests.support.long import LONG
 
-EXAMPLES = 100 if LONG else 5
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "100" if LONG else "5"))
 
 
 def maybe(value: Any) -> Any:
@@ -353,9 +354,12 @@ def told(stack: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {**stack, "securityGroups": groups}
 
 
-def story(sandbox: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool) -> None:
+def story(
+    sandbox: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool, unseen: float = 8
+) -> None:
+    """``lag``: how late AWS Batch sees that nothing refers to a thing; ``unseen``: how late services see a new role."""
     history = History(sandbox)
-    sandbox.change({"relationship_lag": lag, "shuffle": 7})
+    sandbox.change({"relationship_lag": lag, "iam_delay": unseen, "shuffle": 7})
     prepared = placed if "computeEnvironments" in first else lambda stack, _: told(stack)
     one = history.environment(prepared(first, history))
     two = history.environment(prepared(second, history))
@@ -397,14 +401,15 @@ def sandboxes(_attached: Any) -> Any:
     after=st.booleans(),
     lag=st.sampled_from([0, 45, 120]),
     back=st.booleans(),
+    unseen=st.sampled_from([8, 0, 25]),
 )
 @CONVERGING
 def test_any_stack_to_any_stack(
-    sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool
+    sandboxes: Any, first: Any, second: Any, dies_at: int | None, after: bool, lag: float, back: bool, unseen: float
 ) -> None:
     sandboxes.sandbox.reset()
     sandboxes.sandbox.defaults()
-    story(sandboxes, first, second, dies_at, after, lag, back)
+    story(sandboxes, first, second, dies_at, after, lag, back, unseen)
 
 
 @given(
@@ -454,6 +459,31 @@ def test_what_launches_and_what_listens(
     sandboxes.sandbox.reset()
     sandboxes.sandbox.defaults()
     story(sandboxes, first, second, dies_at, after, 0, back)
+
+
+ROLE_USED = {
+    "roles": {"svc": {"trust": ["batch.amazonaws.com"], "managedPolicies": ["service-role/AWSBatchServiceRole"]}},
+    "computeEnvironments": {"a": {"type": "UNMANAGED", "state": "DISABLED", "serviceRole": "svc"}},
+    "jobQueues": {"q": {"priority": 1, "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "a"}]}},
+}
+
+
+@pytest.mark.parametrize(("pause", "found"), [(0, "CREATING"), (16, "INVALID")])
+def test_an_environment_declared_disabled_is_usable_before_its_queue(sandboxes: Any, pause: float, found: str) -> None:
+    """Batch does not see its role yet, and the run is killed: the environment becomes INVALID while nobody looks."""
+    sandboxes.sandbox.reset()
+    sandboxes.sandbox.defaults()
+    history = History(sandboxes)
+    sandboxes.change({"iam_delay": 30})
+    env = history.environment(ROLE_USED)
+    with suppress(Killed):
+        history.run(env, Door(history.aws, dies_at=2, after=True))
+    sandboxes.clock.advance(pause)
+    (left,) = sandboxes.client("batch").describe_compute_environments()["computeEnvironments"]
+    assert left["status"] == found
+    started = sandboxes.clock.now()
+    history.converge(env)
+    assert sandboxes.clock.now() - started < 250
 
 
 def test_the_empty_stack_stays_empty(sandbox: Any) -> None:
