@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Json, Live, Reads, Refused
 
-ABSENT = "NotFoundException"
+ABSENT = ("NotFoundException", "InvalidArnException")
 KEYS = "keys"
 """Where :class:`Live` objects have what is known of aliases, in their ``extra``: see :func:`resolved`."""
 
@@ -30,7 +30,7 @@ def resolved(pairs: Iterable[tuple[Any, Any]]) -> Reads[dict[str, str | None]]:
     calls = tuple(Call("kms", "DescribeKey", {"KeyId": alias}) for alias in asked)
     found: dict[str, str | None] = {}
     for alias, call, reply in zip(asked, calls, (yield calls) if calls else (), strict=True):
-        found[alias] = None if isinstance(reply, Refused) and reply.denied else _arn(ok(call, reply, ABSENT))
+        found[alias] = None if isinstance(reply, Refused) and reply.denied else _arn(ok(call, reply, *ABSENT))
     return found
 
 
