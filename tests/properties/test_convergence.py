@@ -175,7 +175,7 @@ around = st.fixed_dictionaries(
                         ),
                         max_size=2,
                         unique_by=lambda entry: entry["endpoint"],
-                    )
+                    ),
                 },
             ),
         ),
