@@ -167,15 +167,16 @@ around = st.fixed_dictionaries(
         "topics": st.dictionaries(
             st.sampled_from(["t", "u"]),
             st.fixed_dictionaries(
-                {"attributes": st.sampled_from([{}, {"DisplayName": "x"}])},
+                {"attributes": st.sampled_from([{}, {"DisplayName": "x"}, {"HTTPSuccessFeedbackSampleRate": "5"}])},
                 optional={
+                    "dataProtectionPolicy": st.sampled_from([{"Name": "a"}, {"Name": "b"}]),
                     "subscriptions": st.lists(
                         st.sampled_from(["a@example.com", "b@example.com"]).map(
                             lambda mail: {"protocol": "email", "endpoint": mail}
                         ),
                         max_size=2,
                         unique_by=lambda entry: entry["endpoint"],
-                    )
+                    ),
                 },
             ),
         ),

@@ -15,22 +15,22 @@ from typing import Any
 from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Json, Live, Reads, Refused
 
-ABSENT = "NotFoundException"
+ABSENT = ("NotFoundException", "InvalidArnException")
 KEYS = "keys"
 """Where :class:`Live` objects have what is known of aliases, in their ``extra``: see :func:`resolved`."""
 
 
 def resolved(pairs: Iterable[tuple[Any, Any]]) -> Reads[dict[str, str | None]]:
-    """The keys of aliases that are compared with something else: ARNs by alias, as it was written.
+    """The keys of aliases that are compared with something else: ARNs by alias, spelled as in the pair.
 
-    ``pairs`` are the names to compare, two by two. A key is "" if there is no such alias, and None if KMS does not say.
-    Raises Unreadable.
+    ``pairs`` are the names to compare, two by two. A key is "" if there is no such alias, and None if KMS cannot be
+    asked. Raises Unreadable.
     """
     asked = list(dict.fromkeys(alias for one, other in pairs for alias in _to_resolve(one, other)))
     calls = tuple(Call("kms", "DescribeKey", {"KeyId": alias}) for alias in asked)
     found: dict[str, str | None] = {}
     for alias, call, reply in zip(asked, calls, (yield calls) if calls else (), strict=True):
-        found[alias] = None if isinstance(reply, Refused) and reply.denied else _arn(ok(call, reply, ABSENT))
+        found[alias] = None if isinstance(reply, Refused) and reply.denied else _arn(ok(call, reply, *ABSENT))
     return found
 
 
@@ -76,7 +76,7 @@ def _bare(name: str) -> str:
 
 
 def keys_of(live: Live) -> Mapping[str, str | None]:
-    """What is known of the aliases that are compared with the live object's key."""
+    """The keys of the aliases that are compared with the live object's key, see :func:`resolved`."""
     found: Mapping[str, str | None] = live.extra.get(KEYS, EMPTY)
     return found
 
@@ -85,4 +85,4 @@ def notes(live: Live) -> Iterable[str]:
     """A note for an alias that KMS may not be asked for."""
     for alias, key in sorted(keys_of(live).items()):
         if key is None:
-            yield (f"KMS did not say which key {alias} is for: it counts as the one in use; allow kms:DescribeKey")
+            yield (f"{alias} could not be resolved, and is taken for the key in use; allow kms:DescribeKey")

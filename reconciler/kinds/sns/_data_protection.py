@@ -53,7 +53,7 @@ def not_read(reply: Json) -> Json:
 def notes(live: Live) -> Iterable[str]:
     """A note if the policy could not be read."""
     if live.extra.get(NOT_READ):
-        yield f"sns:{READ} was denied: a data protection policy that is not declared is not seen; allow sns:{READ}"
+        yield f"sns:{READ} was denied: an undeclared data protection policy is not removed; allow sns:{READ}"
 
 
 def put_call(arn: str, declared: Any) -> Call:

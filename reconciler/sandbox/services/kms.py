@@ -1,4 +1,4 @@
-"""KMS: the keys that AWS manages, which have an alias and come into being when they are asked for.
+"""KMS: the keys that AWS manages, which have an alias and are created on demand.
 
 https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
 """
@@ -28,7 +28,7 @@ def key_arn(account: Account, region: str, name: str) -> str | None:
 
 
 @RULES.before("DescribeKey")
-def managed_keys_are_made_when_asked_for(call: ServiceCall) -> None:
+def managed_keys_are_created_on_demand(call: ServiceCall) -> None:
     """An alias of AWS without a key is given one."""
     if managed := _MANAGED.fullmatch(call.params.get("KeyId", "")):
         _ensure_managed(call.account, call.region, managed["alias"])
