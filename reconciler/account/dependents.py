@@ -136,8 +136,8 @@ def _referring(kind: Kind, kinds: Mapping[str, Kind], scope: Scope, targets: Rem
 
 
 def _by_name(ref: Ref, target: Kind) -> bool:
-    """Whether what ``ref`` names may be made anew under its name, whoever refers to it: then that is how the kind is
-    replaced, or AWS does not mind and the reference is the same afterwards.
+    """Whether the target of ``ref`` may be re-created under its name: that is how its kind is replaced, or AWS allows
+    the deletion and the reference is the same afterwards.
     """
     same_afterwards = ref.attr not in target.assigned_by_aws
     return target.replace is not Replace.CREATE_FIRST or (same_afterwards and not ref.holds)
