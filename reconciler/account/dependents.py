@@ -178,8 +178,13 @@ class _Index:
 
 
 def _words(live: Live) -> set[str]:
-    """Name, ARN, id, and the name with its path, as IAM writes it with and without the first slash."""
+    """Name, ARN, id; the name with its path, as IAM writes it with and without the first slash; and the ARN without
+    the random characters that Secrets Manager ends it with.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
+    """
     arn = live.attrs.get("arn", "")
     path = arn.rpartition(":")[2].partition("/")[2]
     named = {path, f"/{path}"} if path.rpartition("/")[2] == live.physical else set()
-    return {live.physical, arn, live.attrs.get("id", ""), *named} - {""}
+    partial = {arn[:-7]} if arn[-7:-6] == "-" and arn[:-7].endswith(f":{live.physical}") else set()
+    return {live.physical, arn, live.attrs.get("id", ""), *named, *partial} - {""}

@@ -44,6 +44,13 @@ FOUND = [
         {"containerProperties": {"secrets": [{"valueFrom": f"{SECRET_ARN}:k::"}]}},
         True,
     ),
+    (
+        "secrets",
+        SECRET,
+        "jobDefinitions",
+        {"containerProperties": {"secrets": [{"valueFrom": f"{SECRET_ARN[:-7]}:k::"}]}},
+        True,
+    ),
     ("secrets", SECRET, "jobDefinitions", {"containerProperties": {"environment": [{"value": SECRET_ARN}]}}, False),
     (
         "launchTemplates",
