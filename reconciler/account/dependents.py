@@ -136,8 +136,8 @@ def _referring(kind: Kind, kinds: Mapping[str, Kind], scope: Scope, targets: Rem
 
 
 def _by_name(ref: Ref, target: Kind) -> bool:
-    """Whether what ``ref`` names may be made anew under its name, whoever refers to it: then that is how the kind is
-    replaced, or AWS does not mind and the reference is the same afterwards.
+    """Whether the target of ``ref`` may be re-created under its name: that is how its kind is replaced, or AWS allows
+    the deletion and the reference is the same afterwards.
     """
     same_afterwards = ref.attr not in target.assigned_by_aws
     return target.replace is not Replace.CREATE_FIRST or (same_afterwards and not ref.holds)
@@ -178,8 +178,13 @@ class _Index:
 
 
 def _words(live: Live) -> set[str]:
-    """Name, ARN, id, and the name with its path, as IAM writes it with and without the first slash."""
+    """Name, ARN, id; the name with its path, as IAM writes it with and without the first slash; and the ARN without
+    the random characters that Secrets Manager ends it with.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
+    """
     arn = live.attrs.get("arn", "")
     path = arn.rpartition(":")[2].partition("/")[2]
     named = {path, f"/{path}"} if path.rpartition("/")[2] == live.physical else set()
-    return {live.physical, arn, live.attrs.get("id", ""), *named} - {""}
+    partial = {arn[:-7]} if arn[-7:-6] == "-" and arn[:-7].endswith(f":{live.physical}") else set()
+    return {live.physical, arn, live.attrs.get("id", ""), *named, *partial} - {""}

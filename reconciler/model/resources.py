@@ -348,7 +348,7 @@ class Dependent:
     arn     the ARN of the dependent, or of what it is deleted with (a job's queue): ignored where the plan deletes that
     words   the names of the object: ignored where a new declaration of ``arn`` contains none of them; empty: it counts
     others  ARNs of every version, where the dependent uses whichever is latest: counts only if all would be deleted
-    by_name ignored where the object is made anew under the same name
+    by_name ignored where the object is re-created under the same name
     """
 
     text: str

@@ -30,7 +30,7 @@ def keep_used(nodes: Mapping[Address, Node], used: Used) -> list[Problem]:
 
     Returns problems for objects that must be deleted before their replacement is created under the same name.
     """
-    removals = [_PlannedRemoval(node, down) for node in nodes.values() for down in node.removals]
+    removals = [_PlannedRemoval(n, down) for n in nodes.values() for down in n.removals if not down.live.deleting]
     if not removals:
         return []
     usage = _Usage(nodes, used, frozenset(one.section for one in removals))
@@ -165,10 +165,13 @@ class _Usage:
 
     def users_of(self, one: _PlannedRemoval) -> Iterator[Dependent]:
         """Its dependents after the plan is applied."""
-        for address in sorted(self.mentioning(one.section, one.words)) if not one.name_reused else ():
+        declared = self.mentioning(one.section, one.words) if not one.name_reused else set()
+        for address in sorted(declared):
             yield Dependent(text=f"{address} refers to it", hint="to delete it, refer to another one there")
         for user in self.used.get((one.section, one.removal.live.physical), ()):
-            if self.counts(user, one):
+            holder = self.holders.get(user.arn)
+            told = holder is not None and bool(user.words) and holder.address in declared
+            if self.counts(user, one) and not told:
                 yield _kept_user(self.kept[user.arn]) if user.words and user.arn in self.kept else user
 
     def mentioning(self, section: str, words: Iterable[str]) -> set[Address]:

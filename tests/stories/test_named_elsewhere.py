@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import Environment, Live, Verb
+from reconciler.model import Address, Environment, Live, Verb
 from tests.support.histories import History
 from tests.support.sandbox_account import loaded
 from tests.support.tables import cases
@@ -78,9 +78,11 @@ def test_what_somebody_else_names_is_kept_and_the_rest_goes(ours: History, tmp_p
         for call in case["calls"]:
             called(ours, filled(call, facts))
     ours.sandbox.advance(600)
+    (reservation,) = ours.sandbox.client("ec2").describe_instances()["Reservations"]
+    facts["INSTANCE"] = reservation["Instances"][0]["InstanceId"]
 
     found = {str(item.address): item for item in ours.plan(NOTHING, destroy=True).plan.resources}
-    expected = {address: note for case in CASES for address, note in case["kept"].items()}
+    expected = {address: filled(note, facts) for case in CASES for address, note in case["kept"].items()}
     told = {
         address: item.notes[0].partition(";")[0].partition(": ")[2] for address, item in found.items() if item.notes
     }
@@ -133,6 +135,52 @@ def test_a_replaced_role_stays_while_a_kept_revision_names_it(ours: History, tmp
 
     ours.converge(stack("/new/", "2"))  # deregisters etl:1
     assert roles(ours) == [new]
+
+
+def test_what_a_target_leaves_out_counts_as_well(ours: History, tmp_path: Path) -> None:
+    def stack(path: str) -> Environment:
+        given = {"roles": {"job": role_with(path)}, "jobDefinitions": {"etl": job("job", keep=1)}}
+        return declared(given, {}, tmp_path / "e")
+
+    ours.converge(stack("/"))
+    only = {"targets": (Address("roles", "job"),)}
+    (note,) = entry(ours, stack("/new/"), "roles.job", **only).notes
+    assert note.startswith("job is kept: job definition etl:1 names it; ")
+    assert ours.run(stack("/new/"), **only).ok
+    assert len(roles(ours)) == 2
+
+    ours.converge(stack("/new/"))
+    assert len(roles(ours)) == 1
+
+
+def test_what_is_kept_keeps_what_it_names(ours: History, tmp_path: Path) -> None:
+    """Also where AWS would delete that: the template, kept for an environment of others, goes on with its key."""
+    network = default_network(ours)
+    data = {"launchTemplateData": {"keyName": "key"}}
+    given = {"keyPairs": {"key": {"publicKey": KEY}}, "launchTemplates": {"template": data}}
+    ours.converge(declared(given, network, tmp_path / "e"))
+    iam = ours.sandbox.client("iam")
+    trust = '{"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
+    iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=trust)
+    iam.create_instance_profile(InstanceProfileName="theirs")
+    iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="theirs")
+    resources = {
+        "type": "EC2",
+        "minvCpus": 0,
+        "maxvCpus": 4,
+        "instanceTypes": ["m5.large"],
+        "instanceRole": "theirs",
+        "subnets": [network["SUBNET"]],
+        "securityGroupIds": [network["GROUP"]],
+        "launchTemplate": {"launchTemplateName": "template"},
+    }
+    ours.sandbox.client("batch").create_compute_environment(
+        computeEnvironmentName="theirs", type="MANAGED", computeResources=resources
+    )
+    assert entry(ours, NOTHING, "keyPairs.key", destroy=True).notes == (
+        "key is kept: launchTemplates.template is kept and depends on it",
+    )
+    assert ours.plan(NOTHING, destroy=True).plan.steps == ()
 
 
 def test_a_role_that_is_no_longer_declared_stays_as_long(ours: History, tmp_path: Path) -> None:

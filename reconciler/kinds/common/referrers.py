@@ -1,4 +1,4 @@
-"""What the kinds share that tell what refers to objects which would be deleted (``Kind.referrers``)."""
+"""What ``Kind.referrers`` of several kinds share: names, hints, and the ACTIVE job definitions."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.common import instances
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
@@ -28,6 +29,7 @@ from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_ROLE, NOT_FOUND, ch
 from reconciler.model import (
     Action,
     Call,
+    Dependent,
     Diff,
     Effect,
     Field,
@@ -140,6 +142,12 @@ def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[R
     ]
 
 
+def running(_: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+    """The instances with the profile, which lose its permissions: IAM deletes it all the same."""
+    used = yield from instances.with_profile([live.attrs["arn"] for live in lives])
+    return {live.physical: used[live.attrs["arn"]] for live in lives if live.attrs["arn"] in used}
+
+
 def create(want: Want) -> Sequence[Action]:
     """CreateInstanceProfile with tags, then AddRoleToInstanceProfile."""
     profile = {"InstanceProfileName": want.physical}
@@ -235,6 +243,7 @@ KIND = Kind(
     tag=tag,
     fields=FIELDS,
     referrers=referrers,
+    dependents=(running,),
     refs={"role": Ref(section="roles", attr="name", same_account_and_region=True)},
     arn_forms=(_iam.arn_form("instance-profile"),),
     replace=Replace.CREATE_FIRST,

@@ -77,3 +77,21 @@ def instance_profiles_exist(call: ServiceCall) -> None:
             message = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
             kind = "name" if member == "Name" else "ARN"
             raise Refusal("InvalidParameterValue", f"{message} Invalid IAM Instance Profile {kind}")
+
+
+@RULES.before("DescribeInstances")
+def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
+    """Moto lacks the filter for the ARN of the instance profile."""
+    filters = call.params.get("Filters") or []
+    wanted = [one["Values"] for one in filters if one["Name"] == "iam-instance-profile.arn"]
+    if not wanted:
+        return None
+    rest = [one for one in filters if one["Name"] != "iam-instance-profile.arn"]
+    result = call.forward({**call.params, "Filters": rest})
+    for reservation in result.get("Reservations", ()):
+        reservation["Instances"] = [
+            one
+            for one in reservation["Instances"]
+            if all((one.get("IamInstanceProfile") or {}).get("Arn") in arns for arns in wanted)
+        ]
+    return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}

@@ -145,7 +145,7 @@ def _unfinished() -> Reads[set[tuple[str, str, str]]]:
 def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
     """The ACTIVE revisions of the account, and those with unfinished jobs, which may be INACTIVE.
 
-    A revision that is deregistered by the same plan lets go of what it names, unless its own ``dependents`` keep it.
+    A revision that the same plan deregisters does not count, unless its own ``dependents`` keep it.
     """
     active = yield from active_definitions()
     known = {item["jobDefinitionArn"] for item in active}

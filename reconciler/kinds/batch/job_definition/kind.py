@@ -101,7 +101,7 @@ PASSES_ROLES = {path: container_fields.ECS_TASKS for path, ref in REFS.items() i
 def read(query: Query) -> Reads[Sequence[Live]]:
     """The ACTIVE revisions of sought names and those that the environment owns, sorted by name and revision.
 
-    With owned revisions come those of the same name that nobody owns: a removal names and keeps them.
+    With owned revisions also the unowned ones of the same name: a removal keeps them, with a note.
     """
     names = sorted({sought.name for sought in query.sought})
     swept = (yield from _all_revisions(query, names)) if query.owned and (names or not query.indexed) else None

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.kinds.common import instances
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
@@ -34,6 +35,7 @@ from reconciler.model import (
     OWNER_TAG,
     Action,
     Call,
+    Dependent,
     Diff,
     Effect,
     Field,
@@ -125,6 +127,12 @@ def referrers(scope: Scope, targets: Mapping[str, Sequence[Live]]) -> Reads[Sequ
     found = {item["GroupId"]: item for answer in answers for item in answer.get("SecurityGroups", ())}
     lives = [_live(scope, item, {}) for item in found.values()]
     return [referrer(scope, "security group", one.physical, one.identity, one.props, one.tags) for one in lives]
+
+
+def running(_: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+    """The instances in the group, with which AWS refuses to delete it."""
+    used = yield from instances.in_group([live.attrs["id"] for live in lives])
+    return {live.physical: used[live.attrs["id"]] for live in lives if live.attrs["id"] in used}
 
 
 def _vpcs(call: Call, reply: Reply) -> list[Json]:
@@ -386,6 +394,7 @@ KIND = Kind(
     fields=FIELDS,
     refs=REFS,
     referrers=referrers,
+    dependents=(running,),
     lookups=LOOKUPS,
     assigned_by_aws=frozenset({"id", "arn"}),
     replace=Replace.CREATE_FIRST,
