@@ -2,7 +2,7 @@
 
 Every describe output, and most other tools, name resources by ARN or id. Where the resource is declared here, its ARN
 must follow it when it is replaced, put it first in the order, and be checked like its name. So all that comes after
-this module sees names only. What stays as it is written: a job definition with its revision, which means that revision,
+this module sees names only. What is unchanged: a job definition with its revision, which means that revision,
 and anything in another account or Region.
 """
 

@@ -109,7 +109,7 @@ def shrunk(env: Environment) -> Environment:
 def alone(env: Environment, address: Address) -> bool:
     kinds = discover()
     return not any(
-        address == use.target for one in env.resources.values() for use in dependencies(one, kinds, env.resources, {})
+        address == use.target for one in env.resources.values() for use in dependencies(one, kinds, env.resources)
     )
 
 
