@@ -122,6 +122,9 @@ class Kind:
     refs: Mapping[str, Ref] = EMPTY
     #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.
     lookups: Mapping[str, str] = EMPTY
+    #: Properties that calls of their own send after the creation: an expression in them (a resource in an inline
+    #: policy) orders only those calls, like a late reference.
+    sent_later: frozenset[str] = frozenset()
     #: Those of ``refs`` for which ``iam:PassRole`` is needed, by path, each with the service that uses the role.
     passes_roles: Mapping[str, str] = EMPTY
     #: The attributes that AWS alone can tell once one exists (the id of a security group).

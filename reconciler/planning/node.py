@@ -28,7 +28,7 @@ class Node:
     """One resource while it is planned; the members are those of ResourcePlan.
 
     ``actions`` create or update it, ``removals`` delete live objects; ``out_of_service``: its update takes it out of
-    service.
+    service; ``deferred`` as in :class:`Want`.
     """
 
     address: Address
@@ -45,6 +45,7 @@ class Node:
     uses: list[Use] = field(default_factory=list)
     create_first: bool = True
     out_of_service: bool = False
+    deferred: frozenset[str] = frozenset()
     reason: str = ""
     disruption: str = ""
     notes: list[str] = field(default_factory=list)

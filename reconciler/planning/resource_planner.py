@@ -336,6 +336,7 @@ class ResourcePlanner:
             scope=self.scope,
             lifecycle=resource.lifecycle,
             unknown_members=resource.unknown_members,
+            deferred=node.deferred,
         )
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ from reconciler.kinds.common.ownership_index import (
 )
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
+from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.values import same_key
 from reconciler.kinds.ecr._repository_checks import check
@@ -294,6 +295,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    refs=principal_refs("repositoryPolicy"),
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,

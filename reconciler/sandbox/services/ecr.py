@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.h
 
 from __future__ import annotations
 
+from reconciler.sandbox.services._documents import missing_principal, parsed
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -45,6 +46,21 @@ def exclusions_are_stored(call: ServiceCall, result: Json) -> None:
     shown = result.get("repository", result)
     if filters:
         shown[_FILTERS] = filters
+
+
+@RULES.before("SetRepositoryPolicy")
+def principals_exist(call: ServiceCall) -> None:
+    """A repository policy whose principal does not exist is refused.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
+    """
+    try:
+        document = parsed(call.params["policyText"])
+    except Refusal:
+        return  # moto refuses it, as ECR does
+    if missing_principal(call, document):
+        message = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+        raise Refusal("InvalidParameterException", message)
 
 
 @RULES.after("DeleteRepository")

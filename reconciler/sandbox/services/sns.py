@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.sandbox.services._documents import missing_principal
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -94,21 +95,8 @@ def _check_policy(call: ServiceCall, text: str) -> None:
         raise _invalid("Policy Error: null") from None
     if not isinstance(document, dict) or "Statement" not in document:
         raise _invalid("Policy Error: null")
-    if _missing_principal(call, document):
+    if missing_principal(call, document):
         raise _invalid("Policy Error: PrincipalNotFound")
-
-
-def _missing_principal(call: ServiceCall, document: Json) -> str | None:
-    """The ARN of a role of this account that the policy names and that does not exist; None if all exist."""
-    roles = {role.arn for role in call.account.moto.backend("iam", "").roles.values()}
-    prefix = f"arn:{call.account.partition}:iam::{call.account.id}:role/"
-    for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
-        principal = statement.get("Principal")
-        named = principal.get("AWS", []) if isinstance(principal, dict) else []
-        for arn in [named] if isinstance(named, str) else named:
-            if arn.startswith(prefix) and arn not in roles:
-                return str(arn)
-    return None
 
 
 _KEPT = {"TracingConfig": "PassThrough", "SignatureVersion": None}
