@@ -36,7 +36,7 @@ from reconciler.model import (
     Verb,
     Want,
 )
-from reconciler.model.paths import dotted
+from reconciler.model.paths import dotted, values_at
 from reconciler.model.stand_ins import replace as replaced
 from reconciler.planning import diff
 from reconciler.planning.canonical import sort_key, with_defaults
@@ -57,11 +57,14 @@ class AccountRecheck:
     ignore_tags: Sequence[str] = ()
     current: Callable[[], bool] = lambda: True
     items: dict[Address, ResourcePlan] = field(init=False)
+    removed: set[tuple[str, Any]] = field(default_factory=set)
     _since: dict[str, Mapping[Address, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.items = {item.address: item for item in self.plan.resources}
+        going = ((item.address.section, live) for item in self.plan.resources for live in item.removed_objects)
+        self.removed = {(section, arn) for section, live in going if (arn := live.attrs.get("arn"))}
 
     # --- before the first write --------------------------------------------------------------------------------------
 
@@ -193,7 +196,22 @@ class AccountRecheck:
         want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
         now = replace(now, extra={**live.extra, **now.extra})  # what depends on the declaration was read for the plan
         moved = self.compared(kind, now, want) ^ self.compared(kind, live, want)
+        if phase == "down":
+            lost = self.lost_references(kind, live)
+            moved = {(path, value) for path, value in moved if path.partition(".")[0] not in lost}
         return f"{', '.join(sorted({path for path, _ in moved}))} of {live.physical} changed" if moved else ""
+
+    def lost_references(self, kind: Kind, live: Live) -> set[str]:
+        """The properties of an object to delete that refer to others that this plan deletes in any order: AWS changes
+        them (a principal that is deleted is shown by its id).
+        """
+        refs = [(pattern, ref) for pattern, ref in kind.refs.items() if ref.late and not ref.holds]
+        found = ((path, ref, value) for pattern, ref in refs for path, value in values_at(live.props, pattern))
+        return {
+            str(path[0])
+            for path, ref, value in found
+            if isinstance(value, str) and (ref.section, value) in self.removed
+        }
 
     def compared(self, kind: Kind, live: Live, want: Want) -> set[tuple[str, str]]:
         """The differences between ``live`` and ``want`` that a plan would show: paths and live values."""

@@ -129,10 +129,11 @@ def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, An
         elif isinstance(value, str):
             targets = [Address(section, value) for section in ref.sections]
             found += [Use(path, target, ref) for target in targets if target in declared][:1]
-    known = {use.path for use in found if use.path}
+    known, later = {use.path for use in found if use.path}, kinds[resource.address.section].sent_later
     for path, part in references(expressions(resource)):
         if part.address is not None and path not in known:
-            found.append(Use(path, part.address, Ref(section=part.address.section, holds=False)))
+            ref = Ref(section=part.address.section, holds=False, late=path[0] in later)
+            found.append(Use(path, part.address, ref))
     return [use for use in found if use.target in declared]
 
 

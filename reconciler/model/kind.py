@@ -136,6 +136,9 @@ class Kind:
     refs: Mapping[str, Ref] = EMPTY
     #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.
     lookups: Mapping[str, str] = EMPTY
+    #: Properties that calls of their own send after the creation: an expression in them (a resource in an inline
+    #: policy) orders only those calls, like a late reference.
+    sent_later: frozenset[str] = frozenset()
     #: Those of ``refs`` for which ``iam:PassRole`` is needed, by path, each with the service that uses the role.
     passes_roles: Mapping[str, str] = EMPTY
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group

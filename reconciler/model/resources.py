@@ -75,7 +75,8 @@ class Ref:
     section  the section in which the name is searched
     attr     the attribute that the API takes here (``arn``, ``id``, ``name``)
     literal  regular expression of values that the API takes (full ARN, id): they are unchanged
-    late     the reference is needed by a later step of the chain, not for creation (security groups naming each other)
+    late     only the calls that send it need the target, and only its creation: resources may name each other (security
+             groups in their rules, roles in their trust policies)
     holds    AWS refuses to delete the target while this reference exists
     optional a dependency where the name is declared here, otherwise the value is unchanged
     also     further sections in which the name is searched, in order (the targets of an event rule)
@@ -255,6 +256,8 @@ class Want:
     tags             the complete set of tags, the ownership tags included
     attrs            attributes known before creation, the rest as :class:`Later`
     unknown_members  as in :class:`Resource`
+    deferred         ARNs of others that wait for this one to be created, although it refers to them by late references:
+                     a create request must not name them
     """
 
     address: Address
@@ -266,6 +269,7 @@ class Want:
     scope: Scope
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     unknown_members: Mapping[str, UnknownMember] = EMPTY
+    deferred: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

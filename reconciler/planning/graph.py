@@ -16,16 +16,16 @@ A *late* reference (security groups that refer to each other) orders only the st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from reconciler.model import Action, Address, Call, Live, Ref, Step, Verb
+from reconciler.model import Action, Address, Call, Live, Proof, Ref, Step, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
-from reconciler.model.stand_ins import unknown_values
+from reconciler.model.stand_ins import unknown_values, walk
 from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, leftover_reason
 
 _T = TypeVar("_T")
@@ -107,6 +107,8 @@ def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], g
             for later in unknown_values(action.params):
                 if later.address in late - {address} and later.address in ups:
                     graph.edge(step, _step_giving(ups[later.address], later.attr))
+            for target in _named_in(action, [nodes[one] for one in late - {address} if one in ups]):
+                graph.edge(step, _creating_step(ups[target]))
 
 
 def _withdraw_last(
@@ -125,6 +127,21 @@ def _withdraw_last(
                 graph.edge(first, earlier.ids[-1])
             for going in downs.get(other, ()):
                 graph.edge(first, going.ids[-1])
+
+
+def _named_in(call: Call, others: Sequence[Node]) -> Iterator[Address]:
+    """Those of ``others`` that are created and whose ARN, known before, the call sends."""
+    created = {str(node.want.attrs.get("arn")): node for node in others if node.want and node.kept_object is None}
+    created |= {str(node.want.attrs.get("arn")): node for node in others if node.want and node.verb is Verb.REPLACE}
+    for value in walk(call.params) if created else ():
+        if isinstance(value, str) and value in created:
+            yield created[value].address
+
+
+def _creating_step(chain: _Chain) -> str:
+    pairs = zip(chain.ids, chain.actions, strict=True)
+    creating = [step for step, action in pairs if isinstance(action, Call) and action.proof is Proof.EXISTS]
+    return creating[0] if creating else chain.ids[-1]
 
 
 def _leaves_last(used: Node, user: Node) -> bool:
@@ -186,7 +203,8 @@ def _users_first(
                 soon = [use for use in node.uses if not use.ref.late]
                 pairs += [(used, use.ref) for use in soon for used in downs.get(use.target, [])]
             for used, ref in pairs:
-                if used.node is not node and _binds(ref, used):
+                each_other = ref.late and not ref.holds  # they may refer to each other, and AWS deletes either first
+                if used.node is not node and _binds(ref, used) and not each_other:
                     graph.edge(used.ids[-1] if ref.late else used.ids[0], user.ids[0] if ref.late else user.ids[-1])
     return [problem for node in nodes.values() for problem in _move_off_first(node, ups, removals, graph)]
 

@@ -29,7 +29,7 @@ class Node:
 
     ``actions`` create or update it, ``removals`` delete live objects; ``out_of_service``: its update takes it out of
     service; ``repairs``: the actions only make AWS check it again. ``by_tag_only`` are other live objects with its tags
-    that this tool did not create.
+    that this tool did not create; ``deferred`` as in :class:`Want`.
     """
 
     address: Address
@@ -46,6 +46,7 @@ class Node:
     uses: list[Use] = field(default_factory=list)
     create_first: bool = True
     out_of_service: bool = False
+    deferred: frozenset[str] = frozenset()
     reason: str = ""
     disruption: str = ""
     notes: list[str] = field(default_factory=list)

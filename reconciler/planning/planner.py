@@ -59,6 +59,7 @@ class _Planner:
     outcomes: dict[Address, Mapping[str, Any]] = field(default_factory=dict)
     owned: dict[Address, list[Live]] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
+    deferred: dict[Address, frozenset[Address]] = field(default_factory=dict)
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -74,6 +75,7 @@ class _Planner:
             return
         declared = self.env.resources
         uses = self.uses()
+        self.deferred = self.created_later(uses)
         for address in self.sequence(uses):
             self.plan_resource(declared[address], uses[address])
         for address, found in uses.items():  # late references: the other's name was not planned yet
@@ -86,6 +88,19 @@ class _Planner:
     def uses(self) -> dict[Address, list[references.Use]]:
         declared = self.env.resources
         return {a: references.dependencies(r, self.kinds, declared) for a, r in declared.items()}
+
+    def created_later(self, uses: Mapping[Address, list[references.Use]]) -> dict[Address, frozenset[Address]]:
+        """For every resource, what it refers to by late references, and what itself waits for its creation."""
+        if not any(use.ref.late for found in uses.values() for use in found):
+            return {}
+        needs: dict[Address, set[Address]] = {}
+        for address, found in uses.items():
+            later = self.kinds[address.section].sent_later
+            needs[address] = {use.target for use in found if not (use.path and use.path[0] in later)} - {address}
+        return {
+            address: frozenset(use.target for use in found if use.ref.late and _reaches(use.target, address, needs))
+            for address, found in uses.items()
+        }
 
     def sequence(self, uses: Mapping[Address, list[references.Use]]) -> list[Address]:
         graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
@@ -121,6 +136,8 @@ class _Planner:
         tags, wrong_tags = references.resolve_tags(resource, context)
         self.nodes.pop(address, None)
         node = Node(address=address, kind=kind, resource=resource, uses=uses)
+        later = (context.declared(one) or EMPTY for one in self.deferred.get(address, ()))
+        node.deferred = frozenset(attrs["arn"] for attrs in later if isinstance(attrs.get("arn"), str))
         if (address.section, address.name) in self.observed.unreadable:
             self.outcomes[address] = self.provisional(address) or EMPTY
             return
@@ -293,6 +310,17 @@ def _unowned_revisions(address: Address, revisions: Sequence[int]) -> str:
     more = f"{len(revisions) - MOST_LISTED} more and " if len(revisions) > MOST_LISTED else ""
     are = "are" if len(revisions) > 1 else "is"
     return f"{more}{listed} {are} kept: not registered by this environment (no {OWNER_TAG} tag)"
+
+
+def _reaches(start: Address, end: Address, needs: Mapping[Address, set[Address]]) -> bool:
+    seen, todo = set[Address](), [start]
+    while todo:
+        address = todo.pop()
+        if end in needs[address]:
+            return True
+        todo += needs[address] - seen
+        seen |= needs[address]
+    return False
 
 
 def _unknown_addresses(env: Environment, options: Options, owned: Mapping[Address, Any]) -> list[Problem]:

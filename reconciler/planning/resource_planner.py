@@ -402,6 +402,7 @@ class ResourcePlanner:
             scope=self.scope,
             lifecycle=resource.lifecycle,
             unknown_members=resource.unknown_members,
+            deferred=node.deferred,
         )
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
@@ -466,6 +467,8 @@ def _shown(retagged: Sequence[Change]) -> Iterable[Change]:
     """The tags that differ, without the Region of the owner where the owner differs, too: they are one fact."""
     owner = any(change.path[1] == OWNER_TAG for change in retagged)
     return (change for change in retagged if not (owner and change.path[1] == REGION_TAG))
+
+
 def _state_in_brackets(lives: Sequence[Live]) -> str:
     found = next(filter(None, map(live_objects.state, lives)), "").removeprefix("is ")
     return f" ({found})" if found else ""

@@ -255,10 +255,14 @@ def facts() -> list[Any]:
     ]
 
 
+POLICIES = {"assumeRolePolicyDocument", "policy", "repositoryPolicy"}  # IAM's grammar is not the schemas'
+
+
 @pytest.mark.parametrize(("section", "path"), facts())
 def test_what_is_said_is_about_a_member_that_exists(section, path):
     tree: Any = registry.members(section)
-    for segment in path.replace("[]", "").split("."):
+    steps = path.replace("[]", "").split(".")
+    for segment in steps[:1] if steps[0] in POLICIES else steps:
         if "*" in tree and segment not in tree:
             segment = "*"  # noqa: PLW2901  (a map takes any name)
         assert segment in tree, f"{section} has no {path}"

@@ -163,8 +163,9 @@ def _used(x: Address, props: Any, beside: Declared) -> Iterator[tuple[str, Addre
     for pattern, ref in kind.refs.items():
         for _, named in values_at(expanded, pattern):
             for section in ref.sections if isinstance(named, str) else ():
-                if Address(section, named) in beside:
-                    yield pattern, Address(section, named)
+                used = Address(section, named.rpartition("/")[2] if named.startswith("arn:") else named)
+                if used in beside:
+                    yield pattern, used
 
 
 @cache
@@ -253,5 +254,8 @@ def _needed(declared: Declared, pair: Pair) -> Declared:
         if address not in found:
             found[address] = declared[address]
             said = walk([declared[address], pair.one.after, pair.other.after])
-            todo += [other for word in said if isinstance(word, str) for other in names.get(word, ())]
+            words = [
+                word.rpartition("/")[2] if word.startswith("arn:") else word for word in said if isinstance(word, str)
+            ]
+            todo += [other for word in words for other in names.get(word, ())]
     return found

@@ -32,6 +32,7 @@ from reconciler.kinds.common.ownership_index import (
 )
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
+from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.referrers import active_definitions, revision
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.ecr._repository_checks import check
@@ -352,6 +353,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    refs=principal_refs("repositoryPolicy"),
     dependents=(pulled,),
     replace=Replace.DELETE_FIRST,
     max_name=256,

@@ -5,7 +5,7 @@ What is peculiar about them:
 - Trust, attached policies, inline policies and the permissions boundary each have their own calls. The declared lists
   are complete: any other attachment is removed.
 - A principal in the trust policy must exist when the policy is written, and may not be visible yet if this run created
-  it.
+  it. So a role that trusts itself is created without that, as are roles that trust each other, and trusts by an update.
 - A deleted principal is shown by its id (``AROA...``) from then on; a new principal of the same name is not trusted
   until the document is written again, so that is drift.
 - ``UpdateRole`` keeps the members that it does not receive.
@@ -27,6 +27,7 @@ from typing import Any
 from reconciler.kinds.common.policy_document.checks import findings, service, size
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, listed, names_principal_of, parse, written
+from reconciler.kinds.common.policy_document.trusted import principal_refs, without_principals
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
@@ -71,6 +72,7 @@ POLICY = Ref(section="policies", same_account_and_region=True, aws_managed=True)
 REFS = {
     "managedPolicies[]": POLICY,
     "permissionsBoundary": POLICY,
+    **principal_refs("assumeRolePolicyDocument"),
 }
 
 # what GetAccountAuthorizationDetails does not return
@@ -208,11 +210,15 @@ def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[R
 
 
 def create(want: Want) -> Sequence[Action]:
-    """CreateRole with trust policy, boundary and tags, then one call per attached or inline policy."""
-    props, name = want.declared, want.physical
+    """CreateRole with trust policy, boundary and tags, then one call per attached or inline policy.
+
+    A role that is not created yet, as this one, cannot be trusted until it is: by a call of its own.
+    """
+    props, name, document = want.declared, want.physical, want.declared["assumeRolePolicyDocument"]
+    possible = without_principals(document, {want.attrs.get("arn"), *want.deferred})
     params = {
         "RoleName": name,
-        "AssumeRolePolicyDocument": JsonText(written(props["assumeRolePolicyDocument"])),
+        "AssumeRolePolicyDocument": JsonText(written(possible)),
         "Path": props.get("path"),
         "Description": props.get("description"),
         "MaxSessionDuration": props.get("maxSessionDuration"),
@@ -221,11 +227,12 @@ def create(want: Want) -> Sequence[Action]:
     }
     sent = {member: value for member, value in params.items() if value not in (None, "", [])}
     boundary = [NEW_POLICY] if props.get("permissionsBoundary") else []
-    created = _trusting("CreateRole", sent, props["assumeRolePolicyDocument"], want.scope, *boundary)
+    created = _trusting("CreateRole", sent, possible, want.scope, *boundary)
     return [
         replace(created, proof=Proof.EXISTS),
         *(_attach(name, policy, want.scope) for policy in _distinct(props.get("managedPolicies"))),
-        *(_put(name, policy, document) for policy, document in (props.get("inlinePolicies") or {}).items()),
+        *(_put(name, policy, text) for policy, text in (props.get("inlinePolicies") or {}).items()),
+        *([_trust(name, document, want.scope)] if possible is not document else []),
     ]
 
 
@@ -246,9 +253,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if changed:
         give.append(change("UpdateRole", {"RoleName": name, **changed}))
     if "assumeRolePolicyDocument" in tops:
-        document = props["assumeRolePolicyDocument"]
-        params = {"RoleName": name, "PolicyDocument": JsonText(written(document))}
-        give.append(_trusting("UpdateAssumeRolePolicy", params, document, want.scope))
+        give.append(_trust(name, props["assumeRolePolicyDocument"], want.scope))
     if "managedPolicies" in tops:
         attach, detach = _attachments(live, want)
         too_many = len(live.props.get("managedPolicies", ())) + len(attach) - ATTACHED_QUOTA
@@ -300,6 +305,11 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
         *([change("UntagRole", {**role, "TagKeys": sorted(remove)})] if remove else []),
         *([change("TagRole", {**role, "Tags": tag_list(add)})] if add else []),
     ]
+
+
+def _trust(name: str, document: Any, scope: Scope) -> Call:
+    params = {"RoleName": name, "PolicyDocument": JsonText(written(document))}
+    return _trusting("UpdateAssumeRolePolicy", params, document, scope)
 
 
 def _trusting(operation: str, params: Json, document: Any, scope: Scope, *retry: On) -> Call:
@@ -453,6 +463,7 @@ KIND = Kind(
     refs=REFS,
     arn_forms=(_iam.arn_form("role"),),
     referrers=referrers,
+    sent_later=frozenset({"inlinePolicies"}),
     replace=Replace.CREATE_FIRST,
     folds_case=True,
     spans_regions=True,

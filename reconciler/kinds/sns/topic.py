@@ -42,6 +42,7 @@ from reconciler.kinds.common.policy_document.document import (
     statements,
     written,
 )
+from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
 from reconciler.kinds.sns import _data_protection as protection
@@ -412,6 +413,7 @@ KIND = Kind(
     delete=delete,
     tag=tag,
     fields=FIELDS,
+    refs=principal_refs("policy"),
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from reconciler.sandbox.services._hooks import ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 _BLANK = re.compile(r"\s+")
@@ -43,6 +44,14 @@ def aws_principals(statement: Json) -> list[str]:
     principal = statement.get("Principal")
     named = principal.get("AWS", []) if isinstance(principal, dict) else []
     return [named] if isinstance(named, str) else list(named)
+
+
+def missing_principal(call: ServiceCall, document: Json) -> str | None:
+    """The ARN of a role of this account that a policy names and that does not exist; None if all exist."""
+    roles = {role.arn for role in call.account.moto.backend("iam", call.region).roles.values()}
+    prefix = f"arn:{call.partition}:iam::{call.account.id}:role/"
+    named = [arn for statement in statements(document) for arn in aws_principals(statement)]
+    return next((arn for arn in named if arn.startswith(prefix) and arn not in roles), None)
 
 
 def size(text: str) -> int:

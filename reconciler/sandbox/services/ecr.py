@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from reconciler.sandbox.services._documents import missing_principal, parsed
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.services.kms import key_arn
 from reconciler.sandbox.wire import Json, Refusal
@@ -112,6 +113,21 @@ def uris_end_as_the_domains_of_the_partition(call: ServiceCall, result: Json) ->
     if call.partition == "aws-cn":
         for shown in [result["repository"]] if "repository" in result else result.get("repositories", ()):
             shown["repositoryUri"] = re.sub(r"\.amazonaws\.com/", ".amazonaws.com.cn/", shown["repositoryUri"])
+
+
+@RULES.before("SetRepositoryPolicy")
+def principals_exist(call: ServiceCall) -> None:
+    """A repository policy whose principal does not exist is refused.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
+    """
+    try:
+        document = parsed(call.params["policyText"])
+    except Refusal:
+        return  # moto refuses it, as ECR does
+    if missing_principal(call, document):
+        message = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+        raise Refusal("InvalidParameterException", message)
 
 
 @RULES.after("DeleteRepository")

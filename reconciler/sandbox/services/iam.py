@@ -136,6 +136,7 @@ def a_new_role_propagates(call: ServiceCall, _: Json) -> None:
     """Services see a new role after ``iam_delay``."""
     role = _role(call, call.params["RoleName"])
     record_change(call, "role", role.id)
+    record_change(call, "principal", role.id)
     _remember_principals(call, role)
 
 
@@ -258,14 +259,17 @@ def an_inline_policy_propagates(call: ServiceCall, _: Json) -> None:
 
 
 def _principal_id(call: ServiceCall, arn: str) -> str | None:
-    """The unique id that an ARN is stored as; refused if the account has no such role or user."""
+    """The unique id that an ARN is stored as; refused if the account has no such role or user, or only just has it.
+
+    A change of a role does not make it unknown again.
+    """
     found = _PRINCIPAL.fullmatch(arn)
     if not found or found[1] != call.account.id:
         return None
     things = call.backend.roles.values() if found[2] == "role" else call.backend.users.values()
     thing = next((one for one in things if one.arn == arn), None)
     delay = call.account.settings.iam_delay if call.account.settings.iam_refuses_fresh else 0
-    if thing is None or call.now - changed_at(call.account, found[2], thing.id) < delay:
+    if thing is None or call.now - changed_at(call.account, "principal", thing.id) < delay:
         kind = '"AWS"'
         raise malformed(f'Invalid principal in policy: {kind}:"{arn}"')
     return str(thing.id)
@@ -331,6 +335,7 @@ def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
         raise Refusal("InvalidInput", message)
     role = _make_service_role(call.account, call.region, service, name, call.params.get("Description", ""))
     record_change(call, "role", role.id)
+    record_change(call, "principal", role.id)
     return {
         "Role": {
             "Path": role.path,

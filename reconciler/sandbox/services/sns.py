@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.sandbox.services._documents import statements
+from reconciler.sandbox.services._documents import missing_principal, statements
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -120,21 +120,8 @@ def _check_policy(call: ServiceCall, text: str) -> None:
         for action in map(str.lower, [actions] if isinstance(actions, str) else actions):
             if action in ("*", "sns:*") or not action.startswith("sns:"):
                 raise _invalid("Policy statement action out of service scope!")
-    if _missing_principal(call, document):
+    if missing_principal(call, document):
         raise _invalid("Policy Error: PrincipalNotFound")
-
-
-def _missing_principal(call: ServiceCall, document: Json) -> str | None:
-    """The ARN of a role of this account that the policy names and that does not exist; None if all exist."""
-    roles = {role.arn for role in call.account.moto.backend("iam", call.region).roles.values()}
-    prefix = f"arn:{call.partition}:iam::{call.account.id}:role/"
-    for statement in document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]:
-        principal = statement.get("Principal")
-        named = principal.get("AWS", []) if isinstance(principal, dict) else []
-        for arn in [named] if isinstance(named, str) else named:
-            if arn.startswith(prefix) and arn not in roles:
-                return str(arn)
-    return None
 
 
 _FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.kinds.iam.role import KIND
@@ -313,6 +315,47 @@ def test_a_principal_of_the_account_may_be_news_to_iam():
     assert refused in created.retry_on
     assert refused in changed.retry_on
     assert created.patience == 60
+
+
+def trusting(*principals):
+    return {"Effect": "Allow", "Principal": {"AWS": [*principals]}, "Action": "sts:AssumeRole"}
+
+
+ITSELF, OTHER = "arn:aws:iam::123456789012:role/r", "arn:aws:iam::123456789012:role/other"
+NOTHING = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "first"),
+    [
+        ([trusting(ITSELF)], [NOTHING]),
+        ({**trusting(), "Principal": {"AWS": ITSELF}}, [NOTHING]),
+        ([trusting(ITSELF, OTHER)], [trusting(OTHER)]),
+        ([*TRUST["Statement"], trusting(ITSELF)], TRUST["Statement"]),
+        (
+            [{**trusting(), "Principal": {"AWS": [ITSELF], "Service": "ec2.amazonaws.com"}}],
+            [{**trusting(), "Principal": {"Service": ["ec2.amazonaws.com"]}}],
+        ),
+    ],
+)
+def test_a_role_that_trusts_itself_is_created_without_that_and_updated(declared, first):
+    document = {"Version": "2012-10-17", "Statement": declared}
+
+    created, changed = KIND.create(want(trust=None, assumeRolePolicyDocument=document))
+
+    assert (created.operation, created.params["AssumeRolePolicyDocument"].value["Statement"]) == ("CreateRole", first)
+    assert (changed.operation, changed.params["PolicyDocument"]) == ("UpdateAssumeRolePolicy", JsonText(document))
+    assert On("MalformedPolicyDocument", "Invalid principal in policy") in changed.retry_on
+
+
+def test_a_role_is_created_without_those_that_wait_for_it():
+    document = {"Version": "2012-10-17", "Statement": [trusting(OTHER)]}
+    wanted = want(trust=None, assumeRolePolicyDocument=document)
+
+    assert len(KIND.create(wanted)) == 1
+    created, changed = KIND.create(replace(wanted, deferred=frozenset({OTHER})))
+    assert created.params["AssumeRolePolicyDocument"].value["Statement"] == [NOTHING]
+    assert changed.params["PolicyDocument"] == JsonText(document)
 
 
 CHANGES = [

@@ -435,6 +435,15 @@ def test_iam_itself_may_refuse_what_is_new(sandbox, iam, role, refused):
     role("q", AssumeRolePolicyDocument=trust(aws=arn))
 
 
+def test_a_role_that_is_known_stays_known_when_it_is_changed(sandbox, iam, role):
+    sandbox.change({"iam_refuses_fresh": True})
+    arn = role()["Arn"]
+    sandbox.advance(8)
+
+    for _ in range(2):
+        iam.update_assume_role_policy(RoleName="r", PolicyDocument=trust(aws=arn))
+
+
 def test_only_a_role_that_is_there_and_trusts_the_account_is_assumed(sandbox, role, refused):
     sts = sandbox.client("sts")
     assume = {"RoleSessionName": "session"}
