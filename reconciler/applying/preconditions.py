@@ -107,8 +107,8 @@ class AccountRecheck:
         return self.created_by_others(address.section, lambda item: item.address == address).get(address, "")
 
     def rival(self, step: Step, captured: Mapping[str, Any]) -> str:
-        """Who was first, in words, where ``step`` created what another environment had created since the plan, which
-        AWS does not refuse; the creation is then taken back. Empty if nobody was. Raises Unreadable.
+        """The environment that created the resource first, in words, where AWS did not refuse ``step``, which is then
+        taken back; empty if there is none. Raises Unreadable.
         """
         item, kind = self.items[step.address], self.kinds[step.address.section]
         if kind.rival is None or item.want is None or item.verb is not Verb.CREATE or step != _creation(item):

@@ -67,7 +67,7 @@ def test_an_environment_is_adopted_as_it_is_found(shell: Shell) -> None:
     shell.account.clock.advance(1e4)
     batch.delete_compute_environment(computeEnvironment="ce")
     action, reason, notes, _ = found(shell)
-    assert (action, reason) == ("create", "ce is DELETING; it is created when that one is gone")
+    assert (action, reason) == ("create", "ce is DELETING; it is created after that one is deleted")
 
 
 def test_a_status_is_no_change(shell: Shell) -> None:
