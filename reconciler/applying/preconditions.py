@@ -161,10 +161,10 @@ class AccountRecheck:
             for live in lives:
                 ours = item.want is not None and _is_named(live, item.want.physical, kind)
                 if ours and not live.deleting and live.physical not in before:
-                    whose = f"belongs to {live.owner}" if live.owner else "belongs to no environment"
+                    whose = f" and belongs to {live.owner}" if live.owner else " and belongs to no environment"
                     if live.owner == self.plan.scope.environment:
-                        whose = "belongs to this environment, but is not as planned"
-                    message = f"{live.physical} was created since the plan and {whose}; plan again"
+                        whose = " by another run of this environment"
+                    message = f"{live.physical} was created since the plan{whose}; plan again"
                     found[item.address] = message
         return found
 
