@@ -69,8 +69,8 @@ class Recheck(Protocol):
         """
 
     def rival(self, step: Step, captured: Mapping[str, Any]) -> str:
-        """Who created the resource first, where AWS did not refuse ``step``, which created it once more and is taken
-        back; empty if nobody did. Raises Unreadable.
+        """The environment that created the resource first, where AWS did not refuse ``step``, which is then taken back;
+        empty if there is none. Raises Unreadable.
         """
 
     def found_as_planned(self, step: Step, facts: Facts) -> Mapping[str, Any] | None:

@@ -110,8 +110,8 @@ class AccountRecheck:
         return self.created_by_others(address.section, lambda item: item.address == address).get(address, "")
 
     def rival(self, step: Step, captured: Mapping[str, Any]) -> str:
-        """Who was first, in words, where ``step`` created what another environment had created since the plan, which
-        AWS does not refuse; the creation is then taken back. Empty if nobody was. Raises Unreadable.
+        """The environment that created the resource first, in words, where AWS did not refuse ``step``, which is then
+        taken back; empty if there is none. Raises Unreadable.
         """
         item, kind = self.items[step.address], self.kinds[step.address.section]
         if kind.rival is None or item.want is None or item.verb is not Verb.CREATE or step != _creation(item):
@@ -165,10 +165,10 @@ class AccountRecheck:
                 ours = item.want is not None and _is_named(live, item.want.physical, kind)
                 if ours and not live.deleting and live.physical not in before:
                     owner = kind.owner(live, self.plan.scope)
-                    whose = f"belongs to {owner or 'no environment'}"
+                    whose = f" and belongs to {owner or 'no environment'}"
                     if owner == self.plan.scope.environment:
-                        whose = "belongs to this environment, but is not as planned"
-                    message = f"{live.physical} was created since the plan and {whose}; plan again"
+                        whose = " by another run of this environment"
+                    message = f"{live.physical} was created since the plan{whose}; plan again"
                     found[item.address] = message
         return found
 

@@ -157,7 +157,7 @@ def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interactio
 
 
 def watching(plan: Plan) -> Plan:
-    """``plan``, which has no changes but waits, without the calls that repair what ends badly: nobody approves them."""
+    """``plan``, which has no changes but waits, without the calls that repair what ends badly: those need approval."""
 
     def without_repair(step: Step) -> Step:
         return replace(step, action=replace(step.action, repair=None)) if isinstance(step.action, Wait) else step

@@ -1,4 +1,4 @@
-"""What a plan must know of live objects: their state in words, who created them, and whether others use them. Pure."""
+"""Facts about live objects: their state in words, who created them, and whether others use them. Pure."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ class _Planner:
         kind = self.kinds[address.section]
         lives = [live for live in self.owned.get(address, []) if not live.deleting]
         if lives:
-            return lives[0].attrs
+            return next((live for live in lives if live_objects.is_named_as_created(live, kind)), lives[0]).attrs
         known = kind.attrs(self.scope, address.name, resource.props)
         return {**{name: Later(address, name) for name in kind.assigned_by_aws}, "name": address.name, **known}
 

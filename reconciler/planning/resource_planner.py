@@ -183,7 +183,7 @@ class ResourcePlanner:
         return live_objects.named_by_others(self.kinds, self.observed.lives, section)
 
     def note_state(self, node: Node, live: Live) -> None:
-        """Add what is known of the state of ``live``, unless it is the reason already, and what is done about it."""
+        """Add the state of ``live``, unless it is the reason already, and what is done about it."""
         found = live_objects.state(live)
         if not found or live.deleting:
             return
@@ -268,7 +268,7 @@ class ResourcePlanner:
         dying = [live for live in (*owned, *lives) if live.deleting and _is_named(live, address.name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
         if dying and not kind.restore:
-            node.reason = f"{dying[0].physical} {live_objects.state(dying[0])}; it is created when that one is gone"
+            node.reason = f"{dying[0].physical} {live_objects.state(dying[0])}; it is created after that one is deleted"
         node.after = self.with_tags(canonical(kind, want.declared, fill=False), want.tags, want)
         if dying and kind.restore:
             node.kept_object, node.reason = dying[0], "was scheduled for deletion and is restored"
@@ -339,9 +339,9 @@ class ResourcePlanner:
                 for live in old
                 if live.owner == self.scope.environment and (registers or live is not node.kept_object)
             ]
-            twice = self.registered_twice(owned)
-            node.notes += [f"revision {live.revision} equals the next one, as if registered twice" for live in twice]
-            going += [live for live in twice if live not in going]
+            duplicates = self.duplicates(owned)
+            node.notes += [f"revision {live.revision} is a duplicate of the next one" for live in duplicates]
+            going += [live for live in duplicates if live not in going]
             going += [live for live in node.by_tag_only if live.owner == self.scope.environment]
         else:
             going = [live for live in owned if live is not node.kept_object and not live.deleting]
@@ -355,7 +355,7 @@ class ResourcePlanner:
         if going and node.verb is Verb.NOOP:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
 
-    def registered_twice(self, owned: Sequence[Live]) -> list[Live]:
+    def duplicates(self, owned: Sequence[Live]) -> list[Live]:
         """The older of two owned revisions with the same content and tags that follow each other: a request that was
         delivered twice registers two. One that --replace requested has a tag of its own.
         """

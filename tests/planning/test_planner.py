@@ -231,7 +231,7 @@ def test_a_name_that_is_being_given_up_is_no_missing_object() -> None:
     for tags in (OWNED, {}):
         dying = live("v8", tags, fuel="gas", power=1, deleting=True, status="DELETING")
         made, _ = make(env(ENGINE), observed(engines=[dying]))
-        assert made.resources[0].reason == "v8 is DELETING; it is created when that one is gone"
+        assert made.resources[0].reason == "v8 is DELETING; it is created after that one is deleted"
 
 
 COPY = {**OWNED, "reconciler/name": "v8"}
@@ -291,7 +291,7 @@ def test_of_two_equal_revisions_in_a_row_one_is_superfluous() -> None:
     made, _ = make(env(wanted), observed(jobs=twice), kinds=JOBS)
     assert sequence(made) == ["Delete j:4"]
     assert made.resources[0].reason == "revisions beyond those to keep: j:4"
-    assert made.resources[0].notes == ("revision 4 equals the next one, as if registered twice",)
+    assert made.resources[0].notes == ("revision 4 is a duplicate of the next one",)
     for others in (
         [revision(3, image="a"), revision(4, image="b"), revision(5, image="a")],  # taken back
         [revision(3, image="a"), revision(5, image="a")],

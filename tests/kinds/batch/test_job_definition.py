@@ -718,3 +718,30 @@ def test_no_missed_differences(name):
     declared, shown, expected = APART[name]
 
     assert expected == paths(compared(KIND, described(KIND, "jobDefinitions", shown), declared))
+
+
+@pytest.mark.parametrize(
+    ("number", "others", "told"),
+    [
+        (1, None, ""),
+        (5, {}, ""),
+        (5, {4: TAGS}, ""),
+        (5, {6: {OWNER_TAG: "other"}}, ""),
+        (5, {4: {OWNER_TAG: "other"}}, "x:4 was registered since the plan and belongs to other"),
+        (5, {4: {}}, "x:4 was registered since the plan and belongs to no environment"),
+    ],
+)
+def test_a_revision_after_that_of_another_owner_is_deregistered(number, others, told):
+    """The first revision of a name needs no read; who has a later number is not first."""
+    captured = {"arn": arn(f"job-definition/x:{number}"), "revision": str(number)}
+    items = [item(revision=other, tags=tags) for other, tags in {number: TAGS, **(others or {})}.items()]
+    reads, asked = KIND.rival(want(KIND, job()), captured), []
+    try:
+        asked += next(reads)
+        reads.send(({"jobDefinitions": items},))
+    except StopIteration as ended:
+        text, undo = ended.value
+
+    assert [one.params["jobDefinitionName"] for one in asked] == ["x"] * (others is not None)
+    assert text.startswith(told) and bool(text) is bool(told)
+    assert [one.params["jobDefinition"] for one in undo] == [captured["arn"]] * bool(told)

@@ -716,3 +716,18 @@ def test_a_rule_that_a_service_keeps_is_not_deleted(history, destroy):
     left_out = history.plan(env, destroy=destroy, exclude=(Address("eventRules", "r"),))
     assert left_out.problems == ()
     assert not [one for one in left_out.plan.resources if one.address.section == "eventRules"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "rival"), [(TAGS, ""), ([], ""), ([{"Key": "reconciler/environment", "Value": "b"}], "b")]
+)
+def test_who_overwrites_a_rule_of_another_environment_is_told(tags, rival):
+    """PutRule keeps the tags of a rule that exists; tags that are not visible yet prove nothing."""
+    reads = KIND.rival(want(KIND, "r", eventPattern=PATTERN), {})
+    assert next(reads) == (call("ListTagsForResource", retry_on=(), ResourceARN=ARN),)
+    with pytest.raises(StopIteration) as ended:
+        reads.send(({"Tags": tags},))
+    text, undo = ended.value.value
+
+    assert undo == () and bool(text) is bool(rival)
+    assert f"r was created by {rival} " in text or not rival

@@ -204,6 +204,18 @@ def test_people_are_told_when_a_value_is_not_compared():
     assert "is kept until" in KIND.notes(unowned(FOREIGN), wanted)[0]
     assert "written again" in KIND.notes(live(FOREIGN), wanted)[0]
     assert list(KIND.notes(live(version("v")), wanted)) == []
+    compared = [live(version("v")), live(FOREIGN), unowned(version("w")), unowned()]
+    assert (
+        [*KIND.not_compared(unowned(FOREIGN), wanted)]
+        == [*KIND.not_compared(live(FOREIGN, RotationEnabled=True), wanted)]
+        == ["value"]
+    )
+    assert [list(KIND.not_compared(one, wanted)) for one in compared] == [[], [], [], []]
+    assert list(KIND.not_compared(unowned(FOREIGN), want(KIND))) == []
+
+
+def test_a_secret_of_another_service_is_left_to_it():
+    assert live(version("v"), OwningService="rds").managed_by == "rds"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
 
 
 def rival(want: Want, captured: Mapping[str, Any]) -> Reads[tuple[str, Sequence[Call]]]:
-    """Whether an ACTIVE revision of somebody else is older than the one just registered, which is then deregistered.
+    """Whether an ACTIVE revision of another owner is older than the one just registered, which is then deregistered.
 
     The numbers of a name begin with 1, so the first revision needs no read.
     """
