@@ -14,6 +14,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, private_name
 from reconciler.model.paths import values_at
+from reconciler.model.secrets_in_text import decoded, is_itself_a_secret, secret_arguments, secrets_in
 from reconciler.model.stand_ins import walk
 from reconciler.schema import registry
 
@@ -62,9 +63,21 @@ def _gather(value: Any, found: list[str]) -> None:
                 found.extend(texts(item))
             elif isinstance(item, dict | list):
                 _gather(item, found)
-            elif isinstance(item, str | Template) and _private(name):
-                found.extend(texts(item))
+            elif isinstance(item, str | Template):
+                found.extend(texts(item) if _private(name) else _inside(name, item))
     elif isinstance(value, list):
+        found.extend(secret_arguments(value))
         for item in value:
             if isinstance(item, dict | list):
                 _gather(item, found)
+            elif isinstance(item, str | Template):
+                found.extend(_inside("", item))
+
+
+def _inside(name: str, value: str | Template) -> Iterator[str]:
+    """The secrets inside a script or a command, and a value that should name a secret and is one."""
+    for text in value.parts if isinstance(value, Template) else (value,):
+        if isinstance(text, str):
+            yield from secrets_in(decoded(text) if name == "userData" else text)
+    if name == "valueFrom" and isinstance(value, str) and is_itself_a_secret(value):
+        yield value

@@ -357,7 +357,8 @@ SECRET_IN_CLEAR = _warning(
 )
 CLEAR_TEXT_SECRET = _warning(
     "clear-text-secret",
-    "A job definition has a value that looks like a secret, and everyone who may describe it can read it.",
+    "A job definition or the user data of a launch template contains what looks like a secret, and everyone who may"
+    " describe it can read it.",
     "Keep it in Secrets Manager or Parameter Store, and name it under secrets or secretOptions.",
     "https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html",
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import SequenceMatcher
 from typing import Any, Final, assert_never
 
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Reference, Secret, Template, Text, compact
 from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, private_name, single_line
+from reconciler.model.secrets_in_text import decoded, secrets_in, without_secrets
 from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown
 
 UNKNOWN = "(known after apply)"
@@ -50,9 +52,9 @@ class Mask:
             case Later():
                 return UNKNOWN
             case Text():
-                return UNKNOWN if has_unknown(value) else self.text(str(value))
+                return UNKNOWN if has_unknown(value) else self._shown(str(value))
             case Template() | Reference():
-                return self.text(str(value))
+                return self._shown(str(value))
             case Base64():
                 return self.value(value.value)
             case JsonText():
@@ -63,8 +65,12 @@ class Mask:
 
     def _scalar(self, value: Any) -> Any:
         if isinstance(value, str):
-            return SENSITIVE if value in self._words else self.text(value)
+            return SENSITIVE if value in self._words else self._shown(value)
         return None if value is MISSING else value
+
+    def _shown(self, text: str) -> str:
+        """``text`` without known secrets, and without what looks like one inside a script or a command."""
+        return self.text(without_secrets(self._cover(text)))
 
     def _members(self, value: Mapping[Any, Any]) -> Mapping[str, Any]:
         private = _private(value)
@@ -76,7 +82,7 @@ class Mask:
 
     def _hides(self, node: Any) -> bool:
         if isinstance(node, str):
-            return node in self._words or self._cover(node) != node
+            return node in self._words or self._cover(node) != node or bool(secrets_in(node))
         if isinstance(node, Text | Template):  # as one text: a secret may go from one part into the next
             return has_secret(node) or self._cover(str(node)) != str(node)
         return isinstance(node, Secret | Digest) or (isinstance(node, Mapping) and any(map(self._hides, node)))
@@ -101,10 +107,18 @@ class Mask:
                 elif isinstance(item, str) and item not in after and self.hides(after):
                     yield item
         elif isinstance(before, str | Base64) and not isinstance(after, Mapping | list | tuple) and self.hides(after):
-            yield str(before)
+            old = str(before)
+            yield from self._old_lines(old.splitlines(), str(after).splitlines()) if "\n" in old else [old]
+
+    def _old_lines(self, before: list[str], after: list[str]) -> Iterator[str]:
+        """The lines of a script that were replaced by lines with a secret."""
+        for change, first, end, start, stop in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+            if change != "equal" and any(map(self._hides, after[start:stop])):
+                yield from (line for line in before[first:end] if line not in after and len(line) >= SHORT)
 
 
 _TEXTS: Final = (str, Text, Template, JsonText, Base64)  # what is sent as text
+_ENCODED: Final = ("userData", "UserData")
 _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
 
 
@@ -112,7 +126,14 @@ def _private(value: Mapping[Any, Any]) -> set[str]:
     """The members of ``value`` with text that have a secret's name, or belong to one (``name`` and ``value``)."""
     found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
     found |= {name for name in value if isinstance(name, str) and private_name(name)}
-    return {name for name in found if isinstance(value.get(name), _TEXTS) and value[name] != ""}
+    kept = {name for name in found if isinstance(value.get(name), _TEXTS) and value[name] != ""}
+    return kept | {name for name in _ENCODED if _hides_encoded(value.get(name))}
+
+
+def _hides_encoded(value: Any) -> bool:
+    """Whether user data in base64, as AWS returns it, contains what looks like a secret."""
+    plain = decoded(value) if isinstance(value, str) else value
+    return isinstance(plain, str) and plain != value and bool(secrets_in(plain))
 
 
 def known_part(value: Any) -> Any:

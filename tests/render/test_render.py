@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,49 @@ def golden(name: str, shown: str) -> None:
 
 def test_text() -> None:
     golden("rich.txt", text.plan(rich(), Mask(), PLAIN) + "\n")
+
+
+SCRIPT = "#!/bin/sh\nexport DB_PASSWORD={}\necho done\ncurl https://u:{}@host/\n"
+
+
+def test_passwords_in_user_data_are_in_no_output() -> None:
+    """Neither the declared ones nor the live ones, in any format; the rest of a script is shown."""
+    declared = env(resource("engines", "v8", userData=SCRIPT.format("newone1", "newone2"), size=2))
+    seen = observed(
+        engines=[
+            live("v8", userData=SCRIPT.format("oldone1", "oldone2"), size=1),
+            live("old", userData=SCRIPT.format("oldone3", "oldone4"), command=["x", "--token=oldone5"]),
+        ]
+    )
+    made, _ = planner.make(declared, KINDS, SCOPE, seen, options=Options())
+    document = as_json.plan(made, timestamp=STAMP, mask=Mask())
+    shown = [json.dumps(document), text.plan(made, Mask(), PLAIN), markdown.plan(made, Mask()), html.plan(made, Mask())]
+
+    assert not [one for one in shown if re.search("oldone|newone", one)]
+    assert all("export DB_PASSWORD=(sensitive)" in one and "echo done" in one for one in shown[:1])
+    found = {one["path"]: one["sensitive"] for item in document["resource_changes"] for one in item["differences"]}
+    assert (found["userData"], found["size"]) == (True, False)
+
+
+def test_a_live_script_is_masked_by_line_where_the_declared_one_has_a_secret() -> None:
+    declared = env(resource("engines", "v8", userData="#!/bin/sh\nlogin u hidden-one\necho two\n"))
+    seen = observed(engines=[live("v8", userData="#!/bin/sh\nlogin u other-one\necho one\necho two\n")])
+    made, _ = planner.make(declared, KINDS, SCOPE, seen, options=Options())
+    mask = Mask({"hidden-one"}).learnt(made)
+
+    document = json.dumps(as_json.plan(made, timestamp=STAMP, mask=mask))
+    assert "hidden-one" not in document
+    assert "other-one" not in document
+    assert "#!/bin/sh" in document
+    assert "echo two" in document
+
+
+def test_user_data_in_base64_is_masked_where_it_has_a_secret() -> None:
+    mask = Mask()
+    plain, private = (b64encode(text.encode()).decode() for text in ("echo one\n", "PASSWORD=abcdef\n"))
+
+    assert mask.value({"UserData": plain}) == {"UserData": plain}
+    assert mask.value({"UserData": private, "ImageId": "ami-1"}) == {"UserData": "(sensitive)", "ImageId": "ami-1"}
 
 
 def test_markdown() -> None:

@@ -10,12 +10,49 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import as_text, at, entries
-from reconciler.model import Declared, Finding, Path, Resource, Template
+from reconciler.kinds.batch.compute_environment import effects
+from reconciler.kinds.common.declared import as_text, at, entries, is_given, mapping
+from reconciler.model import Declared, Effect, Finding, Json, Path, Resource, Template
 from reconciler.model import problem_codes as codes
 
 HERE = "computeResources"
 GROUPS = ("securityGroupIds", "securityGroups")
+MOVING = ("$Latest", "$Default")
+
+
+def followed(props: Json, declared: Declared) -> Iterator[tuple[Path, Resource, str]]:
+    """The declared templates that an environment names without a number: path, template, and what it names."""
+    path: Path = (HERE, "launchTemplate")
+    template = mapping(mapping(props.get(HERE)).get("launchTemplate"))
+    every = [(path, template), *(((*path, "overrides", i), item) for i, item in entries(template.get("overrides")))]
+    for place, ask in every:
+        version = ask.get("version") if is_given(ask.get("version")) else "$Default"
+        named = next((ask[one] for one in ("launchTemplateName", "launchTemplateId") if is_given(ask.get(one))), None)
+        found = declared.resource("launchTemplates", named)
+        if found is not None and version in MOVING:
+            yield place, found, str(version)
+
+
+def why_fixed(props: Json) -> str:
+    """Why the environment can have no infrastructure update, which alone resolves versions again; empty if it can."""
+    if effects.family(props) != effects.INSTANCES:
+        return ""
+    effect, why = effects.infrastructure(props, props)
+    reason = "a custom serviceRole" if "serviceRole" in why else "the allocation strategy BEST_FIT"
+    return f"with {reason}" if effect is Effect.REPLACE else ""
+
+
+def check_versions(environment: Resource, declared: Declared) -> Iterator[Finding]:
+    """Warnings about templates whose new versions never reach the environment.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
+    """
+    why = why_fixed(environment.props)
+    for path, template, version in followed(environment.props, declared) if why else ():
+        name = template.address.name
+        message = f"{why}, a new version of launch template {name} never reaches this environment ({version})"
+        hint = f'write version: "${{{template.address}.latestVersion}}"; each new version then replaces the environment'
+        yield Finding(path, message, hint, codes.NO_UPDATES_IN_PLACE, warning=True)
 
 
 def check_template(environment: Resource, declared: Declared) -> Iterator[Finding]:

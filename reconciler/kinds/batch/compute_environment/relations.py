@@ -28,6 +28,7 @@ def relations(environment: Resource, declared: Declared) -> Iterator[Finding]:
         yield from _check_cluster_quota(environment, cluster, declared)
     yield from launch_template.check_ids(environment, declared)
     yield from launch_template.check_template(environment, declared)
+    yield from launch_template.check_versions(environment, declared)
 
 
 def _check_cluster_quota(environment: Resource, cluster: str, declared: Declared) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.kinds.batch.compute_environment import effects, images
+from reconciler.kinds.batch.compute_environment import effects, images, launch_template
 from reconciler.kinds.batch.compute_environment.images import RESOURCES
 from reconciler.kinds.common.declared import as_text, at, entries, mapping
 from reconciler.model import (
@@ -38,7 +38,7 @@ from reconciler.model import (
 from reconciler.model import problem_codes as codes
 
 UPDATE_POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30}
-MOVING = ("$Latest", "$Default")
+MOVING = launch_template.MOVING
 _READ = "ec2:DescribeLaunchTemplateVersions"
 
 
@@ -138,7 +138,7 @@ class _Template:
 
 
 def side_effects(
-    live: Live, want: Want, diff: Diff, changing: Mapping[Address, Verb], _declared: Declared
+    live: Live, want: Want, diff: Diff, changing: Mapping[Address, Verb], declared: Declared
 ) -> Reads[Sequence[Finding]]:
     """Notes about the template versions and images of new instances; reads EC2 only if the change starts some.
 
@@ -146,8 +146,10 @@ def side_effects(
     changes.
     """
     fresh = diff.replaces or replaces_instances(diff)
-    if not fresh or effects.family(want.props) != effects.INSTANCES:
+    if effects.family(want.props) != effects.INSTANCES:
         return ()
+    if not fresh:
+        return tuple(_left_behind(live, want.address, changing, declared))
     resources = mapping(want.props.get(RESOURCES))
     asked = list(_templates(resources))
     calls = tuple(_version(ask) for _, ask in asked)
@@ -165,6 +167,23 @@ def side_effects(
         line = "its instances already start from the latest images, according to AWS Batch"
         return (*moves, Finding((), line, code=codes.ADVICE, warning=True))
     return moves
+
+
+def _left_behind(
+    live: Live, address: Address, changing: Mapping[Address, Verb], declared: Declared
+) -> Iterator[Finding]:
+    """Notes about declared templates that change, and whose new versions never reach the environment."""
+    environment = declared.resources.get(address)
+    why = launch_template.why_fixed(live.props)
+    if environment is None or not why:
+        return
+    for _, template, version in launch_template.followed(environment.props, declared):
+        if changing.get(template.address) is Verb.UPDATE:
+            note = (
+                f"launch template {template.address.name} changes, and {why} a new version never reaches this"
+                f" environment: {version} is resolved only when it is created; replace it with --replace {address}"
+            )
+            yield Finding((), note, code=codes.ADVICE, warning=True)
 
 
 def _templates(resources: Json) -> Iterator[tuple[Path, Json]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.secrets_in_text import secret_arguments, secrets_in
 
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
 ULIMITS = (
@@ -94,7 +95,12 @@ def _command(path: Path, props: Json) -> Iterator[Finding]:
         why = f'"{syntax[1]}" is shell syntax, and no shell runs this command'
         hint = 'write [sh, -c, "..."] with the whole line as one item'
         yield Finding((*path, syntax[0]), why, hint, warning=True)
+    arguments = set(secret_arguments(words))
     for index, word in enumerate(words):
+        if isinstance(word, str) and (word in arguments or secrets_in(word)):
+            why = "the command has what looks like a secret, in plain text"
+            hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
+            yield Finding((*path, index), why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
         if isinstance(word, str) and _PARAMETER.fullmatch(word):
             hint = f"write Ref::{word.lstrip('REFref: ')}"
             yield Finding((*path, index), f'"{word}" is not replaced by a parameter', hint, warning=True)

@@ -18,6 +18,7 @@ from reconciler.kinds.batch.job_definition.container_fields import LEGACY
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.secrets_in_text import is_itself_a_secret
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
 _STEPS = ((1, range(2, 9)), (2, range(4, 17)), (4, range(8, 31)), (8, range(16, 61, 4)), (16, range(32, 121, 8)))
@@ -218,6 +219,7 @@ def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
                     yield Finding((*here, index), f"{needed} is missing", hint, code=codes.MISSING_FIELD)
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
             yield Finding(place, f'duplicate "{name}"', "keep one", code=codes.DUPLICATE)
+        yield from _check_references(here, found)
         if is_given(value) and not context.execution_role and context.platform != FARGATE:
             hint = "use a role that trusts ecs-tasks.amazonaws.com and may read the secret"
             yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code=codes.MISSING_FIELD)
@@ -226,6 +228,14 @@ def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
         if as_text(item.get("name")) in plain:
             why = f'"{item["name"]}" is set both in environment and in secrets'
             yield Finding((*path, "secrets", index, "name"), why, "keep one", code=codes.DUPLICATE)
+
+
+def _check_references(path: Path, found: list[tuple[int, Json]]) -> Iterator[Finding]:
+    for index, item in found:
+        if isinstance(item.get("valueFrom"), str) and is_itself_a_secret(item["valueFrom"]):
+            why = "valueFrom is the name or ARN of a secret, and this looks like the secret itself (not shown)"
+            hint = "store it in a secret, and write the name of that here"
+            yield Finding((*path, index, "valueFrom"), why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
 
 
 # --- resources -------------------------------------------------------------------------------------------------------

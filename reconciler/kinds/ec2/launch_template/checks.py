@@ -16,6 +16,7 @@ from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.secrets_in_text import secrets_in
 from reconciler.model.stand_ins import known
 
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
@@ -97,6 +98,7 @@ def _user_data(value: Any) -> Iterator[Finding]:
     script, path = as_text(value), ("userData",)
     if not script:
         return
+    yield from _secrets(script, path)
     size = user_data.size(script)
     if size > user_data.MAX_SIZE:
         hint = "fetch the rest from S3 when the instance starts, or give it compressed: gzip, then base64"
@@ -107,6 +109,15 @@ def _user_data(value: Any) -> Iterator[Finding]:
         hint = 'begin with MIME-Version: 1.0 and Content-Type: multipart/mixed; boundary="//", one part for each script'
         message = "AWS Batch uses user data only in the MIME multi-part format, and adds its own parts"
         yield Finding(path, message, hint, warning=True)
+
+
+def _secrets(script: str, path: Path) -> Iterator[Finding]:
+    text = str(user_data.decode(script))
+    for secret in sorted(secrets_in(text), key=text.index)[:1]:
+        line = text.count("\n", 0, text.index(secret)) + 1
+        why = f"line {line} of the user data has what looks like a secret, in plain text"
+        hint = "let the instance read it from Secrets Manager, or from Parameter Store, when it starts"
+        yield Finding(path, why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
 
 
 # --- storage ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common.declared import items, mapping
+from reconciler.kinds.common.declared import at, entries, items, mapping
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok
@@ -34,11 +34,14 @@ from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import (
     OWNER_TAG,
     Action,
+    Address,
     Api,
     Call,
+    Declared,
     Diff,
     Effect,
     Field,
+    Finding,
     Json,
     Kind,
     Later,
@@ -51,9 +54,12 @@ from reconciler.model import (
     Refused,
     Replace,
     Reply,
+    Resource,
     Scope,
+    Verb,
     Want,
 )
+from reconciler.model import problem_codes as codes
 
 DESCRIPTION = "versionDescription"
 FIELDS = {DESCRIPTION: Field(effect=Effect.NEW_REVISION, default=""), **data_fields.FIELDS}
@@ -311,6 +317,27 @@ def disruption(_: Live, __: Want, diff: Diff) -> str:
     )
 
 
+def side_effects(
+    _live: Live, want: Want, diff: Diff, _changing: Mapping[Address, Verb], declared: Declared
+) -> Reads[Sequence[Finding]]:
+    """A note that names the declared compute environments that follow ``$Latest`` or ``$Default`` of the template."""
+    yield from ()  # no calls: what is declared suffices
+    users = [str(one.address) for one in declared.section("computeEnvironments") if _follows(one, want, declared)]
+    if not users or not diff.under(DATA):
+        return ()
+    note = f"{', '.join(users)} use{'' if users[1:] else 's'} its $Default or $Latest version"
+    return (Finding((), note, code=codes.ADVICE, warning=True),)
+
+
+def _follows(environment: Resource, want: Want, declared: Declared) -> bool:
+    template = mapping(at(environment.props, "computeResources", "launchTemplate"))
+    for ask in (template, *(item for _, item in entries(template.get("overrides")))):
+        found = declared.resource("launchTemplates", ask.get("launchTemplateName") or ask.get("launchTemplateId"))
+        if found and found.address == want.address and (ask.get("version") or "$Default") in ("$Default", "$Latest"):
+            return True
+    return False
+
+
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
@@ -340,4 +367,5 @@ KIND = Kind(
     check=check,
     disruption=disruption,
     notes=notes,
+    side_effects=side_effects,
 )

@@ -184,7 +184,7 @@ def _number(direction: str, bundles: Any) -> Iterator[Finding]:
         yield Finding((direction,), message, "use wider ranges, or a prefix list", code=codes.OUT_OF_RANGE)
     elif found > RULES_QUOTA:
         message = f"{direction} has {found} rules, and the default quota is {RULES_QUOTA}"
-        yield Finding((direction,), message, "request a quota increase", code=codes.OUT_OF_RANGE, warning=True)
+        yield Finding((direction,), message, "request a quota increase", warning=True)
 
 
 def _open_to_all(rule: Rule, path: Path) -> Iterator[Finding]:

@@ -1,0 +1,86 @@
+"""Secrets inside scripts, commands and URLs, and texts that are secrets themselves."""
+
+from base64 import b64encode
+
+import pytest
+
+from reconciler.model.secrets_in_text import (
+    decoded,
+    is_itself_a_secret,
+    secret_arguments,
+    secrets_in,
+    without_secrets,
+)
+
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("export DB_PASSWORD=hunter2", "hunter2"),
+        ('API_KEY="with space"; next', "with space"),
+        ("MYSQL_PWD='single'", "single"),
+        ("password: yaml-one", "yaml-one"),
+        ("password = ini-one", "ini-one"),
+        ('{"user": "u", "password":"json-one"}', "json-one"),
+        ("tool --password one --region x", "one"),
+        ("tool --token=two", "two"),
+        ("psql postgres://u:three@host/db", "three"),
+        ('echo "user:four" | chpasswd', "four"),
+        ("echo five | sudo passwd --stdin user", "five"),
+        ("echo six | docker login -u u --password-stdin registry", "six"),
+        ("id AKIAIOSFODNN7EXAMPLE here", "AKIAIOSFODNN7EXAMPLE"),
+        (f"cat > key <<E\n{KEY}\nE", KEY),
+    ],
+)
+def test_a_secret_is_found_and_nothing_else_is_masked(text, secret):
+    assert secrets_in(text) == {secret}
+    assert without_secrets(text) == text.replace(secret, "(sensitive)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TOKEN=$(curl -s -X PUT http://169.254.169.254/latest/api/token)",
+        'curl -H "X-aws-ec2-metadata-token: $TOKEN" -H "X-aws-ec2-metadata-token-ttl-seconds: 21600" http://x',
+        "aws secretsmanager get-secret-value --secret-id arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf",
+        "PASSWORD=$PASSWORD SECRET_KEY=${KEY} DB_PASSWORD=Ref::password",
+        "password = get_secret('x')",
+        "the password is changed; pass the file, and the token too",
+        "PASSWORD_FILE=/run/secrets/db",
+        "password=(sensitive)",
+        "",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    assert not secrets_in(text)
+    assert without_secrets(text) == text
+
+
+def test_the_word_after_an_option_is_a_secret():
+    words = ["tool", "--db-password", "one", "--token", "$T", "--user", "u", "--password=x", "y", 3]
+
+    assert list(secret_arguments(words)) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "text", ["hunter2!", "AKIAIOSFODNN7EXAMPLE", "P@ssw0rd123", "wJalrXUtnFEMIK7MDENGbPxRf", "a b"]
+)
+def test_a_text_that_is_a_secret(text):
+    assert is_itself_a_secret(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["db", "prod/db-2", "MyApp/DbPassword", "ops@example.com", "arn:aws:ssm:x", "/a b", "db:password::", "${x.y}", ""],
+)
+def test_a_text_that_names_one(text):
+    assert not is_itself_a_secret(text)
+
+
+def test_base64_is_decoded_where_it_is_text():
+    assert decoded(b64encode(b"password: x").decode()) == "password: x"
+    assert decoded("#!/bin/sh") == "#!/bin/sh"
+    assert decoded("/////w==") == "/////w=="
