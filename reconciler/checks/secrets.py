@@ -1,23 +1,28 @@
 """The secrets of an environment, found before any message about it is printed.
 
 These are the values of secret fields, of environment variables and variables with names like those of secrets, and
-values under such a name or next to one (``{name: DB_PASSWORD, value: ...}``).
+values under such a name or next to one (``{name: DB_PASSWORD, value: ...}``, ``--password=...``). Where a secret can
+stand it may also stand in the wrong place: as a key, or in a member that does not exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Kind, Template
-from reconciler.model.masking import LINE, private_name
+from reconciler.model.masking import LINE, is_no_name, private_name, secrets_within
 from reconciler.model.paths import values_at
 from reconciler.model.stand_ins import walk
 from reconciler.schema import registry
 
 _private = cache(private_name)  # there are few different names
+_NAMES: Final = frozenset({"name", "Name", "key", "Key"})
+_REFERENCES: Final = frozenset({"valueFrom", "ValueFrom"})
+# What has a name like that of a secret, and none in it: references, and the sections and members that hold them
+_STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", "secrets"})
 
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
@@ -32,7 +37,10 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:
                 odd = (value for name, value in raw.value.items() if registry.is_secret(section, (name,)))
-                found.update(text for value in odd for text in texts(value))
+                found.update(text for value in odd for text in _all_in(value))
+                found.update(
+                    text for name, value in raw.value.items() if is_no_name(name) for text in _all_in({name: value})
+                )
     return frozenset(found)
 
 
@@ -48,7 +56,9 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def texts_under_secret_names(value: Any) -> list[str]:
-    """The texts under a name like that of a secret, or next to one: ``{name: DB_PASSWORD, value: ...}``."""
+    """The texts under a name like that of a secret, or next to one (``{name: DB_PASSWORD, value: ...}``), and those
+    that a text gives to such a name (``--password=...``).
+    """
     found: list[str] = []
     _gather(value, found)
     return found
@@ -57,14 +67,40 @@ def texts_under_secret_names(value: Any) -> list[str]:
 def _gather(value: Any, found: list[str]) -> None:
     """Adds to ``found``; a generator for every mapping of an environment would be slow."""
     if isinstance(value, dict | Mapping):
+        called = value.get("name") or value.get("key") or value.get("Name") or value.get("Key")
+        beside = called is not None and _private(str(called))
         for name, item in value.items():
-            if name == "value" and _private(str(value.get("name", ""))):
-                found.extend(texts(item))
+            if beside and name not in _NAMES and name not in _REFERENCES:
+                found.extend(_all_in({name: item}))
             elif isinstance(item, dict | list):
-                _gather(item, found)
+                if _private(name) and name not in _STRUCTURES:
+                    found.extend(_all_in(item))
+                else:
+                    _gather(item, found)
             elif isinstance(item, str | Template) and _private(name):
                 found.extend(texts(item))
+            elif isinstance(item, str) and ("=" in item or ":" in item):
+                found.extend(secrets_within(item))
     elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, dict | list):
-                _gather(item, found)
+        _gather_list(value, found)
+
+
+def _gather_list(value: list[Any], found: list[str]) -> None:
+    option = False
+    for item in value:
+        if isinstance(item, dict | list):
+            _gather(item, found)
+        elif isinstance(item, str | Template):
+            if option:
+                found.extend(texts(item))
+            elif isinstance(item, str) and ("=" in item or ":" in item):
+                found.extend(secrets_within(item))
+            option = isinstance(item, str) and item[:1] == "-" and _private(item)
+
+
+def _all_in(value: Any) -> Iterator[str]:
+    """The texts in ``value``, and the keys that cannot be a member's name: a secret may stand in the wrong place."""
+    yield from texts(value)
+    for node in walk(value, whole=(Template,)):
+        if isinstance(node, Mapping):
+            yield from (name for name in node if is_no_name(name))
