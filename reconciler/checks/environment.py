@@ -83,7 +83,10 @@ def _without_repeats(problems: Iterable[Problem], hidden: Callable[[str], str]) 
     first: dict[Any, Problem] = {}
     for found in ordered(problems):
         first.setdefault((found.pos, found.code, found.message), found)
-    return tuple(replace(found, message=hidden(found.message), hint=hidden(found.hint)) for found in first.values())
+    return tuple(
+        replace(found, message=hidden(found.message), hint=hidden(found.hint), path=hidden(found.path))
+        for found in first.values()
+    )
 
 
 def _unknown_section(section: str, raws: Mapping[str, DeclaredResource], kinds: Kinds) -> Problem:

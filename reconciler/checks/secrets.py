@@ -1,24 +1,29 @@
 """The secrets of an environment, found before any message about it is printed.
 
 These are the values of secret fields, of environment variables and variables with names like those of secrets, and
-values under such a name or next to one (``{name: DB_PASSWORD, value: ...}``).
+values under such a name or next to one (``{name: DB_PASSWORD, value: ...}``, ``--password=...``). Where a secret can
+stand it may also stand in the wrong place: as a key, or in a member that does not exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Kind, Template
-from reconciler.model.masking import LINE, private_name
+from reconciler.model.masking import LINE, is_no_name, private_name
 from reconciler.model.paths import values_at
 from reconciler.model.secrets_in_text import decoded, is_itself_a_secret, secret_arguments, secrets_in
 from reconciler.model.stand_ins import walk
 from reconciler.schema import registry
 
 _private = cache(private_name)  # there are few different names
+_NAMES: Final = frozenset({"name", "Name", "key", "Key"})
+_REFERENCES: Final = frozenset({"valueFrom", "ValueFrom"})
+# What has a name like that of a secret, and none in it: references, and the sections and members that hold them
+_STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", "secrets"})
 
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
@@ -33,7 +38,10 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:
                 odd = (value for name, value in raw.value.items() if registry.is_secret(section, (name,)))
-                found.update(text for value in odd for text in texts(value))
+                found.update(text for value in odd for text in _all_in(value))
+                found.update(
+                    text for name, value in raw.value.items() if is_no_name(name) for text in _all_in({name: value})
+                )
     return frozenset(found)
 
 
@@ -49,7 +57,9 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def texts_under_secret_names(value: Any) -> list[str]:
-    """The texts under a name like that of a secret, or next to one: ``{name: DB_PASSWORD, value: ...}``."""
+    """The texts under a name like that of a secret, or next to one (``{name: DB_PASSWORD, value: ...}``), and those
+    that a text gives to such a name (``--password=...``).
+    """
     found: list[str] = []
     _gather(value, found)
     return found
@@ -58,20 +68,27 @@ def texts_under_secret_names(value: Any) -> list[str]:
 def _gather(value: Any, found: list[str]) -> None:
     """Adds to ``found``; a generator for every mapping of an environment would be slow."""
     if isinstance(value, dict | Mapping):
+        called = value.get("name") or value.get("key") or value.get("Name") or value.get("Key")
+        beside = called is not None and _private(str(called))
         for name, item in value.items():
-            if name == "value" and _private(str(value.get("name", ""))):
-                found.extend(texts(item))
-            elif isinstance(item, dict | list):
-                _gather(item, found)
-            elif isinstance(item, str | Template):
-                found.extend(texts(item) if _private(name) else _inside(name, item))
+            if beside and name not in _NAMES and name not in _REFERENCES:
+                found.extend(_all_in({name: item}))
+            else:
+                _gather_member(name, item, found)
     elif isinstance(value, list):
         found.extend(secret_arguments(value))
         for item in value:
-            if isinstance(item, dict | list):
-                _gather(item, found)
-            elif isinstance(item, str | Template):
-                found.extend(_inside("", item))
+            _gather_member("", item, found)
+
+
+def _gather_member(name: str, item: Any, found: list[str]) -> None:
+    if isinstance(item, dict | list):
+        if _private(name) and name not in _STRUCTURES:
+            found.extend(_all_in(item))
+        else:
+            _gather(item, found)
+    elif isinstance(item, str | Template):
+        found.extend(texts(item) if _private(name) else _inside(name, item))
 
 
 def _inside(name: str, value: str | Template) -> Iterator[str]:
@@ -81,3 +98,11 @@ def _inside(name: str, value: str | Template) -> Iterator[str]:
             yield from secrets_in(decoded(text) if name == "userData" else text)
     if name == "valueFrom" and isinstance(value, str) and is_itself_a_secret(value):
         yield value
+
+
+def _all_in(value: Any) -> Iterator[str]:
+    """The texts in ``value``, and the keys that cannot be a member's name: a secret may stand in the wrong place."""
+    yield from texts(value)
+    for node in walk(value, whole=(Template,)):
+        if isinstance(node, Mapping):
+            yield from (name for name in node if is_no_name(name))

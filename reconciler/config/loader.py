@@ -27,7 +27,7 @@ from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
 from reconciler.model import problem_codes as codes
-from reconciler.model.masking import Cover
+from reconciler.model.masking import Cover, is_no_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.model.stand_ins import known
 from reconciler.schema import registry
@@ -358,7 +358,8 @@ def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterato
 
 def _useless_null(null: UselessNull) -> Problem:
     hint = "give it a value; null only removes an inherited setting"
-    return Problem(code=codes.IDLE_NULL, message=f"{null.name} is empty", hint=hint, warning=True, pos=null.pos)
+    shown = "the value" if is_no_name(null.name) else null.name  # a secret may stand in a key's place
+    return Problem(code=codes.IDLE_NULL, message=f"{shown} is empty", hint=hint, warning=True, pos=null.pos)
 
 
 def _identity(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ A secret is masked as it is and in every form that a program may have converted 
 case, escaped as in JSON or in Python's ``repr``, escaped for a URL, for XML, and as base64, alone or inside something
 longer that was encoded as a whole. The beginning of a secret is masked too, where a message truncates it.
 
+What is written like the keys and tokens of well-known services is masked wherever it stands, known or not.
+
 A secret of fewer than :data:`SHORT` characters would match everywhere, and the mask would reveal it. It is masked only
 where it is alone in quotes, as messages quote values.
 """
@@ -38,8 +40,54 @@ _BREAKS: Final = re.compile(f"[\t\n{_UNSAFE}]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/=_-]")
 _CUT: Final = re.compile(r" ?(?:\.\.\.|\u2026)")
 _PRIVATE: Final = re.compile(
-    r"(?i)pass(word|wd|phrase)s?$|(?<![a-z])(pass|pwd)$|(secret|credential)s?$|token$|(private|secret|access|api)[-_.]?key$"
+    r"(?i)(?:pass(word|wd|phrase)s?|(?<![a-z])(pass|pwd)|(secret|credential)s?|token|(private|secret|access|api)[-_.]?key)"
+    r"(?:[-_.]?[0-9]{1,3})?$"
 )
+
+
+# Keys and tokens by the form that their issuers gave them so that they can be found:
+# https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns
+_TOKEN: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
+    r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|npm_[A-Za-z0-9]{36,}|hf_[A-Za-z0-9]{30,}"
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|[prs]k_(?:live|test)_[A-Za-z0-9]{10,}|sk-[\w-]{32,}|AIza[\w-]{35}"
+    r"|SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
+    r")"
+    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+_MARKS: Final = (
+    *("AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "npm_", "hf_", "xox", "k_live_"),
+    *("k_test_", "sk-", "AIza", "SG.", "eyJ", "PRIVATE KEY-----"),
+)
+# A secret access key of AWS: forty characters that nobody chose. Names are made of words: small letters in a row
+_FORTY: Final = re.compile(r"(?<![\w/+=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])")
+_IN_WORDS: Final = re.compile(r"(?=[a-z][a-z])")
+MOST_IN_WORDS: Final = 14
+
+
+def without_tokens(text: str) -> str:
+    """``text`` with :data:`SENSITIVE` in place of what is written like a well-known key or token."""
+    if len(text) < 14:
+        return text
+    if any(mark in text for mark in _MARKS):
+        text = _TOKEN.sub(SENSITIVE, text)
+    return _FORTY.sub(_if_random, text) if len(text) >= 40 else text
+
+
+def _if_random(match: re.Match[str]) -> str:
+    text = match[0]
+    chosen = not re.search("[0-9]", text) or len(re.findall("[A-Z]", text)) < 6
+    return text if chosen or len(_IN_WORDS.findall(text)) > MOST_IN_WORDS else SENSITIVE
+
+
+_MEMBER: Final = re.compile(r"[A-Za-z_]{1,24}")
+
+
+def is_no_name(text: object) -> bool:
+    """Whether no member of anything is spelled like this: members have letters, and words of them are no secrets."""
+    return isinstance(text, str) and not _MEMBER.fullmatch(text)
 
 
 def harmless(text: str) -> str:
@@ -90,6 +138,7 @@ class Cover:
 
     def __call__(self, text: str) -> str:
         """``text`` with :data:`SENSITIVE` in place of every secret."""
+        text = without_tokens(text)
         if self._plain is None and not self._long:
             return text
         for form in self._long:

@@ -55,7 +55,7 @@ class _Writer:
     def member(
         self, name: str, item: Any, depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
     ) -> None:
-        self.value(f"{'  ' * depth}{_text(name)}:", item, depth, path, pos, secret)
+        self.value(f"{'  ' * depth}{self.key(name)}:", item, depth, path, pos, secret)
 
     def value(
         self, start: str, item: Any, depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
@@ -76,6 +76,10 @@ class _Writer:
         place = next((pos[upper] for upper in _upwards(path) if upper in pos), None)
         line = f"{start} {text}"
         self.lines.append(f"{line:<{_COLUMN}} # {single_line(place.file)}:{place.line}" if place else line)
+
+    def key(self, name: str) -> str:
+        shown = self.cover(name)
+        return SENSITIVE if shown != name else _text(name)
 
     def scalar(self, value: Any) -> str:
         if isinstance(value, str | Template):

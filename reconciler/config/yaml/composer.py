@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeAlias
 from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Document, Node, loses_as_number, scalar
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
-from reconciler.model.masking import private_name
+from reconciler.model.masking import SENSITIVE, is_no_name, private_name
 from reconciler.model.problems import Problem, Problems
 from reconciler.schema import registry
 
@@ -224,7 +224,9 @@ class _Composer:
             top.merges.append(node)
         else:
             hint = f"the first one is at {top.members[name].pos}"
-            self._find(top.mark, codes.DUPLICATE_KEY, f'duplicate key "{name}" in one mapping', hint)
+            inside = len(self.stack) > 2  # of a resource: the names of resources are shown
+            shown = SENSITIVE if inside and is_no_name(name) and self._private() else name
+            self._find(top.mark, codes.DUPLICATE_KEY, f'duplicate key "{shown}" in one mapping', hint)
 
     def _merged(self, done: _Open) -> dict[str, Node]:
         """The members of a mapping with those that its merge key adds; the mapping's own win."""
