@@ -144,6 +144,14 @@ def docstrings() -> Iterator[Text]:
                 yield Text(f"{module}:{line}", "docstrings", " ".join(words.split()))
 
 
+def comments_on_members() -> Iterator[Text]:
+    """What ``#:`` says of a member, which documentation shows as its docstring."""
+    for path in sorted((ROOT / "reconciler").rglob("*.py")):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            if line.lstrip().startswith("#:"):
+                yield Text(f"{path.relative_to(ROOT)}:{number}", "docstrings", line.lstrip(" #:"))
+
+
 def schemas() -> Iterator[Text]:
     def within(value: Any, path: str) -> Iterator[Text]:
         members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -170,7 +178,7 @@ def documents() -> Iterator[Text]:
 @cache
 def texts(what: str) -> tuple[Text, ...]:
     found = {"messages": messages, "schemas": schemas, "documents": documents, "docstrings": docstrings}
-    return tuple(found[what]())
+    return (*found[what](), *(comments_on_members() if what == "docstrings" else ()))
 
 
 @cache

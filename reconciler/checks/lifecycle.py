@@ -9,7 +9,7 @@ from reconciler.checks.findings import as_problem
 from reconciler.checks.references import addresses
 from reconciler.config import references
 from reconciler.config.loader import DeclaredResource
-from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace
+from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean, one_of
 from reconciler.schema import aws_model
@@ -58,7 +58,7 @@ def _invalid_members(
         yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
         if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
-            hint = "only a compute environment can be drained; remove the line"
+            hint = f"only {examples.DRAINED} can be drained; remove the line"
             yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
     for index, ignored in enumerate(_items_of(written, "ignoreChanges")):
         way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
@@ -78,7 +78,7 @@ def _unknown_path(path: str, members: Mapping[str, Any], kind: Kind) -> str | No
     tree: Mapping[str, Any] = members
     walked = ""
     if path.startswith(f"{kind.section}.") and kind.section not in members:
-        return "write the path inside the resource only, as in computeResources.maxvCpus"
+        return f"write the path inside the resource only, as in {examples.PATH}"
     for step in path.replace("[]", "").split("."):
         if not walked and step in ("tags", "lifecycle"):
             return "list tags that are set outside reconcile in ignoreTags" if step == "tags" else "remove it"

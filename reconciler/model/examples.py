@@ -11,6 +11,8 @@ SECTION: Final = "jobQueues:"
 RESOURCE: Final = "jobQueues: {NAME: {priority: 1}}"
 ADDRESS: Final = "roles.AWSBatchServiceRole"
 QUOTED_ADDRESS: Final = 'logGroups["/aws/x"]'
+PATH: Final = "computeResources.maxvCpus"
+DRAINED: Final = "a compute environment"
 ADDRESSES: Final = '`jobQueues.queue-0`, `logGroups["/aws/batch/custom"]`'
 
 ENVIRONMENT: Final = """\

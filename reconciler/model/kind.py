@@ -119,11 +119,11 @@ class Kind:
     read: Callable[[Query], Reads[Sequence[Live]]]
     #: The attributes that follow from a name and its declared properties: ``name``, mostly ``arn``.
     attrs: Callable[[Scope, str, Json], Mapping[str, str]]
-    #: Makes one; **must** send ``want.tags`` and **may** rely on ``want.declared`` only.
+    #: Creates one; **must** send ``want.tags`` and **may** rely on ``want.declared`` only.
     create: Callable[[Want], Sequence[Action]]
     #: Changes one; every change of the diff, tags aside, **must** be sent. A versioned kind registers a revision.
     update: Callable[[Live, Want, Diff], Sequence[Action]]
-    #: Deletes one, given its declared properties if it still has any; **must** succeed on what is already gone.
+    #: Deletes one, given its declared properties if it still has any; **must** succeed for one that no longer exists.
     delete: Callable[[Live, Json], Sequence[Action]]
     #: Sets and removes tags of a live object.
     tag: Callable[[Live, Mapping[str, str], Sequence[str]], Sequence[Action]]
@@ -144,7 +144,7 @@ class Kind:
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()
-    #: The attributes that AWS alone can tell once one exists (the id of a security group).
+    #: The attributes that AWS assigns when one is created (the id of a security group).
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.
     replace: Replace = Replace.FORBIDDEN
@@ -171,9 +171,9 @@ class Kind:
     wait_until_settled: Callable[[Live], Sequence[Action]] = _nothing
     #: Waits until its name is free; **must** be given where ``Live.deleting`` can be True.
     wait_until_gone: Callable[[Live], Sequence[Action]] = _nothing
-    #: Makes one that exists and does not work (``Live.invalid``) work again.
+    #: Repairs one that exists and does not work (``Live.invalid``).
     repair: Callable[[Live, Want], Sequence[Action]] = _nothing
-    #: What the deletion of one does to jobs; the lifecycle says how they are waited for, None that they are not.
+    #: What the deletion of one does to jobs; with None for the lifecycle, jobs are not waited for.
     deletion_effect: Callable[[Live, Lifecycle | None], str] | None = None
     #: Reads that find who in the account names live objects that a plan would delete: those are kept. Driven only when
     #: something is to be deleted; what cannot be read raises Unreadable.
@@ -198,7 +198,7 @@ class Kind:
     tag_symbols: str = ""
     #: The attributes assigned by AWS that every ``update`` changes (the latest version of a launch template).
     changed_by_update: frozenset[str] = frozenset()
-    #: The properties that a name says by itself (the queue in the name of a quota share); see ``expanded``.
+    #: The properties that follow from a name (the queue in the name of a quota share); see ``expanded``.
     implied: Callable[[str], Json] = _no_props
     #: The services that may use one, by its declared properties (a role's trust policy); None: that does not show.
     trusts: Callable[[Json], frozenset[str] | None] | None = None
@@ -215,7 +215,7 @@ class Kind:
     adoption_tags: Callable[[Live, Want], Mapping[str, str]] | None = None
     #: For ``--refresh-images``: the change that moves to the newest images, or why there is none.
     refresh: Callable[[Live, Want], Change | Finding] | None = None
-    #: What else changes with a live object, or stands in the way, as far as AWS and ``declared`` tell; also given what
+    #: What else changes with a live object, or blocks the change, according to AWS and ``declared``; also given what
     #: the plan does, by address. Warnings become notes, which a saved plan is held to unless their code is ``advice``;
     #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None

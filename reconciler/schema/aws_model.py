@@ -129,9 +129,12 @@ class _Shapes:
         )
 
 
-@cache
 def _shapes(service: str, create: tuple[str, ...], update: tuple[str, ...], reply: str) -> _Shapes:
-    model = _model(service)
+    return _shapes_of(_model(service), create, update, reply)
+
+
+@cache
+def _shapes_of(model: Any, create: tuple[str, ...], update: tuple[str, ...], reply: str) -> _Shapes:
 
     def inputs(names: tuple[str, ...]) -> tuple[Shape, ...]:
         known = [model.operation_model(name) for name in names if name in model.operation_names] if model else []

@@ -95,7 +95,6 @@ def test_what_is_there_once_is_asked_for_once(history, built):
     assert beyond(asked(history, built(20))) == {}
 
 
-@pytest.mark.slow
 def test_ten_times_the_estate_takes_a_page_more(history, built):
     more = beyond(asked(history, built(200)))
 

@@ -87,9 +87,14 @@ def test_bash_takes_what_it_is_offered(place: Path) -> None:
     assert bash, "bash is needed, as for `make demo`"
     script = """
 eval "$(reconcile completion bash)"
-COMP_WORDS=(reconcile plan st); COMP_CWORD=2
-_reconcile_completion reconcile
-printf '%s\\n' "${COMPREPLY[@]}"
+complete_at_the_end() {
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    _reconcile_completion reconcile
+    printf '%s\\n' "${COMPREPLY[@]}"
+}
+complete_at_the_end reconcile plan st
+complete_at_the_end reconcile plan prod --target = jobQ
+complete_at_the_end reconcile plan prod --format =
 """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
@@ -97,4 +102,5 @@ printf '%s\\n' "${COMPREPLY[@]}"
         [bash, "-c", script], cwd=place, env=environ, capture_output=True, text=True, check=True, timeout=120
     )
 
-    assert done.stdout.split() == ["stage"], done.stderr
+    offered = ["stage", "jobQueues.fast", "text", "json", "markdown", "html"]
+    assert done.stdout.split() == offered, done.stderr

@@ -491,6 +491,3 @@ def test_the_empty_stack_stays_empty(sandbox: Any) -> None:
     history = History(sandbox)
     env = history.environment({})
     history.expect_nothing(env)
-
-
-pytestmark = pytest.mark.slow

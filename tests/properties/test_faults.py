@@ -32,8 +32,6 @@ from tests.support.http_proxy import Arrived, Perform, Proxy, Weather, everythin
 from tests.support.long import LONG, across, some
 from tests.support.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.slow
-
 # --- lost replies ----------------------------------------------------------------------------------------------------
 
 # Whose second sending comes to the same, by AWS's word.

@@ -23,8 +23,6 @@ from reconciler.sandbox.wire import Reply
 from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, nothing
 from tests.support.long import LONG
 
-pytestmark = pytest.mark.slow
-
 STACK = """\
 environment: site
 region: eu-west-1

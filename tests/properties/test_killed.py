@@ -26,7 +26,6 @@ from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, eve
 from tests.support.long import LONG, some
 
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "environments").glob("*/environment.yaml"))
-pytestmark = pytest.mark.slow
 
 
 def moments(name: str, destroy: bool) -> range:

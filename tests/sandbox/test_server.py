@@ -414,7 +414,6 @@ def test_unknown_doors_are_named(sandbox_url, door, status):
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
-@pytest.mark.slow
 def test_the_aws_cli_works(sandbox_url, tmp_path):
     environment = {**process.environment(sandbox_url), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
 
@@ -441,7 +440,6 @@ def background(monkeypatch, tmp_path):
     process.stop()
 
 
-@pytest.mark.slow
 def test_it_runs_once_and_stops(background):
     assert process.status() is None
     started = process.start(speed=100)
@@ -460,7 +458,6 @@ def test_it_runs_once_and_stops(background):
         at(started.url, "sns", total_max_attempts=1).list_topics()
 
 
-@pytest.mark.slow
 def test_a_dead_one_is_noticed(background):
     first = process.start()
     subprocess.run(["kill", "-KILL", str(first.pid)], check=True)
@@ -469,7 +466,6 @@ def test_a_dead_one_is_noticed(background):
     assert first != process.start()
 
 
-@pytest.mark.slow
 def test_a_taken_port_is_said(background, sandbox_url):
     port = int(sandbox_url.rpartition(":")[2])
 
@@ -494,7 +490,6 @@ def test_exports_point_a_shell_at_it():
     assert all(line.startswith("export AWS_") for line in lines)
 
 
-@pytest.mark.slow
 def test_without_moto_it_says_what_to_install(tmp_path):
     for name in ("moto",):
         (tmp_path / f"{name}.py").write_text("raise ModuleNotFoundError(\"No module named 'moto'\", name='moto')\n")

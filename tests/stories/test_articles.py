@@ -9,8 +9,6 @@ import pytest
 
 from tests.support.examples import ARTICLES, ROOT, Account
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("name", ARTICLES)
 def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_order: Account) -> None:

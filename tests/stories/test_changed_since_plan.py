@@ -28,7 +28,6 @@ KINDS = [file for file in files() if not discover()[file.section].shared]
 LEAVING = [file for file in KINDS if file.section in ("computeEnvironments", "jobDefinitions", "jobQueues", "roles")]
 MOVED = ("changed", "deleted", "tagged", "taken")
 EVERY = (*MOVED, "alone")
-pytestmark = pytest.mark.slow
 
 
 @dataclass

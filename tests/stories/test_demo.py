@@ -20,8 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 # A shell cannot trap a signal that was ignored when it started, as it is under nohup.
 LAUNCH = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:

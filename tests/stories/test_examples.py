@@ -148,7 +148,6 @@ def everything(account: Account) -> set[tuple[str, str]]:
     return {one for one in found if not one[1].startswith("AWSServiceRoleFor")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_order: Account) -> None:
     account = any_order
@@ -172,7 +171,6 @@ def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_o
     assert everything(account) == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_as_a_template_it_is_planned_at_once(name: str, account: Account, tmp_path: Path) -> None:
     mine = tmp_path / "my-stack"

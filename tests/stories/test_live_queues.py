@@ -21,8 +21,6 @@ from tests.support.histories import Killed, moments
 from tests.support.long import across, some
 from tests.support.sandbox_account import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
 
-pytestmark = pytest.mark.slow
-
 LONG = {"outcomes": {"j": [{"exitCode": 0, "seconds": 600}]}, "job_to_starting": 20}
 ENDLESS = {"outcomes": {"j": [{"exitCode": 0, "seconds": 30_000}]}}
 A, B = ec2("m5.large"), ec2("c5.large")

@@ -184,7 +184,6 @@ def expect(
     assert made.errored is bool(missing) or any(problem.code == "lookup-refused" for problem in made.problems)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 3))
 def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
     estate, felt = settled(sandbox, name), Counter[str]()
@@ -202,7 +201,6 @@ def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
     assert sum(felt.values()) > len(felt) / 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["job-alerts", *(pytest.param(name, marks=pytest.mark.long) for name in ENVIRONMENTS if name != "job-alerts")],

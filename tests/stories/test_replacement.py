@@ -215,9 +215,6 @@ def test_a_queue_is_replaced_only_if_its_lifecycle_says_so(history: History, mod
     assert sorted(bool(queue.get("schedulingPolicyArn")) for queue in left) == [False, True]
 
 
-pytestmark = pytest.mark.slow
-
-
 def pasted(history: History, env: Environment, environment: str = "ce", role: str = "svc") -> Environment:
     """The same as people paste it from describe output: environments, roles and profiles by their ARNs."""
     assert history.scope

@@ -10,6 +10,26 @@ from typer.completion import shell_complete
 
 from reconciler.cli.root import COMMANDS, COMPLETE, STYLE, register_shells
 
+# bash makes three words of `--target=jobQ`; typer's own script would complete the last as another argument
+BASH: Final = r"""
+_reconcile_completion() {
+    local IFS=$'\n' words=() at last
+    for ((at = 0; at <= COMP_CWORD; at++)); do
+        last=${#words[@]}
+        if [[ ${COMP_WORDS[at]} == "=" && $last -gt 0 && ${words[last - 1]} == --* ]]; then
+            if ((at == COMP_CWORD)); then words+=(""); fi
+        else
+            words+=("${COMP_WORDS[at]}")
+        fi
+    done
+    COMPREPLY=( $( env COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) \
+                   %(variable)s=complete_bash $1 ) )
+    return 0
+}
+
+complete -o default -F _reconcile_completion reconcile
+"""
+
 APP: Final = typer.Typer(**STYLE)
 
 
@@ -31,5 +51,8 @@ def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
 ) -> None:
     """Print the completion script for ``shell``."""
+    if shell is Shell.bash:
+        typer.echo(BASH % {"variable": COMPLETE})
+        return
     register_shells()
     shell_complete(ctx.find_root().command, {}, "reconcile", COMPLETE, f"source_{shell.value}")
