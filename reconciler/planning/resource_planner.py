@@ -97,12 +97,13 @@ class ResourcePlanner:
         alive = [live for live in found if not live.deleting or kind.restore]
         if not alive:
             return []
+        state = live_objects.state_in_brackets(alive)
         others = sorted({live.owner for live in alive if live.owner})
         if others:
             self.problem(
                 resource,
                 codes.OWNED_ELSEWHERE,
-                f"exists{live_objects.state_in_brackets(alive)} and belongs to the environment {others[0]}",
+                f"exists{state} and belongs to the environment {others[0]}",
                 f"declare it under another name here, or remove it from {others[0]} first",
             )
             return None
@@ -110,7 +111,7 @@ class ResourcePlanner:
             self.problem(
                 resource,
                 codes.EXISTS_UNOWNED,
-                f"{article(kind.name)} of this name exists{live_objects.state_in_brackets(alive)} and no environment owns it",
+                f"{article(kind.name)} of this name exists{state} and no environment owns it",
                 "to adopt it, pass --adopt or set lifecycle.adopt: true; otherwise choose another name",
             )
             return None
