@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from reconciler.model import NAME_TAG, Kind, Live
@@ -20,13 +21,33 @@ def state(live: Live) -> str:
     return f"is {live.status or 'changing'}" + (f": {live.reason}" if live.reason else "")
 
 
+def state_in_brackets(lives: Sequence[Live]) -> str:
+    """The state of the first that has one, to follow a noun: `` (INVALID: ...)``; else empty."""
+    found = next(filter(None, map(state, lives)), "").removeprefix("is ")
+    return f" ({found})" if found else ""
+
+
+def duplicates(owned: Sequence[Live], environment: str) -> list[Live]:
+    """The older of two revisions of ``environment`` with the same content and tags that follow each other: a request
+    that was delivered twice registers two. One that --replace requested has a tag of its own.
+    """
+    ours = sorted((live for live in owned if live.owner == environment), key=lambda live: -live.revision)
+    return [
+        older
+        for newer, older in pairwise(ours)
+        if older.revision == newer.revision - 1 and older.props == newer.props and older.tags == newer.tags
+    ]
+
+
 def is_named_as_created(live: Live, kind: Kind) -> bool:
     """Whether this tool would have given the object its name: its logical one, or one derived from that.
 
     A copy made in the console has the same tags, but another name. The name tag is set only where the names differ.
     """
     logical, name = live.tags.get(NAME_TAG), live.attrs.get("name") or live.physical
-    if logical is None or kind.shared:
+    if logical is None or kind.shared or (kind.versioned and name == logical):
+        return True
+    if kind.folds_case and name != logical and name.casefold() == logical.casefold():
         return True
     found = None if kind.versioned else _DERIVED.fullmatch(name)
     return found is not None and found[1] in (logical, logical[: kind.max_name - 7], logical[: kind.max_name - 9])

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import pairwise
 from typing import Any
 
 from reconciler.model import (
@@ -105,12 +104,13 @@ class ResourcePlanner:
         alive = [live for live in found if not live.deleting or kind.restore]
         if not alive:
             return []
+        state = live_objects.state_in_brackets(alive)
         others = [live for live in alive if live.owner and live not in unplaced]
         if others:
             self.problem(
                 resource,
                 codes.OWNED_ELSEWHERE,
-                *ownership.owned_elsewhere(kind, others, self.scope, state=_state_in_brackets(alive)),
+                *ownership.owned_elsewhere(kind, others, self.scope, state=state),
             )
             return None
         if not (self.options.adopt or resource.lifecycle.adopt):
@@ -120,7 +120,7 @@ class ResourcePlanner:
             self.problem(
                 resource,
                 codes.EXISTS_UNOWNED,
-                f"{article(kind.name)} of this name exists{_state_in_brackets(alive)} and no environment owns it",
+                f"{article(kind.name)} of this name exists{state} and no environment owns it",
                 "to adopt it, pass --adopt or set lifecycle.adopt: true; otherwise choose another name",
             )
             return None
@@ -165,6 +165,8 @@ class ResourcePlanner:
             self.note_state(node, kept_object)
             if adopting:
                 node.notes.append(f"{kept_object.physical} exists, no environment owns it, and it is replaced")
+            if not live_objects.is_named_as_created(kept_object, kind):
+                node.notes.append(f"{kept_object.physical} is replaced: {live_objects.BY_TAG_ONLY}")
             return
         self.update_steps(node, kept_object, want, found, retagged, again=again, adopting=adopting)
         if address in self.options.refresh and len(node.diff.changes) == 1:
@@ -339,7 +341,7 @@ class ResourcePlanner:
                 for live in old
                 if live.owner == self.scope.environment and (registers or live is not node.kept_object)
             ]
-            duplicates = self.duplicates(owned)
+            duplicates = live_objects.duplicates(owned, self.scope.environment)
             node.notes += [f"revision {live.revision} is a duplicate of the next one" for live in duplicates]
             going += [live for live in duplicates if live not in going]
             going += [live for live in node.by_tag_only if live.owner == self.scope.environment]
@@ -351,20 +353,9 @@ class ResourcePlanner:
             ]  # other steps may have to wait for them
         for live in going:
             node.removals.append(self.removal(live, kind, resource))
-            node.notes += _leftover_notes(live, kind, node)
+            node.notes += _leftover_notes(live, node)
         if going and node.verb is Verb.NOOP:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
-
-    def duplicates(self, owned: Sequence[Live]) -> list[Live]:
-        """The older of two owned revisions with the same content and tags that follow each other: a request that was
-        delivered twice registers two. One that --replace requested has a tag of its own.
-        """
-        latest_first = _latest_first([live for live in owned if live.owner == self.scope.environment])
-        return [
-            older
-            for newer, older in pairwise(latest_first)
-            if older.revision == newer.revision - 1 and older.props == newer.props and older.tags == newer.tags
-        ]
 
     def removal(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Removal:
         """The removal of ``live``; ``drained``: after its jobs have ended, since its dependents have moved to
@@ -469,18 +460,13 @@ def _shown(retagged: Sequence[Change]) -> Iterable[Change]:
     return (change for change in retagged if not (owner and change.path[1] == REGION_TAG))
 
 
-def _state_in_brackets(lives: Sequence[Live]) -> str:
-    found = next(filter(None, map(live_objects.state, lives)), "").removeprefix("is ")
-    return f" ({found})" if found else ""
-
-
-def _leftover_notes(live: Live, kind: Kind, node: Node) -> list[str]:
+def _leftover_notes(live: Live, node: Node) -> list[str]:
     """The note about another live object with the tags of the resource, which is deleted."""
     if live in node.by_tag_only:
         return [f"{live.physical} has the same tags, and is deleted: {live_objects.BY_TAG_ONLY}"]
-    if kind.versioned or node.verb is Verb.NOOP:  # revisions are expected; else it is the reason
+    if node.kind.versioned or node.verb is Verb.NOOP:  # revisions are expected; else it is the reason
         return []
-    return [f"{live.physical} is another {kind.name} with the same tags, and is deleted"]
+    return [f"{live.physical} is another {node.kind.name} with the same tags, and is deleted"]
 
 
 def _is_named(live: Live, name: str, kind: Kind) -> bool:

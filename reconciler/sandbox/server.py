@@ -227,7 +227,7 @@ class Sandbox:
 
 
 def _as_refusal(error: Exception, operation: str) -> Refusal:
-    """What a client is told instead of a traceback, which goes to the log of the sandbox."""
+    """The refusal that a client receives instead of a traceback, which is printed to the log of the sandbox."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, RecursionError):

@@ -25,7 +25,7 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model.problems import Problem
-from reconciler.planning import planner
+from reconciler.planning import live_objects, planner
 from tests.support.builders import KINDS, OWNED, SCOPE, env, kind, live, observed, resource
 
 
@@ -565,3 +565,33 @@ def test_what_is_still_used_under_its_other_section_is_not_deleted() -> None:
     _, problems = make(env(resource("carts", "c", pulled="arn:horse:h")), there, kinds=kinds)
 
     assert [p.code for p in problems] == ["still-used"]
+
+
+@pytest.mark.parametrize(
+    ("name", "logical", "facts", "ours"),
+    [
+        ("v8", None, {}, True),
+        ("v8-abc123", "v8", {}, True),
+        ("v8-abc123-2", "v8", {}, True),
+        ("v8_abc123", "v8", {}, True),
+        (f"{'v' * 21}-abc123", "v" * 28, {"max_name": 28}, True),
+        ("V8", "v8", {"folds_case": True}, True),
+        ("V8", "v8", {}, False),
+        ("v8", "v8", {}, False),  # this tool sets no such tag
+        ("v8", "v8", {"versioned": True}, True),
+        ("v8-abc123", "v8", {"versioned": True}, False),
+        ("v9-abc123", "v8", {}, False),
+        ("v8-copy", "v8", {}, False),
+    ],
+)
+def test_which_names_this_tool_gives(name: str, logical: str | None, facts: dict[str, Any], ours: bool) -> None:
+    tags = OWNED if logical is None else {**OWNED, "reconciler/name": logical}
+
+    assert live_objects.is_named_as_created(live(name, tags), kind("engines", **facts)) is ours
+
+
+def test_a_copy_that_alone_is_left_is_called_one_when_it_is_replaced() -> None:
+    made, _ = make(env(resource("engines", "v8", fuel="gas")), observed(engines=[live("v9", COPY, fuel="diesel")]))
+
+    assert verbs(made) == {"engines.v8": "replace"}
+    assert made.resources[0].notes == ("v9 is replaced: owned by tag only; not created under this name by this tool",)
