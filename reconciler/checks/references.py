@@ -92,7 +92,9 @@ class ReferenceChecker:
             return f"{target} is not declared", self.suggestion(target)
         known = self.attributes_of(target)
         if known and attr not in known:
-            return f"{target} has no {attr}", did_you_mean(attr, known) or f"it has {', '.join(sorted(known))}"
+            listed = f"it has {', '.join(sorted(known))}"
+            near = did_you_mean(attr, known)
+            return f"{target} has no {attr}", f"{near} {listed}" if near else listed
         return None
 
     def suggestion(self, target: Address) -> str:

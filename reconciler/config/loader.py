@@ -25,7 +25,7 @@ from reconciler.config.files import Layer, Sources, displayed_from, find_environ
 from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
-from reconciler.model import EMPTY, Lookup, Path, Pos, Template, examples
+from reconciler.model import EMPTY, Address, Lookup, Path, Pos, Template, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import Cover, is_no_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
@@ -208,12 +208,18 @@ class _Loading:
         if node is not None and isinstance(node.value, str):
             if "${" in node.value:
                 hint = "write the literal name: it identifies the owner of every resource"
-                self.problem(codes.BAD_EXPRESSION, "environment is read before variables are known", hint, node.pos)
+                self.problem(
+                    codes.BAD_EXPRESSION,
+                    "environment is read before variables are known",
+                    hint,
+                    node.pos,
+                    "environment",
+                )
             return node.value
         others = [key for key in layer.settings.value if key not in SETTINGS and key not in self.known]
         if (node is None or node.value is None) and not did_you_mean("environment", others):
             hint = "give it one: environment: my-name"
-            self.problem(codes.MISSING_FIELD, "the environment has no name", hint, layer.settings.pos)
+            self.problem(codes.MISSING_FIELD, "the environment has no name", hint, layer.settings.pos, "environment")
         return ""
 
     def settings(self) -> Node:
@@ -235,7 +241,7 @@ class _Loading:
                 if section in SETTINGS:
                     if file:
                         message = f"{section}: is only read from environment.yaml; move it there"
-                        self.problem(codes.MISPLACED_SETTING, message, "", below.pos)
+                        self.problem(codes.MISPLACED_SETTING, message, "", below.pos, section)
                 elif section not in self.known:
                     self.unknown(section, below)
                 elif isinstance(below.value, dict):
@@ -243,7 +249,7 @@ class _Loading:
                 elif below.value is not None:
                     hint = "write the resources below it by name, as in name: {...}"
                     self.problem(
-                        codes.WRONG_TYPE, f"{section} must be a mapping of names to resources", hint, below.pos
+                        codes.WRONG_TYPE, f"{section} must be a mapping of names to resources", hint, below.pos, section
                     )
         return found
 
@@ -252,7 +258,7 @@ class _Loading:
         what = "setting or section" if setting else "section"
         near = did_you_mean(section, [*SETTINGS, *self.known])
         hint = self.elsewhere(section) or near or one_of(list(self.known), most=30)
-        self.problem(codes.UNKNOWN_SECTION, f'unknown {what} "{section}"', hint, node.pos)
+        self.problem(codes.UNKNOWN_SECTION, f'unknown {what} "{section}"', hint, node.pos, section)
 
     def elsewhere(self, section: str) -> str:
         """The hint for a section in the format of another tool; empty if there is none."""
@@ -269,16 +275,17 @@ class _Loading:
         for name, node in below.value.items():
             if "${" in name:
                 message = f'resource names cannot contain expressions: "{name}"'
-                self.problem(codes.BAD_EXPRESSION, message, "write the literal name", node.pos)
+                self.problem(codes.BAD_EXPRESSION, message, "write the literal name", node.pos, section, name)
             if name in found:
                 message = f'duplicate {section} "{name}"'
                 hint = f"the other is declared at {found[name].pos}"
-                self.problem(codes.DUPLICATE_RESOURCE, message, hint, node.pos)
+                self.problem(codes.DUPLICATE_RESOURCE, message, hint, node.pos, section, name)
             elif node.value is None or isinstance(node.value, dict):
                 found[name] = node
             else:
                 hint = "write its properties below it"
-                self.problem(codes.WRONG_TYPE, f'{section} "{name}" must be a mapping of properties', hint, node.pos)
+                message = f'{section} "{name}" must be a mapping of properties'
+                self.problem(codes.WRONG_TYPE, message, hint, node.pos, section, name)
 
     def sections(
         self, filler: Filler, settings: Node, declared: list[dict[str, dict[str, Node]]]
@@ -293,6 +300,7 @@ class _Loading:
             filler.secret = partial(registry.is_secret, section)
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
+                filler.address = str(Address(section, name))
                 value = filler.fill(node, env)
                 places = Places(node, _read_key)
                 made.setdefault(section, {})[name] = DeclaredResource(value=value, pos=places, env=env)
@@ -312,11 +320,17 @@ class _Loading:
                     made[name] = patch(made.get(name, below), node, self.useless_nulls)
                 elif made.pop(name, None) is None:
                     hint = f"write {name}: {{}} for one without properties; or is what follows not indented?"
-                    self.problem(codes.EMPTY_RESOURCE, f'{section} "{name}" is empty', hint, node.pos)
+                    self.problem(codes.EMPTY_RESOURCE, f'{section} "{name}" is empty', hint, node.pos, section, name)
         return made
 
-    def problem(self, code: codes.ProblemCode, message: str, hint: str, pos: Pos) -> None:
-        self.read.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
+    def problem(
+        self, code: codes.ProblemCode, message: str, hint: str, pos: Pos, section: str = "", name: str = ""
+    ) -> None:
+        """Add a problem; of a setting or section, or of a resource."""
+        address = str(Address(section, name)) if name else ""
+        self.read.problems.append(
+            Problem(code=code, message=message, hint=hint, address=address, path=section if not name else "", pos=pos)
+        )
 
 
 _PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags")

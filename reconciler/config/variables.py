@@ -7,7 +7,7 @@ variable is final: expressions in it are not filled in. The size of the result i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconciler.config.yaml.node import Node
 from reconciler.model import Path, Pos, Reference, Template
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import looks_secret, private_name
+from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 
 MAX_FILE = 1024 * 1024
@@ -43,7 +44,8 @@ class _Value:
 
 class Filler:
     """Fills one environment. ``files`` has the real path and the root of each YAML file by its display path; ``secret``
-    is set before each value, and returns whether messages must not quote the value at a path.
+    is set before each value, and returns whether messages must not quote the value at a path; ``address`` is set before
+    each resource, for its problems.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Filler:
         self.files = files
         self.declared: Mapping[str, Node] = variables.value
         self.secret: Callable[[Path], bool] = lambda _: False
+        self.address = ""
         self.problems: list[Problem] = []
         self.unset: list[Problem] = []
         self.sensitive: set[str] = set()
@@ -81,12 +84,22 @@ class Filler:
         self._count_one(node)
         if not isinstance(value, str) or "${" not in value:
             return value
+        known, unset = len(self.problems), len(self.unset)
         made = self._filled(value, node.pos, hidden=self._hidden(path))
+        if len(self.problems) > known or len(self.unset) > unset:
+            self._locate(self.problems, known, node.pos, path)
+            self._locate(self.unset, unset, node.pos, path)
         if made.env and env is not None:
             env[path] = made.env
         self._count(made.size, 0, node.pos)
         self._check_depth(self._depth + made.depth, node)
         return made.value
+
+    def _locate(self, problems: list[Problem], start: int, pos: Pos, path: Path) -> None:
+        """Give the problems from ``start`` on that are about the value at ``pos`` its address and path."""
+        for index in range(start, len(problems)):
+            if problems[index].pos == pos and not problems[index].path:
+                problems[index] = replace(problems[index], address=self.address, path=dotted(path))
 
     def _fill_members(self, node: Node, env: Env | None, path: Path) -> Any:
         self._count_one(node)
@@ -298,6 +311,10 @@ class Filler:
 
 
 def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
+    if path.is_dir():
+        first = next((item.name for item in sorted(path.glob("*"))[:200] if item.is_file()), "NAME")
+        hint = f"name a file in it, for example {'' if path == root else shown.rstrip('/') + '/'}{first}"
+        return Problem(code=codes.BAD_FILE, message=f"{shown} is a directory", hint=hint)
     if not path.is_file():
         near = [item.relative_to(root).as_posix() for item in sorted(path.parent.glob("*"))[:200]]
         what = "is not a file" if path.exists() else "does not exist"

@@ -126,9 +126,35 @@ def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
             yield from problems(found[0], known)
             yield _newer(known, (*path, name), codes.NEWER_MEMBER, dotted((*path, name)), found[1])
             continue
+        if words := _cloudformation(name, value, error.schema, path):
+            message = f'"{name}" is only known to CloudFormation'
+            yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, words)
+            continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
         hint = _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, hint)
+
+
+# What CloudFormation has at every resource. A schema adds what it has for one, as "x-cloudformation".
+_CLOUDFORMATION = {
+    **dict.fromkeys(
+        ("DeletionPolicy", "UpdateReplacePolicy"), "to keep the resource: lifecycle: {preventDestroy: true}"
+    ),
+    "DependsOn": "lifecycle: {dependsOn: [SECTION.NAME]}",
+    "Properties": "write the properties directly under the name of the resource, such as priority: 1",
+    "Condition": "remove it; what differs between environments can be a variable: ${var.NAME}",
+    "CreationPolicy": "remove it: reconcile waits for what it creates",
+}
+
+
+def _cloudformation(name: str, value: Any, schema: Json, path: Path) -> str:
+    """What to write instead of a member that only CloudFormation has; empty for any other."""
+    if path:
+        return ""
+    if name in ("type", "Type") and isinstance(value, str) and value.startswith("AWS::"):
+        return "remove it: the section determines the type"
+    own = schema.get("x-cloudformation", {})
+    return str(own.get(name) or _CLOUDFORMATION.get(name[:1].upper() + name[1:]) or "")
 
 
 def _newer(known: MessageContext, path: Path, code: codes.ProblemCode, what: str, hint: str) -> Problem:

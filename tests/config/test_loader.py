@@ -97,7 +97,7 @@ def test_settings_elsewhere_are_refused(tree):
 def test_a_resource_in_two_files_names_both_places(tree):
     root = tree({"environment.yaml": "environment: t\n", "a.yaml": "roles:\n  x: {}\n", "b.yaml": "roles:\n  x: {}\n"})
 
-    with pytest.raises(Problems, match=r"b\.yaml:2:3: error: duplicate roles \"x\"\n +.*a\.yaml:2:3"):
+    with pytest.raises(Problems, match=r"b\.yaml:2:3: error: roles.x: duplicate roles \"x\"\n +.*a\.yaml:2:3"):
         loaded(root)
 
 
@@ -390,6 +390,43 @@ def test_scalars_stay_what_they_look_like(tree, written, value):
 
     got = env.sections["roles"]["a"].value["x"]
     assert (got, type(got)) == (value, type(value))
+
+
+SETTINGS = "region: '${var.r}'\nnonsense: 1\nlookups: {a: {vpc: {vpcId: '${file:none}'}}}\n"
+RESOURCES = (
+    "roles:\n  r: {description: 'x ${var.a}'}\n  s: 1\n  t: null\n"
+    "  u: {inlinePolicies: {p: {Statement: [{Sid: '${file:none}'}]}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (
+            SETTINGS,
+            {
+                ("unknown-variable", "", "region"),
+                ("invalid-value", "", "region"),
+                ("unknown-section", "", "nonsense"),
+                ("bad-file", "", "lookups.a.vpc.vpcId"),
+            },
+        ),
+        (
+            RESOURCES,
+            {
+                ("unknown-variable", "roles.r", "description"),
+                ("wrong-type", "roles.s", ""),
+                ("empty-resource", "roles.t", ""),
+                ("bad-file", "roles.u", "inlinePolicies.p.Statement.0.Sid"),
+            },
+        ),
+    ],
+)
+def test_errors_of_loading_have_an_address_and_a_path(tree, text, places):
+    with pytest.raises(Problems) as error:
+        loaded(tree({"environment.yaml": f"environment: t\n{text}"}))
+
+    assert {(p.code, p.address, p.path) for p in error.value.problems} == places
 
 
 @pytest.mark.parametrize("written", ["null", "Null", "NULL", "~", ""])

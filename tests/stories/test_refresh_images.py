@@ -420,6 +420,25 @@ def test_from_which_number_is_told_where_it_is_known(desk: Desk) -> None:
     )
 
 
+def test_a_new_version_that_never_arrives_is_told_at_the_environment(desk: Desk) -> None:
+    """With an ordinary role nothing but a replacement resolves $Default again; the template names who follows it."""
+    moving = ec2(launchTemplate={"launchTemplateName": NODES})
+    nodes = {NODES: {"launchTemplateData": {"instanceInitiatedShutdownBehavior": "terminate"}}}
+    changed = {NODES: {"launchTemplateData": {"instanceInitiatedShutdownBehavior": "stop"}}}
+    desk.there({**moving, "serviceRole": "service"}, launchTemplates=nodes)
+    desk.declare({**moving, "serviceRole": "service"}, launchTemplates=changed)
+
+    (note,) = desk.plan()["notes"]
+    assert note == (
+        f"launch template {NODES} changes, and with a custom serviceRole a new version never reaches this environment:"
+        f" $Default is resolved only when it is created; replace it with --replace {ADDRESS}"
+    )
+    items = {str(item.address): item.notes for item in desk.planned().plan.resources}
+    assert items[f"launchTemplates.{NODES}"] == (f"{ADDRESS} uses its $Default or $Latest version",)
+    desk.apply()
+    assert "never reaches" not in desk.nothing_to_do()
+
+
 def test_a_template_that_changes_in_the_same_plan_is_taken_into_account(desk: Desk) -> None:
     """The number is not known yet; the plan says whose it is."""
     templates = {NODES: {"launchTemplateData": {"ebsOptimized": True}}}

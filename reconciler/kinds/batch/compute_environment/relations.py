@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.kinds.batch import _quotas as quotas
-from reconciler.kinds.batch.compute_environment import launch_template
+from reconciler.kinds.batch.compute_environment import instance_role, launch_template
 from reconciler.kinds.common.declared import as_text, at
 from reconciler.model import Declared, Finding, Resource
 from reconciler.model import problem_codes as codes
@@ -29,6 +29,7 @@ def relations(environment: Resource, declared: Declared) -> Iterator[Finding]:
     yield from launch_template.check_ids(environment, declared)
     yield from launch_template.check_template(environment, declared)
     yield from launch_template.check_versions(environment, declared)
+    yield from instance_role.check_role(environment, declared)
 
 
 def _check_cluster_quota(environment: Resource, cluster: str, declared: Declared) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ ULIMITS = (
 )
 _FOR_SHELLS = re.compile(r"&&|\|\|?|;|[<>]{1,2}|2>&1|\$[A-Za-z_]\w*")
 _SHELL = re.compile(r"(.*/)?(env|(ba|da|z|a|k|c|fi)?sh|cmd(\.exe)?|powershell|pwsh|busybox)")
-_PARAMETER = re.compile(r"(?i)ref:(?!:)\S+|ref::\s\S*")
+_PARAMETER = re.compile(r"(?i:ref):(?!:)\S+|(?i:ref)::\s\S*|(?!Ref)(?i:ref)::\S+")
 
 
 def findings(path: Path, props: Json) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ def _command(path: Path, props: Json) -> Iterator[Finding]:
             hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
             yield Finding((*path, index), why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
         if isinstance(word, str) and _PARAMETER.fullmatch(word):
-            hint = f"write Ref::{word.lstrip('REFref: ')}"
+            hint = f"write Ref::{re.sub('(?i)^ref:+', '', word).strip()}"
             yield Finding((*path, index), f'"{word}" is not replaced by a parameter', hint, warning=True)
 
 

@@ -185,6 +185,9 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
             plain = str(given_value).lower() if isinstance(given_value, bool) else str(given_value)
             why = f"the value of {name} is {plain}, and must be text"
             yield Finding((*here, index, "value"), why, f'put it in quotes: "{plain}"', code=codes.WRONG_TYPE)
+        if given_value == "" and member == "environment":
+            why = f"an empty value never reaches the container: AWS Batch drops {name}"
+            yield Finding((*here, index, "value"), why, "remove the entry, or give it a value", warning=True)
         if name and isinstance(given_value, str) and _looks_secret(name, given_value):
             why = f"{name} looks like a secret, and is in plain text here"
             hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"

@@ -44,6 +44,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Replace,
+    Template,
     Wait,
     Want,
 )
@@ -287,8 +288,14 @@ def _check_order(props: Json, member: str, target: str, most: int) -> Iterator[F
                 yield Finding((member, index), f"{needed} is missing", hint, code=codes.MISSING_FIELD)
     for path, number in repeats([((member, i, "order"), item.get("order")) for i, item in found]):
         yield Finding(path, f"duplicate order {number} in {member}", "number the entries 1, 2, 3")
-    for path, name in repeats([((member, i, target), bare(item.get(target))) for i, item in found]):
+    for path, name in repeats([((member, i, target), _name_of(item.get(target))) for i, item in found]):
         yield Finding(path, f'duplicate "{name}" in {member}', "list each environment once")
+
+
+def _name_of(value: Any) -> Any:
+    """The name in a reference: by name, by ARN, or by an expression such as ``${computeEnvironments.c.arn}``."""
+    part = value.whole if isinstance(value, Template) else None
+    return part.address.name if part and part.address else bare(value)
 
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html
