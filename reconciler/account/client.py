@@ -4,7 +4,7 @@ Reads are retried here after throttling, server errors and broken connections, b
 (https://docs.aws.amazon.com/boto3/latest/guide/retries.html); an error that remains is returned as a refusal. Writes
 are sent once: whether one whose reply was lost may be sent again depends on what it does, and only the executor knows.
 
-Whoever answers need not be AWS. A reply is bounded in time and size (:mod:`.bounds`) and checked against AWS's own
+The endpoint need not be AWS. A reply is bounded in time and size (:mod:`.bounds`) and checked against AWS's own
 model (:mod:`.replies`); one that cannot be AWS's is a refusal that names the endpoint.
 """
 
@@ -160,7 +160,7 @@ class AwsClient:
         if http_response.status_code >= 300:
             return
         if parsed.keys() <= {"ResponseMetadata"} and not may_be_empty(http_response.content, model):
-            raise ResponseParserError(f"it says {http_response.content[:60]!r}")
+            raise ResponseParserError(f"the body is {http_response.content[:60]!r}")
         if wrong := self._shapes.wrong(model, parsed):
             raise ResponseParserError(wrong)
 
@@ -308,7 +308,13 @@ def identity(aws: AwsClient, environment: str) -> Scope:
         raise Problems([_no_identity(reply)])
     caller = _CALLER_ARN.fullmatch(str(reply.get("Arn")))
     if not caller or caller["account"] != reply.get("Account"):
-        raise Problems([_no_identity(_not_aws(aws.client("sts"), ResponseParserError("its caller identity is none")))])
+        raise Problems(
+            [
+                _no_identity(
+                    _not_aws(aws.client("sts"), ResponseParserError("the caller identity has no ARN of an account"))
+                )
+            ]
+        )
     region = aws.session.region_name
     return Scope(account=caller["account"], region=region, partition=caller["partition"], environment=environment)
 

@@ -1,6 +1,6 @@
 """Whether a reply can be AWS's: its members have the types of AWS's own model, and what identifies an item is there.
 
-botocore parses replies without checking them: text stays text where the model has a number, ``null`` stays in a list,
+botocore parses replies without checking them: ``null`` remains in a list, text remains where the model has a number,
 and 1e400 becomes infinity. The rest of the program relies on the types, so every reply is checked where it enters.
 What the model does not know (a new member, a new value of an enumeration) is accepted, as botocore leaves it out.
 
@@ -135,7 +135,7 @@ def _in_range(value: Any) -> bool:
 
 
 def _type_of(shape: Any) -> type | None:
-    """The type that botocore's parser makes of ``shape``; None if several are right, which the check tells apart."""
+    """The type that botocore's parser makes of ``shape``; None if several are right, which the check distinguishes."""
     if shape.name == _DECODED or (shape.type_name == "structure" and not shape.is_document_type):
         return dict
     if shape.serialization.get("jsonvalue") or getattr(shape, "is_document_type", False):
@@ -155,7 +155,7 @@ def _reasons(shape: Any, value: Any, path: str, *, whole: bool = False) -> Itera
     elif expected is not None and type(value) is not expected:
         yield f"{at} is not {_WORDS.get(expected, 'a ' + shape.type_name)}"
     elif (shape.type_name in _NUMBERS and not _finite(value)) or (expected is int and not _in_range(value)):
-        yield f"{at} is no number that can be"
+        yield f"{at} is not a possible number"
     elif shape.type_name == "structure" and not shape.is_document_type:
         yield from (f"{at} has no {name}" for name in sorted(_needed(shape, whole=whole) - value.keys()))
         for name in value.keys() & shape.members.keys():
