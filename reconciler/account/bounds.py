@@ -87,7 +87,7 @@ class _SecurePool(AWSHTTPSConnectionPool):
 
 
 class _AsWritten(RestJSONParser):
-    """Leaves numbers and booleans as they are in the JSON, so that a check can distinguish them."""
+    """Leaves numbers and booleans as they are in the JSON, so that a check sees what AWS sent."""
 
     def _default(self, _: Any, value: Any) -> Any:
         return value

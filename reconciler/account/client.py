@@ -4,7 +4,7 @@ Reads are retried here after throttling, server errors and broken connections, b
 (https://docs.aws.amazon.com/boto3/latest/guide/retries.html); an error that remains is returned as a refusal. Writes
 are sent once: whether one whose reply was lost may be sent again depends on what it does, and only the executor knows.
 
-The endpoint may not be AWS. A reply is bounded in time and size (:mod:`.bounds`) and checked against AWS's own
+The endpoint need not be AWS. A reply is bounded in time and size (:mod:`.bounds`) and checked against AWS's own
 model (:mod:`.replies`); one that cannot be AWS's is a refusal that names the endpoint.
 """
 
@@ -44,6 +44,7 @@ from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, spea
 from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.steps import ENDLESS_REPLY, NOT_AWS_REPLY
 
 CONFIG: Final = Config(
     retries={"mode": "standard", "max_attempts": 8},
@@ -75,8 +76,6 @@ THROTTLES: Final = frozenset(
     }
 )
 _CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
-UNPARSEABLE: Final = "NotAwsReply"
-UNBOUNDED: Final = "EndlessReply"
 MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be AWS's
 MOST_PAGES: Final = 5000  # of one reply; the fullest accounts have a few hundred
 NOT_AWS: Final = "did not answer like AWS"
@@ -161,7 +160,7 @@ class AwsClient:
         if http_response.status_code >= 300:
             return
         if parsed.keys() <= {"ResponseMetadata"} and not may_be_empty(http_response.content, model):
-            raise ResponseParserError(f"it is {http_response.content[:60]!r}")
+            raise ResponseParserError(f"the body is {http_response.content[:60]!r}")
         if wrong := self._shapes.wrong(model, parsed):
             raise ResponseParserError(wrong)
 
@@ -212,14 +211,14 @@ def _sent(client: Any, call: Call) -> dict[str, Any]:
 
 def _is_unparseable(refused: Refused) -> bool:
     """Whether AWS did not send this refusal: AWS's have a code, where botocore else uses the HTTP status."""
-    return refused.code == UNPARSEABLE or (refused.code == str(refused.status) and refused.status < 500)
+    return refused.code == NOT_AWS_REPLY or (refused.code == str(refused.status) and refused.status < 500)
 
 
 def _not_aws(client: Any, error: Exception) -> Refused:
     """The refusal for a reply that cannot be AWS's, say a proxy's page; whether the call took effect is unknown."""
     misread = isinstance(error, _MISREAD)
     why = f"its reply cannot be read ({type(error).__name__})" if misread else next(iter(str(error).splitlines()), "")
-    code = UNBOUNDED if isinstance(error, Unbounded) else UNPARSEABLE
+    code = ENDLESS_REPLY if isinstance(error, Unbounded) else NOT_AWS_REPLY
     return Refused(code, f"{client.meta.endpoint_url} {NOT_AWS}: {why}", unknown_outcome=True)
 
 
@@ -310,7 +309,11 @@ def identity(aws: AwsClient, environment: str) -> Scope:
     caller = _CALLER_ARN.fullmatch(str(reply.get("Arn")))
     if not caller or caller["account"] != reply.get("Account"):
         raise Problems(
-            [_no_identity(_not_aws(aws.client("sts"), ResponseParserError("it has no valid caller identity")))]
+            [
+                _no_identity(
+                    _not_aws(aws.client("sts"), ResponseParserError("the caller identity has no ARN of an account"))
+                )
+            ]
         )
     region = aws.session.region_name
     return Scope(account=caller["account"], region=region, partition=caller["partition"], environment=environment)

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from reconciler.model import Aws, Call, Reads, Refused, Reply, Unreadable, compact
+from reconciler.model.steps import NOT_AWS_REPLY
 
 T = TypeVar("T")
 MOST_ROUNDS: Final = 5000  # of calls in one read; the fullest accounts have a few hundred pages of one kind
@@ -110,4 +111,4 @@ def _result_or_error(job: Callable[[], T]) -> T | BaseException:
 
 
 def _not_aws(call: Call, why: str) -> Unreadable:
-    return Unreadable(call, Refused("NotAwsReply", f"{call.service} did not answer like AWS: {why}"))
+    return Unreadable(call, Refused(NOT_AWS_REPLY, f"{call.service} did not answer like AWS: {why}"))

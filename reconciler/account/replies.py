@@ -1,6 +1,6 @@
 """Whether a reply can be AWS's: its members have the types of AWS's own model, and what identifies an item is there.
 
-botocore parses replies without checking them: text stays text where the model has a number, ``null`` stays in a list,
+botocore parses replies without checking them: ``null`` remains in a list, text remains where the model has a number,
 and 1e400 becomes infinity. The rest of the program relies on the types, so every reply is checked where it enters.
 What the model does not know (a new member, a new value of an enumeration) is accepted, as botocore leaves it out.
 

@@ -38,7 +38,7 @@ class Interruption:
 
 
 def handle(handler: Any) -> dict[int, Any]:
-    """Install ``handler``; returns the handlers before. A signal that ``nohup`` ignores is still ignored."""
+    """Install ``handler``; returns the handlers before. What ``nohup`` ignores remains ignored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     hangup = getattr(signal, "SIGHUP", None)
     kept = {number: old for number, old in before.items() if number != hangup or old is not signal.SIG_IGN}

@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 
 # Error codes of a missing permission: query, JSON, EC2 and SNS.
+# Codes of our own, for replies that AWS cannot have sent
+NOT_AWS_REPLY = "NotAwsReply"
+ENDLESS_REPLY = "EndlessReply"
+
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 # https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
@@ -234,4 +238,6 @@ class Unreadable(Exception):
         """The hint: how to fix it."""
         if self.refused.denied:
             return f"allow {self.call.action}"
+        if self.refused.code in (NOT_AWS_REPLY, ENDLESS_REPLY):
+            return "check AWS_ENDPOINT_URL, if it is set, and any proxy on the way to AWS"
         return "renew the credentials" if self.refused.unknown else "try again"

@@ -9,8 +9,8 @@ from pathlib import Path
 def foreign(path: Path, beginning: bytes, noun: str) -> str:
     """Why ``path`` must not be written to, in words; empty if it may be.
 
-    A file that does not begin with ``beginning``, as each of ``noun`` does, is not ours, wherever a link leads
-    to it; where a link leads to nothing, whoever made it decides what is created. A terminal, a pipe and the null
+    A file that does not begin with ``beginning``, as each of ``noun`` does, is of another kind, wherever a link leads
+    to it; where a link leads to nothing, the link would decide what is created. A terminal, a pipe and the null
     device keep nothing. Raises OSError where the file cannot be read.
     """
     try:

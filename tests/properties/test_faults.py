@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +29,12 @@ from reconciler.account.client import AwsClient
 from reconciler.kinds import discover
 from reconciler.kinds.batch.compute_environment.waits import CAUSES
 from reconciler.model import Call, Proof, Refused, Reply, compact
+from reconciler.sandbox import process
 from tests.properties.test_killed import ENVIRONMENTS, counted, read
 from tests.support import sandbox_account
 from tests.support.changes import _Account, files
 from tests.support.histories import READS, Door, History
-from tests.support.http_proxy import Arrived, Perform, Proxy, Weather, everything, nothing, refusing
+from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, Weather, everything, nothing, refusing
 from tests.support.long import LONG, across, some
 from tests.support.waiting import PATIENCE, until
 
@@ -451,6 +457,48 @@ def test_twenty_signals_end_without_a_traceback(operation: str, proxy: Proxy) ->
     assert "Traceback" not in told + proxy.heard()
     assert running.returncode in (0, 130)  # the lock is the last that is given back
     assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("operation", ["DescribeComputeEnvironments", "CreateRole"])
+def test_a_terminal_that_is_closed_gives_the_lock_back(operation: str, proxy: Proxy) -> None:
+    """All output goes to a terminal that is no more."""
+    ours, theirs = pty.openpty()
+    closed: list[str] = []
+
+    def happens(call: Arrived, perform: Perform) -> Any:
+        reply = perform()
+        if call.operation == operation and not closed:
+            closed.append(str(call))
+            os.close(ours)
+        return reply
+
+    proxy.happens = happens
+    threading.Thread(target=drain, args=(ours,), daemon=True).start()
+    running = subprocess.Popen(
+        [sys.executable, "-c", CONTROLLED, "apply", "job-alerts", "--auto-approve"],
+        **dict.fromkeys(("stdin", "stdout", "stderr"), theirs),
+        cwd=ROOT,
+        env={**os.environ, **process.environment(proxy.url), **SECRETS},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        assert running.wait(timeout=300) == 130
+    finally:
+        running.kill()
+
+    assert not [name for call, name in everything(boto3.client) if call == "describe_parameters"]
+    proxy.type("apply", "job-alerts", "--auto-approve")
+
+
+CONTROLLED = "import fcntl, runpy, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); runpy.run_module('reconciler', run_name='__main__')"
+
+
+def drain(terminal: int) -> None:
+    with suppress(OSError):
+        while os.read(terminal, 1 << 16):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -414,8 +414,7 @@ def test_plans_that_differ_in_a_secret_alone_are_not_exchanged(
 
 
 def test_it_is_its_owners_and_keeps_the_schema(clone: Path, shell: Shell) -> None:
-    Path("a.plan").write_text("old", "utf-8")
-    Path("a.plan").chmod(0o644)
+    Path("a.plan").touch(0o644)
     shell.ok("plan", "--out", "a.plan")
     saved = json.loads(Path("a.plan").read_text("utf-8"))
 
