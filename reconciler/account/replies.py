@@ -155,7 +155,7 @@ def _reasons(shape: Any, value: Any, path: str, *, whole: bool = False) -> Itera
     elif expected is not None and type(value) is not expected:
         yield f"{at} is not {_WORDS.get(expected, 'a ' + shape.type_name)}"
     elif (shape.type_name in _NUMBERS and not _finite(value)) or (expected is int and not _in_range(value)):
-        yield f"{at} is not a finite number in range"
+        yield f"{at} is not a possible number"
     elif shape.type_name == "structure" and not shape.is_document_type:
         yield from (f"{at} has no {name}" for name in sorted(_needed(shape, whole=whole) - value.keys()))
         for name in value.keys() & shape.members.keys():
