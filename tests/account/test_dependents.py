@@ -84,10 +84,10 @@ def test_what_cannot_be_asked_may_be_in_use_and_the_permission_is_named():
 def test_any_other_fault_is_no_answer():
     def broken(scope: Any, lives: Any) -> Any:
         yield (Call("test", "ListCars", {}),)
-        raise KeyError("users")
+        raise ValueError("a fault of our own")
 
     kinds = {**KINDS, "engines": kind("engines", dependents=(broken,))}
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="of our own"):
         find_dependents(Reader(Account({}), parallelism=0), kinds, SCOPE, made())
 
 

@@ -128,6 +128,9 @@ def test_a_revision_goes_on_naming_what_it_was_registered_with() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.refs], ids=lambda kind: kind.section)
 def test_every_kind_that_refers_to_others_tells_what_in_the_account_does(kind: Kind) -> None:
-    """Or the kinds that it refers to ask for it themselves."""
+    """Or the kinds that it refers to ask for it themselves. A principal of a document is no user: nothing of the role's
+    owner breaks, and AWS keeps the document.
+    """
     if kind.referrers is None:
-        assert all(KINDS[section].dependents for ref in kind.refs.values() for section in ref.sections)
+        refs = [ref for path, ref in kind.refs.items() if not (".Statement" in path and not ref.holds)]
+        assert all(KINDS[section].dependents for ref in refs for section in ref.sections)

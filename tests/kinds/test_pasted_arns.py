@@ -79,9 +79,13 @@ TARGET = "target"
 
 
 def sites() -> Iterator[tuple[str, str, Ref, str]]:
-    """Section, path, reference and the section of the target, of every reference of every kind."""
+    """Section, path, reference and the section of the target, of every reference of every kind that takes a name; the
+    principals of documents take ARNs alone.
+    """
     for section, kind in KINDS.items():
         for path, ref in kind.refs.items():
+            if not ref.literal and ref.optional and ".Statement" in path:
+                continue
             yield from ((section, path, ref, target) for target in ref.sections)
 
 
