@@ -41,7 +41,7 @@ def test_nor_does_the_version(imported):
 
 def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
     (tmp_path / "environment.yaml").write_text(
-        "environment: e\njobQueues:\n  q: {priority: &p 1, schedulingPolicyArn: *p}\n"
+        "environment: e\njobQueues:\n  q: {priority: 1, schedulingPolicyArn: &p true, state: *p}\n"
     )
     code = "import sys; from reconciler.cli import main as cli; cli.main(['validate'], leave=lambda _: print(*sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

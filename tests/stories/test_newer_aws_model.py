@@ -33,7 +33,7 @@ lookups:
   subnets: {subnets: {vpcId: "${lookups.vpc}"}}
   default: {securityGroup: {groupName: default, vpcId: "${lookups.vpc}"}}
 roles:
-  moon-instances: {trust: [ec2.amazonaws.com]}
+  moon-instances: {trust: [ec2.amazonaws.com], managedPolicies: [service-role/AmazonEC2ContainerServiceforEC2Role]}
 instanceProfiles:
   moon-instances: {role: moon-instances}
 computeEnvironments:
