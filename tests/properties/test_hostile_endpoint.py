@@ -19,6 +19,7 @@ import pytest
 
 from reconciler.account import client
 from reconciler.cli import main as cli
+from reconciler.model import examples
 from reconciler.sandbox.wire import Reply
 from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, nothing
 from tests.support.long import LONG
@@ -170,6 +171,39 @@ def test_what_answers_a_write_wrongly_keeps_nothing_from_being_finished(body: by
         assert typed(attacked, "apply", "--auto-approve")[0] == 0
         assert typed(attacked, "plan", "--detailed-exitcode")[0] == 0
         assert typed(attacked, "destroy", "--auto-approve")[0] == 0
+
+
+@dataclass
+class AfterAWrite:
+    """Answers one operation so, once something was written."""
+
+    service: str
+    operation: str
+    reply: Reply
+    written: bool = False
+
+    def __call__(self, call: Arrived, perform: Perform) -> Reply:
+        self.written |= not call.reads and call.service != "ssm"
+        return answering(self.service, self.operation, self.reply)(call, perform) if self.written else perform()
+
+
+@pytest.mark.long
+def test_what_is_read_wrongly_while_changes_are_made_ends_the_apply_and_no_more(
+    attacked: Proxy, tmp_path: Path
+) -> None:
+    """The waits, and what is read again before a write."""
+    (tmp_path / "environment.yaml").write_text(examples.ENVIRONMENT, "utf-8")
+    attacked.happens = recorder = Recorder()
+    assert typed(attacked, "apply", "--auto-approve")[0] == 0
+    assert typed(attacked, "destroy", "--auto-approve")[0] == 0
+    reads = [one for one in sorted(recorder.replies) if one[1].startswith(("Describe", "Get", "List"))]
+    for service, operation in reads:
+        true = recorder.replies[service, operation]
+        for body in (*list(changed(true.body))[:12], b"[null]"):
+            attacked.happens = AfterAWrite(service, operation, Reply(200, true.headers, body))
+            typed(attacked, "apply", "--auto-approve")
+            attacked.happens = nothing
+            assert typed(attacked, "destroy", "--auto-approve")[0] == 0
 
 
 # --- delivered twice --------------------------------------------------------------------------------------------------
