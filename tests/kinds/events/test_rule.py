@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from reconciler.applying.executor import render_parameters
-from reconciler.config import expressions
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events.rule import KIND, meaning
 from reconciler.model import (
@@ -20,12 +19,11 @@ from reconciler.model import (
     On,
     Refused,
     Sought,
-    Template,
     Text,
     Unreadable,
     Verb,
-    stand_ins,
 )
+from tests.support.builders import parsed
 from tests.support.histories import Door, History, Killed
 from tests.support.service_kinds import (
     INDEX,
@@ -429,15 +427,6 @@ def scheduled(expression, **more):
 
 DETAIL = {"source": ["aws.batch"], "detail-type": ["Batch Job State Change"]}
 WRONG = with_long_texts(cases(DATA / "checking" / "event_rules.yaml"))["wrong"]
-
-
-def parsed(props):
-    """``props`` with its texts as the loader gives them: ``${...}`` is an expression."""
-
-    def text(value):
-        return Template(expressions.parse(value)[0]) if isinstance(value, str) and "${" in value else value
-
-    return stand_ins.replace(props, text)
 
 
 @pytest.mark.parametrize(
