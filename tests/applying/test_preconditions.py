@@ -59,7 +59,7 @@ class Account:
 def read(query: Query) -> Reads[Sequence[Live]]:
     calls = tuple(Call("test", "Describe", {"name": one.name}) for one in query.sought)
     if query.owned:
-        calls = (Call("test", "List"),)
+        calls = (Call("test", "List", {}),)
     replies = yield calls
     for call, reply in zip(calls, replies, strict=True):
         if isinstance(reply, Refused):
