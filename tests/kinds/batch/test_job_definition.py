@@ -142,19 +142,32 @@ def test_every_difference_is_a_new_revision():
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 TABLES = cases(DATA / "comparing" / "job_definitions.yaml")
-CONTAINERS, WHOLE, APART = (TABLES[name] for name in ("containers", "definitions", "apart"))
+
+
+def pair(case):
+    """What is declared and what is described, of which a case says what is not in every one."""
+    shown = dict(case["described"])
+    return job(**case["declared"]), item(shown.pop("containerProperties", None), **shown)
+
+
+# containerProperties: name: (declared, described)
+CONTAINERS = {name: (case["declared"], case["described"]) for name, case in TABLES["containers"].items()}
+# whole definitions: name: (declared, described)
+WHOLE = {name: pair(case) for name, case in TABLES["definitions"].items()}
+# name: (declared, described, where they differ)
+APART = {name: (*pair(case), case["differ"]) for name, case in TABLES["apart"].items()}
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_containers_alike(name):
-    declared, shown = CONTAINERS[name]["declared"], CONTAINERS[name]["described"]
+    declared, shown = CONTAINERS[name]
 
     assert paths(compared(KIND, live(shown), job(declared))) == []
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_containers_alike_on_the_nodes_of_a_job(name):
-    declared, shown = CONTAINERS[name]["declared"], CONTAINERS[name]["described"]
+    declared, shown = CONTAINERS[name]
     filled = {"targetNodes": "0:", "container": {**EMPTY_LISTS, **shown}, "instanceTypes": []}
     nodes = {"numNodes": 2, "mainNode": 0}
     wanted = {
@@ -168,17 +181,15 @@ def test_containers_alike_on_the_nodes_of_a_job(name):
     )
 
 
-def differences(case):
-    """A declaration and a revision, of which a case says what is not in every one."""
-    shown = dict(case["described"])
-    return compared(KIND, live(shown.pop("containerProperties", None), **shown), job(**case["declared"]))
-
-
 @pytest.mark.parametrize("name", WHOLE)
 def test_definitions_alike(name):
-    assert paths(differences(WHOLE[name])) == []
+    declared, shown = WHOLE[name]
+
+    assert paths(compared(KIND, described(KIND, "jobDefinitions", shown), declared)) == []
 
 
 @pytest.mark.parametrize("name", APART)
 def test_no_missed_differences(name):
-    assert paths(differences(APART[name])) == APART[name]["differ"]
+    declared, shown, expected = APART[name]
+
+    assert expected == paths(compared(KIND, described(KIND, "jobDefinitions", shown), declared))
