@@ -12,7 +12,6 @@ import pytest
 
 from reconciler.applying.executor import Executor
 from reconciler.applying.parameters import render_parameters
-from reconciler.applying.responses import value_at
 from reconciler.model import (
     Action,
     Address,
@@ -327,11 +326,6 @@ def test_stand_ins_are_opened_only_when_sent() -> None:
     assert "hunter2" not in repr(value)
     with pytest.raises(LookupError, match=r"things\.a\.arn"):
         render_parameters(later, {})
-
-
-def test_reach_finds_members_and_items() -> None:
-    assert value_at({"A": [{"B": 1}]}, "A.0.B") == 1
-    assert value_at({"A": []}, "A.0.B") is None
 
 
 def test_text_is_encoded_when_it_is_sent() -> None:

@@ -7,97 +7,10 @@ import pytest
 from reconciler.checks import environment
 from reconciler.config import loader
 from reconciler.kinds import discover
-from reconciler.model import Address, Field, Finding, Kind, Lifecycle, Lookup, Pos, Ref, Reference, Replace, Template
+from reconciler.model import Address, Lifecycle, Lookup, Pos, Reference, Replace, Template
 from reconciler.model.problems import Problems
 from reconciler.schema import registry
-
-
-def nothing(*_):
-    return ()
-
-
-def attrs(scope, name, props):
-    return {"name": name, "arn": scope.arn("x", name)}
-
-
-def judged(name, props):
-    if props.get("size") == 13:
-        yield Finding(("size",), "13 brings bad luck", "take 12")
-    if props.get("deep"):
-        yield Finding(("deep", "er", 0), "too deep", "climb", warning=True)
-
-
-def kind(section, **facts):
-    return Kind(
-        name=section[:-1],
-        section=section,
-        read=nothing,
-        attrs=attrs,
-        create=nothing,
-        update=nothing,
-        delete=nothing,
-        tag=nothing,
-        **facts,
-    )
-
-
-KINDS = {
-    "things": kind(
-        "things",
-        refs={
-            "friend": Ref(section="things"),
-            "friends[]": Ref(section="things", late=True),
-            "boxes[].box": Ref(section="boxes", attr="id", literal=r"box-"),
-            "label": Ref(section="boxes", optional=True),
-        },
-        fields={"password": Field(secret=True), "items": Field(key="name"), "map.*": Field()},
-        replace=Replace.DELETE_FIRST,
-        versioned=True,
-        max_name=10,
-        check=judged,
-        expand=lambda props: {**props, "expanded": True},
-    ),
-    "boxes": kind("boxes", assigned_by_aws=frozenset({"id"}), folds_case=True),
-}
-TEXT = {"type": "string"}
-SCHEMAS = registry.Schemas.of(
-    {
-        "thing.schema.json": {
-            "x-section": "things",
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                **dict.fromkeys(("friend", "label", "password", "note"), TEXT),
-                "friends": {"type": "array", "items": TEXT},
-                "boxes": {"type": "array", "items": {"type": "object", "properties": {"box": TEXT}}},
-                "items": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT, "value": TEXT}}},
-                "map": {"type": "object", "additionalProperties": TEXT},
-                "size": {"type": "integer"},
-                "deep": {"type": "object"},
-                "tags": {"type": "object", "additionalProperties": TEXT},
-                "lifecycle": {"$ref": "lifecycle.schema.json"},
-            },
-        },
-        "lifecycle.schema.json": registry.shipped().documents["lifecycle.schema.json"],
-    }
-)
-
-
-@pytest.fixture
-def checked(tmp_path):
-    """``checked(yaml, NAME=value)`` gives the environment and what was found: (severity, code, place, message, hint)."""
-
-    def run(text, **environ):
-        (tmp_path / "e.yaml").write_text("environment: t\n" + text)
-        loaded = loader.load(tmp_path / "e.yaml", environ=environ, sections=[*KINDS, "others"])
-        env, problems = environment.environment(loaded, KINDS, SCHEMAS)
-        return env, [(p.severity, p.code, f"{p.pos.line}:{p.pos.column}", p.message, p.hint) for p in problems]
-
-    return run
-
-
-def errors(found):
-    return [item[1:4] for item in found if item[0] == "error"]
+from tests.support.own_kinds import errors
 
 
 def test_a_sound_environment_becomes_resources(checked):
@@ -226,54 +139,7 @@ def test_what_many_resources_inherit_is_said_once(checked):
     assert [item[:2] for item in errors(found)] == [("invalid-value", "2:8")]
 
 
-# --- references --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("expression", "message", "hint"),
-    [
-        ("${thigns.a.arn}", "there is no section thigns", 'did you mean "things"?'),
-        ("${things.aa.arn}", "things.aa is not declared", 'did you mean "a"?'),
-        ("${boxes.a.arn}", "boxes.a is not declared", "did you mean things.a?"),
-        ("${boxes.zzzzz.arn}", "boxes.zzzzz is not declared", "declared in boxes: one of c"),
-        ("${things.a.id}", "things.a has no id", "it has arn, name"),
-        ("${boxes.c.idd}", "boxes.c has no idd", 'did you mean "id"?'),
-        ("${lookups.x}", "there is no look-up x", "declare it under lookups:"),
-    ],
-)
-def test_an_expression_that_leads_nowhere(checked, expression, message, hint):
-    _, found = checked(f"boxes: {{c: {{}}}}\nthings:\n  a: {{}}\n  b:\n    note: 'x {expression}'\n")
-
-    assert errors(found) == [("unknown-reference", "6:5", f"{expression}: {message}")]
-    assert hint in found[0][4]
-
-
-def test_expressions_in_tags_are_judged_too(checked):
-    _, found = checked("things:\n  b: {tags: {x: '${things.c.arn}'}}\n")
-
-    assert [item[:2] for item in errors(found)] == [("unknown-reference", "3:14")]
-
-
-def test_a_broken_resource_may_still_be_referred_to(checked):
-    _, found = checked("things:\n  a: {size: x}\n  b: {note: '${things.a.whatever}', friend: a}\n")
-
-    assert [item[0] for item in errors(found)] == ["wrong-type"]
-
-
-@pytest.mark.parametrize(
-    ("target", "hint"),
-    [
-        ("boxes.cc", 'did you mean "c"?'),
-        ("c", "as in roles."),
-        ("box.c", 'did you mean "boxes"?'),
-        ("3x", "as in roles."),
-    ],
-)
-def test_depends_on_must_name_what_is_declared(checked, target, hint):
-    _, found = checked(f"boxes: {{c: {{}}}}\nthings:\n  a: {{lifecycle: {{dependsOn: [{target}]}}}}\n")
-
-    assert [item[:2] for item in errors(found)] == [("unknown-reference", "4:31")]
-    assert hint in found[0][4]
+# --- lifecycle and secrets ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -297,87 +163,6 @@ def test_ignored_changes_must_name_a_property(checked, path, hint):
 )
 def test_ignored_changes_may_go_through_lists_and_maps(checked, path):
     assert checked(f"things:\n  a: {{lifecycle: {{ignoreChanges: ['{path}']}}}}\n")[1] == []
-
-
-@pytest.mark.parametrize(
-    "yaml",
-    [
-        "things: {b: {friend: a}, a: {friend: b}}\n",
-        "things: {b: {note: '${things.a.arn}'}, a: {friend: b}}\n",
-        "things: {b: {lifecycle: {dependsOn: [things.a]}}, a: {tags: {x: '${things.b.arn}'}}}\n",
-    ],
-)
-def test_a_circle_is_printed_from_a_stable_start(checked, yaml):
-    _, found = checked(yaml)
-
-    assert [item[0::2] for item in errors(found)] == [
-        ("reference-cycle", "dependency cycle: things.a -> things.b -> things.a")
-    ]
-
-
-def test_two_circles_are_both_told(checked):
-    _, found = checked("things: {a: {friend: b}, b: {friend: a}, c: {friend: d}, d: {friend: c}, e: {friend: c}}\n")
-
-    assert [item[2][-22:] for item in errors(found)] == [
-        "things.a -> things.b -> things.a"[-22:],
-        "things.c -> things.d -> things.c"[-22:],
-    ]
-
-
-@pytest.mark.parametrize(
-    "yaml",
-    [
-        "things: {a: {friends: [b]}, b: {friends: [a]}}\n",
-        "things: {a: {note: '${things.a.arn}'}}\n",
-        "things: {a: {friends: [b, a]}, b: {friend: a}}\n",
-    ],
-)
-def test_late_references_and_oneself_are_no_circle(checked, yaml):
-    assert checked(yaml)[1] == []
-
-
-def test_look_ups_may_need_each_other_but_not_in_a_circle_nor_resources(checked):
-    _, found = checked(
-        "lookups:\n"
-        "  a: {ssmParameter: '/${lookups.b}'}\n"
-        "  b: {ssmParameter: '/${lookups.a}'}\n"
-        "  c: {ssmParameter: '/${things.x.arn}'}\n"
-        "  d: {ssmParameter: '/${lookups.a}/${region}'}\n"
-        "things: {x: {}}\n"
-    )
-
-    assert [item[:2] for item in errors(found)] == [("lookup-cycle", "3:3"), ("bad-expression", "5:3")]
-
-
-# --- slips -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("props", "hint"),
-    [
-        ("friend: compute-o", 'did you mean "compute-0"?'),
-        ("label: gian-box", 'did you mean "giant-box"?'),
-        ("friend: giant-box", "boxes.giant-box is declared, but here it takes one of things"),
-    ],
-)
-def test_a_name_that_is_nearly_one_of_ours_is_a_warning(checked, props, hint):
-    _, found = checked(f"boxes: {{giant-box: {{}}}}\nthings:\n  compute-0: {{}}\n  x: {{{props}}}\n")
-
-    assert [item[:3] for item in found] == [("warning", "undeclared-name", "5:7")]
-    assert hint in found[0][4]
-
-
-@pytest.mark.parametrize(
-    "props",
-    [
-        "friend: elsewhere",
-        "friend: 'arn:aws:x:us-east-1:123456789012:y'",
-        "boxes: [{box: box-123}]",
-        "label: compute-0",
-    ],
-)
-def test_other_names_are_left_to_the_plan(checked, props):
-    assert checked(f"boxes: {{giant-box: {{}}}}\nthings:\n  compute-0: {{}}\n  x: {{{props}}}\n")[1] == []
 
 
 def test_a_secret_that_goes_into_the_open_is_a_warning(checked):

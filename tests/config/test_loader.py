@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.config import loader
-from reconciler.config.merge import patch, plain
 from reconciler.config.yaml import reader
 from reconciler.model import Pos, Reference, Template
 from reconciler.model.problems import Problems
@@ -298,45 +297,6 @@ def test_extends_must_lead_somewhere(tree, value):
     (tree({"environment.yaml": f"environment: t\nextends: {value}\n"}) / "empty").mkdir()
 
     assert len(refused(tree({}))) == 1
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),
-        max_leaves=12,
-    ),
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),
-        max_leaves=12,
-    ),
-)
-def test_merging_is_rfc_7386(target, change):
-    def by_the_rfc(target, change):
-        if not isinstance(change, dict):
-            return change
-        result = dict(target) if isinstance(target, dict) else {}
-        for name, value in change.items():
-            if value is None:
-                result.pop(name, None)
-            else:
-                result[name] = by_the_rfc(result.get(name), value)
-        return result
-
-    merged = plain(patch(nodes(target), nodes(change)))
-
-    assert merged == by_the_rfc(target, change)
-    assert plain(patch(nodes(merged), nodes(change))) == merged
-
-
-def nodes(value):
-    here = Pos("f", 1, 1)
-    if isinstance(value, dict):
-        return reader.Node({name: nodes(item) for name, item in value.items()}, here)
-    if isinstance(value, list):
-        return reader.Node([nodes(item) for item in value], here)
-    return reader.Node(value, here)
 
 
 def test_null_that_removes_nothing_is_worth_a_warning(tree):

@@ -8,27 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import MISSING, Address, Effect, Field, JsonText, Kind, Later, Live, Secret, Text, Want
+from reconciler.model import MISSING, Address, Effect, JsonText, Kind, Later, Live, Secret, Text, Want
 from reconciler.planning import diff
 from reconciler.planning.canonical import canonical, sort_key, with_defaults
-from tests.support.builders import SCOPE, kind
-
-FIELDS = {
-    "state": Field(default="ON"),
-    "set": Field(unordered=True),
-    "env": Field(key="name"),
-    "env[].value": Field(normalize=str),
-    "size": Field(effect=Effect.REPLACE),
-    "size.unit": Field(normalize=str.lower),
-    "filled": Field(computed=True),
-    "inner.filled": Field(computed=True),
-    "moves": Field(ignore=True),
-    "password": Field(secret=True),
-    "sub.level": Field(default=3),
-    "docs.*": Field(effect=Effect.INFRASTRUCTURE),
-    "scaled": Field(effect=lambda live, want: (Effect.SCALING, f"from {live.get('scaled')}")),
-}
-THING = kind("things", fields=FIELDS)
+from tests.support.builders import SCOPE
+from tests.support.things import THING, props, scalars
 
 
 def compare(
@@ -144,20 +128,6 @@ def test_ignored_changes_keep_the_live_value() -> None:
     assert kept["a"] == {"b": 1, "c": 9}
     assert {e["name"]: e["value"] for e in kept["env"]} == {"X": "live", "Y": "want"}
     assert "n" not in kept
-
-
-scalars = st.none() | st.booleans() | st.integers(2, 5) | st.text("ab", max_size=2)
-names = st.sampled_from(["state", "set", "env", "name", "value", "x", "size", "unit", "docs"])
-trees = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=12
-)
-props = st.dictionaries(st.sampled_from(["a", "b", "state", "sub", "docs", "rows"]), trees, max_size=4)
-
-
-@given(props)
-def test_canonical_is_idempotent(value: dict[str, Any]) -> None:
-    once = canonical(THING, value)
-    assert canonical(THING, once) == once
 
 
 @given(props)

@@ -20,26 +20,11 @@ from reconciler.model import Address
 from tests.support.histories import Killed, moments
 from tests.support.long import across, some
 from tests.support.sandbox_account import Busy, History, Jobs, Judge, Stack, ec2, estate, fargate, loaded, log, queue
+from tests.support.tables import DATA, cases, without_nulls
 
 LONG = {"outcomes": {"j": [{"exitCode": 0, "seconds": 600}]}, "job_to_starting": 20}
 ENDLESS = {"outcomes": {"j": [{"exitCode": 0, "seconds": 30_000}]}}
 A, B = ec2("m5.large"), ec2("c5.large")
-OFF: dict[str, Any] = {"state": "DISABLED"}
-SHARES = {name: {"fairsharePolicy": {"shareDecaySeconds": seconds}} for name, seconds in (("fp", 60), ("fp2", 90))}
-AROUND = {
-    "roles": {
-        "svc2": {"trust": ["batch.amazonaws.com"], "managedPolicies": ["service-role/AWSBatchServiceRole"]},
-        "inst2": {"trust": ["ec2.amazonaws.com"], "managedPolicies": ["AmazonEC2FullAccess"]},
-    },
-    "instanceProfiles": {"prof2": {"role": "inst2"}},
-    "placementGroups": {"pg": {"strategy": "cluster"}},
-    "securityGroups": {"inside": {"description": "before", "vpcId": "${lookups.vpc}"}},
-}
-OTHERS = {
-    "placementGroups": {"pg": {"strategy": "spread"}},
-    "securityGroups": {"inside": {"description": "after", "vpcId": "${lookups.vpc}"}},
-}
-STANDS_ON: dict[str, Any] = {"securityGroupIds": ["inside"], "placementGroup": "pg"}
 
 
 def one_of(names: str, *queues: str, changed: str = "") -> Stack:
@@ -48,84 +33,20 @@ def one_of(names: str, *queues: str, changed: str = "") -> Stack:
     return estate(environments, {line[0]: queue(*line[2:]) for line in queues})
 
 
+def whole(said: Stack) -> Stack:
+    """An environment file around what a case says of it."""
+    listed = {
+        name: {"environments": one} if isinstance(one, list) else dict(one) for name, one in said["jobQueues"].items()
+    }
+    queues = {name: queue(*one.pop("environments"), **one) for name, one in listed.items()}
+    around = {section: said[section] for section in said if section not in ("computeEnvironments", "jobQueues")}
+    return estate(said["computeEnvironments"], queues, **around)
+
+
 # before, after, and the queues that jobs go to all the while
 CHANGES: dict[str, tuple[Stack, Stack, str]] = {
-    "replaced in one queue": (one_of("a", "q:a"), one_of("a", "q:a", changed="a"), "q"),
-    "replaced in several queues": (
-        one_of("a", "q:a", "p:a", "r:a"),
-        one_of("a", "q:a", "p:a", "r:a", changed="a"),
-        "qpr",
-    ),
-    "one of three in a full queue": (one_of("abc", "q:abc"), one_of("abc", "q:abc", changed="b"), "q"),
-    "all three of a full queue": (
-        one_of("abc", "q:abc", "p:ca"),
-        one_of("abc", "q:abc", "p:ca", changed="abc"),
-        "qp",
-    ),
-    "with the queue's order and priority": (
-        one_of("ab", "q:ab"),
-        estate({"a": B, "b": A}, {"q": queue("b", "a", priority=7)}),
-        "q",
-    ),
-    "and the second dropped": (one_of("ab", "q:ab"), one_of("a", "q:a", changed="a"), "q"),
-    "and the first dropped": (one_of("ab", "q:ab"), one_of("b", "q:b", changed="b"), "q"),
-    "and a third added before it": (one_of("ab", "q:ab"), one_of("abc", "q:cab", changed="a"), "q"),
-    "all exchanged for others": (one_of("abc", "q:abc"), one_of("def", "q:def"), "q"),
-    "moved from one queue to another": (one_of("ab", "q:ab", "p:a"), one_of("ab", "q:a", "p:ba"), "qp"),
-    "two that change places": (one_of("ab", "q:a", "p:b"), one_of("ab", "q:b", "p:a", changed="ab"), "qp"),
-    "removed from two queues": (one_of("ab", "q:ab", "p:a"), one_of("b", "q:b", "p:b"), "qp"),
-    "removed together with its queue": (one_of("ab", "q:a", "p:ba"), one_of("b", "p:b"), "p"),
-    "replaced while a queue goes": (one_of("a", "q:a", "p:a"), one_of("a", "p:a", changed="a"), "p"),
-    "on Fargate, for Spot": (
-        estate({"a": fargate()}, {"q": queue("a")}),
-        estate({"a": fargate("FARGATE_SPOT")}, {"q": queue("a")}),
-        "q",
-    ),
-    "by an unmanaged one": (
-        one_of("a", "q:a"),
-        estate({"a": {"type": "UNMANAGED", "serviceRole": "svc"}}, {"q": queue("a")}),
-        "q",
-    ),
-    "from an ordinary to the linked role": (one_of("a", "q:a"), estate({"a": ec2(role=None)}, {"q": queue("a")}), "q"),
-    "with instances that are kept": (
-        estate({"a": ec2(minvCpus=8)}, {"q": queue("a")}),
-        one_of("a", "q:a", changed="a"),
-        "q",
-    ),
-    "under fair share, with the policy": (
-        estate({"a": A}, {"q": queue("a", schedulingPolicyArn="fp")}, schedulingPolicies=SHARES),
-        estate({"a": B}, {"q": queue("a", schedulingPolicyArn="fp2")}, schedulingPolicies=SHARES),
-        "q",
-    ),
-    "one of its queues disabled": (
-        one_of("a", "q:a", "p:a"),
-        estate({"a": B}, {"q": queue("a", **OFF), "p": queue("a")}),
-        "p",
-    ),
-    "one of its queues enabled": (
-        estate({"a": A}, {"q": queue("a", **OFF), "p": queue("a")}),
-        one_of("a", "q:a", "p:a", changed="a"),
-        "p",
-    ),
-    "with all that it stands on": (
-        estate({"a": ec2(role="svc2", instanceRole="prof2", minvCpus=4, **STANDS_ON)}, {"q": queue("a")}, **AROUND),
-        estate({"a": ec2("c5.large", **STANDS_ON)}, {"q": queue("a")}, **OTHERS),
-        "q",
-    ),
-    "one of two disabled": (one_of("ab", "q:ab"), estate({"a": A | OFF, "b": A}, {"q": queue("a", "b")}), "q"),
-    "replaced by a disabled one": (one_of("ab", "q:ab"), estate({"a": B | OFF, "b": A}, {"q": queue("a", "b")}), "q"),
-    "disabled, and another added": (one_of("a", "q:a"), estate({"a": A | OFF, "b": A}, {"q": queue("a", "b")}), "q"),
-    "disabled, and another replaced": (
-        one_of("ab", "q:ab"),
-        estate({"a": A | OFF, "b": B}, {"q": queue("a", "b")}),
-        "q",
-    ),
-    "disabled, and another enabled": (
-        estate({"a": A, "b": A | OFF}, {"q": queue("a", "b")}),
-        estate({"a": A | OFF, "b": A}, {"q": queue("a", "b")}),
-        "q",
-    ),
-    "disabled, and its queue moved": (one_of("ab", "q:a"), estate({"a": A | OFF, "b": A}, {"q": queue("b")}), "q"),
+    name: (whole(case["before"]), whole(case["after"]), case["jobs"])
+    for name, case in without_nulls(cases(DATA / "live_queues.yaml"))["changes"].items()
 }
 
 

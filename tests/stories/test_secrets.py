@@ -21,6 +21,7 @@ import pytest
 from reconciler.cli import main as cli
 from reconciler.planning import planner
 from reconciler.sandbox import process
+from tests.support.tables import DATA, cases
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7VJTU\n-----END PRIVATE KEY-----\n"
 KEY_LINES = ("MIIEvQIBADANBgkqhkiG9w0BAQEF", "AASCBKcwggSjAgEAAoIBAQC7VJTU")
@@ -268,51 +269,7 @@ def test_a_fault_of_our_own_under_debug(vault: Vault, monkeypatch: pytest.Monkey
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
-MISTAKES = {
-    "tag": "secrets: {x: {value: !hunter2-And-More}}",
-    "alias": "secrets: {x: {value: *hunter2-And-More}}",
-    "alias in a block": "secrets:\n  x:\n    value: *hunter2-And-More",
-    "alias under a name": "jobDefinitions:\n  x:\n    parameters:\n      password: *hunter2-And-More",
-    "tag beside a name": "jobDefinitions:\n  x:\n    containerProperties:\n      environment:\n"
-    "        - name: DB_PASSWORD\n          value: !hunter2-And-More",
-    "quote": 'secrets: {x: {value: "hunter2-And-More}}',
-    "escape": 'secrets: {x: {value: "hunter2-And-More\\q"}}',
-    "colon": "secrets:\n  x:\n    value: hunter2-And-More: x: y",
-    "percent": "secrets:\n  x:\n    value: %hunter2-And-More",
-    "indentation": "secrets:\n  x:\n    value: |\n      hunter2-And-More\n   hunter2-And-More\n",
-    "anchor twice": "secrets:\n  x:\n    value: &hunter2-And-More &hunter2-And-More a",
-    "directive": "secrets:\n  x:\n    value: a\n--- hunter2-And-More\n%hunter2-And-More",
-    "control": 'secrets: {x: {value: "hunter2-And-More\x07"}}',
-    "expression": 'secrets: {x: {value: "${hunter2-And-More}"}}',
-    "open expression": 'secrets: {x: {value: "a${hunter2-And-More"}}',
-    "expression in a mapping": 'secrets: {x: {value: {a: "a${hunter2-And-More"}}}',
-    "expression in a variable": 'variables: {dbPassword: "a${hunter2-And-More"}\nsecrets: {x: {value: "${var.dbPassword}"}}',
-    "another tool's": 'secrets: {x: {value: "$(var.hunter2-And-More)"}}',
-    "list": "secrets: {x: {value: [hunter2-And-More]}}",
-    "deeper": "secrets: {x: {value: {a: {b: [hunter2-And-More, 5]}}}}",
-    "in its place": "secrets: {x: hunter2-And-More}",
-    "as a section": "secrets: hunter2-And-More",
-    "a list of them": "secrets: [hunter2-And-More]",
-    "capital": "secrets: {x: {Value: hunter2-And-More}}",
-    "as the API says": "secrets: {x: {secretString: hunter2-And-More}}",
-    "binary": "secrets: {x: {secretBinary: hunter2-And-More}}",
-    "elsewhere": "secrets: {x: {value: hunter2-And-More, kmsKeyId: [hunter2-And-More]}}",
-    "priority": "secrets: {x: {value: &s hunter2-And-More}}\njobQueues: {q: {priority: *s}}",
-    "variable": 'variables: {dbPassword: hunter2-And-More}\njobQueues: {q: {priority: "${var.dbPassword}"}}',
-    "plain variable": "variables: {p: hunter2-And-More}\nsecrets: {x: {value: '${var.p}'}}\njobQueues: {q: {priority: '${var.p}'}}",
-    "from outside": 'jobQueues: {q: {priority: "${env:APP_PASSWORD}"}}',
-    "short": 'jobQueues: {q: {priority: "${env:SHORT_TOKEN}", state: "${env:SHORT_TOKEN}"}}',
-    "long": 'jobQueues: {q: {priority: "${env:LONG_SECRET}", state: "${env:LONG_SECRET}"}}',
-    "quoted": 'jobQueues: {q: {priority: "${env:QUOTED_PASSWORD}", state: "${env:ACCENTED_PASSWORD}"}}',
-    "as a region": 'region: ["${env:APP_PASSWORD}"]\naccount: "${env:APP_PASSWORD}"',
-    "as a name": 'jobQueues: {q: {computeEnvironmentOrder: [{order: 1, computeEnvironment: "${env:APP_PASSWORD}"}]}}',
-    "as an image": 'jobDefinitions: {x: {type: container, containerProperties: {image: "a b${env:APP_PASSWORD}"}}}',
-    "list beside a name": "jobDefinitions:\n  x:\n    containerProperties:\n      environment:\n"
-    "        - {name: DB_PASSWORD, value: [hunter2-And-More]}",
-    "environment": "jobDefinitions: {x: {containerProperties: {environment: {DB_PASSWORD: hunter2-And-More}}}}",
-    "document": 'topics: {t: {policy: "{\\"a\\": hunter2-And-More"}}\nsecrets: {x: {value: hunter2-And-More}}',
-    "tags": 'jobQueues: {q: {tags: {a: "${env:LONG_SECRET}${env:LONG_SECRET}"}}}',
-}
+MISTAKES = cases(DATA / "secret_mistakes.yaml")["mistakes"]
 
 
 @pytest.mark.parametrize("text", MISTAKES.values(), ids=MISTAKES)

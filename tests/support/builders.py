@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.config import expressions
 from reconciler.model import (
     Address,
     Call,
@@ -22,8 +23,10 @@ from reconciler.model import (
     Replace,
     Resource,
     Scope,
+    Template,
     Wait,
     Want,
+    stand_ins,
 )
 
 SCOPE = Scope(account="123456789012", region="eu-west-1", partition="aws", environment="test")
@@ -99,3 +102,12 @@ def live(name: str, /, tags: Mapping[str, str] | None = None, **rest: Any) -> Li
 
 def observed(**lives: Sequence[Live]) -> Observed:
     return Observed(lives={section: tuple(found) for section, found in lives.items()})
+
+
+def parsed(value: Any) -> Any:
+    """``value`` with its texts as the loader gives them: ``${...}`` is an expression."""
+
+    def text(value: Any) -> Any:
+        return Template(expressions.parse(value)[0]) if isinstance(value, str) and "${" in value else value
+
+    return stand_ins.replace(value, text)

@@ -18,6 +18,10 @@ _VALUES = (
 )
 
 
+DATA = Path(__file__).parents[1] / "data"
+_REPEATED = re.compile(r"\{(.)\*(\d+)\}")
+
+
 class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
@@ -30,3 +34,19 @@ def cases(path: Path) -> Any:
     """What a file of cases holds."""
     with path.open("rb") as file:
         return yaml.load(file, _Loader)
+
+
+def without_nulls(value: Any) -> Any:
+    """``value`` without its members that are null: how a case leaves out what a merge key (``<<``) gives it."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def with_long_texts(value: Any) -> Any:
+    """``value`` with ``{x*4096}`` in its texts replaced by 4096 times x."""
+    if isinstance(value, dict):
+        return {name: with_long_texts(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_long_texts(item) for item in value]
+    return _REPEATED.sub(lambda found: found[1] * int(found[2]), value) if isinstance(value, str) else value

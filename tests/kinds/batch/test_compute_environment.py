@@ -23,6 +23,7 @@ from tests.support.batch_kinds import (
     want,
     words,
 )
+from tests.support.tables import DATA, cases, without_nulls
 
 BUSY = On(message="is being modified")
 RELATED = On(message="found existing JobQueue relationship")
@@ -433,170 +434,29 @@ def test_managed_instances():
 
 # --- comparing -------------------------------------------------------------------------------------------------------
 
-WITH_TEMPLATE = resources(launchTemplate={"launchTemplateName": "lt"})
-
-
-def template(**members):
-    return {**SHOWN, "launchTemplate": {"launchTemplateName": "lt", **members}}
-
-
+COMPARING = cases(DATA / "comparing" / "compute_environments.yaml")
+ALIKE, DRIFTED = COMPARING["alike"], COMPARING["drifted"]
+WRONG = without_nulls(cases(DATA / "checking" / "compute_environments.yaml"))["wrong"]
 LITTLE = resources(desiredvCpus=None, tags=None, ec2KeyPair=None, bidPercentage=None)
-BARE = {name: value for name, value in SHOWN.items() if name not in ("ec2KeyPair", "bidPercentage")} | {"tags": {}}
-BEST_FIT = {name: value for name, value in SHOWN.items() if name != "allocationStrategy"} | {"type": "EC2"}
 
-# what was declared, and what AWS describes for it
-ALIKE = {
-    "as declared, with the service's own size and image": (DECLARED, item()),
-    "lists in another order": (
-        resources(subnets=["subnet-2", "subnet-1"], instanceTypes=["m4.xlarge", "m5.xlarge", "m5.2xlarge"]),
-        item(),
-    ),
-    "little declared": (LITTLE, item(BARE)),
-    "bid of 100 percent": (resources(bidPercentage=100), item({**SHOWN, "bidPercentage": 0})),
-    "bid left out": (resources(bidPercentage=None), item({**SHOWN, "bidPercentage": 100})),
-    "profile by name in the reply": (DECLARED, item({**SHOWN, "instanceRole": "ecsInstanceProfile"})),
-    "strategy left out": (
-        resources(type="EC2", allocationStrategy=None),
-        item({**BEST_FIT, "minvCpus": 2}),
-    ),
-    "BEST_FIT declared, not described": (
-        resources(type="EC2", allocationStrategy="BEST_FIT"),
-        item(BEST_FIT),
-    ),
-    "no minvCpus in the reply": (
-        resources(minvCpus=0),
-        item({name: value for name, value in SHOWN.items() if name != "minvCpus"}),
-    ),
-    "GPU image filled in": (DECLARED, item({**SHOWN, "ec2Configuration": [{"imageType": "ECS_AL2_NVIDIA"}]})),
-    "image status": (
-        resources(ec2Configuration=[{"imageType": "ECS_AL2023"}]),
-        item({**SHOWN, "ec2Configuration": [{"imageType": "ECS_AL2023", "batchImageStatus": "UPDATE_AVAILABLE"}]}),
-    ),
-    "role left out": (DECLARED, item(serviceRole=SLR)),
-    "ordinary role": ({**DECLARED, "serviceRole": ORDINARY}, item(serviceRole=ORDINARY)),
-    "policy with the values it has anyway": ({**DECLARED, "updatePolicy": POLICY}, item()),
-    "policy described though never set": (DECLARED, item(updatePolicy=POLICY)),
-    "half a policy": (
-        {**DECLARED, "updatePolicy": {"terminateJobsOnUpdate": True}},
-        item(updatePolicy={"terminateJobsOnUpdate": True, "jobExecutionTimeoutMinutes": 30}),
-    ),
-    "template without a version": (WITH_TEMPLATE, item(template())),
-    "template, empty version and overrides": (WITH_TEMPLATE, item(template(version="", overrides=[]))),
-    "template, default version": (WITH_TEMPLATE, item(template(version="$Default"))),
-    "template, default declared": (
-        resources(launchTemplate={"launchTemplateName": "lt", "version": "$Default"}),
-        item(template()),
-    ),
-    "template with its id besides": (WITH_TEMPLATE, item(template(launchTemplateId="lt-1"))),
-    "overrides in another order": (
-        resources(
-            launchTemplate={
-                "launchTemplateName": "lt",
-                "overrides": [
-                    {"launchTemplateId": "lt-2", "targetInstanceTypes": ["m4", "m5"]},
-                    {"launchTemplateId": "lt-1", "targetInstanceTypes": ["c5"]},
-                ],
-            }
-        ),
-        item(
-            template(
-                overrides=[
-                    {"launchTemplateId": "lt-1", "version": "$Default", "targetInstanceTypes": ["c5"]},
-                    {"launchTemplateId": "lt-2", "version": "", "targetInstanceTypes": ["m5", "m4"]},
-                ]
-            )
-        ),
-    ),
-    "no delay": (
-        resources(scalingPolicy={"minScaleDownDelayMinutes": 0}),
-        item(),
-    ),
-    "fargate": (FARGATE, item(FARGATE["computeResources"])),
-    "fargate with empty members": (
-        FARGATE,
-        item({**FARGATE["computeResources"], "tags": {}, "instanceTypes": [], "minvCpus": 0, "desiredvCpus": 2}),
-    ),
-    "unmanaged": (UNMANAGED, item(None, type="UNMANAGED", serviceRole=ORDINARY)),
-    "unmanaged, nothing reserved": (
-        {**UNMANAGED, "unmanagedvCpus": 0},
-        item(None, type="UNMANAGED", serviceRole=ORDINARY),
-    ),
-    "eks": (
-        EKS,
-        item(
-            {
-                **EKS["computeResources"],
-                "ec2Configuration": [{"imageType": "EKS_AL2023", "imageKubernetesVersion": "1"}],
-            },
-            eksConfiguration={**EKS["eksConfiguration"], "accessEntry": {"status": "INACTIVE"}},
-            containerOrchestrationType="EKS",
-        ),
-    ),
-    "insights off": ({**DECLARED, "ecsSettings": {"containerInsights": "DISABLED"}}, item()),
-    "insights described as off": (DECLARED, item(ecsSettings={"containerInsights": "DISABLED"})),
-    "output of a describe, pasted": (item(), item()),
-    "a member nobody knows yet": (DECLARED, item({**SHOWN, "flavour": "sweet"})),
-}
+
+def differences(case):
+    """A declaration and what AWS describes, of which a case says what is not as in most."""
+    shown = without_nulls(item(**case["described"]))
+    return compared(KIND, described(KIND, "computeEnvironments", shown), without_nulls(case["declared"]))
 
 
 @pytest.mark.parametrize("name", ALIKE)
 def test_no_phantom_differences(name):
-    declared, shown = ALIKE[name]
-
-    assert paths(compared(KIND, described(KIND, "computeEnvironments", shown), declared)) == []
-
-
-DRIFTED = {
-    "strategy": (
-        DECLARED,
-        item({**SHOWN, "allocationStrategy": "SPOT_PRICE_CAPACITY_OPTIMIZED"}),
-        "allocationStrategy",
-    ),
-    "image pinned": (
-        DECLARED,
-        item({**SHOWN, "ec2Configuration": [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-1"}]}),
-        "ec2Configuration.ECS_AL2023.imageIdOverride",
-    ),
-    "image type": (resources(ec2Configuration=[{"imageType": "ECS_AL2"}]), item(), "ec2Configuration.ECS_AL2"),
-    "template version moved": (WITH_TEMPLATE, item(template(version="$Latest")), "launchTemplate.version"),
-    "template version no longer pinned": (WITH_TEMPLATE, item(template(version="2")), "launchTemplate.version"),
-    "template version pinned": (
-        resources(launchTemplate={"launchTemplateName": "lt", "version": "4"}),
-        item(template(version="3")),
-        "launchTemplate.version",
-    ),
-    "another template": (WITH_TEMPLATE, item({**SHOWN, "launchTemplate": {"launchTemplateName": "b"}}), "Name"),
-    "overrides": (
-        WITH_TEMPLATE,
-        item(template(overrides=[{"launchTemplateId": "lt-1", "targetInstanceTypes": ["c5"]}])),
-        "launchTemplate.overrides",
-    ),
-    "instance tag": (DECLARED, item({**SHOWN, "tags": {"Name": "other"}}), "tags.Name"),
-    "subnet taken away": (DECLARED, item({**SHOWN, "subnets": ["subnet-1"]}), "subnets"),
-    "profile of another account": (
-        DECLARED,
-        item({**SHOWN, "instanceRole": "arn:aws:iam::999999999999:instance-profile/ecsInstanceProfile"}),
-        "instanceRole",
-    ),
-    "placement group set": (DECLARED, item({**SHOWN, "placementGroup": "pg"}), "placementGroup"),
-    "insights switched on": (DECLARED, item(ecsSettings={"containerInsights": "ENABLED"}), "containerInsights"),
-    "policy set by hand": (DECLARED, item(updatePolicy={"terminateJobsOnUpdate": True}), "terminateJobsOnUpdate"),
-    "minvCpus": (resources(minvCpus=None), item(), "minvCpus"),
-    "another role": (
-        {**DECLARED, "serviceRole": ROLE + "a"},
-        item(serviceRole=ROLE + "b"),
-        "serviceRole",
-    ),
-}
+    assert paths(differences(ALIKE[name])) == []
 
 
 @pytest.mark.parametrize("name", DRIFTED)
 def test_no_missed_differences(name):
-    declared, shown, expected = DRIFTED[name]
-    found = paths(compared(KIND, described(KIND, "computeEnvironments", shown), declared))
+    found = paths(differences(DRIFTED[name]))
 
     assert found
-    assert all(expected in path for path in found), found
+    assert all(DRIFTED[name]["differ"] in path for path in found), found
 
 
 @pytest.mark.parametrize(
@@ -631,86 +491,11 @@ def test_good_environments_have_no_findings(declared):
     assert words(KIND, declared) == []
 
 
-def without(*members):
-    return resources(**dict.fromkeys(members))
-
-
-WRONG = {
-    "no type": ({}, ": error: type is missing"),
-    "no resources": ({"type": "MANAGED"}, "needs computeResources"),
-    "no resource type": (without("type"), "computeResources: error: computeResources.type is missing"),
-    "no subnets": (without("subnets"), "computeResources: error: computeResources.subnets is missing"),
-    "empty instance types": (resources(instanceTypes=[]), "computeResources.instanceTypes: error:"),
-    "no minvCpus": (without("minvCpus"), "computeResources.minvCpus is missing"),
-    "no maxvCpus": (without("maxvCpus"), "computeResources.maxvCpus is missing"),
-    "no profile": (without("instanceRole"), "computeResources.instanceRole is missing"),
-    "no groups": (without("securityGroupIds"), "computeResources.securityGroupIds is missing"),
-    "min above max": (resources(minvCpus=64), "minvCpus 64 is above maxvCpus 32"),
-    "desired outside": (resources(desiredvCpus=1), "desiredvCpus 1 is not between minvCpus 2 and maxvCpus 32"),
-    "spot strategy on EC2": (resources(type="EC2"), "SPOT_CAPACITY_OPTIMIZED needs type SPOT"),
-    "spot without fleet role": (resources(allocationStrategy=None), "spotIamFleetRole is missing"),
-    "bid": (resources(bidPercentage=500), "bidPercentage 500 is out of range"),
-    "role for a profile": (resources(instanceRole=ROLE + "r"), "instanceRole takes an instance profile"),
-    "profile for a role": ({**DECLARED, "serviceRole": PROFILE + "p"}, "serviceRole takes a role"),
-    "subnet name": (resources(subnets=["private"]), 'subnets.0: error: "private" is not the id of a subnet'),
-    "subnet text": (resources(subnets="subnet-1"), "subnets is a list"),
-    "image name": (resources(imageId="amzn2"), '"amzn2" is not the id of an image'),
-    "mixed architectures": (resources(instanceTypes=["c7g", "c6i"]), "Arm and x86 instance types cannot be mixed"),
-    "instance type": (resources(instanceTypes=["C5.Large"]), '"C5.Large" is not an instance type'),
-    "template twice": (
-        resources(launchTemplate={"launchTemplateId": "lt-1", "launchTemplateName": "a"}),
-        "launchTemplateId cannot be combined with launchTemplateName",
-    ),
-    "template nameless": (
-        resources(launchTemplate={"version": "1"}),
-        "launchTemplateName or launchTemplateId is missing",
-    ),
-    "template version": (
-        resources(launchTemplate={"launchTemplateName": "a", "version": "latest"}),
-        '"latest" is not a version',
-    ),
-    "override of a bundle": (
-        resources(
-            launchTemplate={
-                "launchTemplateName": "a",
-                "overrides": [{"launchTemplateName": "b", "targetInstanceTypes": ["optimal"]}],
-            }
-        ),
-        '"optimal" cannot be a target',
-    ),
-    "kubernetes version on ECS": (
-        resources(ec2Configuration=[{"imageType": "ECS_AL2023", "imageKubernetesVersion": "1.30"}]),
-        "imageKubernetesVersion is for EKS",
-    ),
-    "delay": (resources(scalingPolicy={"minScaleDownDelayMinutes": 5}), "5 minutes are out of range"),
-    "policy": ({**DECLARED, "updatePolicy": {"jobExecutionTimeoutMinutes": 0}}, "0 minutes are out of range"),
-    "fargate with instances": (resources(FARGATE, instanceTypes=["c5"]), "instanceTypes does not apply to FARGATE"),
-    "fargate with minvCpus": (resources(FARGATE, minvCpus=0), "minvCpus does not apply to FARGATE"),
-    "fargate groups": (resources(FARGATE, securityGroupIds=[f"sg-{n}" for n in range(6)]), "takes at most 5"),
-    "fargate subnets": (resources(FARGATE, subnets=[f"subnet-{n}" for n in range(17)]), "takes at most 16"),
-    "unmanaged without role": ({"type": "UNMANAGED"}, "needs a serviceRole"),
-    "unmanaged with the linked role": ({"type": "UNMANAGED", "serviceRole": SLR}, "cannot use the service-linked role"),
-    "unmanaged with resources": ({**UNMANAGED, "computeResources": RESOURCES}, "computeResources does not apply"),
-    "managed with unmanagedvCpus": ({**DECLARED, "unmanagedvCpus": 4}, "unmanagedvCpus does not apply"),
-    "eks namespace": (
-        {**EKS, "eksConfiguration": {**EKS["eksConfiguration"], "kubernetesNamespace": "kube-system"}},
-        "is reserved",
-    ),
-    "eks strategy": (resources(EKS, allocationStrategy=None), "other than BEST_FIT"),
-    "managed instances": (
-        {"type": "MANAGED", "computeResources": {"type": "ECS_MANAGED_INSTANCES", "maxvCpus": 1}},
-        "needs managedInstancesProvider",
-    ),
-    "another name": ({**DECLARED, "computeEnvironmentName": "y"}, 'is "y", but the resource is named "x"'),
-}
-
-
 @pytest.mark.parametrize("name", WRONG)
 def test_mistakes(name):
-    declared, expected = WRONG[name]
-    found = words(KIND, declared)
+    found = words(KIND, WRONG[name]["declared"])
 
-    assert any(expected in line and " error: " in line for line in found), found
+    assert any(WRONG[name]["said"] in line and " error: " in line for line in found), found
 
 
 @pytest.mark.parametrize(

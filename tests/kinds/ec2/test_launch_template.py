@@ -40,6 +40,7 @@ from tests.support.service_kinds import (
     want,
     withstands_expressions,
 )
+from tests.support.tables import DATA, cases, with_long_texts
 
 SCRIPT = '#!/bin/bash\necho "grüße" > /etc/motd\n'
 MIME = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="//"\n\n--//--\n'
@@ -439,77 +440,10 @@ def test_what_a_change_does_is_said():
 # --- declarations ----------------------------------------------------------------------------------------------------
 
 
-def devices(**volume):
-    return {"blockDeviceMappings": [{"deviceName": "a", "ebs": volume}]}
+WRONG = with_long_texts(cases(DATA / "checking" / "launch_templates.yaml"))["wrong"]
 
 
-DEVICE, CARD = "blockDeviceMappings.0.", "networkInterfaces.0"
-
-
-@pytest.mark.parametrize(
-    ("data", "path"),
-    [
-        ({"imageId": "centos"}, "imageId"),
-        ({"instanceType": "c5.large", "instanceRequirements": {"vCpuCount": {}, "memoryMiB": {}}}, None),
-        (
-            {"instanceType": "c5.large", "instanceRequirements": {"vCpuCount": {"min": 1}, "memoryMiB": {"min": 1}}},
-            "instanceRequirements",
-        ),
-        ({"iamInstanceProfile": {"arn": "arn:aws:iam::1:x", "name": "x"}}, "iamInstanceProfile.name"),
-        ({"placement": {"groupName": "a", "groupId": "pg-1"}}, "placement.groupId"),
-        ({"userData": SCRIPT}, "userData*"),
-        ({"userData": MIME + "x" * 16384}, "userData"),
-        ({"blockDeviceMappings": [{"ebs": {"volumeSize": 1}}]}, "blockDeviceMappings.0"),
-        ({"blockDeviceMappings": [{"deviceName": "a"}, {"deviceName": "a"}]}, "blockDeviceMappings.1.deviceName"),
-        ({"blockDeviceMappings": [{"deviceName": "a", "ebs": {"iops": 1}, "noDevice": ""}]}, DEVICE + "noDevice"),
-        (devices(volumeType="gp2", volumeSize=20000), DEVICE + "ebs.volumeSize"),
-        (devices(volumeType="st1", volumeSize=100), DEVICE + "ebs.volumeSize"),
-        (devices(volumeType="gp3", iops=100), DEVICE + "ebs.iops"),
-        (devices(volumeType="gp2", iops=3000), DEVICE + "ebs.iops"),
-        (devices(volumeType="io2", volumeSize=10), DEVICE + "ebs"),
-        (devices(volumeType="gp3", throughput=5000), DEVICE + "ebs.throughput"),
-        (devices(volumeType="gp2", throughput=200), DEVICE + "ebs.throughput"),
-        (devices(throughput=5000), DEVICE + "ebs.throughput"),
-        (devices(volumeType="gp3", kmsKeyId="alias/x"), DEVICE + "ebs.kmsKeyId"),
-        (devices(volumeType="gp3", volumeInitializationRate=100), DEVICE + "ebs.volumeInitializationRate"),
-        ({"networkInterfaces": [{"deviceIndex": 0}], "securityGroupIds": ["sg-1"]}, "securityGroupIds"),
-        ({"networkInterfaces": [{"groups": ["sg-1"]}]}, CARD),
-        ({"networkInterfaces": [{"deviceIndex": 0}, {"deviceIndex": 0}]}, "networkInterfaces.1.deviceIndex"),
-        ({"networkInterfaces": [{"deviceIndex": 1}, {"deviceIndex": 1, "networkCardIndex": 1}]}, None),
-        (
-            {
-                "networkInterfaces": [
-                    {"deviceIndex": 0, "ipv6AddressCount": 1, "ipv6Addresses": [{"ipv6Address": "::1"}]}
-                ]
-            },
-            CARD + ".ipv6Addresses",
-        ),
-        (
-            {
-                "networkInterfaces": [
-                    {
-                        "deviceIndex": 0,
-                        "privateIpAddress": "10.0.0.4",
-                        "privateIpAddresses": [{"primary": True, "privateIpAddress": "10.0.0.5"}],
-                    }
-                ]
-            },
-            CARD + ".privateIpAddress",
-        ),
-        ({"tagSpecifications": [{"resourceType": "launch-template", "tags": {}}]}, "tagSpecifications.0.resourceType"),
-        ({"tagSpecifications": [{"resourceType": "volume", "tags": ["x"]}]}, "tagSpecifications.0.tags"),
-        ({"tagSpecifications": [{"resourceType": "volume", "tags": {"AWS:x": "y"}}]}, "tagSpecifications.0.tags.AWS:x"),
-        (
-            {"tagSpecifications": [{"resourceType": "volume", "tags": {}}, {"resourceType": "volume", "tags": {}}]},
-            "tagSpecifications.1.resourceType",
-        ),
-        ({"metadataOptions": {"httpPutResponseHopLimit": 65}}, "metadataOptions.httpPutResponseHopLimit"),
-        ({"creditSpecification": {"cpuCredits": "endless"}}, "creditSpecification.cpuCredits"),
-        ({"cpuOptions": {"coreCount": 2}}, "cpuOptions.coreCount"),
-        ({"instanceRequirements": {"vCpuCount": {"min": 2}}}, "instanceRequirements"),
-        ({"elasticInferenceAccelerators": [{"type": "eia1.medium"}]}, "elasticInferenceAccelerators.0*"),
-    ],
-)
+@pytest.mark.parametrize(("data", "path"), [(case["data"], case["at"]) for case in WRONG])
 def test_check_finds_what_ec2_would_refuse(data, path):
     listed = [] if path is None else [f"launchTemplateData.{path}"]
     if path is None and "instanceRequirements" in data:

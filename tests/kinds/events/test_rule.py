@@ -17,14 +17,13 @@ from reconciler.model import (
     JsonText,
     Later,
     On,
-    Reference,
     Refused,
     Sought,
-    Template,
     Text,
     Unreadable,
     Verb,
 )
+from tests.support.builders import parsed
 from tests.support.histories import Door, History, Killed
 from tests.support.service_kinds import (
     INDEX,
@@ -38,6 +37,7 @@ from tests.support.service_kinds import (
     want,
     withstands_expressions,
 )
+from tests.support.tables import DATA, cases, with_long_texts
 
 ARN = "arn:aws:events:eu-west-1:123456789012:rule/r"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:t"
@@ -425,73 +425,12 @@ def scheduled(expression, **more):
     return {"scheduleExpression": expression, "targets": [MAIL], **more}
 
 
-def whole(section, name):
-    return Template((Reference("resource", f"${{{section}.{name}.arn}}", Address(section, name), "arn"),))
-
-
-TARGET = "targets.0"
 DETAIL = {"source": ["aws.batch"], "detail-type": ["Batch Job State Change"]}
+WRONG = with_long_texts(cases(DATA / "checking" / "event_rules.yaml"))["wrong"]
 
 
 @pytest.mark.parametrize(
-    ("name", "props", "path"),
-    [
-        ("a b", targeted(), ""),
-        ("r" * 65, targeted(), ""),
-        ("r", {"targets": [MAIL]}, ""),
-        ("r", {"eventPattern": {}, "targets": [MAIL]}, ""),
-        ("r", {"eventPattern": PATTERN}, "*"),
-        ("r", {"eventPattern": "nope", "targets": [MAIL]}, "eventPattern"),
-        ("r", patterned(source="aws.batch"), "eventPattern.source"),
-        ("r", patterned(source=[]), "eventPattern.source"),
-        ("r", patterned(detail={}), "eventPattern.detail"),
-        ("r", patterned(source=[["x"]]), "eventPattern.source.0"),
-        ("r", patterned(source=[{"prefx": "aws"}]), "eventPattern.source.0.prefx"),
-        ("r", patterned(**{"$or": [{"source": "x"}]}), "eventPattern.$or.0.source"),
-        ("r", patterned(source=["x" * 4096]), "eventPattern"),
-        ("r", patterned(**{**DETAIL, "detail-type": ["batch job state change"]}), "eventPattern.detail-type.0*"),
-        ("r", patterned(**DETAIL, detail={"status": ["FAILD"]}), "eventPattern.detail.status.0*"),
-        ("r", patterned(**DETAIL, detail={"jobQueue": ["q"]}), "eventPattern.detail.jobQueue.0*"),
-        ("r", scheduled("every day"), "scheduleExpression"),
-        ("r", scheduled("at(2030-01-01T00:00:00)"), "scheduleExpression"),
-        ("r", scheduled("rate(1 hours)"), "scheduleExpression"),
-        ("r", scheduled("rate(5 hour)"), "scheduleExpression"),
-        ("r", scheduled("rate(0 hours)"), "scheduleExpression"),
-        ("r", scheduled("cron(0 12 * * *)"), "scheduleExpression"),
-        ("r", scheduled("cron(0 12 * * * *)"), "scheduleExpression"),
-        ("r", scheduled("rate(1 hour)", eventBusName="b"), "scheduleExpression"),
-        ("r", {**targeted(), "targets": mails(*"abcdef")}, "targets"),
-        ("r", {**targeted(), "targets": mails("a", "a")}, "targets.1.id"),
-        ("r", targeted(id="a b"), "targets.0.id"),
-        ("r", targeted(arn=QUEUE, roleArn=ROLE), TARGET),
-        ("r", targeted(arn=whole("jobQueues", "q"), roleArn=ROLE), TARGET),
-        ("r", {**batch(), "targets": [{**JOB, "roleArn": None}]}, TARGET),
-        ("r", {**batch(), "targets": [{**JOB, "arn": "q", "roleArn": None}]}, TARGET),
-        ("r", {**batch(), "targets": [{**JOB, "arn": TOPIC, "roleArn": None}]}, "targets.0.batchParameters"),
-        ("r", targeted(roleArn="r"), "targets.0.roleArn*"),
-        ("r", batch(jobName="a job"), "targets.0.batchParameters.jobName"),
-        ("r", batch(arrayProperties={"size": 1}), "targets.0.batchParameters.arrayProperties.size"),
-        ("r", batch(retryStrategy={"attempts": 11}), "targets.0.batchParameters.retryStrategy.attempts"),
-        ("r", targeted(arn="arn:aws:sqs:eu-west-1:123456789012:q.fifo"), TARGET),
-        ("r", targeted(input={"a": 1}, inputPath="$.x"), "targets.0.inputPath"),
-        ("r", targeted(input="hello"), "targets.0.input"),
-        ("r", targeted(input={"a": "x" * 8192}), "targets.0.input"),
-        (
-            "r",
-            targeted(inputTransformer={"inputPathsMap": {"a": "detail.x"}, "inputTemplate": '"<a>"'}),
-            "targets.0.inputTransformer.inputPathsMap.a",
-        ),
-        (
-            "r",
-            targeted(inputTransformer={"inputPathsMap": {"AWS.a": "$.x"}, "inputTemplate": '"<AWS.a>"'}),
-            "targets.0.inputTransformer.inputPathsMap.AWS.a",
-        ),
-        (
-            "r",
-            targeted(inputTransformer={"inputPathsMap": {"job": "$.x"}, "inputTemplate": '"<jbo>"'}),
-            "targets.0.inputTransformer.inputTemplate*",
-        ),
-    ],
+    ("name", "props", "path"), [(case.get("name", "r"), parsed(case["rule"]), case["at"]) for case in WRONG]
 )
 def test_check_finds_what_eventbridge_would_refuse_or_never_match(name, props, path):
     assert list(found(KIND, name, **props)) == [path]
