@@ -197,13 +197,15 @@ def test_what_is_read_wrongly_while_changes_are_made_ends_the_apply_and_no_more(
     assert typed(attacked, "apply", "--auto-approve")[0] == 0
     assert typed(attacked, "destroy", "--auto-approve")[0] == 0
     reads = [one for one in sorted(recorder.replies) if one[1].startswith(("Describe", "Get", "List"))]
+    reads = [one for one in reads if one[0] != "ssm"]  # whose lock it is cannot be seen, so it stays until it expires
     for service, operation in reads:
         true = recorder.replies[service, operation]
         for body in (*list(changed(true.body))[:12], b"[null]"):
             attacked.happens = AfterAWrite(service, operation, Reply(200, true.headers, body))
             typed(attacked, "apply", "--auto-approve")
             attacked.happens = nothing
-            assert typed(attacked, "destroy", "--auto-approve")[0] == 0
+            code, told = typed(attacked, "destroy", "--auto-approve")
+            assert code == 0, f"after {operation} was answered {body[:200]!r}\n{told}"
 
 
 # --- delivered twice --------------------------------------------------------------------------------------------------
