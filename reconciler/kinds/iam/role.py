@@ -188,7 +188,7 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
 
 
 def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
-    """Every role of the account with the policies that it has attached, or as its boundary."""
+    """Every role of the account with whom it trusts, and the policies that it has attached, or as its boundary."""
     (reply,) = yield (bulk.DETAILS,)
     return [
         referrer(
@@ -197,6 +197,7 @@ def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[R
             name,
             attrs(scope, name, {"path": role.get("Path")})["arn"],
             {
+                "assumeRolePolicyDocument": parse(role.get("AssumeRolePolicyDocument")),
                 "managedPolicies": [policy["PolicyArn"] for policy in role.get("AttachedManagedPolicies", ())],
                 "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             },
