@@ -54,17 +54,30 @@ def is_named_as_created(live: Live, kind: Kind) -> bool:
 
 
 def named_by_others(kinds: Mapping[str, Kind], lives: Mapping[str, Iterable[Live]], section: str) -> frozenset[str]:
-    """The names, ARNs and ids by which live objects refer to objects of ``section``: those are in service."""
+    """The names, ARNs and ids by which live objects refer to objects of ``section``: those are in service.
+
+    Of revisions only the latest counts: what older ones name is what was in service before.
+    """
     return frozenset(
         value
         for user, found in lives.items()
         for pattern, ref in kinds[user].refs.items()
         if section in ref.sections
-        for live in found
+        for live in (_latest(found) if kinds[user].versioned else found)
         if not live.deleting
         for _, value in values_at(live.props, pattern)
         if isinstance(value, str)
     )
+
+
+def _latest(revisions: Iterable[Live]) -> Iterable[Live]:
+    """The latest revision of each name."""
+    found: dict[str, Live] = {}
+    for live in revisions:
+        name = live.attrs.get("name") or live.physical
+        if not live.deleting and (name not in found or live.revision > found[name].revision):
+            found[name] = live
+    return found.values()
 
 
 def words(live: Live) -> frozenset[str]:

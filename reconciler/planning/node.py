@@ -17,10 +17,11 @@ REMOVE_DELETE_FIRST: Final = (
 
 @dataclass(slots=True)
 class Removal:
-    """One live object to delete, and the actions that delete it."""
+    """One live object to delete, the actions that delete it, and what is said of that."""
 
     live: Live
     actions: list[Action]
+    note: str = ""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ the others are deleted. Owned resources that are no longer declared are deleted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
@@ -196,7 +196,7 @@ class _Planner:
         for live in lives:
             down = self.planner.removal(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
-                node.removals.append(down)
+                node.removals.append(replace(down, note=self.twin(address, live)))
         if not node.removals:
             return
         if keeper := next((live.managed_by for live in lives if live.managed_by), ""):
@@ -206,7 +206,6 @@ class _Planner:
         node.kept_object, node.before = first, canonical(kind, first.props)
         node.by_tag_only = tuple(live for live in lives if not live_objects.is_named_as_created(live, kind))
         node.notes += [f"{live.physical} is {live_objects.BY_TAG_ONLY}" for live in node.by_tag_only]
-        node.notes += self.twins(address, lives)
         if kind.deletion_effect:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
             node.disruption = kind.deletion_effect(first, waits)
@@ -214,20 +213,21 @@ class _Planner:
             node.uses = references.dependencies(resource, self.kinds, self.env.resources)
         self.nodes[address] = node
 
-    def twins(self, address: Address, lives: Iterable[Live]) -> list[str]:
-        """Notes about objects that are as a declared one of their kind: copies carry the tags of their original."""
-        originals = [
-            (other, live)
+    def twin(self, address: Address, live: Live) -> str:
+        """The note about an object that is as a declared one of its kind: copies carry the tags of their original."""
+        originals = (
+            other
             for other in sorted(self.env.resources)
             if other.section == address.section and other != address
-            for live in self.owned.get(other, ())
-        ]
-        return [
-            f"{live.physical} has the same settings and tags as {other}: a copy of it, or declared before"
-            for live in lives
-            for other, original in originals
+            for original in self.owned.get(other, ())
             if live.props and live.props == original.props and live.tags == original.tags
-        ]
+        )
+        found = next(originals, None)
+        return (
+            f"{live.physical} has the same settings and tags as {found}: a copy of it, or declared before"
+            if found
+            else ""
+        )
 
     def report_service_managed(self, address: Address, keeper: str) -> None:
         """Report that only the service ``keeper`` can delete the resource, unless it is excluded."""
@@ -387,7 +387,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         steps=steps,
         reason=node.reason,
         disruption=node.disruption,
-        notes=tuple(dict.fromkeys(node.notes)),
+        notes=tuple(dict.fromkeys([*node.notes, *(down.note for down in node.removals if down.note)])),
         create_first=node.create_first,
         importing=importing if node.verb is Verb.ADOPT else "",
         depends_on=tuple(sorted({use.target for use in node.uses} - {node.address})),

@@ -352,8 +352,7 @@ class ResourcePlanner:
                 self.removal(live, kind, resource) for live in dying
             ]  # other steps may have to wait for them
         for live in going:
-            node.removals.append(self.removal(live, kind, resource))
-            node.notes += _leftover_notes(live, node)
+            node.removals.append(replace(self.removal(live, kind, resource), note=_leftover_note(live, node)))
         if going and node.verb is Verb.NOOP:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
 
@@ -460,13 +459,13 @@ def _shown(retagged: Sequence[Change]) -> Iterable[Change]:
     return (change for change in retagged if not (owner and change.path[1] == REGION_TAG))
 
 
-def _leftover_notes(live: Live, node: Node) -> list[str]:
+def _leftover_note(live: Live, node: Node) -> str:
     """The note about another live object with the tags of the resource, which is deleted."""
     if live in node.by_tag_only:
-        return [f"{live.physical} has the same tags, and is deleted: {live_objects.BY_TAG_ONLY}"]
+        return f"{live.physical} has the same tags, and is deleted: {live_objects.BY_TAG_ONLY}"
     if node.kind.versioned or node.verb is Verb.NOOP:  # revisions are expected; else it is the reason
-        return []
-    return [f"{live.physical} is another {node.kind.name} with the same tags, and is deleted"]
+        return ""
+    return f"{live.physical} is another {node.kind.name} with the same tags, and is deleted"
 
 
 def _is_named(live: Live, name: str, kind: Kind) -> bool:

@@ -274,3 +274,24 @@ def test_revisions_that_others_registered_are_named_and_kept(ours: History, tmp_
     ours.destroy(NOTHING)
     left = batch.describe_job_definitions(jobDefinitionName="etl", status="ACTIVE")["jobDefinitions"]
     assert sorted(item["revision"] for item in left) == [1, 2]
+
+
+def test_of_a_role_and_what_replaced_it_the_latest_revision_shows_which_is_in_service(
+    ours: History, tmp_path: Path
+) -> None:
+    """Both need a replacement, and revisions name both."""
+
+    def stack(path: str) -> Environment:
+        return declared({"roles": {"job": role_with(path)}, "jobDefinitions": {"etl": job("job")}}, {}, tmp_path / "e")
+
+    ours.converge(stack("/"))
+    ours.converge(stack("/new/"))
+    _, new = roles(ours)
+    planned = entry(ours, stack("/newest/"), "roles.job")
+    assert [(change.before, change.after) for change in planned.changes] == [("/new/", "/newest/")]
+    kept, gone = sorted(planned.notes, key=lambda note: note.startswith("job "))
+    assert kept.startswith(f"{new} is kept: job definition etl:2 names it; ")
+    assert gone == "job is another role with the same tags, and is deleted"  # with the revision that names it
+    assert [one.physical for one in planned.removed_objects] == ["job"]
+    ours.converge(stack("/newest/"))
+    assert roles(ours) == sorted([new, planned.physical])
