@@ -215,6 +215,8 @@ class _Planner:
 
     def twin(self, address: Address, live: Live) -> str:
         """The note about an object that is as a declared one of its kind: copies carry the tags of their original."""
+        if address in self.env.resources:
+            return ""
         originals = (
             other
             for other in sorted(self.env.resources)

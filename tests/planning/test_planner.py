@@ -270,6 +270,13 @@ def test_a_copy_with_its_own_name_is_called_one_before_it_is_deleted() -> None:
     )
 
 
+def test_two_that_are_declared_alike_are_no_copies_of_each_other() -> None:
+    both = env(ENGINE, resource("engines", "v9", fuel="gas", power=1))
+    made, _ = make(both, observed(engines=[V8, live("v9", fuel="gas", power=1)]), destroy=True)
+
+    assert [(item.verb.value, item.notes) for item in made.resources] == [("delete", ()), ("delete", ())]
+
+
 def test_what_others_tagged_as_ours_is_told_when_it_is_deleted() -> None:
     foreign = live("theirs", {**OWNED, "reconciler/name": "v9"})
     made, _ = make(env(ENGINE), observed(engines=[V8, foreign]))
