@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -273,10 +273,13 @@ _SCOPE_HINTS: Final = {
 }
 
 
-def out_of_date(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = ()) -> list[Problem]:
+def out_of_date(
+    saved: Saved, now: Mapping[str, Any], because: Sequence[Problem] = (), refused: Collection[str] = ()
+) -> list[Problem]:
     """The differences between a saved plan and ``now``, the new plan as JSON; empty where they are equal.
 
-    ``because`` are errors of the new plan, which make the saved one out of date as well.
+    ``because`` are errors of the new plan, which make the saved one out of date as well; ``refused`` the addresses of
+    all its errors, which say why it does nothing there.
     """
     differences = _differing(saved.document, now)
     if saved.checksum == now.get("checksum") and not differences and not because:
@@ -288,7 +291,11 @@ def out_of_date(saved: Saved, now: Mapping[str, Any], because: Sequence[Problem]
     )
     if not differences and not because:
         differences = {"": "a value that is not shown has changed"}
-    listed = [Problem(code=codes.STALE_PLAN, message=text, address=name) for name, text in sorted(differences.items())]
+    listed = [
+        Problem(code=codes.STALE_PLAN, message=text, address=name)
+        for name, text in sorted(differences.items())
+        if name not in refused
+    ]
     more = len(listed) - MOST_LISTED
     if more > 0:
         listed = [*listed[:MOST_LISTED], Problem(code=codes.STALE_PLAN, message=f"and {more} more resources")]
@@ -301,9 +308,11 @@ def verify(planned: Planned, saved: Saved, timestamp: str, problems: Sequence[Pr
     """
     if any(problem.code in UNREADABLE_CODES for problem in planned.problems):
         return
-    found = out_of_date(saved, document(planned, timestamp=timestamp), problems)
+    refused = {problem.address for problem in planned.problems if problem.address and not problem.warning}
+    found = out_of_date(saved, document(planned, timestamp=timestamp), problems, refused)
     if found and planned.as_saved and equal_after_cleanup(planned.as_saved, planned.plan):
-        found = out_of_date(saved, document(replace(planned, plan=planned.as_saved), timestamp=timestamp), problems)
+        now = document(replace(planned, plan=planned.as_saved), timestamp=timestamp)
+        found = out_of_date(saved, now, problems, refused)
     if found:
         raise Problems(found, exit_code=STALE)
 

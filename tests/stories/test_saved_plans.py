@@ -342,6 +342,7 @@ def test_what_stands_in_the_way_now_is_told_with_it(clone: Path, shell: Shell) -
     assert ("exists-unowned", "logGroups.site-a") in problems(refused) and ("stale-plan", "") in problems(refused)
     text = shell("apply", "a.plan")
     assert text.code == 5 and "--adopt" in text.err and "make a new one" in text.err
+    assert "logGroups.site-a: the plan was to" not in text.err, "a new plan would do nothing with it"
 
 
 def test_a_read_that_is_refused_is_no_change(clone: Path, shell: Shell) -> None:
