@@ -184,6 +184,28 @@ def missing_rules_are_ignored_in_the_default_vpc(call: ServiceCall) -> Json | No
     return {"Return": True, "UnknownIpPermissions": unknown} if unknown else {"Return": True}
 
 
+@RULES.before("UpdateSecurityGroupRuleDescriptionsIngress", "UpdateSecurityGroupRuleDescriptionsEgress")
+def descriptions_left_out_are_removed(call: ServiceCall) -> None:
+    """A rule that is sent without a description loses its own; moto keeps it.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_UpdateSecurityGroupRuleDescriptionsIngress.html
+    """
+    group = _group(call, call.params.get("GroupId"), call.params.get("GroupName"))
+    bare = {key for one in call.params.get("IpPermissions") or () for key in _keys(_undescribed(_canonical(call, one)))}
+    for rule in getattr(group, _SIDES[call.operation.endswith("Egress")]):
+        if _live_key(rule) in bare:
+            for peer in (rule.ip_range, rule.source_group):
+                peer.pop("Description", None)
+            call.touch()
+
+
+def _undescribed(permission: Json) -> Json:
+    """The permission with only those peers that have no description."""
+    members = ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs")
+    kept = {name: [one for one in permission.get(name, ()) if not one.get("Description")] for name in members}
+    return {**permission, **kept, "PrefixListIds": []}
+
+
 def _permissions(call: ServiceCall) -> list[Json]:
     """``IpPermissions``, or the older flat parameters as one item of it."""
     listed = list(call.params.get("IpPermissions") or [])

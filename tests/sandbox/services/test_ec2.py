@@ -245,6 +245,26 @@ def test_revoking_what_is_not_there_is_forgiven_in_the_default_vpc_only(ec2, gro
     )
 
 
+def test_a_description_that_is_left_out_is_removed(ec2, group):
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_UpdateSecurityGroupRuleDescriptionsIngress.html"""
+    own = group()
+
+    def descriptions() -> set[str | None]:
+        (one,) = shown(ec2, own)["IpPermissions"]
+        return {peer.get("Description") for peer in (*one["IpRanges"], *one["UserIdGroupPairs"])}
+
+    described = [{"CidrIp": "10.0.0.0/8", "Description": "a"}, {"CidrIp": "10.1.0.0/16", "Description": "b"}]
+    peer = [{"GroupId": own, "Description": "c"}]
+    sent = permission(cidr=None, IpRanges=described, UserIdGroupPairs=peer)
+    ec2.authorize_security_group_ingress(GroupId=own, IpPermissions=[sent])
+    assert descriptions() == {"a", "b", "c"}
+    again = [{"CidrIp": "10.0.0.0/8"}, {"CidrIp": "10.1.0.0/16", "Description": "d"}]
+    sent = permission(cidr=None, IpRanges=again, UserIdGroupPairs=[{"GroupId": own}])
+    ec2.update_security_group_rule_descriptions_ingress(GroupId=own, IpPermissions=[sent])
+
+    assert descriptions() == {None, "d"}
+
+
 def test_revoking_by_rule_id(ec2, group, refused):
     own = group()
     ec2.authorize_security_group_ingress(GroupId=own, IpPermissions=[permission()])
