@@ -128,7 +128,9 @@ def test_a_replaced_role_stays_while_a_kept_revision_names_it(ours: History, tmp
     new = planned.physical
     assert (planned.verb, planned.removed_objects) == (Verb.REPLACE, ())
     (note,) = planned.notes
-    assert note.startswith("job is kept: job definition etl:1 names it; the first apply after no kept revision names")
+    assert note.startswith(
+        "job is kept: job definition etl:1 names it; apply deletes it when no kept revision names it any"
+    )
     assert note.endswith(f"; replaced by {new}")
     ours.converge(stack("/new/", "1"))
     assert roles(ours) == ["job", new]

@@ -23,7 +23,7 @@ def revision(scope: Scope, item: Json) -> tuple[str, str]:
     owner = (item.get("tags") or {}).get(OWNER_TAG)
     label = f"job definition {item['jobDefinitionName']}:{item['revision']}"
     if owner == scope.environment:
-        return label, "the first apply after no kept revision names it (lifecycle.keepRevisions) deletes it"
+        return label, "apply deletes it when no kept revision names it any more (lifecycle.keepRevisions)"
     return label + (f" of the environment {owner}" if owner else ""), "to delete it, deregister that revision"
 
 
