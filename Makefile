@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	done)
 
 PYTEST_ARGS    ?=
+# Every worker reads all tests and makes its own accounts, so that more of them take more processor time in all.
 PYTEST_WORKERS ?= auto
 # Commands make up to sixteen threads each; an arena of memory for each of them would never be given back. The processes that
 # tests start would compile the same code again and again where the environment forbids to keep it.
@@ -37,7 +38,7 @@ demo: setup ## the sandbox, and one environment through plan, apply, drift and d
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
 test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
-	$(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
+	$(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 test-fast: dev ## what needs no account, a minute: to run while working
 	$(BIN)/pytest -q -m "not long and not account" tests/config tests/schema tests/checks tests/planning tests/render \

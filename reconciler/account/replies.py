@@ -33,6 +33,7 @@ _TYPES: Final[dict[str, type]] = {
     "blob": bytes,
 }
 _WORDS: Final = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a whole number"}
+_READS: Final = ("Describe", "Get", "List", "BatchGet")
 _NUMBERS: Final = frozenset({"float", "double"})
 _IDENTIFIES: Final = re.compile(r"(?:name|arn|id)$", re.IGNORECASE)
 _DECODED: Final = "policyDocumentType"  # botocore replaces this text of IAM by the document in it
@@ -196,13 +197,16 @@ def dangerous_xml(body: bytes) -> bool:
 
 
 def may_be_empty(content: bytes, model: Any) -> bool:
-    """Whether a reply of which botocore found no member may be AWS's: an empty object, or an XML response."""
+    """Whether a reply of which botocore found no member may be AWS's: an empty object, or an XML response.
+
+    A read that returns one list sends it even where it is empty: without it the reply would read as an empty account.
+    """
     if speaks_xml(model):
         return b"Response" in content[:400]
     if "json" not in str(model.service_model.resolved_protocol):
         return True
     if not content.strip():
-        return not model.name.startswith(("Describe", "Get", "List", "BatchGet"))
+        return not model.name.startswith(_READS)
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -210,4 +214,7 @@ def may_be_empty(content: bytes, model: Any) -> bool:
     if not isinstance(found, dict):
         return False
     known = model.output_shape.members if model.output_shape is not None else {}
+    lists = [member for member in known.values() if member.type_name == "list"]
+    if not found and len(lists) == 1 and model.name.startswith(_READS):
+        return False
     return not known or all(item is None for item in found.values())

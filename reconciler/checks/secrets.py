@@ -23,7 +23,7 @@ _private = cache(private_name)  # there are few different names
 _NAMES: Final = frozenset({"name", "Name", "key", "Key"})
 _REFERENCES: Final = frozenset({"valueFrom", "ValueFrom"})
 # What has a name like that of a secret, and none in it: references, and the sections and members that hold them
-_STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", "secrets"})
+_STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
 
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:

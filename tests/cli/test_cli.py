@@ -209,7 +209,9 @@ def test_an_apply_that_cannot_begin_says_so_in_one_line_of_json(run: Run, tiny: 
         assert [problem["code"] for problem in failed.json["problems"]] == [code]
 
 
-@pytest.mark.parametrize(("form", "heard"), [("text", b"to delete."), ("json", b'"version"')])
+@pytest.mark.parametrize(
+    ("form", "heard"), [("text", b"to delete."), pytest.param("json", b'"version"', marks=pytest.mark.long)]
+)
 def test_an_apply_ends_its_work_though_nobody_listens(tiny: Path, account: Any, form: str, heard: bytes) -> None:
     """As with `reconcile apply -y 2>&1 | head`: the reader goes away as soon as the work begins."""
     ours, theirs = os.pipe()

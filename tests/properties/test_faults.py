@@ -105,7 +105,7 @@ def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Ma
 KINDS = [file for file in files() if not discover()[file.section].shared]
 
 
-@pytest.mark.parametrize("file", some(KINDS, 3, first=1), ids=lambda file: file.section)
+@pytest.mark.parametrize("file", some(KINDS, 5, first=1), ids=lambda file: file.section)
 def test_lost_answers_to_changes_of_every_kind(file: Any, sandbox: Any, tmp_path: Path) -> None:
     sandbox.change({"iam_delay": 0})
     history = History(sandbox, name="effects")
@@ -403,15 +403,15 @@ def test_one_that_turns_invalid_fails_with_its_reason_and_the_line_to_change(
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 STOPS = [
-    ("while planning", "DescribeComputeEnvironments", signal.SIGINT, False),
-    ("as the lock is taken", "PutParameter", signal.SIGINT, False),
-    ("while a write is made", "CreateComputeEnvironment", signal.SIGINT, True),
-    ("by whoever stops the job", "CreateRole", signal.SIGTERM, True),
-    ("as the terminal is closed", "CreateRole", signal.SIGHUP, True),
+    pytest.param("DescribeComputeEnvironments", signal.SIGINT, False, id="while planning", marks=pytest.mark.long),
+    pytest.param("PutParameter", signal.SIGINT, False, id="as the lock is taken"),
+    pytest.param("CreateComputeEnvironment", signal.SIGINT, True, id="while a write is made", marks=pytest.mark.long),
+    pytest.param("CreateRole", signal.SIGTERM, True, id="by whoever stops the job"),
+    pytest.param("CreateRole", signal.SIGHUP, True, id="as the terminal is closed"),
 ]
 
 
-@pytest.mark.parametrize(("operation", "number", "soft"), [one[1:] for one in STOPS], ids=[one[0] for one in STOPS])
+@pytest.mark.parametrize(("operation", "number", "soft"), STOPS)
 def test_a_stop_is_clean(operation: str, number: int, soft: bool, proxy: Proxy) -> None:
     stopped: list[str] = []
 

@@ -117,7 +117,7 @@ def disowned(value: Any) -> Any:
     return [disowned(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-@pytest.mark.parametrize("name", ["dcv-desktop", "job-alerts"])
+@pytest.mark.parametrize("name", some(["dcv-desktop", "job-alerts"], 2))
 def test_an_adoption_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env = read(name)
     for at in moments(name, destroy=False):

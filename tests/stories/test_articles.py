@@ -47,8 +47,9 @@ def test_it_can_be_built_again_after_it_was_destroyed(account: Account) -> None:
         account.reconcile("destroy", "custom-logging", "--auto-approve")
 
 
+@pytest.mark.long  # a process of the AWS CLI for every command
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
-@pytest.mark.parametrize("name", [ARTICLES[0], *(pytest.param(name, marks=pytest.mark.long) for name in ARTICLES[1:])])
+@pytest.mark.parametrize("name", ARTICLES)
 def test_what_the_articles_commands_build_is_adopted_without_a_difference(name: str, account: Account) -> None:
     before = account.names()
     account.run(ROOT / "tests" / "data" / "articles" / f"{name}.sh")

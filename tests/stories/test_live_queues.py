@@ -107,7 +107,9 @@ def test_the_judge_sees_a_gap(history: History, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "after_it"),
-    across(["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True]),
+    across(
+        ["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True], 3
+    ),
 )
 def test_killed_at_any_write_the_next_run_finishes(
     history: History, tmp_path: Path, change: str, after_it: bool

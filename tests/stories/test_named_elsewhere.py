@@ -191,7 +191,7 @@ def test_a_role_that_is_no_longer_declared_stays_as_long(ours: History, tmp_path
     one = {"roles": {"new": role_with("/")}, "jobDefinitions": {"etl": job("new")}}
     ours.converge(declared(one, {}, tmp_path / "e"))
     assert roles(ours) == ["new", "old"]
-    (note,) = entry(ours, declared(one, {}, tmp_path / "e"), "roles.old").notes
+    *_, note = entry(ours, declared(one, {}, tmp_path / "e"), "roles.old").notes
     assert note.startswith("old is kept: job definition etl:1 names it; ")
 
     once = {"roles": one["roles"], "jobDefinitions": {"etl": job("new", keep=1)}}
