@@ -188,7 +188,7 @@ def _live(scope: Scope, role: Json, lists: Mapping[str, Json], inline: Json) -> 
 
 
 def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
-    """Every role of the account with whom it trusts, and the policies that it has attached, or as its boundary."""
+    """Every role of the account with its trust policy, the policies that it has attached, and its boundary."""
     (reply,) = yield (bulk.DETAILS,)
     return [
         referrer(
