@@ -39,7 +39,7 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
 from reconciler import __version__
-from reconciler.account.bounds import Unbounded, bound
+from reconciler.account.bounds import MOST_BYTES, Unbounded, bound
 from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, speaks_xml
 from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
@@ -78,6 +78,9 @@ THROTTLES: Final = frozenset(
 _CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
 MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be AWS's
 MOST_PAGES: Final = 5000  # of one reply; the fullest accounts have a few hundred
+MOST_BYTES_OF_PAGES: Final = 4 * MOST_BYTES  # of one reply
+MOST_SECONDS_OF_PAGES: Final = 1800.0
+LONGEST_CODE, LONGEST_MESSAGE = 200, 10_000  # characters of a refusal; AWS's encoded ones have up to 4,000
 NOT_AWS: Final = "did not answer like AWS"
 # What botocore's parsers, which trust the reply, raise for one that is well-formed and not AWS's
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -140,7 +143,7 @@ class AwsClient:
         """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal. Raises Problems where
         credentials or the Region are missing.
         """
-        began, self._noted.request_id, self._noted.pages = time.monotonic(), "", 0
+        began, self._noted.request_id = time.monotonic(), ""
         reply = self._call_until_readable(call)
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
@@ -155,8 +158,13 @@ class AwsClient:
         """
         self._noted.request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
         self._noted.pages += 1
+        self._noted.bytes += len(http_response.content)
         if self._noted.pages > MOST_PAGES:
             raise ResponseParserError(f"the reply has more than {MOST_PAGES} pages")
+        if self._noted.bytes > MOST_BYTES_OF_PAGES:
+            raise Unbounded(f"the pages of the reply have more than {MOST_BYTES_OF_PAGES >> 20} MB")
+        if self._noted.pages > 1 and time.monotonic() - self._noted.began > MOST_SECONDS_OF_PAGES:
+            raise Unbounded(f"the pages of the reply did not end within {MOST_SECONDS_OF_PAGES:.0f} seconds")
         if http_response.status_code >= 300:
             return
         if parsed.keys() <= {"ResponseMetadata"} and not may_be_empty(http_response.content, model):
@@ -181,6 +189,7 @@ class AwsClient:
             raise Problems([_settings_problem(error)]) from error
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
+        self._noted.began, self._noted.pages, self._noted.bytes = time.monotonic(), 0, 0
         with self._lock:
             self.requests[str(call)] = self.requests.get(str(call), 0) + 1
         try:
@@ -333,13 +342,17 @@ def _refused(error: ClientError) -> Refused:
     code, status = str(details.get("Code", "Unknown")), int(meta.get("HTTPStatusCode", 0))
     throttled = code in THROTTLES or status == 429
     return Refused(
-        code=code,
-        message=str(details.get("Message", "")),
+        code=_cut(code, LONGEST_CODE),
+        message=_cut(str(details.get("Message", "")), LONGEST_MESSAGE),
         request_id=str(meta.get("RequestId", "")),
         status=status,
         not_processed=throttled,
         unknown_outcome=not throttled and (status >= 500 or code in TIMEOUTS),
     )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _settings_problem(error: Exception) -> Problem:

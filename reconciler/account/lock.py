@@ -116,7 +116,7 @@ class Lock:
     _version: int = 0
     _written: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
-    _writing: threading.Lock = field(default_factory=threading.Lock)
+    _writing: Any = field(default_factory=threading.RLock)  # may be taken again after an interrupt in between
     _renewing: threading.Thread | None = None
 
     @property
@@ -139,15 +139,22 @@ class Lock:
         try:
             yield
         finally:
-            self._over.set()
-            written = self._writing.acquire(timeout=self.lease)  # a renewal in flight would create the parameter again
             try:
-                self.release()
-            except Problems as error:
-                self.on_release_failed(error.problems[0])
-            finally:
-                if written:
-                    self._writing.release()
+                self._end()
+            except KeyboardInterrupt:  # it comes once: without a second attempt the lock would stay for a lease
+                self._end()
+                raise
+
+    def _end(self) -> None:
+        self._over.set()
+        written = self._writing.acquire(timeout=self.lease)  # a renewal in flight would create the parameter again
+        try:
+            self.release()
+        except Problems as error:
+            self.on_release_failed(error.problems[0])
+        finally:
+            if written:
+                self._writing.release()
 
     def take(self) -> None:
         """Take the lock, breaking an expired one. Raises Problems (a safety rail) where another run has it."""

@@ -42,6 +42,8 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
                 found.update(
                     text for name, value in raw.value.items() if is_no_name(name) for text in _all_in({name: value})
                 )
+                lifecycle = raw.value.get("lifecycle")
+                found.update(filter(is_no_name, lifecycle) if isinstance(lifecycle, Mapping) else ())
     return frozenset(found)
 
 

@@ -40,7 +40,7 @@ _BREAKS: Final = re.compile(f"[\t\n{_UNSAFE}]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/=_-]")
 _CUT: Final = re.compile(r" ?(?:\.\.\.|\u2026)")
 _PRIVATE: Final = re.compile(
-    r"(?i)(?:pass(word|wd|phrase)s?|(?<![a-z])(pass|pwd)|(secret|credential)s?|token|(private|secret|access|api)[-_.]?key)"
+    r"(?i)(?:pass(word|wd|phrase)s?|(?<![a-z])(pass|pwd)|(secret|credential)s?|token|(private|secret|access|api|auth|encryption|signing)[-_.]?key)"
     r"(?:[-_.]?[0-9]{1,3})?$"
 )
 

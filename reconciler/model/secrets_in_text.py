@@ -15,18 +15,50 @@ from functools import lru_cache
 
 from reconciler.model.masking import SENSITIVE, private_name
 
-_HINT = re.compile(r"(?i)pass|pwd|secret|token|credential|key|://|AKIA|gh[a-z]_|PRIVATE")
-_VALUE = r"""(?:"(?P<double>[^"\n]+)"|'(?P<single>[^'\n]+)'|(?P<bare>[^\s"'`,;|&<>]+))"""
-_GIVEN = re.compile(
-    r"(?<![\w$.-])(?:--?)?(?P<name>[A-Za-z][\w.-]*)(?:[\"']?\s*:\s+|[\"']\s*:\s*|[\"']?[ \t]*=[ \t]*|(?<=\w)[ \t]+)"
-    + _VALUE
+_HINT = re.compile(
+    r"(?i)pass|pwd|secret|token|credential|key|://|AKIA|gh[a-z]_|PRIVATE|curl|wget|mysql|maria|login|authorization"
+    r"|identified|net\s+user|openssl|securestring"
+)
+_VALUE = r"""(?:\\?"(?P<double>[^"\n]+?)\\?"|\$?'(?P<single>[^'\n]+)'|(?P<bare>[^\s"'`,;|&<>=][^\s"'`,;|&<>]*))"""
+# A name and its value, by what stands between them
+_GIVEN = (
+    re.compile(
+        r"(?<![\w$.-])(?<!\$\{)(?:--?)?(?P<name>[A-Za-z][\w.-]*)"
+        r"(?:[\"']?\s*:\s+|\\?[\"']\s*:\s*|[\"']?[ \t]*(?:=>|:?=)[ \t]*|(?<=\w)[ \t]+)" + _VALUE
+    ),
+    re.compile(r"\$\{(?P<name>\w+):?[-=]" + _VALUE.replace("`,;|&<>]*", "`,;|&<>}]*")),
+    re.compile(r"(?m)(?:^|[\s;&])(?:ENV|setx|setenv|configure set)\s+(?P<name>\w[\w.-]*)[ \t]+" + _VALUE),
+    re.compile(r"<(?P<name>[A-Za-z][\w.-]*)>(?P<bare>[^<>\s]+)</"),
 )
 _KNOWN = re.compile(
     r"(?P<key>-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
-    r"|(?P<id>\b(?:AKIA[0-9A-Z]{16}|gh[a-z]_[0-9A-Za-z]{30,}|xox[a-z]-[0-9A-Za-z-]{10,}|sk_live_[0-9A-Za-z]{16,}))"
-    r"|[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<url>[^\s/@\"']+)@"
-    r"|[\"' \t:](?:\w[\w.-]*):(?P<piped>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd"
-    r"|echo\s+(?:-n\s+)?[\"']?(?P<stdin>[^\s\"'|]+)[\"']?\s*\|[^\n|]*--?(?:password-)?stdin"
+    r"|(?P<id>\b(?:AKIA[0-9A-Z]{16}|gh[a-z]_[0-9A-Za-z]{30,}|xox[a-z]-[0-9A-Za-z-]{10,}|sk_live_[0-9A-Za-z]{16,}"
+    r"|tskey-[a-z]+-[\w-]{8,}|hvs\.[\w-]{20,}))"
+    r"|(?i:secret_?access_?key)[\"']?\s*[:=\s]\s*[\"']?(?P<aws>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
+)
+_WORD, _LINE = r"""[^\s"'`|;]+""", r"(?:[^\n|;]|\\\n){0,300}?"
+# Passwords that well-known commands, headers and files have in a place of their own, without a name
+_PLACES = tuple(
+    re.compile(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})"""))
+    for pattern in (
+        r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@",
+        r"[\"' \t:]\w[\w.-]*:(?P<value>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd",
+        r"(?:echo|printf)\s+(?:-\w+\s+|[\"']%s(?:\\n)?[\"']\s+)?PASSWORD[\"']?\s*\|[^\n|]*--?(?:password-)?stdin",
+        r"--(?:password-)?stdin\b[^\n]*<<<\s*PASSWORD",
+        r"\bchpasswd\b[^\n]*<<(?:<\s*[\"']?|-?\s*[\"']?\w+[^\n]*\n\s*)[\w.-]+:(?P<value>[^\s\"']+)",
+        rf"\b(?:curl|wget)\b{_LINE}\s(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"'$]+:(?P<value>[^\s\"']+)",
+        r"(?i:authorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token|splunk|apikey)\s+(?P<value>[^\s\"'\\,;]+)",
+        r"\bsshpass\s+-p\s*PASSWORD",
+        rf"\b(?:docker|podman|nerdctl|registry)\s+login\b{_LINE}\s-p\s*PASSWORD",
+        rf"\b(?:mysql|mariadb)\w*\s{_LINE}(?<=\s)-pPASSWORD",
+        r"(?i:\bnet\s+user)\s+[^\s/]\S*\s+(?!/)PASSWORD",
+        r"(?i:\bidentified\s+by|\bwith\s+password)\s+[\"'](?P<value>[^\"'\n]+)[\"']",
+        r"(?i:\bconvertto-securestring)\s+(?i:-string\s+)?[\"'](?P<value>[^\"'\n]+)[\"']",
+        r"-pass(?:in|out)?\s+[\"']?pass:(?P<value>[^\s\"']+)",
+        rf"\bopenssl\s+enc\b{_LINE}\s-k\s+PASSWORD",
+        r"\brequirepass\s+PASSWORD",
+        r"\blogin\s+\S+\s+password\s+PASSWORD",
+    )
 )
 _FILLED_IN = re.compile(
     r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE
@@ -82,16 +114,31 @@ def is_itself_a_secret(text: str) -> bool:
 @lru_cache(1024)  # a plan shows the same text several times
 def _spans(text: str) -> frozenset[tuple[int, int]]:
     found = {match.span(match.lastgroup or 0) for match in _KNOWN.finditer(text)}
+    for pattern in _PLACES:
+        found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
+    named, *others = _GIVEN
+    found |= set(_given(named, text, options_only=True))
+    for pattern in others:
+        found |= set(_given(pattern, text))
+    return frozenset(found)
+
+
+def _given(pattern: re.Pattern[str], text: str, *, options_only: bool = False) -> Iterator[tuple[int, int]]:
+    """Where the values of names like those of secrets stand; after white space alone only those of options."""
     at = 0
-    while match := _GIVEN.search(text, at):
+    while match := pattern.search(text, at):
         group = match.lastgroup or ""
         at = match.end("name")
         value = match[group]
-        option = not text[match.end("name") : match.start(group)].strip(" \t\"'")  # a word of prose is none
-        if not private_name(match["name"]) or _FILLED_IN.match(value) or "(" in value:
+        apart = not text[match.end("name") : match.start(group)].strip(" \t\"'$")  # a word of prose is none
+        if not private_name(match["name"]) or _is_harmless(value) or (group == "bare" and "(" in value):
             continue
-        if option and not match[0].startswith("--"):
+        if options_only and apart and (not match[0].startswith("-") or value.startswith("-")):
             continue
-        found.add(match.span(group))
+        yield match.span(group)
         at = match.end()
-    return frozenset(found)
+
+
+def _is_harmless(value: str) -> bool:
+    """Whether a value is filled in later, or is a short number or a path of names."""
+    return bool(_FILLED_IN.match(value) or re.fullmatch(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+", value))

@@ -9,8 +9,8 @@ from typing import Any, Final, assert_never
 
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Reference, Secret, Template, Text, compact
 from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, private_name, single_line
-from reconciler.model.secrets_in_text import decoded, secrets_in, without_secrets
-from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown
+from reconciler.model.secrets_in_text import decoded, secret_arguments, secrets_in, without_secrets
+from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown, walk
 
 UNKNOWN = "(known after apply)"
 
@@ -88,9 +88,13 @@ class Mask:
         return isinstance(node, Secret | Digest) or (isinstance(node, Mapping) and any(map(self._hides, node)))
 
     def learnt(self, plan: Plan) -> Mask:
-        """A mask also for the live values that ``plan`` replaces by secrets: they probably are secrets too."""
-        changed = (item for item in plan.resources if item.before is not item.after)
+        """A mask also for the live values that ``plan`` replaces by secrets, which probably are secrets too, and for
+        those that live commands give to an option such as ``--password``.
+        """
+        changed = [item for item in plan.resources if item.before is not item.after]
         old = {text for item in changed for text in self._old(item.before, item.after)}
+        lists = (node for item in changed for node in walk(item.before) if isinstance(node, list | tuple))
+        old |= {word for node in lists for word in secret_arguments(node)}
         return self | Mask(old, {text for text in old if len(text) < SHORT}) if old else self
 
     def _old(self, before: Any, after: Any) -> Iterator[str]:

@@ -158,6 +158,7 @@ class Sandbox:
     def _answered(self, request: Request) -> Reply:
         service, region = request.scope
         operation = wire.operation_of(service, request)
+        params: wire.Json = {}
         shown: Mapping[str, Any] = {}
         try:
             params = _params(service, operation, request)
@@ -173,7 +174,8 @@ class Sandbox:
         except (Lost, Died):
             raise
         except Exception as error:  # noqa: BLE001  moto's objects raise what they like for what they do not expect
-            refused = _as_refusal(error, f"{service}:{operation}")
+            lacking = "" if service == "batch" else wire.missing(service, operation, params)
+            refused = _as_refusal(error, f"{service}:{operation}", lacking)
             self._log(service, operation, region, shown, refused.status, refused.code)
             return wire.refused(service, request, refused)
         self._log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
@@ -226,10 +228,18 @@ class Sandbox:
             del self.calls[: max(0, len(self.calls) - _LONGEST_LOG)]
 
 
-def _as_refusal(error: Exception, operation: str) -> Refusal:
-    """The refusal that a client receives instead of a traceback, which is printed to the log of the sandbox."""
+def _as_refusal(error: Exception, operation: str, lacking: str) -> Refusal:
+    """The refusal that a client receives instead of a traceback, which is printed to the log of the sandbox.
+
+    ``lacking`` is a required parameter that the request does not have: the services refuse that before anything else.
+    """
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, UnicodeDecodeError):
+        return Refusal("SerializationException", "the request is not UTF-8")
+    if lacking:
+        code = "MissingParameter" if operation.startswith("ec2:") else "ValidationException"
+        return Refusal(code, f"The request must contain the parameter {lacking}")
     if isinstance(error, RecursionError):
         return Refusal("SerializationException", "the request is nested too deeply")
     traceback.print_exception(error)

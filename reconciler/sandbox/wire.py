@@ -124,6 +124,12 @@ def input_shape(service: str, operation: str) -> Any:
     return model.input_shape if model else None
 
 
+def missing(service: str, operation: str, params: Mapping[str, Any]) -> str:
+    """The first member that an operation's input must have and ``params`` do not; empty if there is none."""
+    shape = input_shape(service, operation)
+    return next((name for name in shape.required_members if name not in params), "") if shape else ""
+
+
 def params_of(service: str, operation: str, request: Request) -> Json:
     """The request's parameters in the API's names; empty for services and operations without a model.
 
@@ -263,7 +269,8 @@ def _rest_operation(service: str, method: str, path: str) -> str:
 def _form(request: Request) -> dict[str, str]:
     text = request.query
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        text = f"{text}&{request.body.decode()}" if text else request.body.decode()
+        body = request.body.decode(errors="replace")
+        text = f"{text}&{body}" if text else body
     return dict(parse_qsl(text, keep_blank_values=True))
 
 

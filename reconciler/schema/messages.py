@@ -154,7 +154,7 @@ def _cloudformation(name: str, value: Any, schema: Json, path: Path) -> str:
     if name in ("type", "Type") and isinstance(value, str) and value.startswith("AWS::"):
         return "remove it: the section determines the type"
     own = schema.get("x-cloudformation", {})
-    return str(own.get(name) or _CLOUDFORMATION.get(name[:1].upper() + name[1:]) or "")
+    return str(own.get(name[:1].lower() + name[1:]) or _CLOUDFORMATION.get(name[:1].upper() + name[1:]) or "")
 
 
 def _newer(known: MessageContext, path: Path, code: codes.ProblemCode, what: str, hint: str) -> Problem:

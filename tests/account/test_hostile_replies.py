@@ -155,6 +155,35 @@ def test_pages_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "more than 20 pages" in str(reply)
 
 
+@pytest.mark.parametrize(
+    ("bound", "why"), [("MOST_BYTES_OF_PAGES", "have more than 0 MB"), ("MOST_SECONDS_OF_PAGES", "within -1 seconds")]
+)
+def test_pages_that_are_long_together(bound: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = iter(range(10**6))
+    monkeypatch.setattr(client, bound, 100 if "BYTES" in bound else -1.0)
+    monkeypatch.setattr(
+        URLLib3Session,
+        "send",
+        lambda _, sent: AWSResponse(sent.url, 200, {}, _Raw(b'{"nextToken": "%d", "jobQueues": []}' % next(tokens))),  # type: ignore[arg-type]
+    )
+
+    reply = aws().call(Call("batch", "DescribeJobQueues", all_pages=True))
+
+    assert str(reply).startswith("EndlessReply: ")
+    assert why in str(reply)
+
+
+def test_a_refusal_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"__type": "%b", "message": "%b"}' % (b"C" * 5000, b"m" * 1_000_000)
+    monkeypatch.setattr(URLLib3Session, "send", lambda _, sent: AWSResponse(sent.url, 400, {}, _Raw(body)))  # type: ignore[arg-type]
+
+    reply = aws().call(QUEUES)
+
+    assert isinstance(reply, Refused)
+    assert reply.message == "m" * client.LONGEST_MESSAGE + "..."
+    assert len(reply.code) < 300
+
+
 # --- what the model does not say --------------------------------------------------------------------------------------
 
 

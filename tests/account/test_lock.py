@@ -200,6 +200,35 @@ def test_who_has_done_does_not_wait_for_a_renewal_that_is_turned_away(lock_for: 
     assert lock_for("b").read() is None
 
 
+class Interrupted:
+    """Raises KeyboardInterrupt once, before a call or after it."""
+
+    def __init__(self, aws: Any, operation: str, *, before: bool) -> None:
+        self._aws, self._operation, self._before = aws, operation, before
+
+    def call(self, call: Call) -> Reply:
+        if call.operation != self._operation:
+            reply: Reply = self._aws.call(call)
+            return reply
+        self._operation = ""
+        if not self._before:
+            self._aws.call(call)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("operation", ["GetParameterHistory", "DeleteParameter"])
+def test_an_interrupt_while_it_is_released_leaves_nothing(
+    operation: str, before: bool, lock_for: Callable[..., Lock], sandbox: Any
+) -> None:
+    lock = lock_for("a", Interrupted(lock_for("x").aws, operation, before=before))
+
+    with pytest.raises(KeyboardInterrupt), lock.held():
+        pass
+
+    assert sandbox.client("ssm").describe_parameters()["Parameters"] == []
+
+
 class Stumbling:
     """Does what it is asked, and loses the answer to the first write."""
 

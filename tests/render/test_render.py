@@ -105,6 +105,20 @@ def test_a_live_script_is_masked_by_line_where_the_declared_one_has_a_secret() -
     assert "echo two" in document
 
 
+def test_what_a_live_command_gives_to_an_option_is_masked_everywhere() -> None:
+    declared = env(resource("engines", "v8", command=["run"]))
+    commands = ["run", "--password", "oldone"], ["run", "--token", "oldtwo", "--size", "five"]
+    seen = observed(engines=[live("v8", command=commands[0]), live("old", command=commands[1])])
+    made, _ = planner.make(declared, KINDS, SCOPE, seen, options=Options())
+    mask = Mask().learnt(made)
+
+    document = json.dumps(as_json.plan(made, timestamp=STAMP, mask=mask))
+    shown = [document, text.plan(made, mask, PLAIN), markdown.plan(made, mask), html.plan(made, mask)]
+
+    assert not [one for one in shown if re.search("oldone|oldtwo", one)]
+    assert "five" in document
+
+
 def test_user_data_in_base64_is_masked_where_it_has_a_secret() -> None:
     mask = Mask()
     plain, private = (b64encode(text.encode()).decode() for text in ("echo one\n", "PASSWORD=abcdef\n"))

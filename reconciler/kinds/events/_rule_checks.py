@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.json_text import from_json
@@ -175,6 +175,38 @@ def _cron(fields: list[str], path: Path) -> Iterator[Finding]:
     elif (fields[2] == "?") == (fields[4] == "?"):
         hint = "put ? for the one that does not matter: cron(0 12 * * ? *) or cron(0 12 ? * MON-FRI *)"
         yield Finding(path, "exactly one of day and weekday must be ?", hint)
+    else:
+        for (name, first, last, words, others), written in zip(_FIELDS, fields, strict=True):
+            if not all(_is_cron_term(term, first, last, words, others) for term in written.split(",")):
+                words_too = f" or {words[0]}-{words[-1]}" if words else ""
+                yield Finding(path, f'cron takes no {name} "{written}"', f"numbers {first}-{last}{words_too}, or *")
+
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+# Name, first and last number, words for them, and what else may stand in a field
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+_FIELDS: Final = (
+    ("minute", 0, 59, (), r"(?!)"),
+    ("hour", 0, 23, (), r"(?!)"),
+    ("day", 1, 31, (), r"\?|LW?|L-\d+|\d+W"),
+    ("month", 1, 12, _MONTHS, r"(?!)"),
+    ("weekday", 1, 7, _WEEKDAYS, r"\?|L|\w+L|\w+#[1-5]"),
+    ("year", 1970, 2199, (), r"(?!)"),
+)
+
+
+def _is_cron_term(text: str, first: int, last: int, words: tuple[str, ...], others: str) -> bool:
+    """Whether a term is ``*``, a number, a word or a range of these, each with a step, or matches ``others``."""
+    if re.fullmatch(others, text):
+        return True
+    whole, slash, step = text.partition("/")
+    if slash and not (step.isdecimal() and int(step) > 0):
+        return False
+    ends = whole.split("-")
+    return whole == "*" or (
+        len(ends) <= 2 and all(end.upper() in words or (end.isdecimal() and first <= int(end) <= last) for end in ends)
+    )
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------

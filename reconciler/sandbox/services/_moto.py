@@ -9,6 +9,7 @@ names XML may have.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -91,7 +92,8 @@ class Moto:
         app = _app(BACKENDS[service]) if known else self._others
         if known and region and service in GLOBAL:  # moto knows the partition from the host, and not that of us-gov
             request = replace(request, host=f"{service}.{region}.amazonaws.com")
-        return _through(app, request, self.account)
+        reply = _through(app, request, self.account)
+        return _in_partition(reply, region) if service == "ec2" else reply
 
     def reset(self, *, everything: bool = False) -> None:
         """Empty the backends that were written to since the last reset, in a few milliseconds."""
@@ -112,6 +114,16 @@ def partition_of(region: str) -> str:
 def _place(service: str, region: str) -> str:
     """The key of a backend: a global service has one for each partition."""
     return partition_of(region) if service in GLOBAL else region
+
+
+def _in_partition(reply: Reply, region: str) -> Reply:
+    """A reply of EC2 whose ARNs name the Region's partition: moto writes ``arn:aws`` for groups and subnets."""
+    partition = partition_of(region) if region else "aws"
+    if partition == "aws":
+        return reply
+    body = re.sub(rb"\barn:aws(:[a-z0-9-]+:%s:)" % region.encode(), rb"arn:%s\1" % partition.encode(), reply.body)
+    headers = {**reply.headers, "content-length": str(len(body))} if body != reply.body else reply.headers
+    return replace(reply, body=body, headers=headers)
 
 
 _backends = cache(moto.backends.get_backend)

@@ -54,7 +54,7 @@ def ed25519_keys_have_openssh_fingerprints(call: ServiceCall, result: Json) -> N
     kind, body, *_ = (material if isinstance(material, bytes) else material.encode()).split()
     if kind == b"ssh-ed25519":
         result["KeyFingerprint"] = base64.b64encode(hashlib.sha256(base64.b64decode(body)).digest()).decode()
-        call.backend.key_pairs[result["KeyName"]].fingerprint = result["KeyFingerprint"]
+        call.backend.key_pairs[result["KeyName"]].key_fingerprint = result["KeyFingerprint"]
 
 
 @RULES.after("CreateKeyPair")
@@ -63,7 +63,7 @@ def created_ed25519_keys_have_them_too(call: ServiceCall, result: Json) -> None:
     if call.params.get("KeyType") == "ed25519":
         digest = bytes.fromhex(result["KeyFingerprint"].replace(":", ""))
         result["KeyFingerprint"] = base64.b64encode(digest).decode()
-        call.backend.key_pairs[result["KeyName"]].fingerprint = result["KeyFingerprint"]
+        call.backend.key_pairs[result["KeyName"]].key_fingerprint = result["KeyFingerprint"]
 
 
 @RULES.before("RunInstances")

@@ -56,7 +56,32 @@ def _is_rate(text: str) -> bool:
 def _is_cron(text: str) -> bool:
     found = re.fullmatch(r"cron\((.+)\)", text)
     fields = found[1].split() if found else []
-    return len(fields) == 6 and (fields[2] == "?") != (fields[4] == "?")
+    return (
+        len(fields) == 6
+        and (fields[2] == "?") != (fields[4] == "?")
+        and all(_is_field(field, place) for place, field in enumerate(fields))
+    )
+
+
+_RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(1, 8), range(1970, 2200))
+_NAMES = {
+    3: "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(),
+    4: "SUN MON TUE WED THU FRI SAT".split(),
+}
+_SPECIAL = {2: re.compile(r"[?L]|LW|L-\d+|\d+W"), 4: re.compile(r"[?L]|[1-7A-Z]+(L|#[1-5])")}
+
+
+def _is_field(text: str, place: int) -> bool:
+    for term in text.split(","):
+        if place in _SPECIAL and _SPECIAL[place].fullmatch(term):
+            continue
+        found = re.fullmatch(r"(?:\*|(\w+)(?:-(\w+))?)(?:/0*[1-9]\d*)?", term)
+        ends = [end for end in (found.groups() if found else ()) if end]
+        if not found or not all(
+            end.upper() in _NAMES.get(place, ()) or (end.isdecimal() and int(end) in _RANGES[place]) for end in ends
+        ):
+            return False
+    return True
 
 
 def _pattern(pattern: Any) -> None:

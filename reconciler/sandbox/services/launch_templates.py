@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateV
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from typing import Any
 
@@ -18,6 +19,7 @@ from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
+_NAME = re.compile(r"[A-Za-z0-9().\-/_]{3,128}")
 _MAX_USER_DATA = 16384
 _MAX_DELETED_PER_CALL = 200
 
@@ -51,6 +53,17 @@ def _latest(call: ServiceCall, template: Any) -> int:
 
 
 # --- templates -------------------------------------------------------------------------------------------------------
+
+
+@RULES.before("CreateLaunchTemplate")
+def names_are_valid(call: ServiceCall) -> None:
+    """A name has 3 to 128 letters, digits and ``( ) . / _ -``, as the model says, which EC2 looks at itself.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html
+    """
+    if not _NAME.fullmatch(call.params.get("LaunchTemplateName", "")):
+        message = "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and"
+        raise Refusal("InvalidLaunchTemplateName.MalformedException", f"{message} the following characters: - ( ) . / _")
 
 
 @RULES.before("CreateLaunchTemplate", "CreateLaunchTemplateVersion")

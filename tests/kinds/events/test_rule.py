@@ -441,6 +441,10 @@ def test_check_finds_what_eventbridge_would_refuse_or_never_match(name, props, p
     [
         scheduled("rate(1 hour)"),
         scheduled("rate(12 minutes)"),
+        scheduled("cron(0/15 8-17 ? * MON-FRI *)"),
+        scheduled("cron(0 12 L-3 JAN-MAR,12 ? 2030-2035)"),
+        scheduled("cron(5,35 14 ? * 2#1 *)"),
+        scheduled("cron(0 9 15W * ? *)"),
         scheduled("cron(0 12 ? * MON-FRI *)"),
         scheduled("cron(0/15 12 1 * ? 2030)"),
         patterned(source=["aws.batch"], detail={"jobQueue": [QUEUE, {"suffix": "/q"}], "x": [None, 1, True]}),

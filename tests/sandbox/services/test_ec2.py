@@ -429,6 +429,26 @@ def test_keys_are_imported_and_compared_by_their_text(ec2, refused):
     ec2.delete_key_pair(KeyName="j")
 
 
+def test_a_key_has_one_fingerprint_whoever_is_asked(ec2):
+    made = ec2.import_key_pair(KeyName="k", PublicKeyMaterial=KEY.encode())
+    generated = ec2.create_key_pair(KeyName="g", KeyType="ed25519")
+
+    listed = {one["KeyName"]: one["KeyFingerprint"] for one in ec2.describe_key_pairs()["KeyPairs"]}
+
+    assert listed == {"k": made["KeyFingerprint"], "g": generated["KeyFingerprint"]}
+
+
+@pytest.mark.parametrize("name", ["a b", "ab", "a_b!", "a" * 129])
+def test_names_of_templates_have_certain_characters(ec2, refused, name):
+    refused(
+        "InvalidLaunchTemplateName.MalformedException",
+        "",
+        ec2.create_launch_template,
+        LaunchTemplateName=name,
+        LaunchTemplateData={"InstanceType": "m5.large"},
+    )
+
+
 def test_an_instance_needs_a_profile_that_is_there(ec2, refused):
     refused(
         "InvalidParameterValue",

@@ -82,6 +82,12 @@ RULES = [
     ("rate(1 week)", False),
     ("cron(0 12 * * *)", False),
     ("cron(0 12 1 * 1 *)", False),
+    ("cron(60 12 * * ? *)", False),
+    ("cron(0 24 * * ? *)", False),
+    ("cron(0 12 ? * 0 *)", False),
+    ("cron(0 12 L-3 JAN-MAR,12 ? 2030-2035)", True),
+    ("cron(5,35 14 ? * 2#1 *)", True),
+    ("cron(0 9 15W * ? *)", True),
     ("at(2027-01-01T00:00:00)", False),
 ]
 

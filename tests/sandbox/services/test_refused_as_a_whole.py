@@ -59,6 +59,23 @@ def test_policies_nested_without_end(sandbox, refused):
     refused("SerializationException", "nested too deeply", create, RoleName="r", AssumeRolePolicyDocument=deep)
 
 
+@pytest.mark.parametrize(
+    ("service", "body", "code"),
+    [
+        ("iam", b"Action=CreateRole&Version=2010-05-08&RoleName=\xff", b"ValidationError"),
+        ("sts", b"Action=AssumeRole&Version=2011-06-15", b"ValidationException"),
+        ("sns", b"Action=Unsubscribe&Version=2010-03-31", b"ValidationException"),
+        ("ec2", b"Action=CreateSecurityGroup&Version=2016-11-15", b"MissingParameter"),
+    ],
+)
+def test_a_request_that_lacks_what_is_required_is_no_fault_of_the_sandbox(sandbox, service, body, code):
+    headers = {"authorization": SIGNED.format(service), "content-type": "application/x-www-form-urlencoded"}
+    reply = sandbox.answer(Request("POST", "/", "", headers, body, "localhost"))
+
+    assert reply.status == 400
+    assert code in reply.body
+
+
 def test_a_fault_of_the_sandbox_is_in_its_log_and_not_in_the_reply(sandbox, monkeypatch, capsys):
     def broken(*_):
         raise KeyError("Resources")

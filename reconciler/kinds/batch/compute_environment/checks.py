@@ -188,11 +188,9 @@ def _check_instance_types(resources: Json) -> Iterator[Finding]:
     listed = items(resources.get("instanceTypes"))
     plain = [(index, value) for index, value in enumerate(listed) if isinstance(value, str)]
     for index, value in plain:
-        if value not in BUNDLES and not _INSTANCE_TYPE.fullmatch(value):
-            hint = f"a family (c6i), a size of one (c6i.large), or one of {', '.join(BUNDLES)}; all in lower case"
-            yield Finding((_HERE, "instanceTypes", index), f'"{value}" is not an instance type', hint)
-        elif value not in BUNDLES:
-            yield from types.findings(value, (_HERE, "instanceTypes", index))
+        if value not in BUNDLES:
+            others = f", or one of {', '.join(BUNDLES)}"
+            yield from _check_instance_type(value, (_HERE, "instanceTypes", index), others)
     if resources.get("allocationStrategy") in effects.ORDERED:
         for index, value in plain:
             if value in BUNDLES:
@@ -204,6 +202,14 @@ def _check_instance_types(resources: Json) -> Iterator[Finding]:
     if arm and others:
         why = f"Arm and x86 instance types cannot be mixed: {arm[0]} is Arm, {others[0][1]} is not"
         yield Finding((_HERE, "instanceTypes", others[0][0]), why, "create two compute environments")
+
+
+def _check_instance_type(value: str, path: Path, others: str = "") -> Iterator[Finding]:
+    if _INSTANCE_TYPE.fullmatch(value):
+        yield from types.findings(value, path)
+    else:
+        hint = f"a family (c6i), a size of one (c6i.large){others}; all in lower case"
+        yield Finding(path, f'"{value}" is not an instance type', hint)
 
 
 def _check_images(props: Json, resources: Json) -> Iterator[Finding]:
@@ -267,8 +273,8 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
     overrides = items(template.get("overrides"))
     if len(overrides) > 10:
         yield Finding((*path, "overrides", 10), f"{len(overrides)} overrides; 10 at most", "remove some")
-    types = [value for value in items(resources.get("instanceTypes")) if isinstance(value, str)]
-    sure = len(types) == len(items(resources.get("instanceTypes"))) and not set(types) & set(BUNDLES)
+    listed = [value for value in items(resources.get("instanceTypes")) if isinstance(value, str)]
+    sure = len(listed) == len(items(resources.get("instanceTypes"))) and not set(listed) & set(BUNDLES)
     targets: list[tuple[Path, Any]] = []
     for index, item in entries(overrides):
         here: Path = (*path, "overrides", index)
@@ -281,8 +287,11 @@ def _check_template(props: Json, resources: Json) -> Iterator[Finding]:
             targets.append((place, value))
             if value in BUNDLES:
                 yield Finding(place, f'"{value}" cannot be a target', "name families or sizes")
-            elif sure and isinstance(value, str) and not {value, value.split(".")[0]} & set(types):
-                yield Finding(place, f'"{value}" is not among instanceTypes', "add it there, or remove it here")
+            elif isinstance(value, str):
+                wrong = list(_check_instance_type(value, place))
+                yield from wrong
+                if sure and not wrong and not {value, value.split(".")[0]} & set(listed):
+                    yield Finding(place, f'"{value}" is not among instanceTypes', "add it there, or remove it here")
     yield from _check_targets(targets)
     if is_given(template.get("userdataType")) and not is_given(props.get("eksConfiguration")):
         yield Finding((*path, "userdataType"), "userdataType is for EKS environments", "leave it out")
