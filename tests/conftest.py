@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 prepared.install()
 # The models of AWS and moto's tables are a large heap that stays; to look through it again and again is an eighth of all.
-gc.set_threshold(100_000, 20, 100)
+gc.set_threshold(50_000, 20, 25)
 # How long an example takes to make or run is the machine's affair, and examples are random only where there is time.
 hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=not LONG, suppress_health_check=[hypothesis.HealthCheck.too_slow]

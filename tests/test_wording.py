@@ -60,6 +60,13 @@ class Text:
         return f"{self.place}: {self.words}"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_the_sources() -> Iterator[None]:
+    """The trees of all modules take a tenth of what a test process may have."""
+    yield
+    modules.cache_clear()
+
+
 @cache
 def catalogue() -> dict[str, Any]:
     found: dict[str, Any] = YAML(typ="safe").load(ROOT / "tests/data/wording.yaml")

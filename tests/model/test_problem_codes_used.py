@@ -23,6 +23,13 @@ CATALOGUE = PACKAGE / "model" / "problem_codes.py"
 ALSO_WORDS = ("file", "journal", "lock-lost", "privileged", "duplicate", "usage", "advice", "locked")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_the_sources() -> Iterator[None]:
+    """The trees of all modules take a tenth of what a test process may have."""
+    yield
+    trees.cache_clear()
+
+
 @cache
 def trees() -> dict[str, ast.Module]:
     """The source of every module of the package but the catalogue."""
