@@ -65,8 +65,8 @@ def _is_cron(text: str) -> bool:
 
 _RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(1, 8), range(1970, 2200))
 _NAMES = {
-    3: "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(),
-    4: "SUN MON TUE WED THU FRI SAT".split(),
+    3: ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+    4: ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
 }
 _SPECIAL = {2: re.compile(r"[?L]|LW|L-\d+|\d+W"), 4: re.compile(r"[?L]|[1-7A-Z]+(L|#[1-5])")}
 

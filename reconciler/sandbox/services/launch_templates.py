@@ -63,7 +63,9 @@ def names_are_valid(call: ServiceCall) -> None:
     """
     if not _NAME.fullmatch(call.params.get("LaunchTemplateName", "")):
         message = "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and"
-        raise Refusal("InvalidLaunchTemplateName.MalformedException", f"{message} the following characters: - ( ) . / _")
+        raise Refusal(
+            "InvalidLaunchTemplateName.MalformedException", f"{message} the following characters: - ( ) . / _"
+        )
 
 
 @RULES.before("CreateLaunchTemplate", "CreateLaunchTemplateVersion")

@@ -189,8 +189,8 @@ def _check_instance_types(resources: Json) -> Iterator[Finding]:
     plain = [(index, value) for index, value in enumerate(listed) if isinstance(value, str)]
     for index, value in plain:
         if value not in BUNDLES:
-            others = f", or one of {', '.join(BUNDLES)}"
-            yield from _check_instance_type(value, (_HERE, "instanceTypes", index), others)
+            or_one = f", or one of {', '.join(BUNDLES)}"
+            yield from _check_instance_type(value, (_HERE, "instanceTypes", index), or_one)
     if resources.get("allocationStrategy") in effects.ORDERED:
         for index, value in plain:
             if value in BUNDLES:
