@@ -260,7 +260,7 @@ def _other_lines(old: list[str], new: list[str], depth: int) -> Iterator[Line]:
     """Lines in the place of others; of long ones the parts that differ."""
     if len(old) == len(new) and any(min(len(one), len(other)) > WIDTH for one, other in zip(old, new, strict=True)):
         for one, other in zip(old, new, strict=True):
-            yield from _words(*_told_apart(one, other), depth)
+            yield from _words(*_distinct(one, other), depth)
         return
     alike = {_seen(text) for text in old} & {_seen(text) for text in new}
     for sign, lines in (("-", old), ("+", new)):
@@ -295,7 +295,7 @@ def _left_out(text: str, first: int, last: int) -> str:
 
 
 def _seen(text: str) -> str:
-    """What a reader can tell apart: texts that differ only in blanks or in their encoding look the same."""
+    """What is visible of a text: texts that differ only in blanks or in their encoding look the same."""
     return " ".join(normalize("NFKC", text).split())
 
 
@@ -307,7 +307,7 @@ def _spelled_out(text: str) -> str:
     return "\\x20" * before + inner + "\\x20" * (len(plain) - before - len(inner))
 
 
-def _told_apart(old: str, new: str) -> tuple[str, str]:
+def _distinct(old: str, new: str) -> tuple[str, str]:
     return (_spelled_out(old), _spelled_out(new)) if _seen(old) == _seen(new) else (old, new)
 
 

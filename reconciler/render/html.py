@@ -57,7 +57,7 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
 
 def _line(line: Line) -> str:
     """A line of a block: what is added and removed is marked as such, also for those who do not see colours."""
-    shown = escape(f"{'  ' * line.depth}{line.sign or ' '} {line.text}".rstrip())
+    shown = escape(f"{'  ' * line.depth}{line.sign or ' '} {line.text}")
     element = {"+": "ins", "-": "del"}.get(line.sign)
     return f"<{element}>{shown}</{element}>" if element else shown
 

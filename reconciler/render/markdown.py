@@ -77,7 +77,8 @@ def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
 
 def _line(line: Line) -> str:
     """A line as hosts colour it in a ``diff``: by its first character, where ``!`` stands for a change."""
-    return f"{_SIGNS.get(line.sign, line.sign) or ' '}   {'  ' * line.depth}{line.text}".rstrip()
+    shown = f"{_SIGNS.get(line.sign, line.sign) or ' '}   {'  ' * line.depth}{line.text}"
+    return shown if line.text else shown.rstrip()
 
 
 def fenced(body: str, language: str = "text") -> list[str]:

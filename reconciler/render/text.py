@@ -125,7 +125,7 @@ def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     yield heading(item, mask, paint)
     for line in body(item, mask):
         shown = f"    {'  ' * line.depth}{line.sign or ' '} {line.text}" if line.depth else f"    {line.text}"
-        yield paint(shown.rstrip(), line.sign if line.depth else "")
+        yield paint(shown if line.text else shown.rstrip(), line.sign if line.depth else "")
     yield from (paint(shown, "dim") for shown in calls(item, mask))
 
 
