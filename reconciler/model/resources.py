@@ -303,8 +303,24 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A list that differs, whole, to be shown by its elements: by their places alone, one more changes all after it.
+
+    ``ordered`` is False where the order of the elements has no meaning. ``MISSING`` and secrets are as in `Change`.
+    """
+
+    path: Path
+    before: Any
+    after: Any
+    ordered: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One leaf that differs. ``MISSING`` means that it does not exist; secret values are already masked."""
+    """One leaf that differs. ``MISSING`` means that it does not exist; secret values are already masked.
+
+    ``within`` is the outermost list that the leaf is in, unless its elements have names and ``path`` has these.
+    """
 
     path: Path
     before: Any
@@ -313,6 +329,7 @@ class Change:
     because: str = ""
     secret: bool = False
     unknown: bool = False
+    within: Listed | None = field(default=None, compare=False)
 
     @property
     def top(self) -> str:

@@ -22,6 +22,7 @@ from reconciler.model import (
     Effect,
     Json,
     Kind,
+    Listed,
     Live,
     Missing,
     Path,
@@ -51,8 +52,16 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
     before = _without_computed(before, after, tree)
     if before == after:
         return Diff(), before, after
-    found = _differing(_keyed(before, tree), _keyed(after, tree))
-    changes = [_change(path, old, new, kind, live, want) for path, (old, new) in found.items()]
+    named, other = _keyed(before, tree), _keyed(after, tree)
+    lists: dict[Path, Listed] = {}
+    changes = []
+    for path, (old, new) in _differing(named, other).items():
+        within = None
+        if (place := _outermost_list(path)) is not None:
+            if place not in lists:
+                lists[place] = _listed(place, named, other, kind)
+            within = lists[place]
+        changes.append(_change(path, old, new, kind, live, want, within))
     return Diff(tuple(changes)), before, after
 
 
@@ -198,7 +207,36 @@ def _differing(old: Json, new: Json) -> dict[Path, tuple[Any, Any]]:
     return {path: (before.get(path, MISSING), after.get(path, MISSING)) for path in paths}
 
 
-def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: Want) -> Change:
+def _outermost_list(path: Path) -> Path | None:
+    """The path of the outermost list on ``path`` whose elements have no names; None where there is none."""
+    return next((path[:at] for at, part in enumerate(path) if isinstance(part, int)), None)
+
+
+def _listed(path: Path, before: Json, after: Json, kind: Kind) -> Listed:
+    """The list at ``path`` on both sides; not there where something else is."""
+    sides = []
+    for side in (before, after):
+        value: Any = side
+        for part in path:
+            value = value.get(part, MISSING) if isinstance(value, Mapping) else MISSING
+        sides.append(_covered(value, path, kind))
+    node = [field_tree(kind), *_along(field_tree(kind), path)][-1]
+    return Listed(path=path, before=sides[0], after=sides[1], ordered=not node.facts.unordered)
+
+
+def _covered(value: Any, path: Path, kind: Kind) -> Any:
+    """``value`` with its secret leaves masked."""
+    if isinstance(value, Mapping) and value:
+        return {name: _covered(item, (*path, name), kind) for name, item in value.items()}
+    if isinstance(value, list) and value:
+        return [_covered(item, (*path, index), kind) for index, item in enumerate(value)]
+    hidden = value is not MISSING and (is_secret(kind, path) or _secret_by_name(path, value))
+    return SENSITIVE if hidden else value
+
+
+def _change(
+    path: Path, before: Any, after: Any, kind: Kind, live: Live, want: Want, within: Listed | None = None
+) -> Change:
     effect, because = _effect(path, kind, live, want)
     secret = is_secret(kind, path)
     called = any(_secret_by_name(path, value) for value in (before, after))
@@ -210,6 +248,7 @@ def _change(path: Path, before: Any, after: Any, kind: Kind, live: Live, want: W
         because=because,
         secret=secret or called,
         unknown=has_unknown(after),
+        within=within,
     )
 
 

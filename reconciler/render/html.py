@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.model import Plan, Verb
 from reconciler.model.problems import Problem
 from reconciler.render import text
+from reconciler.render.difference import Line
 from reconciler.render.mask import Mask
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -17,8 +18,11 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem
 pre { background: #f4f4f4; border-radius: 4px; overflow-x: auto; padding: .75rem; }
 summary { cursor: pointer; font-family: ui-monospace, monospace; }
 .create { color: #116329; } .update { color: #7a4f01; } .adopt { color: #0b5c8a; }
+ins, del { text-decoration: none; }
+ins { background: #dafbe1; } del { background: #ffebe9; }
 .replace, .delete { color: #a40e26; }
-@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } pre { background: #222; } }"""
+@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } pre { background: #222; }
+  ins { background: #12361f; } del { background: #4c1a1c; } }"""
 
 
 def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str = "", refused: bool = False) -> str:
@@ -32,8 +36,8 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
         blocks.append(f"<pre>{escape(shown)}</pre>")
     for item in () if refused else plan.resources:
         if item.verb is not Verb.NOOP or item.notes:
-            first, *rest = text.resource(item, mask, text.Paint(colour=False))
-            body = escape("\n".join(rest))
+            first = text.heading(item, mask, text.Paint(colour=False))
+            body = "\n".join([*map(_line, text.body(item, mask)), *map(escape, text.calls(item, mask))])
             summary = f'<summary class="{item.verb.value}">{escape(first)}</summary>'
             blocks.append(f"<details>{summary}<pre>{body}</pre></details>")
     return "\n".join(
@@ -49,6 +53,13 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
             "</body></html>",
         ]
     )
+
+
+def _line(line: Line) -> str:
+    """A line of a block: what is added and removed is marked as such, also for those who do not see colours."""
+    shown = escape(f"{'  ' * line.depth}{line.sign or ' '} {line.text}")
+    element = {"+": "ins", "-": "del"}.get(line.sign)
+    return f"<{element}>{shown}</{element}>" if element else shown
 
 
 def _summary(plan: Plan) -> list[str]:

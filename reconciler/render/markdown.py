@@ -14,6 +14,7 @@ from typing import Final
 from reconciler.model import Plan, ResourcePlan, Verb
 from reconciler.model.problems import Problem
 from reconciler.render import text
+from reconciler.render.difference import Line
 from reconciler.render.mask import Mask
 
 LIMIT: Final = 60_000
@@ -22,6 +23,7 @@ _LINKING: Final = re.compile(
     r"&#64;|&#35;|&#58;(?=[\w/+-]|&#95;)|(?:!|%|&#36;|&#126;|&amp;)(?=\w|&#95;)|www(?=\.)|GH(?=-)", re.IGNORECASE
 )
 _OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
+_SIGNS: Final = {"~": "!"}
 MORE: Final = "\n\n_Truncated: the plan is longer than a comment may be. See the output of `reconcile plan`._\n"
 
 
@@ -68,16 +70,22 @@ def plan(
 
 
 def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
-    lines = list(text.resource(item, mask, text.Paint(colour=False)))
-    body = "\n".join(lines[1:])
-    return [f"<details><summary>{code(lines[0])}</summary>", "", *fenced(body), "", "</details>"]
+    summary = code(text.heading(item, mask, text.Paint(colour=False)))
+    lines = [*map(_line, text.body(item, mask)), *text.calls(item, mask)]
+    return [f"<details><summary>{summary}</summary>", "", *fenced("\n".join(lines), "diff"), "", "</details>"]
 
 
-def fenced(body: str) -> list[str]:
+def _line(line: Line) -> str:
+    """A line as hosts colour it in a ``diff``: by its first character, where ``!`` stands for a change."""
+    shown = f"{_SIGNS.get(line.sign, line.sign) or ' '}   {'  ' * line.depth}{line.text}"
+    return shown if line.text else shown.rstrip()
+
+
+def fenced(body: str, language: str = "text") -> list[str]:
     """``body`` literally, in a fence longer than any in it; as lines."""
     longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}text", body, fence]
+    return [f"{fence}{language}", body, fence]
 
 
 def code(value: str) -> str:

@@ -8,22 +8,21 @@ from typing import Any, Final
 
 from reconciler.model import (
     EMPTY,
-    MISSING,
     Address,
     Call,
-    Change,
-    Effect,
     Outcome,
     Plan,
     ResourcePlan,
+    Secret,
     Step,
     StepState,
     Verb,
     compact,
 )
-from reconciler.model.paths import dotted
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
+from reconciler.render import changes
+from reconciler.render.difference import WIDTH, Line, single, whole
 from reconciler.render.mask import Mask
 
 NO_CHANGES: Final = "No changes. The account matches the environment."
@@ -32,7 +31,7 @@ _LIMITED: Final = {
     "--exclude": "--exclude is in effect: the excluded resources and their dependents were not planned",
     "": "The plan is incomplete: some resources could not be read, and undeclared ones are not deleted",
 }
-WIDTH: Final = 110
+MEMBERS: Final = 60  # a mapping with more characters is shown member by member
 
 _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
 _COLOURS: Final = {
@@ -64,7 +63,7 @@ def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
     """The complete plan; its last line is the summary."""
     lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"), "bold")]
     if plan.lookups:
-        found = [(mask.line(name), _value(value, mask)) for name, value in sorted(plan.lookups.items())]
+        found = [(mask.line(name), single(mask.value(value))) for name, value in sorted(plan.lookups.items())]
         width = max(len(name) for name, _ in found)
         lines += ["", "Look-ups:", *(f"  {name:<{width}}  {value}" for name, value in found)]
     for item in plan.resources:
@@ -123,22 +122,36 @@ def sign(item: ResourcePlan) -> str:
 
 def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
     """The lines of one resource."""
+    yield heading(item, mask, paint)
+    for line in body(item, mask):
+        shown = f"    {'  ' * line.depth}{line.sign or ' '} {line.text}" if line.depth else f"    {line.text}"
+        yield paint(shown if line.text else shown.rstrip(), line.sign if line.depth else "")
+    yield from (paint(shown, "dim") for shown in calls(item, mask))
+
+
+def heading(item: ResourcePlan, mask: Mask, paint: Paint) -> str:
+    """The first line of a resource: its sign, its address and why it changes."""
     mark = sign(item)
     name = f" as {mask.line(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
     reason = f"  {mask.line(item.reason)}" if item.reason else ""
-    yield f"{paint(mark, mark)} {paint(mask.line(str(item.address)), 'bold')}{name}{paint(reason, 'dim')}"
+    return f"{paint(mark, mark)} {paint(mask.line(str(item.address)), 'bold')}{name}{paint(reason, 'dim')}"
+
+
+def body(item: ResourcePlan, mask: Mask) -> Iterator[Line]:
+    """What is created or differs, complete; what happens to running jobs; notes. Depth 0 is an attribute's own line."""
     if item.verb is Verb.CREATE and item.after is not None:
-        yield from (f"    {line}" for line in _tree(item.after, item, mask))
-    shown = [change for change in item.changes if item.verb is not Verb.CREATE]
-    width = min(max((len(dotted(c.path)) for c in shown), default=0), 60)
-    for change in shown:
-        yield f"    {_change(change, width, mask)}"
+        yield from _created(item, mask)
+    elif item.verb is not Verb.CREATE:
+        yield from changes.lines(item.changes, mask)
     if _affects_jobs_or_updates(item):
-        yield f"    running jobs: {mask.line(item.disruption)}"
-    for note in item.notes:
-        yield f"    note: {mask.line(note)}"
-    for number, part in enumerate(item.steps if item.verb is not Verb.NOOP else (), 1):
-        yield paint(f"      {number}. {step(part, mask)}", "dim")
+        yield Line("", 0, f"running jobs: {mask.line(item.disruption)}")
+    yield from (Line("", 0, f"note: {mask.line(note)}") for note in item.notes)
+
+
+def calls(item: ResourcePlan, mask: Mask) -> list[str]:
+    """The steps, numbered; long parameters are shortened."""
+    steps = item.steps if item.verb is not Verb.NOOP else ()
+    return [f"      {number}. {step(part, mask)}" for number, part in enumerate(steps, 1)]
 
 
 def _affects_jobs_or_updates(item: ResourcePlan) -> bool:
@@ -156,31 +169,11 @@ def step(part: Step, mask: Mask) -> str:
     return f"wait until {mask.line(part.action.title)}"
 
 
-def _tree(value: Any, item: ResourcePlan, mask: Mask, path: str = "") -> Iterator[str]:
-    for name, inner in value.items():
-        here = mask.line(f"{path}.{name}" if path else str(name))
-        if not path and name in item.secret_paths:
-            yield f"{here} = (sensitive)"
-        elif isinstance(inner, Mapping) and inner and len(compact(mask.value(inner))) > 60:
-            yield from _tree(inner, item, mask, here)
-        else:
-            yield f"{here} = {_value(inner, mask)}"
-
-
-def _change(change: Change, width: int, mask: Mask) -> str:
-    effect = {Effect.REPLACE: "forces replacement", Effect.IN_PLACE: ""}.get(change.effect, change.effect.value)
-    if change.because:
-        effect += f" ({mask.line(change.because)})"
-    before = "(not set)" if change.before is MISSING else _value(change.before, mask)
-    after = "(removed)" if change.after is MISSING else _value(change.after, mask)
-    shift = "(sensitive) differs" if change.secret else f"{before} -> {after}"
-    message = f"{mask.line(dotted(change.path)):<{width}}  {shift}"
-    return f"{message}  # {effect}" if effect else message
-
-
-def _value(value: Any, mask: Mask) -> str:
-    plain = mask.value(value)
-    return _cut(plain if plain in ("(sensitive)", "(known after apply)") else compact(plain))
+def _created(item: ResourcePlan, mask: Mask) -> Iterator[Line]:
+    """Every property of a resource that is created."""
+    hidden = {name: Secret(value) if name in item.secret_paths else value for name, value in (item.after or {}).items()}
+    for name, value in mask.value(hidden).items():
+        yield from whole("+", mask.line(name), value, 0, MEMBERS)
 
 
 def _cut(text: str) -> str:

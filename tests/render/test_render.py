@@ -180,7 +180,7 @@ def test_nothing_reaches_the_terminal_raw() -> None:
 
 def test_markdown_and_html_cannot_be_broken_out_of() -> None:
     page, comment = html.plan(hostile(), Mask()), markdown.plan(hostile(), Mask())
-    outside = re.sub(r"(`{3,})text\n.*?\n\1", "", comment, flags=re.DOTALL)
+    outside = re.sub(r"(`{3,})(?:text|diff)\n.*?\n\1", "", comment, flags=re.DOTALL)
 
     assert "<script>" not in page and "<script>" not in outside
     assert page.count("<details>") == page.count("</details>") == outside.count("</details>") == 2

@@ -624,7 +624,7 @@ def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem]
 
     assert not RAW.search(shown)
     ours = {"html", "head", "meta", "title", "style", "body", "h1", "p", "strong", "details", "summary", "pre"}
-    assert page.tags <= ours
+    assert page.tags <= ours | {"ins", "del"}
     assert page.attributes <= {"lang", "charset", "class", "http-equiv", "content"}
     assert not page.open
 
@@ -643,7 +643,7 @@ def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: 
     assert not kinds & {"link_open", "image", "list_item_open", "blockquote_open", "hr"}
     assert sum(token.type == "heading_open" for token in tokens) == 1
     assert sum(token.type == "table_open" for token in tokens) <= 1
-    assert all(token.info == "text" for token in tokens if token.type == "fence")
+    assert all(token.info in ("text", "diff") for token in tokens if token.type == "fence")
     tags = [
         tag
         for token in (*tokens, *inline)
