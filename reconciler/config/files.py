@@ -55,7 +55,10 @@ class Sources:
 
 
 def find_environment(arg: str | None, cwd: Path) -> Path:
-    """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none."""
+    """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none.
+
+    A file inside the directory of an environment means that environment.
+    """
     among = cwd / "environments"
     known = [path.name for path in environments(cwd)]
     if arg is None:
@@ -69,7 +72,7 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
     path = cwd / arg
     for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
         if candidate.is_file() or is_environment(candidate):
-            return candidate.parent if candidate.name in SETTINGS_FILES else candidate
+            return next((above for above in _directories(candidate) if is_environment(above)), candidate)
     if path.is_dir():
         message, hint = f"{arg} has no environment.yaml", "its first lines are: environment: NAME"
         inside = [item.name for item in environments_in(path)]
@@ -100,7 +103,7 @@ def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tupl
     root = target if target.is_dir() else target.parent
 
     def relative_to_cwd(problem: Problem) -> Problem:
-        if problem.pos is None:
+        if problem.pos is None or not problem.pos.file:
             return problem
         file = Path(os.path.relpath(root.resolve() / problem.pos.file, cwd.resolve())).as_posix()
         return replace(problem, pos=replace(problem.pos, file=file))
@@ -111,6 +114,17 @@ def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tupl
 def is_environment(path: Path) -> bool:
     """Whether ``path`` is the directory of an environment."""
     return any((path / name).is_file() for name in SETTINGS_FILES)
+
+
+def name_of(target: Path) -> str:
+    """The name of an environment by its place, for problems that are found before its own name is known."""
+    target = target.parent if target.name in SETTINGS_FILES else target
+    return target.resolve().name if target.is_dir() else target.stem
+
+
+def _directories(path: Path) -> Iterator[Path]:
+    """The directories that ``path`` may be a file of, the nearest first; a directory is one by itself."""
+    yield from (path,) if path.is_dir() else path.parents
 
 
 def _exists(path: Path) -> bool:

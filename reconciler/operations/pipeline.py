@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
-from reconciler.config import links, loader
+from reconciler.config import files, links, loader
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model import problem_codes as codes
@@ -60,10 +60,15 @@ def read_environment(
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
     """
-    loaded = loader.load(target, environ=environ)
+    try:
+        loaded = loader.load(target, environ=environ)
+    except Problems as error:
+        name = files.name_of(target)
+        raise Problems(replace(problem, environment=name) for problem in error.problems) from None
     env, found = environment.environment(loaded, discover())
     unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
     found = (*found, *unset)
+    found = tuple(replace(problem, environment=env.name) for problem in found)
     if any(not problem.warning for problem in found):
         raise Problems(found)
     return env, found
