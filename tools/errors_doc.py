@@ -20,6 +20,9 @@ Text has it after the severity, as in `error[unknown-field]`, JSON as `code`.
 - A **warning** does not, except with `validate --strict`.
 - A **note** never does.
 
+Warnings and notes can be turned off by their codes: in `environment.yaml` for the whole environment
+(`ignoreRules: [no-timeout]`), or for one resource (`lifecycle: {ignoreRules: [no-timeout]}`). Errors cannot.
+
 The message of a problem describes one place, and its hint how to fix it there.
 This page describes each code in general.
 """

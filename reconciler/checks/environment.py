@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.checks import reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
+from reconciler.checks.ignored_rules import without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions, links
@@ -61,6 +62,7 @@ def environment(
     wrong = {problem.pos for problem in found if not problem.warning}
     found += (problem for problem in reference_targets.problems(loaded, kinds, linked) if problem.pos not in wrong)
     found = [one for one in found if one.code is not codes.UNQUOTED_NUMBER or one.pos not in wrong]
+    found = without_ignored(loaded, found)
     private = secrets.secret_texts(loaded, kinds)
     env = Environment(
         name=loaded.name,

@@ -36,7 +36,7 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
-    *("variables", "tags", "defaults", "ignoreTags", "lookups"),
+    *("variables", "tags", "defaults", "ignoreTags", "ignoreRules", "lookups"),
 )
 _OWN = ("environment", "extends")
 _NOT_OURS = {
@@ -92,6 +92,7 @@ class LoadedEnvironment:
     role: Mapping[str, str] | None = None
     tags: Mapping[str, Any] = EMPTY
     ignore_tags: tuple[str, ...] = ()
+    ignore_rules: tuple[str, ...] = ()
     variables: Mapping[str, Any] = EMPTY
     sections: Mapping[str, Mapping[str, DeclaredResource]] = EMPTY
     lookups: Mapping[str, Lookup] = EMPTY
@@ -181,6 +182,7 @@ class _Loading:
             **_identity(values),
             tags=values.get("tags", {}),
             ignore_tags=tuple(values.get("ignoreTags", ())),
+            ignore_rules=tuple(values.get("ignoreRules", ())),
             variables=variables,
             sections=sections,
             lookups=_lookups(values.get("lookups", {}), at),
@@ -333,7 +335,7 @@ class _Loading:
         )
 
 
-_PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags")
+_PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags", "ignoreRules")
 
 
 def _read_key(written: str) -> str:

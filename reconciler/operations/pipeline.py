@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
+from reconciler.checks.ignored_rules import without_ignored
 from reconciler.config import files, links, loader
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
@@ -66,7 +67,7 @@ def read_environment(
         name = files.name_of(target)
         raise Problems(replace(problem, environment=name) for problem in error.problems) from None
     env, found = environment.environment(loaded, discover())
-    unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
+    unset = without_ignored(loaded, (replace(problem, warning=not strict) for problem in loaded.unset))
     found = (*found, *unset)
     found = tuple(replace(problem, environment=env.name) for problem in found)
     if any(not problem.warning for problem in found):
