@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from pathlib import Path
 
 from reconciler.config.yaml import reader
@@ -31,6 +32,7 @@ _YAML = (".yaml", ".yml")
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
 _MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
+_NOTHING_HIDDEN = (codes.DUPLICATE_SETTINGS, codes.NESTED_ENVIRONMENT, codes.EMPTY_BASE)
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
@@ -43,6 +45,14 @@ class Layer:
     others: Mapping[str, Node] = field(default_factory=dict)
 
 
+class Missing(IntEnum):
+    """What may be missing from an environment because some of its files could not be read."""
+
+    NOTHING = 0
+    RESOURCES = 1
+    VALUES = 2  # variables, defaults or the base of a resource, and with them resources
+
+
 @dataclass(slots=True)
 class Sources:
     """Everything that was read. ``files`` has the real path and the root of each file by its display path."""
@@ -52,6 +62,22 @@ class Sources:
     files: dict[str, tuple[Path, Path]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+
+    @property
+    def missing(self) -> Missing:
+        """What the problems of the files may have hidden."""
+        return max((self._hidden_by(problem) for problem in self.problems), default=Missing.NOTHING)
+
+    def _hidden_by(self, problem: Problem) -> Missing:
+        if problem.code in _NOTHING_HIDDEN:
+            return Missing.NOTHING
+        if problem.pos is None or not self.layers:
+            return Missing.VALUES
+        file, own = problem.pos.file, self.layers[-1]
+        of_bases = any(file in layer.others or file == layer.settings.pos.file for layer in self.layers[:-1])
+        if of_bases or file == own.settings.pos.file or file.startswith("../"):
+            return Missing.VALUES
+        return Missing.RESOURCES
 
 
 def find_environment(arg: str | None, cwd: Path) -> Path:
@@ -318,7 +344,7 @@ class _Reader:
             return empty
         except Problems as error:
             self.sources.problems += error.problems
-            return empty
+            node = getattr(error, "rest", None) or empty
         if isinstance(node.value, dict):
             self.sources.warnings += getattr(node, "warnings", ())
             return node

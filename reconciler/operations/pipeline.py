@@ -61,15 +61,14 @@ def read_environment(
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
     """
-    try:
-        loaded = loader.load(target, environ=environ)
-    except Problems as error:
-        name = files.name_of(target)
-        raise Problems(replace(problem, environment=name) for problem in error.problems) from None
+    loaded, wrong = loader.load_what_is_right(target, environ=environ)
+    if loaded is None:
+        raise Problems(replace(problem, environment=files.name_of(target)) for problem in wrong)
     env, found = environment.environment(loaded, discover())
     unset = without_ignored(loaded, (replace(problem, warning=not strict) for problem in loaded.unset))
     found = (*found, *unset)
-    found = tuple(replace(problem, environment=env.name) for problem in found)
+    found = (*wrong, *environment.independent(found, wrong))
+    found = tuple(replace(problem, environment=env.name or files.name_of(target)) for problem in found)
     if any(not problem.warning for problem in found):
         raise Problems(found)
     return env, found
