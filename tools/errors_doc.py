@@ -14,11 +14,14 @@ HEAD = """\
 <!-- Made by `make docs` from reconciler/model/problem_codes.py: change that file, not this one. -->
 
 Every problem has a code, which is the same in every version, while its message may change.
-`reconcile validate --format json` prints it as `code`, and so does every other command that reports problems as JSON.
+Text has it after the severity, as in `error[unknown-field]`, JSON as `code`.
 
 - An **error** makes the command fail.
 - A **warning** does not, except with `validate --strict`.
 - A **note** never does.
+
+Warnings and notes can be turned off by their codes: in `environment.yaml` for the whole environment
+(`ignoreRules: [no-timeout]`), or for one resource (`lifecycle: {ignoreRules: [no-timeout]}`). Errors cannot.
 
 The message of a problem describes one place, and its hint how to fix it there.
 This page describes each code in general.

@@ -14,10 +14,13 @@ from typing import Any
 
 from reconciler.checks import reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
+from reconciler.checks.ignored_rules import without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions, links
+from reconciler.config.files import Missing
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
+from reconciler.config.references import templates as references_in
 from reconciler.model import (
     Address,
     Environment,
@@ -36,11 +39,20 @@ from reconciler.schema.registry import Schemas
 
 Kinds = Mapping[str, Kind]
 
+# Codes of problems of one value, which it has whatever is merged with it
+_OF_ONE_VALUE = (
+    *(codes.UNKNOWN_FIELD, codes.WRONG_TYPE, codes.BAD_EXPRESSION, codes.FOREIGN_EXPRESSION, codes.SECRET_IN_CLEAR),
+    *(codes.OUT_OF_RANGE, codes.NEWER_MEMBER, codes.NEWER_VALUE),
+)
+
 
 def environment(
     loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
-    """The checked environment, and all its errors and warnings; with an error it must not be planned."""
+    """The checked environment, and all its errors and warnings; with an error it must not be planned.
+
+    Of one that has problems already, what these may have caused is not checked.
+    """
     known = schemas or registry.shipped()
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
@@ -51,16 +63,21 @@ def environment(
         for name, raw in raws.items():
             address = Address(section, name)
             resource, problems = _resource(address, raw, kinds[section], known, loaded.tags)
+            if loaded.missing is Missing.VALUES:
+                problems = [problem for problem in problems if problem.code in _OF_ONE_VALUE]
             found += problems
             if resource is not None:
                 resources[address] = resource
         found += _same_names(section, raws, kinds[section])
     place = links.Place(environment=loaded.name, account=loaded.account, region=loaded.region)
     linked = links.link(resources, kinds, place)
-    found += references.problems(loaded, kinds, linked)
     wrong = {problem.pos for problem in found if not problem.warning}
-    found += (problem for problem in reference_targets.problems(loaded, kinds, linked) if problem.pos not in wrong)
+    if loaded.missing is Missing.NOTHING:
+        found += references.problems(loaded, kinds, linked)
+        wrong = {problem.pos for problem in found if not problem.warning}
+        found += (problem for problem in reference_targets.problems(loaded, kinds, linked) if problem.pos not in wrong)
     found = [one for one in found if one.code is not codes.UNQUOTED_NUMBER or one.pos not in wrong]
+    found = without_ignored(loaded, found)
     private = secrets.secret_texts(loaded, kinds)
     env = Environment(
         name=loaded.name,
@@ -76,6 +93,12 @@ def environment(
         sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
     )
     return env, _without_repeats(found, Cover(private))
+
+
+def independent(found: Iterable[Problem], earlier: Iterable[Problem]) -> Iterator[Problem]:
+    """What was ``found`` at other places than the ``earlier`` problems, which may explain it."""
+    explained = {problem.pos for problem in earlier}
+    return (problem for problem in found if problem.pos is None or problem.pos not in explained)
 
 
 def _without_repeats(problems: Iterable[Problem], hidden: Callable[[str], str]) -> tuple[Problem, ...]:
@@ -124,7 +147,7 @@ def _resource(
     found += _foreign_expressions(address, raw)
     lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
-    if any(not problem.warning for problem in found):
+    if any(not problem.warning for problem in found) or _lacks_values(raw.value):
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
@@ -143,6 +166,11 @@ def _resource(
         unknown_members=extension.unknown_members,
     )
     return resource, found
+
+
+def _lacks_values(value: Any) -> bool:
+    """Whether there is a variable or a file in ``value`` that could not be filled in, which is reported by itself."""
+    return any(reference.root in ("var", "file") for _, reference in references_in(value))
 
 
 def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Problem]:

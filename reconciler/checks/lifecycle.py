@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.checks import ignored_rules
 from reconciler.checks.findings import as_problem
 from reconciler.checks.references import addresses
 from reconciler.config import references
@@ -51,6 +52,7 @@ def _invalid_members(
         yield Finding(
             path, f"lifecycle cannot contain expressions: {reference}", "write a plain value", codes.BAD_EXPRESSION
         )
+    yield from ignored_rules.misuses(written.get(ignored_rules.RULES), ("lifecycle", ignored_rules.RULES))
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
         hint = "to change a property that cannot be updated, declare the resource under a new name"
         yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)

@@ -85,6 +85,8 @@ class ReferenceChecker:
 
     def check_target(self, target: Address, attr: str) -> tuple[str, str] | None:
         """Message and hint where ``target`` or its attribute does not exist."""
+        if target.name in self.loaded.misplaced and target not in self.declared:
+            return None  # it is in a section whose own name is unknown
         if target.section not in self.kinds:
             hint = did_you_mean(target.section, [*self.kinds, "var", "lookups"])
             return f"there is no section {target.section}", hint or "write $${...} for literal text"
@@ -124,7 +126,7 @@ class ReferenceChecker:
                 quoted = f"quote names with dots or slashes: {examples.QUOTED_ADDRESS}"
                 message, hint = f'"{item}" is not an address', f"as in {examples.ADDRESS}; {quoted}"
                 yield _problem(codes.UNKNOWN_REFERENCE, message, hint, at(path), address, path)
-            elif target not in self.declared:
+            elif target not in self.declared and target.name not in self.loaded.misplaced:
                 hint = self.suggestion(target)
                 if target.section not in self.kinds:
                     hint = did_you_mean(target.section, self.kinds) or one_of(list(self.kinds), most=30)
@@ -142,6 +144,8 @@ class ReferenceChecker:
     def check_names(self, resource: Resource) -> Iterator[Problem]:
         """Undeclared plain names that are likely misspelt; any other may exist in the account."""
         for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
+            if name in self.loaded.misplaced:
+                continue
             if any(Address(section, name) in self.declared for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from reconciler.checks import ignored_rules
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
 from reconciler.model import problem_codes as codes
@@ -47,6 +48,8 @@ def problems(loaded: LoadedEnvironment) -> Iterator[Problem]:
     yield from _region(loaded)
     yield from _role(loaded)
     yield from _ignored(loaded)
+    for finding in ignored_rules.misuses(loaded.ignore_rules, (ignored_rules.RULES,)):
+        yield _problem(finding.code, finding.message, finding.hint, _at(loaded, *finding.path), finding.path)
     for lookup in loaded.lookups.values():
         yield from _lookup(lookup)
 
@@ -86,7 +89,7 @@ def _ignored(loaded: LoadedEnvironment) -> Iterator[Problem]:
             yield _problem(codes.IGNORED_TAG, message, hint, _at(loaded, "tags", tag), ("tags", tag), warning=True)
 
 
-def _at(loaded: LoadedEnvironment, *path: str) -> Pos | None:
+def _at(loaded: LoadedEnvironment, *path: str | int) -> Pos | None:
     return loaded.settings_pos.get(path)
 
 

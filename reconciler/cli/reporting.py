@@ -38,6 +38,7 @@ def read(terminal: Terminal, env: str | None, *, strict: bool) -> Loaded:
     terminal.root = location.root
     loaded = session.read(location, os.environ, strict=strict)
     terminal.mask |= loaded.mask
+    terminal.environment = loaded.env.name
     return loaded
 
 
@@ -87,7 +88,9 @@ def show(
     if terminal.as_json:
         shown = pipeline.document(planned, timestamp=timestamp(), only_changes=only_changes)
         if found := ordered((*planned.problems, *planned.warnings)):
-            shown["problems"] = [as_json.problem(problem, planned.mask) for problem in found]
+            shown["problems"] = [
+                as_json.problem(problem, planned.mask, terminal.root, planned.env.name) for problem in found
+            ]
         terminal.document(shown)
         return
     if planned.problems:

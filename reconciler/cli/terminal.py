@@ -25,10 +25,12 @@ from reconciler.render.progress import ignore_broken_pipe
 class Terminal:
     """The output of one command: text, or JSON (``as_json``) in one document or one object a line (``as_lines``).
 
-    ``mask`` is extended with secrets as soon as they are known; ``root`` is the path prefix of the files in problems.
+    ``mask`` is extended with secrets as soon as they are known; ``root`` is the path prefix of the files in problems,
+    and ``environment`` the name of the environment that they concern, once it is known.
     """
 
     root: str = ""
+    environment: str = ""
     as_json: bool = False
     as_lines: bool = False
     debug: bool = False
@@ -65,7 +67,7 @@ class Terminal:
         if not self.as_json:
             self.note(text.problems(problems, self.mask, text.Paint(colour=colour(sys.stderr)), self.root))
             return
-        found = [as_json.problem(problem, self.mask) for problem in problems]
+        found = [as_json.problem(problem, self.mask, self.root, self.environment) for problem in problems]
         if self.as_lines:
             level = "warn" if all(problem.warning for problem in problems) else "error"
             message = plural(len(found), "problem")  # the first and the last line in one, so it carries the version too

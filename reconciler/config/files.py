@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from pathlib import Path
 
 from reconciler.config.yaml import reader
@@ -31,6 +32,7 @@ _YAML = (".yaml", ".yml")
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
 _MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
+_NOTHING_HIDDEN = (codes.DUPLICATE_SETTINGS, codes.NESTED_ENVIRONMENT, codes.EMPTY_BASE)
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
 
@@ -43,6 +45,14 @@ class Layer:
     others: Mapping[str, Node] = field(default_factory=dict)
 
 
+class Missing(IntEnum):
+    """What may be missing from an environment because some of its files could not be read."""
+
+    NOTHING = 0
+    RESOURCES = 1
+    VALUES = 2  # variables, defaults or the base of a resource, and with them resources
+
+
 @dataclass(slots=True)
 class Sources:
     """Everything that was read. ``files`` has the real path and the root of each file by its display path."""
@@ -53,9 +63,28 @@ class Sources:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
+    @property
+    def missing(self) -> Missing:
+        """What the problems of the files may have hidden."""
+        return max((self._hidden_by(problem) for problem in self.problems), default=Missing.NOTHING)
+
+    def _hidden_by(self, problem: Problem) -> Missing:
+        if problem.code in _NOTHING_HIDDEN:
+            return Missing.NOTHING
+        if problem.pos is None or not self.layers:
+            return Missing.VALUES
+        file, own = problem.pos.file, self.layers[-1]
+        of_bases = any(file in layer.others or file == layer.settings.pos.file for layer in self.layers[:-1])
+        if of_bases or file == own.settings.pos.file or file.startswith("../"):
+            return Missing.VALUES
+        return Missing.RESOURCES
+
 
 def find_environment(arg: str | None, cwd: Path) -> Path:
-    """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none."""
+    """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none.
+
+    A file inside the directory of an environment means that environment.
+    """
     among = cwd / "environments"
     known = [path.name for path in environments(cwd)]
     if arg is None:
@@ -69,7 +98,7 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
     path = cwd / arg
     for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
         if candidate.is_file() or is_environment(candidate):
-            return candidate.parent if candidate.name in SETTINGS_FILES else candidate
+            return next((above for above in _directories(candidate) if is_environment(above)), candidate)
     if path.is_dir():
         message, hint = f"{arg} has no environment.yaml", "its first lines are: environment: NAME"
         inside = [item.name for item in environments_in(path)]
@@ -100,7 +129,7 @@ def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tupl
     root = target if target.is_dir() else target.parent
 
     def relative_to_cwd(problem: Problem) -> Problem:
-        if problem.pos is None:
+        if problem.pos is None or not problem.pos.file:
             return problem
         file = Path(os.path.relpath(root.resolve() / problem.pos.file, cwd.resolve())).as_posix()
         return replace(problem, pos=replace(problem.pos, file=file))
@@ -111,6 +140,17 @@ def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tupl
 def is_environment(path: Path) -> bool:
     """Whether ``path`` is the directory of an environment."""
     return any((path / name).is_file() for name in SETTINGS_FILES)
+
+
+def name_of(target: Path) -> str:
+    """The name of an environment by its place, for problems that are found before its own name is known."""
+    target = target.parent if target.name in SETTINGS_FILES else target
+    return target.resolve().name if target.is_dir() else target.stem
+
+
+def _directories(path: Path) -> Iterator[Path]:
+    """The directories that ``path`` may be a file of, the nearest first; a directory is one by itself."""
+    yield from (path,) if path.is_dir() else path.parents
 
 
 def _exists(path: Path) -> bool:
@@ -304,7 +344,7 @@ class _Reader:
             return empty
         except Problems as error:
             self.sources.problems += error.problems
-            return empty
+            node = getattr(error, "rest", None) or empty
         if isinstance(node.value, dict):
             self.sources.warnings += getattr(node, "warnings", ())
             return node

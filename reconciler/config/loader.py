@@ -14,6 +14,7 @@ Details:
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +22,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.config import expressions, files
-from reconciler.config.files import Layer, Sources, displayed_from, find_environment
+from reconciler.config.files import Layer, Missing, Sources, displayed_from, find_environment
 from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
@@ -36,8 +37,10 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
-    *("variables", "tags", "defaults", "ignoreTags", "lookups"),
+    *("variables", "tags", "defaults", "ignoreTags", "ignoreRules", "lookups"),
 )
+_SURELY = 0.9  # similarity from which an unknown section is read as the known one
+_ANY_LOOKUP = {"ssmParameter": ""}  # may have any value
 _OWN = ("environment", "extends")
 _NOT_OURS = {
     **dict.fromkeys(
@@ -81,7 +84,8 @@ class LoadedEnvironment:
 
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
     environment variables that are not set: warnings here, errors where a plan needs their values. ``sensitive`` are the
-    values of environment variables whose names look secret.
+    values of environment variables whose names look secret. ``missing`` and ``misplaced`` are of an environment with
+    problems: what it may lack because of them, and the names of the resources in unknown sections.
     """
 
     name: str
@@ -92,11 +96,14 @@ class LoadedEnvironment:
     role: Mapping[str, str] | None = None
     tags: Mapping[str, Any] = EMPTY
     ignore_tags: tuple[str, ...] = ()
+    ignore_rules: tuple[str, ...] = ()
     variables: Mapping[str, Any] = EMPTY
     sections: Mapping[str, Mapping[str, DeclaredResource]] = EMPTY
     lookups: Mapping[str, Lookup] = EMPTY
     settings: Mapping[str, Any] = EMPTY
     settings_pos: Mapping[Path, Pos] = EMPTY
+    missing: Missing = Missing.NOTHING
+    misplaced: frozenset[str] = frozenset()
     unset: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     sensitive: frozenset[str] = frozenset()
@@ -108,14 +115,26 @@ def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[s
     ``environ`` has the variables for ``${env:}``; ``sections`` are the known section names, by default those with a
     schema. Raises :class:`Problems` with everything that is wrong.
     """
+    loaded, problems = load_what_is_right(target, environ=environ, sections=sections)
+    if problems or loaded is None:
+        raise Problems(problems)
+    return loaded
+
+
+def load_what_is_right(
+    target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None
+) -> tuple[LoadedEnvironment | None, tuple[Problem, ...]]:
+    """As :func:`load`, but returns the problems, with the rest of the environment, so that it can be checked, too.
+
+    The environment is None where nothing of it can be used. With problems it must not be planned.
+    """
     read = files.read(target)
-    if read.problems:
-        raise Problems(read.problems)
     loading = _Loading(read, registry.sections() if sections is None else sections)
     loaded = loading.loaded(environ)
-    if read.problems or loaded is None:
-        raise Problems(_masked(read.problems, loading.sensitive))
-    return loaded
+    problems = _masked(read.problems, loading.sensitive)
+    if loaded and loaded.missing is Missing.VALUES:
+        problems = tuple(one for one in problems if one.code not in _FOLLOW_UPS)
+    return loaded, problems
 
 
 def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Problem, ...]:
@@ -131,6 +150,8 @@ class _Loading:
         self.known = sections
         self.useless_nulls: list[UselessNull] = []
         self.sensitive: set[str] = set()
+        self.missing = read.missing
+        self.misplaced: set[str] = set()
 
     def loaded(self, environ: Mapping[str, str]) -> LoadedEnvironment | None:
         if not self.read.layers:
@@ -140,6 +161,7 @@ class _Loading:
         declared = [self.resources(layer) for layer in self.read.layers]
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)
+        self.missing = Missing.VALUES if broken else self.missing
         empty = Node({}, settings.pos)
         filler = Filler(
             name,
@@ -171,9 +193,11 @@ class _Loading:
             self.unresolved_setting(key, at) for key in _PLAIN if key in values and not self.is_resolved(values[key])
         ]
         found += _not_mappings(settings, values, at)
+        earlier = {problem.pos for problem in (*self.read.problems, *filler.problems)}
+        found = [problem for problem in found if problem.pos not in earlier]
         self.read.problems += found
-        if found:
-            return None
+        wrong = {problem.path.split(".")[0] for problem in (*found, *filler.problems)}
+        values, settings = self.without(wrong, values, settings)
         sections = self.sections(filler, settings, declared)
         return LoadedEnvironment(
             name=name,
@@ -181,7 +205,10 @@ class _Loading:
             **_identity(values),
             tags=values.get("tags", {}),
             ignore_tags=tuple(values.get("ignoreTags", ())),
+            ignore_rules=tuple(values.get("ignoreRules", ())),
             variables=variables,
+            missing=self.missing,
+            misplaced=frozenset(self.misplaced),
             sections=sections,
             lookups=_lookups(values.get("lookups", {}), at),
             settings={"environment": name, **values},
@@ -190,6 +217,21 @@ class _Loading:
             warnings=ordered([*map(_useless_null, self.useless_nulls), *self.read.warnings]),
             sensitive=frozenset(filler.sensitive),
         )
+
+    def without(
+        self, wrong: Collection[str], values: Mapping[str, Any], settings: Node
+    ) -> tuple[Mapping[str, Any], Node]:
+        """The values and nodes of settings without those that are ``wrong``; look-ups keep their names."""
+        if not wrong:
+            return values, settings
+        if "defaults" in wrong:
+            self.missing = Missing.VALUES
+        lookups = values.get("lookups")
+        right = {name: value for name, value in values.items() if name not in wrong}
+        if "lookups" in wrong and isinstance(lookups, dict):
+            right["lookups"] = {name: dict(_ANY_LOOKUP) for name in lookups}
+        nodes = {name: node for name, node in settings.value.items() if name not in wrong}
+        return right, Node(nodes, settings.pos)
 
     def is_resolved(self, value: Any) -> bool:
         """Whether ``value`` is plain, or only lacks an environment variable that is not set (reported by itself)."""
@@ -242,8 +284,11 @@ class _Loading:
                     if file:
                         message = f"{section}: is only read from environment.yaml; move it there"
                         self.problem(codes.MISPLACED_SETTING, message, "", below.pos, section)
+                        self.missing = Missing.VALUES
                 elif section not in self.known:
                     self.unknown(section, below)
+                    if isinstance(below.value, dict):
+                        self.guess(found, section, below)
                 elif isinstance(below.value, dict):
                     self.collect(found.setdefault(section, {}), section, below)
                 elif below.value is not None:
@@ -252,6 +297,14 @@ class _Loading:
                         codes.WRONG_TYPE, f"{section} must be a mapping of names to resources", hint, below.pos, section
                     )
         return found
+
+    def guess(self, found: dict[str, dict[str, Node]], section: str, below: Node) -> None:
+        """Read the resources of an unknown section as those of one that differs by a letter or two."""
+        near = difflib.get_close_matches(section, self.known, n=1, cutoff=_SURELY)
+        if near:
+            self.collect(found.setdefault(near[0], {}), near[0], below)
+        else:
+            self.misplaced |= below.value.keys()
 
     def unknown(self, section: str, node: Node) -> None:
         setting = not isinstance(node.value, dict)
@@ -333,7 +386,9 @@ class _Loading:
         )
 
 
-_PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags")
+# What a variable, a default or a base that could not be read would explain
+_FOLLOW_UPS = (codes.UNKNOWN_VARIABLE, codes.EMPTY_RESOURCE, codes.MISSING_FIELD)
+_PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags", "ignoreRules")
 
 
 def _read_key(written: str) -> str:

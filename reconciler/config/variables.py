@@ -191,9 +191,10 @@ class Filler:
         if part.root == "environment":
             return _Value(self.name)
         if part.root == "var":
-            return self._variable(tuple(part.attr.split(".")), pos) or _Value("")
+            return self._variable(tuple(part.attr.split(".")), pos) or _Value(Template((part,)))
         if part.root == "file":
-            return _Value(self._file(part, pos))
+            content = self._file(part, pos)
+            return _Value(Template((part,)) if content is None else content)
         if part.root != "env":
             return _Value(Template((part,)))
         name = part.attr
@@ -268,8 +269,8 @@ class Filler:
             known = f"{'.'.join(path[:index])} is not a mapping"
         self._problem(codes.UNKNOWN_VARIABLE, message, did_you_mean(path[index], names) or known, pos)
 
-    def _file(self, part: Reference, pos: Pos) -> str:
-        """The content of a file inside the directory of the environment that refers to it."""
+    def _file(self, part: Reference, pos: Pos) -> str | None:
+        """The content of a file inside the directory of the environment that refers to it; None after a problem."""
         root = self.files[pos.file][1]
         path = root / part.attr
         try:
@@ -280,17 +281,17 @@ class Filler:
         if not inside:
             message = f"{part.attr} is outside the environment's directory"
             self._problem(codes.OUTSIDE_ENVIRONMENT, message, "copy the file in, and give its path relative to it", pos)
-            return ""
+            return None
         if real in self._yaml:
             hint = f"move it below files/, whose content is not read as part of the environment: {part.attr}"
             self._problem(codes.BAD_FILE, f"{part.attr} is itself read as part of the environment", hint, pos)
-            return ""
+            return None
         if real not in self._contents:
             self._contents[real] = _content(path, part.attr, root)
         found = self._contents[real]
         if isinstance(found, Problem):
             self._problem(found.code, found.message, found.hint, pos)
-            return ""
+            return None
         return found
 
     def _check_depth(self, depth: int, node: Node) -> None:

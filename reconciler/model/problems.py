@@ -20,7 +20,8 @@ from reconciler.model import problem_codes as codes
 class Problem:
     """One finding: a stable code, a message, the place and a hint how to fix it. Never raised alone.
 
-    A ``note`` is a warning that needs no action: ``--strict`` does not make it an error.
+    A ``note`` is a warning that needs no action: ``--strict`` does not make it an error. ``environment`` is the name of
+    the environment that it was found in; empty where none is concerned.
     """
 
     code: codes.ProblemCode
@@ -31,6 +32,7 @@ class Problem:
     path: str = ""
     pos: Pos | None = None
     note: bool = False
+    environment: str = ""
 
     @property
     def severity(self) -> str:

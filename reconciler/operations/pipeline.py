@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
-from reconciler.config import links, loader
+from reconciler.checks.ignored_rules import without_ignored
+from reconciler.config import files, links, loader
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model import problem_codes as codes
@@ -60,10 +61,14 @@ def read_environment(
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
     """
-    loaded = loader.load(target, environ=environ)
+    loaded, wrong = loader.load_what_is_right(target, environ=environ)
+    if loaded is None:
+        raise Problems(replace(problem, environment=files.name_of(target)) for problem in wrong)
     env, found = environment.environment(loaded, discover())
-    unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
+    unset = without_ignored(loaded, (replace(problem, warning=not strict) for problem in loaded.unset))
     found = (*found, *unset)
+    found = (*wrong, *environment.independent(found, wrong))
+    found = tuple(replace(problem, environment=env.name or files.name_of(target)) for problem in found)
     if any(not problem.warning for problem in found):
         raise Problems(found)
     return env, found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,7 +77,43 @@ class Session:
 
 def locate(env: str | None, cwd: Path) -> Location:
     """The location of the environment ``env`` (ENV on the command line), from ``cwd``. Raises Problems."""
-    target = files.find_environment(env, cwd)
+    return location_of(files.find_environment(env, cwd), cwd)
+
+
+def locate_all(envs: Sequence[str], cwd: Path, *, every: bool) -> tuple[list[Location], list[Problem]]:
+    """The locations of several environments, each once, and a problem for each argument that means none.
+
+    All environments under ``environments/`` if ``every``, or if ``envs`` is empty and ``cwd`` is not an environment.
+    Raises Problems where there are none at all.
+    """
+    from reconciler.config import discovery  # noqa: PLC0415  (only `validate` looks for several)
+
+    if envs and every:
+        hint = "leave one of them out"
+        raise Problems([Problem(code=codes.USAGE, message="--all cannot be combined with ENV", hint=hint)])
+    targets: list[Path] = []
+    wrong: list[Problem] = []
+    for env in envs:
+        try:
+            targets += discovery.environments_of(env, cwd)
+        except Problems as error:
+            wrong += error.problems
+    if every or (not envs and not files.is_environment(cwd) and (cwd / "environments").is_dir()):
+        targets = discovery.every_environment(cwd)
+    elif not envs:
+        targets = [files.find_environment(None, cwd)]
+    once = {target.resolve(): target for target in targets}
+    return [location_of(target, cwd) for target in once.values()], wrong
+
+
+def repository(cwd: Path) -> Path:
+    """The top of the repository that ``cwd`` is in; ``cwd`` itself outside of one."""
+    here = cwd.resolve()
+    return next((path for path in (here, *here.parents) if (path / ".git").exists()), here)
+
+
+def location_of(target: Path, cwd: Path) -> Location:
+    """The location of the environment at ``target``."""
     directory = os.path.relpath(target if target.is_dir() else target.parent, cwd)
     return Location(target, "" if directory == "." else f"{directory}/")
 

@@ -16,6 +16,7 @@ from reconciler.model.problems import Problem
 from reconciler.render.checksum import checksum
 from reconciler.render.entries import resource
 from reconciler.render.mask import Mask
+from reconciler.render.text import placed
 
 FORMAT_VERSION = "1.0"
 
@@ -58,16 +59,21 @@ def cause(plan: Plan, address: Address, path: str, root: str = "") -> dict[str, 
     return {"path": path, **place}
 
 
-def problem(found: Problem, mask: Mask) -> dict[str, Any]:
-    """One problem, as ``validate --format json`` prints it (the contract's section 8)."""
+def problem(found: Problem, mask: Mask, root: str = "", environment: str = "") -> dict[str, Any]:
+    """One problem, as ``validate --format json`` prints it (the contract's section 8).
+
+    ``root`` is the path prefix of its file; ``environment`` names the environment of a problem that names none.
+    """
+    pos = placed(found.pos, root) if found.pos else None
     return {
         "code": found.code,
         "severity": found.severity,
+        "environment": found.environment or environment,
         "message": mask.text(found.message),
         "hint": mask.text(found.hint),
         "address": mask.text(found.address),
         "path": mask.text(found.path),
-        "file": found.pos.file if found.pos else None,
-        "line": found.pos.line if found.pos else None,
-        "column": found.pos.column if found.pos else None,
+        "file": pos.file if pos else None,
+        "line": pos.line if pos else None,
+        "column": pos.column if pos else None,
     }

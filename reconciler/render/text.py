@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import (
@@ -12,6 +14,7 @@ from reconciler.model import (
     Call,
     Outcome,
     Plan,
+    Pos,
     ResourcePlan,
     Secret,
     Step,
@@ -180,14 +183,21 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
 
 
+def placed(pos: Pos, root: str = "") -> Pos:
+    """``pos`` with the file's path after ``root``, without detours such as ``prod/../base``."""
+    return replace(pos, file=posixpath.normpath(f"{root}{pos.file}")) if pos.file else pos
+
+
 def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "") -> str:
-    """Problems, as editors and CI can link them (``file:line:column: severity: ...``); ``root`` is the path prefix."""
+    """Problems, as editors and CI can link them (``file:line:column: severity[code]: ...``); ``root`` is the path
+    prefix.
+    """
     lines = []
     for problem in found:
-        place = f"{root}{problem.pos}: " if problem.pos and problem.pos.file else ""
+        place = f"{placed(problem.pos, root)}: " if problem.pos and problem.pos.file else ""
         who = f"{problem.address}: " if problem.address else ""
         hint = f"\n    {mask.lines(problem.hint)}" if problem.hint else ""
-        severity = paint(problem.severity, problem.severity)
+        severity = paint(f"{problem.severity}[{problem.code}]", problem.severity)
         lines.append(f"{mask.line(place)}{severity}: {mask.lines(who + problem.message)}{hint}")
     return "\n".join(lines)
 

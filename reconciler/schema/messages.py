@@ -192,7 +192,10 @@ def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: 
     elsewhere = next((place for place in _places(known.members, name) if _is_near(place[:-1], here)), None)
     if elsewhere:
         return f"move it under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "move it one level up"
-    if near := did_you_mean(name, members):
+    unlike = [
+        member for member, about in members.items() if isinstance(about, Mapping) and name in about.get("x-unlike", ())
+    ]
+    if near := did_you_mean(name, (member for member in members if member not in unlike)):
         return near
     if not path and known.name and _SERVICE_SETS.fullmatch(name):
         return "read-only: set by AWS; remove it"

@@ -235,14 +235,17 @@ def test_the_sandbox_says_what_to_install(run: Run, tmp_path: Path, monkeypatch:
     refused = run("sandbox", "start")
 
     assert refused.code == 1
-    assert refused.err == "error: the sandbox needs moto\n    pip install 'batch-reconcile[sandbox]'\n"
+    assert refused.err == "error[no-sandbox]: the sandbox needs moto\n    pip install 'batch-reconcile[sandbox]'\n"
 
 
 def test_adopting_what_is_there(run: Run, tiny: Path, account: Any) -> None:
     boto3.client("logs").create_log_group(logGroupName="/tiny/jobs")
     refused = run("plan")
     assert refused.code == 1
-    assert 'environment.yaml:8:3: error: logGroups["/tiny/jobs"]' in refused.err and "--adopt" in refused.err
+    assert (
+        'environment.yaml:8:3: error[exists-unowned]: logGroups["/tiny/jobs"]' in refused.err
+        and "--adopt" in refused.err
+    )
 
     adopted = run("plan", "--adopt")
     assert adopted.code == 0
@@ -298,7 +301,7 @@ def test_unset_variables_are_a_warning_to_validate_and_an_error_to_plan(
     monkeypatch.delenv("TINY_PASSWORD")
 
     checked, planned = run("validate"), run("plan")
-    assert checked.code == 0 and "warning" in checked.err and "TINY_PASSWORD" in checked.err
+    assert checked.code == 0 and "warning[unset-variable]" in checked.out and "TINY_PASSWORD" in checked.out
     assert run("validate", "--strict").code == 1
     assert planned.code == 1 and "error" in planned.err and "TINY_PASSWORD" in planned.err
 
@@ -319,7 +322,7 @@ def test_places_can_be_opened_from_where_one_stands(run: Run, tiny: Path, monkey
     Path("environment.yaml").write_text(STACK.replace("priority: 1", "priorty: 1"), encoding="utf-8")
     monkeypatch.chdir(tiny.parent)
 
-    assert f"{tiny.name}/environment.yaml:19:5: error:" in run("validate", tiny.name).err
+    assert f"{tiny.name}/environment.yaml:19:5: error[unknown-field]:" in run("validate", tiny.name).out
     (tiny / "environment.yaml").write_text("environment: tiny\nlogGroups: {a: '${file:../b}'}\n", encoding="utf-8")
     assert f"{tiny.name}/environment.yaml:2:" in run("render", tiny.name).err
 

@@ -48,7 +48,7 @@ def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
 
     assert {"jsonschema"} <= set(done.stdout.split())
     assert "ruamel" not in done.stdout.split()
-    assert "schedulingPolicyArn must be text" in done.stderr
+    assert "schedulingPolicyArn must be text" in done.stdout
 
 
 def test_the_estate_of_the_benchmarks_is_as_it_says(tmp_path):

@@ -366,7 +366,6 @@ RESOURCES = (
             SETTINGS,
             {
                 ("unknown-variable", "", "region"),
-                ("invalid-value", "", "region"),
                 ("unknown-section", "", "nonsense"),
                 ("bad-file", "", "lookups.a.vpc.vpcId"),
             },

@@ -100,7 +100,7 @@ def test_an_environment_that_cannot_be_read_is_an_error(shell: Shell, broken: st
             file.symlink_to("nowhere.yaml")
     refused = shell("apply", ".", "-y")
 
-    assert refused.code == 1 and "error: " in refused.err
+    assert refused.code == 1 and "error[" in refused.err
     assert shell.writes() == []
 
 

@@ -329,8 +329,10 @@ def test_what_concerns_it_may_not(clone: Path, shell: Shell) -> None:
         assert {call.partition(":")[0] for call in shell.writes()} == {"ssm"}, what
     text = shell("apply", "a.plan")
     assert text.code == 5 and "make a new one" in text.err
-    assert "error: logGroups.site-a: the plan was to update it; a new plan would create it" in text.err
-    assert "error: logGroups.site-b: the plan was to delete it; a new plan would keep it unchanged" in text.err
+    assert "error[stale-plan]: logGroups.site-a: the plan was to update it; a new plan would create it" in text.err
+    assert (
+        "error[stale-plan]: logGroups.site-b: the plan was to delete it; a new plan would keep it unchanged" in text.err
+    )
 
 
 def test_what_stands_in_the_way_now_is_told_with_it(clone: Path, shell: Shell) -> None:
@@ -589,9 +591,12 @@ def test_it_has_its_own_options(clone: Path, shell: Shell) -> None:
     shell.ok("plan", "--out", "a.plan")
     refused = shell("apply", "a.plan", "--target", "topics.site-topic")
 
-    assert refused.code == 1 and "error: --target cannot be combined with a saved plan" in refused.err
+    assert refused.code == 1 and "error[usage]: --target cannot be combined with a saved plan" in refused.err
     assert "pass it to `reconcile plan --out FILE`" in refused.err
     refused = shell("apply", "a.plan", "--adopt", "--allow-deletions", "0")
 
-    assert refused.code == 1 and "error: --adopt, --allow-deletions cannot be combined with a saved plan" in refused.err
+    assert (
+        refused.code == 1
+        and "error[usage]: --adopt, --allow-deletions cannot be combined with a saved plan" in refused.err
+    )
     assert "pass them to `reconcile plan --out FILE`" in refused.err

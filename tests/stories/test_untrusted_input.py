@@ -252,10 +252,10 @@ def test_directories_without_end_are_told(run: Run, tmp_path: Path) -> None:
     write(tmp_path, HEAD)
     (tmp_path / "/".join("d" * 300)).mkdir(parents=True)
 
-    code, _, err = run("validate")
+    code, out, _ = run("validate")
 
     assert code == 1
-    assert "nested more than" in err
+    assert "nested more than" in out
 
 
 def test_more_files_than_an_environment_has_are_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,10 +267,10 @@ def test_more_files_than_an_environment_has_are_told(run: Run, tmp_path: Path, m
     for limit in ("_MOST_ENTRIES", "_MOST_BYTES"):
         with monkeypatch.context() as patch:
             patch.setattr(files, limit, 20)
-            code, _, err = run("validate")
+            code, out, _ = run("validate")
         assert code == 1
-        assert "the rest is not read" in err
-        assert err.count("error:") == 1
+        assert "the rest is not read" in out
+        assert out.count("error[") == 1
     assert run("validate")[0] == 0
 
 
@@ -281,10 +281,10 @@ def test_what_cannot_be_extended(run: Run, tmp_path: Path, path: str) -> None:
     write(tmp_path, f"{HEAD}extends: {path}")
     (tmp_path / "l").symlink_to("l")
 
-    code, _, err = run("validate")
+    code, out, _ = run("validate")
 
     assert code == 1
-    assert "environment.yaml:2:" in err
+    assert "environment.yaml:2:" in out
 
 
 # --- what a terminal would obey ----------------------------------------------------------------------------------------
@@ -444,7 +444,7 @@ def test_how_aws_is_reached(
     code, _, err = run("plan")
 
     assert code == 1
-    assert "error: " in err
+    assert "error[" in err
 
 
 def test_a_password_in_an_address_is_not_told(run: Run, account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -668,5 +668,5 @@ def test_a_problem_is_text(message: str, hint: str, address: str) -> None:
     written = as_json.dumps(as_json.problem(found, Mask()))
 
     assert not RAW.search(shown + written)
-    assert all(line.startswith(("error: ", " ", "\t")) or not line for line in shown.split("\n"))
+    assert all(line.startswith(("error[x]: ", " ", "\t")) or not line for line in shown.split("\n"))
     assert json.loads(written)["code"] == "x"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
-from reconciler.cli.options import Format, FormatOption, environments
+from reconciler.cli.options import FindingsFormat, environments
 from reconciler.cli.root import COMMANDS, STYLE
-from reconciler.cli.terminal import Terminal, plural
+from reconciler.cli.terminal import Terminal, colour, plural
+from reconciler.config.files import displayed_from
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
+from reconciler.operations import session
+from reconciler.operations.session import Location
+from reconciler.render import findings, text
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -23,37 +31,79 @@ def validate(
         list[str] | None,
         typer.Argument(
             metavar="ENV",
-            help="Directories, files, or names under environments/.",
+            help="Directories, files in them, or names under environments/. Without any: the current directory if it "
+            "is an environment, else all environments under environments/.",
             show_default=False,
             autocompletion=environments,
         ),
     ] = None,
-    output: FormatOption = Format.text,
+    every: Annotated[bool, typer.Option("--all", help="Check every environment under environments/.")] = False,
+    output: Annotated[
+        FindingsFormat, typer.Option("--format", help="How the findings are printed.")
+    ] = FindingsFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors; notes are not affected.")] = False,
 ) -> None:
     """Check environments, and print their problems."""
     terminal: Terminal = ctx.obj
-    terminal.as_json = output is Format.json
-    found: list[Problem] = []
+    terminal.as_json = output is FindingsFormat.json
+    cwd = Path.cwd()
+    # code hosts take paths from the top of the repository, people and editors from where they are
+    seen_from = cwd if output in (FindingsFormat.text, FindingsFormat.json) else session.repository(cwd)
     count = 0
-    targets: list[str | None] = [*envs] if envs else [None]
-    for env in targets:
-        try:
-            loaded = reporting.read(terminal, env, strict=False)
-            problems = ordered(loaded.warnings)
-            count += len(loaded.env.resources)
-        except Problems as error:
-            problems = ordered(error.problems)
+    try:
+        locations, found = session.locate_all(envs or (), cwd, every=every)
+    except Problems as error:
+        locations, found = [], [*error.problems]
+    for location in locations:
+        resources, problems = _checked(terminal, location, seen_from)
+        count += resources
         found += problems
-        if problems and not terminal.as_json:
-            terminal.problems(problems)
-    errors, notes = sum(not problem.warning for problem in found), sum(problem.note for problem in found)
-    if terminal.as_json:
-        terminal.problems(found)
-    else:
-        summary = f"{plural(errors, 'error')}, {plural(len(found) - errors - notes, 'warning')}"
-        summary += f", {plural(notes, 'note')}" if notes else ""
-        summary = summary if found else "no problems"
-        terminal.result(summary if errors else f"{plural(count, 'resource')}: {summary}")
-    bad = len(found) > notes if strict else bool(errors)
+    shown = _without_repeats(found)
+    errors, notes = sum(not problem.warning for problem in shown), sum(problem.note for problem in shown)
+    match output:
+        case FindingsFormat.text:
+            where = f" in {len(locations)} environments" if len(locations) > 1 else ""
+            _print(terminal, shown, f"{plural(count, 'resource')}{where}", errors, notes)
+        case FindingsFormat.json:
+            terminal.problems(found)
+        case FindingsFormat.github:
+            if shown:
+                terminal.result(findings.github(shown, terminal.mask))
+        case FindingsFormat.gitlab:
+            terminal.result(findings.gitlab(shown, terminal.mask))
+        case FindingsFormat.sarif:
+            terminal.result(findings.sarif(shown, terminal.mask))
+    bad = len(shown) > notes if strict else bool(errors)
     raise typer.Exit(ERROR if bad else OK)
+
+
+def _checked(terminal: Terminal, location: Location, seen_from: Path) -> tuple[int, Sequence[Problem]]:
+    """The number of resources of an environment, and its problems with paths from ``seen_from``."""
+    count, problems = 0, ordered(())
+    try:
+        loaded = session.read(location, os.environ, strict=False)
+        terminal.mask |= loaded.mask
+        count, problems = len(loaded.env.resources), ordered(loaded.warnings)
+    except Problems as error:
+        problems = error.problems
+    return count, displayed_from(problems, location.target, seen_from)
+
+
+def _without_repeats(found: Sequence[Problem]) -> list[Problem]:
+    """The problems, those of a base that several environments share once, with the names of the environments."""
+    concerned: dict[Problem, list[str]] = {}
+    for problem in found:
+        concerned.setdefault(replace(problem, environment=""), []).append(problem.environment)
+    return [
+        replace(problem, message=f"{problem.message} (in {', '.join(names)})") if len(names) > 1 else problem
+        for problem, names in concerned.items()
+    ]
+
+
+def _print(terminal: Terminal, shown: Sequence[Problem], checked: str, errors: int, notes: int) -> None:
+    if shown:
+        terminal.result(text.problems(shown, terminal.mask, text.Paint(colour=colour(sys.stdout))))
+    summary = f"{plural(errors, 'error')}, {plural(len(shown) - errors - notes, 'warning')}"
+    summary += f", {plural(notes, 'note')}" if notes else ""
+    summary = summary if shown else "no problems"
+    terminal.result(summary if errors else f"{checked}: {summary}")

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, TypeAlias
 
 from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Document, Node, loses_as_number, scalar
@@ -34,6 +34,16 @@ def document(events: Iterator[Event], file: str, *, pairs: bool = True) -> Node:
     Raises :class:`Problems`, and what the parser raises.
     """
     return _Composer(file, pairs=pairs).document(events)
+
+
+class Unreadable(Problems):
+    """The problems of a document. ``rest`` is the document without the later ones of duplicate keys, where nothing else
+    is wrong with it.
+    """
+
+    def __init__(self, problems: Iterable[Problem], rest: Node | None) -> None:
+        super().__init__(problems)
+        self.rest = rest
 
 
 class _Open:
@@ -90,7 +100,8 @@ class _Composer:
                     message = "a second document starts here; a file contains only one"
                     self._refuse(event.start_mark, codes.MULTIPLE_DOCUMENTS, message, hint)
         if self.found:
-            raise Problems(self.found)
+            rest = self.root if all(one.code is codes.DUPLICATE_KEY for one in self.found) else None
+            raise Unreadable(self.found, rest)
         if self.root is None or self.root.value is None:
             return Node({}, Pos(self.file, 1, 1))
         return Document(self.root, tuple(self.numbers))
