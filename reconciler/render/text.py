@@ -1,4 +1,4 @@
-"""The plan as text: terraform's signs, the reason next to each change, every call below it."""
+"""The plan as text: terraform's signs, the reason next to each change, all that differs, every call below it."""
 
 from __future__ import annotations
 

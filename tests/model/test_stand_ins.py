@@ -26,6 +26,7 @@ from reconciler.model import (
     Effect,
     JsonText,
     Later,
+    Listed,
     Plan,
     Reference,
     ResourcePlan,
@@ -127,9 +128,11 @@ def sendable(value: Any) -> Any:
 def planned(value: Any) -> Plan:
     """A plan that shows ``value`` wherever one can stand."""
     change = Change(path=("p",), before=value, after=value, effect=Effect.IN_PLACE)
+    listed = Listed(path=("q",), before=[value], after=[{"other": value}, value, value])
+    element = Change(path=("q", 0), before=value, after=value, effect=Effect.IN_PLACE, within=listed)
     step = Step(id="things.a:up.0", address=A, action=Call("batch", "CreateThing", {"P": value}))
     shown = {"before": {"p": value}, "after": {"p": value}}
-    item = ResourcePlan(address=A, verb=Verb.UPDATE, physical="a", diff=Diff((change,)), steps=(step,), **shown)
+    item = ResourcePlan(address=A, verb=Verb.UPDATE, physical="a", diff=Diff((change, element)), steps=(step,), **shown)
     return Plan(scope=SCOPE, resources=(item,), lookups={"l": value})
 
 
