@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import typer
@@ -15,11 +16,13 @@ import typer
 from reconciler.cli import root
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
+from reconciler.model import problems
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import mask_of_environ
 from reconciler.render.progress import ignore_broken_pipe
 
+_SINGLE_DASH: Final = re.compile(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
 LONGEST: Final = 300  # characters of a path that are shown
 
 # typer contains click or depends on it, by its version; both name a mistake in the usage ClickException
@@ -59,6 +62,7 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
             terminal.note("Interrupted.")
         return INTERRUPTED
     except _Usage as error:
+        _correct_single_dash(error, sys.argv[1:] if argv is None else argv)
         message = io.StringIO()
         error.show(file=message)
         typer.echo(terminal.mask.text(message.getvalue()), err=True, nl=False)
@@ -69,6 +73,22 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
     except Exception as error:  # noqa: BLE001  (a bug is reported like any other error)
         _report_unexpected(error, terminal)
         return ERROR
+
+
+def _correct_single_dash(error: Any, argv: Sequence[str]) -> None:
+    """Change the message for ``-out``, as terraform spells it, which would only be about the unknown option ``-o``."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    if getattr(error, "option_name", None) is None or command is None:
+        return
+    known = [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
+    for word in argv:
+        if word == "--":
+            return
+        found = _SINGLE_DASH.fullmatch(word)
+        if found and found["name"] not in known and (near := problems.near(f"-{found['name']}", known)):
+            error.message = f"No such option: {found['name']}; did you mean {near}{found['value']}?"
+            error.possibilities = None
+            return
 
 
 def _report_unexpected(error: Exception, terminal: Terminal) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from reconciler import __version__
 from reconciler.cli.terminal import Terminal, colour, plural
-from reconciler.model import Call, Event, Options, Outcome, Plan
+from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, ordered
 from reconciler.operations import pipeline, session
@@ -169,10 +169,13 @@ class ApplyReport:
         if self.auto_approve:
             return True
         if plan.destroy:
-            question = f"Delete these resources from account {plan.scope.account} ({plan.scope.region})?"
+            number = plan.count(Verb.DELETE)
+            what = "this resource" if number == 1 else f"these {number} resources"
+            question = f"Delete {what} from account {plan.scope.account} ({plan.scope.region})?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            question = f"Apply these changes to account {plan.scope.account} ({plan.scope.region})?"
+            scope, counts = plan.scope, text.counts(plan)
+            question = f"Apply these changes to account {scope.account} ({scope.region}): {counts}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"
         return self.terminal.confirm(question, Problem(code=codes.NOT_APPROVED, message=message, hint=hint))

@@ -38,6 +38,11 @@ STYLE: Final[dict[str, Any]] = {
 }
 
 
+def examples(*lines: str) -> str:
+    """The epilog with command lines to copy, each on a line of its own, however narrow the terminal is."""
+    return "\n".join(("\b", "Examples:" if len(lines) > 1 else "Example:", *(f"  {line}" for line in lines)))
+
+
 class Commands(TyperGroup):
     """The group of all commands of the table."""
 

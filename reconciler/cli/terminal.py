@@ -38,7 +38,7 @@ class Terminal:
 
     def result(self, message: str) -> None:
         """Print the result, on stdout."""
-        typer.echo(message)
+        typer.echo(message, color=colour(sys.stdout))
 
     def document(self, value: Any) -> None:
         """Print a result as indented JSON, on stdout."""
@@ -46,7 +46,7 @@ class Terminal:
 
     def note(self, message: str) -> None:
         """Print anything else, on stderr."""
-        typer.echo(message, err=True)
+        typer.echo(message, err=True, color=colour(sys.stderr))
 
     def line(self, entry: Mapping[str, Any], level: str = "info") -> None:
         """Print ``entry`` with level and time as one line of JSON, on stdout; it must have a ``type``."""
@@ -95,8 +95,15 @@ class Terminal:
 
 
 def colour(stream: Any) -> bool:
-    """Whether ``stream`` is a terminal with colours: https://no-color.org."""
-    return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    """Whether ``stream`` is a terminal with colours, or is to be treated as one, as in logs of CI that show colours.
+
+    NO_COLOR has precedence over FORCE_COLOR: https://no-color.org, https://force-color.org
+    """
+    if "NO_COLOR" in os.environ:
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0", "false"):
+        return True
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
 def plural(count: int, noun: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from reconciler.config import files
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 
-_NAMED = re.compile(rb"^\s*[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULTILINE)
 _DEEPEST = 4
 
 
@@ -56,11 +54,8 @@ def _settings(path: Path) -> Path:
 
 
 def _is_named(path: Path) -> bool:
-    """Whether the environment has a name, as far as can be seen without parsing; true where it cannot be read."""
-    try:
-        return _NAMED.search(_settings(path).read_bytes()) is not None
-    except OSError:
-        return True
+    """Whether the environment ``path`` has a name of its own."""
+    return files.has_name(_settings(path))
 
 
 def _uses(environment: Path, file: Path) -> bool:

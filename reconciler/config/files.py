@@ -15,6 +15,7 @@ Details:
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -29,6 +30,7 @@ from reconciler.model.problems import Problem, Problems, did_you_mean
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 _YAML = (".yaml", ".yml")
+_NAMED = re.compile(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULTILINE)
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
 _MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
@@ -83,7 +85,7 @@ class Sources:
 def find_environment(arg: str | None, cwd: Path) -> Path:
     """The directory or file of the argument ENV, or of ``cwd`` where it is None. Raises Problems if there is none.
 
-    A file inside the directory of an environment means that environment.
+    A file inside the directory of an environment means that environment, unless it has a name of its own.
     """
     among = cwd / "environments"
     known = [path.name for path in environments(cwd)]
@@ -98,6 +100,8 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
     path = cwd / arg
     for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
         if candidate.is_file() or is_environment(candidate):
+            if candidate.suffix.lower() in _YAML and candidate.name not in SETTINGS_FILES and has_name(candidate):
+                return candidate
             return next((above for above in _directories(candidate) if is_environment(above)), candidate)
     if path.is_dir():
         message, hint = f"{arg} has no environment.yaml", "its first lines are: environment: NAME"
@@ -140,6 +144,14 @@ def displayed_from(problems: Iterable[Problem], target: Path, cwd: Path) -> tupl
 def is_environment(path: Path) -> bool:
     """Whether ``path`` is the directory of an environment."""
     return any((path / name).is_file() for name in SETTINGS_FILES)
+
+
+def has_name(file: Path) -> bool:
+    """Whether the file names an environment, as far as can be seen without parsing; true where it cannot be read."""
+    try:
+        return _NAMED.search(file.read_bytes()) is not None
+    except OSError:
+        return True
 
 
 def name_of(target: Path) -> str:

@@ -581,8 +581,8 @@ UNKNOWN_TEMPLATE = _error(
 )
 DIRECTORY_IN_USE = _error(
     "directory-in-use",
-    "`reconcile init` is given a directory that is not empty.",
-    "Choose a directory that is empty or does not exist yet.",
+    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write.",
+    "Choose a directory that is empty, a fresh repository, or does not exist yet.",
 )
 FILE = _error(
     "file",

@@ -15,6 +15,7 @@ HERE: Final = Path(__file__).parents[1]
 MINIMAL: Final = "minimal"
 SCHEMA: Final = "environment.schema.json"
 _SCHEMA_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
+_OF_REPOSITORIES: Final = ("README", "LICENSE", "LICENCE", "COPYING", "CODEOWNERS")
 _NAME = re.compile(r"[^a-z0-9-]+")
 
 
@@ -33,15 +34,15 @@ def templates() -> dict[str, str]:
 
 
 def write(directory: Path, template: str) -> list[Path]:
-    """Write a template into ``directory``, which must be empty or missing; returns the paths of the files.
+    """Write a template into ``directory``, which must be missing, empty or a fresh repository.
 
-    Raises Problems for an unknown template or a directory that is not empty.
+    Returns the paths of the files. Raises Problems for an unknown template or a directory that has other files.
     """
     known = templates()
     if template not in known:
         hint = did_you_mean(template, known) or one_of(list(known))
         raise Problems([Problem(code=codes.UNKNOWN_TEMPLATE, message=f'there is no template "{template}"', hint=hint)])
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and not _is_free(directory):
         hint = "choose a directory that is empty or does not exist yet"
         raise Problems([Problem(code=codes.DIRECTORY_IN_USE, message=f"{directory} is not empty", hint=hint)])
     name = _NAME.sub("-", directory.resolve().name.lower()).strip("-")[:63] or "environment"
@@ -55,7 +56,20 @@ def write(directory: Path, template: str) -> list[Path]:
             if path.is_file() and path.name != "README.md"
         }
     files[SCHEMA] = (registry.directory() / SCHEMA).read_text(encoding="utf-8")
+    if taken := [where for where in files if (directory / where).exists()]:
+        message = f"{directory / taken[0]} exists already"
+        raise Problems(
+            [Problem(code=codes.DIRECTORY_IN_USE, message=message, hint="move it, or choose another directory")]
+        )
     return [_write_file(directory / where, text, name) for where, text in files.items()]
+
+
+def _is_free(directory: Path) -> bool:
+    """Whether nothing is in ``directory`` but what a code host or ``git init`` begins a repository with."""
+    return directory.is_dir() and all(
+        path.name.startswith(".git") or path.name == ".editorconfig" or path.stem.upper() in _OF_REPOSITORIES
+        for path in directory.iterdir()
+    )
 
 
 def _write_file(path: Path, text: str, name: str) -> Path:

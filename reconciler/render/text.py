@@ -36,6 +36,7 @@ _LIMITED: Final = {
 }
 MEMBERS: Final = 60  # a mapping with more characters is shown member by member
 
+_CHANGES: Final = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)
 _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
 _COLOURS: Final = {
     "+": 32,
@@ -94,12 +95,13 @@ def summary(plan: Plan) -> str:
         if plan.destroy:
             return "No changes. The environment owns nothing in this account and Region."
         return _not_compared(plan) or NO_CHANGES
-    words = [
-        f"{plan.count(verb)} to {verb.value}"
-        for verb in (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)
-        if verb is not Verb.ADOPT or plan.count(verb)
-    ]
+    words = [f"{plan.count(verb)} to {verb.value}" for verb in _CHANGES if verb is not Verb.ADOPT or plan.count(verb)]
     return f"Plan: {', '.join(words)}."
+
+
+def counts(plan: Plan) -> str:
+    """The number of changes by action, without those that there are none of: ``3 to create, 1 to delete``."""
+    return ", ".join(f"{plan.count(verb)} to {verb.value}" for verb in _CHANGES if plan.count(verb))
 
 
 def _not_compared(plan: Plan) -> str:

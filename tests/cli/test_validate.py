@@ -114,6 +114,11 @@ def test_a_member_file_means_its_environment_in_every_command(run: Run, reposito
     assert run("render", OWN) == run("render", "prod")
 
 
+def test_a_file_with_a_name_of_its_own_is_an_environment_of_its_own(run: Run, repository: Path) -> None:
+    (repository / "environments/prod/own.yaml").write_text("environment: own\nregion: eu-west-1\nlogGroups: {a: {}}\n")
+    assert run("validate", "environments/prod/own.yaml") == (0, "1 resource: no problems\n", "")
+
+
 def test_one_unknown_argument_hides_nothing(run: Run, repository: Path) -> None:
     code, out, _ = run("validate", "nope", "dev")
     assert (

@@ -432,7 +432,10 @@ def test_what_only_keeps_deletions_from_being_planned_is_a_warning(quiet: Shell)
 
     plain, machine = quiet("plan", "--detailed-exitcode"), quiet("plan", "--format", "json")
     assert (plain.code, machine.code, quiet.writes()) == (2, 0, [])
-    assert "warning: cannot list the owned resources of " in plain.err and "allow tag:GetResources" in plain.err
+    assert (
+        "warning[unreadable]: cannot list the owned resources of " in plain.err
+        and "allow tag:GetResources" in plain.err
+    )
     assert machine.json["summary"] == {**dict.fromkeys(machine.json["summary"], 0), "update": 1, "noop": 1}
     assert [(one["severity"], one["code"]) for one in machine.json["problems"]] == [("warning", "unreadable")]
 

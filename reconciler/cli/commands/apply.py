@@ -28,7 +28,7 @@ from reconciler.cli.options import (
     environments,
     plan_options,
 )
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model import Options
@@ -42,7 +42,7 @@ APP: Final = typer.Typer(**STYLE)
 
 @APP.command(
     help=COMMANDS["apply"],
-    epilog="Examples: reconcile apply    reconcile apply prod.plan    reconcile apply --auto-approve",
+    epilog=examples("reconcile apply", "reconcile apply prod.plan", "reconcile apply --auto-approve"),
 )
 def apply(
     ctx: typer.Context,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 from typer.completion import shell_complete
 
-from reconciler.cli.root import COMMANDS, COMPLETE, STYLE, register_shells
+from reconciler.cli.root import COMMANDS, COMPLETE, STYLE, examples, register_shells
 
 # bash makes three words of `--target=jobQ`; typer's own script would complete the last as another argument
 BASH: Final = r"""
@@ -43,8 +43,9 @@ class Shell(StrEnum):
 
 @APP.command(
     help=COMMANDS["completion"],
-    epilog='Examples: eval "$(reconcile completion bash)"    '
-    "reconcile completion fish > ~/.config/fish/completions/reconcile.fish",
+    epilog=examples(
+        'eval "$(reconcile completion bash)"', "reconcile completion fish > ~/.config/fish/completions/reconcile.fish"
+    ),
 )
 def completion(
     ctx: typer.Context,

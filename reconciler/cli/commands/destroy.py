@@ -22,7 +22,7 @@ from reconciler.cli.options import (
     Targets,
     plan_options,
 )
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.operations import apply as applying
@@ -30,7 +30,7 @@ from reconciler.operations import apply as applying
 APP: Final = typer.Typer(**STYLE)
 
 
-@APP.command(help=COMMANDS["destroy"], epilog="Example: reconcile destroy scratch --auto-approve")
+@APP.command(help=COMMANDS["destroy"], epilog=examples("reconcile destroy scratch --auto-approve"))
 def destroy(
     ctx: typer.Context,
     env: Env = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
@@ -20,7 +20,10 @@ def _templates(incomplete: str) -> list[str]:
     return [name for name in scaffold.templates() if name.startswith(incomplete)]
 
 
-@APP.command(help=COMMANDS["init"], epilog="Example: reconcile init my-cluster --template retry-strategies")
+@APP.command(
+    help=COMMANDS["init"],
+    epilog=examples("reconcile init my-cluster --template retry-strategies", "reconcile init --list"),
+)
 def init(
     ctx: typer.Context,
     directory: Annotated[

@@ -23,7 +23,7 @@ from reconciler.cli.options import (
     Targets,
     plan_options,
 )
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
@@ -34,7 +34,7 @@ APP: Final = typer.Typer(**STYLE)
 
 
 @APP.command(
-    help=COMMANDS["plan"], epilog="Examples: reconcile plan --detailed-exitcode    reconcile plan prod --out prod.plan"
+    help=COMMANDS["plan"], epilog=examples("reconcile plan --detailed-exitcode", "reconcile plan prod --out prod.plan")
 )
 def plan(
     ctx: typer.Context,

@@ -9,14 +9,14 @@ from typing import Final
 import typer
 
 from reconciler.cli.options import Env
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.operations import session, show_config
 
 APP: Final = typer.Typer(**STYLE)
 
 
-@APP.command(help=COMMANDS["render"], epilog="Example: reconcile render prod")
+@APP.command(help=COMMANDS["render"], epilog=examples("reconcile render prod"))
 def render(ctx: typer.Context, env: Env = None) -> None:
     """Print the merged environment with the source of each value."""
     terminal: Terminal = ctx.obj

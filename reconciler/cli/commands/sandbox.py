@@ -6,17 +6,18 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import no_sandbox
 from reconciler.sandbox import process
 
-APP: Final = typer.Typer(help=COMMANDS["sandbox"], no_args_is_help=True, **STYLE)
+_EXAMPLES: Final = examples('eval "$(reconcile sandbox start --speed 100)"', "reconcile sandbox stop")
+APP: Final = typer.Typer(help=COMMANDS["sandbox"], epilog=_EXAMPLES, no_args_is_help=True, **STYLE)
 
 
-@APP.command("start", epilog='Example: eval "$(reconcile sandbox start --speed 100)"')
+@APP.command("start", epilog=examples('eval "$(reconcile sandbox start --speed 100)"'))
 def sandbox_start(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 for any free one.")
@@ -38,14 +39,14 @@ def sandbox_start(
         typer.echo(line)
 
 
-@APP.command("stop")
+@APP.command("stop", epilog=examples("reconcile sandbox stop"))
 def sandbox_stop() -> None:
     """Stop the sandbox and delete its account."""
     stopped = process.stop()
     typer.echo("Stopped." if stopped else "The sandbox was not running.", err=True)
 
 
-@APP.command("status")
+@APP.command("status", epilog=examples("reconcile sandbox status"))
 def sandbox_status() -> None:
     """Show whether the sandbox runs and its URL; exit code 1 if it does not."""
     handle = process.status()
@@ -55,7 +56,7 @@ def sandbox_status() -> None:
     typer.echo(f"The sandbox is running at {handle.url} (process {handle.pid}).")
 
 
-@APP.command("reset")
+@APP.command("reset", epilog=examples("reconcile sandbox reset"))
 def sandbox_reset() -> None:
     """Delete everything in the sandbox account."""
     if process.status() is None:

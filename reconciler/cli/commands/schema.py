@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
@@ -20,7 +20,7 @@ def _sections(incomplete: str) -> list[str]:
     return [section for section in registry.sections() if section.startswith(incomplete)]
 
 
-@APP.command(help=COMMANDS["schema"], epilog="Example: reconcile schema jobQueues")
+@APP.command(help=COMMANDS["schema"], epilog=examples("reconcile schema jobQueues"))
 def schema(
     ctx: typer.Context,
     section: Annotated[

@@ -8,7 +8,7 @@ import typer
 
 from reconciler.cli import reporting
 from reconciler.cli.options import AutoApprove, Env, Format, FormatOption, Sandbox
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
@@ -20,7 +20,7 @@ from reconciler.render import json as as_json
 APP: Final = typer.Typer(**STYLE)
 
 
-@APP.command(help=COMMANDS["unlock"], epilog="Example: reconcile unlock prod")
+@APP.command(help=COMMANDS["unlock"], epilog=examples("reconcile unlock prod"))
 def unlock(
     ctx: typer.Context,
     env: Env = None,

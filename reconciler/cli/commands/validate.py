@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from reconciler.cli.options import FindingsFormat, environments
-from reconciler.cli.root import COMMANDS, STYLE
+from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.config.files import displayed_from
 from reconciler.model.exit_codes import ERROR, OK
@@ -24,7 +24,12 @@ from reconciler.render import findings, text
 APP: Final = typer.Typer(**STYLE)
 
 
-@APP.command(help=COMMANDS["validate"], epilog="Example: reconcile validate environments/retry-strategies --strict")
+@APP.command(
+    help=COMMANDS["validate"],
+    epilog=examples(
+        "reconcile validate", "reconcile validate prod --strict", "reconcile validate --all --format github"
+    ),
+)
 def validate(
     ctx: typer.Context,
     envs: Annotated[
