@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from reconciler.checks import reference_targets, references, secrets, settings
+from reconciler.checks import containers, reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
@@ -42,6 +42,7 @@ def environment(
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """The checked environment, and all its errors and warnings; with an error it must not be planned."""
     known = schemas or registry.shipped()
+    loaded = containers.with_containers(loaded, kinds)
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
     for section, raws in loaded.sections.items():

@@ -28,6 +28,7 @@ from .plan import (
 )
 from .resources import (
     Change,
+    Container,
     Dependent,
     Diff,
     Effect,
@@ -106,6 +107,7 @@ __all__ = [
     "Call",
     "Cause",
     "Change",
+    "Container",
     "Declared",
     "Deferred",
     "Dependent",

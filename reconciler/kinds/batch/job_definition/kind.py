@@ -172,7 +172,12 @@ def _live(item: Json) -> Live:
     own = READ_ONLY | {NAME, "tags"}
     return Live(
         physical=f"{name}:{revision}",
-        attrs={"name": name, "arn": str(item["jobDefinitionArn"]), "revision": str(revision)},
+        attrs={
+            "name": name,
+            "arn": str(item["jobDefinitionArn"]),
+            "arnPrefix": str(item["jobDefinitionArn"]).rpartition(":")[0],
+            "revision": str(revision),
+        },
         props={member: value for member, value in item.items() if member not in own},
         tags=dict(item.get("tags") or {}),
         status="ACTIVE",
@@ -180,9 +185,10 @@ def _live(item: Json) -> Live:
     )
 
 
-def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
-    """The name; AWS assigns ARN and revision."""
-    return {"name": name.split(":", maxsplit=1)[0]}
+def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    """The name, and the ARN without a revision, which no new revision changes; AWS assigns ARN and revision."""
+    bare_name = name.split(":", maxsplit=1)[0]
+    return {"name": bare_name, "arnPrefix": scope.arn("batch", f"job-definition/{bare_name}")}
 
 
 def expand(props: Json) -> Json:
