@@ -205,7 +205,7 @@ def _arn(arn: str | None, target: Json) -> Iterator[Finding]:
     elif parts[2] == "batch":
         hint = f"{SUBMIT}: {{jobQueue: NAME, jobDefinition: NAME, jobName: NAME}}"
         yield Finding(path, f"a schedule submits a job by {SUBMIT}, not by the ARN of a job queue", hint)
-    elif SUBMIT_ARN.fullmatch(arn) and not is_given(target.get("input")):
+    elif SUBMIT_ARN.fullmatch(arn) and not is_given(target.get("input")) and not is_given(target.get(SUBMIT)):
         hint = f"write {SUBMIT}: {{jobQueue: NAME, jobDefinition: NAME, jobName: NAME}} instead of arn"
         yield Finding(TARGET, "the input is missing: the request of SubmitJob", hint, code=codes.MISSING_FIELD)
 

@@ -139,7 +139,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 def _owned_groups(query: Query) -> Reads[set[str]]:
     """The groups that the environment may own; without the index, every group of the account."""
     if not query.indexed:
-        call = Call("scheduler", "ListScheduleGroups", all_pages=True)
+        call = Call("scheduler", "ListScheduleGroups", {}, all_pages=True)
         (reply,) = yield (call,)
         return {str(item["Name"]) for item in (ok(call, reply) or {}).get("ScheduleGroups", ())}
     ask = index(query)
@@ -192,7 +192,7 @@ def _props(item: Json) -> Json:
 
 def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
     """The schedules of the account, in any group. The list has neither roles nor inputs, so each is read."""
-    call = Call("scheduler", "ListSchedules", all_pages=True)
+    call = Call("scheduler", "ListSchedules", {}, all_pages=True)
     (reply,) = yield (call,)
     places = [(item["GroupName"], item["Name"]) for item in (ok(call, reply) or {}).get("Schedules", ())]
     gets = tuple(map(_get, places))

@@ -52,7 +52,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     """The groups that are sought or owned. Without the index, all groups of the account are listed."""
     names = set(by_name(query))
     if query.owned and not query.indexed:
-        call = Call("scheduler", "ListScheduleGroups", all_pages=True)
+        call = Call("scheduler", "ListScheduleGroups", {}, all_pages=True)
         (reply,) = yield (call,)
         names |= {str(item["Name"]) for item in (ok(call, reply) or {}).get("ScheduleGroups", ())}
     else:
