@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.kinds.common.dates import seconds
 from reconciler.kinds.common.declared import as_int, as_text, at, is_given, mapping
 from reconciler.kinds.scheduler import _common as scheduler
-from reconciler.kinds.scheduler._targets import SUBMIT, SUBMIT_ARN
+from reconciler.kinds.scheduler._targets import SUBMIT, SUBMIT_ARN, queue_as_target
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import did_you_mean
@@ -203,8 +203,7 @@ def _arn(arn: str | None, target: Json) -> Iterator[Finding]:
     if len(parts) < 6:
         yield Finding(path, f'"{arn}" is not an ARN', "arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")
     elif parts[2] == "batch":
-        hint = f"{SUBMIT}: {{jobQueue: NAME, jobDefinition: NAME, jobName: NAME}}"
-        yield Finding(path, f"a schedule submits a job by {SUBMIT}, not by the ARN of a job queue", hint)
+        yield queue_as_target(path)
     elif SUBMIT_ARN.fullmatch(arn) and not is_given(target.get("input")) and not is_given(target.get(SUBMIT)):
         hint = f"write {SUBMIT}: {{jobQueue: NAME, jobDefinition: NAME, jobName: NAME}} instead of arn"
         yield Finding(TARGET, "the input is missing: the request of SubmitJob", hint, code=codes.MISSING_FIELD)

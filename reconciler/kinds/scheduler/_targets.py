@@ -18,7 +18,7 @@ from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.normal_forms import bare, unless
 from reconciler.kinds.common.replies import lowered, raised
-from reconciler.model import Field, Json, JsonText, Ref, Scope, Template
+from reconciler.model import Field, Finding, Json, JsonText, Path, Ref, Scope
 
 SUBMIT = "submitJob"
 SUBMIT_ARN = re.compile(r"arn:[a-z-]+:scheduler:::aws-sdk:batch:submitJob")
@@ -50,7 +50,7 @@ FIELDS = {
 }
 
 REFS = {
-    "target.arn": Ref(section="topics"),
+    "target.arn": Ref(section="topics", also=("jobQueues",)),  # or any ARN; a queue is refused in words
     "target.roleArn": Ref(section="roles", same_account_and_region=True),
     f"target.{SUBMIT}.jobQueue": Ref(section="jobQueues", same_account_and_region=True),
     # the plain name means the latest revision, so that a new revision does not change the schedule
@@ -127,6 +127,7 @@ def _without_null(value: Any) -> Any:
     return [_without_null(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def is_expression(value: Any) -> bool:
-    """Whether the value is an expression, whose value is not known yet."""
-    return isinstance(value, Template)
+def queue_as_target(path: Path) -> Finding:
+    """The finding for a job queue that stands where only other targets may."""
+    hint = f"{SUBMIT}: {{jobQueue: NAME, jobDefinition: NAME, jobName: NAME}}"
+    return Finding(path, f"a schedule submits a job by {SUBMIT}, not by the job queue as its target", hint)

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from reconciler.kinds.common.dates import canonical
-from reconciler.kinds.common.declared import mapping
+from reconciler.kinds.common.declared import at, mapping
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.referrers import referrer
@@ -255,12 +255,15 @@ def expand(props: Json) -> Json:
 
 
 def relations(schedule: Resource, declared: Declared) -> Iterator[Finding]:
-    """A finding for a group that is not declared: no environment would own the schedule."""
+    """Findings for a group that is not declared, as no environment would own the schedule, and for a queue as target."""
     group = schedule.props.get(GROUP)
     if isinstance(group, str) and group and group not in declared.names.get(scheduler.GROUPS, ()):
         message = f"the schedule group {group} is not declared, and the tags of the group say who owns a schedule"
         hint = f"leave out {GROUP}, for the environment's own group; or declare {scheduler.GROUPS}: {{{group}: {{}}}}"
         yield Finding((GROUP,), message, hint)
+    arn = at(schedule.props, "target", "arn")
+    if not declared.resource("topics", arn) and declared.resource("jobQueues", arn):
+        yield targets.queue_as_target(("target", "arn"))
 
 
 def disruption(_live: Live, _want: Want, _diff: Diff) -> str:

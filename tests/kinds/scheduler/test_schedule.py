@@ -420,7 +420,7 @@ def test_an_existing_schedule_is_adopted_with_its_group(sandbox, tmp_path):
 
 def problems(where: Path, text: str) -> list[tuple[str, str]]:
     try:
-        env, found = pipeline.read_environment(_written(where, text), {}, strict=True)
+        _, found = pipeline.read_environment(_written(where, text), {}, strict=True)
     except Problems as error:
         found = error.problems
     return [(one.path, one.message) for one in found if one.path]
@@ -436,6 +436,14 @@ def test_the_trust_of_the_role_is_checked(tmp_path):
 
     ((path, message),) = problems(tmp_path, text)
     assert path == "target.roleArn" and "scheduler.amazonaws.com" in message
+
+
+def test_a_queue_is_no_target_by_itself(tmp_path):
+    submit = ENVIRONMENT[ENVIRONMENT.index("      submitJob:") : ENVIRONMENT.index("      roleArn: scheduler")]
+    text = ENVIRONMENT.replace(submit, "      arn: q\n")
+
+    ((path, message),) = problems(tmp_path, text)
+    assert path == "target.arn" and "submitJob" in message
 
 
 def test_a_group_must_be_declared_and_own_tags_are_not_used(tmp_path):
@@ -458,4 +466,9 @@ def test_a_section_that_means_schedules_suggests_them(tmp_path, section):
 
 def test_a_read_needs_the_group(sandbox):
     assert KIND.attrs(SCOPE, "s", {"groupName": "g"})["arn"].endswith("schedule/g/s")
-    assert read(KIND, [[get("s", MISSING, "g"), (tags([], GROUP[:-1] + "g")[0], MISSING)]], Sought("s", {"groupName": "g"})) == []
+    assert (
+        read(
+            KIND, [[get("s", MISSING, "g"), (tags([], GROUP[:-1] + "g")[0], MISSING)]], Sought("s", {"groupName": "g"})
+        )
+        == []
+    )
