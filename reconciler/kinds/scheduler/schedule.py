@@ -255,7 +255,7 @@ def expand(props: Json) -> Json:
 
 
 def relations(schedule: Resource, declared: Declared) -> Iterator[Finding]:
-    """Findings for a group that is not declared, as no environment would own the schedule, and for a queue as target."""
+    """Findings for a group that is not declared (no environment would own the schedule), and for a queue as target."""
     group = schedule.props.get(GROUP)
     if isinstance(group, str) and group and group not in declared.names.get(scheduler.GROUPS, ()):
         message = f"the schedule group {group} is not declared, and the tags of the group say who owns a schedule"
