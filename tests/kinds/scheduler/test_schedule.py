@@ -418,6 +418,20 @@ def test_an_existing_schedule_is_adopted_with_its_group(sandbox, tmp_path):
     history.expect_nothing(changed_env)
 
 
+def test_a_definition_that_a_schedule_of_others_names_is_kept(sandbox, tmp_path):
+    history = History(sandbox, "nights")
+    history.converge(environment(tmp_path, ENVIRONMENT)[0])
+    scheduler = sandbox.client("scheduler")
+    shown = scheduler.get_schedule(GroupName="nights", Name="nightly")
+    kept = {name: shown[name] for name in ("ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.create_schedule(Name="foreign", GroupName="default", State="DISABLED", **kept)
+    env, _ = environment(tmp_path, ENVIRONMENT.partition("jobDefinitions:")[0])
+
+    entries = {str(one.address): one for one in history.plan(env).plan.resources}
+    assert "schedule foreign starts jobs with the latest revision" in " ".join(entries["jobDefinitions.d"].notes)
+    assert not entries["jobDefinitions.d"].steps
+
+
 def problems(where: Path, text: str) -> list[tuple[str, str]]:
     try:
         _, found = pipeline.read_environment(_written(where, text), {}, strict=True)

@@ -7,7 +7,8 @@ What is peculiar about them:
 - A deletion deregisters the revisions one by one. An INACTIVE revision remains visible for 180 days, and counts as
   deleted.
 - Submitted jobs keep their revision.
-- A revision that event rules, other definitions or unfinished jobs refer to is not deregistered (:mod:`.dependents`).
+- A revision that event rules, schedules, other definitions or unfinished jobs refer to is not deregistered
+  (:mod:`.dependents`).
 - Tags belong to one revision, and can be changed without a new one.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
@@ -304,7 +305,7 @@ KIND = Kind(
     relations=images.relations,
     disruption=disruption,
     deletion_effect=deletion_effect,
-    dependents=(dependents.rules, dependents.definitions, dependents.jobs),
+    dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,
     mentions=dependents.mentions,
 )
