@@ -24,7 +24,7 @@ def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Map
     if own and (kind.shared or kind.container):
         message = f"a {kind.name} belongs to the account: its tags are not managed"
         if kind.container:
-            message = f"a {kind.name} cannot be tagged: the tags of its {kind.container.member} say who owns it"
+            message = f"a {kind.name} cannot be tagged: the tags of its {kind.container.member} name its owner"
         finding = Finding(("tags",), message, "remove its tags", codes.TAGS_UNUSED, warning=True)
         yield as_problem(finding, address, raw.at(("tags", own[0])))
 

@@ -187,7 +187,7 @@ class Kind:
 
     #: Every change registers a new revision (job definitions).
     versioned: bool = False
-    #: What contains all of this kind: its tags say who owns them, and they have none. One that is not declared is added
+    #: What contains all of this kind: its tags name their owner, and they have none. One that is not declared is added
     #: to the environment. ``Live.tags`` has the owner tag of the container and no other.
     container: Container | None = None
     #: It belongs to the account: it is created if missing, never owned or deleted (service-linked roles).

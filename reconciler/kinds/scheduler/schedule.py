@@ -2,7 +2,7 @@
 
 What is peculiar about them:
 
-- A schedule is identified by its group and its name. It cannot be tagged: who owns it is said by the tags of its group.
+- A schedule is identified by its group and its name. It cannot be tagged: the tags of its group name its owner.
 - UpdateSchedule replaces the whole schedule: what the request does not contain gets its default. So every member is
   always sent.
 - A job of AWS Batch is started by a universal target, which ``submitJob`` is the short form of.
@@ -31,6 +31,7 @@ from reconciler.kinds.scheduler._schedule_checks import check
 from reconciler.model import (
     OWNER_TAG,
     Action,
+    Api,
     Call,
     Container,
     Declared,
@@ -258,7 +259,7 @@ def relations(schedule: Resource, declared: Declared) -> Iterator[Finding]:
     """Findings for a group that is not declared (no environment would own the schedule), and for a queue as target."""
     group = schedule.props.get(GROUP)
     if isinstance(group, str) and group and group not in declared.names.get(scheduler.GROUPS, ()):
-        message = f"the schedule group {group} is not declared, and the tags of the group say who owns a schedule"
+        message = f"the schedule group {group} is not declared, and the tags of a group name the owner of its schedules"
         hint = f"leave out {GROUP}, for the environment's own group; or declare {scheduler.GROUPS}: {{{group}: {{}}}}"
         yield Finding((GROUP,), message, hint)
     arn = at(schedule.props, "target", "arn")
@@ -284,6 +285,13 @@ KIND = Kind(
     refs=REFS,
     lookups=targets.LOOKUPS,
     passes_roles=PASSES_ROLES,
+    api=Api(
+        service="scheduler",
+        create=("CreateSchedule",),
+        update=("UpdateSchedule",),
+        reply="GetSchedule",
+        below=("target",),
+    ),
     referrers=referrers,
     container=Container(section=scheduler.GROUPS, member=GROUP, name=scheduler.group_of),
     replace=Replace.DELETE_FIRST,

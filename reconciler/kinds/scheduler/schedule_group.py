@@ -2,8 +2,8 @@
 
 What is peculiar about them:
 
-- A schedule cannot be tagged, a group can: so its tags say who owns the schedules in it. An environment that declares
-  schedules has a group of its own name, without declaring it.
+- A schedule cannot be tagged, a group can: so its tags name the owner of the schedules in it. An environment that
+  declares schedules has a group of its own name, without declaring it.
 - The deletion of a group is asynchronous, and deletes its schedules.
 - The group ``default`` always exists; it can neither be tagged nor deleted.
 
@@ -101,7 +101,7 @@ def update(_live: Live, _want: Want, _diff: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _declared: Json) -> Sequence[Action]:
-    """DeleteScheduleGroup, and the wait until it is gone."""
+    """DeleteScheduleGroup, and the wait until it is deleted."""
     call = Call(
         "scheduler",
         "DeleteScheduleGroup",

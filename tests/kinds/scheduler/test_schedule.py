@@ -1,4 +1,4 @@
-"""Schedules: the whole schedule is always sent, jobs have a short form, and the tags of the group say who owns them."""
+"""Schedules: the whole schedule is always sent, jobs have a short form, and the tags of the group name the owner."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_read():
     }
 
 
-def test_the_tags_of_the_group_say_who_owns_a_schedule():
+def test_the_tags_of_the_group_name_the_owner_of_a_schedule():
     foreign = [{"Key": "team", "Value": "x"}, {"Key": "reconciler/environment", "Value": "other"}]
     (one,) = read(KIND, [[get("s", shown()), tags(foreign)]], "s")
     (loose,) = read(KIND, [[get("s", shown()), tags([{"Key": "team", "Value": "x"}])]], "s")
