@@ -260,7 +260,9 @@ def relations(schedule: Resource, declared: Declared) -> Iterator[Finding]:
     group = schedule.props.get(GROUP)
     if isinstance(group, str) and group and group not in declared.names.get(scheduler.GROUPS, ()):
         message = f"the schedule group {group} is not declared, and the tags of a group name the owner of its schedules"
-        hint = f"leave out {GROUP}, for the environment's own group; or declare {scheduler.GROUPS}: {{{group}: {{}}}}"
+        hint = f"leave out {GROUP}, for the environment's own group"
+        if group != scheduler.DEFAULT_GROUP:  # which nobody can own
+            hint += f"; or declare {scheduler.GROUPS}: {{{group}: {{}}}}"
         yield Finding((GROUP,), message, hint)
     arn = at(schedule.props, "target", "arn")
     if not declared.resource("topics", arn) and declared.resource("jobQueues", arn):

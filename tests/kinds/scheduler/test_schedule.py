@@ -466,6 +466,14 @@ def test_a_group_must_be_declared_and_own_tags_are_not_used(tmp_path):
     found = dict(problems(tmp_path, text))
     assert "is not declared" in found["groupName"]
     assert "cannot be tagged" in found["tags"]
+    with pytest.raises(Problems) as default:
+        environment(tmp_path, text)
+    assert [one.hint for one in default.value.problems if one.path == "groupName"] == [
+        "leave out groupName, for the environment's own group"
+    ]
+    with pytest.raises(Problems) as other:
+        environment(tmp_path, text.replace("default", "mine"))
+    assert "declare scheduleGroups: {mine: {}}" in "".join(one.hint for one in other.value.problems)
     declared = ENVIRONMENT + "    groupName: mine\nscheduleGroups: {mine: {tags: {a: b}}}\n"
     assert problems(tmp_path, declared) == []
 
