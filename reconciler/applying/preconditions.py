@@ -189,9 +189,10 @@ class AccountRecheck:
         now = next((other for other in found if other.physical == live.physical), None)
         if now is None or (now.deleting and not live.deleting):
             return "" if phase == "down" else f"{live.physical} was deleted"
-        if now.owner != live.owner:
+        taken = kind.container is not None and now.owner == self.plan.scope.environment  # with its container
+        if now.owner != live.owner and not taken:
             return f"{live.physical} changed its owner to {now.owner or 'no environment'}"
-        if self.tags(now) != self.tags(live):
+        if self.tags(now) != self.tags(live) and not taken:
             return f"the tags of {live.physical} changed"
         want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
         now = replace(now, extra={**live.extra, **now.extra})  # what depends on the declaration was read for the plan

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from reconciler.checks import reference_targets, references, secrets, settings
+from reconciler.checks import containers, reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
 from reconciler.checks.ignored_rules import without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
@@ -54,6 +54,7 @@ def environment(
     Of one that has problems already, what these may have caused is not checked.
     """
     known = schemas or registry.shipped()
+    loaded = containers.with_containers(loaded, kinds)
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
     resources: dict[Address, Resource] = {}
     for section, raws in loaded.sections.items():

@@ -18,11 +18,13 @@ NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 
 def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Mapping[str, Any]) -> Iterator[Problem]:
-    """Own tags of a resource that belongs to the account; the environment's tags on it are simply not used."""
+    """Own tags of a resource that cannot have any; the environment's tags on it are simply not used."""
     tags = raw.value.get("tags")
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
-    if kind.shared and own:
+    if own and (kind.shared or kind.container):
         message = f"a {kind.name} belongs to the account: its tags are not managed"
+        if kind.container:
+            message = f"a {kind.name} cannot be tagged: the tags of its {kind.container.member} name its owner"
         finding = Finding(("tags",), message, "remove its tags", codes.TAGS_UNUSED, warning=True)
         yield as_problem(finding, address, raw.at(("tags", own[0])))
 

@@ -322,7 +322,8 @@ class _Loading:
         folded = section[:1].lower() + section[1:]
         if folded.endswith("Name") and (owner := f"{folded.removesuffix('Name')}s".replace("ys", "ies")) in self.known:
             return f"put the AWS CLI's JSON below the name: {owner}: {{NAME: {{...}}}}, without {section}"
-        return _NOT_OURS.get(section, "")
+        meant = registry.shipped().meant_by(section)
+        return _NOT_OURS.get(section) or (f'did you mean "{meant}"?' if meant else "")
 
     def collect(self, found: dict[str, Node], section: str, below: Node) -> None:
         for name, node in below.value.items():

@@ -28,6 +28,7 @@ from .plan import (
 )
 from .resources import (
     Change,
+    Container,
     Dependent,
     Diff,
     Effect,
@@ -107,6 +108,7 @@ __all__ = [
     "Call",
     "Cause",
     "Change",
+    "Container",
     "Declared",
     "Deferred",
     "Dependent",

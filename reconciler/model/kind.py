@@ -66,6 +66,7 @@ from .declared import Declared
 from .plan import Verb
 from .resources import (
     Change,
+    Container,
     Dependent,
     Diff,
     Field,
@@ -186,6 +187,9 @@ class Kind:
 
     #: Every change registers a new revision (job definitions).
     versioned: bool = False
+    #: What contains all of this kind: its tags name their owner, and they have none. One that is not declared is added
+    #: to the environment. ``Live.tags`` has the owner tag of the container and no other.
+    container: Container | None = None
     #: It belongs to the account: it is created if missing, never owned or deleted (service-linked roles).
     shared: bool = False
     #: Names, and names of tags, that differ in case alone are the same to AWS (IAM).

@@ -103,6 +103,20 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What contains the objects of a kind that cannot be tagged.
+
+    section  the section of the container
+    member   the property that names it
+    name     the name of an environment -> the name of the container that its resources are in by default
+    """
+
+    section: str
+    member: str
+    name: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownMember:
     """A declared member that the installed AWS model has and the schema lacks.
 

@@ -145,7 +145,7 @@ class ResourcePlanner:
             ranked.append(((*size, live.physical), live, want, found, before, after))
         _, kept_object, want, found, before, after = min(ranked, key=lambda entry: entry[0])
         node.kept_object, node.want = kept_object, want
-        retagged = () if kind.shared else self.tag_changes(kept_object, want)
+        retagged = () if kind.shared or kind.container else self.tag_changes(kept_object, want)
         node.after = self.with_tags(after, want.tags, want)
         node.before = node.after if before is after and not retagged else self.with_tags(before, kept_object.tags, want)
         if address in self.options.refresh and not found.replaces and address not in self.options.replace:
@@ -387,7 +387,7 @@ class ResourcePlanner:
             physical=name,
             declared=props,
             props=with_defaults(kind, props),
-            tags={} if kind.shared else {**tags, **own},
+            tags={} if kind.shared or kind.container else {**tags, **own},
             attrs=attrs,
             scope=self.scope,
             lifecycle=resource.lifecycle,

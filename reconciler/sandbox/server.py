@@ -28,7 +28,7 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
-from reconciler.sandbox.services import Account, ServiceSettings, answer
+from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
@@ -184,11 +184,22 @@ class Sandbox:
         return reply
 
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
+        self._fire_schedules()
         if service == "batch":
             return self._batch_reply(request)
         for batch in self._batches.values():
             batch.settle()
         return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
+
+    def _fire_schedules(self) -> None:
+        """Submit the jobs of the schedules that are due, as EventBridge Scheduler does."""
+        for region, params in scheduler.due(self.account):
+            status, code = 200, ""
+            try:
+                self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
+            except BatchError as error:
+                status, code = error.status, error.code
+            self._log("batch", "SubmitJob", region, _masked(params), status, code)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]

@@ -1,8 +1,8 @@
 """AWS's wire protocols, on the server's side.
 
 A request is parsed into the API's own names and a reply is written from them, so that the rules around moto use
-``GetRole`` and ``RoleName`` and never XML. Query, EC2, JSON and CBOR requests are parsed in full; of REST requests only
-the operation's name (AWS Batch parses its own).
+``GetRole`` and ``RoleName`` and never XML. Requests are parsed in full, those of S3 and AWS Batch excepted (AWS Batch
+parses its own).
 
 botocore's service models define how every shape is written.
 
@@ -45,6 +45,7 @@ MODELS = {
     "tagging": "resourcegroupstaggingapi",
     "batch": "batch",
     "kms": "kms",
+    "scheduler": "scheduler",
 }
 
 _CBOR = "smithy-rpc-v2-cbor"
@@ -137,20 +138,21 @@ def params_of(service: str, operation: str, request: Request) -> Json:
     """
     protocol = protocol_of(service, request)
     model = _operation(service, operation)
-    if model is None or model.input_shape is None or protocol.startswith("rest"):
+    if model is None or model.input_shape is None or protocol == "rest-xml":
         return {}
+    rest = protocol == "rest-json"
     asked = {
         "method": request.method,
-        "values": _form(request) if protocol in ("query", "ec2") else {},
+        "values": _Query(request.query) if rest else _form(request) if protocol in ("query", "ec2") else {},
         "headers": request.headers,
         "body": request.body or b"{}",
         "url_path": request.path,
-        "url_params": {},
+        "url_params": _url_parameters(model.http["requestUri"], request.path) if rest else {},
     }
     try:
         if protocol == _CBOR:
             return dict(_decode_cbor(request.body)) if request.body else {}
-        if protocol == "json":
+        if protocol in ("json", "rest-json"):
             json.loads(request.body or b"{}")  # which moto takes for a message where it is no JSON
         return dict(PROTOCOL_PARSERS[protocol](model).parse(asked))
     except (RequestParserError, RecursionError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
@@ -264,6 +266,25 @@ def _rest_operation(service: str, method: str, path: str) -> str:
         if verb == method and pattern.fullmatch(path):
             return name
     return ""
+
+
+def _url_parameters(template: str, path: str) -> dict[str, str]:
+    """The values in the path of a REST request, by the names in its template: ``/schedules/{Name}``."""
+    names = re.findall(r"\{([^}+]+)\+?\}", template)
+    found = re.fullmatch(re.sub(r"\{[^}]+\}", "(.+)", template.partition("?")[0]), path)
+    return dict(zip(names, map(unquote, found.groups()), strict=False)) if found else {}
+
+
+class _Query(dict[str, str]):
+    """The parameters of a query, of which one may stand several times."""
+
+    def __init__(self, text: str) -> None:
+        self._pairs = parse_qsl(text, keep_blank_values=True)
+        super().__init__(self._pairs)
+
+    def getlist(self, name: str) -> list[str] | None:
+        """Every value of a parameter; None if it is not there."""
+        return [value for key, value in self._pairs if key == name] or None
 
 
 def _form(request: Request) -> dict[str, str]:

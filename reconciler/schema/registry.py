@@ -67,6 +67,15 @@ class Schemas:
         """The sections that have a schema, sorted."""
         return tuple(sorted(self.by_section))
 
+    def meant_by(self, word: str) -> str:
+        """The section that people call ``word`` elsewhere (``x-also-called``); empty if there is none."""
+        found = (
+            section
+            for section, file in self.by_section.items()
+            if any(name in word.lower() for name in self.documents[file].get("x-also-called", ()))
+        )
+        return next(found, "")
+
     def resource(
         self,
         section: str,

@@ -30,6 +30,7 @@ NEVER_OWNED = "serviceLinkedRoles"
 WRONG = "not what AWS sends"
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
 BATCH = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "batch.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
+SCHEDULER = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
 DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 ML = {"capacityUnit": "ml.m5.large", "maxCapacity": 4}
 
@@ -51,6 +52,7 @@ STACK: Mapping[str, Mapping[str, Any]] = {
             "managedPolicies": ["p"],
             "inlinePolicies": {"i": DOCUMENT},
         },
+        "for-schedules": {"assumeRolePolicyDocument": SCHEDULER},
         "s": {"assumeRolePolicyDocument": BATCH, "managedPolicies": ["service-role/AWSBatchServiceRole"]},
     },
     "policies": {"p": {"policyDocument": DOCUMENT, "description": "a policy"}, "q": {"policyDocument": DOCUMENT}},
@@ -76,6 +78,15 @@ STACK: Mapping[str, Mapping[str, Any]] = {
     "eventRules": {
         name: {"eventPattern": {"source": ["aws.batch"]}, "description": name, "targets": [{"id": "1", "arn": "t"}]}
         for name in ("er-1", "er-2")
+    },
+    "scheduleGroups": {"g": {}},
+    "schedules": {
+        "sch": {
+            "groupName": "g",
+            "scheduleExpression": "rate(1 day)",
+            "state": "DISABLED",
+            "target": {"arn": "t", "roleArn": "for-schedules", "input": {"a": 1}},
+        }
     },
     "secrets": {"s": {"description": "a secret"}},
     "consumableResources": {"c": {"totalQuantity": 5}},

@@ -274,7 +274,7 @@ sharing = st.fixed_dictionaries(
 )
 
 
-TRUST = {"trust": ["events.amazonaws.com"]}
+TRUST = {"trust": ["events.amazonaws.com", "scheduler.amazonaws.com"]}
 PATTERNS = [{"source": ["aws.batch"], "detail": {"status": ["FAILED", "SUCCEEDED"]}}, {"source": ["mine"]}]
 launching = st.fixed_dictionaries(
     {
@@ -322,6 +322,20 @@ launching = st.fixed_dictionaries(
                     ),
                 },
                 optional={"scheduleExpression": st.just("rate(1 hour)")},
+            ),
+        ),
+        "scheduleGroups": st.just({"sg": {}}),
+        "schedules": st.dictionaries(
+            st.sampled_from(["hourly", "daily"]),
+            st.fixed_dictionaries(
+                {
+                    "groupName": st.just("sg"),
+                    "scheduleExpression": st.sampled_from(["rate(1 hour)", "cron(0 2 * * ? *)"]),
+                    "target": st.sampled_from(
+                        [{"arn": "t", "roleArn": "ev"}, {"arn": "t", "roleArn": "ev", "input": "x"}]
+                    ),
+                },
+                optional={"state": states, "scheduleExpressionTimezone": st.just("Europe/Paris")},
             ),
         ),
     }

@@ -74,6 +74,8 @@ OWNED: Mapping[str, frozenset[str]] = {
     ),
     "placementGroups": names("GroupName GroupId GroupArn State"),
     "eventRules": names("Name Arn CreatedBy EventBusName"),
+    "schedules": names("Name Schedule.Arn GetSchedule.Arn GroupName ListSchedules ListTagsForResource"),
+    "scheduleGroups": names("Name Arn State"),
 }
 # Members that AWS fills in where the declaration leaves them out, and that count where it does not.
 FILLED: Mapping[str, frozenset[str]] = {

@@ -40,6 +40,8 @@ NOT_FOUND = {
     "DescribeConsumableResource": "ClientException",
     "DescribeQuotaShare": "ClientException",
     "DescribeRule": "ResourceNotFoundException",
+    "GetSchedule": "ResourceNotFoundException",
+    "GetScheduleGroup": "ResourceNotFoundException",
 }
 IN_BULK = frozenset({"GetAccountAuthorizationDetails"})
 MINE = {

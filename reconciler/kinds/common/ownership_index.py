@@ -25,6 +25,7 @@ SMALL = (
     "ecr",
     "events",
     "logs",
+    "scheduler:schedule-group",
     "secretsmanager",
     "sns",
     "batch:consumable-resource",

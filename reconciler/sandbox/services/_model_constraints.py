@@ -18,6 +18,7 @@ _CODES = {
     "iam": "ValidationError",
     "sts": "ValidationError",
     "events": "ValidationException",
+    "scheduler": "ValidationException",
     "secretsmanager": "ValidationException",
     "logs": "InvalidParameterException",
 }

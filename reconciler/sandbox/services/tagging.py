@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.sandbox.services import scheduler
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -110,6 +111,8 @@ def _present(call: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
     for bus in events.event_buses.values():
         for rule in bus.rules.values():
             yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
+    for group in scheduler.groups(call.account, region).values():
+        yield group.arn, group.tags
 
 
 def _ec2(call: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:

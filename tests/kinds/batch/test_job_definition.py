@@ -90,7 +90,8 @@ def test_one_sweep_answers_everything():
 def test_what_is_read():
     found = live(BASE, tags=TAGS)
 
-    assert {"name": "x", "arn": arn("job-definition/x:3"), "revision": "3"} == found.attrs
+    prefix = arn("job-definition/x")
+    assert {"name": "x", "arn": f"{prefix}:3", "arnPrefix": prefix, "revision": "3"} == found.attrs
     assert (found.physical, found.revision, found.status, found.tags) == ("x:3", 3, "ACTIVE", TAGS)
     assert {"type", "parameters", "containerProperties"} == set(found.props)
 

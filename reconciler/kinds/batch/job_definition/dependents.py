@@ -1,6 +1,7 @@
-"""``Kind.dependents`` of a revision of a job definition: event rules, other definitions, unfinished jobs.
+"""``Kind.dependents`` of a revision of a job definition: event rules, schedules, other definitions, unfinished jobs.
 
-- A target of an event rule names a revision as ``NAME:REV`` or by ARN; without a revision it uses the latest one.
+- A target of an event rule, or a schedule, names a revision as ``NAME:REV`` or by ARN; without a revision it uses the
+  latest one.
 - The text of a definition (environment, command, parameters) may name another one with which its jobs submit jobs.
 - A job keeps its revision, also for retries and for the rest of an array.
 
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from reconciler.kinds.batch._common import every, items_in
-from reconciler.kinds.common import event_rules
+from reconciler.kinds.common import event_rules, schedules
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.referrers import active_definitions, revision
@@ -26,6 +27,7 @@ from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Dependent, Json, Live, Reads, Referrer, Scope
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
+_Latest: TypeAlias = tuple[str, frozenset[str], frozenset[str]]
 
 # In the order of a job's life: a job that changes its state between two calls is found by the later one.
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -83,16 +85,40 @@ def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
         for target in targets:
             named = mapping(target.get("BatchParameters")).get("JobDefinition")
             where = f"event rule {rule['Name']} (target {target['Id']}) starts jobs with"
-            if named in words:
-                hint = "to delete it, change the target to the definition's name without a revision"
-                spelt = frozenset(word for word, physical in words.items() if physical == words[named])
-                found.append((words[named], Dependent(text=f"{where} it", hint=hint, arn=rule["Arn"], words=spelt)))
-            elif named in latest:
-                physical, spelt, others = latest[named]
-                hint = "to delete it, remove the target, or change it to another definition"
-                text = f"{where} the latest revision"
-                found.append((physical, Dependent(text=text, hint=hint, arn=rule["Arn"], words=spelt, others=others)))
+            found += _starting(where, named, rule["Arn"], words, latest)
     return _gathered(found)
+
+
+def _starting(
+    where: str, named: Any, arn: str, words: Mapping[str, str], latest: Mapping[str, _Latest]
+) -> Iterator[tuple[str, Dependent]]:
+    """The dependent at ``arn`` whose target starts jobs with ``named``, if that is one of the definitions."""
+    if named in words:
+        hint = "to delete it, change the target to the definition's name without a revision"
+        spelt = frozenset(word for word, physical in words.items() if physical == words[named])
+        yield words[named], Dependent(text=f"{where} it", hint=hint, arn=arn, words=spelt)
+    elif named in latest:
+        physical, spelt, others = latest[named]
+        hint = "to delete it, remove the target, or change it to another definition"
+        yield physical, Dependent(text=f"{where} the latest revision", hint=hint, arn=arn, words=spelt, others=others)
+
+
+def scheduled(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+    """The schedules, in any group, that submit jobs with one of ``lives``."""
+    found = yield from schedules.submitting()
+    active = (yield from active_definitions()) if found else []
+    words, latest = _words(lives), _latest_revisions(lives, active)
+    return _gathered(
+        dependent
+        for schedule, request in found
+        for dependent in _starting(
+            f"schedule {schedule['Name']} starts jobs with",
+            request.get("JobDefinition"),
+            schedule["Arn"],
+            words,
+            latest,
+        )
+    )
 
 
 def _rules(queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
@@ -183,16 +209,14 @@ def _words(lives: Iterable[Live]) -> dict[str, str]:
     return {word: live.physical for live in lives for word in (live.physical, live.attrs["arn"])}
 
 
-def _latest_revisions(
-    lives: Iterable[Live], active: Iterable[Json]
-) -> dict[str, tuple[str, frozenset[str], frozenset[str]]]:
+def _latest_revisions(lives: Iterable[Live], active: Iterable[Json]) -> dict[str, _Latest]:
     """(physical name of the latest revision, all names without a revision, ARNs of all revisions), by each name
     without a revision. Only for definitions whose latest revision is among ``lives``.
     """
     by_name: dict[str, dict[int, str]] = {}
     for item in active:
         by_name.setdefault(item["jobDefinitionName"], {})[int(item["revision"])] = item["jobDefinitionArn"]
-    found: dict[str, tuple[str, frozenset[str], frozenset[str]]] = {}
+    found: dict[str, _Latest] = {}
     for live in lives:
         name = live.attrs["name"]
         revisions = by_name.get(name, {})

@@ -7,7 +7,8 @@ What is peculiar about them:
 - A deletion deregisters the revisions one by one. An INACTIVE revision remains visible for 180 days, and counts as
   deleted.
 - Submitted jobs keep their revision.
-- A revision that event rules, other definitions or unfinished jobs refer to is not deregistered (:mod:`.dependents`).
+- A revision that event rules, schedules, other definitions or unfinished jobs refer to is not deregistered
+  (:mod:`.dependents`).
 - Tags belong to one revision, and can be changed without a new one.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
@@ -172,7 +173,12 @@ def _live(item: Json) -> Live:
     own = READ_ONLY | {NAME, "tags"}
     return Live(
         physical=f"{name}:{revision}",
-        attrs={"name": name, "arn": str(item["jobDefinitionArn"]), "revision": str(revision)},
+        attrs={
+            "name": name,
+            "arn": str(item["jobDefinitionArn"]),
+            "arnPrefix": str(item["jobDefinitionArn"]).rpartition(":")[0],
+            "revision": str(revision),
+        },
         props={member: value for member, value in item.items() if member not in own},
         tags=dict(item.get("tags") or {}),
         status="ACTIVE",
@@ -180,9 +186,10 @@ def _live(item: Json) -> Live:
     )
 
 
-def attrs(_scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
-    """The name; AWS assigns ARN and revision."""
-    return {"name": name.split(":", maxsplit=1)[0]}
+def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
+    """The name, and the ARN without a revision, which no new revision changes; AWS assigns ARN and revision."""
+    bare_name = name.split(":", maxsplit=1)[0]
+    return {"name": bare_name, "arnPrefix": scope.arn("batch", f"job-definition/{bare_name}")}
 
 
 def expand(props: Json) -> Json:
@@ -298,7 +305,7 @@ KIND = Kind(
     relations=images.relations,
     disruption=disruption,
     deletion_effect=deletion_effect,
-    dependents=(dependents.rules, dependents.definitions, dependents.jobs),
+    dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,
     mentions=dependents.mentions,
 )
