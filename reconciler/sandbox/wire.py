@@ -45,6 +45,7 @@ MODELS = {
     "tagging": "resourcegroupstaggingapi",
     "batch": "batch",
     "kms": "kms",
+    "elasticfilesystem": "efs",
 }
 
 _CBOR = "smithy-rpc-v2-cbor"
