@@ -131,7 +131,8 @@ def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
             yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, words)
             continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
-        hint = _nearest(name, value, members, known, path)
+        instead = str(error.schema.get("x-instead", {}).get(name, ""))
+        hint = instead.replace("VALUE", str(value)) or _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, hint)
 
 
