@@ -124,7 +124,7 @@ def _lookup(lookup: Lookup) -> Iterator[Problem]:
         if lookup.kind == "ssmParameter" and re.fullmatch(_IMAGE_PARAMETER, lookup.args):
             message = f"the value of {lookup.args} is a JSON text about an image, not its id"
             hint = f"for the id write {lookup.args}/image_id"
-            yield _problem(codes.MISFIT, message, hint, lookup.pos, address, warning=True)
+            yield _problem(codes.MISFIT, message, hint, lookup.pos, (*address, lookup.kind), warning=True)
 
 
 def _name(kind: str, name: str) -> Iterator[tuple[str, str]]:

@@ -7,15 +7,18 @@ that is closest to the value are reported.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import EMPTY, Json, Path, Pos, Template
 from reconciler.model import problem_codes as codes
-from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.model.problems import Problem, did_you_mean, near, one_of
+from reconciler.model.units import amount_in, unit_of
 
 NOUNS = {
     "integer": "a whole number",
@@ -36,15 +39,17 @@ class MessageContext:
     """What a message needs besides the error.
 
     ``at`` returns the place of a path; ``address`` and ``name`` are the resource's; ``members`` is the tree of members
-    in its schema; ``secret`` returns whether the value at a path must not be shown. ``newer_member`` returns the errors
-    of a member that the installed AWS model has and the schema lacks, with a note about it; None where the model lacks
-    it, too. ``newer_value`` returns whether the model has a value that an enumeration lacks.
+    in its schema, ``read_only`` has the paths of those that AWS sets; ``secret`` returns whether the value at a path
+    must not be shown. ``newer_member`` returns the errors of a member that the installed AWS model has and the schema
+    lacks, with a note about it; None where the model lacks it, too. ``newer_value`` returns whether the model has a
+    value that an enumeration lacks.
     """
 
     at: Callable[[Path], Pos]
     address: str = ""
     name: str = ""
     members: Json = field(default_factory=lambda: EMPTY)
+    read_only: Collection[tuple[str, ...]] = ()
     secret: Callable[[Path], bool] = lambda _: False
     newer_member: Callable[[Path, Any], tuple[Iterable[Error], str] | None] = lambda _path, _value: None
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
@@ -131,9 +136,24 @@ def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
             yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, words)
             continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
-        instead = str(error.schema.get("x-instead", {}).get(name, ""))
-        hint = instead.replace("VALUE", str(value)) or _nearest(name, value, members, known, path)
+        instead = _instead(error.schema.get("x-instead", {}).get(name, ""), value)
+        hint = instead or _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, hint)
+
+
+def _instead(words: Any, value: Any) -> str:
+    """What a schema says about a member that people write in vain, perhaps by the form of its value; VALUE is it."""
+    if isinstance(words, Mapping):
+        words = words.get(_form(value), "")
+    return str(words).replace("VALUE", str(value))
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "document" if "Statement" in value else "mapping"
+    if isinstance(value, list):
+        return "mappings" if value and all(isinstance(item, Mapping) for item in value) else "list"
+    return "text"
 
 
 # What CloudFormation has at every resource. A schema adds what it has for one, as "x-cloudformation".
@@ -173,31 +193,60 @@ def _newer(known: MessageContext, path: Path, code: codes.ProblemCode, what: str
     )
 
 
+# The ends of names that people leave out: schedulingPolicy for schedulingPolicyArn
+_ENDS = ("arn", "arns", "id", "ids", "s", "es")
+
+
 def _same_spelling(name: str, members: Json) -> str:
-    """The member with the spelling of ``name`` (case, - and _ ignored), or with it as an alias; empty if none."""
+    """The member with the spelling of ``name`` (case, - and _ ignored), or with it as an alias, or with it and an
+    ending that says what it refers by; empty if none.
+    """
     for member, about in members.items():
         others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
         if _folded(name) in (_folded(other) for other in (member, *others)):
             return member
-    return ""
+    longer = [f"{_folded(name)}{end}" for end in _ENDS]
+    return next((member for member in members if _folded(member) in longer), "")
+
+
+def _writable(members: Json) -> dict[str, Any]:
+    """Those of ``members`` that AWS does not set itself, and that may so be suggested."""
+    return {name: about for name, about in members.items() if not is_read_only(about)}
+
+
+def is_read_only(about: Any) -> bool:
+    """Whether a member's schema says that it is accepted in pasted output only."""
+    return isinstance(about, Mapping) and str(about.get("description", "")).startswith("Read-only")
 
 
 def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: Path) -> str:
-    if meant := _same_spelling(name, members):
+    writable = _writable(members)
+    if meant := _same_spelling(name, writable):
         return f'did you mean "{meant}"?'
+    if surely := difflib.get_close_matches(name, writable, n=1, cutoff=0.88):
+        return f'did you mean "{surely[0]}"?'
     if not path and known.name and name == known.name:
         return "give the properties directly, without the resource's name"
     if not path and known.name and (value == known.name or _folded(name) == "name"):
         return "the name is the key above; remove this"
     here = tuple(part for part in path if isinstance(part, str))
-    elsewhere = next((place for place in _places(known.members, name) if _is_near(place[:-1], here)), None)
+    places = (place for place in _places(known.members, name) if place not in known.read_only)
+    elsewhere = next((place for place in places if _is_near(place[:-1], here)), None)
     if elsewhere:
         return f"move it under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "move it one level up"
-    if near := did_you_mean(name, members):
-        return near
-    if not path and known.name and _SERVICE_SETS.fullmatch(name):
+    meant = near(name, members)
+    sets_itself = not meant and not path and known.name and _SERVICE_SETS.fullmatch(name)
+    if sets_itself or (
+        meant and meant not in writable and _likeness(name, meant) > _likeness(name, near(name, writable))
+    ):
         return "read-only: set by AWS; remove it"
-    return one_of(list(members)) if members else "no members are allowed here"
+    if suggested := did_you_mean(name, writable):
+        return suggested
+    return one_of(list(writable)) if writable else "no members are allowed here"
+
+
+def _likeness(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
 
 def _folded(name: str) -> str:
@@ -266,7 +315,7 @@ def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem
     elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
         wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
         members = _below(known.members, path)
-        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members)
+        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members, _last(path))
         yield _problem(known, path, codes.WRONG_TYPE, f"{dotted(path)} {message}" if path else f"this {message}", hint)
     else:
         meant = min(branches.values(), key=lambda branch: (any(map(_wrong_type, branch)), len(branch)))
@@ -306,7 +355,7 @@ def _described(error: Error, members: Json) -> tuple[codes.ProblemCode, str, str
     """Code, message (which follows the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
-        return codes.WRONG_TYPE, *_mistyped(value, _types(error), error.schema, members)
+        return codes.WRONG_TYPE, *_mistyped(value, _types(error), error.schema, members, _last(error.absolute_path))
     if rule == "enum":
         texts = [str(item) for item in limit]
         hint = did_you_mean(str(value), texts)
@@ -336,23 +385,43 @@ def _schema_hint(error: Error) -> str:
     return str(schema.get("x-hint") or _sentence(schema.get("description", "")))
 
 
-def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tuple[str, str]:
+def _last(path: Iterable[Any]) -> str:
+    """The name of the member at the end of ``path``, also of an item in its list."""
+    return next((part for part in reversed(list(path)) if isinstance(part, str)), "")
+
+
+def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json, name: str) -> tuple[str, str]:
     nouns = [NOUNS[kind] for kind in wanted]
     message = f"must be {' or '.join(nouns)}, not {shown(value)}"
     if value is None:
         return message, "give it a value, or remove it"
     if "enum" in schema:
         return message, one_of([str(item) for item in schema["enum"]])
+    if isinstance(value, bool) and "x-hint" in schema:  # a text that only looks like true would be as wrong
+        return message, str(schema["x-hint"])
+    if hint := _without_unit(value, wanted, schema, name):
+        return message, hint
     for kind in wanted:
-        if hint := _converted(value, kind, members):
+        if kind == "object" and isinstance(value, list) and "x-hint" in schema:
+            return message, str(schema["x-hint"])
+        if hint := _converted(value, kind, members, name):
             return message, hint
     return message, _sentence(schema.get("description", "")) or f"write {' or '.join(nouns)}"
 
 
-def _converted(value: Any, kind: str, members: Json) -> str:
+def _without_unit(value: Any, wanted: list[str], schema: Json, name: str) -> str:
+    """How to write an amount with a unit (``16GB``) where a plain number is wanted; empty for anything else."""
+    if not isinstance(value, str) or len(value) > _DIGITS or not {"integer", "number"} & set(wanted):
+        return ""
+    unit = unit_of(name, str(schema.get("description", "")))
+    amount = amount_in(value, unit)
+    return "" if amount is None else f"write a number of {unit} without a unit: {amount}"
+
+
+def _converted(value: Any, kind: str, members: Json, name: str) -> str:
     """How to write ``value`` as the JSON type ``kind``; empty where that is not obvious."""
-    if kind == "string" and isinstance(value, bool | int | float):
-        return f'write it in quotes: "{json.dumps(value)}"'
+    if kind == "string":
+        return _as_text(value)
     if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
         return f"write it without quotes, as a plain decimal number: {_decimal(value, kind)}"
     if kind == "integer" and isinstance(value, float):
@@ -360,11 +429,19 @@ def _converted(value: Any, kind: str, members: Json) -> str:
     if kind == "boolean" and isinstance(value, str) and value.lower() in _YES + _NO:
         return f"write {'true' if value.lower() in _YES else 'false'}, without quotes"
     if kind == "array":
-        return _as_list(value, list(members))
+        return _as_list(value, list(members), name)
     if kind == "object" and isinstance(value, list):
-        return _as_mapping(value)
+        return _as_mapping(value, free="*" in members)
     if kind == "object" and members and "*" not in members:
         return f"write its members below it: {', '.join(list(members)[:4])}"
+    return ""
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool | int | float):
+        return f'write it in quotes: "{json.dumps(value)}"'
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        return f"write it without the brackets: {value[0]}"
     return ""
 
 
@@ -375,17 +452,49 @@ def _decimal(text: str, kind: str) -> str:
     return f"{whole}.{rest.rstrip('0') or '0'}" if dot and kind == "number" else whole
 
 
-def _as_list(value: Any, members: list[str]) -> str:
+_COMMAS = re.compile(r"\s*[^\s,]+(\s*,\s*[^\s,]+)+\s*")
+_NEEDS_SHELL = re.compile(r"&&|\|\||[;|<>`]|\$[A-Za-z_(]")
+
+
+def _as_list(value: Any, members: list[str], name: str) -> str:
+    if isinstance(value, str | Template):
+        items = _items(str(value), name)
+        return f"write it as a list: {json.dumps(items) if len(items) > 1 else f'[{value}]'}"
     if not isinstance(value, Mapping):
-        return f"write it as a list: [{value if isinstance(value, str | Template) else json.dumps(value)}]"
+        return f"write it as a list: [{json.dumps(value)}]"
     if {"name", "value"} <= set(members):
         return "write a list of {name: ..., value: ...}"
     return "write a list, each item starting with -" + (f", with {', '.join(members[:4])}" if members else "")
 
 
-def _as_mapping(value: list[Any]) -> str:
+def _items(text: str, name: str) -> list[str]:
+    """The items of a list that was written as one text: those between commas, or the words of a command."""
+    if _COMMAS.fullmatch(text):
+        return [item.strip() for item in text.split(",")]
+    if name == "command" and _NEEDS_SHELL.search(text):  # AWS Batch starts no shell of its own
+        return ["sh", "-c", text]
+    try:
+        return shlex.split(text)
+    except ValueError:  # an open quote
+        return text.split()
+
+
+_NAMES = ("name", "key", "policyname")
+
+
+def _as_mapping(value: list[Any], *, free: bool) -> str:
     if value and all(
         isinstance(item, Mapping) and {name.lower() for name in item} == {"key", "value"} for item in value
     ):
         return "write a mapping, key: value, instead of a list of Key and Value"
+    if free and (named := [name for name in _common(value) if _folded(name) in _NAMES]):
+        return f"write a mapping of names instead of a list: {{{value[0][named[0]]}: ...}}"
+    if free and len(value) > 1 and any(len(item) != 1 for item in value if isinstance(item, Mapping)):
+        return "write a mapping of names instead of a list: {NAME: ...}"
     return "write its members without the -"
+
+
+def _common(value: list[Any]) -> list[str]:
+    """The members that every item of a list of mappings has."""
+    items = [item for item in value if isinstance(item, Mapping)]
+    return [name for name in items[0] if all(name in item for item in items)] if len(items) == len(value) > 0 else []
