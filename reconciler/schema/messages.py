@@ -8,9 +8,7 @@ that is closest to the value are reported.
 from __future__ import annotations
 
 import difflib
-import json
 import re
-import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 from reconciler.model import EMPTY, Json, Path, Pos, Template
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean, near, one_of
-from reconciler.model.units import amount_in, unit_of
+from reconciler.schema.rewriting import converted, folded, form, without_unit
 
 NOUNS = {
     "integer": "a whole number",
@@ -29,9 +27,6 @@ NOUNS = {
     "object": "a mapping",
     "null": "nothing",
 }
-_NUMBER = re.compile(r"[+-]?[0-9][0-9_,]*(\.[0-9]*)?")
-_YES = ("true", "yes", "on", "y")
-_NO = ("false", "no", "off", "n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +50,6 @@ class MessageContext:
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
-_DIGITS = 40  # of a number that a text may stand for
 Error = Any  # jsonschema's ValidationError; only validator.py imports the package
 
 
@@ -144,16 +138,8 @@ def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
 def _instead(words: Any, value: Any) -> str:
     """What a schema says about a member that people write in vain, perhaps by the form of its value; VALUE is it."""
     if isinstance(words, Mapping):
-        words = words.get(_form(value), "")
+        words = words.get(form(value), "")
     return str(words).replace("VALUE", str(value))
-
-
-def _form(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "document" if "Statement" in value else "mapping"
-    if isinstance(value, list):
-        return "mappings" if value and all(isinstance(item, Mapping) for item in value) else "list"
-    return "text"
 
 
 # What CloudFormation has at every resource. A schema adds what it has for one, as "x-cloudformation".
@@ -203,10 +189,10 @@ def _same_spelling(name: str, members: Json) -> str:
     """
     for member, about in members.items():
         others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
-        if _folded(name) in (_folded(other) for other in (member, *others)):
+        if folded(name) in (folded(other) for other in (member, *others)):
             return member
-    longer = [f"{_folded(name)}{end}" for end in _ENDS]
-    return next((member for member in members if _folded(member) in longer), "")
+    longer = [f"{folded(name)}{end}" for end in _ENDS]
+    return next((member for member in members if folded(member) in longer), "")
 
 
 def _writable(members: Json) -> dict[str, Any]:
@@ -227,7 +213,7 @@ def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: 
         return f'did you mean "{surely[0]}"?'
     if not path and known.name and name == known.name:
         return "give the properties directly, without the resource's name"
-    if not path and known.name and (value == known.name or _folded(name) == "name"):
+    if not path and known.name and (value == known.name or folded(name) == "name"):
         return "the name is the key above; remove this"
     here = tuple(part for part in path if isinstance(part, str))
     places = (place for place in _places(known.members, name) if place not in known.read_only)
@@ -249,14 +235,10 @@ def _likeness(name: str, other: str) -> float:
     return difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[_\-\s]", "", name).lower()
-
-
 def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of the members of this name in the tree, shortest first."""
     level = [((*path, member), below) for member, below in tree.items() if member != "*"]
-    yield from (place for place, _ in level if _folded(place[-1]) == _folded(name))
+    yield from (place for place, _ in level if folded(place[-1]) == folded(name))
     for place, below in level:
         yield from _places(below, name, place)
 
@@ -399,102 +381,11 @@ def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json, name: 
         return message, one_of([str(item) for item in schema["enum"]])
     if isinstance(value, bool) and "x-hint" in schema:  # a text that only looks like true would be as wrong
         return message, str(schema["x-hint"])
-    if hint := _without_unit(value, wanted, schema, name):
+    if hint := without_unit(value, wanted, schema, name):
         return message, hint
     for kind in wanted:
-        if kind == "object" and isinstance(value, list) and "x-hint" in schema:
+        if (kind, type(value)) in (("object", list), ("array", dict)) and "x-hint" in schema:
             return message, str(schema["x-hint"])
-        if hint := _converted(value, kind, members, name):
+        if hint := converted(value, kind, members, name):
             return message, hint
     return message, _sentence(schema.get("description", "")) or f"write {' or '.join(nouns)}"
-
-
-def _without_unit(value: Any, wanted: list[str], schema: Json, name: str) -> str:
-    """How to write an amount with a unit (``16GB``) where a plain number is wanted; empty for anything else."""
-    if not isinstance(value, str) or len(value) > _DIGITS or not {"integer", "number"} & set(wanted):
-        return ""
-    unit = unit_of(name, str(schema.get("description", "")))
-    amount = amount_in(value, unit)
-    return "" if amount is None else f"write a number of {unit} without a unit: {amount}"
-
-
-def _converted(value: Any, kind: str, members: Json, name: str) -> str:
-    """How to write ``value`` as the JSON type ``kind``; empty where that is not obvious."""
-    if kind == "string":
-        return _as_text(value)
-    if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
-        return f"write it without quotes, as a plain decimal number: {_decimal(value, kind)}"
-    if kind == "integer" and isinstance(value, float):
-        return f"write it without a fraction: {round(value)}"
-    if kind == "boolean" and isinstance(value, str) and value.lower() in _YES + _NO:
-        return f"write {'true' if value.lower() in _YES else 'false'}, without quotes"
-    if kind == "array":
-        return _as_list(value, list(members), name)
-    if kind == "object" and isinstance(value, list):
-        return _as_mapping(value, free="*" in members)
-    if kind == "object" and members and "*" not in members:
-        return f"write its members below it: {', '.join(list(members)[:4])}"
-    return ""
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, bool | int | float):
-        return f'write it in quotes: "{json.dumps(value)}"'
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-        return f"write it without the brackets: {value[0]}"
-    return ""
-
-
-def _decimal(text: str, kind: str) -> str:
-    digits = text.replace("_", "").replace(",", "").lstrip("+")
-    whole, dot, rest = digits.partition(".")
-    whole = f"{'-' if whole.startswith('-') else ''}{whole.lstrip('-').lstrip('0') or '0'}"
-    return f"{whole}.{rest.rstrip('0') or '0'}" if dot and kind == "number" else whole
-
-
-_COMMAS = re.compile(r"\s*[^\s,]+(\s*,\s*[^\s,]+)+\s*")
-_NEEDS_SHELL = re.compile(r"&&|\|\||[;|<>`]|\$[A-Za-z_(]")
-
-
-def _as_list(value: Any, members: list[str], name: str) -> str:
-    if isinstance(value, str | Template):
-        items = _items(str(value), name)
-        return f"write it as a list: {json.dumps(items) if len(items) > 1 else f'[{value}]'}"
-    if not isinstance(value, Mapping):
-        return f"write it as a list: [{json.dumps(value)}]"
-    if {"name", "value"} <= set(members):
-        return "write a list of {name: ..., value: ...}"
-    return "write a list, each item starting with -" + (f", with {', '.join(members[:4])}" if members else "")
-
-
-def _items(text: str, name: str) -> list[str]:
-    """The items of a list that was written as one text: those between commas, or the words of a command."""
-    if _COMMAS.fullmatch(text):
-        return [item.strip() for item in text.split(",")]
-    if name == "command" and _NEEDS_SHELL.search(text):  # AWS Batch starts no shell of its own
-        return ["sh", "-c", text]
-    try:
-        return shlex.split(text)
-    except ValueError:  # an open quote
-        return text.split()
-
-
-_NAMES = ("name", "key", "policyname")
-
-
-def _as_mapping(value: list[Any], *, free: bool) -> str:
-    if value and all(
-        isinstance(item, Mapping) and {name.lower() for name in item} == {"key", "value"} for item in value
-    ):
-        return "write a mapping, key: value, instead of a list of Key and Value"
-    if free and (named := [name for name in _common(value) if _folded(name) in _NAMES]):
-        return f"write a mapping of names instead of a list: {{{value[0][named[0]]}: ...}}"
-    if free and len(value) > 1 and any(len(item) != 1 for item in value if isinstance(item, Mapping)):
-        return "write a mapping of names instead of a list: {NAME: ...}"
-    return "write its members without the -"
-
-
-def _common(value: list[Any]) -> list[str]:
-    """The members that every item of a list of mappings has."""
-    items = [item for item in value if isinstance(item, Mapping)]
-    return [name for name in items[0] if all(name in item for item in items)] if len(items) == len(value) > 0 else []

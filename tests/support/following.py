@@ -26,6 +26,13 @@ _WRITTEN = re.compile(
 )
 _REMOVE = re.compile(r"(?:^|; )remove (?:it|this|one|that)\b|^remove this$|: set by AWS; remove it$")
 _QUOTED = re.compile(r"quote names with / or \.: (\$\{.+\})$")
+_EXAMPLE = re.compile(
+    r"(?<!expressions )\b(?:e\.g\.|such as|for example|looks? like|as in|one of) "
+    r"(\"[^\"]*\"|\[[^\]]*\]|[A-Za-z0-9*/_.:${}=-]*[A-Za-z0-9*/_}=-])(?=$|[,;]| or | and )"
+)
+_LITERAL = re.compile(r"^write \$(\$\{[^}.]+\}) for literal text")
+_LEAVE_OUT = re.compile(r"(?:^|, or |; )leave (?:it|this) out$")
+_UP = re.compile(r"^move it one level up$")
 _MOVE = re.compile(r"^move it under (\S+)$")
 
 
@@ -131,6 +138,40 @@ def _moved(data: Any, steps: list[str | int], found: re.Match[str], _: Problem) 
     return [*top, *found[1].split("."), steps[-1]]
 
 
+def _literal(data: Any, steps: list[str | int], found: re.Match[str], _: Problem) -> list[str | int] | None:
+    value, there = _at(data, steps)
+    if not there or not isinstance(value, str):
+        return None
+    _parent(data, steps)[steps[-1]] = value.replace(found[1], f"${found[1]}")
+    return steps
+
+
+def _exampled(data: Any, steps: list[str | int], found: re.Match[str], problem: Problem) -> list[str | int] | None:
+    """The example, or the first of the values that are allowed, in place of the value."""
+    value, there = _at(data, steps)
+    if there and problem.message.startswith(f'"{steps[-1]}" is not a'):
+        parent = _parent(data, steps)
+        parent[found[1]] = parent.pop(steps[-1])
+        return [*steps[:-1], found[1]]
+    wrong_key = problem.code in ("unknown-field", "unknown-section", "missing-field")
+    if wrong_key or not there or isinstance(value, list | dict):
+        return None
+    return _written(data, steps, found, problem)
+
+
+def _up(data: Any, steps: list[str | int], _: re.Match[str], __: Problem) -> list[str | int] | None:
+    value, there = _at(data, steps)
+    above = steps[:-1]
+    while above and isinstance(above[-1], int):
+        above = above[:-1]
+    above = above[:-1]
+    if not there or len(above) < 2:
+        return None
+    del _parent(data, steps)[steps[-1]]
+    _parent(data, [*above, ""])[steps[-1]] = value
+    return [*above, steps[-1]]
+
+
 _Follow = Callable[[Any, list[str | int], "re.Match[str]", Problem], "list[str | int] | None"]
 _FORMS: tuple[tuple[re.Pattern[str], _Follow], ...] = (
     (_NAME, _suggested),
@@ -139,4 +180,8 @@ _FORMS: tuple[tuple[re.Pattern[str], _Follow], ...] = (
     (_WRITTEN, _written),
     (_MOVE, _moved),
     (_REMOVE, _removed),
+    (_UP, _up),
+    (_LITERAL, _literal),
+    (_EXAMPLE, _exampled),
+    (_LEAVE_OUT, _removed),
 )
