@@ -1,22 +1,25 @@
 """Look-ups: read-only facts about the account, read once at plan time and shown in the plan.
 
+Those of EC2, which have filters, are here; the others are in :mod:`.named_lookups`.
+
 No match, or several where one is needed, is a problem with the filter and the matches in it: the first match is never
 taken silently.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from reconciler.account import named_lookups
+from reconciler.account.named_lookups import Ask, not_aws, problem, text, unreadable
 from reconciler.config import references
-from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
+from reconciler.model import Call, Json, Lookup, Refused, Scope, Unreadable
 from reconciler.model import problem_codes as codes
+from reconciler.model.lookups import given_filters
 from reconciler.model.problems import Problem, did_you_mean, one_of
-
-Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
         loop = " -> ".join(error.args[1])
         first = lookups[min(error.args[1])]
         return {}, [
-            _problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", codes.LOOKUP_CYCLE)
+            problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", codes.LOOKUP_CYCLE)
         ]
     for name in sequence:
         lookup = lookups[name]
@@ -103,9 +106,9 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
         waiting = [str(part) for _, part in references.templates(args)]
         if waiting:
             if not any(need not in values for need in needs[name]):  # else that look-up has its own problem
-                problems.append(_problem(lookup, f"look-ups cannot use {waiting[0]}", "", codes.LOOKUP_ARGUMENT))
+                problems.append(problem(lookup, f"look-ups cannot use {waiting[0]}", "", codes.LOOKUP_ARGUMENT))
             continue
-        found = _resolve_one(lookup, args, ask)
+        found = _resolve_one(lookup, args, scope, ask)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -113,15 +116,15 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     return values, problems
 
 
-def _resolve_one(lookup: Lookup, args: Any, ask: Ask) -> Any:
-    if lookup.kind == "ssmParameter":
-        return _parameter(lookup, args, ask)
+def _resolve_one(lookup: Lookup, args: Any, scope: Scope, ask: Ask) -> Any:
+    if lookup.kind not in _EC2:
+        return named_lookups.resolve(lookup, args, scope, ask)
     facts = _EC2[lookup.kind]
     unknown = [name for name in args if name not in facts.filters and name not in (*_COMMON, "owner")]
     if unknown:
         known = [*facts.filters, *_COMMON, *(["owner"] if lookup.kind == "image" else [])]
         hint = did_you_mean(unknown[0], known) or one_of(known)
-        return _problem(lookup, f'{lookup.kind} has no argument "{unknown[0]}"', hint, codes.UNKNOWN_FIELD)
+        return problem(lookup, f'{lookup.kind} has no argument "{unknown[0]}"', hint, codes.UNKNOWN_FIELD)
     filters = _filters(args, facts)
     params: dict[str, Any] = {"Filters": filters}
     if lookup.kind == "image":
@@ -130,10 +133,10 @@ def _resolve_one(lookup: Lookup, args: Any, ask: Ask) -> Any:
     call = Call("ec2", facts.operation, params, all_pages=True)
     (reply,) = ask([call])
     if isinstance(reply, Refused):
-        return _unreadable(lookup, Unreadable(call, reply))
+        return unreadable(lookup, Unreadable(call, reply))
     items = reply.get(facts.items, [])
     if any(facts.id not in item for item in items):
-        return _not_aws(lookup, call, facts.id)
+        return not_aws(lookup, call, facts.id)
     owners = [{"Name": "owner", "Values": params["Owners"]}] if "Owners" in params else []
     return _chosen(lookup, facts, items, [*filters, *owners])
 
@@ -141,11 +144,11 @@ def _resolve_one(lookup: Lookup, args: Any, ask: Ask) -> Any:
 def _filters(args: Json, facts: _Filters) -> list[dict[str, Any]]:
     pairs: dict[str, Any] = {facts.filters[name]: value for name, value in args.items() if name in facts.filters}
     pairs |= {f"tag:{name}": value for name, value in (args.get("tags") or {}).items()}
-    pairs |= args.get("filters") or {}
+    pairs |= given_filters(args.get("filters"))
     if facts.many or facts.operation == "DescribeImages":
         pairs.setdefault("state", "available")
     return [
-        {"Name": name, "Values": [_text(item) for item in (value if isinstance(value, list) else [value])]}
+        {"Name": name, "Values": [text(item) for item in (value if isinstance(value, list) else [value])]}
         for name, value in sorted(pairs.items())
     ]
 
@@ -153,7 +156,7 @@ def _filters(args: Json, facts: _Filters) -> list[dict[str, Any]]:
 def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Sequence[Json]) -> Any:
     asked = ", ".join(f"{f['Name']}={'|'.join(f['Values'])}" for f in filters) or "no filter"
     if not items:
-        return _problem(
+        return problem(
             lookup, f"no {_noun(lookup)} matches {asked}", "loosen the filter, or create it", codes.LOOKUP_NONE
         )
     if facts.many:
@@ -162,7 +165,7 @@ def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Seq
         return max(items, key=lambda item: (item.get("CreationDate", ""), item[facts.id]))[facts.id]
     if len(items) > 1:
         found = ", ".join(sorted(_shown(item, facts) for item in items))
-        return _problem(
+        return problem(
             lookup,
             f"{len(items)} {_noun(lookup)}s match {asked}",
             f"narrow the filter; found {found}",
@@ -171,26 +174,8 @@ def _chosen(lookup: Lookup, facts: _Filters, items: Sequence[Json], filters: Seq
     return items[0][facts.id]
 
 
-def _parameter(lookup: Lookup, args: Any, ask: Ask) -> Any:
-    name = args.get("name") if isinstance(args, Mapping) else args
-    call = Call("ssm", "GetParameter", {"Name": str(name)})
-    (reply,) = ask([call])
-    if isinstance(reply, Refused) and reply.code == "ParameterNotFound":
-        hint = "check the name with `aws ssm get-parameters-by-path`"
-        return _problem(lookup, f"there is no SSM parameter {name}", hint, codes.LOOKUP_NONE)
-    if isinstance(reply, Refused):
-        return _unreadable(lookup, Unreadable(call, reply))
-    value = reply.get("Parameter", {}).get("Value")
-    return _not_aws(lookup, call, "Parameter.Value") if value is None else value
-
-
-def _not_aws(lookup: Lookup, call: Call, missing: str) -> Problem:
-    why = f"{call.service} did not answer like AWS: its reply to {call.operation} has no {missing}"
-    return _problem(lookup, why, "check AWS_ENDPOINT_URL, if it is set", codes.LOOKUP_REFUSED)
-
-
-def _unreadable(lookup: Lookup, failed: Unreadable) -> Problem:
-    return _problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, codes.LOOKUP_REFUSED)
+def _noun(lookup: Lookup) -> str:
+    return {"vpc": "VPC", "subnets": "subnet", "securityGroup": "security group"}.get(lookup.kind, lookup.kind)
 
 
 def _shown(item: Json, facts: _Filters) -> str:
@@ -199,15 +184,3 @@ def _shown(item: Json, facts: _Filters) -> str:
     where = item.get("VpcId") if facts.id != "VpcId" else ""
     notes = ", ".join(note for note in (name, where) if note)
     return f"{item[facts.id]} ({notes})" if notes else str(item[facts.id])
-
-
-def _noun(lookup: Lookup) -> str:
-    return {"vpc": "VPC", "subnets": "subnet", "securityGroup": "security group"}.get(lookup.kind, lookup.kind)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _problem(lookup: Lookup, message: str, hint: str, code: codes.ProblemCode) -> Problem:
-    return Problem(code=code, message=message, hint=hint, address=f"lookups.{lookup.name}", pos=lookup.pos)

@@ -17,16 +17,20 @@ from reconciler.config import references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Declared, Finding, Kind, Path, Ref, Reference, Resource, Scope, Template
 from reconciler.model import problem_codes as codes
+from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem
 
 _NAME = "NAME"
 
 # the kind of look-up that each argument of a look-up takes
-_ARGUMENTS = {"vpcId": "vpc", "subnetIds[]": "subnets", "groupId": "securityGroup", "imageId": "image"}
-_NOUNS = {"vpc": "a VPC", "subnets": "subnets", "securityGroup": "a security group", "image": "an image"}
-_MANY = "subnets"
-_ANYTHING = "ssmParameter"  # a parameter may contain any value
+_ARGUMENTS = {
+    "vpcId": "vpc",
+    "subnetIds[]": "subnets",
+    "groupId": "securityGroup",
+    "imageId": "image",
+    "fileSystemId": "fileSystem",
+}
 
 
 def problems(
@@ -68,7 +72,7 @@ class TargetChecker:
                 yield from self.trust(path, value, kind.refs[pattern], service)
         yield from self.self_reference(resource, kind)
         if self.loaded.lookups:
-            yield from self.lookups(references.within(resource), kind.lookups)
+            yield from self.lookups(references.within(resource), {**self.looked_up(kind), **kind.lookups})
         yield from kind.relations(resource, self.declared)
         yield from self.namesakes(resource, kind)
 
@@ -174,6 +178,13 @@ class TargetChecker:
             message = f"the {kind.name} {passed.address.name} does not trust {service}, which uses it here"
             yield Finding(path, message, f"{now}; add {service} to its trust", codes.MISFIT, warning=True)
 
+    def looked_up(self, kind: Kind) -> dict[str, str]:
+        """The kind of look-up for each property that names one resource of a kind which can be looked up."""
+        targets = {
+            path: self.kinds.get(ref.section) for path, ref in kind.refs.items() if not (ref.also or ref.optional)
+        }
+        return {path: target.lookup for path, target in targets.items() if target and target.lookup}
+
     def lookups(self, written: Iterable[tuple[Path, Template]], takes: Mapping[str, str]) -> Iterator[Finding]:
         """Look-ups of the wrong kind. ``takes`` maps paths to the kind of look-up that each takes."""
         for path, value in written:
@@ -183,17 +194,18 @@ class TargetChecker:
                     continue
                 pattern = _pattern(path)
                 of_list = takes.get(f"{pattern}[]")
-                taken, member = of_list or takes.get(pattern), _member(path)
+                taken, member, kind = of_list or takes.get(pattern), _member(path), LOOKUP_KINDS[lookup.kind]
                 if not value.whole:
-                    if lookup.kind == _MANY:
-                        message = f"{part.text} is a list of subnets and cannot be part of a text"
+                    if kind.many:
+                        message = f"{part.text} is a list of {kind.noun} and cannot be part of a text"
                         yield Finding(path, message, "use it as the whole value")
-                elif taken and lookup.kind not in (taken, _ANYTHING):
+                elif taken and lookup.kind != taken and not kind.anything:
+                    noun = LOOKUP_KINDS[taken].noun
                     right = [name for name, one in sorted(self.loaded.lookups.items()) if one.kind == taken]
-                    hint = f"did you mean ${{lookups.{right[0]}}}?" if right else f"look up {_NOUNS[taken]} instead"
-                    message = f"{member} takes {_NOUNS[taken]}, but {part.text} looks up {_NOUNS[lookup.kind]}"
+                    hint = f"did you mean ${{lookups.{right[0]}}}?" if right else f"look up {noun} instead"
+                    message = f"{member} takes {noun}, but {part.text} looks up {kind.noun}"
                     yield Finding(path, message, hint)
-                elif of_list and lookup.kind != _MANY:
+                elif of_list and not kind.many:
                     yield Finding(path, f"{member} is a list, but {part.text} is one value", f'write ["{part.text}"]')
 
 

@@ -11,7 +11,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
-from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.model.problems import Problem, did_you_mean, near, one_of
 
 Kinds = Mapping[str, Kind]
 
@@ -108,6 +108,18 @@ class ReferenceChecker:
             return f"did you mean {others[0]}?"
         return f"declared in {target.section}: {one_of(names)}" if names else f"{target.section} declares nothing"
 
+    def whole_suggestion(self, target: Address) -> str:
+        """As :meth:`suggestion`, with the whole address."""
+        section = target.section if target.section in self.kinds else near(target.section, self.kinds)
+        if not section:
+            return one_of(list(self.kinds), most=30)
+        if Address(section, target.name) in self.declared:
+            return f"did you mean {Address(section, target.name)}?"
+        if name := near(target.name, self.by_section.get(section, [])):
+            return f"did you mean {Address(section, name)}?"
+        known = self.suggestion(Address(section, target.name))
+        return known if section == target.section else f"the section is called {section}; {known}"
+
     def attributes_of(self, target: Address) -> frozenset[str]:
         """The attributes of a declared resource; empty where its own declaration is broken."""
         resource, kind = self.resources.get(target), self.kinds[target.section]
@@ -123,13 +135,11 @@ class ReferenceChecker:
         for index, (item, target) in enumerate(zip(items, addresses(items), strict=True)):
             path: Path = ("lifecycle", "dependsOn", index)
             if target is None:
-                quoted = f"quote names with dots or slashes: {examples.QUOTED_ADDRESS}"
+                quoted = f"quote names with dots or slashes: '{examples.QUOTED_ADDRESS}'"
                 message, hint = f'"{item}" is not an address', f"as in {examples.ADDRESS}; {quoted}"
                 yield _problem(codes.UNKNOWN_REFERENCE, message, hint, at(path), address, path)
             elif target not in self.declared and target.name not in self.loaded.misplaced:
-                hint = self.suggestion(target)
-                if target.section not in self.kinds:
-                    hint = did_you_mean(target.section, self.kinds) or one_of(list(self.kinds), most=30)
+                hint = self.whole_suggestion(target)
                 yield _problem(codes.UNKNOWN_REFERENCE, f"{target} is not declared", hint, at(path), address, path)
 
     def check_lookup_reference(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from reconciler.checks import ignored_rules
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
 from reconciler.model import problem_codes as codes
+from reconciler.model.lookups import given_filters
 from reconciler.model.problems import Problem, did_you_mean
 
 # Only for misspellings: AWS adds Regions. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
@@ -30,7 +31,12 @@ _IDS = {
     "subnetIds": re.compile(r"subnet-[0-9a-f]+"),
     "groupId": re.compile(r"sg-[0-9a-f]+"),
     "imageId": re.compile(r"ami-[0-9a-f]+"),
+    "fileSystemId": re.compile(r"fs-[0-9a-f]+"),
 }
+# What names a key: https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
+_KEY = re.compile(r"arn:.+|alias/.+|(mrk-)?[0-9a-f]{8}-?[0-9a-f-]{4,}")
+_IMAGE_PARAMETER = r"/aws/service/ecs/optimized-ami/.+/recommended"
+_REGISTRY = re.compile(r"(?:[^/]+\.[^/]+/)?(?P<name>[^:@]+?)(?::(?P<tag>[^:@]+))?(?:@.+)?")
 
 # Names of parameters and images that resolve to Amazon Linux 2, with the day on which AWS ends its support.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
@@ -109,19 +115,55 @@ def _lookup(lookup: Lookup) -> Iterator[Problem]:
     address: Path = ("lookups", lookup.name)
     if lookup.kind in ("ssmParameter", "image"):
         yield from _old_image(lookup)
-    if lookup.kind == "ssmParameter":
-        name = lookup.args if isinstance(lookup.args, str) else ""
-        if "/" in name and not name.startswith(("/", "arn:")):
-            message = f'"{name}" is not the name of an SSM parameter: a name with a slash in it must begin with one'
-            yield _problem(codes.INVALID_VALUE, message, f"did you mean /{name}?", lookup.pos, address)
-        elif re.fullmatch(r"/aws/service/ecs/optimized-ami/.+/recommended", name):
-            message = f"the value of {name} is a JSON text about an image, not its id"
-            yield _problem(
-                codes.MISFIT, message, f"for the id write {name}/image_id", lookup.pos, address, warning=True
-            )
-    elif isinstance(lookup.args, Mapping):
+    if isinstance(lookup.args, Mapping):
         for member, form in _IDS.items():
             yield from _ids(lookup, member, form, lookup.args.get(member))
+        yield from _filters(lookup)
+        if lookup.kind == "repositoryImage":
+            yield from _repository(lookup)
+    elif isinstance(lookup.args, str):
+        for message, hint in _name(lookup.kind, lookup.args):
+            yield _problem(codes.INVALID_VALUE, message, hint, lookup.pos, (*address, lookup.kind))
+        if lookup.kind == "ssmParameter" and re.fullmatch(_IMAGE_PARAMETER, lookup.args):
+            message = f"the value of {lookup.args} is a JSON text about an image, not its id"
+            hint = f"for the id write {lookup.args}/image_id"
+            yield _problem(codes.MISFIT, message, hint, lookup.pos, (*address, lookup.kind), warning=True)
+
+
+def _name(kind: str, name: str) -> Iterator[tuple[str, str]]:
+    """Message and hint for a name that nothing of this kind can have."""
+    if kind == "ssmParameter" and "/" in name and not name.startswith(("/", "arn:")):
+        message = f'"{name}" is not the name of an SSM parameter: a name with a slash in it must begin with one'
+        yield message, f"did you mean /{name}?"
+    elif kind == "kmsKey" and not _KEY.fullmatch(name):
+        yield f'"{name}" is not an alias, an id or an ARN of a KMS key', f"did you mean alias/{name.strip('/')}?"
+    elif kind == "role" and not re.fullmatch(r"[\w+=,.@-]{1,64}", name, re.ASCII):
+        last = re.split("[/:]", name.rstrip("/:"))[-1]
+        yield f'"{name}" is not the name of a role', f"the name is the last part: did you mean {last}?"
+
+
+def _repository(lookup: Lookup) -> Iterator[Problem]:
+    """A repository that is written with its registry or tag, as ``docker pull`` takes them."""
+    name = lookup.args.get("repository")
+    parts = _REGISTRY.fullmatch(name) if isinstance(name, str) else None
+    if parts and parts["name"] != name:
+        message = f'"{name}" is not the name of a repository: it has the registry, tag or digest with it'
+        tag = f', tag: "{parts["tag"]}"' if parts["tag"] else ""
+        path: Path = ("lookups", lookup.name, lookup.kind, "repository")
+        yield _problem(codes.INVALID_VALUE, message, f"write repository: {parts['name']}{tag}", lookup.pos, path)
+
+
+def _filters(lookup: Lookup) -> Iterator[Problem]:
+    """Filters that stand twice, and those of EFS, which has none but tags: they are applied here."""
+    path: Path = ("lookups", lookup.name, lookup.kind, "filters")
+    names = [name for name, _ in given_filters(lookup.args.get("filters"))]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        hint = "write it once, with all its Values, of which one must match"
+        yield _problem(codes.INVALID_VALUE, f'duplicate filter "{name}"', hint, lookup.pos, path)
+    for name in names if lookup.kind == "fileSystem" else ():
+        if name != "tag-key" and not name.startswith("tag:"):
+            hint = f"did you mean tag:{name}? A file system is filtered by tag:KEY and tag-key only"
+            yield _problem(codes.INVALID_VALUE, f'there is no filter "{name}"', hint, lookup.pos, path)
 
 
 def _ids(lookup: Lookup, member: str, form: re.Pattern[str], given: Any) -> Iterator[Problem]:

@@ -210,7 +210,8 @@ def _steps(text: str) -> list[str] | None:
 
 
 def _quoted(section: str, name: str, attr: str) -> str:
-    return f'quote names with / or .: ${{{section}["{name}"].{attr}}}'
+    # in single quotes, since most texts with an expression are in double ones
+    return f"quote names with / or .: ${{{section}['{name}'].{attr}}}"
 
 
 def _hint(inner: str, written: str) -> str:

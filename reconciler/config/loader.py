@@ -28,6 +28,7 @@ from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Address, Lookup, Path, Pos, Template, examples
 from reconciler.model import problem_codes as codes
+from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.masking import Cover, is_no_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
 from reconciler.model.stand_ins import known
@@ -412,7 +413,7 @@ def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterato
     for name, lookup in lookups.items() if isinstance(lookups, dict) else ():
         places.append((("lookups", name), lookup))
         kinds = lookup.items() if isinstance(lookup, dict) else ()
-        places += [(("lookups", name, kind), args) for kind, args in kinds if kind != "ssmParameter"]
+        places += [(("lookups", name, kind), args) for kind, args in kinds if not _by_text(kind)]
     defaults = settings.value.get("defaults")
     if defaults is not None:  # merged before variables are known
         sections = defaults.value.items() if isinstance(defaults.value, dict) else ()
@@ -424,6 +425,10 @@ def _not_mappings(settings: Node, values: Mapping[str, Any], at: Any) -> Iterato
             yield Problem(
                 code=codes.BAD_EXPRESSION, message=f"{shown} must be a mapping", hint=hint, path=shown, pos=at(path)
             )
+
+
+def _by_text(kind: str) -> bool:
+    return kind in LOOKUP_KINDS and LOOKUP_KINDS[kind].by_text
 
 
 def _useless_null(null: UselessNull) -> Problem:

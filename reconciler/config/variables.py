@@ -6,7 +6,7 @@ variable is final: expressions in it are not filled in. The size of the result i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -287,7 +287,7 @@ class Filler:
             self._problem(codes.BAD_FILE, f"{part.attr} is itself read as part of the environment", hint, pos)
             return None
         if real not in self._contents:
-            self._contents[real] = _content(path, part.attr, root)
+            self._contents[real] = _content(path, part.attr, root, self._yaml)
         found = self._contents[real]
         if isinstance(found, Problem):
             self._problem(found.code, found.message, found.hint, pos)
@@ -311,13 +311,16 @@ class Filler:
         self.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
 
 
-def _content(path: FilePath, shown: str, root: FilePath) -> str | Problem:
+def _content(path: FilePath, shown: str, root: FilePath, read: Collection[FilePath]) -> str | Problem:
+    """The text of a file; ``read`` are those of the environment itself, which are never suggested."""
+    beside = (path if path.is_dir() else path.parent).glob("*")
+    files = [item for item in sorted(beside)[:200] if item.is_file() and item.resolve() not in read]
     if path.is_dir():
-        first = next((item.name for item in sorted(path.glob("*"))[:200] if item.is_file()), "NAME")
+        first = next((item.name for item in files), "NAME")
         hint = f"name a file in it, for example {'' if path == root else shown.rstrip('/') + '/'}{first}"
         return Problem(code=codes.BAD_FILE, message=f"{shown} is a directory", hint=hint)
     if not path.is_file():
-        near = [item.relative_to(root).as_posix() for item in sorted(path.parent.glob("*"))[:200]]
+        near = [item.relative_to(root).as_posix() for item in files]
         what = "is not a file" if path.exists() else "does not exist"
         hint = did_you_mean(shown, near) or f"the path is relative to the environment's directory, {root.name}/"
         return Problem(code=codes.BAD_FILE, message=f"{shown} {what}", hint=hint)

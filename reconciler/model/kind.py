@@ -137,6 +137,8 @@ class Kind:
     refs: Mapping[str, Ref] = EMPTY
     #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.
     lookups: Mapping[str, str] = EMPTY
+    #: The kind of look-up that finds one of these; ``refs`` to its section may take it. Empty: there is none.
+    lookup: str = ""
     #: Properties that calls of their own send after the creation: an expression in them (a resource in an inline
     #: policy) orders only those calls, like a late reference.
     sent_later: frozenset[str] = frozenset()

@@ -183,8 +183,8 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """A read-only fact about the account; ``kind`` is ``vpc``, ``subnets``, ``securityGroup``, ``ssmParameter`` or
-    ``image``, ``args`` its filter or name (may contain a :class:`~reconciler.model.Template`).
+    """A read-only fact about the account; ``kind`` is a name of :data:`~reconciler.model.lookups.LOOKUP_KINDS`,
+    ``args`` its filter or name (may contain a :class:`~reconciler.model.Template`).
     """
 
     name: str

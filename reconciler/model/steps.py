@@ -140,7 +140,7 @@ class Call:
 
 
 # IAM's prefix, where it is not boto3's name of the service
-_PREFIXES: Mapping[str, str] = {"resourcegroupstaggingapi": "tag"}
+_PREFIXES: Mapping[str, str] = {"resourcegroupstaggingapi": "tag", "efs": "elasticfilesystem"}
 
 Reply: TypeAlias = Json | Refused
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler import __version__
@@ -43,12 +44,19 @@ def plan(
         "errored": errored,
         "checksum": checksum(plan, mask),
         "summary": {verb.value: plan.count(verb) for verb in _SUMMARY},
-        "lookups": mask.value(plan.lookups),
+        "lookups": {mask.text(name): value for name, value in _lookups(plan, mask)},
         "resource_changes": [resource(item, mask) for item in resources],
     }
 
 
 _SUMMARY = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE, Verb.NOOP)
+
+
+def _lookups(plan: Plan, mask: Mask) -> Iterator[tuple[str, Any]]:
+    """The values of the look-ups; the ARN of a secret is none, so it is shown although its look-up is called token."""
+    for name, value in plan.lookups.items():
+        public = isinstance(value, str) and value.startswith("arn:")
+        yield name, mask.value(value) if public else next(iter(mask.value({name: value}).values()))
 
 
 def cause(plan: Plan, address: Address, path: str, root: str = "") -> dict[str, Any]:

@@ -46,6 +46,7 @@ MODELS = {
     "batch": "batch",
     "kms": "kms",
     "scheduler": "scheduler",
+    "elasticfilesystem": "efs",
 }
 
 _CBOR = "smithy-rpc-v2-cbor"

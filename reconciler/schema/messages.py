@@ -7,15 +7,16 @@ that is closest to the value are reported.
 
 from __future__ import annotations
 
-import json
+import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import EMPTY, Json, Path, Pos, Template
 from reconciler.model import problem_codes as codes
-from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.model.problems import Problem, did_you_mean, near, one_of
+from reconciler.schema.rewriting import converted, folded, form, without_unit
 
 NOUNS = {
     "integer": "a whole number",
@@ -26,9 +27,6 @@ NOUNS = {
     "object": "a mapping",
     "null": "nothing",
 }
-_NUMBER = re.compile(r"[+-]?[0-9][0-9_,]*(\.[0-9]*)?")
-_YES = ("true", "yes", "on", "y")
-_NO = ("false", "no", "off", "n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +34,22 @@ class MessageContext:
     """What a message needs besides the error.
 
     ``at`` returns the place of a path; ``address`` and ``name`` are the resource's; ``members`` is the tree of members
-    in its schema; ``secret`` returns whether the value at a path must not be shown. ``newer_member`` returns the errors
-    of a member that the installed AWS model has and the schema lacks, with a note about it; None where the model lacks
-    it, too. ``newer_value`` returns whether the model has a value that an enumeration lacks.
+    in its schema, ``read_only`` has the paths of those that AWS sets; ``secret`` returns whether the value at a path
+    must not be shown. ``newer_member`` returns the errors of a member that the installed AWS model has and the schema
+    lacks, with a note about it; None where the model lacks it, too. ``newer_value`` returns whether the model has a
+    value that an enumeration lacks.
     """
 
     at: Callable[[Path], Pos]
     address: str = ""
     name: str = ""
     members: Json = field(default_factory=lambda: EMPTY)
+    read_only: Collection[tuple[str, ...]] = ()
     secret: Callable[[Path], bool] = lambda _: False
     newer_member: Callable[[Path, Any], tuple[Iterable[Error], str] | None] = lambda _path, _value: None
     newer_value: Callable[[Path, Any], bool] = lambda _path, _value: False
 
 
-_DIGITS = 40  # of a number that a text may stand for
 Error = Any  # jsonschema's ValidationError; only validator.py imports the package
 
 
@@ -131,8 +130,16 @@ def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Proble
             yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, words)
             continue
         message = f'unknown field "{name}"' + (f" in {dotted(path)}" if path else "")
-        hint = _nearest(name, value, members, known, path)
+        instead = _instead(error.schema.get("x-instead", {}).get(name, ""), value)
+        hint = instead or _nearest(name, value, members, known, path)
         yield _problem(known, (*path, name), codes.UNKNOWN_FIELD, message, hint)
+
+
+def _instead(words: Any, value: Any) -> str:
+    """What a schema says about a member that people write in vain, perhaps by the form of its value; VALUE is it."""
+    if isinstance(words, Mapping):
+        words = words.get(form(value), "")
+    return str(words).replace("VALUE", str(value))
 
 
 # What CloudFormation has at every resource. A schema adds what it has for one, as "x-cloudformation".
@@ -172,44 +179,72 @@ def _newer(known: MessageContext, path: Path, code: codes.ProblemCode, what: str
     )
 
 
+# The ends of names that people leave out: schedulingPolicy for schedulingPolicyArn
+_ENDS = ("arn", "arns", "id", "ids", "s", "es")
+
+
 def _same_spelling(name: str, members: Json) -> str:
-    """The member with the spelling of ``name`` (case, - and _ ignored), or with it as an alias; empty if none."""
+    """The member with the spelling of ``name`` (case, - and _ ignored), or with it as an alias, or with it and an
+    ending that says what it refers by; empty if none.
+    """
     for member, about in members.items():
         others = about.get("x-aliases", ()) if isinstance(about, Mapping) else ()
-        if _folded(name) in (_folded(other) for other in (member, *others)):
+        if folded(name) in (folded(other) for other in (member, *others)):
             return member
-    return ""
+    longer = [f"{folded(name)}{end}" for end in _ENDS]
+    return next((member for member in members if folded(member) in longer), "")
+
+
+def _writable(members: Json) -> dict[str, Any]:
+    """Those of ``members`` that AWS does not set itself, and that may so be suggested."""
+    return {name: about for name, about in members.items() if not is_read_only(about)}
+
+
+def is_read_only(about: Any) -> bool:
+    """Whether a member's schema says that it is accepted in pasted output only."""
+    return isinstance(about, Mapping) and str(about.get("description", "")).startswith("Read-only")
 
 
 def _nearest(name: str, value: Any, members: Json, known: MessageContext, path: Path) -> str:
-    if meant := _same_spelling(name, members):
+    writable = _writable(members)
+    if meant := _same_spelling(name, writable):
         return f'did you mean "{meant}"?'
+    like = [member for member in writable if not _unlike(name, members[member])]
+    if surely := difflib.get_close_matches(name, like, n=1, cutoff=0.88):
+        return f'did you mean "{surely[0]}"?'
     if not path and known.name and name == known.name:
         return "give the properties directly, without the resource's name"
-    if not path and known.name and (value == known.name or _folded(name) == "name"):
+    if not path and known.name and (value == known.name or folded(name) == "name"):
         return "the name is the key above; remove this"
     here = tuple(part for part in path if isinstance(part, str))
-    elsewhere = next((place for place in _places(known.members, name) if _is_near(place[:-1], here)), None)
+    places = (place for place in _places(known.members, name) if place not in known.read_only)
+    elsewhere = next((place for place in places if _is_near(place[:-1], here)), None)
     if elsewhere:
         return f"move it under {dotted(elsewhere[:-1])}" if elsewhere[:-1] else "move it one level up"
-    unlike = [
-        member for member, about in members.items() if isinstance(about, Mapping) and name in about.get("x-unlike", ())
-    ]
-    if near := did_you_mean(name, (member for member in members if member not in unlike)):
-        return near
-    if not path and known.name and _SERVICE_SETS.fullmatch(name):
+    meant = near(name, members)
+    sets_itself = not meant and not path and known.name and _SERVICE_SETS.fullmatch(name)
+    if sets_itself or (
+        meant and meant not in writable and _likeness(name, meant) > _likeness(name, near(name, writable))
+    ):
         return "read-only: set by AWS; remove it"
-    return one_of(list(members)) if members else "no members are allowed here"
+    if suggested := did_you_mean(name, like):
+        return suggested
+    return one_of(list(writable)) if writable else "no members are allowed here"
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[_\-\s]", "", name).lower()
+def _unlike(name: str, about: Any) -> bool:
+    """Whether the schema says that a member is not meant by ``name``, although it looks alike."""
+    return isinstance(about, Mapping) and name in about.get("x-unlike", ())
+
+
+def _likeness(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
 
 def _places(tree: Json, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of the members of this name in the tree, shortest first."""
     level = [((*path, member), below) for member, below in tree.items() if member != "*"]
-    yield from (place for place, _ in level if _folded(place[-1]) == _folded(name))
+    yield from (place for place, _ in level if folded(place[-1]) == folded(name))
     for place, below in level:
         yield from _places(below, name, place)
 
@@ -268,7 +303,7 @@ def _choice(error: Error, known: MessageContext, path: Path) -> Iterator[Problem
     elif all(any(map(_wrong_type, branch)) for branch in branches.values()):
         wanted = [kind for inner in inners if _wrong_type(inner) for kind in _types(inner)]
         members = _below(known.members, path)
-        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members)
+        message, hint = _mistyped(error.instance, list(dict.fromkeys(wanted)), error.schema, members, _last(path))
         yield _problem(known, path, codes.WRONG_TYPE, f"{dotted(path)} {message}" if path else f"this {message}", hint)
     else:
         meant = min(branches.values(), key=lambda branch: (any(map(_wrong_type, branch)), len(branch)))
@@ -308,7 +343,7 @@ def _described(error: Error, members: Json) -> tuple[codes.ProblemCode, str, str
     """Code, message (which follows the path) and hint."""
     rule, limit, value = error.validator, error.validator_value, error.instance
     if rule == "type":
-        return codes.WRONG_TYPE, *_mistyped(value, _types(error), error.schema, members)
+        return codes.WRONG_TYPE, *_mistyped(value, _types(error), error.schema, members, _last(error.absolute_path))
     if rule == "enum":
         texts = [str(item) for item in limit]
         hint = did_you_mean(str(value), texts)
@@ -338,56 +373,25 @@ def _schema_hint(error: Error) -> str:
     return str(schema.get("x-hint") or _sentence(schema.get("description", "")))
 
 
-def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json) -> tuple[str, str]:
+def _last(path: Iterable[Any]) -> str:
+    """The name of the member at the end of ``path``, also of an item in its list."""
+    return next((part for part in reversed(list(path)) if isinstance(part, str)), "")
+
+
+def _mistyped(value: Any, wanted: list[str], schema: Json, members: Json, name: str) -> tuple[str, str]:
     nouns = [NOUNS[kind] for kind in wanted]
     message = f"must be {' or '.join(nouns)}, not {shown(value)}"
     if value is None:
         return message, "give it a value, or remove it"
     if "enum" in schema:
         return message, one_of([str(item) for item in schema["enum"]])
+    if isinstance(value, bool) and "x-hint" in schema:  # a text that only looks like true would be as wrong
+        return message, str(schema["x-hint"])
+    if hint := without_unit(value, wanted, schema, name):
+        return message, hint
     for kind in wanted:
-        if hint := _converted(value, kind, members):
+        if (kind, type(value)) in (("object", list), ("array", dict)) and "x-hint" in schema:
+            return message, str(schema["x-hint"])
+        if hint := converted(value, kind, members, name):
             return message, hint
     return message, _sentence(schema.get("description", "")) or f"write {' or '.join(nouns)}"
-
-
-def _converted(value: Any, kind: str, members: Json) -> str:
-    """How to write ``value`` as the JSON type ``kind``; empty where that is not obvious."""
-    if kind == "string" and isinstance(value, bool | int | float):
-        return f'write it in quotes: "{json.dumps(value)}"'
-    if kind in ("integer", "number") and isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
-        return f"write it without quotes, as a plain decimal number: {_decimal(value, kind)}"
-    if kind == "integer" and isinstance(value, float):
-        return f"write it without a fraction: {round(value)}"
-    if kind == "boolean" and isinstance(value, str) and value.lower() in _YES + _NO:
-        return f"write {'true' if value.lower() in _YES else 'false'}, without quotes"
-    if kind == "array":
-        return _as_list(value, list(members))
-    if kind == "object" and isinstance(value, list):
-        return _as_mapping(value)
-    if kind == "object" and members and "*" not in members:
-        return f"write its members below it: {', '.join(list(members)[:4])}"
-    return ""
-
-
-def _decimal(text: str, kind: str) -> str:
-    digits = text.replace("_", "").replace(",", "").lstrip("+")
-    whole, dot, rest = digits.partition(".")
-    whole = f"{'-' if whole.startswith('-') else ''}{whole.lstrip('-').lstrip('0') or '0'}"
-    return f"{whole}.{rest.rstrip('0') or '0'}" if dot and kind == "number" else whole
-
-
-def _as_list(value: Any, members: list[str]) -> str:
-    if not isinstance(value, Mapping):
-        return f"write it as a list: [{value if isinstance(value, str | Template) else json.dumps(value)}]"
-    if {"name", "value"} <= set(members):
-        return "write a list of {name: ..., value: ...}"
-    return "write a list, each item starting with -" + (f", with {', '.join(members[:4])}" if members else "")
-
-
-def _as_mapping(value: list[Any]) -> str:
-    if value and all(
-        isinstance(item, Mapping) and {name.lower() for name in item} == {"key", "value"} for item in value
-    ):
-        return "write a mapping, key: value, instead of a list of Key and Value"
-    return "write its members without the -"

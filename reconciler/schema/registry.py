@@ -98,6 +98,7 @@ class Schemas:
             address=address,
             name=name,
             members=self.members(section),
+            read_only=frozenset(_read_only(self.documents[file])),
             secret=lambda path: (
                 is_secret(section, path)
                 or called_secret(value, path)
@@ -339,6 +340,18 @@ def _members(schema: Any, documents: Mapping[str, Json], file: str, seen: tuple[
     for item in schema.get("patternProperties", {}).values():
         _merge(tree, {"*": _members(item, documents, file, seen)})
     return tree
+
+
+def _read_only(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of the members that AWS sets; lists do not show in them."""
+    below = schema if isinstance(schema, Mapping) else {}
+    for name, item in below.get("properties", {}).items():
+        if messages.is_read_only(item):
+            yield (*path, name)
+        else:
+            yield from _read_only(item, (*path, name))
+    if "items" in below:
+        yield from _read_only(below["items"], path)
 
 
 def _merge(tree: dict[str, Any], other: Json) -> None:

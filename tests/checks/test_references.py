@@ -39,9 +39,9 @@ def test_a_broken_resource_may_still_be_referred_to(checked):
 @pytest.mark.parametrize(
     ("target", "hint"),
     [
-        ("boxes.cc", 'did you mean "c"?'),
+        ("boxes.cc", "did you mean boxes.c?"),
         ("c", "as in roles."),
-        ("box.c", 'did you mean "boxes"?'),
+        ("box.c", "did you mean boxes.c?"),
         ("3x", "as in roles."),
     ],
 )

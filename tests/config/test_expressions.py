@@ -75,7 +75,7 @@ def test_two_dollars_are_the_text_itself(text, plain):
         ("${env:X:-default}", "it has no default"),
         ("${file:}", "${file:files/user-data.sh}"),
         ("${jobQueues.q}", "${jobQueues.q.arn}"),
-        ("${serviceLinkedRoles.batch.amazonaws.com.arn}", '${serviceLinkedRoles["batch.amazonaws.com"].arn}'),
+        ("${serviceLinkedRoles.batch.amazonaws.com.arn}", "${serviceLinkedRoles['batch.amazonaws.com'].arn}"),
         ("${lookups.a.b}", "${lookups.a}"),
         ("${var.a", "close it"),
         ("${var.a\n}", "close it"),

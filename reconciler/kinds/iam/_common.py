@@ -82,7 +82,10 @@ def name_findings(noun: str, name: str, maximum: int) -> Iterator[Finding]:
         )
     if "/" in name:
         path, _, last = name.rpartition("/")
-        hint = f'name it "{last}" and give path: /{path.strip("/")}/'
+        if name.startswith("arn:"):  # arn:aws:iam::123456789012:role/path/name
+            path = path.partition("/")[2]
+        path = path.strip("/")
+        hint = f'name it "{last}"' + (f" and give path: /{path}/" if path else "")
         yield Finding(path=(), message=f"a {noun} name cannot contain a slash", hint=hint)
     elif not is_name(name):
         hint = "letters, digits and _ + = , . @ -"

@@ -408,6 +408,8 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 KIND = Kind(
     name="secret",
     section="secrets",
+    lookup="secret",
+    lookups={"kmsKeyId": "kmsKey"},
     read=read,
     attrs=attrs,
     create=create,

@@ -21,7 +21,7 @@ from reconciler.sandbox.wire import MODELS, Json, Refusal, Reply, Request
 __all__ = ["Account", "ServiceCall", "ServiceSettings", "answer"]
 
 # The services of the sandbox, by signing name: what the kinds need, and what their look-ups and targets name.
-HAS = frozenset({*MODELS, "s3", "kms", "elasticfilesystem", "sqs"})
+HAS = frozenset({*MODELS, "s3", "sqs"})
 
 
 @cache

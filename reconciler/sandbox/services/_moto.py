@@ -39,6 +39,7 @@ BACKENDS = {
     "tagging": "resourcegroupstaggingapi",
     "s3": "s3",
     "kms": "kms",
+    "elasticfilesystem": "efs",
 }
 GLOBAL = frozenset({"iam", "sts", "s3"})
 _KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}

@@ -1,12 +1,14 @@
-"""ECR: exclusion filters that are stored, keys that aliases name, and tags that are checked.
+"""ECR: exclusion filters that are stored, keys that aliases name, tags that are checked, and digests of images.
 
 https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from typing import Any
 
 from reconciler.sandbox.services._documents import missing_principal, parsed
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
@@ -143,3 +145,37 @@ def exclusions_are_shown(call: ServiceCall, result: Json) -> None:
         filters = call.regional.get(shown["repositoryName"])
         if filters:
             shown[_FILTERS] = filters
+
+
+@RULES.before("PutImage")
+def digests_are_of_manifests(call: ServiceCall) -> None:
+    """The digest of an image is that of its manifest; moto has the same one for all images with the same layers.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
+    """
+    digest = f"sha256:{hashlib.sha256(call.params['imageManifest'].encode()).hexdigest()}"
+    given = call.params.get("imageDigest", digest)
+    if given != digest:
+        message = f"The digest {given} does not match the one calculated for the image: {digest}"
+        raise Refusal("ImageDigestDoesNotMatchException", message)
+    name = call.params["repositoryName"]
+    if name not in call.backend.repositories:
+        message = f"The repository with name '{name}' does not exist in the registry with id '{call.account.id}'"
+        raise Refusal("RepositoryNotFoundException", message)
+    call.rewrite(imageDigest=digest)
+    call.memory["pushing"] = list(_images(call))
+
+
+@RULES.after("PutImage")
+def an_image_outlives_its_tag(call: ServiceCall, _: Json) -> None:
+    """An image whose tag moves to another one remains, without a tag; moto deletes it."""
+    there = _images(call)
+    untagged = [image for image in call.memory.pop("pushing") if image not in there]
+    for image in untagged:
+        image.remove_tag(call.params.get("imageTag"))
+    there += untagged
+
+
+def _images(call: ServiceCall) -> list[Any]:
+    images: list[Any] = call.backend.repositories[call.params["repositoryName"]].images
+    return images

@@ -19,6 +19,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.secrets_in_text import is_itself_a_secret
+from reconciler.model.units import amount_in
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
 _STEPS = ((1, range(2, 9)), (2, range(4, 17)), (4, range(8, 31)), (8, range(16, 61, 4)), (16, range(32, 121, 8)))
@@ -302,7 +303,9 @@ def _check_amount(path: Path, item: Json, context: TaskContext) -> Iterator[Find
     kind, value = item.get("type"), item.get("value")
     number = quantity(value)
     if isinstance(value, str) and number is None and "${" not in value:
+        amount = amount_in(value, "MiB") if kind == "MEMORY" else None
         hint = "MEMORY is a number of MiB, VCPU and GPU are counts, without a unit"
+        hint = hint if amount is None else f'MEMORY is a number of MiB: write "{amount}"'
         yield Finding(path, f'"{value}" is not a number', hint)
     if kind == "GPU" and context.platform == FARGATE:
         yield Finding(path, "Fargate has no GPUs", "run the job on EC2", code=codes.NOT_APPLICABLE)

@@ -96,6 +96,13 @@ REFS = {
     **{f"{at}.consumableResourceList[].consumableResource": CONSUMABLE for at in CONSUMABLES},
 }
 
+LOOKUPS = {
+    **{f"{at}.image": "repositoryImage" for at in CONTAINERS},
+    **{f"{at}.containers[].image": "repositoryImage" for at in (*TASKS, *PODS)},
+    **{f"{at}.initContainers[].image": "repositoryImage" for at in PODS},
+    **{f"{at}.volumes[].efsVolumeConfiguration.fileSystemId": "fileSystem" for at in (*CONTAINERS, *TASKS)},
+}
+
 PASSES_ROLES = {path: container_fields.ECS_TASKS for path, ref in REFS.items() if ref.section == "roles"}
 
 
@@ -280,6 +287,7 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    lookups=LOOKUPS,
     read=read,
     attrs=attrs,
     create=create,

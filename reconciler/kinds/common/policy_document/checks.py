@@ -353,6 +353,8 @@ def _conditions(statement: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         ):
             meant = near(base, vocabulary.OPERATORS)
             hint = f'did you mean "{meant}"?' if meant else "e.g. StringEquals, StringLike, Bool, ArnLike"
+            if ":" in str(operator) and not isinstance(keys, Mapping):  # a condition key, without its operator
+                hint = f"write it below an operator, as in StringEquals: {{{operator}: ...}}"
             message = f'"{operator}" is not a condition operator'
             yield Finding(path=(*place, operator), message=message, hint=hint, code=codes.UNKNOWN_FIELD)
         elif not isinstance(keys, Mapping):

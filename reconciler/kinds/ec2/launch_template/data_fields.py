@@ -121,7 +121,11 @@ REFS = {
     f"{DATA}.placement.groupName": Ref(section="placementGroups", attr="name", literal=r"$"),
     f"{DATA}.placement.groupId": Ref(section="placementGroups", attr="id", literal=r"pg-"),
 }
-LOOKUPS = {f"{DATA}.imageId": "image", f"{DATA}.securityGroupIds[]": "securityGroup"}
+LOOKUPS = {
+    f"{DATA}.imageId": "image",
+    f"{DATA}.securityGroupIds[]": "securityGroup",
+    f"{DATA}.blockDeviceMappings[].ebs.kmsKeyId": "kmsKey",
+}
 
 
 def from_yaml(data: Any) -> Any:
