@@ -18,6 +18,7 @@ from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions, links
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
+from reconciler.config.variables import GIVEN
 from reconciler.model import (
     Address,
     Environment,
@@ -28,7 +29,7 @@ from reconciler.model import (
     Template,
 )
 from reconciler.model import problem_codes as codes
-from reconciler.model.masking import SHORT, Cover, looks_secret
+from reconciler.model.masking import SHORT, Cover, looks_secret, private_name
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean, one_of, ordered
 from reconciler.schema import aws_model, registry
@@ -74,6 +75,8 @@ def environment(
         lookups=loaded.lookups,
         resources=resources,
         sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
+        given={name: one.value for name, one in loaded.given.items()},
+        private=secrets.secret_variables(loaded, kinds),
     )
     return env, _without_repeats(found, Cover(private))
 
@@ -186,13 +189,18 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
                     Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
                 )
     for path, names in raw.env.items():
-        for name in sorted(filter(looks_secret, names)):
+        for name in sorted(filter(_named_secret, names)):
             if not registry.is_secret_of(kind, path):
                 message = f"the value of {name} is used in {dotted(path)}, which AWS shows in plain text"
                 hint = "keep it in a secret and refer to that"
                 yield as_problem(
                     Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
                 )
+
+
+def _named_secret(name: str) -> bool:
+    """Whether an environment variable, or a given value of a variable, has a name like that of a secret."""
+    return private_name(name) if name.startswith(GIVEN) else looks_secret(name)
 
 
 def _plain_text(value: Any) -> bool:

@@ -21,7 +21,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.config import expressions, files
+from reconciler.config import given as outside
 from reconciler.config.files import Layer, Sources, displayed_from, find_environment
+from reconciler.config.given import Given
 from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
@@ -81,7 +83,8 @@ class LoadedEnvironment:
 
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
     environment variables that are not set: warnings here, errors where a plan needs their values. ``sensitive`` are the
-    values of environment variables whose names look secret.
+    values of environment variables whose names look secret. ``given`` are the values of variables that are not from its
+    files.
     """
 
     name: str
@@ -100,18 +103,27 @@ class LoadedEnvironment:
     unset: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     sensitive: frozenset[str] = frozenset()
+    given: Mapping[str, Given] = EMPTY
 
 
-def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> LoadedEnvironment:
+def load(
+    target: FilePath,
+    *,
+    environ: Mapping[str, str],
+    sections: Collection[str] | None = None,
+    given: Mapping[str, Given] | None = None,
+) -> LoadedEnvironment:
     """Read an environment: a directory, or a single file.
 
     ``environ`` has the variables for ``${env:}``; ``sections`` are the known section names, by default those with a
-    schema. Raises :class:`Problems` with everything that is wrong.
+    schema; ``given`` are values of variables, by default those of ``environ``. Raises :class:`Problems` with everything
+    that is wrong.
     """
     read = files.read(target)
     if read.problems:
         raise Problems(read.problems)
-    loading = _Loading(read, registry.sections() if sections is None else sections)
+    given = outside.gather(environ) if given is None else given
+    loading = _Loading(read, registry.sections() if sections is None else sections, given)
     loaded = loading.loaded(environ)
     if read.problems or loaded is None:
         raise Problems(_masked(read.problems, loading.sensitive))
@@ -126,9 +138,10 @@ def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Proble
 class _Loading:
     """The steps of one load; problems are added to ``read.problems``."""
 
-    def __init__(self, read: Sources, sections: Collection[str]) -> None:
+    def __init__(self, read: Sources, sections: Collection[str], given: Mapping[str, Given]) -> None:
         self.read = read
         self.known = sections
+        self.given = given
         self.useless_nulls: list[UselessNull] = []
         self.sensitive: set[str] = set()
 
@@ -140,13 +153,12 @@ class _Loading:
         declared = [self.resources(layer) for layer in self.read.layers]
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)
-        empty = Node({}, settings.pos)
-        filler = Filler(
-            name,
-            empty if variables is None or broken else variables,
-            environ=environ,
-            files=self.read.files,
-        )
+        if variables is None or broken:
+            variables = Node({}, settings.pos)
+        if self.given and not broken:
+            variables = outside.declared(variables, self.given, self.read.problems)
+            settings = Node({**settings.value, "variables": variables}, settings.mark, settings.size)
+        filler = Filler(name, variables, environ=environ, files=self.read.files, given=self.given)
         try:
             return self.filled(filler, name, settings, declared)
         except Problems as error:
@@ -189,6 +201,7 @@ class _Loading:
             unset=ordered(filler.unset),
             warnings=ordered([*map(_useless_null, self.useless_nulls), *self.read.warnings]),
             sensitive=frozenset(filler.sensitive),
+            given=self.given,
         )
 
     def is_resolved(self, value: Any) -> bool:

@@ -184,7 +184,8 @@ class Environment:
     """An environment that has been loaded and checked: what a plan starts from.
 
     ``role`` is the role to assume first (``roleArn`` and perhaps ``externalId``, ``sessionName``); ``sensitive`` are
-    values that are masked wherever they would be printed.
+    values that are masked wherever they would be printed; ``given`` are the values of variables from the command line
+    and the process's environment, and ``private`` the names of those that are secret.
     """
 
     name: str
@@ -198,6 +199,8 @@ class Environment:
     lookups: Mapping[str, Lookup] = EMPTY
     resources: Mapping[Address, Resource] = EMPTY
     sensitive: frozenset[str] = frozenset()
+    given: Mapping[str, Any] = EMPTY
+    private: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

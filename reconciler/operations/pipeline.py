@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
 from reconciler.config import links, loader
+from reconciler.config.given import Given
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model import problem_codes as codes
@@ -54,13 +55,14 @@ class Planned:
 
 
 def read_environment(
-    target: Path, environ: Mapping[str, str], *, strict: bool
+    target: Path, environ: Mapping[str, str], *, strict: bool, given: Mapping[str, Given] | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """Load and check, without AWS. Returns the environment and its warnings; raises Problems with errors.
 
-    ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
+    ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning. ``given`` are
+    values of variables, by default those of ``environ``.
     """
-    loaded = loader.load(target, environ=environ)
+    loaded = loader.load(target, environ=environ, given=given)
     env, found = environment.environment(loaded, discover())
     unset = tuple(replace(problem, warning=not strict) for problem in loaded.unset)
     found = (*found, *unset)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.config import files
+from reconciler.config.given import Given
 from reconciler.model import Environment, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
@@ -82,9 +83,13 @@ def locate(env: str | None, cwd: Path) -> Location:
     return Location(target, "" if directory == "." else f"{directory}/")
 
 
-def read(location: Location, environ: Mapping[str, str], *, strict: bool) -> Loaded:
-    """Load and check. ``strict``: an environment variable that is not set is an error. Raises Problems."""
-    env, warnings = pipeline.read_environment(location.target, environ, strict=strict)
+def read(
+    location: Location, environ: Mapping[str, str], *, strict: bool, given: Mapping[str, Given] | None = None
+) -> Loaded:
+    """Load and check. ``strict``: an environment variable that is not set is an error; ``given`` are values of
+    variables, by default those of ``environ``. Raises Problems.
+    """
+    env, warnings = pipeline.read_environment(location.target, environ, strict=strict, given=given)
     return Loaded(location, env, warnings, mask_of_environ(environ) | pipeline.mask_for(env))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from reconciler.cli import reporting
-from reconciler.cli.options import Format, FormatOption, environments
+from reconciler.cli.options import Format, FormatOption, VarFiles, Vars, environments, variables
 from reconciler.cli.root import COMMANDS, STYLE
 from reconciler.cli.terminal import Terminal, plural
 from reconciler.model.exit_codes import ERROR, OK
@@ -30,16 +30,19 @@ def validate(
     ] = None,
     output: FormatOption = Format.text,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors; notes are not affected.")] = False,
+    var: Vars = None,
+    var_file: VarFiles = None,
 ) -> None:
     """Check environments, and print their problems."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
+    given = variables(var, var_file)
     found: list[Problem] = []
     count = 0
     targets: list[str | None] = [*envs] if envs else [None]
     for env in targets:
         try:
-            loaded = reporting.read(terminal, env, strict=False)
+            loaded = reporting.read(terminal, env, strict=False, given=given)
             problems = ordered(loaded.warnings)
             count += len(loaded.env.resources)
         except Problems as error:
