@@ -203,7 +203,9 @@ class Filler:
             return _Value(self._file(part, pos))
         if part.root != "env":
             return _Value(Template((part,)))
-        name = part.attr
+        name, default = expressions.environment_variable(part.attr)
+        if default is not None and not self.environ.get(name):
+            return _Value(default)
         if name not in self.environ:
             hint = did_you_mean(name, self.environ) or f"export {name}=..."
             message = f"the environment variable {name} is not set"

@@ -799,3 +799,15 @@ def test_the_example_environments_load(request):
     names = [loader.load(path, environ={}).name for path in sorted(root.iterdir()) if path.is_dir()]
 
     assert {"custom-logging", "dcv-desktop", "retry-strategies"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("environ", "value"), [({}, "app:a:-b 1"), ({"TAG": ""}, "app:a:-b 1"), ({"TAG": "x"}, "app:x 1")]
+)
+def test_an_environment_variable_may_have_a_default(tree, environ, value):
+    """As in shells: where it is not set, or is empty. The default is text in the file, not of the environment."""
+    root = tree({"e.yaml": "environment: t\nroles: {a: {x: 'app:${env:TAG:-a:-b} 1', y: '${env:NO:-}'}}\n"})
+    env = loaded(root / "e.yaml", **environ)
+
+    assert values(env)["roles.a"] == {"x": value, "y": ""} and env.unset == ()
+    assert env.sections["roles"]["a"].env == ({("x",): {"TAG"}} if environ.get("TAG") else {})
