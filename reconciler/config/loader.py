@@ -9,7 +9,7 @@ Details:
 - Settings are read from ``environment.yaml`` (or the single file) only; the other files contain resources.
 - ``null`` removes a value of a lower layer, of ``defaults`` or of the environment's ``tags``. Where it removes nothing,
   that is a warning; an empty resource is an error, since it is usually wrong indentation.
-- ``environment`` and ``extends`` are read before variables are known, so they must be literal.
+- ``environment``, ``extends`` and ``requiredVersion`` are read before variables are known, so they must be literal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from reconciler.config import expressions, files
+from reconciler import __version__
+from reconciler.config import expressions, files, required_version
 from reconciler.config import given as outside
 from reconciler.config.files import Layer, Sources, displayed_from, find_environment
 from reconciler.config.given import Given
@@ -38,7 +39,7 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
-    *("variables", "tags", "defaults", "ignoreTags", "lookups"),
+    *("variables", "tags", "defaults", "ignoreTags", "lookups", "requiredVersion"),
 )
 _OWN = ("environment", "extends")
 _NOT_OURS = {
@@ -150,6 +151,9 @@ class _Loading:
             return None
         name = self.name(self.read.layers[-1])
         settings = self.settings()
+        if refused := self.other_version(settings):  # whose settings and sections this one may not know
+            self.read.problems[:] = [refused]
+            return None
         declared = [self.resources(layer) for layer in self.read.layers]
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)
@@ -203,6 +207,12 @@ class _Loading:
             sensitive=frozenset(filler.sensitive),
             given=self.given,
         )
+
+    def other_version(self, settings: Node) -> Problem | None:
+        node = settings.value.get("requiredVersion")
+        if node is None or isinstance(node.value, dict | list):
+            return None
+        return required_version.refusal(node, __version__)
 
     def is_resolved(self, value: Any) -> bool:
         """Whether ``value`` is plain, or only lacks an environment variable that is not set (reported by itself)."""

@@ -811,3 +811,38 @@ def test_an_environment_variable_may_have_a_default(tree, environ, value):
 
     assert values(env)["roles.a"] == {"x": value, "y": ""} and env.unset == ()
     assert env.sections["roles"]["a"].env == ({("x",): {"TAG"}} if environ.get("TAG") else {})
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('">=0.0.1"', None),
+        ('">=0.0.1,<1000"', None),
+        ("~=1000.2", "the environment requires reconcile ~=1000.2, but this is"),
+        ("'<0.0.1'", "the environment requires reconcile <0.0.1, but this is"),
+        ("1.10", '"1.10" is not a version specifier'),
+        ("newest", '"newest" is not a version specifier'),
+    ],
+)
+def test_another_version_is_refused(tree, written, told):
+    """Before anything else is told: a newer version's settings and sections are unknown to this one."""
+    body = f"requiredVersion: {written}\n"
+    root = tree({"environment.yaml": f"environment: t\nextends: [../base]\n{body}newer: {{x: {{}}}}\n"})
+    tree({"environment.yaml": "requiredVersion: '>=1'\nroles: {a: {}}\n"}, "base")
+
+    ((code, place, message),) = refused(root)
+
+    if told is None:
+        assert (code, message) == ("unknown-section", 'unknown section "newer"')
+    else:
+        assert message.startswith(told) and place == "environment.yaml:3:1"
+        assert code == ("other-version" if "requires" in told else "invalid-value")
+
+
+def test_the_version_that_a_base_requires(tree):
+    tree({"environment.yaml": "requiredVersion: '>=1000'\nroles: {a: {}}\n"}, "base")
+
+    assert refused(tree({"environment.yaml": "environment: t\nextends: ../base\n"}))[0][:2] == (
+        "other-version",
+        "../base/environment.yaml:1:1",
+    )
