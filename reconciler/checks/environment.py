@@ -16,7 +16,7 @@ from reconciler.checks import reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
-from reconciler.config import expressions, links
+from reconciler.config import expressions, links, names
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.config.variables import GIVEN
 from reconciler.model import (
@@ -44,6 +44,8 @@ def environment(
     """The checked environment, and all its errors and warnings; with an error it must not be planned."""
     known = schemas or registry.shipped()
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
+    named = names.physical_names(loaded, kinds)
+    found += names.problems(loaded, kinds, named)
     resources: dict[Address, Resource] = {}
     for section, raws in loaded.sections.items():
         if section not in kinds:
@@ -51,10 +53,12 @@ def environment(
             continue
         for name, raw in raws.items():
             address = Address(section, name)
-            resource, problems = _resource(address, raw, kinds[section], known, loaded.tags)
+            physical = names.likely(named[address], loaded)
+            resource, problems = _resource(address, raw, kinds[section], known, loaded.tags, physical)
             found += problems
             if resource is not None:
-                resources[address] = resource
+                given = named[address]
+                resources[address] = resource if given == name else replace(resource, physical=given)
         found += _same_names(section, raws, kinds[section])
     place = links.Place(environment=loaded.name, account=loaded.account, region=loaded.region)
     linked = links.link(resources, kinds, place)
@@ -77,6 +81,7 @@ def environment(
         sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
         given={name: one.value for name, one in loaded.given.items()},
         private=secrets.secret_variables(loaded, kinds),
+        name_prefix=loaded.name_prefix,
     )
     return env, _without_repeats(found, Cover(private))
 
@@ -111,9 +116,15 @@ def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) 
 
 
 def _resource(
-    address: Address, raw: DeclaredResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
+    address: Address,
+    raw: DeclaredResource,
+    kind: Kind,
+    schemas: Schemas,
+    common: Mapping[str, Any],
+    physical: str,
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
+    raw = replace(raw, value=names.without_name(raw.value, kind))
     extension = aws_model.ModelExtension(kind)
     validate = partial(
         schemas.resource, address.section, at=at, address=str(address), name=address.name, extension=extension
@@ -131,9 +142,9 @@ def _resource(
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
-    findings = list(kind.check(address.name, props))
-    if len(address.name) > kind.max_name and not any(finding.path == () for finding in findings):
-        message = f"the name has {len(address.name)} characters; a {kind.name} may have {kind.max_name}"
+    findings = list(kind.check(physical, props))
+    if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
+        message = f"the name has {len(physical)} characters; a {kind.name} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
     found += [as_problem(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
@@ -188,8 +199,8 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
                 yield as_problem(
                     Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
                 )
-    for path, names in raw.env.items():
-        for name in sorted(filter(_named_secret, names)):
+    for path, used in raw.env.items():
+        for name in sorted(filter(_named_secret, used)):
             if not registry.is_secret_of(kind, path):
                 message = f"the value of {name} is used in {dotted(path)}, which AWS shows in plain text"
                 hint = "keep it in a secret and refer to that"

@@ -39,7 +39,7 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
-    *("variables", "tags", "defaults", "ignoreTags", "lookups", "requiredVersion"),
+    *("variables", "tags", "defaults", "ignoreTags", "lookups", "requiredVersion", "namePrefix"),
 )
 _OWN = ("environment", "extends")
 _NOT_OURS = {
@@ -85,7 +85,7 @@ class LoadedEnvironment:
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
     environment variables that are not set: warnings here, errors where a plan needs their values. ``sensitive`` are the
     values of environment variables whose names look secret. ``given`` are the values of variables that are not from its
-    files.
+    files; ``name_prefix`` is what physical names begin with, a text or a template.
     """
 
     name: str
@@ -105,6 +105,7 @@ class LoadedEnvironment:
     warnings: tuple[Problem, ...] = ()
     sensitive: frozenset[str] = frozenset()
     given: Mapping[str, Given] = EMPTY
+    name_prefix: Any = ""
 
 
 def load(
@@ -206,6 +207,7 @@ class _Loading:
             warnings=ordered([*map(_useless_null, self.useless_nulls), *self.read.warnings]),
             sensitive=frozenset(filler.sensitive),
             given=self.given,
+            name_prefix=values.get("namePrefix", ""),
         )
 
     def other_version(self, settings: Node) -> Problem | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
-from reconciler.config import links, loader
+from reconciler.config import links, loader, names
 from reconciler.config.given import Given
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
@@ -99,6 +99,7 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
     wrong = safety_rails.account(scope.account, env)
     if wrong:
         raise Problems(wrong, exit_code=RAIL)
+    env = names.in_account(env, scope)
     reader = Reader(aws, parallelism=parallelism)
     try:
         resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options))

@@ -210,6 +210,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    name_member="consumableResourceName",
     read=read,
     attrs=batch.attrs("consumable-resource"),
     create=create,

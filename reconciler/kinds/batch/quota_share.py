@@ -392,6 +392,8 @@ def _units(props: Json) -> list[tuple[int, Any]]:
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    name_member="quotaShareName",
+    named_below="jobQueues",
     read=read,
     attrs=attrs,
     create=create,

@@ -210,6 +210,7 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    name_member="name",
     read=read,
     attrs=batch.attrs("scheduling-policy"),
     create=create,

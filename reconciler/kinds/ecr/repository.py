@@ -346,6 +346,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 KIND = Kind(
     name="repository",
     section="repositories",
+    name_member="repositoryName",
     read=read,
     attrs=attrs,
     create=create,

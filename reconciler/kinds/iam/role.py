@@ -453,6 +453,7 @@ def _size(
 KIND = Kind(
     name="role",
     section="roles",
+    name_member="roleName",
     read=read,
     attrs=attrs,
     create=create,

@@ -273,6 +273,7 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    name_member="jobDefinitionName",
     read=read,
     attrs=attrs,
     create=create,

@@ -343,6 +343,7 @@ def _check_limits(props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    name_member="jobQueueName",
     read=read,
     attrs=batch.attrs("job-queue"),
     create=create,

@@ -385,6 +385,7 @@ def expand(props: Json) -> Json:
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    name_member="groupName",
     read=read,
     attrs=attrs,
     create=create,
