@@ -80,6 +80,8 @@ def locate(env: str | None, cwd: Path) -> Location:
     """The location of the environment ``env`` (ENV on the command line), from ``cwd``. Raises Problems."""
     target = files.find_environment(env, cwd)
     directory = os.path.relpath(target if target.is_dir() else target.parent, cwd)
+    if Path(cwd, directory).is_symlink():  # what is above it is above the real one
+        directory = os.path.relpath(Path(cwd, directory).resolve(), cwd.resolve())
     return Location(target, "" if directory == "." else f"{directory}/")
 
 

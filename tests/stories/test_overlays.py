@@ -228,3 +228,22 @@ def test_a_name_of_its_own(shell: Shell) -> None:
     assert shell("plan", "--allow-deletions", "9").code == 0
     shell.ok("destroy", "-y")
     assert names()["eu-west-1"] == [] and names()["roles"] == []
+
+
+def test_files_of_a_base_are_named_as_people_type_them(home: Path, shell: Shell) -> None:
+    environment(home, "dev")
+    (home / "base.yaml").write_text(BASE.replace("priority: 1", "priority: -1"))
+    shell.go(home / "docs")
+    (home / "link").symlink_to(home / "environments" / "dev")
+    line = BASE[: BASE.index("priority: 1")].count("\n") + 1
+    for here, env, shown in (
+        (".", "dev", "base.yaml"),
+        (".", "./environments/dev/", "base.yaml"),
+        (".", "link", "base.yaml"),
+        ("docs", "../environments/dev", "../base.yaml"),
+        ("environments", "dev", "../base.yaml"),
+        ("environments/dev", ".", "../../base.yaml"),
+    ):
+        shell.go(home / here)
+        told = shell("validate", env).err
+        assert f"\n{shown}:{line}:5: error" in f"\n{told}", (here, env, told)
