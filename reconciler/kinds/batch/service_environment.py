@@ -195,7 +195,6 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the name and the capacity limits."""
     yield from batch.check_name(name, "service environment")
-    yield from batch.check_name_member(props, NAME, name)
     yield from capacity.check(props, most=MOST_LIMITS)
 
 
