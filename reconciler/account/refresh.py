@@ -15,6 +15,7 @@ from reconciler.model import (
     NAME_TAG,
     Address,
     Environment,
+    Json,
     Kind,
     Live,
     Observed,
@@ -146,9 +147,18 @@ def refresh(
     for address, resource in env.resources.items():
         sections.setdefault(address.section, []).append(resource)
 
+    def placed(resource: Resource, props: Json) -> Json:
+        """``props`` with the physical name of a declared container."""
+        container = kinds[resource.address.section].container
+        name = props.get(container.member) if container else None
+        if container is None or not isinstance(name, str):
+            return props
+        above = env.resources.get(Address(container.section, name))
+        return {**props, container.member: above.name} if above else props
+
     def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
         world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, references.resolve_known(one, world)) for one in sections[section]]
+        filled = [(one, placed(one, references.resolve_known(one, world))) for one in sections[section]]
         return tuple(
             Sought(one.name, props, _expected_tags(one, kinds[section], world), one.address.name)
             for one, props in filled

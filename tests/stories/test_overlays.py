@@ -245,5 +245,44 @@ def test_files_of_a_base_are_named_as_people_type_them(home: Path, shell: Shell)
         ("environments/dev", ".", "../../base.yaml"),
     ):
         shell.go(home / here)
-        told = shell("validate", env).err
+        told = shell("validate", env).out
         assert f"\n{shown}:{line}:5: error" in f"\n{told}", (here, env, told)
+
+
+SCHEDULED = """\
+environment: dev
+region: eu-west-1
+namePrefix: p-
+topics: {t: {}}
+roles: {r: {trust: [scheduler.amazonaws.com], inlinePolicies: {x: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "sns:Publish", Resource: "*"}]}}}}
+"""
+TARGET = 'scheduleExpression: rate(1 hour), target: {arn: "${topics.t.arn}", roleArn: r}'
+
+
+@pytest.mark.parametrize(
+    ("groups", "schedule", "made"),
+    [
+        ("", "", ("p-dev", "p-n")),
+        ("scheduleGroups: {g: {}}\n", "groupName: g, ", ("p-g", "p-n")),
+        ("scheduleGroups: {g: {name: own}}\n", "name: mine, groupName: g, ", ("own", "mine")),
+    ],
+)
+def test_schedules_have_physical_names_too(groups: str, schedule: str, made: tuple[str, str], shell: Shell) -> None:
+    """Also where they are read by name, to be adopted."""
+    scheduler = boto3.client("scheduler", region_name="eu-west-1")
+    place = shell.home / "e.yaml"
+    place.write_text(f"{SCHEDULED}{groups}schedules: {{n: {{{schedule}{TARGET}}}}}\n")
+    shell.ok("apply", "e.yaml", "-y")
+    assert [(one["GroupName"], one["Name"]) for one in scheduler.list_schedules()["Schedules"]] == [made]
+    assert "No changes" in shell.ok("plan", "e.yaml").out
+
+    group = scheduler.get_schedule_group(Name=made[0])["Arn"]
+    scheduler.untag_resource(ResourceArn=group, TagKeys=["reconciler/environment", "reconciler/name"])
+    told = shell.ok("plan", "e.yaml", "--adopt").out
+    assert "CreateSchedule" not in told
+    assert "1 to update" in told or "to adopt" in told
+
+    shell.ok("apply", "e.yaml", "-y", "--adopt")
+    assert "No changes" in shell.ok("plan", "e.yaml").out
+    shell.ok("destroy", "e.yaml", "-y")
+    assert scheduler.list_schedules()["Schedules"] == []
