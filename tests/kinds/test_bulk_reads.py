@@ -65,7 +65,7 @@ STACK: Mapping[str, Mapping[str, Any]] = {
             "ingress": [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": [{"cidrIp": "10.0.0.0/8"}]}],
         }
     },
-    "launchTemplates": {"lt": {"versionDescription": "one", "launchTemplateData": {"ebsOptimized": True}}},
+    "launchTemplates": {"nodes": {"versionDescription": "one", "launchTemplateData": {"ebsOptimized": True}}},
     "repositories": {name: {"imageTagMutability": "IMMUTABLE"} for name in ("repo", "other")},
     "logGroups": {"/lg": {"retentionInDays": 7}},
     "topics": {
