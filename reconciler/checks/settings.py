@@ -132,14 +132,28 @@ def _lookup(lookup: Lookup) -> Iterator[Problem]:
 
 def _name(kind: str, name: str) -> Iterator[tuple[str, str]]:
     """Message and hint for a name that nothing of this kind can have."""
-    if kind == "ssmParameter" and "/" in name and not name.startswith(("/", "arn:")):
+    check = _NAME_CHECKS.get(kind)
+    return check(name) if check else iter(())
+
+
+def _parameter_name(name: str) -> Iterator[tuple[str, str]]:
+    if "/" in name and not name.startswith(("/", "arn:")):
         message = f'"{name}" is not the name of an SSM parameter: a name with a slash in it must begin with one'
         yield message, f"did you mean /{name}?"
-    elif kind == "kmsKey" and not _KEY.fullmatch(name):
+
+
+def _key_name(name: str) -> Iterator[tuple[str, str]]:
+    if not _KEY.fullmatch(name):
         yield f'"{name}" is not an alias, an id or an ARN of a KMS key', f"did you mean alias/{name.strip('/')}?"
-    elif kind == "role" and not re.fullmatch(r"[\w+=,.@-]{1,64}", name, re.ASCII):
+
+
+def _role_name(name: str) -> Iterator[tuple[str, str]]:
+    if not re.fullmatch(r"[\w+=,.@-]{1,64}", name, re.ASCII):
         last = re.split("[/:]", name.rstrip("/:"))[-1]
         yield f'"{name}" is not the name of a role', f"the name is the last part: did you mean {last}?"
+
+
+_NAME_CHECKS = {"ssmParameter": _parameter_name, "kmsKey": _key_name, "role": _role_name}
 
 
 def _repository(lookup: Lookup) -> Iterator[Problem]:

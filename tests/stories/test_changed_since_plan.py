@@ -24,7 +24,8 @@ from tests.support.changes import File, Row, _Account, files
 from tests.support.histories import Door, History, Ticking
 from tests.support.long import some
 
-KINDS = [file for file in files() if not discover()[file.section].shared]
+# what a container owns has no tags of its own that somebody could change
+KINDS = [file for file in files() if not (discover()[file.section].shared or discover()[file.section].container)]
 LEAVING = [file for file in KINDS if file.section in ("computeEnvironments", "jobDefinitions", "jobQueues", "roles")]
 MOVED = ("changed", "deleted", "tagged", "taken")
 EVERY = (*MOVED, "alone")

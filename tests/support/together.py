@@ -24,7 +24,7 @@ from reconciler.operations import pipeline
 from reconciler.planning import planner
 from reconciler.schema import registry
 from tests.support import changes, tables
-from tests.support.builders import SCOPE
+from tests.support.builders import OWNED, SCOPE
 
 KINDS = discover()
 LOOKUPS = {"vpc": "vpc-1", "a": ["subnet-a"], "b": ["subnet-b"], "both": ["subnet-a", "subnet-b"]}
@@ -100,7 +100,7 @@ def _live(resource: Planned, revision: int) -> Live:
         physical=f"{resource.physical}:{revision}" if revision else resource.physical,
         attrs=attrs,
         props=_told(resource.want.declared),
-        tags=_told(resource.want.tags),
+        tags=_told(resource.want.tags) if KINDS[resource.address.section].container is None else OWNED,
         revision=revision,
         extra=EXTRA.get(resource.address.section, {}),
     )
