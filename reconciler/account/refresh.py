@@ -12,8 +12,10 @@ from reconciler.config import references
 from reconciler.kinds import discover
 from reconciler.model import (
     EMPTY,
+    NAME_TAG,
     Address,
     Environment,
+    Json,
     Kind,
     Live,
     Observed,
@@ -145,11 +147,20 @@ def refresh(
     for address, resource in env.resources.items():
         sections.setdefault(address.section, []).append(resource)
 
+    def placed(resource: Resource, props: Json) -> Json:
+        """``props`` with the physical name of a declared container."""
+        container = kinds[resource.address.section].container
+        name = props.get(container.member) if container else None
+        if container is None or not isinstance(name, str):
+            return props
+        above = env.resources.get(Address(container.section, name))
+        return {**props, container.member: above.name} if above else props
+
     def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
         world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, references.resolve_known(one, world)) for one in sections[section]]
+        filled = [(one, placed(one, references.resolve_known(one, world))) for one in sections[section]]
         return tuple(
-            Sought(one.address.name, props, _expected_tags(one, kinds[section], world))
+            Sought(one.name, props, _expected_tags(one, kinds[section], world), one.address.name)
             for one, props in filled
             # a resource is not planned where AWS refuses a look-up that it uses
             if not untold or all(part.root != "lookups" for _, part in references.templates(props))
@@ -164,7 +175,10 @@ def refresh(
         shared = (references.shared_to_find(one, kinds, scope) for one in env.resources.values())
         found = dict.fromkeys(key for keys in shared for key, _ in keys)
         referenced += [key for key in found if Address(*key) not in env.resources]
-    return observe(reader, kinds, scope, at_once, referenced, later)
+    found_all = observe(reader, kinds, scope, at_once, referenced, later)
+    logical = {(address.section, one.name): (address.section, address.name) for address, one in env.resources.items()}
+    unreadable = {logical.get(key, key): refused for key, refused in found_all.unreadable.items()}
+    return replace(found_all, unreadable=unreadable)
 
 
 def _uses_lookups(resource: Resource) -> bool:
@@ -176,4 +190,5 @@ def _expected_tags(resource: Resource, kind: Kind, context: references.Resolutio
     tags, wrong = references.resolve_tags(resource, context)
     if wrong or not all(isinstance(value, str) for value in tags.values()):
         return None
-    return {**tags, **kind.ownership_tags(context.scope)}
+    named = {NAME_TAG: resource.address.name} if resource.name != resource.address.name else {}
+    return {**tags, **named, **kind.ownership_tags(context.scope)}

@@ -17,10 +17,11 @@ from reconciler.checks.findings import as_problem
 from reconciler.checks.ignored_rules import without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
-from reconciler.config import expressions, links
+from reconciler.config import expressions, links, names
 from reconciler.config.files import Missing
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.config.references import templates as references_in
+from reconciler.config.variables import GIVEN
 from reconciler.model import (
     Address,
     Environment,
@@ -31,7 +32,7 @@ from reconciler.model import (
     Template,
 )
 from reconciler.model import problem_codes as codes
-from reconciler.model.masking import SHORT, Cover, looks_secret
+from reconciler.model.masking import SHORT, Cover, looks_secret, private_name
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean, one_of, ordered
 from reconciler.schema import aws_model, registry
@@ -56,6 +57,8 @@ def environment(
     known = schemas or registry.shipped()
     loaded = containers.with_containers(loaded, kinds)
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
+    named = names.physical_names(loaded, kinds)
+    found += names.problems(loaded, kinds, named)
     resources: dict[Address, Resource] = {}
     for section, raws in loaded.sections.items():
         if section not in kinds:
@@ -63,12 +66,14 @@ def environment(
             continue
         for name, raw in raws.items():
             address = Address(section, name)
-            resource, problems = _resource(address, raw, kinds[section], known, loaded.tags)
+            physical = names.likely(named[address], loaded)
+            resource, problems = _resource(address, raw, kinds[section], known, loaded.tags, physical)
             if loaded.missing is Missing.VALUES:
                 problems = [problem for problem in problems if problem.code in _OF_ONE_VALUE]
             found += problems
             if resource is not None:
-                resources[address] = resource
+                given = named[address]
+                resources[address] = resource if given == name else replace(resource, physical=given)
         found += _same_names(section, raws, kinds[section])
     place = links.Place(environment=loaded.name, account=loaded.account, region=loaded.region)
     linked = links.link(resources, kinds, place)
@@ -92,6 +97,9 @@ def environment(
         lookups=loaded.lookups,
         resources=resources,
         sensitive=loaded.sensitive | {text for text in private if len(text) >= SHORT},
+        given={name: one.value for name, one in loaded.given.items()},
+        private=secrets.secret_variables(loaded, kinds),
+        name_prefix=loaded.name_prefix,
     )
     return env, _without_repeats(found, Cover(private))
 
@@ -132,9 +140,15 @@ def _same_names(section: str, raws: Mapping[str, DeclaredResource], kind: Kind) 
 
 
 def _resource(
-    address: Address, raw: DeclaredResource, kind: Kind, schemas: Schemas, common: Mapping[str, Any]
+    address: Address,
+    raw: DeclaredResource,
+    kind: Kind,
+    schemas: Schemas,
+    common: Mapping[str, Any],
+    physical: str,
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
+    raw = replace(raw, value=names.without_name(raw.value, kind))
     extension = aws_model.ModelExtension(kind)
     validate = partial(
         schemas.resource, address.section, at=at, address=str(address), name=address.name, extension=extension
@@ -152,9 +166,9 @@ def _resource(
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
-    findings = list(kind.check(address.name, props))
-    if len(address.name) > kind.max_name and not any(finding.path == () for finding in findings):
-        message = f"the name has {len(address.name)} characters; a {kind.name} may have {kind.max_name}"
+    findings = list(kind.check(physical, props))
+    if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
+        message = f"the name has {len(physical)} characters; a {kind.name} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
     found += [as_problem(finding, address, at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
@@ -214,14 +228,19 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
                 yield as_problem(
                     Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
                 )
-    for path, names in raw.env.items():
-        for name in sorted(filter(looks_secret, names)):
+    for path, used in raw.env.items():
+        for name in sorted(filter(_named_secret, used)):
             if not registry.is_secret_of(kind, path):
                 message = f"the value of {name} is used in {dotted(path)}, which AWS shows in plain text"
                 hint = "keep it in a secret and refer to that"
                 yield as_problem(
                     Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
                 )
+
+
+def _named_secret(name: str) -> bool:
+    """Whether an environment variable, or a given value of a variable, has a name like that of a secret."""
+    return private_name(name) if name.startswith(GIVEN) else looks_secret(name)
 
 
 def _plain_text(value: Any) -> bool:

@@ -103,7 +103,7 @@ class TargetChecker:
         if resource is None or form is None or not kind.shared:
             return False
         scope = Scope("123456789012", "us-east-1", "aws", self.loaded.name)
-        parts = kind.attrs(scope, address.name, resource.props).get("arn", "").split(":", 5)
+        parts = kind.attrs(scope, resource.name, resource.props).get("arn", "").split(":", 5)
         return parts[2:3] == [form[0]] and parts[-1].startswith(form[1])
 
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from reconciler.config.loader import LoadedEnvironment
+from reconciler.config.variables import GIVEN
 from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, is_no_name, private_name
 from reconciler.model.paths import values_at
@@ -29,6 +30,8 @@ _STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "se
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
     """The texts in a loaded environment that must be masked."""
     found = {*loaded.sensitive, *texts_under_secret_names(loaded.variables)}
+    for name in secret_variables(loaded, kinds):
+        found.update(texts(loaded.given[name].value))
     for section, raws in loaded.sections.items():
         fields = kinds[section].fields if section in kinds else {}
         patterns = [path for path, facts in fields.items() if facts.secret]
@@ -45,6 +48,21 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozen
                 lifecycle = raw.value.get("lifecycle")
                 found.update(filter(is_no_name, lifecycle) if isinstance(lifecycle, Mapping) else ())
     return frozenset(found)
+
+
+def secret_variables(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
+    """The variables with a given value that is a secret: by its name or its form, or since a secret is made of it."""
+    used = {
+        name.removeprefix(GIVEN)
+        for section, raws in (loaded.sections.items() if loaded.given else ())
+        for raw in raws.values()
+        for path, names in raw.env.items()
+        if section in kinds and (registry.is_secret_of(kinds[section], path) or any(_private(str(p)) for p in path))
+        for name in names
+        if name.startswith(GIVEN)
+    }
+    given = {name: one.value for name, one in loaded.given.items()}
+    return frozenset(name for name in given if name in used or texts_under_secret_names({name: given[name]}))
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.config import files
+from reconciler.config.given import Given, gather
 from reconciler.model import Address, Options
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
@@ -91,6 +92,18 @@ def _addressed(flag: str, about: str) -> Any:
     return typer.Option(flag, metavar="ADDRESS", help=about, autocompletion=addresses)
 
 
+Vars = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var",
+        metavar="NAME=VALUE",
+        help="Set a variable; the value is read as YAML, without expressions (repeatable).",
+    ),
+]
+VarFiles = Annotated[
+    list[str] | None,
+    typer.Option("--var-file", metavar="FILE", help="Set the variables in a YAML or JSON file (repeatable)."),
+]
 Targets = Annotated[
     list[str] | None, _addressed("--target", "Plan only this resource and its dependencies (repeatable).")
 ]
@@ -150,6 +163,11 @@ def plan_options(
         refresh=tuple(map(address, refresh or ())),
         allow_deletions=allow,
     )
+
+
+def variables(var: Iterable[str] | None, var_file: Iterable[str] | None) -> dict[str, Given]:
+    """The values of variables from the command line and the process's environment. Raises Problems."""
+    return gather(os.environ, var_file or (), var or ())
 
 
 def address(text: str) -> Address:

@@ -14,6 +14,7 @@ import typer
 
 from reconciler import __version__
 from reconciler.cli.terminal import Terminal, colour, plural
+from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, ordered
@@ -29,22 +30,30 @@ from reconciler.render.progress import Progress, ignore_broken_pipe
 _PAGES: Final[Mapping[str, Callable[..., str]]] = {"markdown": markdown.plan, "html": html.plan}
 
 
-def read(terminal: Terminal, env: str | None, *, strict: bool) -> Loaded:
+def read(terminal: Terminal, env: str | None, *, strict: bool, given: Mapping[str, Given] | None = None) -> Loaded:
     """Find, load and check an environment; then ``terminal`` masks its secrets and prints paths that can be opened.
 
-    ``strict``: an environment variable that is not set is an error, else a warning. Raises Problems.
+    ``strict``: an environment variable that is not set is an error, else a warning; ``given`` are values of variables,
+    by default those of the process's environment. Raises Problems.
     """
     location = session.locate(env, Path.cwd())
     terminal.root = location.root
-    loaded = session.read(location, os.environ, strict=strict)
+    loaded = session.read(location, os.environ, strict=strict, given=given)
     terminal.mask |= loaded.mask
     terminal.environment = loaded.env.name
     return loaded
 
 
-def connect(terminal: Terminal, env: str | None, *, strict: bool, sandbox: bool) -> Session:
+def connect(
+    terminal: Terminal,
+    env: str | None,
+    *,
+    strict: bool,
+    sandbox: bool,
+    given: Mapping[str, Given] | None = None,
+) -> Session:
     """Read an environment, count its warnings, and connect to its account, or to the sandbox. Raises Problems."""
-    loaded = read(terminal, env, strict=strict)
+    loaded = read(terminal, env, strict=strict, given=given)
     if loaded.warnings and not terminal.as_json:
         command = f"reconcile validate {terminal.shell_quoted(env)}" if env else "reconcile validate"
         notes = sum(problem.note for problem in loaded.warnings)

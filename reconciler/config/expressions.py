@@ -4,6 +4,7 @@
     ${lookups.vpc}                                     a look-up
     ${var.team}  ${var.sizes.small}                    a variable, or a member of one
     ${env:NAME}  ${file:files/user-data.sh}            an environment variable, a file's content
+    ${env:NAME:-text}                                  the same, or a text where it is not set or is empty
     ${account}  ${region}  ${partition}  ${environment}
     $${...}                                            the text ${...} itself
 
@@ -26,6 +27,8 @@ _TOKEN = re.compile(r"\$?\$\{")
 _STEP = re.compile(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-z0-9_-]+)""")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _UNQUOTED = re.compile(r"([A-Za-z][A-Za-z0-9]*)\.([A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*)\.([A-Za-z0-9_-]+)")
+DEFAULT = ":-"  # between an environment variable and the text that is used without it, as in shells
+_OTHER_DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::=|:\?|-|:|,|\|\||\|)\s*([^:=?|]*)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _ELSEWHERE = {
@@ -186,12 +189,28 @@ def _attribute(steps: list[str], inner: str, written: str) -> Reference | Fault:
     return Reference("resource", written, address=Address(head, steps[1]), attr=steps[2])
 
 
+def environment_variable(attr: str) -> tuple[str, str | None]:
+    """The name in an expression ``env``, and the text that is used where it is not set or is empty; None without."""
+    name, given, default = attr.partition(DEFAULT)
+    return name, default if given else None
+
+
 def _outside(scheme: str, rest: str, written: str) -> Reference | Fault:
-    if scheme == "env" and not _ENV_NAME.fullmatch(rest):
-        return Fault(f"{written} does not name an environment variable", "as in ${env:NAME}; it has no default")
+    name, default = environment_variable(rest)
+    if scheme == "env" and default is not None and "${" in default:
+        hint = "the default is plain text; to compute one, write it in a variable of its own"
+        return Fault(f"the default in {written} contains an expression", hint)
+    if scheme == "env" and not _ENV_NAME.fullmatch(name.strip()):
+        return Fault(f"{written} does not name an environment variable", _env_hint(name))
     if not rest:
         return Fault(f"{written} does not name a file", "as in ${file:files/user-data.sh}")
     return Reference(scheme, written, attr=rest)
+
+
+def _env_hint(name: str) -> str:
+    """How to write an environment variable: other shells' forms of a default have other signs."""
+    found = _OTHER_DEFAULT.fullmatch(name)
+    return f"did you mean ${{env:{found[1]}:-{found[2]}}}?" if found else "as in ${env:NAME}, or ${env:NAME:-default}"
 
 
 def _steps(text: str) -> list[str] | None:

@@ -14,7 +14,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.config import references
-from reconciler.model import EMPTY, Address, Environment, Kind, Live, Ref, Reference, Resource, Scope, Template
+from reconciler.config.physical import by_physical
+from reconciler.model import (
+    EMPTY,
+    NAME_TAG,
+    Address,
+    Environment,
+    Kind,
+    Live,
+    Ref,
+    Reference,
+    Resource,
+    Scope,
+    Template,
+)
 from reconciler.model.declared import partition_of
 
 _SOMEWHERE = "123456789012"
@@ -57,8 +70,10 @@ class Linker:
     lookups: Mapping[str, Any] = EMPTY
     by_arn: dict[Scope, dict[str, Address]] = field(default_factory=dict)
     by_live: dict[tuple[str, str], Address] = field(default_factory=dict)
+    by_physical: dict[tuple[str, str], Address] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.by_physical = by_physical(self.declared.values(), self.kinds)
         for section, lives in self.lives.items():
             self.by_live |= self.names_of(section, lives)
 
@@ -72,10 +87,18 @@ class Linker:
             own = live.owner == self.place.environment
             name = live.logical if own else live.attrs.get("name") or live.physical
             address = folded.get(name.casefold(), Address(section, name))
+            if not own or NAME_TAG not in live.tags:
+                address = self.of_name(section, name) or address
             if address in self.declared and (own or not live.owner):
                 for text in (live.physical, live.attrs.get("arn"), live.attrs.get("id")):
                     if text:
                         yield (section, text), address
+
+    def of_name(self, section: str, name: str) -> Address | None:
+        """The declared resource with the physical name, where that is not its logical one."""
+        if not self.by_physical:
+            return None
+        return self.by_physical.get((section, name.casefold() if self.kinds[section].folds_case else name))
 
     def linked(self, resource: Resource) -> Resource:
         """``resource`` with the plain name instead of each ARN or id of a declared resource."""
@@ -123,15 +146,17 @@ class Linker:
             return address, ""
         for section in ref.sections:
             for form in self.kinds[section].arn_forms if section in self.kinds else ():
-                if (match := re.fullmatch(form, text)) and Address(section, match["name"]) in self.declared:
-                    return Address(section, match["name"]), match.groupdict().get("rest") or ""
+                if match := re.fullmatch(form, text):
+                    address = self.of_name(section, match["name"]) or Address(section, match["name"])
+                    if address in self.declared and self.declared[address].name == match["name"]:
+                        return address, match.groupdict().get("rest") or ""
         return None
 
     def arns(self, scope: Scope) -> Mapping[str, Address]:
         """The ARNs that follow from the names of the declared resources."""
         if scope not in self.by_arn:
             every = (
-                (self.kinds[address.section].attrs(scope, address.name, resource.props).get("arn"), address)
+                (self.kinds[address.section].attrs(scope, resource.name, resource.props).get("arn"), address)
                 for address, resource in self.declared.items()
                 if address.section in self.kinds
             )

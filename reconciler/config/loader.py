@@ -9,7 +9,7 @@ Details:
 - Settings are read from ``environment.yaml`` (or the single file) only; the other files contain resources.
 - ``null`` removes a value of a lower layer, of ``defaults`` or of the environment's ``tags``. Where it removes nothing,
   that is a warning; an empty resource is an error, since it is usually wrong indentation.
-- ``environment`` and ``extends`` are read before variables are known, so they must be literal.
+- ``environment``, ``extends`` and ``requiredVersion`` are read before variables are known, so they must be literal.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from reconciler.config import expressions, files
+from reconciler import __version__
+from reconciler.config import expressions, files, required_version
+from reconciler.config import given as outside
 from reconciler.config.files import Layer, Missing, Sources, displayed_from, find_environment
+from reconciler.config.given import Given
 from reconciler.config.merge import UselessNull, patch
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
@@ -38,7 +41,7 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
-    *("variables", "tags", "defaults", "ignoreTags", "ignoreRules", "lookups"),
+    *("variables", "tags", "defaults", "ignoreTags", "ignoreRules", "lookups", "requiredVersion", "namePrefix"),
 )
 _SURELY = 0.9  # similarity from which an unknown section is read as the known one
 _ANY_LOOKUP = {"ssmParameter": ""}  # may have any value
@@ -86,7 +89,9 @@ class LoadedEnvironment:
     ``settings`` are the settings as written (variables filled in) with their places in ``settings_pos``. ``unset`` are
     environment variables that are not set: warnings here, errors where a plan needs their values. ``sensitive`` are the
     values of environment variables whose names look secret. ``missing`` and ``misplaced`` are of an environment with
-    problems: what it may lack because of them, and the names of the resources in unknown sections.
+    problems: what it may lack because of them, and the names of the resources in unknown sections. ``given`` are the
+    values of variables that are not from its files; ``name_prefix`` is what physical names begin with, a text or a
+    template.
     """
 
     name: str
@@ -108,29 +113,43 @@ class LoadedEnvironment:
     unset: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     sensitive: frozenset[str] = frozenset()
+    given: Mapping[str, Given] = EMPTY
+    name_prefix: Any = ""
 
 
-def load(target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None) -> LoadedEnvironment:
+def load(
+    target: FilePath,
+    *,
+    environ: Mapping[str, str],
+    sections: Collection[str] | None = None,
+    given: Mapping[str, Given] | None = None,
+) -> LoadedEnvironment:
     """Read an environment: a directory, or a single file.
 
     ``environ`` has the variables for ``${env:}``; ``sections`` are the known section names, by default those with a
-    schema. Raises :class:`Problems` with everything that is wrong.
+    schema; ``given`` are values of variables, by default those of ``environ``. Raises :class:`Problems` with everything
+    that is wrong.
     """
-    loaded, problems = load_what_is_right(target, environ=environ, sections=sections)
+    loaded, problems = load_what_is_right(target, environ=environ, sections=sections, given=given)
     if problems or loaded is None:
         raise Problems(problems)
     return loaded
 
 
 def load_what_is_right(
-    target: FilePath, *, environ: Mapping[str, str], sections: Collection[str] | None = None
+    target: FilePath,
+    *,
+    environ: Mapping[str, str],
+    sections: Collection[str] | None = None,
+    given: Mapping[str, Given] | None = None,
 ) -> tuple[LoadedEnvironment | None, tuple[Problem, ...]]:
     """As :func:`load`, but returns the problems, with the rest of the environment, so that it can be checked, too.
 
     The environment is None where nothing of it can be used. With problems it must not be planned.
     """
     read = files.read(target)
-    loading = _Loading(read, registry.sections() if sections is None else sections)
+    given = outside.gather(environ) if given is None else given
+    loading = _Loading(read, registry.sections() if sections is None else sections, given)
     loaded = loading.loaded(environ)
     problems = _masked(read.problems, loading.sensitive)
     if loaded and loaded.missing is Missing.VALUES:
@@ -146,9 +165,10 @@ def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Proble
 class _Loading:
     """The steps of one load; problems are added to ``read.problems``."""
 
-    def __init__(self, read: Sources, sections: Collection[str]) -> None:
+    def __init__(self, read: Sources, sections: Collection[str], given: Mapping[str, Given]) -> None:
         self.read = read
         self.known = sections
+        self.given = given
         self.useless_nulls: list[UselessNull] = []
         self.sensitive: set[str] = set()
         self.missing = read.missing
@@ -159,17 +179,19 @@ class _Loading:
             return None
         name = self.name(self.read.layers[-1])
         settings = self.settings()
+        if refused := self.other_version(settings):  # whose settings and sections this one may not know
+            self.read.problems[:] = [refused]
+            return None
         declared = [self.resources(layer) for layer in self.read.layers]
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)
         self.missing = Missing.VALUES if broken else self.missing
-        empty = Node({}, settings.pos)
-        filler = Filler(
-            name,
-            empty if variables is None or broken else variables,
-            environ=environ,
-            files=self.read.files,
-        )
+        if variables is None or broken:
+            variables = Node({}, settings.pos)
+        if self.given and not broken:
+            variables = outside.declared(variables, self.given, self.read.problems)
+            settings = Node({**settings.value, "variables": variables}, settings.mark, settings.size)
+        filler = Filler(name, variables, environ=environ, files=self.read.files, given=self.given)
         try:
             return self.filled(filler, name, settings, declared)
         except Problems as error:
@@ -217,6 +239,8 @@ class _Loading:
             unset=ordered(filler.unset),
             warnings=ordered([*map(_useless_null, self.useless_nulls), *self.read.warnings]),
             sensitive=frozenset(filler.sensitive),
+            given=self.given,
+            name_prefix=values.get("namePrefix", ""),
         )
 
     def without(
@@ -233,6 +257,12 @@ class _Loading:
             right["lookups"] = {name: dict(_ANY_LOOKUP) for name in lookups}
         nodes = {name: node for name, node in settings.value.items() if name not in wrong}
         return right, Node(nodes, settings.pos)
+
+    def other_version(self, settings: Node) -> Problem | None:
+        node = settings.value.get("requiredVersion")
+        if node is None or isinstance(node.value, dict | list):
+            return None
+        return required_version.refusal(node, __version__)
 
     def is_resolved(self, value: Any) -> bool:
         """Whether ``value`` is plain, or only lacks an environment variable that is not set (reported by itself)."""

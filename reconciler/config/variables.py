@@ -6,12 +6,13 @@ variable is final: expressions in it are not filled in. The size of the result i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.config import expressions
+from reconciler.config.given import Given
 from reconciler.config.yaml.node import Node
 from reconciler.model import Path, Pos, Reference, Template
 from reconciler.model import problem_codes as codes
@@ -31,7 +32,10 @@ _MASKED_FAULT = (
     "${env:NAME} and ${var.name} are expressions; write $${ for a literal ${",
 )
 
-Env = dict[Path, frozenset[str]]  # the environment variables that the value at a path was built from
+GIVEN = "var."  # before the name of a variable whose value is from the command line or the process's environment
+
+# The environment variables, and the given values of variables, that the value at a path was built from
+Env = dict[Path, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class _Value:
 class Filler:
     """Fills one environment. ``files`` has the real path and the root of each YAML file by its display path; ``secret``
     is set before each value, and returns whether messages must not quote the value at a path; ``address`` is set before
-    each resource, for its problems.
+    each resource, for its problems. ``given`` are the values in ``variables`` that are not from a file of the
+    environment.
     """
 
     def __init__(
@@ -55,16 +60,18 @@ class Filler:
         *,
         environ: Mapping[str, str],
         files: Mapping[str, tuple[FilePath, FilePath]],
+        given: Mapping[str, Given] | None = None,
     ) -> None:
         self.name = name
         self.environ = environ
         self.files = files
+        self.given = given or {}
         self.declared: Mapping[str, Node] = variables.value
         self.secret: Callable[[Path], bool] = lambda _: False
         self.address = ""
         self.problems: list[Problem] = []
         self.unset: list[Problem] = []
-        self.sensitive: set[str] = set()
+        self.sensitive = {text for name, one in self.given.items() if private_name(name) for text in _texts(one.value)}
         self._yaml = {real for real, _ in files.values()}
         self._known: dict[tuple[str, ...], _Value | None] = {}
         self._chain: list[tuple[str, ...]] = []
@@ -197,7 +204,9 @@ class Filler:
             return _Value(Template((part,)) if content is None else content)
         if part.root != "env":
             return _Value(Template((part,)))
-        name = part.attr
+        name, default = expressions.environment_variable(part.attr)
+        if default is not None and not self.environ.get(name):
+            return _Value(default)
         if name not in self.environ:
             hint = did_you_mean(name, self.environ) or f"export {name}=..."
             message = f"the environment variable {name} is not set"
@@ -246,6 +255,8 @@ class Filler:
         inside: Env = {}
         value = self.fill(node, inside)
         env = frozenset[str]().union(*inside.values())
+        if path[0] in self.given:
+            env |= {f"{GIVEN}{path[0]}"}
         return _Value(value, *_measured(value), env)
 
     def _member_of(self, whole: _Value, path: tuple[str, ...], index: int, pos: Pos) -> _Value | None:
@@ -335,6 +346,15 @@ def _content(path: FilePath, shown: str, root: FilePath, read: Collection[FilePa
     if len(data) > MAX_FILE:
         return Problem(code=codes.BAD_FILE, message=f"{shown} is larger than {MAX_FILE:,} bytes")
     return text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def _measured(value: Any) -> tuple[int, int]:

@@ -151,6 +151,10 @@ class Kind:
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.
     replace: Replace = Replace.FORBIDDEN
+    #: The member of the API's requests that has the name: with it, the physical name may be declared.
+    name_member: str = ""
+    #: The section of the resources whose names are the first part of its names, before a slash (``queue/share``).
+    named_below: str = ""
     #: The most characters of a name.
     max_name: int = 128
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from operator import is_
 from typing import Any
 
-from reconciler.model import Path
+from reconciler.model import Path, Pos
 
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
@@ -51,3 +52,15 @@ def reuse_if_unchanged(old: Any, new: Any) -> Any:
     if type(old) is dict:
         return old if all(map(is_, old.values(), new.values())) else new
     return old if type(old) is list and len(old) == len(new) and all(map(is_, old, new)) else new
+
+
+def located(root: str, pos: Pos) -> str:
+    """A place as it can be opened: its file is relative to the environment, which is at ``root`` (empty, or with a
+    slash at its end); ``environments/prod/../../base.yaml`` is ``base.yaml``.
+    """
+    return f"{opened(root, pos.file)}:{pos.line}:{pos.column}"
+
+
+def opened(root: str, file: str) -> str:
+    """The path of a file that is relative to the environment at ``root``."""
+    return posixpath.normpath(f"{root}{file}") if root and file.startswith("../") else f"{root}{file}"

@@ -119,6 +119,11 @@ EXTENDS_CYCLE = _error(
     "An environment extends itself, directly or through others.",
     "Remove one of the extends that the message lists.",
 )
+OTHER_VERSION = _error(
+    "other-version",
+    "The environment requires another version of reconcile.",
+    "Install a version that `requiredVersion` allows, or change it.",
+)
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
 

@@ -162,7 +162,9 @@ class Lifecycle:
 class Resource:
     """One resource as declared: merged, variables filled in, short forms expanded; references as written.
 
-    ``unknown_members`` are the paths, written like those of a kind's ``fields``, that only the installed AWS model has.
+    ``physical`` is its physical name, where that is not its logical one: a text, or until the account is known a
+    template. ``unknown_members`` are the paths, written like those of a kind's ``fields``, that only the installed AWS
+    model has.
     ``memo`` caches what is computed from it once and used often.
     """
 
@@ -172,7 +174,13 @@ class Resource:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     pos: Mapping[Path, Pos] = field(default_factory=dict)
     unknown_members: Mapping[str, UnknownMember] = EMPTY
+    physical: Any = ""
     memo: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its physical name."""
+        return str(self.physical) if self.physical else self.address.name
 
     def at(self, path: Path = ()) -> Pos:
         """The position of ``path``, or of its nearest ancestor that has one."""
@@ -198,7 +206,9 @@ class Environment:
     """An environment that has been loaded and checked: what a plan starts from.
 
     ``role`` is the role to assume first (``roleArn`` and perhaps ``externalId``, ``sessionName``); ``sensitive`` are
-    values that are masked wherever they would be printed.
+    values that are masked wherever they would be printed; ``given`` are the values of variables from the command line
+    and the process's environment, and ``private`` the names of those that are secret. ``name_prefix`` is what the
+    physical names begin with: a text, or until the account is known a template.
     """
 
     name: str
@@ -212,6 +222,9 @@ class Environment:
     lookups: Mapping[str, Lookup] = EMPTY
     resources: Mapping[Address, Resource] = EMPTY
     sensitive: frozenset[str] = frozenset()
+    given: Mapping[str, Any] = EMPTY
+    private: frozenset[str] = frozenset()
+    name_prefix: Any = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,12 +304,13 @@ class Sought:
     """A name to search, with the declared properties that help to identify the object (a security group's ``vpcId``).
 
     ``tags`` are its wanted tags, the ownership tags included, where they are known: if the tagging index has the same,
-    they are not read from the service.
+    they are not read from the service. ``logical`` is the logical name, where that is another.
     """
 
     name: str
     props: Json = EMPTY
     tags: Mapping[str, str] | None = None
+    logical: str = ""
 
 
 @dataclass(frozen=True, slots=True)

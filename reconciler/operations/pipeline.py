@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
 from reconciler.checks.ignored_rules import without_ignored
-from reconciler.config import files, links, loader
+from reconciler.config import files, links, loader, names
+from reconciler.config.given import Given
 from reconciler.kinds import discover
 from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model import problem_codes as codes
@@ -55,13 +56,14 @@ class Planned:
 
 
 def read_environment(
-    target: Path, environ: Mapping[str, str], *, strict: bool
+    target: Path, environ: Mapping[str, str], *, strict: bool, given: Mapping[str, Given] | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """Load and check, without AWS. Returns the environment and its warnings; raises Problems with errors.
 
-    ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning.
+    ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning. ``given`` are
+    values of variables, by default those of ``environ``.
     """
-    loaded, wrong = loader.load_what_is_right(target, environ=environ)
+    loaded, wrong = loader.load_what_is_right(target, environ=environ, given=given)
     if loaded is None:
         raise Problems(replace(problem, environment=files.name_of(target)) for problem in wrong)
     env, found = environment.environment(loaded, discover())
@@ -102,6 +104,7 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
     wrong = safety_rails.account(scope.account, env)
     if wrong:
         raise Problems(wrong, exit_code=RAIL)
+    env = names.in_account(env, scope)
     reader = Reader(aws, parallelism=parallelism)
     try:
         resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options))

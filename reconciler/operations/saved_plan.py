@@ -1,9 +1,10 @@
 """Saved plans: a claim to check, not a script to replay.
 
 ``apply FILE`` plans again, and continues only if the new plan is equal. So the file contains the plan as JSON (the
-contract's section 7) and what planning needs: the options, and the path of the environment, from the directory in
-which the plan was created and from the root of the clone. It contains no secrets. A digest over every other byte
-detects a modified or truncated file; and nothing that is applied is read from the file, so a forged one has no effect.
+contract's section 7) and what planning needs: the options, the values of variables that are not from files
+(:mod:`.saved_variables`), and the path of the environment, from the directory in which the plan was created and from
+the root of the clone. It contains no secrets. A digest over every other byte detects a modified or truncated file; and
+nothing that is applied is read from the file, so a forged one has no effect.
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from reconciler.config import loader
 from reconciler.config.files import is_environment
+from reconciler.config.given import Given
 from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.own_files import foreign
 from reconciler.operations.pipeline import Planned, document
+from reconciler.operations.saved_variables import SavedVariable
 from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render.checksum import essence
 
 MARK: Final = "reconcile-plan/"
-VERSION: Final = "3"
+VERSION: Final = "4"
 MOST_BYTES: Final = 1 << 28
 MOST_LISTED: Final = 10
 
@@ -71,6 +74,7 @@ class Saved:
     where: Place
     options: Options
     document: Mapping[str, Any]
+    variables: Mapping[str, SavedVariable] = field(default_factory=dict)
 
     @property
     def checksum(self) -> str:
@@ -107,7 +111,14 @@ def check_place(path: Path) -> None:
         raise Problems([_problem(message, "choose another --out FILE, or remove this one first")])
 
 
-def write(path: Path, document: Mapping[str, Any], *, where: Place, options: Options) -> None:
+def write(
+    path: Path,
+    document: Mapping[str, Any],
+    *,
+    where: Place,
+    options: Options,
+    variables: Mapping[str, SavedVariable] | None = None,
+) -> None:
     """Save ``document`` and its options, readable by its owner only. Raises Problems where it cannot be written.
 
     ``options.kept`` are the objects that the plan keeps because they are in use.
@@ -122,6 +133,7 @@ def write(path: Path, document: Mapping[str, Any], *, where: Place, options: Opt
         "allow_deletions": options.allow_deletions,
         **{name: [[a.section, a.name] for a in getattr(options, name)] for name in _ADDRESSES},
         "stayed": sorted(map(list, options.kept or ())),
+        "variables": {name: one.as_json() for name, one in sorted((variables or {}).items())},
     }
     try:
         _put(path, _sealed(asked, document))
@@ -198,7 +210,8 @@ def _parsed(contents: Mapping[str, Any]) -> Saved:
     place = Place(str(asked["environment"]), str(asked["path"]), None if inside is None else str(inside))
     for entry in _changes(document).values():  # raises where it is not a plan
         _difference(entry, entry)
-    return Saved(place, options, {**document, "checksum": str(document["checksum"])})
+    variables = {str(name): SavedVariable.parsed(one) for name, one in asked["variables"].items()}
+    return Saved(place, options, {**document, "checksum": str(document["checksum"])}, variables)
 
 
 def _contents(path: Path) -> bytes:
@@ -226,7 +239,9 @@ def _recognised(path: Path, beginning: bytes) -> None:
     raise Problems([_problem(f"{path} is not a saved plan" + (f": {message}" if message else ""), _NEW_PLAN)])
 
 
-def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> str:
+def locate(
+    saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str], given: Mapping[str, Given] | None = None
+) -> str:
     """The path of the environment of the plan in ``file``, from ``cwd``. Raises Problems where it is not found."""
     places: dict[Path, Path] = {}
     for candidate in saved.where.candidates(cwd, file.resolve().parent):
@@ -238,13 +253,13 @@ def locate(saved: Saved, file: Path, cwd: Path, environ: Mapping[str, str]) -> s
         message = f"the plan is for the environment {name} at {path}, which does not exist here"
         hint = "run apply at the root of a clone that contains the environment, or in the environment's directory"
         raise Problems([Problem(code=codes.NO_ENVIRONMENT, message=message, hint=hint)])
-    same = (path for path in found if _environment_name(path, environ) == saved.where.environment)
+    same = (path for path in found if _environment_name(path, environ, given or {}) == saved.where.environment)
     return str(next(same, found[0]))
 
 
-def _environment_name(path: Path, environ: Mapping[str, str]) -> str:
+def _environment_name(path: Path, environ: Mapping[str, str], given: Mapping[str, Given]) -> str:
     try:
-        return loader.load(path, environ=environ).name
+        return loader.load(path, environ=environ, given=given).name
     except Problems:
         return ""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.config import files
+from reconciler.config.given import Given
 from reconciler.model import Environment, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
@@ -115,12 +116,18 @@ def repository(cwd: Path) -> Path:
 def location_of(target: Path, cwd: Path) -> Location:
     """The location of the environment at ``target``."""
     directory = os.path.relpath(target if target.is_dir() else target.parent, cwd)
+    if Path(cwd, directory).is_symlink():  # what is above it is above the real one
+        directory = os.path.relpath(Path(cwd, directory).resolve(), cwd.resolve())
     return Location(target, "" if directory == "." else f"{directory}/")
 
 
-def read(location: Location, environ: Mapping[str, str], *, strict: bool) -> Loaded:
-    """Load and check. ``strict``: an environment variable that is not set is an error. Raises Problems."""
-    env, warnings = pipeline.read_environment(location.target, environ, strict=strict)
+def read(
+    location: Location, environ: Mapping[str, str], *, strict: bool, given: Mapping[str, Given] | None = None
+) -> Loaded:
+    """Load and check. ``strict``: an environment variable that is not set is an error; ``given`` are values of
+    variables, by default those of ``environ``. Raises Problems.
+    """
+    env, warnings = pipeline.read_environment(location.target, environ, strict=strict, given=given)
     return Loaded(location, env, warnings, mask_of_environ(environ) | pipeline.mask_for(env))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from reconciler.checks import secrets
 from reconciler.config import loader
+from reconciler.config.given import Given
 from reconciler.kinds import discover
 from reconciler.model.masking import SHORT
 from reconciler.operations.session import Location
@@ -14,9 +15,9 @@ from reconciler.render.provenance import provenance
 from reconciler.schema import registry
 
 
-def show(location: Location, environ: Mapping[str, str]) -> tuple[str, Mask]:
+def show(location: Location, environ: Mapping[str, str], given: Mapping[str, Given]) -> tuple[str, Mask]:
     """YAML text with one value and its source a line, and the mask for the secrets. Raises Problems."""
-    loaded = loader.load(location.target, environ=environ)
+    loaded = loader.load(location.target, environ=environ, given=given)
     private = secrets.secret_texts(loaded, discover())
     shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive
     return provenance(loaded, secret=registry.is_secret, sensitive=shown), Mask(private)

@@ -39,6 +39,16 @@ def duplicates(owned: Sequence[Live], environment: str) -> list[Live]:
     ]
 
 
+def is_named(live: Live, kind: Kind, logical: str, physical: str) -> bool:
+    """Whether an object of the resource ``logical`` has its physical name, or one that is derived from that."""
+    if physical == logical:
+        return is_named_as_created(live, kind)
+    name = live.attrs.get("name") or live.physical
+    if name == physical or (kind.folds_case and name.casefold() == physical.casefold()):
+        return True
+    return not kind.versioned and _is_derived(name, physical, kind)
+
+
 def is_named_as_created(live: Live, kind: Kind) -> bool:
     """Whether this tool would have given the object its name: its logical one, or one derived from that.
 
@@ -49,8 +59,12 @@ def is_named_as_created(live: Live, kind: Kind) -> bool:
         return True
     if kind.folds_case and name != logical and name.casefold() == logical.casefold():
         return True
-    found = None if kind.versioned else _DERIVED.fullmatch(name)
-    return found is not None and found[1] in (logical, logical[: kind.max_name - 7], logical[: kind.max_name - 9])
+    return not kind.versioned and _is_derived(name, logical, kind)
+
+
+def _is_derived(name: str, base: str, kind: Kind) -> bool:
+    found = _DERIVED.fullmatch(name)
+    return found is not None and found[1] in (base, base[: kind.max_name - 7], base[: kind.max_name - 9])
 
 
 def named_by_others(kinds: Mapping[str, Kind], lives: Mapping[str, Iterable[Live]], section: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from reconciler.config import links, references
+from reconciler.config import links, physical, references
 from reconciler.model import (
     EMPTY,
     OWNER_TAG,
@@ -175,10 +175,11 @@ class _Planner:
             return None
         kind = self.kinds[address.section]
         lives = [live for live in self.owned.get(address, []) if not live.deleting]
-        if lives:
-            return next((live for live in lives if live_objects.is_named_as_created(live, kind)), lives[0]).attrs
-        known = kind.attrs(self.scope, address.name, resource.props)
-        return {**{name: Later(address, name) for name in kind.assigned_by_aws}, "name": address.name, **known}
+        named = (live for live in lives if live_objects.is_named(live, kind, address.name, resource.name))
+        if found := next(named, None):  # one with another name is replaced
+            return found.attrs
+        known = kind.attrs(self.scope, resource.name, resource.props)
+        return {**{name: Later(address, name) for name in kind.assigned_by_aws}, "name": resource.name, **known}
 
     # --- what is no longer declared ----------------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class _Planner:
             lives = [live for live in lives if not live.deleting]
             others = sorted(live.revision for live in lives if live.owner != self.scope.environment)
             lives = [live for live in lives if live.owner == self.scope.environment]
-            node.notes += [_unowned_revisions(address, others)] if others else []
+            node.notes += [_unowned_revisions(lives[0].attrs.get("name", address.name), others)] if others else []
         for live in lives:
             down = self.planner.removal(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
@@ -204,7 +205,7 @@ class _Planner:
             return
         first = min(lives, key=lambda live: (live.deleting, -live.revision, live.physical))
         node.kept_object, node.before = first, canonical(kind, first.props)
-        node.by_tag_only = tuple(live for live in lives if not live_objects.is_named_as_created(live, kind))
+        node.by_tag_only = tuple(live for live in lives if not self.is_our_name(address, live))
         node.notes += [f"{live.physical} is {live_objects.BY_TAG_ONLY}" for live in node.by_tag_only]
         if kind.deletion_effect:
             waits = None if self.options.destroy else resource.lifecycle if resource else Lifecycle()
@@ -212,6 +213,14 @@ class _Planner:
         if resource:
             node.uses = references.dependencies(resource, self.kinds, self.env.resources)
         self.nodes[address] = node
+
+    def is_our_name(self, address: Address, live: Live) -> bool:
+        """Whether this tool may have given the name to what is to be deleted; one given explicitly is known only while
+        it is declared.
+        """
+        kind, resource = self.kinds[address.section], self.env.resources.get(address)
+        names = {address.name, f"{self.env.name_prefix}{address.name}", resource.name if resource else address.name}
+        return any(live_objects.is_named(live, kind, address.name, name) for name in names)
 
     def twin(self, address: Address, live: Live) -> str:
         """The note about an object that is as a declared one of its kind: copies carry the tags of their original."""
@@ -284,7 +293,9 @@ def make(
     return plan, planner.problems
 
 
-def _owned(ownership: Ownership, declared: Iterable[Address], *, destroy: bool = False) -> dict[Address, list[Live]]:
+def _owned(
+    ownership: Ownership, declared: Mapping[Address, Resource], *, destroy: bool = False
+) -> dict[Address, list[Live]]:
     """The live objects that the environment owns, by address; of a versioned kind all revisions of an owned name.
 
     Without what is declared and may serve another Region: that is adopted only.
@@ -293,22 +304,29 @@ def _owned(ownership: Ownership, declared: Iterable[Address], *, destroy: bool =
     owned: dict[Address, list[Live]] = {}
     names_declared = set(declared)
     folded = {(a.section, a.name.casefold()): a for a in declared if kinds[a.section].folds_case}
+    by_name = physical.by_physical(declared.values(), kinds)
     for section, lives in ownership.lives.items():
         kind = kinds[section]
         owned_objects = [live for live in lives if kind.owned(live, ownership.scope)]
         if kind.versioned:
-            names = {live.logical for live in owned_objects}
-            owned_objects = [live for live in lives if live.logical in names and live.owner in (environment, None)]
+            names = {live.attrs.get("name"): live.logical for live in owned_objects}
+            owned_objects = [
+                live for live in lives if live.attrs.get("name") in names and live.owner in (environment, None)
+            ]
         for live in owned_objects:
-            address = folded.get((section, live.logical.casefold()), Address(section, live.logical))
+            name = live.attrs.get("name") or live.physical
+            logical = names[name] if kind.versioned else live.logical
+            address = folded.get((section, logical.casefold()), Address(section, logical))
+            if address not in names_declared or logical == name:  # declared under its physical name before
+                address = by_name.get((section, physical.folded(name, kind)), address)
             if destroy or address not in names_declared or not ownership.unplaced(kind, live):
                 owned.setdefault(address, []).append(live)
     return owned
 
 
-def _unowned_revisions(address: Address, revisions: Sequence[int]) -> str:
-    """The note about revisions that others registered under the name of ``address``."""
-    listed = ", ".join(f"{address.name}:{revision}" for revision in revisions[-MOST_LISTED:])
+def _unowned_revisions(name: str, revisions: Sequence[int]) -> str:
+    """The note about revisions that others registered under the name."""
+    listed = ", ".join(f"{name}:{revision}" for revision in revisions[-MOST_LISTED:])
     more = f"{len(revisions) - MOST_LISTED} more and " if len(revisions) > MOST_LISTED else ""
     are = "are" if len(revisions) > 1 else "is"
     return f"{more}{listed} {are} kept: not registered by this environment (no {OWNER_TAG} tag)"
@@ -378,11 +396,11 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
     importing = kept.attrs.get("arn") or kept.attrs.get("id") or kept.physical if kept else ""
     fields = with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY).fields
     secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in fields.items() if facts.secret)
-    physical = node.want.physical if node.want else kept.physical if kept else node.address.name
+    name = node.want.physical if node.want else kept.physical if kept else node.address.name
     return ResourcePlan(
         address=node.address,
         verb=node.verb,
-        physical=physical,
+        physical=name,
         before=node.before,
         after=node.after if node.verb is not Verb.DELETE else None,
         diff=node.diff,

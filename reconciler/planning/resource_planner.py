@@ -97,7 +97,7 @@ class ResourcePlanner:
         unplaced = [
             live for live in lives if self.ownership.unplaced(kind, live) and _declared_as(live, address.name, kind)
         ]
-        found = [live for live in lives if _is_named(live, address.name, kind) and not kind.owned(live, self.scope)]
+        found = [live for live in lives if _is_named(live, resource.name, kind) and not kind.owned(live, self.scope)]
         found = [*unplaced, *found]
         if kind.shared:
             return found[:1]
@@ -135,15 +135,17 @@ class ResourcePlanner:
         kind, address = node.kind, node.address
         assert node.resource is not None
         ranked = []
-        alive = [live for live in alive if live_objects.is_named_as_created(live, kind)] or alive
+        alive = [live for live in alive if self.is_ours(node, live)] or alive
         serving = self.in_service(address.section) if len(alive) > 1 else frozenset()
         for live in _latest(alive) if kind.versioned else alive:
             want = self.want(node, live.physical, props, tags, live)
             found, before, after = differ.difference(kind, live, want, self.members(address.section))
             idle = not (live_objects.words(live) & serving)
-            size = (found.replaces, idle, len(found.changes), live.invalid, live.physical != address.name)
+            size = (found.replaces, idle, len(found.changes), live.invalid, live.physical != node.resource.name)
             ranked.append(((*size, live.physical), live, want, found, before, after))
         _, kept_object, want, found, before, after = min(ranked, key=lambda entry: entry[0])
+        renamed = self.rename(node, kept_object)
+        found, before, after = _with_name(renamed, found, before, after)
         node.kept_object, node.want = kept_object, want
         retagged = () if kind.shared or kind.container else self.tag_changes(kept_object, want)
         node.after = self.with_tags(after, want.tags, want)
@@ -165,7 +167,7 @@ class ResourcePlanner:
             self.note_state(node, kept_object)
             if adopting:
                 node.notes.append(f"{kept_object.physical} exists, no environment owns it, and it is replaced")
-            if not live_objects.is_named_as_created(kept_object, kind):
+            if renamed and not self.may_be_former_name(node, str(renamed.before)):
                 node.notes.append(f"{kept_object.physical} is replaced: {live_objects.BY_TAG_ONLY}")
             return
         self.update_steps(node, kept_object, want, found, retagged, again=again, adopting=adopting)
@@ -179,6 +181,28 @@ class ResourcePlanner:
         self.note_state(node, kept_object)
         if kind.versioned and (found or again):
             self.renew_attributes(node)
+
+    def is_ours(self, node: Node, live: Live) -> bool:
+        """Whether ``live`` has a name that this tool gives to the resource."""
+        assert node.resource is not None
+        return live_objects.is_named(live, node.kind, node.address.name, node.resource.name)
+
+    @staticmethod
+    def may_be_former_name(node: Node, name: str) -> bool:
+        """Whether the resource may have had this name with another prefix; else it is that of a copy."""
+        assert node.resource is not None
+        return node.resource.name != node.address.name or name.endswith(node.address.name)
+
+    def rename(self, node: Node, live: Live) -> Change | None:
+        """The change of a name that the prefix or the declaration has changed: AWS renames nothing."""
+        assert node.resource is not None
+        before, after, kind = live.attrs.get("name") or live.physical, node.resource.name, node.kind
+        if kind.shared or self.is_ours(node, live):
+            return None
+        because = f"the name of {article(kind.name)} cannot be changed"
+        return Change(
+            path=(kind.name_member or "name",), before=before, after=after, effect=Effect.REPLACE, because=because
+        )
 
     def in_service(self, section: str) -> frozenset[str]:
         """The names by which other live objects refer to those of ``section``."""
@@ -265,44 +289,58 @@ class ResourcePlanner:
     def plan_create(self, node: Node, owned: Sequence[Live], props: Json, tags: Json) -> None:
         """Plan a creation; an object of its name that is being deleted is restored or waited for."""
         kind, address = node.kind, node.address
-        want = self.want(node, address.name, props, tags, None)
+        assert node.resource is not None
+        name = node.resource.name
+        want = self.want(node, name, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
-        dying = [live for live in (*owned, *lives) if live.deleting and _is_named(live, address.name, kind)]
+        dying = [live for live in (*owned, *lives) if live.deleting and _is_named(live, name, kind)]
         node.want, node.verb, node.reason = want, Verb.CREATE, "not in the account"
         if dying and not kind.restore:
             node.reason = f"{dying[0].physical} {live_objects.state(dying[0])}; it is created after that one is deleted"
         node.after = self.with_tags(canonical(kind, want.declared, fill=False), want.tags, want)
         if dying and kind.restore:
             node.kept_object, node.reason = dying[0], "was scheduled for deletion and is restored"
-            node.want = want = self.want(node, address.name, props, tags, dying[0])
-            retagged = self.tag_changes(dying[0], want)
-            node.actions = [
-                *kind.restore(dying[0], want),
-                *self.tag_actions(node, dying[0], want, retagged, adopting=False),
-            ]
+            node.want = want = self.want(node, name, props, tags, dying[0])
+            node.actions = self.restore_actions(node, dying[0], want)
         else:
             node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_create(kind, want)]
+
+    def restore_actions(self, node: Node, dying: Live, want: Want) -> list[Action]:
+        """The calls that bring back an object whose deletion is scheduled, as declared."""
+        restored = node.kind.restore(dying, want) if node.kind.restore else ()
+        retagged = self.tag_changes(dying, want)
+        return [*restored, *self.tag_actions(node, dying, want, retagged, adopting=False)]
 
     def plan_replacement(self, node: Node, kept_object: Live, props: Json, tags: Json, found: Diff) -> None:
         """Plan a replacement: create first under a derived name, or delete first and create under the same name."""
         kind, address = node.kind, node.address
         assert node.resource is not None
+        name, renamed = node.resource.name, self.rename(node, kept_object)
         mode = node.resource.lifecycle.replace or kind.replace
+        asked = node.resource.lifecycle.replace
+        beside = renamed is not None and not asked and kind.replace is Replace.DELETE_FIRST  # the names do not conflict
+        mode = Replace.CREATE_FIRST if beside or (renamed and kind.versioned) else mode
         forcing = [change for change in found.changes if change.effect is Effect.REPLACE]
         if mode is Replace.DECLARED and address in self.options.replace:
             mode = Replace.DELETE_FIRST
-        if kind.replace is Replace.FORBIDDEN or mode is Replace.DECLARED:
+        if (kind.replace is Replace.FORBIDDEN and not kind.versioned) or mode is Replace.DECLARED:
             self.report_irreplaceable(node, found, forcing)
             return
         node.verb, node.create_first = Verb.REPLACE, mode is Replace.CREATE_FIRST
         node.reason = _reason(found, only=Effect.REPLACE) if forcing else "requested with --replace"
-        physical = _derived(address.name, forcing, kept_object, kind) if node.create_first else address.name
+        derived = node.create_first and not renamed
+        physical = _derived(name, forcing, kept_object, kind) if derived else name
         node.want = want = self.want(node, physical, props, tags, None)
         lives = self.observed.lives.get(address.section, ())
         dying = [live for live in lives if live.deleting and live.physical == physical]
-        node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_create(kind, want)]
-        node.removals.append(self.removal(kept_object, kind, node.resource))
-        node.disruption = _disruption(kind, kept_object, want, found)
+        if dying and kind.restore:  # back to a name that it had
+            node.want = want = self.want(node, physical, props, tags, dying[0])
+            node.actions = self.restore_actions(node, dying[0], want)
+        else:
+            node.actions = [*(kind.wait_until_gone(dying[0]) if dying else ()), *_create(kind, want)]
+        if not kind.versioned:  # all revisions go with plan_leftovers
+            node.removals.append(self.removal(kept_object, kind, node.resource))
+        node.disruption = _DISRUPTIONS[Effect.REPLACE] if beside else _disruption(kind, kept_object, want, found)
 
     def report_irreplaceable(self, node: Node, found: Diff, forcing: Sequence[Any]) -> None:
         """Report that the kind is never replaced, or only where ``lifecycle.replace`` allows it."""
@@ -328,10 +366,11 @@ class ResourcePlanner:
         assert resource is not None
         if self.observed.incomplete:
             return  # while reads are refused nothing is deleted that can wait
-        others = [live for live in owned if not live_objects.is_named_as_created(live, kind)]
+        former = self.revisions_of_former_name(node, owned)
+        others = [live for live in owned if not self.is_ours(node, live) and live not in former]
         node.by_tag_only = tuple(live for live in others if live is not node.kept_object and not live.deleting)
         if kind.versioned:
-            owned = [live for live in owned if live not in others]
+            owned = [live for live in owned if live not in others and live not in former]
             renewed = any(c.top != "tags" for c in node.diff.changes) or node.address in self.options.replace
             registers = node.verb is Verb.CREATE or renewed
             keep = max(resource.lifecycle.keep_revisions, 1) - registers
@@ -344,7 +383,7 @@ class ResourcePlanner:
             duplicates = live_objects.duplicates(owned, self.scope.environment)
             node.notes += [f"revision {live.revision} is a duplicate of the next one" for live in duplicates]
             going += [live for live in duplicates if live not in going]
-            going += [live for live in node.by_tag_only if live.owner == self.scope.environment]
+            going += [live for live in (*node.by_tag_only, *former) if live.owner == self.scope.environment]
         else:
             going = [live for live in owned if live is not node.kept_object and not live.deleting]
             dying = [live for live in owned if live.deleting and not kind.restore and not self.name_reused(node, live)]
@@ -355,6 +394,13 @@ class ResourcePlanner:
             node.removals.append(replace(self.removal(live, kind, resource), note=_leftover_note(live, node)))
         if going and node.verb is Verb.NOOP:
             node.verb, node.reason = Verb.UPDATE, leftover_reason(kind, going)
+
+    def revisions_of_former_name(self, node: Node, owned: Sequence[Live]) -> list[Live]:
+        """The revisions that a new one under another name replaces."""
+        kept = node.kept_object
+        if not node.kind.versioned or kept is None or self.rename(node, kept) is None:
+            return []
+        return [live for live in owned if live.attrs.get("name") == kept.attrs.get("name")]
 
     def removal(self, live: Live, kind: Kind, declared: Resource | None, *, drained: bool = True) -> Removal:
         """The removal of ``live``; ``drained``: after its jobs have ended, since its dependents have moved to
@@ -440,6 +486,14 @@ class ResourcePlanner:
         )
         if found not in self.problems:
             self.problems.append(found)
+
+
+def _with_name(renamed: Change | None, found: Diff, before: Json, after: Json) -> tuple[Diff, Json, Json]:
+    """A difference and both sides of it with the change of a name."""
+    if renamed is None:
+        return found, before, after
+    names = ({renamed.top: renamed.before}, {renamed.top: renamed.after})
+    return Diff((renamed, *found.changes)), {**names[0], **before}, {**names[1], **after}
 
 
 def _create(kind: Kind, want: Want) -> Sequence[Action]:

@@ -13,6 +13,7 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model.masking import in_json
+from reconciler.model.paths import opened
 from reconciler.model.problems import Problem
 from reconciler.render.checksum import checksum
 from reconciler.render.entries import resource
@@ -63,7 +64,7 @@ def cause(plan: Plan, address: Address, path: str, root: str = "") -> dict[str, 
     """The property at ``path`` that caused a failure, and where it is declared."""
     item = next(item for item in plan.resources if item.address == address)
     pos = item.declared.at(tuple(path.split("."))) if item.declared else None
-    place = {"file": f"{root}{pos.file}", "line": pos.line, "column": pos.column} if pos else {}
+    place = {"file": opened(root, pos.file), "line": pos.line, "column": pos.column} if pos else {}
     return {"path": path, **place}
 
 

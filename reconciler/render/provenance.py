@@ -25,8 +25,10 @@ def provenance(loaded: LoadedEnvironment, secret: Callable[[str, Path], bool], s
     ``sensitive`` texts (by default those that loading has found).
     """
     writer = _Writer(Cover(sensitive or loaded.sensitive))
+    writer.sources = {("variables", name): one.source for name, one in loaded.given.items()}
     settings = {name: value for name, value in loaded.settings.items() if value not in ({}, [])}
     writer.mapping(settings, 0, (), loaded.settings_pos, lambda _: False)
+    writer.sources = {}
     for section, resources in loaded.sections.items():
         writer.lines += ["", f"{_text(section)}:"]
         for name, resource in resources.items():
@@ -45,6 +47,7 @@ class _Writer:
     def __init__(self, cover: Cover) -> None:
         self.cover = cover
         self.lines: list[str] = []
+        self.sources: Mapping[Path, str] = {}  # of values that are not from a file, by path
 
     def mapping(
         self, value: Mapping[str, Any], depth: int, path: Path, pos: Mapping[Path, Pos], secret: Callable[[Path], bool]
@@ -75,7 +78,8 @@ class _Writer:
     def leaf(self, start: str, text: str, path: Path, pos: Mapping[Path, Pos]) -> None:
         place = next((pos[upper] for upper in _upwards(path) if upper in pos), None)
         line = f"{start} {text}"
-        self.lines.append(f"{line:<{_COLUMN}} # {single_line(place.file)}:{place.line}" if place else line)
+        source = self.sources.get(path[:2]) or (f"{place.file}:{place.line}" if place else "")
+        self.lines.append(f"{line:<{_COLUMN}} # {single_line(source)}" if source else line)
 
     def key(self, name: str) -> str:
         shown = self.cover(name)

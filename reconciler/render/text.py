@@ -22,6 +22,7 @@ from reconciler.model import (
     Verb,
     compact,
 )
+from reconciler.model.paths import located
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
 from reconciler.render import changes
@@ -243,7 +244,7 @@ def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float
         if failed:
             why = mask.lines(details.get(failed.id, ""), " " * 6)
             pos = next(item.pos for item in plan.resources if item.address == address)
-            place = mask.line(f" ({root}{pos})") if pos and pos.file else ""
+            place = mask.line(f" ({located(root, pos)})") if pos and pos.file else ""
             lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
             if where := cause(plan, address, outcome.causes.get(failed.id, ""), root):
                 lines.append(f"      see {mask.text(where)}")
@@ -264,11 +265,11 @@ def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:
     named: Any = item.declared.props
     for part in parts:
         named = named.get(part, EMPTY) if isinstance(named, Mapping) else EMPTY
-    message = f"{path} ({root}{item.declared.at(parts)})"
+    message = f"{path} ({located(root, item.declared.at(parts))})"
     for used in item.depends_on:
         other = next((other for other in plan.resources if other.address == used), None)
         if other and other.pos and re.search(rf"(?<![\w-]){re.escape(used.name)}(?![\w-])", str(named)):
-            message += f", which names {used} ({root}{other.pos})"
+            message += f", which names {used} ({located(root, other.pos)})"
     return message
 
 

@@ -152,6 +152,8 @@ class Schemas:
         files = [self.by_section[section]] if section else list(self.by_section.values())
         shared = [name for name in self.documents if name not in self.by_section.values() and name != ENVIRONMENT]
         definitions = {_key(name): _embedded(self.documents[name], name) for name in sorted({*files, *shared})}
+        for one in [section] if section else self.by_section:
+            _add_name_member(definitions[_key(self.by_section[one])], one)
         if section:
             root = definitions.pop(_key(files[0]))
             definitions[_key(files[0])] = {"$defs": root.pop("$defs", {})}
@@ -182,6 +184,15 @@ class Schemas:
                 validator.validators({name: _plain(self.documents[name]) for name in self.documents})
             )
         return self._validators[file]
+
+
+def _add_name_member(document: dict[str, Any], section: str) -> None:
+    """Let editors know the member that gives the physical name: it is read before the rest is validated."""
+    kind = discover().get(section)
+    if kind is not None and kind.name_member:
+        text = "The physical name; it takes no prefix. Default: the key above, after namePrefix."
+        member = {kind.name_member: {"type": "string", "description": text}}
+        document["properties"] = {**document.get("properties", {}), **member}
 
 
 def _newer(extension: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:

@@ -798,3 +798,50 @@ def test_the_example_environments_load(request):
     names = [loader.load(path, environ={}).name for path in sorted(root.iterdir()) if path.is_dir()]
 
     assert {"custom-logging", "dcv-desktop", "retry-strategies"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("environ", "value"), [({}, "app:a:-b 1"), ({"TAG": ""}, "app:a:-b 1"), ({"TAG": "x"}, "app:x 1")]
+)
+def test_an_environment_variable_may_have_a_default(tree, environ, value):
+    """As in shells: where it is not set, or is empty. The default is text in the file, not of the environment."""
+    root = tree({"e.yaml": "environment: t\nroles: {a: {x: 'app:${env:TAG:-a:-b} 1', y: '${env:NO:-}'}}\n"})
+    env = loaded(root / "e.yaml", **environ)
+
+    assert values(env)["roles.a"] == {"x": value, "y": ""} and env.unset == ()
+    assert env.sections["roles"]["a"].env == ({("x",): {"TAG"}} if environ.get("TAG") else {})
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('">=0.0.1"', None),
+        ('">=0.0.1,<1000"', None),
+        ("~=1000.2", "the environment requires reconcile ~=1000.2, but this is"),
+        ("'<0.0.1'", "the environment requires reconcile <0.0.1, but this is"),
+        ("1.10", '"1.10" is not a version specifier'),
+        ("newest", '"newest" is not a version specifier'),
+    ],
+)
+def test_another_version_is_refused(tree, written, told):
+    """Before anything else is told: a newer version's settings and sections are unknown to this one."""
+    body = f"requiredVersion: {written}\n"
+    root = tree({"environment.yaml": f"environment: t\nextends: [../base]\n{body}newer: {{x: {{}}}}\n"})
+    tree({"environment.yaml": "requiredVersion: '>=1'\nroles: {a: {}}\n"}, "base")
+
+    ((code, place, message),) = refused(root)
+
+    if told is None:
+        assert (code, message) == ("unknown-section", 'unknown section "newer"')
+    else:
+        assert message.startswith(told) and place == "environment.yaml:3:1"
+        assert code == ("other-version" if "requires" in told else "invalid-value")
+
+
+def test_the_version_that_a_base_requires(tree):
+    tree({"environment.yaml": "requiredVersion: '>=1000'\nroles: {a: {}}\n"}, "base")
+
+    assert refused(tree({"environment.yaml": "environment: t\nextends: ../base\n"}))[0][:2] == (
+        "other-version",
+        "../base/environment.yaml:1:1",
+    )

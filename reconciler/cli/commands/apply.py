@@ -25,8 +25,11 @@ from reconciler.cli.options import (
     Replaces,
     Sandbox,
     Targets,
+    VarFiles,
+    Vars,
     environments,
     plan_options,
+    variables,
 )
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
@@ -35,7 +38,7 @@ from reconciler.model import Options
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import apply as applying
-from reconciler.operations import saved_plan
+from reconciler.operations import saved_plan, saved_variables
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -67,11 +70,14 @@ def apply(
     allow_deletions: Allow = None,
     journal: JournalOption = None,
     no_lock: NoLock = False,
+    var: Vars = None,
+    var_file: VarFiles = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Apply an environment, or a saved plan; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
+    given = variables(var, var_file)
     options = plan_options(
         target=target,
         exclude=exclude,
@@ -85,7 +91,8 @@ def apply(
         saved = saved_plan.read(Path(env))
         if options != Options():
             raise Problems([_not_with_saved_plan(options)])
-        env = saved_plan.locate(saved, Path(env), Path.cwd(), os.environ)
+        given = saved_variables.with_saved(saved.variables, given)
+        env = saved_plan.locate(saved, Path(env), Path.cwd(), os.environ, given)
         options, auto_approve = saved.options, True
     how = applying.ApplyOptions(
         parallelism=parallelism,
@@ -95,7 +102,7 @@ def apply(
         saved=saved,
     )
     with interruptible() as stop:
-        account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox)
+        account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
         raise typer.Exit(applying.apply(account, options, how, report, stop))
 

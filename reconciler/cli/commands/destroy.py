@@ -20,7 +20,10 @@ from reconciler.cli.options import (
     Parallelism,
     Sandbox,
     Targets,
+    VarFiles,
+    Vars,
     plan_options,
+    variables,
 )
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
@@ -42,11 +45,14 @@ def destroy(
     exclude: Excludes = None,
     journal: JournalOption = None,
     no_lock: NoLock = False,
+    var: Vars = None,
+    var_file: VarFiles = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Delete the resources that an environment owns; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
+    given = variables(var, var_file)
     options = plan_options(target=target, exclude=exclude, destroy=True)
     how = applying.ApplyOptions(
         parallelism=parallelism,
@@ -55,6 +61,6 @@ def destroy(
         journal=journal,
     )
     with interruptible() as stop:
-        account = reporting.connect(terminal, env, strict=False, sandbox=sandbox)
+        account = reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=given)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
         raise typer.Exit(applying.apply(account, options, how, report, stop))

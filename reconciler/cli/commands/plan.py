@@ -21,13 +21,16 @@ from reconciler.cli.options import (
     Replaces,
     Sandbox,
     Targets,
+    VarFiles,
+    Vars,
     plan_options,
+    variables,
 )
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
-from reconciler.operations import pipeline, saved_plan
+from reconciler.operations import pipeline, saved_plan, saved_variables
 from reconciler.operations.session import timestamp
 
 APP: Final = typer.Typer(**STYLE)
@@ -52,6 +55,8 @@ def plan(
     adopt: Adopt = False,
     allow_deletions: Allow = None,
     only_changes: OnlyChanges = False,
+    var: Vars = None,
+    var_file: VarFiles = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Print the plan of an environment, and save it to ``out``."""
@@ -59,6 +64,7 @@ def plan(
     terminal.as_json = output is PlanFormat.json
     if out:
         saved_plan.check_place(out)
+    given = variables(var, var_file)
     options = plan_options(
         target=target,
         exclude=exclude,
@@ -69,7 +75,7 @@ def plan(
         allow=allow_deletions,
     )
     with interruptible():
-        account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox)
+        account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, output.value)
     reporting.show(terminal, made, only_changes=only_changes, output=output.value)
     if made.errored:
@@ -77,7 +83,13 @@ def plan(
     if out:
         where = saved_plan.place_of(account.env.name, account.loaded.location.target, Path.cwd())
         document = pipeline.document(made, timestamp=timestamp())
-        saved_plan.write(out, document, where=where, options=changed(options, kept=made.kept))
+        saved_plan.write(
+            out,
+            document,
+            where=where,
+            options=changed(options, kept=made.kept),
+            variables=saved_variables.to_save(account.env, made.mask),
+        )
         name = terminal.mask.line(str(out))
         terminal.note(f"Saved the plan to {name}; apply it with: reconcile apply {terminal.shell_quoted(out)}")
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)

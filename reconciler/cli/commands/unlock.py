@@ -7,7 +7,7 @@ from typing import Final
 import typer
 
 from reconciler.cli import reporting
-from reconciler.cli.options import AutoApprove, Env, Format, FormatOption, Sandbox
+from reconciler.cli.options import AutoApprove, Env, Format, FormatOption, Sandbox, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
@@ -26,11 +26,15 @@ def unlock(
     env: Env = None,
     auto_approve: AutoApprove = False,
     output: FormatOption = Format.text,
+    var: Vars = None,
+    var_file: VarFiles = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Show the lock's holder, and break the lock after approval."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
+
+    given = variables(var, var_file)
 
     def approve(holder: str) -> bool:
         if auto_approve:
@@ -41,7 +45,7 @@ def unlock(
         return terminal.confirm("Break the lock?", unattended)
 
     with interruptible():
-        account = reporting.connect(terminal, env, strict=False, sandbox=sandbox)
+        account = reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=given)
         broken = session.break_lock(account, approve)
     if broken is None:
         raise typer.Exit(ERROR)

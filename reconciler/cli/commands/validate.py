@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.options import FindingsFormat, environments
+from reconciler.cli.options import FindingsFormat, VarFiles, Vars, environments, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.config.files import displayed_from
+from reconciler.config.given import Given
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.operations import session
@@ -47,10 +48,13 @@ def validate(
         FindingsFormat, typer.Option("--format", help="How the findings are printed.")
     ] = FindingsFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors; notes are not affected.")] = False,
+    var: Vars = None,
+    var_file: VarFiles = None,
 ) -> None:
     """Check environments, and print their problems."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is FindingsFormat.json
+    given = variables(var, var_file)
     cwd = Path.cwd()
     # code hosts take paths from the top of the repository, people and editors from where they are
     seen_from = cwd if output in (FindingsFormat.text, FindingsFormat.json) else session.repository(cwd)
@@ -60,7 +64,7 @@ def validate(
     except Problems as error:
         locations, found = [], [*error.problems]
     for location in locations:
-        resources, problems = _checked(terminal, location, seen_from)
+        resources, problems = _checked(terminal, location, seen_from, given)
         count += resources
         found += problems
     shown = _without_repeats(found)
@@ -82,11 +86,13 @@ def validate(
     raise typer.Exit(ERROR if bad else OK)
 
 
-def _checked(terminal: Terminal, location: Location, seen_from: Path) -> tuple[int, Sequence[Problem]]:
+def _checked(
+    terminal: Terminal, location: Location, seen_from: Path, given: Mapping[str, Given]
+) -> tuple[int, Sequence[Problem]]:
     """The number of resources of an environment, and its problems with paths from ``seen_from``."""
     count, problems = 0, ordered(())
     try:
-        loaded = session.read(location, os.environ, strict=False)
+        loaded = session.read(location, os.environ, strict=False, given=given)
         terminal.mask |= loaded.mask
         count, problems = len(loaded.env.resources), ordered(loaded.warnings)
     except Problems as error:

@@ -201,14 +201,6 @@ def check_name(name: str, noun: str) -> list[Finding]:
     return [Finding((), why, hint, code=codes.INVALID_NAME)]
 
 
-def check_name_member(props: Json, member: str, name: str) -> list[Finding]:
-    """The finding about a property ``member`` that gives the resource another name than its key does."""
-    given = props.get(member)
-    if not isinstance(given, str) or given == name:
-        return []
-    return [Finding((member,), f'{member} is "{given}", but the resource is named "{name}"', f"leave {member} out")]
-
-
 _BURSTABLE = re.compile(r"t\d+[a-z]*(\..*)?")
 
 

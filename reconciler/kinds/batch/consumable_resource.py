@@ -201,7 +201,6 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the name and a missing quantity."""
     yield from batch.check_name(name, "consumable resource")
-    yield from batch.check_name_member(props, NAME, name)
     if props.get(TOTAL) is None:
         why = f"{TOTAL} is missing: AWS starts with a quantity of 0, and every job that needs it waits"
         yield Finding((), why, f"set the quantity: {TOTAL}: 10", code=codes.MISSING_FIELD, warning=True)
@@ -210,6 +209,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    name_member="consumableResourceName",
     read=read,
     attrs=batch.attrs("consumable-resource"),
     create=create,

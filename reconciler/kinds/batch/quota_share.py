@@ -322,7 +322,6 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         return
     yield from batch.check_name(queue, "job queue")
     yield from batch.check_name(share, "quota share")
-    yield from batch.check_name_member(props, NAME, share)
     given = normal_forms.bare(as_text(props.get(QUEUE)))
     if given is not None and given != queue:
         why = f'jobQueue is "{given}", but the name has "{queue}"'
@@ -392,6 +391,8 @@ def _units(props: Json) -> list[tuple[int, Any]]:
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    name_member="quotaShareName",
+    named_below="jobQueues",
     read=read,
     attrs=attrs,
     create=create,

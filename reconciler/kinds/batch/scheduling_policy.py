@@ -158,7 +158,6 @@ def disruption(_live: Live, _want: Want, diff: Diff) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the name, the type of the policy and its share identifiers."""
     yield from batch.check_name(name, "scheduling policy")
-    yield from batch.check_name_member(props, "name", name)
     if is_given(props.get(FAIR)) and is_given(props.get(QUOTA)):
         hint = f"keep {FAIR} for container queues, {QUOTA} for SageMaker training queues"
         yield Finding((QUOTA,), f"{FAIR} cannot be combined with {QUOTA}", hint)
@@ -210,6 +209,7 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    name_member="name",
     read=read,
     attrs=batch.attrs("scheduling-policy"),
     create=create,

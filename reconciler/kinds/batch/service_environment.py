@@ -195,7 +195,6 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the name and the capacity limits."""
     yield from batch.check_name(name, "service environment")
-    yield from batch.check_name_member(props, NAME, name)
     yield from capacity.check(props, most=MOST_LIMITS)
 
 
@@ -207,6 +206,7 @@ def relations(resource: Resource, declared: Declared) -> Iterator[Finding]:
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    name_member="serviceEnvironmentName",
     read=read,
     attrs=batch.attrs("service-environment"),
     create=create,

@@ -150,6 +150,7 @@ def _check_key(key: str) -> Iterator[Finding]:
 KIND = Kind(
     name="key pair",
     section="keyPairs",
+    name_member="keyName",
     read=read,
     attrs=attrs,
     create=create,

@@ -196,6 +196,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="placement group",
     section="placementGroups",
+    name_member="groupName",
     read=read,
     attrs=attrs,
     create=create,

@@ -346,6 +346,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 KIND = Kind(
     name="repository",
     section="repositories",
+    name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
     read=read,
     attrs=attrs,

@@ -398,6 +398,7 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
 KIND = Kind(
     name="event rule",
     section="eventRules",
+    name_member="name",
     read=read,
     attrs=attrs,
     create=create,

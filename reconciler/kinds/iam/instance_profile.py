@@ -227,7 +227,7 @@ def check(name: str, props: Json) -> Iterable[Finding]:
 
 def disruption(live: Live, _: Want, diff: Diff) -> str:
     """The effect of ``diff`` on running instances, as one sentence; 'not affected' if none."""
-    if "role" in diff.tops() and live.props.get("role"):
+    if not diff.replaces and "role" in diff.tops() and live.props.get("role"):
         return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
     return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
@@ -235,6 +235,7 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    name_member="instanceProfileName",
     read=read,
     attrs=attrs,
     create=create,

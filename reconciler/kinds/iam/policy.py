@@ -380,6 +380,7 @@ def check(name: str, props: Json) -> Iterable[Finding]:
 KIND = Kind(
     name="policy",
     section="policies",
+    name_member="policyName",
     read=read,
     attrs=attrs,
     create=create,

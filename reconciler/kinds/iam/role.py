@@ -454,6 +454,7 @@ def _size(
 KIND = Kind(
     name="role",
     section="roles",
+    name_member="roleName",
     lookup="role",
     read=read,
     attrs=attrs,

@@ -266,6 +266,7 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="log group",
     section="logGroups",
+    name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},
     read=read,
     attrs=attrs,

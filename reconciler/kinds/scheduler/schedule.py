@@ -277,6 +277,7 @@ def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
 KIND = Kind(
     name="schedule",
     section="schedules",
+    name_member="name",
     read=read,
     attrs=attrs,
     create=create,

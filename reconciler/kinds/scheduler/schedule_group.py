@@ -157,6 +157,7 @@ def check(name: str, _props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
+    name_member="name",
     read=read,
     attrs=attrs,
     create=create,

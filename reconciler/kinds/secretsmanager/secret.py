@@ -408,6 +408,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 KIND = Kind(
     name="secret",
     section="secrets",
+    name_member="name",
     lookup="secret",
     lookups={"kmsKeyId": "kmsKey"},
     read=read,

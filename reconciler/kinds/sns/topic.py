@@ -406,6 +406,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 KIND = Kind(
     name="topic",
     section="topics",
+    name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},
     read=read,
     attrs=attrs,

@@ -217,4 +217,3 @@ def test_checks():
     assert words(KIND, {"totalQuantity": some, "resourceType": some}) == []
     assert "warning: totalQuantity is missing" in words(KIND, {})[0]
     assert "cannot name a consumable resource" in words(KIND, {"totalQuantity": 1}, "-x")[0]
-    assert "consumableResourceName: error" in words(KIND, {"totalQuantity": 1, "consumableResourceName": "y"})[0]

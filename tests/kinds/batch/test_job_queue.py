@@ -368,7 +368,6 @@ def at(number, name):
             {**DECLARED, "jobStateTimeLimitActions": [{**LIMIT, "action": "CANCEL"}] * 2},
             "jobStateTimeLimitActions.1.reason: error: two actions for the reason",
         ),
-        ({**DECLARED, "jobQueueName": "y"}, 'jobQueueName: error: jobQueueName is "y"'),
     ],
 )
 def test_mistakes(declared, expected):

@@ -295,7 +295,6 @@ def test_another_queue_is_another_share():
     [
         ({**DECLARED, "jobQueue": "r"}, 'jobQueue: error: jobQueue is "r", but the name has "q"'),
         ({**DECLARED, "jobQueue": arn("job-queue/r")}, 'jobQueue: error: jobQueue is "r"'),
-        ({**DECLARED, "quotaShareName": "t"}, "quotaShareName: error"),
         ({**DECLARED, "capacityLimits": []}, "capacityLimits: error: capacityLimits is empty"),
         ({**DECLARED, "capacityLimits": LIMITS * 2}, "two limits for ml.m5.large"),
         (

@@ -190,7 +190,6 @@ def shares(*names):
         (shares("a" * 256), "has 256 characters; 255 at most"),
         (shares("team-a"), "0.shareIdentifier: warning:"),
         (shares(*(f"s{n}" for n in range(501))), "shareDistribution.500: error: 501 share identifiers; 500 at most"),
-        ({"name": "y"}, 'name: error: name is "y"'),
     ],
 )
 def test_what_would_be_refused(declared, said):

@@ -232,4 +232,3 @@ def test_what_passes():
 
 def test_names():
     assert "cannot name a service environment" in words(KIND, DECLARED, "a/b")[0]
-    assert "serviceEnvironmentName: error" in words(KIND, {**DECLARED, "serviceEnvironmentName": "y"})[0]

@@ -59,7 +59,6 @@ _HERE = "computeResources"
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the declared properties; an unknown value (an expression) is not judged."""
     yield from batch.check_name(name, "compute environment")
-    yield from batch.check_name_member(props, "computeEnvironmentName", name)
     kind = props.get("type")
     if kind is None:
         hint = "add type: MANAGED (Batch runs the instances), or type: UNMANAGED (you do)"

@@ -359,6 +359,7 @@ def disruption(live: Live, want: Want, diff: Diff) -> str:
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
+    name_member="computeEnvironmentName",
     read=read,
     attrs=batch.attrs("compute-environment"),
     create=create,

@@ -40,7 +40,7 @@ def _members(template: Json) -> list[set[str]]:
 
 def with_both(lives: Sequence[Live], query: Query) -> Reads[list[Live]]:
     """The environments, with id and name of their templates where they are declared by the other one."""
-    declared = {sought.name: _template(sought.props) for sought in query.sought}
+    declared = {name: _template(one.props) for one in query.sought for name in (one.name, one.logical) if name}
     differing: list[Json] = []
     for live in lives:
         template, asked = _template(live.props), declared.get(live.physical) or declared.get(live.logical) or EMPTY

@@ -32,7 +32,6 @@ _TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the declared properties; an unknown value (an expression) is not judged."""
     yield from batch.check_name(name, "job definition")
-    yield from batch.check_name_member(props, "jobDefinitionName", name)
     yield from _check_type(props)
     yield from _check_platform(props)
     yield from _check_scalars(props)

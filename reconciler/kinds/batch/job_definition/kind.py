@@ -287,6 +287,7 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    name_member="jobDefinitionName",
     lookups=LOOKUPS,
     read=read,
     attrs=attrs,

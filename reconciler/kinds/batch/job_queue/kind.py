@@ -227,7 +227,6 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 def check(name: str, props: Json) -> Iterator[Finding]:
     """Findings about the declared properties; an unknown value (an expression) is not judged."""
     yield from batch.check_name(name, "job queue")
-    yield from batch.check_name_member(props, "jobQueueName", name)
     yield from _check_priority(props)
     yield from _check_environments(props)
     yield from _check_limits(props)
@@ -343,6 +342,7 @@ def _check_limits(props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    name_member="jobQueueName",
     read=read,
     attrs=batch.attrs("job-queue"),
     create=create,

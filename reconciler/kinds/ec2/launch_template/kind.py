@@ -341,6 +341,7 @@ def _follows(environment: Resource, want: Want, declared: Declared) -> bool:
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    name_member="launchTemplateName",
     read=read,
     attrs=attrs,
     create=create,

@@ -385,6 +385,7 @@ def expand(props: Json) -> Json:
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    name_member="groupName",
     lookup="securityGroup",
     read=read,
     attrs=attrs,
