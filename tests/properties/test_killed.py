@@ -72,7 +72,7 @@ def fresh(sandbox: Any, name: str) -> History:
     return History(sandbox, name)
 
 
-@pytest.mark.parametrize("name", some(ENVIRONMENTS, 3))
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 4))
 def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     run(history, env, Door(history.aws))
@@ -87,7 +87,7 @@ def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: A
             break
 
 
-@pytest.mark.parametrize("name", some(ENVIRONMENTS, 3, first=1))
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 4, first=1))
 def test_a_destroy_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env = read(name)
     history = fresh(sandbox, name)

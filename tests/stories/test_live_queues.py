@@ -76,7 +76,7 @@ def no_job_lost(history: Any, jobs: Jobs) -> None:
     assert [status for status in jobs.statuses() if not status.startswith("SUCCEEDED")] == []
 
 
-@pytest.mark.parametrize("change", some(CHANGES, 4))
+@pytest.mark.parametrize("change", some(CHANGES, 6))
 def test_no_queue_is_ever_without_and_no_job_is_lost(history: History, tmp_path: Path, change: str) -> None:
     before, after, queues = CHANGES[change]
     history.converge(loaded(tmp_path, before))

@@ -22,7 +22,14 @@ def region(request: pytest.FixtureRequest, account: Account, monkeypatch: pytest
     return found
 
 
-@pytest.mark.parametrize(("region", "partition"), [(name, name) for name in PARTITIONS], indirect=["region"])
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        pytest.param(name, name, marks=pytest.mark.long if name == "aws" else ())  # as all other stories are
+        for name in PARTITIONS
+    ],
+    indirect=["region"],
+)
 def test_three_examples_are_applied_and_left_alone(region: str, partition: str, account: Account) -> None:
     account.shell.account.change({"shuffle": 7})
     for name in EXAMPLES:
