@@ -181,11 +181,11 @@ def killed_then_run(proxy: Proxy, when: Callable[[Arrived], bool], *arguments: s
 
 APPLY = [
     ("the lock is taken", called("PutParameter"), True),
-    ("the account is read", nth(7, reads=True), False),
     ("a write is made", nth(6, reads=False), True),
     ("the lock is given back", called("DeleteParameter"), False),
 ]
 if LONG:
+    APPLY.append(("the account is read", nth(7, reads=True), False))
     APPLY += [(f"write {number}", nth(number, reads=False), bool(number % 2)) for number in range(1, 16)]
 
 

@@ -414,6 +414,7 @@ def test_unknown_doors_are_named(sandbox_url, door, status):
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
+@pytest.mark.long
 def test_the_aws_cli_works(sandbox_url, tmp_path):
     environment = {**process.environment(sandbox_url), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
 

@@ -40,6 +40,7 @@ def test_all_three_stand_side_by_side(account: Account) -> None:
     assert account.names() == before
 
 
+@pytest.mark.long
 def test_it_can_be_built_again_after_it_was_destroyed(account: Account) -> None:
     for _ in range(2):
         account.reconcile("apply", "custom-logging", "--auto-approve")

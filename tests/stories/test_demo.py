@@ -86,7 +86,7 @@ def test_it_tells_its_story_to_the_end(tmp_path: Path, temporary: Path) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "sent"),
-    across(["$ eval", "$ reconcile validate", "$ reconcile apply"], [signal.SIGINT, signal.SIGTERM], 3),
+    across(["$ eval", "$ reconcile validate", "$ reconcile apply"], [signal.SIGINT, signal.SIGTERM], 6),
 )
 def test_it_leaves_nothing_behind_when_it_is_stopped(
     moment: str, sent: signal.Signals, tmp_path: Path, temporary: Path

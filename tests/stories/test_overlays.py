@@ -133,6 +133,7 @@ def test_three_environments_of_one_base_stand_side_by_side(home: Path, shell: Sh
     assert names() == {"roles": [], "eu-west-1": [], "us-east-1": []}
 
 
+@pytest.mark.long
 def test_moving_under_a_prefix_is_a_replacement(home: Path, shell: Shell) -> None:
     """AWS renames nothing; a queue is refused without lifecycle.replace. Then back again, and under another prefix."""
     environment(home, "dev", "namePrefix: null\n")
