@@ -65,7 +65,7 @@ def seen(pair, env, replies):
     return [*(tuple(problem.path.split(".")) for problem in problems), *(differences(found[0]) if found else ())]
 
 
-@every_pair
+@every_other_pair
 def test_every_change_is_seen_where_it_is(pair, tmp_path):
     env, _ = environment(pair, tmp_path)
     unseen = []

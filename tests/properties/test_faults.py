@@ -105,7 +105,7 @@ def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Ma
 KINDS = [file for file in files() if not discover()[file.section].shared]
 
 
-@pytest.mark.parametrize("file", some(KINDS, 5, first=1), ids=lambda file: file.section)
+@pytest.mark.parametrize("file", some(KINDS, 8, first=1), ids=lambda file: file.section)
 def test_lost_answers_to_changes_of_every_kind(file: Any, sandbox: Any, tmp_path: Path) -> None:
     sandbox.change({"iam_delay": 0})
     history = History(sandbox, name="effects")

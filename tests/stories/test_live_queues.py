@@ -76,7 +76,7 @@ def no_job_lost(history: Any, jobs: Jobs) -> None:
     assert [status for status in jobs.statuses() if not status.startswith("SUCCEEDED")] == []
 
 
-@pytest.mark.parametrize("change", some(CHANGES, 6))
+@pytest.mark.parametrize("change", some(CHANGES, 8))
 def test_no_queue_is_ever_without_and_no_job_is_lost(history: History, tmp_path: Path, change: str) -> None:
     before, after, queues = CHANGES[change]
     history.converge(loaded(tmp_path, before))
@@ -108,7 +108,7 @@ def test_the_judge_sees_a_gap(history: History, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "after_it"),
     across(
-        ["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True], 3
+        ["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True], 6
     ),
 )
 def test_killed_at_any_write_the_next_run_finishes(
