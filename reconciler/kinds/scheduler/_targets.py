@@ -14,54 +14,35 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.kinds.common.declared import mapping
-from reconciler.kinds.common.json_text import from_json
-from reconciler.kinds.common.normal_forms import bare, unless
+from reconciler.kinds.common import event_targets as common
+from reconciler.kinds.common.normal_forms import bare
 from reconciler.kinds.common.replies import lowered, raised
-from reconciler.model import Field, Finding, Json, JsonText, Path, Ref, Scope
+from reconciler.model import Field, Finding, Json, JsonText, Path, Ref, Scope, Template
 
 SUBMIT = "submitJob"
-SUBMIT_ARN = re.compile(r"arn:[a-z-]+:scheduler:::aws-sdk:batch:submitJob")
+_SUBMITS = ":scheduler:::aws-sdk:batch:submitJob"
+SUBMIT_ARN = re.compile(rf"arn:[a-z-]+{_SUBMITS}")
 # members of SubmitJob whose keys are data
 _DATA = frozenset({"parameters", "tags", "labels", "annotations", "limits", "requests"})
 _RAISED_DATA = frozenset(name[:1].upper() + name[1:] for name in _DATA)
 # members of a target whose keys are data, or that begin with a lower-case letter in the API, too
-_KEEP = frozenset(
-    {"input", "metadata", "tags", "capacityProviderStrategy", "placementConstraints", "placementStrategy"}
-)
+_KEEP = frozenset({"input", "metadata", "tags", *common.SMALL})
 _RAISED_KEEP = frozenset(name[:1].upper() + name[1:] for name in _KEEP)
 
-SET = Field(unordered=True)
-OFF = Field(normalize=unless(False))
-_ECS = "target.ecsParameters"
-_VPC = f"{_ECS}.networkConfiguration.awsvpcConfiguration"
+_VPC = f"target.{common.VPC}"
 
 FIELDS = {
-    "target.retryPolicy.maximumRetryAttempts": Field(normalize=unless(185)),
-    "target.retryPolicy.maximumEventAgeInSeconds": Field(normalize=unless(86400)),
+    **{f"target.{name}": facts for name, facts in common.MEMBERS.items()},
     f"target.{SUBMIT}.jobQueue": Field(normalize=bare),
     f"target.{SUBMIT}.jobDefinition": Field(normalize=bare),
-    f"{_ECS}.taskCount": Field(normalize=unless(1)),
-    f"{_ECS}.enableECSManagedTags": OFF,
-    f"{_ECS}.enableExecuteCommand": OFF,
-    f"{_VPC}.subnets": SET,
-    f"{_VPC}.securityGroups": SET,
-    f"{_VPC}.assignPublicIp": Field(normalize=unless("DISABLED")),
 }
 
 REFS = {
     "target.arn": Ref(section="topics", also=("jobQueues",)),  # or any ARN; a queue is refused in words
-    "target.roleArn": Ref(section="roles", same_account_and_region=True),
+    "target.roleArn": common.ROLE,
     f"target.{SUBMIT}.jobQueue": Ref(section="jobQueues", same_account_and_region=True),
-    # the plain name means the latest revision, so that a new revision does not change the schedule
-    f"target.{SUBMIT}.jobDefinition": Ref(
-        section="jobDefinitions",
-        attr="name",
-        literal=r"arn:|[^:]+:\d+$",
-        holds=False,
-        same_account_and_region=True,
-    ),
-    f"{_VPC}.securityGroups[]": Ref(section="securityGroups", attr="id", literal=r"sg-"),
+    f"target.{SUBMIT}.jobDefinition": common.JOB_DEFINITION,
+    f"{_VPC}.securityGroups[]": common.SECURITY_GROUP,
 }
 LOOKUPS = {f"{_VPC}.subnets[]": "subnets"}
 
@@ -72,23 +53,19 @@ def from_yaml(target: Any) -> Any:
         return target
     done = dict(target)
     if "input" in done:
-        done["input"] = _parsed(done["input"])
-    arn = done.get("arn")
-    if isinstance(arn, str) and SUBMIT_ARN.fullmatch(arn) and isinstance(done.get("input"), Mapping):
+        done["input"] = common.parse_input(done["input"])
+    if submits(done.get("arn")) and isinstance(done.get("input"), Mapping):
         done.pop("arn")
         done[SUBMIT] = lowered(done.pop("input"), _RAISED_DATA)
     return done
 
 
-def _parsed(text: Any) -> Any:
-    """JSON text of an object or a list, parsed; anything else unchanged, since an input may be a plain text."""
-    if not isinstance(text, str):
-        return text
-    try:
-        found = from_json(text)
-    except ValueError:
-        return text
-    return found if isinstance(found, dict | list) else text
+def submits(arn: Any) -> bool:
+    """Whether ``arn`` is of the operation that submits a job; its partition may be an expression."""
+    if isinstance(arn, Template):
+        last = arn.parts[-1]
+        return isinstance(last, str) and last.endswith(_SUBMITS)
+    return isinstance(arn, str) and SUBMIT_ARN.fullmatch(arn) is not None
 
 
 def from_api(target: Json) -> Any:
@@ -99,26 +76,17 @@ def from_api(target: Json) -> Any:
 def to_api(target: Json, scope: Scope) -> dict[str, Any]:
     """A target in plain form as the API expects it; empty members are left out."""
     plain = {name: value for name, value in target.items() if name not in (SUBMIT, "input")}
-    request: dict[str, Any] = raised(_without_empty(plain), _KEEP)
-    network = mapping(mapping(request.get("EcsParameters")).get("NetworkConfiguration"))
-    if "AwsvpcConfiguration" in network:
-        renamed = {"awsvpcConfiguration": network["AwsvpcConfiguration"]}
-        request["EcsParameters"] = {**request["EcsParameters"], "NetworkConfiguration": renamed}
+    request: dict[str, Any] = raised(common.without_empty(plain), _KEEP)
+    if "EcsParameters" in request:
+        request["EcsParameters"] = common.small_network(request["EcsParameters"])
     if target.get(SUBMIT):
-        request["Arn"] = f"arn:{scope.partition}:scheduler:::aws-sdk:batch:submitJob"
+        request["Arn"] = f"arn:{scope.partition}{_SUBMITS}"
         request["Input"] = JsonText(raised(_without_null(target[SUBMIT]), _DATA))
     elif isinstance(given := target.get("input"), Mapping | list | tuple):
         request["Input"] = JsonText(given)
     elif given:
         request["Input"] = given
     return request
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        kept = {name: _without_empty(item) for name, item in value.items()}
-        return {name: item for name, item in kept.items() if item not in (None, [], {}, "")}
-    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _without_null(value: Any) -> Any:

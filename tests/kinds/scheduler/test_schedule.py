@@ -389,6 +389,31 @@ def test_changes_of_schedules_and_tags_converge(sandbox, tmp_path):
     assert [one["Name"] for one in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["default"]
 
 
+INPUTS = """environment: sch
+region: eu-west-1
+roles:
+  r: {trust: [scheduler.amazonaws.com]}
+topics: {t: {}}
+schedules:
+  plain:
+    scheduleExpression: rate(1 day)
+    target: {arn: t, roleArn: r, input: '{"who": "${topics.t.arn}", "n": 1}'}
+  universal:
+    scheduleExpression: rate(1 day)
+    target:
+      arn: arn:${partition}:scheduler:::aws-sdk:batch:submitJob
+      roleArn: r
+      input: '{"JobName": "a", "JobQueue": "arn:aws:batch:${region}:123456789012:job-queue/q", "JobDefinition": "d:1"}'
+"""
+
+
+def test_expressions_in_the_text_of_an_input_are_no_difference(sandbox, tmp_path):
+    history = History(sandbox, name="sch")
+
+    history.converge(environment(tmp_path, INPUTS)[0])
+    history.expect_nothing(environment(tmp_path, INPUTS)[0])
+
+
 def test_a_group_of_others_is_not_taken_silently(sandbox, tmp_path):
     scheduler = sandbox.client("scheduler")
     scheduler.create_schedule_group(Name="nights")
