@@ -62,5 +62,5 @@ def located(root: str, pos: Pos) -> str:
 
 
 def opened(root: str, file: str) -> str:
-    """The path of a file that is relative to the environment at ``root``."""
-    return posixpath.normpath(f"{root}{file}") if root and file.startswith("../") else f"{root}{file}"
+    """The path of a file that is relative to the environment at ``root``, without detours; empty if ``file`` is."""
+    return posixpath.normpath(f"{root}{file}") if file else ""

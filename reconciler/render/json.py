@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from reconciler import __version__
@@ -18,7 +19,6 @@ from reconciler.model.problems import Problem
 from reconciler.render.checksum import checksum
 from reconciler.render.entries import resource
 from reconciler.render.mask import Mask
-from reconciler.render.text import placed
 
 FORMAT_VERSION = "1.0"
 
@@ -73,7 +73,7 @@ def problem(found: Problem, mask: Mask, root: str = "", environment: str = "") -
 
     ``root`` is the path prefix of its file; ``environment`` names the environment of a problem that names none.
     """
-    pos = placed(found.pos, root) if found.pos else None
+    pos = replace(found.pos, file=opened(root, found.pos.file)) if found.pos else None
     return {
         "code": found.code,
         "severity": found.severity,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.model import (
@@ -14,7 +12,6 @@ from reconciler.model import (
     Call,
     Outcome,
     Plan,
-    Pos,
     ResourcePlan,
     Secret,
     Step,
@@ -186,18 +183,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
 
 
-def placed(pos: Pos, root: str = "") -> Pos:
-    """``pos`` with the file's path after ``root``, without detours such as ``prod/../base``."""
-    return replace(pos, file=posixpath.normpath(f"{root}{pos.file}")) if pos.file else pos
-
-
 def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "") -> str:
     """Problems, as editors and CI can link them (``file:line:column: severity[code]: ...``); ``root`` is the path
     prefix.
     """
     lines = []
     for problem in found:
-        place = f"{placed(problem.pos, root)}: " if problem.pos and problem.pos.file else ""
+        place = f"{located(root, problem.pos)}: " if problem.pos and problem.pos.file else ""
         who = f"{problem.address}: " if problem.address else ""
         hint = f"\n    {mask.lines(problem.hint)}" if problem.hint else ""
         severity = paint(f"{problem.severity}[{problem.code}]", problem.severity)
