@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import typer
 
@@ -22,12 +22,11 @@ from reconciler.operations import pipeline, session
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Session, timestamp
 from reconciler.planning.visibility import UNREADABLE_CODES
-from reconciler.render import html, markdown, text
+from reconciler.render import changes, html, markdown, text, view
 from reconciler.render import json as as_json
+from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
 from reconciler.render.progress import Progress, ignore_broken_pipe
-
-_PAGES: Final[Mapping[str, Callable[..., str]]] = {"markdown": markdown.plan, "html": html.plan}
 
 
 def read(terminal: Terminal, env: str | None, *, strict: bool, given: Mapping[str, Given] | None = None) -> Loaded:
@@ -85,15 +84,25 @@ def show_refused(terminal: Terminal, account: Session, refusal: pipeline.RailRef
     terminal.mask = terminal.mask.learnt(refusal.plan)
     planned = Planned(env=account.env, plan=refusal.plan, mask=terminal.mask)
     if not terminal.as_json:
-        show(terminal, planned, only_changes=True, output=output, rails=refusal.problems)
+        advice = account.loaded.warnings
+        show(terminal, planned, only_changes=True, output=output, rails=refusal.problems, advice=advice)
     elif not terminal.as_lines:
         show(terminal, replace(planned, problems=tuple(refusal.problems)), only_changes=False)
 
 
 def show(
-    terminal: Terminal, planned: Planned, *, only_changes: bool, output: str = "text", rails: Sequence[Problem] = ()
+    terminal: Terminal,
+    planned: Planned,
+    *,
+    only_changes: bool,
+    output: str = "text",
+    rails: Sequence[Problem] = (),
+    advice: Sequence[Problem] = (),
 ) -> None:
-    """Print the plan, or its problems; both where some resources could not be read, or where ``rails`` refuse it."""
+    """Print the plan, or its problems; both where some resources could not be read, or where ``rails`` refuse it.
+
+    ``advice`` are the warnings of ``validate``, which comments and pages have.
+    """
     if terminal.as_json:
         shown = pipeline.document(planned, timestamp=timestamp(), only_changes=only_changes)
         if found := ordered((*planned.problems, *planned.warnings)):
@@ -105,11 +114,14 @@ def show(
     if planned.problems:
         terminal.problems(ordered(planned.problems))
     refused = any(problem.code not in UNREADABLE_CODES for problem in planned.problems)
-    if output in _PAGES:
-        found = ordered((*rails, *planned.problems, *planned.warnings))
-        terminal.result(_PAGES[output](planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused))
+    found = ordered((*rails, *planned.problems, *planned.warnings, *advice))
+    viewed = view.of(planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused)
+    if output == "markdown":
+        terminal.result(markdown.plan(viewed, verbose=terminal.verbose))
+    elif output == "html":
+        terminal.result(html.plan(viewed))
     elif not refused:
-        terminal.result(text.plan(planned.plan, planned.mask, text.Paint(colour=colour(sys.stdout))))
+        terminal.result(text.plan(viewed, text.Paint(colour=colour(sys.stdout)), verbose=terminal.verbose))
 
 
 class JsonLines:
@@ -126,7 +138,7 @@ class JsonLines:
         self.details[event.step.id] = event.detail
         action = event.step.action
         what = {"call": str(action)} if isinstance(action, Call) else {"wait": self.mask.text(action.title)}
-        message = f"{event.state.value}: {text.step(event.step, self.mask)}"
+        message = f"{event.state.value}: {changes.step(event.step, self.mask, WIDTH)}"
         entry: dict[str, Any] = {"type": event.state.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
         if event.path:
@@ -169,7 +181,7 @@ class ApplyReport:
         """Print the output of an apply without changes."""
         if self.terminal.as_json:
             self.terminal.line({"type": "version", "reconcile": __version__})
-            self.terminal.line({"type": "summary", "@message": text.summary(planned.plan), "done": [], "failed": []})
+            self.terminal.line({"type": "summary", "@message": view.summary(planned.plan), "done": [], "failed": []})
 
     def confirm(self, plan: Plan) -> bool:
         """Whether the plan is approved, by ``--auto-approve`` or the user. Raises Problems (a safety rail) where there
@@ -183,7 +195,7 @@ class ApplyReport:
             question = f"Delete {what} from account {plan.scope.account} ({plan.scope.region})?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            scope, counts = plan.scope, text.counts(plan)
+            scope, counts = plan.scope, view.counts(plan)
             question = f"Apply these changes to account {scope.account} ({scope.region}): {counts}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"

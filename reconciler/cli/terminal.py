@@ -27,6 +27,7 @@ class Terminal:
 
     ``mask`` is extended with secrets as soon as they are known; ``root`` is the path prefix of the files in problems,
     and ``environment`` the name of the environment that they concern, once it is known.
+    ``verbose``: plans show their API calls.
     """
 
     root: str = ""
@@ -34,6 +35,7 @@ class Terminal:
     as_json: bool = False
     as_lines: bool = False
     debug: bool = False
+    verbose: bool = False
     mask: Mask = field(default_factory=Mask)
 
     def result(self, message: str) -> None:

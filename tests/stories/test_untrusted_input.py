@@ -31,12 +31,13 @@ from reconciler.model import Plan
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import saved_plan
 from reconciler.planning import planner
-from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
+from reconciler.render import text
 from reconciler.render.mask import Mask
 from tests.render.test_render import KINDS
 from tests.support.builders import OWNED, SCOPE, env, live, observed, resource
 from tests.support.long import LONG
+from tests.support.shown import as_html, as_markdown, as_text
 
 # C0 and C1, bidirectional controls, what has no width, line ends of other kinds, halves of pairs
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -581,7 +582,7 @@ def test_a_plan_as_text_and_json_is_text(made: Plan) -> None:
     for written in (as_json.dumps(document), as_json.dumps(document, indent=2)):
         assert json.loads(written)["summary"].keys() >= {"create", "delete"}
         assert not RAW.search(written)
-    shown = text.plan(made, Mask(), text.Paint(colour=False))
+    shown = as_text(made, Mask())
     assert not RAW.search(shown)
     for line in shown.splitlines():
         assert re.match(r"(  |[+~&-]|Plan: |Look-ups:|test in account|This plan|No changes|\+/- |-/\+ |$)", line), line
@@ -617,7 +618,7 @@ PROBLEMS = st.lists(
 @settings(max_examples=600 if LONG else 25)
 @given(made=plans(), problems=PROBLEMS, refused=st.booleans())
 def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem], refused: bool) -> None:
-    shown = html.plan(made, Mask(), problems=problems, refused=refused)
+    shown = as_html(made, Mask(), problems=problems, refused=refused)
     page = Page()
     page.feed(shown)
     page.close()
@@ -633,7 +634,7 @@ def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem]
 @given(made=plans(), limit=st.integers(1200, 6000), problems=PROBLEMS, refused=st.booleans())
 def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: list[Problem], refused: bool) -> None:
     """By a parser: the headings, tables, fences and tags are ours, and there are no links, pictures or mentions."""
-    shown = markdown.plan(made, Mask(), limit=limit, problems=problems, refused=refused)
+    shown = as_markdown(made, Mask(), limit=limit, problems=problems, refused=refused)
     tokens = MarkdownIt("commonmark", {"linkify": False}).enable("table").parse(shown)
     inline = [child for token in tokens for child in token.children or ()]
 

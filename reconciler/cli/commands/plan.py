@@ -23,6 +23,7 @@ from reconciler.cli.options import (
     Targets,
     VarFiles,
     Vars,
+    Verbose,
     plan_options,
     variables,
 )
@@ -57,11 +58,12 @@ def plan(
     only_changes: OnlyChanges = False,
     var: Vars = None,
     var_file: VarFiles = None,
+    verbose: Verbose = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Print the plan of an environment, and save it to ``out``."""
     terminal: Terminal = ctx.obj
-    terminal.as_json = output is PlanFormat.json
+    terminal.as_json, terminal.verbose = output is PlanFormat.json, verbose
     if out:
         saved_plan.check_place(out)
     given = variables(var, var_file)
@@ -77,7 +79,7 @@ def plan(
     with interruptible():
         account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, output.value)
-    reporting.show(terminal, made, only_changes=only_changes, output=output.value)
+    reporting.show(terminal, made, only_changes=only_changes, output=output.value, advice=account.loaded.warnings)
     if made.errored:
         raise typer.Exit(ERROR)
     if out:
