@@ -1,7 +1,8 @@
 """The plan as it is shown: masked texts only, dangers first, equal changes once. Every format renders it.
 
 The order of the groups: what ends or delays jobs, deletions, replacements, updates, adoptions, creations, and what has
-only notes; within these, the order of the plan. Groups have the changes that are equal in all but the resource.
+only notes; within these, what changes like no other first, then the order of the plan. Groups have the changes that
+are equal in all but the resource.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _LIMITED: Final = {
     "": "The plan is incomplete: some resources could not be read, and undeclared ones are not deleted",
 }
 _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
-_ORDER: Final = (Verb.DELETE, Verb.REPLACE, Verb.UPDATE, Verb.ADOPT, Verb.CREATE, Verb.NOOP)
+_ORDER: Final = tuple(
+    verb.value for verb in (Verb.DELETE, Verb.REPLACE, Verb.UPDATE, Verb.ADOPT, Verb.CREATE, Verb.NOOP)
+)
 _REVISION: Final = re.compile(r"\brevision \d+")
 
 
@@ -163,7 +166,7 @@ def of(
         region=mask.line(plan.scope.region),
         summary=summary(plan),
         limits=limits(plan),
-        groups=grouped(entry(item, mask, root) for item in sorted(shown, key=_rank)),
+        groups=grouped(entry(item, mask, root) for item in shown),
         counts={verb.value: plan.count(verb) for verb in CHANGES},
         unchanged=plan.count(Verb.NOOP),
         lookups=tuple(_lookups(plan, mask)),
@@ -184,8 +187,8 @@ def _masked(problem: Problem, mask: Mask) -> Problem:
     )
 
 
-def _rank(item: ResourcePlan) -> tuple[bool, int]:
-    return not (item.interrupts and item.verb is not Verb.NOOP), _ORDER.index(item.verb)
+def _rank(group: Group) -> tuple[bool, int, bool]:
+    return not group.first.interrupts, _ORDER.index(group.first.verb), len(group.entries) > 1
 
 
 # --- summaries -------------------------------------------------------------------------------------------------------
@@ -283,11 +286,11 @@ def _unchanged(item: ResourcePlan) -> int:
 
 
 def grouped(entries: Iterable[Entry]) -> tuple[Group, ...]:
-    """``entries`` in groups of equal changes, each at the place of its first."""
+    """``entries`` in groups of equal changes, in the order of this module."""
     found: dict[Any, list[Entry]] = {}
     for one in entries:
         found.setdefault(_alike(one), []).append(one)
-    return tuple(Group(tuple(members)) for members in found.values())
+    return tuple(sorted((Group(tuple(members)) for members in found.values()), key=_rank))
 
 
 def _alike(one: Entry) -> tuple[Any, ...]:
