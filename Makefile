@@ -68,7 +68,7 @@ fmt: dev ## rewrite the code as `make lint` wants it
 schemas: setup ## regenerate the schema for editors from those of the kinds
 	$(BIN)/python -m tools.schemas
 
-docs: setup ## regenerate docs/errors.md from the catalogue of problem codes, and docs/reference/ from the schemas
+docs: setup ## regenerate docs/errors.md and docs/reference/ from the problem codes, the schemas and the kinds
 	$(BIN)/python -m tools.errors_doc
 	$(BIN)/python -m tools.reference_doc
 
