@@ -17,6 +17,7 @@ from reconciler.schema import registry
 
 DIRECTORY: Final = "schemas"
 NAME: Final = f"reconcile-{__version__}.schema.json"
+_OUR_OWN: Final = "environment.schema.json"
 _ANY: Final = "reconcile-*.schema.json"
 _LINE: Final = re.compile(
     r"\A(# yaml-language-server: \$schema=)(?:\S*/)?(?:environment|reconcile-[^/\s]+)\.schema\.json(?=\s)"
@@ -42,8 +43,9 @@ def top(directory: Path) -> Path:
 
 
 def place(directory: Path) -> Path:
-    """Where the copy of the project that ``directory`` is in belongs."""
-    return top(directory) / DIRECTORY / NAME
+    """Where the copy of the project that ``directory`` is in belongs; in reconcile's own repository it is there."""
+    schemas = top(directory) / DIRECTORY
+    return schemas / (_OUR_OWN if schemas == registry.directory() else NAME)
 
 
 def with_line(content: str, file: Path, schema: Path) -> str:
@@ -63,8 +65,9 @@ def write(directory: Path) -> list[Path]:
 
 def write_copy(schema: Path) -> Path:
     """Write the copy itself; returns its path as it is shown."""
-    schema.parent.mkdir(parents=True, exist_ok=True)
-    schema.write_text(text(), encoding="utf-8")
+    if schema.name != _OUR_OWN:  # which `make schemas` writes
+        schema.parent.mkdir(parents=True, exist_ok=True)
+        schema.write_text(text(), encoding="utf-8")
     return shown(schema)
 
 

@@ -57,6 +57,12 @@ def test_where_the_copy_of_a_project_belongs(
     assert editor_schema.top(tmp_path / directory) == (tmp_path / copied_to).resolve()
 
 
+def test_an_example_of_our_own_refers_to_the_schema_that_is_there() -> None:
+    ours = registry.directory()
+
+    assert editor_schema.place(ours.parent / "environments" / "another") == ours / "environment.schema.json"
+
+
 def test_another_version_is_written_and_referred_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -91,9 +92,9 @@ class LanguageServer:
         return {item["label"]: _text(item.get("documentation")) for item in items}
 
     def hover(self, path: Path, text: str) -> str:
-        """What is shown about what is at the ``|`` in the text."""
+        """What is shown about what is at the ``|`` in the text, without Markdown's escapes."""
         found = self.ask("textDocument/hover", self._cursor(path, text))
-        return _text(found["contents"]) if found else ""
+        return re.sub(r"\\(?=[^\w\s])", "", _text(found["contents"])) if found else ""
 
     def _cursor(self, path: Path, text: str) -> dict[str, Any]:
         before, _, after = text.partition("|")
