@@ -1,0 +1,12 @@
+"""What refusals just after a creation mean, in plain words.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency
+https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+"""
+
+from __future__ import annotations
+
+
+def not_visible(what: str) -> str:
+    """That AWS does not see something new everywhere yet; ``what`` is ``role``, ``role's permissions``."""
+    return f"AWS does not see the new {what} yet (normal after creating it)"
