@@ -180,13 +180,17 @@ class Progress:
             by_address.setdefault(running.step.address, running)
         lines = []
         for address, running in by_address.items():
-            action = running.step.action
-            what = f"waiting until {self.mask.line(action.title)}" if isinstance(action, Wait) else str(action)
-            lines.append(
-                f"  {_elapsed(now - running.since):>9}  {self.mask.line(str(address))}: {what}{self._why(running)}"
-            )
+            lines.append(f"  {_elapsed(now - running.since):>9}  {self.mask.line(str(address))}: {self._now(running)}")
         shown = lines if len(lines) <= rows else lines[: rows - 1]
         return [*shown, f"  ... and {len(lines) - len(shown)} more"] if len(shown) < len(lines) else lines
+
+    def _now(self, running: _Running) -> str:
+        """What a live line says; what changes comes first, since the end may be cut."""
+        action, detail = running.step.action, self.mask.line(running.detail)
+        if isinstance(action, Wait):
+            until = f"waiting until {self.mask.line(action.title)}"
+            return f"{detail}, {until}" if detail else until
+        return f"{action}{self._why(running)}"
 
     def _why(self, running: _Running) -> str:
         return f" ({self.mask.line(running.detail)})" if running.detail else ""

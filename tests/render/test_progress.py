@@ -124,7 +124,7 @@ def test_live_lines_and_what_scrolls_above_them(monkeypatch: pytest.MonkeyPatch)
             run.event(waiting("two"))
             run.event(waiting("one"), StepState.WAITING, "CREATING")
             run.later(62)
-            one = "  1 min 05 s  computeEnvironments.one: waiting until compute environment one VALID (CREATING)"
+            one = "  1 min 05 s  computeEnvironments.one: CREATING, waiting until compute environment one VALID"
             two = "  1 min 02 s  computeEnvironments.two: waiting until compute environment two VALID"
             assert terminal.lines == [
                 "$ reconcile apply",
@@ -143,7 +143,7 @@ def test_live_lines_and_what_scrolls_above_them(monkeypatch: pytest.MonkeyPatch)
                 f"  computeEnvironments.two: {NEW_PROFILE}, retrying",
                 "SIGINT: stopping",
                 one,
-                f"{two} ({NEW_PROFILE})"[:120],
+                two.replace("waiting", f"{NEW_PROFILE}, waiting")[:120],
             ]
             run.event(waiting("one"), StepState.DONE)
             run.event(waiting("two"), StepState.FAILED, "\x1b[2JINVALID: of no use")
