@@ -281,7 +281,7 @@ class Lock:
         if self._expired(held):
             return "The lock has expired: the next apply breaks it by itself."
         return (
-            "If that run is still going, it notices within "
+            "If that run still exists, it notices within "
             f"{self.lease / READS_PER_LEASE:.0f} s that its lock is broken, and starts no further steps; "
             "what it has changed remains, and the next apply finishes the rest."
         )

@@ -32,7 +32,7 @@ _PREFIX: Final = """\
 environment: {name}
 
 # What the names in the account begin with, so that several environments of one template fit in an account. Without it
-# they are the names below, as for resources that exist already and are to be adopted.
+# they are as below: remove it to adopt resources that exist under those names already.
 namePrefix: "${{environment}}-"
 """
 

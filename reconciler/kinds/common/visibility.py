@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 
 from __future__ import annotations
 
+STILL_IN_USE = "AWS still sees something that uses this (normal after deleting it)"
+
 
 def not_visible(what: str) -> str:
     """That AWS does not see something new everywhere yet; ``what`` is ``role``, ``role's permissions``."""

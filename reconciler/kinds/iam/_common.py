@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common.visibility import not_visible
+from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Query, Reply, Scope
 
 ABSENT = "NoSuchEntity"
@@ -22,7 +22,7 @@ BUSY = On("ConcurrentModification")
 NEW_ROLE = On(ABSENT, "role with name", because=not_visible("role"))
 NEW_POLICY = On(ABSENT, "does not exist or is not attachable", because=not_visible("policy"))
 NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy", not_visible("role in the policy"))
-IN_USE = On("DeleteConflict")
+IN_USE = On("DeleteConflict", because=STILL_IN_USE)
 PATIENCE = 120.0
 POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
 
