@@ -75,4 +75,4 @@ def test_the_list_is_of_templates_with_a_line_each(shell: Shell) -> None:
     lines = shell.ok("init", "--list").out.splitlines()
 
     assert [line.split()[0] for line in lines] == ["minimal", *TEMPLATES]
-    assert all(re.fullmatch(r"\S+ +[A-Z].*\.", line) for line in lines)
+    assert all(re.fullmatch(r"\S+ +[A-Z].*\.", line) and len(line) <= 140 for line in lines)
