@@ -62,7 +62,8 @@ def _complete(dangers: Sequence[Group]) -> Iterator[str]:
     for group in dangers:
         place = f" ({code(group.first.place)})" if len(group.entries) == 1 and group.first.place else ""
         why = f": {plain(group.first.reason)}" if group.first.reason else ""
-        jobs = f". Running jobs: {plain(group.jobs)}" if group.jobs else ""
+        label = "**Running jobs**" if group.first.interrupts else "Running jobs"
+        jobs = f". {label}: {plain(group.jobs)}" if group.jobs else ""
         yield f"- {_what(group)}{_HOW.get(group.first.sign, '')}{why}{jobs}{place}"
 
 

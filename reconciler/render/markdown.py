@@ -189,7 +189,7 @@ def _warning(group: Sequence[Problem], root: str) -> str:
     elif one.pos and one.pos.file:
         place = f" ({code(_place(one, root))})"
     severity = "note: " if one.note else ""
-    hint = f" ({plain(one.hint)})" if one.hint else ""
+    hint = f"; {plain(one.hint)}" if one.hint else ""
     return f"- {severity}**{plain(one.code)}**{who}: {plain(one.message)}{hint}{place}"
 
 
