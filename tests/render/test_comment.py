@@ -60,14 +60,15 @@ def of_banner(comment: str) -> str:
 
 
 def well_formed(comment: str) -> bool:
-    lines = [line.removeprefix("> ") for line in comment.splitlines()]
-    fences = [line for line in lines if line.startswith("```")]
-    return (
-        len(fences) % 2 == 0
-        and all(line == "```" for line in fences[1::2])
-        and len(re.findall("<details", comment)) == comment.count("</details>")
-        and comment.rstrip().endswith("-->")
-    )
+    """Every fence is closed by one like it, every fold too, and the mark is there."""
+    fence = ""
+    for line in (line.removeprefix("> ") for line in comment.splitlines()):
+        if fence:
+            fence = "" if line == fence else fence
+        elif opened := re.match(r"`{3,}", line):
+            fence = opened[0]
+    folds = len(re.findall(r"<details(?: open)?>", comment)), comment.count("</details>")
+    return not fence and folds[0] == folds[1] and comment.rstrip().endswith("-->")
 
 
 # --- what is where ---------------------------------------------------------------------------------------------------
