@@ -8,14 +8,13 @@ Everything from YAML or AWS is escaped: a name cannot close a block, start a lin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model.paths import located
 from reconciler.model.problems import Problem
 from reconciler.render import banner, blocks, equal_problems, text
-from reconciler.render.markup import alert, code, fenced, folded, plain
+from reconciler.render.markup import alert, code, fenced, folded, mark, plain
 from reconciler.render.mask import Mask
 from reconciler.render.ranges import within
 from reconciler.render.view import LookupView, View
@@ -31,7 +30,6 @@ _SHORT_NOTE: Final = 230  # the same where there are addresses only
 _SHARES: Final = ((4, 6, 12), (12, 40, 0))
 _ERRORS_ALONE: Final = ((2, 6, 12),)
 _NO_COLOUR: Final = text.Paint(colour=False)
-_UNMARKED: Final = re.compile(r"[^\w.-]", re.ASCII)
 
 
 _PARTS: Final = ("error", "warning", "look-up")
@@ -124,8 +122,7 @@ def _foot(view: View) -> str:
     said += [f"by reconcile {code(facts['version'])}"] if facts.get("version") else []
     calls = f"{text.counted(view.calls, 'API call')}: `--verbose` shows {text.them(view.calls)}." if view.calls else ""
     lines = " ".join(filter(None, (f"Planned {' '.join(said)}." if said else "", calls)))
-    marks = " ".join(_UNMARKED.sub("_", word)[:64] for word in (view.environment, view.account, view.region))
-    return "\n\n".join(filter(None, (lines, f"<!-- reconcile: {marks} -->")))
+    return "\n\n".join(filter(None, (lines, mark(view.environment, view.account, view.region))))
 
 
 # --- what stands around the changes ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ _LINKING: Final = re.compile(
     r"&#64;|&#35;|&#58;(?=[\w/+-]|&#95;)|(?:!|%|&#36;|&#126;|&amp;)(?=\w|&#95;)|www(?=\.)|GH(?=-)", re.IGNORECASE
 )
 _OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
+_UNMARKED: Final = re.compile(r"[^\w.-]", re.ASCII)
 _TICKS: Final = re.compile(r"`+")
 
 
@@ -36,6 +37,13 @@ def alert(kind: str, body: Iterable[str]) -> str:
 def code(value: str) -> str:
     """``value`` literally, as code."""
     return f"<code>{plain(value)}</code>"
+
+
+def mark(*names: str) -> str:
+    """An invisible line by which a pipeline finds a comment of ours; ``names`` are those of the environment, the account
+    and the Region.
+    """
+    return f"<!-- reconcile: {' '.join(_UNMARKED.sub('_', name)[:64] for name in names)} -->"
 
 
 def plain(value: str) -> str:
