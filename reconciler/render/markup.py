@@ -40,8 +40,8 @@ def code(value: str) -> str:
 
 
 def mark(*names: str) -> str:
-    """An invisible line by which a pipeline finds a comment of ours; ``names`` are those of the environment, the account
-    and the Region.
+    """An invisible line by which a pipeline finds a comment of ours; ``names`` are those of environment, account and
+    Region.
     """
     return f"<!-- reconcile: {' '.join(_UNMARKED.sub('_', name)[:64] for name in names)} -->"
 
