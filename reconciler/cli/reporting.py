@@ -115,7 +115,8 @@ def show(
         terminal.problems(ordered(planned.problems))
     refused = any(problem.code not in UNREADABLE_CODES for problem in planned.problems)
     found = ordered((*rails, *planned.problems, *planned.warnings, *advice))
-    viewed = view.of(planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused)
+    facts = {"planned": timestamp(), "version": __version__}
+    viewed = view.of(planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused, facts=facts)
     if output == "markdown":
         terminal.result(markdown.plan(viewed, verbose=terminal.verbose))
     elif output == "html":
