@@ -84,7 +84,6 @@ Env = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
-PlanFormatOption = Annotated[PlanFormat, typer.Option("--format", help="How the plan is printed.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the running sandbox as the account.")]
 
 
