@@ -37,8 +37,9 @@ PlanFormats = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT[=FILE]",
-        help=f"How the plan is printed: {', '.join(PlanFormat)}; with =FILE, it is written there (repeatable).",
-        show_default="text",
+        help=f"How the plan is printed: {', '.join(PlanFormat)} (by default text); "
+        "with =FILE it is written there (repeatable).",
+        show_default=False,
         autocompletion=_complete,
     ),
 ]
