@@ -17,6 +17,7 @@ from reconciler.operations import own_files, saved_plan
 from reconciler.operations.session import timestamp
 
 STDOUT: Final = "-"
+PAGES: Final = (PlanFormat.markdown, PlanFormat.html)  # which say when it was planned, and of which commit
 _ELSEWHERE: Final = "choose another file for --format"
 
 

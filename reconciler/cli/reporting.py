@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from reconciler import __version__
 from reconciler.cli.options import PlanFormat
@@ -23,12 +23,11 @@ from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Session, timestamp
 from reconciler.operations.shown_plan import Shown
 from reconciler.planning.visibility import UNREADABLE_CODES
-from reconciler.render import html, markdown, text
+from reconciler.render import changes, html, markdown, text, view
 from reconciler.render import json as as_json
+from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
 from reconciler.render.progress import Progress, ignore_broken_pipe
-
-_PAGES: Final[Mapping[str, Callable[..., str]]] = {"markdown": markdown.plan, "html": html.plan}
 
 
 def read(terminal: Terminal, env: str | None, *, strict: bool, given: Mapping[str, Given] | None = None) -> Loaded:
@@ -72,7 +71,8 @@ def make_plan(terminal: Terminal, account: Session, options: Options, outputs: O
         planned, at = refused_plan(terminal, account, refusal), timestamp()
         errored = replace(planned, problems=refusal.problems)
         document = pipeline.document(errored, timestamp=at) if outputs.has(PlanFormat.json) else {}
-        shown = Shown(planned=planned, document=document, planned_at=at, root=terminal.root)
+        checked = account.loaded.warnings
+        shown = Shown(planned=planned, document=document, planned_at=at, root=terminal.root, checked=checked)
         show(terminal, outputs, shown, rails=refusal.problems)
         raise
     terminal.mask |= planned.mask
@@ -95,14 +95,17 @@ def show(
     """
     if shown.planned.problems and not terminal.as_json:
         terminal.problems(ordered(shown.planned.problems))
-    outputs.deliver(lambda output: rendered(shown, output, only_changes=only_changes, rails=rails))
+    outputs.deliver(
+        lambda output: rendered(shown, output, only_changes=only_changes, verbose=terminal.verbose, rails=rails)
+    )
 
 
-def rendered(shown: Shown, output: Output, *, only_changes: bool, rails: Sequence[Problem] = ()) -> str | None:
+def rendered(
+    shown: Shown, output: Output, *, only_changes: bool, verbose: bool, rails: Sequence[Problem] = ()
+) -> str | None:
     """The plan, or its problems, as ``output`` has it; None as text where it must not be used, as stderr says why."""
     planned = shown.planned
     found = ordered((*rails, *planned.problems, *planned.warnings))
-    refused = any(problem.code not in UNREADABLE_CODES for problem in planned.problems)
     if output.format is PlanFormat.json:
         document = dict(shown.document)
         if only_changes:
@@ -110,12 +113,22 @@ def rendered(shown: Shown, output: Output, *, only_changes: bool, rails: Sequenc
         if found:
             document["problems"] = [as_json.problem(one, planned.mask, shown.root, planned.env.name) for one in found]
         return as_json.dumps(document, indent=2)
-    if output.format is PlanFormat.text:
-        paint = text.Paint(colour=not output.file and colour(sys.stdout))
-        parts = [text.problems(found, planned.mask, paint, shown.root)] if found and output.file else []
-        parts += [] if refused else [text.plan(planned.plan, planned.mask, paint)]
-        return "\n\n".join(parts) if parts else None
-    return _PAGES[output.format.value](planned.plan, planned.mask, problems=found, root=shown.root, refused=refused)
+    viewed = view.of(
+        planned.plan,
+        planned.mask,
+        problems=ordered((*found, *shown.checked)),
+        root=shown.root,
+        refused=any(problem.code not in UNREADABLE_CODES for problem in planned.problems),
+        facts=shown.facts,
+    )
+    if output.format is PlanFormat.markdown:
+        return markdown.plan(viewed, verbose=verbose)
+    if output.format is PlanFormat.html:
+        return html.plan(viewed)
+    paint = text.Paint(colour=not output.file and colour(sys.stdout))
+    parts = [text.problems(found, planned.mask, paint, shown.root)] if found and output.file else []
+    parts += [] if viewed.refused else [text.plan(viewed, paint, verbose=verbose)]
+    return "\n\n".join(parts) if parts else None
 
 
 def show_text(terminal: Terminal, planned: Planned) -> None:
@@ -138,7 +151,7 @@ class JsonLines:
         self.details[event.step.id] = event.detail
         action = event.step.action
         what = {"call": str(action)} if isinstance(action, Call) else {"wait": self.mask.text(action.title)}
-        message = f"{event.state.value}: {text.step(event.step, self.mask)}"
+        message = f"{event.state.value}: {changes.step(event.step, self.mask, WIDTH)}"
         entry: dict[str, Any] = {"type": event.state.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
         if event.path:
@@ -183,7 +196,7 @@ class ApplyReport:
         """Print the output of an apply without changes."""
         if self.terminal.as_json:
             self.terminal.line({"type": "version", "reconcile": __version__})
-            self.terminal.line({"type": "summary", "@message": text.summary(planned.plan), "done": [], "failed": []})
+            self.terminal.line({"type": "summary", "@message": view.summary(planned.plan), "done": [], "failed": []})
 
     def confirm(self, plan: Plan) -> bool:
         """Whether the plan is approved, by ``--auto-approve`` or the user. Raises Problems (a safety rail) where there
@@ -197,7 +210,7 @@ class ApplyReport:
             question = f"Delete {what} from account {plan.scope.account} ({plan.scope.region})?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            scope, counts = plan.scope, text.counts(plan)
+            scope, counts = plan.scope, view.counts(plan)
             question = f"Apply these changes to account {scope.account} ({scope.region}): {counts}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"

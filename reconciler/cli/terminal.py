@@ -28,6 +28,7 @@ class Terminal:
     ``mask`` is extended with secrets as soon as they are known; ``root`` is the path prefix of the files in problems,
     and ``environment`` the name of the environment that they concern, once it is known.
     ``on_failure`` prints the problems that end a command with further outputs than this one.
+    ``verbose``: plans show their API calls.
     """
 
     root: str = ""
@@ -35,6 +36,7 @@ class Terminal:
     as_json: bool = False
     as_lines: bool = False
     debug: bool = False
+    verbose: bool = False
     mask: Mask = field(default_factory=Mask)
     on_failure: Callable[..., None] | None = None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler import __version__
 from reconciler.model import Environment, Plan, Pos
 from reconciler.model.problem_codes import catalogue
 from reconciler.model.problems import Problem, Problems
@@ -18,7 +19,7 @@ from reconciler.operations import saved_plan
 from reconciler.operations.commit import Commit
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.saved_plan import Saved
-from reconciler.render import json, stored
+from reconciler.render import json, stored, view
 from reconciler.render.mask import Mask
 
 _SEED: Final = 24  # characters of the plan's checksum, which no text of it contains
@@ -26,9 +27,11 @@ _SEED: Final = 24  # characters of the plan's checksum, which no text of it cont
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A plan to show: ``document`` is its JSON, empty where that is not needed; ``planned_at`` is as
-    :func:`~reconciler.operations.session.timestamp` writes it, ``root`` the path prefix of its files, ``checked`` the
-    warnings of the environment's files, and ``commit`` the commit of these, where it is known.
+    """A plan to show.
+
+    ``document`` is its JSON, empty where that is not needed, ``planned_at`` the time, ``version`` that of reconcile;
+    ``root`` is the path prefix of the files, ``checked`` are the warnings of these, and ``commit`` is their commit,
+    where it is known.
     """
 
     planned: Planned
@@ -37,6 +40,14 @@ class Shown:
     root: str = ""
     checked: tuple[Problem, ...] = ()
     commit: Commit | None = None
+    version: str = __version__
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What comments and pages have in their heads about it."""
+        commit = {"commit": str(self.commit)} if self.commit else {}
+        found = {"planned": self.planned_at, **commit, "version": self.version}
+        return {name: self.planned.mask.line(value) for name, value in found.items()}
 
 
 def to_save(shown: Shown, mask: Mask) -> dict[str, Any]:
@@ -62,6 +73,7 @@ def of(saved: Saved, path: Path) -> Shown:
             planned=Planned(env=Environment(name=plan.scope.environment), plan=plan, mask=mask, warnings=warnings),
             document=saved.document,
             planned_at=str(saved.document["timestamp"]),
+            version=str(saved.document["reconcile_version"]),
             root=str(saved.shown["root"]),
             checked=checked,
             commit=None if commit is None else Commit(str(commit[0]), bool(commit[1])),
@@ -71,12 +83,13 @@ def of(saved: Saved, path: Path) -> Shown:
 
 
 def _agree(document: Mapping[str, Any], plan: Plan, mask: Mask) -> None:
-    """Raises ValueError where the plan as JSON and the one for the renderers are not of the same place, or do not do
-    the same to the same.
+    """Raises ValueError or KeyError where the plan as JSON and the one for the renderers are not of the same place, or
+    do not do the same to the same.
     """
     places = [(document[name], getattr(plan.scope, name)) for name in ("environment", "account", "region")]
     changes = [(entry["address"], entry["action"]) for entry in document["resource_changes"]]
     shown = [(mask.text(str(item.address)), item.verb.value) for item in plan.resources]
+    view.limits(plan)  # of an option that is known
     if changes != shown or not all(told == here or mask.hides(here) for told, here in places):
         raise ValueError("the plan that is shown is not the one that is applied")
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from reconciler.model import Plan, ResourcePlan, Verb
-from reconciler.model.problems import Problem
 from reconciler.render import text
 from reconciler.render.difference import Line
 from reconciler.render.mask import Mask
+from reconciler.render.view import Group, View
 
 LIMIT: Final = 60_000
 # @ # :emoji: ://, and ! $ % & ~: merge requests, snippets, milestones, epics and labels on other hosts
@@ -27,51 +25,33 @@ _SIGNS: Final = {"~": "!"}
 MORE: Final = "\n\n_Truncated: the plan is longer than a comment may be. See the output of `reconcile plan`._\n"
 
 
-def plan(
-    plan: Plan,
-    mask: Mask,
-    *,
-    problems: Sequence[Problem] = (),
-    root: str = "",
-    limit: int = LIMIT,
-    refused: bool = False,
-) -> str:
-    """Markdown of at most ``limit`` characters. ``problems`` come before the plan, or replace it if ``refused``;
-    ``root`` is the path prefix of the files in them.
-    """
-    scope = plan.scope
-    where = [code(mask.line(name)) for name in (scope.environment, scope.account, scope.region)]
+def plan(view: View, *, verbose: bool = False, limit: int = LIMIT) -> str:
+    """Markdown of at most ``limit`` characters."""
+    where = [code(name) for name in (view.environment, view.account, view.region)]
     parts = [f"### {where[0]} in account {where[1]}, {where[2]}", ""]
-    if blocked := text.blocked(problems):
+    if blocked := text.blocked(view.problems):
         parts += [f"**{blocked}**", ""]
-    if not refused:
-        parts += [f"**{text.summary(plan)}**"]
-    if not refused and (scope_note := text.limits(plan)):
-        parts += ["", scope_note]
-    if problems:
-        shown = text.problems(problems, mask, text.Paint(colour=False), root)
+    if not view.refused:
+        parts += [f"**{view.summary}**"]
+    if not view.refused and view.limits:
+        parts += ["", view.limits]
+    if view.problems:
+        shown = text.problems(view.problems, Mask(), text.Paint(colour=False), view.root)
         parts += ["", *fenced(shown if len(shown) < limit // 2 else f"{shown[: limit // 2]}\n...")]
-    changed = [item for item in plan.resources if item.verb is not Verb.NOOP and not refused]
-    if changed:
-        parts += ["", "| | resource | why |", "| --- | --- | --- |"]
     done = "\n".join(parts)
-    for item in changed:
-        row = f"\n| {code(text.sign(item))} | {code(mask.line(str(item.address)))} | {plain(mask.line(item.reason))} |"
-        if len(done) + len(row) + len(MORE) > limit:
-            return done + MORE
-        done += row
-    advised = [item for item in plan.resources if item.verb is Verb.NOOP and item.notes and not refused]
-    for item in (*changed, *advised):
-        block = "\n".join(("", "", *_folded(item, mask)))
+    for group in view.groups:
+        block = "\n".join(("", "", *_folded(group, verbose=verbose)))
         if len(done) + len(block) + len(MORE) > limit:
             return done + MORE
         done += block
     return done + "\n"
 
 
-def _folded(item: ResourcePlan, mask: Mask) -> list[str]:
-    summary = code(text.heading(item, mask, text.Paint(colour=False)))
-    lines = [*map(_line, text.body(item, mask)), *text.calls(item, mask)]
+def _folded(group: Group, *, verbose: bool) -> list[str]:
+    summary = code(text.heading(group, text.Paint(colour=False)))
+    lines = [*map(_line, text.body(group)), *map(str, group.first.steps if verbose else ())]
+    if len(group.entries) > 1:
+        lines += text.listed(group.entries)
     return [f"<details><summary>{summary}</summary>", "", *fenced("\n".join(lines), "diff"), "", "</details>"]
 
 

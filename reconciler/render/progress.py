@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Final, Self, TextIO
 
 from reconciler.model import Event, Plan, Step, StepState, Wait
+from reconciler.render import changes
+from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
-from reconciler.render.text import Paint, step
+from reconciler.render.text import Paint
 
 EVERY: Final = 5.0
 REDRAW: Final = 0.2
@@ -87,7 +89,7 @@ class Progress:
             done = self.paint("done", "+")
             return f"  {done} {who}: {self._short(event)} ({event.took:.1f} s) [{self.ended}/{self.total}]"
         if event.state is StepState.FAILED:
-            action = step(event.step, self.mask)  # with all its parameters, which takes a while
+            action = changes.step(event.step, self.mask, WIDTH)  # with all its parameters, which takes a while
             return f"  {self.paint('failed', 'error')} {who}: {action}\n      {self.mask.lines(event.detail, _DEEP)}"
         return f"  skipped {who}: {self._short(event)}: {self.mask.line(event.detail)}"
 

@@ -10,12 +10,13 @@ and left out; of ``declared`` only the references are kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from reconciler import model
 from reconciler.model import (
@@ -38,9 +39,10 @@ from reconciler.model import (
     Wait,
 )
 from reconciler.model.masking import SENSITIVE
-from reconciler.model.stand_ins import STAND_INS, has_secret, has_unknown, held
+from reconciler.model.stand_ins import STAND_INS, held
 from reconciler.render.mask import Mask, private_members
 
+T = TypeVar("T")
 _NO_READ: Final = Call("", "")
 _NUMBERED: Final = "within"  # written as a number: the leaves of a list share it
 _DECLARED: Final = "declared"
@@ -87,10 +89,21 @@ def _inner(hint: Any) -> tuple[Any, Any]:
     return get_origin(hint), parts[0] if parts else None
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text: {type(value)}")
+def _typed(cls: type[T], value: Any) -> T:
+    if not isinstance(value, cls) or (cls is int and isinstance(value, bool)):
+        raise TypeError(f"{type(value)}, not {cls}")
     return value
+
+
+def _text(value: Any) -> str:
+    return _typed(str, value)
+
+
+def _word(value: Any) -> str:
+    """A name of ours or of an API, which is printed as it is."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", _text(value)):
+        raise ValueError("no name of a section, a service or an operation")
+    return str(value)
 
 
 def _marked(written: Mapping[str, Any]) -> str:
@@ -207,11 +220,8 @@ class _Writer:
         raise TypeError(f"unknown type of value: {type(value)}")
 
     def composed(self, value: Text) -> Any:
-        """A text of parts. A secret may go from one part into the next."""
-        whole = str(value)
-        split = self.mask.covered_value(whole) != whole
-        if not has_unknown(value) and (split or not has_secret(value)):
-            return self.value(whole)
+        """A text with unknown parts, which is never shown. A secret may go from one part into the next."""
+        split = self.mask.covered_value(str(value)) != str(value)
         return {"$text": [self.token(p) if split and isinstance(p, str) else self.value(p) for p in value.parts]}
 
     def token(self, secret: str) -> str:
@@ -267,7 +277,7 @@ class _Reader:
         if hint is str:
             return _text(written) if isinstance(written, str) else _marked(written)
         if hint in (bool, int):
-            return hint(written)
+            return _typed(hint, written)
         if is_dataclass(hint) and isinstance(hint, type):
             return self.dataclass(hint, written)
         if isinstance(hint, type) and issubclass(hint, Enum):
@@ -278,14 +288,19 @@ class _Reader:
         if origin is None and part is not None:
             return None if written is None else self.field(part, written)
         if origin in (tuple, frozenset):
-            return origin(self.item(part, item) for item in written)
-        return self.value(written)
+            return origin(self.item(part, item) for item in _typed(list, written))
+        found = self.value(written)
+        return _typed(dict, found) if origin is Mapping else found
 
     def item(self, hint: Any, written: Any) -> Any:
-        return written if isinstance(written, str | int) and not isinstance(hint, type) else self.field(hint, written)
+        return written if hint == str | int and isinstance(written, str | int) else self.field(hint, written)
 
     def dataclass(self, cls: Any, written: Mapping[str, Any]) -> Any:
         found: dict[str, Any] = {}
+        if cls is ResourcePlan and written["after"] is True:
+            written = {**written, "after": written["before"]}
+        if cls is Address:
+            _word(written["section"])
         for name, hint, optional, _ in _fields(cls):
             if name not in written and optional:
                 continue
@@ -294,16 +309,17 @@ class _Reader:
 
     def member(self, name: str, hint: Any, written: Mapping[str, Any]) -> Any:
         if name == _NUMBERED:
-            return self.lists[written[name]]
+            return self.lists[_typed(int, written[name])]
         if name == _DECLARED:
-            return Resource(address=self.field(Address, written["address"]), props=self.value(written[name]))
-        return self.field(hint, written["before" if name == "after" and written[name] is True else name])
+            props = _typed(dict, self.value(written[name]))
+            return Resource(address=self.field(Address, written["address"]), props=props)
+        return self.field(hint, written[name])
 
     def action(self, written: Mapping[str, Any]) -> Call | Wait:
         if "wait" in written:
             return Wait(_text(written["wait"]), _NO_READ, "")
-        service, operation = map(_text, written["call"])
-        return Call(service, operation, self.value(written["parameters"]))
+        service, operation = map(_word, written["call"])
+        return Call(service, operation, _typed(dict, self.value(written["parameters"])))
 
     def value(self, written: Any) -> Any:
         if isinstance(written, list):
@@ -325,7 +341,7 @@ class _Reader:
                 return Secret(_text(inner))
             case "$later":
                 section, resource, attr = map(_text, inner)
-                return Later(Address(section, resource), attr)
+                return Later(Address(_word(section), resource), attr)
             case "$text":
                 return Text(tuple(self.value(part) for part in inner))
             case "$reference":

@@ -27,6 +27,7 @@ from reconciler.cli.options import (
     Targets,
     VarFiles,
     Vars,
+    Verbose,
     environments,
     plan_options,
     variables,
@@ -72,11 +73,13 @@ def apply(
     no_lock: NoLock = False,
     var: Vars = None,
     var_file: VarFiles = None,
+    verbose: Verbose = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Apply an environment, or a saved plan; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
+    terminal.verbose = verbose
     given = variables(var, var_file)
     options = plan_options(
         target=target,

@@ -22,10 +22,11 @@ from reconciler.cli.options import (
     Targets,
     VarFiles,
     Vars,
+    Verbose,
     plan_options,
     variables,
 )
-from reconciler.cli.outputs import Outputs, PlanFormats
+from reconciler.cli.outputs import PAGES, Outputs, PlanFormats
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
@@ -66,11 +67,13 @@ def plan(
     only_changes: OnlyChanges = False,
     var: Vars = None,
     var_file: VarFiles = None,
+    verbose: Verbose = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Print the plan of an environment, and save it to ``out``."""
     terminal: Terminal = ctx.obj
     outputs = Outputs.of(ctx, output, [out] if out else [])
+    terminal.verbose = verbose
     if out:
         saved_plan.check_place(out)
     given = variables(var, var_file)
@@ -93,7 +96,7 @@ def plan(
         planned_at=at,
         root=terminal.root,
         checked=account.loaded.warnings,
-        commit=commit_of(account.loaded.location.target) if out else None,
+        commit=commit_of(account.loaded.location.target) if out or outputs.has(*PAGES) else None,
     )
     if out and not made.errored:
         _save(out, shown, account, options, terminal.mask)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from reconciler.cli import reporting
-from reconciler.cli.options import OnlyChanges
+from reconciler.cli.options import OnlyChanges, Verbose
 from reconciler.cli.outputs import Outputs, PlanFormats
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
@@ -30,9 +30,11 @@ def show(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
     ] = False,
     only_changes: OnlyChanges = False,
+    verbose: Verbose = False,
 ) -> None:
     """Print a saved plan."""
     terminal: Terminal = ctx.obj
+    terminal.verbose = verbose
     path = Path(file)
     outputs = Outputs.of(ctx, output, [path])
     shown = shown_plan.of(saved_plan.read(path), path)

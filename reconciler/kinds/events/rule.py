@@ -38,6 +38,7 @@ from reconciler.model import (
     Api,
     Call,
     Diff,
+    Disruption,
     Effect,
     Field,
     Json,
@@ -389,9 +390,9 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 def disruption(_: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on events, as one sentence; 'not affected' if none."""
     if diff.replaces:
-        return "events between deleting the old rule and creating the new one are lost"
+        return Disruption("events between deleting the old rule and creating the new one are lost")
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "matching events are no longer delivered"
+        return Disruption("matching events are no longer delivered")
     return "not affected"
 
 

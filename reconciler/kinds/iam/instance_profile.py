@@ -31,6 +31,7 @@ from reconciler.model import (
     Call,
     Dependent,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -228,7 +229,9 @@ def check(name: str, props: Json) -> Iterable[Finding]:
 def disruption(live: Live, _: Want, diff: Diff) -> str:
     """The effect of ``diff`` on running instances, as one sentence; 'not affected' if none."""
     if not diff.replaces and "role" in diff.tops() and live.props.get("role"):
-        return "for a moment the profile has no role; running instances get the new one's permissions within minutes"
+        return Disruption(
+            "for a moment the profile has no role; running instances get the new one's permissions within minutes"
+        )
     return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
 

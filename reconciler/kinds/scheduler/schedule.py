@@ -36,6 +36,7 @@ from reconciler.model import (
     Container,
     Declared,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -269,8 +270,10 @@ def relations(schedule: Resource, declared: Declared) -> Iterator[Finding]:
         yield targets.queue_as_target(("target", "arn"))
 
 
-def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
+def disruption(_live: Live, want: Want, diff: Diff) -> str:
     """Jobs that the schedule has started continue."""
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return Disruption("no further jobs are started by it; those already started continue")
     return "not affected; the change counts from the next run"
 
 
