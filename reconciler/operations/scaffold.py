@@ -9,12 +9,11 @@ from typing import Final
 from reconciler.model import examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
-from reconciler.schema import registry
+from reconciler.operations import editor_schema
 
 HERE: Final = Path(__file__).parents[1]
 MINIMAL: Final = "minimal"
-SCHEMA: Final = "environment.schema.json"
-_SCHEMA_LINE: Final = f"# yaml-language-server: $schema={SCHEMA}\n"
+_SCHEMA_LINE: Final = "# yaml-language-server: $schema=environment.schema.json\n"
 _OF_REPOSITORIES: Final = ("README", "LICENSE", "LICENCE", "COPYING", "CODEOWNERS")
 _NAME = re.compile(r"[^a-z0-9-]+")
 
@@ -36,7 +35,8 @@ def templates() -> dict[str, str]:
 def write(directory: Path, template: str) -> list[Path]:
     """Write a template into ``directory``, which must be missing, empty or a fresh repository.
 
-    Returns the paths of the files. Raises Problems for an unknown template or a directory that has other files.
+    Returns the paths of the files, with that of the schema for editors if the project has no copy of it yet. Raises
+    Problems for an unknown template or a directory that has other files.
     """
     known = templates()
     if template not in known:
@@ -46,6 +46,7 @@ def write(directory: Path, template: str) -> list[Path]:
         hint = "choose a directory that is empty or does not exist yet"
         raise Problems([Problem(code=codes.DIRECTORY_IN_USE, message=f"{directory} is not empty", hint=hint)])
     name = _NAME.sub("-", directory.resolve().name.lower()).strip("-")[:63] or "environment"
+    schema = editor_schema.place(directory)
     if template == MINIMAL:
         files = {"environment.yaml": _SCHEMA_LINE + examples.ENVIRONMENT.replace("my-environment", name)}
     else:
@@ -55,13 +56,15 @@ def write(directory: Path, template: str) -> list[Path]:
             for path in sorted(source.rglob("*"))
             if path.is_file() and path.name != "README.md"
         }
-    files[SCHEMA] = (registry.directory() / SCHEMA).read_text(encoding="utf-8")
     if taken := [where for where in files if (directory / where).exists()]:
         message = f"{directory / taken[0]} exists already"
         raise Problems(
             [Problem(code=codes.DIRECTORY_IN_USE, message=message, hint="move it, or choose another directory")]
         )
-    return [_write_file(directory / where, text, name) for where, text in files.items()]
+    written = [_write_file(directory / where, text, name, schema) for where, text in files.items()]
+    if schema.exists():  # that of the project, which has other environments
+        return written
+    return [*written, editor_schema.write_copy(schema)]
 
 
 def _is_free(directory: Path) -> bool:
@@ -72,11 +75,11 @@ def _is_free(directory: Path) -> bool:
     )
 
 
-def _write_file(path: Path, text: str, name: str) -> Path:
+def _write_file(path: Path, text: str, name: str, schema: Path) -> Path:
     if path.name == "environment.yaml":
         text = re.sub(r"^environment:.*$", f"environment: {name}", text, count=1, flags=re.MULTILINE)
     if path.suffix in (".yaml", ".yml"):
-        text = text.replace("$schema=../../schemas/", "$schema=").replace("$schema=../../../schemas/", "$schema=../")
+        text = editor_schema.with_line(text, path, schema)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8") as new:  # a file that has appeared since is not overwritten
         new.write(text)
