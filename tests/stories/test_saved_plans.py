@@ -238,7 +238,7 @@ def test_jobs_come_and_go_without_spoiling_it(clone: Path, shell: Shell) -> None
     assert "revision 1 is kept" in shell.ok("plan").out
     boto3.client("batch").terminate_job(jobId=held, reason="done")
     shell.account.clock.advance(600)
-    assert "DeregisterJobDefinition" in shell.ok("plan").out
+    assert "DeregisterJobDefinition" in shell.ok("plan", "--verbose").out
 
     shell.ok("apply", "held.plan")
     assert revisions() == [1, 2, 3]
