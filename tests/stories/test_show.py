@@ -30,6 +30,16 @@ SCRIPTED = {
 
 
 @pytest.fixture
+def declared(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small environment, in a clone."""
+    monkeypatch.setenv("SITE_SECRET", SECRET)
+    made = declare(shell.go(shell.home / "clone") / "environments" / "site", BASIC)
+    with (made / "environment.yaml").open("a", encoding="utf-8") as stream:
+        stream.write("namePrefix: ''\n")
+    return made
+
+
+@pytest.fixture
 def site(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment that has been applied, and is declared otherwise since; in a clone."""
     monkeypatch.setenv("SITE_SECRET", SECRET)
@@ -64,6 +74,7 @@ def test_it_is_shown_as_it_was_printed(site: Path, shell: Shell, monkeypatch: py
     git(clone, "config", "core.fsmonitor", f"touch {clone}/watched")
     commit = git(clone, "rev-parse", "HEAD")
     printed = {form: shell("plan", "--detailed-exitcode", "--format", form) for form in FORMATS}
+    whole = shell.ok("plan", "--verbose").out
     printed["changes"] = shell("plan", "--detailed-exitcode", "--format", "json", "--only-changes")
     assert {one.code for one in printed.values()} == {2}
     shell.ok("plan", "--out", "a.plan")
@@ -85,6 +96,7 @@ def test_it_is_shown_as_it_was_printed(site: Path, shell: Shell, monkeypatch: py
             assert f"planned {shown.json['timestamp']} at commit {commit[:12]}\n" in shown.err
         else:
             assert shown.out == printed[form].out
+    assert shell.ok("show", "a.plan", "-v").out == whole != printed["text"].out
     changes = shell.ok("show", "a.plan", "--format", "json", "--only-changes")
     assert stamped(changes.json) == stamped(printed["changes"].json)
     narrow = shell.ok("show", "b.plan", "--format", "markdown")
@@ -132,7 +144,7 @@ MISPLACED = {
 }
 
 
-def test_files_that_cannot_be_written_are_told_before_aws_is_asked(site: Path, shell: Shell) -> None:
+def test_files_that_cannot_be_written_are_told_before_aws_is_asked(declared: Path, shell: Shell) -> None:
     Path("dangling").symlink_to("nothing")
     Path("old.plan").write_bytes(b'{\n "file": "reconcile-plan/4"')
     shell.account.calls.clear()
@@ -213,9 +225,9 @@ FAILURES: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], Any], list[str], 
 
 
 @pytest.mark.parametrize("what", FAILURES)
-def test_a_failure_is_a_result(site: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_a_failure_is_a_result(declared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     spoil, words, code, problem, placed = FAILURES[what]
-    spoil(site, monkeypatch)
+    spoil(declared, monkeypatch)
     files = [part for form in FORMATS for part in ("--format", f"{form}=out.{form}")]
     shell_or_bug: Callable[..., Result] = bare(shell) if what == "a bug" else shell
 
