@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import xform_name
@@ -73,6 +74,23 @@ THROTTLES: Final = frozenset(
         "EC2ThrottledException",
     }
 )
+# Domains of AWS: dnsSuffix and dualStackDnsSuffix of the partitions, in botocore's partitions.json
+DOMAINS: Final = (
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu",
+    "api.aws",
+    "api.aws.hci.ic.gov",
+    "api.aws.ic.gov",
+    "api.aws.scloud",
+    "api.cloud-aws.adc-e.uk",
+    "c2s.ic.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+    "sc2s.sgov.gov",
+)
 _CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
 MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be AWS's
 MOST_PAGES: Final = 5000  # of one reply; the fullest accounts have a few hundred
@@ -97,16 +115,19 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """URL and credentials of a sandbox account. The user's AWS settings do not apply to it."""
+    """URL and credentials of a sandbox account. The user's AWS settings do not apply to it. ``name`` is how people
+    call it, where that is not its URL.
+    """
 
     url: str
     region: str
     access_key: str
     secret_key: str = field(repr=False)
+    name: str = ""
 
 
 class AwsClient:
-    """Sends calls with boto3, to ``endpoint_url`` if given. Thread-safe.
+    """Sends calls with boto3, to ``endpoint`` if given. Thread-safe.
 
     ``requests`` counts the requests by ``service:operation``; ``on_exchange``, if set, is called with every exchange;
     ``skew`` is how many seconds AWS's clock is ahead of the local one, by the first reply.
@@ -115,11 +136,11 @@ class AwsClient:
     def __init__(
         self,
         session: boto3.session.Session,
-        endpoint_url: str | None = None,
+        endpoint: Endpoint | None = None,
         source: credentials.Source | None = None,
     ) -> None:
         self.session = session
-        self.endpoint_url = endpoint_url
+        self.endpoint = endpoint
         self.source = source or credentials.Source()
         self.requests: dict[str, int] = {}
         self.on_exchange: Callable[[Exchange], None] | None = None
@@ -136,12 +157,26 @@ class AwsClient:
         with self._lock:  # creating clients is not thread-safe in boto3
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
-                created = self.session.client(service, config=config, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+                url = self.endpoint.url if self.endpoint else None
+                created = self.session.client(service, config=config, endpoint_url=url)  # type: ignore[call-overload]
                 bound(created)
                 created.meta.events.register("before-parse", _refuse_entities)
                 created.meta.events.register("after-call", self._note)
                 self._clients[service, once] = created
             return self._clients[service, once]
+
+    def elsewhere(self) -> str:
+        """What answered so far where that is not AWS itself: the endpoint's name, its URL, or URLs of services."""
+        if self.endpoint and self.endpoint.name:
+            return self.endpoint.name
+        urls = {service: created.meta.endpoint_url for (service, _), created in sorted(self._clients.items())}
+        services: dict[str, list[str]] = {}
+        for service, url in urls.items():
+            if shown := _not_of_aws(url):
+                services.setdefault(shown, []).append(service)
+        if [*urls] in services.values():
+            return next(iter(services))
+        return ", ".join(f"{' and '.join(named)} at {shown}" for shown, named in services.items())
 
     def call(self, call: Call) -> Reply:
         """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal: also where there are
@@ -240,6 +275,15 @@ class AwsClient:
         return credentials.problem_of_refusal(refusal, self.source)
 
 
+def _not_of_aws(url: str) -> str:
+    """A URL without path and password, where its host is not in a domain of AWS; else empty."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host.endswith(tuple(f".{domain}" for domain in DOMAINS)):
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def _sent(client: Any, call: Call) -> dict[str, Any]:
     """The reply as botocore parses it; raises what botocore does."""
     method = xform_name(call.operation)
@@ -309,7 +353,7 @@ def connect(
         raise Problems([credentials.problem_of(error, source)]) from error
     if not session.region_name:
         raise Problems([credentials.no_region()])
-    return AwsClient(session, url, source)
+    return AwsClient(session, endpoint, source)
 
 
 def _session_at(endpoint: Endpoint) -> CoreSession:
@@ -367,7 +411,13 @@ def identity(aws: AwsClient, environment: str) -> Scope:
             ]
         )
     region = aws.session.region_name
-    return Scope(account=caller["account"], region=region, partition=caller["partition"], environment=environment)
+    return Scope(
+        account=caller["account"],
+        region=region,
+        partition=caller["partition"],
+        environment=environment,
+        endpoint=aws.elsewhere(),
+    )
 
 
 def _skew(meta: Mapping[str, Any]) -> float:

@@ -126,7 +126,7 @@ def no_credentials(source: Source) -> Problem:
         message = f"profile {profile} has no credentials"
         hint = f"add them with `aws configure --profile {_q(profile)}` or `aws configure sso --profile {_q(profile)}`"
         return _problem(codes.NO_CREDENTIALS, message, hint)
-    hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
+    hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure sso`"
     hint += _listed(source)
     return _problem(
         codes.NO_CREDENTIALS, "no AWS credentials found", f"{hint}; to try without an account use --sandbox"

@@ -59,7 +59,7 @@ def connect(
         notes = sum(problem.note for problem in loaded.warnings)
         counts = ((len(loaded.warnings) - notes, "warning"), (notes, "note"))
         terminal.note(f"{', '.join(plural(count, noun) for count, noun in counts if count)}: see `{command}`")
-    endpoint = session.sandbox_endpoint() if sandbox else None
+    endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
     return session.connect(loaded, os.environ, endpoint=endpoint)
 
 
@@ -68,7 +68,7 @@ def make_plan(terminal: Terminal, account: Session, options: Options, output: st
     the format's name.
     """
     try:
-        planned = pipeline.make_plan(account.env, account.scope, account.client, options)
+        planned = session.make_plan(account, options)
     except pipeline.RailRefusal as refusal:
         show_refused(terminal, account, refusal, output)
         if terminal.as_json:
@@ -177,14 +177,15 @@ class ApplyReport:
         """
         if self.auto_approve:
             return True
+        scope = plan.scope
+        where = f"account {scope.account} ({', '.join(filter(None, (scope.region, scope.endpoint)))})"
         if plan.destroy:
             number = plan.count(Verb.DELETE)
             what = "this resource" if number == 1 else f"these {number} resources"
-            question = f"Delete {what} from account {plan.scope.account} ({plan.scope.region})?"
+            question = f"Delete {what} from {where}?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            scope, counts = plan.scope, text.counts(plan)
-            question = f"Apply these changes to account {scope.account} ({scope.region}): {counts}?"
+            question = f"Apply these changes to {where}: {text.counts(plan)}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"
         return self.terminal.confirm(question, Problem(code=codes.NOT_APPROVED, message=message, hint=hint))

@@ -29,7 +29,7 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
     """A complete page. ``problems`` come before the plan, or replace it if ``refused``; ``root`` is the path prefix of
     the files in them.
     """
-    title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}")
+    title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.place}")
     blocks = []
     if problems:
         shown = text.problems(problems, mask, text.Paint(colour=False), root)

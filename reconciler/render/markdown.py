@@ -40,7 +40,7 @@ def plan(
     ``root`` is the path prefix of the files in them.
     """
     scope = plan.scope
-    where = [code(mask.line(name)) for name in (scope.environment, scope.account, scope.region)]
+    where = [code(mask.line(name)) for name in (scope.environment, scope.account, scope.place)]
     parts = [f"### {where[0]} in account {where[1]}, {where[2]}", ""]
     if blocked := text.blocked(problems):
         parts += [f"**{blocked}**", ""]

@@ -63,7 +63,7 @@ class Paint:
 
 def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
     """The complete plan; its last line is the summary."""
-    lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.region}"), "bold")]
+    lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.place}"), "bold")]
     if plan.lookups:
         found = [(mask.line(name), single(mask.value(value))) for name, value in sorted(plan.lookups.items())]
         width = max(len(name) for name, _ in found)
