@@ -152,7 +152,7 @@ def _no_profile(error: Any, source: Source) -> Problem:
     fix = f"; did you mean {other}?" if other else _listed(source)
     where = "`profile:` in environment.yaml" if source.declared else "AWS_PROFILE"
     hint = f"add it with `aws configure --profile {_q(name)}`, or correct {where}{fix}"
-    return _problem(codes.PROFILE, message, hint)
+    return _problem(codes.AWS_PROFILE, message, hint)
 
 
 def _not_signed_in(error: Any, source: Source) -> Problem:
@@ -184,7 +184,7 @@ def _loop(error: Any, source: Source) -> Problem:
     again = error.kwargs.get("source_profile")
     visited = [*error.kwargs.get("visited_profiles", source.chain()), again]
     message = f"the source profiles form a circle: {' -> '.join(map(str, visited))}"
-    return _problem(codes.PROFILE, message, f"correct source_profile of one of them in {_KEY_FILES}")
+    return _problem(codes.AWS_PROFILE, message, f"correct source_profile of one of them in {_KEY_FILES}")
 
 
 def _bad_profile(error: Any, source: Source) -> Problem:
@@ -194,8 +194,8 @@ def _bad_profile(error: Any, source: Source) -> Problem:
         others = [name for name in source.profiles if name != missing["by"]]
         other = near(missing["name"], others)
         fix = f"; did you mean {other}?" if other else ""
-        return _problem(codes.PROFILE, message, f"add profile {missing['name']}, or correct source_profile{fix}")
-    return _problem(codes.PROFILE, message, f"correct the profile in {_KEY_FILES}")
+        return _problem(codes.AWS_PROFILE, message, f"add profile {missing['name']}, or correct source_profile{fix}")
+    return _problem(codes.AWS_PROFILE, message, f"correct the profile in {_KEY_FILES}")
 
 
 def _not_retrieved(error: Any, source: Source) -> Problem:
@@ -239,11 +239,11 @@ def _incomplete(error: Any, source: Source) -> Problem:
     if provider == "assume-role":
         name = source.with_setting("role_arn")
         message = f"profile {name} has role_arn, and no {missing}"
-        return _problem(codes.PROFILE, message, "add source_profile: the profile with which the role is assumed")
+        return _problem(codes.AWS_PROFILE, message, "add source_profile: the profile with which the role is assumed")
     if provider == "env":
         return _problem(codes.AWS_SET_UP, f"{missing} is not set", "set it, or unset AWS_ACCESS_KEY_ID as well")
     name = source.profile or "default"
-    return _problem(codes.PROFILE, f"profile {name} has no {missing}", f"add it in {_KEY_FILES}")
+    return _problem(codes.AWS_PROFILE, f"profile {name} has no {missing}", f"add it in {_KEY_FILES}")
 
 
 def _no_code(_: Any, source: Source) -> Problem:

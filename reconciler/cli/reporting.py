@@ -178,14 +178,14 @@ class ApplyReport:
         if self.auto_approve:
             return True
         scope = plan.scope
-        where = f"account {scope.account} ({', '.join(filter(None, (scope.region, scope.endpoint)))})"
+        where = f"{scope.account} ({', '.join(filter(None, (scope.region, scope.endpoint)))})"
         if plan.destroy:
             number = plan.count(Verb.DELETE)
             what = "this resource" if number == 1 else f"these {number} resources"
-            question = f"Delete {what} from {where}?"
+            question = f"Delete {what} from account {where}?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            question = f"Apply these changes to {where}: {text.counts(plan)}?"
+            question = f"Apply these changes to account {where}: {text.counts(plan)}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"
         return self.terminal.confirm(question, Problem(code=codes.NOT_APPROVED, message=message, hint=hint))

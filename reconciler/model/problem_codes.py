@@ -431,7 +431,7 @@ NO_REGION = _error(
     "No AWS Region is set.",
     "Set `region:` in environment.yaml, `AWS_REGION`, or `region` of the profile.",
 )
-PROFILE = _error(
+AWS_PROFILE = _error(
     "aws-profile",
     "A profile does not exist, is incomplete, or refers to one that does not exist or to itself.",
     "Correct the profile in `~/.aws/config`, or name another one.",

@@ -277,7 +277,7 @@ def wrong_scope(saved: Saved, scope: Scope) -> list[Problem]:
         message = "the plan is for the sandbox, but this is not the sandbox"
         if scope.endpoint == SANDBOX:
             message = "the plan is not for the sandbox, but this is the sandbox"
-        hint = "make a plan and apply it with the same --sandbox and AWS_ENDPOINT_URL"
+        hint = "create and apply the plan with the same --sandbox and AWS_ENDPOINT_URL"
         return [Problem(code=codes.FOREIGN_PLAN, message=message, hint=hint)]
     return [
         Problem(

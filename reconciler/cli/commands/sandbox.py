@@ -67,7 +67,7 @@ def sandbox_start(
 ) -> None:
     """Start the sandbox, and print the export lines that point a shell at it.
 
-    If it cannot be started, the lines point the shell at an endpoint that refuses every call: never at a real account.
+    If it cannot be started, the lines point the shell at an endpoint that refuses every call.
     """
     try:
         given = {name: value for name, value in (("account", account), ("region", region)) if value}

@@ -1,7 +1,7 @@
 """STS: a role that does not exist, or does not trust this account, cannot be assumed.
 
-Except for the roles that someone has announced through the admin API: an environment's `roleArn` is made by others
-before the environment, and an empty account does not have it.
+Except for the roles that were announced through the admin API: an environment's `roleArn` exists before the
+environment, and an empty account does not have it.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 """
