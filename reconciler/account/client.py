@@ -33,6 +33,7 @@ from botocore.exceptions import (
     HTTPClientError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
@@ -158,6 +159,7 @@ class AwsClient:
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
                 url = self.endpoint.url if self.endpoint else None
+                config = config.merge(Config(proxies={})) if url else config  # it is on this machine
                 created = self.session.client(service, config=config, endpoint_url=url)  # type: ignore[call-overload]
                 bound(created)
                 created.meta.events.register("before-parse", _refuse_entities)
@@ -263,7 +265,7 @@ class AwsClient:
             if found := self.session.get_credentials():
                 found.get_frozen_credentials()
                 return
-        except (EndpointConnectionError, HTTPClientError):
+        except (NotConnected, HTTPClientError):
             raise  # the network
         except Exception as error:  # a program, a file or a service of the user's may fail in any way
             raise Problems([credentials.problem_of(error, self.source)]) from error
@@ -376,7 +378,8 @@ def _assuming(core: CoreSession, source: credentials.Source, region: str | None,
         extra["ExternalId"] = role["externalId"]
 
     def client(*args: Any, **kwargs: Any) -> Any:
-        made = core.create_client(*args, **{"region_name": region, "config": CONFIG, "endpoint_url": url, **kwargs})
+        config = CONFIG.merge(Config(proxies={})) if url else CONFIG  # as above
+        made = core.create_client(*args, **{"region_name": region, "config": config, "endpoint_url": url, **kwargs})
         bound(made)
         made.meta.events.register("before-parse", _refuse_entities)
         return made
