@@ -176,7 +176,7 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     if not asked and (not url or any(name.startswith(f"{_ENDPOINT}_") for name in environ)):
         return None
     if url == process.NOWHERE and not asked:
-        message = "AWS_ENDPOINT_URL of this shell is of a sandbox that could not be started"
+        message = "AWS_ENDPOINT_URL of this shell belongs to a sandbox that could not be started"
         hint = 'run `eval "$(reconcile sandbox start)"` again, or open a new shell to use AWS'
         raise Problems([Problem(code=codes.NO_SANDBOX, message=message, hint=hint)])
     handle = process.status()

@@ -129,7 +129,7 @@ def test_a_failed_start_leaves_an_endpoint_that_refuses(
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value)
         (nowhere.home / "environment.yaml").write_text(STACK)
-        assert "of a sandbox that could not be started" in nowhere("plan").err
+        assert "belongs to a sandbox that could not be started" in nowhere("plan").err
 
 
 def test_starting_points_at_the_account_and_region(

@@ -167,6 +167,7 @@ def test_unlock(shell: Shell) -> None:
     elsewhere()
     unasked = shell("unlock")
     assert unasked.code == 4 and "held by ann@\\x1b[31mlaptop" in unasked.err and locks() == [NAME]
+    assert "The lock of site (http://127.0.0.1:" in unasked.err
     assert "Broke the lock of site, which was held by ann@" in shell.ok("unlock", "--auto-approve").out
     assert locks() == []
     elsewhere()
