@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -199,7 +198,7 @@ class AwsClient:
         reply = self._call_until_readable(call)
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
-            self.skew = self.skew or _skew(meta)
+            self.skew = self.skew or credentials.skew_of(meta)
         if self.on_exchange:
             self.on_exchange(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
@@ -248,7 +247,7 @@ class AwsClient:
         try:
             return _sent(client, call)
         except ClientError as error:
-            self.skew = self.skew or _skew(error.response.get("ResponseMetadata", {}))
+            self.skew = self.skew or credentials.skew_of(error.response.get("ResponseMetadata", {}))
             return _refused(error)
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             return Refused(type(error).__name__, str(error), not_processed=True)
@@ -421,14 +420,6 @@ def identity(aws: AwsClient, environment: str) -> Scope:
         environment=environment,
         endpoint=aws.elsewhere(),
     )
-
-
-def _skew(meta: Mapping[str, Any]) -> float:
-    try:
-        date = parsedate_to_datetime(str(meta.get("HTTPHeaders", {})["date"]))
-        return date.timestamp() - time.time()
-    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
-        return 0.0
 
 
 def _refused(error: ClientError) -> Refused:

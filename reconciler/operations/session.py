@@ -192,7 +192,7 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
             process.control(handle.url, "roles", {"arn": role})
     account = role.split(":")[4] if role else env.account
     region, shell_key = handle.region, ""
-    if not asked:  # the shell may be pointed at another of its accounts and Regions
+    if url == handle.url:  # the shell may be pointed at another of its accounts and Regions
         region, shell_key = environ.get("AWS_REGION") or region, environ.get("AWS_ACCESS_KEY_ID", "")
     key = process.access_key(handle, account or (shell_key if shell_key.isdecimal() else None))
     found = process.environment(handle.url, region, key)
