@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from reconciler.cli import root
+from reconciler.cli import root, shell_lines
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model import problems
@@ -34,7 +34,13 @@ def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) 
     """Run the command line; ``leave`` is called with the contract's exit code."""
     terminal = Terminal(mask=mask_of_environ(os.environ))
     threading.excepthook = _uncaught_in_thread(terminal)
-    leave(_run(argv, terminal))
+    evaluated = shell_lines.is_evaluated(argv)
+    if evaluated:
+        shell_lines.before()
+    code = _run(argv, terminal)
+    if evaluated and code != OK:
+        shell_lines.after_failure()
+    leave(code)
 
 
 def _uncaught_in_thread(terminal: Terminal) -> Callable[[threading.ExceptHookArgs], None]:
@@ -99,7 +105,7 @@ def _report_interrupted(terminal: Terminal) -> None:
     if terminal.on_failure is None:
         return
     with ignore_broken_pipe(sys.stdout):
-        terminal.failed([Problem(code=codes.INTERRUPTED, message="interrupted", hint="run it again")], on_stderr=True)
+        terminal.failed([Problem(code=codes.INTERRUPTED, message="interrupted before there was a result", hint="run it again")], on_stderr=True)
 
 
 def _report_unexpected(error: Exception, terminal: Terminal) -> None:

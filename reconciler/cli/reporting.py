@@ -59,14 +59,14 @@ def connect(
         notes = sum(problem.note for problem in loaded.warnings)
         counts = ((len(loaded.warnings) - notes, "warning"), (notes, "note"))
         terminal.note(f"{', '.join(plural(count, noun) for count, noun in counts if count)}: see `{command}`")
-    endpoint = session.sandbox_endpoint() if sandbox else None
+    endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
     return session.connect(loaded, os.environ, endpoint=endpoint)
 
 
 def make_plan(terminal: Terminal, account: Session, options: Options, outputs: Outputs) -> Planned:
     """Plan, and print the warnings. Raises Problems; a plan that a safety rail refuses is printed first."""
     try:
-        planned = pipeline.make_plan(account.env, account.scope, account.client, options)
+        planned = session.make_plan(account, options)
     except pipeline.RailRefusal as refusal:
         planned, at = refused_plan(terminal, account, refusal), timestamp()
         errored = replace(planned, problems=refusal.problems)
@@ -207,14 +207,15 @@ class ApplyReport:
         """
         if self.auto_approve:
             return True
+        scope = plan.scope
+        where = f"{scope.account} ({', '.join(filter(None, (scope.region, scope.endpoint)))})"
         if plan.destroy:
             number = plan.count(Verb.DELETE)
             what = "this resource" if number == 1 else f"these {number} resources"
-            question = f"Delete {what} from account {plan.scope.account} ({plan.scope.region})?"
+            question = f"Delete {what} from account {where}?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            scope, counts = plan.scope, view.counts(plan)
-            question = f"Apply these changes to account {scope.account} ({scope.region}): {counts}?"
+            question = f"Apply these changes to account {where}: {view.counts(plan)}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"
         return self.terminal.confirm(question, Problem(code=codes.NOT_APPROVED, message=message, hint=hint))

@@ -26,6 +26,7 @@ from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.values import SANDBOX
 from reconciler.operations.own_files import foreign, put
 from reconciler.operations.pipeline import Planned, document
 from reconciler.operations.saved_variables import SavedVariable
@@ -258,8 +259,16 @@ def _environment_name(path: Path, environ: Mapping[str, str], given: Mapping[str
 
 
 def wrong_scope(saved: Saved, scope: Scope) -> list[Problem]:
-    """Problems where the plan is for another environment, account or Region than ``scope``."""
+    """Problems where the plan is for another environment, account or Region than ``scope``, or one of both is in the
+    sandbox, which plays any account.
+    """
     pairs = (("environment", scope.environment), ("account", scope.account), ("region", scope.region))
+    if (saved.document.get("endpoint") == SANDBOX) != (scope.endpoint == SANDBOX):
+        message = "the plan is for the sandbox, but this is not the sandbox"
+        if scope.endpoint == SANDBOX:
+            message = "the plan is not for the sandbox, but this is the sandbox"
+        hint = "create and apply the plan with the same --sandbox and AWS_ENDPOINT_URL"
+        return [Problem(code=codes.FOREIGN_PLAN, message=message, hint=hint)]
     return [
         Problem(
             code=codes.FOREIGN_PLAN,

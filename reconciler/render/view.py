@@ -115,13 +115,14 @@ class LookupView:
 class View:
     """All that is shown of a plan. ``refused``: only the problems are shown, since the plan must not be used.
 
-    ``problems`` are errors and warnings, ``root`` is the path prefix of the files in them; ``facts`` are further lines
-    for the head (when it was planned, the commit), by name.
+    ``place`` is the Region, and what answers instead of AWS. ``problems`` are errors and warnings, ``root`` is the path
+    prefix of the files in them; ``facts`` are further lines for the head (when it was planned, the commit), by name.
     """
 
     environment: str
     account: str
     region: str
+    place: str
     summary: str
     limits: str = ""
     groups: tuple[Group, ...] = ()
@@ -164,6 +165,7 @@ def of(
         environment=mask.line(plan.scope.environment),
         account=mask.line(plan.scope.account),
         region=mask.line(plan.scope.region),
+        place=mask.line(plan.scope.place),
         summary=summary(plan),
         limits=limits(plan),
         groups=grouped(entry(item, mask, root) for item in shown),
