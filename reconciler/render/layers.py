@@ -1,0 +1,62 @@
+"""A graph in layers, for a picture: what is used stands before what uses it. Pure, and the same for the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Final, TypeVar
+
+_SWEEPS: Final = 4
+N = TypeVar("N", bound=Hashable)
+
+
+def layered(graph: Mapping[N, Sequence[N]]) -> list[list[N]]:
+    """The nodes in layers; ``graph`` has the nodes that each uses, all of which are nodes.
+
+    A node is one layer after the last that it uses. Merged nodes may use each other in a circle: the use that closes it
+    is left out of account. Within a layer nodes stand near those that they are connected with.
+    """
+    depth = _depths(graph)
+    layers: list[list[N]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for node in graph:
+        layers[depth[node]].append(node)
+    users: dict[N, list[N]] = {node: [] for node in graph}
+    for node, used in graph.items():
+        for other in used:
+            users[other].append(node)
+    place = {node: _middle(index, layer) for layer in layers for index, node in enumerate(layer)}
+    for sweep in range(_SWEEPS):
+        down = sweep % 2 == 0
+        linked = graph if down else users
+        for number in range(len(layers)) if down else reversed(range(len(layers))):
+            layers[number] = layer = _near(layers[number], linked, place)
+            place |= {node: _middle(index, layer) for index, node in enumerate(layer)}
+    return layers
+
+
+def _depths(graph: Mapping[N, Sequence[N]]) -> dict[N, int]:
+    """The layer of each node, by a walk without recursion."""
+    depth: dict[N, int] = {}
+    for start in graph:
+        path, open_nodes = [start], {start}
+        while path:
+            node = path[-1]
+            ahead = next((one for one in graph[node] if one not in depth and one not in open_nodes), None)
+            if ahead is None:
+                if node not in depth:
+                    depth[node] = 1 + max((depth[one] for one in graph[node] if one in depth), default=-1)
+                open_nodes.discard(path.pop())
+            else:
+                path.append(ahead)
+                open_nodes.add(ahead)
+    return depth
+
+
+def _middle(index: int, layer: Sequence[N]) -> float:
+    """The place of a node in its layer, from 0 to 1."""
+    return (index + 0.5) / len(layer)
+
+
+def _near(layer: list[N], linked: Mapping[N, Sequence[N]], place: Mapping[N, float]) -> list[N]:
+    """``layer`` sorted by the mean place of what each node is linked with; one without links keeps its place."""
+    means = {node: sum(place[one] for one in linked[node]) / len(linked[node]) for node in layer if linked[node]}
+    return sorted(layer, key=lambda node: means.get(node, place[node]))
