@@ -7,7 +7,7 @@ can be read; the script adds search, filters and keys. Everything from YAML and 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -126,7 +126,7 @@ def _facts(facts: Mapping[str, str]) -> Iterator[str]:
 # --- what must not be overlooked -------------------------------------------------------------------------------------
 
 
-def _problems(kind: str, view: View, found: list[Problem]) -> Iterator[str]:
+def _problems(kind: str, view: View, found: Sequence[Problem]) -> Iterator[str]:
     if not found:
         return
     yield f'<section class="{kind}" aria-labelledby="{kind}">'
@@ -190,9 +190,14 @@ def _changes(view: View) -> Iterator[str]:
     yield '<section aria-labelledby="changes">'
     yield '<h2 id="changes" tabindex="-1">Changes</h2>'
     yield from _tools(view)
+    warnings: dict[str, list[Problem]] = {}
+    for problem in view.problems:
+        if problem.warning and not problem.note:
+            warnings.setdefault(problem.address, []).append(problem)
     for number, group in enumerate(view.groups):
         is_open = all_open or (some_open and group.first.dangerous)
-        yield from _block(picture.anchor(number), group, is_open=is_open)
+        found = [problem for one in group.entries for problem in warnings.get(one.address, ())]
+        yield from _block(picture.anchor(number), group, found, is_open=is_open)
     if view.unchanged:
         yield f'<p class="unchanged">{text.counted(view.unchanged, "resource")} without changes, not shown</p>'
     yield "</section>"
@@ -229,15 +234,15 @@ def _tools(view: View) -> Iterator[str]:
     yield "</div>"
 
 
-def _block(name: str, group: Group, *, is_open: bool) -> Iterator[str]:
-    """One group: what changes, in all of its resources, and where these are declared."""
+def _block(name: str, group: Group, warnings: Sequence[Problem], *, is_open: bool) -> Iterator[str]:
+    """One group: what changes, in all of its resources, what warns of it, and where they are declared."""
     one, several = group.first, len(group.entries) > 1
     actions = f"{one.verb} {_INTERRUPTS}" if one.interrupts else one.verb
     yield f'<details class="group {_action(one)}" id="{name}" data-actions="{actions}"'
     yield f' data-section="{escape(one.section)}" data-count="{len(group.entries)}"{" open" if is_open else ""}>'
     reason = f' <span class="reason">{escape(one.reason)}</span>' if one.reason else ""
     physical = f' <span class="physical">as {escape(one.physical)}</span>' if one.physical and not several else ""
-    heading = f"<h3>{_sign(one)}{escape(_name(group))}</h3>{physical} {_badges(one)}{reason}"
+    heading = f"<h3>{_sign(one)}{escape(_name(group))}</h3>{physical} {_badges(one, warns=bool(warnings))}{reason}"
     yield f"<summary>{heading}{'' if several else _place(one)}</summary>"
     yield '<div class="body">'
     if shown := [*map(_line, group.lines)]:
@@ -245,6 +250,9 @@ def _block(name: str, group: Group, *, is_open: bool) -> Iterator[str]:
     if group.jobs:
         yield f'<p class="jobs">running jobs: {escape(group.jobs)}</p>'
     yield from (f'<p class="notes">note: {escape(note)}</p>' for note in group.notes)
+    for problem in warnings:
+        who = f"{problem.address}: " if several else ""
+        yield f'<p class="warns"><strong>{problem.severity}:</strong> {escape(who + problem.message)}</p>'
     if rest := _unchanged(group):
         yield f'<p class="rest">{rest}</p>'
     if several:
@@ -313,10 +321,11 @@ def _sign(one: Entry) -> str:
     return f'<span class="sign">{escape(one.sign)}</span> ' if one.sign.strip() else ""
 
 
-def _badges(one: Entry) -> str:
+def _badges(one: Entry, *, warns: bool = False) -> str:
     """The action in words: colour is never the only sign of it."""
     what = "notes" if one.verb == Verb.NOOP.value else one.verb
     more = f' <span class="badge {_INTERRUPTS}">interrupts jobs</span>' if one.interrupts else ""
+    more += ' <span class="badge warning">warning</span>' if warns else ""
     return f'<span class="badge {one.verb}">{what}</span>{more}'
 
 

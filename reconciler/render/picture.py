@@ -6,20 +6,21 @@ and those of one section that are connected alike are one box.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple
 
-from reconciler.render.layers import layered
+from reconciler.render.layers import Bend, layered
 from reconciler.render.view import Entry, Group, View
 
 MOST: Final = 40  # boxes; where there are more groups, those of one section and action share a box
-_CHARACTERS: Final = 30  # of a name in a box: what is longer loses its middle, and is whole in the tooltip
-_WIDTH: Final = 268
+_CHARACTERS: Final = 28  # of a name in a box: what is longer loses its middle, and is whole in the tooltip
+_WIDTH: Final = 254
 _HEIGHT: Final = 42
-_COLUMN: Final = _WIDTH + 60
-_ROW: Final = _HEIGHT + 14
+_BETWEEN: Final = 46
+_COLUMN: Final = _WIDTH + _BETWEEN
+_GAP: Final = 14
 _EDGE: Final = 8
 _LABEL: Final = "What is used stands left of what uses it"
 
@@ -35,6 +36,15 @@ class Box:
     target: str = ""
 
 
+class _Place(NamedTuple):
+    """The column of a box or bend, its left upper corner, and the height of the middle of its sides."""
+
+    column: int
+    x: int
+    y: int
+    middle: int
+
+
 def anchor(number: int) -> str:
     """The id of the block of the group with this index."""
     return f"g{number + 1}"
@@ -46,20 +56,14 @@ def svg(view: View) -> str:
     if not any(graph.values()):
         return ""
     layers = layered(graph)
-    tallest = max(map(len, layers))
-    places = {
-        key: (_EDGE + column * _COLUMN, _EDGE + round((row + (tallest - len(layer)) / 2) * _ROW))
-        for column, layer in enumerate(layers)
-        for row, key in enumerate(layer)
-    }
-    width = 2 * _EDGE + len(layers) * _COLUMN - (_COLUMN - _WIDTH)
-    height = 2 * _EDGE + tallest * _ROW - (_ROW - _HEIGHT)
+    places, height = _places(layers)
+    width = 2 * _EDGE + len(layers) * _COLUMN - _BETWEEN
     size = f'width="{width}" height="{height}"'
     return "\n".join(
         [
             f'<svg {size} viewBox="0 0 {width} {height}" role="group" aria-label="{_LABEL}">',
-            *(_curve(places[used], places[key]) for key, others in graph.items() for used in others),
-            *(_box(boxes[key], *places[key]) for layer in layers for key in layer),
+            *_lines(graph, places),
+            *(_box(boxes[key], places[key]) for layer in layers for key in layer if not isinstance(key, Bend)),
             "</svg>",
         ]
     )
@@ -159,15 +163,44 @@ def _middle(name: str) -> str:
 # --- the drawing -----------------------------------------------------------------------------------------------------
 
 
-def _curve(used: tuple[int, int], user: tuple[int, int]) -> str:
-    """A line from the right side of what is used to the left side of what uses it."""
-    (x, y), (to_x, to_y) = (used[0] + _WIDTH, used[1] + _HEIGHT // 2), (user[0], user[1] + _HEIGHT // 2)
-    bend = max(32, (to_x - x) // 2)
-    return f'<path class="edge" d="M{x} {y}C{x + bend} {y} {to_x - bend} {to_y} {to_x} {to_y}"/>'
+def _places(layers: Sequence[Sequence[str | Bend]]) -> tuple[dict[str | Bend, _Place], int]:
+    """Where each box and bend is, and the height of the picture; layers stand around one middle."""
+    heights = [sum(map(_height, layer)) + _GAP * (len(layer) - 1) for layer in layers]
+    places: dict[str | Bend, _Place] = {}
+    for column, (layer, height) in enumerate(zip(layers, heights, strict=True)):
+        y = _EDGE + (max(heights) - height) // 2
+        for key in layer:
+            places[key] = _Place(column, _EDGE + column * _COLUMN, y, y + _height(key) // 2)
+            y += _height(key) + _GAP
+    return places, 2 * _EDGE + max(heights)
 
 
-def _box(box: Box, x: int, y: int) -> str:
-    inner = "".join(_parts(box, x, y))
+def _height(key: str | Bend) -> int:
+    return 0 if isinstance(key, Bend) else _HEIGHT
+
+
+def _lines(graph: Mapping[str, Sequence[str]], places: Mapping[str | Bend, _Place]) -> list[str]:
+    """The lines from the right side of what is used to the left side of what uses it; what they share is drawn once."""
+    shown: dict[str, None] = {}
+    for user, found in graph.items():
+        for used in found:
+            start = places[used]
+            for column in range(start.column + 1, places[user].column):
+                bend = places[Bend(used, column)]
+                shown[_curve(start, bend)] = shown[f"M{bend.x} {bend.middle}h{_WIDTH}"] = None
+                start = bend
+            shown[_curve(start, places[user])] = None
+    return [f'<path class="edge" d="{line}"/>' for line in shown]
+
+
+def _curve(start: _Place, end: _Place) -> str:
+    x = start.x + _WIDTH
+    half = max(_BETWEEN, end.x - x) // 2
+    return f"M{x} {start.middle}C{x + half} {start.middle} {end.x - half} {end.middle} {end.x} {end.middle}"
+
+
+def _box(box: Box, place: _Place) -> str:
+    inner = "".join(_parts(box, place.x, place.y))
     if not box.target:
         return f'<g class="box {box.action}">{inner}</g>'
     return f'<a class="box {box.action}" href="#{box.target}">{inner}</a>'
