@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from reconciler.model import Pos, Verb
+from reconciler.planning import planner
 from reconciler.render import html, layers, picture
+from reconciler.render.mask import Mask
 from reconciler.render.ranges import ranges
-from reconciler.render.view import Entry, LookupView, View
+from reconciler.render.view import LookupView, View, of
 from tests.support import views
 from tests.support.browser import Browser, opened
+from tests.support.builders import KINDS, SCOPE, env, live, observed, resource
 
 MEASURES = (Path(__file__).resolve().parents[1] / "data" / "page_measures.js").read_text("utf-8")
 EVIL = (
@@ -150,18 +153,17 @@ def test_layers_have_what_is_used_first() -> None:
     graph = {"rule": ["queue"], "queue": ["ce"], "ce": ["role", "profile"], "profile": ["role"], "role": []}
     circle = {"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]}
 
-    assert layers.layered(graph) == [["role"], ["profile"], ["ce"], ["queue"], ["rule"]]
+    assert layers.layered(graph) == [["role"], ["profile", layers.Bend("role", 1)], ["ce"], ["queue"], ["rule"]]
     assert sorted(node for layer in layers.layered(circle) for node in layer) == ["a", "b", "c", "d"]
     assert layers.layered({"a": ["x"], "b": ["y"], "x": [], "y": []})[1] == ["a", "b"]
     assert layers.layered({}) == []
     long = {str(n): [str(n + 1)] if n < 5000 else [] for n in range(5001)}
     assert len(layers.layered(long)) == 5001
-    assert layers.layered({"a": [], "b": ["a"], "c": ["b", "a"]}) == [["a"], ["b", layers.Bend("a", 1)], ["c"]]
 
 
-def boxes(view: View) -> list[tuple[str, str, str]]:
+def boxes(found: View) -> list[tuple[str, str, str]]:
     """Class, link and texts of each box."""
-    drawn = re.findall(r'<(?:a|g) class="box (\w+)"(?: href="(#\w+)")?>(.*?)</(?:a|g)>', picture.svg(view))
+    drawn = re.findall(r'<(?:a|g) class="box (\w+)"(?: href="(#\w+)")?>(.*?)</(?:a|g)>', picture.svg(found))
     return [(action, link, re.sub(r"<title>.*?</title>|<.*?>", "|", inner).strip("|")) for action, link, inner in drawn]
 
 
@@ -179,6 +181,17 @@ def test_the_picture_has_what_changes_and_what_is_next_to_it() -> None:
     assert picture.svg(views.few()) == picture.svg(views.few())
     assert picture.svg(views.few()).count("<path") == 3
     assert picture.svg(views.made([views.FEW[1]])) == ""
+
+
+def test_a_plan_gives_the_picture_what_does_not_change() -> None:
+    declared = env(resource("engines", "v8", power=2), resource("cars", "bus", engines=[{"engine": "v8"}]))
+    bus = live("bus", engines=[{"engine": "arn:v8"}])
+    made, _ = planner.make(declared, KINDS, SCOPE, observed(engines=[live("v8", power=1)], cars=[bus]))
+    found = of(made, Mask())
+
+    assert found.others == {"cars.bus": ("engines.v8",)}
+    assert [one[:2] for one in boxes(found)] == [("update", "#g1"), ("unchanged", "")]
+    assert of(made, Mask(), refused=True).others == {}
 
 
 def test_the_picture_of_many_is_small() -> None:
@@ -376,11 +389,3 @@ def test_print_has_everything(browser: Browser) -> None:
     browser.run("dispatchEvent(new Event('afterprint'))")
     assert browser.run(states) == before
     quiet(browser)
-
-
-def test_entries_of_the_view_stay_what_the_page_shows() -> None:
-    """A member that is added to an entry has to be thought of here."""
-    assert {*Entry.__dataclass_fields__} == {
-        "address", "section", "name", "verb", "sign", "interrupts", "physical", "reason", "lines", "core", "jobs", "notes",
-        "unchanged", "calls", "steps", "place", "depends_on",
-    }  # fmt: skip
