@@ -28,7 +28,7 @@ _MEMBERS: Final = 12  # resources of a block up to which their list is open with
 _TITLES: Final = {"delete": "Delete", "replace": "Replace", "update": "Update", "adopt": "Adopt", "create": "Create"}
 _NOTES: Final = "Only notes"
 _INTERRUPTS: Final = "interrupts"
-_WHAT: Final = {"errors": "What is wrong", "warnings": "Warnings"}
+_WHAT: Final = {"errors": "Errors", "warnings": "Warnings"}
 
 
 def plan(view: View) -> str:
@@ -165,14 +165,15 @@ def _danger(number: int, group: Group) -> Iterator[str]:
     if group.first.reason:
         yield f'<p class="reason">{escape(group.first.reason)}</p>'
     if len(group.entries) > 1:
-        yield f'<p class="names">{escape(", ".join(ranges([one.name for one in group.entries])))}</p>'
+        names = ranges([one.name for one in group.entries])
+        yield f'<p class="names">{", ".join(f"<code>{escape(name)}</code>" for name in names)}</p>'
 
 
 def _picture(view: View) -> Iterator[str]:
     if drawn := picture.svg(view):
         yield '<section aria-labelledby="dependencies">'
         yield '<h2 id="dependencies">Dependencies</h2>'
-        yield "<p>What is used stands left of what uses it. Grey and dashed: unchanged.</p>"
+        yield "<p>Each resource is right of those it depends on. Unchanged ones are grey and dashed.</p>"
         yield '<div class="picture" tabindex="0" role="region" aria-labelledby="dependencies">'
         yield drawn
         yield "</div>"

@@ -22,7 +22,7 @@ _BETWEEN: Final = 46
 _COLUMN: Final = _WIDTH + _BETWEEN
 _GAP: Final = 14
 _EDGE: Final = 8
-_LABEL: Final = "What is used stands left of what uses it"
+_LABEL: Final = "Dependencies: each resource is right of those it depends on"
 
 
 @dataclass(frozen=True, slots=True)

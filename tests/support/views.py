@@ -33,7 +33,7 @@ def align(number: int) -> Entry:
         "update",
         [("~", 0, f'containerProperties.image  "{before}" -> "{after}"')],
         core=(Line("~", 0, 'containerProperties.image  "…:1.4" -> "…:1.5"'),),
-        jobs=f"not affected (they keep revision {number}; new jobs use revision {number + 1})",
+        jobs=f"not affected (they keep revision {number}; new jobs use the next revision)",
         unchanged=6,
         place=f"jobs/align.yaml:{number * 9 + 2}",
         depends_on=(ROLE, "logGroups.batch"),
