@@ -115,7 +115,8 @@ def show(
         terminal.problems(ordered(planned.problems))
     refused = any(problem.code not in UNREADABLE_CODES for problem in planned.problems)
     found = ordered((*rails, *planned.problems, *planned.warnings, *advice))
-    viewed = view.of(planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused)
+    facts = {"planned": timestamp(), "version": __version__}
+    viewed = view.of(planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused, facts=facts)
     if output == "markdown":
         terminal.result(markdown.plan(viewed, verbose=terminal.verbose))
     elif output == "html":
@@ -141,6 +142,8 @@ class JsonLines:
         message = f"{event.state.value}: {changes.step(event.step, self.mask, WIDTH)}"
         entry: dict[str, Any] = {"type": event.state.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
+        if event.because:
+            entry["because"] = self.mask.line(event.because)
         if event.path:
             entry["cause"] = as_json.cause(self.plan, event.step.address, event.path, self.terminal.root)
         if event.refused:
@@ -154,6 +157,7 @@ class ApplyReport:
 
     def __init__(self, terminal: Terminal, *, auto_approve: bool) -> None:
         self.terminal, self.auto_approve = terminal, auto_approve
+        self._live: Progress | None = None
 
     @property
     def problems_shown(self) -> bool:
@@ -203,14 +207,26 @@ class ApplyReport:
 
     @contextmanager
     def running(self, planned: Planned) -> Iterator[JsonLines | Progress]:
-        """Progress on stderr, redrawn on a terminal and line by line elsewhere; or JSON lines on stdout."""
+        """Progress on stderr, with live lines on a terminal; or JSON lines on stdout."""
         if self.terminal.as_json:
             yield JsonLines(self.terminal, planned.plan, planned.mask)
             return
-        live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        live = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
         paint = text.Paint(colour=colour(sys.stderr))
         with Progress(planned.plan, sys.stderr, planned.mask, paint, live=live) as progress:
-            yield progress
+            self._live = progress if live else None
+            try:
+                yield progress
+            finally:
+                self._live = None
+
+    def announce(self, message: str) -> bool:
+        """Print ``message`` above the live lines; whether there are any. May be called by a signal handler."""
+        live = self._live
+        if live is None:
+            return False
+        live.note(message)
+        return True
 
     def finished(self, outcome: Outcome, report: str) -> None:
         """Print the report."""
@@ -224,7 +240,8 @@ class ApplyReport:
 
     def warn(self, kind: str, message: str) -> None:
         """Print a warning during the apply; ``kind`` is its type in JSON."""
-        self.terminal.warn(kind, message)
+        if not self.announce(f"warning: {self.terminal.mask.line(message)}"):
+            self.terminal.warn(kind, message)
 
     def note(self, message: str) -> None:
         """Print a note on stderr."""

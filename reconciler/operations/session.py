@@ -190,26 +190,32 @@ def lock_of(session: Session) -> Lock:
 
 
 def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
-    """Break the environment's lock if ``approve`` returns true for its holder, in words.
+    """Break the environment's lock if ``approve`` returns true for its holder and what follows, in words.
 
     Returns a sentence about the broken lock: empty where there was none, None where it was not approved. Raises
     Problems where another run has taken the lock since it was shown.
     """
-    from reconciler.account.lock import describe_holder  # noqa: PLC0415  (as above)
+    from reconciler.account.lock import describe_holder, held_since  # noqa: PLC0415  (as above)
 
     lock = lock_of(session)
     held = lock.read()
     if held is None:
         return ""
     holder = session.mask.line(describe_holder(held, lock.now()))
-    if not approve(f"The lock of {session.env.name} is held by {holder}."):
+    age = held_since(held, lock.now())
+    if not approve(f"The lock of {lock_place(session)} is held by {holder}{age}.\n{lock.after_breaking(held)}"):
         return None
     now = lock.read()
     if now is None or now.claim.run != held.claim.run:
         message = "the lock changed hands since it was shown"
         raise Problems([Problem(code=codes.LOCK_MOVED, message=message, hint="run `reconcile unlock` again")])
     lock.delete()
-    return f"Broke the lock of {session.env.name}, which was held by {holder}."
+    return f"Broke the lock of {lock_place(session)}, which was held by {holder}."
+
+
+def lock_place(session: Session) -> str:
+    """The environment and where it is: ``prod in account 123456789012 (eu-west-1)``."""
+    return f"{session.env.name} in account {session.scope.account} ({session.scope.region})"
 
 
 def timestamp() -> str:

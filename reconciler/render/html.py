@@ -17,8 +17,10 @@ from typing import Final
 from reconciler.model import Verb
 from reconciler.model.paths import located
 from reconciler.model.problems import Problem
-from reconciler.render import picture, text
+from reconciler.render import equal_problems, picture, text
+from reconciler.render.banner import counted
 from reconciler.render.difference import Line
+from reconciler.render.mask import Mask
 from reconciler.render.ranges import ranges
 from reconciler.render.view import Entry, Group, LookupView, View
 
@@ -28,7 +30,7 @@ _MEMBERS: Final = 12  # resources of a block up to which their list is open with
 _TITLES: Final = {"delete": "Delete", "replace": "Replace", "update": "Update", "adopt": "Adopt", "create": "Create"}
 _NOTES: Final = "Only notes"
 _INTERRUPTS: Final = "interrupts"
-_WHAT: Final = {"errors": "Errors", "warnings": "Warnings"}
+_WHAT: Final = {"errors": "Errors", "warnings": "Warnings and notes"}
 
 
 def plan(view: View) -> str:
@@ -95,10 +97,12 @@ def _header(view: View) -> Iterator[str]:
         yield f'<p class="summary"><strong>{escape(view.summary)}</strong></p>'
     if not view.refused and view.limits:
         yield f'<p class="limits">{escape(view.limits)}</p>'
-    warnings = sum(one.warning for one in view.problems)
+    warnings = sum(one.warning and not one.note for one in view.problems)
+    notes = sum(one.note for one in view.problems)
     moved = sum(bool(one.moved) for one in view.lookups)
     links = [
         *([f'<a href="#warnings">{text.counted(warnings, "warning")}</a>'] if warnings else []),
+        *([f'<a href="#warnings">{text.counted(notes, "note")}</a>'] if notes else []),
         *([f'<a href="#lookups">{text.counted(moved, "look-up")} moved</a>'] if moved else []),
     ]
     if links:
@@ -127,28 +131,40 @@ def _facts(facts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _problems(kind: str, view: View, found: Sequence[Problem]) -> Iterator[str]:
+    """Problems; those that are equal in all but the resource are one, with all of their messages folded."""
     if not found:
         return
     yield f'<section class="{kind}" aria-labelledby="{kind}">'
     yield f'<h2 id="{kind}">{_WHAT[kind]}</h2>'
     yield "<ul>"
-    for one in found:
-        who = f"{one.address}: " if one.address else ""
-        hint = f'<p class="hint">{escape(one.hint)}</p>' if one.hint else ""
-        place = f'<p class="place">{escape(located(view.root, one.pos))}</p>' if one.pos and one.pos.file else ""
-        severity = escape(f"{one.severity}[{one.code}]")
-        yield f"<li><p><strong>{severity}</strong> {escape(who + one.message)}</p>{hint}{place}</li>"
+    for equal in equal_problems.grouped(found):
+        yield f"<li>{_problem(equal[0], view.root, len(equal))}"
+        if len(equal) > 1:
+            yield f'<details class="members"><summary>{len(equal)} resources</summary><ul>'
+            yield from (f"<li>{_problem(one, view.root)}</li>" for one in equal)
+            yield "</ul></details>"
+        yield "</li>"
     yield "</ul>"
     yield "</section>"
+
+
+def _problem(one: Problem, root: str, times: int = 1) -> str:
+    """One problem, or the first of several that are equal."""
+    mask = Mask()  # makes every line after the first begin with a blank
+    severity = escape(f"{one.severity}[{one.code}]" + (f" {times} times, the first:" if times > 1 else ""))
+    message = escape(mask.lines(f"{one.address}: {one.message}" if one.address else one.message))
+    hint = f'<p class="hint">{escape(mask.lines(one.hint))}</p>' if one.hint else ""
+    place = escape(mask.line(located(root, one.pos))) if one.pos and one.pos.file else ""
+    shown_place = f'<p class="place">{place}</p>' if place else ""
+    return f"<p><strong>{severity}</strong> {message}</p>{hint}{shown_place}"
 
 
 def _banner(view: View) -> Iterator[str]:
     """Every deletion, replacement and interruption, with all names."""
     if not view.dangers:
         return
-    count = sum(len(group.entries) for group in view.dangers)
     yield '<section class="banner" aria-labelledby="dangers">'
-    yield f'<h2 id="dangers">Deletions, replacements and interruptions: {count}</h2>'
+    yield f'<h2 id="dangers">{counted(view.dangers)}</h2>'
     yield "<ul>"
     for number, group in enumerate(view.groups):
         if group.first.dangerous:
@@ -253,7 +269,7 @@ def _block(name: str, group: Group, warnings: Sequence[Problem], *, is_open: boo
     yield from (f'<p class="notes">note: {escape(note)}</p>' for note in group.notes)
     for problem in warnings:
         who = f"{problem.address}: " if several else ""
-        yield f'<p class="warns"><strong>{problem.severity}:</strong> {escape(who + problem.message)}</p>'
+        yield f'<p class="warns"><strong>{problem.severity}:</strong> {escape(Mask().lines(who + problem.message))}</p>'
     if rest := _unchanged(group):
         yield f'<p class="rest">{rest}</p>'
     if several:

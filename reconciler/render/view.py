@@ -298,15 +298,17 @@ def grouped(entries: Iterable[Entry]) -> tuple[Group, ...]:
     """``entries`` in groups of equal changes, in the order of this module."""
     found: dict[Any, list[Entry]] = {}
     for one in entries:
-        found.setdefault(_alike(one), []).append(one)
+        found.setdefault(_group_key(one), []).append(one)
     return tuple(sorted((Group(tuple(members)) for members in found.values()), key=_rank))
 
 
-def _alike(one: Entry) -> tuple[Any, ...]:
+def _group_key(one: Entry) -> tuple[Any, ...]:
     """What is equal in all entries of a group: everything but the resource's own name and revision."""
     own = sorted({one.address, one.name, one.physical, one.physical.split(":")[0]} - {""}, key=len, reverse=True)
-    itself = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, own))})(?::\d+)?(?![\w-])")
-    texts = (itself.sub("\0", _REVISION.sub("\0", text)) for text in (one.reason, one.jobs, *one.notes))
+    texts = [_REVISION.sub("\0", text) for text in (one.reason, one.jobs, *one.notes)]
+    if any(name in text for text in texts for name in own):  # a pattern costs a millisecond, and most texts need none
+        itself = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, own))})(?::\d+)?(?![\w-])")
+        texts = [itself.sub("\0", text) for text in texts]
     return (one.section, one.verb, one.sign, one.interrupts, one.core, *texts)
 
 

@@ -39,6 +39,13 @@ def test_nor_does_the_version(imported):
     assert sorted(imported("--version") & {*LONG, "yaml"}) == []
 
 
+def test_nor_does_applying_without_a_terminal():
+    code = "import sys; from reconciler.cli.commands import apply; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "rich" not in done.stdout.split()
+
+
 def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):
     (tmp_path / "environment.yaml").write_text(
         "environment: e\njobQueues:\n  q: {priority: 1, schedulingPolicyArn: &p true, state: *p}\n"

@@ -108,10 +108,18 @@ def test_a_page_is_whole_and_loads_nothing() -> None:
 def test_the_order_is_what_a_reviewer_needs_first() -> None:
     text = Parsed(html.plan(views.few())).text
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", html.plan(views.few()))
-    expected = ["Plan: 1 to create", "1 warning", "interruptions: 2", "Dependencies", "Changes", "Warnings", "Look-ups"]
+    expected = [
+        "Plan: 1 to create",
+        "1 warning",
+        "1 deletion, 1 interruption of",
+        "Dependencies",
+        "Changes",
+        "Warnings and",
+        "Look-ups",
+    ]
 
     assert [text.index(one) for one in expected] == sorted(text.index(one) for one in expected)
-    assert headings[0] == "Deletions, replacements and interruptions: 2"
+    assert headings[0] == "1 deletion, 1 interruption of running jobs"
     assert 'ami\n"ami-2"moved: "ami-1" -> "ami-2", used by computeEnvironments.spot' in re.sub(
         r"(?<=ami)(?=\")", "\n", text
     )
@@ -127,11 +135,26 @@ def test_the_banner_has_every_danger_by_name_and_blocks_have_every_address() -> 
     page = html.plan(view)
     banner = unescape(page[page.index('class="banner"') : page.index('id="changes"')])
 
-    assert "interruptions: 303" in banner and "running jobs: they end" in banner
+    assert "301 deletions, 1 replacement, 1 interruption" in banner and "running jobs: they end" in banner
     assert all(name in banner for name in ranges([one.name for one in gone]))
     for one in view.entries:
         assert f"{one.address}<" in page and (not one.place or f">{one.place}<" in page)
     assert page.count('<details class="calls">') == len([*view.entries])
+
+
+def test_equal_warnings_are_one_so_that_another_is_seen() -> None:
+    many = [
+        replace(views.PROBLEMS[0], address=f"jobDefinitions.j{n}", message="no timeout", pos=None) for n in range(480)
+    ]
+    note = replace(views.PROBLEMS[0], note=True, message="x", address="jobQueues.old")
+    page = html.plan(views.few(problems=(*many, *views.PROBLEMS, note)))
+    items = [unescape(re.sub("<.*?>", "", item)) for item in page.split('id="warnings">')[1].split("<li>")]
+
+    assert "481 warnings" in page and "1 note<" in page
+    assert "port 22 is open to the world" in items[1]
+    assert items[2].startswith("warning[open-to-all] 480 times, the first: jobDefinitions.j0: no timeout")
+    assert sum("no timeout" in item for item in items) == 481
+    assert "note[open-to-all]" in items[-1]
 
 
 def test_without_the_script_everything_is_there() -> None:
