@@ -175,7 +175,8 @@ def _banner(view: View) -> Iterator[str]:
 
 def _danger(number: int, group: Group) -> Iterator[str]:
     link = f'<a href="#{picture.anchor(number)}">{escape(_name(group))}</a>'
-    yield f"{_sign(group.first)}{link} {_badges(group.first)}"
+    place = _place(group.first) if len(group.entries) == 1 else ""
+    yield f"{_sign(group.first)}{link} {_badges(group.first)}{place}"
     if group.jobs:
         yield f'<p class="jobs">running jobs: {escape(group.jobs)}</p>'
     if group.first.reason:
