@@ -43,6 +43,17 @@ class PlanFormat(StrEnum):
     html = "html"
 
 
+class DriftFormat(StrEnum):
+    """How the report of `drift` is printed."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+    junit = "junit"
+    sarif = "sarif"
+
+
 class OnError(StrEnum):
     """What apply does after a failure: stop, or continue with independent steps."""
 
@@ -74,6 +85,16 @@ def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
     return [address for address in known if address.startswith(incomplete)]
 
 
+Envs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ENV",
+        help="Directories, files in them, or names under environments/. Without any: the current directory if it "
+        "is an environment, else all environments under environments/.",
+        show_default=False,
+        autocompletion=environments,
+    ),
+]
 Env = Annotated[
     str | None,
     typer.Argument(

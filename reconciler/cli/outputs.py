@@ -1,20 +1,24 @@
-"""The result of ``plan`` and ``show``, or that they failed: in several formats, on stdout and in files."""
+"""The result of ``plan``, ``show`` and ``drift``, or that they failed: in several formats, on stdout and in files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from reconciler.cli.options import PlanFormat
+from reconciler.cli.options import DriftFormat, PlanFormat
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import own_files, saved_plan
 from reconciler.operations.session import timestamp
+
+if TYPE_CHECKING:
+    from reconciler.render.failure import Failure
 
 STDOUT: Final = "-"
 PAGES: Final = (PlanFormat.markdown, PlanFormat.html)  # which say when it was planned, and of which commit
@@ -25,67 +29,80 @@ _ELSEWHERE: Final = "choose another file for --format"
 class Output:
     """One format, and its file; None for stdout."""
 
-    format: PlanFormat
+    format: StrEnum
     file: Path | None = None
 
 
-def _complete(incomplete: str) -> list[str]:
-    return [name.value for name in PlanFormat if name.value.startswith(incomplete)]
-
-
-PlanFormats = Annotated[
-    list[str] | None,
-    typer.Option(
+def _option(formats: type[StrEnum], noun: str) -> Any:
+    return typer.Option(
         "--format",
         metavar="FORMAT[=FILE]",
-        help=f"How the plan is printed: {', '.join(PlanFormat)} (by default text); "
+        help=f"How the {noun} is printed: {', '.join(formats)} (by default text); "
         "with =FILE it is written there (repeatable).",
         show_default=False,
-        autocompletion=_complete,
-    ),
-]
+        autocompletion=lambda incomplete: [name.value for name in formats if name.value.startswith(incomplete)],
+    )
 
 
-def parsed(ctx: typer.Context, given: Iterable[str] | None) -> tuple[Output, ...]:
+PlanFormats = Annotated[list[str] | None, _option(PlanFormat, "plan")]
+DriftFormats = Annotated[list[str] | None, _option(DriftFormat, "report")]
+
+
+def parsed(ctx: typer.Context, given: Iterable[str] | None, formats: type[StrEnum] = PlanFormat) -> tuple[Output, ...]:
     """The outputs that ``--format`` requests, by default text to stdout. Raises typer's BadParameter."""
     found = []
-    for word in given or (PlanFormat.text.value,):
+    for word in given or ("text",):
         name, equals, file = word.partition("=")
-        if name not in list(PlanFormat):
-            known = ", ".join(f"'{each.value}'" for each in PlanFormat)
+        if name not in list(formats):
+            known = ", ".join(f"'{each.value}'" for each in formats)
             raise typer.BadParameter(f"{name!r} is not one of {known}.", ctx=ctx, param_hint="'--format'")
         if equals and not file:
             raise typer.BadParameter(f"{word!r} names no file.", ctx=ctx, param_hint="'--format'")
-        found.append(Output(PlanFormat(name), Path(file) if file not in ("", STDOUT) else None))
+        found.append(Output(formats(name), Path(file) if file not in ("", STDOUT) else None))
     if sum(one.file is None for one in found) > 1:
         message = "several formats without a file: name one for all but one, as in markdown=plan.md."
         raise typer.BadParameter(message, ctx=ctx, param_hint="'--format'")
     return tuple(found)
 
 
+def _failure(name: str, what: Failure) -> str:
+    from reconciler.render import failure  # noqa: PLC0415  (most commands succeed)
+
+    return failure.RENDERERS[name](what)
+
+
 @dataclass(slots=True)
 class Outputs:
-    """The outputs of one command, each of which gets one result: that of :meth:`deliver`, or that it failed."""
+    """The outputs of one command, each of which gets one result: that of :meth:`deliver`, or that it failed, which
+    ``fail`` renders in a format.
+    """
 
     terminal: Terminal
     asked: tuple[Output, ...]
     noun: str = "plan"
+    fail: Callable[[str, Failure], str] = _failure
     delivered: bool = field(default=False, init=False)
 
     @classmethod
-    def of(cls, ctx: typer.Context, given: Iterable[str] | None, taken: Collection[Path] = ()) -> Outputs:
-        """Those that ``--format`` requests; from here on, errors go there too. ``taken`` are files that they must not
-        be. Raises Problems where a file cannot be written.
+    def of(
+        cls,
+        ctx: typer.Context,
+        given: Iterable[str] | None,
+        taken: Collection[Path] = (),
+        formats: type[StrEnum] = PlanFormat,
+    ) -> Outputs:
+        """Those of ``formats`` that ``--format`` requests; from here on, errors go there too. ``taken`` are files that
+        they must not be. Raises Problems where a file cannot be written.
         """
-        outputs = cls(ctx.obj, parsed(ctx, given), ctx.info_name or "plan")
-        outputs.terminal.as_json = any(one.file is None and one.format is PlanFormat.json for one in outputs.asked)
+        outputs = cls(ctx.obj, parsed(ctx, given, formats), ctx.info_name or "plan")
+        outputs.terminal.as_json = any(one.file is None and one.format.value == "json" for one in outputs.asked)
         outputs.terminal.on_failure = outputs.failed
         if wrong := _misplaced(outputs.asked, taken):
             outputs.asked = tuple(one for one in outputs.asked if one not in wrong)
             raise Problems(wrong.values())
         return outputs
 
-    def has(self, *formats: PlanFormat) -> bool:
+    def has(self, *formats: StrEnum) -> bool:
         """Whether any of ``formats`` is requested."""
         return any(one.format in formats for one in self.asked)
 
@@ -118,9 +135,9 @@ class Outputs:
             self.noun, terminal.environment, tuple(problems), terminal.mask, terminal.root, timestamp()
         )
         for one in self.asked:
-            text = failure.RENDERERS[one.format.value](what)
+            text = self.fail(one.format.value, what)
             if one.file is None:
-                if one.format is not PlanFormat.text:
+                if one.format.value != "text":
                     terminal.result(text)
                 continue
             try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # half of the program, which `validate` does not need: import
     from reconciler.account.reader import Reader
     from reconciler.applying.executor import Clock
     from reconciler.applying.preconditions import AccountRecheck
+
+PARALLELISM: Final = 16  # concurrent reads of one plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def mask_for(env: Environment) -> Mask:
     return Mask(found, words)
 
 
-def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = 16) -> Planned:
+def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = PARALLELISM) -> Planned:
     """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads.
 
     Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety

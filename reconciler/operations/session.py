@@ -199,14 +199,14 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     return Endpoint(handle.url, region, key, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
 
 
-def make_plan(session: Session, options: Options) -> Planned:
+def make_plan(session: Session, options: Options, *, parallelism: int = pipeline.PARALLELISM) -> Planned:
     """Read the account and plan, as :func:`.pipeline.make_plan`; the plan says where AWS itself was not asked."""
 
     def located(plan: Plan) -> Plan:
         return replace(plan, scope=replace(plan.scope, endpoint=session.client.elsewhere()))
 
     try:
-        planned = pipeline.make_plan(session.env, session.scope, session.client, options)
+        planned = pipeline.make_plan(session.env, session.scope, session.client, options, parallelism=parallelism)
     except pipeline.RailRefusal as refusal:
         refusal.plan = located(refusal.plan)
         raise

@@ -18,8 +18,8 @@ from reconciler.render.mask import Mask
 
 _GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 _GITLAB: Final = {"error": "major", "warning": "minor", "note": "info"}
-_DOCUMENTATION: Final = "https://github.com/reconcile-batch/reconcile/blob/main/docs/errors.md"
-_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+PAGES: Final = "https://github.com/reconcile-batch/reconcile/blob/main/docs/"
+SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 def github(found: Sequence[Problem], mask: Mask) -> str:
@@ -70,18 +70,19 @@ def sarif(found: Sequence[Problem], mask: Mask) -> str:
     it: https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
     """
     rules = list(dict.fromkeys(problem.code for problem in found))
-    driver = {
-        "name": "reconcile",
-        "version": __version__,
-        "informationUri": "https://github.com/reconcile-batch/reconcile",
-        "rules": [_rule(code) for code in rules],
-    }
     results = [
         _result(problem, rules.index(problem.code), fingerprint, mask)
         for problem, fingerprint in zip(found, _fingerprints(found, mask), strict=True)
     ]
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
-    return as_json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+    rules_of = {**driver(), "rules": [_rule(code) for code in rules]}
+    run = {"tool": {"driver": rules_of}, "columnKind": "unicodeCodePoints", "results": results}
+    return as_json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def driver() -> dict[str, Any]:
+    """What SARIF calls this tool; the rules are added."""
+    page = "https://github.com/reconcile-batch/reconcile"
+    return {"name": "reconcile", "version": __version__, "informationUri": page}
 
 
 def _rule(code: ProblemCode) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _rule(code: ProblemCode) -> dict[str, Any]:
         "shortDescription": {"text": code.meaning},
         "fullDescription": {"text": code.meaning},
         "help": {"text": code.fix},
-        "helpUri": f"{_DOCUMENTATION}#{code}",
+        "helpUri": f"{PAGES}errors.md#{code}",
     }
 
 
@@ -104,14 +105,15 @@ def _result(problem: Problem, rule: int, fingerprint: str, mask: Mask) -> dict[s
     }
     if problem.pos:
         place = {
-            "artifactLocation": {"uri": _uri(mask.line(problem.pos.file)), "uriBaseId": "%SRCROOT%"},
+            "artifactLocation": {"uri": uri(mask.line(problem.pos.file)), "uriBaseId": "%SRCROOT%"},
             "region": {"startLine": problem.pos.line, "startColumn": problem.pos.column},
         }
         result["locations"] = [{"physicalLocation": place}]
     return result
 
 
-def _uri(path: str) -> str:
+def uri(path: str) -> str:
+    """A path as SARIF has it: a relative URI."""
     from urllib.parse import quote  # noqa: PLC0415  (only SARIF needs it)
 
     return quote(path)

@@ -35,6 +35,26 @@ _WHAT: Final = {"errors": "Errors", "warnings": "Warnings and notes"}
 
 def plan(view: View) -> str:
     """A complete page."""
+    return page(
+        text.title(view),
+        "changes" if view.groups else "main",
+        [
+            *_header(view),
+            '<main id="main" tabindex="-1">',
+            *problems("errors", view.root, [one for one in view.problems if not one.warning]),
+            *_banner(view),
+            *_picture(view),
+            *_changes(view),
+            *problems("warnings", view.root, [one for one in view.problems if one.warning]),
+            *_lookups(view.lookups),
+            "</main>",
+            *_footer(view),
+        ],
+    )
+
+
+def page(title: str, start: str, body: Iterable[str]) -> str:
+    """A page with the style and the script of plans; ``start`` is the id of what readers skip to."""
     style, script = asset("style.css"), asset("script.js")
     policy = (
         f"default-src 'none'; style-src '{digest(style)}'; script-src '{digest(script)}'; "
@@ -50,21 +70,12 @@ def plan(view: View) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             '<meta name="referrer" content="no-referrer">',
-            f"<title>{escape(text.title(view))}</title>",
+            f"<title>{escape(title)}</title>",
             f"<style>{style}</style>",
             "</head>",
             "<body>",
-            f'<a class="skip" href="#{"changes" if view.groups else "main"}">Skip to the changes</a>',
-            *_header(view),
-            '<main id="main" tabindex="-1">',
-            *_problems("errors", view, [one for one in view.problems if not one.warning]),
-            *_banner(view),
-            *_picture(view),
-            *_changes(view),
-            *_problems("warnings", view, [one for one in view.problems if one.warning]),
-            *_lookups(view.lookups),
-            "</main>",
-            *_footer(view),
+            f'<a class="skip" href="#{start}">Skip to the changes</a>',
+            *body,
             f"<script>{script}</script>",
             "</body>",
             "</html>",
@@ -90,7 +101,7 @@ def digest(content: str) -> str:
 def _header(view: View) -> Iterator[str]:
     yield "<header>"
     yield f"<h1>{escape(view.environment)}</h1>"
-    yield from _facts(_where(view) | dict(view.facts))
+    yield from facts(_where(view) | dict(view.facts))
     if blocked := text.blocked(view.problems):
         yield f'<p class="blocked"><strong>{escape(blocked)}</strong></p>'
     if not view.refused:
@@ -112,7 +123,7 @@ def _header(view: View) -> Iterator[str]:
 
 def _footer(view: View) -> Iterator[str]:
     yield "<footer>"
-    yield from _facts({"environment": view.environment} | _where(view) | dict(view.facts))
+    yield from facts({"environment": view.environment} | _where(view) | dict(view.facts))
     yield "</footer>"
 
 
@@ -120,9 +131,10 @@ def _where(view: View) -> dict[str, str]:
     return {"account": view.account, "Region": view.place}
 
 
-def _facts(facts: Mapping[str, str]) -> Iterator[str]:
+def facts(found: Mapping[str, str]) -> Iterator[str]:
+    """A list of names and values."""
     yield '<dl class="facts">'
-    for name, value in facts.items():
+    for name, value in found.items():
         yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
     yield "</dl>"
 
@@ -130,22 +142,27 @@ def _facts(facts: Mapping[str, str]) -> Iterator[str]:
 # --- what must not be overlooked -------------------------------------------------------------------------------------
 
 
-def _problems(kind: str, view: View, found: Sequence[Problem]) -> Iterator[str]:
-    """Problems; those that are equal in all but the resource are one, with all of their messages folded."""
+def problems(kind: str, root: str, found: Sequence[Problem]) -> Iterator[str]:
+    """Problems of a page, under their heading."""
     if not found:
         return
     yield f'<section class="{kind}" aria-labelledby="{kind}">'
     yield f'<h2 id="{kind}">{_WHAT[kind]}</h2>'
+    yield from listed(root, found)
+    yield "</section>"
+
+
+def listed(root: str, found: Sequence[Problem]) -> Iterator[str]:
+    """Problems; those that are equal in all but the resource are one, with all of their messages folded."""
     yield "<ul>"
     for equal in equal_problems.grouped(found):
-        yield f"<li>{_problem(equal[0], view.root, len(equal))}"
+        yield f"<li>{_problem(equal[0], root, len(equal))}"
         if len(equal) > 1:
             yield f'<details class="members"><summary>{len(equal)} resources</summary><ul>'
-            yield from (f"<li>{_problem(one, view.root)}</li>" for one in equal)
+            yield from (f"<li>{_problem(one, root)}</li>" for one in equal)
             yield "</ul></details>"
         yield "</li>"
     yield "</ul>"
-    yield "</section>"
 
 
 def _problem(one: Problem, root: str, times: int = 1) -> str:
@@ -207,7 +224,7 @@ def _changes(view: View) -> Iterator[str]:
     all_open, some_open = lines <= OPEN, len(view.dangers) <= _DANGERS
     yield '<section aria-labelledby="changes">'
     yield '<h2 id="changes" tabindex="-1">Changes</h2>'
-    yield from _tools(view)
+    yield from tools([*view.entries])
     warnings: dict[str, list[Problem]] = {}
     for problem in view.problems:
         if problem.warning and not problem.note:
@@ -215,15 +232,14 @@ def _changes(view: View) -> Iterator[str]:
     for number, group in enumerate(view.groups):
         is_open = all_open or (some_open and group.first.dangerous)
         found = [problem for one in group.entries for problem in warnings.get(one.address, ())]
-        yield from _block(picture.anchor(number), group, found, is_open=is_open)
+        yield from block(picture.anchor(number), group, found, is_open=is_open)
     if view.unchanged:
         yield f'<p class="unchanged">{text.counted(view.unchanged, "resource")} without changes, not shown</p>'
     yield "</section>"
 
 
-def _tools(view: View) -> Iterator[str]:
-    """Search and filters; the script shows them."""
-    entries = [*view.entries]
+def tools(entries: Sequence[Entry], more: Iterable[str] = ()) -> Iterator[str]:
+    """Search and filters, and ``more`` of them; the script shows them."""
     actions = {verb: sum(one.verb == verb for one in entries) for verb in _TITLES}
     interrupts, notes = sum(one.interrupts for one in entries), sum(one.verb == Verb.NOOP.value for one in entries)
     choices = [(_INTERRUPTS, "Interrupts jobs", interrupts)]
@@ -246,13 +262,14 @@ def _tools(view: View) -> Iterator[str]:
     for name in sorted(sections):
         yield f'<option value="{escape(name)}">{escape(name)} ({sections[name]})</option>'
     yield "</select></label>"
+    yield from more
     yield '<div class="buttons"><button type="button" id="expand">Expand all</button>'
     yield '<button type="button" id="collapse">Collapse all</button></div>'
     yield f'<p id="shown" role="status" aria-live="polite">{text.counted(len(entries), "resource")}</p>'
     yield "</div>"
 
 
-def _block(name: str, group: Group, warnings: Sequence[Problem], *, is_open: bool) -> Iterator[str]:
+def block(name: str, group: Group, warnings: Sequence[Problem], *, is_open: bool) -> Iterator[str]:
     """One group: what changes, in all of its resources, what warns of it, and where they are declared."""
     one, several = group.first, len(group.entries) > 1
     actions = f"{one.verb} {_INTERRUPTS}" if one.interrupts else one.verb

@@ -176,7 +176,7 @@ def of(
         counts={verb.value: plan.count(verb) for verb in CHANGES},
         unchanged=plan.count(Verb.NOOP),
         lookups=tuple(_lookups(plan, mask)),
-        problems=tuple(_masked(problem, mask) for problem in problems),
+        problems=masked(problems, mask),
         root=root,
         refused=refused,
         facts=facts,
@@ -188,13 +188,17 @@ def _addresses(item: ResourcePlan, mask: Mask) -> tuple[str, ...]:
     return tuple(mask.line(str(address)) for address in item.depends_on)
 
 
-def _masked(problem: Problem, mask: Mask) -> Problem:
-    return replace(
-        problem,
-        message=mask.text(problem.message),
-        hint=mask.text(problem.hint),
-        address=mask.text(problem.address),
-        path=mask.text(problem.path),
+def masked(problems: Iterable[Problem], mask: Mask) -> tuple[Problem, ...]:
+    """``problems`` without secrets."""
+    return tuple(
+        replace(
+            problem,
+            message=mask.text(problem.message),
+            hint=mask.text(problem.hint),
+            address=mask.text(problem.address),
+            path=mask.text(problem.path),
+        )
+        for problem in problems
     )
 
 

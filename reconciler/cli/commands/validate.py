@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.options import FindingsFormat, VarFiles, Vars, environments, variables
+from reconciler.cli.options import Envs, FindingsFormat, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.config.files import displayed_from
@@ -33,16 +33,7 @@ APP: Final = typer.Typer(**STYLE)
 )
 def validate(
     ctx: typer.Context,
-    envs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ENV",
-            help="Directories, files in them, or names under environments/. Without any: the current directory if it "
-            "is an environment, else all environments under environments/.",
-            show_default=False,
-            autocompletion=environments,
-        ),
-    ] = None,
+    envs: Envs = None,
     every: Annotated[bool, typer.Option("--all", help="Check every environment under environments/.")] = False,
     output: Annotated[
         FindingsFormat, typer.Option("--format", help="How the findings are printed.")

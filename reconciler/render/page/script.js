@@ -23,6 +23,8 @@
   // --- search and filters ---
   const search = byId("search");
   const section = byId("section");
+  const status = byId("status"); // of environments, on a page with several
+  const environments = all("section.environment");
   const boxes = all("input[name=action]", tools);
   const total = groups.reduce((sum, one) => sum + Number(one.dataset.count), 0);
   let texts = null; // of each group: what all of its resources have, and its members with their own
@@ -34,7 +36,9 @@
     const shared = members.length
       ? all(":scope > summary, .body > :not(.members)", group).map((one) => one.textContent).join("\n")
       : group.textContent;
-    return { shared: shared.toLowerCase(), members, own };
+    const of = group.closest("section.environment");
+    const heading = of ? of.querySelector("h2").textContent : "";
+    return { shared: `${heading}\n${shared}`.toLowerCase(), members, own };
   });
 
   const paint = (words) => {
@@ -76,7 +80,8 @@
       const { shared, members, own } = texts[number];
       const acts = group.dataset.actions.split(" ");
       const wanted = (!actions.length || actions.some((one) => acts.includes(one)))
-        && (!section.value || section.value === group.dataset.section);
+        && (!section.value || section.value === group.dataset.section)
+        && (!status || !status.value || status.value === group.closest("section.environment").dataset.status);
       const missing = words.filter((word) => !shared.includes(word));
       let found = missing.length ? 0 : Number(group.dataset.count);
       members.forEach((member, index) => {
@@ -96,19 +101,28 @@
     }
     paint(words);
     const noun = total === 1 ? "resource" : "resources";
-    const narrowed = words.length || actions.length || section.value;
+    for (const one of environments) {
+      const inside = all("details.group", one);
+      const text = one.textContent.toLowerCase();
+      one.hidden = (status && status.value && status.value !== one.dataset.status)
+        || ((actions.length > 0 || section.value) && inside.every((group) => group.hidden))
+        || (words.length > 0 && inside.every((group) => group.hidden) && !words.every((word) => text.includes(word)));
+    }
+    const narrowed = words.length || actions.length || section.value || (status && status.value);
     byId("shown").textContent = narrowed ? `${count} of ${total} ${noun} shown` : `${total} ${noun}`;
   };
 
   const reset = () => {
     search.value = "";
     section.value = "";
+    if (status) status.value = "";
     boxes.forEach((one) => { one.checked = false; });
     update();
   };
 
   search.addEventListener("input", update);
   section.addEventListener("change", update);
+  if (status) status.addEventListener("change", update);
   boxes.forEach((one) => one.addEventListener("change", update));
   const fold = (open) => groups.filter((one) => !one.hidden)
     .forEach((group) => [group, ...all("details", group)].forEach((one) => { one.open = open; }));
@@ -132,7 +146,10 @@
   // --- links to blocks open them, also where a filter hides them ---
   const reveal = (hash) => {
     const target = groups.find((one) => `#${one.id}` === hash);
-    if (!target) return;
+    if (!target) {
+      if (environments.some((one) => one.hidden && `#${one.id}` === hash)) reset();
+      return;
+    }
     if (target.hidden) reset();
     target.open = true;
     target.scrollIntoView();

@@ -1,0 +1,120 @@
+"""The report of `drift` as JUnit's XML, which GitLab, Jenkins and other hosts show as tests.
+
+One test suite is an environment, one test case a resource: a failure where it has drifted. An environment that could
+not be read is an error. There is no schema of JUnit's own; what Jenkins reads:
+https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd
+and GitLab: https://docs.gitlab.com/ci/testing/unit_test_reports/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from reconciler.render import text
+from reconciler.render.drift_text import details
+from reconciler.render.drift_view import WORDS, Checked, Drift, Report
+from reconciler.render.mask import Mask
+
+# what XML 1.0 cannot contain, not even escaped: https://www.w3.org/TR/xml/#charsets
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_COLOUR: Final = text.Paint(colour=False)
+ENVIRONMENT: Final = "environment"  # the test case that it can be read; no address has this form
+MESSAGE: Final = 500  # characters of a message, which hosts show in one line
+
+
+def report(found: Report) -> str:
+    """The whole report."""
+    suites = [_suite(one) for one in found.environments]
+    if found.problems:
+        suites.append(_failed_command(found))
+    root = ET.Element("testsuites", {"name": "reconcile drift", **_totals(suites)})
+    root.extend(suites)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _totals(suites: list[ET.Element]) -> dict[str, str]:
+    totals = {name: sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors")}
+    took = sum(float(suite.get("time", "0")) for suite in suites)
+    return {**{name: str(number) for name, number in totals.items()}, "time": f"{took:.3f}"}
+
+
+def _suite(one: Checked) -> ET.Element:
+    suite = ET.Element("testsuite")
+    cases = [*_cases(one)]
+    numbers = {
+        "tests": len(cases),
+        "failures": sum(case.find("failure") is not None for case in cases),
+        "errors": sum(case.find("error") is not None for case in cases),
+        "skipped": sum(case.find("skipped") is not None for case in cases),
+    }
+    suite.attrib |= {"name": clean(one.title), **{name: str(number) for name, number in numbers.items()}}
+    suite.attrib |= {"time": f"{one.took:.3f}", "timestamp": one.at.removesuffix("Z")}
+    suite.extend(cases)
+    said = [*details(one), *(f"advice: {line}" for line in one.advice)]
+    if one.warnings:
+        said.append(text.problems(one.warnings, Mask(), _NO_COLOUR, one.root))
+    if said:
+        ET.SubElement(suite, "system-out").text = clean("\n".join(said))
+    return suite
+
+
+def _cases(one: Checked) -> Iterator[ET.Element]:
+    """That it can be read; and each resource, in the order of the plan."""
+    case = _case(one, ENVIRONMENT, one.place)
+    if one.errors:
+        listed = text.problems(one.errors, Mask(), _NO_COLOUR, one.root)
+        error = ET.SubElement(case, "error", {"message": _message(one.errors[0].message), "type": one.errors[0].code})
+        error.text = clean(listed)
+    yield case
+    drifts = {drift.address: drift for drift in one.drifts}
+    for address in dict.fromkeys((*(one.addresses or drifts), *drifts)):
+        drift = drifts.get(address)
+        case = _case(one, address, drift.differences[0].file if drift else one.place)
+        if drift:
+            failure = ET.SubElement(case, "failure", {"message": _message(_summary(drift)), "type": drift.how.value})
+            failure.text = clean(_body(drift))
+        yield case
+    for address in one.moving:
+        if address not in drifts:
+            case = _case(one, address, one.place)
+            ET.SubElement(case, "skipped", {"message": "AWS is still changing it"})
+            yield case
+
+
+def _case(one: Checked, name: str, file: str) -> ET.Element:
+    where = ".".join(filter(None, (one.name, one.account, one.region)))
+    return ET.Element("testcase", {"classname": clean(where), "name": clean(name), "file": clean(file), "time": "0"})
+
+
+def _summary(drift: Drift) -> str:
+    paths = ", ".join(filter(None, (one.path for one in drift.differences)))
+    since = f" ({'new' if drift.since == 'new' else 'still there'})" if drift.since else ""
+    return f"{WORDS[drift.how]}{': ' if paths else ''}{paths}{since}"
+
+
+def _body(drift: Drift) -> str:
+    return "\n".join(f"{one.file}:{one.line}:{one.column}\n{one.text}" for one in drift.differences)
+
+
+def _message(said: str) -> str:
+    said = clean(said.replace("\n", " "))
+    return said if len(said) <= MESSAGE else f"{said[: MESSAGE - 3]}..."
+
+
+def _failed_command(found: Report) -> ET.Element:
+    listed = text.problems(found.problems, Mask(), _NO_COLOUR)
+    suite = ET.Element("testsuite", {"name": "reconcile drift", "tests": "1", "failures": "0", "errors": "1"})
+    suite.attrib |= {"skipped": "0", "time": "0", "timestamp": found.at.removesuffix("Z")}
+    case = ET.SubElement(suite, "testcase", {"classname": "reconcile", "name": "drift", "time": "0"})
+    error = ET.SubElement(case, "error", {"message": _message(found.summary), "type": found.problems[0].code})
+    error.text = clean(listed)
+    return suite
+
+
+def clean(said: str) -> str:
+    """``said`` without characters that XML cannot contain."""
+    return _FORBIDDEN.sub("", said)
