@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler import __version__
-from reconciler.model import EMPTY, Plan, ResourcePlan, Verb
+from reconciler.model import EMPTY, Path, Plan, Pos, Resource, ResourcePlan, Verb
 from reconciler.model.paths import dotted, opened
 from reconciler.model.problems import Problem
 from reconciler.render import changes, view
@@ -269,7 +269,7 @@ def _differences(item: ResourcePlan, mask: Mask, top: str, place: str) -> Iterat
     declared = item.declared
     if item.verb in (Verb.UPDATE, Verb.REPLACE, Verb.ADOPT):
         for change in item.changes:
-            pos = declared.at(change.path) if declared else item.pos
+            pos = _place(declared, change.path) if declared else item.pos
             lines = changes.lines([replace(change, within=None)], mask)
             text = "\n".join(f"{'  ' * line.depth}{line.sign + ' ' if line.depth else ''}{line.text}" for line in lines)
             yield _difference(mask.line(dotted(change.path)), text, pos, top, place)
@@ -277,7 +277,13 @@ def _differences(item: ResourcePlan, mask: Mask, top: str, place: str) -> Iterat
         yield _difference("", mask.line(item.reason) or WORDS[_HOW[item.verb]], item.pos, top, place)
 
 
-def _difference(path: str, text: str, pos: Any, top: str, place: str) -> Difference:
+def _place(declared: Resource, path: Path) -> Pos:
+    """The line of a property; of one that is not declared that of the resource, not that of what it inherits."""
+    own, pos = declared.at(), declared.at(path)
+    return pos if path in declared.pos or pos.file == own.file else own
+
+
+def _difference(path: str, text: str, pos: Pos | None, top: str, place: str) -> Difference:
     if pos is None or not pos.file:
         return Difference(path=path, text=text, file=place)
     return Difference(path=path, text=text, file=opened(top, pos.file), line=pos.line, column=pos.column)

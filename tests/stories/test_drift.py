@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from reconciler.account.client import Endpoint
 from reconciler.model import Environment
 from reconciler.sandbox.server import Sandbox
+from tests.support import reports
 from tests.support.shell import Shell
 
 MAIN, OTHER = "123456789012", "111122223333"
@@ -55,7 +59,7 @@ def estate(shell: Shell, served: Sandbox, sandbox_url: str, monkeypatch: pytest.
 
     def endpoint(env: Environment, *_: Any, **__: Any) -> Endpoint:
         """As with --sandbox: the account of an environment by its key; a role is assumed from within its account."""
-        return Endpoint(sandbox_url, "eu-west-1", env.account or MAIN, "x", "sandbox")
+        return Endpoint(sandbox_url, "eu-west-1", PLACES.get(env.name, (MAIN, ""))[0], "x", "sandbox")
 
     monkeypatch.setattr("reconciler.operations.session.sandbox_endpoint", endpoint)
     for name, (account, region) in PLACES.items():
@@ -69,14 +73,188 @@ def estate(shell: Shell, served: Sandbox, sandbox_url: str, monkeypatch: pytest.
     return shell.home / "environments"
 
 
-def test_drift(shell: Shell, served: Sandbox, estate: Path) -> None:
-    clean = shell.ok("drift", "--all")
-    print(clean.out, clean.err)
-    (estate/'broken').mkdir(); (estate/'broken/environment.yaml').write_text('environment: broken\nregion: eu-west-1\njobQueues: {q: {priority: x}}\n')
+class Hook:
+    """A web hook on this machine: what it was sent, and what it answers next."""
+
+    def __init__(self) -> None:
+        hook = self
+        self.got: list[Any] = []
+        self.answers: list[int] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.got.append((self.path, json.loads(body)))
+                self.send_response(hook.answers.pop(0) if hook.answers else 200)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing on stderr."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/{path}"
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+SECRET_PATH = "services/T0/B0/hushhushhushhush"
+TOPIC = f"arn:aws:sns:eu-west-1:{MAIN}:oncall"
+
+
+def changed_by_hand(served: Sandbox) -> None:
+    """What people do at night: a retention, a tag, a deletion, and something of ours that nobody declares."""
     client(served, "logs", "dev").put_retention_policy(logGroupName="/dev/jobs", retentionInDays=7)
+    batch = client(served, "batch", "dev")
+    (policy,) = batch.list_scheduling_policies()["schedulingPolicies"]
+    batch.tag_resource(resourceArn=policy["arn"], tags={"owner": "someone"})
     client(served, "sns", "dev").delete_topic(TopicArn=f"arn:aws:sns:eu-west-1:{MAIN}:dev-alarms")
-    for f in ("text","json","markdown","junit","sarif", "html"):
-        r = shell("drift", "--all", "--format", f)
-        print(r.code, r.out[:6000], r.err)
-        (Path("/tmp/drift_out")/f"r.{f}").write_text(r.out)
-    assert 0
+    tags = [{"Key": "reconciler/environment", "Value": "partner"}]
+    client(served, "sns", "partner").create_topic(Name="stray", Tags=tags)
+
+
+def writes(shell: Shell) -> list[str]:
+    return [call for call in shell.writes() if call != "sts:AssumeRole"]
+
+
+def statuses(document: Any) -> dict[str, str]:
+    return {one["environment"]: one["status"] for one in reports.report(document)["environments"]}
+
+
+def drifts(document: Any, name: str, member: str = "drift") -> dict[str, str]:
+    (one,) = (one for one in document["environments"] if one["environment"] == name)
+    return {entry["address"]: entry[member] for entry in one["plan"]["resource_changes"] if member in entry}
+
+
+@pytest.mark.usefixtures("estate")
+def test_people_change_an_estate_at_night(
+    shell: Shell, served: Sandbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client(served, "sns", "dev").create_topic(Name="oncall")
+    monkeypatch.setenv("RECONCILE_NOTIFY", f"slack:{hook.url(SECRET_PATH)} webhook:{hook.url('generic')} sns:{TOPIC}")
+    shell.secrets.add(SECRET_PATH)
+    served.calls.clear()
+    clean = shell.ok("drift", "--all", "--since", "last.json", "--format", "text", "--format", "json=last.json")
+    assert clean.out.splitlines()[-1] == "3 environments: 3 clean."
+    assert "last.json does not exist yet" in clean.err and "3/3 " in clean.err
+    assert statuses(json.loads(Path("last.json").read_text())) == dict.fromkeys(("dev", "partner", "prod"), "clean")
+    assert writes(shell) == [] and hook.got == [], "a clean night is quiet"
+
+    changed_by_hand(served)
+    served.calls.clear()
+    formats = {name: f"report.{name}" for name in ("markdown", "html", "junit", "sarif")}
+    asked = [word for name, file in formats.items() for word in ("--format", f"{name}={file}")]
+    told = shell("drift", "--all", "--since", "last.json", *asked, "--format", "json")
+
+    assert told.code == 2
+    (Path("last.json")).write_text(told.out)
+    assert statuses(told.json) == {"dev": "drifted", "partner": "drifted", "prod": "clean"}
+    found = {
+        'logGroups["/dev/jobs"]': "changed",
+        "schedulingPolicies.dev-fair": "changed",
+        "topics.dev-alarms": "missing",
+    }
+    assert drifts(told.json, "dev") == found
+    assert drifts(told.json, "partner") == {"topics.stray": "undeclared"}
+    assert {*drifts(told.json, "dev", "since").values()} == {"new"}
+    where = [(one["environment"], one["account"], one["region"]) for one in told.json["environments"]]
+    assert where == [(name, *PLACES[name]) for name in ("dev", "partner", "prod")]
+
+    files = {name: Path(file).read_text("utf-8") for name, file in formats.items()}
+    assert all(PASSWORD not in text for text in files.values())
+    check_markdown(files["markdown"])
+    assert files["html"].index('id="environment-0"') < files["html"].index('id="environment-2"')
+    assert "7 -&gt; 30" in files["html"] and 'data-status="clean"' in files["html"]
+    cases = reports.junit(files["junit"])
+    dev = next(suite for title, suite in cases.items() if title.startswith("dev "))
+    assert {name for name, case in dev.items() if case.find("failure") is not None} == {*found}
+    assert (dev['logGroups["/dev/jobs"]'].find("failure").text or "").startswith("environments/dev/resources.yaml:4:5")
+    runs = {run["automationDetails"]["id"]: run for run in reports.sarif(files["sarif"])["runs"]}
+    assert runs[f"reconcile-drift/prod/{MAIN}/us-east-1/"]["results"] == []
+    by_rule = {
+        (one["ruleId"], one["locations"][0]["physicalLocation"]["region"]["startLine"])
+        for one in runs[f"reconcile-drift/dev/{MAIN}/eu-west-1/"]["results"]
+    }
+    assert by_rule == {("drift-changed", 4), ("drift-changed", 8), ("drift-missing", 6)}
+
+    # --- the notices: without values, and the URL nowhere ---
+    assert writes(shell) == ["sns:Publish"]
+    (slack_path, slack), (generic_path, generic) = hook.got
+    assert (slack_path, generic_path) == (f"/{SECRET_PATH}", "/generic")
+    assert len(slack["blocks"]) == 4 and "dev-alarms" in slack["blocks"][3]["text"]["text"]
+    assert {one["environment"] for one in generic["environments"]} == {"dev", "partner"}
+    assert "4 new" in generic["changes"]
+    hook.got.clear()
+
+    # --- the same picture again: nobody is told; then one thing ends and another begins ---
+    same = shell("drift", "--all", "--since", "last.json")
+    assert same.code == 2 and "nothing new." in same.out and "still there: " in same.out
+    assert writes(shell) == [] and hook.got == []
+    client(served, "logs", "dev").put_retention_policy(logGroupName="/dev/jobs", retentionInDays=30)
+    client(served, "sns", "prod").delete_topic(TopicArn=f"arn:aws:sns:us-east-1:{MAIN}:prod-alarms")
+    hook.answers = [302, 503, 503, 503]
+    monkeypatch.setattr("reconciler.operations.drift.notify.PAUSES", (0.01, 0.01))
+    moved = shell("drift", "--all", "--since", "last.json", "--format", "json")
+    assert moved.code == 2, "a notice that fails changes nothing"
+    assert moved.err.count("was not sent: HTTP 30") == 1 and moved.err.count("was not sent: HTTP 503") == 1
+    assert [path for path, _ in hook.got] == [f"/{SECRET_PATH}", *["/generic"] * 3], "redirects are not followed"
+    assert moved.json["environments"][0]["gone"] == ['logGroups["/dev/jobs"]']
+    assert {*drifts(moved.json, "dev", "since").values()} == {"still"}
+    assert drifts(moved.json, "prod", "since") == {"topics.prod-alarms": "new"}
+
+
+def check_markdown(text: str) -> None:
+    assert text.startswith("### Drift: 3 environments")
+    assert text.endswith("<!-- reconcile: ..drift -->\n")
+    assert text.index("#### ⚠️ <code>dev in") < text.index("1 environment without drift")
+    assert "!   retentionInDays  7 -> 30" in text and "environments/dev/resources.yaml" in text
+
+
+def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbox, estate: Path) -> None:
+    before = shell.ok("drift", "dev", "prod", "--format", "json=last.json")
+    assert before.out == ""
+    (estate / "broken").mkdir()
+    (estate / "broken" / "environment.yaml").write_text("environment: broken\njobQueues: {q: {priority: high}}\n")
+    settings = estate / "partner" / "environment.yaml"
+    settings.write_text(settings.read_text().replace("role/deploy", "role/removed"))
+    wrong = estate / "prod" / "environment.yaml"
+    wrong.write_text(wrong.read_text().replace(f'account: "{MAIN}"', 'account: "999999999999"'))
+    served.faults.add(service="logs", operation="DescribeLogGroups", deny=True, times=0)
+    served.faults.add(service="tagging", operation="GetResources", deny=True, times=0)
+
+    told = shell("drift", "--all", "--since", "last.json", "--format", "json", "--format", "sarif=x.sarif")
+
+    assert told.code == 1
+    assert statuses(told.json) == dict.fromkeys(("broken", "dev", "partner", "prod"), "error")
+    codes = {one["environment"]: {problem["code"] for problem in one["problems"]} for one in told.json["environments"]}
+    assert "wrong-type" in codes["broken"] and "role-refused" in codes["partner"] and "unreadable" in codes["dev"]
+    dev, prod = told.json["environments"][1], told.json["environments"][3]
+    assert (dev["since"], dev["gone"]) == ("new", []) and prod["plan"] is None
+    results = [run["results"] for run in reports.sarif(Path("x.sarif").read_text())["runs"]]
+    assert {one["ruleId"] for found in results for one in found} == {"drift-unread"} and all(results)
+    text = shell("drift", "--all", "--since", "last.json").out
+    assert "no longer readable" in text and "4 environments: 4 error." in text
+
+    assert shell("drift", "prod").code == 4, "the account guard of the only one"
+    unknown = shell("drift", "nowhere", "dev", "--format", "json")
+    assert unknown.code == 1 and unknown.json["problems"] and statuses(unknown.json) == {"dev": "error"}
+    for form in ("json", "markdown", "html", "junit", "sarif"):
+        failed = shell("drift", "--all", "dev", "--format", form)
+        assert failed.code == 1 and "--all cannot be combined with ENV" in failed.out
+    for target in (
+        f"sns:{TOPIC}x:y",
+        "slack:hooks.example.com/hushhush",
+        "webhook:http://example.com/hushhush",
+        "mail:hushhush",
+    ):
+        refused = shell("drift", "dev", "--notify", target)
+        assert refused.code == 1 and "--notify" in refused.err and "hushhush" not in refused.told

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 PLAN_SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "plan.schema.json").read_text("utf-8"))
 
@@ -21,4 +22,20 @@ def _validator() -> Draft202012Validator:
 def valid_plan(document: Any) -> Any:
     """The document again, if it is what the schema promises; else jsonschema's ValidationError."""
     _validator().validate(document)
+    return document
+
+
+@cache
+def _drift_validator() -> Draft202012Validator:
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "drift.schema.json").read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    known: Registry[Any] = Registry().with_resources(
+        (one["$id"], Resource.from_contents(one)) for one in (schema, PLAN_SCHEMA)
+    )
+    return Draft202012Validator(schema, registry=known)
+
+
+def valid_drift(document: Any) -> Any:
+    """As above, for the report of `drift`."""
+    _drift_validator().validate(document)
     return document

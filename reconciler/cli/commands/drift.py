@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,13 +25,16 @@ from reconciler.cli.outputs import DriftFormats, Output, Outputs
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, colour
+from reconciler.model import Environment
 from reconciler.model.problems import Problem
 from reconciler.operations import session
-from reconciler.operations.drift import fleet
+from reconciler.operations.drift import fleet, notify
+from reconciler.operations.drift.since import Earlier, compared, read
 from reconciler.operations.session import timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
 from reconciler.render.drift_view import Checked, Report
 from reconciler.render.failure import Failure
+from reconciler.render.mask import Mask
 from reconciler.render.view import masked
 
 APP: Final = typer.Typer(**STYLE)
@@ -56,6 +61,24 @@ def drift(
             "--parallelism", min=1, max=16, help="Maximum number of environments of one account checked at a time."
         ),
     ] = fleet.PARALLELISM,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since",
+            metavar="FILE",
+            help="Say what is new, still there and gone since the JSON report in FILE; there need not be one yet.",
+        ),
+    ] = None,
+    notify_targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="TARGET",
+            envvar="RECONCILE_NOTIFY",
+            help="Send a notice to sns:TOPIC-ARN, slack:URL or webhook:URL, with --since only when something has "
+            "changed (repeatable; the variable takes several, with spaces).",
+        ),
+    ] = None,
     only_changes: OnlyChanges = False,
     var: Vars = None,
     var_file: VarFiles = None,
@@ -67,6 +90,9 @@ def drift(
     terminal.verbose = verbose
     outputs = Outputs.of(ctx, output, formats=DriftFormat)
     outputs.fail = _failed
+    targets = notify.parsed(notify_targets or ())
+    terminal.mask |= Mask(secret for target in targets for secret in target.secrets)
+    earlier = _earlier(terminal, since)
     cwd = Path.cwd()
     locations, wrong = session.locate_all(envs or (), cwd, every=every)
     settings = fleet.Settings(
@@ -82,7 +108,11 @@ def drift(
     with interruptible():
         found = fleet.check_all(locations, settings, progress.done)
     report = Report(environments=tuple(found), problems=masked(wrong, terminal.mask), at=timestamp())
+    report = compared(report, earlier) if earlier else report
     outputs.deliver(lambda one: _rendered(report, one, only_changes=only_changes, verbose=verbose))
+    if targets and notify.due(report):
+        for failure in notify.send(report, targets, partial(_topic, sandbox=sandbox)):
+            terminal.note(f"warning: {terminal.mask.line(failure)}")
     raise typer.Exit(fleet.exit_code_of(found, errors=bool(wrong)))
 
 
@@ -98,6 +128,25 @@ class _Progress:
         if self.total > 1:
             number = f"{self.count:>{len(str(self.total))}}/{self.total}"
             self.terminal.note(f"{timestamp()} {number} {one.title}: {one.result} ({one.took:.1f} s)")
+
+
+def _earlier(terminal: Terminal, file: Path | None) -> Earlier | None:
+    """The earlier report, None where there is none. Raises Problems."""
+    if file is None:
+        return None
+    found = read(file)
+    if found is None:
+        terminal.note(f"{terminal.mask.line(str(file))} does not exist yet: there is nothing to compare with")
+    return found
+
+
+def _topic(target: notify.Target, *, sandbox: bool) -> notify.Publish:
+    """What sends calls to the account of a topic, with the caller's own credentials. Raises Problems."""
+    from reconciler.account.client import connect  # noqa: PLC0415  (few commands notify)
+
+    _, _, _, region, account, _ = target.to.split(":")
+    endpoint = session.sandbox_endpoint(Environment(name="", account=account), os.environ, asked=sandbox)
+    return connect(region=region, endpoint=replace(endpoint, region=region) if endpoint else None).call
 
 
 def _rendered(report: Report, output: Output, *, only_changes: bool, verbose: bool) -> str:

@@ -1,0 +1,99 @@
+"""Compares a report of drift with an earlier one: what is new, still there, and gone.
+
+What drifts otherwise than it did (another property, or another value) is new. Of an environment that cannot be read
+nothing is gone: nobody knows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from reconciler.model import problem_codes as codes
+from reconciler.model.problems import Problem, Problems
+from reconciler.render.drift_view import HOW_BY_ACTION, NEW, STILL, Checked, Report, Status
+
+MOST_BYTES: Final = 1 << 30
+Earlier = Mapping[str, Any]
+_Pictures = dict[str, Any]  # by address: what differed
+
+
+def read(file: Path) -> Earlier | None:
+    """The report in ``file``, as `drift --format json` wrote it; None where there is no such file yet. Raises Problems
+    for any other file.
+    """
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise Problems([_not_one(file)])
+        found = json.loads(file.read_text("utf-8"))
+        if not isinstance(found["timestamp"], str):
+            raise Problems([_not_one(file)])
+        for one in found["environments"]:
+            Status(one["status"])
+            if not isinstance(one["environment"], str):
+                raise Problems([_not_one(file)])
+            _pictures(one["plan"])
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Problems([Problem(code=codes.FILE, message=f"{file}: {error.strerror}")]) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Problems([_not_one(file)]) from error
+    return dict(found)
+
+
+def compared(report: Report, earlier: Earlier) -> Report:
+    """``report`` with what is new, still there and gone since ``earlier``."""
+    before = [*earlier["environments"]]
+    found = []
+    for one in report.environments:
+        same = _same(one, before)
+        before = [other for other in before if other is not same]
+        found.append(_compared(one, same))
+    unchecked = tuple(str(other["environment"]) for other in before)
+    return replace(report, environments=tuple(found), since=str(earlier["timestamp"]), unchecked=unchecked)
+
+
+def _same(one: Checked, before: Sequence[Earlier]) -> Earlier | None:
+    """The earlier result of an environment. One whose files could not be read had no account."""
+    where = (one.account or None, one.region or None)
+    named = [other for other in before if other["environment"] == one.name]
+    exact = (other for other in named if (other["account"], other["region"]) == where)
+    unknown = (other for other in named if other["account"] is None or one.account == "")
+    return next(exact, None) or next(unknown, None)
+
+
+def _compared(one: Checked, before: Earlier | None) -> Checked:
+    then = _pictures(before["plan"]) if before else {}
+    now = _pictures(one.plan)
+    drifts = tuple(replace(drift, since=STILL if _is_same(drift.address, now, then) else NEW) for drift in one.drifts)
+    was_error = before is not None and before["status"] == Status.ERROR.value
+    if one.status is Status.ERROR:
+        return replace(one, drifts=drifts, since=STILL if was_error else NEW)
+    kept = {*now, *one.moving}
+    gone = tuple(address for address in then if address not in kept)
+    return replace(one, drifts=drifts, gone=gone, recovered=was_error)
+
+
+def _is_same(address: str, now: _Pictures, then: _Pictures) -> bool:
+    return address in then and now.get(address) == then[address]
+
+
+def _pictures(plan: Mapping[str, Any] | None) -> _Pictures:
+    return dict(_each(plan["resource_changes"])) if plan and "resource_changes" in plan else {}
+
+
+def _each(changes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Of each resource that has drifted, how and in what; values that only the next apply gives are left out."""
+    for entry in changes:
+        if entry["action"] in HOW_BY_ACTION:
+            found = [(one["path"], one["before"], one["after"]) for one in entry["differences"]]
+            yield str(entry["address"]), (HOW_BY_ACTION[entry["action"]], found)
+
+
+def _not_one(file: Path) -> Problem:
+    hint = "--since takes what an earlier `reconcile drift --format json` has written"
+    return Problem(code=codes.FILE, message=f"{file} is not a report of drift", hint=hint)
