@@ -76,7 +76,11 @@ def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
     from reconciler.config import loader  # noqa: PLC0415  (only completion needs it here)
 
     # while an option has no value yet, the arguments before it are still in ctx.args
-    env = ctx.params.get("env") or next((word for word in ctx.args if not word.startswith("-")), None)
+    env = (
+        ctx.params.get("env")
+        or next(iter(ctx.params.get("envs") or ()), None)
+        or next((word for word in ctx.args if not word.startswith("-")), None)
+    )
     try:
         loaded = loader.load(files.find_environment(env, Path.cwd()), environ=os.environ)
     except (Problems, OSError):

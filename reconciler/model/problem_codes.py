@@ -596,6 +596,12 @@ NOT_APPROVED = _error(
     "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
 )
+CANNOT_ACCEPT = _error(
+    "cannot-accept",
+    "`drift --accept` cannot write the live value of a resource into its YAML: it is inherited, comes from an "
+    "expression or is a secret, or the resource is not in both the account and the YAML.",
+    "Change the YAML at the place that the message names, or end the drift with `reconcile apply`.",
+)
 
 # --- saved plans and the command line ---------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
+from reconciler.cli import reporting
 from reconciler.cli.options import (
     DriftFormat,
     Envs,
@@ -19,18 +21,23 @@ from reconciler.cli.options import (
     VarFiles,
     Vars,
     Verbose,
+    address,
+    addresses,
     variables,
 )
 from reconciler.cli.outputs import DriftFormats, Output, Outputs
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, colour
+from reconciler.config.given import Given
 from reconciler.model import Environment
-from reconciler.model.problems import Problem
+from reconciler.model import problem_codes as codes
+from reconciler.model.exit_codes import OK
+from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.drift import fleet, notify
 from reconciler.operations.drift.since import Earlier, compared, read
-from reconciler.operations.session import timestamp
+from reconciler.operations.session import Session, timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
 from reconciler.render.drift_view import Checked, Report
 from reconciler.render.failure import Failure
@@ -79,6 +86,15 @@ def drift(
             "changed (repeatable; the variable takes several, with spaces).",
         ),
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept",
+            metavar="ADDRESS",
+            help="Write the live values of this resource into its YAML, in place of a report (repeatable).",
+            autocompletion=addresses,
+        ),
+    ] = None,
     only_changes: OnlyChanges = False,
     var: Vars = None,
     var_file: VarFiles = None,
@@ -90,6 +106,8 @@ def drift(
     terminal.verbose = verbose
     outputs = Outputs.of(ctx, output, formats=DriftFormat)
     outputs.fail = _failed
+    if accept:
+        raise typer.Exit(_accept(terminal, envs or [], accept, variables(var, var_file), every=every, sandbox=sandbox))
     targets = notify.parsed(notify_targets or ())
     terminal.mask |= Mask(secret for target in targets for secret in target.secrets)
     earlier = _earlier(terminal, since)
@@ -128,6 +146,39 @@ class _Progress:
         if self.total > 1:
             number = f"{self.count:>{len(str(self.total))}}/{self.total}"
             self.terminal.note(f"{timestamp()} {number} {one.title}: {one.result} ({one.took:.1f} s)")
+
+
+def _accept(
+    terminal: Terminal,
+    envs: Sequence[str],
+    wanted: Sequence[str],
+    given: Mapping[str, Given],
+    *,
+    every: bool,
+    sandbox: bool,
+) -> int:
+    """Write live values into the YAML of one environment, and print which. Raises Problems."""
+    from reconciler.operations.drift.accept import accept  # noqa: PLC0415  (few runs accept)
+
+    if every or len(envs) > 1:
+        hint = "name the one that the resource belongs to"
+        raise Problems([Problem(code=codes.USAGE, message="--accept takes one environment", hint=hint)])
+    env = envs[0] if envs else None
+    found = [address(word) for word in wanted]
+    with interruptible():
+        account = reporting.connect(terminal, env, strict=True, sandbox=sandbox, given=given)
+
+        def again() -> Session:
+            loaded = session.read(account.loaded.location, os.environ, strict=True, given=given)
+            endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
+            return session.connect(loaded, os.environ, endpoint=endpoint)
+
+        lines = accept(account, found, again)
+    if terminal.as_json:
+        terminal.document({"accepted": lines})
+    else:
+        terminal.result("\n".join(lines) or "No drift: nothing to accept.")
+    return OK
 
 
 def _earlier(terminal: Terminal, file: Path | None) -> Earlier | None:

@@ -1,4 +1,4 @@
-"""YAML text -> nodes, by ruamel's own parser, which has the best error messages; the only importer of ruamel."""
+"""YAML text -> nodes, by ruamel's own parser, which has the best error messages."""
 
 from __future__ import annotations
 
