@@ -26,6 +26,7 @@ from botocore import auth, hooks, signers
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
+from botocore.regions import EndpointRulesetResolver
 
 _MANY = 4096
 _UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
@@ -36,6 +37,8 @@ def install() -> None:
     hashlib.scrypt = lru_cache(_MANY)(hashlib.scrypt)
     botocore.loaders.create_loader = botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
+    made = EndpointRulesetResolver.construct_endpoint
+    EndpointRulesetResolver.construct_endpoint = _once_where_calls_do_not_matter(made)
     botocore.endpoint.get_environ_proxies = _if_named(botocore.endpoint.get_environ_proxies)
     botocore.httpsession.create_urllib3_context = cache(botocore.httpsession.create_urllib3_context)
     ClientCreator._load_service_model = _load_service_model
@@ -117,6 +120,26 @@ class _SharedTrie(hooks._PrefixTrie):
         if node.get("owner") is self._owner:
             return node
         return {**node, "owner": self._owner, "children": {**node["children"]}, "values": copy(node["values"])}
+
+
+def _once_where_calls_do_not_matter(construct: Callable[..., Any]) -> Callable[..., Any]:
+    """A client has one endpoint for all calls, unless their parameters are part of it."""
+
+    @wraps(construct)
+    def found(resolver: Any, operation_model: Any, call_args: Any, request_context: Any) -> Any:
+        model = operation_model
+        if (
+            model.service_model.service_name == "s3"  # whose event handlers change more
+            or model.static_context_parameters
+            or model.context_parameters
+            or model.operation_context_parameters
+        ):
+            return construct(resolver, operation_model, call_args, request_context)
+        if "_same" not in resolver.__dict__:
+            resolver._same = construct(resolver, operation_model, call_args, request_context)
+        return resolver._same
+
+    return found
 
 
 def _if_named(proxies: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 import moto.backends
 import moto.core.responses
 import moto.core.serialize
+import moto.moto_server.werkzeug_app
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -46,6 +47,7 @@ GLOBAL = frozenset({"iam", "sts", "s3"})
 _KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}
 moto.core.responses.method_names_from_class = cache(moto.core.responses.method_names_from_class)
 moto.core.serialize.xmltodict._validate_name = cache(moto.core.serialize.xmltodict._validate_name)  # noqa: SLF001
+moto.moto_server.werkzeug_app.DISABLE_GLOBAL_CORS = True  # for browsers, at every request
 _READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
 # Services whose reads depend on nothing but what was written to the service itself, and the reads that do not.
 _REPEATABLE = frozenset({"iam", "ec2", "ecr", "sns", "logs", "events", "secretsmanager"})
