@@ -1,9 +1,10 @@
 """What is dear to make and always comes out the same is made once per test process.
 
 boto3 reads and compiles AWS's models anew for every client, copies every event handler for it, which is most of what a
-client costs, and gives each a TLS context that nothing on loopback uses; with every request it spells the user agent and signs, which the sandbox never
-looks at; moto goes through all of botocore's data for every service; the digests of secrets are slow on purpose, and
-tests make the same ones again and again. Processes that tests start do all of it as ever.
+client costs, and gives each a TLS context that nothing on loopback uses; with every request it spells the user agent
+and signs, which the sandbox never looks at; our own client compiles what replies must look like; moto goes through all
+of botocore's data for every service; the digests of secrets are slow on purpose, and tests make the same ones again and
+again. Processes that tests start do all of it as ever.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
 from botocore.regions import EndpointRulesetResolver
 
+from reconciler.account import client
+
 _MANY = 4096
 _UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
 
 
 def install() -> None:
     """For the rest of the process."""
+    client.Shapes = cache(client.Shapes)
     hashlib.scrypt = lru_cache(_MANY)(hashlib.scrypt)
     botocore.loaders.create_loader = botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
