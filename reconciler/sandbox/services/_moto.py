@@ -192,7 +192,7 @@ def _remember(service: str, account: str, region: str, backend: Any) -> None:
 
 def _spell_once(policies: type[Any]) -> None:
     """Have policies keep their ARNs, which moto spells by the thousand, and be found by identity: each has its own."""
-    policies.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
+    policies.__hash__ = object.__hash__  # type: ignore[assignment]
     arn = vars(policies)["arn"]
     if isinstance(arn, property) and arn.fget:
         kept = cached_property(arn.fget)
