@@ -239,7 +239,7 @@ def refused(service: str, request: Request, refusal: Refusal) -> Reply:
 
 @lru_cache(_RECENT)
 def _parsed(service: str, operation: str, protocol: str, status: int, body: bytes) -> bytes:
-    """The members of a reply without headers of its own, pickled: whoever reads them may change them."""
+    """The members of a reply without headers of its own, pickled, so that each reader has a copy of its own."""
     raw = {"status_code": status, "headers": {}, "body": body}
     parsed = dict(create_parser(protocol).parse(raw, _operation(service, operation).output_shape))
     parsed.pop("ResponseMetadata", None)
