@@ -1,7 +1,8 @@
 """The sandbox: an AWS account, served to any AWS client, and others at the same endpoint.
 
 The access key of a request says whose it is: twelve digits are an account's id, as elsewhere (LocalStack); the keys of
-an assumed role are its account's; any other key is the main account's.
+an assumed role, or of a user, are its account's; any other key is the main account's. Roles and users may do what their
+policies allow, the accounts themselves everything.
 
 Requests for AWS Batch are sent to our own service, all others to moto with corrections, ``/_sandbox/`` to the admin
 API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which replies to a
@@ -31,7 +32,12 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
-from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler, sts
+from reconciler.sandbox.iam.assuming import ASSUMABLE, assumed
+from reconciler.sandbox.iam.existing import Existing
+from reconciler.sandbox.iam.guard import authorize
+from reconciler.sandbox.iam.needs import Asked, of_s3
+from reconciler.sandbox.iam.principals import Session, user_with
+from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
@@ -42,6 +48,7 @@ _SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
+_USER_KEY = re.compile(r"AKIA\w{16}")
 _ROLE_KEY = re.compile(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
 
 
@@ -94,6 +101,7 @@ class Sandbox:
         self._asked = 0
         self._others: dict[str, Sandbox] = {}
         self._role_keys: dict[str, str] = {}
+        self._sessions: dict[str, Session] = main._sessions if main else {}  # noqa: SLF001  another account of this one
 
     # --- the ways in ---------------------------------------------------------------------------------------------
 
@@ -197,7 +205,7 @@ class Sandbox:
         found = _ROLE.fullmatch(role)
         if not found:
             raise ValueError(f"{role} is not the ARN of a role")
-        self.of(found["account"]).account.memory[sts.ASSUMABLE][role] = True
+        self.of(found["account"]).account.memory[ASSUMABLE][role] = True
 
     def _account_of(self, key: str) -> Sandbox:
         """The account of an access key: one of twelve digits is the account's id, and a role's belongs to its account.
@@ -212,14 +220,26 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
-        account = self._account_of(request.access_key)
-        reply = account.answered(request)
+        caller = self._caller(request)
+        account = self.of(caller.account) if caller else self._account_of(request.access_key)
+        reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
-    def answered(self, request: Request) -> Reply:
-        """The reply of this account to one request; raises as :meth:`answer`."""
+    def _caller(self, request: Request) -> Session | None:
+        """The role or user that sent a request; None for the account itself."""
+        key = request.access_key
+        if key in self._sessions:
+            return self._sessions[key]
+        if not _USER_KEY.fullmatch(key):
+            return None
+        accounts = (self, *self._others.values())
+        users = (user_with(one.account.moto.backend("iam", request.scope[1]), key, one.account.id) for one in accounts)
+        return next(filter(None, users), None)
+
+    def answered(self, request: Request, caller: Session | None = None) -> Reply:
+        """The reply of this account to one request of ``caller``, or its own; raises as :meth:`answer`."""
         service, region = request.scope
         operation = wire.operation_of(service, request)
         params: wire.Json = {}
@@ -234,7 +254,10 @@ class Sandbox:
             with self.lock:
                 if fault:
                     fault.refuse(service, operation)
+                session = self._authorized(caller, params, request)
                 reply = self._performed(service, operation, params, request)
+                if session:
+                    self._sessions |= dict.fromkeys(map(bytes.decode, _ROLE_KEY.findall(reply.body)), session)
         except (Lost, Died):
             raise
         except Exception as error:  # noqa: BLE001  moto's objects raise what they like for what they do not expect
@@ -246,6 +269,20 @@ class Sandbox:
         if fault and fault.lost:
             raise Lost
         return reply
+
+    def _authorized(self, caller: Session | None, params: wire.Json, request: Request) -> Session | None:
+        """Raises :class:`Refusal` for what the caller may not do; the caller of the keys in the reply of STS."""
+        service, region = request.scope
+        operation = wire.operation_of(service, request)
+        if (service, operation) == ("sts", "AssumeRole"):
+            account = str(params.get("RoleArn", "")).split(":")[4:5]
+            main = self.main or self
+            there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
+            return assumed(caller, params, there, Existing(self.account, region))
+        if caller:
+            asked = of_s3(request) if service == "s3" else Asked(service, operation, params)
+            authorize(caller, asked, Existing(self.account, region), self.clock.now())
+        return caller if service == "sts" else None
 
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
         self._fire_schedules()
