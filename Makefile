@@ -68,8 +68,9 @@ fmt: dev ## rewrite the code as `make lint` wants it
 schemas: setup ## regenerate the schema for editors from those of the kinds
 	$(BIN)/python -m tools.schemas
 
-docs: setup ## regenerate docs/errors.md from the catalogue of problem codes
+docs: setup ## regenerate docs/errors.md and docs/reference/ from the problem codes, the schemas and the kinds
 	$(BIN)/python -m tools.errors_doc
+	$(BIN)/python -m tools.reference_doc
 
 schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas
 	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)

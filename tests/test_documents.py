@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reconciler.cli import root
+
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
 CODE = re.compile(r"`(?P<path>[a-z_]+/[a-z_/]*\.py)(?:: (?P<name>\w+))?`")
 LINK = re.compile(r"\]\((?P<path>[^)#:]+)(?:#[^)]*)?\)")
 
@@ -43,3 +47,24 @@ def test_links_lead_somewhere(document: Path) -> None:
     for found in LINK.finditer(document.read_text("utf-8")):
         if not found["path"].startswith(("http", "mailto")):
             assert (document.parent / found["path"]).exists(), f"{document.name} links to {found['path']}"
+
+
+def commands(document: Path) -> list[str]:
+    """The command lines of ``reconcile`` in the document's shell blocks, those within ``$(...)`` too."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"(?:^|\$\()(reconcile [^#)|\n]*)", "".join(blocks), re.MULTILINE)
+    return [line.rstrip(' "') for line in found]
+
+
+def test_the_commands_in_the_documents_exist() -> None:
+    group = root.group()
+    written = {line: document for document in DOCUMENTS for line in commands(document)}
+
+    assert len(written) > 12
+    for line, document in written.items():
+        words = shlex.split(line)[1:]
+        command: Any = group
+        while hasattr(command, "get_command"):
+            command = command.get_command(command.make_context("reconcile", [], resilient_parsing=True), words.pop(0))
+            assert command is not None, f"{document.name}: {line}"
+        command.make_context("reconcile", words)

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,6 +32,7 @@ from botocore.exceptions import (
     HTTPClientError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
@@ -158,6 +158,7 @@ class AwsClient:
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
                 url = self.endpoint.url if self.endpoint else None
+                config = config.merge(Config(proxies={})) if url else config  # it is on this machine
                 created = self.session.client(service, config=config, endpoint_url=url)  # type: ignore[call-overload]
                 bound(created)
                 created.meta.events.register("before-parse", _refuse_entities)
@@ -197,7 +198,7 @@ class AwsClient:
         reply = self._call_until_readable(call)
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
-            self.skew = self.skew or _skew(meta)
+            self.skew = self.skew or credentials.skew_of(meta)
         if self.on_exchange:
             self.on_exchange(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
@@ -246,7 +247,7 @@ class AwsClient:
         try:
             return _sent(client, call)
         except ClientError as error:
-            self.skew = self.skew or _skew(error.response.get("ResponseMetadata", {}))
+            self.skew = self.skew or credentials.skew_of(error.response.get("ResponseMetadata", {}))
             return _refused(error)
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             return Refused(type(error).__name__, str(error), not_processed=True)
@@ -263,7 +264,7 @@ class AwsClient:
             if found := self.session.get_credentials():
                 found.get_frozen_credentials()
                 return
-        except (EndpointConnectionError, HTTPClientError):
+        except (NotConnected, HTTPClientError):
             raise  # the network
         except Exception as error:  # a program, a file or a service of the user's may fail in any way
             raise Problems([credentials.problem_of(error, self.source)]) from error
@@ -376,7 +377,8 @@ def _assuming(core: CoreSession, source: credentials.Source, region: str | None,
         extra["ExternalId"] = role["externalId"]
 
     def client(*args: Any, **kwargs: Any) -> Any:
-        made = core.create_client(*args, **{"region_name": region, "config": CONFIG, "endpoint_url": url, **kwargs})
+        config = CONFIG.merge(Config(proxies={})) if url else CONFIG  # as above
+        made = core.create_client(*args, **{"region_name": region, "config": config, "endpoint_url": url, **kwargs})
         bound(made)
         made.meta.events.register("before-parse", _refuse_entities)
         return made
@@ -418,14 +420,6 @@ def identity(aws: AwsClient, environment: str) -> Scope:
         environment=environment,
         endpoint=aws.elsewhere(),
     )
-
-
-def _skew(meta: Mapping[str, Any]) -> float:
-    try:
-        date = parsedate_to_datetime(str(meta.get("HTTPHeaders", {})["date"]))
-        return date.timestamp() - time.time()
-    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
-        return 0.0
 
 
 def _refused(error: ClientError) -> Refused:

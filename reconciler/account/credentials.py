@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from reconciler.model import problem_codes as codes
@@ -140,6 +142,15 @@ def sign_in(source: Source) -> str:
     if name := _signed_in_by(source, "login_session"):
         return f"run `aws login{_option(name)}`"
     return f"renew the credentials of profile {source.profile}" if source.profile else "renew the credentials"
+
+
+def skew_of(meta: Mapping[str, Any]) -> float:
+    """How many seconds AWS's clock is ahead of this one, by the metadata of a reply; 0 if that is unknown."""
+    try:
+        date = parsedate_to_datetime(str(meta.get("HTTPHeaders", {})["date"]))
+        return date.timestamp() - time.time()
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
+        return 0.0
 
 
 # --- errors of botocore -----------------------------------------------------------------------------------------------
@@ -274,7 +285,8 @@ def _dependency(error: Any, _: Source) -> Problem:
 def _refused_by(error: Any, source: Source) -> Problem:
     """A refusal of STS or IAM Identity Center while credentials were fetched."""
     details = error.response.get("Error", {})
-    refusal = Refusal(error.operation_name, str(details.get("Code", "")), str(details.get("Message", "")))
+    skew = skew_of(error.response.get("ResponseMetadata", {}))
+    refusal = Refusal(error.operation_name, str(details.get("Code", "")), str(details.get("Message", "")), skew)
     return problem_of_refusal(refusal, source) or _problem(
         codes.AWS_REFUSED, f"cannot get credentials: {refusal.code}: {refusal.message}", f"check {_KEY_FILES}"
     )

@@ -7,10 +7,10 @@ reports each once, even where many resources inherit it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from reconciler.checks import containers, reference_targets, references, secrets, settings
 from reconciler.checks.findings import as_problem
@@ -28,6 +28,7 @@ from reconciler.model import (
     Finding,
     Kind,
     Path,
+    Reference,
     Resource,
     Template,
 )
@@ -162,7 +163,9 @@ def _resource(
     found += _foreign_expressions(address, raw)
     lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
-    if any(not problem.warning for problem in found) or _lacks_values(raw.value):
+    if any(not problem.warning for problem in found):
+        return None, [*found, *_of_the_rest(address, raw, kind, physical, found)]
+    if _lacks_values(raw.value):
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
@@ -181,6 +184,37 @@ def _resource(
         unknown_members=extension.unknown_members,
     )
     return resource, found
+
+
+_UNKNOWN: Final = Template((Reference("var", "${var.unknown}"),))
+
+
+def _of_the_rest(
+    address: Address, raw: DeclaredResource, kind: Kind, physical: str, wrong: Sequence[Problem]
+) -> Iterator[Problem]:
+    """The problems that the kind finds in values that are not ``wrong``, which count as unknown: what depends on them
+    is not judged.
+    """
+    errors = {problem.pos for problem in wrong if not problem.warning and problem.code is not codes.MISSING_FIELD}
+    value: Any = {name: item for name, item in raw.value.items() if name not in ("tags", "lifecycle")}
+    for path, pos in raw.pos.items():
+        if pos in errors and path:
+            value = _with_unknown(value, path)
+    for finding in kind.check(physical, kind.expanded(address.name, value)):
+        pos = raw.at(finding.path)
+        if finding.path and finding.code in (codes.INVALID_VALUE, *_OF_ONE_VALUE) and pos not in errors:
+            yield as_problem(finding, address, pos)
+
+
+def _with_unknown(value: Any, path: Path) -> Any:
+    """``value`` in which what is at ``path`` is an expression; as it is where nothing is there."""
+    if not path:
+        return _UNKNOWN
+    if isinstance(value, Mapping) and path[0] in value:
+        return {**value, path[0]: _with_unknown(value[path[0]], path[1:])}
+    if isinstance(value, list) and isinstance(path[0], int) and path[0] < len(value):
+        return [_with_unknown(item, path[1:]) if index == path[0] else item for index, item in enumerate(value)]
+    return value
 
 
 def _lacks_values(value: Any) -> bool:

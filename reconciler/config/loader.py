@@ -323,7 +323,7 @@ class _Loading:
                 elif isinstance(below.value, dict):
                     self.collect(found.setdefault(section, {}), section, below)
                 elif below.value is not None:
-                    hint = "write the resources below it by name, as in name: {...}"
+                    hint = f"write the resources below it by name, as in {_name_in(below.value)}: {{...}}"
                     self.problem(
                         codes.WRONG_TYPE, f"{section} must be a mapping of names to resources", hint, below.pos, section
                     )
@@ -421,6 +421,13 @@ class _Loading:
 # What a variable, a default or a base that could not be read would explain
 _FOLLOW_UPS = (codes.UNKNOWN_VARIABLE, codes.EMPTY_RESOURCE, codes.MISSING_FIELD)
 _PLAIN = ("region", "account", "profile", "roleArn", "externalId", "sessionName", "ignoreTags", "ignoreRules")
+
+
+def _name_in(value: Any) -> str:
+    """The name of the first item of a list as AWS describes resources (``jobQueueName``); ``name`` if there is none."""
+    first = value[0].value if isinstance(value, list) and value else None
+    members = first.items() if isinstance(first, dict) else ()
+    return next((str(node.value) for key, node in members if key.lower().endswith("name")), "name")
 
 
 def _read_key(written: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from .resources import Change, Dependent, Diff, Live, Resource, Want
+from .resources import Change, Dependent, Diff, Disruption, Live, Resource, Want
 from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope
 
@@ -125,6 +125,11 @@ class ResourcePlan:
     def changes(self) -> tuple[Change, ...]:
         """The leaves that differ, sorted by path."""
         return self.diff.changes
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether it ends or delays jobs, refuses new ones, or loses events: ``disruption`` says how."""
+        return isinstance(self.disruption, Disruption)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -625,6 +625,16 @@ USAGE = _error(
     "An argument is missing, or an option cannot be combined with another.",
     "Run the command with `--help`.",
 )
+INTERRUPTED = _error(
+    "interrupted",
+    "The command was interrupted before it had a result.",
+    "Run it again.",
+)
+INTERNAL_ERROR = _error(
+    "internal-error",
+    "An error in reconcile itself, or one that it does not expect.",
+    "Report it, with what `reconcile --debug` shows.",
+)
 BAD_ADDRESS = _error(
     "bad-address",
     "An argument is not the address of a resource.",

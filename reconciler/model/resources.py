@@ -388,6 +388,14 @@ class Diff:
         return any(change.path[: len(path)] == path for change in self.changes)
 
 
+class Disruption(str):
+    """A sentence on what a change does to running jobs, where it ends or delays jobs, refuses new ones, or loses
+    events: such changes are shown first.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependent:
     """A resource in the account that refers to a live object which would be deleted.

@@ -49,10 +49,14 @@ UNKNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """Matches a refusal: its code (exact; empty: any) and a fragment of its message (ignoring case; empty: any)."""
+    """Matches a refusal: its code (exact; empty: any) and a fragment of its message (ignoring case; empty: any).
+
+    ``because`` is what the refusal means, in plain words, where it is expected and passes.
+    """
 
     code: str = ""
     message: str = ""
+    because: str = field(default="", compare=False)
 
     def matches(self, refused: Refused) -> bool:
         """Whether a refusal has the code and the fragment."""

@@ -25,7 +25,7 @@ from reconciler.operations import journal, pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Session, lock_of, make_plan, timestamp
 from reconciler.operations.stop import StopRequest
-from reconciler.render import checksum, text
+from reconciler.render import checksum, report
 
 if TYPE_CHECKING:
     from reconciler.operations.journal import Journal
@@ -206,10 +206,10 @@ def _execute(
             current=current,
         )
     took = time.monotonic() - began
-    report = text.report(planned.plan, outcome, sink.details, took, planned.mask, session.root)
+    told = report.of(planned.plan, outcome, sink.details, took, planned.mask, session.root)
     if recorder:
-        recorder.report = report
-    ui.finished(outcome, report)
+        recorder.report = told
+    ui.finished(outcome, told)
     return _exit_code(outcome, lost=run.lost.is_set())
 
 

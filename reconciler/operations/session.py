@@ -175,6 +175,10 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     url = environ.get(_ENDPOINT, "").rstrip("/")
     if not asked and (not url or any(name.startswith(f"{_ENDPOINT}_") for name in environ)):
         return None
+    if url == process.NOWHERE and not asked:
+        message = "AWS_ENDPOINT_URL of this shell belongs to a sandbox that could not be started"
+        hint = 'run `eval "$(reconcile sandbox start)"` again, or open a new shell to use AWS'
+        raise Problems([Problem(code=codes.NO_SANDBOX, message=message, hint=hint)])
     handle = process.status()
     if handle is None and asked:
         raise Problems([no_sandbox()])
@@ -188,7 +192,7 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
             process.control(handle.url, "roles", {"arn": role})
     account = role.split(":")[4] if role else env.account
     region, shell_key = handle.region, ""
-    if not asked:  # the shell may be pointed at another of its accounts and Regions
+    if url == handle.url:  # the shell may be pointed at another of its accounts and Regions
         region, shell_key = environ.get("AWS_REGION") or region, environ.get("AWS_ACCESS_KEY_ID", "")
     key = process.access_key(handle, account or (shell_key if shell_key.isdecimal() else None))
     found = process.environment(handle.url, region, key)
@@ -227,27 +231,33 @@ def lock_of(session: Session) -> Lock:
 
 
 def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
-    """Break the environment's lock if ``approve`` returns true for its holder, in words.
+    """Break the environment's lock if ``approve`` returns true for its holder and what follows, in words.
 
     Returns a sentence about the broken lock: empty where there was none, None where it was not approved. Raises
     Problems where another run has taken the lock since it was shown.
     """
-    from reconciler.account.lock import describe_holder  # noqa: PLC0415  (as above)
+    from reconciler.account.lock import describe_holder, held_since  # noqa: PLC0415  (as above)
 
     lock = lock_of(session)
     held = lock.read()
     if held is None:
         return ""
     holder = session.mask.line(describe_holder(held, lock.now()))
-    where = f" ({place})" if (place := session.mask.line(session.client.elsewhere())) else ""
-    if not approve(f"The lock of {session.env.name}{where} is held by {holder}."):
+    age = held_since(held, lock.now())
+    if not approve(f"The lock of {lock_place(session)} is held by {holder}{age}.\n{lock.after_breaking(held)}"):
         return None
     now = lock.read()
     if now is None or now.claim.run != held.claim.run:
         message = "the lock changed hands since it was shown"
         raise Problems([Problem(code=codes.LOCK_MOVED, message=message, hint="run `reconcile unlock` again")])
     lock.delete()
-    return f"Broke the lock of {session.env.name}, which was held by {holder}."
+    return f"Broke the lock of {lock_place(session)}, which was held by {holder}."
+
+
+def lock_place(session: Session) -> str:
+    """The environment and where it is: ``prod in account 123456789012 (eu-west-1)``."""
+    where = ", ".join(filter(None, (session.scope.region, session.mask.line(session.client.elsewhere()))))
+    return f"{session.env.name} in account {session.scope.account} ({where})"
 
 
 def timestamp() -> str:

@@ -24,6 +24,7 @@ from reconciler.model import (
     Change,
     Deferred,
     Diff,
+    Disruption,
     Effect,
     Environment,
     Finding,
@@ -558,7 +559,7 @@ def _reason(diff: Diff, only: Effect | None = None) -> str:
 
 _DISRUPTIONS = {
     Effect.SCALING: UNAFFECTED,
-    Effect.INFRASTRUCTURE: "instances are replaced; running jobs may be terminated",
+    Effect.INFRASTRUCTURE: Disruption("instances are replaced; running jobs may be terminated"),
     Effect.NEW_REVISION: f"{UNAFFECTED} (they keep their revision)",
     Effect.REPLACE: "replaced: its dependents move to the new one",
     Effect.IN_PLACE: UNAFFECTED,

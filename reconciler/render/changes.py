@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from reconciler.model import MISSING, Base64, Change, Effect, JsonText, Path, Secret, compact
+from reconciler.model import MISSING, Base64, Call, Change, Effect, JsonText, Path, ResourcePlan, Secret, Step, compact
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.paths import dotted
 from reconciler.model.stand_ins import convert
@@ -16,6 +18,8 @@ from reconciler.render.mask import Mask
 CHANGED: Final = "(sensitive, changed)"  # in place of a secret that was not there before, next to what is shown
 _NOT_SET: Final = "(not set)"
 _REMOVED: Final = "(removed)"
+_PARTS: Final = re.compile(r"[\w.-]+|[^\w.-]", re.DOTALL)
+MEMBERS: Final = 60  # a mapping with more characters is shown member by member
 
 
 class _Attribute(NamedTuple):
@@ -27,12 +31,31 @@ class _Attribute(NamedTuple):
     ordered: bool = True
 
 
-def lines(found: Sequence[Change], mask: Mask) -> Iterator[Line]:
-    """The lines of all that differs; leaves of one list are shown together, by the elements of the list."""
+def lines(found: Sequence[Change], mask: Mask, *, core: bool = False) -> Iterator[Line]:
+    """The lines of all that differs; leaves of one list are shown together, by the elements of the list.
+
+    ``core``: without what is equal at the ends of two short texts, so that equal changes of many resources are equal
+    lines: ``"…:1.4" -> "…:1.5"``.
+    """
     attributes = [*_attributes(found, mask)]
     width = min(max((len(dotted(one.path)) for one in attributes), default=0), 60)
     for one in attributes:
-        yield from _attribute(one, width, mask)
+        yield from _attribute(one, width, mask, core=core)
+
+
+def created(item: ResourcePlan, mask: Mask) -> Iterator[Line]:
+    """Every property of a resource that is created."""
+    hidden = {name: Secret(value) if name in item.secret_paths else value for name, value in (item.after or {}).items()}
+    for name, value in mask.value(hidden).items():
+        yield from whole("+", mask.line(name), value, 0, MEMBERS)
+
+
+def step(part: Step, mask: Mask, room: int | None = None) -> str:
+    """One step on one line; with ``room``, parameters with more characters are shortened."""
+    if not isinstance(part.action, Call):
+        return f"wait until {mask.line(part.action.title)}"
+    parameters = compact(mask.value(part.action.params))
+    return f"{part.action} {parameters if room is None or len(parameters) <= room else f'{parameters[: room - 4]} ...'}"
 
 
 def _attributes(found: Sequence[Change], mask: Mask) -> Iterator[_Attribute]:
@@ -53,7 +76,7 @@ def _effect(change: Change, mask: Mask) -> str:
     return f"{effect} ({mask.line(change.because)})" if change.because else effect
 
 
-def _attribute(one: _Attribute, width: int, mask: Mask) -> Iterator[Line]:
+def _attribute(one: _Attribute, width: int, mask: Mask, *, core: bool) -> Iterator[Line]:
     """One attribute: on one line where that is short, else the lines of its difference below its name."""
     label = mask.line(dotted(one.path))
     effect = f"  # {one.effect}" if one.effect else ""
@@ -75,10 +98,32 @@ def _attribute(one: _Attribute, width: int, mask: Mask) -> Iterator[Line]:
     if single(old) == single(new):
         yield Line(sign, 0, f"{label:<{width}}  {_hidden(one, mask)}{effect}")
     elif fits(old, new):
-        yield Line(sign, 0, f"{label:<{width}}  {shift(old, new)}{effect}")
+        shown = shift(*_apart(old, new)) if core else shift(old, new)
+        yield Line(sign, 0, f"{label:<{width}}  {shown}{effect}")
     else:
         yield Line(sign, 0, f"{label}{effect}")
         yield from between(old, new, ordered=one.ordered)
+
+
+def _apart(old: Any, new: Any) -> tuple[Any, Any]:
+    """Two texts without the words that both begin and end with, which ``…`` stands for."""
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return old, new
+    ours, theirs = _PARTS.findall(old), _PARTS.findall(new)
+    lead = _shared(ours, theirs)
+    tail = _shared(ours[lead:][::-1], theirs[lead:][::-1])
+    lead -= bool(lead) and not ours[lead - 1][0].isalnum()  # the sign in front, as in ":1.4"
+    return _between_ends(ours, lead, tail), _between_ends(theirs, lead, tail)
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _between_ends(parts: Sequence[str], lead: int, tail: int) -> str:
+    middle = "".join(parts[lead : len(parts) - tail])
+    return f"{'…' * bool(lead)}{middle}{'…' * bool(tail)}"
 
 
 def _hidden(one: _Attribute, mask: Mask) -> str:

@@ -42,6 +42,7 @@ def resource(item: ResourcePlan, mask: Mask) -> dict[str, Any]:
         "action_reason": mask.text(item.reason),
         "differences": [difference(change, mask) for change in item.changes],
         "disruption": mask.text(item.disruption),
+        "interrupts": item.interrupts,
         "notes": [mask.text(note) for note in item.notes],
         "steps": [step(part, mask) for part in item.steps if item.verb is not Verb.NOOP],
         "depends_on": [mask.text(str(address)) for address in item.depends_on],

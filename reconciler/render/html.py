@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from reconciler.model import Plan, Verb
-from reconciler.model.problems import Problem
 from reconciler.render import text
 from reconciler.render.difference import Line
 from reconciler.render.mask import Mask
+from reconciler.render.view import View
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE: Final = """\
@@ -25,21 +23,20 @@ ins { background: #dafbe1; } del { background: #ffebe9; }
   ins { background: #12361f; } del { background: #4c1a1c; } }"""
 
 
-def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str = "", refused: bool = False) -> str:
-    """A complete page. ``problems`` come before the plan, or replace it if ``refused``; ``root`` is the path prefix of
-    the files in them.
-    """
-    title = mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.place}")
+def plan(view: View) -> str:
+    """A complete page."""
+    title = text.title(view)
+    plain, blocked = text.Paint(colour=False), text.blocked(view.problems)
     blocks = []
-    if problems:
-        shown = text.problems(problems, mask, text.Paint(colour=False), root)
-        blocks.append(f"<pre>{escape(shown)}</pre>")
-    for item in () if refused else plan.resources:
-        if item.verb is not Verb.NOOP or item.notes:
-            first = text.heading(item, mask, text.Paint(colour=False))
-            body = "\n".join([*map(_line, text.body(item, mask)), *map(escape, text.calls(item, mask))])
-            summary = f'<summary class="{item.verb.value}">{escape(first)}</summary>'
-            blocks.append(f"<details>{summary}<pre>{body}</pre></details>")
+    if view.problems:
+        blocks.append(f"<pre>{escape(text.problems(view.problems, Mask(), plain, view.root))}</pre>")
+    for group in view.groups:
+        lines = [*map(_line, text.body(group)), *map(escape, group.first.steps)]
+        if len(group.entries) > 1:
+            lines += map(escape, text.listed(group.entries))
+        summary = f'<summary class="{group.first.verb}">{escape(text.heading(group, plain))}</summary>'
+        body = "\n".join(lines)
+        blocks.append(f"<details>{summary}<pre>{body}</pre></details>")
     return "\n".join(
         [
             "<!doctype html>",
@@ -47,8 +44,8 @@ def plan(plan: Plan, mask: Mask, *, problems: Sequence[Problem] = (), root: str 
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             f"<style>{_STYLE}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
-            *(f'<p class="delete"><strong>{escape(said)}</strong></p>' for said in (text.blocked(problems),) if said),
-            *([] if refused else _summary(plan)),
+            *([f'<p class="delete"><strong>{escape(blocked)}</strong></p>'] if blocked else []),
+            *([] if view.refused else _summary(view)),
             *blocks,
             "</body></html>",
         ]
@@ -62,6 +59,6 @@ def _line(line: Line) -> str:
     return f"<{element}>{shown}</{element}>" if element else shown
 
 
-def _summary(plan: Plan) -> list[str]:
-    limit = text.limits(plan)
-    return [f"<p><strong>{escape(text.summary(plan))}</strong></p>", *([f"<p>{escape(limit)}</p>"] if limit else [])]
+def _summary(view: View) -> list[str]:
+    limit = [f"<p>{escape(view.limits)}</p>"] if view.limits else []
+    return [f"<p><strong>{escape(view.summary)}</strong></p>", *limit]

@@ -1,41 +1,19 @@
-"""The plan as text: terraform's signs, the reason next to each change, all that differs, every call below it."""
+"""The plan as text: terraform's signs, dangers first, the reason next to each change, all that differs."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from typing import Final
 
-from reconciler.model import (
-    EMPTY,
-    Address,
-    Call,
-    Outcome,
-    Plan,
-    ResourcePlan,
-    Secret,
-    Step,
-    StepState,
-    Verb,
-    compact,
-)
 from reconciler.model.paths import located
-from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
-from reconciler.render import changes
-from reconciler.render.difference import WIDTH, Line, single, whole
+from reconciler.render.difference import WIDTH, Line
 from reconciler.render.mask import Mask
+from reconciler.render.ranges import ranges
+from reconciler.render.view import Entry, Group, LookupView, View
 
-NO_CHANGES: Final = "No changes. The account matches the environment."
-_LIMITED: Final = {
-    "--target": "--target is in effect: other resources were not planned, and undeclared ones are not deleted",
-    "--exclude": "--exclude is in effect: the excluded resources and their dependents were not planned",
-    "": "The plan is incomplete: some resources could not be read, and undeclared ones are not deleted",
-}
-MEMBERS: Final = 60  # a mapping with more characters is shown member by member
-
-_CHANGES: Final = (Verb.CREATE, Verb.ADOPT, Verb.UPDATE, Verb.REPLACE, Verb.DELETE)
-_SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOPT: "&", Verb.NOOP: " "}
+LISTED: Final = 12  # lines of names below changes that are equal; of deletions and interruptions all are listed
 _COLOURS: Final = {
     "+": 32,
     "-": 31,
@@ -61,126 +39,93 @@ class Paint:
         return f"\x1b[{_COLOURS[what]}m{text}\x1b[0m" if self.colour and what in _COLOURS else text
 
 
-def plan(plan: Plan, mask: Mask, paint: Paint) -> str:
-    """The complete plan; its last line is the summary."""
-    lines = [paint(mask.line(f"{plan.scope.environment} in account {plan.scope.account}, {plan.scope.place}"), "bold")]
-    if plan.lookups:
-        found = [(mask.line(name), single(mask.value(value))) for name, value in sorted(plan.lookups.items())]
-        width = max(len(name) for name, _ in found)
-        lines += ["", "Look-ups:", *(f"  {name:<{width}}  {value}" for name, value in found)]
-    for item in plan.resources:
-        if item.verb is not Verb.NOOP or item.notes:
-            lines += ["", *resource(item, mask, paint)]
-    lines += ["", summary(plan)]
-    if limit := limits(plan):
-        lines.insert(-1, f"{limit}\n")
-    return "\n".join(lines)
+def plan(view: View, paint: Paint, *, verbose: bool = False) -> str:
+    """The complete plan; its last line is the summary. ``verbose``: each resource by itself, with its API calls."""
+    lines = [paint(title(view), "bold")]
+    if view.lookups:
+        width = max(len(one.name) for one in view.lookups)
+        lines += ["", "Look-ups:", *(f"  {one.name:<{width}}  {looked_up(one)}" for one in view.lookups)]
+    groups = [Group((one,)) for one in view.entries] if verbose else view.groups
+    for found in groups:
+        lines += ["", *group(found, paint, verbose=verbose)]
+    lines.append("")
+    if view.calls and not verbose:
+        lines += [paint(f"{counted(view.calls, 'API call')} (--verbose shows {them(view.calls)})", "dim"), ""]
+    if view.limits:
+        lines += [view.limits, ""]
+    return "\n".join([*lines, view.summary])
 
 
-def summary(plan: Plan) -> str:
-    """The last line: the number of changes by action, or that there are none."""
-    if not plan.applyable:
-        if not plan.complete and not (plan.destroy and plan.resources):
-            part = "this part of the environment"
-            if plan.destroy:
-                return f"No changes. Nothing in {part} is deleted."
-            return _not_compared(plan) or f"No changes. The account matches {part}."
-        if plan.destroy and plan.resources:
-            return (
-                "No changes. The remaining resources are kept: "
-                "other resources in the account still use them (see the notes)."
-            )
-        if plan.destroy:
-            return "No changes. The environment owns nothing in this account and Region."
-        return _not_compared(plan) or NO_CHANGES
-    words = [f"{plan.count(verb)} to {verb.value}" for verb in _CHANGES if verb is not Verb.ADOPT or plan.count(verb)]
-    return f"Plan: {', '.join(words)}."
+def title(view: View) -> str:
+    """What is planned, and where."""
+    return f"{view.environment} in account {view.account}, {view.place}"
 
 
-def counts(plan: Plan) -> str:
-    """The number of changes by action, without those that there are none of: ``3 to create, 1 to delete``."""
-    return ", ".join(f"{plan.count(verb)} to {verb.value}" for verb in _CHANGES if plan.count(verb))
+def looked_up(one: LookupView) -> str:
+    """The value of a look-up, and how it moved."""
+    return f"{one.value}  # moved: {one.moved} ({', '.join(one.users)})" if one.moved else one.value
 
 
-def _not_compared(plan: Plan) -> str:
-    """The summary of a plan without changes where some live values cannot be compared; else empty."""
-    count = sum(len(item.not_compared) for item in plan.resources)
-    if not count:
-        return ""
-    values = "1 live value" if count == 1 else f"{count} live values"
-    return f"No changes. {values} cannot be compared with what is declared (see the notes)."
-
-
-def limits(plan: Plan) -> str:
-    """Why the plan does not cover the whole environment; empty where it does."""
-    return "" if plan.complete else f"{_LIMITED[plan.limited_by]}."
-
-
-def sign(item: ResourcePlan) -> str:
-    """Terraform's sign for an action."""
-    if item.verb is Verb.REPLACE:
-        return "+/-" if item.create_first else "-/+"
-    return _SIGNS[item.verb]
-
-
-def resource(item: ResourcePlan, mask: Mask, paint: Paint) -> Iterator[str]:
-    """The lines of one resource."""
-    yield heading(item, mask, paint)
-    for line in body(item, mask):
+def group(found: Group, paint: Paint, *, verbose: bool = False) -> Iterator[str]:
+    """The lines of one group: its heading, what differs, running jobs and notes, and the resources, if several."""
+    yield heading(found, paint)
+    for line in body(found):
         shown = f"    {'  ' * line.depth}{line.sign or ' '} {line.text}" if line.depth else f"    {line.text}"
         yield paint(shown if line.text else shown.rstrip(), line.sign if line.depth else "")
-    yield from (paint(shown, "dim") for shown in calls(item, mask))
+    if rest := hidden(found, verbose=verbose):
+        yield paint(f"    ({rest})", "dim")
+    if verbose:
+        yield from (paint(f"      {number}. {step}", "dim") for number, step in enumerate(found.first.steps, 1))
+    if len(found.entries) > 1:
+        yield from (f"    {line}" for line in listed(found.entries, None if found.first.dangerous else LISTED))
 
 
-def heading(item: ResourcePlan, mask: Mask, paint: Paint) -> str:
-    """The first line of a resource: its sign, its address and why it changes."""
-    mark = sign(item)
-    name = f" as {mask.line(item.physical)}" if item.physical.split(":")[0] != item.address.name else ""
-    reason = f"  {mask.line(item.reason)}" if item.reason else ""
-    return f"{paint(mark, mark)} {paint(mask.line(str(item.address)), 'bold')}{name}{paint(reason, 'dim')}"
+def heading(found: Group, paint: Paint) -> str:
+    """The first line of a group: the sign, the address or the number of resources, and why they change."""
+    one = found.first
+    reason = f"  {one.reason}" if one.reason else ""
+    count = len(found.entries)
+    name = paint(one.address if count == 1 else f"{count} {one.section}", "bold")
+    physical = f" as {one.physical}" if one.physical and count == 1 else ""
+    return f"{paint(one.sign, one.sign)} {name}{physical}{paint(reason, 'dim')}"
 
 
-def body(item: ResourcePlan, mask: Mask) -> Iterator[Line]:
+def body(found: Group) -> Iterator[Line]:
     """What is created or differs, complete; what happens to running jobs; notes. Depth 0 is an attribute's own line."""
-    if item.verb is Verb.CREATE and item.after is not None:
-        yield from _created(item, mask)
-    elif item.verb is not Verb.CREATE:
-        yield from changes.lines(item.changes, mask)
-    if _affects_jobs_or_updates(item):
-        yield Line("", 0, f"running jobs: {mask.line(item.disruption)}")
-    yield from (Line("", 0, f"note: {mask.line(note)}") for note in item.notes)
+    yield from found.lines
+    if found.jobs:
+        yield Line("", 0, f"running jobs: {found.jobs}")
+    yield from (Line("", 0, f"note: {note}") for note in found.notes)
 
 
-def calls(item: ResourcePlan, mask: Mask) -> list[str]:
-    """The steps, numbered; long parameters are shortened."""
-    steps = item.steps if item.verb is not Verb.NOOP else ()
-    return [f"      {number}. {step(part, mask)}" for number, part in enumerate(steps, 1)]
+def hidden(found: Group, *, verbose: bool = False) -> str:
+    """How many attributes do not differ, and how many API calls are not shown."""
+    counts = [one.unchanged for one in found.entries]
+    several = " each" if len(found.entries) > 1 else ""
+    unchanged = counted(counts[0], "unchanged attribute") + several if counts[0] and len({*counts}) == 1 else ""
+    calls = counted(found.calls, "API call") if found.calls and not verbose else ""
+    return ", ".join(filter(None, (unchanged, calls)))
 
 
-def _affects_jobs_or_updates(item: ResourcePlan) -> bool:
-    """Whether the block has a line about running jobs: for each effect on them, and for each difference."""
-    if not item.disruption or item.verb in (Verb.CREATE, Verb.NOOP):
-        return False
-    return item.disruption != UNAFFECTED or bool(item.changes)
+def listed(entries: Sequence[Entry], most: int | None = None) -> list[str]:
+    """The names of ``entries`` on as many lines as it takes, or on ``most`` lines with the number of the others."""
+    names = ranges([one.name for one in entries])
+    lines = wrap(", ".join(names), WIDTH, break_long_words=False, break_on_hyphens=False)
+    if most is None or len(lines) <= most:
+        return lines
+    kept = lines[: most - 1]
+    left = len(names) - sum(line.count(", ") + line.endswith(",") for line in kept)
+    return [*kept, f"... and {left} more (--verbose shows each)"]
 
 
-def step(part: Step, mask: Mask) -> str:
-    """One step on one line."""
-    if isinstance(part.action, Call):
-        parameters = compact(mask.value(part.action.params))
-        return f"{part.action} {_cut(parameters)}"
-    return f"wait until {mask.line(part.action.title)}"
+def counted(count: int, noun: str) -> str:
+    """``1 API call``, ``2 API calls``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _created(item: ResourcePlan, mask: Mask) -> Iterator[Line]:
-    """Every property of a resource that is created."""
-    hidden = {name: Secret(value) if name in item.secret_paths else value for name, value in (item.after or {}).items()}
-    for name, value in mask.value(hidden).items():
-        yield from whole("+", mask.line(name), value, 0, MEMBERS)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ..."
+def them(count: int) -> str:
+    """The pronoun for ``count`` things."""
+    return "it" if count == 1 else "them"
 
 
 def problems(found: Sequence[Problem], mask: Mask, paint: Paint, root: str = "") -> str:
@@ -201,69 +146,3 @@ def blocked(found: Sequence[Problem]) -> str:
     """A sentence that there are errors, so that the plan cannot be applied; empty where there are none."""
     errors = sum(not problem.warning for problem in found)
     return f"This cannot be applied: {errors} error{'s' * (errors > 1)}." if errors else ""
-
-
-def report(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
-    """The result of an apply: the changes made; each failure, its place and reason; the steps not started.
-
-    ``details`` are the last details by step id, ``took`` is in seconds, ``root`` the path prefix of files.
-    """
-    states: dict[str, StepState] = dict.fromkeys(outcome.done, StepState.DONE)
-    states |= dict.fromkeys(outcome.failed, StepState.FAILED) | dict.fromkeys(outcome.skipped, StepState.SKIPPED)
-    counts = dict.fromkeys(Verb, 0)
-    unfinished: dict[Address, list[Step]] = {}
-    for item in plan.resources:
-        missing = [part for part in item.steps if states.get(part.id) is not StepState.DONE]
-        if missing:
-            unfinished[item.address] = missing
-        else:
-            counts[item.verb] += 1
-    words = {
-        Verb.CREATE: "created",
-        Verb.ADOPT: "adopted",
-        Verb.UPDATE: "updated",
-        Verb.REPLACE: "replaced",
-        Verb.DELETE: "deleted",
-    }
-    message = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb])
-    message = message or ("nothing finished" if plan.applyable else "no changes")
-    if outcome.ok:
-        return f"Done in {took:.0f} s: {message}."
-    lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {message}."]
-    for address, missing in unfinished.items():
-        failed = next((part for part in missing if states.get(part.id) is StepState.FAILED), None)
-        who = mask.line(str(address))
-        if failed:
-            why = mask.lines(details.get(failed.id, ""), " " * 6)
-            pos = next(item.pos for item in plan.resources if item.address == address)
-            place = mask.line(f" ({located(root, pos)})") if pos and pos.file else ""
-            lines.append(f"  {who}{place} failed at {step(failed, mask)}\n      {why}")
-            if where := cause(plan, address, outcome.causes.get(failed.id, ""), root):
-                lines.append(f"      see {mask.text(where)}")
-        else:
-            word = "not started" if len(missing) == len(_steps_of(plan, address)) else "not finished"
-            lines.append(f"  {who} {word}: {step(missing[0], mask)}")
-    advice = "Fix the cause, then run the same command again" if outcome.failed else "Run the same command again"
-    lines.append(f"Completed changes are kept. {advice} to finish the rest.")
-    return "\n".join(lines)
-
-
-def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:
-    """Where the property at ``path`` is declared, and where the dependency in it is; empty for no path."""
-    item = next(item for item in plan.resources if item.address == address)
-    if not path or item.declared is None:
-        return ""
-    parts = tuple(path.split("."))
-    named: Any = item.declared.props
-    for part in parts:
-        named = named.get(part, EMPTY) if isinstance(named, Mapping) else EMPTY
-    message = f"{path} ({located(root, item.declared.at(parts))})"
-    for used in item.depends_on:
-        other = next((other for other in plan.resources if other.address == used), None)
-        if other and other.pos and re.search(rf"(?<![\w-]){re.escape(used.name)}(?![\w-])", str(named)):
-            message += f", which names {used} ({located(root, other.pos)})"
-    return message
-
-
-def _steps_of(plan: Plan, address: Address) -> tuple[Step, ...]:
-    return next(item.steps for item in plan.resources if item.address == address)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -148,16 +149,27 @@ def reset() -> bool:
 def exports(url: str, region: str = REGION, key: str = "test", environ: Mapping[str, str] = EMPTY) -> list[str]:
     """The lines that point a shell, and so every AWS client in it, to the sandbox.
 
-    ``key`` is the access key; ``environ`` are the shell's variables, of which those are unset that lead elsewhere.
+    ``key`` is the access key; ``environ`` are the shell's variables, of which those are unset that lead elsewhere. A
+    proxy is not used for the sandbox.
     """
     lines = [f"export {name}={value}" for name, value in environment(url, region, key).items()]
-    return [*_unset(environ), *lines]
+    return [*_unset(environ), *lines, *_no_proxy(environ)]
 
 
 def refusing(environ: Mapping[str, str]) -> str:
     """The line that points a shell at an endpoint that refuses every call."""
     settings = " ".join(f"{name}={value}" for name, value in environment(NOWHERE).items())
-    return "; ".join([*_unset(environ), f"export {settings}"])
+    return "; ".join([*_unset(environ), f"export {settings}", *_no_proxy(environ)])
+
+
+def _no_proxy(environ: Mapping[str, str]) -> list[str]:
+    if not any(name.lower() in ("http_proxy", "all_proxy") for name in environ):
+        return []
+    hosts = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if "127.0.0.1" in hosts.split(","):
+        return []
+    value = shlex.quote(",".join(filter(None, (hosts, "127.0.0.1"))))
+    return [f"export NO_PROXY={value} no_proxy={value}"]
 
 
 def _unset(environ: Mapping[str, str]) -> list[str]:

@@ -39,29 +39,31 @@ def admitting_none(schema: Json) -> Json:
     """One level of a schema, without the alternative of an expression (text of the form ``${...}``) to a type."""
     plain = dict(schema)
     types = plain.get("type")
-    if isinstance(types, list) and "string" in types and _admits(plain):
+    if isinstance(types, list) and "string" in types and admits_expression(plain):
         others = [name for name in types if name != "string"]
         plain["type"] = others[0] if len(others) == 1 else others
         del plain["pattern"]
     for either in ("anyOf", "oneOf"):
         branches = plain.get(either)
-        if isinstance(branches, list) and any(_is_expression(branch) for branch in branches):
-            left = [branch for branch in branches if not _is_expression(branch)]
+        if isinstance(branches, list) and any(is_expression(branch) for branch in branches):
+            left = [branch for branch in branches if not is_expression(branch)]
             del plain[either]
             plain = {**left[0], **plain} if len(left) == 1 else {**plain, either: left} if left else plain
     return plain
 
 
-def _admits(schema: Json) -> bool:
+def admits_expression(schema: Json) -> bool:
+    """Whether the pattern of a schema is that of an expression."""
     pattern = schema.get("pattern")
     return isinstance(pattern, str) and bool(_EXPRESSION.search(pattern))
 
 
-def _is_expression(branch: Any) -> bool:
+def is_expression(branch: Any) -> bool:
+    """Whether an alternative of a schema is an expression and nothing else."""
     extra = {"type", "pattern", "description", "title", "$comment"}
     if not isinstance(branch, Mapping) or isinstance(branch.get("type"), list):
         return False
-    return _admits(branch) and set(branch) <= extra
+    return admits_expression(branch) and set(branch) <= extra
 
 
 def _no(_: Any) -> bool:

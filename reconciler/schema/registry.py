@@ -23,12 +23,12 @@ from reconciler.model import Json, Kind, Path, Pos
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem
 from reconciler.schema import messages, numbers
+from reconciler.schema.editor import EditorView
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 _ENDING = ".schema.json"
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
 
 
@@ -148,29 +148,9 @@ class Schemas:
         return self._members[section]
 
     def published(self, section: str | None = None) -> dict[str, Any]:
-        """One self-contained document for editors: of a section's resources, or of a whole environment."""
-        files = [self.by_section[section]] if section else list(self.by_section.values())
-        shared = [name for name in self.documents if name not in self.by_section.values() and name != ENVIRONMENT]
-        definitions = {_key(name): _embedded(self.documents[name], name) for name in sorted({*files, *shared})}
-        for one in [section] if section else self.by_section:
-            _add_name_member(definitions[_key(self.by_section[one])], one)
-        if section:
-            root = definitions.pop(_key(files[0]))
-            definitions[_key(files[0])] = {"$defs": root.pop("$defs", {})}
-            return {"$schema": _DRAFT, **root, "$defs": definitions}
-        top = _embedded(self.documents[ENVIRONMENT], ENVIRONMENT)
-        known = {
-            name: {
-                "type": "object",
-                "description": self.documents[file].get("description", ""),
-                "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{_key(file)}"}, {"type": "null"}]},
-            }
-            for name, file in sorted(self.by_section.items())
-        }
-        definitions[_key(ENVIRONMENT)] = {"$defs": top.pop("$defs", {})}
-        properties = {**top["properties"], **known}
-        start = {"$schema": _DRAFT, **top}
-        return {**start, "properties": properties, "additionalProperties": False, "$defs": definitions}
+        """One self-contained document for editors: of a section's resources, or of a file of an environment."""
+        view = EditorView(self.documents, self.by_section, plain=SHARED[1:])
+        return view.section(section) if section else view.environment(ENVIRONMENT)
 
     def _surely_valid(self, file: str, value: Any) -> bool:
         """Whether the value is surely valid; if not, the validator decides."""
@@ -184,15 +164,6 @@ class Schemas:
                 validator.validators({name: _plain(self.documents[name]) for name in self.documents})
             )
         return self._validators[file]
-
-
-def _add_name_member(document: dict[str, Any], section: str) -> None:
-    """Let editors know the member that gives the physical name: it is read before the rest is validated."""
-    kind = discover().get(section)
-    if kind is not None and kind.name_member:
-        text = "The physical name; it takes no prefix. Default: the key above, after namePrefix."
-        member = {kind.name_member: {"type": "string", "description": text}}
-        document["properties"] = {**document.get("properties", {}), **member}
 
 
 def _newer(extension: SchemaExtension, path: Path, value: Any) -> tuple[list[Any], str] | None:
@@ -307,10 +278,6 @@ def _covers(steps: list[str], path: Path) -> bool:
     return all(isinstance(part, int) if step == "[]" else step in ("*", part) for step, part in pairs)
 
 
-def _key(file: str) -> str:
-    return file.removesuffix(_ENDING)
-
-
 # --- without expressions ---------------------------------------------------------------------------------------------
 
 
@@ -327,7 +294,7 @@ def _plain(schema: Any) -> Any:
     )
 
 
-# --- the tree of members, and the published document -----------------------------------------------------------------
+# --- the tree of members ---------------------------------------------------------------------------------------------
 
 
 def _members(schema: Any, documents: Mapping[str, Json], file: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -377,20 +344,3 @@ def _target(ref: str, documents: Mapping[str, Json], file: str) -> tuple[Any, st
     for part in pointer.split("/")[1:]:
         target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
     return target, where
-
-
-def _embedded(schema: Any, file: str, *, top: bool = True) -> Any:
-    """The schema as a part of one document: without an id, its references relative to that document."""
-    if isinstance(schema, list):
-        return [_embedded(item, file, top=False) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    made = {
-        name: item if name in ("enum", "const", "examples") else _embedded(item, file, top=False)
-        for name, item in schema.items()
-        if not (top and name in ("$schema", "$id")) and not name.startswith("x-")
-    }
-    if isinstance(made.get("$ref"), str):
-        name, _, pointer = made["$ref"].partition("#")
-        made["$ref"] = f"#/$defs/{_key(name or file)}{pointer}"
-    return made

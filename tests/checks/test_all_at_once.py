@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.checks import environment
+from reconciler.config import loader
+from reconciler.kinds import discover
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
 from tests.checks.test_mistakes import MISTAKES
@@ -155,3 +161,66 @@ def test_twelve_in_every_layer(tmp_path: Path) -> None:
 )
 def test_what_another_problem_explains_is_not_told(tmp_path: Path, files: dict[str, str], lines: list[str]) -> None:
     assert sorted(told(tmp_path, files)) == sorted(lines)
+
+
+# One value of a wrong type, and what else is wrong in the same resource
+BESIDE_A_WRONG_TYPE = """\
+jobDefinitions:
+  a:
+    type: container
+    timeout: {attemptDurationSeconds: 3}
+    containerProperties:
+      image: lab/a:1
+      command: 7
+      vcpu: 3
+      resourceRequirements: [{type: MEMORY, value: 16GB}, {type: VCPU, value: "1"}]
+    retryStrategy: {attempts: 30, evaluateOnExit: [{action: retry, onExitCode: "1*2"}]}
+jobQueues:
+  q: {priority: 5000, computeEnvironmentOrder: [], stat: ENABLED}
+"""
+
+
+def test_a_wrong_type_hides_nothing_else_in_its_resource(tmp_path: Path) -> None:
+    found = told(tmp_path, {"environment.yaml": HEAD + BESIDE_A_WRONG_TYPE})
+
+    for said in (
+        "3 seconds are too few",
+        "must be a list",
+        "vcpu",
+        "16GB",
+        "attempts 30",
+        "onExitCode",
+        "priority 5000",
+        "stat",
+    ):
+        assert any(said in one for one in found), (said, found)
+
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "environments").iterdir())
+
+
+def with_a_wrong_type(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """``value`` with each of its parts in turn replaced by one of another type, and the path of that part."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in inside:
+        for other, place in with_a_wrong_type(item, (*path, name)):
+            changed = {**value, name: other} if isinstance(value, dict) else [*value[:name], other, *value[name + 1 :]]
+            yield changed, place
+    if path:
+        yield ({"x": [1]} if isinstance(value, int) else 7), path
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_what_depends_on_a_wrong_type_is_not_judged(example: Path) -> None:
+    """In resources without errors, one wrong type is the only one that is found."""
+    environ = {"DCV_PASSWORD": "abcdefgh1", "NOTIFY_EMAIL": "a@example.com", "SPLUNK_TOKEN": "x" * 36}
+    loaded = loader.load(example, environ=environ)
+    for section, raws in loaded.sections.items():
+        for name, raw in raws.items():
+            for value, path in with_a_wrong_type(dict(raw.value)):
+                one = replace(loaded, sections={section: {name: replace(raw, value=value)}})
+                _, found = environment.environment(one, discover())
+                wrong = {problem.pos for problem in found if problem.code in (codes.WRONG_TYPE, codes.UNKNOWN_FIELD)}
+                if raw.at(path) in wrong:
+                    others = [problem for problem in found if problem.code is codes.INVALID_VALUE]
+                    assert not [problem for problem in others if problem.pos != raw.at(path)], (path, found)

@@ -101,7 +101,9 @@ def test_from_nothing_to_nothing(run: Run, tiny: Path, account: Any, batch: Any)
     planned = run("plan", "--detailed-exitcode")
     assert planned.code == 2
     assert planned.out.rstrip().endswith("Plan: 4 to create, 0 to update, 0 to replace, 0 to delete.")
-    assert "batch:CreateComputeEnvironment" in planned.out and "wait until" in planned.out
+    assert "API calls (--verbose shows them)" in planned.out and "batch:" not in planned.out
+    told = run("plan", "--verbose").out
+    assert "batch:CreateComputeEnvironment" in told and "wait until" in told
 
     assert run("apply").code == 4  # nobody there to say yes
     applied = run("apply", "--auto-approve")

@@ -123,15 +123,29 @@ def test_a_failed_start_leaves_an_endpoint_that_refuses(
     assert variables == process.environment(process.NOWHERE), "neither the profile nor the token, nor another endpoint"
     first, *_ = failed.out.splitlines()
     assert evaluated(first, before)[1] == variables, "also where the process was killed after its first line"
+    if name == "port":
+        for variable in before.keys() & {*REAL, "AWS_PROFILE", "AWS_ENDPOINT_URL_BATCH"}:
+            monkeypatch.delenv(variable)
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value)
+        (nowhere.home / "environment.yaml").write_text(STACK)
+        assert "belongs to a sandbox that could not be started" in nowhere("plan").err
 
 
-def test_starting_points_at_the_account_and_region(running: Shell, sandbox_url: str) -> None:
+def test_starting_points_at_the_account_and_region(
+    running: Shell, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain, before = running("sandbox", "start"), dict(os.environ)
     given = running("sandbox", "start", "--account", OTHER, "--region", "us-east-1")
 
     assert evaluated(plain.out, before) == (0, process.environment(sandbox_url))
     assert evaluated(given.out, before) == (0, process.environment(sandbox_url, "us-east-1", OTHER))
     assert "unset AWS_ENDPOINT_URL_BATCH AWS_PROFILE AWS_SESSION_TOKEN" in plain.out
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "corp.example")
+    assert running("sandbox", "start").out.endswith(
+        "export NO_PROXY=corp.example,127.0.0.1 no_proxy=corp.example,127.0.0.1\n"
+    )
     running.ok("plan", "--sandbox")
     status = running.ok("sandbox", "status").out
     assert "Account 123456789012, Region eu-west-1." in status
@@ -153,7 +167,7 @@ def test_an_environment_of_another_account_runs_in_the_sandbox(
     valid_plan(document)
     assert (document["account"], document["endpoint"]) == (OTHER, "sandbox")
     assert f"<h1>{head}</h1>" in running.ok("plan", "--sandbox", "--format", "html").out
-    assert "us-east-1 (sandbox)" in running.ok("plan", "--sandbox", "--format", "markdown").out.splitlines()[0]
+    assert "us-east-1 (sandbox)" in running.ok("plan", "--sandbox", "--format", "markdown").out
     assert running.ok("apply", "saved.plan", "--sandbox").code == 0
     assert {item.url.startswith(sandbox_url) for item in sent} == {True}
     assert not any("REAL" in str(item.headers) for item in sent)

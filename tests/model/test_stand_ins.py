@@ -52,10 +52,11 @@ from reconciler.model.stand_ins import (
 )
 from reconciler.operations.journal import Journal
 from reconciler.planning.canonical import sort_key
-from reconciler.render import checksum, text
+from reconciler.render import checksum
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from tests.support.builders import SCOPE
+from tests.support.shown import as_text
 
 STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # however busy the machine is
 HIDDEN = "s3cr3t-that-nobody-may-see"
@@ -205,7 +206,7 @@ def test_a_secret_is_found_and_not_shown(value: Any) -> None:
 def test_no_document_shows_a_secret(value: Any) -> None:
     plan = planned(value)
     document = as_json.dumps(as_json.plan(plan, timestamp="", mask=Mask()))
-    assert HIDDEN not in document + text.plan(plan, Mask(), text.Paint(colour=False))
+    assert HIDDEN not in document + as_text(plan, Mask())
 
 
 def test_no_journal_shows_a_secret(tmp_path: Path) -> None:

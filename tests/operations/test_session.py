@@ -19,7 +19,7 @@ from reconciler.account.client import Endpoint
 from reconciler.model import Options
 from reconciler.operations import pipeline, session
 from reconciler.render import json as as_json
-from reconciler.render import text
+from tests.support.shown import as_text
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNTS = {"west": "123456789012", "east": "210987654321"}
@@ -107,7 +107,7 @@ def test_two_accounts_are_planned_at_the_same_time(sandbox_url: str, elsewhere: 
 
 def printed(plan: pipeline.Planned) -> list[str]:
     document: Any = pipeline.document(plan, timestamp="2026-01-31T12:00:00Z")
-    return [as_json.dumps(document), text.plan(plan.plan, plan.mask, text.Paint(colour=False))]
+    return [as_json.dumps(document), as_text(plan.plan, plan.mask)]
 
 
 def test_the_users_settings_do_not_reach_an_endpoint_of_its_own(

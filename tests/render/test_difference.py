@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from reconciler.model import EMPTY, MISSING, Effect, Field, Live, Options, Plan, Secret, Want
 from reconciler.planning import diff, planner
-from reconciler.render import changes, html, markdown, text
+from reconciler.render import changes, text
 from reconciler.render.difference import Line, between, fits, shift
 from reconciler.render.mask import Mask
 from tests.support.builders import SCOPE, env, kind, live, observed, resource
+from tests.support.shown import as_html, as_markdown, as_text
 
 PLAIN = text.Paint(colour=False)
 KINDS = {
@@ -143,18 +144,18 @@ def planned(old: Any, new: Any, **more: Any) -> Plan:
 
 
 def comment(made: Plan, mask: Mask) -> str:
-    return "\n".join(re.findall(r"```diff\n(.*?)\n```", markdown.plan(made, mask), re.DOTALL))
+    return "\n".join(re.findall(r"```diff\n(.*?)\n```", as_markdown(made, mask), re.DOTALL))
 
 
 def page(made: Plan, mask: Mask) -> str:
-    return unescape("\n".join(re.findall(r"<pre>(.*?)</pre>", html.plan(made, mask), re.DOTALL)))
+    return unescape("\n".join(re.findall(r"<pre>(.*?)</pre>", as_html(made, mask), re.DOTALL)))
 
 
 def calls_removed(shown: str) -> str:
     return "\n".join(line for line in shown.splitlines() if not re.match(r" +\d+\. ", line))
 
 
-FORMATS: list[Any] = [lambda made, mask: text.plan(made, mask, PLAIN), comment, page]
+FORMATS: list[Any] = [as_text, comment, page]
 ACTIONS = [f"service:Action{number}" for number in range(16)]
 RULE = {
     "ipProtocol": "tcp",
@@ -218,13 +219,13 @@ def test_an_unchanged_line_that_looks_like_a_sign_is_none() -> None:
 def test_secrets_stay_masked_and_a_changed_one_is_said_to_be() -> None:
     script = "#!/bin/sh\nexport DB_PASSWORD={}\necho {}\n"
     made = planned(script.format("oldone1", "a"), script.format("newone1", "b"))
-    found = text.plan(made, Mask({"oldone1", "newone1"}), PLAIN)
+    found = as_text(made, Mask({"oldone1", "newone1"}))
 
     assert "oldone" not in calls_removed(found) and "newone" not in calls_removed(found)
     assert "- export DB_PASSWORD=(sensitive)\n" in found
     assert "+ export DB_PASSWORD=(sensitive, changed)\n" in found
-    kept = text.plan(planned(script.format("same1x", "a"), script.format("same1x", "b")), Mask(), PLAIN)
-    assert "changed" not in kept and "same1x" not in kept
+    kept = as_text(planned(script.format("same1x", "a"), script.format("same1x", "b")), Mask())
+    assert "(sensitive, changed)" not in kept and "same1x" not in kept
 
 
 def differences(old: Any, new: Any, name: str) -> str:

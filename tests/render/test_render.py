@@ -17,12 +17,13 @@ import pytest
 
 from reconciler.model import Effect, Field, Options, Outcome, Plan, Ref, Secret
 from reconciler.planning import planner
-from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
+from reconciler.render import markdown, markup, report, text, view
 from reconciler.render.checksum import checksum
 from reconciler.render.mask import Mask
 from tests.support.builders import OWNED, SCOPE, env, kind, live, observed, resource
 from tests.support.plan_schema import valid_plan
+from tests.support.shown import as_html, as_markdown, as_text
 
 HERE = Path(__file__).resolve().parents[1] / "data"
 PLAIN = text.Paint(colour=False)
@@ -67,7 +68,7 @@ def golden(name: str, shown: str) -> None:
 
 
 def test_text() -> None:
-    golden("rich.txt", text.plan(rich(), Mask(), PLAIN) + "\n")
+    golden("rich.txt", as_text(rich(), Mask()) + "\n")
 
 
 SCRIPT = "#!/bin/sh\nexport DB_PASSWORD={}\necho done\ncurl https://u:{}@host/\n"
@@ -84,7 +85,7 @@ def test_passwords_in_user_data_are_in_no_output() -> None:
     )
     made, _ = planner.make(declared, KINDS, SCOPE, seen, options=Options())
     document = as_json.plan(made, timestamp=STAMP, mask=Mask())
-    shown = [json.dumps(document), text.plan(made, Mask(), PLAIN), markdown.plan(made, Mask()), html.plan(made, Mask())]
+    shown = [json.dumps(document), as_text(made, Mask()), as_markdown(made, Mask()), as_html(made, Mask())]
 
     assert not [one for one in shown if re.search("oldone|newone", one)]
     assert all("export DB_PASSWORD=(sensitive)" in one and "echo done" in one for one in shown[:1])
@@ -113,7 +114,7 @@ def test_what_a_live_command_gives_to_an_option_is_masked_everywhere() -> None:
     mask = Mask().learnt(made)
 
     document = json.dumps(as_json.plan(made, timestamp=STAMP, mask=mask))
-    shown = [document, text.plan(made, mask, PLAIN), markdown.plan(made, mask), html.plan(made, mask)]
+    shown = [document, as_text(made, mask), as_markdown(made, mask), as_html(made, mask)]
 
     assert not [one for one in shown if re.search("oldone|oldtwo", one)]
     assert "five" in document
@@ -128,7 +129,7 @@ def test_user_data_in_base64_is_masked_where_it_has_a_secret() -> None:
 
 
 def test_markdown() -> None:
-    golden("rich.md", markdown.plan(rich(), Mask()))
+    golden("rich.md", as_markdown(rich(), Mask()))
 
 
 def test_json() -> None:
@@ -141,17 +142,17 @@ def test_json() -> None:
 def test_nothing_to_do() -> None:
     made, _ = planner.make(env(resource("engines", "q")), KINDS, SCOPE, observed(engines=[live("q", power=1)]))
 
-    assert text.plan(made, Mask(), PLAIN).endswith("No changes. The account matches the environment.")
-    assert "No changes" in markdown.plan(made, Mask()) and "<details>" not in markdown.plan(made, Mask())
+    assert as_text(made, Mask()).endswith("No changes. The account matches the environment.")
+    assert "No changes" in as_markdown(made, Mask()) and "<details>" not in as_markdown(made, Mask())
 
 
 def test_no_form_shows_a_secret() -> None:
     made = rich()
     mask = Mask({"new-secret", "old-secret"})
     shown = [
-        text.plan(made, mask, PLAIN),
-        markdown.plan(made, mask),
-        html.plan(made, mask),
+        as_text(made, mask),
+        as_markdown(made, mask),
+        as_html(made, mask),
         json.dumps(as_json.plan(made, timestamp=STAMP, mask=mask)),
     ]
 
@@ -173,28 +174,28 @@ def hostile() -> Plan:
 
 
 def test_nothing_reaches_the_terminal_raw() -> None:
-    shown = text.plan(hostile(), Mask(), PLAIN)
+    shown = as_text(hostile(), Mask())
 
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
 
 
 def test_markdown_and_html_cannot_be_broken_out_of() -> None:
-    page, comment = html.plan(hostile(), Mask()), markdown.plan(hostile(), Mask())
+    page, comment = as_html(hostile(), Mask()), as_markdown(hostile(), Mask())
     outside = re.sub(r"(`{3,})(?:text|diff)\n.*?\n\1", "", comment, flags=re.DOTALL)
 
     assert "<script>" not in page and "<script>" not in outside
     assert page.count("<details>") == page.count("</details>") == outside.count("</details>") == 2
     assert "![x]" not in outside
-    assert all(line.count("|") == 4 for line in outside.splitlines() if line.startswith("| "))
+    assert "|" not in outside
 
 
 def test_a_comment_has_an_end() -> None:
-    declared = env(*(resource("engines", f"e{n}", note="x" * 400) for n in range(300)))
+    declared = env(*(resource("engines", f"e{n}", note=f"{n}" + "x" * 400) for n in range(300)))
     made, _ = planner.make(declared, KINDS, SCOPE, observed())
-    comment = markdown.plan(made, Mask())
+    comment = as_markdown(made, Mask())
 
     assert len(comment) <= markdown.LIMIT
-    assert "Truncated: the plan is longer than a comment may be" in comment
+    assert "**Left out, since a comment has at most 65,400 characters:**" in comment
     assert comment.count("<details>") == comment.count("</details>")
 
 
@@ -218,7 +219,7 @@ def test_the_report_lists_what_failed_and_what_never_started(interrupted: bool) 
         never_started=tuple(s for s in steps if not s.startswith(("groups", "cars.bus:up.0"))),
         interrupted=interrupted,
     )
-    shown = text.report(made, outcome, {"cars.bus:up.0": "AccessDenied: no"}, 12.3, Mask())
+    shown = report.of(made, outcome, {"cars.bus:up.0": "AccessDenied: no"}, 12.3, Mask())
 
     assert ("Interrupted" if interrupted else "Stopped") + " after 12 s: 1 created." in shown
     assert "cars.bus failed at test:Update" in shown and "AccessDenied: no" in shown
@@ -229,11 +230,11 @@ def test_the_report_lists_what_failed_and_what_never_started(interrupted: bool) 
 def test_colours_only_when_asked() -> None:
     made: Any = rich()
 
-    assert "\x1b[" not in text.plan(made, Mask(), PLAIN)
-    assert "\x1b[32m+" in text.plan(made, Mask(), text.Paint(colour=True))
+    assert "\x1b[" not in as_text(made, Mask())
+    assert "\x1b[32m+" in text.plan(view.of(made, Mask()), text.Paint(colour=True))
 
 
 @pytest.mark.parametrize("name", ["~_", "!_a", ":_x:", "$_", "~label"])
 def test_what_hosts_link_is_parted(name: str) -> None:
     """A host reads a label, a request or a snippet in them, underlines included."""
-    assert "<!-- -->" in markdown.plain(name)
+    assert "<!-- -->" in markup.plain(name)

@@ -217,7 +217,7 @@ def test_a_schema_is_sound_and_explains_everything(file):
     jsonschema.Draft202012Validator.check_schema(document)
 
     assert document["$id"] == file.name
-    assert document["title"]
+    assert ("title" in document) == (file.name != "environment.schema.json")  # editors show it above every member
     assert document["description"]
     if "x-section" in document:
         assert document["examples"]

@@ -164,3 +164,34 @@ def test_a_copy_made_in_the_console_is_not_taken_for_the_original(shell: Shell, 
     there = boto3.client("batch").describe_compute_environments()["computeEnvironments"]
     (left,) = [one for one in there if one["status"] != "DELETED"]
     assert (left["computeEnvironmentName"], left["computeResources"]["maxvCpus"]) == ("ce", 8)
+
+
+def test_what_describe_prints_is_the_environment(shell: Shell) -> None:
+    """README and docs/adopting.md: each list becomes a mapping by name, as jq's INDEX makes it, and nothing else."""
+    batch = boto3.client("batch")
+    batch.create_compute_environment(computeEnvironmentName="ce", tags={"team": "hpc"}, **workers())
+    shell.account.clock.advance(60)
+    order = [{"order": 1, "computeEnvironment": "ce"}]
+    batch.create_job_queue(jobQueueName="q", priority=5, computeEnvironmentOrder=order)
+    for command in ("old", "new"):
+        needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
+        container = {"image": "busybox", "command": [command], "resourceRequirements": needs}
+        batch.register_job_definition(jobDefinitionName="jd", type="container", containerProperties=container)
+    shell.account.clock.advance(60)
+
+    Path("environment.yaml").write_text("environment: mine\n", "utf-8")
+    revisions = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+    for section, name, printed in (
+        ("computeEnvironments", "computeEnvironmentName", batch.describe_compute_environments()["computeEnvironments"]),
+        ("jobQueues", "jobQueueName", batch.describe_job_queues()["jobQueues"]),
+        ("jobDefinitions", "jobDefinitionName", sorted(revisions, key=lambda one: one["revision"])),
+    ):
+        by_name = {section: {item[name]: item for item in printed}}
+        Path(f"{section}.yaml").write_text(json.dumps(by_name, indent=2), "utf-8")
+    entries = shell("plan", "--adopt", "--format", "json").json["resource_changes"]
+    adopted = {one["address"]: (one["action"], [d["path"] for d in one["differences"]]) for one in entries}
+    assert sorted(adopted) == ["computeEnvironments.ce", "jobDefinitions.jd", "jobQueues.q"]
+    assert all(one == ("adopt", ["tags.reconciler/environment"]) for one in adopted.values())
+    shell("apply", "--adopt", "--auto-approve")
+    assert "No changes." in shell("plan").out
+    assert len(batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]) == 2

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.render import text
 from reconciler.render.mask import Mask
 from tests.support.sandbox_account import History, ec2, estate, loaded, queue
+from tests.support.shown import as_text
 
 BOTH = estate({"a": ec2(), "b": ec2()}, {"q": queue("a"), "r": queue("b")}, consumableResources={"seats": {}})
 
@@ -34,7 +34,7 @@ def test_what_is_no_longer_declared_is_said_to_end_jobs_or_to_wait_for_them(hist
     assert "apply waits up to 120 minutes for those still running" in found["computeEnvironments.b"]
     assert "no new jobs can be submitted with it" in found["jobDefinitions.job-ec2"]
     assert "jobs that need it wait" in found["consumableResources.seats"]
-    shown = text.plan(history.plan(env, allow_deletions=99).plan, Mask(), text.Paint(colour=False))
+    shown = as_text(history.plan(env, allow_deletions=99).plan, Mask())
     assert "running jobs: every waiting and running job in the queue is cancelled" in shown
 
 

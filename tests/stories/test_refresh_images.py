@@ -13,12 +13,12 @@ from reconciler.cli import main as cli
 from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
-from reconciler.render import html, markdown, text
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from reconciler.sandbox.faults import Fault
 from tests.support.histories import History
 from tests.support.plan_schema import valid_plan
+from tests.support.shown import as_html, as_markdown, as_text
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = "nodes-template"
@@ -119,7 +119,7 @@ class Desk:
     def nothing_to_do(self) -> str:
         """The text of a plan that changes nothing."""
         made = self.planned()
-        told = text.plan(made.plan, made.mask, text.Paint(colour=False))
+        told = as_text(made.plan, made.mask)
         assert not made.plan.applyable, told
         assert told.endswith(NO_CHANGES)
         return told
@@ -223,7 +223,7 @@ def test_a_newer_image_is_advice_in_every_form(desk: Desk) -> None:
     desk.newer_image()
     made = desk.planned()
 
-    for told in (desk.nothing_to_do(), markdown.plan(made.plan, made.mask), html.plan(made.plan, made.mask)):
+    for told in (desk.nothing_to_do(), as_markdown(made.plan, made.mask), as_html(made.plan, made.mask)):
         assert "No changes." in told
         assert "AWS has a newer image for ECS_AL2023" in told
         assert f"reconcile plan --refresh-images {ADDRESS}" in told

@@ -27,6 +27,7 @@ from reconciler.cli.options import (
     Targets,
     VarFiles,
     Vars,
+    Verbose,
     environments,
     plan_options,
     variables,
@@ -72,11 +73,13 @@ def apply(
     no_lock: NoLock = False,
     var: Vars = None,
     var_file: VarFiles = None,
+    verbose: Verbose = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Apply an environment, or a saved plan; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
+    terminal.verbose = verbose
     given = variables(var, var_file)
     options = plan_options(
         target=target,
@@ -104,6 +107,7 @@ def apply(
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
+        stop.announce = report.announce
         raise typer.Exit(applying.apply(account, options, how, report, stop))
 
 

@@ -22,6 +22,7 @@ from reconciler.cli.options import (
     Targets,
     VarFiles,
     Vars,
+    Verbose,
     plan_options,
     variables,
 )
@@ -47,11 +48,13 @@ def destroy(
     no_lock: NoLock = False,
     var: Vars = None,
     var_file: VarFiles = None,
+    verbose: Verbose = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Delete the resources that an environment owns; exits with the contract's exit code."""
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
+    terminal.verbose = verbose
     given = variables(var, var_file)
     options = plan_options(target=target, exclude=exclude, destroy=True)
     how = applying.ApplyOptions(
@@ -63,4 +66,5 @@ def destroy(
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=given)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
+        stop.announce = report.announce
         raise typer.Exit(applying.apply(account, options, how, report, stop))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -11,6 +12,7 @@ from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.operations import editor_schema
 from reconciler.schema import registry
 
 APP: Final = typer.Typer(**STYLE)
@@ -20,7 +22,7 @@ def _sections(incomplete: str) -> list[str]:
     return [section for section in registry.sections() if section.startswith(incomplete)]
 
 
-@APP.command(help=COMMANDS["schema"], epilog=examples("reconcile schema jobQueues"))
+@APP.command(help=COMMANDS["schema"], epilog=examples("reconcile schema jobQueues", "reconcile schema --write"))
 def schema(
     ctx: typer.Context,
     section: Annotated[
@@ -32,9 +34,23 @@ def schema(
             autocompletion=_sections,
         ),
     ] = None,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help=f"Write it to {editor_schema.DIRECTORY}/ at the top of this project, and let its files refer to it.",
+        ),
+    ] = False,
 ) -> None:
-    """Print the JSON Schema of ``section``, or of an environment."""
+    """Print the JSON Schema of ``section``, or of an environment; or write it for the editors of this project."""
     terminal: Terminal = ctx.obj
+    if write:
+        if section is not None:
+            hint = "leave the section out: editors use the schema of all sections"
+            raise Problems([Problem(code=codes.USAGE, message="--write cannot be combined with SECTION", hint=hint)])
+        for path in editor_schema.write(Path()):
+            terminal.note(f"wrote {terminal.mask.line(str(path))}")
+        return
     known = registry.sections()
     if section is not None and section not in known:
         hint = did_you_mean(section, known) or f"one of {', '.join(known)}"

@@ -31,6 +31,7 @@ from reconciler.model import (
     Api,
     Call,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -186,16 +187,18 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on jobs that need the resource."""
     if diff.replaces:
-        return "deleted and created again under the same name: jobs that need it wait meanwhile; running jobs continue"
+        return Disruption(
+            "deleted and created again under the same name: jobs that need it wait meanwhile; running jobs continue"
+        )
     wanted, present = want.props.get(TOTAL), live.props.get(TOTAL)
     if diff.under(TOTAL) and isinstance(wanted, int) and isinstance(present, int) and wanted < present:
-        return "jobs that need more than the new quantity wait; running jobs keep what they have"
+        return Disruption("jobs that need more than the new quantity wait; running jobs keep what they have")
     return "not affected"
 
 
 def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
     """What the deletion does to jobs that need the resource."""
-    return "jobs that need it wait until a resource of this name exists again; running jobs continue"
+    return Disruption("jobs that need it wait until a resource of this name exists again; running jobs continue")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ from reconciler.model import (
     Call,
     Declared,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -304,9 +305,9 @@ def _describe(arn: str) -> Call:
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on jobs of the share."""
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are accepted; jobs already submitted continue"
+        return Disruption("no new jobs are accepted; jobs already submitted continue")
     if diff.under("capacityLimits") or diff.under(SHARING):
-        return "waiting jobs are scheduled by the new shares; jobs on borrowed capacity may be preempted"
+        return Disruption("waiting jobs are scheduled by the new shares; jobs on borrowed capacity may be preempted")
     return "not affected"
 
 

@@ -31,6 +31,7 @@ from reconciler.model import (
     Call,
     Declared,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -188,7 +189,7 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     if diff.replaces:
         return "the queues move to a new environment first; then the old one is disabled and deleted"
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new service jobs are started on it; running ones continue"
+        return Disruption("no new service jobs are started on it; running ones continue")
     return "not affected"
 
 

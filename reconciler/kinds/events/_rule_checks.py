@@ -347,7 +347,8 @@ def _transformer(transformer: Json) -> Iterator[Finding]:
     if template and template.lstrip().startswith(("{", "[")) and not _is_json(PLACEHOLDER.sub("0", template)):
         hint = 'for example {"id": <id>, "text": "job <id>"}'
         yield Finding((*path, "inputTemplate"), "the template is not JSON once its placeholders are filled in", hint)
-    for name in dict.fromkeys(PLACEHOLDER.findall(template or "")):
+    known = isinstance(transformer.get("inputPathsMap", {}), Mapping)
+    for name in dict.fromkeys(PLACEHOLDER.findall(template or "") if known else ()):
         if name not in paths and not name.startswith("aws.events"):
             found = near(name, map(str, paths))
             hint = f"did you mean <{found}>?" if found else f"add {name} to inputPathsMap"

@@ -29,6 +29,7 @@ from reconciler.kinds.common.ownership_index import Index, index, owned_names, t
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
 from reconciler.kinds.events._rule_checks import check
@@ -38,6 +39,7 @@ from reconciler.model import (
     Api,
     Call,
     Diff,
+    Disruption,
     Effect,
     Field,
     Json,
@@ -70,7 +72,7 @@ MEMBERS = {
     "roleArn": "RoleArn",
 }
 BUSY = On("ConcurrentModificationException")
-NEW_ROLE = On("ValidationException", "cannot be assumed by principal")
+NEW_ROLE = On("ValidationException", "cannot be assumed by principal", because=not_visible("role"))
 MISSING = On("ResourceNotFoundException")
 MAX_TARGETS_PER_CALL = 10
 PAGE = 100
@@ -389,9 +391,9 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 def disruption(_: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on events, as one sentence; 'not affected' if none."""
     if diff.replaces:
-        return "events between deleting the old rule and creating the new one are lost"
+        return Disruption("events between deleting the old rule and creating the new one are lost")
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "matching events are no longer delivered"
+        return Disruption("matching events are no longer delivered")
     return "not affected"
 
 

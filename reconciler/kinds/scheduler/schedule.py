@@ -25,6 +25,7 @@ from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import lowered, ok, raised
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.kinds.scheduler import _targets as targets
 from reconciler.kinds.scheduler._schedule_checks import check
@@ -36,6 +37,7 @@ from reconciler.model import (
     Container,
     Declared,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -57,7 +59,9 @@ from reconciler.model import (
 
 GROUP = "groupName"
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name")
-NEW_ROLE = On("ValidationException", "must allow AWS EventBridge Scheduler to assume the role")
+NEW_ROLE = On(
+    "ValidationException", "must allow AWS EventBridge Scheduler to assume the role", because=not_visible("role")
+)
 # what the API takes beside name, group and target, in its spelling
 MEMBERS = {
     "scheduleExpression": "ScheduleExpression",
@@ -269,8 +273,10 @@ def relations(schedule: Resource, declared: Declared) -> Iterator[Finding]:
         yield targets.queue_as_target(("target", "arn"))
 
 
-def disruption(_live: Live, _want: Want, _diff: Diff) -> str:
+def disruption(_live: Live, want: Want, diff: Diff) -> str:
     """Jobs that the schedule has started continue."""
+    if diff.under("state") and want.props.get("state") == "DISABLED":
+        return Disruption("no further jobs are started by it; those already started continue")
     return "not affected; the change counts from the next run"
 
 

@@ -37,6 +37,7 @@ from reconciler.model import (
     Action,
     Api,
     Diff,
+    Disruption,
     Json,
     Kind,
     Lifecycle,
@@ -341,19 +342,20 @@ def _update_timeout(want: Want, diff: Diff) -> float:
 def deletion_effect(live: Live, lifecycle: Lifecycle | None) -> str:
     """What the deletion does to jobs; on your own instances they continue."""
     if live.props.get("type") == "UNMANAGED":
-        return "no new jobs are placed by it; jobs on your own instances continue until you end them"
+        return Disruption("no new jobs are placed by it; jobs on your own instances continue until you end them")
     return side_effects.deletion_effect(lifecycle, drains=drain.drains(live))
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on running jobs, and on jobs that wait for a type of resources that is replaced."""
-    text = side_effects.disruption(want, diff, drains=drain.drains(live))
+    found = side_effects.disruption(want, diff, drains=drain.drains(live))
+    more = ""
     if diff.replaces and "eksConfiguration" in live.props:
-        text += "; on EKS AWS Batch shows the end of the jobs only by desiredvCpus falling to 0"
+        more += "; on EKS AWS Batch shows the end of the jobs only by desiredvCpus falling to 0"
     families = {effects.family(live.props), effects.family(want.props)}
     if diff.replaces and effects.FARGATE in families and len(families) > 1:
-        text += "; jobs that wait in its queues with definitions for the old type of resources never start"
-    return text
+        more += "; jobs that wait in its queues with definitions for the old type of resources never start"
+    return Disruption(f"{found}{more}") if isinstance(found, Disruption) else found
 
 
 KIND = Kind(

@@ -22,6 +22,7 @@ from reconciler.model import (
     Call,
     Declared,
     Diff,
+    Disruption,
     Effect,
     Finding,
     Json,
@@ -65,25 +66,25 @@ def disruption(want: Want, diff: Diff, *, drains: bool) -> str:
     if replaces_instances(diff):
         chosen = update_policy(want)
         if chosen["terminateJobsOnUpdate"]:
-            return (
+            return Disruption(
                 "instances are replaced: running jobs are terminated immediately (terminateJobsOnUpdate), and retried"
                 " if their retry strategy allows it"
             )
         minutes = chosen["jobExecutionTimeoutMinutes"]
-        return (
+        return Disruption(
             f"instances are replaced: running jobs may continue for {minutes} minutes, then they are terminated, and"
             " retried if their retry strategy allows it"
         )
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are started on it; running jobs continue"
+        return Disruption("no new jobs are started on it; running jobs continue")
     return "not affected"
 
 
 def deletion_effect(lifecycle: Lifecycle | None, *, drains: bool) -> str:
     """What a deletion does to the jobs on the environment. They are not waited for without a lifecycle."""
     if lifecycle is None or not drains:
-        return "jobs still running on it are terminated when it is deleted"
-    return f"no new jobs are started on it; {_drain_text(lifecycle, 'those still running')}"
+        return Disruption("jobs still running on it are terminated when it is deleted")
+    return Disruption(f"no new jobs are started on it; {_drain_text(lifecycle, 'those still running')}")
 
 
 def _drain_text(lifecycle: Lifecycle, left: str) -> str:
@@ -101,7 +102,9 @@ def _replaced(lifecycle: Lifecycle, *, drains: bool) -> str:
     if lifecycle.replace is Replace.DELETE_FIRST:
         first = "the old environment is deleted first; its queues cannot run jobs until the new one is VALID"
     left = "jobs still running on the old one"
-    return f"{first}; {_drain_text(lifecycle, left) if drains else f'{left} are terminated when it is deleted'}"
+    return Disruption(
+        f"{first}; {_drain_text(lifecycle, left) if drains else f'{left} are terminated when it is deleted'}"
+    )
 
 
 # --- launch templates and images -------------------------------------------------------------------------------------

@@ -46,8 +46,10 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 
 
 def _platform(props: Json) -> str:
-    capabilities = items(props.get("platformCapabilities"))
-    return str(capabilities[0]) if capabilities and isinstance(capabilities[0], str) else EC2
+    """The platform; empty where it is not known, so that nothing that depends on it is judged."""
+    value = props.get("platformCapabilities")
+    first = next(iter(items(value)), EC2) if value is None or isinstance(value, list | tuple) else ""
+    return first if first in (EC2, container_checks.FARGATE, MANAGED_INSTANCES) else ""
 
 
 def _check_type(props: Json) -> Iterator[Finding]:
@@ -81,7 +83,7 @@ def _check_platform(props: Json) -> Iterator[Finding]:
             if is_given(props.get(member)) and props[member] is not False:
                 why = f"{member} does not apply to jobs on EKS"
                 yield Finding((member,), why, "leave it out", code=codes.NOT_APPLICABLE)
-    if platform != EC2 and is_given(props.get("nodeProperties")):
+    if platform not in ("", EC2) and is_given(props.get("nodeProperties")):
         hint = "leave platformCapabilities out"
         yield Finding(path, f"multi-node jobs do not run on {platform}", hint, code=codes.NOT_APPLICABLE)
     if platform == MANAGED_INSTANCES and is_given(props.get("containerProperties")):

@@ -40,9 +40,9 @@ _SECRET_VALUE = re.compile(r"AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{30,}|-----BEGIN [A
 class TaskContext:
     """The facts about a task that the checks of its containers use.
 
-    ``platform`` is EC2, FARGATE or MANAGED_INSTANCES; ``execution_role`` and ``job_role``: whether the task has one;
-    ``volumes``: their names, None if not all are known; ``firelens``: whether a container is a log router; ``alone``:
-    whether the task has one container.
+    ``platform`` is EC2, FARGATE or MANAGED_INSTANCES, or empty where it is not known; ``execution_role`` and
+    ``job_role``: whether the task has one; ``volumes``: their names, None if not all are known; ``firelens``: whether a
+    container is a log router; ``alone``: whether the task has one container.
     """
 
     platform: str = EC2
@@ -224,7 +224,7 @@ def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
         for place, name in repeats([((*here, index, "name"), item.get("name")) for index, item in found]):
             yield Finding(place, f'duplicate "{name}"', "keep one", code=codes.DUPLICATE)
         yield from _check_references(here, found)
-        if is_given(value) and not context.execution_role and context.platform != FARGATE:
+        if is_given(value) and not context.execution_role and context.platform not in ("", FARGATE):
             hint = "use a role that trusts ecs-tasks.amazonaws.com and may read the secret"
             yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code=codes.MISSING_FIELD)
     plain = {as_text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
@@ -276,7 +276,7 @@ def _check_legacy(path: Path, props: Json, context: TaskContext, kinds: set[str]
             wanted = "vCPU" if kind == "VCPU" else "memory"
             hint = f'add {{type: {kind}, value: "{1 if kind == "VCPU" else 2048}"}} to resourceRequirements'
             yield Finding(path, f"{wanted} is missing", hint, code=codes.MISSING_FIELD)
-        elif value is not None and context.platform != EC2:
+        elif value is not None and context.platform not in ("", EC2):
             hint = f'use resourceRequirements: [{{type: {kind}, value: "{value}"}}]'
             yield Finding((*path, legacy), f"{legacy} does not apply to Fargate", hint, code=codes.NOT_APPLICABLE)
         elif value is not None and kind in kinds:
@@ -309,7 +309,7 @@ def _check_amount(path: Path, item: Json, context: TaskContext) -> Iterator[Find
         yield Finding(path, f'"{value}" is not a number', hint)
     if kind == "GPU" and context.platform == FARGATE:
         yield Finding(path, "Fargate has no GPUs", "run the job on EC2", code=codes.NOT_APPLICABLE)
-    elif number is not None and not (kind == "VCPU" and context.platform == FARGATE):
+    elif number is not None and not (kind == "VCPU" and context.platform in ("", FARGATE)):
         least = {"VCPU": 1, "MEMORY": 4}.get(str(kind), 1)
         whole_text = str(value).strip().isdigit()
         if number < least:

@@ -87,6 +87,9 @@ def _check_splunk(path: Path, config: Json, options: Json) -> Iterator[Finding]:
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
         hint = f"write https://{url}"
         yield Finding((*path, "options", "splunk-url"), f'"{url}" does not begin with http:// or https://', hint)
-    for name in ("splunk-url", "splunk-token"):
+    given = config.get("secretOptions", [])
+    known = isinstance(config.get("options", {}), Mapping) and isinstance(given, list | tuple)
+    known = known and all(isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in given)
+    for name in ("splunk-url", "splunk-token") if known else ():
         if not isinstance(options, Mapping) or (not is_given(options.get(name)) and name not in secret):
             yield Finding(path, f"the driver splunk needs {name}", f"add {name} to options", warning=True)

@@ -31,6 +31,7 @@ from reconciler.model import (
     Api,
     Call,
     Diff,
+    Disruption,
     Effect,
     Field,
     Finding,
@@ -205,9 +206,11 @@ def _describe(name: str) -> Call:
 def disruption(_live: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on the jobs in the queue."""
     if diff.replaces:
-        return "every job in the queue is cancelled or terminated; no job can be submitted until the new queue is VALID"
+        return Disruption(
+            "every job in the queue is cancelled or terminated; no job can be submitted until the new queue is VALID"
+        )
     if diff.under("state") and want.props.get("state") == "DISABLED":
-        return "no new jobs are accepted; jobs already in the queue continue"
+        return Disruption("no new jobs are accepted; jobs already in the queue continue")
     if diff.under("computeEnvironmentOrder"):
         return "waiting jobs are placed by the new order; running jobs are not affected"
     return "not affected"
@@ -218,7 +221,7 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
     """
-    return "every waiting and running job in the queue is cancelled or terminated"
+    return Disruption("every waiting and running job in the queue is cancelled or terminated")
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
