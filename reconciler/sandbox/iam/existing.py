@@ -191,9 +191,8 @@ class Existing:
         alias = value.rpartition(":")[2]
         if not alias.startswith("alias/"):
             return None
-        aliases: Mapping[str, Iterable[str]] = self._backend("kms").key_to_aliases
-        key = next((key for key, names in aliases.items() if alias in names), None)
-        return self.arn("kms", kind, key) if key else value
+        key = self._first("kms", "keys", lambda one: alias in one.aliases)
+        return self.arn("kms", kind, key.id) if key else value
 
     def logs(self, kind: str, value: str, params: _Params) -> Iterable[str] | str | None:
         """A policy has the ARN of a group with ``:*``, and without it for the actions on tags.
