@@ -220,22 +220,26 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
-        caller = self._caller(request)
+        caller = self._caller(request.access_key, request.scope[1])
         account = self.of(caller.account) if caller else self._account_of(request.access_key)
         reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
-    def _caller(self, request: Request) -> Session | None:
-        """The role or user that sent a request; None for the account itself."""
-        key = request.access_key
+    def arn_of(self, key: str) -> str | None:
+        """The role session or user of an access key; None for an account's own."""
+        with self.lock:
+            found = self._caller(key, self.region)
+        return found.arn if found else None
+
+    def _caller(self, key: str, region: str) -> Session | None:
         if key in self._sessions:
             return self._sessions[key]
         if not _USER_KEY.fullmatch(key):
             return None
         accounts = (self, *self._others.values())
-        users = (user_with(one.account.moto.backend("iam", request.scope[1]), key, one.account.id) for one in accounts)
+        users = (user_with(one.account.moto.backend("iam", region), key, one.account.id) for one in accounts)
         return next(filter(None, users), None)
 
     def answered(self, request: Request, caller: Session | None = None) -> Reply:
