@@ -35,7 +35,7 @@ from reconciler.sandbox.faults import Died, Faults, Lost
 from reconciler.sandbox.iam.assuming import ASSUMABLE, assumed
 from reconciler.sandbox.iam.existing import Existing
 from reconciler.sandbox.iam.guard import authorize
-from reconciler.sandbox.iam.needs import Asked, of_s3
+from reconciler.sandbox.iam.needs import Asked, Need, of_s3
 from reconciler.sandbox.iam.principals import Session, user_with
 from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
@@ -86,6 +86,8 @@ class Sandbox:
         self.batch_settings = batch or Settings()
         self.faults: Faults = main.faults if main else Faults()
         self.calls: list[Record] = []
+        self.checked: list[Need] = main.checked if main else []
+        """What roles and users were allowed, one after the other."""
         self.shuffle: int | str | None = None
         self.account = Account(
             Moto(account),
@@ -128,6 +130,7 @@ class Sandbox:
                 sandbox.empty()
             self.faults.clear()
             self.calls.clear()
+            self.checked.clear()
             self._asked = 0
 
     def empty(self) -> None:
@@ -285,7 +288,8 @@ class Sandbox:
             return assumed(caller, params, there, Existing(self.account, region))
         if caller:
             asked = of_s3(request) if service == "s3" else Asked(service, operation, params)
-            authorize(caller, asked, Existing(self.account, region), self.clock.now())
+            self.checked += authorize(caller, asked, Existing(self.account, region), self.clock.now())
+            del self.checked[: max(0, len(self.checked) - _LONGEST_LOG)]
         return caller if service == "sts" else None
 
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:

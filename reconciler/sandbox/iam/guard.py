@@ -29,19 +29,24 @@ _LISTS = {
 }
 
 
-def authorize(session: Session, asked: Asked, existing: Existing, now: float) -> None:
-    """Raise :class:`Refusal` unless the principal may send the request; ``now`` is in seconds since the epoch."""
+def authorize(session: Session, asked: Asked, existing: Existing, now: float) -> list[Need]:
+    """What was checked for a request; ``now`` is in seconds since the epoch.
+
+    Raises :class:`Refusal` unless the principal may send it.
+    """
     if session.announced:
-        return
+        return []
     policies = policies_of(session, existing)
     if policies is None:
         code = "InvalidClientTokenId" if asked.service in DENIALS else "UnrecognizedClientException"
         raise Refusal(code, "The security token included in the request is invalid.", _status(asked.service))
     everywhere = {**context_of(session, existing), **_surroundings(existing, now)}
-    for need in needs(asked, existing):
+    checked = needs(asked, existing)
+    for need in checked:
         decision = evaluate(_request(need, policies, existing, everywhere), policies)
         if not decision.allowed:
             raise refusal(session, asked.service, need, decision, existing)
+    return checked
 
 
 def _request(need: Need, policies: Policies, existing: Existing, everywhere: Mapping[str, tuple[str, ...]]) -> Request:

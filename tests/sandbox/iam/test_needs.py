@@ -14,7 +14,13 @@ from tests.support.tables import DATA, cases
 TABLE = cases(DATA / "iam" / "requests.yaml")
 ACCOUNT = "123456789012"
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
-NOT_HERE = {"eks:DescribeCluster", "events:PutEvents", "iam:PassRole", "servicequotas:GetServiceQuota", "ssm:StartSession"}
+NOT_HERE = {
+    "eks:DescribeCluster",
+    "events:PutEvents",
+    "iam:PassRole",
+    "servicequotas:GetServiceQuota",
+    "ssm:StartSession",
+}
 
 
 def whole(arn):
@@ -53,7 +59,9 @@ def test_every_action_with_resources_has_a_place_for_their_names():
 
 @pytest.mark.parametrize("service", sorted({action.partition(":")[0] for action in ROWS} - {"s3"}))
 def test_names_are_where_the_service_has_them(service):
-    model = boto3.Session(region_name="eu-west-1")._session.get_service_model({"elasticfilesystem": "efs"}.get(service, service))
+    model = boto3.Session(region_name="eu-west-1")._session.get_service_model(
+        {"elasticfilesystem": "efs"}.get(service, service)
+    )
     for action, rows in ROWS.items():
         if action.startswith(f"{service}:"):
             members = model.operation_model(action.partition(":")[2]).input_shape.members
