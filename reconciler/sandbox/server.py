@@ -282,7 +282,7 @@ class Sandbox:
         service, region = request.scope
         operation = wire.operation_of(service, request)
         if (service, operation) == ("sts", "AssumeRole"):
-            account = str(params.get("RoleArn", "")).split(":")[4:5]
+            account = str(params["RoleArn"]).split(":")[4:5]
             main = self.main or self
             there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
             return assumed(caller, params, there, Existing(self.account, region))

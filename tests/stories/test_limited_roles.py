@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from tests.support.examples import Account
-from tests.support.limited import ACCOUNT, Statement, allow, deny, document, keys, role
+from tests.support.limited import ACCOUNT, Statement, allow, deny, keys, role
 
 EXAMPLE = "retry-strategies"
 BATCH = f"arn:aws:batch:eu-west-1:{ACCOUNT}"
@@ -69,7 +69,7 @@ def test_an_example_by_a_role_that_reads_and_a_role_that_writes(account: Account
         assert refused.code == 4 and "allow ssm:PutParameter on parameter/reconcile/locks/*" in refused.err
     with acting("reader", READ, LOCK) as reader:
         refused = reader.shell("apply", EXAMPLE, "--auto-approve")
-        assert refused.code in (1, 3) and f"assumed-role/reader/me is not authorized to perform: " in refused.told
+        assert refused.code in (1, 3) and "assumed-role/reader/me is not authorized to perform: " in refused.told
         assert any(
             f"{action} on resource: " in refused.told for action in ("iam:CreateRole", "batch:RegisterJobDefinition")
         )

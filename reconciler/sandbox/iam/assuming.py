@@ -32,8 +32,8 @@ def assumed(caller: Session | None, params: _Params, there: Existing | None, her
     ``here`` is the account of the caller, None for the account itself; ``there`` that of the role, None if it is not
     known.
     """
-    arn = str(params.get("RoleArn", ""))
-    name = f"{arn.rpartition('/')[2]}/{params.get('RoleSessionName', '')}"
+    arn = str(params["RoleArn"])
+    name = f"{arn.rpartition('/')[2]}/{params['RoleSessionName']}"
     account = arn.split(":")[4] if arn.count(":") >= 5 else ""
     role = there.role(arn) if there and arn.startswith("arn:") else None
     if role is None:
@@ -45,7 +45,7 @@ def assumed(caller: Session | None, params: _Params, there: Existing | None, her
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in params.get("Tags") or []}
     session = f"arn:{here.partition}:sts::{account}:assumed-role/{name}"
     policies = _session_policies(params, there) if there else None
-    return Session(account, session, arn, f"{role.id}:{params.get('RoleSessionName', '')}", policies, tags)
+    return Session(account, session, arn, f"{role.id}:{params['RoleSessionName']}", policies, tags)
 
 
 def _require_allowed(caller: Session | None, params: _Params, role: Any, here: Existing) -> None:
@@ -53,7 +53,7 @@ def _require_allowed(caller: Session | None, params: _Params, role: Any, here: E
     everyone = (account, root(account, here.partition))
     alone = caller.principals if caller else ()
     context: dict[str, tuple[str, ...]] = {
-        "sts:rolesessionname": (str(params.get("RoleSessionName", "")),),
+        "sts:rolesessionname": (str(params["RoleSessionName"]),),
         **({"sts:externalid": (str(params["ExternalId"]),)} if params.get("ExternalId") else {}),
         **{f"aws:requesttag/{tag['Key']}".lower(): (str(tag["Value"]),) for tag in params.get("Tags") or []},
         "aws:principalaccount": (account,),

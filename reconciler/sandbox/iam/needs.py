@@ -133,7 +133,7 @@ def _own(asked: Asked, existing: Existing) -> Iterator[Need]:
 
 
 def _kind(action: str, kind: str, arn: str) -> str:
-    """The type in AWS's reference, which an ARN tells where the request may be about several."""
+    """The type in AWS's reference: that of the ARN where a request may be about several."""
     types = reference.of(action).get("types", {})
     if kind in types:
         return kind

@@ -1,4 +1,4 @@
-"""Whom IAM asks about: sessions of roles that were assumed here, and users that were made here.
+"""The callers that IAM decides about: sessions of roles that were assumed here, and users that were made here.
 
 All other credentials, such as ``test`` or an account's id, are the account's own and may do everything.
 
