@@ -23,10 +23,14 @@ from reconciler.sandbox.wire import Refusal
 _JSON = frozenset({"ecr", "ecs", "events", "kms", "logs", "secretsmanager", "ssm", "tagging"})
 _WRITTEN = {"sns": "SNS"}
 _LISTS = {
-    "iam:ListRoles": "role/",
-    "iam:ListPolicies": "policy/",
+    "events:ListRules": "rule/*",
     "iam:ListInstanceProfiles": "instance-profile/",
+    "iam:ListPolicies": "policy/",
+    "iam:ListRoles": "role/",
+    "logs:DescribeLogGroups": "log-group::log-stream:",
+    "sns:ListTopics": "*",
 }
+"""What refusals name as the resource of actions that no ARN limits, and that have one in the messages of AWS."""
 
 
 def authorize(session: Session, asked: Asked, existing: Existing, now: float) -> list[Need]:
@@ -88,7 +92,8 @@ def refusal(session: Session, service: str, need: Need, decision: Decision, exis
     action = f"{_WRITTEN.get(prefix, prefix)}:{name}"
     shown = need.shown or need.resources[0]
     if need.action in _LISTS:
-        shown = f"arn:{existing.partition}:iam::{existing.account.id}:{_LISTS[need.action]}"
+        region = "" if prefix == "iam" else existing.region
+        shown = f"arn:{existing.partition}:{prefix}:{region}:{existing.account.id}:{_LISTS[need.action]}"
     known = bool(need.shown) or shown != "*" or service in ("batch", "ecr", "iam")
     where = f" on resource: {shown}" if known else ""
     if decision.effect is Effect.EXPLICIT_DENY:

@@ -19,6 +19,7 @@ REFUSALS = [
     ("iam", "list_roles", {}, "AccessDenied", 403, f"iam:ListRoles on resource: arn:aws:iam::{ACCOUNT}:role/ because no"),
     ("iam", "get_role", {"RoleName": "r"}, "AccessDenied", 403, f"iam:GetRole on resource: arn:aws:iam::{ACCOUNT}:role/r because no"),
     ("secretsmanager", "describe_secret", {"SecretId": "a/b"}, "AccessDeniedException", 400, "secretsmanager:DescribeSecret on resource: a/b because no"),
+    ("logs", "describe_log_groups", {}, "AccessDeniedException", 400, f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group::log-stream: because no"),
     ("secretsmanager", "list_secrets", {}, "AccessDeniedException", 400, "secretsmanager:ListSecrets because no"),
     ("logs", "put_retention_policy", {"logGroupName": "/a", "retentionInDays": 7}, "AccessDeniedException", 400, "log-group:/a:log-stream: because no"),
     ("ecr", "describe_repositories", {}, "AccessDeniedException", 400, ":repository/* because no"),
@@ -213,3 +214,56 @@ def test_users_have_policies_of_their_own_and_of_their_groups(sandbox, iam, acti
     iam.put_group_policy(GroupName="g", PolicyName="p", PolicyDocument=document(allow("batch:Describe*")))
     iam.add_user_to_group(GroupName="g", UserName="ana")
     acting("batch", held).describe_job_queues()
+
+
+def test_the_simulator_says_the_same_without_a_request(sandbox, iam, refused):
+    own = {"aws:ResourceTag/team": "hpc"}
+    arn = role(
+        iam,
+        "r",
+        allow("batch:*"),
+        deny("batch:DeleteJobQueue", StringEquals=own),
+        allow("sns:Publish", "arn:aws:sns:*:*:a"),
+    )
+    edge = iam.create_policy(PolicyName="edge", PolicyDocument=document(allow("batch:*")))["Policy"]["Arn"]
+
+    def simulated(*actions, resources=("*",), **more):
+        asked = {"PolicySourceArn": arn, "ActionNames": list(actions), "ResourceArns": list(resources), **more}
+        found = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+        return [(one["EvalActionName"], one["EvalResourceName"], one["EvalDecision"]) for one in found]
+
+    topics = ["arn:aws:sns:eu-west-1:1:a", "arn:aws:sns:eu-west-1:1:b"]
+    assert simulated("batch:SubmitJob", "iam:GetRole") == [
+        ("batch:SubmitJob", "*", "allowed"),
+        ("iam:GetRole", "*", "implicitDeny"),
+    ]
+    assert simulated("sns:Publish", resources=topics) == [
+        ("sns:Publish", topics[0], "allowed"),
+        ("sns:Publish", topics[1], "implicitDeny"),
+    ]
+    tagged = [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"} for key, value in own.items()
+    ]
+    assert simulated("batch:DeleteJobQueue", ContextEntries=tagged)[0][2] == "explicitDeny"
+    assert simulated("iam:GetRole", PolicyInputList=[document(allow("iam:GetRole"))])[0][2] == "allowed"
+    told = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["batch:DeleteJobQueue"])[
+        "EvaluationResults"
+    ][0]
+    assert told["MissingContextValues"] == [*own]
+    iam.put_role_permissions_boundary(RoleName="r", PermissionsBoundary=edge)
+    bounded = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["sns:Publish"], ResourceArns=topics[:1])[
+        "EvaluationResults"
+    ][0]
+    assert (bounded["EvalDecision"], bounded["PermissionsBoundaryDecisionDetail"]) == (
+        "implicitDeny",
+        {"AllowedByPermissionsBoundary": False},
+    )
+    custom = iam.simulate_custom_policy(PolicyInputList=[document(allow("sns:*"))], ActionNames=["sns:Publish"])
+    assert custom["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+    refused(
+        "InvalidInput", "Invalid Entity Arn", iam.simulate_principal_policy, PolicySourceArn=ME, ActionNames=["a:b"]
+    )
+    refused(
+        "NoSuchEntity", "cannot be found", iam.simulate_principal_policy, PolicySourceArn=f"{arn}x", ActionNames=["a:b"]
+    )
