@@ -232,8 +232,7 @@ class Sandbox:
 
     def arn_of(self, key: str) -> str | None:
         """The role session or user of an access key; None for an account's own."""
-        with self.lock:
-            found = self._caller(key, self.region)
+        found = self._caller(key, self.region)
         return found.arn if found else None
 
     def _caller(self, key: str, region: str) -> Session | None:
@@ -241,9 +240,10 @@ class Sandbox:
             return self._sessions[key]
         if not _USER_KEY.fullmatch(key):
             return None
-        accounts = (self, *self._others.values())
-        users = (user_with(one.account.moto.backend("iam", region), key, one.account.id) for one in accounts)
-        return next(filter(None, users), None)
+        with self.lock:
+            accounts = (self, *self._others.values())
+            users = (user_with(one.account.moto.backend("iam", region), key, one.account.id) for one in accounts)
+            return next(filter(None, users), None)
 
     def answered(self, request: Request, caller: Session | None = None) -> Reply:
         """The reply of this account to one request of ``caller``, or its own; raises as :meth:`answer`."""

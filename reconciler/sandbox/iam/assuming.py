@@ -38,7 +38,7 @@ def assumed(caller: Session | None, params: _Params, there: Existing | None, her
     role = there.role(arn) if there and arn.startswith("arn:") else None
     if role is None:
         announced = account == here.account.id and arn in here.account.memory[ASSUMABLE]
-        if not announced:
+        if not announced or _own(caller, Request("sts:AssumeRole", (arn,)), here) is not Effect.ALLOW:
             raise _denied(caller, arn, here)
         return Session(account, f"arn:{here.partition}:sts::{account}:assumed-role/{name}", arn, "", announced=True)
     _require_allowed(caller, params, role, here)
@@ -66,15 +66,20 @@ def _require_allowed(caller: Session | None, params: _Params, role: Any, here: E
     def effect(principals: Iterable[str]) -> Effect:
         return effect_among(request, _about(trust, tuple(principals)))
 
-    own = Effect.ALLOW
-    if caller and not caller.announced:
-        policies = policies_of(caller, here)
-        own = evaluate(request, policies).effect if policies else Effect.EXPLICIT_DENY
+    own = _own(caller, request, here)
     same = role.arn.split(":")[4] == account
     trusted = effect((*alone, *everyone))
     by_name = same and bool(alone) and effect(alone) is Effect.ALLOW and own is Effect.IMPLICIT_DENY
     if trusted is not Effect.ALLOW or not (own is Effect.ALLOW or by_name):
         raise _denied(caller, role.arn, here)
+
+
+def _own(caller: Session | None, request: Request, here: Existing) -> Effect:
+    """The effect of the caller's policies; those of an account, and of a role that was announced, allow everything."""
+    if caller is None or caller.announced:
+        return Effect.ALLOW
+    policies = policies_of(caller, here)
+    return evaluate(request, policies).effect if policies else Effect.EXPLICIT_DENY
 
 
 def _about(trust: Iterable[Statement], principals: tuple[str, ...]) -> list[Statement]:
