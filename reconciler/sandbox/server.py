@@ -32,6 +32,7 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
+from reconciler.sandbox.iam import federation
 from reconciler.sandbox.iam.assuming import ASSUMABLE, assumed
 from reconciler.sandbox.iam.existing import Existing
 from reconciler.sandbox.iam.guard import authorize
@@ -43,7 +44,9 @@ from reconciler.sandbox.wire import Refusal, Reply, Request
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
-_MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"})
+_MASKED = frozenset(
+    {"WebIdentityToken", "SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"}
+)
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -223,6 +226,8 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
+        if not request.scope[0] and wire.operation_of("", request) == federation.ACTION:  # it is not signed
+            request = wire.signed_for("sts", self.region, request)
         caller = self._caller(request.access_key, request.scope[1])
         account = self.of(caller.account) if caller else self._account_of(request.access_key)
         reply = account.answered(request, caller)
@@ -281,10 +286,12 @@ class Sandbox:
         """Raises :class:`Refusal` for what the caller may not do; the caller of the keys in the reply of STS."""
         service, region = request.scope
         operation = wire.operation_of(service, request)
-        if (service, operation) == ("sts", "AssumeRole"):
+        if service == "sts" and operation in ("AssumeRole", federation.ACTION):
             account = str(params["RoleArn"]).split(":")[4:5]
             main = self.main or self
             there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
+            if operation == federation.ACTION:
+                return federation.signed_in(params, there, self.clock.now())
             return assumed(caller, params, there, Existing(self.account, region))
         if caller:
             asked = of_s3(request) if service == "s3" else Asked(service, operation, params)

@@ -33,19 +33,25 @@ def assumed(caller: Session | None, params: _Params, there: Existing | None, her
     known.
     """
     arn = str(params["RoleArn"])
-    name = f"{arn.rpartition('/')[2]}/{params['RoleSessionName']}"
     account = arn.split(":")[4] if arn.count(":") >= 5 else ""
     role = there.role(arn) if there and arn.startswith("arn:") else None
     if role is None:
         announced = account == here.account.id and arn in here.account.memory[ASSUMABLE]
         if not announced or _own(caller, Request("sts:AssumeRole", (arn,)), here) is not Effect.ALLOW:
             raise _denied(caller, arn, here)
+        name = f"{arn.rpartition('/')[2]}/{params['RoleSessionName']}"
         return Session(account, f"arn:{here.partition}:sts::{account}:assumed-role/{name}", arn, "", announced=True)
     _require_allowed(caller, params, role, here)
+    return session_of(role, params, there or here)
+
+
+def session_of(role: Any, params: _Params, there: Existing) -> Session:
+    """The session of a role of ``there`` that a request for it begins; raises :class:`Refusal`."""
+    name = str(params["RoleSessionName"])
+    account = there.account.id
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in params.get("Tags") or []}
-    session = f"arn:{here.partition}:sts::{account}:assumed-role/{name}"
-    policies = _session_policies(params, there) if there else None
-    return Session(account, session, arn, f"{role.id}:{params['RoleSessionName']}", policies, tags)
+    arn = f"arn:{there.partition}:sts::{account}:assumed-role/{role.name}/{name}"
+    return Session(account, arn, role.arn, f"{role.id}:{name}", _session_policies(params, there), tags)
 
 
 def _require_allowed(caller: Session | None, params: _Params, role: Any, here: Existing) -> None:

@@ -1,6 +1,11 @@
 """What roles and users may do in the sandbox, and how the services word what they may not."""
 
+import base64
+import json
+
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.limited import ACCOUNT, ROOT, allow, deny, document, keys, role, trusting
@@ -267,3 +272,81 @@ def test_the_simulator_says_the_same_without_a_request(sandbox, iam, refused):
     refused(
         "NoSuchEntity", "cannot be found", iam.simulate_principal_policy, PolicySourceArn=f"{arn}x", ActionNames=["a:b"]
     )
+
+
+def test_a_job_signs_in_with_the_token_of_its_host(sandbox, iam, acting, refused):
+    host = "token.actions.githubusercontent.com"
+    provider = iam.create_open_id_connect_provider(
+        Url=f"https://{host}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
+    )
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": provider["OpenIDConnectProviderArn"]},
+        "Condition": {
+            "StringEquals": {f"{host}:aud": "sts.amazonaws.com", f"{host}:environment": "prod"},
+            "StringLike": {f"{host}:sub": "repo:org/name:*"},
+        },
+    }
+    arn = role(iam, "ci", allow("batch:Describe*"), trust=document(trust))
+    sts = sandbox.session.client("sts", config=Config(signature_version=UNSIGNED))
+
+    def token(**claims):
+        given = {
+            "iss": f"https://{host}",
+            "aud": "sts.amazonaws.com",
+            "sub": "repo:org/name:x",
+            "environment": "prod",
+            **claims,
+        }
+        return "e30." + base64.urlsafe_b64encode(json.dumps(given).encode()).decode().rstrip("=") + ".c2ln"
+
+    def sign_in(**claims):
+        return sts.assume_role_with_web_identity(RoleArn=arn, RoleSessionName="job", WebIdentityToken=token(**claims))
+
+    found = sign_in()["Credentials"]
+    held = {
+        "aws_access_key_id": found["AccessKeyId"],
+        "aws_secret_access_key": "x",
+        "aws_session_token": found["SessionToken"],
+    }
+    acting("batch", held).describe_job_queues()
+    refused(
+        "AccessDeniedException", "assumed-role/ci/job is not authorized", acting("batch", held).list_jobs, jobQueue="q"
+    )
+    assert "sub" not in str(sandbox.calls[0].params.get("WebIdentityToken", "")), "the log has no tokens"
+
+    denied = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+    refused("AccessDenied", denied, sign_in, sub="repo:fork/name:x")
+    refused("AccessDenied", denied, sign_in, environment="dev")
+    refused("InvalidIdentityToken", "Incorrect token audience", sign_in, aud="other")
+    refused(
+        "InvalidIdentityToken",
+        "No OpenIDConnect provider found in your account for https://else",
+        sign_in,
+        iss="https://else",
+    )
+    refused("ExpiredTokenException", "Token expired", sign_in, exp=1)
+    asked = {"RoleArn": arn, "RoleSessionName": "job"}
+    refused(
+        "InvalidIdentityToken", "not a valid JWT", sts.assume_role_with_web_identity, **asked, WebIdentityToken="secret"
+    )
+    refused("AccessDenied", "sts:AssumeRole on", sandbox.client("sts").assume_role, **asked)
+
+
+def test_a_session_ends_with_its_role(sandbox, iam, acting, refused):
+    arn = role(iam, "r", allow("*"))
+    held = keys(sandbox.client("sts"), arn)
+    acting("batch", held).describe_job_queues()
+    iam.delete_role_policy(RoleName="r", PolicyName="inline")
+    iam.delete_role(RoleName="r")
+    role(iam, "r", allow("*"))
+
+    refused("UnrecognizedClientException", "security token", acting("batch", held).describe_job_queues)
+    refused("InvalidClientTokenId", "security token", acting("iam", held).list_roles)
+    announced = f"arn:aws:iam::{ACCOUNT}:role/announced"
+    sandbox.let_assume(announced)
+    sts = acting("sts", role(iam, "other", allow("batch:*")))
+    refused("AccessDenied", "", sts.assume_role, RoleArn=announced, RoleSessionName="me")
+    free = keys(sandbox.client("sts"), announced)
+    acting("sns", free).create_topic(Name="t")
