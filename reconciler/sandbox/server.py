@@ -38,6 +38,7 @@ from reconciler.sandbox.iam.existing import Existing
 from reconciler.sandbox.iam.guard import authorize
 from reconciler.sandbox.iam.needs import Asked, Need, of_s3
 from reconciler.sandbox.iam.principals import Session, user_with
+from reconciler.sandbox.iam.simulation import simulated
 from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
@@ -99,6 +100,7 @@ class Sandbox:
             batch_tags=self._batch_tags,
             batch_clusters=self._batch_clusters,
             batch_roles=self._batch_roles,
+            simulate=self._simulate,
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
@@ -338,6 +340,9 @@ class Sandbox:
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}
+
+    def _simulate(self, operation: str, params: wire.Json, region: str) -> wire.Json:
+        return simulated(operation, params, Existing(self.account, region))
 
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:

@@ -1,6 +1,6 @@
 """Sign-in with a token of an OpenID Connect provider, as CI jobs do: its claims against the trust policy of the role.
 
-The signature of the token is not checked: whoever tries a policy writes the token.
+The signature of the token is not checked, so that anyone who tries a policy can write one.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
