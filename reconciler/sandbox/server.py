@@ -296,7 +296,11 @@ class Sandbox:
                 return federation.signed_in(params, there, self.clock.now())
             return assumed(caller, params, there, Existing(self.account, region))
         if caller:
-            asked = of_s3(request) if service == "s3" else Asked(service, operation, params)
+            asked = (
+                of_s3(request)
+                if service == "s3"
+                else Asked(service, operation, {**params, **_in_url(service, request)})
+            )
             self.checked += authorize(caller, asked, Existing(self.account, region), self.clock.now())
             del self.checked[: max(0, len(self.checked) - _LONGEST_LOG)]
         return caller if service == "sts" else None
@@ -389,6 +393,13 @@ def _params(service: str, operation: str, request: Request) -> wire.Json:
         if isinstance(asked, dict):
             return asked
     return {}
+
+
+def _in_url(service: str, request: Request) -> wire.Json:
+    """What requests to AWS Batch have in the URL instead of the body: the resource of tags, and the tags to remove."""
+    if service != "batch" or "/v1/tags/" not in request.path:
+        return {}
+    return {"resourceArn": unquote(request.path.rpartition("/v1/tags/")[2]), **parse_qs(request.query)}
 
 
 def _masked(value: Any, *, name: str = "") -> Any:

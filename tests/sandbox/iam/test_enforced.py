@@ -350,3 +350,52 @@ def test_a_session_ends_with_its_role(sandbox, iam, acting, refused):
     refused("AccessDenied", "", sts.assume_role, RoleArn=announced, RoleSessionName="me")
     free = keys(sandbox.client("sts"), announced)
     acting("sns", free).create_topic(Name="t")
+
+
+def test_names_are_read_wherever_the_protocol_has_them(sandbox, iam, acting, refused):
+    """In the URL, as AWS Batch's tags and all of EventBridge Scheduler's; in lists of forms; in the path of an object."""
+    arn = sandbox.client("batch").create_scheduling_policy(name="p")["arn"]
+    scheduler, ec2 = sandbox.client("scheduler"), sandbox.client("ec2")
+    group = scheduler.create_schedule_group(Name="g")["ScheduleGroupArn"]
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    file_system = sandbox.client("efs").create_file_system(CreationToken="x")["FileSystemId"]
+    topic = sandbox.client("sns").create_topic(Name="t")["TopicArn"]
+    keys_only = {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
+    limited = role(
+        iam, "r",
+        allow(["batch:TagResource", "batch:UntagResource", "batch:ListTagsForResource"], arn, **keys_only),
+        allow("scheduler:*", [group, f"{group.replace('schedule-group', 'schedule')}/*"], **keys_only),
+        allow(["ec2:CreateTags", "ec2:DeleteTags"], f"arn:aws:ec2:*:*:vpc/{vpc}", **keys_only),
+        allow("elasticfilesystem:*", f"arn:aws:elasticfilesystem:*:*:file-system/{file_system}"),
+        allow("sns:*", topic, **keys_only),
+    )  # fmt: skip
+    session = keys(sandbox.client("sts"), limited)
+    other = {arn: arn.replace("/p", "/q"), group: group.replace("/g", "/h"), vpc: "vpc-1", topic: f"{topic}2"}
+    for service, call, name, given, rest in (
+        ("batch", "tag_resource", "resourceArn", arn, {"tags": {"team": "a"}}),
+        ("batch", "list_tags_for_resource", "resourceArn", arn, {}),
+        ("batch", "untag_resource", "resourceArn", arn, {"tagKeys": ["team"]}),
+        ("scheduler", "tag_resource", "ResourceArn", group, {"Tags": [{"Key": "team", "Value": "a"}]}),
+        ("scheduler", "untag_resource", "ResourceArn", group, {"TagKeys": ["team"]}),
+        ("ec2", "create_tags", "Resources", vpc, {"Tags": [{"Key": "team", "Value": "a"}]}),
+        ("ec2", "delete_tags", "Resources", vpc, {"Tags": [{"Key": "team"}]}),
+        ("sns", "tag_resource", "ResourceArn", topic, {"Tags": [{"Key": "team", "Value": "a"}]}),
+        ("sns", "untag_resource", "ResourceArn", topic, {"TagKeys": ["team"]}),
+    ):
+        client = acting(service, session)
+        asked = (lambda one: [one]) if name == "Resources" else str
+        getattr(client, call)(**{name: asked(given)}, **rest)
+        with pytest.raises(ClientError, match="not authorized"):
+            getattr(client, call)(**{name: asked(other[given])}, **rest)
+        if rest:
+            more = json.loads(json.dumps(rest).replace("team", "owner"))
+            with pytest.raises(ClientError, match="not authorized"):
+                getattr(client, call)(**{name: asked(given)}, **more)
+
+    acting("scheduler", session).get_schedule_group(Name="g")
+    refused("AccessDeniedException", "schedule-group/h", acting("scheduler", session).get_schedule_group, Name="h")
+    refused(
+        "AccessDeniedException", "schedule/h/s", acting("scheduler", session).delete_schedule, GroupName="h", Name="s"
+    )
+    acting("efs", session).describe_file_systems(FileSystemId=file_system)
+    refused("AccessDeniedException", "file-system/*", acting("efs", session).describe_file_systems)
