@@ -10,6 +10,7 @@ model (:mod:`.replies`); one that cannot be AWS's is a refusal that names the en
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import re
@@ -139,6 +140,12 @@ class AwsClient:
                 self._clients[service, once] = created
             return self._clients[service, once]
 
+    def in_region(self, region: str) -> AwsClient:
+        """The same credentials in another Region; its requests are counted here."""
+        found = copy.copy(self)
+        vars(found).update(session=_InRegion(self.session, region), _clients={})
+        return found
+
     def call(self, call: Call) -> Reply:
         """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal. Raises Problems where
         credentials or the Region are missing.
@@ -206,6 +213,22 @@ class AwsClient:
             return Refused(type(error).__name__, str(error))
         except (Unbounded, ResponseParserError, *_MISREAD) as error:
             return _not_aws(client, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _InRegion:
+    """A boto3 session whose clients are in a Region."""
+
+    session: boto3.session.Session
+    region_name: str
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """boto3's client."""
+        return self.session.client(service, region_name=self.region_name, **settings)  # type: ignore[call-overload]
+
+    def get_credentials(self) -> Any:
+        """The credentials of the session."""
+        return self.session.get_credentials()
 
 
 def _sent(client: Any, call: Call) -> dict[str, Any]:

@@ -79,13 +79,13 @@ def identity(entry: Entry, account: str) -> Json:
     return {"type": "Root", "principalId": account, "arn": arn, "accountId": account, "accessKeyId": key}
 
 
-def username(who: Json) -> str:
+def username(caller: Json) -> str:
     """The user name that events are looked up by: a user's, or the name of a role's session."""
-    if who["type"] == "Root":
+    if caller["type"] == "Root":
         return "root"
-    if who["type"] == "AssumedRole":
-        return str(who["arn"]).rpartition("/")[2]
-    return str(who.get("userName", ""))
+    if caller["type"] == "AssumedRole":
+        return str(caller["arn"]).rpartition("/")[2]
+    return str(caller.get("userName", ""))
 
 
 def written(entry: Entry, account: str) -> Json:
