@@ -61,12 +61,6 @@ def events_are_found_by_one_attribute(call: ServiceCall) -> Json:
     return reply
 
 
-@RULES.before("CreateTrail", "DescribeTrails", "GetTrail", "ListTrails", "StartLogging")
-def there_are_no_trails(call: ServiceCall) -> None:
-    """Trails deliver to buckets, and the sandbox has none."""
-    raise Refusal("NotImplemented", f"the sandbox has no cloudtrail:{call.operation}", 501)
-
-
 def _before(token: str | None, query: str) -> int | None:
     if token is None:
         return None
