@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from typing import Any, NamedTuple
 
 from reconciler.sandbox.wire import Json, Refusal, Reply, Request
@@ -66,7 +67,7 @@ class Trail:
     lookups: dict[str, list[float]] = field(default_factory=dict)
     _writes: deque[Entry] = field(default_factory=lambda: deque(maxlen=LONGEST))
     _reads: deque[Entry] = field(default_factory=lambda: deque(maxlen=LONGEST))
-    _count: int = 0
+    _count: Iterator[int] = field(default_factory=lambda: count(1))
 
     def record(
         self,
@@ -107,12 +108,11 @@ class Trail:
         self.lookups.clear()
 
     def _add(self, service: str, operation: str, region: str, params: Mapping[str, Any], *rest: Any) -> None:
-        self._count += 1
-        entry = Entry(self._count, self.now(), service, operation, region, params, *rest)
+        entry = Entry(next(self._count), self.now(), service, operation, region, params, *rest)
         (self._reads if entry.reads else self._writes).append(entry)
 
     def _identity(self, request: Request, region: str) -> Json | None:
-        key = access_key(request)
+        key = request.access_key
         if key in self.identities:
             return self.identities[key]
         found = self.identify(key, region) if key[:4] in ("AKIA", "ASIA", "LKIA", "LSIA") else None
@@ -127,9 +127,3 @@ def _reads(service: str, operation: str) -> bool | None:
     if not operation or service in _UNMANAGED or (service, operation) in _DATA:
         return None
     return bool(_READS.match(operation))
-
-
-def access_key(request: Request) -> str:
-    """The id of the access key that signed a request; empty where there is none."""
-    _, _, rest = request.headers.get("authorization", "").partition("Credential=")
-    return rest.partition("/")[0]

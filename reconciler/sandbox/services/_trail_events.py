@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, unquote
 
 from reconciler.sandbox import wire
 from reconciler.sandbox.services._moto import partition_of
-from reconciler.sandbox.services._trail import Entry, access_key
+from reconciler.sandbox.services._trail import Entry
 from reconciler.sandbox.wire import Json
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
@@ -75,7 +75,7 @@ def identity(entry: Entry, account: str) -> Json:
     if entry.identity is not None:
         return entry.identity
     arn = f"arn:{partition_of(entry.region)}:iam::{account}:root"
-    key = access_key(entry.request)
+    key = entry.request.access_key
     return {"type": "Root", "principalId": account, "arn": arn, "accountId": account, "accessKeyId": key}
 
 

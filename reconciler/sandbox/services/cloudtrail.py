@@ -18,7 +18,7 @@ from typing import Any
 from reconciler.sandbox.faults import THROTTLING_ELSEWHERE
 from reconciler.sandbox.services import _trail_events as events
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
-from reconciler.sandbox.services._trail import Entry, access_key
+from reconciler.sandbox.services._trail import Entry
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("cloudtrail")
@@ -94,7 +94,7 @@ def _matcher(key: str, value: str, account: str) -> Callable[[Entry], bool]:
         "EventName": lambda entry: entry.operation,
         "EventSource": lambda entry: f"{entry.service}.amazonaws.com",
         "ReadOnly": lambda entry: str(entry.reads).lower(),
-        "AccessKeyId": lambda entry: access_key(entry.request),
+        "AccessKeyId": lambda entry: entry.request.access_key,
         "Username": lambda entry: events.username(events.identity(entry, account)),
     }
     if key in ("ResourceName", "ResourceType"):
