@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from reconciler import __version__
 from reconciler.kinds import discover
-from reconciler.model import Address, Environment, Live, Plan
+from reconciler.model import Address, Call, Environment, Live, Plan, ResourcePlan, Scope, Verb
 from reconciler.operations.drift import who as looking
 from reconciler.operations.drift.events import ChangedBy, by_batch, changed_by, parsed
 from reconciler.operations.drift.who import Pace, Report, Window, find_callers
@@ -391,19 +391,69 @@ def test_a_refused_look_up_is_a_warning_and_a_throttled_one_is_repeated(estate: 
     assert len(estate.asked()) == 8
 
 
+class Still:
+    """A clock that notes for how long it would sleep."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return 100.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+class Endless:
+    """An account in which others do the same all the time: every page is full of it, and has a next one."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.region = "cn-northwest-1"
+
+    def in_region(self, region: str) -> Endless:
+        other = Endless()
+        other.asked, other.region = self.asked, region
+        return other
+
+    def call(self, call: Call) -> dict[str, Any]:
+        self.asked.append((self.region, dict(call.params)))
+        of = call.params["LookupAttributes"][0]["AttributeValue"]
+        service = "iam" if "Role" in of else "batch"
+        event = {"eventName": of, "eventSource": f"{service}.amazonaws.com", "eventTime": "2026-01-31T12:00:00Z"}
+        event |= {"requestParameters": {"roleName": "other", "jobQueue": "other"}}
+        return {"Events": [{"CloudTrailEvent": json.dumps(event)}] * 50, "NextToken": f"page {len(self.asked)}"}
+
+
+def test_a_busy_account_costs_few_look_ups() -> None:
+    """Pages are read one after the other, at most four of a look-up, and at most as many as the limit for all."""
+    scope = Scope(account=ACCOUNT, region="cn-northwest-1", partition="aws-cn", environment="test")
+    addresses = [Address("roles", "role"), Address("roles", "role2"), Address("jobQueues", "queue")]
+    deleted = [
+        ResourcePlan(address=one, verb=Verb.CREATE, physical=one.name, before=None, after={}) for one in addresses
+    ]
+    plan, clock = Plan(scope=scope, resources=tuple(deleted)), Still()
+    client = Endless()
+    report = find_callers(plan, discover(), client, Pace(clock), now=1769862000.0)
+
+    assert [*report.reasons.values()] == ["unknown: CloudTrail has more such calls than are read"] * 3
+    regions = [region for region, _ in client.asked]
+    assert (regions.count("cn-north-1"), regions.count("cn-northwest-1")) == (12, 4)
+    assert [params.get("NextToken") for region, params in client.asked if region == "cn-northwest-1"] == [
+        None,
+        "page 13",
+        "page 14",
+        "page 15",
+    ]
+    assert clock.slept[:3] == [0.5, 1.0, 1.5]
+
+    client = Endless()
+    report = find_callers(plan, discover(), client, Pace(Still()), now=1769862000.0, most=6)
+    assert len(client.asked) == 6
+    assert {*report.reasons.values()} == {"unknown: the limit of 6 look-ups was reached"}
+
+
 def test_two_look_ups_a_second_whoever_makes_them() -> None:
-    class Still:
-        """A clock that notes for how long it would sleep."""
-
-        def __init__(self) -> None:
-            self.slept: list[float] = []
-
-        def now(self) -> float:
-            return 100.0
-
-        def sleep(self, seconds: float) -> None:
-            self.slept.append(seconds)
-
     clock = Still()
     pace = Pace(clock)
     for region in ("eu-west-1", "eu-west-1", "us-east-1", "eu-west-1"):

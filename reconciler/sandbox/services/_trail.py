@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from reconciler.sandbox.wire import Json, Refusal, Reply, Request
 
-LONGEST = 20_000  # events kept, of those that read and of those that write
+LONGEST, LONGEST_READS = 20_000, 5_000  # events kept, of those that write and of those that read
 _READS = re.compile(r"(Describe|Get|List|Batch(Get|Check)|Lookup|Simulate|AssumeRole)[A-Z]|AssumeRole")
 _DATA = frozenset(
     {
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 @dataclass
 class Trail:
-    """The history of one account, the last ``LONGEST`` events.
+    """The history of one account, the last ``LONGEST`` that write and ``LONGEST_READS`` that read.
 
     ``identities`` are those of access keys, as ``userIdentity`` has them; a key without one is an IAM user's or an
     assumed role's if the account knows it, which ``identify`` says, else the root user's.
@@ -66,7 +66,7 @@ class Trail:
     identities: dict[str, Json] = field(default_factory=dict)
     lookups: dict[str, list[float]] = field(default_factory=dict)
     _writes: deque[Entry] = field(default_factory=lambda: deque(maxlen=LONGEST))
-    _reads: deque[Entry] = field(default_factory=lambda: deque(maxlen=LONGEST))
+    _reads: deque[Entry] = field(default_factory=lambda: deque(maxlen=LONGEST_READS))
     _count: Iterator[int] = field(default_factory=lambda: count(1))
 
     def record(
