@@ -44,7 +44,7 @@ def details(one: Checked) -> Iterator[str]:
     """What is said about the drift of an environment as a whole, a line each."""
     for word, addresses in one.history:
         yield f"{word}: {names(addresses)}"
-    yield from (f"changed by: {line}" for line in one.changed_by)
+    yield from (f"who: {line}" for line in one.changed_by)
     if one.moving:
         yield f"left out, since AWS is still changing it: {names(one.moving)}"
     if one.recovered:

@@ -70,7 +70,7 @@ class Difference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """One resource that has drifted. ``since`` is NEW or STILL where there is an earlier report, else empty;
-    ``changed_by`` is who changed it, as JSON has it, None where that is not known or was not asked.
+    ``changed_by`` is who changed it, as JSON has it; ``cannot_tell`` is why that is not known, where it was asked.
     """
 
     how: How

@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.account.client import Endpoint
 from reconciler.model import Environment
+from reconciler.operations.drift.callers import WallClock
 from reconciler.sandbox.server import Sandbox
 from tests.support import reports
 from tests.support.shell import Shell
@@ -135,6 +136,10 @@ def drifts(document: Any, name: str, member: str = "drift") -> dict[str, str]:
     return {entry["address"]: entry[member] for entry in one["plan"]["resource_changes"] if member in entry}
 
 
+def callers(document: Any, name: str) -> list[Any]:
+    return [*drifts(document, name, "changed_by").values()]
+
+
 @pytest.mark.usefixtures("estate")
 def test_people_change_an_estate_at_night(
     shell: Shell, served: Sandbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
@@ -153,9 +158,14 @@ def test_people_change_an_estate_at_night(
     served.calls.clear()
     formats = {name: f"report.{name}" for name in ("markdown", "html", "junit", "sarif")}
     asked = [word for name, file in formats.items() for word in ("--format", f"{name}={file}")]
-    told = shell("drift", "--all", "--since", "last.json", *asked, "--format", "json")
+    monkeypatch.setattr(WallClock, "sleep", lambda _, seconds: served.clock.advance(seconds))
+    served.clock.advance(1200)  # until CloudTrail has delivered the events
+    told = shell("drift", "--all", "--who", "--since", "last.json", *asked, "--format", "json")
 
-    assert told.code == 2
+    assert told.code == 2, told.err
+    events = ["DeleteTopic", "PutRetentionPolicy", "TagResource"]
+    assert sorted(one["event"] for one in callers(told.json, "dev")) == events
+    assert [one["event"] for one in callers(told.json, "partner")] == ["CreateTopic"]
     (Path("last.json")).write_text(told.out)
     assert statuses(told.json) == {"dev": "drifted", "partner": "drifted", "prod": "clean"}
     found = {

@@ -68,6 +68,9 @@ def drift(
             "--parallelism", min=1, max=16, help="Maximum number of environments of one account checked at a time."
         ),
     ] = fleet.PARALLELISM,
+    who: Annotated[
+        bool, typer.Option("--who", help="Look up in CloudTrail who made the changes; two look-ups a second.")
+    ] = False,
     since: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +125,10 @@ def drift(
         ignore_transient=ignore_transient,
         whole=outputs.has(DriftFormat.json) and not only_changes,
     )
+    if who:
+        from reconciler.operations.drift.callers import naming  # noqa: PLC0415  (few runs ask)
+
+        settings = replace(settings, finish=naming(earlier))
     progress = _Progress(terminal, len(locations))
     with interruptible():
         found = fleet.check_all(locations, settings, progress.done)

@@ -57,6 +57,13 @@ def compared(report: Report, earlier: Earlier) -> Report:
     return replace(report, environments=tuple(found), since=str(earlier["timestamp"]), unchecked=unchecked)
 
 
+def alone(one: Checked, earlier: Earlier) -> Checked | None:
+    """One environment as :func:`compared` has it; None where the earlier report could not tell."""
+    before = _same(one, earlier["environments"])
+    known = before is not None and before["status"] != Status.ERROR.value
+    return _compared(one, before) if known else None
+
+
 def _same(one: Checked, before: Sequence[Earlier]) -> Earlier | None:
     """The earlier result of an environment. One whose files could not be read had no account."""
     where = (one.account or None, one.region or None)
