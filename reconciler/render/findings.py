@@ -116,7 +116,7 @@ def uri(path: str) -> str:
     """A path as SARIF has it: a relative URI."""
     from urllib.parse import quote  # noqa: PLC0415  (only SARIF needs it)
 
-    return quote(path)
+    return quote(path, errors="replace")
 
 
 def _sentence(problem: Problem, mask: Mask) -> str:

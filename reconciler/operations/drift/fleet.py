@@ -114,9 +114,10 @@ class _Lanes:
 
     def submit(self, account: str, job: Callable[[], None]) -> None:
         """Run ``job`` as soon as there is room in its account; blocks while too many wait."""
-        while not self._room.acquire(timeout=1):
-            if self._stop.is_set():
-                return
+        while not self._stop.is_set() and not self._room.acquire(timeout=0.2):
+            pass
+        if self._stop.is_set():
+            return
         with self._lock:
             if self._running.get(account, 0) < self._limit:
                 self._running[account] = self._running.get(account, 0) + 1

@@ -174,12 +174,12 @@ def _about(one: Checked) -> Iterator[str]:
 def fitted(found: Sequence[str], room: int) -> str:
     """As many lines as ``room`` bytes of UTF-8 take, and how many are left out."""
     whole = "\n".join(found)
-    if len(whole.encode()) <= room:
+    if len(whole.encode(errors="replace")) <= room:
         return whole
     kept: list[str] = []
     size = 40  # for the last line
     for line in found:
-        size += len(line.encode()) + 1
+        size += len(line.encode(errors="replace")) + 1
         if size > room:
             break
         kept.append(line)
