@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "show": "Show a saved plan, without asking AWS.",
     "apply": "Apply the changes in order, after approval.",
     "destroy": "Delete what the environment owns, after approval.",
-    "drift": "Tell whether the accounts have moved away from the YAML; reads only.",
+    "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",
     "unlock": "Break a lock that was left behind, after approval.",
     "render": "Show the environment after merging and variables, with the source of each value.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",

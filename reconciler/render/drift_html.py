@@ -84,10 +84,10 @@ def _environment(number: int, one: Checked, *, is_open: bool) -> Iterator[str]:
         yield '<div class="errors">'
         yield from html.listed(one.root, one.errors)
         yield "</div>"
-    said = [*details(one)]
-    if said:
+    shown = [*details(one)]
+    if shown:
         yield "<ul>"
-        yield from (f"<li>{escape(line)}</li>" for line in said)
+        yield from (f"<li>{escape(line)}</li>" for line in shown)
         yield "</ul>"
     block = 0
     for how, groups in one.groups:

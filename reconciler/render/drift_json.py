@@ -31,7 +31,7 @@ def document(found: Report, *, only_changes: bool = False) -> dict[str, Any]:
 
 
 def _environment(one: Checked, found: Report, *, only_changes: bool) -> dict[str, Any]:
-    since: dict[str, Any] = {"gone": list(one.gone), "recovered": one.recovered} if found.since else {}
+    since: dict[str, Any] = {"resolved": list(one.resolved), "recovered": one.recovered} if found.since else {}
     if found.since and one.status is Status.ERROR:
         since["since"] = one.since
     return {
@@ -61,7 +61,7 @@ def _plan(one: Checked, *, only_changes: bool) -> dict[str, Any] | None:
         more: dict[str, Any] = {"drift": how.value}
         if drift and drift.since:
             more["since"] = drift.since
-        if drift and (drift.changed_by or drift.cannot_tell):
+        if drift and (drift.changed_by or drift.unknown_because):
             more["changed_by"] = dict(drift.changed_by) if drift.changed_by else None
         entries.append({**entry, **more})
     return {**one.plan, "resource_changes": entries}

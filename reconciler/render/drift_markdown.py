@@ -59,7 +59,7 @@ def _table(wrong: Sequence[Checked], room: int) -> str:
     """A row for each environment with drift or errors, as many as there is room for; then the names of the others."""
     if not wrong:
         return ""
-    history = any(one.since or one.gone or any(drift.since for drift in one.drifts) for one in wrong)
+    history = any(one.since or one.resolved or any(drift.since for drift in one.drifts) for one in wrong)
     rows = ["| | environment | account | Region | result |" + (" since the last report |" if history else "")]
     rows.append("| --- | --- | --- | --- | --- |" + (" --- |" if history else ""))
     size = sum(map(len, rows)) + _MOST_NAMES + 100
@@ -98,11 +98,11 @@ def _clean(found: Report, room: int) -> str:
     clean = [one for one in found.environments if one.status is Status.CLEAN]
     if not clean:
         return ""
-    gone = [f"- {code(one.name)}: gone: {plain(', '.join(one.gone))}" for one in clean if one.gone]
+    resolved = [f"- {code(one.name)}: resolved: {plain(', '.join(one.resolved))}" for one in clean if one.resolved]
     shown, more = within([one.name for one in clean], max(min(_MOST_NAMES, room // 2), 60))
     body = [plain(shown) + (f" and {more} more" if more else "")]
-    if gone and sum(len(line) + 1 for line in gone) < room // 2:
-        body += ["", *gone]
+    if resolved and sum(len(line) + 1 for line in resolved) < room // 2:
+        body += ["", *resolved]
     return "\n".join(folded(f"{text.counted(len(clean), 'environment')} without drift", body))
 
 

@@ -2,7 +2,7 @@
 
 Hosts replace the results of a run by those of the next run with the same ``automationDetails.id``: there is a run for
 each environment, so that one can be checked without the others. GitHub takes 20 runs in a file, and shows 5,000 results
-of one; a larger fleet is one run. What identifies a result is not its line: an edit above it opens nothing anew.
+of one; a larger fleet is one run. What identifies a result is not its line: an edit above it opens nothing again.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
@@ -114,8 +114,8 @@ def _results(environments: Sequence[Checked]) -> Iterator[dict[str, Any]]:
 
 def _sentence(one: Checked, drift: Drift, difference: Difference) -> str:
     """What differs, account first. SARIF's texts have no markup, but GitHub makes links of ``[text](number)``."""
-    said = f"{drift.address} ({one.title}): {WORDS[drift.how]}\n{difference.text}"
-    return said.replace("[", "\\[").replace("]", "\\]") if "](" in said else said
+    shown = f"{drift.address} ({one.title}): {WORDS[drift.how]}\n{difference.text}"
+    return shown.replace("[", "\\[").replace("]", "\\]") if "](" in shown else shown
 
 
 def _result(rule: str, message: str, place: Difference, key: str) -> dict[str, Any]:

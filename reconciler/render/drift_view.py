@@ -70,7 +70,7 @@ class Difference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """One resource that has drifted. ``since`` is NEW or STILL where there is an earlier report, else empty;
-    ``changed_by`` is who changed it, as JSON has it; ``cannot_tell`` is why that is not known, where it was asked.
+    ``changed_by`` is who changed it, as JSON has it; ``unknown_because`` is why that is not known, where it was asked.
     """
 
     how: How
@@ -78,7 +78,7 @@ class Drift:
     differences: tuple[Difference, ...]
     since: str = ""
     changed_by: Mapping[str, str] | None = None
-    cannot_tell: str = ""
+    unknown_because: str = ""
 
     @property
     def address(self) -> str:
@@ -91,13 +91,13 @@ class Checked:
     """One environment. ``account`` and ``region`` are empty where they are not known.
 
     ``plan`` is its plan as JSON (the contract's section 7), None where there is none; ``view`` is what of it is shown;
-    ``problems`` are errors, warnings and notes. ``advice`` is what is said about resources that have not drifted, and
+    ``problems`` are errors, warnings and notes. ``advice`` is about resources that have not drifted, and
     ``moving`` are the addresses of those left out because AWS is still changing them. ``root`` is the path prefix of
     the files in problems from where the command runs, ``place`` the environment's own file from the top of the
     repository. ``addresses`` are those of all resources, in the order of the plan.
     ``took`` is in seconds. ``exit_code`` is that of an error.
 
-    Compared with an earlier report, ``since`` is NEW or STILL for an error, and ``gone`` are the addresses that had
+    Compared with an earlier report, ``since`` is NEW or STILL for an error, and ``resolved`` are the addresses that had
     drifted then and no longer do; ``recovered``: it was in error then.
     """
 
@@ -118,7 +118,7 @@ class Checked:
     at: str = ""
     exit_code: int = 0
     since: str = ""
-    gone: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
     recovered: bool = False
 
     @property
@@ -147,8 +147,8 @@ class Checked:
     def result(self) -> str:
         """The status with numbers: ``error (2 errors; 1 changed)``."""
         errors = counted(len(self.errors), "error") if self.errors else ""
-        said = "; ".join(filter(None, (errors, self.counts)))
-        return f"{self.status.value} ({said})" if said else self.status.value
+        message = "; ".join(filter(None, (errors, self.counts)))
+        return f"{self.status.value} ({message})" if message else self.status.value
 
     @property
     def groups(self) -> Iterator[tuple[How, list[Group]]]:
@@ -161,22 +161,22 @@ class Checked:
 
     @property
     def history(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """What is new, still there and gone since the earlier report: a word, and addresses."""
+        """What is new, still there and resolved since the earlier report: a word, and addresses."""
         for word, state in (("new", NEW), ("still there", STILL)):
             if found := tuple(one.address for one in self.drifts if one.since == state):
                 yield word, found
-        if self.gone:
-            yield "gone", self.gone
+        if self.resolved:
+            yield "resolved", self.resolved
 
     @property
     def changed_by(self) -> Iterator[str]:
-        """Who changed what, a sentence each; also where that cannot be told."""
+        """Who changed what, a sentence each; also where that is unknown."""
         for one in self.drifts:
             if one.changed_by:
                 event, at, who, via = (one.changed_by.get(name, "") for name in ("event", "at", "who", "via"))
                 yield f"{one.address}: {event} by {who}{f' ({via})' if via else ''} at {at}"
-            elif one.cannot_tell:
-                yield f"{one.address}: {one.cannot_tell}"
+            elif one.unknown_because:
+                yield f"{one.address}: {one.unknown_because}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +219,8 @@ class Report:
         if not self.environments:
             return f"There is no report: {counted(len(self.problems), 'error')}."
         numbers = ((self.count(status), status.value) for status in Status)
-        said = ", ".join(f"{number} {word}" for number, word in numbers if number)
-        return f"{counted(len(self.environments), 'environment')}: {said}."
+        message = ", ".join(f"{number} {word}" for number, word in numbers if number)
+        return f"{counted(len(self.environments), 'environment')}: {message}."
 
     @property
     def changes(self) -> str:
@@ -230,7 +230,7 @@ class Report:
         drifts = [one.since for env in self.environments for one in env.drifts]
         numbers = (
             (drifts.count(NEW), "new"),
-            (sum(len(env.gone) for env in self.environments), "gone"),
+            (sum(len(env.resolved) for env in self.environments), "resolved"),
             (
                 sum(env.status is Status.ERROR and env.since == NEW for env in self.environments),
                 "no longer readable",
@@ -241,7 +241,7 @@ class Report:
 
 
 def fingerprint(one: Checked, address: str, path: str) -> str:
-    """What identifies a difference: not its line, nor its values, so that it stays the same when these change."""
+    """What identifies a difference: not its line, nor its values, so that it is the same when these change."""
     identity = [one.name, one.account, one.region, address, path]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 

@@ -54,11 +54,11 @@ def _suite(one: Checked) -> ET.Element:
     suite.attrib |= {"name": clean(one.title), **{name: str(number) for name, number in numbers.items()}}
     suite.attrib |= {"time": f"{one.took:.3f}", "timestamp": one.at.removesuffix("Z")}
     suite.extend(cases)
-    said = [*details(one), *(f"advice: {line}" for line in one.advice)]
+    message = [*details(one), *(f"advice: {line}" for line in one.advice)]
     if one.warnings:
-        said.append(text.problems(one.warnings, Mask(), _NO_COLOUR, one.root))
-    if said:
-        ET.SubElement(suite, "system-out").text = clean("\n".join(said))
+        message.append(text.problems(one.warnings, Mask(), _NO_COLOUR, one.root))
+    if message:
+        ET.SubElement(suite, "system-out").text = clean("\n".join(message))
     return suite
 
 
@@ -100,9 +100,9 @@ def _body(drift: Drift) -> str:
     return "\n".join(f"{one.file}:{one.line}:{one.column}\n{one.text}" for one in drift.differences)
 
 
-def _message(said: str) -> str:
-    said = clean(said.replace("\n", " "))
-    return said if len(said) <= MESSAGE else f"{said[: MESSAGE - 3]}..."
+def _message(message: str) -> str:
+    message = clean(message.replace("\n", " "))
+    return message if len(message) <= MESSAGE else f"{message[: MESSAGE - 3]}..."
 
 
 def _failed_command(found: Report) -> ET.Element:
@@ -115,6 +115,6 @@ def _failed_command(found: Report) -> ET.Element:
     return suite
 
 
-def clean(said: str) -> str:
-    """``said`` without characters that XML cannot contain."""
-    return _FORBIDDEN.sub("", said)
+def clean(message: str) -> str:
+    """``message`` without characters that XML cannot contain."""
+    return _FORBIDDEN.sub("", message)

@@ -219,7 +219,7 @@ def test_only_a_report_can_be_compared_with(text: str, tmp_path: Path) -> None:
         since.read(file)
 
 
-def test_what_cannot_be_read_is_not_gone() -> None:
+def test_what_cannot_be_read_is_not_resolved() -> None:
     entry = {"address": "logGroups.group-0", "action": "update", "differences": []}
     before = Report(
         environments=(
@@ -232,12 +232,12 @@ def test_what_cannot_be_read_is_not_gone() -> None:
     earlier = drift_json.document(before)
     now = Report(environments=(checked("a", (), UNREAD, account="", region=""), checked("b"), checked("c")), at="later")
     found = since.compared(now, json.loads(json.dumps(earlier)))
-    assert [(one.since, one.gone, one.recovered) for one in found.environments] == [
+    assert [(one.since, one.resolved, one.recovered) for one in found.environments] == [
         ("new", (), False),
         ("", (), True),
         ("", ("logGroups.group-0",), False),
     ]
-    assert found.changes == "1 gone, 1 no longer readable, 1 readable again" and notify.due(found)
+    assert found.changes == "1 resolved, 1 no longer readable, 1 readable again" and notify.due(found)
     assert not notify.due(since.compared(before, json.loads(json.dumps(earlier))))
     assert notify.due(before)
 

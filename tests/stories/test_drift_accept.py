@@ -137,7 +137,7 @@ REFUSED = {
     'logGroups["/lab/anchor"]': "an anchor shares this value",
     'logGroups["/lab/variable"]': "the value comes from an expression",
     'secrets["lab/db"]': "secrets are never written",
-    "topics.shared": "it is declared in a base",
+    "topics.shared": "the resource is declared in a base",
 }
 ACCEPTED = ("jobDefinitions.work", 'logGroups["/lab/plain"]', "roles.job", "schedulingPolicies.fair", "topics.alarms")
 # what the files say afterwards, line by line; everything else is as it was
@@ -201,4 +201,4 @@ def test_live_values_become_yaml(shell: Shell, lab: Path) -> None:
 
     client("sns").delete_topic(TopicArn="arn:aws:sns:eu-west-1:123456789012:alarms")
     gone = shell("drift", "lab", "--accept", "topics.alarms")
-    assert gone.code == 1 and "it is not in the account" in gone.err
+    assert gone.code == 1 and "the resource is not in the account" in gone.err

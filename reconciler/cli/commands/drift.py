@@ -68,15 +68,15 @@ def drift(
             "--parallelism", min=1, max=16, help="Maximum number of environments of one account checked at a time."
         ),
     ] = fleet.PARALLELISM,
-    who: Annotated[
-        bool, typer.Option("--who", help="Look up in CloudTrail who made the changes; two look-ups a second.")
+    find_callers: Annotated[
+        bool, typer.Option("--who", help="Look up in CloudTrail who changed what has drifted; two look-ups a second.")
     ] = False,
     since: Annotated[
         Path | None,
         typer.Option(
             "--since",
             metavar="FILE",
-            help="Say what is new, still there and gone since the JSON report in FILE; there need not be one yet.",
+            help="Compare with the JSON report in FILE: what is new, still there, resolved. FILE need not exist yet.",
         ),
     ] = None,
     notify_targets: Annotated[
@@ -125,7 +125,7 @@ def drift(
         ignore_transient=ignore_transient,
         whole=outputs.has(DriftFormat.json) and not only_changes,
     )
-    if who:
+    if find_callers:
         from reconciler.operations.drift.callers import naming  # noqa: PLC0415  (few runs ask)
 
         settings = replace(settings, finish=naming(earlier))

@@ -1,7 +1,7 @@
-"""Changes one value in the text of a YAML file: everything around it, comments, order and style, stays as it is.
+"""Changes one value in the text of a YAML file: everything around it, comments, order and style, is kept.
 
 A path is that of a member in the file's own mappings and lists. The text is changed at the places that ruamel's
-composer gives; it is not written anew.
+composer gives; the rest is not written again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Text:
             raise CannotEdit("the value in the file is not a mapping", _at(node))
 
     def remove(self, path: Path) -> None:
-        """Remove the member at ``path``; a mapping that becomes empty goes with it, but for a resource. Raises
+        """Remove the member at ``path``; a mapping that becomes empty is removed, too, but not a resource. Raises
         CannotEdit.
         """
         found = self._find(path)

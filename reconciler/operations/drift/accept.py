@@ -27,9 +27,9 @@ from reconciler.render import changes
 from reconciler.render.mask import Mask
 
 _WHY_NOT: Final = {
-    Verb.CREATE: ("it is not in the account", "remove it from the YAML to accept that"),
-    Verb.DELETE: ("it is not declared", "declare it to keep it"),
-    Verb.ADOPT: ("it does not have the tags of this environment", "take it over with `reconcile apply --adopt`"),
+    Verb.CREATE: ("the resource is not in the account", "remove it from the YAML to accept that"),
+    Verb.DELETE: ("the resource is not declared", "declare it to keep it"),
+    Verb.ADOPT: ("the resource does not have the tags of this environment", "adopt it with `reconcile apply --adopt`"),
 }
 
 
@@ -42,7 +42,7 @@ class _Refused(Exception):
 
 
 def accept(account: Session, addresses: Sequence[Address], again: Callable[[], Session]) -> list[str]:
-    """Write the live values of resources into their YAML: of all of them, or of none. ``again`` reads the files anew
+    """Write the live values of resources into their YAML: of all of them, or of none. ``again`` reads the files again
     and connects as before. Returns what was written, a line each. Raises Problems.
     """
     accepted: list[str] = []
@@ -157,7 +157,7 @@ class _File:
         read = files.read(loaded.location.target)
         own = read.layers[-1]
         if self.name not in {own.settings.pos.file, *own.others} or self.name.startswith("../"):
-            why = "it is declared in a base, which other environments share"
+            why = "the resource is declared in a base, which other environments share"
             raise _Refused(why, "change it there, or declare the property in this environment", pos=item.pos)
         target = loaded.location.target
         self.path = ((target if target.is_dir() else target.parent) / self.name).resolve()
@@ -175,9 +175,9 @@ class _File:
                 continue
             done.add(path)
             self._write(change, path, whole=whole)
-            yield f"{mask.line(located(self.root, self._pos(path)))}: {self._said(change, path, mask)}"
+            yield f"{mask.line(located(self.root, self._pos(path)))}: {self._message_of(change, path, mask)}"
 
-    def _said(self, change: Change, path: Path, mask: Mask) -> str:
+    def _message_of(self, change: Change, path: Path, mask: Mask) -> str:
         """What was declared and is declared now, on as many lines as it takes."""
         old, new = (change.after, change.before) if path == change.path else (_at(self.item.after, path), None)
         new = _at(self.item.before, path) if new is None else new
@@ -259,8 +259,8 @@ def _in_file_order(written: Any, declared: Any, live: list[Any]) -> tuple[Any, l
     new, rest = list(old), list(live)
     gone = [number for number, item in enumerate(old) if not _taken(item, rest)]
     for number in list(gone):
-        near = max(rest, key=lambda item: _alike(old[number], item), default=None)
-        if near is not None and _alike(old[number], near):
+        near = max(rest, key=lambda item: _equal_members(old[number], item), default=None)
+        if near is not None and _equal_members(old[number], near):
             rest.remove(near)
             new[number] = near
             gone.remove(number)
@@ -282,7 +282,7 @@ def _taken(item: Any, rest: list[Any]) -> bool:
     return True
 
 
-def _alike(one: Any, other: Any) -> int:
+def _equal_members(one: Any, other: Any) -> int:
     """How many members are equal."""
     if not isinstance(one, dict) or not isinstance(other, dict):
         return 0

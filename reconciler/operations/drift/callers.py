@@ -53,9 +53,9 @@ def naming(earlier: Earlier | None) -> Callable[[Checked, Session, Planned], Che
         drifts = []
         for drift in checked.drifts:
             caller = found.changed_by.get(by_text[drift.address])
-            said = {name: mask.line(text) for name, text in caller.to_json().items()} if caller else None
+            changed_by = {name: mask.line(text) for name, text in caller.to_json().items()} if caller else None
             reason = found.reasons.get(by_text[drift.address], "")
-            drifts.append(replace(drift, changed_by=said, cannot_tell=mask.line(reason)))
+            drifts.append(replace(drift, changed_by=changed_by, unknown_because=mask.line(reason)))
         problems = (*checked.problems, *masked(found.warnings, mask))
         return replace(checked, drifts=tuple(drifts), problems=problems)
 

@@ -96,7 +96,7 @@ def check_all(
 
 
 def account_of(env: Environment) -> str:
-    """What tells apart the accounts of environments before they are asked: where it is unknown, the profile."""
+    """What distinguishes the accounts of environments before they are asked: where it is unknown, the profile."""
     role = env.role.get("roleArn", "").split(":")
     return (role[4] if len(role) > 4 else "") or env.account or f"profile {env.profile or ''}"
 
@@ -273,7 +273,7 @@ def _own_file(target: Path, top: str) -> str:
 
 
 def _unread(planned: Planned) -> Iterable[Problem]:
-    """An error where the plan is incomplete and only warnings say why: nobody knows what the rest is like."""
+    """An error where the plan is incomplete and only warnings say why: the state of the rest is unknown."""
     if planned.problems:
         return
     unread = [problem for problem in planned.warnings if problem.code in UNREADABLE_CODES]

@@ -1,4 +1,4 @@
-"""Tells people about drift: by SNS, by a Slack-compatible webhook, or by any webhook that takes JSON.
+"""Sends notices of drift: by SNS, by a Slack-compatible webhook, or by any webhook that takes JSON.
 
 A notice names what has drifted, and never has values. The address of a webhook is a secret: of it only the host is
 printed. A notice that cannot be sent is a warning, since the report and the exit code say the same.
@@ -40,7 +40,7 @@ Publish = Callable[[Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where notices go: ``to`` is the ARN of a topic or a URL, which is a secret."""
+    """The receiver of notices: ``to`` is the ARN of a topic or a URL, which is a secret."""
 
     kind: str
     to: str
@@ -95,7 +95,7 @@ def _wrong(kind: str, to: str) -> str:
 
 
 def due(report: Report) -> bool:
-    """Whether there is something to tell: with an earlier report, that the picture has changed; else any drift or
+    """Whether a notice is due: with an earlier report, that the picture has changed; else any drift or
     error.
     """
     if report.problems:
@@ -138,8 +138,8 @@ def _published(publish: Publish, target: Target, report: Report) -> str:
 
 def subject(report: Report) -> str:
     """One line of ASCII: ``Drift: 3 environments: 1 clean, 2 drifted``."""
-    said = f"Drift: {report.summary.rstrip('.')}" + (f" ({report.changes})" if report.changes else "")
-    return single_line(said).encode("ascii", "replace").decode()[:MOST_SUBJECT]
+    shown = f"Drift: {report.summary.rstrip('.')}" + (f" ({report.changes})" if report.changes else "")
+    return single_line(shown).encode("ascii", "replace").decode()[:MOST_SUBJECT]
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -148,15 +148,15 @@ def lines(report: Report) -> Iterator[str]:
     if report.since:
         yield f"Since {report.since}: {report.changes or 'nothing new'}."
     yield from (f"error: {problem.message}" for problem in report.problems)
-    for one in _told(report):
+    for one in _reported(report):
         yield ""
         yield f"{one.title}: {one.result}"
         yield from (f"  {line}" for line in _about(one))
 
 
-def _told(report: Report) -> Iterator[Checked]:
+def _reported(report: Report) -> Iterator[Checked]:
     """The environments that a notice is about."""
-    return (one for one in report.worst_first if one.status is not Status.CLEAN or one.gone or one.recovered)
+    return (one for one in report.worst_first if one.status is not Status.CLEAN or one.resolved or one.recovered)
 
 
 def _about(one: Checked) -> Iterator[str]:
@@ -194,13 +194,13 @@ def _slack(report: Report) -> dict[str, Any]:
     if report.since:
         blocks.append(_section(_escaped(f"Since {report.since}: {report.changes or 'nothing new'}.")))
     blocks += [_section(_escaped(problem.message)) for problem in report.problems[:3]]
-    told = [*_told(report)]
+    reported = [*_reported(report)]
     room = MOST_BLOCKS - len(blocks) - 1
-    for one in told[:room]:
+    for one in reported[:room]:
         body = fitted([f"*{_escaped(one.title)}*: {_escaped(one.result)}", *map(_escaped, _about(one))], MOST_SECTION)
         blocks.append(_section(body))
-    if len(told) > room:
-        blocks.append(_section(f"... and {len(told) - room} more environments"))
+    if len(reported) > room:
+        blocks.append(_section(f"... and {len(reported) - room} more environments"))
     return {"text": _escaped(subject(report)), "blocks": blocks}
 
 
@@ -208,9 +208,9 @@ def _section(body: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": body[:MOST_SECTION]}}
 
 
-def _escaped(said: str) -> str:
+def _escaped(shown: str) -> str:
     """Slack's three escapes: nothing in a name becomes a link or a mention."""
-    return said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _webhook(report: Report) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _webhook(report: Report) -> dict[str, Any]:
     }
     found: list[dict[str, Any]] = []
     size, left = len(json.dumps(start)) + 100, 0
-    for one in _told(report):
+    for one in _reported(report):
         item = {
             "environment": one.name,
             "account": one.account or None,
@@ -240,7 +240,7 @@ def _webhook(report: Report) -> dict[str, Any]:
                 }
                 for drift in one.drifts
             ],
-            "gone": list(one.gone),
+            "resolved": list(one.resolved),
             "errors": [{"code": problem.code, "message": problem.message} for problem in one.errors],
         }
         size += len(json.dumps(item)) + 2

@@ -1,7 +1,7 @@
-"""Compares a report of drift with an earlier one: what is new, still there, and gone.
+"""Compares a report of drift with an earlier one: what is new, still there, and resolved.
 
 What drifts otherwise than it did (another property, or another value) is new. Of an environment that cannot be read
-nothing is gone: nobody knows.
+nothing is resolved: its state is unknown.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read(file: Path) -> Earlier | None:
 
 
 def compared(report: Report, earlier: Earlier) -> Report:
-    """``report`` with what is new, still there and gone since ``earlier``."""
+    """``report`` with what is new, still there and resolved since ``earlier``."""
     before = [*earlier["environments"]]
     found = []
     for one in report.environments:
@@ -58,7 +58,7 @@ def compared(report: Report, earlier: Earlier) -> Report:
 
 
 def alone(one: Checked, earlier: Earlier) -> Checked | None:
-    """One environment as :func:`compared` has it; None where the earlier report could not tell."""
+    """One environment as :func:`compared` has it; None where the earlier report does not have it."""
     before = _same(one, earlier["environments"])
     known = before is not None and before["status"] != Status.ERROR.value
     return _compared(one, before) if known else None
@@ -81,8 +81,8 @@ def _compared(one: Checked, before: Earlier | None) -> Checked:
     if one.status is Status.ERROR:
         return replace(one, drifts=drifts, since=STILL if was_error else NEW)
     kept = {*now, *one.moving}
-    gone = tuple(address for address in then if address not in kept)
-    return replace(one, drifts=drifts, gone=gone, recovered=was_error)
+    resolved = tuple(address for address in then if address not in kept)
+    return replace(one, drifts=drifts, resolved=resolved, recovered=was_error)
 
 
 def _is_same(address: str, now: _Pictures, then: _Pictures) -> bool:
