@@ -604,7 +604,7 @@ NOT_APPROVED = _error(
 )
 CANNOT_ACCEPT = _error(
     "cannot-accept",
-    "`drift --accept` cannot write a live value into the YAML: it is inherited, comes from an expression or is a secret.",
+    "`drift --accept` cannot write a live value into YAML: it is inherited, comes from an expression or is a secret.",
     "Change the YAML at the place that the message names, or end the drift with `reconcile apply`.",
 )
 
