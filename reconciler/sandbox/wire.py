@@ -47,6 +47,7 @@ MODELS = {
     "batch": "batch",
     "kms": "kms",
     "scheduler": "scheduler",
+    "cloudtrail": "cloudtrail",
     "elasticfilesystem": "efs",
 }
 
@@ -140,6 +141,12 @@ def input_shape(service: str, operation: str) -> Any:
     """The shape of an operation's input in AWS's model; None where there is none."""
     model = _operation(service, operation)
     return model.input_shape if model else None
+
+
+def output_shape(service: str, operation: str) -> Any:
+    """The shape of an operation's output in AWS's model; None where there is none."""
+    model = _operation(service, operation)
+    return model.output_shape if model else None
 
 
 def missing(service: str, operation: str, params: Mapping[str, Any]) -> str:
