@@ -319,6 +319,8 @@ def test_only_what_made_the_change_counts(estate: Estate) -> None:
     """Another's later call about the same resource did not make it, nor did one that was refused, nor AWS Batch."""
     queue, batch = "jobQueues.queue", estate.sandbox.client("batch")
     made = estate.sandbox.client("iam").create_user(UserName="ann")["User"]
+    everything = "arn:aws:iam::aws:policy/AdministratorAccess"
+    estate.sandbox.client("iam").attach_user_policy(UserName="ann", PolicyArn=everything)
     key = estate.sandbox.client("iam").create_access_key(UserName=made["UserName"])["AccessKey"]
     session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="eu-west-1")
     estate.sandbox.attach(session)
