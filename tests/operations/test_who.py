@@ -318,12 +318,10 @@ def test_every_kind_is_found_by_what_was_done_to_it(estate: Estate) -> None:
 def test_only_what_made_the_change_counts(estate: Estate) -> None:
     """Another's later call about the same resource did not make it, nor did one that was refused, nor AWS Batch."""
     queue, batch = "jobQueues.queue", estate.sandbox.client("batch")
-    iam = estate.sandbox.client("iam")
-    made = iam.create_user(UserName="ann")["User"]
-    allowed = ALLOW["Statement"][0] | {"Action": "*"}
-    document = json.dumps({**ALLOW, "Statement": [allowed]})
-    iam.put_user_policy(UserName="ann", PolicyName="all", PolicyDocument=document)
-    key = iam.create_access_key(UserName=made["UserName"])["AccessKey"]
+    made = estate.sandbox.client("iam").create_user(UserName="ann")["User"]
+    everything = "arn:aws:iam::aws:policy/AdministratorAccess"
+    estate.sandbox.client("iam").attach_user_policy(UserName="ann", PolicyArn=everything)
+    key = estate.sandbox.client("iam").create_access_key(UserName=made["UserName"])["AccessKey"]
     session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="eu-west-1")
     estate.sandbox.attach(session)
     agent = Config(user_agent="aws-cli/2.15.0 Python/3.11")

@@ -146,8 +146,10 @@ def test_parameters_are_written_as_each_service_does(sandbox, looking):
 def test_who_called_is_a_user_a_session_or_a_service(sandbox, looking):
     iam, sts = sandbox.client("iam"), sandbox.client("sts")
     iam.create_user(UserName="ann")
+    iam.attach_user_policy(UserName="ann", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     key = iam.create_access_key(UserName="ann")["AccessKey"]
     role = iam.create_role(RoleName="ops", AssumeRolePolicyDocument=TRUST)["Role"]
+    iam.attach_role_policy(RoleName="ops", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     taken = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="bob")["Credentials"]
     keyed(sandbox, "batch", key["AccessKeyId"], key["SecretAccessKey"]).create_scheduling_policy(name="anns")
     session = (taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
