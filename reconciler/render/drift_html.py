@@ -57,7 +57,7 @@ def _contents(found: list[Checked]) -> Iterator[str]:
     yield '<ul class="contents">'
     for number, one in enumerate(found):
         link = f'<a href="#environment-{number}">{escape(one.title)}</a>'
-        yield f'<li class="status {one.status.value}">{link} {_badge(one)} {escape(one.result)}</li>'
+        yield f'<li class="status {one.status.value}">{link} {_badge(one)} {escape(one.numbers)}</li>'
     yield "</ul>"
     yield "</section>"
 

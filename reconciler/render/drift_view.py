@@ -146,9 +146,13 @@ class Checked:
     @property
     def result(self) -> str:
         """The status with numbers: ``error (2 errors; 1 changed)``."""
+        return f"{self.status.value} ({self.numbers})" if self.numbers else self.status.value
+
+    @property
+    def numbers(self) -> str:
+        """``2 errors; 1 changed``."""
         errors = counted(len(self.errors), "error") if self.errors else ""
-        message = "; ".join(filter(None, (errors, self.counts)))
-        return f"{self.status.value} ({message})" if message else self.status.value
+        return "; ".join(filter(None, (errors, self.counts)))
 
     @property
     def groups(self) -> Iterator[tuple[How, list[Group]]]:

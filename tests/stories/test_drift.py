@@ -268,3 +268,33 @@ def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbo
     ):
         refused = shell("drift", "dev", "--notify", target)
         assert refused.code == 1 and "--notify" in refused.err and "hushhush" not in refused.told
+
+
+def test_what_aws_is_still_changing_can_be_left_out(shell: Shell, served: Sandbox) -> None:
+    Path("environment.yaml").write_text(
+        "environment: dev\nregion: eu-west-1\n"
+        "roles:\n  batch: {trust: [batch.amazonaws.com], managedPolicies: [service-role/AWSBatchServiceRole]}\n"
+        "computeEnvironments:\n  ce: {type: UNMANAGED, serviceRole: batch}\n"
+        "jobQueues:\n  q: {priority: 1, computeEnvironmentOrder: [{order: 1, computeEnvironment: ce}]}\n"
+    )
+    shell.ok("apply", "--auto-approve")
+    client(served, "batch", "dev").update_job_queue(jobQueue="q", priority=2)  # UPDATING for a while
+
+    assert shell("drift").code == 2
+    left = shell.ok("drift", "--ignore-transient", "--format", "json").json["environments"][0]
+    assert (left["status"], left["moving"]) == ("clean", ["jobQueues.q"])
+    assert "left out, since AWS is still changing it: jobQueues.q" in shell.ok("drift", "--ignore-transient").out
+    served.clock.advance(600)
+    assert shell("drift", "--ignore-transient").code == 2, "it has come to rest, and differs"
+
+    # what apply would refuse is drift all the same
+    settings = Path("environment.yaml").read_text()
+    Path("environment.yaml").write_text(
+        settings.replace("{priority: 1,", "{priority: 2, lifecycle: {preventDestroy: true},")
+    )
+    shell.ok("apply", "--auto-approve")
+    Path("environment.yaml").write_text(settings.partition("jobQueues:")[0])
+    refused = shell("drift", "--format", "json")
+    assert refused.code == 2 and drifts(refused.json, "dev") == {"jobQueues.q": "undeclared"}
+    (problem,) = (one for one in refused.json["environments"][0]["problems"] if one["address"] == "jobQueues.q")
+    assert (problem["code"], problem["severity"]) == ("prevent-destroy", "warning")
