@@ -124,6 +124,16 @@ OTHER_VERSION = _error(
     "The environment requires another version of reconcile.",
     "Install a version that `requiredVersion` allows, or change it.",
 )
+CHANGES_UNKNOWN = _error(
+    "changes-unknown",
+    "The changes since a revision are unknown: git is missing, or the revision is, or the clone is shallow.",
+    "Install git, fetch the revision and the history up to it (`fetch-depth: 0`), or give another revision.",
+)
+DELETED_ENVIRONMENT = _warning(
+    "deleted-environment",
+    "An environment was deleted, or has another name now; what it owns remains there.",
+    "Run `reconcile destroy` on it as it was before, or give it its name back.",
+)
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
 
