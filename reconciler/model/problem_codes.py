@@ -134,6 +134,11 @@ DELETED_ENVIRONMENT = _warning(
     "An environment was deleted, or has another name now; what it owns remains there.",
     "Run `reconcile destroy` on it as it was before, or give it its name back.",
 )
+HOST_REFUSED = _error(
+    "host-refused",
+    "The code host cannot be reached, refused a request of `reconcile ci`, or a variable that it sets is missing.",
+    "Give the job's token the permission that the message names.",
+)
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
 
