@@ -16,6 +16,8 @@ T = TypeVar("T")
 # Codes of our own, for replies that AWS cannot have sent
 NOT_AWS_REPLY = "NotAwsReply"
 ENDLESS_REPLY = "EndlessReply"
+# and for a call that was not sent, because the credentials could not be fetched or renewed
+NOT_SENT = "NoCredentials"
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
@@ -37,6 +39,7 @@ UNKNOWN = frozenset(
         "ExpiredTokenException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
+        NOT_SENT,
         "RequestExpired",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",

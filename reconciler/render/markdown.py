@@ -100,7 +100,7 @@ def _joined(parts: Iterable[str]) -> str:
 
 def _head(view: View) -> str:
     blocked = text.blocked(view.problems)
-    where = f"{code(view.environment)} in account {code(view.account)}, {code(view.region)}"
+    where = f"{code(view.environment)} in account {code(view.account)}, {code(view.place)}"
     warnings = sum(problem.warning and not problem.note for problem in view.problems)
     counts = [
         text.counted(view.unchanged, "resource") + " unchanged" if view.unchanged and not view.refused else "",

@@ -1,4 +1,7 @@
-"""The sandbox: one AWS account, served to any AWS client.
+"""The sandbox: an AWS account, served to any AWS client, and others at the same endpoint.
+
+The access key of a request says whose it is: twelve digits are an account's id, as elsewhere (LocalStack); the keys of
+an assumed role are its account's; any other key is the main account's.
 
 Requests for AWS Batch are sent to our own service, all others to moto with corrections, ``/_sandbox/`` to the admin
 API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which replies to a
@@ -28,7 +31,7 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
-from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
+from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler, sts
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
@@ -37,6 +40,9 @@ REGION = "eu-west-1"
 _MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"})
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
+_ROLE_KEY = re.compile(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,14 @@ class Sandbox:
         clock: Clock | None = None,
         settings: ServiceSettings | None = None,
         batch: Settings | None = None,
+        main: Sandbox | None = None,
     ) -> None:
+        self.main = main
         self.region = region
         self.clock = clock or Clock(speed=0)
         self.settings = settings or ServiceSettings()
         self.batch_settings = batch or Settings()
-        self.faults = Faults()
+        self.faults: Faults = main.faults if main else Faults()
         self.calls: list[Record] = []
         self.shuffle: int | str | None = None
         self.account = Account(
@@ -82,8 +90,10 @@ class Sandbox:
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
-        self._lock = threading.RLock()
+        self.lock: threading.RLock = main.lock if main else threading.RLock()
         self._asked = 0
+        self._others: dict[str, Sandbox] = {}
+        self._role_keys: dict[str, str] = {}
 
     # --- the ways in ---------------------------------------------------------------------------------------------
 
@@ -98,20 +108,26 @@ class Sandbox:
     def warm(self) -> None:
         """Load what moto otherwise loads at the first request to each service, about a second in all."""
         for service in BACKENDS:
-            with self._lock:  # released in between, for other requests
+            with self.lock:  # released in between, for other requests
                 self.account.moto.ready(service, self.region)
 
     # --- state ---------------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Empty the account: resources, faults, log and lags are deleted; the clock and its speed are kept."""
-        with self._lock:
-            for batch in self._batches.values():
-                batch.reset()
-            self.account.reset()
+        """Empty every account: resources, faults, log and lags are deleted; the clock and its speed are kept."""
+        with self.lock:
+            for sandbox in (self, *self._others.values()):
+                sandbox.empty()
             self.faults.clear()
             self.calls.clear()
             self._asked = 0
+
+    def empty(self) -> None:
+        """Delete the resources of this account."""
+        with self.lock:
+            for batch in self._batches.values():
+                batch.reset()
+            self.account.reset()
 
     def defaults(self) -> None:
         """Set every setting to its default."""
@@ -124,8 +140,13 @@ class Sandbox:
         self.batch_settings.change(theirs)
         self.settings.change(ours)
         if "shuffle" in theirs:
-            self.shuffle = theirs["shuffle"]
-            self._chance = random.Random(self.shuffle)  # noqa: S311  an order, not a secret
+            for sandbox in (self, *self._others.values()):
+                sandbox.shuffle_by(theirs["shuffle"])
+
+    def shuffle_by(self, seed: int | str | None) -> None:
+        """Shuffle the lists of every reply, by chance that begins with ``seed``; None: leave them as they are."""
+        self.shuffle = seed
+        self._chance = random.Random(seed)  # noqa: S311  an order, not a secret
 
     def settings_json(self) -> dict[str, Any]:
         """All settings by name."""
@@ -134,7 +155,7 @@ class Sandbox:
     def batch(self, region: str | None = None) -> Batch:
         """AWS Batch in one Region."""
         where = region or self.region
-        with self._lock:
+        with self.lock:
             if where not in self._batches:
                 self._batches[where] = Batch(
                     account=self.account.id,
@@ -146,16 +167,59 @@ class Sandbox:
                 )
             return self._batches[where]
 
+    # --- other accounts ------------------------------------------------------------------------------------------
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The ids of the accounts that were used, the main one first."""
+        return (self.account.id, *self._others)
+
+    def of(self, account: str) -> Sandbox:
+        """The account with this id, which begins empty; clock, settings, faults and log are those of this one."""
+        with self.lock:
+            if account == self.account.id:
+                return self
+            if account not in self._others:
+                other = Sandbox(
+                    account=account,
+                    region=self.region,
+                    clock=self.clock,
+                    settings=self.settings,
+                    batch=self.batch_settings,
+                    main=self,
+                )
+                other.shuffle_by(self.shuffle)
+                self._others[account] = other
+            return self._others[account]
+
+    def let_assume(self, role: str) -> None:
+        """Let the role with this ARN be assumed from within its account, although IAM does not have it."""
+        found = _ROLE.fullmatch(role)
+        if not found:
+            raise ValueError(f"{role} is not the ARN of a role")
+        self.of(found["account"]).account.memory[sts.ASSUMABLE][role] = True
+
+    def _account_of(self, key: str) -> Sandbox:
+        """The account of an access key: one of twelve digits is the account's id, and a role's belongs to its account.
+        All others are keys of the main account.
+        """
+        account = self._role_keys.get(key, key)
+        return self.of(account) if _ACCOUNT.fullmatch(account) else self
+
     # --- answering -----------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Reply:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
-        reply = self._answered(request)
+        account = self._account_of(request.access_key)
+        reply = account.answered(request)
+        if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
+            self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
-    def _answered(self, request: Request) -> Reply:
+    def answered(self, request: Request) -> Reply:
+        """The reply of this account to one request; raises as :meth:`answer`."""
         service, region = request.scope
         operation = wire.operation_of(service, request)
         params: wire.Json = {}
@@ -163,11 +227,11 @@ class Sandbox:
         try:
             params = _params(service, operation, request)
             shown = _masked(params)
-            with self._lock:
+            with self.lock:
                 fault = self.faults.striking(service, operation)
             if fault and fault.delay:
                 self._wait(fault.delay)
-            with self._lock:
+            with self.lock:
                 if fault:
                     fault.refuse(service, operation)
                 reply = self._performed(service, operation, params, request)
@@ -176,9 +240,9 @@ class Sandbox:
         except Exception as error:  # noqa: BLE001  moto's objects raise what they like for what they do not expect
             lacking = "" if service == "batch" else wire.missing(service, operation, params)
             refused = _as_refusal(error, f"{service}:{operation}", lacking)
-            self._log(service, operation, region, shown, refused.status, refused.code)
+            self.log(service, operation, region, shown, refused.status, refused.code)
             return wire.refused(service, request, refused)
-        self._log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
+        self.log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
         if fault and fault.lost:
             raise Lost
         return reply
@@ -199,7 +263,7 @@ class Sandbox:
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
             except BatchError as error:
                 status, code = error.status, error.code
-            self._log("batch", "SubmitJob", region, _masked(params), status, code)
+            self.log("batch", "SubmitJob", region, _masked(params), status, code)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]
@@ -229,10 +293,12 @@ class Sandbox:
         else:
             self.clock.advance(seconds)
 
-    def _log(
-        self, service: str, operation: str, region: str, params: Mapping[str, Any], status: int, code: str
-    ) -> None:
-        with self._lock:
+    def log(self, service: str, operation: str, region: str, params: Mapping[str, Any], status: int, code: str) -> None:
+        """Record a request and its reply; those of all accounts are in one log."""
+        if self.main:
+            self.main.log(service, operation, region, params, status, code)
+            return
+        with self.lock:
             self._asked += 1
             record = Record(self._asked, self.clock.now(), service, operation, region, params, status, code)
             self.calls.append(record)

@@ -35,6 +35,7 @@ def a_view(*entries: Entry, **more: Any) -> View:
         environment="prod",
         account="123456789012",
         region="eu-west-1",
+        place="eu-west-1",
         **{"summary": summary, "groups": grouped(entries), **more},
     )
 

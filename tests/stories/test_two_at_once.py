@@ -162,7 +162,7 @@ def test_one_elsewhere_is_respected_until_it_expires(shell: Shell, monkeypatch: 
 
 
 def test_unlock(shell: Shell) -> None:
-    place = "site in account 123456789012 (eu-west-1)"
+    place = f"site in account 123456789012 (eu-west-1, {os.environ['AWS_ENDPOINT_URL']})"
     assert shell.ok("unlock").out == f"There is no lock to break: {place} is not locked.\n"
     assert shell.ok("unlock", "--format", "json").json == {"unlocked": None}
     elsewhere()

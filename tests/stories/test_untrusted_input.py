@@ -27,12 +27,12 @@ from markdown_it import MarkdownIt
 from reconciler.account import client
 from reconciler.cli import main as cli
 from reconciler.config import files
-from reconciler.model import Plan
+from reconciler.model import Options, Plan
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import saved_plan
+from reconciler.operations import saved_plan, shown_plan
 from reconciler.planning import planner
+from reconciler.render import html, markdown, text, view
 from reconciler.render import json as as_json
-from reconciler.render import text
 from reconciler.render.mask import Mask
 from tests.render.test_render import KINDS
 from tests.support.builders import OWNED, SCOPE, env, live, observed, resource
@@ -489,7 +489,7 @@ def test_who_holds_the_lock(run: Run, account: Any, value: str) -> None:
 
 def resealed(says: Any) -> bytes:
     """A plan file as somebody would forge it: the digest is right."""
-    return saved_plan._sealed(says["asked"], says["plan"])
+    return saved_plan._sealed(says["asked"], says["plan"], says["shown"])
 
 
 def spoilt(node: Any, bad: Any) -> Iterator[Any]:
@@ -541,6 +541,25 @@ def test_what_a_saved_plan_says(run: Run, account: Any, tmp_path: Path) -> None:
                     continue
                 found = [*saved_plan.wrong_scope(saved, SCOPE), *saved_plan.out_of_date(saved, says["plan"])]
                 assert not RAW.search(text.problems(found, Mask(), text.Paint(colour=False)))
+
+
+def test_what_a_saved_plan_shows(run: Run, account: Any, tmp_path: Path) -> None:
+    """Every part of what `show` reads in turn is something else: it is no plan, or it is shown without harm."""
+    assert run("plan", "--out", "good.plan")[0] == 0
+    says = json.loads((tmp_path / "good.plan").read_bytes())
+    refused = 0
+    for wrong in (None, [], {}, FORGED, {"$text": 1}, {"is": "Plan", "text": "x"}, -1, True):
+        for other in spoilt(says["shown"], wrong):
+            saved = saved_plan.Saved(saved_plan.Place("x", "."), Options(), says["plan"], other)
+            try:
+                shown = shown_plan.of(saved, tmp_path / "x.plan")
+            except Problems:
+                refused += 1
+                continue
+            viewed = view.of(shown.planned.plan, shown.planned.mask, problems=shown.checked, facts=shown.facts)
+            assert not RAW.search(text.plan(viewed, text.Paint(colour=False), verbose=True))
+            assert "<b>" not in html.plan(viewed) + markdown.plan(viewed)
+    assert refused > 100
 
 
 # --- fuzz -------------------------------------------------------------------------------------------------------------
@@ -596,13 +615,19 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: set[str] = set()
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        if tag != "meta":
+        self.links |= {value for name, value in attrs if name == "href" and value}
+        if tag not in ("meta", "input"):
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -625,9 +650,15 @@ def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem]
     page.close()
 
     assert not RAW.search(shown)
-    ours = {"html", "head", "meta", "title", "style", "body", "h1", "p", "strong", "details", "summary", "pre"}
-    assert page.tags <= ours | {"ins", "del"}
-    assert page.attributes <= {"lang", "charset", "class", "http-equiv", "content"}
+    ours = (
+        "html head meta title style script body header main footer section h1 h2 h3 p a strong b span ins del pre code"
+    )
+    ours += " ul li dl dt dd div details summary label input kbd fieldset legend select option button"
+    drawn = "svg path g rect text"
+    assert page.tags <= {*ours.split(), *drawn.split()}
+    assert not [name for name in page.attributes if name.startswith("on") or name in ("src", "style", "action")]
+    assert all(re.fullmatch(r"#\w+", link) for link in page.links)
+    assert shown.count("<script>") == 1
     assert not page.open
 
 
