@@ -92,21 +92,26 @@ def name_of_environment(target: Path) -> str:
     return name_in(_settings(target))
 
 
-def name_in(file: Path) -> str:
-    """The name that ``file`` gives an environment; empty if there is none, or it cannot be read."""
+def setting_of(target: Path, name: str) -> str:
+    """A setting of the environment ``target``, from its own file, as it is written; empty if it is no text."""
+    return name_in(_settings(target), name)
+
+
+def name_in(file: Path, setting: str = "environment") -> str:
+    """The name (or another setting) that ``file`` gives an environment; empty if there is none, or it is unreadable."""
     try:
-        return name_in_text(file.read_bytes()[: reader.MAX_BYTES])
+        return name_in_text(file.read_bytes()[: reader.MAX_BYTES], setting)
     except OSError:
         return ""
 
 
-def name_in_text(content: bytes) -> str:
+def name_in_text(content: bytes, setting: str = "environment") -> str:
     """The same by the content of a file."""
     try:
         top = reader.read(content, "").value
     except Problems as error:
         top = getattr(getattr(error, "rest", None), "value", None)
-    name = top.get("environment") if isinstance(top, dict) else None
+    name = top.get(setting) if isinstance(top, dict) else None
     return name.value if name is not None and isinstance(name.value, str) else ""
 
 

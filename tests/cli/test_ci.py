@@ -87,6 +87,9 @@ def test_a_plan_that_failed_is_said(run: Run, github: GitHubStandIn) -> None:
     (body,) = github.bodies(3)
     assert body.startswith("### Not planned\n\ndev\n\n<details open>") and len(body) < LONGEST and "\x1b" not in body
     assert "last line\n````" not in body and "last line\n```" in body and body.endswith(f"{mark('dev')}\n")
+    failed = text("failed.md", "### `dev`: There is no plan: 1 error.\n\n```text\nerror: x\n```\n")
+    assert run("comment", failed, "--environment", "dev")[1].startswith("updated ")
+    assert github.bodies(3) == [f"{Path(failed).read_text()}\n{mark('dev')}\n"]
     run("comment", plan("works again"))
     assert github.bodies(3) == [f"### works again\n\n{DEV}\n"]
 

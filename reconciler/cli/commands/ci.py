@@ -39,10 +39,10 @@ _Author = Annotated[
 )
 def comment(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Output of plan --format markdown, or any text.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Output of plan --format markdown (*.md), or any text.")],
     environment: _Environment = "",
     errors: Annotated[
-        Path | None, typer.Option("--errors", metavar="FILE", help="Its stderr, for a plan that failed.")
+        Path | None, typer.Option("--errors", metavar="FILE", help="More output, to show folded: its stderr.")
     ] = None,
     heading: Annotated[str, typer.Option("--heading", metavar="TEXT", help="Markdown to put first.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Write a new comment, so that people are notified.")] = False,
@@ -56,7 +56,9 @@ def comment(
     if where is None:
         terminal.note("no comment: no pull request belongs to this commit")
         return
-    report = Report(environment, _read(terminal, file), _read(terminal, errors) if errors else "")
+    said = _read(terminal, errors, optional=True) if errors else ""
+    markdown = file.suffix == ".md"
+    report = Report(environment, _read(terminal, file, optional=True), said, markdown=markdown)
     done, url = posts.comment(host, where, report, heading=heading, new=new)
     terminal.result(f"{done} {terminal.mask.line(url)}")
 
@@ -101,7 +103,7 @@ def issue(
     for exit_code in sorted(directory.glob("*.exit")):
         text, errors = (_read(terminal, exit_code.with_suffix(end), optional=True) for end in (".md", ".err"))
         code = _read(terminal, exit_code).strip()
-        reports.append((Report(exit_code.stem, text, errors), int(code) if code.isdecimal() else 1))
+        reports.append((Report(exit_code.stem, text, errors, markdown=True), int(code) if code.isdecimal() else 1))
     done, url = posts.issue(_host(os.environ, author), reports, link=link)
     terminal.result("no issue is open" if done == "none" else f"{done} {terminal.mask.line(url)}")
 

@@ -60,18 +60,19 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The output of a command about ``environment``: ``text`` is Markdown with a mark, or plain text, or empty where
-    only ``errors`` were printed.
+    """The output of a command about ``environment``: ``text`` is Markdown, as `plan --format markdown` makes it, or a
+    plain text; it is empty where only ``errors`` were printed.
     """
 
     environment: str
     text: str
     errors: str = ""
+    markdown: bool = False
 
     @property
     def is_markdown(self) -> bool:
-        """Whether it is a comment as `plan --format markdown` makes it."""
-        return bool(_names(self.text))
+        """Whether it is shown as Markdown."""
+        return bool(self.text) and (self.markdown or bool(_names(self.text)))
 
 
 def comment(host: Host, number: int, report: Report, *, heading: str = "", new: bool = False) -> tuple[str, str]:
@@ -126,15 +127,17 @@ def _body(report: Report, heading: str) -> str:
     """``report`` with ``heading`` as a comment; a plain text, or errors, literally."""
     start = f"{heading}\n\n" if heading else ""
     if report.is_markdown:
+        # a plan that failed has no mark, for its account is not known
+        end = "" if _names(report.text) or not report.environment else f"\n{mark(report.environment)}\n"
         room = LIMIT - len(start) - len(report.text) - 200  # the plan first: it is what a reviewer must read
         said = "\n".join(folded("Output", fenced(_end(report.errors, room)))) if report.errors and room > 0 else ""
-        return f"{start}{said}\n\n{report.text}" if heading and said else start + report.text
+        return f"{start}{said}\n\n{report.text}{end}" if said else start + report.text + end
     text = report.text or report.errors or "There was no output."
     title = "" if heading else f"### {'Output' if report.text else 'Not planned'}\n\n"
     about = f"{title}{plain(report.environment)}" if report.environment else title
     literal = "\n".join(folded("Output", fenced(_end(text)), shown=not report.text))
-    end = [mark(report.environment)] if report.environment and not report.text else []
-    return "\n\n".join((start.rstrip() or about, *([about] if start else []), literal, *end)) + "\n"
+    last = [mark(report.environment)] if report.environment and not report.text else []
+    return "\n\n".join((start.rstrip() or about, *([about] if start else []), literal, *last)) + "\n"
 
 
 def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
@@ -151,9 +154,7 @@ def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
     parts, left = [start], []
     size = len(start) + len(DRIFT) + _SUMMARY * len(found)
     for report, code in worst_first:
-        text = _plain(report.text if report.is_markdown or code == 2 else "") or _body(
-            Report("", "", report.errors), ""
-        )
+        text = _plain(report.text) or _body(Report("", "", report.errors), "")
         part = f"## {plain(report.environment)}" + ("" if code == 2 else ": could not be checked") + f"\n\n{text}"
         if size + len(part) < LIMIT:
             size += len(part)
@@ -163,9 +164,9 @@ def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
             line = f"- {plain(report.environment)}: {first}"
             left.append(line if len(line) < _SUMMARY else f"- {plain(report.environment)}"[: _SUMMARY - 1])
     if left:
-        shown = left[: max(0, (LIMIT - size) // _SUMMARY + len(left))] if size > LIMIT else left
-        more = f" {len(left)} environments, of which {len(shown)} are named" if len(shown) < len(left) else ""
-        parts.append("\n".join((f"**Too long for an issue, see the pipeline:**{more}", "", *shown)))
+        named = left[: max(0, (LIMIT - size) // _SUMMARY + len(left))] if size > LIMIT else left
+        more = f" {len(left)} environments, of which {len(named)} are named" if len(named) < len(left) else ""
+        parts.append("\n".join((f"**Too long for an issue, see the pipeline:**{more}", "", *named)))
     return "\n\n".join((*parts, DRIFT)) + "\n"
 
 
