@@ -186,7 +186,9 @@ def test_the_roles_are_those_of_the_example(init: Init, tmp_path: Path) -> None:
     conditions = {
         name: role["assumeRolePolicyDocument"]["Statement"][0]["Condition"] for name, role in declared.items()
     }
-    assert {name: [*condition] for name, condition in conditions.items()} == dict.fromkeys(conditions, ["StringEquals"])
+    assert {name: [*condition] for name, condition in conditions.items()} == {
+        name: ["StringEquals"] for name in conditions
+    }
     subjects = {
         name: condition["StringEquals"]["token.actions.githubusercontent.com:sub"]
         for name, condition in conditions.items()

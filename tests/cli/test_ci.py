@@ -95,7 +95,7 @@ def test_a_plan_that_failed_is_said(run: Run, github: GitHubStandIn) -> None:
 
     run("comment", text("applied.txt", "1 created\n"), "--environment", "dev", "--new", "--heading", "### Applied")
     assert github.bodies(3)[1] == (
-        "### Applied\n\ndev\n\n<details><summary>Output</summary>\n\n```text\n1 created\n```\n\n</details>\n"
+        "### Applied\n\n<details><summary>Output</summary>\n\n```text\n1 created\n```\n\n</details>\n"
     )
     run("comment", plan("again"), "--errors", text("why.txt", "out of date\n"), "--heading", "### Not applied", "--new")
     assert "out of date\n```" in github.bodies(3)[2] and github.bodies(3)[2].endswith(f"### again\n\n{DEV}\n")

@@ -133,11 +133,11 @@ def _body(report: Report, heading: str) -> str:
         said = "\n".join(folded("Output", fenced(_end(report.errors, room)))) if report.errors and room > 0 else ""
         return f"{start}{said}\n\n{report.text}{end}" if said else start + report.text + end
     text = report.text or report.errors or "There was no output."
-    title = "" if heading else f"### {'Output' if report.text else 'Not planned'}\n\n"
-    about = f"{title}{plain(report.environment)}" if report.environment else title
+    title = f"### {'Output' if report.text else 'Not planned'}"
+    about = f"{title}\n\n{plain(report.environment)}" if report.environment else title
     literal = "\n".join(folded("Output", fenced(_end(text)), shown=not report.text))
     last = [mark(report.environment)] if report.environment and not report.text else []
-    return "\n\n".join((start.rstrip() or about, *([about] if start else []), literal, *last)) + "\n"
+    return "\n\n".join((heading or about, literal, *last)) + "\n"
 
 
 def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
