@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.cli import main as cli
+from reconciler.operations import saved_plan, saved_variables
 from reconciler.operations.hosts import posts
 from reconciler.render.markup import mark
 from tests.support.code_host import BOT, LONGEST, TOKEN, GitHubStandIn, GitLabStandIn, serve
@@ -167,26 +169,65 @@ def test_one_issue_that_comes_and_goes(run: Run, github: GitHubStandIn) -> None:
     assert run("issue", "drift")[2].startswith("error[usage]: there are no reports")
 
 
+def kept(what: str, environment: str = "dev", **asked: Any) -> bytes:
+    """A plan file with a right digest, whoever wrote it."""
+    nothing = {name: [] for name in ("targets", "exclude", "replace", "refresh", "stayed")}
+    plain = {"adopt": False, "destroy": False, "allow_deletions": None, "variables": {}, **nothing}
+    place = {"environment": environment, "path": f"environments/{environment}", "in_clone": None}
+    return saved_plan._sealed({**place, **plain, **asked}, {"checksum": what, "resource_changes": []}, {})
+
+
 def test_the_plan_that_was_approved(run: Run, github: GitHubStandIn) -> None:
     def fetched(*argv: str) -> str:
         Path("p").unlink(missing_ok=True)
-        code, out, err = run("approved-plan", "dev.plan", "--out", "p", *argv)
+        code, out, err = run("approved-plan", "dev", "--out", "p", *argv)
         assert code == 0 and Path("p").exists() == out.startswith("wrote p")
-        return Path("p").read_text() if Path("p").exists() else err
+        return saved_plan.read(Path("p")).checksum if Path("p").exists() else err
 
     github.merge(3, "head3", "aaa")
     github.merge(4, "head4", "bbb")
     github.merge(5, "head5", "ccc", repository="fork/r")
-    github.keep("head3", {"dev.plan": b"an older run", "prod.plan": b"another"})
-    github.keep("head3", {"dev.plan": b"the plan"})
-    github.keep("head3", {"dev.plan": b"forged"}, repository="fork/r")
-    github.keep("head3", {"dev.plan": b"of a push"}, event="push")
+    github.keep("head3", {"dev.plan": kept("of an older run"), "prod.plan": kept("of prod", "prod")})
+    github.keep("head3", {"dev.plan": kept("the plan")})
+    github.keep("head3", {"dev.plan": kept("forged")}, repository="fork/r")
+    github.keep("head3", {"dev.plan": kept("of a push")}, event="push")
     assert fetched("--commit", "aaa") == "the plan"
     assert fetched("--commit", "bbb", "--commit", "aaa") == "the plan"
     assert fetched("--commit", "bbb") == "no plan dev.plan was kept for pull request 4\n"
     assert fetched("--commit", "ccc") == fetched("--commit", "ddd") == "no plan dev.plan was kept\n"
     own, forks = github.runs[-1]["id"], github.runs[1]["id"]
-    assert fetched("--run", str(own)) == "an older run" and fetched("--run", str(forks)).startswith("no plan")
+    assert fetched("--run", str(own)) == "of an older run" and fetched("--run", str(forks)).startswith("no plan")
+
+
+def test_a_plan_that_the_pipeline_does_not_create(run: Run, github: GitHubStandIn) -> None:
+    """Who can write artifacts can put a plan there, with a right digest: planning it again would do what it asks for."""
+
+    def said(plan: bytes, *argv: str) -> str:
+        number = github.keep("head", {"dev.plan": plan})
+        code, _, err = run("approved-plan", "dev", "--out", "p", "--run", str(number), *argv)
+        assert Path("p").exists() == (code == 0)
+        Path("p").unlink(missing_ok=True)
+        return err.partition("\n")[0].partition("creates them: ")[2] if code else ""
+
+    hashed = saved_variables.SavedVariable(hashed=(b"salt", saved_variables._hash("hunter2", b"salt"))).as_json()
+    for plan, argv, wrong in (
+        (kept("x"), (), ""),
+        (kept("x", "prod"), (), "the plan is of the environment prod"),
+        (kept("x", destroy=True), (), "created with --destroy"),
+        (kept("x", destroy=True), ("--allow", "destroy"), ""),
+        (kept("x", allow_deletions=9, adopt=True), ("--allow", "adopt"), "created with --allow-deletions"),
+        (kept("x", targets=[["topics", "t"]]), (), "created with --target"),
+        (kept("x", variables={"n": {"value": 9}}), (), 'a value of its own for the variable "n"'),
+        (kept("x", variables={"n": {"value": 9}}), ("--var", "n=8"), 'a value of its own for the variable "n"'),
+        (kept("x", variables={"n": {"value": 9}}), ("--var", "n=9"), ""),
+        (kept("x", variables={"n": hashed}), ("--var", "n=hunter2"), ""),
+        (kept("x", variables={"n": hashed}), (), 'a value of its own for the variable "n"'),
+    ):
+        assert said(plan, *argv) == wrong
+    code, _, err = run("approved-plan", "dev", "--out", "p", "--run", str(github.keep("h", {"dev.plan": b"no plan"})))
+    assert code == 1 and not Path("p").exists() and "p is not" in err
+    number = github.keep("h", {"dev.plan": kept("x", variables={"n": hashed})})
+    assert run("approved-plan", "dev", "--out", "p", "--run", str(number), "--var", "n=guess")[0] == 5
 
 
 def test_after_a_merge_the_pull_request_is_found(
@@ -255,11 +296,11 @@ def test_gitlab(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             {"id": 12, "source": "merge_request_event", "project_id": 7, "sha": "x"},
         ]
         host.jobs[12] = [{"id": 5, "name": "plan", "status": "success"}]
-        host.files[5, "plans/dev.plan"] = b"the plan"
-        assert run("approved-plan", "dev.plan", "--commit", "aaa", "--out", "p")[1] == (
+        host.files[5, "plans/dev.plan"] = kept("the plan")
+        assert run("approved-plan", "dev", "--commit", "aaa", "--out", "p")[1] == (
             "wrote p, the plan of pull request 3\n"
         )
-        assert "no plan prod.plan was kept" in run("approved-plan", "prod.plan", "--commit", "aaa", "--out", "q")[2]
+        assert "no plan prod.plan was kept" in run("approved-plan", "prod", "--commit", "aaa", "--out", "q")[2]
         monkeypatch.delenv("CI_MERGE_REQUEST_IID")
         monkeypatch.setenv("CI_COMMIT_SHA", "aaa")
         assert run("comment", plan("after the merge"), "--new")[1].endswith("#note_3\n")

@@ -5,6 +5,8 @@ are, between a bare repository, a stand-in for GitHub's API and the sandbox.
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -132,8 +134,6 @@ def github(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     git(work, "push", "-q", "origin", "HEAD:main")
     shell.ok("apply", "dev", "--auto-approve")
     shell.ok("apply", "other", "--auto-approve")
-    import os
-
     with serve(GitHubStandIn()) as api:
         environ = {
             **os.environ,
@@ -176,7 +176,9 @@ def test_from_the_first_push_to_the_merge(github: GitHub) -> None:
     assert done.ok, done.log
     (first,) = github.api.comments[3]
     assert first["body"].startswith("### Plan: 0 to create, 1 to update, 0 to replace, 0 to delete.")
-    assert "7 -> 14" in shown(first["body"]) and "\n<!-- reconcile: dev " in first["body"] and "other" not in first["body"]
+    assert (
+        "7 -> 14" in shown(first["body"]) and "\n<!-- reconcile: dev " in first["body"] and "other" not in first["body"]
+    )
     assert done.summary == first["body"].replace("\r\n", "\n") and "\x1b" not in done.log
 
     head = github.push("more", {"environments/base/groups.yaml": GROUPS % 30})
@@ -193,6 +195,7 @@ def test_from_the_first_push_to_the_merge(github: GitHub) -> None:
     done = github.merge(3, head)
     assert done.ok, done.log
     assert retention() == 30
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ   done logGroups.jobs: ", done.log, re.MULTILINE)
     assert [one["body"].partition("\n")[0] for one in github.api.comments[3]][1:] == ["### dev: applied"]
     assert "\nDone in " in github.api.comments[3][1]["body"]
 
@@ -212,7 +215,7 @@ def test_a_plan_that_no_longer_holds_is_made_anew(github: GitHub) -> None:
     )
     run = github.api.runs[0]["id"]
     assert "`gh workflow run reconcile-apply.yml -f environment=dev -f run=77`" in again
-    assert github.api.artifacts[run].keys() == {"dev.plan"}
+    assert github.api.artifacts[run].keys() == {"dev.plan", "journal.jsonl"}
 
     done = github.apply(
         {"github.event_name": "workflow_dispatch", "github.event.before": None},

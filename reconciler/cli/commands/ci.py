@@ -10,14 +10,17 @@ from typing import Annotated, Final
 
 import typer
 
+from reconciler.cli.options import VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.hosts import github, gitlab, posts
+from reconciler.operations import saved_plan
+from reconciler.operations.hosts import approved, github, gitlab, posts
 from reconciler.operations.hosts.posts import Report
 
-APP: Final = typer.Typer(help=COMMANDS["ci"], no_args_is_help=True, **STYLE)
+_EXAMPLES: Final = examples("reconcile ci comment plan.md --environment prod", "reconcile ci issue drift/")
+APP: Final = typer.Typer(help=COMMANDS["ci"], epilog=_EXAMPLES, no_args_is_help=True, **STYLE)
 _Environment = Annotated[str, typer.Option("--environment", metavar="NAME", help="The environment it is about.")]
 _Number = Annotated[
     int | None,
@@ -110,12 +113,13 @@ def issue(
 
 @APP.command(
     "approved-plan",
-    help="Fetch the plan of the merged pull request that brought a commit. Writes no file if there is none.",
-    epilog=examples("reconcile ci approved-plan prod.plan --out prod.plan --commit 1f2e3d"),
+    help="Fetch the plan of the merged pull request that brought a commit. Writes no file if there is none; an error "
+    "if it is not as the pipeline creates plans.",
+    epilog=examples("reconcile ci approved-plan prod --out approved.plan --commit 1f2e3d"),
 )
 def approved_plan(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the artifact, and of the file in it.")],
+    environment: Annotated[str, typer.Argument(metavar="NAME", help="The environment; the artifact is NAME.plan.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
     commit: Annotated[
         list[str] | None, typer.Option("--commit", metavar="SHA", help="A merged commit (repeatable, latest first).")
@@ -124,10 +128,21 @@ def approved_plan(
         str, typer.Option("--workflow", metavar="NAME", help="The workflow's file, or GitLab's job, that plans.")
     ] = "",
     run: Annotated[int | None, typer.Option("--run", metavar="ID", help="GitHub: the run that has the plan.")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="FLAG",
+            help=f"A flag that the pipeline plans with: {', '.join(approved.FLAGS.values())} (repeatable).",
+        ),
+    ] = None,
+    var: Vars = None,
+    var_file: VarFiles = None,
 ) -> None:
     """Write the plan to ``out``."""
     terminal: Terminal = ctx.obj
-    host = _host(os.environ, github.BOT)
+    given = variables(var, var_file)
+    host, name = _host(os.environ, github.BOT), f"{environment}.plan"
     if run is not None and isinstance(host, github.GitHub):
         number, plan = None, host.plan_of_run(run, name) if host.has_run(run) else None
     else:
@@ -137,6 +152,11 @@ def approved_plan(
         terminal.note(f"no plan {name} was kept" + (f" for pull request {number}" if number else ""))
         return
     out.write_bytes(plan)
+    try:
+        approved.check(saved_plan.read(out), environment, allow or (), given)
+    except Problems:
+        out.unlink()
+        raise
     terminal.result(f"wrote {out}" + (f", the plan of pull request {number}" if number else ""))
 
 
