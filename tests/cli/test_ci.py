@@ -212,7 +212,7 @@ def test_a_plan_that_the_pipeline_does_not_create(run: Run, github: GitHubStandI
     hashed = saved_variables.SavedVariable(hashed=(b"salt", saved_variables._hash("hunter2", b"salt"))).as_json()
     for plan, argv, wrong in (
         (kept("x"), (), ""),
-        (kept("x", "prod"), (), "the plan is of the environment prod"),
+        (kept("x", "prod"), (), "the plan belongs to the environment prod"),
         (kept("x", destroy=True), (), "created with --destroy"),
         (kept("x", destroy=True), ("--allow", "destroy"), ""),
         (kept("x", allow_deletions=9, adopt=True), ("--allow", "adopt"), "created with --allow-deletions"),

@@ -15,8 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
-from tests.support.code_host import TOKEN, GitHubStandIn, serve
+from tests.support.code_host import TOKEN, GitHubStandIn, GitLabStandIn, serve
 from tests.support.repository import CLEAN, commit, git
 from tests.support.shell import Shell
 from tests.support.workflow import Done, Runner
@@ -260,3 +261,79 @@ def test_a_fork_is_told_what_it_gets(github: GitHub) -> None:
     done = github.runner.job(github.file("plan"), "validate", values)
     assert done.ok and "Thank you! Pull requests of forks are validated only" in done.summary
     assert not github.api.requests
+
+
+# --- GitLab ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_on_gitlab(shell: Shell, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    git(tmp_path, "init", "-q", "-b", "main", "work")
+    shell.go(work)
+    shell.ok("init", "--ci", "gitlab")
+    before = commit(work, "begin", FILES)
+    for name in ("dev", "other"):
+        shell.ok("apply", name, "--auto-approve")
+    jobs = yaml.safe_load((work / ".gitlab/reconcile.yml").read_text(encoding="utf-8"))
+
+    with serve(GitLabStandIn()) as api:
+        common = {
+            "CI": "true",
+            "GITLAB_CI": "true",
+            "CI_API_V4_URL": api.url,
+            "CI_PROJECT_ID": "7",
+            "AWS_ID_TOKEN": "jwt",
+        }
+        common |= {"RECONCILE_GITLAB_TOKEN": TOKEN, "CI_PROJECT_URL": "https://gitlab.example/g/p", "CI_JOB_ID": "9"}
+        runner = Runner(tmp_path / "runner", {**os.environ, **CLEAN, **common}, {})
+
+        def job(name: str, **variables: str) -> Done:
+            done, lines = Done(), [*jobs[jobs[name]["extends"]]["before_script"], *jobs[name]["script"]]
+            script = "\n".join(line for line in lines if not line.startswith("pip install"))
+            runner.script(work, script, {"CI_PROJECT_DIR": str(tmp_path / "project"), **variables}, done)
+            for left in ("plans", "journals", "drift", ".reconcile"):
+                if (work / left).exists():
+                    shutil.copytree(work / left, tmp_path / "kept" / left, dirs_exist_ok=True)
+                    shutil.rmtree(work / left)
+            git(work, "clean", "-q", "-f", "-d")
+            return done
+
+        git(work, "checkout", "-q", "-b", "more")
+        for days in (14, 30):
+            commit(work, "more days", {"environments/base/groups.yaml": GROUPS % days})
+            done = job("plan", CI_MERGE_REQUEST_DIFF_BASE_SHA=before, CI_MERGE_REQUEST_IID="3")
+            assert done.ok, done.log
+            (note,) = api.notes
+            assert f"7 -> {days}" in shown(note["body"])
+        plans = tmp_path / "kept/plans"
+        assert json.loads((plans / "dev.tfplan.json").read_text()) == {"create": 0, "update": 1, "delete": 0}
+        assert {path.name for path in plans.iterdir()} >= {"dev.plan", "dev.html", "dev.md"}
+        token = tmp_path / "project.aws-token"
+        assert token.read_text() == "jwt" and token.stat().st_mode & 0o077 == 0
+
+        git(work, "checkout", "-q", "-B", "main", "more")
+        after = git(work, "rev-parse", "HEAD").strip()
+        api.merged[after] = 3
+        api.pipelines.append({"id": 12, "source": "merge_request_event", "project_id": 7})
+        api.jobs[12] = [{"id": 5, "name": "plan", "status": "success"}]
+        api.files[5, "plans/dev.plan"] = (plans / "dev.plan").read_bytes()
+        done = job("apply", CI_COMMIT_BEFORE_SHA=before, CI_COMMIT_SHA=after)
+        assert done.ok and retention() == 30, done.log
+        assert api.notes[-1]["body"].startswith("### dev: applied\n")
+        assert (tmp_path / "kept/journals/dev.jsonl").is_file()
+        done = job("apply", CI_COMMIT_BEFORE_SHA=before, CI_COMMIT_SHA=after)  # the same plan once more
+        assert not done.ok and api.notes[-1]["body"].startswith(
+            "### dev: not applied, since the approved plan no longer"
+        )
+
+        by_hand(60)
+        assert job("drift").ok and "60 -> 30" in shown(api.issues[0]["description"])
+        by_hand(30)
+        assert job("drift").ok and [one["state"] for one in api.issues] == ["closed"]
+
+        commit(work, "wrong", {"environments/base/groups.yaml": "logGroups:\n  jobs: {retentionDays: 30}\n"})
+        script = "\n".join(jobs["validate"]["script"])
+        done = Done()
+        runner.script(work, script, {"CI_MERGE_REQUEST_DIFF_BASE_SHA": after}, done)
+        (finding,) = json.loads((work / "gl-code-quality-report.json").read_text())
+        assert not done.ok and finding["location"] == {"path": "environments/base/groups.yaml", "lines": {"begin": 2}}

@@ -88,12 +88,13 @@ class Runner:
                 self.actions[step["uses"].partition("@")[0]](directory, inputs)
                 continue
             env = {key: _filled(str(value), known) for key, value in {**settings, **step.get("env", {})}.items()}
-            outputs = self._script(directory, step["run"], env, done)
+            outputs = self.script(directory, step["run"], env, done)
             known |= {f"steps.{step['id']}.outputs.{key}": value for key, value in outputs.items() if "id" in step}
         done.outputs = {key: _filled(value, known) for key, value in job.get("outputs", {}).items()}
         return done
 
-    def _script(self, directory: Path, script: str, env: Mapping[str, str], done: Done) -> dict[str, str]:
+    def script(self, directory: Path, script: str, env: Mapping[str, str], done: Done) -> dict[str, str]:
+        """Runs a script in ``directory`` with these variables more. Returns its outputs."""
         output, summary = directory.parent / f"{directory.name}.output", directory.parent / f"{directory.name}.summary"
         for path in (output, summary):
             path.write_text("", encoding="utf-8")

@@ -30,7 +30,7 @@ def check(saved: Saved, environment: str, allowed: Collection[str], given: Mappi
     """Raises Problems unless the plan is of ``environment``, with no flags but ``allowed`` and the values ``given``."""
     wrong = []
     if saved.where.environment != environment:
-        wrong.append(f"the plan is of the environment {saved.where.environment}")
+        wrong.append(f"the plan belongs to the environment {saved.where.environment}")
     for member, flag in FLAGS.items():
         if getattr(saved.options, member) and flag not in allowed:
             wrong.append(f"created with --{flag}")
