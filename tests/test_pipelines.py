@@ -180,9 +180,10 @@ def test_the_roles_are_those_of_the_example(init: Init, tmp_path: Path) -> None:
     """By name; and they trust the repository's pull requests and branch, and the approved job, and nothing else."""
     init("github")
     declared = yaml.safe_load((ROOT / "environments/ci-roles/roles.yaml").read_text(encoding="utf-8"))["roles"]
-    for workflow, role in (("plan", "plan"), ("drift", "plan"), ("apply", "apply")):
+    for workflow, role in (("plan", "reconcile-plan"), ("drift", "reconcile-plan"), ("apply", "reconcile-apply")):
         text = (tmp_path / f".github/workflows/reconcile-{workflow}.yml").read_text(encoding="utf-8")
-        assert yaml.safe_load(text)["env"]["ROLE"].endswith(f":role/{declared[role]['roleName']}")
+        assert yaml.safe_load(text)["env"]["ROLE"].endswith(f":role/ci-roles-{role}")  # as the template is written
+        assert role in declared
     conditions = {
         name: role["assumeRolePolicyDocument"]["Statement"][0]["Condition"] for name, role in declared.items()
     }
@@ -194,6 +195,9 @@ def test_the_roles_are_those_of_the_example(init: Init, tmp_path: Path) -> None:
         for name, condition in conditions.items()
     }
     assert subjects == {
-        "plan": ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/${var.branch}"],
-        "apply": "repo:${var.repository}:environment:${var.approval}",
+        "reconcile-plan": [
+            "repo:${var.repository}:pull_request",
+            "repo:${var.repository}:ref:refs/heads/${var.branch}",
+        ],
+        "reconcile-apply": "repo:${var.repository}:environment:${var.approval}",
     }
