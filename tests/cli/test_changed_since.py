@@ -117,6 +117,22 @@ def test_the_other_branch_may_have_moved_on(run: Run, repository: Path) -> None:
     assert touched(run) == ["one"]
 
 
+def test_below_the_top_of_the_repository(run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments may be a part of a larger repository, which may be reached by a link."""
+    (repository / "sub").mkdir()
+    git(repository, "mv", "environments", "sub")
+    commit(repository, "move")
+    git(repository, "branch", "-q", "-f", "main")
+    commit(repository, "a base", {"sub/environments/single-base.yaml": "topics: {}\n"})
+    write(repository, {"sub/environments/alone/naïve name.yaml": "topics: {x: {}}\n"})
+    for place in ("sub", "sub/environments/alone"):
+        monkeypatch.chdir(repository / place)
+        assert touched(run) == (["alone", "prod"] if place == "sub" else ["alone"])
+    (repository.parent / "link").symlink_to(repository)
+    monkeypatch.chdir(repository.parent / "link/sub")
+    assert touched(run) == ["alone", "prod"]
+
+
 def test_a_link_leads_to_what_it_names(run: Run, repository: Path) -> None:
     (repository / "environments/linked").symlink_to("alone")
     git(repository, "add", "-A")

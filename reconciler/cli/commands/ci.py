@@ -37,6 +37,7 @@ _Author = Annotated[
 
 
 @APP.command(
+    short_help="Post a plan as a comment.",
     help="Write a plan as a comment on the pull request, or edit the one about the same environment.",
     epilog=examples("reconcile ci comment plan.md --environment prod --errors errors.txt"),
 )
@@ -67,6 +68,7 @@ def comment(
 
 
 @APP.command(
+    short_help="Mark comments as out of date.",
     help="Mark the comments about environments that the pull request no longer changes as out of date.",
     epilog=examples("reconcile ci outdate changed.json"),
 )
@@ -90,6 +92,7 @@ def outdate(
 
 
 @APP.command(
+    short_help="Open, update or close the issue.",
     help="Open, update or close the issue about drift. DIR has for each check NAME.exit with the exit code, NAME.md "
     "with its output and NAME.err with its errors.",
     epilog=examples("reconcile ci issue drift/"),
@@ -113,6 +116,7 @@ def issue(
 
 @APP.command(
     "approved-plan",
+    short_help="Fetch the plan to apply after a merge.",
     help="Fetch the plan of the merged pull request that brought a commit. Writes no file if there is none; an error "
     "if it is not as the pipeline creates plans.",
     epilog=examples("reconcile ci approved-plan prod --out approved.plan --commit 1f2e3d"),
