@@ -18,6 +18,7 @@ from reconciler import __version__
 from reconciler.cli import main as cli
 from tests.support import npm
 from tests.support.repository import git
+from tools import gitlab_component
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -131,7 +132,12 @@ def test_actionlint_finds_nothing(init: Init, tmp_path: Path) -> None:
 
 def test_the_pipeline_satisfies_gitlabs_schema(init: Init, tmp_path: Path) -> None:
     init("gitlab")
-    files = (tmp_path / ".gitlab-ci.yml", tmp_path / ".gitlab/reconcile.yml")
+    files = [tmp_path / ".gitlab-ci.yml", tmp_path / ".gitlab/reconcile.yml"]
+    spec, jobs = (ROOT / "templates/reconcile.yml").read_text(encoding="utf-8").split("\n---\n")
+    assert f"{spec}\n---\n{jobs}" == gitlab_component.component(), "run `make docs`"
+    for number, part in enumerate((spec, jobs)):
+        files.append(tmp_path / f"{number}.yml")
+        files[-1].write_text(part, encoding="utf-8")
     passes(program("check-jsonschema"), "--builtin-schema", "vendor.gitlab-ci", *files)
 
 
