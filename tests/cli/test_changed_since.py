@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.cli import main as cli
 from reconciler.operations import changed_since
+from tests.support.long import some
 from tests.support.repository import commit, git, write
 
 Run = Callable[..., tuple[int, str, str]]
@@ -89,7 +90,7 @@ CHANGES: list[tuple[str, Mapping[str, str | None], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize("committed", [True, False], ids=["committed", "uncommitted"])
+@pytest.mark.parametrize("committed", some([True, False], 2), ids=["committed", "uncommitted"])
 def test_what_a_change_touches(run: Run, repository: Path, committed: bool) -> None:
     for about, files, expected in CHANGES:
         if committed:

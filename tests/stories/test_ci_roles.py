@@ -89,7 +89,7 @@ def test_who_can_assume_them(job: As) -> None:
         writer.converged("ci-roles")
 
 
-@pytest.mark.parametrize("name", some([name for name in EXAMPLES if name != "ci-roles"], 4, 2))
+@pytest.mark.parametrize("name", some([name for name in EXAMPLES if name != "ci-roles"], 10, 2))
 def test_their_policies_are_enough(job: As, name: str) -> None:
     with job("plan", PULL_REQUEST) as reader:
         assert "to create" in reader.reconcile("plan", name)

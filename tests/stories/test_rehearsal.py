@@ -266,6 +266,7 @@ def test_a_fork_is_told_what_it_gets(github: GitHub) -> None:
 # --- GitLab ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_same_on_gitlab(shell: Shell, tmp_path: Path) -> None:
     work = tmp_path / "work"
     git(tmp_path, "init", "-q", "-b", "main", "work")
