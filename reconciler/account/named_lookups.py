@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
@@ -134,6 +135,39 @@ _RESOLVERS: Mapping[str, Callable[[Lookup, Any, Scope, Ask], Any]] = {
     "secret": _secret,
     "role": _role,
 }
+
+
+# --- permissions -----------------------------------------------------------------------------------------------------
+
+
+def permission(kind: str, args: Any, scope: Scope) -> tuple[str, tuple[str, ...]]:
+    """The IAM action that a look-up of one of these kinds needs, and the ARNs it is about, as patterns.
+
+    ``args`` may have expressions: what they stand for is then any. A role may be in any path.
+    """
+    name = args.get("name") if kind == "ssmParameter" and isinstance(args, Mapping) else args
+    text = name if isinstance(name, str) else "*"
+    if kind == "ssmParameter":
+        path = text.lstrip("/")
+        of_aws = f"arn:{scope.partition}:ssm:{scope.region}::parameter/{path}"
+        return "ssm:GetParameter", (of_aws if path.startswith("aws/") else scope.arn("ssm", f"parameter/{path}"),)
+    if kind == "repositoryImage":
+        registry, repository = (str(args.get(key) or "") for key in ("registryId", "repository"))
+        return "ecr:DescribeImages", (
+            replace(scope, account=registry or scope.account).arn("ecr", f"repository/{repository}"),
+        )
+    if kind == "fileSystem":
+        one = args.get("fileSystemId") if isinstance(args, Mapping) else None
+        known = one if isinstance(one, str) else "*"
+        return "elasticfilesystem:DescribeFileSystems", (scope.arn("elasticfilesystem", f"file-system/{known}"),)
+    if kind == "kmsKey":
+        bare = text if not text.startswith("alias/") else "*"
+        return "kms:DescribeKey", (bare if bare.startswith("arn:") else scope.arn("kms", f"key/{bare}"),)
+    if kind == "secret":
+        whole = text if text.startswith("arn:") else scope.arn("secretsmanager", f"secret:{text}")
+        return "secretsmanager:DescribeSecret", (whole, f"{whole}-??????")
+    bare = scope.arn("iam", "role/", region="")
+    return "iam:GetRole", (f"{bare}{text}", f"{bare}*/{text}")
 
 
 # --- tags of file systems ---------------------------------------------------------------------------------------------

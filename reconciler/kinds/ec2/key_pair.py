@@ -20,6 +20,7 @@ from reconciler.kinds.common.replies import tag_list, tag_map
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2 import _ssh_key as ssh
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -147,9 +148,19 @@ def _check_key(key: str) -> Iterator[Finding]:
         )
 
 
+ACCESS = Access(
+    types=("ec2:key-pair",),
+    reads=("ec2:DescribeKeyPairs",),
+    creates=("ec2:ImportKeyPair",),
+    deletes=("ec2:DeleteKeyPair",),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+    arns=lambda scope, name, _: (scope.arn("ec2", f"key-pair/{name}"),),
+)
+
 KIND = Kind(
     name="key pair",
     section="keyPairs",
+    access=ACCESS,
     name_member="keyName",
     read=read,
     attrs=attrs,

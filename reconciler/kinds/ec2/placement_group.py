@@ -23,6 +23,7 @@ from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -193,9 +194,19 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code=codes.OUT_OF_RANGE)
 
 
+ACCESS = Access(
+    types=("ec2:placement-group",),
+    reads=("ec2:DescribePlacementGroups",),
+    referrers=("ec2:DescribePlacementGroups",),
+    creates=("ec2:CreatePlacementGroup",),
+    deletes=("ec2:DeletePlacementGroup",),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+)
+
 KIND = Kind(
     name="placement group",
     section="placementGroups",
+    access=ACCESS,
     name_member="groupName",
     read=read,
     attrs=attrs,

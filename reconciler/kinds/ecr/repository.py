@@ -38,6 +38,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
     EMPTY,
+    Access,
     Action,
     Call,
     Dependent,
@@ -343,9 +344,28 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+ACCESS = Access(
+    types=("ecr:repository",),
+    reads=(
+        *("ecr:DescribeRepositories", "ecr:ListTagsForResource"),
+        *("ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy"),
+    ),
+    looks=("batch:DescribeJobDefinitions", "kms:DescribeKey"),
+    creates=("ecr:CreateRepository",),
+    changes=(
+        *("ecr:PutImageTagMutability", "ecr:PutImageScanningConfiguration"),
+        *("ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),
+        *("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy"),
+    ),
+    deletes=("ecr:DeleteRepository",),
+    tags=("ecr:TagResource", "ecr:UntagResource"),
+    only_if={"kms:DescribeKey": "encryptionConfiguration.kmsKey"},
+)
+
 KIND = Kind(
     name="repository",
     section="repositories",
+    access=ACCESS,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
     read=read,

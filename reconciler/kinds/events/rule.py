@@ -34,6 +34,7 @@ from reconciler.kinds.events import _topic_delivery
 from reconciler.kinds.events._rule_checks import check
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Api,
     Call,
@@ -396,9 +397,22 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
     return "not affected"
 
 
+ACCESS = Access(
+    types=("events:rule-on-default-event-bus", "events:rule-on-custom-event-bus"),
+    reads=("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
+    looks=("events:ListRules",),
+    referrers=("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
+    creates=("events:PutRule",),
+    changes=("events:PutTargets", "events:RemoveTargets"),
+    deletes=("events:RemoveTargets", "events:DeleteRule"),
+    upserts=("events:PutRule",),
+    tags=("events:TagResource", "events:UntagResource"),
+)
+
 KIND = Kind(
     name="event rule",
     section="eventRules",
+    access=ACCESS,
     name_member="name",
     read=read,
     attrs=attrs,

@@ -27,6 +27,7 @@ from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_ROLE, NOT_FOUND, change
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Dependent,
@@ -235,9 +236,21 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
     return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
 
+ACCESS = Access(
+    types=("iam:instance-profile",),
+    always=("iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:GetInstanceProfile"),
+    looks=("ec2:DescribeInstances",),
+    referrers=("iam:ListInstanceProfiles",),
+    creates=("iam:CreateInstanceProfile",),
+    changes=("iam:AddRoleToInstanceProfile", "iam:RemoveRoleFromInstanceProfile"),
+    deletes=("iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"),
+    tags=("iam:TagInstanceProfile", "iam:UntagInstanceProfile"),
+)
+
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    access=ACCESS,
     name_member="instanceProfileName",
     read=read,
     attrs=attrs,

@@ -35,6 +35,7 @@ from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -451,9 +452,35 @@ def _size(
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
+BOUNDARY = ("iam:PermissionsBoundary", "permissionsBoundary")
+ACCESS = Access(
+    types=("iam:role",),
+    always=("iam:GetAccountAuthorizationDetails",),
+    reads=(
+        *("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"),
+        *("iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"),
+    ),
+    looks=("iam:ListRoles",),
+    referrers=("iam:GetAccountAuthorizationDetails",),
+    creates=("iam:CreateRole",),
+    changes=(
+        *("iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy"),
+        *("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
+        *("iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"),
+    ),
+    deletes=("iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole"),
+    tags=("iam:TagRole", "iam:UntagRole"),
+    narrowed={
+        "iam:AttachRolePolicy": ("iam:PolicyARN", "managedPolicies[]"),
+        "iam:PutRolePermissionsBoundary": BOUNDARY,
+    },
+    only_if={"iam:PutRolePermissionsBoundary": "permissionsBoundary", "iam:AttachRolePolicy": "managedPolicies"},
+)
+
 KIND = Kind(
     name="role",
     section="roles",
+    access=ACCESS,
     name_member="roleName",
     lookup="role",
     read=read,

@@ -14,18 +14,20 @@ https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.ht
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.kinds.common.policy_document.checks import service
 from reconciler.kinds.common.replies import ok, tag_map
 from reconciler.kinds.iam._common import ABSENT, change
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
     Field,
     Finding,
+    Grant,
     Json,
     Kind,
     Live,
@@ -33,6 +35,7 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Resource,
     Scope,
     Sought,
     Want,
@@ -142,9 +145,29 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         yield Finding(path=("customSuffix",), message="the role of AWS Batch cannot have a suffix", hint=hint)
 
 
+def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
+    service = resource.address.name
+    yield Grant(
+        actions=("iam:CreateServiceLinkedRole",),
+        resources=(scope.arn("iam", f"role/aws-service-role/{service}/*", region=""),),
+        conditions={"iam:AWSServiceName": (service,)},
+        only_created=True,
+        why="creates it where it does not exist",
+    )
+
+
+ACCESS = Access(
+    types=("iam:role",),
+    reads=("iam:GetRole",),
+    looks=("iam:ListRoles",),
+    arns=lambda scope, name, _: (scope.arn("iam", f"role/aws-service-role/{name}/*", region=""),),
+    more=_more,
+)
+
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
+    access=ACCESS,
     read=read,
     attrs=attrs,
     create=create,

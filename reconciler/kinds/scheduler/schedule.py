@@ -30,6 +30,7 @@ from reconciler.kinds.scheduler import _targets as targets
 from reconciler.kinds.scheduler._schedule_checks import check
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Api,
     Call,
@@ -277,9 +278,20 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     return "not affected; the change counts from the next run"
 
 
+ACCESS = Access(
+    types=("scheduler:schedule",),
+    reads=("scheduler:GetSchedule",),
+    looks=("scheduler:ListSchedules",),
+    referrers=("scheduler:ListSchedules", "scheduler:GetSchedule"),
+    creates=("scheduler:CreateSchedule",),
+    changes=("scheduler:UpdateSchedule",),
+    deletes=("scheduler:DeleteSchedule",),
+)
+
 KIND = Kind(
     name="schedule",
     section="schedules",
+    access=ACCESS,
     name_member="name",
     read=read,
     attrs=attrs,

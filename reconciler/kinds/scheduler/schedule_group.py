@@ -21,6 +21,7 @@ from reconciler.kinds.common.ownership_index import by_name, index, owned_names,
 from reconciler.kinds.common.replies import ok, tag_list
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -154,9 +155,18 @@ def check(name: str, _props: Json) -> Iterator[Finding]:
         yield Finding((), message, "declare a group of another name")
 
 
+ACCESS = Access(
+    types=("scheduler:schedule-group",),
+    reads=("scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"),
+    creates=("scheduler:CreateScheduleGroup",),
+    deletes=("scheduler:DeleteScheduleGroup",),
+    tags=("scheduler:TagResource", "scheduler:UntagResource"),
+)
+
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
+    access=ACCESS,
     name_member="name",
     read=read,
     attrs=attrs,

@@ -51,6 +51,7 @@ from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 from reconciler.kinds.sns._topic_checks import check
 from reconciler.model import (
     EMPTY,
+    Access,
     Action,
     Call,
     Diff,
@@ -403,9 +404,38 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
+    """The topic and its subscriptions."""
+    arn = scope.arn("sns", name)
+    return arn, f"{arn}:*"
+
+
+ACCESS = Access(
+    types=("sns:topic",),
+    reads=(
+        *("sns:GetTopicAttributes", "sns:ListTagsForResource", "sns:ListSubscriptionsByTopic"),
+        *("sns:GetSubscriptionAttributes", "sns:GetDataProtectionPolicy"),
+    ),
+    creates=("sns:CreateTopic",),
+    changes=(
+        *("sns:SetTopicAttributes", "sns:PutDataProtectionPolicy", "sns:Subscribe", "sns:SetSubscriptionAttributes"),
+        "sns:Unsubscribe",
+    ),
+    deletes=("sns:DeleteTopic",),
+    tags=("sns:TagResource", "sns:UntagResource"),
+    arns=_arns,
+    only_if={
+        "sns:GetSubscriptionAttributes": "subscriptions",
+        "sns:Subscribe": "subscriptions",
+        "sns:SetSubscriptionAttributes": "subscriptions",
+        "sns:PutDataProtectionPolicy": "dataProtectionPolicy",
+    },
+)
+
 KIND = Kind(
     name="topic",
     section="topics",
+    access=ACCESS,
     name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},
     read=read,

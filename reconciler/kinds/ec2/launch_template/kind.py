@@ -33,6 +33,7 @@ from reconciler.kinds.ec2.launch_template.checks import check
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Address,
     Api,
@@ -42,6 +43,7 @@ from reconciler.model import (
     Effect,
     Field,
     Finding,
+    Grant,
     Json,
     Kind,
     Later,
@@ -338,9 +340,38 @@ def _follows(environment: Resource, want: Want, declared: Declared) -> bool:
     return False
 
 
+def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
+    """The parameter that names the image: ``resolve:ssm:NAME``."""
+    image = at(resource.props, "launchTemplateData", "imageId")
+    named = image.removeprefix("resolve:ssm:") if isinstance(image, str) else ""
+    if named and named != image:
+        name = named.partition(":")[0].lstrip("/")
+        of_aws = f"arn:{scope.partition}:ssm:{scope.region}::parameter/{name}"
+        arn = of_aws if name.startswith("aws/") else scope.arn("ssm", f"parameter/{name}")
+        why = "EC2 reads the parameter that names the image"
+        yield Grant(actions=("ssm:GetParameters",), resources=(arn,), why=why)
+
+
+ACCESS = Access(
+    types=("ec2:launch-template",),
+    reads=("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
+    looks=("batch:DescribeComputeEnvironments",),
+    referrers=("ec2:DescribeLaunchTemplateVersions",),
+    creates=("ec2:CreateLaunchTemplate",),
+    changes=(
+        *("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"),
+        "ec2:DeleteLaunchTemplateVersions",
+    ),
+    deletes=("ec2:DeleteLaunchTemplate",),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+    id_form=r"lt-[0-9a-f]+",
+    more=_more,
+)
+
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    access=ACCESS,
     name_member="launchTemplateName",
     read=read,
     attrs=attrs,
