@@ -34,6 +34,15 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _fail_the_shell() -> None:
+    """What :mod:`reconciler.cli.shell_lines` prints, after a Ctrl-C before the command line runs."""
+    from reconciler.cli import shell_lines  # noqa: PLC0415  (as below)
+
+    if shell_lines.is_evaluated(None):
+        shell_lines.before()
+        shell_lines.after_failure()
+
+
 def main() -> None:
     """Run the command line; exits with the contract's codes, never with a traceback."""
     try:
@@ -49,6 +58,7 @@ def main() -> None:
     except KeyboardInterrupt:
         with suppress(OSError, AttributeError):  # the terminal is closed, or there is none
             sys.stderr.write("Interrupted.\n")
+        _fail_the_shell()
         leave(interrupts.INTERRUPTED)
 
 

@@ -16,9 +16,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import xform_name
@@ -30,21 +30,20 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
 from reconciler import __version__
+from reconciler.account import credentials
 from reconciler.account.bounds import MOST_BYTES, Unbounded, bound
 from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, speaks_xml
-from reconciler.model import Call, Refused, Reply, Scope
+from reconciler.model import EMPTY, Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.model.steps import ENDLESS_REPLY, NOT_AWS_REPLY
+from reconciler.model.steps import ENDLESS_REPLY, NOT_AWS_REPLY, NOT_SENT
 
 CONFIG: Final = Config(
     retries={"mode": "standard", "max_attempts": 8},
@@ -75,6 +74,23 @@ THROTTLES: Final = frozenset(
         "EC2ThrottledException",
     }
 )
+# Domains of AWS: dnsSuffix and dualStackDnsSuffix of the partitions, in botocore's partitions.json
+DOMAINS: Final = (
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu",
+    "api.aws",
+    "api.aws.hci.ic.gov",
+    "api.aws.ic.gov",
+    "api.aws.scloud",
+    "api.cloud-aws.adc-e.uk",
+    "c2s.ic.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+    "sc2s.sgov.gov",
+)
 _CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
 MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be AWS's
 MOST_PAGES: Final = 5000  # of one reply; the fullest accounts have a few hundred
@@ -99,24 +115,33 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """URL and credentials of a sandbox account. The user's AWS settings do not apply to it."""
+    """URL and credentials of a sandbox account. The user's AWS settings do not apply to it. ``name`` is how people
+    call it, where that is not its URL.
+    """
 
     url: str
     region: str
     access_key: str
     secret_key: str = field(repr=False)
+    name: str = ""
 
 
 class AwsClient:
-    """Sends calls with boto3, to ``endpoint_url`` if given. Thread-safe.
+    """Sends calls with boto3, to ``endpoint`` if given. Thread-safe.
 
     ``requests`` counts the requests by ``service:operation``; ``on_exchange``, if set, is called with every exchange;
     ``skew`` is how many seconds AWS's clock is ahead of the local one, by the first reply.
     """
 
-    def __init__(self, session: boto3.session.Session, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        session: boto3.session.Session,
+        endpoint: Endpoint | None = None,
+        source: credentials.Source | None = None,
+    ) -> None:
         self.session = session
-        self.endpoint_url = endpoint_url
+        self.endpoint = endpoint
+        self.source = source or credentials.Source()
         self.requests: dict[str, int] = {}
         self.on_exchange: Callable[[Exchange], None] | None = None
         self.skew = 0.0
@@ -132,22 +157,48 @@ class AwsClient:
         with self._lock:  # creating clients is not thread-safe in boto3
             if (service, once) not in self._clients:
                 config = ONCE if once else CONFIG
-                created = self.session.client(service, config=config, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+                url = self.endpoint.url if self.endpoint else None
+                config = config.merge(Config(proxies={})) if url else config  # it is on this machine
+                created = self.session.client(service, config=config, endpoint_url=url)  # type: ignore[call-overload]
                 bound(created)
                 created.meta.events.register("before-parse", _refuse_entities)
                 created.meta.events.register("after-call", self._note)
                 self._clients[service, once] = created
             return self._clients[service, once]
 
+    def elsewhere(self) -> str:
+        """What answered so far where that is not AWS itself: the endpoint's name, its URL, or URLs of services."""
+        if self.endpoint and self.endpoint.name:
+            return self.endpoint.name
+        urls = {service: created.meta.endpoint_url for (service, _), created in sorted(self._clients.items())}
+        services: dict[str, list[str]] = {}
+        for service, url in urls.items():
+            if shown := _not_of_aws(url):
+                services.setdefault(shown, []).append(service)
+        if [*urls] in services.values():
+            return next(iter(services))
+        return ", ".join(f"{' and '.join(named)} at {shown}" for shown, named in services.items())
+
     def call(self, call: Call) -> Reply:
-        """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal. Raises Problems where
-        credentials or the Region are missing.
+        """The reply without its metadata (with ``all_pages`` every page, merged), or the refusal: also where there are
+        no credentials, or no longer.
         """
+        try:
+            reply = self.call_or_raise(call)
+        except Problems as error:
+            found = error.problems[0]
+            return Refused(NOT_SENT, f"{found.message} ({found.hint})" if found.hint else found.message)
+        if isinstance(reply, Refused) and (about := self.problem_of(call, reply)):
+            return replace(reply, message=f"{reply.message} ({about.hint})")
+        return reply
+
+    def call_or_raise(self, call: Call) -> Reply:
+        """As :meth:`call`; raises Problems where no credentials can be found, fetched or renewed."""
         began, self._noted.request_id = time.monotonic(), ""
         reply = self._call_until_readable(call)
         if not isinstance(reply, Refused):
             meta = reply.pop("ResponseMetadata", None) or {}
-            self.skew = self.skew or _skew(meta)
+            self.skew = self.skew or credentials.skew_of(meta)
         if self.on_exchange:
             self.on_exchange(Exchange(call, reply, self._noted.request_id, time.monotonic() - began))
         return reply
@@ -184,9 +235,10 @@ class AwsClient:
 
     def _once(self, call: Call) -> dict[str, Any] | Refused:
         try:
+            self._renew_credentials()
             client = self.client(call.service, once=not call.operation.startswith(READS))
-        except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
-            raise Problems([_settings_problem(error)]) from error
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            return Refused(type(error).__name__, str(error), not_processed=True)
         except BotoCoreError as error:
             return Refused(type(error).__name__, str(error))
         self._noted.began, self._noted.pages, self._noted.bytes = time.monotonic(), 0, 0
@@ -195,9 +247,8 @@ class AwsClient:
         try:
             return _sent(client, call)
         except ClientError as error:
+            self.skew = self.skew or credentials.skew_of(error.response.get("ResponseMetadata", {}))
             return _refused(error)
-        except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
-            raise Problems([_settings_problem(error)]) from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             return Refused(type(error).__name__, str(error), not_processed=True)
         except (HTTPClientError, ResponseStreamingError) as error:
@@ -206,6 +257,32 @@ class AwsClient:
             return Refused(type(error).__name__, str(error))
         except (Unbounded, ResponseParserError, *_MISREAD) as error:
             return _not_aws(client, error)
+
+    def _renew_credentials(self) -> None:
+        """Fetch or renew the credentials, as botocore would at the next signature. Raises Problems."""
+        try:
+            if found := self.session.get_credentials():
+                found.get_frozen_credentials()
+                return
+        except (NotConnected, HTTPClientError):
+            raise  # the network
+        except Exception as error:  # a program, a file or a service of the user's may fail in any way
+            raise Problems([credentials.problem_of(error, self.source)]) from error
+        raise Problems([credentials.no_credentials(self.source)])
+
+    def problem_of(self, call: Call, refused: Refused) -> Problem | None:
+        """The problem of a refusal that is about the credentials; None for any other."""
+        refusal = credentials.Refusal(call.operation, refused.code, refused.message, self.skew)
+        return credentials.problem_of_refusal(refusal, self.source)
+
+
+def _not_of_aws(url: str) -> str:
+    """A URL without path and password, where its host is not in a domain of AWS; else empty."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host.endswith(tuple(f".{domain}" for domain in DOMAINS)):
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _sent(client: Any, call: Call) -> dict[str, Any]:
@@ -264,16 +341,20 @@ def connect(
     incomplete.
     """
     url = endpoint.url if endpoint else None
+    source = credentials.Source(profile, declared=profile is not None, role=role or EMPTY)
     try:
         core = _session_at(endpoint) if endpoint else CoreSession(profile=profile)
+        if not endpoint:
+            found = core.full_config.get("profiles", {})
+            source = replace(source, profile=profile or core.get_config_variable("profile"), profiles=found)
         if role:
-            core = _assuming(core, role, region, url)
+            core = _assuming(core, source, region, url)
         session = boto3.session.Session(botocore_session=core, region_name=region)
     except (BotoCoreError, ValueError) as error:  # an invalid configuration file, an unknown profile
-        raise Problems([_settings_problem(error)]) from error
+        raise Problems([credentials.problem_of(error, source)]) from error
     if not session.region_name:
-        raise Problems([_settings_problem(NoRegionError())])
-    return AwsClient(session, url)
+        raise Problems([credentials.no_region()])
+    return AwsClient(session, endpoint, source)
 
 
 def _session_at(endpoint: Endpoint) -> CoreSession:
@@ -283,21 +364,26 @@ def _session_at(endpoint: Endpoint) -> CoreSession:
     return core
 
 
-def _assuming(core: CoreSession, role: Mapping[str, str], region: str | None, url: str | None) -> CoreSession:
-    credentials = core.get_credentials()
-    if credentials is None:
-        raise Problems([_settings_problem(NoCredentialsError())])
+def _assuming(core: CoreSession, source: credentials.Source, region: str | None, url: str | None) -> CoreSession:
+    try:
+        callers = core.get_credentials()
+    except Exception as error:  # as when credentials are renewed
+        raise Problems([credentials.problem_of(error, source)]) from error
+    if callers is None:
+        raise Problems([credentials.no_credentials(source)])
+    role = source.role
     extra = {"RoleSessionName": role.get("sessionName", "reconcile")}
     if "externalId" in role:
         extra["ExternalId"] = role["externalId"]
 
     def client(*args: Any, **kwargs: Any) -> Any:
-        made = core.create_client(*args, **{"region_name": region, "config": CONFIG, "endpoint_url": url, **kwargs})
+        config = CONFIG.merge(Config(proxies={})) if url else CONFIG  # as above
+        made = core.create_client(*args, **{"region_name": region, "config": config, "endpoint_url": url, **kwargs})
         bound(made)
         made.meta.events.register("before-parse", _refuse_entities)
         return made
 
-    fetcher = AssumeRoleCredentialFetcher(client, credentials, role["roleArn"], extra_args=extra)
+    fetcher = AssumeRoleCredentialFetcher(client, callers, role["roleArn"], extra_args=extra)
     assumed = CoreSession(session_vars=_NO_SETTINGS if url else None)
     # botocore has no public way to set refreshable credentials on a session
     setattr(assumed, "_credentials", DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))  # noqa: B010
@@ -309,12 +395,14 @@ def identity(aws: AwsClient, environment: str) -> Scope:
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
+    call = Call("sts", "GetCallerIdentity")
     try:
-        reply = aws.call(Call("sts", "GetCallerIdentity"))
+        reply = aws.call_or_raise(call)
     except ValueError as error:  # botocore raises it for an AWS_ENDPOINT_URL that is not a URL
-        raise Problems([_settings_problem(error)]) from error
+        hint = "write AWS_ENDPOINT_URL like http://127.0.0.1:5000; unset it to use AWS"
+        raise Problems([Problem(code=codes.AWS_SET_UP, message=str(error).rstrip("."), hint=hint)]) from error
     if isinstance(reply, Refused):
-        raise Problems([_no_identity(reply)])
+        raise Problems([aws.problem_of(call, reply) or _no_identity(reply)])
     caller = _CALLER_ARN.fullmatch(str(reply.get("Arn")))
     if not caller or caller["account"] != reply.get("Account"):
         raise Problems(
@@ -325,15 +413,13 @@ def identity(aws: AwsClient, environment: str) -> Scope:
             ]
         )
     region = aws.session.region_name
-    return Scope(account=caller["account"], region=region, partition=caller["partition"], environment=environment)
-
-
-def _skew(meta: Mapping[str, Any]) -> float:
-    try:
-        date = parsedate_to_datetime(str(meta.get("HTTPHeaders", {})["date"]))
-        return date.timestamp() - time.time()
-    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
-        return 0.0
+    return Scope(
+        account=caller["account"],
+        region=region,
+        partition=caller["partition"],
+        environment=environment,
+        endpoint=aws.elsewhere(),
+    )
 
 
 def _refused(error: ClientError) -> Refused:
@@ -353,21 +439,6 @@ def _refused(error: ClientError) -> Refused:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
-
-
-def _settings_problem(error: Exception) -> Problem:
-    hints = {
-        "NoCredentialsError": "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run `aws sso login`; "
-        "to try without an account use --sandbox",
-        "PartialCredentialsError": "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        "NoRegionError": "set `region:` in environment.yaml, or AWS_REGION",
-        "ProfileNotFound": "check ~/.aws/config, or remove `profile:`",
-        "ConfigParseError": "fix the file, or set AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE to another",
-        "JSONDecodeError": "the `credential_process` in ~/.aws/config must print JSON",
-        "ValueError": "write AWS_ENDPOINT_URL like http://127.0.0.1:5000; unset it to use AWS",
-    }
-    name = type(error).__name__
-    return Problem(code=codes.AWS_SET_UP, message=str(error).rstrip("."), hint=hints.get(name, ""))
 
 
 def _no_identity(refused: Refused) -> Problem:

@@ -274,6 +274,18 @@ class Lock:
         time.sleep(seconds)
         return False
 
+    def after_breaking(self, held: Held) -> str:
+        """What happens when the lock of ``held`` is broken, in a sentence."""
+        if self.alive(held.claim) is False:
+            return "Its process no longer exists on this machine: the next apply breaks the lock by itself."
+        if self._expired(held):
+            return "The lock has expired: the next apply breaks it by itself."
+        return (
+            "If that run still exists, it notices within "
+            f"{self.lease / READS_PER_LEASE:.0f} s that its lock is broken, and starts no further steps; "
+            "what it has changed remains, and the next apply finishes the rest."
+        )
+
     def _locked_problem(self, held: Held | None) -> Problem:
         who = describe_holder(held, self.now()) if held else "another run"
         left = max(held.at + self.lease - self.now(), 0) if held else self.lease
@@ -293,6 +305,17 @@ def describe_holder(held: Held, now: float) -> str:
     if not claim.since:
         return f"{claim.who}, {ago}"
     return f"{claim.who}, process {claim.process.partition('@')[0]}, since {claim.since}, {ago}"
+
+
+def held_since(held: Held, now: float) -> str:
+    """How long the holder has had the lock: ``, for 2 min``; empty where that is unknown. ``now`` is AWS's time."""
+    try:
+        seconds = now - datetime.fromisoformat(held.claim.since).timestamp()
+    except ValueError:
+        return ""
+    units = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next(((size, unit) for size, unit in units if seconds >= 2 * size), units[-1])
+    return f", for {max(seconds, 0) // size:.0f} {unit}"
 
 
 def stamp() -> str:

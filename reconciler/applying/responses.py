@@ -115,9 +115,9 @@ def interpret_call(running: Running, call: Call, reply: Reply, now: float) -> St
             return StepResult(step, StepState.AGAIN, str(first))
         return StepResult(step, StepState.FAILED, f"{first} ({running.tries} times)", refused=first)
     running.tries = 0
-    passing = all(any(on.matches(refused) for on in call.retry_on) for refused in left)
-    if passing and now - running.started_at < call.patience:
-        return StepResult(step, StepState.AGAIN, str(first))
+    passing = [next((on for on in call.retry_on if on.matches(refused)), None) for refused in left]
+    if passing[0] and all(passing) and now - running.started_at < call.patience:
+        return StepResult(step, StepState.AGAIN, str(first), because=passing[0].because)
     return StepResult(step, StepState.FAILED, "; ".join(map(str, left)), refused=first)
 
 
@@ -127,7 +127,8 @@ def retry_if_not_visible(running: Running, answer: StepResult, now: float) -> St
     If AWS refuses because the object exists, it is not visible yet: the call is tried again for VISIBILITY_DELAY.
     """
     if says_it_exists(answer) and now - running.started_at < VISIBILITY_DELAY:
-        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}; not visible yet")
+        because = "the resource exists already, but is not visible yet"
+        return StepResult(answer.step, StepState.AGAIN, f"{answer.refused}; not visible yet", because=because)
     return answer
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from reconciler.cli import root
+from reconciler.cli import root, shell_lines
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model import problems
@@ -23,6 +23,7 @@ from reconciler.operations.session import mask_of_environ
 from reconciler.render.progress import ignore_broken_pipe
 
 _SINGLE_DASH: Final = re.compile(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
+_REPORT: Final = "please report it; `reconcile --debug ...` shows where it happened"
 LONGEST: Final = 300  # characters of a path that are shown
 
 # typer contains click or depends on it, by its version; both name a mistake in the usage ClickException
@@ -33,7 +34,13 @@ def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) 
     """Run the command line; ``leave`` is called with the contract's exit code."""
     terminal = Terminal(mask=mask_of_environ(os.environ))
     threading.excepthook = _uncaught_in_thread(terminal)
-    leave(_run(argv, terminal))
+    evaluated = shell_lines.is_evaluated(argv)
+    if evaluated:
+        shell_lines.before()
+    code = _run(argv, terminal)
+    if evaluated and code != OK:
+        shell_lines.after_failure()
+    leave(code)
 
 
 def _uncaught_in_thread(terminal: Terminal) -> Callable[[threading.ExceptHookArgs], None]:
@@ -49,9 +56,11 @@ def _uncaught_in_thread(terminal: Terminal) -> Callable[[threading.ExceptHookArg
 def _run(argv: list[str] | None, terminal: Terminal) -> int:
     try:
         code = root.group()(args=argv, standalone_mode=False, prog_name="reconcile", obj=terminal)
+        if code == INTERRUPTED:
+            _report_interrupted(terminal)
         return code if isinstance(code, int) else OK
     except Problems as error:
-        terminal.problems(error.problems)
+        terminal.failed(error.problems)
         return error.exit_code
     except typer.Exit as error:
         return error.exit_code
@@ -60,6 +69,7 @@ def _run(argv: list[str] | None, terminal: Terminal) -> int:
     except (KeyboardInterrupt, typer.Abort):
         with ignore_broken_pipe(sys.stderr):
             terminal.note("Interrupted.")
+        _report_interrupted(terminal)
         return INTERRUPTED
     except _Usage as error:
         _correct_single_dash(error, sys.argv[1:] if argv is None else argv)
@@ -91,17 +101,35 @@ def _correct_single_dash(error: Any, argv: Sequence[str]) -> None:
             return
 
 
+def _report_interrupted(terminal: Terminal) -> None:
+    if terminal.on_failure is None:
+        return
+    with ignore_broken_pipe(sys.stdout):
+        terminal.failed([Problem(code=codes.INTERRUPTED, message="interrupted before there was a result", hint="run it again")], on_stderr=True)
+
+
 def _report_unexpected(error: Exception, terminal: Terminal) -> None:
     """Report an unexpected exception: an error of the system about a given path (too long, in a directory without
     permission), or a bug.
     """
     if terminal.debug:
         terminal.note(terminal.mask.text("".join(traceback.format_exception(error))))
+        _report_internal(error, terminal)
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:
         name = str(error.filename)
         name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-        terminal.problems([Problem(code=codes.FILE, message=f"{name}: {error.strerror}")])
+        terminal.failed([Problem(code=codes.FILE, message=f"{name}: {error.strerror}")])
     else:
-        message = terminal.mask.line(f"{type(error).__name__}: {error}")[:400]
-        terminal.note(f"error: internal error (a bug in reconcile): {message}")
-        terminal.note("    please report it; `reconcile --debug ...` shows where it happened")
+        terminal.note(f"error: {_internal(error, terminal)}")
+        terminal.note(f"    {_REPORT}")
+        _report_internal(error, terminal)
+
+
+def _report_internal(error: Exception, terminal: Terminal) -> None:
+    problem = Problem(code=codes.INTERNAL_ERROR, message=_internal(error, terminal), hint=_REPORT)
+    terminal.failed([problem], on_stderr=True)
+
+
+def _internal(error: Exception, terminal: Terminal) -> str:
+    message = terminal.mask.line(f"{type(error).__name__}: {error}")[:400]
+    return f"internal error (a bug in reconcile): {message}"

@@ -91,7 +91,6 @@ Env = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
-PlanFormatOption = Annotated[PlanFormat, typer.Option("--format", help="How the plan is printed.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show each resource by itself, with its API calls, whole.")
 ]

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from reconciler import __version__
+from reconciler.cli.options import PlanFormat
+from reconciler.cli.outputs import Output, Outputs
 from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
@@ -21,6 +21,7 @@ from reconciler.model.problems import Problem, ordered
 from reconciler.operations import pipeline, session
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Session, timestamp
+from reconciler.operations.shown_plan import Shown
 from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render import changes, html, markdown, text, view
 from reconciler.render import json as as_json
@@ -58,20 +59,21 @@ def connect(
         notes = sum(problem.note for problem in loaded.warnings)
         counts = ((len(loaded.warnings) - notes, "warning"), (notes, "note"))
         terminal.note(f"{', '.join(plural(count, noun) for count, noun in counts if count)}: see `{command}`")
-    endpoint = session.sandbox_endpoint() if sandbox else None
+    endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
     return session.connect(loaded, os.environ, endpoint=endpoint)
 
 
-def make_plan(terminal: Terminal, account: Session, options: Options, output: str) -> Planned:
-    """Plan, and print the warnings. Raises Problems; a plan that a safety rail refuses is printed first. ``output`` is
-    the format's name.
-    """
+def make_plan(terminal: Terminal, account: Session, options: Options, outputs: Outputs) -> Planned:
+    """Plan, and print the warnings. Raises Problems; a plan that a safety rail refuses is printed first."""
     try:
-        planned = pipeline.make_plan(account.env, account.scope, account.client, options)
+        planned = session.make_plan(account, options)
     except pipeline.RailRefusal as refusal:
-        show_refused(terminal, account, refusal, output)
-        if terminal.as_json:
-            raise typer.Exit(refusal.exit_code) from refusal
+        planned, at = refused_plan(terminal, account, refusal), timestamp()
+        errored = replace(planned, problems=refusal.problems)
+        document = pipeline.document(errored, timestamp=at) if outputs.has(PlanFormat.json) else {}
+        checked = account.loaded.warnings
+        shown = Shown(planned=planned, document=document, planned_at=at, root=terminal.root, checked=checked)
+        show(terminal, outputs, shown, rails=refusal.problems)
         raise
     terminal.mask |= planned.mask
     if planned.warnings and not terminal.as_json:
@@ -79,49 +81,60 @@ def make_plan(terminal: Terminal, account: Session, options: Options, output: st
     return planned
 
 
-def show_refused(terminal: Terminal, account: Session, refusal: pipeline.RailRefusal, output: str) -> None:
-    """Print the plan that a safety rail refuses, except in JSON lines."""
+def refused_plan(terminal: Terminal, account: Session, refusal: pipeline.RailRefusal) -> Planned:
+    """The plan that a safety rail refuses; ``terminal`` masks its secrets."""
     terminal.mask = terminal.mask.learnt(refusal.plan)
-    planned = Planned(env=account.env, plan=refusal.plan, mask=terminal.mask)
-    if not terminal.as_json:
-        advice = account.loaded.warnings
-        show(terminal, planned, only_changes=True, output=output, rails=refusal.problems, advice=advice)
-    elif not terminal.as_lines:
-        show(terminal, replace(planned, problems=tuple(refusal.problems)), only_changes=False)
+    return Planned(env=account.env, plan=refusal.plan, mask=terminal.mask)
 
 
 def show(
-    terminal: Terminal,
-    planned: Planned,
-    *,
-    only_changes: bool,
-    output: str = "text",
-    rails: Sequence[Problem] = (),
-    advice: Sequence[Problem] = (),
+    terminal: Terminal, outputs: Outputs, shown: Shown, *, only_changes: bool = False, rails: Sequence[Problem] = ()
 ) -> None:
-    """Print the plan, or its problems; both where some resources could not be read, or where ``rails`` refuse it.
-
-    ``advice`` are the warnings of ``validate``, which comments and pages have.
+    """Print the plan, or its problems, in every format; both where some resources could not be read, or where ``rails``
+    refuse it. Raises Problems where a file cannot be written.
     """
-    if terminal.as_json:
-        shown = pipeline.document(planned, timestamp=timestamp(), only_changes=only_changes)
-        if found := ordered((*planned.problems, *planned.warnings)):
-            shown["problems"] = [
-                as_json.problem(problem, planned.mask, terminal.root, planned.env.name) for problem in found
-            ]
-        terminal.document(shown)
-        return
-    if planned.problems:
-        terminal.problems(ordered(planned.problems))
-    refused = any(problem.code not in UNREADABLE_CODES for problem in planned.problems)
-    found = ordered((*rails, *planned.problems, *planned.warnings, *advice))
-    viewed = view.of(planned.plan, planned.mask, problems=found, root=terminal.root, refused=refused)
-    if output == "markdown":
-        terminal.result(markdown.plan(viewed, verbose=terminal.verbose))
-    elif output == "html":
-        terminal.result(html.plan(viewed))
-    elif not refused:
-        terminal.result(text.plan(viewed, text.Paint(colour=colour(sys.stdout)), verbose=terminal.verbose))
+    if shown.planned.problems and not terminal.as_json:
+        terminal.problems(ordered(shown.planned.problems))
+    outputs.deliver(
+        lambda output: rendered(shown, output, only_changes=only_changes, verbose=terminal.verbose, rails=rails)
+    )
+
+
+def rendered(
+    shown: Shown, output: Output, *, only_changes: bool, verbose: bool, rails: Sequence[Problem] = ()
+) -> str | None:
+    """The plan, or its problems, as ``output`` has it; None as text where it must not be used, as stderr says why."""
+    planned = shown.planned
+    found = ordered((*rails, *planned.problems, *planned.warnings))
+    if output.format is PlanFormat.json:
+        document = dict(shown.document)
+        if only_changes:
+            document["resource_changes"] = [one for one in document["resource_changes"] if one["action"] != "noop"]
+        if found:
+            document["problems"] = [as_json.problem(one, planned.mask, shown.root, planned.env.name) for one in found]
+        return as_json.dumps(document, indent=2)
+    viewed = view.of(
+        planned.plan,
+        planned.mask,
+        problems=ordered((*found, *shown.checked)),
+        root=shown.root,
+        refused=any(problem.code not in UNREADABLE_CODES for problem in planned.problems),
+        facts=shown.facts,
+    )
+    if output.format is PlanFormat.markdown:
+        return markdown.plan(viewed, verbose=verbose)
+    if output.format is PlanFormat.html:
+        return html.plan(viewed)
+    paint = text.Paint(colour=not output.file and colour(sys.stdout))
+    parts = [text.problems(found, planned.mask, paint, shown.root)] if found and output.file else []
+    parts += [] if viewed.refused else [text.plan(viewed, paint, verbose=verbose)]
+    return "\n\n".join(parts) if parts else None
+
+
+def show_text(terminal: Terminal, planned: Planned) -> None:
+    """Print the plan as text, or its problems; both where some resources could not be read."""
+    outputs = Outputs(terminal, (Output(PlanFormat.text),))
+    show(terminal, outputs, Shown(planned=planned, document={}, planned_at=timestamp(), root=terminal.root))
 
 
 class JsonLines:
@@ -141,6 +154,8 @@ class JsonLines:
         message = f"{event.state.value}: {changes.step(event.step, self.mask, WIDTH)}"
         entry: dict[str, Any] = {"type": event.state.value, "@message": message, "address": str(event.step.address)}
         entry |= {"step": event.step.id, **what, "took": round(event.took, 3), "detail": self.mask.text(event.detail)}
+        if event.because:
+            entry["because"] = self.mask.line(event.because)
         if event.path:
             entry["cause"] = as_json.cause(self.plan, event.step.address, event.path, self.terminal.root)
         if event.refused:
@@ -154,6 +169,7 @@ class ApplyReport:
 
     def __init__(self, terminal: Terminal, *, auto_approve: bool) -> None:
         self.terminal, self.auto_approve = terminal, auto_approve
+        self._live: Progress | None = None
 
     @property
     def problems_shown(self) -> bool:
@@ -162,7 +178,9 @@ class ApplyReport:
 
     def refused(self, session: Session, refusal: pipeline.RailRefusal) -> None:
         """Print the plan that a safety rail refuses."""
-        show_refused(self.terminal, session, refusal, "text")
+        planned = refused_plan(self.terminal, session, refusal)
+        if not self.terminal.as_json:
+            show_text(self.terminal, planned)
 
     def planned(self, planned: Planned) -> None:
         """Print the plan and its warnings."""
@@ -170,7 +188,7 @@ class ApplyReport:
         if planned.warnings and not (self.terminal.as_json and planned.errored):
             self.terminal.problems(planned.warnings)
         if not self.terminal.as_json:
-            show(self.terminal, planned, only_changes=True)
+            show_text(self.terminal, planned)
 
     def blocked(self, planned: Planned) -> None:
         """Print the problems of the plan, unless they were printed with it."""
@@ -189,28 +207,41 @@ class ApplyReport:
         """
         if self.auto_approve:
             return True
+        scope = plan.scope
+        where = f"{scope.account} ({', '.join(filter(None, (scope.region, scope.endpoint)))})"
         if plan.destroy:
             number = plan.count(Verb.DELETE)
             what = "this resource" if number == 1 else f"these {number} resources"
-            question = f"Delete {what} from account {plan.scope.account} ({plan.scope.region})?"
+            question = f"Delete {what} from account {where}?"
             message = "destroy needs approval, but there is no terminal"
         else:
-            scope, counts = plan.scope, view.counts(plan)
-            question = f"Apply these changes to account {scope.account} ({scope.region}): {counts}?"
+            question = f"Apply these changes to account {where}: {view.counts(plan)}?"
             message = "apply needs approval, but there is no terminal"
         hint = "pass --auto-approve, or apply a saved plan"
         return self.terminal.confirm(question, Problem(code=codes.NOT_APPROVED, message=message, hint=hint))
 
     @contextmanager
     def running(self, planned: Planned) -> Iterator[JsonLines | Progress]:
-        """Progress on stderr, redrawn on a terminal and line by line elsewhere; or JSON lines on stdout."""
+        """Progress on stderr, with live lines on a terminal; or JSON lines on stdout."""
         if self.terminal.as_json:
             yield JsonLines(self.terminal, planned.plan, planned.mask)
             return
-        live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        live = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
         paint = text.Paint(colour=colour(sys.stderr))
         with Progress(planned.plan, sys.stderr, planned.mask, paint, live=live) as progress:
-            yield progress
+            self._live = progress if live else None
+            try:
+                yield progress
+            finally:
+                self._live = None
+
+    def announce(self, message: str) -> bool:
+        """Print ``message`` above the live lines; whether there are any. May be called by a signal handler."""
+        live = self._live
+        if live is None:
+            return False
+        live.note(message)
+        return True
 
     def finished(self, outcome: Outcome, report: str) -> None:
         """Print the report."""
@@ -224,7 +255,8 @@ class ApplyReport:
 
     def warn(self, kind: str, message: str) -> None:
         """Print a warning during the apply; ``kind`` is its type in JSON."""
-        self.terminal.warn(kind, message)
+        if not self.announce(f"warning: {self.terminal.mask.line(message)}"):
+            self.terminal.warn(kind, message)
 
     def note(self, message: str) -> None:
         """Print a note on stderr."""

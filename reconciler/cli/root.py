@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "init": "Write a starting environment.",
     "validate": "Check an environment without AWS.",
     "plan": "Show what apply would change; reads only.",
+    "show": "Show a saved plan, without asking AWS.",
     "apply": "Apply the changes in order, after approval.",
     "destroy": "Delete what the environment owns, after approval.",
     "unlock": "Break a lock that was left behind, after approval.",

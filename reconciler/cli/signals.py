@@ -29,9 +29,11 @@ def interruptible() -> Iterator[StopRequest]:
             interruption(number, frame)
             return
         stop.event.set()
-        name = signal.Signals(number).name
+        message = f"{signal.Signals(number).name}: stopping; running calls finish first, a second signal stops at once"
+        if stop.announce(message):
+            return
         with suppress(OSError):  # the terminal is closed
-            os.write(2, f"\n{name}: stopping; running calls finish first, a second signal stops at once\n".encode())
+            os.write(2, f"\n{message}\n".encode())
 
     before = interrupts.handle(ask)
     try:

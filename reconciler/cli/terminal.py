@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ class Terminal:
 
     ``mask`` is extended with secrets as soon as they are known; ``root`` is the path prefix of the files in problems,
     and ``environment`` the name of the environment that they concern, once it is known.
+    ``on_failure`` prints the problems that end a command with further outputs than this one.
     ``verbose``: plans show their API calls.
     """
 
@@ -37,6 +38,7 @@ class Terminal:
     debug: bool = False
     verbose: bool = False
     mask: Mask = field(default_factory=Mask)
+    on_failure: Callable[..., None] | None = None
 
     def result(self, message: str) -> None:
         """Print the result, on stdout."""
@@ -76,6 +78,13 @@ class Terminal:
             self.line({"type": "problems", "@message": message, "reconcile": __version__, "problems": found}, level)
         else:
             self.document({"problems": found})
+
+    def failed(self, problems: Sequence[Problem], *, on_stderr: bool = False) -> None:
+        """Print the problems that end the command; not on stderr where they are ``on_stderr`` already."""
+        if self.on_failure:
+            self.on_failure(problems, on_stderr=on_stderr)
+        elif self.as_json or not on_stderr:
+            self.problems(problems)
 
     def shell_quoted(self, path: object) -> str:
         """A path or a name, quoted for a shell, for commands to copy."""

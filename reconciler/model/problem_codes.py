@@ -420,6 +420,57 @@ AWS_SET_UP = _error(
     "The credentials, the Region or another part of the AWS configuration is missing or invalid.",
     "Correct the AWS configuration or the environment variables that the message names.",
 )
+NO_CREDENTIALS = _error(
+    "no-credentials",
+    "No AWS credentials were found, or their source cannot be reached.",
+    "Set `AWS_PROFILE`, or set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.",
+    "https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html",
+)
+NO_REGION = _error(
+    "no-region",
+    "No AWS Region is set.",
+    "Set `region:` in environment.yaml, `AWS_REGION`, or `region` of the profile.",
+)
+AWS_PROFILE = _error(
+    "aws-profile",
+    "A profile does not exist, is incomplete, or refers to one that does not exist or to itself.",
+    "Correct the profile in `~/.aws/config`, or name another one.",
+    "https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html",
+)
+NOT_SIGNED_IN = _error(
+    "not-signed-in",
+    "The sign-in of a profile (IAM Identity Center, or `aws login`) is missing or has expired.",
+    "Run `aws sso login --profile NAME`, or `aws login --profile NAME`.",
+    "https://docs.aws.amazon.com/sdkref/latest/guide/feature-sso-credentials.html",
+)
+CREDENTIAL_PROCESS = _error(
+    "credential-process",
+    "The `credential_process` of a profile failed, or printed no credentials. Its output is not shown.",
+    "Run the command by hand, and correct what it complains about.",
+    "https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html",
+)
+ROLE_REFUSED = _error(
+    "role-refused",
+    "AWS does not let the caller assume the role. AWS gives the same answer for a role that does not exist.",
+    "Correct the role's trust policy, the caller's permission for `sts:AssumeRole`, or `externalId`.",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html",
+)
+CREDENTIALS_EXPIRED = _error(
+    "credentials-expired",
+    "The credentials were temporary and have expired.",
+    "Sign in again, or set new credentials.",
+)
+CREDENTIALS_REFUSED = _error(
+    "credentials-refused",
+    "AWS does not know the access key, or the secret access key does not belong to it.",
+    "Use keys that are active, complete, and of the account's partition.",
+    "https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html",
+)
+CLOCK_SKEW = _error(
+    "clock-skew",
+    "The clock of this machine differs from the clock of AWS by more than 5 minutes.",
+    "Set the clock, or turn on its synchronization.",
+)
 AWS_REFUSED = _error(
     "aws-refused",
     "The caller identity cannot be read from AWS.",
@@ -573,6 +624,16 @@ USAGE = _error(
     "usage",
     "An argument is missing, or an option cannot be combined with another.",
     "Run the command with `--help`.",
+)
+INTERRUPTED = _error(
+    "interrupted",
+    "The command was interrupted before it had a result.",
+    "Run it again.",
+)
+INTERNAL_ERROR = _error(
+    "internal-error",
+    "An error in reconcile itself, or one that it does not expect.",
+    "Report it, with what `reconcile --debug` shows.",
 )
 BAD_ADDRESS = _error(
     "bad-address",

@@ -16,6 +16,8 @@ T = TypeVar("T")
 # Codes of our own, for replies that AWS cannot have sent
 NOT_AWS_REPLY = "NotAwsReply"
 ENDLESS_REPLY = "EndlessReply"
+# and for a call that was not sent, because the credentials could not be fetched or renewed
+NOT_SENT = "NoCredentials"
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
@@ -37,6 +39,7 @@ UNKNOWN = frozenset(
         "ExpiredTokenException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
+        NOT_SENT,
         "RequestExpired",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
@@ -46,10 +49,14 @@ UNKNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """Matches a refusal: its code (exact; empty: any) and a fragment of its message (ignoring case; empty: any)."""
+    """Matches a refusal: its code (exact; empty: any) and a fragment of its message (ignoring case; empty: any).
+
+    ``because`` is what the refusal means, in plain words, where it is expected and passes.
+    """
 
     code: str = ""
     message: str = ""
+    because: str = field(default="", compare=False)
 
     def matches(self, refused: Refused) -> bool:
         """Whether a refusal has the code and the fragment."""

@@ -99,14 +99,28 @@ class Address:
         return f"{self.section}.{self.name}" if plain else f'{self.section}["{self.name}"]'
 
 
+SANDBOX = "sandbox"  # the endpoint of a scope whose account the sandbox plays
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The account, Region, partition and environment that names and ARNs are computed for."""
+    """The account, Region, partition and environment that names and ARNs are computed for.
+
+    ``endpoint`` is what answers where that is not AWS itself: ``sandbox``, a URL, or URLs of services; else empty.
+    """
 
     account: str
     region: str
     partition: str
     environment: str
+    endpoint: str = ""
+
+    @property
+    def place(self) -> str:
+        """The Region, and in parentheses what answers instead of AWS."""
+        if not self.endpoint:
+            return self.region
+        return f"{self.region} ({'endpoint ' if '://' in self.endpoint.split()[0] else ''}{self.endpoint})"
 
     def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
         """``arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE``; IAM passes ``region=""``."""

@@ -23,7 +23,7 @@ from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, S
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import journal, pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Session, lock_of, timestamp
+from reconciler.operations.session import Session, lock_of, make_plan, timestamp
 from reconciler.operations.stop import StopRequest
 from reconciler.render import checksum, report
 
@@ -168,7 +168,7 @@ def watching(plan: Plan) -> Plan:
 
 def _make_plan(session: Session, options: Options, ui: Interaction) -> Planned:
     try:
-        return pipeline.make_plan(session.env, session.scope, session.client, options)
+        return make_plan(session, options)
     except pipeline.RailRefusal as refusal:
         ui.refused(session, refusal)
         raise

@@ -1,7 +1,11 @@
-"""Which files a command may write to: those of the kind that it writes, and such as do not exist or are empty."""
+"""Which files a command may write to: those of the kind that it writes, and such as do not exist or are empty. And how
+they are written: whole or not at all.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 from pathlib import Path
 
@@ -26,3 +30,31 @@ def foreign(path: Path, beginning: bytes, noun: str) -> str:
     with path.open("rb") as stream:
         found = stream.read(len(beginning))
     return "" if not found or found == beginning else f"is not {noun}"
+
+
+def try_put(path: Path) -> None:
+    """Raises OSError where :func:`put` could not write a file at ``path``: nothing is left there."""
+    part = _part(path)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    part.unlink()
+
+
+def _part(real: Path) -> Path:
+    return real.with_name(f".{real.name}.{os.getpid()}.part")
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write atomically, readable by the owner only; a device or a pipe is written to directly. Raises OSError."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    real = path.resolve()
+    part = _part(real)
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:  # noqa: PTH123
+            stream.write(data)
+        part.replace(real)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise

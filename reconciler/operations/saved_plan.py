@@ -3,8 +3,9 @@
 ``apply FILE`` plans again, and continues only if the new plan is equal. So the file contains the plan as JSON (the
 contract's section 7) and what planning needs: the options, the values of variables that are not from files
 (:mod:`.saved_variables`), and the path of the environment, from the directory in which the plan was created and from
-the root of the clone. It contains no secrets. A digest over every other byte detects a modified or truncated file; and
-nothing that is applied is read from the file, so a forged one has no effect.
+the root of the clone. What ``show`` needs besides is :mod:`.shown_plan`'s. It contains no secrets. A digest over every
+other byte detects a modified or truncated file; and nothing that is applied is read from the file, so a forged one has
+no effect.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.own_files import foreign
+from reconciler.model.values import SANDBOX
+from reconciler.operations.own_files import foreign, put
 from reconciler.operations.pipeline import Planned, document
 from reconciler.operations.saved_variables import SavedVariable
 from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render.checksum import essence
 
 MARK: Final = "reconcile-plan/"
-VERSION: Final = "4"
+VERSION: Final = "5"
 MOST_BYTES: Final = 1 << 28
 MOST_LISTED: Final = 10
 
@@ -69,11 +71,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The contents of a plan file; ``document`` is the plan as JSON."""
+    """The contents of a plan file; ``document`` is the plan as JSON. ``shown`` is only for showing it."""
 
     where: Place
     options: Options
     document: Mapping[str, Any]
+    shown: Mapping[str, Any]
     variables: Mapping[str, SavedVariable] = field(default_factory=dict)
 
     @property
@@ -117,11 +120,13 @@ def write(
     *,
     where: Place,
     options: Options,
+    shown: Mapping[str, Any],
     variables: Mapping[str, SavedVariable] | None = None,
 ) -> None:
     """Save ``document`` and its options, readable by its owner only. Raises Problems where it cannot be written.
 
-    ``options.kept`` are the objects that the plan keeps because they are in use.
+    ``options.kept`` are the objects that the plan keeps because they are in use; ``shown`` is what :mod:`.shown_plan`
+    needs to show it again.
     """
     check_place(path)
     asked = {
@@ -136,37 +141,20 @@ def write(
         "variables": {name: one.as_json() for name, one in sorted((variables or {}).items())},
     }
     try:
-        _put(path, _sealed(asked, document))
+        put(path, _sealed(asked, document, shown))
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise Problems([_problem(message, "choose another --out FILE")]) from error
 
 
-def _sealed(asked: Mapping[str, Any], document: Mapping[str, Any]) -> bytes:
+def _sealed(asked: Mapping[str, Any], document: Mapping[str, Any], shown: Mapping[str, Any]) -> bytes:
     """The bytes of the file: its format, the digest of every other byte, and its contents."""
-    rest = _AFTER + json.dumps({"asked": asked, "plan": document}, indent=1)[1:].encode() + b"\n"
+    rest = _AFTER + json.dumps({"asked": asked, "plan": document, "shown": shown}, indent=1)[1:].encode() + b"\n"
     return _HEAD + _digest(rest) + rest
 
 
 def _digest(rest: bytes) -> bytes:
     return f"sha256:{hashlib.sha256(_HEAD + rest).hexdigest()}".encode()
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write atomically, readable by the owner only; a device or a pipe is written to directly. Raises OSError."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    real = path.resolve()
-    part = real.with_name(f".{real.name}.{os.getpid()}.part")
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:  # noqa: PTH123
-            stream.write(data)
-        part.replace(real)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -178,8 +166,11 @@ def is_plan_file(path: Path) -> bool:
     """
     if not path.is_file():
         return False
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        return True
+    return path.suffix.lower() not in (".yaml", ".yml") or is_marked(path)
+
+
+def is_marked(path: Path) -> bool:
+    """Whether the file ``path`` has the first bytes of a plan file, of any version."""
     with contextlib.suppress(OSError), path.open("rb") as stream:
         return stream.read(len(_BEGINNING)) == _BEGINNING
     return False
@@ -194,7 +185,7 @@ def read(path: Path) -> Saved:
     try:
         return _parsed(json.loads(data))
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Problems([_problem(f"{path} is not a plan file of reconcile", _NEW_PLAN)]) from error
+        raise Problems([not_one(path)]) from error
 
 
 def _parsed(contents: Mapping[str, Any]) -> Saved:
@@ -211,7 +202,7 @@ def _parsed(contents: Mapping[str, Any]) -> Saved:
     for entry in _changes(document).values():  # raises where it is not a plan
         _difference(entry, entry)
     variables = {str(name): SavedVariable.parsed(one) for name, one in asked["variables"].items()}
-    return Saved(place, options, {**document, "checksum": str(document["checksum"])}, variables)
+    return Saved(place, options, {**document, "checksum": str(document["checksum"])}, contents["shown"], variables)
 
 
 def _contents(path: Path) -> bytes:
@@ -268,8 +259,16 @@ def _environment_name(path: Path, environ: Mapping[str, str], given: Mapping[str
 
 
 def wrong_scope(saved: Saved, scope: Scope) -> list[Problem]:
-    """Problems where the plan is for another environment, account or Region than ``scope``."""
+    """Problems where the plan is for another environment, account or Region than ``scope``, or one of both is in the
+    sandbox, which plays any account.
+    """
     pairs = (("environment", scope.environment), ("account", scope.account), ("region", scope.region))
+    if (saved.document.get("endpoint") == SANDBOX) != (scope.endpoint == SANDBOX):
+        message = "the plan is for the sandbox, but this is not the sandbox"
+        if scope.endpoint == SANDBOX:
+            message = "the plan is not for the sandbox, but this is the sandbox"
+        hint = "create and apply the plan with the same --sandbox and AWS_ENDPOINT_URL"
+        return [Problem(code=codes.FOREIGN_PLAN, message=message, hint=hint)]
     return [
         Problem(
             code=codes.FOREIGN_PLAN,
@@ -367,6 +366,11 @@ def _difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) ->
     moved = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     moved = moved or sorted(name.replace("_", " ") for name in old if old[name] != new[name])
     return f"not as in the plan: {', '.join(moved[:5])}{', ...' if len(moved) > 5 else ''}"
+
+
+def not_one(path: Path) -> Problem:
+    """The problem of a file whose contents are not those of a plan file."""
+    return _problem(f"{path} is not a plan file of reconcile", _NEW_PLAN)
 
 
 def _problem(message: str, hint: str) -> Problem:

@@ -10,19 +10,22 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.config import files
 from reconciler.config.given import Given
-from reconciler.model import Environment, Scope
+from reconciler.model import Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
+from reconciler.operations.pipeline import Planned
 from reconciler.render.mask import Mask
 
 if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
@@ -30,6 +33,7 @@ if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
     from reconciler.account.lock import Lock
 
 LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
+_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 _ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 
 
@@ -160,16 +164,53 @@ def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | 
     return Session(loaded, scope, client, environ)
 
 
-def sandbox_endpoint() -> Endpoint:
-    """URL and credentials of the running sandbox. Raises Problems where none runs."""
-    from reconciler.account.client import Endpoint  # noqa: PLC0415  (as above)
-    from reconciler.sandbox import process  # noqa: PLC0415
+def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: bool) -> Endpoint | None:
+    """URL and credentials of the running sandbox, for the account of ``env``, whose role it lets assume.
 
+    None unless it is ``asked`` for, or is where ``environ`` points every AWS client. Raises Problems where it is asked
+    for and does not run.
+    """
+    from reconciler.sandbox import process  # noqa: PLC0415  (as above)
+
+    url = environ.get(_ENDPOINT, "").rstrip("/")
+    if not asked and (not url or any(name.startswith(f"{_ENDPOINT}_") for name in environ)):
+        return None
+    if url == process.NOWHERE and not asked:
+        message = "AWS_ENDPOINT_URL of this shell belongs to a sandbox that could not be started"
+        hint = 'run `eval "$(reconcile sandbox start)"` again, or open a new shell to use AWS'
+        raise Problems([Problem(code=codes.NO_SANDBOX, message=message, hint=hint)])
     handle = process.status()
-    if handle is None:
+    if handle is None and asked:
         raise Problems([no_sandbox()])
-    found = process.environment(handle.url)
-    return Endpoint(handle.url, found["AWS_REGION"], found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"])
+    if handle is None or not (asked or url == handle.url):
+        return None
+    from reconciler.account.client import Endpoint  # noqa: PLC0415  (as above)
+
+    role = env.role.get("roleArn", "")
+    if role:
+        with suppress(OSError):  # then it refuses the role
+            process.control(handle.url, "roles", {"arn": role})
+    account = role.split(":")[4] if role else env.account
+    region, shell_key = handle.region, ""
+    if url == handle.url:  # the shell may be pointed at another of its accounts and Regions
+        region, shell_key = environ.get("AWS_REGION") or region, environ.get("AWS_ACCESS_KEY_ID", "")
+    key = process.access_key(handle, account or (shell_key if shell_key.isdecimal() else None))
+    found = process.environment(handle.url, region, key)
+    return Endpoint(handle.url, region, key, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
+
+
+def make_plan(session: Session, options: Options) -> Planned:
+    """Read the account and plan, as :func:`.pipeline.make_plan`; the plan says where AWS itself was not asked."""
+
+    def located(plan: Plan) -> Plan:
+        return replace(plan, scope=replace(plan.scope, endpoint=session.client.elsewhere()))
+
+    try:
+        planned = pipeline.make_plan(session.env, session.scope, session.client, options)
+    except pipeline.RailRefusal as refusal:
+        refusal.plan = located(refusal.plan)
+        raise
+    return replace(planned, plan=located(planned.plan))
 
 
 def no_sandbox() -> Problem:
@@ -190,26 +231,33 @@ def lock_of(session: Session) -> Lock:
 
 
 def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
-    """Break the environment's lock if ``approve`` returns true for its holder, in words.
+    """Break the environment's lock if ``approve`` returns true for its holder and what follows, in words.
 
     Returns a sentence about the broken lock: empty where there was none, None where it was not approved. Raises
     Problems where another run has taken the lock since it was shown.
     """
-    from reconciler.account.lock import describe_holder  # noqa: PLC0415  (as above)
+    from reconciler.account.lock import describe_holder, held_since  # noqa: PLC0415  (as above)
 
     lock = lock_of(session)
     held = lock.read()
     if held is None:
         return ""
     holder = session.mask.line(describe_holder(held, lock.now()))
-    if not approve(f"The lock of {session.env.name} is held by {holder}."):
+    age = held_since(held, lock.now())
+    if not approve(f"The lock of {lock_place(session)} is held by {holder}{age}.\n{lock.after_breaking(held)}"):
         return None
     now = lock.read()
     if now is None or now.claim.run != held.claim.run:
         message = "the lock changed hands since it was shown"
         raise Problems([Problem(code=codes.LOCK_MOVED, message=message, hint="run `reconcile unlock` again")])
     lock.delete()
-    return f"Broke the lock of {session.env.name}, which was held by {holder}."
+    return f"Broke the lock of {lock_place(session)}, which was held by {holder}."
+
+
+def lock_place(session: Session) -> str:
+    """The environment and where it is: ``prod in account 123456789012 (eu-west-1)``."""
+    where = ", ".join(filter(None, (session.scope.region, session.mask.line(session.client.elsewhere()))))
+    return f"{session.env.name} in account {session.scope.account} ({where})"
 
 
 def timestamp() -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class StopRequest:
     """A request to stop. While ``graceful``, the first signal only sets ``event``: no further steps are started, and
-    running calls finish. Any other signal interrupts.
+    running calls finish. Any other signal interrupts. ``announce`` prints a line among output that
+    is redrawn; it returns whether there is such output.
     """
 
     event: threading.Event = field(default_factory=threading.Event)
     graceful: bool = False
+    announce: Callable[[str], bool] = lambda _: False

@@ -40,6 +40,7 @@ def plan(
         "environment": plan.scope.environment,
         "account": plan.scope.account,
         "region": plan.scope.region,
+        **({"endpoint": mask.line(plan.scope.endpoint)} if plan.scope.endpoint else {}),
         "applyable": plan.applyable and not errored,
         "complete": plan.complete,
         "errored": errored,

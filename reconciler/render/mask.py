@@ -73,8 +73,16 @@ class Mask:
         return self.text(without_secrets(self._cover(text)))
 
     def _members(self, value: Mapping[Any, Any]) -> Mapping[str, Any]:
-        private = _private(value)
+        private = private_members(value)
         return {self.text(str(name)): Secret(item) if name in private else item for name, item in value.items()}
+
+    def covered(self, text: str) -> str:
+        """``text`` without secrets."""
+        return self._cover(text)
+
+    def covered_value(self, text: str) -> str:
+        """``text``, which is a value, without secrets and what looks like one."""
+        return SENSITIVE if text in self._words else without_secrets(self._cover(text))
 
     def hides(self, value: Any) -> bool:
         """Whether ``value`` contains a secret."""
@@ -126,7 +134,7 @@ _ENCODED: Final = ("userData", "UserData")
 _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
 
 
-def _private(value: Mapping[Any, Any]) -> set[str]:
+def private_members(value: Mapping[Any, Any]) -> set[str]:
     """The members of ``value`` with text that have a secret's name, or belong to one (``name`` and ``value``)."""
     found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
     found |= {name for name in value if isinstance(name, str) and private_name(name)}

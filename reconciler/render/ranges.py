@@ -11,6 +11,11 @@ _LAST_NUMBER: Final = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
 
 def ranges(names: Sequence[str]) -> list[str]:
     """``names`` in natural order; three or more that count up are one: ``a-{1..3}``, ``a-{001..480}``."""
+    return [shown for shown, _ in counted(names)]
+
+
+def counted(names: Sequence[str]) -> list[tuple[str, int]]:
+    """:func:`ranges`, each with the number of names in it."""
     runs: list[list[tuple[str, str, str]]] = []
     for name in sorted(names, key=_natural):
         match = _LAST_NUMBER.match(name)
@@ -19,12 +24,27 @@ def ranges(names: Sequence[str]) -> list[str]:
             runs[-1].append(parts)
         else:
             runs.append([parts])
-    shown: list[str] = []
+    shown: list[tuple[str, int]] = []
     for run in runs:
         start, end, number = run[0], run[-1], len(run)
-        short = number > 2
-        shown += [f"{start[0]}{{{start[1]}..{end[1]}}}{start[2]}"] if short else ["".join(parts) for parts in run]
+        if number > 2:
+            shown.append((f"{start[0]}{{{start[1]}..{end[1]}}}{start[2]}", number))
+        else:
+            shown += [("".join(parts), 1) for parts in run]
     return shown
+
+
+def within(names: Sequence[str], room: int) -> tuple[str, int]:
+    """As many of :func:`ranges`, with commas, as ``room`` characters take; and the number of names left out."""
+    kept: list[str] = []
+    left, taken = len(names), 0
+    for shown, number in counted(names):
+        taken += len(shown) + 2
+        if taken > room + 2:
+            break
+        kept.append(shown)
+        left -= number
+    return ", ".join(kept), left
 
 
 def _follows(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:

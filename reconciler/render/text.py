@@ -58,7 +58,7 @@ def plan(view: View, paint: Paint, *, verbose: bool = False) -> str:
 
 def title(view: View) -> str:
     """What is planned, and where."""
-    return f"{view.environment} in account {view.account}, {view.region}"
+    return f"{view.environment} in account {view.account}, {view.place}"
 
 
 def looked_up(one: LookupView) -> str:

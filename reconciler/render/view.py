@@ -115,13 +115,14 @@ class LookupView:
 class View:
     """All that is shown of a plan. ``refused``: only the problems are shown, since the plan must not be used.
 
-    ``problems`` are errors and warnings, ``root`` is the path prefix of the files in them; ``facts`` are further lines
-    for the head (when it was planned, the commit), by name.
+    ``place`` is the Region, and what answers instead of AWS. ``problems`` are errors and warnings, ``root`` is the path
+    prefix of the files in them; ``facts`` are further lines for the head (when it was planned, the commit), by name.
     """
 
     environment: str
     account: str
     region: str
+    place: str
     summary: str
     limits: str = ""
     groups: tuple[Group, ...] = ()
@@ -164,6 +165,7 @@ def of(
         environment=mask.line(plan.scope.environment),
         account=mask.line(plan.scope.account),
         region=mask.line(plan.scope.region),
+        place=mask.line(plan.scope.place),
         summary=summary(plan),
         limits=limits(plan),
         groups=grouped(entry(item, mask, root) for item in shown),
@@ -296,8 +298,10 @@ def grouped(entries: Iterable[Entry]) -> tuple[Group, ...]:
 def _group_key(one: Entry) -> tuple[Any, ...]:
     """What is equal in all entries of a group: everything but the resource's own name and revision."""
     own = sorted({one.address, one.name, one.physical, one.physical.split(":")[0]} - {""}, key=len, reverse=True)
-    itself = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, own))})(?::\d+)?(?![\w-])")
-    texts = (itself.sub("\0", _REVISION.sub("\0", text)) for text in (one.reason, one.jobs, *one.notes))
+    texts = [_REVISION.sub("\0", text) for text in (one.reason, one.jobs, *one.notes)]
+    if any(name in text for text in texts for name in own):  # a pattern costs a millisecond, and most texts need none
+        itself = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, own))})(?::\d+)?(?![\w-])")
+        texts = [itself.sub("\0", text) for text in texts]
     return (one.section, one.verb, one.sign, one.interrupts, one.core, *texts)
 
 

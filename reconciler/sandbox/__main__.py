@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         server = sandbox.serve(asked.port)
     except OSError as taken:
-        print(f"cannot listen on 127.0.0.1:{asked.port}: {taken.strerror}", file=sys.stderr)  # noqa: T201
+        why = (taken.strerror or str(taken)).lower()
+        hint = "pass another --port, or none for any free one"
+        print(f"cannot listen on 127.0.0.1:{asked.port} ({why}): {hint}", file=sys.stderr)  # noqa: T201
         return 1
 
     def stop(_: int, __: FrameType | None) -> None:

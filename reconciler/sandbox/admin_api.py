@@ -1,7 +1,7 @@
 """The admin API: how users, and tests over HTTP, control the sandbox.
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
-``subscriptions``. GET shows, POST changes, DELETE clears.
+``subscriptions``, ``roles`` (to assume). GET shows, POST changes, DELETE clears.
 """
 
 from __future__ import annotations
@@ -32,8 +32,17 @@ class Sandbox(Protocol):
         """The account around AWS Batch."""
         ...
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The ids of the accounts that were used, the main one first."""
+        ...
+
+    def let_assume(self, role: str) -> None:
+        """Let a role be assumed although IAM does not have it; raises ``ValueError`` for anything but its ARN."""
+        ...
+
     def reset(self) -> None:
-        """Empty the account."""
+        """Empty every account."""
         ...
 
     def change(self, values: Mapping[str, Any]) -> None:
@@ -80,6 +89,7 @@ def _json(status: int, value: Any) -> Reply:
 def _status(sandbox: Sandbox, _: str, __: Mapping[str, Any]) -> Any:
     return {
         "account": sandbox.account.id,
+        "accounts": sandbox.accounts,
         "region": sandbox.region,
         "now": sandbox.clock.now(),
         "speed": sandbox.clock.speed,
@@ -137,6 +147,13 @@ def _subscriptions(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> 
     return {"changed": changed}
 
 
+def _roles(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"arn": ARN}')
+    sandbox.let_assume(str(values["arn"]))
+    return {"arn": values["arn"]}
+
+
 _ENDPOINTS: Mapping[str, _Endpoint] = {
     "status": _status,
     "reset": _reset,
@@ -144,5 +161,6 @@ _ENDPOINTS: Mapping[str, _Endpoint] = {
     "settings": _settings,
     "faults": _faults,
     "calls": _calls,
+    "roles": _roles,
     "subscriptions": _subscriptions,
 }

@@ -8,45 +8,61 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from reconciler.model import EMPTY
 from reconciler.sandbox.__main__ import MISSING_MOTO
 
+ACCOUNT = "123456789012"
 REGION = "eu-west-1"
+NOWHERE = "http://127.0.0.1:9/the-sandbox-was-not-started"
+"""An endpoint that refuses every connection; clients show it in their errors."""
 _PATIENCE = 60.0
+# Variables that would lead a shell past the sandbox, or send real credentials to it
+_ASTRAY = re.compile(r"AWS_((DEFAULT_)?PROFILE|SESSION_TOKEN|SECURITY_TOKEN|ENDPOINT_URL_\w+)")
 
 
 class SandboxError(Exception):
-    """The sandbox cannot be started or reached; the message says how to fix it."""
+    """The sandbox cannot be started or reached; ``hint`` says how to fix it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True)
 class Handle:
-    """A running sandbox."""
+    """A running sandbox: ``account`` and ``region`` are the main ones, ``others`` further accounts that were used."""
 
     url: str
     pid: int
+    account: str = ACCOUNT
+    region: str = REGION
+    others: tuple[str, ...] = ()
 
 
-def start(*, port: int = 0, speed: float = 1.0, account: str = "123456789012", region: str = REGION) -> Handle:
+def start(*, port: int = 0, speed: float = 1.0, account: str = ACCOUNT, region: str = REGION) -> Handle:
     """Start a sandbox in the background, or return the running one, whatever it was started with.
 
-    Raises :class:`SandboxError`.
+    Raises :class:`SandboxError`, OSError where its directory cannot be written to. A sandbox whose start is
+    interrupted is ended.
     """
     running = status()
     if running is not None:
         return running
     if find_spec("moto") is None:
-        raise SandboxError(MISSING_MOTO)
+        raise SandboxError(*MISSING_MOTO.split(": ", 1))
     directory().mkdir(parents=True, exist_ok=True, mode=0o700)
     arguments = ["--port", str(port), "--speed", str(speed), "--account", account, "--region", region]
     log = directory() / "sandbox.log"
@@ -60,17 +76,33 @@ def start(*, port: int = 0, speed: float = 1.0, account: str = "123456789012", r
             start_new_session=True,
             env=_quiet(os.environ),
         )
-    assert child.stdout is not None
-    with child.stdout:
-        url = child.stdout.readline().strip()
-    if not url:
-        child.wait(timeout=_PATIENCE)
-        raise SandboxError(log.read_text().strip() or f"the sandbox ended with status {child.returncode}")
+    try:
+        assert child.stdout is not None
+        with child.stdout:
+            url = child.stdout.readline().strip()
+        if url:
+            _write(Handle(url, child.pid))
+        handle = status() if url else None
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    if handle is None:
+        child.kill()
+        raise _ended(child.wait(), log)
     # The child outlives this process on purpose; without this line Python warns about it.
     child.returncode = 0
-    handle = Handle(url, child.pid)
-    _write(handle)
     return handle
+
+
+def _ended(status: int, log: Path) -> SandboxError:
+    """The error of a sandbox that could not start, by its last words."""
+    said = log.read_text().strip()
+    last = next(reversed(said.splitlines()), f"status {status}")
+    if said and "Traceback" not in said:
+        message, _, hint = last.rpartition(": ")
+        return SandboxError(message or last, hint if message else "")
+    return SandboxError(f"the sandbox ended as it started: {last}", f"its log is {log}")
 
 
 def stop(*, patience: float = 10.0) -> Handle | None:
@@ -94,12 +126,14 @@ def status() -> Handle | None:
     """The running sandbox, or None; the state file of one that has ended is removed."""
     try:
         found = json.loads(_state_file().read_text())
-        handle = Handle(str(found["url"]), int(found["pid"]))
+        url, pid = str(found["url"]), int(found["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if _alive(handle.pid) and _answers(handle.url):
-        return handle
-    _state_file().unlink(missing_ok=True)
+    facts = _facts(url) if _alive(pid) else None
+    if facts is not None:
+        return Handle(url, pid, facts["account"], facts["region"], tuple(facts["accounts"][1:]))
+    with suppress(OSError):
+        _state_file().unlink(missing_ok=True)
     return None
 
 
@@ -112,21 +146,53 @@ def reset() -> bool:
     return True
 
 
-def exports(url: str, region: str = REGION) -> list[str]:
-    """The lines that point a shell, and so every AWS client in it, to the sandbox."""
-    return [f"export {name}={value}" for name, value in environment(url, region).items()]
+def exports(url: str, region: str = REGION, key: str = "test", environ: Mapping[str, str] = EMPTY) -> list[str]:
+    """The lines that point a shell, and so every AWS client in it, to the sandbox.
+
+    ``key`` is the access key; ``environ`` are the shell's variables, of which those are unset that lead elsewhere. A
+    proxy is not used for the sandbox.
+    """
+    lines = [f"export {name}={value}" for name, value in environment(url, region, key).items()]
+    return [*_unset(environ), *lines, *_no_proxy(environ)]
 
 
-def environment(url: str, region: str = REGION) -> dict[str, str]:
+def refusing(environ: Mapping[str, str]) -> str:
+    """The line that points a shell at an endpoint that refuses every call."""
+    settings = " ".join(f"{name}={value}" for name, value in environment(NOWHERE).items())
+    return "; ".join([*_unset(environ), f"export {settings}", *_no_proxy(environ)])
+
+
+def _no_proxy(environ: Mapping[str, str]) -> list[str]:
+    if not any(name.lower() in ("http_proxy", "all_proxy") for name in environ):
+        return []
+    hosts = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if "127.0.0.1" in hosts.split(","):
+        return []
+    value = shlex.quote(",".join(filter(None, (hosts, "127.0.0.1"))))
+    return [f"export NO_PROXY={value} no_proxy={value}"]
+
+
+def _unset(environ: Mapping[str, str]) -> list[str]:
+    astray = sorted(name for name in environ if _ASTRAY.fullmatch(name))
+    return [f"unset {' '.join(astray)}"] if astray else []
+
+
+def environment(url: str, region: str = REGION, key: str = "test") -> dict[str, str]:
     """The same as a mapping of environment variables."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def access_key(handle: Handle, account: str | None) -> str:
+    """The access key of an account of the sandbox; None: of the main account."""
+    return account if account and account != handle.account else "test"
 
 
 def control(url: str, endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
@@ -155,7 +221,7 @@ def _state_file() -> Path:
 
 def _write(handle: Handle) -> None:
     part = _state_file().with_suffix(".part")
-    part.write_text(json.dumps(asdict(handle)))
+    part.write_text(json.dumps({"url": handle.url, "pid": handle.pid}))
     part.replace(_state_file())
 
 
@@ -171,12 +237,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _answers(url: str) -> bool:
-    """Whether a sandbox listens at the URL: the process id may belong to another program by now."""
+def _facts(url: str) -> Any:
+    """What the sandbox at the URL says of itself; None if there is none: the process id may be another program's."""
     try:
-        return "account" in control(url, "status")
+        found = control(url, "status")
     except (OSError, ValueError):
-        return False
+        return None
+    return found if isinstance(found, dict) and {"account", "accounts", "region"} <= found.keys() else None
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""The sandbox: one AWS account, served to any AWS client.
+"""The sandbox: an AWS account, served to any AWS client, and others at the same endpoint.
+
+The access key of a request says whose it is: twelve digits are an account's id, as elsewhere (LocalStack); the keys of
+an assumed role, or of a user, are its account's; any other key is the main account's. Roles and users may do what their
+policies allow, the accounts themselves everything.
 
 Requests for AWS Batch are sent to our own service, all others to moto with corrections, ``/_sandbox/`` to the admin
 API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which replies to a
@@ -28,6 +32,11 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
+from reconciler.sandbox.iam.assuming import ASSUMABLE, assumed
+from reconciler.sandbox.iam.existing import Existing
+from reconciler.sandbox.iam.guard import authorize
+from reconciler.sandbox.iam.needs import Asked, of_s3
+from reconciler.sandbox.iam.principals import Session, user_with
 from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
@@ -37,6 +46,10 @@ REGION = "eu-west-1"
 _MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"})
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
+_USER_KEY = re.compile(r"AKIA\w{16}")
+_ROLE_KEY = re.compile(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
 
 
 @dataclass(frozen=True)
@@ -64,12 +77,14 @@ class Sandbox:
         clock: Clock | None = None,
         settings: ServiceSettings | None = None,
         batch: Settings | None = None,
+        main: Sandbox | None = None,
     ) -> None:
+        self.main = main
         self.region = region
         self.clock = clock or Clock(speed=0)
         self.settings = settings or ServiceSettings()
         self.batch_settings = batch or Settings()
-        self.faults = Faults()
+        self.faults: Faults = main.faults if main else Faults()
         self.calls: list[Record] = []
         self.shuffle: int | str | None = None
         self.account = Account(
@@ -82,8 +97,11 @@ class Sandbox:
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
-        self._lock = threading.RLock()
+        self.lock: threading.RLock = main.lock if main else threading.RLock()
         self._asked = 0
+        self._others: dict[str, Sandbox] = {}
+        self._role_keys: dict[str, str] = {}
+        self._sessions: dict[str, Session] = main._sessions if main else {}  # noqa: SLF001  another account of this one
 
     # --- the ways in ---------------------------------------------------------------------------------------------
 
@@ -98,20 +116,26 @@ class Sandbox:
     def warm(self) -> None:
         """Load what moto otherwise loads at the first request to each service, about a second in all."""
         for service in BACKENDS:
-            with self._lock:  # released in between, for other requests
+            with self.lock:  # released in between, for other requests
                 self.account.moto.ready(service, self.region)
 
     # --- state ---------------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Empty the account: resources, faults, log and lags are deleted; the clock and its speed are kept."""
-        with self._lock:
-            for batch in self._batches.values():
-                batch.reset()
-            self.account.reset()
+        """Empty every account: resources, faults, log and lags are deleted; the clock and its speed are kept."""
+        with self.lock:
+            for sandbox in (self, *self._others.values()):
+                sandbox.empty()
             self.faults.clear()
             self.calls.clear()
             self._asked = 0
+
+    def empty(self) -> None:
+        """Delete the resources of this account."""
+        with self.lock:
+            for batch in self._batches.values():
+                batch.reset()
+            self.account.reset()
 
     def defaults(self) -> None:
         """Set every setting to its default."""
@@ -124,8 +148,13 @@ class Sandbox:
         self.batch_settings.change(theirs)
         self.settings.change(ours)
         if "shuffle" in theirs:
-            self.shuffle = theirs["shuffle"]
-            self._chance = random.Random(self.shuffle)  # noqa: S311  an order, not a secret
+            for sandbox in (self, *self._others.values()):
+                sandbox.shuffle_by(theirs["shuffle"])
+
+    def shuffle_by(self, seed: int | str | None) -> None:
+        """Shuffle the lists of every reply, by chance that begins with ``seed``; None: leave them as they are."""
+        self.shuffle = seed
+        self._chance = random.Random(seed)  # noqa: S311  an order, not a secret
 
     def settings_json(self) -> dict[str, Any]:
         """All settings by name."""
@@ -134,7 +163,7 @@ class Sandbox:
     def batch(self, region: str | None = None) -> Batch:
         """AWS Batch in one Region."""
         where = region or self.region
-        with self._lock:
+        with self.lock:
             if where not in self._batches:
                 self._batches[where] = Batch(
                     account=self.account.id,
@@ -146,16 +175,71 @@ class Sandbox:
                 )
             return self._batches[where]
 
+    # --- other accounts ------------------------------------------------------------------------------------------
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The ids of the accounts that were used, the main one first."""
+        return (self.account.id, *self._others)
+
+    def of(self, account: str) -> Sandbox:
+        """The account with this id, which begins empty; clock, settings, faults and log are those of this one."""
+        with self.lock:
+            if account == self.account.id:
+                return self
+            if account not in self._others:
+                other = Sandbox(
+                    account=account,
+                    region=self.region,
+                    clock=self.clock,
+                    settings=self.settings,
+                    batch=self.batch_settings,
+                    main=self,
+                )
+                other.shuffle_by(self.shuffle)
+                self._others[account] = other
+            return self._others[account]
+
+    def let_assume(self, role: str) -> None:
+        """Let the role with this ARN be assumed from within its account, although IAM does not have it."""
+        found = _ROLE.fullmatch(role)
+        if not found:
+            raise ValueError(f"{role} is not the ARN of a role")
+        self.of(found["account"]).account.memory[ASSUMABLE][role] = True
+
+    def _account_of(self, key: str) -> Sandbox:
+        """The account of an access key: one of twelve digits is the account's id, and a role's belongs to its account.
+        All others are keys of the main account.
+        """
+        account = self._role_keys.get(key, key)
+        return self.of(account) if _ACCOUNT.fullmatch(account) else self
+
     # --- answering -----------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Reply:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
-        reply = self._answered(request)
+        caller = self._caller(request)
+        account = self.of(caller.account) if caller else self._account_of(request.access_key)
+        reply = account.answered(request, caller)
+        if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
+            self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
-    def _answered(self, request: Request) -> Reply:
+    def _caller(self, request: Request) -> Session | None:
+        """The role or user that sent a request; None for the account itself."""
+        key = request.access_key
+        if key in self._sessions:
+            return self._sessions[key]
+        if not _USER_KEY.fullmatch(key):
+            return None
+        accounts = (self, *self._others.values())
+        users = (user_with(one.account.moto.backend("iam", request.scope[1]), key, one.account.id) for one in accounts)
+        return next(filter(None, users), None)
+
+    def answered(self, request: Request, caller: Session | None = None) -> Reply:
+        """The reply of this account to one request of ``caller``, or its own; raises as :meth:`answer`."""
         service, region = request.scope
         operation = wire.operation_of(service, request)
         params: wire.Json = {}
@@ -163,25 +247,42 @@ class Sandbox:
         try:
             params = _params(service, operation, request)
             shown = _masked(params)
-            with self._lock:
+            with self.lock:
                 fault = self.faults.striking(service, operation)
             if fault and fault.delay:
                 self._wait(fault.delay)
-            with self._lock:
+            with self.lock:
                 if fault:
                     fault.refuse(service, operation)
+                session = self._authorized(caller, params, request)
                 reply = self._performed(service, operation, params, request)
+                if session:
+                    self._sessions |= dict.fromkeys(map(bytes.decode, _ROLE_KEY.findall(reply.body)), session)
         except (Lost, Died):
             raise
         except Exception as error:  # noqa: BLE001  moto's objects raise what they like for what they do not expect
             lacking = "" if service == "batch" else wire.missing(service, operation, params)
             refused = _as_refusal(error, f"{service}:{operation}", lacking)
-            self._log(service, operation, region, shown, refused.status, refused.code)
+            self.log(service, operation, region, shown, refused.status, refused.code)
             return wire.refused(service, request, refused)
-        self._log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
+        self.log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
         if fault and fault.lost:
             raise Lost
         return reply
+
+    def _authorized(self, caller: Session | None, params: wire.Json, request: Request) -> Session | None:
+        """Raises :class:`Refusal` for what the caller may not do; the caller of the keys in the reply of STS."""
+        service, region = request.scope
+        operation = wire.operation_of(service, request)
+        if (service, operation) == ("sts", "AssumeRole"):
+            account = str(params.get("RoleArn", "")).split(":")[4:5]
+            main = self.main or self
+            there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
+            return assumed(caller, params, there, Existing(self.account, region))
+        if caller:
+            asked = of_s3(request) if service == "s3" else Asked(service, operation, params)
+            authorize(caller, asked, Existing(self.account, region), self.clock.now())
+        return caller if service == "sts" else None
 
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
         self._fire_schedules()
@@ -199,7 +300,7 @@ class Sandbox:
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
             except BatchError as error:
                 status, code = error.status, error.code
-            self._log("batch", "SubmitJob", region, _masked(params), status, code)
+            self.log("batch", "SubmitJob", region, _masked(params), status, code)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]
@@ -229,10 +330,12 @@ class Sandbox:
         else:
             self.clock.advance(seconds)
 
-    def _log(
-        self, service: str, operation: str, region: str, params: Mapping[str, Any], status: int, code: str
-    ) -> None:
-        with self._lock:
+    def log(self, service: str, operation: str, region: str, params: Mapping[str, Any], status: int, code: str) -> None:
+        """Record a request and its reply; those of all accounts are in one log."""
+        if self.main:
+            self.main.log(service, operation, region, params, status, code)
+            return
+        with self.lock:
             self._asked += 1
             record = Record(self._asked, self.clock.now(), service, operation, region, params, status, code)
             self.calls.append(record)

@@ -50,8 +50,8 @@ MODELS = {
 }
 
 _CBOR = "smithy-rpc-v2-cbor"
-_SCOPE = re.compile(r"Credential=[^/,]+/\d+/([^/,]+)/([^/,]+)/aws4_request")
-_PRESIGNED = re.compile(r"[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=([^/,]+)/\d+/([^/,]+)/([^/,]+)/aws4_request")
+_PRESIGNED = re.compile(r"([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,18 @@ class Request:
     @property
     def scope(self) -> tuple[str, str]:
         """Service and Region of the signature's scope; empty where there is none."""
+        found = self._signature()
+        return (found[3].lower(), found[2]) if found else ("", "")
+
+    @property
+    def access_key(self) -> str:
+        """The access key that the request is signed with; empty where there is none."""
+        found = self._signature()
+        return found[1] if found else ""
+
+    def _signature(self) -> re.Match[str] | None:
         found = _SCOPE.search(self.headers.get("authorization", ""))
-        if not found:
-            asked = dict(parse_qsl(self.query)).get("X-Amz-Credential", "")
-            found = _PRESIGNED.match(asked)
-        return (found[2].lower(), found[1]) if found else ("", "")
+        return found or _PRESIGNED.match(dict(parse_qsl(self.query)).get("X-Amz-Credential", ""))
 
 
 @dataclass(frozen=True)

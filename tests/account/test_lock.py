@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from reconciler.account import lock_owner
 from reconciler.account.client import AwsClient, identity
-from reconciler.account.lock import Claim, Held, Lock, holder
+from reconciler.account.lock import Claim, Held, Lock, held_since, holder
 from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model.problems import Problems
 
@@ -84,6 +85,33 @@ def test_of_many_who_find_the_same_expired_lock_one_holds_it(order: list[int], r
     held = holder([*first, *bids])
 
     assert held and held.claim.run == f"r{order[0]}"
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [(-5, "0 s"), (59, "59 s"), (119, "119 s"), (150, "2 min"), (7200, "2 h"), (3 * 86400, "3 days"), (None, "")],
+)
+def test_how_long_it_has_been_held(later: float | None, told: str) -> None:
+    since = "" if later is None else "2026-01-31T12:00:00Z"
+    began = datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp()
+
+    held = Held(replace(claim("a"), since=since), 1, began)
+    assert held_since(held, began + (later or 0)) == (f", for {told}" if told else "")
+
+
+@pytest.mark.parametrize(
+    ("alive", "ago", "told"),
+    [
+        (False, 0, "Its process no longer exists"),
+        (None, 91, "The lock has expired"),
+        (True, 89, "it notices within 15 s"),
+        (None, 0, "starts no further steps"),
+    ],
+)
+def test_what_breaking_it_does(alive: bool | None, ago: float, told: str) -> None:
+    lock = Lock(None, None, claim("b"), alive=lambda _: alive, now=lambda: 1000.0 + ago)  # type: ignore[arg-type]
+
+    assert told in lock.after_breaking(Held(claim("a"), 1, 1000.0))
 
 
 # --- against an account ----------------------------------------------------------------------------------------------

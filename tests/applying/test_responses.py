@@ -100,6 +100,12 @@ def test_what_becomes_of_a_call(call: Call, reply: Reply, now: float, state: Ste
     assert (found.refused is not None) is (state is FAILED)
 
 
+def test_a_refusal_that_passes_is_explained_in_the_words_of_the_call() -> None:
+    call = replace(PUT, retry_on=(On("Gone"), On("Busy", because="AWS does not see the new role yet")))
+
+    assert responses.interpret_call(running(call), call, BUSY, 0).because == "AWS does not see the new role yet"
+
+
 def test_what_never_arrives_is_sent_ten_times_and_an_answer_starts_anew() -> None:
     one = running(PUT)
     states = [responses.interpret_call(one, PUT, THROTTLED, 0).state for _ in range(9)]

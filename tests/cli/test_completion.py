@@ -95,6 +95,8 @@ complete_at_the_end() {
 complete_at_the_end reconcile plan st
 complete_at_the_end reconcile plan prod --target = jobQ
 complete_at_the_end reconcile plan prod --format =
+complete_at_the_end reconcile plan prod --target logG
+complete_at_the_end reconcile plan prod --target "'logGroups[\\"/aws/"
 """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
@@ -102,5 +104,6 @@ complete_at_the_end reconcile plan prod --format =
         [bash, "-c", script], cwd=place, env=environ, capture_output=True, text=True, check=True, timeout=120
     )
 
-    offered = ["stage", "jobQueues.fast", "text", "json", "markdown", "html"]
+    quoted = 'logGroups["/aws/batch/custom"]'
+    offered = ["stage", "jobQueues.fast", "text", "json", "markdown", "html", f"'{quoted}'", quoted]
     assert done.stdout.split() == offered, done.stderr

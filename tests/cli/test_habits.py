@@ -47,7 +47,8 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def test_single_dashes_are_answered_with_the_right_spelling(run: Run, argv: list[str], said: str) -> None:
     code, out, err = run(*argv)
 
-    assert (code, out) == (1, "")
+    assert code == 1
+    assert out.endswith("\nfalse\n") if argv[0] == "sandbox" else not out  # the shell evaluates that
     assert err.rstrip().endswith(f"No such option: {said}")
 
 

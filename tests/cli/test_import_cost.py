@@ -6,6 +6,12 @@ import sys
 import pytest
 
 from benchmarks import estate
+from reconciler.model import Environment, Options, Plan, Scope
+from reconciler.operations import saved_plan, shown_plan
+from reconciler.operations.pipeline import Planned
+from reconciler.operations.shown_plan import Shown
+from reconciler.render import json as as_json
+from reconciler.render.mask import Mask
 
 LONG = ("botocore", "boto3", "deepdiff", "jsonschema", "pydantic", "rich", "ruamel", "http.client", "ssl")
 
@@ -37,6 +43,25 @@ def test_validating_what_is_right_imports_no_long_library(imported, tmp_path, on
 
 def test_nor_does_the_version(imported):
     assert sorted(imported("--version") & {*LONG, "yaml"}) == []
+
+
+def test_nor_does_applying_without_a_terminal():
+    code = "import sys; from reconciler.cli.commands import apply; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "rich" not in done.stdout.split()
+
+
+def test_showing_a_saved_plan_does_not_import_what_talks_to_aws(imported, tmp_path):
+    plan = Plan(scope=Scope("123456789012", "eu-west-1", "aws", "e"), resources=())
+    planned = Planned(env=Environment(name="e"), plan=plan, mask=Mask())
+    document = as_json.plan(plan, timestamp="2026-01-31T12:00:00Z", mask=Mask())
+    shown = shown_plan.to_save(Shown(planned=planned, document=document, planned_at=""), Mask())
+    place = saved_plan.Place("e", ".")
+    saved_plan.write(tmp_path / "a.plan", document, where=place, options=Options(), shown=shown)
+
+    formats = [word for form in ("text", "json", "markdown", "html") for word in ("--format", f"{form}=out.{form}")]
+    assert sorted(imported("show", "a.plan", *formats) & set(LONG)) == []
 
 
 def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):

@@ -209,13 +209,25 @@ def test_nothing_is_deleted_while_a_read_fails(shell: Shell) -> None:
     assert "3 deleted" in shell.ok("apply", "-y").out
 
 
+JOB: Mapping[str, Any] = {
+    "type": "container",
+    "containerProperties": {
+        "image": "busybox",
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+    },
+}
+
+
 @pytest.mark.parametrize("shape", ["markdown", "html"])
 def test_a_comment_or_page_says_what_stands_in_the_way(shell: Shell, shape: str) -> None:
     """Who reads the pull request sees neither stderr nor the exit code."""
     plan = ("plan", "--format", shape)
     declare({**groups(2), "topics": {"t": KEPT}})
     shell.ok("apply", "-y")
-    assert "cannot be applied" not in shell.ok(*plan).out
+    declare({**groups(2), "topics": {"t": KEPT}, "jobDefinitions": {"j": JOB}})
+    advised = shell.ok(*plan).out
+    assert "cannot be applied" not in advised and "no-timeout" in advised
+    assert shape == "html" or "Planned at <code>20" in advised
     declare(groups(2))
     rail = shell(*plan)
     assert rail.code == 4 and "This cannot be applied: 1 error." in rail.out
@@ -266,6 +278,7 @@ def test_on_a_terminal_it_asks(shell: Shell, said: str, code: int, done: int) ->
     os.close(ours)
 
     assert asked.returncode == code, asked.stderr
-    assert "Apply these changes to account 123456789012 (eu-west-1): 1 to create? Type yes to continue" in asked.stderr
+    where = f"account 123456789012 (eu-west-1, {os.environ['AWS_ENDPOINT_URL']})"
+    assert f"Apply these changes to {where}: 1 to create? Type yes to continue" in asked.stderr
     assert len(boto3.client("logs").describe_log_groups()["logGroups"]) == done
     assert not boto3.client("ssm").describe_parameters()["Parameters"]

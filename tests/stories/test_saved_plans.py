@@ -238,7 +238,7 @@ def test_jobs_come_and_go_without_spoiling_it(clone: Path, shell: Shell) -> None
     assert "revision 1 is kept" in shell.ok("plan").out
     boto3.client("batch").terminate_job(jobId=held, reason="done")
     shell.account.clock.advance(600)
-    assert "DeregisterJobDefinition" in shell.ok("plan").out
+    assert "DeregisterJobDefinition" in shell.ok("plan", "--verbose").out
 
     shell.ok("apply", "held.plan")
     assert revisions() == [1, 2, 3]
@@ -449,7 +449,8 @@ def resealed(path: Path, change: Callable[[Any, dict[str, Any]], None]) -> None:
     document = json.loads(json.dumps(saved.document))
     options: dict[str, Any] = {}
     change(document, options)
-    saved_plan.write(path, document, where=saved.where, options=Options(**options) if options else saved.options)
+    given = Options(**options) if options else saved.options
+    saved_plan.write(path, document, where=saved.where, options=given, shown=saved.shown)
 
 
 def _lie(document: Any, _: Any) -> None:
@@ -512,8 +513,11 @@ NO_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "terraform's JSON": (lambda path: path.write_bytes(b'{"format_version":"1.2"}'), "the file is terraform JSON"),
     "64 GB of nothing": (_sparse, "is not a saved plan"),
     "newer": (lambda path: path.write_bytes(HEAD + b'9",\n "digest": "sha256:x"}'), "has plan file version 9"),
-    "older": (lambda path: path.write_bytes(HEAD + b'1",\n "asked": {}}'), "has plan file version 1"),
-    "deep": (lambda path: path.write_bytes(saved_plan._sealed({}, {}).replace(b"{}", b"[" * 99_999)), "was modified"),
+    "older": (lambda path: path.write_bytes(HEAD + b'4",\n "asked": {}}'), "has plan file version 4"),
+    "deep": (
+        lambda path: path.write_bytes(saved_plan._sealed({}, {}, {}).replace(b"{}", b"[" * 99_999)),
+        "was modified",
+    ),
 }
 
 
@@ -521,10 +525,11 @@ NO_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
 def test_what_is_no_plan_is_told_so(clone: Path, shell: Shell, kind: str) -> None:
     write, told = NO_PLANS[kind]
     write(Path("x.plan"))
-    refused = shell("apply", "x.plan")
+    for command in ("apply", "show"):
+        refused = shell(command, "x.plan")
 
-    assert refused.code == 1
-    assert told in refused.err and "x.plan" in refused.err
+        assert refused.code == 1
+        assert told in refused.err and "x.plan" in refused.err
 
 
 def test_what_plan_prints_is_no_saved_plan(clone: Path, shell: Shell) -> None:
@@ -538,10 +543,11 @@ def test_what_plan_prints_is_no_saved_plan(clone: Path, shell: Shell) -> None:
 def test_one_that_says_nonsense_under_a_right_digest_is_refused(
     clone: Path, shell: Shell, what: dict[str, Any]
 ) -> None:
-    Path("x.plan").write_bytes(saved_plan._sealed(what.get("asked", {}), what.get("plan", {})))
-    refused = shell("apply", "x.plan")
+    Path("x.plan").write_bytes(saved_plan._sealed(what.get("asked", {}), what.get("plan", {}), {}))
+    for command in ("apply", "show"):
+        refused = shell(command, "x.plan")
 
-    assert refused.code == 1 and "is not a plan file of reconcile" in refused.err
+        assert refused.code == 1 and "is not a plan file of reconcile" in refused.err
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

@@ -162,12 +162,15 @@ def test_one_elsewhere_is_respected_until_it_expires(shell: Shell, monkeypatch: 
 
 
 def test_unlock(shell: Shell) -> None:
-    assert "There is no lock." in shell.ok("unlock").out
+    place = f"site in account 123456789012 (eu-west-1, {os.environ['AWS_ENDPOINT_URL']})"
+    assert shell.ok("unlock").out == f"There is no lock to break: {place} is not locked.\n"
     assert shell.ok("unlock", "--format", "json").json == {"unlocked": None}
     elsewhere()
     unasked = shell("unlock")
-    assert unasked.code == 4 and "held by ann@\\x1b[31mlaptop" in unasked.err and locks() == [NAME]
-    assert "Broke the lock of site, which was held by ann@" in shell.ok("unlock", "--auto-approve").out
+    assert unasked.code == 4 and locks() == [NAME]
+    assert f"The lock of {place} is held by ann@\\x1b[31mlaptop, process 4711, since 2026-01-31" in unasked.err
+    assert " s ago, for " in unasked.err and "it notices within 15 s" in unasked.err
+    assert f"Broke the lock of {place}, which was held by ann@" in shell.ok("unlock", "--auto-approve").out
     assert locks() == []
     elsewhere()
     assert "ann@" in shell.ok("unlock", "-y", "--format", "json").json["unlocked"]

@@ -27,12 +27,12 @@ from markdown_it import MarkdownIt
 from reconciler.account import client
 from reconciler.cli import main as cli
 from reconciler.config import files
-from reconciler.model import Plan
+from reconciler.model import Options, Plan
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import saved_plan
+from reconciler.operations import saved_plan, shown_plan
 from reconciler.planning import planner
+from reconciler.render import html, markdown, text, view
 from reconciler.render import json as as_json
-from reconciler.render import text
 from reconciler.render.mask import Mask
 from tests.render.test_render import KINDS
 from tests.support.builders import OWNED, SCOPE, env, live, observed, resource
@@ -489,7 +489,7 @@ def test_who_holds_the_lock(run: Run, account: Any, value: str) -> None:
 
 def resealed(says: Any) -> bytes:
     """A plan file as somebody would forge it: the digest is right."""
-    return saved_plan._sealed(says["asked"], says["plan"])
+    return saved_plan._sealed(says["asked"], says["plan"], says["shown"])
 
 
 def spoilt(node: Any, bad: Any) -> Iterator[Any]:
@@ -543,6 +543,25 @@ def test_what_a_saved_plan_says(run: Run, account: Any, tmp_path: Path) -> None:
                 assert not RAW.search(text.problems(found, Mask(), text.Paint(colour=False)))
 
 
+def test_what_a_saved_plan_shows(run: Run, account: Any, tmp_path: Path) -> None:
+    """Every part of what `show` reads in turn is something else: it is no plan, or it is shown without harm."""
+    assert run("plan", "--out", "good.plan")[0] == 0
+    says = json.loads((tmp_path / "good.plan").read_bytes())
+    refused = 0
+    for wrong in (None, [], {}, FORGED, {"$text": 1}, {"is": "Plan", "text": "x"}, -1, True):
+        for other in spoilt(says["shown"], wrong):
+            saved = saved_plan.Saved(saved_plan.Place("x", "."), Options(), says["plan"], other)
+            try:
+                shown = shown_plan.of(saved, tmp_path / "x.plan")
+            except Problems:
+                refused += 1
+                continue
+            viewed = view.of(shown.planned.plan, shown.planned.mask, problems=shown.checked, facts=shown.facts)
+            assert not RAW.search(text.plan(viewed, text.Paint(colour=False), verbose=True))
+            assert "<b>" not in html.plan(viewed) + markdown.plan(viewed)
+    assert refused > 100
+
+
 # --- fuzz -------------------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
@@ -585,7 +604,8 @@ def test_a_plan_as_text_and_json_is_text(made: Plan) -> None:
     shown = as_text(made, Mask())
     assert not RAW.search(shown)
     for line in shown.splitlines():
-        assert re.match(r"(  |[+~&-]|Plan: |Look-ups:|test in account|This plan|No changes|\+/- |-/\+ |$)", line), line
+        ours = r"(  |[+~&-]|Plan: |Look-ups:|test in account|This plan|No changes|\+/- |-/\+ |\d+ API calls? \(|$)"
+        assert re.match(ours, line), line
 
 
 class Page(HTMLParser):
@@ -631,9 +651,9 @@ def test_a_plan_as_a_page_has_our_tags_alone(made: Plan, problems: list[Problem]
 
 
 @settings(max_examples=600 if LONG else 25)
-@given(made=plans(), limit=st.integers(1200, 6000), problems=PROBLEMS, refused=st.booleans())
+@given(made=plans(), limit=st.integers(2500, 8000), problems=PROBLEMS, refused=st.booleans())
 def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: list[Problem], refused: bool) -> None:
-    """By a parser: the headings, tables, fences and tags are ours, and there are no links, pictures or mentions."""
+    """By a parser: the headings, lists, fences and tags are ours, and there are no links, pictures or mentions."""
     shown = as_markdown(made, Mask(), limit=limit, problems=problems, refused=refused)
     tokens = MarkdownIt("commonmark", {"linkify": False}).enable("table").parse(shown)
     inline = [child for token in tokens for child in token.children or ()]
@@ -641,9 +661,11 @@ def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: 
     assert not RAW.search(shown)
     assert len(shown) <= limit
     kinds = {token.type for token in (*tokens, *inline)}
-    assert not kinds & {"link_open", "image", "list_item_open", "blockquote_open", "hr"}
+    assert not kinds & {"link_open", "image", "table_open", "ordered_list_open", "code_block", "hr"}
     assert sum(token.type == "heading_open" for token in tokens) == 1
-    assert sum(token.type == "table_open" for token in tokens) <= 1
+    assert sum(token.type == "blockquote_open" for token in tokens) == len(re.findall(r"(?m)^> \[!", shown)) <= 2
+    assert sum(token.type == "list_item_open" for token in tokens) == len(re.findall(r"(?m)^(?:> )?- [*n]", shown))
+    assert all(token.level <= 1 for token in tokens if token.type == "bullet_list_open")
     assert all(token.info in ("text", "diff") for token in tokens if token.type == "fence")
     tags = [
         tag
@@ -651,9 +673,14 @@ def test_a_plan_as_a_comment_stays_what_it_is(made: Plan, limit: int, problems: 
         if token.type.startswith("html")
         for tag in re.findall(r"<[^>]*>", token.content)
     ]
-    assert {*tags} <= {"<details>", "</details>", "<summary>", "</summary>", "<code>", "</code>", "<!-- -->"}
-    assert all(tags.count(f"<{name}>") == tags.count(f"</{name}>") for name in ("details", "summary", "code"))
-    written = [token.content for token in inline if token.type == "text"]
+    ours = {"<details>", "<details open>", "</details>", "<summary>", "</summary>", "<code>", "</code>", "<!-- -->"}
+    assert {*tags} <= {*ours, f"<!-- reconcile: test {SCOPE.account} {SCOPE.region} -->"}
+    counts = {
+        name: sum(tag in (f"<{name}>", f"<{name} open>") for tag in tags) for name in ("details", "summary", "code")
+    }
+    assert all(tags.count(f"</{name}>") == count for name, count in counts.items())
+    alerts = ("[!CAUTION]", "[!WARNING]", "[!NOTE]")
+    written = [token.content for token in inline if token.type == "text" and token.content not in alerts]
     for token in tokens:
         if token.type == "html_block":
             written += [unescape(part) for part in re.split(r"<[^>]*>", token.content)]

@@ -107,6 +107,7 @@ def apply(
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
+        stop.announce = report.announce
         raise typer.Exit(applying.apply(account, options, how, report, stop))
 
 

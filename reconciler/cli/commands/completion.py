@@ -10,7 +10,8 @@ from typer.completion import shell_complete
 
 from reconciler.cli.root import COMMANDS, COMPLETE, STYLE, examples, register_shells
 
-# bash makes three words of `--target=jobQ`; typer's own script would complete the last as another argument
+# bash makes three words of `--target=jobQ`; typer's own script would complete the last as another argument. What has
+# quotes in it (an address) is offered in quotes, unless the word begins with one.
 BASH: Final = r"""
 _reconcile_completion() {
     local IFS=$'\n' words=() at last
@@ -24,6 +25,11 @@ _reconcile_completion() {
     done
     COMPREPLY=( $( env COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) \
                    %(variable)s=complete_bash $1 ) )
+    if [[ ${COMP_WORDS[COMP_CWORD]} != [\"\']* ]]; then
+        for at in "${!COMPREPLY[@]}"; do
+            if [[ ${COMPREPLY[at]} == *\"* ]]; then COMPREPLY[at]="'${COMPREPLY[at]}'"; fi
+        done
+    fi
     return 0
 }
 

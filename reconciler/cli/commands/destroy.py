@@ -66,4 +66,5 @@ def destroy(
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=given)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
+        stop.announce = report.announce
         raise typer.Exit(applying.apply(account, options, how, report, stop))

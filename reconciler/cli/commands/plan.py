@@ -16,7 +16,6 @@ from reconciler.cli.options import (
     Excludes,
     OnlyChanges,
     PlanFormat,
-    PlanFormatOption,
     Refreshes,
     Replaces,
     Sandbox,
@@ -27,23 +26,33 @@ from reconciler.cli.options import (
     plan_options,
     variables,
 )
+from reconciler.cli.outputs import PAGES, Outputs, PlanFormats
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
+from reconciler.model import Options
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
-from reconciler.operations import pipeline, saved_plan, saved_variables
-from reconciler.operations.session import timestamp
+from reconciler.operations import pipeline, saved_plan, saved_variables, shown_plan
+from reconciler.operations.commit import commit_of
+from reconciler.operations.session import Session, timestamp
+from reconciler.operations.shown_plan import Shown
+from reconciler.render.mask import Mask
 
 APP: Final = typer.Typer(**STYLE)
 
 
 @APP.command(
-    help=COMMANDS["plan"], epilog=examples("reconcile plan --detailed-exitcode", "reconcile plan prod --out prod.plan")
+    help=COMMANDS["plan"],
+    epilog=examples(
+        "reconcile plan --detailed-exitcode",
+        "reconcile plan prod --out prod.plan",
+        "reconcile plan --format markdown=plan.md --format json=plan.json",
+    ),
 )
 def plan(
     ctx: typer.Context,
     env: Env = None,
-    output: PlanFormatOption = PlanFormat.text,
+    output: PlanFormats = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply.")] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
@@ -63,7 +72,8 @@ def plan(
 ) -> None:
     """Print the plan of an environment, and save it to ``out``."""
     terminal: Terminal = ctx.obj
-    terminal.as_json, terminal.verbose = output is PlanFormat.json, verbose
+    outputs = Outputs.of(ctx, output, [out] if out else [])
+    terminal.verbose = verbose
     if out:
         saved_plan.check_place(out)
     given = variables(var, var_file)
@@ -78,20 +88,34 @@ def plan(
     )
     with interruptible():
         account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
-        made = reporting.make_plan(terminal, account, options, output.value)
-    reporting.show(terminal, made, only_changes=only_changes, output=output.value, advice=account.loaded.warnings)
+        made = reporting.make_plan(terminal, account, options, outputs)
+    at = timestamp()
+    shown = Shown(
+        planned=made,
+        document=pipeline.document(made, timestamp=at) if out or outputs.has(PlanFormat.json) else {},
+        planned_at=at,
+        root=terminal.root,
+        checked=account.loaded.warnings,
+        commit=commit_of(account.loaded.location.target) if out or outputs.has(*PAGES) else None,
+    )
+    if out and not made.errored:
+        _save(out, shown, account, options, terminal.mask)
+    reporting.show(terminal, outputs, shown, only_changes=only_changes)
     if made.errored:
         raise typer.Exit(ERROR)
     if out:
-        where = saved_plan.place_of(account.env.name, account.loaded.location.target, Path.cwd())
-        document = pipeline.document(made, timestamp=timestamp())
-        saved_plan.write(
-            out,
-            document,
-            where=where,
-            options=changed(options, kept=made.kept),
-            variables=saved_variables.to_save(account.env, made.mask),
-        )
         name = terminal.mask.line(str(out))
         terminal.note(f"Saved the plan to {name}; apply it with: reconcile apply {terminal.shell_quoted(out)}")
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)
+
+
+def _save(out: Path, shown: Shown, account: Session, options: Options, mask: Mask) -> None:
+    made = shown.planned
+    saved_plan.write(
+        out,
+        shown.document,
+        where=saved_plan.place_of(account.env.name, account.loaded.location.target, Path.cwd()),
+        options=changed(options, kept=made.kept),
+        shown=shown_plan.to_save(shown, mask),
+        variables=saved_variables.to_save(account.env, made.mask),
+    )

@@ -52,4 +52,4 @@ def unlock(
     if terminal.as_json:
         terminal.result(as_json.dumps({"unlocked": broken or None}))
     else:
-        terminal.result(broken or "There is no lock.")
+        terminal.result(broken or f"There is no lock to break: {session.lock_place(account)} is not locked.")

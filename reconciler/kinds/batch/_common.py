@@ -35,9 +35,14 @@ from reconciler.model import (
 )
 from reconciler.model import problem_codes as codes
 
-BUSY = On(message="is being modified")
-RELATED = On(message="found existing JobQueue relationship")
-NOT_YET_VALID = On(message="valid before attaching")
+BUSY = On(message="is being modified", because="AWS has not finished an earlier change yet")
+RELATED = On(
+    message="found existing JobQueue relationship",
+    because="AWS still sees the job queue that used this (normal after changing or deleting it)",
+)
+NOT_YET_VALID = On(
+    message="valid before attaching", because="AWS does not see yet that the compute environment is valid"
+)
 MISSING = On(message="does not exist")
 
 # the service, where it is a principal or owns a role; the actions of its tags

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.kinds.common.replies import tag_list, tag_map
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2 import _ssh_key as ssh
 from reconciler.model import (
@@ -43,7 +44,9 @@ from reconciler.model.stand_ins import known
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
 
-NOT_VISIBLE_YET = (On("InvalidKeyPair.NotFound"), On("InvalidKeyPairId.NotFound"))
+NOT_VISIBLE_YET = tuple(
+    On(code, because=not_visible("key pair")) for code in ("InvalidKeyPair.NotFound", "InvalidKeyPairId.NotFound")
+)
 NOT_FOUND = (On("InvalidKeyPair.NotFound"),)
 RSA_BITS = (1024, 2048, 4096)
 DESCRIBE = Call("ec2", "DescribeKeyPairs", {"IncludePublicKey": True})

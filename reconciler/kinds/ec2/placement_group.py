@@ -21,6 +21,7 @@ from reconciler.kinds.common.declared import as_int, as_text, is_given
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok
+from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
     Access,
@@ -65,8 +66,11 @@ MEMBERS = {
     "linkedGroupId": "LinkedGroupId",
     "parentGroupId": "ParentGroupId",
 }
-NOT_VISIBLE_YET = (On("InvalidPlacementGroupId.NotFound"), On("InvalidPlacementGroup.Unknown"))
-IN_USE = (On("InvalidPlacementGroup.InUse"),)
+NOT_VISIBLE_YET = tuple(
+    On(code, because=not_visible("placement group"))
+    for code in ("InvalidPlacementGroupId.NotFound", "InvalidPlacementGroup.Unknown")
+)
+IN_USE = (On("InvalidPlacementGroup.InUse", because=STILL_IN_USE),)
 NOT_FOUND = (On("InvalidPlacementGroup.Unknown"),)
 IN_USE_PATIENCE = 1200.0
 MAX_PARTITIONS = 7

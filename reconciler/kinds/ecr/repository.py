@@ -35,6 +35,7 @@ from reconciler.kinds.common.policy_document.document import Place, names_princi
 from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.referrers import active_definitions, revision
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
     EMPTY,
@@ -88,7 +89,9 @@ ABSENT = "RepositoryNotFoundException"
 FIRST_PAGE = Call("ecr", "DescribeRepositories", {"maxResults": 1000})
 NO_DOCUMENT = ("LifecyclePolicyNotFoundException", "RepositoryPolicyNotFoundException")
 # a principal that this run created a moment ago
-UNKNOWN_PRINCIPAL = On("InvalidParameterException", "Invalid repository policy")
+UNKNOWN_PRINCIPAL = On(
+    "InvalidParameterException", "Invalid repository policy", not_visible("role in the repository policy")
+)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

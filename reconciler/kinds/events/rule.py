@@ -29,6 +29,7 @@ from reconciler.kinds.common.ownership_index import Index, index, owned_names, t
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
 from reconciler.kinds.events._rule_checks import check
@@ -72,7 +73,7 @@ MEMBERS = {
     "roleArn": "RoleArn",
 }
 BUSY = On("ConcurrentModificationException")
-NEW_ROLE = On("ValidationException", "cannot be assumed by principal")
+NEW_ROLE = On("ValidationException", "cannot be assumed by principal", because=not_visible("role"))
 MISSING = On("ResourceNotFoundException")
 MAX_TARGETS_PER_CALL = 10
 PAGE = 100

@@ -12,16 +12,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Query, Reply, Scope
 
 ABSENT = "NoSuchEntity"
 NOT_FOUND = (On(ABSENT),)
 BUSY = On("ConcurrentModification")
 # refusals of a call just after the creation of a role, a policy or a principal
-NEW_ROLE = On(ABSENT, "role with name")
-NEW_POLICY = On(ABSENT, "does not exist or is not attachable")
-NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy")
-IN_USE = On("DeleteConflict")
+NEW_ROLE = On(ABSENT, "role with name", because=not_visible("role"))
+NEW_POLICY = On(ABSENT, "does not exist or is not attachable", because=not_visible("policy"))
+NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy", not_visible("role in the policy"))
+IN_USE = On("DeleteConflict", because=STILL_IN_USE)
 PATIENCE = 120.0
 POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
 

@@ -23,6 +23,7 @@ from typing import Any
 from reconciler.kinds.common import instances
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_ROLE, NOT_FOUND, change
@@ -58,8 +59,8 @@ MAX_OTHERS = 100
 # the role or profile may not be visible yet, or the role that was just removed may still count
 NOT_VISIBLE_YET = (
     NEW_ROLE,
-    On(ABSENT, "Instance Profile"),
-    On("InvalidParameterValue", "Invalid IAM Instance Profile name"),
+    On(ABSENT, "Instance Profile", because=not_visible("instance profile")),
+    On("InvalidParameterValue", "Invalid IAM Instance Profile name", because=not_visible("instance profile")),
     On("LimitExceeded", "InstanceSessionsPerInstanceProfile"),
 )
 

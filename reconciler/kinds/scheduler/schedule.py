@@ -25,6 +25,7 @@ from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import lowered, ok, raised
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.kinds.scheduler import _targets as targets
 from reconciler.kinds.scheduler._schedule_checks import check
@@ -59,7 +60,9 @@ from reconciler.model import (
 
 GROUP = "groupName"
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name")
-NEW_ROLE = On("ValidationException", "must allow AWS EventBridge Scheduler to assume the role")
+NEW_ROLE = On(
+    "ValidationException", "must allow AWS EventBridge Scheduler to assume the role", because=not_visible("role")
+)
 # what the API takes beside name, group and target, in its spelling
 MEMBERS = {
     "scheduleExpression": "ScheduleExpression",

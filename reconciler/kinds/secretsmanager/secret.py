@@ -27,6 +27,7 @@ from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import first
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
     OWNER_PREFIX,
@@ -85,7 +86,7 @@ NAME_IN_USE = (
     On("InvalidRequestException", "was deleted"),
     On("InvalidRequestException", "scheduled for deletion"),
 )
-NOT_VISIBLE_YET = (On(ABSENT),)
+NOT_VISIBLE_YET = (On(ABSENT, because=not_visible("secret")),)
 ALREADY_MOVED = (On("InvalidParameterException", "currently attached to version"),)
 
 VERSIONS_NOT_LISTED = (

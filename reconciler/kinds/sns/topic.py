@@ -45,6 +45,7 @@ from reconciler.kinds.common.policy_document.document import (
 from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.sns import _data_protection as protection
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
@@ -114,7 +115,7 @@ OWNER_ACTIONS = (
 FORMER_ACTION = "SNS:Receive"
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
-NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound")
+NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound", not_visible("role in the policy"))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.model import Call, Cause, Lifecycle, Repair, Wait
 
-NEW_ROLE = "AWS does not see the new role yet (normal after creating it)"
-NEW_PERMISSION = "AWS does not see the new role's permissions yet (normal after creating it)"
-NEW_PROFILE = "AWS does not see the new instance profile yet (normal after creating it)"
+NEW_ROLE = not_visible("role")
+NEW_PERMISSION = not_visible("role's permissions")
+NEW_PROFILE = not_visible("instance profile")
 
 # Reasons that pass by themselves: IAM takes a while to show a new role or profile to every service.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troubleshoot_general_eventual-consistency

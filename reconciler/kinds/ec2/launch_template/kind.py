@@ -27,6 +27,7 @@ from reconciler.kinds.common.declared import at, entries, items, mapping
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok
+from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.launch_template import data_fields
 from reconciler.kinds.ec2.launch_template.checks import check
@@ -72,9 +73,13 @@ READ_ONLY = (
 NUMBERS = frozenset({"latestVersion", "defaultVersion"})
 
 NOT_FOUND = (On("InvalidLaunchTemplateId.NotFound"), On("InvalidLaunchTemplateName.NotFoundException"))
-NOT_VISIBLE_YET = (On("InvalidLaunchTemplateId.NotFound"),)
-VERSION_NOT_VISIBLE_YET = (On("InvalidLaunchTemplateId.VersionNotFound"),)
-PROFILE_NOT_VISIBLE_YET = (On("InvalidParameterValue", "Invalid IAM Instance Profile"),)
+NOT_VISIBLE_YET = (On("InvalidLaunchTemplateId.NotFound", because=not_visible("launch template")),)
+VERSION_NOT_VISIBLE_YET = (
+    On("InvalidLaunchTemplateId.VersionNotFound", because=not_visible("version of the launch template")),
+)
+PROFILE_NOT_VISIBLE_YET = (
+    On("InvalidParameterValue", "Invalid IAM Instance Profile", because=not_visible("instance profile")),
+)
 VERSION_NOT_FOUND = (On("launchTemplateVersionDoesNotExist"),)
 MAX_DELETED_PER_CALL = 200
 

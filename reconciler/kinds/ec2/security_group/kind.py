@@ -28,6 +28,7 @@ from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
+from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import check
 from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules
@@ -82,8 +83,8 @@ ALL_OUT: Json = {"ipProtocol": "-1", "ipRanges": [{"cidrIp": "0.0.0.0/0"}]}
 ALL_OUT_IPV6: Json = {"ipProtocol": "-1", "ipv6Ranges": [{"cidrIpv6": "::/0"}]}
 
 # EC2 is eventually consistent: an id that this run has just created may not be visible yet
-NOT_VISIBLE_YET = (On("InvalidGroup.NotFound"),)
-IN_USE = (On("DependencyViolation"), On("InvalidGroup.InUse"))
+NOT_VISIBLE_YET = (On("InvalidGroup.NotFound", because=not_visible("security group")),)
+IN_USE = tuple(On(code, because=STILL_IN_USE) for code in ("DependencyViolation", "InvalidGroup.InUse"))
 RULE_NOT_FOUND = (On("InvalidSecurityGroupRuleId.NotFound"), On("InvalidPermission.NotFound"))
 NOT_FOUND = (On("InvalidGroup.NotFound"),)
 IN_USE_PATIENCE = 1200.0
