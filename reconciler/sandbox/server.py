@@ -280,7 +280,11 @@ class Sandbox:
             there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
             return assumed(caller, params, there, Existing(self.account, region))
         if caller:
-            asked = of_s3(request) if service == "s3" else Asked(service, operation, params)
+            asked = (
+                of_s3(request)
+                if service == "s3"
+                else Asked(service, operation, {**params, **_in_url(service, request)})
+            )
             authorize(caller, asked, Existing(self.account, region), self.clock.now())
         return caller if service == "sts" else None
 
@@ -369,6 +373,13 @@ def _params(service: str, operation: str, request: Request) -> wire.Json:
         if isinstance(asked, dict):
             return asked
     return {}
+
+
+def _in_url(service: str, request: Request) -> wire.Json:
+    """What requests to AWS Batch have in the URL instead of the body: the resource of tags, and the tags to remove."""
+    if service != "batch" or "/v1/tags/" not in request.path:
+        return {}
+    return {"resourceArn": unquote(request.path.rpartition("/v1/tags/")[2]), **parse_qs(request.query)}
 
 
 def _masked(value: Any, *, name: str = "") -> Any:

@@ -210,7 +210,7 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
 ACCESS = Access(
     types=("batch:scheduling-policy",),
     reads=("batch:DescribeSchedulingPolicies",),
-    looks=("batch:DescribeJobQueues",),
+    removals=("batch:DescribeJobQueues",),
     creates=("batch:CreateSchedulingPolicy",),
     changes=("batch:UpdateSchedulingPolicy",),
     deletes=("batch:DeleteSchedulingPolicy",),

@@ -207,12 +207,16 @@ def relations(resource: Resource, declared: Declared) -> Iterator[Finding]:
     yield from quotas.check_quota(resource, declared, "service environments")
 
 
+# https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles-batch-sagemaker.html
+SAGEMAKER = "sagemaker-queuing.batch.amazonaws.com"
+
+
 def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
-    role = scope.arn("iam", f"role/aws-service-role/{batch.PRINCIPAL}/*", region="")
+    role = scope.arn("iam", f"role/aws-service-role/{SAGEMAKER}/*", region="")
     yield Grant(
         actions=("iam:CreateServiceLinkedRole",),
         resources=(role,),
-        conditions={"iam:AWSServiceName": (batch.PRINCIPAL,)},
+        conditions={"iam:AWSServiceName": (SAGEMAKER,)},
         only_created=True,
         why="AWS Batch creates its service-linked role for the first service environment",
     )
@@ -221,7 +225,7 @@ def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
 ACCESS = Access(
     types=("batch:service-environment",),
     reads=("batch:DescribeServiceEnvironments",),
-    looks=("batch:DescribeJobQueues",),
+    removals=("batch:DescribeJobQueues",),
     creates=("batch:CreateServiceEnvironment",),
     changes=("batch:UpdateServiceEnvironment",),
     deletes=("batch:UpdateServiceEnvironment", "batch:DeleteServiceEnvironment"),

@@ -353,7 +353,8 @@ ACCESS = Access(
         *("ecr:DescribeRepositories", "ecr:ListTagsForResource"),
         *("ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy"),
     ),
-    looks=("batch:DescribeJobDefinitions", "kms:DescribeKey"),
+    looks=("kms:DescribeKey",),
+    removals=("batch:DescribeJobDefinitions",),
     creates=("ecr:CreateRepository",),
     changes=(
         *("ecr:PutImageTagMutability", "ecr:PutImageScanningConfiguration"),

@@ -400,7 +400,8 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
 
 ACCESS = Access(
     types=("events:rule-on-default-event-bus", "events:rule-on-custom-event-bus"),
-    reads=("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
+    reads=("events:ListTagsForResource", "events:ListTargetsByRule"),
+    rechecks=("events:DescribeRule",),
     looks=("events:ListRules",),
     referrers=("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
     creates=("events:PutRule",),

@@ -240,12 +240,13 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
 ACCESS = Access(
     types=("iam:instance-profile",),
     always=("iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:GetInstanceProfile"),
-    looks=("ec2:DescribeInstances",),
+    removals=("ec2:DescribeInstances",),
     referrers=("iam:ListInstanceProfiles",),
     creates=("iam:CreateInstanceProfile",),
     changes=("iam:AddRoleToInstanceProfile", "iam:RemoveRoleFromInstanceProfile"),
     deletes=("iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"),
     tags=("iam:TagInstanceProfile", "iam:UntagInstanceProfile"),
+    arns=lambda scope, name, props: _iam.arns(scope, "instance-profile", name, props),
 )
 
 KIND = Kind(

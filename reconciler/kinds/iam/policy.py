@@ -386,7 +386,9 @@ def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
 ACCESS = Access(
     types=("iam:policy",),
     always=("iam:GetAccountAuthorizationDetails", "iam:GetPolicy"),
-    reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion"),
+    reads=("iam:GetPolicy",),
+    finds=("iam:ListPolicies",),
+    rechecks=("iam:ListPolicyVersions", "iam:GetPolicyVersion"),
     creates=("iam:CreatePolicy",),
     changes=("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion"),
     deletes=("iam:DeletePolicyVersion", "iam:DeletePolicy"),

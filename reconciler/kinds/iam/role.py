@@ -456,11 +456,13 @@ BOUNDARY = ("iam:PermissionsBoundary", "permissionsBoundary")
 ACCESS = Access(
     types=("iam:role",),
     always=("iam:GetAccountAuthorizationDetails",),
-    reads=(
-        *("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"),
+    reads=("iam:GetRole",),
+    rechecks=(
+        *("iam:ListRolePolicies", "iam:GetRolePolicy"),
         *("iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"),
     ),
     looks=("iam:ListRoles",),
+    of_several=frozenset({"iam:ListRoles"}),
     referrers=("iam:GetAccountAuthorizationDetails",),
     creates=("iam:CreateRole",),
     changes=(
@@ -470,6 +472,7 @@ ACCESS = Access(
     ),
     deletes=("iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole"),
     tags=("iam:TagRole", "iam:UntagRole"),
+    arns=lambda scope, name, props: _iam.arns(scope, "role", name, props),
     narrowed={
         "iam:AttachRolePolicy": ("iam:PolicyARN", "managedPolicies[]"),
         "iam:PutRolePermissionsBoundary": BOUNDARY,

@@ -147,6 +147,8 @@ def check(name: str, props: Json) -> Iterable[Finding]:
 
 def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
     service = resource.address.name
+    if service not in NAMES:
+        yield Grant(actions=("iam:ListRoles",), resources=("*",), why="AWS names the role", planned=True)
     yield Grant(
         actions=("iam:CreateServiceLinkedRole",),
         resources=(scope.arn("iam", f"role/aws-service-role/{service}/*", region=""),),
@@ -156,11 +158,17 @@ def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
     )
 
 
+def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
+    """The role in the path of its service; while it does not exist, a request by name alone has no path."""
+    yield scope.arn("iam", f"role/aws-service-role/{name}/*", region="")
+    if role := attrs(scope, name, props).get("name"):
+        yield scope.arn("iam", f"role/{role}", region="")
+
+
 ACCESS = Access(
     types=("iam:role",),
     reads=("iam:GetRole",),
-    looks=("iam:ListRoles",),
-    arns=lambda scope, name, _: (scope.arn("iam", f"role/aws-service-role/{name}/*", region=""),),
+    arns=_arns,
     more=_more,
 )
 

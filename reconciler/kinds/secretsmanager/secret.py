@@ -440,7 +440,6 @@ ACCESS = Access(
         "kms:DescribeKey": "kmsKeyId",
         "secretsmanager:PutSecretValue": "value",
         "secretsmanager:UpdateSecretVersionStage": "value",
-        "secretsmanager:ListSecretVersionIds": "value",
     },
     more=_more,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,8 +45,10 @@ class Needs:
             self.found.setdefault(Need(action, resource, items), {})[why] = None
 
 
-def of_plan(estate: Estate, also: Sequence[str] = ()) -> Needs:
-    """What planning reads. ``also`` are sections of which nothing is declared any more, but something may be owned."""
+def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | None = None) -> Needs:
+    """What planning reads. ``also`` are sections of which nothing is declared any more, but something may be owned;
+    ``removed`` those of which something is deleted, by default all.
+    """
     needs = Needs(estate, {})
     needs.add(INDEX, (ANY,), "finds what the environment owns")
     for name, lookup in sorted(estate.env.lookups.items()):
@@ -59,11 +61,20 @@ def of_plan(estate: Estate, also: Sequence[str] = ()) -> Needs:
             needs.add(action, (ANY,), f"reads {section}")
         if section in sections:
             _reads(needs, kind)
-        targets = {name for ref in kind.refs.values() for name in ref.sections}
-        if any(name in sections and not estate.kinds[name].versioned for name in targets):
-            for action in kind.access.referrers:
-                needs.add(action, (ANY,), f"finds {section} that use what would be deleted")
+    _dependents(needs, sections if removed is None else removed)
     return needs
+
+
+def _dependents(needs: Needs, removed: Collection[str]) -> None:
+    """What finds who in the account uses objects of these sections."""
+    kinds = needs.estate.kinds
+    for section, kind in kinds.items():
+        for action in kind.access.removals if section in removed else ():
+            needs.add(action, (ANY,), f"finds what uses {section} that would be deleted")
+        targets = {name for ref in kind.refs.values() for name in ref.sections}
+        found = sorted(name for name in targets if name in removed and not kinds[name].versioned)
+        for action in kind.access.referrers if found else ():
+            needs.add(action, (ANY,), f"finds what uses {', '.join(found)} that would be deleted")
 
 
 def _named(needs: Needs) -> None:
@@ -72,6 +83,8 @@ def _named(needs: Needs) -> None:
     for section, name in references.names_to_find(estate.env.resources, kinds):
         for action in kinds[section].access.reads[:1] if section in kinds else ():
             needs.add(action, _by_name(estate, section, name), f"finds {name} of {section}, which is not declared")
+        for action in kinds[section].access.finds if section in kinds and "/" not in name else ():
+            needs.add(action, (ANY,), f"finds {name} of {section}, which is not declared")
     for address in estate.env.resources:
         for (section, name), _ in references.shared_to_find(estate.known(address), kinds, estate.scope):
             for action in kinds[section].access.reads[:1]:
@@ -94,18 +107,24 @@ def _types(estate: Estate, section: str) -> tuple[str, ...]:
 def _reads(needs: Needs, kind: Kind) -> None:
     for action in _wanted(needs.estate, kind, kind.access.reads):
         about_own(needs, kind, action, "reads it")
+    for resource in needs.estate.declared(kind.section):
+        more(needs, kind, resource, planned=True)
     for action in _wanted(needs.estate, kind, kind.access.looks):
         needs.add(action, (ANY,), f"plans {kind.section}")
 
 
 def _wanted(estate: Estate, kind: Kind, some: Iterable[str]) -> list[str]:
-    """``some`` without what no declared property needs (``Access.only_if``)."""
+    """``some`` without what no declared property needs (``Access.only_if``), nor a single resource (``of_several``)."""
     declared = estate.declared(kind.section)
+    several = len(declared) > 1
     return [
         action
         for action in some
-        if (path := kind.access.only_if.get(action)) is None
-        or any(True for one in declared for _ in values_at(one.props, path))
+        if (several or action not in kind.access.of_several)
+        and (
+            (path := kind.access.only_if.get(action)) is None
+            or any(True for one in declared for _ in values_at(one.props, path))
+        )
     ]
 
 
@@ -179,6 +198,8 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         if section not in sections:
             continue
         access = kind.access
+        for action in access.rechecks:
+            about_own(needs, kind, action, "reads it again before it changes")
         for action in access.waits:
             needs.add(action, (ANY,), f"waits for {section}")
         for resource in estate.declared(section):
@@ -277,8 +298,9 @@ def narrowed(estate: Estate, kind: Kind, action: str) -> dict[str, tuple[str, ..
     return {key: tuple(found)} if found else {}
 
 
-def more(needs: Needs, kind: Kind, resource: Resource, *, created: bool = True) -> None:
-    """The further actions that a declaration needs."""
+def more(needs: Needs, kind: Kind, resource: Resource, *, created: bool = True, planned: bool = False) -> None:
+    """The further actions that a declaration needs; with ``planned`` only those that a plan needs."""
     for grant in kind.access.more(needs.estate.scope, resource):
-        for action in grant.actions if created or not grant.only_created else ():
+        wanted = grant.planned if planned else created or not grant.only_created
+        for action in grant.actions if wanted else ():
             needs.under(action, grant.resources, f"{resource.address}: {grant.why}", grant.conditions)

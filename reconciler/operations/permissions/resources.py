@@ -19,8 +19,12 @@ from reconciler.operations.permissions import actions
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A role that a service is let have: its ARNs, and those that the request names: of the role, or of its profile."""
+    """A role that a service is let have: its ARNs, and those that the request names: of the role, or of its profile.
 
+    ``path`` is the property that names it, as in ``Kind.passes_roles``.
+    """
+
+    path: str
     service: str
     roles: tuple[str, ...]
     named: tuple[str, ...]
@@ -113,7 +117,7 @@ class Estate:
             for _, value in values_at(resource.props, path):
                 named = self.at(kind.refs[path], value)
                 if named:
-                    yield Passed(service, self._roles(kind.refs[path], value, named, resource), named)
+                    yield Passed(path, service, self._roles(kind.refs[path], value, named, resource), named)
 
     def _roles(self, ref: Ref, value: Any, named: tuple[str, ...], user: Resource) -> tuple[str, ...]:
         """The ARNs of the role that a reference names: by itself, or through a profile that has it."""

@@ -28,7 +28,8 @@ from reconciler.operations.permissions.resources import Estate, texts
 def of_saved_plan(estate: Estate, document: Mapping[str, Any]) -> Needs:
     """What planning again reads, and the calls of the plan ``document`` (the contract's section 7)."""
     entries = [entry for entry in document["resource_changes"] if str(entry["type"]) in estate.kinds]
-    needs = of_plan(estate, [str(entry["type"]) for entry in entries])
+    removed = frozenset(str(entry["type"]) for entry in entries if _removes(estate.kinds[str(entry["type"])], entry))
+    needs = of_plan(estate, [str(entry["type"]) for entry in entries], removed)
     changes = [entry for entry in entries if entry.get("steps")]
     if changes:
         lock(needs)
@@ -37,31 +38,38 @@ def of_saved_plan(estate: Estate, document: Mapping[str, Any]) -> Needs:
     return needs
 
 
+def _removes(kind: Kind, entry: Mapping[str, Any]) -> bool:
+    """Whether anything is deleted: the resource, the object that it replaces, old revisions."""
+    only = {*kind.access.deletes} - {*kind.access.changes}
+    return any(_action(str(step["call"])) in only for step in entry.get("steps") or () if "call" in step)
+
+
 def _entry(needs: Needs, kind: Kind, entry: Mapping[str, Any]) -> None:
     """The calls of one resource of the plan, and what they bring with them."""
-    estate, address = needs.estate, Address(kind.section, str(entry["name"]))
+    estate, address, access = needs.estate, Address(kind.section, str(entry["name"])), kind.access
     declared = estate.known(address) if address in estate.env.resources else None
     calls = [
         (_action(str(step["call"])), list(texts(step.get("parameters")))) for step in entry["steps"] if "call" in step
     ]
-    said = [text for _, texts_of_call in calls for text in texts_of_call]
-    creates = [action for action, _ in calls if action in kind.access.creates and entry["action"] != "update"]
-    for action in kind.access.waits:
-        needs.add(action, (ANY,), f"waits for {address}")
+    said = [text for action, here in calls if action not in access.tags for text in here]
+    creates = [action for action, _ in calls if action in access.creates and entry["action"] != "update"]
+    for action in access.waits if _removes(kind, entry) else ():
+        needs.add(action, (ANY,), f"waits until {address} is not in use")
     for action, here in calls:
         arns = _own(estate, kind, entry, here, declared)
-        if action in kind.access.creates and (action in creates or action not in kind.access.upserts):
+        if action in access.creates and (action in creates or action not in access.upserts):
             creation(needs, kind, action, arns, address)
         else:
             _change(needs, kind, action, arns or _own(estate, kind, entry, said, declared), here, address)
         if declared is not None:
             others(needs, kind, action, declared, partial(_said, said=here))
-    for action in kind.access.repairs if creates else ():
-        _change(needs, kind, action, _own(estate, kind, entry, said, declared), said, address)
+    whole = _own(estate, kind, entry, [text for _, here in calls for text in here], declared)
+    for action in (*access.rechecks, *(access.repairs if entry["action"] != "delete" else ())):
+        _change(needs, kind, action, whole, said, address, "reads or repairs it")
     if declared is not None and entry["action"] != "delete":
         more(needs, kind, declared, created=bool(creates))
         for one in estate.passed_roles(declared):
-            if _said(one.named, said):
+            if _said(one.named, said) or one.path in access.repairs.values():
                 passing(needs, address, one.service, _said(one.roles, said) or one.roles)
 
 
@@ -87,9 +95,17 @@ def _own(
     return found + [arn for name in sorted(names) for arn in estate.of_name(kind.section, name, props)]
 
 
-def _change(needs: Needs, kind: Kind, action: str, arns: Iterable[str], said: Sequence[str], address: Address) -> None:
+def _change(
+    needs: Needs,
+    kind: Kind,
+    action: str,
+    arns: Iterable[str],
+    said: Sequence[str],
+    address: Address,
+    verb: str = "changes or deletes it",
+) -> None:
     """A call about an object that exists: on its ARN, or where AWS has still to assign that, by its tag."""
-    estate, why = needs.estate, f"changes or deletes it: {address}"
+    estate, why = needs.estate, f"{verb}: {address}"
     types = [one for one in kind.access.types if one in actions.types(action)]
     if not types:
         needs.add(action, _of_another(estate, action, said), why)

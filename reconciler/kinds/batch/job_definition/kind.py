@@ -294,7 +294,7 @@ def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
 ACCESS = Access(
     types=("batch:job-definition", "batch:job-definition-revision"),
     always=("batch:DescribeJobDefinitions",),
-    looks=(
+    removals=(
         *("batch:DescribeJobQueues", "batch:ListJobs"),
         *("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
         *("scheduler:ListSchedules", "scheduler:GetSchedule"),

@@ -387,7 +387,8 @@ def expand(props: Json) -> Json:
 ACCESS = Access(
     types=("ec2:security-group",),
     reads=("ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules"),
-    looks=("ec2:DescribeInstances", "ec2:DescribeVpcs"),
+    looks=("ec2:DescribeVpcs",),
+    removals=("ec2:DescribeInstances",),
     referrers=("ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules"),
     creates=("ec2:CreateSecurityGroup",),
     changes=(
