@@ -60,6 +60,7 @@ def types(action: str) -> Mapping[str, bool]:
     return {f"{service}:{name}": bool(facts["required"]) for name, facts in found.items()}
 
 
+@cache
 def supports(action: str, kind: str, key: str) -> bool:
     """Whether the action knows the condition key (without the tag's own), where the resource is of type ``kind``."""
     facts = _table()["actions"][action]
@@ -76,6 +77,7 @@ def pattern(kind: str, scope: Scope) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda found: own.get(found[1], "*"), form)
 
 
+@cache
 def form(kind: str, scope: Scope) -> re.Pattern[str]:
     """Matches the ARNs of a type, and patterns of them."""
     return re.compile(".+".join(map(re.escape, pattern(kind, scope).split("*"))))
