@@ -274,7 +274,7 @@ def test_a_document_is_as_iam_writes_it() -> None:
 
 
 def test_a_statement_that_is_too_large_for_a_document_is_halved() -> None:
-    env = environment(*(resource("topics", f"{'t' * 60}-{number}") for number in range(60)))
+    env = environment(*(resource("topics", f"{'t' * 60}-{number}") for number in range(40)))
     found = build.for_environment(env, ACCOUNT, REGION, writes=True)
 
     assert policy.size(found.whole) > policy.MANAGED

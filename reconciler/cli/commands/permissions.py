@@ -109,20 +109,20 @@ def _print(terminal: Terminal, found: Policies, out_dir: Path | None, stem: str,
     for note in found.notes:
         terminal.note(f"note: {terminal.mask.line(note)}")
     session = found.limit == policy.SESSION
-    if out_dir is None:
-        made = policy.document(found.whole)
-        if session:
-            terminal.result(policy.compact(made))
-        else:
-            terminal.document(made)
-        if len(found.parts) > 1:
-            what = "session policy" if session else "managed policy"
-            count = f"{policy.size(found.whole):,} characters, and a {what} has at most {found.limit:,}"
-            terminal.note(f"note: the policy has {count}; --out-dir DIR writes it as {len(found.parts)} policies")
-        shown = [found.whole]
-    else:
-        shown = found.parts
+    shown = [found.whole] if out_dir is None else found.parts
+    if out_dir is not None:
         _write(terminal, found, out_dir, stem, indent=None if session else 2)
+    elif session:
+        terminal.result(policy.compact(policy.document(found.whole)))
+    else:
+        terminal.document(policy.document(found.whole))
+    if out_dir is None and len(found.parts) > 1:
+        what = "session policy" if session else "managed policy"
+        count = f"{policy.size(found.whole):,} characters, and a {what} has at most {found.limit:,}"
+        terminal.note(f"note: the policy has {count}; --out-dir DIR writes it as {len(found.parts)} policies")
+    if len(found.parts) > policy.ATTACHED:
+        many = f"these are {len(found.parts)} policies, and a role has at most {policy.ATTACHED} by default"
+        terminal.note(f"note: {many}")
     if explain:
         for number, some in enumerate(shown, start=1):
             if len(shown) > 1:

@@ -6,6 +6,7 @@ The limits count characters: https://docs.aws.amazon.com/IAM/latest/UserGuide/re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ from reconciler.operations.permissions.needs import ANY, Need, Needs
 
 MANAGED: Final = 6144  # characters of a managed policy, without white space
 SESSION: Final = 2048  # of a session policy
+ATTACHED: Final = 10  # managed policies that a role may have, or a session be given, unless AWS allows more
 Conditions: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 _ARN_KEYS: Final = frozenset({"iam:PolicyARN", "iam:PermissionsBoundary"})
 
@@ -85,19 +87,27 @@ def _order(one: Statement) -> tuple[Any, ...]:
 
 
 def _without_covered(needs: Sequence[Need]) -> list[Need]:
-    """The needs without those that another one allows."""
-    by_action: dict[str, list[Need]] = {}
+    """The needs without those that another one allows.
+
+    A pattern is looked for only among the resources that begin as it does: there may be thousands.
+    """
+    begins: dict[tuple[str, str], list[Need]] = {}
     for need in needs:
-        by_action.setdefault(need.action, []).append(need)
+        begins.setdefault((need.action, re.split(r"[*?]", need.resource, maxsplit=1)[0]), []).append(need)
     return [
-        need for need in needs if not any(other != need and _covers(other, need) for other in by_action[need.action])
+        need
+        for need in needs
+        if not any(
+            _covers(other, need)
+            for end in range(len(need.resource) + 1)
+            for other in begins.get((need.action, need.resource[:end]), ())
+        )
     ]
 
 
 def _covers(other: Need, need: Need) -> bool:
     less = {*other.conditions} <= {*need.conditions}
-    same = other.conditions == need.conditions
-    return less and fnmatchcase(need.resource, other.resource) and not (same and other.resource == need.resource)
+    return other != need and less and fnmatchcase(need.resource, other.resource)
 
 
 class _Forms:
@@ -192,9 +202,10 @@ def explanation(needs: Needs, some: Iterable[Statement]) -> Iterator[str]:
 
 def _reasons(needs: Needs, one: Statement, action: str) -> Iterator[str]:
     """Why an action of a statement is needed."""
+    patterns = [resource for resource in one.resources if "*" in resource or "?" in resource]
     for need, whys in needs.found.items():
-        covered = any(fnmatchcase(need.resource, resource) for resource in one.resources)
-        if need.action == action and covered and {*one.conditions} <= {*need.conditions}:
+        named = need.action == action and {*one.conditions} <= {*need.conditions}
+        if named and (need.resource in one.resources or any(fnmatchcase(need.resource, p) for p in patterns)):
             yield from whys
 
 
