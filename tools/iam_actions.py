@@ -48,12 +48,9 @@ def text() -> str:
     actions = {name: _action(reference, name, types) for name in wanted()}
     named = sorted({f"{name.split(':')[0]}:{one}" for name, facts in actions.items() for one in facts.get("types", ())})
     forms = {name: _form(reference, name) for name in named}
-    parts = {"_about": ABOUT.format(reference.data_version()), "actions": actions, "types": forms}
-    lines = [
-        f'"{part}": {json.dumps(value)}' if isinstance(value, str) else f'"{part}": {{\n{_lines(value)}\n}}'
-        for part, value in parts.items()
-    ]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    about = json.dumps(ABOUT.format(reference.data_version()))
+    parts = [f'"_about": {about}', f'"actions": {{\n{_lines(actions)}\n}}', f'"types": {{\n{_lines(forms)}\n}}']
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _lines(members: dict[str, Any]) -> str:

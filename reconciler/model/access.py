@@ -23,7 +23,7 @@ class Grant:
     """Further actions that one declaration needs. ``conditions`` are keys with the values they may have;
     ``only_created``: only its creation needs them; ``planned``: a plan needs them, too.
 
-    ``why`` is the end of a sentence: ``starts instances from an image that a parameter names``.
+    ``why`` is shown before the address: ``terminate jobs``.
     """
 
     actions: tuple[str, ...]

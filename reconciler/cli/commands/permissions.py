@@ -51,21 +51,21 @@ def permissions(
     ] = None,
     purpose: Annotated[
         Purpose | None,
-        typer.Option("--for", help="What to permit; apply includes destroy. Default: plan; of a PLAN-FILE: apply."),
+        typer.Option("--for", help="The command that the policy is for (apply includes destroy); default: plan."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say on stderr which resources need each statement, and what for.")
+        bool, typer.Option("--explain", help="List the resources that need each statement, on stderr.")
     ] = False,
     out_dir: Annotated[
         Path | None,
         typer.Option("--out-dir", metavar="DIR", help="Write the policy there, as several files if it is too large."),
     ] = None,
     account: Annotated[
-        str | None, typer.Option("--account", metavar="ID", help="The account, where environment.yaml does not say it.")
+        str | None, typer.Option("--account", metavar="ID", help="The account, if environment.yaml does not set it.")
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option("--region", metavar="REGION", help="The Region, where environment.yaml does not say it."),
+        typer.Option("--region", metavar="REGION", help="The Region, if environment.yaml does not set it."),
     ] = None,
     also: Annotated[
         list[str] | None,
@@ -79,7 +79,7 @@ def permissions(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Print the least IAM policy that a command needs, without asking AWS."""
+    """Print the IAM policy that a command needs, and no more than that, without AWS."""
     terminal: Terminal = ctx.obj
     given = variables(var, var_file)
     if env and saved_plan.is_plan_file(Path(env)):
@@ -121,7 +121,7 @@ def _print(terminal: Terminal, found: Policies, out_dir: Path | None, stem: str,
         count = f"{policy.size(found.whole):,} characters, and a {what} has at most {found.limit:,}"
         terminal.note(f"note: the policy has {count}; --out-dir DIR writes it as {len(found.parts)} policies")
     if len(found.parts) > policy.ATTACHED:
-        many = f"these are {len(found.parts)} policies, and a role has at most {policy.ATTACHED} by default"
+        many = f"a role has at most {policy.ATTACHED} policies by default, fewer than these {len(found.parts)}"
         terminal.note(f"note: {many}")
     if explain:
         for number, some in enumerate(shown, start=1):

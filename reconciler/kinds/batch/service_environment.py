@@ -218,7 +218,7 @@ def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
         resources=(role,),
         conditions={"iam:AWSServiceName": (SAGEMAKER,)},
         only_created=True,
-        why="AWS Batch creates its service-linked role for the first service environment",
+        why="AWS Batch creates its service-linked role",
     )
 
 

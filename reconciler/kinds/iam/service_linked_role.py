@@ -148,13 +148,13 @@ def check(name: str, props: Json) -> Iterable[Finding]:
 def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
     service = resource.address.name
     if service not in NAMES:
-        yield Grant(actions=("iam:ListRoles",), resources=("*",), why="AWS names the role", planned=True)
+        yield Grant(actions=("iam:ListRoles",), resources=("*",), why="read", planned=True)
     yield Grant(
         actions=("iam:CreateServiceLinkedRole",),
         resources=(scope.arn("iam", f"role/aws-service-role/{service}/*", region=""),),
         conditions={"iam:AWSServiceName": (service,)},
         only_created=True,
-        why="creates it where it does not exist",
+        why="create if missing",
     )
 
 

@@ -420,7 +420,7 @@ def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
     key = resource.props.get("kmsKeyId")
     if key is not None and not _is_default_key(key):
         known = key if isinstance(key, str) and key.startswith("arn:") else scope.arn("kms", "key/*")
-        why = "Secrets Manager encrypts the value with the key as whoever sets it"
+        why = "Secrets Manager encrypts the value"
         yield Grant(actions=("kms:GenerateDataKey", "kms:Decrypt"), resources=(known,), why=why)
 
 

@@ -50,15 +50,15 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
     ``removed`` those of which something is deleted, by default all.
     """
     needs = Needs(estate, {})
-    needs.add(INDEX, (ANY,), "finds what the environment owns")
+    needs.add(INDEX, (ANY,), "find what the environment owns")
     for name, lookup in sorted(estate.env.lookups.items()):
         action, resources = lookups.permission(lookup, estate.scope)
-        needs.add(action, resources, f"lookups.{name}")
+        needs.add(action, resources, f"look-up: {name}")
     _named(needs)
     sections = {address.section for address in estate.env.resources} | set(also)
     for section, kind in estate.kinds.items():
         for action in kind.access.always:
-            needs.add(action, (ANY,), f"reads {section}")
+            needs.add(action, (ANY,), f"read: {section}")
         if section in sections:
             _reads(needs, kind)
     _dependents(needs, sections if removed is None else removed)
@@ -70,11 +70,11 @@ def _dependents(needs: Needs, removed: Collection[str]) -> None:
     kinds = needs.estate.kinds
     for section, kind in kinds.items():
         for action in kind.access.removals if section in removed else ():
-            needs.add(action, (ANY,), f"finds what uses {section} that would be deleted")
+            needs.add(action, (ANY,), f"find what still uses: {section}")
         targets = {name for ref in kind.refs.values() for name in ref.sections}
         found = sorted(name for name in targets if name in removed and not kinds[name].versioned)
         for action in kind.access.referrers if found else ():
-            needs.add(action, (ANY,), f"finds what uses {', '.join(found)} that would be deleted")
+            needs.add(action, (ANY,), f"find what still uses: {', '.join(found)}")
 
 
 def _named(needs: Needs) -> None:
@@ -82,13 +82,13 @@ def _named(needs: Needs) -> None:
     estate, kinds = needs.estate, needs.estate.kinds
     for section, name in references.names_to_find(estate.env.resources, kinds):
         for action in kinds[section].access.reads[:1] if section in kinds else ():
-            needs.add(action, _by_name(estate, section, name), f"finds {name} of {section}, which is not declared")
+            needs.add(action, _by_name(estate, section, name), f"find what is named and not declared: {section}.{name}")
         for action in kinds[section].access.finds if section in kinds and "/" not in name else ():
-            needs.add(action, (ANY,), f"finds {name} of {section}, which is not declared")
+            needs.add(action, (ANY,), f"find what is named and not declared: {section}.{name}")
     for address in estate.env.resources:
         for (section, name), _ in references.shared_to_find(estate.known(address), kinds, estate.scope):
             for action in kinds[section].access.reads[:1]:
-                needs.add(action, estate.of_name(section, name), f"finds the role that {address} names")
+                needs.add(action, estate.of_name(section, name), f"find the role that is named by: {address}")
 
 
 def _by_name(estate: Estate, section: str, name: str) -> tuple[str, ...]:
@@ -106,11 +106,11 @@ def _types(estate: Estate, section: str) -> tuple[str, ...]:
 
 def _reads(needs: Needs, kind: Kind) -> None:
     for action in _wanted(needs.estate, kind, kind.access.reads):
-        about_own(needs, kind, action, "reads it")
+        about_own(needs, kind, action, "read")
     for resource in needs.estate.declared(kind.section):
         more(needs, kind, resource, planned=True)
     for action in _wanted(needs.estate, kind, kind.access.looks):
-        needs.add(action, (ANY,), f"plans {kind.section}")
+        needs.add(action, (ANY,), f"read: {kind.section}")
 
 
 def _wanted(estate: Estate, kind: Kind, some: Iterable[str]) -> list[str]:
@@ -141,10 +141,11 @@ def about_own(
 
     That, and what has no ARN before AWS assigns an id, is known by its tag.
     """
-    estate, unnamed = needs.estate, []
+    estate, unnamed, adopted = needs.estate, list[str](), list[str]()
     for resource in estate.declared(kind.section):
         arns = fitting(estate, kind, action, estate.own(resource))
         unnamed += [] if arns else [str(resource.address)]
+        adopted += [str(resource.address)] if not arns and resource.lifecycle.adopt else []
         needs.under(action, arns, f"{verb}: {resource.address}", conditions)
     whys = [*(f"{verb}: {address}" for address in unnamed)]
     whys += [f"{verb}: {kind.section} that are no longer declared"] if owned else []
@@ -157,6 +158,12 @@ def about_own(
                 estate.notes[f"{action} cannot be limited by tags, so it is allowed on every {kind.name}"] = None
         for why in whys:
             needs.under(action, (pattern,), why, {**conditions, **tag})
+        for address in adopted:
+            estate.notes[
+                f"{address} has no tag before it is adopted, and AWS knows it by its id alone: the policy allows "
+                f"changes to every {kind.name}; remove lifecycle.adopt when it is adopted, and make the policy again"
+            ] = None
+            needs.under(action, (pattern,), f"adopt: {address}", conditions)
 
 
 def _owned(estate: Estate, kind: Kind, action: str) -> Iterator[tuple[str, str]]:
@@ -199,9 +206,9 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
             continue
         access = kind.access
         for action in access.rechecks:
-            about_own(needs, kind, action, "reads it again before it changes")
+            about_own(needs, kind, action, "read again before a change")
         for action in access.waits:
-            needs.add(action, (ANY,), f"waits for {section}")
+            needs.add(action, (ANY,), f"wait: {section}")
         for resource in estate.declared(section):
             _creates(needs, kind, resource)
             more(needs, kind, resource)
@@ -209,12 +216,12 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
                 passing(needs, resource.address, one.service, one.roles)
         changed = _wanted(estate, kind, (*access.changes, *access.upserts))
         for action in dict.fromkeys((*changed, *access.deletes)):
-            verb = "changes or deletes it" if action in access.deletes else "changes it"
+            verb = "update or delete" if action in access.deletes else "update"
             about_own(needs, kind, action, verb, narrowed(estate, kind, action), owned=action in access.deletes)
             for resource in estate.declared(section):
                 others(needs, kind, action, resource)
         for action in access.tags:
-            about_own(needs, kind, action, "tags it", owned=False)
+            about_own(needs, kind, action, "tag", owned=False)
     return needs
 
 
@@ -237,7 +244,7 @@ def _creates(needs: Needs, kind: Kind, resource: Resource) -> None:
 
 def creation(needs: Needs, kind: Kind, action: str, arns: Iterable[str], address: Address) -> None:
     """The action that creates ``arns`` (none: AWS assigns them), and the one by which it sets tags."""
-    estate, why = needs.estate, f"creates it: {address}"
+    estate, why = needs.estate, f"create: {address}"
     types = [one for one in kind.access.types if one in actions.types(action)]
     known = fitting(estate, kind, action, arns)
     resources = known or [actions.pattern(one, estate.scope) for one in types]
@@ -249,12 +256,12 @@ def creation(needs: Needs, kind: Kind, action: str, arns: Iterable[str], address
         one = types[0] if types else ""
         some = {**tagged, **of_creation} if actions.supports(tag, one, CREATE_ACTION) else tagged
         own = fitting(estate, kind, tag, arns) or ([] if known else resources)
-        needs.under(tag, own, f"tags it when it is created: {address}", some)
+        needs.under(tag, own, f"tag on creation: {address}", some)
 
 
 def passing(needs: Needs, address: Address, service: str, roles: Iterable[str]) -> None:
     """Roles that a resource lets a service have."""
-    needs.under(actions.PASS_ROLE, roles, f"{address} lets {service} have it", {actions.PASSED_TO: (service,)})
+    needs.under(actions.PASS_ROLE, roles, f"pass to {service}: {address}", {actions.PASSED_TO: (service,)})
 
 
 def others(
@@ -267,7 +274,7 @@ def others(
     for one, required in actions.types(action).items():
         if one in own:
             continue
-        form, why = actions.form(one, estate.scope), f"{resource.address} names it"
+        form, why = actions.form(one, estate.scope), f"named by: {resource.address}"
         if one in sections:
             arns = chosen(arn for _, arn in named if form.fullmatch(arn))
             needs.add(action, arns or ([actions.pattern(one, estate.scope)] if required else []), why)
@@ -303,4 +310,4 @@ def more(needs: Needs, kind: Kind, resource: Resource, *, created: bool = True, 
     for grant in kind.access.more(needs.estate.scope, resource):
         wanted = grant.planned if planned else created or not grant.only_created
         for action in grant.actions if wanted else ():
-            needs.under(action, grant.resources, f"{resource.address}: {grant.why}", grant.conditions)
+            needs.under(action, grant.resources, f"{grant.why}: {resource.address}", grant.conditions)

@@ -58,14 +58,14 @@ def document(statements: Iterable[Statement]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [one.as_json() for one in statements]}
 
 
-def compact(made: Mapping[str, Any]) -> str:
+def compact(document: Mapping[str, Any]) -> str:
     """A document without white space, as its characters are counted."""
-    return json.dumps(made, separators=(",", ":"))
+    return json.dumps(document, separators=(",", ":"))
 
 
-def indented(made: Mapping[str, Any]) -> str:
+def indented(document: Mapping[str, Any]) -> str:
     """A document for people."""
-    return json.dumps(made, indent=2)
+    return json.dumps(document, indent=2)
 
 
 def statements(needs: Iterable[Need], scope: Scope) -> list[Statement]:
@@ -126,13 +126,13 @@ class _Forms:
         return self.found[key]
 
 
-def _merged(made: Sequence[Statement], wanted: Iterable[Need], possible: _Forms) -> list[Statement]:
+def _merged(some: Sequence[Statement], wanted: Iterable[Need], possible: _Forms) -> list[Statement]:
     """The statements, merged where an action can be about no resource of the other statement but what it may anyway."""
     allowed: dict[Conditions, set[tuple[str, str]]] = {}
     for need in wanted:
         allowed.setdefault(need.conditions, set()).add((need.action, need.resource))
     done: list[Statement] = []
-    for one in made:
+    for one in some:
         for index, other in enumerate(done):
             if one.conditions == other.conditions and (ANY in one.resources) == (ANY in other.resources):
                 both = Statement(one.actions | other.actions, one.resources | other.resources, one.conditions)
@@ -142,7 +142,7 @@ def _merged(made: Sequence[Statement], wanted: Iterable[Need], possible: _Forms)
                     break
         else:
             done.append(one)
-    return done if len(done) == len(made) else _merged(done, wanted, possible)
+    return done if len(done) == len(some) else _merged(done, wanted, possible)
 
 
 def _allowed(pair: tuple[str, str], under: Conditions, allowed: Mapping[Conditions, set[tuple[str, str]]]) -> bool:
@@ -190,7 +190,7 @@ def _small(some: Iterable[Statement], limit: int) -> Iterator[Statement]:
 
 
 def explanation(needs: Needs, some: Iterable[Statement]) -> Iterator[str]:
-    """Lines: for each statement its actions, each with what needs it."""
+    """Lines: for each statement its actions, each with the resources that need it."""
     for number, one in enumerate(some, start=1):
         terms = " and ".join(f"{key} is {' or '.join(values)}" for key, values in one.conditions)
         resources = sorted(one.resources)

@@ -1,6 +1,6 @@
 """The ARNs of what an environment declares and names, as patterns, without asking AWS.
 
-What AWS assigns (ids, the last characters of a secret's ARN) is a wildcard, and so is what only the account tells: the
+What AWS assigns (ids, the last characters of a secret's ARN) is a wildcard, and so is what only the account shows: the
 account and the Region where the environment does not say them.
 """
 
@@ -41,11 +41,11 @@ class Estate:
     _known: dict[Address, Resource] = field(default_factory=dict)
 
     def declared(self, section: str) -> list[Resource]:
-        """The resources of a section, with what is known of their expressions filled in."""
+        """The resources of a section, with their expressions filled in as far as they are known."""
         return [self.known(address) for address in self.env.resources if address.section == section]
 
     def known(self, address: Address) -> Resource:
-        """A declared resource with what is known of its expressions filled in."""
+        """A declared resource with its expressions filled in as far as they are known."""
         if address not in self._known:
             here = references.ResolutionContext(scope=self.scope, declared=lambda _: None)
             one = self.env.resources[address]

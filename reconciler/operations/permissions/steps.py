@@ -51,26 +51,26 @@ def _entry(needs: Needs, kind: Kind, entry: Mapping[str, Any]) -> None:
     calls = [
         (_action(str(step["call"])), list(texts(step.get("parameters")))) for step in entry["steps"] if "call" in step
     ]
-    said = [text for action, here in calls if action not in access.tags for text in here]
+    mentioned = [text for action, here in calls if action not in access.tags for text in here]
     creates = [action for action, _ in calls if action in access.creates and entry["action"] != "update"]
     for action in access.waits if _removes(kind, entry) else ():
-        needs.add(action, (ANY,), f"waits until {address} is not in use")
+        needs.add(action, (ANY,), f"wait: {address}")
     for action, here in calls:
         arns = _own(estate, kind, entry, here, declared)
         if action in access.creates and (action in creates or action not in access.upserts):
             creation(needs, kind, action, arns, address)
         else:
-            _change(needs, kind, action, arns or _own(estate, kind, entry, said, declared), here, address)
+            _change(needs, kind, action, arns or _own(estate, kind, entry, mentioned, declared), here, address)
         if declared is not None:
-            others(needs, kind, action, declared, partial(_said, said=here))
+            others(needs, kind, action, declared, partial(_mentioned, mentioned=here))
     whole = _own(estate, kind, entry, [text for _, here in calls for text in here], declared)
     for action in (*access.rechecks, *(access.repairs if entry["action"] != "delete" else ())):
-        _change(needs, kind, action, whole, said, address, "reads or repairs it")
+        _change(needs, kind, action, whole, mentioned, address, "read again or repair")
     if declared is not None and entry["action"] != "delete":
         more(needs, kind, declared, created=bool(creates))
         for one in estate.passed_roles(declared):
-            if _said(one.named, said) or one.path in access.repairs.values():
-                passing(needs, address, one.service, _said(one.roles, said) or one.roles)
+            if _mentioned(one.named, mentioned) or one.path in access.repairs.values():
+                passing(needs, address, one.service, _mentioned(one.roles, mentioned) or one.roles)
 
 
 def _action(call: str) -> str:
@@ -79,18 +79,18 @@ def _action(call: str) -> str:
 
 
 def _own(
-    estate: Estate, kind: Kind, entry: Mapping[str, Any], said: Sequence[str], declared: Resource | None
+    estate: Estate, kind: Kind, entry: Mapping[str, Any], mentioned: Sequence[str], declared: Resource | None
 ) -> list[str]:
     """The ARNs of the resource, and of the object that it replaces, that a request with these texts names."""
     forms = [actions.form(one, estate.scope) for one in kind.access.types]
-    found = [text for text in said if text.startswith("arn:") and any(form.fullmatch(text) for form in forms)]
+    found = [text for text in mentioned if text.startswith("arn:") and any(form.fullmatch(text) for form in forms)]
     if kind.access.id_form:
         pattern = actions.pattern(kind.access.types[0], estate.scope)
-        return found + [pattern.replace("*", text) for text in said if re.fullmatch(kind.access.id_form, text)]
+        return found + [pattern.replace("*", text) for text in mentioned if re.fullmatch(kind.access.id_form, text)]
     physical = str(entry.get("physical_name") or entry["name"]).partition(":" if kind.versioned else "\0")[0]
-    names = {text for text in said if text == physical or re.match(rf"{re.escape(str(entry['name']))}[-_]", text)}
+    names = {text for text in mentioned if text == physical or re.match(rf"{re.escape(str(entry['name']))}[-_]", text)}
     if declared is not None:
-        names |= {text for text in said if text.startswith(f"{declared.name}-") or text == declared.name}
+        names |= {text for text in mentioned if text.startswith(f"{declared.name}-") or text == declared.name}
     props = estate.placed(declared) if declared is not None else entry["change"].get("before") or EMPTY
     return found + [arn for name in sorted(names) for arn in estate.of_name(kind.section, name, props)]
 
@@ -100,17 +100,17 @@ def _change(
     kind: Kind,
     action: str,
     arns: Iterable[str],
-    said: Sequence[str],
+    mentioned: Sequence[str],
     address: Address,
-    verb: str = "changes or deletes it",
+    verb: str = "update or delete",
 ) -> None:
     """A call about an object that exists: on its ARN, or where AWS has still to assign that, by its tag."""
     estate, why = needs.estate, f"{verb}: {address}"
     types = [one for one in kind.access.types if one in actions.types(action)]
     if not types:
-        needs.add(action, _of_another(estate, action, said), why)
+        needs.add(action, _of_another(estate, action, mentioned), why)
         return
-    key = {name: _said(values, said) or values for name, values in narrowed(estate, kind, action).items()}
+    key = {name: _mentioned(values, mentioned) or values for name, values in narrowed(estate, kind, action).items()}
     if known := fitting(estate, kind, action, arns):
         needs.under(action, known, why, key)
         return
@@ -120,19 +120,19 @@ def _change(
         needs.under(action, (actions.pattern(one, estate.scope),), why, {**key, **tag} if known_by_tag else key)
 
 
-def _of_another(estate: Estate, action: str, said: Sequence[str]) -> list[str]:
+def _of_another(estate: Estate, action: str, mentioned: Sequence[str]) -> list[str]:
     """The ARNs of an object of another kind that the request names: the profile that a role is taken out of."""
     kinds = [kind for kind in estate.kinds.values() if {*kind.access.types} & {*actions.types(action)}]
-    found = [arn for kind in kinds for text in said for arn in estate.of_name(kind.section, text)]
+    found = [arn for kind in kinds for text in mentioned for arn in estate.of_name(kind.section, text)]
     return found or [actions.pattern(one, estate.scope) for one in actions.types(action)]
 
 
-def _said(arns: Iterable[str], said: Sequence[str]) -> list[str]:
+def _mentioned(arns: Iterable[str], mentioned: Sequence[str]) -> list[str]:
     """Those of the ARNs and patterns that the texts name, as they do: by ARN, or by the name at its end."""
     found: dict[str, None] = {}
     for arn in arns:
         cut = max(arn.rfind("/"), arn.rfind(":")) + 1
-        for text in said:
+        for text in mentioned:
             if text.startswith("arn:"):
                 found |= {text: None} if fnmatchcase(text, arn) else {}
             elif arn[cut:] != ANY and fnmatchcase(text, arn[cut:]):

@@ -371,15 +371,15 @@ def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
             resources=(role,),
             conditions={"iam:AWSServiceName": (batch.PRINCIPAL,)},
             only_created=True,
-            why="AWS Batch creates its service-linked role for the first environment without a role of its own",
+            why="AWS Batch creates its service-linked role",
         )
     cluster = at(props, "eksConfiguration", "eksClusterArn")
     if cluster is not None:
         known = cluster if isinstance(cluster, str) else scope.arn("eks", "cluster/*")
-        why = "AWS Batch looks at the cluster of a new environment"
+        why = "AWS Batch reads the EKS cluster"
         yield Grant(actions=("eks:DescribeCluster",), resources=(known,), why=why, only_created=True)
     if resource.lifecycle.drain == "terminate":
-        why = "lifecycle.drain: terminate"
+        why = "terminate jobs"
         yield Grant(actions=("batch:TerminateJob",), resources=(scope.arn("batch", "job/*"),), why=why)
 
 

@@ -353,7 +353,7 @@ def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
         name = named.partition(":")[0].lstrip("/")
         of_aws = f"arn:{scope.partition}:ssm:{scope.region}::parameter/{name}"
         arn = of_aws if name.startswith("aws/") else scope.arn("ssm", f"parameter/{name}")
-        why = "EC2 reads the parameter that names the image"
+        why = "EC2 reads the image of a parameter"
         yield Grant(actions=("ssm:GetParameters",), resources=(arn,), why=why)
 
 

@@ -46,7 +46,7 @@ def test_it_prints_the_policy_and_says_the_rest_beside_it(run: Run) -> None:
     assert found["Version"] == "2012-10-17"
     assert any("arn:aws:sns:eu-west-1:*:news" in one["Resource"] for one in found["Statement"])
     assert "note: the account is not known, so ARNs have * in its place: pass --account" in err
-    assert "  sns:CreateTopic: creates it: topics.news" in err.splitlines()
+    assert "  sns:CreateTopic: create: topics.news" in err.splitlines()
     assert "  ssm:PutParameter: the lock of the environment" in err.splitlines()
 
 
