@@ -35,8 +35,8 @@ say "build"
 wheel=$(echo "$work"/dist/batch_reconcile-*-py3-none-any.whl)
 [ -f "$wheel" ] || fail "no wheel was built"
 names=$("$python" -m zipfile -l "$wheel")
-for file in reconciler/py.typed reconciler/schemas/settings.schema.json reconciler/templates/; do
-    grep -q "^$file" <<<"$names" || fail "$file is not in the wheel"
+for file in py.typed schemas/settings.schema.json templates/ render/page/style.css render/page/script.js; do
+    grep -q "^reconciler/$file" <<<"$names" || fail "reconciler/$file is not in the wheel"
 done
 
 say "without the sandbox"

@@ -105,7 +105,10 @@ def _report_interrupted(terminal: Terminal) -> None:
     if terminal.on_failure is None:
         return
     with ignore_broken_pipe(sys.stdout):
-        terminal.failed([Problem(code=codes.INTERRUPTED, message="interrupted before there was a result", hint="run it again")], on_stderr=True)
+        terminal.failed(
+            [Problem(code=codes.INTERRUPTED, message="interrupted before there was a result", hint="run it again")],
+            on_stderr=True,
+        )
 
 
 def _report_unexpected(error: Exception, terminal: Terminal) -> None:

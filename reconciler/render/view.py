@@ -116,7 +116,8 @@ class View:
     """All that is shown of a plan. ``refused``: only the problems are shown, since the plan must not be used.
 
     ``place`` is the Region, and what answers instead of AWS. ``problems`` are errors and warnings, ``root`` is the path
-    prefix of the files in them; ``facts`` are further lines for the head (when it was planned, the commit), by name.
+    prefix of the files in them; ``facts`` are further lines for the head (when it was planned, the commit), by name;
+    ``others`` what each resource that does not change depends on, both by address, for the picture of the dependencies.
     """
 
     environment: str
@@ -133,6 +134,7 @@ class View:
     root: str = ""
     refused: bool = False
     facts: Mapping[str, str] = EMPTY
+    others: Mapping[str, tuple[str, ...]] = EMPTY
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -160,7 +162,9 @@ def of(
     facts: Mapping[str, str] = EMPTY,
 ) -> View:
     """What is shown of ``plan``: see :class:`View`."""
-    shown = [] if refused else [item for item in plan.resources if item.verb is not Verb.NOOP or item.notes]
+    found = () if refused else plan.resources
+    shown = [item for item in found if item.verb is not Verb.NOOP or item.notes]
+    others = [item for item in found if item.verb is Verb.NOOP and not item.notes]
     return View(
         environment=mask.line(plan.scope.environment),
         account=mask.line(plan.scope.account),
@@ -176,7 +180,12 @@ def of(
         root=root,
         refused=refused,
         facts=facts,
+        others={mask.line(str(item.address)): _addresses(item, mask) for item in others},
     )
+
+
+def _addresses(item: ResourcePlan, mask: Mask) -> tuple[str, ...]:
+    return tuple(mask.line(str(address)) for address in item.depends_on)
 
 
 def _masked(problem: Problem, mask: Mask) -> Problem:
@@ -260,7 +269,7 @@ def entry(item: ResourcePlan, mask: Mask, root: str = "") -> Entry:
         calls=sum(isinstance(step.action, Call) for step in acting),
         steps=tuple(changes.step(step, mask) for step in acting),
         place=mask.line(located(root, item.pos)) if item.pos and item.pos.file else "",
-        depends_on=tuple(mask.line(str(address)) for address in item.depends_on),
+        depends_on=_addresses(item, mask),
     )
 
 

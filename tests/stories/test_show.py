@@ -62,7 +62,7 @@ def git(place: Path, *words: str) -> str:
 
 def timeless(page: str) -> str:
     """Without the time of planning, which comments and pages show."""
-    return re.sub(r"\d{4}-\d\d-\d\dT[\w:&#;<>!-]+?Z", "", page)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\w:&#;<>! -]+?Z", "", page)
 
 
 def stamped(document: Any) -> Any:
