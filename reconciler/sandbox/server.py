@@ -32,18 +32,22 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
+from reconciler.sandbox.iam import federation
 from reconciler.sandbox.iam.assuming import ASSUMABLE, assumed
 from reconciler.sandbox.iam.existing import Existing
 from reconciler.sandbox.iam.guard import authorize
-from reconciler.sandbox.iam.needs import Asked, of_s3
+from reconciler.sandbox.iam.needs import Asked, Need, of_s3
 from reconciler.sandbox.iam.principals import Session, user_with
+from reconciler.sandbox.iam.simulation import simulated
 from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
-_MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"})
+_MASKED = frozenset(
+    {"WebIdentityToken", "SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"}
+)
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -86,6 +90,8 @@ class Sandbox:
         self.batch_settings = batch or Settings()
         self.faults: Faults = main.faults if main else Faults()
         self.calls: list[Record] = []
+        self.checked: list[Need] = main.checked if main else []
+        """What roles and users were allowed, one after the other."""
         self.shuffle: int | str | None = None
         self.account = Account(
             Moto(account),
@@ -94,6 +100,7 @@ class Sandbox:
             batch_tags=self._batch_tags,
             batch_clusters=self._batch_clusters,
             batch_roles=self._batch_roles,
+            simulate=self._simulate,
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
@@ -128,6 +135,7 @@ class Sandbox:
                 sandbox.empty()
             self.faults.clear()
             self.calls.clear()
+            self.checked.clear()
             self._asked = 0
 
     def empty(self) -> None:
@@ -220,23 +228,29 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
-        caller = self._caller(request)
+        if not request.scope[0] and wire.operation_of("", request) == federation.ACTION:  # it is not signed
+            request = wire.signed_for("sts", self.region, request)
+        caller = self._caller(request.access_key, request.scope[1])
         account = self.of(caller.account) if caller else self._account_of(request.access_key)
         reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
-    def _caller(self, request: Request) -> Session | None:
-        """The role or user that sent a request; None for the account itself."""
-        key = request.access_key
+    def arn_of(self, key: str) -> str | None:
+        """The role session or user of an access key; None for an account's own."""
+        found = self._caller(key, self.region)
+        return found.arn if found else None
+
+    def _caller(self, key: str, region: str) -> Session | None:
         if key in self._sessions:
             return self._sessions[key]
         if not _USER_KEY.fullmatch(key):
             return None
-        accounts = (self, *self._others.values())
-        users = (user_with(one.account.moto.backend("iam", request.scope[1]), key, one.account.id) for one in accounts)
-        return next(filter(None, users), None)
+        with self.lock:
+            accounts = (self, *self._others.values())
+            users = (user_with(one.account.moto.backend("iam", region), key, one.account.id) for one in accounts)
+            return next(filter(None, users), None)
 
     def answered(self, request: Request, caller: Session | None = None) -> Reply:
         """The reply of this account to one request of ``caller``, or its own; raises as :meth:`answer`."""
@@ -274,10 +288,12 @@ class Sandbox:
         """Raises :class:`Refusal` for what the caller may not do; the caller of the keys in the reply of STS."""
         service, region = request.scope
         operation = wire.operation_of(service, request)
-        if (service, operation) == ("sts", "AssumeRole"):
-            account = str(params.get("RoleArn", "")).split(":")[4:5]
+        if service == "sts" and operation in ("AssumeRole", federation.ACTION):
+            account = str(params["RoleArn"]).split(":")[4:5]
             main = self.main or self
             there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
+            if operation == federation.ACTION:
+                return federation.signed_in(params, there, self.clock.now())
             return assumed(caller, params, there, Existing(self.account, region))
         if caller:
             asked = (
@@ -285,7 +301,8 @@ class Sandbox:
                 if service == "s3"
                 else Asked(service, operation, {**params, **_in_url(service, request)})
             )
-            authorize(caller, asked, Existing(self.account, region), self.clock.now())
+            self.checked += authorize(caller, asked, Existing(self.account, region), self.clock.now())
+            del self.checked[: max(0, len(self.checked) - _LONGEST_LOG)]
         return caller if service == "sts" else None
 
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
@@ -327,6 +344,9 @@ class Sandbox:
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}
+
+    def _simulate(self, operation: str, params: wire.Json, region: str) -> wire.Json:
+        return simulated(operation, params, Existing(self.account, region))
 
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:

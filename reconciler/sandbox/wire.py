@@ -16,7 +16,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -99,6 +99,12 @@ class Refusal(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+def signed_for(service: str, region: str, request: Request) -> Request:
+    """A request without a signature as one of the main account, for a service."""
+    signature = f"AWS4-HMAC-SHA256 Credential=test/20200101/{region}/{service}/aws4_request"
+    return replace(request, headers={**request.headers, "authorization": signature})
 
 
 def protocol_of(service: str, request: Request) -> str:

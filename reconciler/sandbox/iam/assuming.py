@@ -32,20 +32,26 @@ def assumed(caller: Session | None, params: _Params, there: Existing | None, her
     ``here`` is the account of the caller, None for the account itself; ``there`` that of the role, None if it is not
     known.
     """
-    arn = str(params.get("RoleArn", ""))
-    name = f"{arn.rpartition('/')[2]}/{params.get('RoleSessionName', '')}"
+    arn = str(params["RoleArn"])
     account = arn.split(":")[4] if arn.count(":") >= 5 else ""
     role = there.role(arn) if there and arn.startswith("arn:") else None
     if role is None:
         announced = account == here.account.id and arn in here.account.memory[ASSUMABLE]
-        if not announced:
+        if not announced or _own(caller, Request("sts:AssumeRole", (arn,)), here) is not Effect.ALLOW:
             raise _denied(caller, arn, here)
+        name = f"{arn.rpartition('/')[2]}/{params['RoleSessionName']}"
         return Session(account, f"arn:{here.partition}:sts::{account}:assumed-role/{name}", arn, "", announced=True)
     _require_allowed(caller, params, role, here)
+    return session_of(role, params, there or here)
+
+
+def session_of(role: Any, params: _Params, there: Existing) -> Session:
+    """The session of a role of ``there`` that a request for it begins; raises :class:`Refusal`."""
+    name = str(params["RoleSessionName"])
+    account = there.account.id
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in params.get("Tags") or []}
-    session = f"arn:{here.partition}:sts::{account}:assumed-role/{name}"
-    policies = _session_policies(params, there) if there else None
-    return Session(account, session, arn, f"{role.id}:{params.get('RoleSessionName', '')}", policies, tags)
+    arn = f"arn:{there.partition}:sts::{account}:assumed-role/{role.name}/{name}"
+    return Session(account, arn, role.arn, f"{role.id}:{name}", _session_policies(params, there), tags)
 
 
 def _require_allowed(caller: Session | None, params: _Params, role: Any, here: Existing) -> None:
@@ -53,7 +59,7 @@ def _require_allowed(caller: Session | None, params: _Params, role: Any, here: E
     everyone = (account, root(account, here.partition))
     alone = caller.principals if caller else ()
     context: dict[str, tuple[str, ...]] = {
-        "sts:rolesessionname": (str(params.get("RoleSessionName", "")),),
+        "sts:rolesessionname": (str(params["RoleSessionName"]),),
         **({"sts:externalid": (str(params["ExternalId"]),)} if params.get("ExternalId") else {}),
         **{f"aws:requesttag/{tag['Key']}".lower(): (str(tag["Value"]),) for tag in params.get("Tags") or []},
         "aws:principalaccount": (account,),
@@ -66,15 +72,20 @@ def _require_allowed(caller: Session | None, params: _Params, role: Any, here: E
     def effect(principals: Iterable[str]) -> Effect:
         return effect_among(request, _about(trust, tuple(principals)))
 
-    own = Effect.ALLOW
-    if caller and not caller.announced:
-        policies = policies_of(caller, here)
-        own = evaluate(request, policies).effect if policies else Effect.EXPLICIT_DENY
+    own = _own(caller, request, here)
     same = role.arn.split(":")[4] == account
     trusted = effect((*alone, *everyone))
     by_name = same and bool(alone) and effect(alone) is Effect.ALLOW and own is Effect.IMPLICIT_DENY
     if trusted is not Effect.ALLOW or not (own is Effect.ALLOW or by_name):
         raise _denied(caller, role.arn, here)
+
+
+def _own(caller: Session | None, request: Request, here: Existing) -> Effect:
+    """The effect of the caller's policies; those of an account, and of a role that was announced, allow everything."""
+    if caller is None or caller.announced:
+        return Effect.ALLOW
+    policies = policies_of(caller, here)
+    return evaluate(request, policies).effect if policies else Effect.EXPLICIT_DENY
 
 
 def _about(trust: Iterable[Statement], principals: tuple[str, ...]) -> list[Statement]:

@@ -23,25 +23,34 @@ from reconciler.sandbox.wire import Refusal
 _JSON = frozenset({"ecr", "ecs", "events", "kms", "logs", "secretsmanager", "ssm", "tagging"})
 _WRITTEN = {"sns": "SNS"}
 _LISTS = {
-    "iam:ListRoles": "role/",
-    "iam:ListPolicies": "policy/",
+    "events:ListRules": "rule/*",
     "iam:ListInstanceProfiles": "instance-profile/",
+    "iam:ListPolicies": "policy/",
+    "iam:ListRoles": "role/",
+    "logs:DescribeLogGroups": "log-group::log-stream:",
+    "sns:ListTopics": "*",
 }
+"""What refusals name as the resource of actions that no ARN limits, and that have one in the messages of AWS."""
 
 
-def authorize(session: Session, asked: Asked, existing: Existing, now: float) -> None:
-    """Raise :class:`Refusal` unless the principal may send the request; ``now`` is in seconds since the epoch."""
+def authorize(session: Session, asked: Asked, existing: Existing, now: float) -> list[Need]:
+    """What was checked for a request; ``now`` is in seconds since the epoch.
+
+    Raises :class:`Refusal` unless the principal may send it.
+    """
     if session.announced:
-        return
+        return []
     policies = policies_of(session, existing)
     if policies is None:
         code = "InvalidClientTokenId" if asked.service in DENIALS else "UnrecognizedClientException"
         raise Refusal(code, "The security token included in the request is invalid.", _status(asked.service))
     everywhere = {**context_of(session, existing), **_surroundings(existing, now)}
-    for need in needs(asked, existing):
+    checked = needs(asked, existing)
+    for need in checked:
         decision = evaluate(_request(need, policies, existing, everywhere), policies)
         if not decision.allowed:
             raise refusal(session, asked.service, need, decision, existing)
+    return checked
 
 
 def _request(need: Need, policies: Policies, existing: Existing, everywhere: Mapping[str, tuple[str, ...]]) -> Request:
@@ -83,7 +92,8 @@ def refusal(session: Session, service: str, need: Need, decision: Decision, exis
     action = f"{_WRITTEN.get(prefix, prefix)}:{name}"
     shown = need.shown or need.resources[0]
     if need.action in _LISTS:
-        shown = f"arn:{existing.partition}:iam::{existing.account.id}:{_LISTS[need.action]}"
+        region = "" if prefix == "iam" else existing.region
+        shown = f"arn:{existing.partition}:{prefix}:{region}:{existing.account.id}:{_LISTS[need.action]}"
     known = bool(need.shown) or shown != "*" or service in ("batch", "ecr", "iam")
     where = f" on resource: {shown}" if known else ""
     if decision.effect is Effect.EXPLICIT_DENY:

@@ -133,7 +133,7 @@ def _own(asked: Asked, existing: Existing) -> Iterator[Need]:
 
 
 def _kind(action: str, kind: str, arn: str) -> str:
-    """The type in AWS's reference, which an ARN tells where the request may be about several."""
+    """The type in AWS's reference: that of the ARN where a request may be about several."""
     types = reference.of(action).get("types", {})
     if kind in types:
         return kind
@@ -227,6 +227,12 @@ def _of_a_log_group(params: Mapping[str, Any], existing: Existing) -> Iterator[N
         yield Need("logs:AssociateKmsKey", group, "log-group")
 
 
+def _of_a_schedule_group(params: Mapping[str, Any], existing: Existing) -> Iterator[Need]:
+    """Its schedules are deleted with it."""
+    for name in at(params, "Name"):
+        yield Need("scheduler:DeleteSchedule", (existing.arn("scheduler", "schedule", name, "*"),), "schedule")
+
+
 def _of_a_template(params: Mapping[str, Any], existing: Existing) -> Iterator[Need]:
     for image in at(params, "LaunchTemplateData.ImageId"):
         if image.startswith("resolve:ssm:"):
@@ -249,6 +255,7 @@ _FURTHER: Mapping[str, Callable[[Mapping[str, Any], Existing], Iterator[Need]]] 
     "logs:CreateLogGroup": _of_a_log_group,
     "ec2:CreateLaunchTemplate": _of_a_template,
     "ec2:CreateLaunchTemplateVersion": _of_a_template,
+    "scheduler:DeleteScheduleGroup": _of_a_schedule_group,
     "secretsmanager:CreateSecret": _of_a_secret,
     "secretsmanager:PutSecretValue": _of_a_secret,
     "secretsmanager:UpdateSecret": _of_a_secret,

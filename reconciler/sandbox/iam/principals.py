@@ -1,4 +1,4 @@
-"""Whom IAM asks about: sessions of roles that were assumed here, and users that were made here.
+"""The callers that IAM decides about: sessions of roles that were assumed here, and users that were made here.
 
 All other credentials, such as ``test`` or an account's id, are the account's own and may do everything.
 
@@ -51,7 +51,7 @@ def user_with(backend: Any, key: str, account: str) -> Session | None:
 def policies_of(session: Session, existing: Existing) -> Policies | None:
     """The policies that limit a principal now; None if it no longer exists."""
     holder = _holder(session, existing)
-    if holder is None:
+    if holder is None or session.id.partition(":")[0] not in ("", holder.id):  # another of the same name
         return None
     identity = [*_documents(holder)]
     if ":user/" in session.entity:

@@ -7,12 +7,14 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 Json = Mapping[str, Any]
+_VARIABLE = re.compile(r"/(\$\{\w+\}|<key>|tag-key)$")
 
 
 def of(action: str) -> Json:
@@ -42,7 +44,7 @@ def keys(action: str, kind: str) -> frozenset[str]:
     found = [*entry.get("conditions", ()), *entry.get("type_conditions", {}).get(kind, ())]
     if kind and kind not in entry.get("type_conditions", {}):
         found += _data()["types"].get(f"{service}:{kind}", {}).get("conditions", ())
-    return frozenset(key.partition("$")[0].lower() for key in found)
+    return frozenset(_VARIABLE.sub("/", key.lower()) for key in found)
 
 
 @cache

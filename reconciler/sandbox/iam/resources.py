@@ -227,8 +227,8 @@ ROWS: Mapping[str, str] = {
 
 
 def named(action: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Type and name of each resource that a request for an action names; ``any`` where the name itself, an ARN or an
-    id, tells the type.
+    """Type and name of each resource that a request for an action names; ``any`` where it depends on the name
+    itself, which is an ARN or an id.
     """
     for row in ROWS.get(action, "").split():
         kind, _, paths = row.partition("=")

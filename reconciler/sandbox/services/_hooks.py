@@ -69,6 +69,9 @@ class Account:
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""
 
+    simulate: Callable[[str, Json, str], Json] = lambda *_: {}
+    """The policy simulator's reply to an operation with parameters in a Region."""
+
     @property
     def id(self) -> str:
         """The account's id, twelve digits."""

@@ -23,7 +23,9 @@ def test_decisions(case):
 
     for expected, action, resource, *more in case["requests"]:
         told = more[0] if more else {}
-        keys = {key.lower(): (one,) if isinstance(one, str) else tuple(one) for key, one in told.get("keys", {}).items()}
+        keys = {
+            key.lower(): (one,) if isinstance(one, str) else tuple(one) for key, one in told.get("keys", {}).items()
+        }
         decision = evaluate(Request(action, (resource,), keys), policies)
 
         assert decision.effect.value.replace("implicit ", "") == expected, (action, resource, keys)
