@@ -13,8 +13,6 @@ import boto3
 import pytest
 
 from reconciler.model.steps import DENIALS
-from reconciler.sandbox.iam import guard
-from reconciler.sandbox.iam.needs import Asked, Need, needs
 from tests.support.shell import Result, Shell
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -29,14 +27,6 @@ class Permitted:
     asked: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
     made: int = 0
-
-    def __post_init__(self) -> None:
-        def kept(asked: Asked, existing: Any) -> list[Need]:
-            found = needs(asked, existing)
-            self.asked |= {need.action for need in found}
-            return found
-
-        self.patch.setattr(guard, "needs", kept)
 
     def policies(self, *words: str, folder: Path) -> list[dict[str, Any]]:
         """The policies that the tool prints for these words, each small enough for a managed policy."""
@@ -63,9 +53,11 @@ class Permitted:
     def run(self, policies: Sequence[Mapping[str, Any]], *words: str) -> Result:
         """One command of such a user."""
         with self.as_user(policies) as shell:
-            calls = shell.account.calls
+            calls, checked = shell.account.calls, shell.account.checked
             calls.clear()
+            checked.clear()
             done = shell(*words)
+            self.asked |= {need.action for need in checked}
             self.denied |= {f"{one.service}:{one.operation} {one.code}" for one in calls if one.code in DENIALS}
             return done
 
