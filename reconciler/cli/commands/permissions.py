@@ -51,7 +51,10 @@ def permissions(
     ] = None,
     purpose: Annotated[
         Purpose | None,
-        typer.Option("--for", help="The command that the policy is for (apply includes destroy); default: plan."),
+        typer.Option(
+            "--for",
+            help="The command that the policy is for (apply includes destroy); default: plan. Not yet: why, jobs.",
+        ),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="List the resources that need each statement, on stderr.")

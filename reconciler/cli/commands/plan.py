@@ -118,18 +118,18 @@ def plan(
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)
 
 
-def _checked(terminal: Terminal, made: Planned, account: Session, role: str | None) -> Planned:
+def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None) -> Planned:
     """The plan with a problem for each permission that is missing to apply it."""
     from reconciler.operations.permissions import simulation  # noqa: PLC0415  (only for this option)
 
-    found = simulation.check(account, pipeline.document(made, timestamp=timestamp()), role)
+    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role)
     errors = tuple(problem for problem in found if not problem.warning)
     warnings = tuple(problem for problem in found if problem.warning)
     if warnings and not terminal.as_json:
         terminal.problems(warnings)
     if not found:
         terminal.note(f"{role or 'The caller'} has every permission that this plan needs.")
-    return changed(made, problems=(*made.problems, *errors), warnings=(*made.warnings, *warnings))
+    return changed(planned, problems=(*planned.problems, *errors), warnings=(*planned.warnings, *warnings))
 
 
 def _save(out: Path, made: Planned, shown: Shown, account: Session, options: Options) -> None:

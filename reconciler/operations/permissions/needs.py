@@ -106,7 +106,7 @@ def _types(estate: Estate, section: str) -> tuple[str, ...]:
 
 def _reads(needs: Needs, kind: Kind) -> None:
     for action in _wanted(needs.estate, kind, kind.access.reads):
-        about_own(needs, kind, action, "read")
+        about_own(needs, kind, action, "read", derived=bool(kind.container or kind.shared))
     for resource in needs.estate.declared(kind.section):
         more(needs, kind, resource, planned=True)
     for action in _wanted(needs.estate, kind, kind.access.looks):
@@ -136,14 +136,15 @@ def about_own(
     conditions: Mapping[str, Sequence[str]] = EMPTY,
     *,
     owned: bool = True,
+    derived: bool = True,
 ) -> None:
     """An action on the declared resources of a kind by ARN, and with ``owned`` on what else the environment owns.
 
-    That, and what has no ARN before AWS assigns an id, is known by its tag.
+    That, and what has no ARN before AWS assigns an id, is known by its tag; so are replacements, without ``derived``.
     """
     estate, unnamed, adopted = needs.estate, list[str](), list[str]()
     for resource in estate.declared(kind.section):
-        arns = fitting(estate, kind, action, estate.own(resource))
+        arns = fitting(estate, kind, action, estate.own(resource, derived=derived))
         unnamed += [] if arns else [str(resource.address)]
         adopted += [str(resource.address)] if not arns and resource.lifecycle.adopt else []
         needs.under(action, arns, f"{verb}: {resource.address}", conditions)
@@ -160,8 +161,8 @@ def about_own(
             needs.under(action, (pattern,), why, {**conditions, **tag})
         for address in adopted:
             estate.notes[
-                f"{address} has no tag before it is adopted, and AWS knows it by its id alone: the policy allows "
-                f"changes to every {kind.name}; remove lifecycle.adopt when it is adopted, and make the policy again"
+                f"{address} has no tag before it is adopted, and its ARN has an id: the policy allows changes to every "
+                f"{kind.name}; remove lifecycle.adopt when it is adopted, and make the policy again"
             ] = None
             needs.under(action, (pattern,), f"adopt: {address}", conditions)
 
@@ -171,8 +172,9 @@ def _owned(estate: Estate, kind: Kind, action: str) -> Iterator[tuple[str, str]]
     if kind.shared:
         return
     if kind.container:  # what cannot be tagged is in a container that the environment owns
-        groups = {str(estate.placed(one).get(kind.container.member)) for one in estate.declared(kind.section)}
-        for group in sorted({*groups, kind.container.name(estate.scope.environment)} - {"None"}):
+        default = kind.container.name(estate.scope.environment)
+        groups = {str(estate.placed(one).get(kind.container.member, default)) for one in estate.declared(kind.section)}
+        for group in sorted(groups or {default}):
             for arn in estate.of_name(kind.section, ANY, {kind.container.member: group}):
                 yield kind.access.types[0], arn
         return

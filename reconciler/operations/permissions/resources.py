@@ -60,11 +60,12 @@ class Estate:
         arn = kind.attrs(self.scope, name, props).get("arn")
         return (arn,) if arn else ()
 
-    def own(self, resource: Resource) -> tuple[str, ...]:
-        """The ARNs of a declared resource, those of the names derived for a replacement included; see `of_name`."""
+    def own(self, resource: Resource, *, derived: bool = True) -> tuple[str, ...]:
+        """The ARNs of a declared resource, with ``derived`` also under the names of its replacements; see `of_name`."""
         kind = self.kinds[resource.address.section]
         names = [resource.name]
-        if kind.replace in (Replace.CREATE_FIRST, Replace.DECLARED) or resource.lifecycle.replace:
+        replaced = kind.replace in (Replace.CREATE_FIRST, Replace.DECLARED) or resource.lifecycle.replace
+        if derived and replaced:
             mark = "_" if kind.reserved_prefix and f"{resource.name}-".lower().startswith(kind.reserved_prefix) else "-"
             names.append(f"{resource.name[: kind.max_name - 9]}{mark}*")
         props = self.placed(resource)
