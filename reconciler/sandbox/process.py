@@ -196,6 +196,11 @@ def access_key(handle: Handle, account: str | None) -> str:
     return account if account and account != handle.account else "test"
 
 
+def announce_role(handle: Handle, arn: str) -> None:
+    """Let a role be assumed although the sandbox has no such role. Raises OSError."""
+    control(handle.url, "roles", {"arn": arn})
+
+
 def is_caller(handle: Handle, key: str) -> bool:
     """Whether an access key is of a role that was assumed in the sandbox, or of a user there."""
     if not _CALLER.fullmatch(key):

@@ -257,10 +257,11 @@ class Sandbox:
         service, region = request.scope
         operation = wire.operation_of(service, request)
         params: wire.Json = {}
+        sent: Mapping[str, Any] = {}
         shown: Mapping[str, Any] = {}
         try:
             params = _params(service, operation, request)
-            shown = _masked(params)
+            sent, shown = dict(params), _masked(params)
             with self.lock:
                 fault = self.faults.striking(service, operation)
             if fault and fault.delay:
@@ -278,8 +279,10 @@ class Sandbox:
             lacking = "" if service == "batch" else wire.missing(service, operation, params)
             refused = _as_refusal(error, f"{service}:{operation}", lacking)
             self.log(service, operation, region, shown, refused.status, refused.code)
+            self.account.trail.record(service, operation, region, sent, request, refusal=refused)
             return wire.refused(service, request, refused)
         self.log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
+        self.account.trail.record(service, operation, region, sent, request, reply=reply)
         if fault and fault.lost:
             raise Lost
         return reply
@@ -315,13 +318,15 @@ class Sandbox:
 
     def _fire_schedules(self) -> None:
         """Submit the jobs of the schedules that are due, as EventBridge Scheduler does."""
-        for region, params in scheduler.due(self.account):
+        for region, role, params in scheduler.due(self.account):
             status, code = 200, ""
             try:
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
             except BatchError as error:
                 status, code = error.status, error.code
             self.log("batch", "SubmitJob", region, _masked(params), status, code)
+            by = scheduler.identity(role, self.account.id)
+            self.account.trail.record_service(scheduler.PRINCIPAL, "batch", "SubmitJob", region, params, by)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]

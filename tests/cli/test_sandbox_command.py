@@ -168,7 +168,7 @@ def test_an_environment_of_another_account_runs_in_the_sandbox(
     document = running.ok("plan", "--sandbox", "--format", "json").json
     valid_plan(document)
     assert (document["account"], document["endpoint"]) == (OTHER, "sandbox")
-    assert f"<h1>{head}</h1>" in running.ok("plan", "--sandbox", "--format", "html").out
+    assert f"<title>{head}" in running.ok("plan", "--sandbox", "--format", "html").out
     assert "us-east-1 (sandbox)" in running.ok("plan", "--sandbox", "--format", "markdown").out
     assert running.ok("apply", "saved.plan", "--sandbox").code == 0
     assert {item.url.startswith(sandbox_url) for item in sent} == {True}

@@ -21,6 +21,7 @@ from reconciler.operations.permissions import actions, build, policy
 from reconciler.operations.permissions.build import Policies
 from reconciler.operations.permissions.needs import Need
 from tests.support.examples import SECRETS
+from tests.support.long import some
 from tools import iam_actions
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -94,7 +95,7 @@ def allowed(statements: Iterable[policy.Statement]) -> Iterator[Need]:
                 yield Need(action, resource, one.conditions)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", some(EVERY, 4))
 def test_merging_and_splitting_allow_what_is_needed_and_nothing_else(name: str) -> None:
     for writes in (False, True):
         found = example(name, writes=writes)
@@ -120,7 +121,7 @@ def covers(one: Need, other: Need) -> bool:
     return fnmatchcase(other.resource, one.resource) and {*one.conditions} <= {*other.conditions}
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", some(EVERY, 4))
 def test_no_condition_has_a_key_that_the_action_does_not_know(name: str) -> None:
     scope = example(name, writes=True).needs.estate.scope
     for need in example(name, writes=True).needs.found:

@@ -77,8 +77,10 @@ def write(folder: Path, content: str | bytes, name: str = "environment.yaml") ->
 # --- files that are too much ------------------------------------------------------------------------------------------
 
 HEAD = "environment: x\n"
-LISTS, MAPPINGS = "[" * 50_000 + "]" * 50_000, '{"a":' * 50_000 + "1" + "}" * 50_000
-MANY = 3_900_000 if LONG else 600_000
+DEEP = 50_000 if LONG else 20_000
+LISTS, MAPPINGS = "[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP
+MANY = 3_900_000 if LONG else 300_000
+SEVERAL = 60_000 if LONG else 15_000
 FIFTY_MEGABYTES = "# and so on "  # written a megabyte at a time: no process of tests need hold it
 TOO_MUCH: dict[str, str | bytes] = {
     "a billion laughs": "variables:\n  a0: &a0 x\n"
@@ -106,10 +108,10 @@ TOO_MUCH: dict[str, str | bytes] = {
     "a number without end": f"jobQueues: {{q: {{priority: {'9' * 100_000}}}}}",
     "numbers in documents": f"policies: {{p: {{policyDocument: '{{\"Version\": {'9' * 100_000}}}'}}, "
     'q: {policyDocument: \'{"Version": NaN, "Statement": -Infinity}\'}}',
-    "a key many times": f"policies: {{p: {{policyDocument: '{{{','.join(f'{chr(34)}k{n}{chr(34)}:1' for n in range(60_000))},"
+    "a key many times": f"policies: {{p: {{policyDocument: '{{{','.join(f'{chr(34)}k{n}{chr(34)}:1' for n in range(SEVERAL))},"
     '"k1":1}\'}}',
-    "many unknown sections": "".join(f"r{n}: {{a: 1}}\n" for n in range(10_000)),
-    "many tags": "jobQueues:\n q:\n  priority: 1\n  tags:\n" + "".join(f"   t{n}: a\n" for n in range(60_000)),
+    "many unknown sections": "".join(f"r{n}: {{a: 1}}\n" for n in range(SEVERAL // 6)),
+    "many tags": "jobQueues:\n q:\n  priority: 1\n  tags:\n" + "".join(f"   t{n}: a\n" for n in range(SEVERAL)),
 }
 
 
@@ -118,7 +120,9 @@ TOO_MUCH: dict[str, str | bytes] = {
 BOUNDED = """
 import os, resource, sys
 import jsonschema, ruamel.yaml
-from reconciler import __main__, cli
+from reconciler import __main__
+from reconciler.cli import main
+from reconciler.cli.commands import validate
 for folder in sys.stdin:
     child = os.fork()
     if not child:

@@ -132,12 +132,12 @@ def _checked(terminal: Terminal, planned: Planned, account: Session, role: str |
     return changed(planned, problems=(*planned.problems, *errors), warnings=(*planned.warnings, *warnings))
 
 
-def _save(out: Path, made: Planned, shown: Shown, account: Session, options: Options) -> None:
+def _save(out: Path, result: Planned, shown: Shown, account: Session, options: Options) -> None:
     saved_plan.write(
         out,
         shown.document,
         where=saved_plan.place_of(account.env.name, account.loaded.location.target, Path.cwd()),
-        options=changed(options, kept=made.kept),
+        options=changed(options, kept=result.kept),
         shown=shown_plan.to_save(shown),
-        variables=saved_variables.to_save(account.env, made.mask),
+        variables=saved_variables.to_save(account.env, result.mask),
     )

@@ -223,6 +223,9 @@ KIND = Kind(
     name="consumable resource",
     section="consumableResources",
     access=ACCESS,
+    recorded=batch.recorded(
+        "ConsumableResource", "consumableResource", "consumableResourceName", sent_as={"totalQuantity": "quantity"}
+    ),
     name_member="consumableResourceName",
     read=read,
     attrs=batch.attrs("consumable-resource"),

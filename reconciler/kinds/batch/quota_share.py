@@ -405,6 +405,7 @@ KIND = Kind(
     name="quota share",
     section="quotaShares",
     access=ACCESS,
+    recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",
     named_below="jobQueues",
     read=read,

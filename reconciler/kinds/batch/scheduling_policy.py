@@ -221,6 +221,7 @@ KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
     access=ACCESS,
+    recorded=batch.recorded("SchedulingPolicy", "arn", "name"),
     name_member="name",
     read=read,
     attrs=batch.attrs("scheduling-policy"),

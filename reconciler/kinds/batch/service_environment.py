@@ -237,6 +237,7 @@ KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
     access=ACCESS,
+    recorded=batch.recorded("ServiceEnvironment", "serviceEnvironment", "serviceEnvironmentName"),
     name_member="serviceEnvironmentName",
     read=read,
     attrs=batch.attrs("service-environment"),

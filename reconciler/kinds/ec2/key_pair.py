@@ -40,6 +40,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
@@ -160,10 +161,21 @@ ACCESS = Access(
     arns=lambda scope, name, _: (scope.arn("ec2", f"key-pair/{name}"),),
 )
 
+
+RECORDED = Recorded(
+    service="ec2",
+    named=("keyName", "keyPairId", ec2.TAGGED),
+    create=("ImportKeyPair", "CreateKeyPair"),
+    update=lambda _: ("ImportKeyPair", "CreateKeyPair"),
+    delete=("DeleteKeyPair",),
+    tag=ec2.TAG_EVENTS,
+)
+
 KIND = Kind(
     name="key pair",
     section="keyPairs",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="keyName",
     read=read,
     attrs=attrs,

@@ -46,6 +46,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 
 READ_ONLY = ("groupName", "groupId", "groupArn", "state")
 GROUP_REF = Ref(section="placementGroups", attr="id", literal=r"pg-")
@@ -207,10 +208,21 @@ ACCESS = Access(
     tags=("ec2:CreateTags", "ec2:DeleteTags"),
 )
 
+
+RECORDED = Recorded(
+    service="ec2",
+    named=("groupName", "groupId", ec2.TAGGED),
+    create=("CreatePlacementGroup",),
+    update=lambda _: ("CreatePlacementGroup",),
+    delete=("DeletePlacementGroup",),
+    tag=ec2.TAG_EVENTS,
+)
+
 KIND = Kind(
     name="placement group",
     section="placementGroups",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="groupName",
     read=read,
     attrs=attrs,

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
@@ -42,6 +42,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    Change,
     Dependent,
     Diff,
     Effect,
@@ -60,6 +61,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 SCANNING: Json = {"scanOnPush": False}
 ENCRYPTION: Json = {"encryptionType": "AES256"}
@@ -366,10 +368,32 @@ ACCESS = Access(
     only_if={"kms:DescribeKey": "encryptionConfiguration.kmsKey"},
 )
 
+
+def recorded_update(change: Change) -> tuple[str, ...]:
+    """The events that may have made a change."""
+    return {
+        "lifecyclePolicy": recorded.events(change, "PutLifecyclePolicy", "DeleteLifecyclePolicy"),
+        "repositoryPolicy": recorded.events(change, "SetRepositoryPolicy", "DeleteRepositoryPolicy"),
+        "imageScanningConfiguration": ("PutImageScanningConfiguration",),
+        "imageTagMutability": ("PutImageTagMutability",),
+        "imageTagMutabilityExclusionFilters": ("PutImageTagMutability",),
+    }.get(change.top, ("CreateRepository",))
+
+
+RECORDED = Recorded(
+    service="ecr",
+    named=("repositoryName", "resourceArn"),
+    create=("CreateRepository",),
+    update=recorded_update,
+    delete=("DeleteRepository",),
+    by="arn",
+)
+
 KIND = Kind(
     name="repository",
     section="repositories",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
     read=read,

@@ -50,6 +50,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 
 FIELDS = {
     "policyDocument": Field(),
@@ -396,10 +397,23 @@ ACCESS = Access(
     arns=_arns,
 )
 
+
+RECORDED = Recorded(
+    service="iam",
+    named=("policyArn", "policyName"),
+    create=("CreatePolicy",),
+    update=lambda _: ("CreatePolicyVersion", "SetDefaultPolicyVersion"),
+    delete=("DeletePolicy",),
+    tag=("TagPolicy", "UntagPolicy"),
+    by="arn",
+    at_home=True,
+)
+
 KIND = Kind(
     name="policy",
     section="policies",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="policyName",
     read=read,
     attrs=attrs,

@@ -40,6 +40,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 NAMES = {
     "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
@@ -172,10 +173,23 @@ ACCESS = Access(
     more=_more,
 )
 
+
+RECORDED = Recorded(
+    service="iam",
+    named=("roleName",),
+    create=("CreateServiceLinkedRole",),
+    update=lambda _: ("UpdateRole", "UpdateRoleDescription"),
+    delete=("DeleteServiceLinkedRole",),
+    tag=("TagRole", "UntagRole"),
+    by="name",
+    at_home=True,
+)
+
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
     access=ACCESS,
+    recorded=RECORDED,
     read=read,
     attrs=attrs,
     create=create,

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -36,6 +36,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    Change,
     Diff,
     Effect,
     Field,
@@ -53,6 +54,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
 
 # as DescribeLogGroups has it in ``arn``, for all streams
@@ -285,10 +287,29 @@ ACCESS = Access(
     only_if={"kms:DescribeKey": "kmsKeyId", "logs:AssociateKmsKey": "kmsKeyId"},
 )
 
+
+def recorded_update(change: Change) -> tuple[str, ...]:
+    """The events that may have made a change."""
+    return {
+        "retentionInDays": recorded.events(change, "PutRetentionPolicy", "DeleteRetentionPolicy"),
+        "kmsKeyId": recorded.events(change, "AssociateKmsKey", "DisassociateKmsKey"),
+        "deletionProtectionEnabled": ("PutLogGroupDeletionProtection",),
+    }.get(change.top, ("CreateLogGroup",))
+
+
+RECORDED = Recorded(
+    service="logs",
+    named=("logGroupName", "logGroupIdentifier", "resourceArn"),
+    create=("CreateLogGroup",),
+    update=recorded_update,
+    delete=("DeleteLogGroup",),
+)
+
 KIND = Kind(
     name="log group",
     section="logGroups",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},
     read=read,

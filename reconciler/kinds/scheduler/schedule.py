@@ -57,6 +57,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 GROUP = "groupName"
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name")
@@ -291,10 +292,21 @@ ACCESS = Access(
     deletes=("scheduler:DeleteSchedule",),
 )
 
+
+RECORDED = Recorded(
+    service="scheduler",
+    named=("groupName/name",),
+    create=("CreateSchedule",),
+    update=lambda _: ("UpdateSchedule",),
+    delete=("DeleteSchedule",),
+    also=lambda attrs: [attrs["arn"].partition(":schedule/")[2]] if "arn" in attrs else [],
+)
+
 KIND = Kind(
     name="schedule",
     section="schedules",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="name",
     read=read,
     attrs=attrs,

@@ -36,6 +36,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name", "state")
 PREFIX = "schedule-group/"
@@ -163,10 +164,20 @@ ACCESS = Access(
     tags=("scheduler:TagResource", "scheduler:UntagResource"),
 )
 
+
+RECORDED = Recorded(
+    service="scheduler",
+    named=("name", "resourceArn"),
+    create=("CreateScheduleGroup",),
+    update=lambda _: ("CreateScheduleGroup",),
+    delete=("DeleteScheduleGroup",),
+)
+
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
     access=ACCESS,
+    recorded=RECORDED,
     name_member="name",
     read=read,
     attrs=attrs,

@@ -403,6 +403,9 @@ KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     access=ACCESS,
+    recorded=batch.recorded(
+        "ComputeEnvironment", "computeEnvironment", "computeEnvironmentName", deep="computeResources"
+    ),
     name_member="computeEnvironmentName",
     read=read,
     attrs=batch.attrs("compute-environment"),

@@ -48,6 +48,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
@@ -305,10 +306,21 @@ ACCESS = Access(
     arns=_arns,
 )
 
+
+RECORDED = Recorded(
+    service="batch",
+    named=("jobDefinitionName", "jobDefinition", "resourceArn"),
+    create=("RegisterJobDefinition",),
+    update=lambda _: ("RegisterJobDefinition", "DeregisterJobDefinition"),
+    delete=("DeregisterJobDefinition",),
+    also=lambda attrs: [attrs["arnPrefix"]] if "arnPrefix" in attrs else [],
+)
+
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
     access=ACCESS,
+    recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,
     read=read,

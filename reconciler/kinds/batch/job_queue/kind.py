@@ -356,6 +356,7 @@ KIND = Kind(
     name="job queue",
     section="jobQueues",
     access=ACCESS,
+    recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
     read=read,
     attrs=batch.attrs("job-queue"),
