@@ -51,12 +51,13 @@ def test_it_prints_the_policy_and_says_the_rest_beside_it(run: Run) -> None:
 
 
 @pytest.mark.parametrize("purpose", [[], ["--for", "plan"], ["--for", "drift"]])
-def test_a_drift_needs_what_a_plan_needs(run: Run, purpose: list[str]) -> None:
+def test_a_drift_needs_what_a_plan_needs_and_the_event_history(run: Run, purpose: list[str]) -> None:
     code, out, err = run("prod.yaml", "--account", "123456789012", *purpose)
 
     assert (code, err) == (0, "")
     assert "PutParameter" not in out
     assert "tag:GetResources" in out
+    assert ("cloudtrail:LookupEvents" in out) == ("drift" in purpose)
 
 
 def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None:

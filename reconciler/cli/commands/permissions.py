@@ -97,8 +97,8 @@ def permissions(
         _check_sections(also or ())
         loaded = reporting.read(terminal, env, strict=False, given=given)
         here = loaded.env.account or account, loaded.env.region or region or _region()
-        writes = purpose is Purpose.apply
-        found = build.for_environment(loaded.env, *here, writes=writes, also=also or ())
+        what = {"writes": purpose is Purpose.apply, "history": purpose is Purpose.drift}
+        found = build.for_environment(loaded.env, *here, **what, also=also or ())
         stem = f"{loaded.env.name}-{(purpose or Purpose.plan).value}"
     _print(terminal, found, out_dir, stem, explain=explain)
 

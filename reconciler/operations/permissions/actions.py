@@ -30,10 +30,12 @@ KEYS: Final = frozenset(
     }
 )
 INDEX: Final = "tag:GetResources"
+EVENTS: Final = "cloudtrail:LookupEvents"
 LOCK: Final = ("ssm:GetParameterHistory", "ssm:PutParameter", "ssm:DeleteParameter")
-#: What is needed beside the kinds: the index of tags, the lock, passing roles, the look-ups.
+#: What is needed beside the kinds: the index of tags, the event history, the lock, passing roles, the look-ups.
 BESIDE_KINDS: Final = (
     INDEX,
+    EVENTS,
     *LOCK,
     PASS_ROLE,
     *("ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeImages"),

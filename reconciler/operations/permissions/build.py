@@ -11,6 +11,7 @@ from reconciler.kinds import discover
 from reconciler.model import Environment, Scope
 from reconciler.model.declared import partition_of
 from reconciler.operations.permissions import policy
+from reconciler.operations.permissions.actions import EVENTS
 from reconciler.operations.permissions.needs import ANY, Needs, of_apply, of_plan
 from reconciler.operations.permissions.policy import Statement
 from reconciler.operations.permissions.resources import Estate
@@ -39,14 +40,22 @@ def scope_of(env: Environment, account: str | None, region: str | None) -> tuple
 
 
 def for_environment(
-    env: Environment, account: str | None, region: str | None, *, writes: bool, also: Sequence[str] = ()
+    env: Environment,
+    account: str | None,
+    region: str | None,
+    *,
+    writes: bool = False,
+    history: bool = False,
+    also: Sequence[str] = (),
 ) -> Policies:
-    """The policy to plan an environment, or with ``writes`` to apply and destroy it. ``also`` are sections of which
-    nothing is declared any more, but something may still be owned.
+    """The policy to plan an environment, with ``writes`` to apply and destroy it, with ``history`` to find who changed
+    it. ``also`` are sections of which nothing is declared any more, but something may still be owned.
     """
     scope, notes = scope_of(env, account, region)
     estate = Estate(names.in_account(env, scope), discover(), scope)
     needs = (of_apply if writes else of_plan)(estate, also)
+    if history:
+        needs.add(EVENTS, (ANY,), "find who made a change")
     return _policies(needs, notes, policy.MANAGED)
 
 
