@@ -55,7 +55,7 @@ def for_environment(
     estate = Estate(names.in_account(env, scope), discover(), scope)
     needs = (of_apply if writes else of_plan)(estate, also)
     if history:
-        needs.add(EVENTS, (ANY,), "find who made a change")
+        needs.add(EVENTS, (ANY,), "find who changed it")
     return _policies(needs, notes, policy.MANAGED)
 
 
