@@ -97,8 +97,13 @@ def permissions(
         _check_sections(also or ())
         loaded = reporting.read(terminal, env, strict=False, given=given)
         here = loaded.env.account or account, loaded.env.region or region or _region()
-        what = {"writes": purpose is Purpose.apply, "history": purpose is Purpose.drift}
-        found = build.for_environment(loaded.env, *here, **what, also=also or ())
+        found = build.for_environment(
+            loaded.env,
+            *here,
+            writes=purpose is Purpose.apply,
+            history=purpose is Purpose.drift,
+            also=also or (),
+        )
         stem = f"{loaded.env.name}-{(purpose or Purpose.plan).value}"
     _print(terminal, found, out_dir, stem, explain=explain)
 
