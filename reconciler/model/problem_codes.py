@@ -298,6 +298,20 @@ LOOKUP_REFUSED = _either(
     "Allow the action that the message names.",
 )
 
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+MISSING_PERMISSION = _either(
+    "missing-permission",
+    "`plan --check-permissions`: the role that applies has no permission for an action of the plan, or only under "
+    "conditions that are not known before.",
+    "Add the action to its policies; `reconcile permissions PLAN-FILE` prints what the plan needs.",
+)
+PERMISSIONS_UNKNOWN = _error(
+    "permissions-unknown",
+    "The permissions of a role cannot be checked: IAM refuses the simulation, or does not have the role.",
+    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role.",
+)
+
 # --- values of fields -------------------------------------------------------------------------------------------------
 
 UNKNOWN_FIELD = _either(
