@@ -65,6 +65,13 @@ def plan(
     adopt: Adopt = False,
     allow_deletions: Allow = None,
     only_changes: OnlyChanges = False,
+    check_permissions: Annotated[
+        bool,
+        typer.Option("--check-permissions", help="Ask IAM whether the caller has the permissions to apply the plan."),
+    ] = False,
+    apply_role: Annotated[
+        str | None, typer.Option("--apply-role", metavar="ARN", help="Check the permissions of this role instead.")
+    ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
     verbose: Verbose = False,
@@ -89,6 +96,8 @@ def plan(
     with interruptible():
         account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, outputs)
+        if (check_permissions or apply_role) and not made.errored:
+            made = _checked(terminal, made, account, apply_role)
     at = timestamp()
     shown = shown_plan.planned(
         made,
@@ -107,6 +116,20 @@ def plan(
         name = terminal.mask.line(str(out))
         terminal.note(f"Saved the plan to {name}; apply it with: reconcile apply {terminal.shell_quoted(out)}")
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)
+
+
+def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None) -> Planned:
+    """The plan with a problem for each permission that is missing to apply it."""
+    from reconciler.operations.permissions import simulation  # noqa: PLC0415  (only for this option)
+
+    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role)
+    errors = tuple(problem for problem in found if not problem.warning)
+    warnings = tuple(problem for problem in found if problem.warning)
+    if warnings and not terminal.as_json:
+        terminal.problems(warnings)
+    if not found:
+        terminal.note(f"{role or 'The caller'} has every permission that this plan needs.")
+    return changed(planned, problems=(*planned.problems, *errors), warnings=(*planned.warnings, *warnings))
 
 
 def _save(out: Path, result: Planned, shown: Shown, account: Session, options: Options) -> None:
