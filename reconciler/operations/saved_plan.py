@@ -47,6 +47,7 @@ _NEW_PLAN: Final = "save one with `reconcile plan --out FILE`"
 _OTHER_FORMATS: Final = (
     (b"PK\x03\x04", "the file is a ZIP archive, like a terraform plan"),
     (b'{\n  "format_version"', "the file is the output of `plan --format json`"),
+    (b'{\n "file": "reconcile-snapshot/', "the file is a snapshot, which is planned from and never applied"),
     (b'{"format_version"', "the file is terraform JSON"),
 )
 

@@ -46,7 +46,8 @@ class Shown:
     def facts(self) -> dict[str, str]:
         """What comments and pages have in their heads about it."""
         commit = {"commit": str(self.commit)} if self.commit else {}
-        found = {"planned": self.planned_at, **commit, "version": self.version}
+        taken = {"snapshot": self.planned.taken.sentence} if self.planned.taken else {}
+        found = {**taken, "planned": self.planned_at, **commit, "version": self.version}
         return {name: self.planned.mask.line(value) for name, value in found.items()}
 
 
