@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reconciler.account.recording import NOBODY, key_of
+from reconciler.account.recording import NOBODY, key_of, listed
 from reconciler.account.reduced import last_part, texts
 from reconciler.model import Call, Json, Refused, Reply, compact
 from reconciler.model.steps import NOT_RECORDED
@@ -22,11 +22,10 @@ _HOLE: Final = "\0"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A call and its reply. ``sections`` are those that made it to see how a name that nobody has is answered."""
+    """A call and its reply."""
 
     call: Call
     reply: Reply
-    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Record:
     """What a snapshot has of an account.
 
     ``own`` are the names, ARNs and ids of what the environment owns or declares; ``names`` those of all there is, by
-    section, where they are complete.
+    the read that asks for one (``batch:DescribeJobQueues``), where they are complete.
     """
 
     entries: Sequence[Entry]
@@ -86,14 +85,14 @@ class Recorded:
         """How AWS says that nothing is called ``name``; None where that is not certain."""
         for value, entry in like:
             words = value if isinstance(value, list) else [value]
-            if not entry.sections or len(words) != 1 or NOBODY not in words[0]:
+            known = self.record.names.get(str(entry.call)) if listed(entry.call) else None
+            if known is None or len(words) != 1 or NOBODY not in words[0]:
                 continue
             before, _, after = words[0].partition(NOBODY)
             if not (name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)):
                 continue
             inner = name[len(before) : len(name) - len(after)]
-            lists = [self.record.names.get(section) for section in entry.sections]
-            if all(known is not None and last_part(inner) not in known for known in lists):
+            if last_part(inner) not in known:
                 return _renamed(entry.reply, inner)
         return None
 

@@ -8,24 +8,57 @@ which only the names are kept.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.account.reader import Reader
 from reconciler.account.reduced import names_in, texts
 from reconciler.config import references
 from reconciler.model import Aws, Call, Environment, Kind, Query, Refused, Reply, Scope, Sought, Unreadable, compact
-from reconciler.model.steps import UNKNOWN
 
 NOBODY: Final = "reconcile-snapshot-no-such-name"
-_FILTERS: Final = "Filters"
-# Lists of all names, where no kind reads one
-_LISTS: Final[Mapping[str, Call]] = {
-    "iam": Call("iam", "ListRoles", {"PathPrefix": "/aws-service-role/"}, all_pages=True),
-    "ecr": Call("ecr", "DescribeRepositories", all_pages=True),
-    "secretsmanager": Call("secretsmanager", "ListSecrets", {"IncludePlannedDeletion": True}, all_pages=True),
-    "sns": Call("sns", "ListTopics", all_pages=True),
+# By the read that asks for a name: the list of all names, and the parameters of the read with which that holds
+_ALL: Final[Mapping[str, tuple[Call, frozenset[str]]]] = {
+    read: (Call(service, operation, params, all_pages=True), frozenset(given.split()))
+    for service, read, operation, params, given in (
+        ("batch", "batch:DescribeComputeEnvironments", "DescribeComputeEnvironments", {}, "computeEnvironments"),
+        ("batch", "batch:DescribeConsumableResource", "ListConsumableResources", {}, "consumableResource"),
+        (
+            "batch",
+            "batch:DescribeJobDefinitions",
+            "DescribeJobDefinitions",
+            {"status": "ACTIVE"},
+            "jobDefinitionName status",
+        ),
+        ("batch", "batch:DescribeJobQueues", "DescribeJobQueues", {}, "jobQueues"),
+        ("batch", "batch:DescribeSchedulingPolicies", "ListSchedulingPolicies", {}, "arns"),
+        ("batch", "batch:DescribeServiceEnvironments", "DescribeServiceEnvironments", {}, "serviceEnvironments"),
+        ("ec2", "ec2:DescribeKeyPairs", "DescribeKeyPairs", {}, "Filters IncludePublicKey"),
+        ("ec2", "ec2:DescribeLaunchTemplates", "DescribeLaunchTemplates", {}, "Filters"),
+        ("ec2", "ec2:DescribePlacementGroups", "DescribePlacementGroups", {}, "Filters"),
+        ("ec2", "ec2:DescribeSecurityGroups", "DescribeSecurityGroups", {}, "Filters"),
+        ("ecr", "ecr:DescribeRepositories", "DescribeRepositories", {}, "repositoryNames"),
+        ("events", "events:DescribeRule", "ListRules", {}, "Name"),
+        ("iam", "iam:GetInstanceProfile", "ListInstanceProfiles", {"MaxItems": 1000}, "InstanceProfileName"),
+        ("iam", "iam:GetPolicy", "ListPolicies", {"Scope": "All", "MaxItems": 1000}, "PolicyArn"),
+        ("iam", "iam:GetRole", "ListRoles", {"MaxItems": 1000}, "RoleName"),
+        ("iam", "iam:ListRoles", "ListRoles", {"PathPrefix": "/aws-service-role/"}, "PathPrefix"),
+        ("logs", "logs:DescribeLogGroups", "DescribeLogGroups", {}, "logGroupIdentifiers"),
+        ("scheduler", "scheduler:GetSchedule", "ListSchedules", {}, "GroupName Name"),
+        ("scheduler", "scheduler:GetScheduleGroup", "ListScheduleGroups", {}, "Name"),
+        ("scheduler", "scheduler:ListTagsForResource", "ListScheduleGroups", {}, "ResourceArn"),
+        (
+            "secretsmanager",
+            "secretsmanager:DescribeSecret",
+            "ListSecrets",
+            {"IncludePlannedDeletion": True},
+            "SecretId",
+        ),
+        ("sns", "sns:GetTopicAttributes", "ListTopics", {}, "TopicArn"),
+        ("sns", "sns:ListSubscriptionsByTopic", "ListTopics", {}, "TopicArn"),
+    )
 }
 # A kind's read of a bare name may need what only a declaration has
 _NEEDS_MORE: Final = (AttributeError, LookupError, TypeError, ValueError)
@@ -62,105 +95,71 @@ class Recorder:
         return known[1]
 
 
-@dataclass(slots=True)
-class _Noting:
-    """Sends calls through ``recorder`` and notes them."""
-
-    recorder: Recorder
-    asked: dict[str, Call] = field(default_factory=dict)
-
-    def call(self, call: Call) -> Reply:
-        self.asked.setdefault(key_of(call), call)
-        return self.recorder.call(call)
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names that a section has in the account, and the keys of the calls that were made for :data:`NOBODY`."""
-
-    names: frozenset[str]
-    probes: frozenset[str]
+def listed(call: Call) -> bool:
+    """Whether all that there is can be listed for the name in ``call``."""
+    return str(call) in _ALL and call.params.keys() <= _ALL[str(call)][1]
 
 
 def widen(
     recorder: Recorder, kinds: Mapping[str, Kind], env: Environment, scope: Scope, lookups: Mapping[str, Any]
-) -> dict[str, Names]:
-    """Record more than one plan reads; returns the names by section, where all of them could be listed."""
+) -> dict[str, frozenset[str]]:
+    """Record more than one plan reads; returns the names of all there is, by the read that asks for such a name, where
+    they could be listed.
+    """
     sought: dict[str, list[Sought]] = {}
     context = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=lookups)
     for address, resource in env.resources.items():
         props = references.resolve_known(resource, context)
         sought.setdefault(address.section, []).append(Sought(resource.name, props, logical=address.name))
     declared = frozenset(sought)
+
+    def driven(kind: Kind) -> Callable[[], None]:
+        return lambda: _drive(recorder, kind, _queries(kind, scope, sought.get(kind.section, ()), declared))
+
+    def names(call: Call) -> Callable[[], frozenset[str] | None]:
+        return lambda: _names(recorder.aside(call))
+
     reader = Reader(recorder)
     try:
-        jobs = {
-            section: lambda kind=kind, names=tuple(sought.get(section, ())): _widened(
-                recorder, kind, scope, names, declared
-            )
-            for section, kind in kinds.items()
-        }
-        found = reader.run_all(jobs)
+        for failed in reader.run_all({section: driven(kind) for section, kind in kinds.items()}).values():
+            if isinstance(failed, BaseException):
+                raise failed
+        calls = [call for call, _ in list(recorder.replies.values()) if listed(call) and _asks_nobody(call)]
+        found = reader.run_all({str(call): names(_ALL[str(call)][0]) for call in calls})
     finally:
         reader.close()
-    for one in found.values():
-        if isinstance(one, BaseException):
-            raise one
-    return {section: one for section, one in found.items() if isinstance(one, Names)}
+    return {read: known for read, known in found.items() if isinstance(known, frozenset)}
 
 
-def _widened(
-    recorder: Recorder, kind: Kind, scope: Scope, sought: tuple[Sought, ...], declared: frozenset[str]
-) -> Names | None:
-    """The names of one section; None where they are not certain to be all."""
-    nobody = Sought(NOBODY, sought[0].props if sought else {})
-    bare = Sought(NOBODY)
-    here = declared | {kind.section}
-    base = Query(scope=scope, owned=True, declared=declared)
-    reading = _Noting(recorder)
-    _drive(reading, kind, replace(base, sought=sought, indexed=False))
-    probing = _Noting(recorder)
-    _drive(probing, kind, replace(base, sought=(nobody,), declared=here, indexed=False))
-    for query in (
-        replace(base, declared=frozenset()),
-        base,
-        replace(base, declared=here),
-        replace(base, sought=(bare,), declared=here),
-        replace(base, sought=(bare, Sought(f"{NOBODY}-2")), declared=here),  # several may be read in another way
-        replace(base, sought=(nobody,), declared=here),
-        replace(base, sought=(bare,), owned=False, declared=here),
-        replace(base, sought=(bare,), owned=False, declared=here, brief=True),
-        *(replace(base, sought=(one,), owned=False) for one in sought),
-    ):
-        _drive(probing, kind, query)
-    probes = {key: call for key, call in probing.asked.items() if any(NOBODY in text for text in texts(call.params))}
-    whole = [call for call in (*reading.asked.values(), *probing.asked.values()) if not call.params.get(_FILTERS)]
-    whole = [call for call in whole if _lists_all(call, sought)]
-    extra = [_unfiltered(call) for call in probes.values() if _FILTERS in call.params]
-    extra += [_LISTS[call.service] for call in probes.values() if call.service in _LISTS]
-    replies = [recorder.call(call) for call in whole]
-    replies += [recorder.aside(call) for call in extra]
-    whole += extra
-    if not whole or any(isinstance(reply, Refused) and (reply.denied or reply.code in UNKNOWN) for reply in replies):
-        return None
-    names = frozenset(name for reply in replies if not isinstance(reply, Refused) for name in names_in(reply))
-    return Names(names, frozenset(probes))
+def _queries(
+    kind: Kind, scope: Scope, sought: Sequence[Sought], declared: frozenset[str]
+) -> Iterator[Query]:
+    """What planning may ask after the YAML has changed."""
+    names, here = tuple(sought), declared | {kind.section}
+    like, bare = Sought(NOBODY, names[0].props if names else {}), Sought(NOBODY)
+    base = Query(scope=scope, owned=True, declared=here)
+    for known in (declared, frozenset[str](), here):
+        yield replace(base, declared=known)
+    for some in ((bare,), (like,), (bare, Sought(f"{NOBODY}-2")), (*names, like)):  # several may be read in another way
+        yield replace(base, sought=some)
+    for some in (names, (like,)):
+        yield replace(base, sought=some, indexed=False)
+    for one in (bare, like, *names):
+        yield replace(base, sought=(one,), owned=False)
+    for one in (bare, *names):
+        yield replace(base, sought=(one,), owned=False, brief=True)
 
 
-def _drive(aws: Aws, kind: Kind, query: Query) -> None:
-    try:
-        Reader(aws, parallelism=0).drive(kind.read(query))
-    except (Unreadable, *_NEEDS_MORE):
-        return
+def _drive(aws: Aws, kind: Kind, queries: Iterable[Query]) -> None:
+    reader = Reader(aws, parallelism=0)
+    for query in queries:
+        with suppress(Unreadable, *_NEEDS_MORE):
+            reader.drive(kind.read(query))
 
 
-def _lists_all(call: Call, sought: Sequence[Sought]) -> bool:
-    """Whether the call is for everything there is: it names nothing."""
-    if call.service == "resourcegroupstaggingapi" or not call.operation.startswith(("List", "Describe", "GetAccount")):
-        return False
-    named = {NOBODY, *(one.name for one in sought)}
-    return not any(text.startswith("arn:") or text in named or NOBODY in text for text in texts(call.params))
+def _asks_nobody(call: Call) -> bool:
+    return any(NOBODY in text for text in texts(call.params))
 
 
-def _unfiltered(call: Call) -> Call:
-    return replace(call, params={name: value for name, value in call.params.items() if name != _FILTERS})
+def _names(reply: Reply) -> frozenset[str] | None:
+    return None if isinstance(reply, Refused) else frozenset(names_in(reply))

@@ -115,8 +115,8 @@ def take(session: Session, path: Path) -> int:
         "endpoint": session.mask.line(session.client.elsewhere()),
         "own": sorted(own),
         "objects": [[*found, sealer.value(_plain(attrs))] for found, attrs in sorted(objects.items())],
-        "names": {section: sorted(found.names) for section, found in sorted(wide.items())},
-        "replies": _written(recorder, sealer, wide, scope.environment, own),
+        "names": {read: sealer.value(sorted(found)) for read, found in sorted(wide.items())},
+        "replies": _written(recorder, sealer, scope.environment, own),
         "secrets": [[list(place.sources), place.salt, place.length] for place in sealer.places],
     }
     lines = ",\n ".join(f"{json.dumps(name)}: {_lines(_plain(value))}" for name, value in document.items())
@@ -161,20 +161,16 @@ def _name(live: Live) -> str:
     return live.attrs.get("name") or live.physical
 
 
-def _written(
-    recorder: Recorder, sealer: Sealer, wide: Mapping[str, Any], environment: str, own: Iterable[str]
-) -> list[dict[str, Any]]:
+def _written(recorder: Recorder, sealer: Sealer, environment: str, own: Iterable[str]) -> list[dict[str, Any]]:
     from reconciler.account.reduced import reduced  # noqa: PLC0415  (see above)
 
     words = frozenset(own)
     found = []
-    for key, (call, reply) in sorted(recorder.replies.items()):
+    for _, (call, reply) in sorted(recorder.replies.items(), key=lambda item: item[0]):
         kept = reduced(call, reply, environment, words)
         entry: dict[str, Any] = {"call": str(call), "params": sealer.value(_plain(call.params))}
         if call.all_pages:
             entry["all_pages"] = True
-        if sections := [section for section, one in sorted(wide.items()) if key in one.probes]:
-            entry["sections"] = sections
         if isinstance(kept, Refused):
             entry["refused"] = sealer.value([kept.code, kept.message]) + [kept.status]
         else:
@@ -256,7 +252,7 @@ def _parsed(path: Path, found: Mapping[str, Any]) -> Snapshot:
         places=tuple(Place(tuple(map(_text, sources)), _text(salt), int(length)) for sources, salt, length in found["secrets"]),
         replies=tuple(found["replies"]),
         own=frozenset(map(_text, found["own"])),
-        names={_text(section): frozenset(map(_text, some)) for section, some in found["names"].items()},
+        names={_text(read): frozenset(map(_text, some)) for read, some in found["names"].items()},
         objects={
             (_text(section), _text(name)): {_text(key): _text(value) for key, value in attrs.items()}
             for section, name, attrs in found["objects"]
@@ -278,13 +274,13 @@ def _record(snapshot: Snapshot, secrets: Mapping[str, Any]) -> Record:
     entries = []
     for item in snapshot.replies:
         service, _, operation = _text(item["call"]).partition(":")
-        params, sections = item["params"], tuple(map(_text, item.get("sections", ())))
+        params = item["params"]
         if not (isinstance(params, dict) and service and operation):
             raise TypeError(item)
         call = Call(
             service, operation, opened(params, snapshot.places, secrets), all_pages=item.get("all_pages") is True
         )
-        entries.append(Entry(call, _reply(item, snapshot, secrets), sections))
+        entries.append(Entry(call, _reply(item, snapshot, secrets)))
     return Record(entries, snapshot.own, snapshot.names)
 
 
