@@ -157,5 +157,3 @@ def _holes(params: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             return
         for number, item in enumerate(params):
             yield from _holes(item, (*path, number))
-
-

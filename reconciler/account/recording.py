@@ -131,9 +131,7 @@ def widen(
     return {read: known for read, known in found.items() if isinstance(known, frozenset)}
 
 
-def _queries(
-    kind: Kind, scope: Scope, sought: Sequence[Sought], declared: frozenset[str]
-) -> Iterator[Query]:
+def _queries(kind: Kind, scope: Scope, sought: Sequence[Sought], declared: frozenset[str]) -> Iterator[Query]:
     """What planning may ask after the YAML has changed."""
     names, here = tuple(sought), declared | {kind.section}
     like, bare = Sought(NOBODY, names[0].props if names else {}), Sought(NOBODY)

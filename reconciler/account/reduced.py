@@ -29,7 +29,7 @@ def reduced(call: Call, reply: Reply, environment: str, own: Collection[str]) ->
     """``reply`` as a snapshot of ``environment`` keeps it; ``own`` are the names, ARNs and ids of its objects."""
     if isinstance(reply, Refused):
         return reply
-    asked = {text for text in texts(call.params)}
+    asked = set(texts(call.params))
     about_own = call.operation.startswith(_ABOUT_ONE) and any(text in own for text in asked)
     if about_own and call.operation.startswith("List"):
         return reply
@@ -49,20 +49,16 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def names_in(reply: Reply) -> Iterator[str]:
-    """The names of everything that ``reply`` lists; where an item has none, the names in its ARN and ids."""
-    if isinstance(reply, list | tuple):
-        for item in reply:
-            yield from names_in(item) if not isinstance(item, str) else (item,)
-    elif isinstance(reply, Mapping):
-        own = {name: item for name, item in reply.items() if isinstance(item, str) and _NAMES.search(name)}
-        named = [item for name, item in own.items() if name.lower().endswith("name")]
+def names_in(reply: Json) -> Iterator[str]:
+    """The names of the items that ``reply`` lists; where one has none, the names in its ARN and ids."""
+    for item in (one for items in reply.values() if isinstance(items, list) for one in items):
+        if not isinstance(item, dict):
+            yield str(item)
+            continue
+        own = {name: value for name, value in item.items() if isinstance(value, str) and _NAMES.search(name)}
+        named = [value for name, value in own.items() if name.lower().endswith("name")]
         yield from named or map(last_part, own.values())
-        for name, item in reply.items():
-            if not isinstance(item, str):
-                yield from names_in(item)
-            elif name == "Path":  # of a service-linked role it has the service's name
-                yield from item.split("/")
+        yield from filter(None, str(item.get("Path", "")).split("/"))  # of a service-linked role it names the service
 
 
 def last_part(name: str) -> str:

@@ -89,11 +89,9 @@ def secrets_of(env: Environment, environ: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def not_given(places: Sequence[Place], environ: Mapping[str, str]) -> dict[str, str]:
-    """A value for each environment variable with a secret that is not set here: what a fork or a reviewer lacks."""
-    sources = [source for place in places for source in place.sources]
-    names = {source.removeprefix(_ENV) for source in sources if source.startswith(_ENV)}
-    return {name: f"not-given-{name}" for name in sorted(names) if name not in environ}
+def variables_of(secrets: Mapping[str, Any]) -> list[str]:
+    """The environment variables among the places of secrets."""
+    return sorted(source.removeprefix(_ENV) for source in secrets if source.startswith(_ENV))
 
 
 @dataclass(slots=True)
@@ -226,5 +224,3 @@ def _leaves(value: Any, path: tuple[Any, ...] = (), *, keys: bool = False) -> It
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value):
             yield from _leaves(item, (*path, number), keys=keys)
-
-

@@ -60,8 +60,8 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An environment and its account. ``environ`` are the environment variables with which it was read; ``taken`` is the
-    snapshot that ``client`` answers from, where it does not ask AWS.
+    """An environment and its account. ``environ`` are the environment variables with which it was read; ``taken`` is
+    the snapshot that ``client`` answers from, where it does not ask AWS.
     """
 
     loaded: Loaded

@@ -25,8 +25,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
-from reconciler.operations.own_files import foreign, put
-from reconciler.operations.sealed import Place, Sealer, in_place, not_given, opened, secrets_of
+from reconciler.operations.own_files import foreign, put, try_put
+from reconciler.operations.sealed import Place, Sealer, in_place, opened, secrets_of, variables_of
 from reconciler.operations.session import Loaded, Session, timestamp
 from reconciler.operations.taken import Taken
 
@@ -49,15 +49,20 @@ _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError,
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The contents of a snapshot file. ``objects`` are the attributes of what the environment owns, or declares and
-    nobody owns, by section and name; ``own`` the words that name these; ``places`` are those of the secrets that were taken
-    out of ``replies``.
+    """The contents of a snapshot file.
+
+    variables  the environment variables that hold secrets
+    places     where the declaration has the secrets that were taken out of ``replies``
+    objects    the attributes of what the environment owns, or declares and nobody owns, by section and name
+    own        the words that name these
+    names      the names of all there is, by the read that asks for one
     """
 
     path: Path
     scope: Scope
     taken: datetime
     version: str
+    variables: frozenset[str]
     places: tuple[Place, ...]
     replies: tuple[Mapping[str, Any], ...]
     own: frozenset[str]
@@ -66,7 +71,7 @@ class Snapshot:
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """``environ`` with values for the variables of secrets that are not set in it: they count as unchanged."""
-        return {**environ, **not_given(self.places, environ)}
+        return {**{name: f"not-given-{name}" for name in self.variables}, **environ}
 
 
 # --- taking ----------------------------------------------------------------------------------------------------------
@@ -75,7 +80,9 @@ class Snapshot:
 def check_place(path: Path) -> None:
     """Raises Problems where a snapshot must not be written to ``path``: only a snapshot is replaced by another."""
     try:
-        why = foreign(path, BEGINNING, "a snapshot")
+        why = "is a directory" if path.is_dir() else foreign(path, BEGINNING, "a snapshot")
+        if not why and (path.is_file() or not path.exists()):
+            try_put(path.resolve())
     except OSError as error:
         raise Problems([_problem(f"{path} cannot be written: {error.strerror}", _OTHER)]) from error
     if why:
@@ -113,6 +120,7 @@ def take(session: Session, path: Path) -> int:
         "region": scope.region,
         "partition": scope.partition,
         "endpoint": session.mask.line(session.client.elsewhere()),
+        "variables": variables_of(sealer.secrets),
         "own": sorted(own),
         "objects": [[*found, sealer.value(_plain(attrs))] for found, attrs in sorted(objects.items())],
         "names": {read: sealer.value(sorted(found)) for read, found in sorted(wide.items())},
@@ -172,7 +180,7 @@ def _written(recorder: Recorder, sealer: Sealer, environment: str, own: Iterable
         if call.all_pages:
             entry["all_pages"] = True
         if isinstance(kept, Refused):
-            entry["refused"] = sealer.value([kept.code, kept.message]) + [kept.status]
+            entry["refused"] = [*sealer.value([kept.code, kept.message]), kept.status]
         else:
             entry["reply"] = sealer.value(_plain(kept), call.service)
         found.append(entry)
@@ -249,7 +257,10 @@ def _parsed(path: Path, found: Mapping[str, Any]) -> Snapshot:
         scope=scope,
         taken=datetime.fromisoformat(taken),
         version=_text(found["reconcile_version"]),
-        places=tuple(Place(tuple(map(_text, sources)), _text(salt), int(length)) for sources, salt, length in found["secrets"]),
+        variables=frozenset(map(_text, found["variables"])),
+        places=tuple(
+            Place(tuple(map(_text, sources)), _text(salt), int(length)) for sources, salt, length in found["secrets"]
+        ),
         replies=tuple(found["replies"]),
         own=frozenset(map(_text, found["own"])),
         names={_text(read): frozenset(map(_text, some)) for read, some in found["names"].items()},
@@ -332,5 +343,3 @@ def _is(noun: str, value: str | None) -> str:
 
 def _problem(message: str, hint: str) -> Problem:
     return Problem(code=codes.SNAPSHOT_FILE, message=message, hint=hint)
-
-

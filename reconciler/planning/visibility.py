@@ -65,15 +65,19 @@ def only_described(
     kinds: Mapping[str, Kind],
     described: frozenset[tuple[str, str]],
 ) -> Observed:
-    """``observed`` in a snapshot, in which objects that nobody owns have only their names unless they are ``described``:
-    a declared one of these counts as not read, since what differs is not known.
+    """``observed`` in a snapshot, in which objects that nobody owns have only names unless they are ``described``: a
+    declared one of these counts as not read, since what differs is not known.
     """
     unreadable, lives = dict(observed.unreadable), dict(observed.lives)
     for address, resource in declared.items():
         section, name = address.section, resource.name
         if kinds[section].shared or (section, name) in described:
             continue
-        bare = [one for one in lives.get(section, ()) if one.owner is None and name == (one.attrs.get("name") or one.physical)]
+        bare = [
+            one
+            for one in lives.get(section, ())
+            if one.owner is None and name == (one.attrs.get("name") or one.physical)
+        ]
         if bare:
             lives[section] = tuple(one for one in lives[section] if one not in bare)
             refused = Refused(NOT_RECORDED, "it exists, and the snapshot has only its name")

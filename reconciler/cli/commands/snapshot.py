@@ -39,4 +39,6 @@ def snapshot(
         count = snapshots.take(account, out)
     name, where = terminal.mask.line(str(out)), f"{account.env.name} in account {account.scope.account}"
     terminal.note(f"Recorded {count} replies about {terminal.mask.line(where)}, without secrets, in {name}.")
-    terminal.note(f"Plan from it with: reconcile plan {terminal.shell_quoted(env or '.')} --snapshot {terminal.shell_quoted(out)}")
+    terminal.note(
+        f"Plan from it with: reconcile plan {terminal.shell_quoted(env or '.')} --snapshot {terminal.shell_quoted(out)}"
+    )
