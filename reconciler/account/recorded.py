@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reconciler.account.recording import NOBODY, key_of, listed
+from reconciler.account.recording import UNUSED, key_of, listed
 from reconciler.account.reduced import last_part, texts
 from reconciler.model import Call, Json, Refused, Reply, compact
 from reconciler.model.steps import NOT_RECORDED
@@ -64,7 +64,7 @@ class Recorded:
             return known.reply if isinstance(known.reply, Refused) else dict(json_copy(known.reply))
         for path, value in _holes(call.params):
             like = self._like.get(_shape(call, path), ())
-            found = self._several(value, like) if isinstance(value, list) else self._nobody(value, like)
+            found = self._several(value, like) if isinstance(value, list) else self._unused(value, like)
             if found is not None:
                 return found
         return Refused(NOT_RECORDED, f"the snapshot does not have what {call.action} answers here")
@@ -74,21 +74,21 @@ class Recorded:
         replies: list[Reply] = []
         for name in asked:
             of_name = [one.reply for value, one in like if isinstance(value, list) and name in value]
-            reply = of_name[0] if of_name and name in self.record.own else self._nobody(name, like)
+            reply = of_name[0] if of_name and name in self.record.own else self._unused(name, like)
             if reply is None:
                 return None
             replies.append(reply)
         refused = next((reply for reply in replies if isinstance(reply, Refused)), None)
         return refused or _together([reply for reply in replies if not isinstance(reply, Refused)], asked)
 
-    def _nobody(self, name: str, like: Sequence[tuple[Any, Entry]]) -> Reply | None:
+    def _unused(self, name: str, like: Sequence[tuple[Any, Entry]]) -> Reply | None:
         """How AWS says that nothing is called ``name``; None where that is not certain."""
         for value, entry in like:
             words = value if isinstance(value, list) else [value]
             known = self.record.names.get(str(entry.call)) if listed(entry.call) else None
-            if known is None or len(words) != 1 or NOBODY not in words[0]:
+            if known is None or len(words) != 1 or UNUSED not in words[0]:
                 continue
-            before, _, after = words[0].partition(NOBODY)
+            before, _, after = words[0].partition(UNUSED)
             if not (name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)):
                 continue
             inner = name[len(before) : len(name) - len(after)]
@@ -118,7 +118,7 @@ def _mentions(item: Any, names: frozenset[str]) -> bool:
 
 def _renamed(reply: Reply, name: str) -> Reply:
     if isinstance(reply, Refused):
-        return Refused(reply.code, reply.message.replace(NOBODY, name), status=reply.status)
+        return Refused(reply.code, reply.message.replace(UNUSED, name), status=reply.status)
     copied: Json = json_copy(reply)
     return copied
 

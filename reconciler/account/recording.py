@@ -1,7 +1,7 @@
 """Records what planning reads, and more: enough to plan also after changes of the YAML, from the record alone.
 
 Besides the calls of a plan there are those of deleting everything, of the reads by name without the tagging index, of
-reads for a name that nobody has (they show how AWS says that there is none), and lists of what the account has, of
+reads for a name that is unused (they show how AWS says that there is none), and lists of what the account has, of
 which only the names are kept.
 """
 
@@ -18,7 +18,7 @@ from reconciler.account.reduced import names_in, texts
 from reconciler.config import references
 from reconciler.model import Aws, Call, Environment, Kind, Query, Refused, Reply, Scope, Sought, Unreadable, compact
 
-NOBODY: Final = "reconcile-snapshot-no-such-name"
+UNUSED: Final = "reconcile-snapshot-no-such-name"
 # By the read that asks for a name: the list of all names, and the parameters of the read with which that holds
 _ALL: Final[Mapping[str, tuple[Call, frozenset[str]]]] = {
     read: (Call(service, operation, params, all_pages=True), frozenset(given.split()))
@@ -75,7 +75,7 @@ class Recorder:
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
         self.replies: dict[str, tuple[Call, Reply]] = {}
-        self._aside: dict[str, tuple[Call, Reply]] = {}
+        self._lists: dict[str, tuple[Call, Reply]] = {}
         self._lock = threading.Lock()
 
     def call(self, call: Call) -> Reply:
@@ -89,9 +89,9 @@ class Recorder:
                 known = self.replies.setdefault(key, known)
         return known[1]
 
-    def aside(self, call: Call) -> Reply:
+    def list_names(self, call: Call) -> Reply:
         """As :meth:`call`, but the reply is not kept."""
-        known = self.replies.get(key_of(call)) or self._aside.setdefault(key_of(call), (call, self.aws.call(call)))
+        known = self.replies.get(key_of(call)) or self._lists.setdefault(key_of(call), (call, self.aws.call(call)))
         return known[1]
 
 
@@ -117,14 +117,14 @@ def widen(
         return lambda: _drive(recorder, kind, _queries(kind, scope, sought.get(kind.section, ()), declared))
 
     def names(call: Call) -> Callable[[], frozenset[str] | None]:
-        return lambda: _names(recorder.aside(call))
+        return lambda: _names(recorder.list_names(call))
 
     reader = Reader(recorder)
     try:
         for failed in reader.run_all({section: driven(kind) for section, kind in kinds.items()}).values():
             if isinstance(failed, BaseException):
                 raise failed
-        calls = [call for call, _ in list(recorder.replies.values()) if listed(call) and _asks_nobody(call)]
+        calls = [call for call, _ in list(recorder.replies.values()) if listed(call) and _asks_for_unused(call)]
         found = reader.run_all({str(call): names(_ALL[str(call)][0]) for call in calls})
     finally:
         reader.close()
@@ -134,11 +134,11 @@ def widen(
 def _queries(kind: Kind, scope: Scope, sought: Sequence[Sought], declared: frozenset[str]) -> Iterator[Query]:
     """What planning may ask after the YAML has changed."""
     names, here = tuple(sought), declared | {kind.section}
-    like, bare = Sought(NOBODY, names[0].props if names else {}), Sought(NOBODY)
+    like, bare = Sought(UNUSED, names[0].props if names else {}), Sought(UNUSED)
     base = Query(scope=scope, owned=True, declared=here)
     for known in (declared, frozenset[str](), here):
         yield replace(base, declared=known)
-    for some in ((bare,), (like,), (bare, Sought(f"{NOBODY}-2")), (*names, like)):  # several may be read in another way
+    for some in ((bare,), (like,), (bare, Sought(f"{UNUSED}-2")), (*names, like)):  # several may be read in another way
         yield replace(base, sought=some)
     for some in (names, (like,)):
         yield replace(base, sought=some, indexed=False)
@@ -155,8 +155,8 @@ def _drive(aws: Aws, kind: Kind, queries: Iterable[Query]) -> None:
             reader.drive(kind.read(query))
 
 
-def _asks_nobody(call: Call) -> bool:
-    return any(NOBODY in text for text in texts(call.params))
+def _asks_for_unused(call: Call) -> bool:
+    return any(UNUSED in text for text in texts(call.params))
 
 
 def _names(reply: Reply) -> frozenset[str] | None:

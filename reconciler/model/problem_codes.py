@@ -607,7 +607,7 @@ PLAN_FILE = _error(
 )
 SNAPSHOT_FILE = _error(
     "snapshot-file",
-    "A snapshot cannot be read or written, has another version, is damaged, or is of another environment or Region.",
+    "A snapshot cannot be read or written, has another version, is damaged, or belongs to another environment or Region.",
     "Take a new one with `reconcile snapshot ENV --out FILE`.",
 )
 OLD_SNAPSHOT = _warning(

@@ -53,7 +53,7 @@ class Snapshot:
 
     variables  the environment variables that hold secrets
     places     where the declaration has the secrets that were taken out of ``replies``
-    objects    the attributes of what the environment owns, or declares and nobody owns, by section and name
+    objects    the attributes of what the environment owns, or declares without an owner, by section and name
     own        the words that name these
     names      the names of all there is, by the read that asks for one
     """
@@ -112,7 +112,7 @@ def take(session: Session, path: Path) -> int:
     sealer = Sealer(filled, secrets_of(filled, session.environ), session.mask)
     scope = session.scope
     document = {
-        "about": "What planning reads of one AWS account. See docs/snapshots.md.",
+        "about": "A snapshot of the replies that planning reads: docs/snapshots.md",
         "reconcile_version": __version__,
         "taken": timestamp(),
         "environment": scope.environment,
@@ -152,7 +152,7 @@ def _planned(session: Session, recorder: Recorder, options: Options) -> Any:
 def _ours(
     session: Session, recorder: Recorder, env: Environment, lookups: Mapping[str, Any]
 ) -> dict[str, tuple[Live, ...]]:
-    """What the environment owns, and what it declares and nobody owns, by section."""
+    """What the environment owns, and what it declares and has no owner, by section."""
     from reconciler.account.reader import Reader  # noqa: PLC0415  (see above)
     from reconciler.account.refresh import refresh  # noqa: PLC0415
 

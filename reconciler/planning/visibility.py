@@ -65,7 +65,7 @@ def only_described(
     kinds: Mapping[str, Kind],
     described: frozenset[tuple[str, str]],
 ) -> Observed:
-    """``observed`` in a snapshot, in which objects that nobody owns have only names unless they are ``described``: a
+    """``observed`` in a snapshot, in which objects without an owner have only names unless they are ``described``: a
     declared one of these counts as not read, since what differs is not known.
     """
     unreadable, lives = dict(observed.unreadable), dict(observed.lives)
@@ -80,7 +80,7 @@ def only_described(
         ]
         if bare:
             lives[section] = tuple(one for one in lives[section] if one not in bare)
-            refused = Refused(NOT_RECORDED, "it exists, and the snapshot has only its name")
+            refused = Refused(NOT_RECORDED, "the snapshot has only the name of the existing object")
             unreadable[section, address.name] = Unreadable(Call("", ""), refused)
     return replace(observed, unreadable=unreadable, lives=lives)
 

@@ -260,7 +260,7 @@ def one_of_another_place_or_that_is_none_is_refused(fork: Shell, monkeypatch: py
 # --- what follows from what is recorded ------------------------------------------------------------------------------
 
 QUEUES = "DescribeJobQueues"
-NOBODY = "reconcile-snapshot-no-such-name"
+UNUSED = "reconcile-snapshot-no-such-name"
 
 
 def queue(name: str, **more: Any) -> dict[str, Any]:
@@ -273,7 +273,7 @@ def test_answers_that_are_not_certain_are_not_given() -> None:
 
     entries = [
         Entry(asking("a", "b"), {"jobQueues": [queue("a"), queue("b")]}),
-        Entry(asking(NOBODY), {"jobQueues": []}),
+        Entry(asking(UNUSED), {"jobQueues": []}),
     ]
     record = Record(entries, frozenset({"a", "b"}), {f"batch:{QUEUES}": frozenset({"a", "b", "others"})})
     answers = Recorded(record)
