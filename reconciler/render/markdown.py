@@ -108,6 +108,7 @@ def _head(view: View) -> str:
     ]
     lines = [f"### {blocked or ('Not planned' if view.refused else view.summary)}"]
     lines += ["", "; ".join(filter(None, (where, *counts)))]
+    lines += ["", plain(f"From a {view.facts['snapshot']}.")] if view.facts.get("snapshot") else []
     if not view.refused:
         lines += ["", f"**{view.summary}**"] if blocked else []
         lines += ["", view.limits] if view.limits else []
@@ -119,7 +120,6 @@ def _foot(view: View) -> str:
     facts = view.facts
     said = [f"at {code(facts['planned'])}"] if facts.get("planned") else []
     said += [f"of commit {code(facts['commit'])}"] if facts.get("commit") else []
-    said += [f"from a {facts['snapshot']}"] if facts.get("snapshot") else []
     said += [f"by reconcile {code(facts['version'])}"] if facts.get("version") else []
     calls = f"{text.counted(view.calls, 'API call')}: `--verbose` shows {text.them(view.calls)}." if view.calls else ""
     lines = " ".join(filter(None, (f"Planned {' '.join(said)}." if said else "", calls)))
