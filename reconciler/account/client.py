@@ -10,6 +10,7 @@ model (:mod:`.replies`); one that cannot be AWS's is a refusal that names the en
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import re
@@ -166,6 +167,12 @@ class AwsClient:
                 self._clients[service, once] = created
             return self._clients[service, once]
 
+    def in_region(self, region: str) -> AwsClient:
+        """The same credentials in another Region; its requests are counted here."""
+        found = copy.copy(self)
+        vars(found).update(session=_InRegion(self.session, region), _clients={})
+        return found
+
     def elsewhere(self) -> str:
         """What answered so far where that is not AWS itself: the endpoint's name, its URL, or URLs of services."""
         if self.endpoint and self.endpoint.name:
@@ -283,6 +290,22 @@ def _not_of_aws(url: str) -> str:
     if host.endswith(tuple(f".{domain}" for domain in DOMAINS)):
         return ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _InRegion:
+    """A boto3 session whose clients are in a Region."""
+
+    session: boto3.session.Session
+    region_name: str
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """boto3's client."""
+        return self.session.client(service, region_name=self.region_name, **settings)  # type: ignore[call-overload]
+
+    def get_credentials(self) -> Any:
+        """The credentials of the session."""
+        return self.session.get_credentials()
 
 
 def _sent(client: Any, call: Call) -> dict[str, Any]:

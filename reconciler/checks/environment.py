@@ -164,7 +164,7 @@ def _resource(
     lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
-        return None, [*found, *_of_the_rest(address, raw, kind, physical, found)]
+        return None, [*found, *_of_the_rest(address, raw, kind, physical, found, validate)]
     if _lacks_values(raw.value):
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
@@ -186,20 +186,28 @@ def _resource(
     return resource, found
 
 
+_OF_MEMBERS: Final = (codes.MISSING_FIELD, codes.UNKNOWN_FIELD)
 _UNKNOWN: Final = Template((Reference("var", "${var.unknown}"),))
 
 
 def _of_the_rest(
-    address: Address, raw: DeclaredResource, kind: Kind, physical: str, wrong: Sequence[Problem]
+    address: Address,
+    raw: DeclaredResource,
+    kind: Kind,
+    physical: str,
+    wrong: Sequence[Problem],
+    validate: Callable[[Any], Sequence[Problem]],
 ) -> Iterator[Problem]:
     """The problems that the kind finds in values that are not ``wrong``, which count as unknown: what depends on them
-    is not judged.
+    is not judged. None where the rest does not pass the schema, by ``validate``: kinds rely on it.
     """
     errors = {problem.pos for problem in wrong if not problem.warning and problem.code is not codes.MISSING_FIELD}
     value: Any = {name: item for name, item in raw.value.items() if name not in ("tags", "lifecycle")}
     for path, pos in raw.pos.items():
         if pos in errors and path:
             value = _with_unknown(value, path)
+    if any(not problem.warning and problem.code not in _OF_MEMBERS for problem in validate(value)):
+        return
     for finding in kind.check(physical, kind.expanded(address.name, value)):
         pos = raw.at(finding.path)
         if finding.path and finding.code in (codes.INVALID_VALUE, *_OF_ONE_VALUE) and pos not in errors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,10 @@ from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, ordered
-from reconciler.operations import pipeline, session
+from reconciler.operations import pipeline, session, shown_plan
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Session, timestamp
 from reconciler.operations.shown_plan import Shown
-from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render import changes, html, markdown, text, view
 from reconciler.render import json as as_json
 from reconciler.render.difference import WIDTH
@@ -95,9 +94,12 @@ def make_plan(terminal: Terminal, account: Session, options: Options, outputs: O
         planned, at = refused_plan(terminal, account, refusal), timestamp()
         errored = replace(planned, problems=refusal.problems)
         document = pipeline.document(errored, timestamp=at) if outputs.has(PlanFormat.json) else {}
-        checked = account.loaded.warnings
-        shown = Shown(planned=planned, document=document, planned_at=at, root=terminal.root, checked=checked)
-        show(terminal, outputs, shown, rails=refusal.problems)
+        checked, rails = account.loaded.warnings, refusal.problems
+        show(
+            terminal,
+            outputs,
+            shown_plan.planned(planned, document=document, at=at, root=terminal.root, checked=checked, rails=rails),
+        )
         raise
     terminal.mask |= planned.mask
     if planned.warnings and not terminal.as_json:
@@ -111,54 +113,40 @@ def refused_plan(terminal: Terminal, account: Session, refusal: pipeline.RailRef
     return Planned(env=account.env, plan=refusal.plan, mask=terminal.mask, taken=account.taken)
 
 
-def show(
-    terminal: Terminal, outputs: Outputs, shown: Shown, *, only_changes: bool = False, rails: Sequence[Problem] = ()
-) -> None:
-    """Print the plan, or its problems, in every format; both where some resources could not be read, or where ``rails``
-    refuse it. Raises Problems where a file cannot be written.
+def show(terminal: Terminal, outputs: Outputs, shown: Shown, *, only_changes: bool = False) -> None:
+    """Print the plan, or its problems, in every format; both where some resources could not be read, or where a safety
+    rail refuses it. Raises Problems where a file cannot be written.
     """
-    if shown.planned.problems and not terminal.as_json:
-        terminal.problems(ordered(shown.planned.problems))
-    outputs.deliver(
-        lambda output: rendered(shown, output, only_changes=only_changes, verbose=terminal.verbose, rails=rails)
-    )
+    if shown.errors and not terminal.as_json:
+        terminal.problems(shown.errors)
+    outputs.deliver(lambda output: _rendered(terminal, shown, output, only_changes=only_changes))
 
 
-def rendered(
-    shown: Shown, output: Output, *, only_changes: bool, verbose: bool, rails: Sequence[Problem] = ()
-) -> str | None:
+def _rendered(terminal: Terminal, shown: Shown, output: Output, *, only_changes: bool) -> str | None:
     """The plan, or its problems, as ``output`` has it; None as text where it must not be used, as stderr says why."""
-    planned = shown.planned
-    found = ordered((*rails, *planned.problems, *planned.warnings))
     if output.format is PlanFormat.json:
         document = dict(shown.document)
         if only_changes:
             document["resource_changes"] = [one for one in document["resource_changes"] if one["action"] != "noop"]
-        if found:
-            document["problems"] = [as_json.problem(one, planned.mask, shown.root, planned.env.name) for one in found]
+        if shown.problems:
+            how = (shown.mask, terminal.root, terminal.environment)
+            document["problems"] = [as_json.problem(one, *how) for one in shown.problems]
         return as_json.dumps(document, indent=2)
-    viewed = view.of(
-        planned.plan,
-        planned.mask,
-        problems=ordered((*found, *shown.checked)),
-        root=shown.root,
-        refused=any(problem.code not in UNREADABLE_CODES for problem in planned.problems),
-        facts=shown.facts,
-    )
+    viewed = shown.view()
     if output.format is PlanFormat.markdown:
-        return markdown.plan(viewed, verbose=verbose)
+        return markdown.plan(viewed, verbose=terminal.verbose)
     if output.format is PlanFormat.html:
         return html.plan(viewed)
     paint = text.Paint(colour=not output.file and colour(sys.stdout))
-    parts = [text.problems(found, planned.mask, paint, shown.root)] if found and output.file else []
-    parts += [] if viewed.refused else [text.plan(viewed, paint, verbose=verbose)]
+    parts = [text.problems(shown.problems, shown.mask, paint, terminal.root)] if shown.problems and output.file else []
+    parts += [] if viewed.refused else [text.plan(viewed, paint, verbose=terminal.verbose)]
     return "\n\n".join(parts) if parts else None
 
 
-def show_text(terminal: Terminal, planned: Planned) -> None:
+def show_text(terminal: Terminal, result: Planned) -> None:
     """Print the plan as text, or its problems; both where some resources could not be read."""
     outputs = Outputs(terminal, (Output(PlanFormat.text),))
-    show(terminal, outputs, Shown(planned=planned, document={}, planned_at=timestamp(), root=terminal.root))
+    show(terminal, outputs, shown_plan.planned(result, document={}, at=timestamp(), root=terminal.root))
 
 
 class JsonLines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from functools import cache
 from typing import Annotated, Any, Final
 
 import typer
@@ -56,15 +57,20 @@ class Commands(TyperGroup):
         """The command ``cmd_name``, imported now; None if it is unknown."""
         if cmd_name not in COMMANDS:
             return None
-        app = importlib.import_module(f"reconciler.cli.commands.{cmd_name}").APP
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        return take_simple_values(command)
+        return _command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The list in ``--help``, without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+@cache
+def _command(name: str) -> Any:
+    app = importlib.import_module(f"reconciler.cli.commands.{name}").APP
+    command = typer.main.get_command(app)
+    command.name = name
+    return take_simple_values(command)
 
 
 def _version(wanted: bool) -> None:
@@ -96,6 +102,11 @@ def group() -> Any:
     """The command line as typer's command group."""
     if COMPLETE in os.environ:
         register_shells()
+    return _group()
+
+
+@cache
+def _group() -> Any:
     return take_simple_values(typer.main.get_command(APP))
 
 

@@ -64,6 +64,7 @@ from typing import Any
 from .api import Api
 from .declared import Declared
 from .plan import Verb
+from .recorded import Recorded
 from .resources import (
     Change,
     Container,
@@ -170,6 +171,8 @@ class Kind:
     relations: Callable[[Resource, Declared], Iterable[Finding]] = _nothing
     #: What a change means for running jobs, for people to read before they agree.
     disruption: Callable[[Live, Want, Diff], str] | None = None
+    #: How CloudTrail records what changes one, for `drift --who`; without it, who changed one is unknown.
+    recorded: Recorded | None = None
     #: What people should know although nothing is to be done.
     notes: Callable[[Live, Want], Iterable[str]] = _nothing
     #: The properties whose live value cannot be compared with the declared one (a secret that others wrote).

@@ -515,6 +515,12 @@ UNREADABLE = _either(
     "AWS refused a read that the plan needs, so some resources are not planned, or nothing is deleted.",
     "Allow the action that the message names; with `--target` or `--exclude` the rest can be planned.",
 )
+EVENT_HISTORY = _warning(
+    "event-history",
+    "AWS refused a look-up in CloudTrail, so the callers of some changes are unknown.",
+    "Allow `cloudtrail:LookupEvents`; everything else about drift is complete without it.",
+    "https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html",
+)
 UNKNOWN_ADDRESS = _error(
     "unknown-address",
     "An option names a resource that this environment neither declares nor owns.",
@@ -607,7 +613,8 @@ PLAN_FILE = _error(
 )
 SNAPSHOT_FILE = _error(
     "snapshot-file",
-    "A snapshot cannot be read or written, has another version, is damaged, or belongs to another environment or Region.",
+    "A snapshot cannot be read or written, has another version, is damaged, or belongs to another environment or "
+    "Region.",
     "Take a new one with `reconcile snapshot ENV --out FILE`.",
 )
 OLD_SNAPSHOT = _warning(

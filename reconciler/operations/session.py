@@ -195,12 +195,14 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     role = env.role.get("roleArn", "")
     if role:
         with suppress(OSError):  # then it refuses the role
-            process.control(handle.url, "roles", {"arn": role})
+            process.announce_role(handle, role)
     account = role.split(":")[4] if role else env.account
     region, shell_key = handle.region, ""
     if url == handle.url:  # the shell may be pointed at another of its accounts and Regions
         region, shell_key = environ.get("AWS_REGION") or region, environ.get("AWS_ACCESS_KEY_ID", "")
     key = process.access_key(handle, account or (shell_key if shell_key.isdecimal() else None))
+    if process.is_caller(handle, shell_key):  # a role or user of the sandbox, whose policies are being tried
+        key = shell_key
     found = process.environment(handle.url, region, key)
     return Endpoint(handle.url, region, key, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
 

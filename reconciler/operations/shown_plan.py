@@ -1,111 +1,107 @@
-"""What a plan file contains for ``show``: the plan for the renderers (:mod:`reconciler.render.stored`), its warnings,
-and where the files in them are; and of which commit they were.
+"""A plan to show, made now or read from a plan file.
 
-It has no part in the plan's checksum, and ``apply`` does not read it.
+A plan file has what is shown of it besides its JSON. That has no part in the plan's checksum, and ``apply`` does not
+read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from reconciler import __version__
-from reconciler.model import Environment, Plan, Pos
-from reconciler.model.problem_codes import catalogue
-from reconciler.model.problems import Problem, Problems
+from reconciler.model import Verb
+from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.operations import saved_plan
 from reconciler.operations.commit import Commit
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.saved_plan import Saved
-from reconciler.render import json, stored, view
+from reconciler.planning.visibility import UNREADABLE_CODES
+from reconciler.render import stored
+from reconciler.render import view as views
 from reconciler.render.mask import Mask
-
-_SEED: Final = 24  # characters of the plan's checksum, which no text of it contains
+from reconciler.render.view import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A plan to show.
 
-    ``document`` is its JSON, empty where that is not needed, ``planned_at`` the time, ``version`` that of reconcile;
-    ``root`` is the path prefix of the files, ``checked`` are the warnings of these, and ``commit`` is their commit,
-    where it is known.
+    ``document`` is its JSON, empty where that is not needed; ``view`` gives what the other formats have. ``errors`` are
+    those of planning, ``problems`` these, the warnings of planning, and those of the safety rail that refuses it;
+    ``mask`` hides the secrets in them.
     """
 
-    planned: Planned
     document: Mapping[str, Any]
-    planned_at: str
-    root: str = ""
-    checked: tuple[Problem, ...] = ()
-    commit: Commit | None = None
-    version: str = __version__
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What comments and pages have in their heads about it."""
-        commit = {"commit": str(self.commit)} if self.commit else {}
-        taken = {"snapshot": self.planned.taken.sentence} if self.planned.taken else {}
-        found = {**taken, "planned": self.planned_at, **commit, "version": self.version}
-        return {name: self.planned.mask.line(value) for name, value in found.items()}
+    view: Callable[[], View]
+    errors: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    mask: Mask = Mask()
 
 
-def to_save(shown: Shown, mask: Mask) -> dict[str, Any]:
-    """The member ``shown`` of a plan file; nothing in it is secret. ``mask`` is that of the warnings."""
-    seed = str(shown.document["checksum"]).removeprefix("sha256:")[:_SEED]
-    return {
-        **stored.write(shown.planned.plan, shown.planned.mask, seed),
-        "warnings": _written(shown.planned.warnings, mask),
-        "checked": _written(shown.checked, mask),
-        "root": mask.text(shown.root),
-        "commit": None if shown.commit is None else [shown.commit.id, shown.commit.dirty],
-    }
+def planned(
+    result: Planned,
+    *,
+    document: Mapping[str, Any],
+    at: str,
+    root: str = "",
+    checked: Iterable[Problem] = (),
+    rails: Iterable[Problem] = (),
+    commit: Commit | None = None,
+) -> Shown:
+    """``result``, planned ``at`` this time from files of ``commit``, if that is known.
+
+    ``checked`` are the warnings of the files, ``rails`` the errors of a safety rail; ``root`` is the path prefix of the
+    files in them.
+    """
+    problems = ordered((*rails, *result.problems, *result.warnings))
+
+    @cache
+    def view() -> View:
+        taken = {"snapshot": result.taken.sentence} if result.taken else {}
+        facts = {**taken, "planned": at, **({"commit": str(commit)} if commit else {}), "version": __version__}
+        return views.of(
+            result.plan,
+            result.mask,
+            problems=ordered((*problems, *checked)),
+            root=root,
+            refused=any(problem.code not in UNREADABLE_CODES for problem in result.problems),
+            facts={name: result.mask.line(value) for name, value in facts.items()},
+        )
+
+    errors = ordered(result.problems)
+    return Shown(document=document, view=view, errors=errors, problems=problems, mask=result.mask)
+
+
+def to_save(shown: Shown) -> dict[str, Any]:
+    """The member ``shown`` of a plan file; nothing in it is secret."""
+    of_planning = {(one.pos, one.code) for one in shown.problems}
+    view = shown.view()
+    warnings = [number for number, one in enumerate(view.problems) if (one.pos, one.code) in of_planning]
+    return {"view": stored.write(view), "warnings": warnings}
 
 
 def of(saved: Saved, path: Path) -> Shown:
     """The plan in the plan file ``saved``, which was read from ``path``. Raises Problems where it is not one."""
     try:
-        plan, mask = stored.read(saved.shown)
-        _agree(saved.document, plan, mask)
-        warnings, checked = (tuple(map(_problem, saved.shown[name])) for name in ("warnings", "checked"))
-        commit = saved.shown["commit"]
-        return Shown(
-            planned=Planned(env=Environment(name=plan.scope.environment), plan=plan, mask=mask, warnings=warnings),
-            document=saved.document,
-            planned_at=str(saved.document["timestamp"]),
-            version=str(saved.document["reconcile_version"]),
-            root=str(saved.shown["root"]),
-            checked=checked,
-            commit=None if commit is None else Commit(str(commit[0]), bool(commit[1])),
-        )
+        view = stored.read(saved.shown["view"])
+        _agree(saved.document, view)
+        problems = tuple(view.problems[number] for number in saved.shown["warnings"])
+        return Shown(document=saved.document, view=lambda: view, problems=problems)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise Problems([saved_plan.not_one(path)]) from error
 
 
-def _agree(document: Mapping[str, Any], plan: Plan, mask: Mask) -> None:
-    """Raises ValueError or KeyError where the plan as JSON and the one for the renderers are not of the same place, or
-    do not do the same to the same.
+def _agree(document: Mapping[str, Any], view: View) -> None:
+    """Raises ValueError or KeyError where the plan as JSON and what is shown are not of the same place, or do not do
+    the same to the same.
     """
-    places = [(document[name], getattr(plan.scope, name)) for name in ("environment", "account", "region")]
-    changes = [(entry["address"], entry["action"]) for entry in document["resource_changes"]]
-    shown = [(mask.text(str(item.address)), item.verb.value) for item in plan.resources]
-    view.limits(plan)  # of an option that is known
-    if changes != shown or not all(told == here or mask.hides(here) for told, here in places):
+    none = Verb.NOOP.value
+    places = [(document[name], getattr(view, name)) for name in ("environment", "account", "region")]
+    changes = {(entry["address"], entry["action"]) for entry in document["resource_changes"]}
+    shown = {(entry.address, entry.verb) for entry in view.entries if entry.verb != none}
+    if shown != {one for one in changes if one[1] != none} or any(told != here for told, here in places):
         raise ValueError("the plan that is shown is not the one that is applied")
-
-
-def _written(found: Sequence[Problem], mask: Mask) -> list[dict[str, Any]]:
-    return [json.problem(problem, mask) for problem in found]
-
-
-def _problem(written: Mapping[str, Any]) -> Problem:
-    texts = {name: str(written[name]) for name in ("message", "hint", "address", "path", "environment")}
-    severity, file = written["severity"], written["file"]
-    return Problem(
-        code=catalogue()[written["code"]],
-        warning=severity != "error",
-        note=severity == "note",
-        pos=Pos(str(file), int(written["line"]), int(written["column"])) if file else None,
-        **texts,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, Final, assert_never
 
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Reference, Secret, Template, Text, compact
@@ -15,6 +16,9 @@ from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has
 UNKNOWN = "(known after apply)"
 
 
+_cover = lru_cache(16)(Cover)  # a command makes many masks of the same secrets
+
+
 class Mask:
     """Replaces secrets in texts and values by ``(sensitive)``.
 
@@ -23,7 +27,7 @@ class Mask:
 
     def __init__(self, sensitive: Iterable[str] = (), words: Iterable[str] = ()) -> None:
         self._sensitive, self._words = frozenset(sensitive), frozenset(words)
-        self._cover = Cover(self._sensitive)
+        self._cover = _cover(self._sensitive)
 
     def __or__(self, other: Mask) -> Mask:
         """The mask for the secrets of both."""

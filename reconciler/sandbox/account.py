@@ -16,6 +16,7 @@ from moto.core.exceptions import ServiceException
 
 from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts
 from reconciler.sandbox.services import Account
+from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
 
 _MOST_INTERFACES = 4
@@ -104,6 +105,29 @@ class AccountSurroundings:
         created = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
         held[ce_name] = [interface for interface in created if interface]
         self._account.moto.touched("ec2", self._region)
+        if count:
+            self._record_launch(count, groups)
+
+    def _record_launch(self, count: int, groups: Sequence[str]) -> None:
+        """AWS Batch starts the instances itself, with its service-linked role."""
+        partition, account = partition_of(self._region), self._account.id
+        role = f"arn:{partition}:iam::{account}:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+        identity = {
+            "type": "AssumedRole",
+            "arn": f"arn:{partition}:sts::{account}:assumed-role/AWSServiceRoleForBatch/aws-batch",
+            "accountId": account,
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "arn": role,
+                    "accountId": account,
+                    "userName": "AWSServiceRoleForBatch",
+                }
+            },
+            "invokedBy": "batch.amazonaws.com",
+        }
+        params = {"MinCount": count, "MaxCount": count, "SecurityGroupIds": list(groups)}
+        self._account.trail.record_service("batch.amazonaws.com", "ec2", "RunInstances", self._region, params, identity)
 
     def _interface(self, ce_name: str, subnet_id: str, groups: Sequence[str]) -> str:
         zones = self._ec2.subnets.values()

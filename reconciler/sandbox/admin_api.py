@@ -1,7 +1,7 @@
 """The admin API: how users, and tests over HTTP, control the sandbox.
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
-``subscriptions``, ``roles`` (to assume). GET shows, POST changes, DELETE clears.
+``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is). GET shows, POST changes, DELETE clears.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Sandbox(Protocol):
 
     def let_assume(self, role: str) -> None:
         """Let a role be assumed although IAM does not have it; raises ``ValueError`` for anything but its ARN."""
+        ...
+
+    def arn_of(self, key: str) -> str | None:
+        """The role session or user of an access key; None for an account's own."""
         ...
 
     def reset(self) -> None:
@@ -154,12 +158,19 @@ def _roles(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     return {"arn": values["arn"]}
 
 
+def _callers(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method != "GET":
+        raise _Wrong("GET callers?key=ACCESS_KEY")
+    return {"arn": sandbox.arn_of(str(values["key"]))}
+
+
 _ENDPOINTS: Mapping[str, _Endpoint] = {
     "status": _status,
     "reset": _reset,
     "clock": _clock,
     "settings": _settings,
     "faults": _faults,
+    "callers": _callers,
     "calls": _calls,
     "roles": _roles,
     "subscriptions": _subscriptions,

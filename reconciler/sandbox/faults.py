@@ -38,8 +38,8 @@ DENIALS = {
 }
 DENIED_ELSEWHERE = "AccessDeniedException"
 _PREFIXES = {"tagging": "tag"}  # of actions, if IAM's prefix is not the signing name
-_THROTTLING_ELSEWHERE = ("ThrottlingException", "Rate exceeded", 400)
-_ORDERED = frozenset({"rules", "Values", "command", "ContainerOverrides"})
+THROTTLING_ELSEWHERE = ("ThrottlingException", "Rate exceeded", 400)
+_ORDERED = frozenset({"rules", "Values", "command", "ContainerOverrides", "Events"})
 _DOCUMENTS = frozenset(
     {
         "AssumeRolePolicyDocument",
@@ -119,7 +119,7 @@ class Fault:
     def refuse(self, service: str, operation: str) -> None:
         """Raise the :class:`Refusal` of a fault that refuses."""
         if self.throttle:
-            raise Refusal(*THROTTLING.get(service, _THROTTLING_ELSEWHERE))
+            raise Refusal(*THROTTLING.get(service, THROTTLING_ELSEWHERE))
         code = self.code or (DENIALS.get(service, DENIED_ELSEWHERE) if self.deny else "")
         if not code:
             return

@@ -31,6 +31,7 @@ NOWHERE = "http://127.0.0.1:9/the-sandbox-was-not-started"
 _PATIENCE = 60.0
 # Variables that would lead a shell past the sandbox, or send real credentials to it
 _ASTRAY = re.compile(r"AWS_((DEFAULT_)?PROFILE|SESSION_TOKEN|SECURITY_TOKEN|ENDPOINT_URL_\w+)")
+_CALLER = re.compile(r"A[SK]IA\w{16}")
 
 
 class SandboxError(Exception):
@@ -193,6 +194,18 @@ def environment(url: str, region: str = REGION, key: str = "test") -> dict[str, 
 def access_key(handle: Handle, account: str | None) -> str:
     """The access key of an account of the sandbox; None: of the main account."""
     return account if account and account != handle.account else "test"
+
+
+def announce_role(handle: Handle, arn: str) -> None:
+    """Let a role be assumed although the sandbox has no such role. Raises OSError."""
+    control(handle.url, "roles", {"arn": arn})
+
+
+def is_caller(handle: Handle, key: str) -> bool:
+    """Whether an access key is of a role that was assumed in the sandbox, or of a user there."""
+    if not _CALLER.fullmatch(key):
+        return False
+    return control(handle.url, f"callers?key={key}")["arn"] is not None
 
 
 def control(url: str, endpoint: str, values: Mapping[str, Any] | None = None) -> Any:

@@ -1,7 +1,8 @@
 """The sandbox: an AWS account, served to any AWS client, and others at the same endpoint.
 
 The access key of a request says whose it is: twelve digits are an account's id, as elsewhere (LocalStack); the keys of
-an assumed role are its account's; any other key is the main account's.
+an assumed role, or of a user, are its account's; any other key is the main account's. Roles and users may do what their
+policies allow, the accounts themselves everything.
 
 Requests for AWS Batch are sent to our own service, all others to moto with corrections, ``/_sandbox/`` to the admin
 API. There are two ways in: :meth:`Sandbox.serve` over HTTP on loopback, and :meth:`Sandbox.attach`, which replies to a
@@ -31,17 +32,27 @@ from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
-from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler, sts
+from reconciler.sandbox.iam import federation
+from reconciler.sandbox.iam.assuming import ASSUMABLE, assumed
+from reconciler.sandbox.iam.existing import Existing
+from reconciler.sandbox.iam.guard import authorize
+from reconciler.sandbox.iam.needs import Asked, Need, of_s3
+from reconciler.sandbox.iam.principals import Session, user_with
+from reconciler.sandbox.iam.simulation import simulated
+from reconciler.sandbox.services import Account, ServiceSettings, answer, scheduler
 from reconciler.sandbox.services._moto import BACKENDS, Moto, partition_of
 from reconciler.sandbox.wire import Refusal, Reply, Request
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
-_MASKED = frozenset({"SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"})
+_MASKED = frozenset(
+    {"WebIdentityToken", "SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"}
+)
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
+_USER_KEY = re.compile(r"AKIA\w{16}")
 _ROLE_KEY = re.compile(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
 
 
@@ -79,6 +90,8 @@ class Sandbox:
         self.batch_settings = batch or Settings()
         self.faults: Faults = main.faults if main else Faults()
         self.calls: list[Record] = []
+        self.checked: list[Need] = main.checked if main else []
+        """What roles and users were allowed, one after the other."""
         self.shuffle: int | str | None = None
         self.account = Account(
             Moto(account),
@@ -87,6 +100,7 @@ class Sandbox:
             batch_tags=self._batch_tags,
             batch_clusters=self._batch_clusters,
             batch_roles=self._batch_roles,
+            simulate=self._simulate,
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
@@ -94,6 +108,7 @@ class Sandbox:
         self._asked = 0
         self._others: dict[str, Sandbox] = {}
         self._role_keys: dict[str, str] = {}
+        self._sessions: dict[str, Session] = main._sessions if main else {}  # noqa: SLF001  another account of this one
 
     # --- the ways in ---------------------------------------------------------------------------------------------
 
@@ -120,6 +135,7 @@ class Sandbox:
                 sandbox.empty()
             self.faults.clear()
             self.calls.clear()
+            self.checked.clear()
             self._asked = 0
 
     def empty(self) -> None:
@@ -197,7 +213,7 @@ class Sandbox:
         found = _ROLE.fullmatch(role)
         if not found:
             raise ValueError(f"{role} is not the ARN of a role")
-        self.of(found["account"]).account.memory[sts.ASSUMABLE][role] = True
+        self.of(found["account"]).account.memory[ASSUMABLE][role] = True
 
     def _account_of(self, key: str) -> Sandbox:
         """The account of an access key: one of twelve digits is the account's id, and a role's belongs to its account.
@@ -212,21 +228,40 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
-        account = self._account_of(request.access_key)
-        reply = account.answered(request)
+        if not request.scope[0] and wire.operation_of("", request) == federation.ACTION:  # it is not signed
+            request = wire.signed_for("sts", self.region, request)
+        caller = self._caller(request.access_key, request.scope[1])
+        account = self.of(caller.account) if caller else self._account_of(request.access_key)
+        reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
-    def answered(self, request: Request) -> Reply:
-        """The reply of this account to one request; raises as :meth:`answer`."""
+    def arn_of(self, key: str) -> str | None:
+        """The role session or user of an access key; None for an account's own."""
+        found = self._caller(key, self.region)
+        return found.arn if found else None
+
+    def _caller(self, key: str, region: str) -> Session | None:
+        if key in self._sessions:
+            return self._sessions[key]
+        if not _USER_KEY.fullmatch(key):
+            return None
+        with self.lock:
+            accounts = (self, *self._others.values())
+            users = (user_with(one.account.moto.backend("iam", region), key, one.account.id) for one in accounts)
+            return next(filter(None, users), None)
+
+    def answered(self, request: Request, caller: Session | None = None) -> Reply:
+        """The reply of this account to one request of ``caller``, or its own; raises as :meth:`answer`."""
         service, region = request.scope
         operation = wire.operation_of(service, request)
         params: wire.Json = {}
+        sent: Mapping[str, Any] = {}
         shown: Mapping[str, Any] = {}
         try:
             params = _params(service, operation, request)
-            shown = _masked(params)
+            sent, shown = dict(params), _masked(params)
             with self.lock:
                 fault = self.faults.striking(service, operation)
             if fault and fault.delay:
@@ -234,18 +269,44 @@ class Sandbox:
             with self.lock:
                 if fault:
                     fault.refuse(service, operation)
+                session = self._authorized(caller, params, request)
                 reply = self._performed(service, operation, params, request)
+                if session:
+                    self._sessions |= dict.fromkeys(map(bytes.decode, _ROLE_KEY.findall(reply.body)), session)
         except (Lost, Died):
             raise
         except Exception as error:  # noqa: BLE001  moto's objects raise what they like for what they do not expect
             lacking = "" if service == "batch" else wire.missing(service, operation, params)
             refused = _as_refusal(error, f"{service}:{operation}", lacking)
             self.log(service, operation, region, shown, refused.status, refused.code)
+            self.account.trail.record(service, operation, region, sent, request, refusal=refused)
             return wire.refused(service, request, refused)
         self.log(service, operation, region, shown, reply.status, reply.headers.get("x-amzn-errortype", ""))
+        self.account.trail.record(service, operation, region, sent, request, reply=reply)
         if fault and fault.lost:
             raise Lost
         return reply
+
+    def _authorized(self, caller: Session | None, params: wire.Json, request: Request) -> Session | None:
+        """Raises :class:`Refusal` for what the caller may not do; the caller of the keys in the reply of STS."""
+        service, region = request.scope
+        operation = wire.operation_of(service, request)
+        if service == "sts" and operation in ("AssumeRole", federation.ACTION):
+            account = str(params["RoleArn"]).split(":")[4:5]
+            main = self.main or self
+            there = Existing(main.of(account[0]).account, region) if account and account[0] in main.accounts else None
+            if operation == federation.ACTION:
+                return federation.signed_in(params, there, self.clock.now())
+            return assumed(caller, params, there, Existing(self.account, region))
+        if caller:
+            asked = (
+                of_s3(request)
+                if service == "s3"
+                else Asked(service, operation, {**params, **_in_url(service, request)})
+            )
+            self.checked += authorize(caller, asked, Existing(self.account, region), self.clock.now())
+            del self.checked[: max(0, len(self.checked) - _LONGEST_LOG)]
+        return caller if service == "sts" else None
 
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
         self._fire_schedules()
@@ -257,13 +318,15 @@ class Sandbox:
 
     def _fire_schedules(self) -> None:
         """Submit the jobs of the schedules that are due, as EventBridge Scheduler does."""
-        for region, params in scheduler.due(self.account):
+        for region, role, params in scheduler.due(self.account):
             status, code = 200, ""
             try:
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
             except BatchError as error:
                 status, code = error.status, error.code
             self.log("batch", "SubmitJob", region, _masked(params), status, code)
+            by = scheduler.identity(role, self.account.id)
+            self.account.trail.record_service(scheduler.PRINCIPAL, "batch", "SubmitJob", region, params, by)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]
@@ -286,6 +349,9 @@ class Sandbox:
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}
+
+    def _simulate(self, operation: str, params: wire.Json, region: str) -> wire.Json:
+        return simulated(operation, params, Existing(self.account, region))
 
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:
@@ -332,6 +398,13 @@ def _params(service: str, operation: str, request: Request) -> wire.Json:
         if isinstance(asked, dict):
             return asked
     return {}
+
+
+def _in_url(service: str, request: Request) -> wire.Json:
+    """What requests to AWS Batch have in the URL instead of the body: the resource of tags, and the tags to remove."""
+    if service != "batch" or "/v1/tags/" not in request.path:
+        return {}
+    return {"resourceArn": unquote(request.path.rpartition("/v1/tags/")[2]), **parse_qs(request.query)}
 
 
 def _masked(value: Any, *, name: str = "") -> Any:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
 from xml.sax.saxutils import escape
@@ -46,12 +47,15 @@ MODELS = {
     "batch": "batch",
     "kms": "kms",
     "scheduler": "scheduler",
+    "cloudtrail": "cloudtrail",
     "elasticfilesystem": "efs",
 }
 
 _CBOR = "smithy-rpc-v2-cbor"
 _SCOPE = re.compile(r"Credential=([^/,]+)/\d+/([^/,]+)/([^/,]+)/aws4_request")
 _PRESIGNED = re.compile(r"([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_REQUEST_ID = str(uuid.uuid4()).encode()
+_RECENT = 128  # replies that are remembered: many reads are asked again while nothing changes
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,12 @@ class Refusal(Exception):
         self.status = status
 
 
+def signed_for(service: str, region: str, request: Request) -> Request:
+    """A request without a signature as one of the main account, for a service."""
+    signature = f"AWS4-HMAC-SHA256 Credential=test/20200101/{region}/{service}/aws4_request"
+    return replace(request, headers={**request.headers, "authorization": signature})
+
+
 def protocol_of(service: str, request: Request) -> str:
     """The protocol of the reply, which the client chose."""
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
@@ -131,6 +141,12 @@ def input_shape(service: str, operation: str) -> Any:
     """The shape of an operation's input in AWS's model; None where there is none."""
     model = _operation(service, operation)
     return model.input_shape if model else None
+
+
+def output_shape(service: str, operation: str) -> Any:
+    """The shape of an operation's output in AWS's model; None where there is none."""
+    model = _operation(service, operation)
+    return model.output_shape if model else None
 
 
 def missing(service: str, operation: str, params: Mapping[str, Any]) -> str:
@@ -185,9 +201,7 @@ def result_of(service: str, operation: str, request: Request, reply: Reply) -> J
         return None
     if model.output_shape is None:
         return {}
-    raw = {"status_code": reply.status, "headers": dict(reply.headers), "body": reply.body}
-    parsed = dict(create_parser(protocol).parse(raw, model.output_shape))
-    parsed.pop("ResponseMetadata", None)
+    parsed: Json = pickle.loads(_parsed(service, operation, protocol, reply.status, reply.body))  # noqa: S301  our own
     return parsed
 
 
@@ -207,15 +221,11 @@ def written(service: str, operation: str, request: Request, result: Mapping[str,
     request_id = str(uuid.uuid4())
     if protocol == _CBOR:
         return _cbor(200, _encode_cbor(result), request_id)
-    # Replies are plain data; moto's default picker looks for attributes of its backends' objects too.
-    made = get_serializer_class(MODELS[service], protocol)(
-        operation_model=model, context=SerializationContext(request_id), value_picker=DefaultAttributePicker()
-    ).serialize(dict(result))
-    body = made["body"]
-    headers = {**made["headers"], "x-amzn-requestid": request_id}
+    status, made, body = _serialized(service, operation, protocol, pickle.dumps(dict(result)))
+    headers = {**made, "x-amzn-requestid": request_id}
     if protocol == "json":
         headers["content-type"] = request.headers.get("content-type", "application/x-amz-json-1.1")
-    return Reply(made["status_code"], headers, body.encode() if isinstance(body, str) else body)
+    return Reply(status, headers, body.replace(_REQUEST_ID, request_id.encode()))
 
 
 def refused(service: str, request: Request, refusal: Refusal) -> Reply:
@@ -245,6 +255,28 @@ def refused(service: str, request: Request, refusal: Refusal) -> Reply:
         body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
     headers = {"content-type": "text/xml", "x-amzn-requestid": request_id}
     return Reply(refusal.status, headers, f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'.encode())
+
+
+@lru_cache(_RECENT)
+def _parsed(service: str, operation: str, protocol: str, status: int, body: bytes) -> bytes:
+    """The members of a reply without headers of its own, pickled, so that each reader has a copy of its own."""
+    raw = {"status_code": status, "headers": {}, "body": body}
+    parsed = dict(create_parser(protocol).parse(raw, _operation(service, operation).output_shape))
+    parsed.pop("ResponseMetadata", None)
+    return pickle.dumps(parsed)
+
+
+@lru_cache(_RECENT)
+def _serialized(service: str, operation: str, protocol: str, result: bytes) -> tuple[int, Json, bytes]:
+    """Status, headers and body of a reply with :data:`_REQUEST_ID` as its id; ``result`` is pickled."""
+    # Replies are plain data; moto's default picker looks for attributes of its backends' objects too.
+    made = get_serializer_class(MODELS[service], protocol)(
+        operation_model=_operation(service, operation),
+        context=SerializationContext(_REQUEST_ID.decode()),
+        value_picker=DefaultAttributePicker(),
+    ).serialize(pickle.loads(result))  # noqa: S301  our own
+    body = made["body"]
+    return made["status_code"], made["headers"], body.encode() if isinstance(body, str) else body
 
 
 @cache

@@ -9,7 +9,6 @@ from benchmarks import estate
 from reconciler.model import Environment, Options, Plan, Scope
 from reconciler.operations import saved_plan, shown_plan
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.shown_plan import Shown
 from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 
@@ -66,7 +65,7 @@ def test_showing_a_saved_plan_does_not_import_what_talks_to_aws(imported, tmp_pa
     plan = Plan(scope=Scope("123456789012", "eu-west-1", "aws", "e"), resources=())
     planned = Planned(env=Environment(name="e"), plan=plan, mask=Mask())
     document = as_json.plan(plan, timestamp="2026-01-31T12:00:00Z", mask=Mask())
-    shown = shown_plan.to_save(Shown(planned=planned, document=document, planned_at=""), Mask())
+    shown = shown_plan.to_save(shown_plan.planned(planned, document=document, at=""))
     place = saved_plan.Place("e", ".")
     saved_plan.write(tmp_path / "a.plan", document, where=place, options=Options(), shown=shown)
 

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.httpsession import URLLib3Session
 
 from reconciler.sandbox import process
+from tests.support import limited
 from tests.support.plan_schema import valid_plan
 from tests.support.shell import Result, Shell
 
@@ -166,7 +168,7 @@ def test_an_environment_of_another_account_runs_in_the_sandbox(
     document = running.ok("plan", "--sandbox", "--format", "json").json
     valid_plan(document)
     assert (document["account"], document["endpoint"]) == (OTHER, "sandbox")
-    assert f"<h1>{head}</h1>" in running.ok("plan", "--sandbox", "--format", "html").out
+    assert f"<title>{head}" in running.ok("plan", "--sandbox", "--format", "html").out
     assert "us-east-1 (sandbox)" in running.ok("plan", "--sandbox", "--format", "markdown").out
     assert running.ok("apply", "saved.plan", "--sandbox").code == 0
     assert {item.url.startswith(sandbox_url) for item in sent} == {True}
@@ -205,3 +207,28 @@ def test_a_plan_of_the_sandbox_is_not_applied_elsewhere(
 
     assert refused.code == 5 and "the plan is for the sandbox, but this is not the sandbox" in refused.err
     assert running.ok("plan").out.startswith(f"prod in account 123456789012, us-east-1 (endpoint {sandbox_url})")
+
+
+def test_a_role_of_the_sandbox_may_do_what_its_policies_allow(
+    running: Shell, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shell that has the keys of its session, and as the `roleArn` of an environment."""
+    for name in (*REAL, "AWS_PROFILE", "AWS_ENDPOINT_URL_BATCH"):
+        monkeypatch.delenv(name)
+    for name, value in process.environment(sandbox_url).items():
+        monkeypatch.setenv(name, value)
+    arn = limited.role(boto3.client("iam"), "ci", limited.allow(["batch:Describe*", "batch:List*", "tag:GetResources"]))
+    stack = "environment: dev\nregion: eu-west-1\nschedulingPolicies:\n  p: {}\n"
+    written = running.home / "environment.yaml"
+    for held, text in (
+        (limited.keys(boto3.client("sts"), arn), stack),
+        ({"aws_access_key_id": "test", "aws_session_token": ""}, f"roleArn: {arn}\n{stack}"),
+    ):
+        written.write_text(text)
+        for name, value in held.items():
+            monkeypatch.setenv(name.upper(), value)
+
+        assert "Plan: 1 to create" in running.ok("plan").out
+        refused = running("apply", "--auto-approve", "--no-lock")
+        assert refused.code == 3 and "assumed-role/ci/" in refused.told
+        assert "is not authorized to perform: batch:CreateSchedulingPolicy on resource: " in refused.told

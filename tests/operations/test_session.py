@@ -61,6 +61,7 @@ def deployer(url: str, name: str) -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": [principal]})
     iam = boto3.client("iam", endpoint_url=url, **keys)
     iam.create_role(RoleName=f"{name}-deployer", AssumeRolePolicyDocument=document)
+    iam.attach_role_policy(RoleName=f"{name}-deployer", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
 
 
 def written(folder: Path, name: str) -> Path:

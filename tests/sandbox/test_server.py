@@ -100,7 +100,8 @@ def test_reset_leaves_what_aws_provides(sandbox):
     sandbox.reset()
 
     assert sandbox.client("iam").get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 0
-    assert sandbox.client("ec2").describe_images(Owners=["amazon"], MaxResults=5)["Images"]
+    linux = [{"Name": "name", "Values": ["amzn2-ami-hvm-2.*"]}]
+    assert sandbox.client("ec2").describe_images(Owners=["amazon"], Filters=linux, MaxResults=5)["Images"]
     assert len(sandbox.client("ec2").describe_subnets()["Subnets"]) == 3
 
 

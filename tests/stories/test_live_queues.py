@@ -413,7 +413,7 @@ def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Comman
 
 def test_the_plan_says_what_happens_to_running_jobs(command: Command, served: Any) -> None:
     assert command(*APPLY, stack=one_of("a", "q:a"))[0] == 0
-    code, told = command("plan", stack=one_of("a", "q:a", changed="a"))
+    code, told = command("plan", "--verbose", stack=one_of("a", "q:a", changed="a"))
 
     assert code == 0
     assert "jobs on compute environment a finished" in told and "apply waits up to" in told

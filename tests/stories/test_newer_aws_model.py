@@ -215,10 +215,16 @@ def url(models: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def account(shell: Shell, typist: Typist, url: str) -> Shell:
+def typed(shell: Shell, typist: Typist) -> Shell:
+    """The same in one process for all commands, which has read the models."""
+    return Shell(shell.environ, shell.folder, typist)
+
+
+@pytest.fixture
+def account(typed: Shell, url: str) -> Shell:
     """The same in an empty account."""
     process.control(url, "reset", {})
-    return Shell({**shell.environ, **process.environment(url)}, shell.folder, typist)
+    return Shell({**typed.environ, **process.environment(url)}, typed.folder, typed.typist)
 
 
 def places(found: list[dict[str, Any]], code: str) -> set[str]:
@@ -228,8 +234,8 @@ def places(found: list[dict[str, Any]], code: str) -> set[str]:
 # --- checked ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_model_has_is_a_note_and_being_strict_does_not_mind(shell: Shell) -> None:
-    found = shell.problems(STACK, strict=True)
+def test_what_the_model_has_is_a_note_and_being_strict_does_not_mind(typed: Shell) -> None:
+    found = typed.problems(STACK, strict=True)
 
     assert {problem["severity"] for problem in found} == {"note"}
     assert places(found, "newer-member") == MEMBERS
@@ -241,7 +247,7 @@ def test_what_the_model_has_is_a_note_and_being_strict_does_not_mind(shell: Shel
     hints = {problem["path"]: problem["hint"] for problem in found}
     assert "a change means a replacement" in hints["birthSign"]
     assert "drift in it is not detected" in hints["whisper"]
-    assert shell("validate").stdout.endswith("\n11 resources: 0 errors, 0 warnings, 26 notes\n")
+    assert typed("validate").stdout.endswith("\n11 resources: 0 errors, 0 warnings, 26 notes\n")
 
 
 def test_without_such_a_model_it_is_unknown_with_the_nearest_name(shell: Shell) -> None:
@@ -303,13 +309,13 @@ MISTAKES = [
 
 
 @pytest.fixture(scope="module")
-def told(models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+def told(models: Path, typist: Typist, tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
     """What one command says of every mistake, in their order."""
     folder = tmp_path_factory.mktemp("mistakes")
     for number, (old, new, *_) in enumerate(MISTAKES):
         assert old in STACK
         (folder / f"mistake-{number}.yaml").write_text(STACK.replace(old, new, 1), encoding="utf-8")
-    shell = Shell({**os.environ, "PYTHONPATH": str(ROOT), "AWS_DATA_PATH": str(models)}, folder)
+    shell = Shell({**os.environ, "PYTHONPATH": str(ROOT), "AWS_DATA_PATH": str(models)}, folder, typist)
     files = [f"mistake-{number}.yaml" for number in range(len(MISTAKES))]
     found = json.loads(shell("validate", "--format", "json", *files, code=1).stdout)["problems"]
     errors = [problem for problem in found if problem["severity"] == "error"]
@@ -328,18 +334,18 @@ def test_what_does_not_fit_the_model_is_an_error_at_its_place(told: list[list[di
     assert line[error["column"] - 1 :].startswith((path.rpartition(".")[2], "- ", "{", "[", '"', "myrrh"))
 
 
-def test_an_expression_stands_for_any_value(shell: Shell) -> None:
+def test_an_expression_stands_for_any_value(typed: Shell) -> None:
     text = STACK.replace("birthSign: leo", 'birthSign: "${roles.moon-instances.arn}"')
 
-    assert places(shell.problems(text), "newer-member") == MEMBERS
+    assert places(typed.problems(text), "newer-member") == MEMBERS
 
 
-def test_changes_of_it_can_be_ignored_by_name(shell: Shell) -> None:
+def test_changes_of_it_can_be_ignored_by_name(typed: Shell) -> None:
     paths = "[moonMode, computeResources.bootRites.rounds, computeResources.bootRites.herbs.sage]"
     ignoring = STACK.replace("    moonMode: FULL\n", f"    lifecycle: {{ignoreChanges: {paths}}}\n    moonMode: FULL\n")
 
-    assert places(shell.problems(ignoring), "newer-member") == MEMBERS
-    wrong = shell.problems(ignoring.replace("[moonMode", "[moonMood"), code=1)
+    assert places(typed.problems(ignoring), "newer-member") == MEMBERS
+    wrong = typed.problems(ignoring.replace("[moonMode", "[moonMood"), code=1)
     assert [problem["path"] for problem in wrong if problem["severity"] == "error"] == ["lifecycle.ignoreChanges.0"]
 
 
@@ -397,8 +403,8 @@ def test_launch_templates_and_targets_of_rules_pass_through(account: Shell) -> N
         ("incantation: hum", "wards: {north: Salt}", "wards"),  # a map's keys cannot be told from names there
     ],
 )
-def test_what_cannot_be_passed_through_is_unknown(shell: Shell, old: str, new: str, name: str) -> None:
-    assert places(shell.problems(ELSEWHERE.replace(old, new), code=1), "unknown-field") == {name}
+def test_what_cannot_be_passed_through_is_unknown(typed: Shell, old: str, new: str, name: str) -> None:
+    assert places(typed.problems(ELSEWHERE.replace(old, new), code=1), "unknown-field") == {name}
 
 
 def test_what_the_model_calls_sensitive_is_never_shown(account: Shell) -> None:

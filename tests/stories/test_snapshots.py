@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,11 @@ from reconciler.account.recorded import Entry, Record, Recorded
 from reconciler.account.reduced import reduced
 from reconciler.model import Address, Call, Environment, Options, Refused, Resource
 from reconciler.model.steps import NOT_RECORDED
+from reconciler.model.values import fingerprint
 from reconciler.operations import pipeline, session, snapshots
+from reconciler.operations.sealed import Sealer, opened, secrets_of
 from reconciler.operations.session import Session
+from reconciler.render.mask import Mask
 from tests.support.examples import ROOT, SECRETS, Account
 from tests.support.histories import History
 from tests.support.plan_schema import valid_plan
@@ -30,9 +34,20 @@ TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal":
 TRUST["Statement"][0]["Action"] = "sts:AssumeRole"  # type: ignore[index]
 
 
-def by_others(sandbox: Any) -> None:
-    """What stands in the account besides, each with something in it that is nobody's business."""
+def by_others(sandbox: Any, env: Environment) -> None:
+    """What stands in the account besides, each with something in it that is nobody's business; and a queue that uses
+    an environment of ours.
+    """
     make = sandbox.client
+    for at in env.resources:
+        if (
+            at.section == "computeEnvironments"
+            and not make("batch").describe_job_queues(jobQueues=["hand"])["jobQueues"]
+        ):
+            order = [{"order": 1, "computeEnvironment": at.name}]
+            make("batch").create_job_queue(
+                jobQueueName="hand", priority=1, computeEnvironmentOrder=order, tags={MARK: MARK}
+            )
     tags = [{"Key": MARK, "Value": MARK}]
     trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Sid": MARK}]}  # type: ignore[dict-item]
     make("iam").create_role(
@@ -100,7 +115,7 @@ def test_what_it_says_is_what_the_account_says(sandbox: Any, tmp_path: Path, nam
     loaded = session.read(session.location_of(ROOT / "environments" / name, Path.cwd()), SECRETS, strict=True)
     history = History(sandbox, loaded.env.name)
     history.converge(loaded.env)
-    by_others(sandbox)
+    by_others(sandbox, loaded.env)
     file = tmp_path / "a.snapshot"
     snapshots.take(Session(loaded, history.scope, history.aws, SECRETS), file)  # type: ignore[arg-type]
     written, taken = file.read_text("ascii"), snapshots.read(file)
@@ -311,3 +326,53 @@ def test_of_others_remain_names_owners_and_what_names_ours() -> None:
         ],
         "nextToken": "t",
     }
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+PASSWORD, UNKNOWN = "correct horse battery", "tr0ub4dor&3-of-others"
+ARN = "arn:aws:secretsmanager:eu-west-1:1:secret:login-AbCdEf"
+
+
+def coded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+TEXTS: dict[str, tuple[Any, bool]] = {  # what a reply has, and whether it is the same again afterwards
+    "alone": (PASSWORD, True),
+    "in a command": (["login", f"--password={PASSWORD}"], True),
+    "in user data": ({"UserData": coded(f"#!/bin/sh\necho '{PASSWORD}' | login --password-stdin\n")}, True),
+    "as a key": ({PASSWORD: ["x"]}, True),
+    "under a private name": ([{"name": "DB_PASSWORD", "value": PASSWORD}], True),
+    "its version": ({"ARN": ARN, "VersionIdsToStages": {fingerprint({"p": PASSWORD}, ARN): ["AWSCURRENT"]}}, True),
+    "no secret": ({"Name": "x", "Value": "y", "n": [1, True, None], "UserData": coded("#!/bin/sh\nexit 0\n")}, True),
+    "of others": ([{"name": "DB_PASSWORD", "value": UNKNOWN}], False),
+    "of others in user data": ({"UserData": coded(f"DB_PASSWORD='{UNKNOWN}'\n")}, False),
+    "of others in a command": (["sh", "-c", f"curl -u batch:{UNKNOWN} https://example.com"], False),
+    "another version": ({"ARN": ARN, "VersionIdsToStages": {fingerprint({"p": UNKNOWN}, ARN): ["AWSCURRENT"]}}, False),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_secrets_are_taken_out_and_what_the_declaration_has_is_put_in_again(case: str) -> None:
+    reply, same = TEXTS[case]
+    at = Address("secrets", "login")
+    env = Environment(
+        name="site",
+        sensitive=frozenset({PASSWORD}),
+        resources={at: Resource(address=at, props={"value": {"p": PASSWORD}})},
+    )
+    secrets = secrets_of(env, {"DCV_PASSWORD": PASSWORD})
+    sealer = Sealer(env, secrets, Mask({PASSWORD}))
+    written = sealer.value(reply, "secretsmanager")
+    texts = json.dumps(written) + "".join(
+        b64decode(one).decode()
+        for one in re.findall(
+            "[A-Za-z0-9+/]{20,}={0,2}", str(written.get("UserData", "") if isinstance(written, dict) else "")
+        )
+    )
+
+    for hidden in (PASSWORD, UNKNOWN, fingerprint({"p": PASSWORD}, ARN), fingerprint({"p": UNKNOWN}, ARN)):
+        assert hidden not in texts and coded(hidden)[4:-4] not in texts
+    assert (opened(written, sealer.places, secrets) == reply) is same
+    assert PASSWORD not in str(opened(written, sealer.places, {}))

@@ -1,19 +1,23 @@
 """What is dear to make and always comes out the same is made once per test process.
 
-boto3 reads and compiles AWS's models anew for every client, which is most of what a client costs, and gives each a TLS
-context that nothing on loopback uses; with every request it spells the user agent and signs, which the sandbox never
-looks at; moto goes through all of botocore's data for every service; the digests of secrets are slow on purpose, and
-tests make the same ones again and again. Processes that tests start do all of it as ever.
+boto3 reads and compiles AWS's models anew for every client, copies every event handler for it, which is most of what a
+client costs, and gives each a TLS context that nothing on loopback uses; with every request it spells the user agent
+and signs, which the sandbox never looks at; our own client compiles what replies must look like; moto goes through all
+of botocore's data for every service; the digests of secrets are slow on purpose, and tests make the same ones again and
+again. Processes that tests start do all of it as ever.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
+from copy import copy
 from functools import cache, lru_cache, wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import botocore.endpoint
 import botocore.httpsession
 import botocore.loaders
 import botocore.regions
@@ -23,6 +27,9 @@ from botocore import auth, hooks, signers
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
+from botocore.regions import EndpointRulesetResolver
+
+from reconciler.account import client
 
 _MANY = 4096
 _UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
@@ -30,12 +37,17 @@ _UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
 
 def install() -> None:
     """For the rest of the process."""
+    client.Shapes = cache(client.Shapes)
     hashlib.scrypt = lru_cache(_MANY)(hashlib.scrypt)
     botocore.loaders.create_loader = botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
+    made = EndpointRulesetResolver.construct_endpoint
+    EndpointRulesetResolver.construct_endpoint = _once_where_calls_do_not_matter(made)
+    botocore.endpoint.get_environ_proxies = _if_named(botocore.endpoint.get_environ_proxies)
     botocore.httpsession.create_urllib3_context = cache(botocore.httpsession.create_urllib3_context)
     ClientCreator._load_service_model = _load_service_model
     ClientCreator._create_client_class = _once_a_model(ClientCreator._create_client_class)
+    hooks._PrefixTrie = _SharedTrie
     hooks.accepts_kwargs = _once_a_function(hooks.accepts_kwargs)
     EventAliaser._alias_event_name = _once_a_name(EventAliaser._alias_event_name)
     spelt = botocore.useragent.sanitize_user_agent_string_component
@@ -74,6 +86,73 @@ def _once_a_model(create: Callable[..., Any]) -> Callable[..., Any]:
         if id(service_model) not in made:
             made[id(service_model)] = create(creator, service_name, service_model)
         return made[id(service_model)]
+
+    return found
+
+
+class _SharedTrie(hooks._PrefixTrie):
+    """Event handlers by name, whose copies share what none of them has changed: every client begins with a copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner = object()
+
+    def __copy__(self) -> _SharedTrie:
+        copied = type(self)()
+        copied._root = self._root
+        self._owner = object()  # what both have from now on belongs to neither
+        return copied
+
+    def append_item(self, key: str, *item: Any, **section: Any) -> None:
+        self._own(key)
+        super().append_item(key, *item, **section)
+
+    def remove_item(self, key: str, value: Any) -> None:
+        self._own(key)
+        super().remove_item(key, value)
+
+    def _own(self, key: str) -> None:
+        """Copy what is shared of the nodes from the root to ``key``."""
+        node = self._root = self._owned(self._root)
+        for part in key.split("."):
+            children = node["children"]
+            if part not in children:
+                return
+            node = children[part] = self._owned(children[part])
+
+    def _owned(self, node: dict[str, Any]) -> dict[str, Any]:
+        if node.get("owner") is self._owner:
+            return node
+        return {**node, "owner": self._owner, "children": {**node["children"]}, "values": copy(node["values"])}
+
+
+def _once_where_calls_do_not_matter(construct: Callable[..., Any]) -> Callable[..., Any]:
+    """A client has one endpoint for all calls, unless their parameters are part of it."""
+
+    @wraps(construct)
+    def found(resolver: Any, operation_model: Any, call_args: Any, request_context: Any) -> Any:
+        model = operation_model
+        if (
+            model.service_model.service_name == "s3"  # whose event handlers change more
+            or model.static_context_parameters
+            or model.context_parameters
+            or model.operation_context_parameters
+        ):
+            return construct(resolver, operation_model, call_args, request_context)
+        if "_same" not in resolver.__dict__:
+            resolver._same = construct(resolver, operation_model, call_args, request_context)
+        return resolver._same
+
+    return found
+
+
+def _if_named(proxies: Callable[..., Any]) -> Callable[..., Any]:
+    """The proxies that the environment names, for which botocore decodes all of it twice for every client."""
+
+    @wraps(proxies)
+    def found(url: str) -> Any:
+        named = any(name[-6:].lower() == b"_proxy" for name in os.environ._data)
+        return proxies(url) if named else {}
 
     return found
 

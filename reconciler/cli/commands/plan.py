@@ -36,9 +36,9 @@ from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline, saved_plan, saved_variables, shown_plan
 from reconciler.operations.commit import commit_of
+from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Session, timestamp
 from reconciler.operations.shown_plan import Shown
-from reconciler.render.mask import Mask
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -101,16 +101,16 @@ def plan(
             account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, outputs)
     at = timestamp()
-    shown = Shown(
-        planned=made,
+    shown = shown_plan.planned(
+        made,
         document=pipeline.document(made, timestamp=at) if out or outputs.has(PlanFormat.json) else {},
-        planned_at=at,
+        at=at,
         root=terminal.root,
         checked=account.loaded.warnings,
         commit=commit_of(account.loaded.location.target) if out or outputs.has(*PAGES) else None,
     )
     if out and not made.errored:
-        _save(out, shown, account, options, terminal.mask)
+        _save(out, made, shown, account, options)
     reporting.show(terminal, outputs, shown, only_changes=only_changes)
     if made.errored:
         raise typer.Exit(ERROR)
@@ -126,13 +126,12 @@ def _not_with_snapshot(flag: str) -> Problem:
     return Problem(code=codes.USAGE, message=message, hint=hint)
 
 
-def _save(out: Path, shown: Shown, account: Session, options: Options, mask: Mask) -> None:
-    made = shown.planned
+def _save(out: Path, result: Planned, shown: Shown, account: Session, options: Options) -> None:
     saved_plan.write(
         out,
         shown.document,
         where=saved_plan.place_of(account.env.name, account.loaded.location.target, Path.cwd()),
-        options=changed(options, kept=made.kept),
-        shown=shown_plan.to_save(shown, mask),
-        variables=saved_variables.to_save(account.env, made.mask),
+        options=changed(options, kept=result.kept),
+        shown=shown_plan.to_save(shown),
+        variables=saved_variables.to_save(account.env, result.mask),
     )

@@ -38,11 +38,11 @@ def show(
     path = Path(file)
     outputs = Outputs.of(ctx, output, [path])
     shown = shown_plan.of(saved_plan.read(path), path)
-    terminal.mask |= shown.planned.mask
-    terminal.root, terminal.environment = shown.root, shown.planned.env.name
-    if shown.planned.warnings and not terminal.as_json:
-        terminal.problems(shown.planned.warnings)
-    at = f" at commit {shown.commit}" if shown.commit else ""
-    terminal.note(terminal.mask.line(f"planned {shown.planned_at}{at}"))
+    view = shown.view()
+    terminal.root, terminal.environment = view.root, view.environment
+    if shown.problems and not terminal.as_json:
+        terminal.problems(shown.problems)
+    at = f" at commit {view.facts['commit']}" if view.facts.get("commit") else ""
+    terminal.note(f"planned {view.facts.get('planned', '')}{at}")
     reporting.show(terminal, outputs, shown, only_changes=only_changes)
-    raise typer.Exit(CHANGES if detailed_exitcode and shown.planned.plan.applyable else OK)
+    raise typer.Exit(CHANGES if detailed_exitcode and any(one.verb != "noop" for one in view.entries) else OK)

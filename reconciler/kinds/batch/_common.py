@@ -22,6 +22,7 @@ from reconciler.model import (
     OWNER_TAG,
     Action,
     Call,
+    Change,
     Finding,
     Json,
     Live,
@@ -34,6 +35,7 @@ from reconciler.model import (
     Scope,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 
 BUSY = On(message="is being modified", because="AWS has not finished an earlier change yet")
 RELATED = On(
@@ -216,3 +218,31 @@ def is_burstable(value: str) -> bool:
     (https://github.com/opensupplyhub/open-supply-hub/pull/1058).
     """
     return _BURSTABLE.fullmatch(value) is not None
+
+
+def recorded(noun: str, *named: str, deep: str = "", sent_as: Mapping[str, str] = EMPTY) -> Recorded:
+    """What CloudTrail records of a ``noun`` (``JobQueue``) that is named at ``named``. An update changes what it names,
+    and of the member ``deep`` what that names; it sends members as ``sent_as`` says. It names no resources.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/logging-using-cloudtrail.html
+    """
+
+    def update(_: Change) -> tuple[str, ...]:
+        return (f"Update{noun}",)
+
+    def touches(_: str, parameters: Json, change: Change) -> bool:
+        top = sent_as.get(change.top, change.top)
+        if top not in parameters:
+            return False
+        below = parameters[top]
+        member = change.path[1] if change.top == deep and len(change.path) > 1 else None
+        return member is None or not isinstance(below, Mapping) or member in below
+
+    return Recorded(
+        service="batch",
+        named=(*named, "resourceArn"),
+        create=(f"Create{noun}",),
+        update=update,
+        delete=(f"Delete{noun}",),
+        touches=touches,
+    )

@@ -212,6 +212,9 @@ def check(name: str, props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    recorded=batch.recorded(
+        "ConsumableResource", "consumableResource", "consumableResourceName", sent_as={"totalQuantity": "quantity"}
+    ),
     name_member="consumableResourceName",
     read=read,
     attrs=batch.attrs("consumable-resource"),

@@ -392,6 +392,7 @@ def _units(props: Json) -> list[tuple[int, Any]]:
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",
     named_below="jobQueues",
     read=read,

@@ -209,6 +209,7 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    recorded=batch.recorded("SchedulingPolicy", "arn", "name"),
     name_member="name",
     read=read,
     attrs=batch.attrs("scheduling-policy"),

@@ -207,6 +207,7 @@ def relations(resource: Resource, declared: Declared) -> Iterator[Finding]:
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    recorded=batch.recorded("ServiceEnvironment", "serviceEnvironment", "serviceEnvironmentName"),
     name_member="serviceEnvironmentName",
     read=read,
     attrs=batch.attrs("service-environment"),

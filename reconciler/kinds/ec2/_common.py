@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map
 from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Reads, Reply
+
+TAGGED: Final = "resourcesSet.items[].resourceId"
+"""Where CloudTrail names the resources of CreateTags and DeleteTags."""
+TAG_EVENTS: Final = ("CreateTags", "DeleteTags")
 
 
 def find_by_name_or_owner(

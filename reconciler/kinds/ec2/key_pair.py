@@ -39,6 +39,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
@@ -150,9 +151,19 @@ def _check_key(key: str) -> Iterator[Finding]:
         )
 
 
+RECORDED = Recorded(
+    service="ec2",
+    named=("keyName", "keyPairId", ec2.TAGGED),
+    create=("ImportKeyPair", "CreateKeyPair"),
+    update=lambda _: ("ImportKeyPair", "CreateKeyPair"),
+    delete=("DeleteKeyPair",),
+    tag=ec2.TAG_EVENTS,
+)
+
 KIND = Kind(
     name="key pair",
     section="keyPairs",
+    recorded=RECORDED,
     name_member="keyName",
     read=read,
     attrs=attrs,

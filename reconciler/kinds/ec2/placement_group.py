@@ -45,6 +45,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 
 READ_ONLY = ("groupName", "groupId", "groupArn", "state")
 GROUP_REF = Ref(section="placementGroups", attr="id", literal=r"pg-")
@@ -197,9 +198,19 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code=codes.OUT_OF_RANGE)
 
 
+RECORDED = Recorded(
+    service="ec2",
+    named=("groupName", "groupId", ec2.TAGGED),
+    create=("CreatePlacementGroup",),
+    update=lambda _: ("CreatePlacementGroup",),
+    delete=("DeletePlacementGroup",),
+    tag=ec2.TAG_EVENTS,
+)
+
 KIND = Kind(
     name="placement group",
     section="placementGroups",
+    recorded=RECORDED,
     name_member="groupName",
     read=read,
     attrs=attrs,

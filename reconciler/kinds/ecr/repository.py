@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
@@ -41,6 +41,7 @@ from reconciler.model import (
     EMPTY,
     Action,
     Call,
+    Change,
     Dependent,
     Diff,
     Effect,
@@ -59,6 +60,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 SCANNING: Json = {"scanOnPush": False}
 ENCRYPTION: Json = {"encryptionType": "AES256"}
@@ -346,9 +348,30 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+def recorded_update(change: Change) -> tuple[str, ...]:
+    """The events that may have made a change."""
+    return {
+        "lifecyclePolicy": recorded.events(change, "PutLifecyclePolicy", "DeleteLifecyclePolicy"),
+        "repositoryPolicy": recorded.events(change, "SetRepositoryPolicy", "DeleteRepositoryPolicy"),
+        "imageScanningConfiguration": ("PutImageScanningConfiguration",),
+        "imageTagMutability": ("PutImageTagMutability",),
+        "imageTagMutabilityExclusionFilters": ("PutImageTagMutability",),
+    }.get(change.top, ("CreateRepository",))
+
+
+RECORDED = Recorded(
+    service="ecr",
+    named=("repositoryName", "resourceArn"),
+    create=("CreateRepository",),
+    update=recorded_update,
+    delete=("DeleteRepository",),
+    by="arn",
+)
+
 KIND = Kind(
     name="repository",
     section="repositories",
+    recorded=RECORDED,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
     read=read,

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds.common import event_rules
+from reconciler.kinds.common import event_rules, recorded
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
@@ -38,6 +38,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    Change,
     Diff,
     Disruption,
     Effect,
@@ -61,6 +62,7 @@ from reconciler.model import (
     Want,
     compact,
 )
+from reconciler.model.recorded import Recorded
 
 DEFAULT_BUS = "default"
 READ_ONLY = ("name", "arn", "managedBy", "createdBy")
@@ -397,9 +399,34 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
     return "not affected"
 
 
+def recorded_update(change: Change) -> tuple[str, ...]:
+    """The events that may have made a change."""
+    if change.top == "targets":
+        return recorded.events(change, "PutTargets", "RemoveTargets")
+    if change.top == "state":
+        return ("DisableRule" if change.before == "DISABLED" else "EnableRule", "PutRule")
+    return ("PutRule",)
+
+
+def recorded_names(attrs: Mapping[str, str]) -> list[str]:
+    """``BUS/RULE``: rules of several buses may have one name."""
+    found = attrs.get("arn", "").partition(":rule/")[2]
+    return [found if "/" in found else f"{DEFAULT_BUS}/{found}"] if found else []
+
+
+RECORDED = Recorded(
+    service="events",
+    named=("eventBusName/name", "eventBusName/rule", "resourceARN"),
+    create=("PutRule",),
+    update=recorded_update,
+    delete=("DeleteRule",),
+    also=recorded_names,
+)
+
 KIND = Kind(
     name="event rule",
     section="eventRules",
+    recorded=RECORDED,
     name_member="name",
     read=read,
     attrs=attrs,

@@ -20,7 +20,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import instances
+from reconciler.kinds.common import instances, recorded
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
@@ -49,6 +49,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 
@@ -236,9 +237,21 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
     return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
 
+RECORDED = Recorded(
+    service="iam",
+    named=("instanceProfileName",),
+    create=("CreateInstanceProfile",),
+    update=lambda change: recorded.events(change, "AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"),
+    delete=("DeleteInstanceProfile",),
+    tag=("TagInstanceProfile", "UntagInstanceProfile"),
+    by="name",
+    at_home=True,
+)
+
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    recorded=RECORDED,
     name_member="instanceProfileName",
     read=read,
     attrs=attrs,

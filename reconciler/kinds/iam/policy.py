@@ -49,6 +49,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 
 FIELDS = {
     "policyDocument": Field(),
@@ -377,9 +378,21 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         yield Finding(path=place, message=message, hint="split it into two policies")
 
 
+RECORDED = Recorded(
+    service="iam",
+    named=("policyArn", "policyName"),
+    create=("CreatePolicy",),
+    update=lambda _: ("CreatePolicyVersion", "SetDefaultPolicyVersion"),
+    delete=("DeletePolicy",),
+    tag=("TagPolicy", "UntagPolicy"),
+    by="arn",
+    at_home=True,
+)
+
 KIND = Kind(
     name="policy",
     section="policies",
+    recorded=RECORDED,
     name_member="policyName",
     read=read,
     attrs=attrs,

@@ -33,6 +33,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
+from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
     Action,
@@ -454,6 +455,7 @@ def _size(
 KIND = Kind(
     name="role",
     section="roles",
+    recorded=RECORDED,
     name_member="roleName",
     lookup="role",
     read=read,

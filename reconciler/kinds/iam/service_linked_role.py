@@ -37,6 +37,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 NAMES = {
     "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
@@ -142,9 +143,21 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         yield Finding(path=("customSuffix",), message="the role of AWS Batch cannot have a suffix", hint=hint)
 
 
+RECORDED = Recorded(
+    service="iam",
+    named=("roleName",),
+    create=("CreateServiceLinkedRole",),
+    update=lambda _: ("UpdateRole", "UpdateRoleDescription"),
+    delete=("DeleteServiceLinkedRole",),
+    tag=("TagRole", "UntagRole"),
+    by="name",
+    at_home=True,
+)
+
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
+    recorded=RECORDED,
     read=read,
     attrs=attrs,
     create=create,

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -35,6 +35,7 @@ from reconciler.model import (
     OWNER_TAG,
     Action,
     Call,
+    Change,
     Diff,
     Effect,
     Field,
@@ -52,6 +53,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
 
 # as DescribeLogGroups has it in ``arn``, for all streams
@@ -263,9 +265,27 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(("kmsKeyId",), "CloudWatch Logs requires the full ARN of a key", "arn:aws:kms:...:key/...")
 
 
+def recorded_update(change: Change) -> tuple[str, ...]:
+    """The events that may have made a change."""
+    return {
+        "retentionInDays": recorded.events(change, "PutRetentionPolicy", "DeleteRetentionPolicy"),
+        "kmsKeyId": recorded.events(change, "AssociateKmsKey", "DisassociateKmsKey"),
+        "deletionProtectionEnabled": ("PutLogGroupDeletionProtection",),
+    }.get(change.top, ("CreateLogGroup",))
+
+
+RECORDED = Recorded(
+    service="logs",
+    named=("logGroupName", "logGroupIdentifier", "resourceArn"),
+    create=("CreateLogGroup",),
+    update=recorded_update,
+    delete=("DeleteLogGroup",),
+)
+
 KIND = Kind(
     name="log group",
     section="logGroups",
+    recorded=RECORDED,
     name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},
     read=read,

@@ -56,6 +56,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 GROUP = "groupName"
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name")
@@ -280,9 +281,19 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     return "not affected; the change counts from the next run"
 
 
+RECORDED = Recorded(
+    service="scheduler",
+    named=("groupName/name",),
+    create=("CreateSchedule",),
+    update=lambda _: ("UpdateSchedule",),
+    delete=("DeleteSchedule",),
+    also=lambda attrs: [attrs["arn"].partition(":schedule/")[2]] if "arn" in attrs else [],
+)
+
 KIND = Kind(
     name="schedule",
     section="schedules",
+    recorded=RECORDED,
     name_member="name",
     read=read,
     attrs=attrs,

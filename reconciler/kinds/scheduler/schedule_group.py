@@ -35,6 +35,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name", "state")
 PREFIX = "schedule-group/"
@@ -154,9 +155,18 @@ def check(name: str, _props: Json) -> Iterator[Finding]:
         yield Finding((), message, "declare a group of another name")
 
 
+RECORDED = Recorded(
+    service="scheduler",
+    named=("name", "resourceArn"),
+    create=("CreateScheduleGroup",),
+    update=lambda _: ("CreateScheduleGroup",),
+    delete=("DeleteScheduleGroup",),
+)
+
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
+    recorded=RECORDED,
     name_member="name",
     read=read,
     attrs=attrs,

@@ -54,6 +54,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known, unsettled
 
 FIELDS = {
@@ -406,9 +407,19 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+RECORDED = Recorded(
+    service="secretsmanager",
+    named=("secretId", "name"),
+    create=("CreateSecret",),
+    update=lambda change: ("PutSecretValue", "UpdateSecret") if change.top == "value" else ("UpdateSecret",),
+    delete=("DeleteSecret",),
+    also=lambda attrs: [attrs["arn"][:-7]] if "arn" in attrs else [],  # without the six characters that AWS adds
+)
+
 KIND = Kind(
     name="secret",
     section="secrets",
+    recorded=RECORDED,
     name_member="name",
     lookup="secret",
     lookups={"kmsKeyId": "kmsKey"},

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.ownership_index import (
     Index,
@@ -54,6 +54,7 @@ from reconciler.model import (
     EMPTY,
     Action,
     Call,
+    Change,
     Diff,
     Effect,
     Field,
@@ -71,6 +72,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 # the defaults of attributes; one that is not known here is compared only if it is declared
 DEFAULTS: Mapping[str, str] = {
@@ -404,9 +406,34 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+def recorded_update(change: Change) -> tuple[str, ...]:
+    """The events that may have made a change."""
+    if change.top == "subscriptions":
+        return (*recorded.events(change, "Subscribe", "Unsubscribe"), "SetSubscriptionAttributes")
+    return ("PutDataProtectionPolicy",) if change.top == "dataProtectionPolicy" else ("SetTopicAttributes",)
+
+
+def recorded_touches(event: str, parameters: Json, change: Change) -> bool:
+    """Whether a call is about the attribute that differs, of which a topic has many."""
+    if event != "SetTopicAttributes":
+        return True
+    member = change.path[1] if change.top == "attributes" and len(change.path) > 1 else change.top
+    return str(parameters.get("attributeName")).lower() == str(member).lower()
+
+
+RECORDED = Recorded(
+    service="sns",
+    named=("topicArn", "subscriptionArn", "resourceArn", "name"),
+    create=("CreateTopic",),
+    update=recorded_update,
+    delete=("DeleteTopic",),
+    touches=recorded_touches,
+)
+
 KIND = Kind(
     name="topic",
     section="topics",
+    recorded=RECORDED,
     name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},
     read=read,

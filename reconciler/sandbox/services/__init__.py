@@ -22,6 +22,7 @@ __all__ = ["Account", "ServiceCall", "ServiceSettings", "answer"]
 
 # The services of the sandbox, by signing name: what the kinds need, and what their look-ups and targets name.
 HAS = frozenset({*MODELS, "s3", "sqs"})
+_ONLY = {"cloudtrail": frozenset({"LookupEvents"})}
 
 
 @cache
@@ -37,7 +38,7 @@ def _rules() -> dict[str, Rules]:
 def answer(account: Account, request: Request, operation: str, params: Json, chance: random.Random | None) -> Reply:
     """The account's reply to a request for anything but AWS Batch; raises :class:`Refusal`."""
     service, region = request.scope
-    _require_service(service)
+    _require_service(service, operation)
     rules = _rules().get(service)
     _model_constraints.require_valid(service, operation, params)
     if rules is None or not operation:
@@ -89,13 +90,15 @@ def _onward(account: Account, service: str, operation: str, region: str, request
     return onward
 
 
-def _require_service(service: str) -> None:
+def _require_service(service: str, operation: str) -> None:
     """Refuse a service whose objects the others would not see: CloudFormation would make compute environments of moto's
     own, beside those of the sandbox. Requests that are not signed (a presigned URL of S3) pass.
     """
     if service and service not in HAS:
         message = f"the sandbox has no {service}; it has {', '.join(sorted(HAS))}"
         raise Refusal("NotImplemented", message, 501)
+    if service in _ONLY and operation not in _ONLY[service]:
+        raise Refusal("NotImplemented", f"the sandbox has no {service}:{operation}", 501)
 
 
 def _moto(account: Account, service: str, operation: str, region: str, request: Request) -> Reply:

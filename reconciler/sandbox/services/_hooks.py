@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.services._eventual_consistency import EventualConsistency
 from reconciler.sandbox.services._moto import Moto, partition_of
+from reconciler.sandbox.services._trail import Trail
 from reconciler.sandbox.wire import Json
 
 Before: TypeAlias = "Callable[[ServiceCall], Json | None]"
@@ -41,6 +42,8 @@ class ServiceSettings:
     """How long an email subscription is pending before it expires."""
     forced_delete: float = 0
     """How long the name of a secret that was deleted without recovery remains in use."""
+    trail_delay: float = 300
+    """How long after its call an event can be looked up in CloudTrail."""
 
     def change(self, values: dict[str, Any]) -> None:
         """Set new values, all or none; raises ``KeyError`` with the first name that is not a setting."""
@@ -69,6 +72,15 @@ class Account:
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""
 
+    simulate: Callable[[str, Json, str], Json] = lambda *_: {}
+    """The policy simulator's reply to an operation with parameters in a Region."""
+
+    trail: Trail = field(init=False)
+    """What CloudTrail has recorded."""
+
+    def __post_init__(self) -> None:
+        self.trail = Trail(self.clock.now, self._identity)
+
     @property
     def id(self) -> str:
         """The account's id, twelve digits."""
@@ -88,6 +100,30 @@ class Account:
         """Delete everything in the account."""
         self.moto.reset()
         self.memory.clear()
+        self.trail.clear()
+
+    def _identity(self, key: str, region: str) -> Json | None:
+        """The identity of an access key, as CloudTrail writes it; None for one that is not an IAM user's or a role's.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+        """
+        user = self.moto.backend("iam", region).get_user_from_access_key_id(key)
+        if user:
+            named = {"arn": user.arn, "accountId": self.id, "accessKeyId": key, "userName": user.name}
+            return {"type": "IAMUser", "principalId": user.id, **named}
+        session = self.moto.backend("sts", region).get_assumed_role_from_access_key(key)
+        if not session:
+            return None
+        number, _, _ = session.user_id.partition(":")
+        role = {"type": "Role", "principalId": number, "arn": session.role_arn, "accountId": self.id}
+        return {
+            "type": "AssumedRole",
+            "principalId": session.user_id,
+            "arn": session.arn,
+            "accountId": self.id,
+            "accessKeyId": key,
+            "sessionContext": {"sessionIssuer": {**role, "userName": session.role_arn.rpartition("/")[2]}},
+        }
 
 
 @dataclass

@@ -2,22 +2,24 @@
 
 A process has one moto, so one sandbox: a second sandbox in the same process shares its objects.
 Parts of moto that take tenths of a second are done once: the AWS managed policies and the public machine images are
-kept across resets, and what moto computes for every request is cached: the names of a service's methods, and which
-names XML may have.
+kept across resets, and what moto computes for every request is cached: the names of a service's methods, which names
+XML may have, and the ARNs of the managed policies. A reply to a read is repeated until the service is written to.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from collections import defaultdict
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import moto.backends
 import moto.core.responses
 import moto.core.serialize
+import moto.moto_server.werkzeug_app
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -45,7 +47,12 @@ GLOBAL = frozenset({"iam", "sts", "s3"})
 _KEPT: dict[tuple[str, str, str], dict[str, Any]] = {}
 moto.core.responses.method_names_from_class = cache(moto.core.responses.method_names_from_class)
 moto.core.serialize.xmltodict._validate_name = cache(moto.core.serialize.xmltodict._validate_name)  # noqa: SLF001
+moto.moto_server.werkzeug_app.DISABLE_GLOBAL_CORS = True  # for browsers, at every request
 _READS = ("Describe", "Get", "List", "BatchGet", "Lookup", "Simulate")
+# Services whose reads depend on nothing but what was written to the service itself, and the reads that do not.
+_REPEATABLE = frozenset({"iam", "ec2", "ecr", "sns", "logs", "events", "secretsmanager"})
+_EACH_ANEW = frozenset({"GetSecretValue", "GetAuthorizationToken", "DescribeIamInstanceProfileAssociations"})
+_ASKS = ("content-type", "x-amz-target", "smithy-protocol", "accept")
 
 
 class Moto:
@@ -61,6 +68,7 @@ class Moto:
         self.account = account
         self._others = _dispatcher()
         self._dirty: set[tuple[str, str]] = set()
+        self._replies: defaultdict[tuple[str, str], dict[Any, Reply]] = defaultdict(dict)
         self.reset(everything=True)
 
     def backend(self, service: str, region: str) -> Any:
@@ -80,15 +88,30 @@ class Moto:
     def touched(self, service: str, region: str) -> None:
         """Record that a backend was changed without a request: the next reset must include it."""
         self._dirty.add((service, _place(service, region)))
+        self._replies.pop((service, _place(service, region)), None)
 
     def answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
         """The reply of moto to a request; a write marks the backend for the next reset."""
+        if not (region and service in _REPEATABLE and operation.startswith(_READS)) or operation in _EACH_ANEW:
+            return self._answer(service, operation, region, request)
+        replies = self._replies[service, _place(service, region)]
+        asked = (request.method, request.path, request.query, request.body, request.host, region)
+        key = (operation, *asked, *map(request.headers.get, _ASKS))
+        if key not in replies:
+            reply = self._answer(service, operation, region, request)
+            if reply.status != 200:
+                return reply
+            replies[key] = reply
+        return replies[key]
+
+    def _answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
         if service in BACKENDS and region:
             self.backend(service, region)
             if not operation.startswith(_READS):
                 self.touched(service, region)
         else:
             self._dirty.add(("*", "*"))
+            self._replies.clear()
         known = service in BACKENDS and service != "s3"
         app = _app(BACKENDS[service]) if known else self._others
         if known and region and service in GLOBAL:  # moto knows the partition from the host, and not that of us-gov
@@ -105,6 +128,7 @@ class Moto:
             backend = _backends(BACKENDS[service])[self.account][region]
             _emptied(service, self.account, region, backend)
         self._dirty.clear()
+        self._replies.clear()
 
 
 def partition_of(region: str) -> str:
@@ -155,12 +179,25 @@ def _fresh(service: str, account: str, region: str) -> bool:
 def _remember(service: str, account: str, region: str, backend: Any) -> None:
     """Keep what is slow to build: the AWS managed policies, and the public images."""
     if service == "iam":
-        _KEPT[service, account, region] = {"aws_managed_policies": list(backend.aws_managed_policies)}
+        policies = list(backend.aws_managed_policies)
+        for cls in {type(policy) for policy in policies}:
+            _spell_once(cls)
+        _KEPT[service, account, region] = {"aws_managed_policies": policies}
     else:
         names = ("amis", "deleted_amis", "snapshots", "volumes")
         _KEPT[service, account, region] = {
             name: dict(getattr(backend, name)) for name in names if isinstance(getattr(backend, name, None), dict)
         }
+
+
+def _spell_once(policies: type[Any]) -> None:
+    """Have policies keep their ARNs, which moto spells by the thousand, and be found by identity: each has its own."""
+    policies.__hash__ = object.__hash__  # type: ignore[assignment]
+    arn = vars(policies)["arn"]
+    if isinstance(arn, property) and arn.fget:
+        kept = cached_property(arn.fget)
+        kept.__set_name__(policies, "arn")
+        policies.arn = kept
 
 
 def _emptied(service: str, account: str, region: str, backend: Any) -> None:

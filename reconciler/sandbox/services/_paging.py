@@ -59,6 +59,8 @@ PAGES: dict[tuple[str, str], Page] = {
     ("iam", "ListRoleTags"): _iam("Tags"),
     ("iam", "ListPolicyTags"): _iam("Tags"),
     ("iam", "ListPolicyVersions"): _iam("Versions"),
+    ("iam", "SimulatePrincipalPolicy"): _iam("EvaluationResults"),
+    ("iam", "SimulateCustomPolicy"): _iam("EvaluationResults"),
     ("iam", "ListEntitiesForPolicy"): _iam("PolicyRoles", "PolicyUsers", "PolicyGroups"),
     ("ec2", "DescribeSecurityGroups"): _ec2("SecurityGroups"),
     ("ec2", "DescribeSecurityGroupRules"): _ec2("SecurityGroupRules"),

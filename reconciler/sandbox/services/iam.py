@@ -60,7 +60,7 @@ def require_unused(name: str, taken: Iterable[str], message: str) -> None:
 def ensure_service_linked_role(account: Account, service: str, region: str) -> str:
     """The ARN of the service-linked role of a service in the partition of ``region``, which is created if missing."""
     backend = account.moto.backend("iam", region)
-    name = _service_role(service, "")
+    name = service_role_name(service)
     found = next((role for role in backend.roles.values() if role.name == name), None)
     return str((found or _make_service_role(account, region, service, name, "")).arn)
 
@@ -76,7 +76,8 @@ def _make_service_role(account: Account, region: str, service: str, name: str, d
     return role
 
 
-def _service_role(service: str, suffix: str) -> str:
+def service_role_name(service: str, suffix: str = "") -> str:
+    """The name of the service-linked role of a service."""
     stem = service.partition(".")[0]
     name = _SERVICE_ROLES.get(service, "AWSServiceRoleFor" + "".join(part.capitalize() for part in stem.split("-")))
     return f"{name}_{suffix}" if suffix else name
@@ -329,7 +330,7 @@ def service_linked_roles_have_their_names(call: ServiceCall) -> Json:
     service, suffix = call.params["AWSServiceName"], call.params.get("CustomSuffix", "")
     if not re.fullmatch(r"[\w+=,.@-]+\.amazonaws\.com(\.cn)?", service):
         raise Refusal("InvalidInput", f"Unknown service: {service}")
-    name = _service_role(service, suffix)
+    name = service_role_name(service, suffix)
     if any(role.name == name for role in call.backend.roles.values()):
         message = f"Service role name {name} has been taken in this account, please try a different suffix."
         raise Refusal("InvalidInput", message)

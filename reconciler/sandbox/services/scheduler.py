@@ -25,7 +25,7 @@ from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("scheduler")
 
-_PRINCIPAL = "scheduler.amazonaws.com"
+PRINCIPAL = "scheduler.amazonaws.com"
 _DELETION = 5.0
 _MOST_RUNS = 500  # of one schedule after a leap of the clock
 _SUBMIT = re.compile(r"arn:[a-z-]+:scheduler:::aws-sdk:batch:submitJob")
@@ -297,7 +297,7 @@ def _assumed(call: ServiceCall, arn: str) -> bool:
     """Whether the role exists, trusts the scheduler, and was last changed more than ``iam_delay`` ago."""
     roles = call.account.moto.backend("iam", call.region).roles.values()
     role = next((one for one in roles if one.arn == arn), None)
-    if role is None or _PRINCIPAL not in role.assume_role_policy_document:
+    if role is None or PRINCIPAL not in role.assume_role_policy_document:
         return False
     return bool(call.now - changed_at(call.account, "role", role.id) >= call.account.settings.iam_delay)
 
@@ -305,15 +305,32 @@ def _assumed(call: ServiceCall, arn: str) -> bool:
 # --- firing ----------------------------------------------------------------------------------------------------------
 
 
-def due(account: Account) -> Iterator[tuple[str, Json]]:
-    """The requests of SubmitJob, each with its Region, of the schedules that were due since this was last asked."""
+def due(account: Account) -> Iterator[tuple[str, str, Json]]:
+    """The requests of SubmitJob of the schedules that were due since this was last asked, each with its Region and the
+    role that sends it.
+    """
     now = account.clock.now()
     for region, there in list(account.memory["scheduler"].items()) if "scheduler" in account.memory else ():
         for group in list(there.values()):
             for name, schedule in list(group.schedules.items()):
-                yield from ((region, params) for params in _runs(schedule, now))
+                role = schedule.values["Target"]["RoleArn"]
+                yield from ((region, role, params) for params in _runs(schedule, now))
                 if _is_over(schedule, now):
                     group.schedules.pop(name, None)
+
+
+def identity(role: str, account: str) -> Json:
+    """The identity of EventBridge Scheduler in CloudTrail, with the role that a schedule names."""
+    name = role.rpartition("/")[2]
+    arn = role.replace(":iam:", ":sts:").partition(":role/")[0] + f":assumed-role/{name}/scheduler"
+    issuer = {"type": "Role", "arn": role, "accountId": account, "userName": name}
+    return {
+        "type": "AssumedRole",
+        "arn": arn,
+        "accountId": account,
+        "sessionContext": {"sessionIssuer": issuer},
+        "invokedBy": PRINCIPAL,
+    }
 
 
 def _runs(schedule: Schedule, now: float) -> Iterator[Json]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.sandbox.services import scheduler
-from reconciler.sandbox.services._hooks import Rules, ServiceCall
+from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
+from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("tagging")
@@ -79,7 +80,7 @@ def _kind(service: str, rest: str) -> str:
 
 def _index(call: ServiceCall) -> dict[str, dict[str, str]]:
     """Tags by ARN, as they are or, with a lag, as they were."""
-    present = {arn: dict(tags) for arn, tags in _present(call)}
+    present = tags_by_arn(call.account, call.region)
     lag = call.account.settings.index_lag
     if lag <= 0:
         return present
@@ -91,10 +92,15 @@ def _index(call: ServiceCall) -> dict[str, dict[str, str]]:
     return history[0][1]
 
 
-def _present(call: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
-    moto, region = call.account.moto, call.region
-    yield from call.account.batch_tags(region).items()
-    yield from _ec2(call, moto.backend("ec2", region))
+def tags_by_arn(account: Account, region: str) -> dict[str, dict[str, str]]:
+    """The tags of the resources of a Region as they are, by ARN; those of IAM are not among them."""
+    return {arn: dict(tags) for arn, tags in _present(account, region)}
+
+
+def _present(account: Account, region: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    moto = account.moto
+    yield from account.batch_tags(region).items()
+    yield from _ec2(account, region)
     ecr = moto.backend("ecr", region)
     for repository in ecr.repositories.values():
         yield repository.arn, ecr.tagger.get_tag_dict_for_resource(repository.arn)
@@ -111,18 +117,19 @@ def _present(call: ServiceCall) -> Iterator[tuple[str, Mapping[str, str]]]:
     for bus in events.event_buses.values():
         for rule in bus.rules.values():
             yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
-    for group in scheduler.groups(call.account, region).values():
+    for group in scheduler.groups(account, region).values():
         yield group.arn, group.tags
 
 
-def _ec2(call: ServiceCall, ec2: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    prefix = f"arn:{call.partition}:ec2:{call.region}:{call.account.id}"
+def _ec2(account: Account, region: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    ec2 = account.moto.backend("ec2", region)
+    prefix = f"arn:{partition_of(region)}:ec2:{region}:{account.id}"
     existing = _existing_ids(ec2)
     for thing, tags in ec2.tags.items():
         start = thing.partition("-")[0]
         if start in _EC2_KINDS and (start not in _OUTLIVED or thing in existing):
             yield f"{prefix}:{_EC2_KINDS[start]}/{thing}", tags
-    for group in call.account.memory["placement groups"].get(call.region, {}).values():
+    for group in account.memory["placement groups"].get(region, {}).values():
         yield group["GroupArn"], ec2.tags[group["GroupId"]]
 
 

@@ -20,6 +20,7 @@ from tests.support.service_kinds import (
 )
 
 ARN = "arn:aws:ec2:eu-west-1:123456789012:placement-group/p"
+LINUX = [{"Name": "name", "Values": ["amzn2-ami-hvm-2.*"]}]  # some of the 1,300 images
 
 
 def described(name, values):
@@ -164,7 +165,7 @@ def test_a_group_is_deleted_once_its_instances_are_gone(sandbox):
     ec2 = sandbox.client("ec2")
     there = history.environment({"placementGroups": {"p": {}}})
     history.converge(there)
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.describe_images(Filters=LINUX)["Images"][0]["ImageId"]
     run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, Placement={"GroupName": "p"})
 
     outcome = history.run(there, destroy=True)

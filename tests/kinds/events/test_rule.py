@@ -624,8 +624,10 @@ def test_what_is_in_the_account_may_be_named(history):
 
 def kept_by_a_service(history, name="r"):
     """From now on the rule is another service's."""
-    events = history.sandbox.account.moto.backend("events", history.sandbox.region)
+    moto, region = history.sandbox.account.moto, history.sandbox.region
+    events = moto.backend("events", region)
     events.event_buses["default"].rules[name].managed_by = "states.amazonaws.com"
+    moto.touched("events", region)
 
 
 def test_a_rule_that_a_service_keeps_is_neither_changed_nor_taken_over(history):

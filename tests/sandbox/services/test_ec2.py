@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.sandbox.account import AccountSurroundings
 
+LINUX = [{"Name": "name", "Values": ["amzn2-ami-hvm-2.*"]}]  # some of the 1,300 images
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@here"
 
 
@@ -506,7 +507,7 @@ def test_placement_groups(ec2, refused):
 
 def test_a_placement_group_with_instances_stays(ec2, refused):
     ec2.create_placement_group(GroupName="p", Strategy="cluster")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.describe_images(Filters=LINUX)["Images"][0]["ImageId"]
     run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, Placement={"GroupName": "p"})
     refused("InvalidPlacementGroup.InUse", "in use", ec2.delete_placement_group, GroupName="p")
     ec2.terminate_instances(InstanceIds=[run["Instances"][0]["InstanceId"]])

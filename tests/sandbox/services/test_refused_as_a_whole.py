@@ -17,7 +17,7 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{}/aws4_request, S
         ("cloudformation", "list_stacks", {}),
         ("autoscaling", "describe_auto_scaling_groups", {}),
         ("lambda", "list_functions", {}),
-        ("cloudtrail", "lookup_events", {}),
+        ("config", "describe_config_rules", {}),
     ],
 )
 def test_services_that_it_does_not_have(sandbox, service, operation, params):
@@ -26,11 +26,14 @@ def test_services_that_it_does_not_have(sandbox, service, operation, params):
 
     error = raised.value.response["Error"]
     assert error["Code"] == "NotImplemented"
-    assert error["Message"].startswith(f"the sandbox has no {service}; it has batch, ec2, ecr")
+    assert error["Message"].startswith(f"the sandbox has no {service}; it has batch, cloudtrail, ec2, ecr")
 
 
 def test_operations_that_it_does_not_have(sandbox, refused):
     refused("NotImplemented", "the sandbox has no ssm:ListNodes", sandbox.client("ssm").list_nodes)
+    refused(
+        "NotImplemented", "the sandbox has no cloudtrail:DescribeTrails", sandbox.client("cloudtrail").describe_trails
+    )
 
 
 @pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 50_000, b"{", b"[]", b'"text"'])

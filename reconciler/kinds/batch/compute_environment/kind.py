@@ -361,6 +361,9 @@ def disruption(live: Live, want: Want, diff: Diff) -> str:
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
+    recorded=batch.recorded(
+        "ComputeEnvironment", "computeEnvironment", "computeEnvironmentName", deep="computeResources"
+    ),
     name_member="computeEnvironmentName",
     read=read,
     attrs=batch.attrs("compute-environment"),

@@ -47,6 +47,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.recorded import Recorded
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
@@ -284,9 +285,19 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
     return "not affected; no new jobs can be submitted with it"
 
 
+RECORDED = Recorded(
+    service="batch",
+    named=("jobDefinitionName", "jobDefinition", "resourceArn"),
+    create=("RegisterJobDefinition",),
+    update=lambda _: ("RegisterJobDefinition", "DeregisterJobDefinition"),
+    delete=("DeregisterJobDefinition",),
+    also=lambda attrs: [attrs["arnPrefix"]] if "arnPrefix" in attrs else [],
+)
+
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,
     read=read,

@@ -345,6 +345,7 @@ def _check_limits(props: Json) -> Iterator[Finding]:
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
     read=read,
     attrs=batch.attrs("job-queue"),

@@ -61,6 +61,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.recorded import Recorded
 
 DESCRIPTION = "versionDescription"
 FIELDS = {DESCRIPTION: Field(effect=Effect.NEW_REVISION, default=""), **data_fields.FIELDS}
@@ -343,9 +344,20 @@ def _follows(environment: Resource, want: Want, declared: Declared) -> bool:
     return False
 
 
+RECORDED = Recorded(
+    service="ec2",
+    named=("*.LaunchTemplateId", "*.LaunchTemplateName", ec2.TAGGED),  # in capitals below the name of the request
+    create=("CreateLaunchTemplate",),
+    update=lambda _: ("CreateLaunchTemplateVersion", "ModifyLaunchTemplate"),
+    delete=("DeleteLaunchTemplate",),
+    tag=ec2.TAG_EVENTS,
+    by="id",
+)
+
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    recorded=RECORDED,
     name_member="launchTemplateName",
     read=read,
     attrs=attrs,

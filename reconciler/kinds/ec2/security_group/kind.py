@@ -31,6 +31,7 @@ from reconciler.kinds.common.values import align
 from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import check
+from reconciler.kinds.ec2.security_group.events import RECORDED
 from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules
 from reconciler.model import (
     OWNER_TAG,
@@ -386,6 +387,7 @@ def expand(props: Json) -> Json:
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    recorded=RECORDED,
     name_member="groupName",
     lookup="securityGroup",
     read=read,
