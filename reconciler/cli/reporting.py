@@ -73,6 +73,9 @@ def connect_snapshot(
 
     snapshot = snapshots.read(path)
     environ = snapshot.environ(os.environ)
+    if unset := sorted(environ.keys() - os.environ.keys()):
+        names = terminal.mask.line(", ".join(unset))
+        terminal.note(f"These environment variables are not set here, and their values count as unchanged: {names}")
     loaded = read(terminal, env, strict=strict, given=given, environ=environ)
     _count_warnings(terminal, env, loaded)
     return snapshots.connect(snapshot, loaded, environ)

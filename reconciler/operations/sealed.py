@@ -83,6 +83,8 @@ def secrets_of(env: Environment, environ: Mapping[str, str]) -> dict[str, Any]:
     found |= dict(_secret_fields(env))
     for address, resource in env.resources.items():
         for path, text in _leaves(resource.props, keys=True):
+            if Mask().covered_value(text) != text:  # it has what is written like a key or a password
+                found[f"{address}:{'.'.join(map(str, path))}"] = text
             parts = sorted((text.find(part), part) for part in env.sensitive if len(part) >= SHORT and part in text)
             for number, part in enumerate([text] if text in env.sensitive else [part for _, part in parts]):
                 found[f"{address}:{'.'.join(map(str, path))}#{number}"] = part

@@ -186,7 +186,9 @@ def test_a_fork_plans_without_anything(fork: Shell, monkeypatch: pytest.MonkeyPa
 
 
 def plans_from_it(fork: Shell) -> None:
-    assert "No changes." in fork.ok("plan", "--snapshot", "a.snapshot", "--detailed-exitcode").out
+    found = fork.ok("plan", "--snapshot", "a.snapshot", "--detailed-exitcode")
+    assert "No changes." in found.out
+    assert "not set here, and their values count as unchanged: DCV_PASSWORD, SPLUNK_TOKEN" in found.err
     Path("environment.yaml").write_text(SITE.replace("retentionInDays: 7", "retentionInDays: 30"))
     outputs = ("text=a.txt", "markdown=a.md", "html=a.html", "json")
     found = fork("plan", "--snapshot", "a.snapshot", "--detailed-exitcode", *(f"--format={one}" for one in outputs))
@@ -205,6 +207,12 @@ def plans_from_it(fork: Shell) -> None:
     Path("environment.yaml").write_text(SITE.replace("site-logs: {retentionInDays: 7}", ""))
     gone = fork.ok("plan", "--snapshot", "a.snapshot")
     assert gone.out.endswith("Plan: 0 to create, 0 to update, 0 to replace, 1 to delete.\n")
+
+    Path("environment.yaml").write_text("environment: site\n")
+    rail = fork("plan", "--snapshot", "a.snapshot", "--format", "json")
+    assert (
+        rail.code == 4 and valid_plan(rail.json)["snapshot"] and rail.json["problems"][0]["code"] == "empty-environment"
+    )
 
     contents = json.loads(Path("a.snapshot").read_text())
     contents["taken"] = "2026-01-31T12:00:00Z"
@@ -331,6 +339,7 @@ def test_of_others_remain_names_owners_and_what_names_ours() -> None:
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 PASSWORD, UNKNOWN = "correct horse battery", "tr0ub4dor&3-of-others"
+TOKEN = "ghp_" + "0123456789abcdefghij" * 2
 ARN = "arn:aws:secretsmanager:eu-west-1:1:secret:login-AbCdEf"
 
 
@@ -345,6 +354,8 @@ TEXTS: dict[str, tuple[Any, bool]] = {  # what a reply has, and whether it is th
     "as a key": ({PASSWORD: ["x"]}, True),
     "under a private name": ([{"name": "DB_PASSWORD", "value": PASSWORD}], True),
     "its version": ({"ARN": ARN, "VersionIdsToStages": {fingerprint({"p": PASSWORD}, ARN): ["AWSCURRENT"]}}, True),
+    "a token in a text": ([f"see {TOKEN}"], True),
+    "a token of others": ([f"not {TOKEN}"], False),
     "no secret": ({"Name": "x", "Value": "y", "n": [1, True, None], "UserData": coded("#!/bin/sh\nexit 0\n")}, True),
     "of others": ([{"name": "DB_PASSWORD", "value": UNKNOWN}], False),
     "of others in user data": ({"UserData": coded(f"DB_PASSWORD='{UNKNOWN}'\n")}, False),
@@ -360,7 +371,7 @@ def test_secrets_are_taken_out_and_what_the_declaration_has_is_put_in_again(case
     env = Environment(
         name="site",
         sensitive=frozenset({PASSWORD}),
-        resources={at: Resource(address=at, props={"value": {"p": PASSWORD}})},
+        resources={at: Resource(address=at, props={"value": {"p": PASSWORD}, "description": f"see {TOKEN}"})},
     )
     secrets = secrets_of(env, {"DCV_PASSWORD": PASSWORD})
     sealer = Sealer(env, secrets, Mask({PASSWORD}))
@@ -372,7 +383,7 @@ def test_secrets_are_taken_out_and_what_the_declaration_has_is_put_in_again(case
         )
     )
 
-    for hidden in (PASSWORD, UNKNOWN, fingerprint({"p": PASSWORD}, ARN), fingerprint({"p": UNKNOWN}, ARN)):
+    for hidden in (PASSWORD, UNKNOWN, TOKEN, fingerprint({"p": PASSWORD}, ARN), fingerprint({"p": UNKNOWN}, ARN)):
         assert hidden not in texts and coded(hidden)[4:-4] not in texts
     assert (opened(written, sealer.places, secrets) == reply) is same
     assert PASSWORD not in str(opened(written, sealer.places, {}))
