@@ -21,7 +21,7 @@ from reconciler.model.paths import values_at
 from reconciler.model.secrets_in_text import decoded
 from reconciler.model.stand_ins import known
 from reconciler.model.values import fingerprint
-from reconciler.render.mask import Mask, private_members
+from reconciler.render.mask import Mask, is_word, private_members
 
 # boto3's name of the service whose version ids are digests of values (docs/adr/0006-secrets-by-version-id.md)
 _WITH_DIGESTS: Final = "secretsmanager"
@@ -29,6 +29,7 @@ _DIGEST: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _BEGINNING: Final = re.compile(r"(?<=/)[0-9a-f]{16}$")
 _TOKEN: Final = re.compile(r"\(sensitive:(?P<number>[0-9]{1,6})\)")
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*")
+_NAME: Final = re.compile(r"(?:[nN]ame|[aA]rn|ARN|[iI]d)$")
 _ENV: Final = "env:"
 
 
@@ -107,42 +108,47 @@ class Sealer:
     _digests: dict[str, Place] = field(default_factory=dict)
     _others: dict[str, str] = field(default_factory=dict)
     _by_text: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the longest first
+    _of_names: Mask = field(init=False)
 
     def __post_init__(self) -> None:
+        self._of_names = self.mask.of_names()
         found = [(value, source) for source, value in self.secrets.items() if isinstance(value, str) and value]
         for value, source in sorted(found, key=lambda item: -len(item[0])):
             self._by_text[value] = (*self._by_text.get(value, ()), source)
 
-    def value(self, value: Any, service: str = "") -> Any:
-        """``value`` without secrets."""
+    def value(self, value: Any, service: str = "", *, names: bool = False) -> Any:
+        """``value`` without secrets; ``names``: all texts in it are names or ARNs."""
         if service == _WITH_DIGESTS:
             self._learn(value)
-        return self._value(value, digests=service == _WITH_DIGESTS)
+        return self._value(value, digests=service == _WITH_DIGESTS, names=names)
 
-    def _value(self, value: Any, *, digests: bool, private: bool = False) -> Any:
+    def _value(self, value: Any, *, digests: bool, private: bool = False, names: bool = False) -> Any:
         if isinstance(value, dict):
             hidden = private_members(value)
             return {
-                self._text(name, digests=digests): self._value(item, digests=digests, private=name in hidden)
+                self._text(name, digests=digests, names=True): self._value(
+                    item, digests=digests, private=name in hidden, names=names or bool(_NAME.search(name))
+                )
                 for name, item in value.items()
             }
         if isinstance(value, list):
-            return [self._value(item, digests=digests, private=private) for item in value]
-        return self._text(value, digests=digests, private=private) if isinstance(value, str) else value
+            return [self._value(item, digests=digests, private=private, names=names) for item in value]
+        return self._text(value, digests=digests, private=private, names=names) if isinstance(value, str) else value
 
-    def _text(self, text: str, *, digests: bool = False, private: bool = False) -> str:
+    def _text(self, text: str, *, digests: bool = False, private: bool = False, names: bool = False) -> str:
         if private:
             plain = decoded(text)
             if text in self._by_text:
                 return self._token(Place(self._by_text[text]))
             return self._encoded(text, plain) if plain != text else SENSITIVE
+        names = names or text.startswith("arn:")
         sealed = self._digested(text) if digests else text
         for value, sources in self._by_text.items():
-            if len(value) >= SHORT and value in sealed:
+            if len(value) >= SHORT and value in sealed and not (names and is_word(value)):
                 sealed = sealed.replace(value, self._token(Place(sources)))
         if _ENCODED.fullmatch(text) and (plain := decoded(text)) != text:
             return self._encoded(text, plain)
-        return self.mask.covered_value(sealed)
+        return (self._of_names if names else self.mask).covered_value(sealed)
 
     def _encoded(self, text: str, plain: str) -> str:
         sealed = self._text(plain)

@@ -121,9 +121,9 @@ def take(session: Session, path: Path) -> int:
         "partition": scope.partition,
         "endpoint": session.mask.line(session.client.elsewhere()),
         "variables": variables_of(sealer.secrets),
-        "own": sorted(own),
-        "objects": [[*found, sealer.value(_plain(attrs))] for found, attrs in sorted(objects.items())],
-        "names": {read: sealer.value(sorted(found)) for read, found in sorted(wide.items())},
+        "own": sealer.value(sorted(own), names=True),
+        "objects": [[*found, sealer.value(_plain(attrs), names=True)] for found, attrs in sorted(objects.items())],
+        "names": {read: sealer.value(sorted(found), names=True) for read, found in sorted(wide.items())},
         "replies": _written(recorder, sealer, scope.environment, own),
         "secrets": [[list(place.sources), place.salt, place.length] for place in sealer.places],
     }
@@ -176,7 +176,7 @@ def _written(recorder: Recorder, sealer: Sealer, environment: str, own: Iterable
     found = []
     for _, (call, reply) in sorted(recorder.replies.items(), key=lambda item: item[0]):
         kept = reduced(call, reply, environment, words)
-        entry: dict[str, Any] = {"call": str(call), "params": sealer.value(_plain(call.params))}
+        entry: dict[str, Any] = {"call": str(call), "params": sealer.value(_plain(call.params), names=True)}
         if call.all_pages:
             entry["all_pages"] = True
         if isinstance(kept, Refused):
@@ -292,7 +292,11 @@ def _record(snapshot: Snapshot, secrets: Mapping[str, Any]) -> Record:
             service, operation, opened(params, snapshot.places, secrets), all_pages=item.get("all_pages") is True
         )
         entries.append(Entry(call, _reply(item, snapshot, secrets)))
-    return Record(entries, snapshot.own, snapshot.names)
+
+    def words(some: Iterable[str]) -> frozenset[str]:
+        return frozenset(opened(list(some), snapshot.places, secrets))
+
+    return Record(entries, words(snapshot.own), {read: words(some) for read, some in snapshot.names.items()})
 
 
 def _reply(item: Mapping[str, Any], snapshot: Snapshot, secrets: Mapping[str, Any]) -> Reply:
@@ -330,9 +334,11 @@ def connect(snapshot: Snapshot, loaded: Loaded, environ: Mapping[str, str]) -> S
         message = f"{snapshot.path} is a snapshot of account {scope.account}, and this environment is for {env.account}"
         problem = Problem(code=codes.WRONG_ACCOUNT, message=message, hint=hint)
         raise Problems([problem], exit_code=RAIL)
-    recorded = Recorded(_record(snapshot, secrets_of(in_place(env, scope, snapshot.objects), environ)), scope.endpoint)
+    secrets = secrets_of(in_place(env, scope, snapshot.objects), environ)
+    recorded = Recorded(_record(snapshot, secrets), scope.endpoint)
     age = max(0.0, (datetime.now(UTC) - snapshot.taken).total_seconds())
-    taken = Taken(snapshot.taken.strftime("%Y-%m-%dT%H:%M:%SZ"), age, snapshot.version, frozenset(snapshot.objects))
+    described = frozenset((section, opened(name, snapshot.places, secrets)) for section, name in snapshot.objects)
+    taken = Taken(snapshot.taken.strftime("%Y-%m-%dT%H:%M:%SZ"), age, snapshot.version, described)
     # it is asked for replies only; nothing that a plan calls needs more of a client
     return Session(loaded, scope, cast("AwsClient", recorded), environ, taken)
 

@@ -214,6 +214,7 @@ def plans_from_it(fork: Shell) -> None:
         rail.code == 4 and valid_plan(rail.json)["snapshot"] and rail.json["problems"][0]["code"] == "empty-environment"
     )
 
+    Path("environment.yaml").write_text(SITE)
     contents = json.loads(Path("a.snapshot").read_text())
     contents["taken"] = "2026-01-31T12:00:00Z"
     forged("b.snapshot", contents)
