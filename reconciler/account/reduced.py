@@ -25,15 +25,17 @@ _ABOUT_ONE: Final = ("Get", "List")
 _VALUES: Final[Mapping[str, tuple[str, ...]]] = {"ssm:GetParameter": ("Parameter", "Value")}
 
 
-def reduced(call: Call, reply: Reply, environment: str, own: Collection[str]) -> Reply:
-    """``reply`` as a snapshot of ``environment`` keeps it; ``own`` are the names, ARNs and ids of its objects."""
+def reduced(call: Call, reply: Reply, environment: str, own: Collection[str], filters: Collection[str] = ()) -> Reply:
+    """``reply`` as a snapshot of ``environment`` keeps it; ``own`` are the names, ARNs and ids of its objects, and
+    ``filters`` the tags that its look-ups ask for.
+    """
     if isinstance(reply, Refused):
         return reply
     asked = set(texts(call.params))
     about_own = call.operation.startswith(_ABOUT_ONE) and any(text in own for text in asked)
     if about_own and call.operation.startswith("List"):
         return reply
-    keeper = _Keeper(environment, own, about_own=about_own, always=_VALUES.get(str(call), ()))
+    keeper = _Keeper(environment, own, filters, about_own=about_own, always=_VALUES.get(str(call), ()))
     return keeper.reply(reply)
 
 
@@ -68,9 +70,16 @@ def last_part(name: str) -> str:
 
 class _Keeper:
     def __init__(
-        self, environment: str, own: Collection[str], *, about_own: bool, always: tuple[str, ...] = ()
+        self,
+        environment: str,
+        own: Collection[str],
+        filters: Collection[str],
+        *,
+        about_own: bool,
+        always: tuple[str, ...] = (),
     ) -> None:
-        self.environment, self.own, self.about_own, self.always = environment, own, about_own, always
+        self.environment, self.own, self.filters = environment, own, filters
+        self.about_own, self.always = about_own, always
 
     def reply(self, reply: Json) -> Json:
         if self._is_own(reply, default=False) and not any(isinstance(item, list) for item in reply.values()):
@@ -81,7 +90,7 @@ class _Keeper:
 
     def _member(self, name: str, item: Any) -> Any:
         if name in _TAGS:
-            return item if self.about_own else owners(item)
+            return item if self.about_own else self._tags(item)
         if isinstance(item, list):
             return [self._item(one) for one in item if not _of_aws(one)]
         if isinstance(item, dict):
@@ -111,7 +120,7 @@ class _Keeper:
         kept: dict[str, Any] = {}
         for name, value in item.items():
             if name in _TAGS:
-                kept[name] = owners(value)
+                kept[name] = self._tags(value)
             elif self.always and name == self.always[-1]:
                 kept[name] = value
             elif isinstance(value, dict | list):
@@ -132,17 +141,19 @@ class _Keeper:
             return [inner for item in value if (inner := self._mentions(item))]
         return value if isinstance(value, str) and self._names_own(value) else ""
 
+    def _tags(self, tags: Any) -> Any:
+        """Of ``tags``, a mapping or a list of keys and values: whose the object is, and what look-ups ask for."""
+        if isinstance(tags, dict):
+            return {name: value for name, value in tags.items() if self._keeps(name)}
+        if isinstance(tags, list):
+            return [tag for tag in tags if isinstance(tag, dict) and self._keeps(str(_key(tag)))]
+        return tags
+
+    def _keeps(self, tag: str) -> bool:
+        return tag.startswith(OWNER_PREFIX) or tag in self.filters
+
     def _names_own(self, text: str) -> bool:
         return text in self.own or (text.startswith("arn:") and text.rpartition(":")[0] in self.own)
-
-
-def owners(tags: Any) -> Any:
-    """Of ``tags``, a mapping or a list of keys and values, those of reconcile: whose an object is."""
-    if isinstance(tags, dict):
-        return {name: value for name, value in tags.items() if name.startswith(OWNER_PREFIX)}
-    if isinstance(tags, list):
-        return [tag for tag in tags if isinstance(tag, dict) and str(_key(tag)).startswith(OWNER_PREFIX)]
-    return tags
 
 
 def _of_aws(item: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -124,7 +124,7 @@ def take(session: Session, path: Path) -> int:
         "own": sealer.value(sorted(own), names=True),
         "objects": [[*found, sealer.value(_plain(attrs), names=True)] for found, attrs in sorted(objects.items())],
         "names": {read: sealer.value(sorted(found), names=True) for read, found in sorted(wide.items())},
-        "replies": _written(recorder, sealer, scope.environment, own),
+        "replies": _written(recorder, sealer, env, own),
         "secrets": [[list(place.sources), place.salt, place.length] for place in sealer.places],
     }
     lines = ",\n ".join(f"{json.dumps(name)}: {_lines(_plain(value))}" for name, value in document.items())
@@ -169,13 +169,14 @@ def _name(live: Live) -> str:
     return live.attrs.get("name") or live.physical
 
 
-def _written(recorder: Recorder, sealer: Sealer, environment: str, own: Iterable[str]) -> list[dict[str, Any]]:
+def _written(recorder: Recorder, sealer: Sealer, env: Environment, own: Iterable[str]) -> list[dict[str, Any]]:
     from reconciler.account.reduced import reduced  # noqa: PLC0415  (see above)
 
     words = frozenset(own)
+    filters = {word.removeprefix("tag:") for lookup in env.lookups.values() for word in _words(lookup.args)}
     found = []
     for _, (call, reply) in sorted(recorder.replies.items(), key=lambda item: item[0]):
-        kept = reduced(call, reply, environment, words)
+        kept = reduced(call, reply, env.name, words, filters)
         entry: dict[str, Any] = {"call": str(call), "params": sealer.value(_plain(call.params), names=True)}
         if call.all_pages:
             entry["all_pages"] = True
@@ -185,6 +186,17 @@ def _written(recorder: Recorder, sealer: Sealer, environment: str, own: Iterable
             entry["reply"] = sealer.value(_plain(kept), call.service)
         found.append(entry)
     return found
+
+
+def _words(value: Any) -> Iterator[str]:
+    """The texts and the keys in the arguments of a look-up."""
+    if isinstance(value, Mapping):
+        yield from map(str, value)
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _words(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def _plain(value: Any) -> Any:

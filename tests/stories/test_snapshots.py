@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
+from reconciler.account import named_lookups
 from reconciler.account.recorded import Entry, Record, Recorded
 from reconciler.account.reduced import reduced
-from reconciler.model import Address, Call, Environment, Options, Refused, Resource
+from reconciler.model import Address, Call, Environment, Lookup, Options, Pos, Refused, Resource
 from reconciler.model.steps import NOT_RECORDED
 from reconciler.model.values import fingerprint
 from reconciler.operations import pipeline, session, snapshots
 from reconciler.operations.sealed import Sealer, opened, secrets_of
 from reconciler.operations.session import Session
 from reconciler.render.mask import Mask
+from tests.support.builders import SCOPE
 from tests.support.examples import ROOT, SECRETS, Account
 from tests.support.histories import History
 from tests.support.plan_schema import valid_plan
@@ -335,6 +337,25 @@ def test_of_others_remain_names_owners_and_what_names_ours() -> None:
         ],
         "nextToken": "t",
     }
+
+
+def test_what_look_ups_ask_for_is_kept() -> None:
+    args = {"tags": {"Name": "data"}, "filters": [{"Name": "tag:tier", "Values": ["x"]}]}
+    tags = [{"Key": "Name", "Value": "data"}, {"Key": "tier", "Value": "x"}, {"Key": MARK, "Value": MARK}]
+    systems = {"FileSystems": [{"FileSystemId": "fs-1", "LifeCycleState": "available", "Tags": tags, "OwnerId": "1"}]}
+    parameter = {"Parameter": {"Name": "/p", "Value": "ami-1", "Type": "String", "DataType": MARK}}
+    key = {"KeyMetadata": {"Arn": "arn:k", "KeyId": "k", "KeyState": "Enabled", "Description": MARK}}
+    for kind, given, service, operation, reply, value in (
+        ("fileSystem", args, "efs", "DescribeFileSystems", systems, "fs-1"),
+        ("ssmParameter", "/p", "ssm", "GetParameter", parameter, "ami-1"),
+        ("kmsKey", "alias/k", "kms", "DescribeKey", key, "arn:k"),
+    ):
+        lookup = Lookup(name="x", kind=kind, args=given, pos=Pos("a.yaml", 1, 1))
+        filters = {word.removeprefix("tag:") for word in snapshots._words(given)}
+        kept = reduced(Call(service, operation), reply, "site", set(), filters)
+
+        assert MARK not in str(kept)
+        assert named_lookups.resolve(lookup, given, SCOPE, lambda calls, kept=kept: (kept,) * len(calls)) == value
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
