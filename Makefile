@@ -68,9 +68,10 @@ fmt: dev ## rewrite the code as `make lint` wants it
 schemas: setup ## regenerate the schema for editors from those of the kinds
 	$(BIN)/python -m tools.schemas
 
-docs: setup ## regenerate docs/errors.md and docs/reference/ from the problem codes, the schemas and the kinds
+docs: setup ## regenerate docs/errors.md, docs/reference/ and GitLab's component from what they are about
 	$(BIN)/python -m tools.errors_doc
 	$(BIN)/python -m tools.reference_doc
+	$(BIN)/python -m tools.gitlab_component
 
 schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas
 	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)

@@ -35,7 +35,8 @@ say "build"
 wheel=$(echo "$work"/dist/batch_reconcile-*-py3-none-any.whl)
 [ -f "$wheel" ] || fail "no wheel was built"
 names=$("$python" -m zipfile -l "$wheel")
-for file in py.typed schemas/settings.schema.json templates/ render/page/style.css render/page/script.js; do
+for file in py.typed schemas/settings.schema.json templates/ pipelines/github/.github/workflows/reconcile-plan.yml \
+    render/page/style.css render/page/script.js; do
     grep -q "^reconciler/$file" <<<"$names" || fail "reconciler/$file is not in the wheel"
 done
 
@@ -47,6 +48,8 @@ reconcile --version
 "$work/plain/bin/python" -c "import moto" 2>/dev/null && fail "moto is installed without having been asked for"
 reconcile init environments/mine >/dev/null
 reconcile validate mine
+reconcile init --ci github . >/dev/null 2>&1
+[ -f .github/workflows/reconcile-plan.yml ] || fail "init --ci wrote no workflow"
 reconcile schema >/dev/null
 status=0
 said=$(reconcile sandbox start 2>&1) || status=$?

@@ -116,6 +116,14 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
     return values, problems
 
 
+def permission(lookup: Lookup, scope: Scope) -> tuple[str, tuple[str, ...]]:
+    """The IAM action that a look-up needs, and the ARNs it is about, as patterns."""
+    if lookup.kind in _EC2:
+        return f"ec2:{_EC2[lookup.kind].operation}", ("*",)
+    here = references.ResolutionContext(scope=scope, declared=lambda _: None)
+    return named_lookups.permission(lookup.kind, references.fill(lookup.args, here), scope)
+
+
 def _resolve_one(lookup: Lookup, args: Any, scope: Scope, ask: Ask) -> Any:
     if lookup.kind not in _EC2:
         return named_lookups.resolve(lookup, args, scope, ask)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadable
@@ -134,6 +135,64 @@ _RESOLVERS: Mapping[str, Callable[[Lookup, Any, Scope, Ask], Any]] = {
     "repositoryImage": _repository_image,
     "secret": _secret,
     "role": _role,
+}
+
+
+# --- permissions -----------------------------------------------------------------------------------------------------
+
+
+def permission(kind: str, args: Any, scope: Scope) -> tuple[str, tuple[str, ...]]:
+    """The IAM action that a look-up of one of these kinds needs, and the ARNs it is about, as patterns.
+
+    ``args`` may contain expressions: their values may be anything. A role may have any path.
+    """
+    action, arns = _PERMISSIONS[kind]
+    return action, arns(args, scope)
+
+
+def _text(args: Any, member: str = "") -> str:
+    found = args.get(member) if member and isinstance(args, Mapping) else args
+    return found if isinstance(found, str) and found else "*"
+
+
+def _parameter_arn(args: Any, scope: Scope) -> tuple[str, ...]:
+    path = _text(args, "name").lstrip("/")
+    of_aws = f"arn:{scope.partition}:ssm:{scope.region}::parameter/{path}"
+    return (of_aws if path.startswith("aws/") else scope.arn("ssm", f"parameter/{path}"),)
+
+
+def _repository_arn(args: Json, scope: Scope) -> tuple[str, ...]:
+    registry = args.get("registryId")
+    owner = replace(scope, account=str(registry)) if registry else scope
+    return (owner.arn("ecr", f"repository/{_text(args, 'repository')}"),)
+
+
+def _key_arn(args: Any, scope: Scope) -> tuple[str, ...]:
+    key = _text(args)
+    return (key if key.startswith("arn:aws") and ":key/" in key else scope.arn("kms", "key/*"),)
+
+
+def _secret_arns(args: Any, scope: Scope) -> tuple[str, ...]:
+    name = _text(args)
+    arn = name if name.startswith("arn:") else scope.arn("secretsmanager", f"secret:{name}")
+    return arn, f"{arn}-??????"
+
+
+def _role_arns(args: Any, scope: Scope) -> tuple[str, ...]:
+    start = scope.arn("iam", "role/", region="")
+    return f"{start}{_text(args)}", f"{start}*/{_text(args)}"
+
+
+_PERMISSIONS: Mapping[str, tuple[str, Callable[[Any, Scope], tuple[str, ...]]]] = {
+    "ssmParameter": ("ssm:GetParameter", _parameter_arn),
+    "fileSystem": (
+        "elasticfilesystem:DescribeFileSystems",
+        lambda args, scope: (scope.arn("elasticfilesystem", f"file-system/{_text(args.get('fileSystemId'))}"),),
+    ),
+    "kmsKey": ("kms:DescribeKey", _key_arn),
+    "repositoryImage": ("ecr:DescribeImages", _repository_arn),
+    "secret": ("secretsmanager:DescribeSecret", _secret_arns),
+    "role": ("iam:GetRole", _role_arns),
 }
 
 

@@ -74,6 +74,13 @@ def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
     return [address for address in known if address.startswith(incomplete)]
 
 
+def sections(incomplete: str) -> list[str]:
+    """Completes SECTION."""
+    from reconciler.kinds import discover  # noqa: PLC0415  (only some commands need it)
+
+    return sorted(name for name in discover() if name.startswith(incomplete))
+
+
 Env = Annotated[
     str | None,
     typer.Argument(

@@ -13,7 +13,7 @@ from typing import Any
 from reconciler import __version__
 from reconciler.cli.options import PlanFormat
 from reconciler.cli.outputs import Output, Outputs
-from reconciler.cli.terminal import Terminal, colour, plural
+from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
 from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
@@ -241,9 +241,10 @@ class ApplyReport:
         if self.terminal.as_json:
             yield JsonLines(self.terminal, planned.plan, planned.mask)
             return
-        live = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+        live = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not in_pipeline()
+        stamp = timestamp if in_pipeline() else None
         paint = text.Paint(colour=colour(sys.stderr))
-        with Progress(planned.plan, sys.stderr, planned.mask, paint, live=live) as progress:
+        with Progress(planned.plan, sys.stderr, planned.mask, paint, live=live, stamp=stamp) as progress:
             self._live = progress if live else None
             try:
                 yield progress

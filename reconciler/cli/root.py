@@ -24,7 +24,9 @@ COMMANDS: Final = {
     "destroy": "Delete what the environment owns, after approval.",
     "unlock": "Break a lock that was left behind, after approval.",
     "render": "Show the environment after merging and variables, with the source of each value.",
+    "permissions": "Print the IAM policy that a command needs, without AWS.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",
+    "ci": "Post plans and drift on the code host, from a pipeline.",
     "completion": "Print the completion script for a shell.",
     "sandbox": "Run an AWS account on this machine, to try things with.",
 }

@@ -92,9 +92,9 @@ class Terminal:
 
     def confirm(self, question: str, unattended: Problem) -> bool:
         """Whether the user types yes. Raises Problems (a safety rail) with ``unattended`` where there is no terminal,
-        or the output is JSON.
+        the output is JSON, or a pipeline runs the command.
         """
-        if not sys.stdin.isatty() or self.as_json:
+        if not sys.stdin.isatty() or self.as_json or in_pipeline():
             raise Problems([unattended], exit_code=RAIL)
         try:
             answer = typer.prompt(f"\n{question} Type yes to continue", err=True, default="", show_default=False)
@@ -114,7 +114,12 @@ def colour(stream: Any) -> bool:
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0", "false"):
         return True
-    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb" and not in_pipeline()
+
+
+def in_pipeline() -> bool:
+    """Whether a pipeline runs the command, which may give it a terminal without a user: hosts set CI."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def plural(count: int, noun: str) -> str:

@@ -29,7 +29,7 @@ from reconciler.model.problems import Problem, Problems, did_you_mean
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
-_YAML = (".yaml", ".yml")
+YAML = (".yaml", ".yml")
 _NAMED = re.compile(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULTILINE)
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
@@ -98,9 +98,9 @@ def find_environment(arg: str | None, cwd: Path) -> Path:
         hint = f"give one of {', '.join(known)}" if known else "give its directory, or write one with reconcile init"
         raise Problems([Problem(code=codes.NO_ENVIRONMENT, message=message, hint=hint)])
     path = cwd / arg
-    for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *_YAML) if arg)):
+    for candidate in (path, *(among / f"{arg}{ending}" for ending in ("", *YAML) if arg)):
         if candidate.is_file() or is_environment(candidate):
-            if candidate.suffix.lower() in _YAML and candidate.name not in SETTINGS_FILES and has_name(candidate):
+            if candidate.suffix.lower() in YAML and candidate.name not in SETTINGS_FILES and has_name(candidate):
                 return candidate
             return next((above for above in _directories(candidate) if is_environment(above)), candidate)
     if path.is_dir():
@@ -331,7 +331,7 @@ class _Reader:
         """The real path of a YAML file or a directory; None for anything else, and for what cannot be read."""
         try:
             found = path.resolve()
-            return found if path.suffix.lower() in _YAML or path.is_dir() else None
+            return found if path.suffix.lower() in YAML or path.is_dir() else None
         except (OSError, RuntimeError) as error:  # no permission, or a loop of links
             why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.display_path(path)
             self.problem(codes.UNREADABLE_FILE, f"{shown} cannot be read: {why}", _READABLE, Pos(shown, 1, 1))

@@ -6,6 +6,10 @@ wanted, differences), ``declared`` (all that is declared), ``kind`` (the interfa
 a kind), ``recorded`` (its events in CloudTrail), ``plan``.
 """
 
+from .access import (
+    Access,
+    Grant,
+)
 from .api import (
     Api,
 )
@@ -101,6 +105,7 @@ __all__ = [
     "OWNER_PREFIX",
     "OWNER_TAG",
     "REGION_TAG",
+    "Access",
     "Action",
     "Address",
     "Api",
@@ -122,6 +127,7 @@ __all__ = [
     "Event",
     "Field",
     "Finding",
+    "Grant",
     "Json",
     "JsonText",
     "Kind",

@@ -59,8 +59,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from .access import Access
 from .api import Api
 from .declared import Declared
 from .plan import Verb
@@ -99,6 +100,9 @@ def _never(_live: Live, _want: Want, _diff: Diff) -> bool:
 
 def _no_props(_name: str) -> Json:
     return EMPTY
+
+
+NO_ACCESS: Final = Access()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,6 +149,8 @@ class Kind:
     sent_later: frozenset[str] = frozenset()
     #: Those of ``refs`` for which ``iam:PassRole`` is needed, by path, each with the service that uses the role.
     passes_roles: Mapping[str, str] = EMPTY
+    #: The IAM actions of its calls.
+    access: Access = NO_ACCESS
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()

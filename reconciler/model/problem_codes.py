@@ -124,6 +124,21 @@ OTHER_VERSION = _error(
     "The environment requires another version of reconcile.",
     "Install a version that `requiredVersion` allows, or change it.",
 )
+CHANGES_UNKNOWN = _error(
+    "changes-unknown",
+    "The changes since a revision are unknown: git is missing, or the revision is, or the clone is shallow.",
+    "Install git, fetch the revision and the history up to it (`fetch-depth: 0`), or give another revision.",
+)
+DELETED_ENVIRONMENT = _warning(
+    "deleted-environment",
+    "An environment was deleted, or has another name now; what it owns remains there.",
+    "Run `reconcile destroy` on it as it was before, or give it its name back.",
+)
+HOST_REFUSED = _error(
+    "host-refused",
+    "The code host cannot be reached, refused a request of `reconcile ci`, or a variable that it sets is missing.",
+    "Give the job's token the permission that the message names.",
+)
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
 
@@ -281,6 +296,20 @@ LOOKUP_REFUSED = _either(
     "lookup-refused",
     "AWS refused the read that a look-up needs.",
     "Allow the action that the message names.",
+)
+
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+MISSING_PERMISSION = _either(
+    "missing-permission",
+    "`plan --check-permissions`: the role that applies has no permission for an action of the plan, or only under "
+    "conditions that are not known before.",
+    "Add the action to its policies; `reconcile permissions PLAN-FILE` prints what the plan needs.",
+)
+PERMISSIONS_UNKNOWN = _error(
+    "permissions-unknown",
+    "The permissions of a role cannot be checked: IAM refuses the simulation, or does not have the role.",
+    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role.",
 )
 
 # --- values of fields -------------------------------------------------------------------------------------------------

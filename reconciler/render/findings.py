@@ -17,6 +17,7 @@ from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 
 _GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
+_MOST_ANNOTATIONS: Final = 10  # of each severity
 _GITLAB: Final = {"error": "major", "warning": "minor", "note": "info"}
 _DOCUMENTATION: Final = "https://github.com/reconcile-batch/reconcile/blob/main/docs/errors.md"
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -27,8 +28,23 @@ def github(found: Sequence[Problem], mask: Mask) -> str:
 
     Source: https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions; what is escaped, and how:
     https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
+
+    GitHub shows ten errors, ten warnings and ten notices of a step and drops the others, which are plain lines here:
+    https://github.com/orgs/community/discussions/26680
     """
-    return "\n".join(_command(problem, mask) for problem in found)
+    counts: Counter[str] = Counter()
+    lines, others = [], []
+    for problem in found:
+        counts[problem.severity] += 1
+        if counts[problem.severity] <= _MOST_ANNOTATIONS:
+            lines.append(_command(problem, mask))
+        else:
+            # begins with a word of ours: a line that begins with :: would be a command
+            place = f"{mask.line(problem.pos.file)}:{problem.pos.line}:{problem.pos.column}: " if problem.pos else ""
+            others.append(
+                f"not annotated: {place}{problem.severity}: {' / '.join(_sentence(problem, mask).splitlines())}"
+            )
+    return "\n".join((*lines, *others))
 
 
 def _command(problem: Problem, mask: Mask) -> str:

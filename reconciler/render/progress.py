@@ -58,7 +58,7 @@ class Progress:
     """Writes the executor's events to ``out``; a context manager around the run.
 
     ``live``: keep live lines on a terminal. ``details`` has the last detail of each finished step, by id. ``clock``
-    returns seconds.
+    returns seconds; ``stamp`` what the other lines begin with, such as the time.
     """
 
     def __init__(
@@ -70,7 +70,9 @@ class Progress:
         *,
         live: bool,
         clock: Callable[[], float] = time.monotonic,
+        stamp: Callable[[], str] | None = None,
     ) -> None:
+        self._stamp = stamp
         self.out, self.mask, self.paint, self.live, self.clock = out, mask, paint, live, clock
         self.total = len(plan.steps)
         self.ended = 0
@@ -165,7 +167,7 @@ class Progress:
             if self._lines:
                 self._lines.above(text)
             else:
-                self.out.write(f"{text}\n")
+                self.out.write(f"{self._stamp()} {text}\n" if self._stamp else f"{text}\n")
                 self.out.flush()
 
     def _tick(self) -> None:

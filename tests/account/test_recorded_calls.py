@@ -25,6 +25,8 @@ def connected(url: str, **role: str) -> AwsClient:
 @pytest.mark.parametrize(("settings", "session"), [({}, "reconcile"), ({"sessionName": "nightly"}, "nightly")])
 def test_user_agent_and_session_name(served: Any, sandbox_url: str, settings: dict[str, str], session: str) -> None:
     boto3.client("iam").create_role(RoleName="ops", AssumeRolePolicyDocument=POLICY)
+    everything = "arn:aws:iam::aws:policy/AdministratorAccess"
+    boto3.client("iam").attach_role_policy(RoleName="ops", PolicyArn=everything)
     client = connected(sandbox_url, **settings)
     client.call(Call("batch", "CreateSchedulingPolicy", {"name": "p"}))
     client.in_region("us-east-1").call(Call("batch", "CreateSchedulingPolicy", {"name": "q"}))

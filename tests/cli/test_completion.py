@@ -57,6 +57,8 @@ def offered(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         ("reconcile validate prod s", ["stage"]),
         ("reconcile plan environments/p", ["environments/prod"]),
         ("reconcile plan --out", ["--out"]),
+        ("reconcile permissions prod --also jobQ", ["jobQueues"]),
+        ("reconcile permissions --for dr", ["drift"]),
         ("reconcile plan --format m", ["markdown"]),
         ("reconcile plan prod --target job", ["jobQueues.fast"]),
         ("reconcile destroy prod --exclude log", ['logGroups["/aws/batch/custom"]']),

@@ -6,12 +6,15 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from reconciler.cli import main as cli
 from reconciler.cli import root, terminal
+from reconciler.model import problem_codes as codes
+from reconciler.model.problems import Problem, Problems
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -114,6 +117,23 @@ def test_a_terminal_has_colours_unless_it_is_dumb(monkeypatch: pytest.MonkeyPatc
     assert terminal.colour(Tty())
     monkeypatch.setenv("TERM", "dumb")
     assert not terminal.colour(Tty())
+
+
+def test_nobody_sits_at_the_terminal_of_a_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some hosts give jobs one. There are no colours unless they are asked for, and no questions."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    stream = SimpleNamespace(isatty=lambda: True)
+    for value, pipeline in (("true", True), ("1", True), ("false", False), ("", False)):
+        monkeypatch.setenv("CI", value)
+        assert terminal.in_pipeline() is pipeline and terminal.colour(stream) is not pipeline
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(Problems) as refused:
+        terminal.Terminal().confirm("Apply?", Problem(code=codes.NOT_APPROVED, message="there is nobody"))
+    assert refused.value.exit_code == 4
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert terminal.colour(stream)
 
 
 # --- init --------------------------------------------------------------------------------------------------------------

@@ -40,6 +40,12 @@ def test_validating_what_is_right_imports_no_long_library(imported, tmp_path, on
     assert sorted(imported("validate", str(target)) & set(LONG)) == []
 
 
+def test_neither_does_the_policy_that_a_command_needs(imported, tmp_path):
+    target = estate.write(tmp_path / "estate", 20, one_file=False)
+
+    assert sorted(imported("permissions", str(target), "--for", "apply") & set(LONG)) == []
+
+
 def test_nor_does_the_version(imported):
     assert sorted(imported("--version") & {*LONG, "yaml"}) == []
 

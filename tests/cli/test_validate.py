@@ -155,6 +155,18 @@ def test_githubs_annotations(run: Run, repository: Path, monkeypatch: pytest.Mon
     assert run("validate", "team/alone", "--format", "github") == (0, "", "")
 
 
+def test_githubs_limit_of_annotations(run: Run, repository: Path) -> None:
+    """It shows ten of a severity, and drops the others without a word."""
+    many = "".join(f"  a{number}: {{retentionDays: 7}}\n" for number in range(13))
+    (repository / "environments/prod/logs/a.yaml").write_text(f"logGroups:\n{many}", encoding="utf-8")
+    lines = run("validate", "prod", "--format", "github")[1].splitlines()
+
+    assert [line.startswith("::error ") for line in lines] == [True] * 10 + [False] * 4
+    assert lines[-1] == (
+        f'not annotated: {OWN}:14:9: error: logGroups.a12: unknown field "retentionDays" / did you mean "retentionInDays"?'
+    )
+
+
 def test_a_command_of_githubs_cannot_be_forged(run: Run, repository: Path) -> None:
     odd = repository / "environments/prod/50%, a:b.yaml"
     odd.write_text('"\\n::error::forged": {a: {}}\n', encoding="utf-8")

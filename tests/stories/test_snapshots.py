@@ -227,7 +227,9 @@ def it_is_never_applied(fork: Shell) -> None:
     refused = fork("plan", "--snapshot", "a.snapshot", "--out", "a.plan")
     assert refused.code == 1 and "--out cannot be combined with --snapshot" in refused.err
     assert not Path("a.plan").exists()
-    assert "--sandbox cannot be combined with --snapshot" in fork("plan", "--snapshot", "a.snapshot", "--sandbox").err
+    for flags in (["--sandbox"], ["--check-permissions"], ["--apply-role", "arn:aws:iam::123456789012:role/x"]):
+        refused = fork("plan", "--snapshot", "a.snapshot", *flags)
+        assert refused.code == 1 and f"{flags[0]} cannot be combined with --snapshot" in refused.err
     for command in ("apply", "show"):
         refused = fork(command, "a.snapshot")
         assert refused.code == 1 and "the file is a snapshot, which is planned from and never applied" in refused.err

@@ -11,12 +11,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.support import npm
 
 VERSION = "1.25.0"
 NAME = "yaml-language-server"
@@ -27,35 +28,12 @@ def command() -> list[str] | str:
     """The command that starts the server; where there is none and none can be installed, a sentence that says why."""
     if given := os.environ.get("YAML_LANGUAGE_SERVER"):
         return [given]
-    node, npm = shutil.which("node"), shutil.which("npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconcile-tests" / f"{NAME}-{VERSION}"
-    script = cache / "node_modules" / NAME / "bin" / NAME
-    why = "there is no node and npm to install it with"
-    if node and npm and not script.is_file():
-        why = _install(npm, cache)
-    if node and script.is_file():
-        return [node, str(script)]
+    place = npm.package(NAME, VERSION)
+    if isinstance(place, Path):
+        return [str(shutil.which("node")), str(place / "bin" / NAME)]
     if found := shutil.which(NAME):
         return [found]
-    return f"{NAME} is not installed, and {why}"
-
-
-def _install(npm: str, cache: Path) -> str:
-    """Install the server in a directory, which appears when it is complete; returns why that failed."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent) as made:
-        options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]
-        install = [npm, "install", *options, "--prefix", made, f"{NAME}@{VERSION}"]
-        try:
-            done = subprocess.run(install, capture_output=True, text=True, timeout=2 * _MINUTE, check=False)
-        except subprocess.TimeoutExpired:
-            return "npm did not install it within two minutes"
-        if done.returncode:
-            return f"npm did not install it: {(done.stderr or done.stdout).strip()[-300:]}"
-        cache.mkdir(exist_ok=True)
-        with suppress(OSError):  # another run has been quicker
-            (Path(made) / "node_modules").rename(cache / "node_modules")
-    return ""
+    return f"{NAME} is not installed, and {place}"
 
 
 class LanguageServer:

@@ -67,6 +67,13 @@ def plan(
     adopt: Adopt = False,
     allow_deletions: Allow = None,
     only_changes: OnlyChanges = False,
+    check_permissions: Annotated[
+        bool,
+        typer.Option("--check-permissions", help="Ask IAM whether the caller has the permissions to apply the plan."),
+    ] = False,
+    apply_role: Annotated[
+        str | None, typer.Option("--apply-role", metavar="ARN", help="Check the permissions of this role instead.")
+    ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
     snapshot: Annotated[
@@ -80,8 +87,9 @@ def plan(
     terminal: Terminal = ctx.obj
     outputs = Outputs.of(ctx, output, [out] if out else [])
     terminal.verbose = verbose
-    if snapshot and (out or sandbox):
-        raise Problems([_not_with_snapshot("--out" if out else "--sandbox")])
+    asking = {"--out": out, "--sandbox": sandbox, "--check-permissions": check_permissions, "--apply-role": apply_role}
+    if snapshot and (flags := [flag for flag, given in asking.items() if given]):
+        raise Problems([_not_with_snapshot(flags[0])])
     if out:
         saved_plan.check_place(out)
     given = variables(var, var_file)
@@ -100,6 +108,8 @@ def plan(
         else:
             account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, outputs)
+        if (check_permissions or apply_role) and not made.errored:
+            made = _checked(terminal, made, account, apply_role)
     at = timestamp()
     shown = shown_plan.planned(
         made,
@@ -124,6 +134,20 @@ def _not_with_snapshot(flag: str) -> Problem:
     message = f"{flag} cannot be combined with --snapshot"
     hint = "a plan from a snapshot is never applied: leave --snapshot out to plan from the account"
     return Problem(code=codes.USAGE, message=message, hint=hint)
+
+
+def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None) -> Planned:
+    """The plan with a problem for each permission that is missing to apply it."""
+    from reconciler.operations.permissions import simulation  # noqa: PLC0415  (only for this option)
+
+    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role)
+    errors = tuple(problem for problem in found if not problem.warning)
+    warnings = tuple(problem for problem in found if problem.warning)
+    if warnings and not terminal.as_json:
+        terminal.problems(warnings)
+    if not found:
+        terminal.note(f"{role or 'The caller'} has every permission that this plan needs.")
+    return changed(planned, problems=(*planned.problems, *errors), warnings=(*planned.warnings, *warnings))
 
 
 def _save(out: Path, result: Planned, shown: Shown, account: Session, options: Options) -> None:

@@ -14,13 +14,15 @@ import typer
 from reconciler.cli.options import FindingsFormat, VarFiles, Vars, environments, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal, colour, plural
-from reconciler.config.files import displayed_from
+from reconciler.config.files import displayed_from, name_of
 from reconciler.config.given import Given
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.operations import session
 from reconciler.operations.session import Location
 from reconciler.render import findings, text
+from reconciler.render import json as as_json
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -28,7 +30,10 @@ APP: Final = typer.Typer(**STYLE)
 @APP.command(
     help=COMMANDS["validate"],
     epilog=examples(
-        "reconcile validate", "reconcile validate prod --strict", "reconcile validate --all --format github"
+        "reconcile validate",
+        "reconcile validate prod --strict",
+        "reconcile validate --all --format github",
+        "reconcile validate --changed-since origin/main --format json",
     ),
 )
 def validate(
@@ -48,6 +53,14 @@ def validate(
         FindingsFormat, typer.Option("--format", help="How the findings are printed.")
     ] = FindingsFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors; notes are not affected.")] = False,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            "--changed-since",
+            metavar="REF",
+            help="Check only the environments that the changes since REF touch (a branch, tag or commit of git).",
+        ),
+    ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
@@ -59,22 +72,24 @@ def validate(
     # code hosts take paths from the top of the repository, people and editors from where they are
     seen_from = cwd if output in (FindingsFormat.text, FindingsFormat.json) else session.repository(cwd)
     count = 0
-    try:
-        locations, found = session.locate_all(envs or (), cwd, every=every)
-    except Problems as error:
-        locations, found = [], [*error.problems]
+    locations, found, deleted = _chosen(envs or (), every, changed_since, var_file or ())
+    names = {}
     for location in locations:
-        resources, problems = _checked(terminal, location, seen_from, given)
+        names[location], resources, problems = _checked(terminal, location, seen_from, given)
         count += resources
         found += problems
+    found += deleted
     shown = _without_repeats(found)
     errors, notes = sum(not problem.warning for problem in shown), sum(problem.note for problem in shown)
     match output:
         case FindingsFormat.text:
             where = f" in {len(locations)} environments" if len(locations) > 1 else ""
-            _print(terminal, shown, f"{plural(count, 'resource')}{where}", errors, notes)
+            checked = f"{plural(count, 'resource')}{where}"
+            if changed_since is not None and not locations:
+                checked = f"no environment is touched by the changes since {terminal.mask.line(changed_since)}"
+            _print(terminal, shown, checked, errors, notes)
         case FindingsFormat.json:
-            terminal.problems(found)
+            _document(terminal, found, names, seen_from)
         case FindingsFormat.github:
             if shown:
                 terminal.result(findings.github(shown, terminal.mask))
@@ -86,18 +101,57 @@ def validate(
     raise typer.Exit(ERROR if bad else OK)
 
 
+def _chosen(
+    envs: Sequence[str], every: bool, ref: str | None, var_files: Sequence[str]
+) -> tuple[list[Location], list[Problem], list[Problem]]:
+    """The environments to check: of those that the user names, or all, those that the changes since ``ref`` touch.
+
+    Then the problems of arguments that mean none, and of environments that were deleted since.
+    """
+    try:
+        locations, wrong = session.locate_all(envs, Path.cwd(), every=every)
+    except Problems as error:
+        locations, wrong = [], [*error.problems]
+    if ref is None:
+        return locations, wrong, []
+    from reconciler.config import discovery  # noqa: PLC0415  (only here)
+    from reconciler.operations import changed_since  # noqa: PLC0415
+
+    changes = changed_since.since(ref, Path.cwd())
+    # whoever names environments asks about no others
+    deleted = [] if envs else changes.deleted(discovery.name_of_environment(where.target) for where in locations)
+    if deleted:  # that of the last one leaves none
+        wrong = [problem for problem in wrong if problem.code != codes.NO_ENVIRONMENT]
+    files = [Path(path) for path in var_files]
+    return [where for where in locations if changes.touch(where.target, files)], wrong, deleted
+
+
 def _checked(
     terminal: Terminal, location: Location, seen_from: Path, given: Mapping[str, Given]
-) -> tuple[int, Sequence[Problem]]:
-    """The number of resources of an environment, and its problems with paths from ``seen_from``."""
-    count, problems = 0, ordered(())
+) -> tuple[str, int, Sequence[Problem]]:
+    """Name and number of resources of an environment, and its problems with paths from ``seen_from``."""
+    name, count, problems = "", 0, ordered(())
     try:
         loaded = session.read(location, os.environ, strict=False, given=given)
         terminal.mask |= loaded.mask
-        count, problems = len(loaded.env.resources), ordered(loaded.warnings)
+        name, count, problems = loaded.env.name, len(loaded.env.resources), ordered(loaded.warnings)
     except Problems as error:
         problems = error.problems
-    return count, displayed_from(problems, location.target, seen_from)
+        name = next((problem.environment for problem in problems if problem.environment), "")
+    return name or name_of(location.target), count, displayed_from(problems, location.target, seen_from)
+
+
+def _document(terminal: Terminal, found: Sequence[Problem], names: Mapping[Location, str], seen_from: Path) -> None:
+    """Print the problems, and the environments that were checked, as JSON."""
+    problems = [as_json.problem(problem, terminal.mask) for problem in found]
+    checked = [
+        {
+            "environment": terminal.mask.line(name),
+            "path": terminal.mask.line(Path(os.path.relpath(location.target, seen_from)).as_posix()),
+        }
+        for location, name in names.items()
+    ]
+    terminal.document({"problems": problems, "environments": checked})
 
 
 def _without_repeats(found: Sequence[Problem]) -> list[Problem]:

@@ -47,6 +47,10 @@ NOT_YET_VALID = On(
 )
 MISSING = On(message="does not exist")
 
+# the service, where it is a principal or owns a role; the actions of its tags
+PRINCIPAL = "batch.amazonaws.com"
+TAGS = ("batch:TagResource", "batch:UntagResource")
+
 VALID = frozenset({"VALID"})
 SETTLED = frozenset({"VALID", "INVALID"})
 INVALID = frozenset({"INVALID"})

@@ -27,6 +27,7 @@ from reconciler.kinds.common.ownership_index import index, owned_names, tags_fro
 from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
     OWNER_PREFIX,
+    Access,
     Action,
     Api,
     Call,
@@ -209,9 +210,19 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), why, f"set the quantity: {TOTAL}: 10", code=codes.MISSING_FIELD, warning=True)
 
 
+ACCESS = Access(
+    types=("batch:consumable-resource",),
+    reads=("batch:DescribeConsumableResource",),
+    creates=("batch:CreateConsumableResource",),
+    changes=("batch:UpdateConsumableResource",),
+    deletes=("batch:DeleteConsumableResource",),
+    tags=batch.TAGS,
+)
+
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    access=ACCESS,
     recorded=batch.recorded(
         "ConsumableResource", "consumableResource", "consumableResourceName", sent_as={"totalQuantity": "quantity"}
     ),

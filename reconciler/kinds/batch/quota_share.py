@@ -29,6 +29,7 @@ from reconciler.kinds.common.ownership_index import LARGE, index, owned_names, t
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
+    Access,
     Action,
     Api,
     Call,
@@ -389,9 +390,21 @@ def _units(props: Json) -> list[tuple[int, Any]]:
     return [(index, item.get("capacityUnit") or capacity.ALL) for index, item in entries(props.get(capacity.MEMBER))]
 
 
+ACCESS = Access(
+    types=("batch:quota-share",),
+    reads=("batch:DescribeQuotaShare",),
+    looks=("batch:DescribeJobQueues", "batch:ListQuotaShares"),
+    referrers=("batch:ListQuotaShares",),
+    creates=("batch:CreateQuotaShare",),
+    changes=("batch:UpdateQuotaShare",),
+    deletes=("batch:UpdateQuotaShare", "batch:DeleteQuotaShare"),
+    tags=batch.TAGS,
+)
+
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",
     named_below="jobQueues",

@@ -30,6 +30,7 @@ from reconciler.kinds.common.declared import as_text, at, entries, is_given, ite
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import (
+    Access,
     Action,
     Api,
     Call,
@@ -206,9 +207,20 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         yield Finding(path, why, "it may be refused; a name without other characters is safe", warning=True)
 
 
+ACCESS = Access(
+    types=("batch:scheduling-policy",),
+    reads=("batch:DescribeSchedulingPolicies",),
+    removals=("batch:DescribeJobQueues",),
+    creates=("batch:CreateSchedulingPolicy",),
+    changes=("batch:UpdateSchedulingPolicy",),
+    deletes=("batch:DeleteSchedulingPolicy",),
+    tags=batch.TAGS,
+)
+
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    access=ACCESS,
     recorded=batch.recorded("SchedulingPolicy", "arn", "name"),
     name_member="name",
     read=read,

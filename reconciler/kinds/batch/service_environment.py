@@ -26,6 +26,7 @@ from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
 from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
+    Access,
     Action,
     Api,
     Call,
@@ -35,6 +36,7 @@ from reconciler.model import (
     Effect,
     Field,
     Finding,
+    Grant,
     Json,
     Kind,
     Live,
@@ -43,6 +45,7 @@ from reconciler.model import (
     Reads,
     Replace,
     Resource,
+    Scope,
     Wait,
     Want,
 )
@@ -204,9 +207,36 @@ def relations(resource: Resource, declared: Declared) -> Iterator[Finding]:
     yield from quotas.check_quota(resource, declared, "service environments")
 
 
+# https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles-batch-sagemaker.html
+SAGEMAKER = "sagemaker-queuing.batch.amazonaws.com"
+
+
+def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
+    role = scope.arn("iam", f"role/aws-service-role/{SAGEMAKER}/*", region="")
+    yield Grant(
+        actions=("iam:CreateServiceLinkedRole",),
+        resources=(role,),
+        conditions={"iam:AWSServiceName": (SAGEMAKER,)},
+        only_created=True,
+        why="AWS Batch creates its service-linked role",
+    )
+
+
+ACCESS = Access(
+    types=("batch:service-environment",),
+    reads=("batch:DescribeServiceEnvironments",),
+    removals=("batch:DescribeJobQueues",),
+    creates=("batch:CreateServiceEnvironment",),
+    changes=("batch:UpdateServiceEnvironment",),
+    deletes=("batch:UpdateServiceEnvironment", "batch:DeleteServiceEnvironment"),
+    tags=batch.TAGS,
+    more=_more,
+)
+
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    access=ACCESS,
     recorded=batch.recorded("ServiceEnvironment", "serviceEnvironment", "serviceEnvironmentName"),
     name_member="serviceEnvironmentName",
     read=read,

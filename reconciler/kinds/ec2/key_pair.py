@@ -21,6 +21,7 @@ from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2 import _ssh_key as ssh
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -151,6 +152,16 @@ def _check_key(key: str) -> Iterator[Finding]:
         )
 
 
+ACCESS = Access(
+    types=("ec2:key-pair",),
+    reads=("ec2:DescribeKeyPairs",),
+    creates=("ec2:ImportKeyPair",),
+    deletes=("ec2:DeleteKeyPair",),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+    arns=lambda scope, name, _: (scope.arn("ec2", f"key-pair/{name}"),),
+)
+
+
 RECORDED = Recorded(
     service="ec2",
     named=("keyName", "keyPairId", ec2.TAGGED),
@@ -163,6 +174,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="key pair",
     section="keyPairs",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="keyName",
     read=read,

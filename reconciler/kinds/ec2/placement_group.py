@@ -24,6 +24,7 @@ from reconciler.kinds.common.replies import ok
 from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -198,6 +199,16 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(("partitionCount",), why, f"partitionCount: {MAX_PARTITIONS}", code=codes.OUT_OF_RANGE)
 
 
+ACCESS = Access(
+    types=("ec2:placement-group",),
+    reads=("ec2:DescribePlacementGroups",),
+    referrers=("ec2:DescribePlacementGroups",),
+    creates=("ec2:CreatePlacementGroup",),
+    deletes=("ec2:DeletePlacementGroup",),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+)
+
+
 RECORDED = Recorded(
     service="ec2",
     named=("groupName", "groupId", ec2.TAGGED),
@@ -210,6 +221,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="placement group",
     section="placementGroups",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="groupName",
     read=read,

@@ -39,6 +39,7 @@ from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
     EMPTY,
+    Access,
     Action,
     Call,
     Change,
@@ -348,6 +349,26 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+ACCESS = Access(
+    types=("ecr:repository",),
+    reads=(
+        *("ecr:DescribeRepositories", "ecr:ListTagsForResource"),
+        *("ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy"),
+    ),
+    looks=("kms:DescribeKey",),
+    removals=("batch:DescribeJobDefinitions",),
+    creates=("ecr:CreateRepository",),
+    changes=(
+        *("ecr:PutImageTagMutability", "ecr:PutImageScanningConfiguration"),
+        *("ecr:PutLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),
+        *("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy"),
+    ),
+    deletes=("ecr:DeleteRepository",),
+    tags=("ecr:TagResource", "ecr:UntagResource"),
+    only_if={"kms:DescribeKey": "encryptionConfiguration.kmsKey"},
+)
+
+
 def recorded_update(change: Change) -> tuple[str, ...]:
     """The events that may have made a change."""
     return {
@@ -371,6 +392,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="repository",
     section="repositories",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},

@@ -35,6 +35,7 @@ from reconciler.kinds.events import _topic_delivery
 from reconciler.kinds.events._rule_checks import check
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Api,
     Call,
@@ -399,6 +400,20 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
     return "not affected"
 
 
+ACCESS = Access(
+    types=("events:rule-on-default-event-bus", "events:rule-on-custom-event-bus"),
+    reads=("events:ListTagsForResource", "events:ListTargetsByRule"),
+    rechecks=("events:DescribeRule",),
+    looks=("events:ListRules",),
+    referrers=("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
+    creates=("events:PutRule",),
+    changes=("events:PutTargets", "events:RemoveTargets"),
+    deletes=("events:RemoveTargets", "events:DeleteRule"),
+    upserts=("events:PutRule",),
+    tags=("events:TagResource", "events:UntagResource"),
+)
+
+
 def recorded_update(change: Change) -> tuple[str, ...]:
     """The events that may have made a change."""
     if change.top == "targets":
@@ -426,6 +441,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="event rule",
     section="eventRules",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="name",
     read=read,

@@ -57,6 +57,14 @@ def arn(scope: Scope, kind: str, name: str, props: Json) -> str:
     return scope.arn("iam", f"{kind}{path if isinstance(path, str) else '/'}{name}", region="")
 
 
+def arns(scope: Scope, kind: str, name: str, props: Json) -> tuple[str, ...]:
+    """The ARNs that IAM checks for a role or a profile: while it does not exist, a request by name alone has no path.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+    """
+    return tuple(dict.fromkeys((arn(scope, kind, name, props), arn(scope, kind, name, {}))))
+
+
 def is_name(text: str) -> bool:
     """Whether IAM accepts the text as a name; nothing else is worth a call."""
     return bool(_NAME.fullmatch(text))

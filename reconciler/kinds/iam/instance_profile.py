@@ -28,6 +28,7 @@ from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_ROLE, NOT_FOUND, change
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Dependent,
@@ -237,6 +238,19 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
     return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
 
 
+ACCESS = Access(
+    types=("iam:instance-profile",),
+    always=("iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:GetInstanceProfile"),
+    removals=("ec2:DescribeInstances",),
+    referrers=("iam:ListInstanceProfiles",),
+    creates=("iam:CreateInstanceProfile",),
+    changes=("iam:AddRoleToInstanceProfile", "iam:RemoveRoleFromInstanceProfile"),
+    deletes=("iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"),
+    tags=("iam:TagInstanceProfile", "iam:UntagInstanceProfile"),
+    arns=lambda scope, name, props: _iam.arns(scope, "instance-profile", name, props),
+)
+
+
 RECORDED = Recorded(
     service="iam",
     named=("instanceProfileName",),
@@ -251,6 +265,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="instanceProfileName",
     read=read,

@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-version
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.kinds.common.policy_document.checks import findings, size
 from reconciler.kinds.common.policy_document.compare import compared, equal
@@ -29,6 +29,7 @@ from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NOT_FOUND, change
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Dependent,
@@ -378,6 +379,25 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         yield Finding(path=place, message=message, hint="split it into two policies")
 
 
+def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
+    """The policy's own; of a name that is not declared, each that the name may stand for."""
+    yield from _candidates(scope, Sought(name, props))
+
+
+ACCESS = Access(
+    types=("iam:policy",),
+    always=("iam:GetAccountAuthorizationDetails", "iam:GetPolicy"),
+    reads=("iam:GetPolicy",),
+    finds=("iam:ListPolicies",),
+    rechecks=("iam:ListPolicyVersions", "iam:GetPolicyVersion"),
+    creates=("iam:CreatePolicy",),
+    changes=("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion"),
+    deletes=("iam:DeletePolicyVersion", "iam:DeletePolicy"),
+    tags=("iam:TagPolicy", "iam:UntagPolicy"),
+    arns=_arns,
+)
+
+
 RECORDED = Recorded(
     service="iam",
     named=("policyArn", "policyName"),
@@ -392,6 +412,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="policy",
     section="policies",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="policyName",
     read=read,

@@ -36,6 +36,7 @@ from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIP
 from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -452,9 +453,38 @@ def _size(
         yield Finding(path=path, message=message, hint=hint, warning=True)
 
 
+BOUNDARY = ("iam:PermissionsBoundary", "permissionsBoundary")
+ACCESS = Access(
+    types=("iam:role",),
+    always=("iam:GetAccountAuthorizationDetails",),
+    reads=("iam:GetRole",),
+    rechecks=(
+        *("iam:ListRolePolicies", "iam:GetRolePolicy"),
+        *("iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"),
+    ),
+    looks=("iam:ListRoles",),
+    of_several=frozenset({"iam:ListRoles"}),
+    referrers=("iam:GetAccountAuthorizationDetails",),
+    creates=("iam:CreateRole",),
+    changes=(
+        *("iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy"),
+        *("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
+        *("iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"),
+    ),
+    deletes=("iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole"),
+    tags=("iam:TagRole", "iam:UntagRole"),
+    arns=lambda scope, name, props: _iam.arns(scope, "role", name, props),
+    narrowed={
+        "iam:AttachRolePolicy": ("iam:PolicyARN", "managedPolicies[]"),
+        "iam:PutRolePermissionsBoundary": BOUNDARY,
+    },
+    only_if={"iam:PutRolePermissionsBoundary": "permissionsBoundary", "iam:AttachRolePolicy": "managedPolicies"},
+)
+
 KIND = Kind(
     name="role",
     section="roles",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="roleName",
     lookup="role",

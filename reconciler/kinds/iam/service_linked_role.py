@@ -14,18 +14,20 @@ https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.ht
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.kinds.common.policy_document.checks import service
 from reconciler.kinds.common.replies import ok, tag_map
 from reconciler.kinds.iam._common import ABSENT, change
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
     Field,
     Finding,
+    Grant,
     Json,
     Kind,
     Live,
@@ -33,6 +35,7 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Resource,
     Scope,
     Sought,
     Want,
@@ -143,6 +146,34 @@ def check(name: str, props: Json) -> Iterable[Finding]:
         yield Finding(path=("customSuffix",), message="the role of AWS Batch cannot have a suffix", hint=hint)
 
 
+def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
+    service = resource.address.name
+    if service not in NAMES:
+        yield Grant(actions=("iam:ListRoles",), resources=("*",), why="read", planned=True)
+    yield Grant(
+        actions=("iam:CreateServiceLinkedRole",),
+        resources=(scope.arn("iam", f"role/aws-service-role/{service}/*", region=""),),
+        conditions={"iam:AWSServiceName": (service,)},
+        only_created=True,
+        why="create if missing",
+    )
+
+
+def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
+    """The role in the path of its service; while it does not exist, a request by name alone has no path."""
+    yield scope.arn("iam", f"role/aws-service-role/{name}/*", region="")
+    if role := attrs(scope, name, props).get("name"):
+        yield scope.arn("iam", f"role/{role}", region="")
+
+
+ACCESS = Access(
+    types=("iam:role",),
+    reads=("iam:GetRole",),
+    arns=_arns,
+    more=_more,
+)
+
+
 RECORDED = Recorded(
     service="iam",
     named=("roleName",),
@@ -157,6 +188,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
+    access=ACCESS,
     recorded=RECORDED,
     read=read,
     attrs=attrs,

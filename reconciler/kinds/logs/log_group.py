@@ -33,6 +33,7 @@ from reconciler.kinds.common.ownership_index import (
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Call,
     Change,
@@ -265,6 +266,28 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding(("kmsKeyId",), "CloudWatch Logs requires the full ARN of a key", "arn:aws:kms:...:key/...")
 
 
+def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
+    """The group and, as most actions are checked, its streams."""
+    arn = scope.arn("logs", f"log-group:{name}")
+    return arn, f"{arn}:*"
+
+
+ACCESS = Access(
+    types=("logs:log-group",),
+    reads=("logs:ListTagsForResource",),
+    looks=("logs:DescribeLogGroups", "kms:DescribeKey"),
+    creates=("logs:CreateLogGroup",),
+    changes=(
+        *("logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy", "logs:PutLogGroupDeletionProtection"),
+        *("logs:AssociateKmsKey", "logs:DisassociateKmsKey"),
+    ),
+    deletes=("logs:DeleteLogGroup",),
+    tags=("logs:TagResource", "logs:UntagResource"),
+    arns=_arns,
+    only_if={"kms:DescribeKey": "kmsKeyId", "logs:AssociateKmsKey": "kmsKeyId"},
+)
+
+
 def recorded_update(change: Change) -> tuple[str, ...]:
     """The events that may have made a change."""
     return {
@@ -285,6 +308,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="log group",
     section="logGroups",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},

@@ -31,6 +31,7 @@ from reconciler.kinds.scheduler import _targets as targets
 from reconciler.kinds.scheduler._schedule_checks import check
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Api,
     Call,
@@ -281,6 +282,17 @@ def disruption(_live: Live, want: Want, diff: Diff) -> str:
     return "not affected; the change counts from the next run"
 
 
+ACCESS = Access(
+    types=("scheduler:schedule",),
+    reads=("scheduler:GetSchedule",),
+    looks=("scheduler:ListSchedules",),
+    referrers=("scheduler:ListSchedules", "scheduler:GetSchedule"),
+    creates=("scheduler:CreateSchedule",),
+    changes=("scheduler:UpdateSchedule",),
+    deletes=("scheduler:DeleteSchedule",),
+)
+
+
 RECORDED = Recorded(
     service="scheduler",
     named=("groupName/name",),
@@ -293,6 +305,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="schedule",
     section="schedules",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="name",
     read=read,

@@ -21,6 +21,7 @@ from reconciler.kinds.common.ownership_index import by_name, index, owned_names,
 from reconciler.kinds.common.replies import ok, tag_list
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.model import (
+    Access,
     Action,
     Call,
     Diff,
@@ -155,6 +156,15 @@ def check(name: str, _props: Json) -> Iterator[Finding]:
         yield Finding((), message, "declare a group of another name")
 
 
+ACCESS = Access(
+    types=("scheduler:schedule-group",),
+    reads=("scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"),
+    creates=("scheduler:CreateScheduleGroup",),
+    deletes=("scheduler:DeleteScheduleGroup",),
+    tags=("scheduler:TagResource", "scheduler:UntagResource"),
+)
+
+
 RECORDED = Recorded(
     service="scheduler",
     named=("name", "resourceArn"),
@@ -166,6 +176,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
+    access=ACCESS,
     recorded=RECORDED,
     name_member="name",
     read=read,

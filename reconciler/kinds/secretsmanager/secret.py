@@ -20,7 +20,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common import kms_keys
@@ -32,11 +32,13 @@ from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
     OWNER_PREFIX,
     OWNER_TAG,
+    Access,
     Action,
     Call,
     Diff,
     Digest,
     Field,
+    Grant,
     Json,
     JsonText,
     Kind,
@@ -49,6 +51,7 @@ from reconciler.model import (
     Refused,
     Replace,
     Reply,
+    Resource,
     Scope,
     Secret,
     Sought,
@@ -407,6 +410,42 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
+    """As AWS names one that exists, with six characters of its own; and one that does not, which is asked for."""
+    arn = scope.arn("secretsmanager", f"secret:{name}")
+    return arn, f"{arn}-??????"
+
+
+def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
+    """The key that encrypts the value, where it is not the default one."""
+    key = resource.props.get("kmsKeyId")
+    if key is not None and not _is_default_key(key):
+        known = key if isinstance(key, str) and key.startswith("arn:") else scope.arn("kms", "key/*")
+        why = "Secrets Manager encrypts the value"
+        yield Grant(actions=("kms:GenerateDataKey", "kms:Decrypt"), resources=(known,), why=why)
+
+
+ACCESS = Access(
+    types=("secretsmanager:Secret",),
+    reads=("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"),
+    looks=("kms:DescribeKey",),
+    creates=("secretsmanager:CreateSecret",),
+    changes=(
+        *("secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage", "secretsmanager:UpdateSecret"),
+        "secretsmanager:RestoreSecret",
+    ),
+    deletes=("secretsmanager:DeleteSecret",),
+    tags=("secretsmanager:TagResource", "secretsmanager:UntagResource"),
+    arns=_arns,
+    only_if={
+        "kms:DescribeKey": "kmsKeyId",
+        "secretsmanager:PutSecretValue": "value",
+        "secretsmanager:UpdateSecretVersionStage": "value",
+    },
+    more=_more,
+)
+
+
 RECORDED = Recorded(
     service="secretsmanager",
     named=("secretId", "name"),
@@ -419,6 +458,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="secret",
     section="secrets",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="name",
     lookup="secret",

@@ -52,6 +52,7 @@ from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 from reconciler.kinds.sns._topic_checks import check
 from reconciler.model import (
     EMPTY,
+    Access,
     Action,
     Call,
     Change,
@@ -406,6 +407,35 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
     return calls
 
 
+def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
+    """The topic and its subscriptions."""
+    arn = scope.arn("sns", name)
+    return arn, f"{arn}:*"
+
+
+ACCESS = Access(
+    types=("sns:topic",),
+    reads=(
+        *("sns:GetTopicAttributes", "sns:ListTagsForResource", "sns:ListSubscriptionsByTopic"),
+        *("sns:GetSubscriptionAttributes", "sns:GetDataProtectionPolicy"),
+    ),
+    creates=("sns:CreateTopic",),
+    changes=(
+        *("sns:SetTopicAttributes", "sns:PutDataProtectionPolicy", "sns:Subscribe", "sns:SetSubscriptionAttributes"),
+        "sns:Unsubscribe",
+    ),
+    deletes=("sns:DeleteTopic",),
+    tags=("sns:TagResource", "sns:UntagResource"),
+    arns=_arns,
+    only_if={
+        "sns:GetSubscriptionAttributes": "subscriptions",
+        "sns:Subscribe": "subscriptions",
+        "sns:SetSubscriptionAttributes": "subscriptions",
+        "sns:PutDataProtectionPolicy": "dataProtectionPolicy",
+    },
+)
+
+
 def recorded_update(change: Change) -> tuple[str, ...]:
     """The events that may have made a change."""
     if change.top == "subscriptions":
@@ -433,6 +463,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="topic",
     section="topics",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},

@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeEnvironmentDeta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
@@ -34,10 +34,12 @@ from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.referrers import referrer
 from reconciler.model import (
     MISSING,
+    Access,
     Action,
     Api,
     Diff,
     Disruption,
+    Grant,
     Json,
     Kind,
     Lifecycle,
@@ -48,6 +50,7 @@ from reconciler.model import (
     Ref,
     Referrer,
     Replace,
+    Resource,
     Scope,
     Want,
 )
@@ -358,9 +361,48 @@ def disruption(live: Live, want: Want, diff: Diff) -> str:
     return Disruption(f"{found}{more}") if isinstance(found, Disruption) else found
 
 
+def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
+    """The service-linked role that AWS Batch uses where no role is declared, the EKS cluster, the jobs to terminate."""
+    props = resource.props
+    if not props.get("serviceRole"):
+        role = scope.arn("iam", f"role/aws-service-role/{batch.PRINCIPAL}/*", region="")
+        yield Grant(
+            actions=("iam:CreateServiceLinkedRole",),
+            resources=(role,),
+            conditions={"iam:AWSServiceName": (batch.PRINCIPAL,)},
+            only_created=True,
+            why="AWS Batch creates its service-linked role",
+        )
+    cluster = at(props, "eksConfiguration", "eksClusterArn")
+    if cluster is not None:
+        known = cluster if isinstance(cluster, str) else scope.arn("eks", "cluster/*")
+        why = "AWS Batch reads the EKS cluster"
+        yield Grant(actions=("eks:DescribeCluster",), resources=(known,), why=why, only_created=True)
+    if resource.lifecycle.drain == "terminate":
+        why = "terminate jobs"
+        yield Grant(actions=("batch:TerminateJob",), resources=(scope.arn("batch", "job/*"),), why=why)
+
+
+TEMPLATES = ("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions")
+ACCESS = Access(
+    types=("batch:compute-environment",),
+    always=("batch:DescribeComputeEnvironments",),
+    looks=TEMPLATES,
+    removals=("batch:DescribeJobQueues",),
+    waits=("batch:DescribeJobs", "batch:ListJobs", "ecs:DescribeClusters"),
+    creates=("batch:CreateComputeEnvironment",),
+    changes=("batch:UpdateComputeEnvironment",),
+    deletes=("batch:UpdateComputeEnvironment", "batch:DeleteComputeEnvironment"),
+    repairs={"batch:UpdateComputeEnvironment": "serviceRole"},
+    tags=batch.TAGS,
+    only_if=dict.fromkeys(TEMPLATES, f"{_RESOURCES}.launchTemplate"),
+    more=_more,
+)
+
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
+    access=ACCESS,
     recorded=batch.recorded(
         "ComputeEnvironment", "computeEnvironment", "computeEnvironmentName", deep="computeResources"
     ),

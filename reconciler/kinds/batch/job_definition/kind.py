@@ -29,6 +29,7 @@ from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, ow
 from reconciler.kinds.common.replies import ok
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Api,
     Call,
@@ -285,6 +286,27 @@ def deletion_effect(_live: Live, _lifecycle: Lifecycle | None) -> str:
     return "not affected; no new jobs can be submitted with it"
 
 
+def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
+    """Without a revision, as it is registered, and every revision."""
+    arn = scope.arn("batch", f"job-definition/{name}")
+    return arn, f"{arn}:*"
+
+
+ACCESS = Access(
+    types=("batch:job-definition", "batch:job-definition-revision"),
+    always=("batch:DescribeJobDefinitions",),
+    removals=(
+        *("batch:DescribeJobQueues", "batch:ListJobs"),
+        *("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
+        *("scheduler:ListSchedules", "scheduler:GetSchedule"),
+    ),
+    creates=("batch:RegisterJobDefinition",),
+    deletes=("batch:DeregisterJobDefinition",),
+    tags=batch.TAGS,
+    arns=_arns,
+)
+
+
 RECORDED = Recorded(
     service="batch",
     named=("jobDefinitionName", "jobDefinition", "resourceArn"),
@@ -297,6 +319,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,

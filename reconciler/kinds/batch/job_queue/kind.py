@@ -27,6 +27,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
+    Access,
     Action,
     Api,
     Call,
@@ -342,9 +343,19 @@ def _check_limits(props: Json) -> Iterator[Finding]:
         yield Finding(path, f'two actions for the reason "{reason}"', "AWS refuses duplicates; keep one")
 
 
+ACCESS = Access(
+    types=("batch:job-queue",),
+    always=("batch:DescribeJobQueues",),
+    creates=("batch:CreateJobQueue",),
+    changes=("batch:UpdateJobQueue",),
+    deletes=("batch:UpdateJobQueue", "batch:DeleteJobQueue"),
+    tags=batch.TAGS,
+)
+
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    access=ACCESS,
     recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
     read=read,

@@ -34,6 +34,7 @@ from reconciler.kinds.ec2.launch_template.checks import check
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Address,
     Api,
@@ -43,6 +44,7 @@ from reconciler.model import (
     Effect,
     Field,
     Finding,
+    Grant,
     Json,
     Kind,
     Later,
@@ -344,6 +346,35 @@ def _follows(environment: Resource, want: Want, declared: Declared) -> bool:
     return False
 
 
+def _more(scope: Scope, resource: Resource) -> Iterator[Grant]:
+    """The parameter that names the image: ``resolve:ssm:NAME``."""
+    image = at(resource.props, "launchTemplateData", "imageId")
+    named = image.removeprefix("resolve:ssm:") if isinstance(image, str) else ""
+    if named and named != image:
+        name = named.partition(":")[0].lstrip("/")
+        of_aws = f"arn:{scope.partition}:ssm:{scope.region}::parameter/{name}"
+        arn = of_aws if name.startswith("aws/") else scope.arn("ssm", f"parameter/{name}")
+        why = "EC2 reads the image of a parameter"
+        yield Grant(actions=("ssm:GetParameters",), resources=(arn,), why=why)
+
+
+ACCESS = Access(
+    types=("ec2:launch-template",),
+    reads=("ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"),
+    looks=("batch:DescribeComputeEnvironments",),
+    referrers=("ec2:DescribeLaunchTemplateVersions",),
+    creates=("ec2:CreateLaunchTemplate",),
+    changes=(
+        *("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"),
+        "ec2:DeleteLaunchTemplateVersions",
+    ),
+    deletes=("ec2:DeleteLaunchTemplate",),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+    id_form=r"lt-[0-9a-f]+",
+    more=_more,
+)
+
+
 RECORDED = Recorded(
     service="ec2",
     named=("*.LaunchTemplateId", "*.LaunchTemplateName", ec2.TAGGED),  # in capitals below the name of the request
@@ -357,6 +388,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="launchTemplateName",
     read=read,

@@ -35,6 +35,7 @@ from reconciler.kinds.ec2.security_group.events import RECORDED
 from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules
 from reconciler.model import (
     OWNER_TAG,
+    Access,
     Action,
     Call,
     Dependent,
@@ -384,9 +385,28 @@ def expand(props: Json) -> Json:
     }
 
 
+ACCESS = Access(
+    types=("ec2:security-group",),
+    reads=("ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules"),
+    looks=("ec2:DescribeVpcs",),
+    removals=("ec2:DescribeInstances",),
+    referrers=("ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules"),
+    creates=("ec2:CreateSecurityGroup",),
+    changes=(
+        *(f"ec2:AuthorizeSecurityGroup{direction}" for direction in DIRECTIONS.values()),
+        *(f"ec2:RevokeSecurityGroup{direction}" for direction in DIRECTIONS.values()),
+        *(f"ec2:UpdateSecurityGroupRuleDescriptions{direction}" for direction in DIRECTIONS.values()),
+    ),
+    deletes=(*(f"ec2:RevokeSecurityGroup{direction}" for direction in DIRECTIONS.values()), "ec2:DeleteSecurityGroup"),
+    tags=("ec2:CreateTags", "ec2:DeleteTags"),
+    others=("ec2:vpc", "ec2:security-group-rule"),
+    id_form=r"sg-[0-9a-f]+",
+)
+
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    access=ACCESS,
     recorded=RECORDED,
     name_member="groupName",
     lookup="securityGroup",

@@ -1,0 +1,115 @@
+"""Whether a role may apply a plan: IAM's policy simulator is asked about each action and resource of the plan.
+
+The simulator knows identity policies, boundaries and the organization's policies; it does not know session policies.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model import Call, Json, Refused, Reply
+from reconciler.model import problem_codes as codes
+from reconciler.model.problems import Problem, Problems
+from reconciler.operations.permissions import build
+from reconciler.operations.permissions.needs import Need, Needs
+
+if TYPE_CHECKING:
+    from reconciler.operations.session import Session
+
+_ACTIONS_A_CALL = 40
+_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/.+")
+_USER = re.compile(r"arn:[^:]+:iam::\d{12}:(user|role)/.+")
+
+
+def check(session: Session, document: Mapping[str, Any], role: str | None) -> list[Problem]:
+    """A problem for each action and resource of the plan that ``role``, by default the caller, has no permission for.
+
+    Raises Problems where the simulator does not answer.
+    """
+    from reconciler.account.reader import Reader  # noqa: PLC0415  (needs boto3, which most commands do without)
+
+    principal = role or _caller(session)
+    needs = build.for_plan(session.env, document).needs
+    questions = dict(_questions(needs, principal))
+    reader = Reader(session.client, parallelism=4)
+    try:
+        replies = reader.ask(list(questions.values()))
+    finally:
+        reader.close()
+    groups: dict[tuple[Any, ...], list[tuple[Need, Json]]] = {}
+    for (key, call), reply in zip(questions.items(), replies, strict=True):
+        for need, result in _results(principal, key, call, reply):
+            groups.setdefault((need.action, need.conditions, _spelling(need.resource)), []).append((need, result))
+    return [
+        _missing(principal, *min(group, key=lambda one: len(one[0].resource)), "; ".join(needs.found[group[0][0]]))
+        for group in groups.values()
+        if all(result.get("EvalDecision") != "allowed" for _, result in group)
+    ]
+
+
+def _spelling(arn: str) -> str:
+    """What the forms have in common in which AWS may check one object: with its path or without, and its parts."""
+    bare = re.sub(r":\*$|-\?{6}$", "", arn)
+    return re.sub(r"(:iam::[^/]+/).*/", r"\1", bare)
+
+
+def _questions(needs: Needs, principal: str) -> Iterator[tuple[tuple[Any, ...], Call]]:
+    """A call for each resource, with its actions, by resource, conditions and number."""
+    together: dict[tuple[Any, ...], list[str]] = {}
+    for need in sorted(needs.found):
+        together.setdefault((need.resource, need.conditions), []).append(need.action)
+    for (resource, conditions), actions in together.items():
+        context = [
+            {"ContextKeyName": key, "ContextKeyValues": list(values[:1]), "ContextKeyType": "string"}
+            for key, values in conditions
+        ]
+        for first in range(0, len(actions), _ACTIONS_A_CALL):
+            params = {
+                "PolicySourceArn": principal,
+                "ActionNames": actions[first : first + _ACTIONS_A_CALL],
+                "ResourceArns": [resource],
+                **({"ContextEntries": context} if context else {}),
+            }
+            yield (resource, conditions, first), Call("iam", "SimulatePrincipalPolicy", params, all_pages=True)
+
+
+def _results(principal: str, key: tuple[Any, ...], call: Call, reply: Reply) -> Iterator[tuple[Need, Json]]:
+    """The needs in one call, each with its result. Raises Problems for a refusal."""
+    if isinstance(reply, Refused):
+        hint = f"allow {call.action}" if reply.denied else "pass --apply-role with the ARN of a role"
+        message = f"cannot check the permissions of {principal}: {reply}"
+        raise Problems([Problem(code=codes.PERMISSIONS_UNKNOWN, message=message, hint=hint)])
+    resource, conditions, _ = key
+    for result in reply.get("EvaluationResults", ()):
+        yield Need(str(result["EvalActionName"]), resource, conditions), result
+
+
+def _missing(principal: str, need: Need, result: Json, why: str) -> Problem:
+    unknown, denied = sorted(result.get("MissingContextValues") or ()), result.get("EvalDecision") == "explicitDeny"
+    where = f"{need.action} on {need.resource}" if need.resource != "*" else need.action
+    if unknown and not denied:
+        message = f"{principal} has {where} only under conditions that are not known before: {', '.join(unknown)}"
+        return Problem(code=codes.MISSING_PERMISSION, message=message, hint=f"needed to {why}", warning=True)
+    how = "is explicitly denied" if denied else "has no permission for"
+    hint = f"needed to {why}; `reconcile permissions PLAN-FILE` prints the policy"
+    return Problem(code=codes.MISSING_PERMISSION, message=f"{principal} {how} {where}", hint=hint)
+
+
+def _caller(session: Session) -> str:
+    """The ARN of the caller's role or user. Raises Problems where the simulator does not take it."""
+    reply = session.client.call(Call("sts", "GetCallerIdentity"))
+    arn = "" if isinstance(reply, Refused) else str(reply.get("Arn"))
+    if found := _ROLE.fullmatch(arn):
+        role = session.client.call(Call("iam", "GetRole", {"RoleName": found["name"]}))
+        if not isinstance(role, Refused):
+            return str(role["Role"]["Arn"])  # with its path, which the session does not show
+        return f"arn:{found['partition']}:iam::{found['account']}:role/{found['name']}"
+    if _USER.fullmatch(arn):
+        return arn
+    message = f"the permissions of {arn or 'the caller'} cannot be checked: it is neither a role nor a user"
+    hint = "pass --apply-role with the ARN of the role that applies"
+    raise Problems([Problem(code=codes.PERMISSIONS_UNKNOWN, message=message, hint=hint)])

@@ -1,0 +1,105 @@
+"""`reconcile permissions` as it is typed: a policy on stdout and nothing else, without AWS; everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli import main as cli
+
+Run = Callable[..., tuple[int, str, str]]
+ENVIRONMENT: dict[str, Any] = {
+    "environment": "prod",
+    "region": "eu-west-1",
+    "topics": {"news": {}},
+    "jobQueues": {"q": {"priority": 1, "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "theirs"}]}},
+}
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def refused(*_: Any) -> None:
+        raise AssertionError("AWS was asked")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    (tmp_path / "prod.yaml").write_text(json.dumps(ENVIRONMENT), encoding="utf-8")
+
+    def once(*argv: str) -> tuple[int, str, str]:
+        codes: list[int] = []
+        cli.main(["permissions", *argv], leave=codes.append)
+        return codes[0], *capsys.readouterr()
+
+    return once
+
+
+def test_it_prints_the_policy_and_says_the_rest_beside_it(run: Run) -> None:
+    code, out, err = run("prod.yaml", "--for", "apply", "--explain")
+    found = json.loads(out)
+
+    assert code == 0
+    assert found["Version"] == "2012-10-17"
+    assert any("arn:aws:sns:eu-west-1:*:news" in one["Resource"] for one in found["Statement"])
+    assert "note: the account is not known, so ARNs have * in its place: pass --account" in err
+    assert "  sns:CreateTopic: create: topics.news" in err.splitlines()
+    assert "  ssm:PutParameter: the lock of the environment" in err.splitlines()
+
+
+@pytest.mark.parametrize("purpose", [[], ["--for", "plan"], ["--for", "drift"]])
+def test_a_drift_needs_what_a_plan_needs_and_the_event_history(run: Run, purpose: list[str]) -> None:
+    code, out, err = run("prod.yaml", "--account", "123456789012", *purpose)
+
+    assert (code, err) == (0, "")
+    assert "PutParameter" not in out
+    assert "tag:GetResources" in out
+    assert ("cloudtrail:LookupEvents" in out) == ("drift" in purpose)
+
+
+def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None:
+    many = {**ENVIRONMENT, "topics": {f"topic-{number:060}": {} for number in range(40)}}
+    (tmp_path / "prod.yaml").write_text(json.dumps(many), encoding="utf-8")
+    where = ("prod.yaml", "--for", "apply", "--account", "123456789012")
+    _, out, err = run(*where)
+    assert len(json.dumps(json.loads(out), separators=(",", ":"))) > 6144
+    assert "characters, and a managed policy has at most 6,144; --out-dir DIR writes it as" in err
+
+    code, out, err = run(*where, "--out-dir", "made/here", "--explain")
+    files = sorted(path.name for path in (tmp_path / "made" / "here").iterdir())
+    assert (code, out) == (0, "")
+    assert files == [f"prod-apply-{number}.json" for number in range(1, len(files) + 1)]
+    for name in files:
+        text = (tmp_path / "made" / "here" / name).read_text(encoding="utf-8")
+        assert len(json.dumps(json.loads(text), separators=(",", ":"))) <= 6144
+        assert f"Wrote made/here/{name} (" in err
+        assert f"\n{name}\n" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["prod.yaml", "--for", "why"], "'why' is not one of 'plan', 'apply', 'drift'"),
+        (["prod.yaml", "--also", "topic"], "there is no section topic"),
+        (["prod.yaml", "--out-dir", "prod.yaml"], "prod.yaml cannot be written"),
+        (["nowhere"], "nowhere"),
+        (["file.plan", "--for", "plan"], "a PLAN-FILE has its own account, Region and steps"),
+        (["file.plan"], "is not a saved plan"),
+    ],
+)
+def test_what_is_refused(run: Run, tmp_path: Path, words: list[str], said: str) -> None:
+    (tmp_path / "file.plan").write_text("x", encoding="utf-8")
+    code, out, err = run(*words)
+
+    assert (code, out) == (1, "")
+    assert said in err
+
+
+def test_what_is_no_longer_declared_is_covered_on_request(run: Run) -> None:
+    _, out, _ = run("prod.yaml", "--for", "apply", "--account", "123456789012", "--also", "repositories")
+
+    assert "ecr:DeleteRepository" in out
+    assert "ecr:CreateRepository" not in out
