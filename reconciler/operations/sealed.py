@@ -82,9 +82,10 @@ def secrets_of(env: Environment, environ: Mapping[str, str]) -> dict[str, Any]:
     }
     found |= {f"var:{name}": env.given[name] for name in sorted(env.private) if isinstance(env.given.get(name), str)}
     found |= dict(_secret_fields(env))
+    plain = Mask()
     for address, resource in env.resources.items():
         for path, text in _leaves(resource.props, keys=True):
-            if Mask().covered_value(text) != text:  # it has what is written like a key or a password
+            if plain.covered_value(text) != text:  # it has what is written like a key or a password
                 found[f"{address}:{'.'.join(map(str, path))}"] = text
             parts = sorted((text.find(part), part) for part in env.sensitive if len(part) >= SHORT and part in text)
             for number, part in enumerate([text] if text in env.sensitive else [part for _, part in parts]):

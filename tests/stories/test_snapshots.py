@@ -97,6 +97,7 @@ def changed(env: Environment) -> Iterator[tuple[str, Environment, dict[str, Any]
     for gone in list(all_of_it)[::4]:
         left = {at: one for at, one in all_of_it.items() if at != gone}
         yield f"without {gone}", replace(env, resources=left), {}
+        yield f"with another {gone}", env, {"replace": (gone,)}
 
 
 def both(there: Session, recorded: Session, options: Options) -> list[Any]:
