@@ -34,7 +34,7 @@ class Taken:
     @property
     def sentence(self) -> str:
         """What people must know about a plan of it."""
-        return f"snapshot taken {self.at}, {self.how_old} ago; AWS was not asked, and this cannot be applied"
+        return f"taken {self.at}, {self.how_old} ago; AWS was not asked, and this cannot be applied"
 
     def as_json(self) -> dict[str, Any]:
         """The member ``snapshot`` of the plan as JSON."""
