@@ -21,6 +21,7 @@ from reconciler.model import Call, Json, Lookup, Refused, Reply, Scope, Unreadab
 from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import given_filters
 from reconciler.model.problems import Problem
+from reconciler.model.steps import NOT_RECORDED
 
 Ask = Callable[[Sequence[Call]], tuple[Reply, ...]]
 
@@ -251,6 +252,8 @@ def not_aws(lookup: Lookup, call: Call, missing: str) -> Problem:
 
 def unreadable(lookup: Lookup, failed: Unreadable) -> Problem:
     """The problem of a call that AWS refused."""
+    if failed.refused.code == NOT_RECORDED:
+        return problem(lookup, failed.refused.message, failed.advice, codes.LOOKUP_REFUSED)
     return problem(lookup, f"AWS refused {failed.call.action}: {failed.refused}", failed.advice, codes.LOOKUP_REFUSED)
 
 

@@ -29,7 +29,14 @@ from reconciler.render.mask import Mask
 from reconciler.render.progress import Progress, ignore_broken_pipe
 
 
-def read(terminal: Terminal, env: str | None, *, strict: bool, given: Mapping[str, Given] | None = None) -> Loaded:
+def read(
+    terminal: Terminal,
+    env: str | None,
+    *,
+    strict: bool,
+    given: Mapping[str, Given] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Loaded:
     """Find, load and check an environment; then ``terminal`` masks its secrets and prints paths that can be opened.
 
     ``strict``: an environment variable that is not set is an error, else a warning; ``given`` are values of variables,
@@ -37,7 +44,7 @@ def read(terminal: Terminal, env: str | None, *, strict: bool, given: Mapping[st
     """
     location = session.locate(env, Path.cwd())
     terminal.root = location.root
-    loaded = session.read(location, os.environ, strict=strict, given=given)
+    loaded = session.read(location, environ, strict=strict, given=given)
     terminal.mask |= loaded.mask
     terminal.environment = loaded.env.name
     return loaded
@@ -53,13 +60,33 @@ def connect(
 ) -> Session:
     """Read an environment, count its warnings, and connect to its account, or to the sandbox. Raises Problems."""
     loaded = read(terminal, env, strict=strict, given=given)
+    _count_warnings(terminal, env, loaded)
+    endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
+    return session.connect(loaded, os.environ, endpoint=endpoint)
+
+
+def connect_snapshot(
+    terminal: Terminal, env: str | None, path: Path, *, strict: bool, given: Mapping[str, Given] | None = None
+) -> Session:
+    """As :func:`connect`, with the snapshot in the file ``path`` as the account."""
+    from reconciler.operations import snapshots  # noqa: PLC0415  (few plans are made from one)
+
+    snapshot = snapshots.read(path)
+    environ = snapshot.environ(os.environ)
+    if unset := sorted(environ.keys() - os.environ.keys()):
+        names = terminal.mask.line(", ".join(unset))
+        terminal.note(f"These environment variables are not set here, and their values count as unchanged: {names}")
+    loaded = read(terminal, env, strict=strict, given=given, environ=environ)
+    _count_warnings(terminal, env, loaded)
+    return snapshots.connect(snapshot, loaded, environ)
+
+
+def _count_warnings(terminal: Terminal, env: str | None, loaded: Loaded) -> None:
     if loaded.warnings and not terminal.as_json:
         command = f"reconcile validate {terminal.shell_quoted(env)}" if env else "reconcile validate"
         notes = sum(problem.note for problem in loaded.warnings)
         counts = ((len(loaded.warnings) - notes, "warning"), (notes, "note"))
         terminal.note(f"{', '.join(plural(count, noun) for count, noun in counts if count)}: see `{command}`")
-    endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
-    return session.connect(loaded, os.environ, endpoint=endpoint)
 
 
 def make_plan(terminal: Terminal, account: Session, options: Options, outputs: Outputs) -> Planned:
@@ -86,7 +113,7 @@ def make_plan(terminal: Terminal, account: Session, options: Options, outputs: O
 def refused_plan(terminal: Terminal, account: Session, refusal: pipeline.RailRefusal) -> Planned:
     """The plan that a safety rail refuses; ``terminal`` masks its secrets."""
     terminal.mask = terminal.mask.learnt(refusal.plan)
-    return Planned(env=account.env, plan=refusal.plan, mask=terminal.mask)
+    return Planned(env=account.env, plan=refusal.plan, mask=terminal.mask, taken=account.taken)
 
 
 def show(terminal: Terminal, outputs: Outputs, shown: Shown, *, only_changes: bool = False) -> None:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "validate": "Check an environment without AWS.",
     "plan": "Show what apply would change; reads only.",
     "show": "Show a saved plan, without asking AWS.",
+    "snapshot": "Record what planning reads, to plan without credentials.",
     "apply": "Apply the changes in order, after approval.",
     "destroy": "Delete what the environment owns, after approval.",
     "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",

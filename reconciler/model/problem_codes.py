@@ -645,6 +645,17 @@ PLAN_FILE = _error(
     "that is not a plan file, which is not overwritten.",
     "Make a new one with `reconcile plan --out FILE`, with the same version of reconcile.",
 )
+SNAPSHOT_FILE = _error(
+    "snapshot-file",
+    "A snapshot cannot be read or written, has another version, is damaged, or belongs to another environment or "
+    "Region.",
+    "Take a new one with `reconcile snapshot ENV --out FILE`.",
+)
+OLD_SNAPSHOT = _warning(
+    "old-snapshot",
+    "The snapshot that is planned from is older than a day: the account may have changed since.",
+    "Take a new one with `reconcile snapshot ENV --out FILE`.",
+)
 FOREIGN_PLAN = _error(
     "foreign-plan",
     "A saved plan is for another environment, account or Region than this one.",

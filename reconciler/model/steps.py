@@ -18,6 +18,8 @@ NOT_AWS_REPLY = "NotAwsReply"
 ENDLESS_REPLY = "EndlessReply"
 # and for a call that was not sent, because the credentials could not be fetched or renewed
 NOT_SENT = "NoCredentials"
+# and for a call that a snapshot does not have
+NOT_RECORDED = "NotRecorded"
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
@@ -243,6 +245,8 @@ class Unreadable(Exception):
     @property
     def advice(self) -> str:
         """The hint: how to fix it."""
+        if self.refused.code == NOT_RECORDED:
+            return "take a new snapshot of the environment as it is now declared"
         if self.refused.denied:
             return f"allow {self.call.action}"
         if self.refused.code in (NOT_AWS_REPLY, ENDLESS_REPLY):

@@ -24,6 +24,7 @@ from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
 from reconciler.schema import registry
 
@@ -40,7 +41,8 @@ class Planned:
     """A plan with its environment and mask. With ``problems``, which are errors, it must not be applied.
 
     ``kept`` are the section and physical name of each object that is kept because it is in use; ``as_saved``, where a
-    saved plan is planned again, is the plan with the dependents that the saved plan had.
+    saved plan is planned again, is the plan with the dependents that the saved plan had. ``taken`` is the snapshot that
+    was read instead of the account.
     """
 
     env: Environment
@@ -50,6 +52,7 @@ class Planned:
     warnings: tuple[Problem, ...] = ()
     kept: frozenset[tuple[str, str]] = frozenset()
     as_saved: Plan | None = None
+    taken: Taken | None = None
 
     @property
     def errored(self) -> bool:
@@ -91,8 +94,17 @@ def mask_for(env: Environment) -> Mask:
     return Mask(found, words)
 
 
-def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, parallelism: int = PARALLELISM) -> Planned:
-    """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads.
+def make_plan(
+    env: Environment,
+    scope: Scope,
+    aws: Aws,
+    options: Options,
+    *,
+    parallelism: int = PARALLELISM,
+    described: frozenset[tuple[str, str]] | None = None,
+) -> Planned:
+    """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads; ``described`` are, of an
+    account that is a snapshot, the sections and names of the objects of which it has more than their names.
 
     Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety
     rail refuses the plan.
@@ -111,6 +123,8 @@ def make_plan(env: Environment, scope: Scope, aws: Aws, options: Options, *, par
     try:
         resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options))
         observed = refresh(env, scope, reader, resolved_lookups, options)
+        if described is not None:
+            observed = visibility.only_described(observed, env.resources, discover(), described)
         facts, untold = resolved_lookups()
         env = links.linked_environment(env, discover(), scope, observed.lives, facts)
         observed = replace(observed, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
@@ -153,9 +167,10 @@ def document(planned: Planned, *, timestamp: str, only_changes: bool = False) ->
     """The plan as JSON (the contract's section 7)."""
     from reconciler.render import json  # noqa: PLC0415  (see above)
 
-    return json.plan(
+    found = json.plan(
         planned.plan, timestamp=timestamp, mask=planned.mask, errored=planned.errored, only_changes=only_changes
     )
+    return found if planned.taken is None else {**found, "applyable": False, "snapshot": planned.taken.as_json()}
 
 
 class RailRefusal(Problems):

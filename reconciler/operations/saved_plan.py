@@ -47,6 +47,7 @@ _NEW_PLAN: Final = "save one with `reconcile plan --out FILE`"
 _OTHER_FORMATS: Final = (
     (b"PK\x03\x04", "the file is a ZIP archive, like a terraform plan"),
     (b'{\n  "format_version"', "the file is the output of `plan --format json`"),
+    (b'{\n "file": "reconcile-snapshot/', "the file is a snapshot, which is planned from and never applied"),
     (b'{"format_version"', "the file is terraform JSON"),
 )
 
@@ -60,11 +61,16 @@ class Place:
     in_clone: str | None = None
 
     def candidates(self, cwd: Path, near: Path) -> Iterator[Path]:
-        """Paths where it may be now, likeliest first: from ``cwd``, and from the clones of ``cwd`` and of ``near``."""
-        yield cwd / self.path
-        if self.in_clone is not None:
-            for root in filter(None, map(clone, (cwd, near))):
-                yield root / self.in_clone
+        """Paths where it may be now, likeliest first: from ``cwd``, and from its clone, or else from that of ``near``.
+
+        None leads out of the clone: an attacker who wrote the file may have put another environment there.
+        """
+        here = clone(cwd)
+        root = here or clone(near)
+        if not Path(self.path).is_absolute() and (here is None or _inside(cwd / self.path, here)):
+            yield cwd / self.path
+        if self.in_clone is not None and root and _inside(root / self.in_clone, root):
+            yield root / self.in_clone
         yield cwd
         yield cwd / "environments" / Path(self.path).name
 
@@ -89,6 +95,10 @@ def clone(path: Path) -> Path | None:
     """The root of the git clone that contains ``path``; None where there is none."""
     here = path.resolve()
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
+
+
+def _inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root)
 
 
 def place_of(environment: str, target: Path, cwd: Path) -> Place:

@@ -26,6 +26,7 @@ from reconciler.model.problems import Problem, Problems
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
+from reconciler.operations.taken import NEW, Taken
 from reconciler.render.mask import Mask
 
 if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
 
 LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
 _ENDPOINT: Final = "AWS_ENDPOINT_URL"
+# What data that AWS cannot have sent raises where its types are relied on
+_MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 
 
@@ -57,12 +60,15 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An environment and its account. ``environ`` are the environment variables with which it was read."""
+    """An environment and its account. ``environ`` are the environment variables with which it was read; ``taken`` is
+    the snapshot that ``client`` answers from, where it does not ask AWS.
+    """
 
     loaded: Loaded
     scope: Scope
     client: AwsClient
     environ: Mapping[str, str]
+    taken: Taken | None = None
 
     @property
     def env(self) -> Environment:
@@ -208,11 +214,25 @@ def make_plan(session: Session, options: Options, *, parallelism: int = pipeline
         return replace(plan, scope=replace(plan.scope, endpoint=session.client.elsewhere()))
 
     try:
+        if session.taken:
+            return _plan_of_snapshot(session, session.taken, options)
         planned = pipeline.make_plan(session.env, session.scope, session.client, options, parallelism=parallelism)
     except pipeline.RailRefusal as refusal:
         refusal.plan = located(refusal.plan)
         raise
     return replace(planned, plan=located(planned.plan))
+
+
+def _plan_of_snapshot(session: Session, taken: Taken, options: Options) -> Planned:
+    """A plan of what a file says, which may say what AWS cannot have sent."""
+    try:
+        planned = pipeline.make_plan(
+            session.env, session.scope, session.client, options, parallelism=0, described=taken.described
+        )
+    except _MISREAD as error:
+        message = f"the snapshot has replies that AWS cannot have sent ({type(error).__name__})"
+        raise Problems([Problem(code=codes.SNAPSHOT_FILE, message=message, hint=NEW)]) from error
+    return replace(planned, taken=taken, warnings=(*planned.warnings, *taken.warnings()))
 
 
 def no_sandbox() -> Problem:

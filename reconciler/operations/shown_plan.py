@@ -61,7 +61,8 @@ def planned(
 
     @cache
     def view() -> View:
-        facts = {"planned": at, **({"commit": str(commit)} if commit else {}), "version": __version__}
+        taken = {"snapshot": result.taken.sentence} if result.taken else {}
+        facts = {**taken, "planned": at, **({"commit": str(commit)} if commit else {}), "version": __version__}
         return views.of(
             result.plan,
             result.mask,

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.config.references import dependencies
-from reconciler.model import Address, Environment, Kind, Observed, Options, Resource, Unreadable
+from reconciler.model import Address, Call, Environment, Kind, Observed, Options, Refused, Resource, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
+from reconciler.model.steps import NOT_RECORDED
 
 # codes of errors with which a plan is shown: some resources could not be read
 UNREADABLE_CODES: Final = frozenset({codes.UNREADABLE, codes.LOOKUP_REFUSED})
@@ -58,6 +59,32 @@ def problems(observed: Observed, declared: Mapping[Address, Resource], *, destro
     ]
 
 
+def only_described(
+    observed: Observed,
+    declared: Mapping[Address, Resource],
+    kinds: Mapping[str, Kind],
+    described: frozenset[tuple[str, str]],
+) -> Observed:
+    """``observed`` in a snapshot, in which objects without an owner have only names unless they are ``described``: a
+    declared one of these counts as not read, since what differs is not known.
+    """
+    unreadable, lives = dict(observed.unreadable), dict(observed.lives)
+    for address, resource in declared.items():
+        section, name = address.section, resource.name
+        if kinds[section].shared or (section, name) in described:
+            continue
+        bare = [
+            one
+            for one in lives.get(section, ())
+            if one.owner is None and name == (one.attrs.get("name") or one.physical)
+        ]
+        if bare:
+            lives[section] = tuple(one for one in lives[section] if one not in bare)
+            refused = Refused(NOT_RECORDED, "the snapshot has only the name of the existing object")
+            unreadable[section, address.name] = Unreadable(Call("", ""), refused)
+    return replace(observed, unreadable=unreadable, lives=lives)
+
+
 def downgrade_untargeted(
     found: Sequence[Problem], declared: Mapping[Address, Resource], kinds: Mapping[str, Kind], options: Options
 ) -> list[Problem]:
@@ -103,4 +130,6 @@ def _partial(observed: Observed) -> dict[tuple[str, str], list[str]]:
 
 
 def _refusal(failed: Unreadable) -> str:
+    if failed.refused.code == NOT_RECORDED:
+        return failed.refused.message
     return f"{failed.call.action} was refused: {failed.refused}"

@@ -108,6 +108,7 @@ def _head(view: View) -> str:
     ]
     lines = [f"### {blocked or ('Not planned' if view.refused else view.summary)}"]
     lines += ["", "; ".join(filter(None, (where, *counts)))]
+    lines += ["", plain(f"From a snapshot {view.facts['snapshot']}.")] if view.facts.get("snapshot") else []
     if not view.refused:
         lines += ["", f"**{view.summary}**"] if blocked else []
         lines += ["", view.limits] if view.limits else []

@@ -33,6 +33,10 @@ class Mask:
         """The mask for the secrets of both."""
         return Mask(self._sensitive | other._sensitive, self._words | other._words)
 
+    def of_names(self) -> Mask:
+        """The mask for names and ARNs: a secret that is a word in small letters is part of many of these by chance."""
+        return Mask(text for text in self._sensitive if not is_word(text))
+
     def text(self, text: str) -> str:
         """``text`` without secrets and without control characters; it may have several lines."""
         return harmless(self._cover(text))
@@ -131,6 +135,14 @@ class Mask:
         for change, first, end, start, stop in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
             if change != "equal" and any(map(self._hides, after[start:stop])):
                 yield from (line for line in before[first:end] if line not in after and len(line) >= SHORT)
+
+
+_WORD: Final = re.compile(r"[a-z]{1,11}")
+
+
+def is_word(text: str) -> bool:
+    """Whether ``text`` may be an ordinary word: ``batch``."""
+    return bool(_WORD.fullmatch(text))
 
 
 _TEXTS: Final = (str, Text, Template, JsonText, Base64)  # what is sent as text

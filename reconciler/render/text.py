@@ -42,6 +42,8 @@ class Paint:
 def plan(view: View, paint: Paint, *, verbose: bool = False) -> str:
     """The complete plan; its last line is the summary. ``verbose``: each resource by itself, with its API calls."""
     lines = [paint(title(view), "bold")]
+    if "snapshot" in view.facts:
+        lines.append(f"From a snapshot {view.facts['snapshot']}.")
     if view.lookups:
         width = max(len(one.name) for one in view.lookups)
         lines += ["", "Look-ups:", *(f"  {one.name:<{width}}  {looked_up(one)}" for one in view.lookups)]

@@ -57,6 +57,16 @@ def test_nor_does_applying_without_a_terminal():
     assert "rich" not in done.stdout.split()
 
 
+def test_nor_does_planning_from_a_snapshot_ask_for_what_talks_to_aws():
+    code = (
+        "import sys; from reconciler.cli.commands import plan, snapshot; from reconciler.operations import snapshots, "
+        "pipeline; from reconciler.account import recorded, reader; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not {"boto3", "botocore", "rich"} & {*done.stdout.split()}
+
+
 def test_showing_a_saved_plan_does_not_import_what_talks_to_aws(imported, tmp_path):
     plan = Plan(scope=Scope("123456789012", "eu-west-1", "aws", "e"), resources=())
     planned = Planned(env=Environment(name="e"), plan=plan, mask=Mask())

@@ -481,6 +481,37 @@ def test_one_that_is_forged_to_the_last_byte_gains_nothing(clone: Path, shell: S
     assert {call.partition(":")[0] for call in shell.writes()} <= {"ssm"}
 
 
+def test_one_of_other_files_than_the_clones_gains_nothing(clone: Path, shell: Shell) -> None:
+    """Whoever can write artifacts can put an environment beside the plan: of the same name, and with all checksums
+    right. What is applied are the files of the clone nevertheless.
+    """
+    evil = {**LIGHT, "logGroups": {"site-a": {"retentionInDays": 1}}}
+    download = shell.home / "download"
+    (download / ".git").mkdir(parents=True)
+    declare(download / "environments" / "site", evil)
+    declare(shell.home / "site", evil)
+    shell.go(download)
+    shell.ok("plan", "--out", "a.plan")
+    made = saved_plan.read(Path("a.plan"))
+    shell.go(clone)
+    shell.writes()
+    for path, in_clone in (
+        ("../download/environments/site", None),
+        (str(download / "environments" / "site"), None),
+        ("nowhere", "environments/site"),
+        ("nowhere", "../download/environments/site"),
+        ("nowhere", str(download / "environments" / "site")),
+        ("../site", "../../site"),
+    ):
+        where = saved_plan.Place("site", path, in_clone)
+        file = download / "a.plan"
+        saved_plan.write(file, made.document, where=where, options=made.options, shown=made.shown)
+        refused = shell("apply", str(file), "--format", "json")
+        found = {code for code, _ in problems(refused)}
+        assert (refused.code, found) in ((5, {"stale-plan"}), (1, {"no-environment"})), (path, in_clone)
+    assert {call.partition(":")[0] for call in shell.writes()} <= {"ssm"}
+
+
 def test_one_for_another_region_is_refused(clone: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = clone / "environments" / "site" / "environment.yaml"
     settings.write_text(settings.read_text("utf-8").replace("region: eu-west-1\n", ""), "utf-8")

@@ -31,7 +31,9 @@ from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model import Options
+from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
+from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline, saved_plan, saved_variables, shown_plan
 from reconciler.operations.commit import commit_of
 from reconciler.operations.pipeline import Planned
@@ -74,6 +76,10 @@ def plan(
     ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--snapshot", metavar="FILE", help="Plan from a snapshot, without credentials; never applied."),
+    ] = None,
     verbose: Verbose = False,
     sandbox: Sandbox = False,
 ) -> None:
@@ -81,6 +87,9 @@ def plan(
     terminal: Terminal = ctx.obj
     outputs = Outputs.of(ctx, output, [out] if out else [])
     terminal.verbose = verbose
+    asking = {"--out": out, "--sandbox": sandbox, "--check-permissions": check_permissions, "--apply-role": apply_role}
+    if snapshot and (flags := [flag for flag, given in asking.items() if given]):
+        raise Problems([_not_with_snapshot(flags[0])])
     if out:
         saved_plan.check_place(out)
     given = variables(var, var_file)
@@ -94,7 +103,10 @@ def plan(
         allow=allow_deletions,
     )
     with interruptible():
-        account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
+        if snapshot:
+            account = reporting.connect_snapshot(terminal, env, snapshot, strict=not destroy, given=given)
+        else:
+            account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, outputs)
         if (check_permissions or apply_role) and not made.errored:
             made = _checked(terminal, made, account, apply_role)
@@ -116,6 +128,12 @@ def plan(
         name = terminal.mask.line(str(out))
         terminal.note(f"Saved the plan to {name}; apply it with: reconcile apply {terminal.shell_quoted(out)}")
     raise typer.Exit(CHANGES if detailed_exitcode and made.plan.applyable else OK)
+
+
+def _not_with_snapshot(flag: str) -> Problem:
+    message = f"{flag} cannot be combined with --snapshot"
+    hint = "a plan from a snapshot is never applied: leave --snapshot out to plan from the account"
+    return Problem(code=codes.USAGE, message=message, hint=hint)
 
 
 def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None) -> Planned:
