@@ -101,6 +101,7 @@ LONGEST_CODE, LONGEST_MESSAGE = 200, 10_000  # characters of a refusal; AWS's en
 NOT_AWS: Final = "did not answer like AWS"
 # What botocore's parsers, which trust the reply, raise for one that is well-formed and not AWS's
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+BROKEN_BODY: Final = (BotoCoreError, Unbounded, OSError)  # what reading a body raises that is not in memory yet
 TIMEOUTS: Final = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 
@@ -216,7 +217,8 @@ class AwsClient:
         """
         self._noted.request_id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
         self._noted.pages += 1
-        self._noted.bytes += len(http_response.content)
+        streamed = model.has_streaming_output  # whoever asked reads it, within the same bounds
+        self._noted.bytes += 0 if streamed and http_response.status_code < 300 else len(http_response.content)
         if self._noted.pages > MOST_PAGES:
             raise ResponseParserError(f"the reply has more than {MOST_PAGES} pages")
         if self._noted.bytes > MOST_BYTES_OF_PAGES:
@@ -225,7 +227,7 @@ class AwsClient:
             raise Unbounded(f"the pages of the reply did not end within {MOST_SECONDS_OF_PAGES:.0f} seconds")
         if http_response.status_code >= 300:
             return
-        if parsed.keys() <= {"ResponseMetadata"} and not may_be_empty(http_response.content, model):
+        if parsed.keys() <= {"ResponseMetadata"} and not streamed and not may_be_empty(http_response.content, model):
             raise ResponseParserError(f"the body is {http_response.content[:60]!r}")
         if wrong := self._shapes.wrong(model, parsed):
             raise ResponseParserError(wrong)

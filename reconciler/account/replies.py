@@ -93,7 +93,7 @@ class Shapes:
             self._known[key] = check  # before its members, which may be of the same shape
         for name, member in shape.members.items():
             inner = self._items(member, service) if whole else self._check(member, service)
-            members[name] = (_type_of(member), inner)
+            members[name] = (None if whole and _is_streamed(shape, name) else _type_of(member), inner)
         if whole:
             members["ResponseMetadata"] = (dict, None)
         return check
@@ -144,6 +144,11 @@ def _type_of(shape: Any) -> type | None:
     return _TYPES.get(shape.type_name)
 
 
+def _is_streamed(shape: Any, name: str) -> bool:
+    """Whether a member of a whole reply is its body, which botocore leaves to be read (s3:GetObject)."""
+    return bool(shape.serialization.get("payload") == name and shape.members[name].type_name == "blob")
+
+
 def _needed(shape: Any, *, whole: bool) -> frozenset[str]:
     return frozenset(name for name in shape.required_members if whole or _IDENTIFIES.search(name))
 
@@ -160,6 +165,8 @@ def _reasons(shape: Any, value: Any, path: str, *, whole: bool = False) -> Itera
     elif shape.type_name == "structure" and not shape.is_document_type:
         yield from (f"{at} has no {name}" for name in sorted(_needed(shape, whole=whole) - value.keys()))
         for name in value.keys() & shape.members.keys():
+            if whole and _is_streamed(shape, name):
+                continue
             inside = f"{path}.{name}" if path else name
             yield from _empty_items(value[name], inside) if whole else ()
             yield from _reasons(shape.members[name], value[name], inside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -106,9 +107,9 @@ class Outputs:
         """Whether any of ``formats`` is requested."""
         return any(one.format in formats for one in self.asked)
 
-    def deliver(self, render: Callable[[Output], str | None]) -> None:
-        """Write and print the result in every format; nothing where ``render`` returns None. Raises Problems where a
-        file cannot be written.
+    def deliver(self, render: Callable[[Output], str | Iterable[str] | None]) -> None:
+        """Write and print the result in every format; nothing where ``render`` returns None. One that is long comes in
+        pieces. Raises Problems where a file cannot be written.
         """
         texts = [(one, render(one)) for one in self.asked]
         for one, text in texts:
@@ -181,9 +182,10 @@ def _why_not(file: Path, taken: Collection[Path]) -> str:
     return ""
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str | Iterable[str]) -> None:
+    pieces = [text.rstrip("\n")] if isinstance(text, str) else text
     try:
-        own_files.put(file, f"{text.rstrip(chr(10))}\n".encode("utf-8", "backslashreplace"))
+        own_files.put(file, (piece.encode("utf-8", "backslashreplace") for piece in chain(pieces, ["\n"])))
     except OSError as error:
         raise Problems([_unwritable(file, error)]) from error
 

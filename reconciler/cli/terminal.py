@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,9 +40,14 @@ class Terminal:
     mask: Mask = field(default_factory=Mask)
     on_failure: Callable[..., None] | None = None
 
-    def result(self, message: str) -> None:
-        """Print the result, on stdout."""
-        typer.echo(message, color=colour(sys.stdout))
+    def result(self, message: str | Iterable[str]) -> None:
+        """Print the result, on stdout; one that is long in pieces."""
+        if isinstance(message, str):
+            typer.echo(message, color=colour(sys.stdout))
+            return
+        for piece in message:
+            typer.echo(piece, color=colour(sys.stdout), nl=False)
+        typer.echo()
 
     def document(self, value: Any) -> None:
         """Print a result as indented JSON, on stdout."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -43,18 +44,22 @@ def _part(real: Path) -> Path:
     return real.with_name(f".{real.name}.{os.getpid()}.part")
 
 
-def put(path: Path, data: bytes) -> None:
-    """Write atomically, readable by the owner only; a device or a pipe is written to directly. Raises OSError."""
+def put(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write atomically, readable by the owner only; a device or a pipe is written to directly. ``data`` may come in
+    pieces. Raises OSError.
+    """
+    pieces = [data] if isinstance(data, bytes) else data
     if path.exists() and not path.is_file():
-        path.write_bytes(data)
+        with path.open("wb") as stream:
+            stream.writelines(pieces)
         return
     real = path.resolve()
     part = _part(real)
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:  # noqa: PTH123
-            stream.write(data)
+            stream.writelines(pieces)
         part.replace(real)
-    except OSError:
+    except BaseException:  # also an interrupt, and an error in making the pieces
         with contextlib.suppress(OSError):
             part.unlink()
         raise

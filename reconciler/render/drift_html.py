@@ -5,7 +5,7 @@ Search and filters go over all environments; without scripts all of it can be re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from reconciler.render import html, text
@@ -50,7 +50,7 @@ def _body(found: Report) -> Iterator[str]:
     yield "</footer>"
 
 
-def _contents(found: list[Checked]) -> Iterator[str]:
+def _contents(found: Sequence[Checked]) -> Iterator[str]:
     """Every environment with its result, to jump to."""
     yield '<section aria-labelledby="environments">'
     yield '<h2 id="environments" tabindex="-1">Environments</h2>'

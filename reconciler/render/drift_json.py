@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from reconciler.render import json as as_json
@@ -9,22 +10,39 @@ from reconciler.render.drift_view import HOW_BY_ACTION, Checked, Report, Status
 from reconciler.render.mask import Mask
 
 FORMAT_VERSION: Final = "1.0"
+_NONE: Final = '\n  "environments": []'  # at the beginning of a line, as nothing in a text of JSON is
 _NO_MASK: Final = Mask()  # everything in a report is masked already
 
 
 def report(found: Report, *, only_changes: bool = False) -> str:
     """The whole report. ``only_changes``: without the resources that have not drifted."""
-    return as_json.dumps(document(found, only_changes=only_changes), indent=2)
+    return "".join(pieces(found, only_changes=only_changes))
+
+
+def pieces(found: Report, *, only_changes: bool = False) -> Iterator[str]:
+    """As :func:`report`, with one environment at a time: its plan is most of the text."""
+    head, _, end = as_json.dumps(_document(found, []), indent=2).partition(_NONE)
+    yield head + _NONE[:-1]
+    between = "\n    "
+    for one in found.environments:
+        text = as_json.dumps(_environment(one, found, only_changes=only_changes), indent=2)
+        yield between + text.replace("\n", "\n    ")
+        between = ",\n    "
+    yield f"\n  ]{end}" if found.environments else f"]{end}"
 
 
 def document(found: Report, *, only_changes: bool = False) -> dict[str, Any]:
     """As :func:`report`, as data."""
+    return _document(found, [_environment(one, found, only_changes=only_changes) for one in found.environments])
+
+
+def _document(found: Report, environments: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "reconcile_version": found.version,
         "timestamp": found.at,
         **({"since": found.since, "unchecked": list(found.unchecked)} if found.since else {}),
-        "environments": [_environment(one, found, only_changes=only_changes) for one in found.environments],
+        "environments": environments,
         "summary": {status.value: found.count(status) for status in Status},
         **({"problems": [as_json.problem(one, _NO_MASK) for one in found.problems]} if found.problems else {}),
     }

@@ -28,7 +28,7 @@ _MOST_ADVICE: Final = 20
 
 def report(found: Report, *, limit: int = LIMIT) -> str:
     """Markdown of at most ``limit`` characters."""
-    wrong = [one for one in found.worst_first if one.status is not Status.CLEAN]
+    wrong = found.wrong
     end = _foot(found)
     head = _head(found)
     room = limit - len(head) - len(end) - _NOTE
@@ -95,11 +95,11 @@ def _since(one: Checked) -> str:
 
 
 def _clean(found: Report, room: int) -> str:
-    clean = [one for one in found.environments if one.status is Status.CLEAN]
+    clean = [(one.name, one.resolved) for one in found.environments if one.status is Status.CLEAN]
     if not clean:
         return ""
-    resolved = [f"- {code(one.name)}: resolved: {plain(', '.join(one.resolved))}" for one in clean if one.resolved]
-    shown, more = within([one.name for one in clean], max(min(_MOST_NAMES, room // 2), 60))
+    resolved = [f"- {code(name)}: resolved: {plain(', '.join(ended))}" for name, ended in clean if ended]
+    shown, more = within([name for name, _ in clean], max(min(_MOST_NAMES, room // 2), 60))
     body = [plain(shown) + (f" and {more} more" if more else "")]
     if resolved and sum(len(line) + 1 for line in resolved) < room // 2:
         body += ["", *resolved]

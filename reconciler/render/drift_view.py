@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from reconciler import __version__
 from reconciler.model import EMPTY, Path, Plan, Pos, Resource, ResourcePlan, Verb
@@ -183,6 +184,79 @@ class Checked:
                 yield f"{one.address}: {one.unknown_because}"
 
 
+def _rank(one: Checked) -> tuple[int, int, int, str, str, str]:
+    dangers = len(one.view.dangers if one.view else ())
+    return (_WORST_FIRST.index(one.status), -dangers, -len(one.drifts), one.name, one.account, one.region)
+
+
+class Lazy(Sequence[Checked]):
+    """Environments that are made as they are asked for, so that those of a large fleet are not all in memory."""
+
+    @property
+    @abstractmethod
+    def statuses(self) -> Sequence[Status]:
+        """The status of each, without making it."""
+
+    @abstractmethod
+    def at(self, number: int) -> Checked:
+        """The environment of this index."""
+
+    @overload
+    def __getitem__(self, index: int) -> Checked: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Checked]: ...
+
+    def __getitem__(self, index: int | slice) -> Checked | Sequence[Checked]:
+        if isinstance(index, slice):
+            return Picked(self, range(len(self))[index])
+        return self.at(range(len(self))[index])
+
+    def __len__(self) -> int:
+        return len(self.statuses)
+
+
+class Picked(Lazy):
+    """Some of ``found``, by their indices, in that order."""
+
+    def __init__(self, found: Sequence[Checked], numbers: Sequence[int]) -> None:
+        self.found, self.numbers = found, numbers
+
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """See :class:`Lazy`."""
+        every = statuses(self.found)
+        return [every[number] for number in self.numbers]
+
+    def at(self, number: int) -> Checked:
+        """See :class:`Lazy`."""
+        return self.found[self.numbers[number]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+class Changed(Lazy):
+    """Each of ``found`` as ``change`` makes it, which keeps its status."""
+
+    def __init__(self, found: Lazy, change: Callable[[int, Checked], Checked]) -> None:
+        self.found, self.change = found, change
+
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """See :class:`Lazy`."""
+        return self.found.statuses
+
+    def at(self, number: int) -> Checked:
+        """See :class:`Lazy`."""
+        return self.change(number, self.found.at(number))
+
+
+def statuses(found: Sequence[Checked]) -> Sequence[Status]:
+    """The status of each of ``found``."""
+    return found.statuses if isinstance(found, Lazy) else [one.status for one in found]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Every environment, in the order in which they were named; ``problems`` are of the command itself.
@@ -191,7 +265,7 @@ class Report:
     names of the environments in that one which this one has not.
     """
 
-    environments: tuple[Checked, ...] = ()
+    environments: Sequence[Checked] = ()
     problems: tuple[Problem, ...] = ()
     at: str = ""
     since: str = ""
@@ -200,22 +274,20 @@ class Report:
 
     def count(self, status: Status) -> int:
         """How many environments have this status."""
-        return sum(one.status is status for one in self.environments)
+        return sum(one is status for one in statuses(self.environments))
 
     @property
-    def worst_first(self) -> list[Checked]:
+    def worst_first(self) -> Picked:
         """Errors, then drift with the most dangers and changes first, then the others by name."""
-        return sorted(
-            self.environments,
-            key=lambda one: (
-                _WORST_FIRST.index(one.status),
-                -len(one.view.dangers if one.view else ()),
-                -len(one.drifts),
-                one.name,
-                one.account,
-                one.region,
-            ),
-        )
+        ranks = [_rank(one) for one in self.environments]
+        return Picked(self.environments, sorted(range(len(ranks)), key=ranks.__getitem__))
+
+    @property
+    def wrong(self) -> Picked:
+        """Those with drift or errors, worst first."""
+        worst = self.worst_first
+        found = [number for number, one in zip(worst.numbers, statuses(worst), strict=True) if one is not Status.CLEAN]
+        return Picked(self.environments, found)
 
     @property
     def summary(self) -> str:
@@ -231,17 +303,13 @@ class Report:
         """How the picture differs from the earlier report, in words; empty where it does not, or there is none."""
         if not self.since:
             return ""
-        drifts = [one.since for env in self.environments for one in env.drifts]
-        numbers = (
-            (drifts.count(NEW), "new"),
-            (sum(len(env.resolved) for env in self.environments), "resolved"),
-            (
-                sum(env.status is Status.ERROR and env.since == NEW for env in self.environments),
-                "no longer readable",
-            ),
-            (sum(env.recovered for env in self.environments), "readable again"),
-        )
-        return ", ".join(f"{number} {word}" for number, word in numbers if number)
+        numbers = dict.fromkeys(("new", "resolved", "no longer readable", "readable again"), 0)
+        for one in self.environments:
+            numbers["new"] += sum(drift.since == NEW for drift in one.drifts)
+            numbers["resolved"] += len(one.resolved)
+            numbers["no longer readable"] += one.status is Status.ERROR and one.since == NEW
+            numbers["readable again"] += one.recovered
+        return ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
 
 
 def fingerprint(one: Checked, address: str, path: str) -> str:

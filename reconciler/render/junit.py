@@ -27,19 +27,24 @@ MESSAGE: Final = 500  # characters of a message, which hosts show in one line
 
 def report(found: Report) -> str:
     """The whole report."""
-    suites = [_suite(one) for one in found.environments]
+    texts, took, totals = [], 0.0, dict.fromkeys(("tests", "failures", "errors"), 0)
+    for suite in _suites(found):  # of which only the text is kept
+        for name in totals:
+            totals[name] += int(suite.get(name, "0"))
+        took += float(suite.get("time", "0"))
+        ET.indent(suite, level=1)
+        texts.append(f"  {ET.tostring(suite, encoding='unicode').rstrip()}\n")
+    root = ET.Element("testsuites", {"name": "reconcile drift"})
+    root.attrib |= {**{name: str(number) for name, number in totals.items()}, "time": f"{took:.3f}"}
+    root.text = "\n" if texts else None
+    head, end, _ = ET.tostring(root, encoding="unicode", short_empty_elements=False).partition("</testsuites>")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{"".join(texts)}{end}\n'
+
+
+def _suites(found: Report) -> Iterator[ET.Element]:
+    yield from map(_suite, found.environments)
     if found.problems:
-        suites.append(_failed_command(found))
-    root = ET.Element("testsuites", {"name": "reconcile drift", **_totals(suites)})
-    root.extend(suites)
-    ET.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
-
-
-def _totals(suites: list[ET.Element]) -> dict[str, str]:
-    totals = {name: sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors")}
-    took = sum(float(suite.get("time", "0")) for suite in suites)
-    return {**{name: str(number) for name, number in totals.items()}, "time": f"{took:.3f}"}
+        yield _failed_command(found)
 
 
 def _suite(one: Checked) -> ET.Element:

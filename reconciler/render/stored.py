@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import StrEnum
 from functools import cache
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from reconciler.model.problem_codes import catalogue
@@ -29,8 +31,18 @@ def read(stored: Any) -> View:
 
     Raises ValueError, TypeError, KeyError or AttributeError where it has written something else.
     """
-    view: View = _read(View, stored)
+    view: View = typed(View, stored)
     return view
+
+
+def plain(value: Any) -> Any:
+    """``value``, a dataclass of what is shown, as plain JSON; members that have their default are left out."""
+    return _written(value)
+
+
+def typed(kind: Any, stored: Any) -> Any:
+    """What :func:`plain` has written of a value of the type ``kind``; raises as :func:`read`."""
+    return _read(kind, stored)
 
 
 def _written(value: Any) -> Any:
@@ -53,16 +65,24 @@ def _read(kind: Any, stored: Any) -> Any:
     if kind is Line:
         sign, depth, text = stored
         return Line(_read(str, sign), min(max(_read(int, depth), 0), _DEEPEST), _read(str, text))
-    if kind in (int, bool, str):
-        if type(stored) is not kind:
-            raise TypeError(f"{kind.__name__} expected")
-        return _CLEAN.line(stored) if kind is str else stored
+    if isinstance(kind, type) and issubclass(kind, (int, float, str)):
+        return _scalar(kind, stored)
     if is_dataclass(kind):
         made: Any = kind
         return made(**{name: _read(_members(made)[name], item) for name, item in stored.items()})
+    if get_origin(kind) is UnionType:  # of something and None
+        return None if stored is None else _read(get_args(kind)[0], stored)
     if get_origin(kind) is tuple:
         return tuple(_read(get_args(kind)[0], item) for item in stored)
     return {_read(str, name): _read(get_args(kind)[1], item) for name, item in stored.items()}
+
+
+def _scalar(kind: type, stored: Any) -> Any:
+    if issubclass(kind, StrEnum):
+        return kind(stored)
+    if type(stored) is not kind:
+        raise TypeError(f"{kind.__name__} expected")
+    return _CLEAN.line(stored) if isinstance(stored, str) else stored
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
+from reconciler.cli import drift_parts, reporting
 from reconciler.cli.options import (
     DriftFormat,
     Envs,
@@ -35,8 +35,9 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
-from reconciler.operations.drift import fleet, notify
+from reconciler.operations.drift import fleet, notify, shards
 from reconciler.operations.drift.since import Earlier, compared, read
+from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Session, timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
 from reconciler.render.drift_view import Checked, Report
@@ -52,6 +53,8 @@ APP: Final = typer.Typer(**STYLE)
     epilog=examples(
         "reconcile drift prod",
         "reconcile drift --all --format markdown=drift.md --format junit=drift.xml",
+        "reconcile drift --all --shard 3/16 --results s3://estate/drift",
+        "reconcile drift --merge s3://estate/drift --format html=drift.html",
     ),
 )
 def drift(
@@ -72,7 +75,7 @@ def drift(
         bool, typer.Option("--who", help="Look up in CloudTrail who changed what has drifted; two look-ups a second.")
     ] = False,
     since: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--since",
             metavar="FILE",
@@ -98,6 +101,26 @@ def drift(
             autocompletion=addresses,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="PART",
+            help=f"Check one part of the environments: {shards.FORM}. auto: by the variables of an array job.",
+        ),
+    ] = None,
+    results_target: Annotated[
+        str | None,
+        typer.Option(
+            "--results",
+            metavar="DIR|s3://…",
+            help="Write the result of this part there for --merge, in place of a report; then exit with 0.",
+        ),
+    ] = None,
+    merge: Annotated[
+        str | None,
+        typer.Option("--merge", metavar="DIR|s3://…", help="Report what all parts have written there with --results."),
+    ] = None,
     only_changes: OnlyChanges = False,
     var: Vars = None,
     var_file: VarFiles = None,
@@ -107,38 +130,82 @@ def drift(
     """Check environments, and print one report. Exits with 2 where there is drift, 1 where there are errors."""
     terminal: Terminal = ctx.obj
     terminal.verbose = verbose
-    outputs = Outputs.of(ctx, output, formats=DriftFormat)
+    moved = drift_parts.Files(ctx, sandbox=sandbox)
+    outputs = Outputs.of(ctx, moved.outputs(output), formats=DriftFormat)
     outputs.fail = _failed
+    _check_options(ctx, merge, results_target)
+    given = variables(var, var_file)
     if accept:
-        raise typer.Exit(_accept(terminal, envs or [], accept, variables(var, var_file), every=every, sandbox=sandbox))
+        raise typer.Exit(_accept(terminal, envs or [], accept, given, every=every, sandbox=sandbox))
     targets = notify.parsed(notify_targets or ())
     terminal.mask |= Mask(secret for target in targets for secret in target.secrets)
-    earlier = _earlier(terminal, since)
-    cwd = Path.cwd()
-    locations, wrong = session.locate_all(envs or (), cwd, every=every)
-    settings = fleet.Settings(
-        environ=os.environ,
-        given=variables(var, var_file),
-        cwd=cwd,
-        endpoint=lambda env: session.sandbox_endpoint(env, os.environ, asked=sandbox),
-        parallelism=parallelism,
-        ignore_transient=ignore_transient,
-        whole=outputs.has(DriftFormat.json) and not only_changes,
-    )
-    if find_callers:
-        from reconciler.operations.drift.callers import naming  # noqa: PLC0415  (few runs ask)
-
-        settings = replace(settings, finish=naming(earlier))
-    progress = _Progress(terminal, len(locations))
-    with interruptible():
-        found = fleet.check_all(locations, settings, progress.done)
-    report = Report(environments=tuple(found), problems=masked(wrong, terminal.mask), at=timestamp())
+    earlier = _earlier(terminal, moved.earlier(since), since)
+    if merge:
+        parts = drift_parts.merge(ctx, merge, sandbox=sandbox)
+        report = Report(environments=parts.environments, problems=masked(parts.problems, terminal.mask), at=timestamp())
+    else:
+        cwd = Path.cwd()
+        locations, wrong = session.locate_all(envs or (), cwd, every=every)
+        settings = fleet.Settings(
+            environ=os.environ,
+            given=given,
+            cwd=cwd,
+            endpoint=lambda env: session.sandbox_endpoint(env, os.environ, asked=sandbox),
+            parallelism=parallelism,
+            ignore_transient=ignore_transient,
+            whole=bool(outputs.has(DriftFormat.json) or results_target) and not only_changes,
+        )
+        settings = replace(settings, finish=_naming(earlier)) if find_callers else settings
+        if shard or results_target:
+            part = drift_parts.work(shard, locations, wrong, cwd)
+            locations = [*part.locations]
+            terminal.note(drift_parts.summary(part))
+        progress = _Progress(terminal, len(locations))
+        with interruptible():
+            if results_target:
+                terminal.result(drift_parts.check(part, settings, results_target, progress.done, sandbox=sandbox))
+                return
+            found = fleet.check_all(locations, settings, progress.done)
+        report = Report(environments=tuple(found), problems=masked(wrong, terminal.mask), at=timestamp())
     report = compared(report, earlier) if earlier else report
     outputs.deliver(lambda one: _rendered(report, one, only_changes=only_changes, verbose=verbose))
+    moved.send()
     if targets and notify.due(report):
         for failure in notify.send(report, targets, partial(_topic, sandbox=sandbox)):
             terminal.note(f"warning: {terminal.mask.line(failure)}")
-    raise typer.Exit(fleet.exit_code_of(found, errors=bool(wrong)))
+    raise typer.Exit(fleet.exit_code_of(report.environments, errors=bool(report.problems)))
+
+
+_OF_CHECKS: Final = (
+    "envs",
+    "every",
+    "shard",
+    "results_target",
+    "ignore_transient",
+    "find_callers",
+    "accept",
+    "var",
+    "var_file",
+)
+_OF_REPORTS: Final = ("output", "since", "accept")
+
+
+def _check_options(ctx: typer.Context, merge: str | None, results_target: str | None) -> None:
+    """Raises Problems for options that have no effect beside ``--merge`` or ``--results``."""
+    names = {param.name: param.opts[0] if param.param_type_name == "option" else "ENV" for param in ctx.command.params}
+    given = {name: ctx.params.get(name) for name in names if name}
+    if merge:
+        because = "pass it to the commands that write the parts"
+        drift_parts.alone("--merge", ((names[name], given[name]) for name in _OF_CHECKS), because)
+    if results_target:
+        because = "pass it to `reconcile drift --merge`, which makes the report"
+        drift_parts.alone("--results", ((names[name], given[name]) for name in _OF_REPORTS), because)
+
+
+def _naming(earlier: Earlier | None) -> Callable[[Checked, Session, Planned], Checked]:
+    from reconciler.operations.drift.callers import naming  # noqa: PLC0415  (few runs ask)
+
+    return naming(earlier)
 
 
 class _Progress:
@@ -188,13 +255,13 @@ def _accept(
     return OK
 
 
-def _earlier(terminal: Terminal, file: Path | None) -> Earlier | None:
+def _earlier(terminal: Terminal, file: Path | None, name: str | None) -> Earlier | None:
     """The earlier report, None where there is none. Raises Problems."""
     if file is None:
         return None
     found = read(file)
     if found is None:
-        terminal.note(f"{terminal.mask.line(str(file))} does not exist yet: there is nothing to compare with")
+        terminal.note(f"{terminal.mask.line(str(name))} does not exist yet: there is nothing to compare with")
     return found
 
 
@@ -207,10 +274,10 @@ def _topic(target: notify.Target, *, sandbox: bool) -> notify.Publish:
     return connect(region=region, endpoint=replace(endpoint, region=region) if endpoint else None).call
 
 
-def _rendered(report: Report, output: Output, *, only_changes: bool, verbose: bool) -> str:
+def _rendered(report: Report, output: Output, *, only_changes: bool, verbose: bool) -> str | Iterable[str]:
     match output.format.value:
         case "json":
-            return drift_json.report(report, only_changes=only_changes)
+            return drift_json.pieces(report, only_changes=only_changes)
         case "markdown":
             return drift_markdown.report(report)
         case "html":
@@ -227,4 +294,4 @@ def _failed(name: str, failure: Failure) -> str:
     """The report of a command that failed before it checked anything."""
     problems: tuple[Problem, ...] = masked(failure.problems, failure.mask)
     report = Report(problems=problems, at=failure.timestamp)
-    return _rendered(report, Output(DriftFormat(name), Path(os.devnull)), only_changes=False, verbose=False)
+    return "".join(_rendered(report, Output(DriftFormat(name), Path(os.devnull)), only_changes=False, verbose=False))

@@ -63,17 +63,20 @@ class Settings:
 
 
 def check_all(
-    locations: Sequence[Location], settings: Settings, done: Callable[[Checked], None] = lambda _: None
+    locations: Sequence[Location],
+    settings: Settings,
+    done: Callable[[Checked], None] = lambda _: None,
+    kept: Callable[[int, Checked], Checked] = lambda _, checked: checked,
 ) -> list[Checked]:
     """The results, in the order of ``locations``; ``done`` is called with each as soon as there is one, by one thread
-    at a time.
+    at a time, and so is ``kept``, with its index, which returns what is kept of it.
     """
     results: list[Checked | None] = [None] * len(locations)
     lock, stop = threading.Lock(), threading.Event()
 
     def finish(number: int, checked: Checked) -> None:
         with lock:
-            results[number] = checked
+            results[number] = kept(number, checked)
             done(checked)
 
     def run(number: int, check: _Check, loaded: Loaded) -> None:
@@ -292,8 +295,10 @@ def _is_moving(item: ResourcePlan) -> bool:
 
 def exit_code_of(found: Iterable[Checked], *, errors: bool = False) -> int:
     """0 where all are clean, 2 where any has drifted, and of errors their exit code, or 1 where these differ."""
-    found = list(found)
-    wrong = {one.exit_code for one in found if one.status is Status.ERROR}
+    wrong, drifted = set[int](), False
+    for one in found:
+        drifted |= one.status is Status.DRIFTED
+        wrong |= {one.exit_code} if one.status is Status.ERROR else set()
     if wrong or errors:
         return wrong.pop() if len(wrong) == 1 and not errors else ERROR
-    return CHANGES if any(one.status is Status.DRIFTED for one in found) else OK
+    return CHANGES if drifted else OK

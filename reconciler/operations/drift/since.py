@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.render.drift_view import HOW_BY_ACTION, NEW, STILL, Checked, Report, Status
+from reconciler.render.drift_view import HOW_BY_ACTION, NEW, STILL, Changed, Checked, Lazy, Report, Status
 
 MOST_BYTES: Final = 1 << 30
 Earlier = Mapping[str, Any]
@@ -36,6 +36,9 @@ def read(file: Path) -> Earlier | None:
             if not isinstance(one["environment"], str):
                 raise Problems([_not_one(file)])
             _pictures(one["plan"])
+            if one["plan"]:  # the rest is most of it, and nothing asks for it
+                changes = one["plan"].get("resource_changes", ())
+                one["plan"] = {"resource_changes": [each for each in changes if each["action"] in HOW_BY_ACTION]}
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -45,16 +48,26 @@ def read(file: Path) -> Earlier | None:
     return dict(found)
 
 
+def check_plan(plan: Mapping[str, Any] | None) -> None:
+    """Raises ValueError, KeyError, TypeError or AttributeError where ``plan`` is none that a report has."""
+    _pictures(plan)
+
+
 def compared(report: Report, earlier: Earlier) -> Report:
     """``report`` with what is new, still there and resolved since ``earlier``."""
     before = [*earlier["environments"]]
-    found = []
+    same: list[Earlier | None] = []
     for one in report.environments:
-        same = _same(one, before)
-        before = [other for other in before if other is not same]
-        found.append(_compared(one, same))
+        same.append(_same(one, before))
+        before = [other for other in before if other is not same[-1]]
     unchecked = tuple(str(other["environment"]) for other in before)
-    return replace(report, environments=tuple(found), since=str(earlier["timestamp"]), unchecked=unchecked)
+    found = report.environments
+    environments: Sequence[Checked] = (
+        Changed(found, lambda number, one: _compared(one, same[number]))
+        if isinstance(found, Lazy)
+        else [_compared(one, then) for one, then in zip(found, same, strict=True)]
+    )
+    return replace(report, environments=environments, since=str(earlier["timestamp"]), unchecked=unchecked)
 
 
 def alone(one: Checked, earlier: Earlier) -> Checked | None:
