@@ -139,7 +139,7 @@ def test_what_is_wrong_with_parts_is_an_error_and_the_rest_is_reported(
         second.write_text(cut)
         wrong("is truncated, or is not part of a report", left)
     second.write_text(texts[second].replace('"run": "100"', '"run": "99"').replace('"at": "2', '"at": "1', 1))
-    wrong("is of another run 99", left)
+    wrong("belongs to another run 99", left)
     twice = Path("parts/twice")
     twice.mkdir()
     (twice / first.name).write_text(texts[first])

@@ -307,7 +307,7 @@ def _of_one_run(found: Sequence[_File]) -> tuple[list[_File], list[Problem]]:
             run = f" {single_line(one.part.run)}" if one.part.run else ""
             why = "another run" if one.fleet == latest.fleet else "another run or another list of environments"
             problems.append(
-                _problem(f"{one.name} ({one.part}) is of {why}{run}, of {one.at:%Y-%m-%d %H:%M} UTC", _REMOVE)
+                _problem(f"{one.name} ({one.part}) belongs to {why}{run}, of {one.at:%Y-%m-%d %H:%M} UTC", _REMOVE)
             )
         elif one.part.number in chosen:
             other = chosen[one.part.number].name
