@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from reconciler.model import Aws, Call, Json, Refused
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 
+PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds before another attempt
 _PIECE: Final = 1 << 20  # bytes
 _ABSENT: Final = ("NoSuchKey", "404")
 
@@ -44,9 +46,15 @@ class Objects:
 
     def store(self, name: str, file: Path) -> None:
         """Store ``file``, whole or not at all. Raises Problems."""
-        with file.open("rb") as stream:
-            params = {"Bucket": self._bucket, "Key": self._prefix + name, "Body": stream}
-            self._sent(Call("s3", "PutObject", params), name)
+        for pause in (*PAUSES, None):  # the client sends a call that writes once; to send this one again is harmless
+            with file.open("rb") as stream:
+                call = Call("s3", "PutObject", {"Bucket": self._bucket, "Key": self._prefix + name, "Body": stream})
+                found = self._aws.call(call)
+            if not isinstance(found, Refused):
+                return
+            if pause is None or not (found.not_processed or found.unknown_outcome):
+                raise self._problem(call, name, str(found))
+            time.sleep(pause)
 
     def _sent(self, call: Call, name: str) -> Json:
         found = self._aws.call(call)
