@@ -10,10 +10,11 @@ from html import escape
 
 from reconciler.render import html, text
 from reconciler.render.drift_text import details
-from reconciler.render.drift_view import WORDS, Checked, Report, Status
+from reconciler.render.drift_view import WORDS, Checked, Report, Status, statuses
 from reconciler.render.mask import Mask
 
 _CHOICES = {Status.ERROR: "with errors", Status.DRIFTED: "drifted", Status.CLEAN: "without drift"}
+_MOST_CLEAN = 20  # environments without drift in the list at the top
 _OPEN = 60  # lines of changes up to which all blocks are open
 
 
@@ -51,14 +52,19 @@ def _body(found: Report) -> Iterator[str]:
 
 
 def _contents(found: Sequence[Checked]) -> Iterator[str]:
-    """Every environment with its result, to jump to."""
+    """Every environment with its result, to jump to; those without drift, which are last, folded if they are many."""
+    wrong = sum(one is not Status.CLEAN for one in statuses(found))
+    folded = len(found) - wrong > _MOST_CLEAN
     yield '<section aria-labelledby="environments">'
     yield '<h2 id="environments" tabindex="-1">Environments</h2>'
-    yield '<ul class="contents">'
+    yield "" if folded and not wrong else '<ul class="contents">'
     for number, one in enumerate(found):
+        if folded and number == wrong:
+            yield "</ul>" if wrong else ""
+            yield f'<details class="members"><summary>{len(found) - wrong} without drift</summary><ul class="contents">'
         link = f'<a href="#environment-{number}">{escape(one.title)}</a>'
         yield f'<li class="status {one.status.value}">{link} {_badge(one)} {escape(one.numbers)}</li>'
-    yield "</ul>"
+    yield "</ul></details>" if folded else "</ul>"
     yield "</section>"
 
 

@@ -135,6 +135,8 @@ def test_hosts_take_reports_of_any_fleet(monkeypatch: pytest.MonkeyPatch) -> Non
     assert small["broken"]["environment"][0].tag == "error"
     page = drift_html.report(FLEET)
     assert page.count('<section class="environment"') == 2001
+    assert len(page) < 1_600_000 and len(re.findall("<[a-z]", page)) < 30_000
+    assert page.index("worst") < page.index("env-0007") < page.index("env-0003") < page.index("1760 without drift")
 
 
 def test_a_line_is_no_part_of_what_identifies_a_result() -> None:
@@ -267,4 +269,12 @@ def test_the_page_filters_environments(browser: Browser) -> None:
     assert choose("search", "spot", "input") == ["drifted"]
     assert browser.run("document.querySelectorAll('details.group:not([hidden])').length") == 1
     assert choose("search", "", "input") == ["error", "drifted", "clean"]
+
+    # --- of a fleet: worst first, the list at the top as well, and a report unfolded by a search ---
+    browser.show(drift_html.report(FLEET))
+    listed = "document.querySelectorAll('.contents li:not([hidden])').length"
+    assert choose("status", "error", "change") == ["error"] * 41 and browser.run(listed) == 41
+    assert choose("status", "", "change") == ["error"] * 41 + ["drifted"] * 200 + ["clean"] * 1760
+    assert choose("search", "env-0033", "input") == ["drifted"] and browser.run(listed) == 1
+    assert browser.run("document.querySelectorAll('details.group[open]:not([hidden])').length") == 3
     assert browser.logged() == []

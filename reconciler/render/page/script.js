@@ -25,6 +25,7 @@
   const section = byId("section");
   const status = byId("status"); // of environments, on a page with several
   const environments = all("section.environment");
+  const items = new Map(all(".contents a").map((one) => [one.hash, one.parentElement])); // of the list at the top
   const boxes = all("input[name=action]", tools);
   const total = groups.reduce((sum, one) => sum + Number(one.dataset.count), 0);
   let texts = null; // of each group: what all of its resources have, and its members with their own
@@ -107,6 +108,8 @@
       one.hidden = (status && status.value && status.value !== one.dataset.status)
         || ((actions.length > 0 || section.value) && inside.every((group) => group.hidden))
         || (words.length > 0 && inside.every((group) => group.hidden) && !words.every((word) => text.includes(word)));
+      const item = items.get(`#${one.id}`);
+      if (item) item.hidden = one.hidden;
     }
     const narrowed = words.length || actions.length || section.value || (status && status.value);
     byId("shown").textContent = narrowed ? `${count} of ${total} ${noun} shown` : `${total} ${noun}`;
