@@ -1,7 +1,7 @@
 """What the drift of a fleet costs: environments per CPU second, calls per environment, and memory as the fleet grows.
 
-``python -m benchmarks.drift [--resources R] [N]...`` starts a sandbox, writes N environments of one base with R log groups
-each, creates them, and changes one in ten by hand. Then it runs, each in a process of its own:
+``python -m benchmarks.drift [--resources R] [N]...`` starts a sandbox, writes N environments of one base with R log
+groups each, creates them, and changes one in ten by hand. Then it runs, each in a process of its own:
 
 all      ``drift --all --format json=FILE``, which has all results in memory
 part     ``drift --all --results DIRECTORY``

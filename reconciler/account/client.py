@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as NotConnected
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
@@ -368,7 +370,7 @@ def connect(
     url = endpoint.url if endpoint else None
     source = credentials.Source(profile, declared=profile is not None, role=role or EMPTY)
     try:
-        core = _session_at(endpoint) if endpoint else CoreSession(profile=profile)
+        core = _session_at(endpoint) if endpoint else _sharing(CoreSession(profile=profile))
         if not endpoint:
             found = core.full_config.get("profiles", {})
             source = replace(source, profile=profile or core.get_config_variable("profile"), profiles=found)
@@ -382,9 +384,22 @@ def connect(
     return AwsClient(session, endpoint, source)
 
 
+def _sharing(core: CoreSession) -> CoreSession:
+    """``core`` with the models of services that other sessions have loaded: those of one session take 20 MB, and
+    loading them takes longer than planning a small environment.
+    """
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    return core
+
+
+@cache
+def _loader(data_path: str | None) -> Loader:
+    return create_loader(data_path)
+
+
 def _session_at(endpoint: Endpoint) -> CoreSession:
     """A session with the endpoint's credentials, without profiles and configuration files."""
-    core = CoreSession(session_vars=_NO_SETTINGS)
+    core = _sharing(CoreSession(session_vars=_NO_SETTINGS))
     core.set_credentials(endpoint.access_key, endpoint.secret_key)
     return core
 
@@ -409,7 +424,7 @@ def _assuming(core: CoreSession, source: credentials.Source, region: str | None,
         return made
 
     fetcher = AssumeRoleCredentialFetcher(client, callers, role["roleArn"], extra_args=extra)
-    assumed = CoreSession(session_vars=_NO_SETTINGS if url else None)
+    assumed = _sharing(CoreSession(session_vars=_NO_SETTINGS if url else None))
     # botocore has no public way to set refreshable credentials on a session
     setattr(assumed, "_credentials", DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))  # noqa: B010
     return assumed
