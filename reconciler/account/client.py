@@ -370,10 +370,11 @@ def connect(
     url = endpoint.url if endpoint else None
     source = credentials.Source(profile, declared=profile is not None, role=role or EMPTY)
     try:
-        core = _session_at(endpoint) if endpoint else _sharing(CoreSession(profile=profile))
+        core = _session_at(endpoint) if endpoint else CoreSession(profile=profile)
         if not endpoint:
             found = core.full_config.get("profiles", {})
             source = replace(source, profile=profile or core.get_config_variable("profile"), profiles=found)
+        _share_models(core)
         if role:
             core = _assuming(core, source, region, url)
         session = boto3.session.Session(botocore_session=core, region_name=region)
@@ -384,12 +385,11 @@ def connect(
     return AwsClient(session, endpoint, source)
 
 
-def _sharing(core: CoreSession) -> CoreSession:
-    """``core`` with the models of services that other sessions have loaded: those of one session take 20 MB, and
+def _share_models(core: CoreSession) -> None:
+    """Let ``core`` use the models of services that other sessions have loaded: those of one session take 20 MB, and
     loading them takes longer than planning a small environment.
     """
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
-    return core
 
 
 @cache
@@ -399,7 +399,7 @@ def _loader(data_path: str | None) -> Loader:
 
 def _session_at(endpoint: Endpoint) -> CoreSession:
     """A session with the endpoint's credentials, without profiles and configuration files."""
-    core = _sharing(CoreSession(session_vars=_NO_SETTINGS))
+    core = CoreSession(session_vars=_NO_SETTINGS)
     core.set_credentials(endpoint.access_key, endpoint.secret_key)
     return core
 
@@ -424,7 +424,8 @@ def _assuming(core: CoreSession, source: credentials.Source, region: str | None,
         return made
 
     fetcher = AssumeRoleCredentialFetcher(client, callers, role["roleArn"], extra_args=extra)
-    assumed = _sharing(CoreSession(session_vars=_NO_SETTINGS if url else None))
+    assumed = CoreSession(session_vars=_NO_SETTINGS if url else None)
+    _share_models(assumed)
     # botocore has no public way to set refreshable credentials on a session
     setattr(assumed, "_credentials", DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))  # noqa: B010
     return assumed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.account.client import Endpoint, connect
 from reconciler.model import Environment, ResourcePlan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
@@ -95,6 +97,22 @@ def test_nothing_in_one_environment_ends_the_others(
         ("other", Status.ERROR, code),
     ]
     assert sorted(seen) == ["broken", "other"] and "hummingbird" not in str(found)
+
+
+def test_what_an_environment_leaves_behind_is_shared_or_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of services, which take 20 MB, and cycles, which the command line does not collect."""
+    endpoint = Endpoint("http://127.0.0.1:1", "eu-west-1", "x", "x")
+    role = {"roleArn": "arn:aws:iam::123456789012:role/x"}
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    found = [connect(region="eu-west-1", endpoint=one, role=each) for one in (endpoint, None) for each in (role, None)]
+    models = {id(one.client("logs").meta.service_model._service_description) for one in found}
+    assert len(models) == 1
+
+    before = gc.get_threshold()
+    with fleet.collecting():
+        assert 0 < gc.get_threshold()[0] <= 100_000 and gc.get_freeze_count()
+    assert gc.get_threshold() == before and not gc.get_freeze_count()
 
 
 MOVING: list[tuple[dict[str, Any], bool]] = [
