@@ -296,7 +296,8 @@ class Report:
             return f"There is no report: {counted(len(self.problems), 'error')}."
         numbers = ((self.count(status), status.value) for status in Status)
         message = ", ".join(f"{number} {word}" for number, word in numbers if number)
-        return f"{counted(len(self.environments), 'environment')}: {message}."
+        incomplete = " The report is incomplete." if self.problems else ""
+        return f"{counted(len(self.environments), 'environment')}: {message}.{incomplete}"
 
     @property
     def changes(self) -> str:

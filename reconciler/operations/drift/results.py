@@ -325,8 +325,10 @@ def _missing(chosen: Sequence[_File]) -> Iterator[Problem]:
     left = size - sum(len(one.places) for one in chosen)
     if missing:
         which = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
-        noun = "part is" if len(missing) == 1 else "parts are"
-        message = f"{len(missing)} of {total} {noun} missing ({which}): {left} of {size} environments were not checked"
+        verb = "is" if len(missing) == 1 else "are"
+        message = (
+            f"{len(missing)} of {total} parts {verb} missing ({which}): {left} of {size} environments were not checked"
+        )
         yield _problem(message, "run the missing parts again, with the same --shard and --results")
     elif left:
         yield _problem(f"{left} of {size} environments are in no part", "run all parts again")
