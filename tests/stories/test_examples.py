@@ -325,6 +325,31 @@ def test_a_job_that_fails_is_one_the_rule_would_tell_of(sandbox: Any) -> None:
     assert not told("job-alerts-blocked", change, about)
 
 
+def test_the_report_of_a_fleet_follows_its_array_job() -> None:
+    rule = declared("fleet-drift", "eventRules")["fleet-drift-ended"]
+    queue = "arn:aws:batch:eu-west-1:123456789012:job-queue/fleet-drift"
+    declared_pattern = {**rule["eventPattern"], "detail": {**rule["eventPattern"]["detail"], "jobQueue": [queue]}}
+    pattern = EventPattern.load(json.dumps(declared_pattern))
+    about = {"jobName": "fleet-drift-parts", "jobId": "1", "jobQueue": queue, "jobDefinition": "x"}
+    for more, follows in (
+        ({"status": "SUCCEEDED", "arrayProperties": {"size": 16}}, True),
+        ({"status": "FAILED", "arrayProperties": {"size": 16, "statusSummary": {"FAILED": 1}}}, True),
+        ({"status": "SUCCEEDED", "arrayProperties": {"index": 3}}, False),
+        ({"status": "RUNNING", "arrayProperties": {"size": 16}}, False),
+        ({"status": "FAILED", "jobName": "fleet-drift-report"}, False),
+    ):
+        assert pattern.matches_event(event("Batch Job State Change", {**about, **more})) is follows, more
+
+    (target,) = rule["targets"]
+    made = json.loads(target["inputTransformer"]["inputTemplate"].replace("<results>", '"s3://bucket/run"'))
+    definitions = declared("fleet-drift", "jobDefinitions")
+    assert made == {"Parameters": {"results": "s3://bucket/run"}}
+    for one in definitions.values():
+        assert [*one["parameters"]] == ["results"] and "Ref::results" in one["containerProperties"]["command"]
+    (schedule,) = declared("fleet-drift", "schedules").values()
+    assert [*schedule["target"]["submitJob"]["parameters"]] == ["results"]
+
+
 def test_both_rules_may_publish_to_the_topic(sandbox: Any) -> None:
     built(sandbox, "job-alerts")
     (topic,) = sandbox.client("sns").list_topics()["Topics"]
