@@ -11,55 +11,29 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 from reconciler.account.reader import Reader
 from reconciler.account.reduced import names_in, texts
 from reconciler.config import references
-from reconciler.model import Aws, Call, Environment, Kind, Query, Refused, Reply, Scope, Sought, Unreadable, compact
+from reconciler.kinds import discover
+from reconciler.model import (
+    Aws,
+    Call,
+    CompleteList,
+    Environment,
+    Kind,
+    Query,
+    Refused,
+    Reply,
+    Scope,
+    Sought,
+    Unreadable,
+    compact,
+)
 
 UNUSED: Final = "reconcile-snapshot-no-such-name"
-# By the read that asks for a name: the list of all names, and the parameters of the read with which that holds
-_ALL: Final[Mapping[str, tuple[Call, frozenset[str]]]] = {
-    read: (Call(service, operation, params, all_pages=True), frozenset(given.split()))
-    for service, read, operation, params, given in (
-        ("batch", "batch:DescribeComputeEnvironments", "DescribeComputeEnvironments", {}, "computeEnvironments"),
-        ("batch", "batch:DescribeConsumableResource", "ListConsumableResources", {}, "consumableResource"),
-        (
-            "batch",
-            "batch:DescribeJobDefinitions",
-            "DescribeJobDefinitions",
-            {"status": "ACTIVE"},
-            "jobDefinitionName status",
-        ),
-        ("batch", "batch:DescribeJobQueues", "DescribeJobQueues", {}, "jobQueues"),
-        ("batch", "batch:DescribeSchedulingPolicies", "ListSchedulingPolicies", {}, "arns"),
-        ("batch", "batch:DescribeServiceEnvironments", "DescribeServiceEnvironments", {}, "serviceEnvironments"),
-        ("ec2", "ec2:DescribeKeyPairs", "DescribeKeyPairs", {}, "Filters IncludePublicKey"),
-        ("ec2", "ec2:DescribeLaunchTemplates", "DescribeLaunchTemplates", {}, "Filters"),
-        ("ec2", "ec2:DescribePlacementGroups", "DescribePlacementGroups", {}, "Filters"),
-        ("ec2", "ec2:DescribeSecurityGroups", "DescribeSecurityGroups", {}, "Filters"),
-        ("ecr", "ecr:DescribeRepositories", "DescribeRepositories", {}, "repositoryNames"),
-        ("events", "events:DescribeRule", "ListRules", {}, "Name"),
-        ("iam", "iam:GetInstanceProfile", "ListInstanceProfiles", {"MaxItems": 1000}, "InstanceProfileName"),
-        ("iam", "iam:GetPolicy", "ListPolicies", {"Scope": "All", "MaxItems": 1000}, "PolicyArn"),
-        ("iam", "iam:GetRole", "ListRoles", {"MaxItems": 1000}, "RoleName"),
-        ("iam", "iam:ListRoles", "ListRoles", {"PathPrefix": "/aws-service-role/"}, "PathPrefix"),
-        ("logs", "logs:DescribeLogGroups", "DescribeLogGroups", {}, "logGroupIdentifiers"),
-        ("scheduler", "scheduler:GetSchedule", "ListSchedules", {}, "GroupName Name"),
-        ("scheduler", "scheduler:GetScheduleGroup", "ListScheduleGroups", {}, "Name"),
-        ("scheduler", "scheduler:ListTagsForResource", "ListScheduleGroups", {}, "ResourceArn"),
-        (
-            "secretsmanager",
-            "secretsmanager:DescribeSecret",
-            "ListSecrets",
-            {"IncludePlannedDeletion": True},
-            "SecretId",
-        ),
-        ("sns", "sns:GetTopicAttributes", "ListTopics", {}, "TopicArn"),
-        ("sns", "sns:ListSubscriptionsByTopic", "ListTopics", {}, "TopicArn"),
-    )
-}
 # A kind's read of a bare name may need what only a declaration has
 _NEEDS_MORE: Final = (AttributeError, LookupError, TypeError, ValueError)
 
@@ -95,9 +69,17 @@ class Recorder:
         return known[1]
 
 
+@cache
+def _lists() -> Mapping[str, CompleteList]:
+    """The complete lists of all kinds, by the read that asks for a name."""
+    found = (one for kind in discover().values() for one in kind.complete_lists)
+    return {f"{one.call.service}:{one.read}": one for one in found}
+
+
 def listed(call: Call) -> bool:
     """Whether all that there is can be listed for the name in ``call``."""
-    return str(call) in _ALL and call.params.keys() <= _ALL[str(call)][1]
+    found = _lists().get(str(call))
+    return found is not None and call.params.keys() <= found.given
 
 
 def widen(
@@ -125,7 +107,7 @@ def widen(
             if isinstance(failed, BaseException):
                 raise failed
         calls = [call for call, _ in list(recorder.replies.values()) if listed(call) and _asks_for_unused(call)]
-        found = reader.run_all({str(call): names(_ALL[str(call)][0]) for call in calls})
+        found = reader.run_all({str(call): names(_lists()[str(call)].call) for call in calls})
     finally:
         reader.close()
     return {read: known for read, known in found.items() if isinstance(known, frozenset)}

@@ -82,7 +82,7 @@ from .resources import (
     Resource,
     Want,
 )
-from .steps import Action, Call, Reads
+from .steps import Action, Call, CompleteList, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
 
 
@@ -151,6 +151,8 @@ class Kind:
     passes_roles: Mapping[str, str] = EMPTY
     #: The IAM actions of its calls.
     access: Access = NO_ACCESS
+    #: Lists of all that there is of it, for reads that ask for one name: from them a snapshot knows that none exists.
+    complete_lists: tuple[CompleteList, ...] = ()
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()

@@ -167,6 +167,17 @@ Reads: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
 
 
 @dataclass(frozen=True, slots=True)
+class CompleteList:
+    """The ``call`` that lists all objects of a kind, where the operation ``read`` asks for one by name with at most the
+    parameters ``given``.
+    """
+
+    read: str
+    given: frozenset[str]
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
 class Repair:
     """The repair of a wait that fails for a reason that passes: send ``call`` again, at most ``times`` times.
 

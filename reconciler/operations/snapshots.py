@@ -125,7 +125,7 @@ def take(session: Session, path: Path) -> int:
         "objects": [[*found, sealer.value(_plain(attrs), names=True)] for found, attrs in sorted(objects.items())],
         "names": {read: sealer.value(sorted(found), names=True) for read, found in sorted(wide.items())},
         "replies": _written(recorder, sealer, env, own),
-        "secrets": [[list(place.sources), place.salt, place.length] for place in sealer.places],
+        "hidden": [[list(place.sources), place.salt, place.length] for place in sealer.places],
     }
     lines = ",\n ".join(f"{json.dumps(name)}: {_lines(_plain(value))}" for name, value in document.items())
     try:
@@ -271,7 +271,7 @@ def _parsed(path: Path, found: Mapping[str, Any]) -> Snapshot:
         version=_text(found["reconcile_version"]),
         variables=frozenset(map(_text, found["variables"])),
         places=tuple(
-            Place(tuple(map(_text, sources)), _text(salt), int(length)) for sources, salt, length in found["secrets"]
+            Place(tuple(map(_text, sources)), _text(salt), int(length)) for sources, salt, length in found["hidden"]
         ),
         replies=tuple(found["replies"]),
         own=frozenset(map(_text, found["own"])),

@@ -91,7 +91,7 @@ def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Ma
 
     assert outcome.ok, history.failures()
     proven = [event for event in history.events if event.detail == "succeeded, although the reply was lost"]
-    assert len(proven) >= 5
+    assert len(proven) >= min(5, len(env.resources))
     assert any("; not visible yet" in event.detail for event in history.events) is bool(late)
     sandbox.advance(60)
     history.expect_nothing(env)

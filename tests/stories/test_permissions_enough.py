@@ -148,7 +148,9 @@ def done(permitted: Permitted, policies: list[dict[str, Any]], *words: str) -> N
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_run_of_an_example_passes_with_the_policy_for_it(permitted: Permitted, tmp_path: Path, name: str) -> None:
+def test_every_run_of_an_example_passes_with_the_policy_for_it(
+    permitted: Permitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     changes = [overlay(tmp_path / str(n), name, changed(name, n), tags={"changed": str(n)}) for n in (0, 1)]
     strangers(permitted)
     reading, again = (permitted.policies(one, "--for", "plan", *HERE, folder=tmp_path) for one in (name, changes[0]))
@@ -159,10 +161,12 @@ def test_every_run_of_an_example_passes_with_the_policy_for_it(permitted: Permit
     done(permitted, writing[0], "apply", name, "--auto-approve")
     done(permitted, reading, "plan", name, "--detailed-exitcode")
     done(permitted, reading, "plan", name, "--destroy")
-    done(permitted, again, "plan", changes[0], "--out", file)
-    read, permitted.asked = permitted.asked, set()
-    session = permitted.policies(file, folder=tmp_path)
-    done(permitted, session, "apply", file)
+    with monkeypatch.context() as elsewhere:  # no clone, out of which the path of a plan file must not lead
+        elsewhere.chdir(tmp_path)
+        done(permitted, again, "plan", changes[0], "--out", file)
+        read, permitted.asked = permitted.asked, set()
+        session = permitted.policies(file, folder=tmp_path)
+        done(permitted, session, "apply", file)
     only, permitted.asked = permitted.asked, permitted.asked | read
     done(permitted, writing[2], "apply", changes[1], "--auto-approve")
     done(permitted, writing[0], "apply", name, "--auto-approve")

@@ -259,7 +259,7 @@ def one_of_another_place_or_that_is_none_is_refused(fork: Shell, monkeypatch: py
         "or is damaged": {"replies": None},
         "is damaged": {"replies": [{"call": "batch:X", "params": [], "reply": {}}]},
         "damaged": {"taken": "yesterday"},
-        "is not a snapshot of reconcile, or": {"secrets": [[["env:X"], "", "x"]]},
+        "is not a snapshot of reconcile, or": {"hidden": [[["env:X"], "", "x"]]},
     }
     for words, change in bad.items():
         refused = fork("plan", "--snapshot", forged("b.snapshot", {**true, **change}))

@@ -31,6 +31,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    CompleteList,
     Diff,
     Disruption,
     Effect,
@@ -223,6 +224,13 @@ KIND = Kind(
     name="consumable resource",
     section="consumableResources",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeConsumableResource",
+            frozenset({"consumableResource"}),
+            Call("batch", "ListConsumableResources", {}, all_pages=True),
+        ),
+    ),
     recorded=batch.recorded(
         "ConsumableResource", "consumableResource", "consumableResourceName", sent_as={"totalQuantity": "quantity"}
     ),

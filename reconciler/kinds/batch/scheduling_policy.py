@@ -34,6 +34,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    CompleteList,
     Diff,
     Effect,
     Field,
@@ -221,6 +222,13 @@ KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeSchedulingPolicies",
+            frozenset({"arns"}),
+            Call("batch", "ListSchedulingPolicies", {}, all_pages=True),
+        ),
+    ),
     recorded=batch.recorded("SchedulingPolicy", "arn", "name"),
     name_member="name",
     read=read,

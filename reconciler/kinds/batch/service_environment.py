@@ -30,6 +30,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    CompleteList,
     Declared,
     Diff,
     Disruption,
@@ -237,6 +238,13 @@ KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeServiceEnvironments",
+            frozenset({"serviceEnvironments"}),
+            Call("batch", "DescribeServiceEnvironments", {}, all_pages=True),
+        ),
+    ),
     recorded=batch.recorded("ServiceEnvironment", "serviceEnvironment", "serviceEnvironmentName"),
     name_member="serviceEnvironmentName",
     read=read,

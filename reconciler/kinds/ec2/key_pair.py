@@ -24,6 +24,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Diff,
     Effect,
     Field,
@@ -175,6 +176,13 @@ KIND = Kind(
     name="key pair",
     section="keyPairs",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeKeyPairs",
+            frozenset({"Filters", "IncludePublicKey"}),
+            Call("ec2", "DescribeKeyPairs", {}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="keyName",
     read=read,

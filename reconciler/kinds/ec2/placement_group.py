@@ -27,6 +27,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Diff,
     Effect,
     Field,
@@ -222,6 +223,13 @@ KIND = Kind(
     name="placement group",
     section="placementGroups",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribePlacementGroups",
+            frozenset({"Filters"}),
+            Call("ec2", "DescribePlacementGroups", {}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="groupName",
     read=read,

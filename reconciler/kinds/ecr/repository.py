@@ -43,6 +43,7 @@ from reconciler.model import (
     Action,
     Call,
     Change,
+    CompleteList,
     Dependent,
     Diff,
     Effect,
@@ -393,6 +394,13 @@ KIND = Kind(
     name="repository",
     section="repositories",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeRepositories",
+            frozenset({"repositoryNames"}),
+            Call("ecr", "DescribeRepositories", {}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},

@@ -40,6 +40,7 @@ from reconciler.model import (
     Api,
     Call,
     Change,
+    CompleteList,
     Diff,
     Disruption,
     Effect,
@@ -442,6 +443,9 @@ KIND = Kind(
     name="event rule",
     section="eventRules",
     access=ACCESS,
+    complete_lists=(
+        CompleteList("DescribeRule", frozenset({"Name"}), Call("events", "ListRules", {}, all_pages=True)),
+    ),
     recorded=RECORDED,
     name_member="name",
     read=read,

@@ -31,6 +31,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Dependent,
     Diff,
     Disruption,
@@ -266,6 +267,13 @@ KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "GetInstanceProfile",
+            frozenset({"InstanceProfileName"}),
+            Call("iam", "ListInstanceProfiles", {"MaxItems": 1000}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="instanceProfileName",
     read=read,

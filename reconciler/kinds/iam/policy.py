@@ -32,6 +32,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Dependent,
     Diff,
     Effect,
@@ -413,6 +414,13 @@ KIND = Kind(
     name="policy",
     section="policies",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "GetPolicy",
+            frozenset({"PolicyArn"}),
+            Call("iam", "ListPolicies", {"Scope": "All", "MaxItems": 1000}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="policyName",
     read=read,

@@ -39,6 +39,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Diff,
     Effect,
     Field,
@@ -485,6 +486,9 @@ KIND = Kind(
     name="role",
     section="roles",
     access=ACCESS,
+    complete_lists=(
+        CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),
+    ),
     recorded=RECORDED,
     name_member="roleName",
     lookup="role",

@@ -24,6 +24,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Diff,
     Field,
     Finding,
@@ -189,6 +190,13 @@ KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "ListRoles",
+            frozenset({"PathPrefix"}),
+            Call("iam", "ListRoles", {"PathPrefix": "/aws-service-role/"}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     read=read,
     attrs=attrs,

@@ -37,6 +37,7 @@ from reconciler.model import (
     Action,
     Call,
     Change,
+    CompleteList,
     Diff,
     Effect,
     Field,
@@ -309,6 +310,13 @@ KIND = Kind(
     name="log group",
     section="logGroups",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeLogGroups",
+            frozenset({"logGroupIdentifiers"}),
+            Call("logs", "DescribeLogGroups", {}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},

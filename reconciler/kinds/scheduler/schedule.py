@@ -35,6 +35,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    CompleteList,
     Container,
     Declared,
     Diff,
@@ -306,6 +307,11 @@ KIND = Kind(
     name="schedule",
     section="schedules",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "GetSchedule", frozenset({"GroupName", "Name"}), Call("scheduler", "ListSchedules", {}, all_pages=True)
+        ),
+    ),
     recorded=RECORDED,
     name_member="name",
     read=read,

@@ -24,6 +24,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Diff,
     Finding,
     Json,
@@ -177,6 +178,16 @@ KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "GetScheduleGroup", frozenset({"Name"}), Call("scheduler", "ListScheduleGroups", {}, all_pages=True)
+        ),
+        CompleteList(
+            "ListTagsForResource",
+            frozenset({"ResourceArn"}),
+            Call("scheduler", "ListScheduleGroups", {}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="name",
     read=read,

@@ -35,6 +35,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Diff,
     Digest,
     Field,
@@ -459,6 +460,13 @@ KIND = Kind(
     name="secret",
     section="secrets",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeSecret",
+            frozenset({"SecretId"}),
+            Call("secretsmanager", "ListSecrets", {"IncludePlannedDeletion": True}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="name",
     lookup="secret",

@@ -56,6 +56,7 @@ from reconciler.model import (
     Action,
     Call,
     Change,
+    CompleteList,
     Diff,
     Effect,
     Field,
@@ -464,6 +465,12 @@ KIND = Kind(
     name="topic",
     section="topics",
     access=ACCESS,
+    complete_lists=(
+        CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)),
+        CompleteList(
+            "ListSubscriptionsByTopic", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)
+        ),
+    ),
     recorded=RECORDED,
     name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},

@@ -37,6 +37,8 @@ from reconciler.model import (
     Access,
     Action,
     Api,
+    Call,
+    CompleteList,
     Diff,
     Disruption,
     Grant,
@@ -403,6 +405,13 @@ KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeComputeEnvironments",
+            frozenset({"computeEnvironments"}),
+            Call("batch", "DescribeComputeEnvironments", {}, all_pages=True),
+        ),
+    ),
     recorded=batch.recorded(
         "ComputeEnvironment", "computeEnvironment", "computeEnvironmentName", deep="computeResources"
     ),

@@ -33,6 +33,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    CompleteList,
     Diff,
     Field,
     Json,
@@ -320,6 +321,13 @@ KIND = Kind(
     name="job definition",
     section="jobDefinitions",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeJobDefinitions",
+            frozenset({"jobDefinitionName", "status"}),
+            Call("batch", "DescribeJobDefinitions", {"status": "ACTIVE"}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,

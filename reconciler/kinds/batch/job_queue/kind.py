@@ -31,6 +31,7 @@ from reconciler.model import (
     Action,
     Api,
     Call,
+    CompleteList,
     Diff,
     Disruption,
     Effect,
@@ -356,6 +357,11 @@ KIND = Kind(
     name="job queue",
     section="jobQueues",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeJobQueues", frozenset({"jobQueues"}), Call("batch", "DescribeJobQueues", {}, all_pages=True)
+        ),
+    ),
     recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
     read=read,

@@ -39,6 +39,7 @@ from reconciler.model import (
     Address,
     Api,
     Call,
+    CompleteList,
     Declared,
     Diff,
     Effect,
@@ -389,6 +390,13 @@ KIND = Kind(
     name="launch template",
     section="launchTemplates",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeLaunchTemplates",
+            frozenset({"Filters"}),
+            Call("ec2", "DescribeLaunchTemplates", {}, all_pages=True),
+        ),
+    ),
     recorded=RECORDED,
     name_member="launchTemplateName",
     read=read,

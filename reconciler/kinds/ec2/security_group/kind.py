@@ -38,6 +38,7 @@ from reconciler.model import (
     Access,
     Action,
     Call,
+    CompleteList,
     Dependent,
     Diff,
     Effect,
@@ -407,6 +408,11 @@ KIND = Kind(
     name="security group",
     section="securityGroups",
     access=ACCESS,
+    complete_lists=(
+        CompleteList(
+            "DescribeSecurityGroups", frozenset({"Filters"}), Call("ec2", "DescribeSecurityGroups", {}, all_pages=True)
+        ),
+    ),
     recorded=RECORDED,
     name_member="groupName",
     lookup="securityGroup",
