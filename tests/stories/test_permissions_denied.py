@@ -102,8 +102,9 @@ def unchanged(env: Environment) -> Environment:
 def shrunk(env: Environment) -> Environment:
     """Without a job definition, which others may use, and without something that stands by itself."""
     gone = [next((a for a in env.resources if a.section == "jobDefinitions"), None)]
-    likely = [a for section in LIKELY for a in env.resources if a.section == section]
-    gone += [next((a for a in [*likely, *env.resources] if alone(env, a)), None)]
+    gone += [next((a for section in LIKELY for a in env.resources if a.section == section and alone(env, a)), None)]
+    if not any(gone):
+        gone += [next(a for a in env.resources if alone(env, a))]
     return replace(env, resources={a: one for a, one in env.resources.items() if a not in gone})
 
 
