@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -119,6 +120,18 @@ def test_500_definitions_that_change_alike_fit_on_one_screen() -> None:
     assert headings(shown)[0].startswith("~ jobs.align-077")
     assert "align-{000..076}, align-{078..249}" in shown
     assert re.search(r"\.\.\. and \d+ more \(--verbose shows each\)", shown)
+
+
+def test_equal_creations_stand_once_where_names_have_a_prefix() -> None:
+    """Each has its own name in a tag, and that is no difference."""
+    names = [f"align-{n:03}" for n in range(50)]
+    jobs = (replace(resource("jobs", name, image="lab/x:1.5"), physical=f"dev-{name}") for name in names)
+    wanted = env(*jobs)
+    shown = as_text(planner.make(wanted, KINDS, SCOPE, observed())[0])
+
+    assert [re.split(r"  ", line)[0] for line in headings(shown)] == ["+ 50 jobs"]
+    assert '"reconciler/name":"…"' in shown
+    assert "align-{000..049}" in shown
 
 
 def test_every_deletion_is_named() -> None:
