@@ -119,7 +119,7 @@ def test_the_order_is_what_a_reviewer_needs_first() -> None:
     ]
 
     assert [text.index(one) for one in expected] == sorted(text.index(one) for one in expected)
-    assert headings[0] == "1 deletion, 1 interruption of running jobs"
+    assert headings[0] == "1 deletion, 1 interruption of jobs"
     assert 'ami\n"ami-2"moved: "ami-1" -> "ami-2", used by computeEnvironments.spot' in re.sub(
         r"(?<=ami)(?=\")", "\n", text
     )
