@@ -40,8 +40,9 @@ class Entry:
     """One resource.
 
     ``physical`` is empty where it is the name in the address; ``lines`` are what is created or differs, ``core`` the
-    same without what is equal on both sides of a text, and without its own name in its tags; ``jobs`` is what happens to running jobs; ``unchanged`` counts
-    the attributes that do not differ; ``steps`` are the calls and waits, complete; ``place`` is ``file:line``.
+    same without what is equal on both sides of a text, and without its own name in its tags; ``jobs`` is what happens
+    to running jobs; ``unchanged`` counts the attributes that do not differ; ``steps`` are the calls and waits,
+    complete; ``place`` is ``file:line``.
     """
 
     address: str
