@@ -161,6 +161,19 @@ def expanded(shown: str) -> list[str]:
     return [f"{lead}{str(number).zfill(len(start))}{tail}" for number in range(int(start), int(end) + 1)]
 
 
+def test_a_look_up_that_moved_below_500_definitions_takes_one_line() -> None:
+    """As the digest of an image does that all of them use."""
+    names = [f"{'abcdefgh'[n % 8]}{n * 7919}-sample" for n in range(500)]
+    image = Template((Reference("lookups", "${lookups.app}", attr="app"),))
+    wanted = env(*(resource("jobs", name, image=image) for name in names))
+    there = observed(jobs=[live(name, image="app@1") for name in names])
+    shown = as_text(planner.make(wanted, KINDS, SCOPE, there, lookups={"app": "app@2"})[0])
+
+    line = next(line for line in shown.splitlines() if line.startswith("  app  "))
+    assert len(line) < 200 and re.search(r"\(jobs\.a0-sample, .* and \d{3} more\)$", line)
+    assert len(shown.splitlines()) < 40
+
+
 @given(st.lists(st.from_regex(r"[a-c]?[0-9]{0,3}[a-c]?", fullmatch=True), unique=True))
 def test_ranges_are_the_names(names: list[str]) -> None:
     assert sorted(name for shown in ranges(names) for name in expanded(shown)) == sorted(names)
