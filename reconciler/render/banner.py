@@ -44,11 +44,12 @@ def fitted(view: View, room: int) -> Banner:
 
 
 def counted(dangers: Sequence[Group]) -> str:
-    """``2 deletions, 1 replacement, 3 interruptions of jobs``: each resource by its worst."""
+    """``2 deletions, 1 replacement, 3 interruptions of jobs``; a deletion that interrupts jobs counts as both."""
     numbers: dict[str, int] = {}
     for group in dangers:
-        noun = _NOUNS.get(group.first.verb, "interruption")
-        numbers[noun] = numbers.get(noun, 0) + len(group.entries)
+        nouns = [_NOUNS.get(group.first.verb, ""), "interruption" if group.first.interrupts else ""]
+        for noun in filter(None, nouns):
+            numbers[noun] = numbers.get(noun, 0) + len(group.entries)
     of = {"interruption": " of jobs"}
     found = ((noun, numbers[noun]) for noun in ("deletion", "replacement", "interruption") if noun in numbers)
     return ", ".join(f"{number} {noun}{'s' * (number != 1)}{of.get(noun, '')}" for noun, number in found)

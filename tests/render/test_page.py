@@ -327,6 +327,7 @@ def test_search_and_filters_do_what_they_say(browser: Browser) -> None:
     )
     assert searched("align-01 image :1.5") == (["g4"], "10"), "several words, each anywhere"
     assert browser.run("CSS.highlights.get('found').size") > 10
+    assert searched('"align-01 image"') == ([], "0"), "words in quotes stand side by side"
     assert searched("no such thing") == ([], "0")
     browser.press(escape)
     assert (browser.run(status), len(measure("shown()"))) == ("485 resources", 6)
