@@ -142,6 +142,11 @@ def _body(report: Report, heading: str) -> str:
 
 def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
     """The body of the issue: the reports, worst first, as many as there is room for, and the names of the others."""
+    said = "This issue is updated by each check, and closed when there is no drift"
+    said += f" ([last pipeline]({link}))." if link else "."
+    if len(found) == 1 and (whole := _plain(found[0][0].text)).endswith(DRIFT):  # of all environments
+        body = f"{said}\n\n{whole}\n"
+        return body if len(body) < LIMIT + 100 else f"{whole}\n"
     worst_first = sorted(found, key=lambda item: item[1] == 2)
     drifted = sum(code == 2 for _, code in found)
     counts = [
@@ -149,8 +154,7 @@ def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
         f"{len(found) - drifted} not checked" if drifted < len(found) else "",
     ]
     start = f"**Environments: {', '.join(filter(None, counts))}.**"
-    start += " This issue is updated by each check, and closed when there is no drift"
-    start += f" ([last pipeline]({link}))." if link else "."
+    start += f" {said}"
     parts, left = [start], []
     size = len(start) + len(DRIFT) + _SUMMARY * len(found)
     for report, code in worst_first:
