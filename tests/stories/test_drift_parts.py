@@ -151,6 +151,7 @@ def test_what_is_wrong_with_parts_is_an_error_and_the_rest_is_reported(
     for argv, says in (
         (("--merge", "nowhere"), "there are no parts of a report in nowhere"),
         (("--merge", "s3:///x"), "names no bucket"),
+        (("team-0", "--shard", "1/2", "--accept", "logGroups.jobs"), "--shard cannot be combined with --accept"),
         (("team-0", "--merge", "parts"), "--merge cannot be combined with ENV"),
         (("--all", "--results", "x", "--format", "json=y.json"), "--results cannot be combined with --format"),
         (("nowhere", "team-1", "--shard", "1/2"), "nowhere"),

@@ -21,7 +21,7 @@ from tests.support.examples import ROOT
 from tests.support.shell import Result, Shell
 
 MAIN, OTHER, BUSY = "123456789012", "111122223333", "444455556666"
-PARTS, BUCKET = 4, "example-estate-drift"
+PARTS, BUCKET = 2, "example-estate-drift"
 TOPIC = f"arn:aws:sns:eu-west-1:{MAIN}:fleet-drift-notices"
 BASE = 'region: eu-west-1\nlogGroups:\n  jobs: {logGroupName: "/${environment}/jobs", retentionInDays: 30}\n'
 # status -> of twenty environments
@@ -88,7 +88,7 @@ def night(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Result:
     return shell(*command("fleet-drift-report"))
 
 
-@pytest.mark.parametrize("size", [40, pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("size", [20, pytest.param(2000, marks=pytest.mark.long)])
 def test_a_night_of_a_fleet(
     shell: Shell, served: Sandbox, fleet: Any, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_night_of_a_fleet(
     summary = f"{size} environments: {kinds['clean']} clean, {kinds['drifted']} drifted, {wrong} error."
     assert told.out.splitlines()[-1] == summary
     calls = Counter(f"{call.service}:{call.operation}" for call in served.calls)
-    assert throttled.struck > size / 20 and calls["sns:Publish"] == 1
+    assert throttled.struck and calls["sns:Publish"] == 1
     assert calls.total() < 12 * size + 10 * PARTS, calls
     s3.download_file(BUCKET, "fleet-drift/last.json", "last.json")
     report = reports.report(json.loads(Path("last.json").read_text()))

@@ -197,6 +197,8 @@ def _check_options(ctx: typer.Context, merge: str | None, results_target: str | 
     if merge:
         because = "pass it to the commands that write the parts"
         drift_parts.alone("--merge", ((names[name], given[name]) for name in _OF_CHECKS), because)
+    if given["shard"]:
+        drift_parts.alone("--shard", [(names["accept"], given["accept"])], "--accept takes one environment")
     if results_target:
         because = "pass it to `reconcile drift --merge`, which makes the report"
         drift_parts.alone("--results", ((names[name], given[name]) for name in _OF_REPORTS), because)
