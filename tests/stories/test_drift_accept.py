@@ -24,7 +24,7 @@ extends: ../base.yaml
 variables: {days: 30}
 tags: {team: hpc}
 defaults:
-  jobQueues: {priority: 5}
+  repositories: {imageTagMutability: MUTABLE}
 """
 RESOURCES = """\
 # what this environment has
@@ -36,6 +36,12 @@ logGroups:
   /lab/anchor: &same
     retentionInDays: 30
   /lab/alias: *same
+  /lab/merged:
+    <<: *same
+    tags: {a: one}
+  /lab/tagged: {}
+repositories:
+  lab: {}
 schedulingPolicies:
   fair:
     fairsharePolicy:
@@ -99,11 +105,13 @@ def lab(shell: Shell, served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def changed_by_hand() -> None:
     logs, iam, batch = client("logs"), client("iam"), client("batch")
-    for name in ("plain", "variable", "anchor"):
+    for name in ("plain", "variable", "anchor", "merged"):
         logs.put_retention_policy(logGroupName=f"/lab/{name}", retentionInDays=7)
     arn = next(one["arn"] for one in logs.describe_log_groups()["logGroups"] if one["logGroupName"] == "/lab/plain")
     logs.tag_resource(resourceArn=arn.removesuffix(":*"), tags={"b": "its: two", "owner": "yes"})
     logs.untag_resource(resourceArn=arn.removesuffix(":*"), tagKeys=["a"])
+    logs.tag_resource(resourceArn=arn.removesuffix("plain:*") + "tagged", tags={"team": "other"})
+    client("ecr").put_image_tag_mutability(repositoryName="lab", imageTagMutability="IMMUTABLE")
     (policy,) = batch.list_scheduling_policies()["schedulingPolicies"]
     shares = [{"shareIdentifier": "A", "weightFactor": 1.0}, {"shareIdentifier": "C", "weightFactor": 2.0}]
     fair = {"shareDecaySeconds": 900, "computeReservation": 5, "shareDistribution": shares}
@@ -135,7 +143,10 @@ def changed_by_hand() -> None:
 REFUSED = {
     "jobDefinitions.gone": "there is no resource",
     'logGroups["/lab/anchor"]': "an anchor shares this value",
+    'logGroups["/lab/merged"]': "the value is inherited",
+    'logGroups["/lab/tagged"]': "environments/lab/environment.yaml:5:8",  # the environment's tags
     'logGroups["/lab/variable"]': "the value comes from an expression",
+    "repositories.lab": "environments/lab/environment.yaml:7:18",  # the defaults
     'secrets["lab/db"]': "secrets are never written",
     "topics.shared": "the resource is declared in a base",
 }
