@@ -146,14 +146,14 @@ def is_it(sought: Search, found: Recording) -> bool:
 
 
 def _touches(recorded: Recorded, found: Recording, change: Change) -> bool:
-    if _made_as_declared(found, change):
+    if _as_declared(found, change):
         return False
     if change.top != "tags":
         return recorded.touches(found.name, found.parameters, change)
     return len(change.path) == 1 or str(change.path[1]) in _words(found.parameters)
 
 
-def _made_as_declared(found: Recording, change: Change) -> bool:
+def _as_declared(found: Recording, change: Change) -> bool:
     """Whether the call gave the member the value that is declared: then another one has changed it since."""
     if not isinstance(change.after, str | int | float):
         return False
