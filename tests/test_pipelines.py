@@ -107,6 +107,18 @@ def test_files_that_exist_are_kept(init: Init, tmp_path: Path) -> None:
     assert init("github")[-1] == "check: the environments have several accounts; the workflows use 123456789012"
 
 
+def test_what_is_no_account_region_or_branch_is_not_written(init: Init, tmp_path: Path) -> None:
+    settings = {"environment": "p", "account": '12345678901" x: y', "region": "eu-west-1\n  INJECTED: 1"}
+    (tmp_path / "environments/p").mkdir(parents=True)
+    (tmp_path / "environments/p/environment.yaml").write_text(json.dumps(settings))
+    (tmp_path / ".git/refs/remotes/origin").mkdir(parents=True)
+    (tmp_path / ".git/refs/remotes/origin/HEAD").write_text('ref: refs/remotes/origin/a"],INJECTED:["b\n')
+    init("github")
+    for path in (tmp_path / ".github/workflows").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert "INJECTED" not in text and "x: y" not in text and yaml.safe_load(text)
+
+
 def test_the_workflows_satisfy_githubs_schema_and_linters(init: Init, tmp_path: Path) -> None:
     init("github")
     files = sorted((tmp_path / ".github/workflows").iterdir())
