@@ -43,7 +43,8 @@ test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
 test-fast: dev ## what needs no account, a minute: to run while working
 	$(BIN)/pytest -q -m "not long and not account" tests/config tests/schema tests/checks tests/planning tests/render \
 		tests/kinds tests/model tests/applying/test_executor.py tests/properties/test_documents.py \
-		tests/test_wording.py tests/test_documents.py $(PYTEST_ARGS)
+		tests/test_wording.py tests/test_documents.py $(PYTEST_ARGS) \
+		--ignore=tests/schema/test_editor.py --ignore=tests/render/test_page.py --ignore=tests/kinds/test_pairs.py
 
 test-long: dev ## every test, properties and stories in their long forms, hours: nightly and on request
 	TEST_LONG=1 $(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "long or not long" $(PYTEST_ARGS)

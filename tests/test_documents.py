@@ -15,7 +15,8 @@ from reconciler.cli import root
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
 CODE = re.compile(r"`(?P<path>[a-z_]+/[a-z_/]*\.py)(?:: (?P<name>\w+))?`")
-LINK = re.compile(r"\]\((?P<path>[^)#:]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\((?P<path>[^)#:]*)(?:#(?P<place>[^)]*))?\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def names(file: Path) -> set[str]:
@@ -25,6 +26,15 @@ def names(file: Path) -> set[str]:
     assigned = [node for node in body if isinstance(node, ast.AnnAssign | ast.Assign)]
     targets = [t for node in assigned for t in (node.targets if isinstance(node, ast.Assign) else [node.target])]
     return found | {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def places(document: Path) -> set[str]:
+    """What a link into the document can end with: its headings as GitHub spells them, and anchors of its own."""
+    text = FENCED.sub("", document.read_text("utf-8"))
+    headings = re.findall(r"^#+ +(.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings} | {
+        *re.findall(r'<a (?:id|name)="([^"]+)"', text)
+    }
 
 
 def test_there_are_documents() -> None:
@@ -46,7 +56,10 @@ def test_code_that_is_named_exists(document: Path) -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for found in LINK.finditer(document.read_text("utf-8")):
         if not found["path"].startswith(("http", "mailto")):
-            assert (document.parent / found["path"]).exists(), f"{document.name} links to {found['path']}"
+            there = document.parent / found["path"] if found["path"] else document
+            assert there.exists(), f"{document.name} links to {found['path']}"
+            place = found["place"]
+            assert not place or place in places(there), f"{document.name} links to {found['path']}#{place}"
 
 
 def commands(document: Path) -> list[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, TypeVar, get_args
 
+import typer
+
 T = TypeVar("T")
 
 
@@ -50,6 +52,8 @@ class _Simple:
             return list(value)
         if isinstance(wanted, type) and issubclass(wanted, Enum):
             found = value if isinstance(value, wanted) else wanted._value2member_map_.get(value)
-            if found is not None:
-                return found
+            if found is None:  # typer's message begins with "Value error"
+                known = ", ".join(f"'{each.value}'" for each in wanted)
+                raise typer.BadParameter(f"{value!r} is not one of {known}.", ctx=ctx, param=param)
+            return found
         return self.other().coerce(value, param=param, ctx=ctx)

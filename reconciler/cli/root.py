@@ -62,6 +62,16 @@ class Commands(TyperGroup):
             return None
         return _command(cmd_name)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of ``args`` and what follows; for a misspelt one the message names the nearest."""
+        if args[0] not in COMMANDS:
+            from reconciler.model.problems import near  # noqa: PLC0415  (most commands are spelt right)
+
+            close = near(args[0], COMMANDS)
+            if close:
+                ctx.fail(f"No such command '{args[0]}'; did you mean {close}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The list in ``--help``, without importing any of them."""
         with formatter.section("Commands"):

@@ -561,7 +561,7 @@ _DISRUPTIONS = {
     Effect.SCALING: UNAFFECTED,
     Effect.INFRASTRUCTURE: Disruption("instances are replaced; running jobs may be terminated"),
     Effect.NEW_REVISION: f"{UNAFFECTED} (they keep their revision)",
-    Effect.REPLACE: "replaced: its dependents move to the new one",
+    Effect.REPLACE: "its dependents switch to the new one",
     Effect.IN_PLACE: UNAFFECTED,
 }
 

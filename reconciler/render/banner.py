@@ -1,4 +1,4 @@
-"""Every deletion, replacement and interruption of running jobs, in the room there is: a reviewer must not miss one.
+"""Every deletion, replacement and interruption of jobs, in the room there is: a reviewer must not miss one.
 
 With less room the reasons are left out, then the effects on running jobs. Addresses are left out last, and then the
 number of those that are not listed is given.
@@ -44,12 +44,13 @@ def fitted(view: View, room: int) -> Banner:
 
 
 def counted(dangers: Sequence[Group]) -> str:
-    """``2 deletions, 1 replacement, 3 interruptions of running jobs``: each resource by its worst."""
+    """``2 deletions, 1 replacement, 3 interruptions of jobs``; a deletion that interrupts jobs counts as both."""
     numbers: dict[str, int] = {}
     for group in dangers:
-        noun = _NOUNS.get(group.first.verb, "interruption")
-        numbers[noun] = numbers.get(noun, 0) + len(group.entries)
-    of = {"interruption": " of running jobs"}
+        nouns = [_NOUNS.get(group.first.verb, ""), "interruption" if group.first.interrupts else ""]
+        for noun in filter(None, nouns):
+            numbers[noun] = numbers.get(noun, 0) + len(group.entries)
+    of = {"interruption": " of jobs"}
     found = ((noun, numbers[noun]) for noun in ("deletion", "replacement", "interruption") if noun in numbers)
     return ", ".join(f"{number} {noun}{'s' * (number != 1)}{of.get(noun, '')}" for noun, number in found)
 

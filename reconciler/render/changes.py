@@ -5,10 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from reconciler.model import MISSING, Base64, Call, Change, Effect, JsonText, Path, ResourcePlan, Secret, Step, compact
+from reconciler.model import (
+    MISSING,
+    NAME_TAG,
+    Base64,
+    Call,
+    Change,
+    Effect,
+    JsonText,
+    Path,
+    ResourcePlan,
+    Secret,
+    Step,
+    compact,
+)
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.paths import dotted
 from reconciler.model.stand_ins import convert
@@ -16,6 +30,7 @@ from reconciler.render.difference import Line, between, fits, shift, single, who
 from reconciler.render.mask import Mask
 
 CHANGED: Final = "(sensitive, changed)"  # in place of a secret that was not there before, next to what is shown
+ELSE: Final = "…"  # in place of what is not equal in all of a group, or is equal on both sides
 _NOT_SET: Final = "(not set)"
 _REMOVED: Final = "(removed)"
 _PARTS: Final = re.compile(r"[\w.-]+|[^\w.-]", re.DOTALL)
@@ -41,6 +56,16 @@ def lines(found: Sequence[Change], mask: Mask, *, core: bool = False) -> Iterato
     width = min(max((len(dotted(one.path)) for one in attributes), default=0), 60)
     for one in attributes:
         yield from _attribute(one, width, mask, core=core)
+
+
+def nameless(item: ResourcePlan) -> ResourcePlan:
+    """``item`` with :data:`ELSE` for its own name in its tags: equal changes of resources with a prefix are equal."""
+    own, path = item.address.name, ("tags", NAME_TAG)
+    found = tuple(replace(one, after=ELSE) if one.path == path and one.after == own else one for one in item.changes)
+    after, tags = item.after, (item.after or {}).get("tags")
+    if isinstance(tags, Mapping) and tags.get(NAME_TAG) == own:
+        after = {**(after or {}), "tags": {**tags, NAME_TAG: ELSE}}
+    return replace(item, diff=replace(item.diff, changes=found), after=after)
 
 
 def created(item: ResourcePlan, mask: Mask) -> Iterator[Line]:
@@ -123,7 +148,7 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
 
 def _between_ends(parts: Sequence[str], lead: int, tail: int) -> str:
     middle = "".join(parts[lead : len(parts) - tail])
-    return f"{'…' * bool(lead)}{middle}{'…' * bool(tail)}"
+    return f"{ELSE * bool(lead)}{middle}{ELSE * bool(tail)}"
 
 
 def _hidden(one: _Attribute, mask: Mask) -> str:

@@ -13,7 +13,7 @@ from reconciler.render import json as as_json
 from reconciler.render import text
 from reconciler.render.json import FORMAT_VERSION
 from reconciler.render.markdown import LIMIT
-from reconciler.render.markup import code, fenced
+from reconciler.render.markup import code, fenced, mark
 from reconciler.render.mask import Mask
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -35,6 +35,12 @@ class Failure:
     mask: Mask
     root: str
     timestamp: str
+
+    @property
+    def name(self) -> str:
+        """The environment, also where only the problems know it; masked, and empty where they are of several."""
+        named = {problem.environment for problem in self.problems} if not self.environment else {self.environment}
+        return self.mask.line(named.pop()) if len(named) == 1 else ""
 
     @property
     def summary(self) -> str:
@@ -63,7 +69,7 @@ def json(failure: Failure) -> str:
             "format_version": FORMAT_VERSION,
             "reconcile_version": __version__,
             "timestamp": failure.timestamp,
-            "environment": failure.mask.text(failure.environment),
+            "environment": failure.name,
             "applyable": False,
             "complete": False,
             "errored": True,
@@ -77,16 +83,16 @@ def json(failure: Failure) -> str:
 
 
 def markdown(failure: Failure) -> str:
-    """A comment: the summary, and the problems."""
-    where = f" {code(failure.mask.line(failure.environment))}:" if failure.environment else ""
+    """A comment: the summary, the problems, and the mark by which a pipeline replaces the comment before it."""
+    where = f" {code(failure.name)}:" if failure.name else ""
     first = f"###{where} {failure.summary}"
-    return "\n".join([first, "", *fenced(failure.listed(LIMIT - 1000))]) + "\n"
+    last = ["", mark(failure.name)] if failure.name else []
+    return "\n".join([first, "", *fenced(failure.listed(LIMIT - 1000)), *last]) + "\n"
 
 
 def html(failure: Failure) -> str:
     """A page: the summary, and the problems."""
-    title = " ".join(filter(None, (failure.mask.line(failure.environment), "-" * bool(failure.environment))))
-    title = escape(f"{title} {failure.summary}".strip())
+    title = escape(" - ".join(filter(None, (failure.name, failure.summary))))
     return "\n".join(
         [
             "<!doctype html>",

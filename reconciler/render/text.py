@@ -10,7 +10,7 @@ from reconciler.model.paths import located
 from reconciler.model.problems import Problem
 from reconciler.render.difference import WIDTH, Line
 from reconciler.render.mask import Mask
-from reconciler.render.ranges import ranges
+from reconciler.render.ranges import ranges, within
 from reconciler.render.view import Entry, Group, LookupView, View
 
 LISTED: Final = 12  # lines of names below changes that are equal; of deletions and interruptions all are listed
@@ -64,8 +64,12 @@ def title(view: View) -> str:
 
 
 def looked_up(one: LookupView) -> str:
-    """The value of a look-up, and how it moved."""
-    return f"{one.value}  # moved: {one.moved} ({', '.join(one.users)})" if one.moved else one.value
+    """The value of a look-up, and how it moved, with some of what uses it: each of these stands below, too."""
+    if not one.moved:
+        return one.value
+    users, unnamed = within(one.users, WIDTH)
+    more = " and ".join(filter(None, (users, f"{unnamed} more" if unnamed else "")))
+    return f"{one.value}  # moved: {one.moved} ({more})"
 
 
 def group(found: Group, paint: Paint, *, verbose: bool = False) -> Iterator[str]:

@@ -40,8 +40,9 @@ class Entry:
     """One resource.
 
     ``physical`` is empty where it is the name in the address; ``lines`` are what is created or differs, ``core`` the
-    same without what is equal on both sides of a text; ``jobs`` is what happens to running jobs; ``unchanged`` counts
-    the attributes that do not differ; ``steps`` are the calls and waits, complete; ``place`` is ``file:line``.
+    same without what is equal on both sides of a text, and without its own name in its tags; ``jobs`` is what happens
+    to running jobs; ``unchanged`` counts the attributes that do not differ; ``steps`` are the calls and waits,
+    complete; ``place`` is ``file:line``.
     """
 
     address: str
@@ -253,8 +254,7 @@ def limits(plan: Plan) -> str:
 
 def entry(item: ResourcePlan, mask: Mask, root: str = "") -> Entry:
     """One resource as it is shown; ``root`` is the path prefix of its file."""
-    lines = tuple(changes.created(item, mask) if item.verb is Verb.CREATE else changes.lines(item.changes, mask))
-    core = tuple(changes.lines(item.changes, mask, core=True)) if item.verb is Verb.UPDATE else lines
+    lines, core = _lines(item, mask), _lines(changes.nameless(item), mask, core=item.verb is Verb.UPDATE)
     acting = item.steps if item.verb is not Verb.NOOP else ()
     return Entry(
         address=mask.line(str(item.address)),
@@ -275,6 +275,12 @@ def entry(item: ResourcePlan, mask: Mask, root: str = "") -> Entry:
         place=mask.line(located(root, item.pos)) if item.pos and item.pos.file else "",
         depends_on=_addresses(item, mask),
     )
+
+
+def _lines(item: ResourcePlan, mask: Mask, *, core: bool = False) -> tuple[Line, ...]:
+    if item.verb is Verb.CREATE:
+        return tuple(changes.created(item, mask))
+    return tuple(changes.lines(item.changes, mask, core=core))
 
 
 def sign(item: ResourcePlan) -> str:

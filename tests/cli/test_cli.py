@@ -369,6 +369,9 @@ def test_init_writes_what_validates(run: Run, tmp_path: Path, monkeypatch: pytes
     [
         (["plan", "--nope"], "No such option"),
         (["nope"], "No such command"),
+        (["pln"], "No such command 'pln'; did you mean plan?"),
+        (["apply", "--on-error", "foo"], "Invalid value for '--on-error': 'foo' is not one of 'stop', 'continue'."),
+        (["validate", "--format", "xml"], "Invalid value for '--format': 'xml' is not one of 'text', 'json', 'github'"),
         (["apply", "--parallelism", "0"], "parallelism"),
         (["plan", "nowhere"], "nowhere"),
         (["plan", "--target", "x"], "is not an address"),

@@ -155,6 +155,20 @@ def test_starting_points_at_the_account_and_region(
     assert "export AWS" not in running("sandbox", "start", "--help").out
 
 
+@pytest.mark.parametrize(("asked", "speed"), [([], 50), (["--speed", "20"], 20)])
+def test_a_sandbox_that_runs_keeps_its_speed_unless_another_is_asked_for(
+    running: Shell, sandbox_url: str, asked: list[str], speed: float
+) -> None:
+    """A second shell that is pointed at it does not slow down what the first one does."""
+    before = process.control(sandbox_url, "status")["speed"]
+    process.control(sandbox_url, "clock", {"speed": 50})
+    try:
+        running.ok("sandbox", "start", *asked)
+        assert process.control(sandbox_url, "status")["speed"] == speed
+    finally:
+        process.control(sandbox_url, "clock", {"speed": before})
+
+
 def test_an_environment_of_another_account_runs_in_the_sandbox(
     running: Shell, sandbox_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

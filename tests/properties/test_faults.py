@@ -77,7 +77,7 @@ class Losing(Door):
 LATE = {"read_lag": 20, "tag_lag": 20, "iam_refuses_fresh": True, "iam_delay": 25, "relationship_lag": 120}
 
 
-@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 5))
+@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 7))
 def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Mapping[str, Any], sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     history.converge(env)

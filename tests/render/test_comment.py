@@ -112,7 +112,7 @@ def test_a_reviewer_sees_the_one_dangerous_line_among_480() -> None:
         for part in (
             "### Plan: 483 to change.",
             "prod in account 123456789012, eu-west-1; 481 warnings (below)",
-            "[!CAUTION]\n**1 deletion, 1 replacement**",
+            "[!CAUTION]\n**1 deletion, 1 replacement, 1 interruption of jobs**",
             "- **replace** envs.ce (delete, then create): type differs. **Running jobs**: jobs are ended (batch.yaml:7:3)",
             "- **delete** queues.old: no longer declared. Running jobs: waits until they have ended",
             "-/+ envs.ce  type differs batch.yaml:7:3",

@@ -119,7 +119,7 @@ def test_the_order_is_what_a_reviewer_needs_first() -> None:
     ]
 
     assert [text.index(one) for one in expected] == sorted(text.index(one) for one in expected)
-    assert headings[0] == "1 deletion, 1 interruption of running jobs"
+    assert headings[0] == "1 deletion, 1 interruption of jobs"
     assert 'ami\n"ami-2"moved: "ami-1" -> "ami-2", used by computeEnvironments.spot' in re.sub(
         r"(?<=ami)(?=\")", "\n", text
     )
@@ -327,6 +327,7 @@ def test_search_and_filters_do_what_they_say(browser: Browser) -> None:
     )
     assert searched("align-01 image :1.5") == (["g4"], "10"), "several words, each anywhere"
     assert browser.run("CSS.highlights.get('found').size") > 10
+    assert searched('"align-01 image"') == ([], "0"), "words in quotes stand side by side"
     assert searched("no such thing") == ([], "0")
     browser.press(escape)
     assert (browser.run(status), len(measure("shown()"))) == ("485 resources", 6)

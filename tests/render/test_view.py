@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -121,6 +122,18 @@ def test_500_definitions_that_change_alike_fit_on_one_screen() -> None:
     assert re.search(r"\.\.\. and \d+ more \(--verbose shows each\)", shown)
 
 
+def test_equal_creations_stand_once_where_names_have_a_prefix() -> None:
+    """Each has its own name in a tag, and that is no difference."""
+    names = [f"align-{n:03}" for n in range(50)]
+    jobs = (replace(resource("jobs", name, image="lab/x:1.5"), physical=f"dev-{name}") for name in names)
+    wanted = env(*jobs)
+    shown = as_text(planner.make(wanted, KINDS, SCOPE, observed())[0])
+
+    assert [re.split(r"  ", line)[0] for line in headings(shown)] == ["+ 50 jobs"]
+    assert '"reconciler/name":"…"' in shown
+    assert "align-{000..049}" in shown
+
+
 def test_every_deletion_is_named() -> None:
     names = [f"{'abcdefgh'[n % 8]}{n * 7919}" for n in range(400)]
     shown = as_text(planned({"jobs.kept": {}}, {f"jobs.{name}": {} for name in ["kept", *names]}))
@@ -146,6 +159,19 @@ def expanded(shown: str) -> list[str]:
         return [shown]
     lead, start, end, tail = match.groups()
     return [f"{lead}{str(number).zfill(len(start))}{tail}" for number in range(int(start), int(end) + 1)]
+
+
+def test_a_look_up_that_moved_below_500_definitions_takes_one_line() -> None:
+    """As the digest of an image does that all of them use."""
+    names = [f"{'abcdefgh'[n % 8]}{n * 7919}-sample" for n in range(500)]
+    image = Template((Reference("lookups", "${lookups.app}", attr="app"),))
+    wanted = env(*(resource("jobs", name, image=image) for name in names))
+    there = observed(jobs=[live(name, image="app@1") for name in names])
+    shown = as_text(planner.make(wanted, KINDS, SCOPE, there, lookups={"app": "app@2"})[0])
+
+    line = next(line for line in shown.splitlines() if line.startswith("  app  "))
+    assert len(line) < 200 and re.search(r"\(jobs\.a0-sample, .* and \d{3} more\)$", line)
+    assert len(shown.splitlines()) < 40
 
 
 @given(st.lists(st.from_regex(r"[a-c]?[0-9]{0,3}[a-c]?", fullmatch=True), unique=True))

@@ -468,6 +468,7 @@ def test_a_dead_one_is_noticed(background):
     assert first != process.start()
 
 
+@pytest.mark.long  # as in test_sandbox_command
 def test_a_taken_port_is_said(background, sandbox_url):
     port = int(sandbox_url.rpartition(":")[2])
 

@@ -15,6 +15,7 @@ from reconciler.operations import editor_schema, scaffold
 from reconciler.schema import registry
 from tests.support import language_server
 from tests.support.language_server import LanguageServer
+from tests.support.long import LONG
 from tests.support.tables import DATA, cases
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
@@ -36,7 +37,8 @@ def server() -> Iterator[LanguageServer]:
 
 def test_examples_and_new_environments_show_no_error(server: LanguageServer, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
-    files = [file for file in ENVIRONMENTS.rglob("*.yaml") if "files" not in file.parts]
+    files = sorted(file for file in ENVIRONMENTS.rglob("*.yaml") if "files" not in file.parts)
+    files = files if LONG else files[::3]
     for template in (scaffold.MINIMAL, "dcv-desktop"):
         written = scaffold.write(tmp_path / "environments" / template, template)
         files += [file for file in written if file.suffix == ".yaml"]
@@ -50,7 +52,7 @@ def test_examples_and_new_environments_show_no_error(server: LanguageServer, tmp
 
     assert shown.pop(wrong) == ["2:17 Property prio is not allowed."]  # so the schema has been found
     assert {file: marks for file, marks in shown.items() if marks} == {}
-    assert len(shown) > 45
+    assert len(shown) > 15
 
 
 def test_what_an_editor_shows_of_right_and_wrong_files(server: LanguageServer, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def left_behind(shown: str, temporary: Path) -> list[str]:
     return left
 
 
+@pytest.mark.long  # ten processes: `.ci/run` runs it by name
 def test_it_tells_its_story_to_the_end(tmp_path: Path, temporary: Path) -> None:
     shown, _ = (demo := start(tmp_path, temporary)).communicate(timeout=300)
 

@@ -21,6 +21,7 @@ from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
 from tests.support.examples import ARTICLES, ROOT, SECRETS, Account
 from tests.support.histories import History
+from tests.support.long import some
 from tests.support.plan_schema import valid_plan
 
 ENVIRONMENTS = ROOT / "environments"
@@ -149,7 +150,7 @@ def everything(account: Account) -> set[tuple[str, str]]:
     return {one for one in found if not one[1].startswith("AWSServiceRoleFor")}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some(NAMES, 2))
 def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_order: Account) -> None:
     account = any_order
     before = everything(account)
@@ -172,7 +173,7 @@ def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_o
     assert everything(account) == before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some(NAMES, 2, first=1))
 def test_as_a_template_it_is_planned_at_once(name: str, account: Account, tmp_path: Path) -> None:
     mine = tmp_path / "my-stack"
 

@@ -492,6 +492,7 @@ def test_a_change_is_planned_as_what_the_requests_allow(account: Shell) -> None:
     assert account.changes(STACK.replace("whisper: hush", "whisper: psst")) == []
 
 
+@pytest.mark.long
 def test_a_replacement_goes_all_the_way(account: Shell, url: str) -> None:
     account.write(STACK)
     account("apply", "--auto-approve")

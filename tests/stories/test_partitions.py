@@ -25,7 +25,9 @@ def region(request: pytest.FixtureRequest, account: Account, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("region", "partition"),
     [
-        pytest.param(name, name, marks=pytest.mark.long if name == "aws" else ())  # as all other stories are
+        pytest.param(
+            name, name, marks=() if name == "aws-cn" else pytest.mark.long
+        )  # the others: as all other stories, and alike
         for name in PARTITIONS
     ],
     indirect=["region"],

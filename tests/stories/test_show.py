@@ -251,6 +251,9 @@ def test_a_failure_is_a_result(declared: Path, shell: Shell, monkeypatch: pytest
     comment = Path("out.markdown").read_text("utf-8")
     first = comment.splitlines()[0]
     assert first.startswith("### ") and first.endswith("There is no plan: 1 error.") and place in comment
+    name = found[0]["environment"]
+    assert document["environment"] == name and name in ("site", *([] if placed else [""]))
+    assert ("<!-- reconcile: " in comment, comment.endswith(f"\n\n<!-- reconcile: {name} -->\n")) == (bool(name),) * 2
     page = Path("out.html").read_text("utf-8")
     assert "There is no plan: 1 error." in page and place in html.unescape(page) and "<b>" not in page
     assert "default-src 'none'" in page

@@ -43,9 +43,15 @@ def sandbox_start(
         int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 for any free one.")
     ] = 0,
     speed: Annotated[
-        float,
-        typer.Option("--speed", min=0.001, help="Run the sandbox clock N times as fast as real time.", metavar="N"),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--speed",
+            min=0.001,
+            metavar="N",
+            help="Run the sandbox clock N times as fast as real time. [default: 1, or the speed it already has]",
+            show_default=False,
+        ),
+    ] = None,
     account: Annotated[
         str | None,
         typer.Option(
@@ -71,8 +77,9 @@ def sandbox_start(
     """
     try:
         given = {name: value for name, value in (("account", account), ("region", region)) if value}
-        handle = process.start(port=port, speed=speed, **given)
-        process.control(handle.url, "clock", {"speed": speed})  # a sandbox that ran already may have another speed
+        handle = process.start(port=port, speed=speed or 1.0, **given)
+        if speed is not None:
+            process.control(handle.url, "clock", {"speed": speed})  # it may have run already, with another speed
     except KeyboardInterrupt:  # with Ctrl-C a shell drops its whole line, and what would be evaluated with it
         typer.echo("Interrupted: the sandbox was not started. The shell may still point to a real account.", err=True)
         raise typer.Exit(INTERRUPTED) from None

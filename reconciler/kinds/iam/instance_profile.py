@@ -236,7 +236,7 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
         return Disruption(
             "for a moment the profile has no role; running instances get the new one's permissions within minutes"
         )
-    return "not affected" if not diff.replaces else "replaced: its dependents switch to the new one"
+    return "not affected" if not diff.replaces else "its dependents switch to the new one"
 
 
 ACCESS = Access(

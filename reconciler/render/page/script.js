@@ -66,7 +66,8 @@
   };
 
   const update = () => {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const typed = search.value.toLowerCase().match(/"[^"]*\s[^"]*"|\S+/g) || []; // words, or several in quotes
+    const words = typed.map((one) => (/\s/.test(one) ? one.slice(1, -1) : one));
     const actions = boxes.filter((one) => one.checked).map((one) => one.value);
     texts = texts || indexed();
     if (words.length && !unsearched) unsearched = opened();

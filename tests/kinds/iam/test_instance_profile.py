@@ -159,7 +159,7 @@ def test_another_path_is_another_profile():
 
     assert [(change.path, change.effect) for change in found.changes] == [(("path",), Effect.REPLACE)]
     assert list(KIND.update(live(), want(path="/a/"), found)) == []
-    assert "replaced" in KIND.disruption(live(), want(), found)
+    assert "its dependents switch" in KIND.disruption(live(), want(), found)
 
 
 def test_a_moment_without_a_role_is_announced():

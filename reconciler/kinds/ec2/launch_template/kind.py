@@ -319,7 +319,7 @@ def tag(live: Live, add: Mapping[str, str], remove: Sequence[str]) -> Sequence[A
 def disruption(_: Live, __: Want, diff: Diff) -> str:
     """The effect of ``diff`` on running jobs, as one sentence."""
     if diff.replaces:
-        return "replaced: compute environments switch to the new template"
+        return "compute environments switch to the new template"
     return (
         "not affected (instances keep their version; compute environments that use $Default or $Latest get the new one"
         " at their next infrastructure update)"
