@@ -213,3 +213,10 @@ def test_live_values_become_yaml(shell: Shell, lab: Path) -> None:
     client("sns").delete_topic(TopicArn="arn:aws:sns:eu-west-1:123456789012:alarms")
     gone = shell("drift", "lab", "--accept", "topics.alarms")
     assert gone.code == 1 and "the resource is not in the account" in gone.err
+
+
+def test_what_cannot_be_read_is_not_accepted(shell: Shell, lab: Path) -> None:
+    shell.account.faults.add(service="logs", operation="DescribeLogGroups", deny=True, times=0)
+    told = shell("drift", "lab", "--accept", 'logGroups["/lab/plain"]')
+    assert told.code == 1 and "allow logs:DescribeLogGroups" in told.err and "there is no resource" not in told.err
+    assert lab.read_text() == RESOURCES
