@@ -180,6 +180,8 @@ def test_what_a_workflow_may_do(init: Init, tmp_path: Path) -> None:
     }
     jobs = {f"{name} {job}": body for name, one in workflows.items() for job, body in one["jobs"].items()}
     assert all(one["permissions"] == {} for one in workflows.values())
+    uploads = [step for job in jobs.values() for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+    assert len(uploads) == 2 and all(step["with"]["overwrite"] for step in uploads)  # else no job can be run again
     signed_in = {name for name, job in jobs.items() if "id-token" in job["permissions"]}
     assert signed_in == {"reconcile-plan plan", "reconcile-apply apply", "reconcile-drift drift"}
     assert "head.repo.full_name == github.repository" in jobs["reconcile-plan plan"]["if"]
