@@ -13,7 +13,9 @@ from reconciler.model.problems import Problems
 
 HERE: Final = Path(__file__).parents[1]
 HOSTS: Final = ("github", "gitlab")
-_HEAD: Final = re.compile(r"ref: refs/(?:remotes/origin|heads)/(\S+)")
+_HEAD: Final = re.compile(r"ref: refs/(?:remotes/origin|heads)/([\w./-]+)\s*")
+# Anything else in their place could be more than a value in the workflows.
+_FORMS: Final = {"account": re.compile(r"[0-9]{12}"), "region": re.compile(r"[a-z]+(-[a-z0-9]+)+")}
 _ACCOUNT: Final = "123456789012"  # where the environments name none, or several
 _REGION: Final = "eu-west-1"
 
@@ -71,13 +73,14 @@ def _settings(root: Path, name: str) -> set[str]:
         found = discovery.every_environment(root)
     except Problems:
         return set()
-    return {value for target in found if (value := discovery.setting_of(target, name)) and "${" not in value}
+    given = (discovery.setting_of(target, name) for target in found)
+    return {value for value in given if value and _FORMS[name].fullmatch(value)}
 
 
 def _branch(root: Path) -> str:
     """The branch that the repository's origin has as its default; main where that is not known."""
     try:
-        found = _HEAD.match((root / ".git/refs/remotes/origin/HEAD").read_text(encoding="utf-8"))
+        found = _HEAD.fullmatch((root / ".git/refs/remotes/origin/HEAD").read_text(encoding="utf-8"))
     except OSError:
         found = None
     return found[1] if found else "main"

@@ -213,6 +213,8 @@ def test_a_plan_that_the_pipeline_does_not_create(run: Run, github: GitHubStandI
     for plan, argv, wrong in (
         (kept("x"), (), ""),
         (kept("x", "prod"), (), "the plan belongs to the environment prod"),
+        # a line that begins like this is a command to GitHub
+        (kept("x", "a\n::error::b"), (), r"the plan belongs to the environment a\n::error::b"),
         (kept("x", destroy=True), (), "created with --destroy"),
         (kept("x", destroy=True), ("--allow", "destroy"), ""),
         (kept("x", allow_deletions=9, adopt=True), ("--allow", "adopt"), "created with --allow-deletions"),

@@ -50,6 +50,12 @@ def test_it_prints_the_policy_and_says_the_rest_beside_it(run: Run) -> None:
     assert "  ssm:PutParameter: the lock of the environment" in err.splitlines()
 
 
+@pytest.mark.parametrize("wrong", [("--account", "*"), ("--account", "123"), ("--region", 'x"y'), ("--region", "*")])
+def test_what_is_no_account_or_region_is_refused(run: Run, wrong: tuple[str, str]) -> None:
+    code, out, err = run("prod.yaml", *wrong)
+    assert code == 1 and not out and f"{wrong[0]} takes the " in err
+
+
 @pytest.mark.parametrize("purpose", [[], ["--for", "plan"], ["--for", "drift"]])
 def test_a_drift_needs_what_a_plan_needs_and_the_event_history(run: Run, purpose: list[str]) -> None:
     code, out, err = run("prod.yaml", "--account", "123456789012", *purpose)

@@ -16,6 +16,7 @@ import pytest
 import reconciler.kinds
 from reconciler.kinds import discover
 from reconciler.model import Address, Environment, Lookup, Pos, Resource
+from reconciler.model.problems import Problems
 from reconciler.operations import pipeline
 from reconciler.operations.permissions import actions, build, policy
 from reconciler.operations.permissions.build import Policies
@@ -360,6 +361,12 @@ def test_what_is_deleted_need_not_be_declared() -> None:
     assert found["ec2:DeleteSecurityGroup"] == {("security-group/sg-0abc", ())}
     assert ("*", ()) in found["ec2:DescribeInstances"]
     assert json.dumps(policy.document(build.for_plan(environment(), _document(gone)).whole))
+
+
+def test_a_forged_call_gets_no_permission() -> None:
+    forged = entry(Address("roles", "r"), "delete", ("iam:DeleteUser\n", {"UserName": "admin"}))
+    with pytest.raises(Problems, match="the plan has a step that reconcile does not make: iam:DeleteUser"):
+        of_plan(environment(), forged)
 
 
 def _document(*entries: dict[str, Any]) -> dict[str, Any]:

@@ -357,6 +357,26 @@ def test_only_what_made_the_change_counts(estate: Estate) -> None:
     assert not (early.warnings or soon.warnings or long_ago.warnings)
 
 
+def test_who_made_it_as_declared_did_not_change_it(estate: Estate) -> None:
+    """While the call that did is not in the history yet, the one before is not blamed: it set what is declared."""
+    logs, iam = estate.console("logs"), estate.console("iam")
+    iam.tag_role(RoleName="tagged", Tags=[{"Key": "team", "Value": "hpc"}, {"Key": "more", "Value": "x"}])
+    iam.untag_role(RoleName="tagged", TagKeys=["more"])
+    estate.sandbox.advance(3600)
+    logs.put_retention_policy(logGroupName="/log", retentionInDays=60)
+    iam.tag_role(RoleName="tagged", Tags=[{"Key": "team", "Value": "other"}])
+    both = ('logGroups["/log"]', "roles.tagged")
+    early = estate.ask(estate.plan(*both))
+    assert {str(address): why for address, why in early.reasons.items()} == dict.fromkeys(both, looking.NO_EVENT)
+
+    estate.sandbox.advance(1000)
+    found = estate.ask(estate.plan(*both)).changed_by.values()
+    assert [one and (one.event, one.via) for one in found] == [
+        ("PutRetentionPolicy", "console"),
+        ("TagRole", "console"),
+    ]
+
+
 def window(**times: float) -> dict[Address, Window]:
     return {Address("jobQueues", "queue"): Window(**times)}
 

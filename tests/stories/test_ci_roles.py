@@ -87,6 +87,22 @@ def test_who_can_assume_them(job: As) -> None:
             with pytest.raises(ClientError, match="explicit deny"):
                 call(RoleName="reconcile-apply", **more)
         writer.converged("ci-roles")
+    role = f"arn:aws:iam::{ACCOUNT}:role/some"
+    for name, action, resource, service, can in (
+        ("plan", "secretsmanager:GetSecretValue", "*", "", "explicitDeny"),
+        ("plan", "kms:Decrypt", "*", "", "explicitDeny"),  # of a parameter's SecureString
+        ("apply", "iam:PassRole", role, "ecs-tasks.amazonaws.com", "allowed"),
+        ("apply", "iam:PassRole", role, "lambda.amazonaws.com", "implicitDeny"),
+        ("apply", "iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/reconcile-apply", "ec2.amazonaws.com", "explicitDeny"),
+    ):
+        passed = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": [service], "ContextKeyType": "string"}
+        (result,) = boto3.client("iam").simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/reconcile-{name}",
+            ActionNames=[action],
+            ResourceArns=[resource],
+            ContextEntries=[passed] if service else [],
+        )["EvaluationResults"]
+        assert (name, action, service, result["EvalDecision"]) == (name, action, service, can)
 
 
 @pytest.mark.parametrize("name", some([name for name in EXAMPLES if name != "ci-roles"], 10, 2))

@@ -24,7 +24,7 @@ extends: ../base.yaml
 variables: {days: 30}
 tags: {team: hpc}
 defaults:
-  jobQueues: {priority: 5}
+  repositories: {imageTagMutability: MUTABLE}
 """
 RESOURCES = """\
 # what this environment has
@@ -36,6 +36,12 @@ logGroups:
   /lab/anchor: &same
     retentionInDays: 30
   /lab/alias: *same
+  /lab/merged:
+    <<: *same
+    tags: {a: one}
+  /lab/tagged: {}
+repositories:
+  lab: {}
 schedulingPolicies:
   fair:
     fairsharePolicy:
@@ -99,11 +105,13 @@ def lab(shell: Shell, served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def changed_by_hand() -> None:
     logs, iam, batch = client("logs"), client("iam"), client("batch")
-    for name in ("plain", "variable", "anchor"):
+    for name in ("plain", "variable", "anchor", "merged"):
         logs.put_retention_policy(logGroupName=f"/lab/{name}", retentionInDays=7)
     arn = next(one["arn"] for one in logs.describe_log_groups()["logGroups"] if one["logGroupName"] == "/lab/plain")
     logs.tag_resource(resourceArn=arn.removesuffix(":*"), tags={"b": "its: two", "owner": "yes"})
     logs.untag_resource(resourceArn=arn.removesuffix(":*"), tagKeys=["a"])
+    logs.tag_resource(resourceArn=arn.removesuffix("plain:*") + "tagged", tags={"team": "other"})
+    client("ecr").put_image_tag_mutability(repositoryName="lab", imageTagMutability="IMMUTABLE")
     (policy,) = batch.list_scheduling_policies()["schedulingPolicies"]
     shares = [{"shareIdentifier": "A", "weightFactor": 1.0}, {"shareIdentifier": "C", "weightFactor": 2.0}]
     fair = {"shareDecaySeconds": 900, "computeReservation": 5, "shareDistribution": shares}
@@ -135,7 +143,10 @@ def changed_by_hand() -> None:
 REFUSED = {
     "jobDefinitions.gone": "there is no resource",
     'logGroups["/lab/anchor"]': "an anchor shares this value",
+    'logGroups["/lab/merged"]': "the value is inherited",
+    'logGroups["/lab/tagged"]': "environments/lab/environment.yaml:5:8",  # the environment's tags
     'logGroups["/lab/variable"]': "the value comes from an expression",
+    "repositories.lab": "environments/lab/environment.yaml:7:18",  # the defaults
     'secrets["lab/db"]': "secrets are never written",
     "topics.shared": "the resource is declared in a base",
 }
@@ -202,3 +213,10 @@ def test_live_values_become_yaml(shell: Shell, lab: Path) -> None:
     client("sns").delete_topic(TopicArn="arn:aws:sns:eu-west-1:123456789012:alarms")
     gone = shell("drift", "lab", "--accept", "topics.alarms")
     assert gone.code == 1 and "the resource is not in the account" in gone.err
+
+
+def test_what_cannot_be_read_is_not_accepted(shell: Shell, lab: Path) -> None:
+    shell.account.faults.add(service="logs", operation="DescribeLogGroups", deny=True, times=0)
+    told = shell("drift", "lab", "--accept", 'logGroups["/lab/plain"]')
+    assert told.code == 1 and "allow logs:DescribeLogGroups" in told.err and "there is no resource" not in told.err
+    assert lab.read_text() == RESOURCES

@@ -106,7 +106,8 @@ class GitHub:
 
     def apply(self, event: dict[str, Any], sha: str, **inputs: str) -> Done:
         given = {"inputs.environment": inputs.get("environment"), "inputs.run": inputs.get("run")}
-        values = {**self.event(None, sha), **given, **event}
+        skipped = {"steps.apply.outputs.code": ""}  # of a step that did not run
+        values = {**self.event(None, sha), **given, **event, **skipped}
         done = self.runner.job(self.file("apply"), "touched", values)
         assert done.ok, done.log
         (one,) = json.loads(done.outputs["environments"])
@@ -228,6 +229,22 @@ def test_a_plan_that_no_longer_holds_is_made_anew(github: GitHub) -> None:
     assert retention() == 14
 
 
+def test_a_plan_that_somebody_else_put_there(github: GitHub, shell: Shell) -> None:
+    """With a right digest, but another option; the pull request says why it is refused."""
+    git(github.work, "checkout", "-q", "-b", "more")
+    head = github.push("more", {"environments/base/groups.yaml": GROUPS % 14})
+    assert github.pull_request(3, head).ok
+    shell.go(github.work)
+    shell.ok("plan", "dev", "--destroy", "--out", "forged.plan")
+    github.api.keep(head, {"dev.plan": Path("forged.plan").read_bytes()})
+    Path("forged.plan").unlink()
+
+    done = github.merge(3, head)
+    assert not done.ok and retention() == 7
+    said = github.api.comments[3][-1]["body"]
+    assert said.startswith("### dev: not applied\n") and "created with --destroy" in said
+
+
 def test_a_night_in_which_somebody_changed_something(github: GitHub) -> None:
     assert github.drift().ok and not github.api.issues
     by_hand(60)
@@ -326,6 +343,10 @@ def test_the_same_on_gitlab(shell: Shell, tmp_path: Path) -> None:
         assert not done.ok and api.notes[-1]["body"].startswith(
             "### dev: not applied, since the approved plan no longer"
         )
+        api.files[5, "plans/dev.plan"] = b"damaged"
+        done = job("apply", CI_COMMIT_BEFORE_SHA=before, CI_COMMIT_SHA=after)
+        assert not done.ok and api.notes[-1]["body"].startswith("### dev: not applied\n")
+        assert "is not a saved plan" in api.notes[-1]["body"]
 
         by_hand(60)
         assert job("drift").ok and "60 -> 30" in shown(api.issues[0]["description"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,6 +20,8 @@ from reconciler.operations import saved_plan, saved_variables
 from reconciler.operations.permissions import build, policy
 from reconciler.operations.permissions.build import Policies
 
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_REGION: Final = re.compile(r"[a-z]+(-[a-z0-9]+)+")
 APP: Final = typer.Typer(**STYLE)
 
 
@@ -94,6 +97,7 @@ def permissions(
         loaded = reporting.read(terminal, where, strict=False, given=given)
         found, stem = build.for_plan(loaded.env, saved.document), Path(env).stem
     else:
+        _check_scope(account, region)
         _check_sections(also or ())
         loaded = reporting.read(terminal, env, strict=False, given=given)
         here = loaded.env.account or account, loaded.env.region or region or _region()
@@ -153,6 +157,14 @@ def _write(terminal: Terminal, found: Policies, out_dir: Path, stem: str, *, ind
     except OSError as error:
         message = f"{out_dir} cannot be written: {error.strerror}"
         raise Problems([Problem(code=codes.USAGE, message=message, hint="choose another --out-dir DIR")]) from error
+
+
+def _check_scope(account: str | None, region: str | None) -> None:
+    """Raises Problems for what is no account or Region: an ARN with it would allow nothing, or too much."""
+    if account is not None and not _ACCOUNT.fullmatch(account):
+        raise Problems([Problem(code=codes.USAGE, message="--account takes the 12 digits of an account")])
+    if region is not None and not _REGION.fullmatch(region):
+        raise Problems([Problem(code=codes.USAGE, message="--region takes the name of a Region, such as eu-west-1")])
 
 
 def _check_sections(also: list[str] | tuple[()]) -> None:

@@ -22,6 +22,7 @@ from reconciler.model.paths import dotted, located
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.values import OWNER_PREFIX
 from reconciler.operations import session
+from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Session
 from reconciler.render import changes
 from reconciler.render.mask import Mask
@@ -50,7 +51,7 @@ def accept(account: Session, addresses: Sequence[Address], again: Callable[[], S
     try:
         for address in addresses:
             account = again() if backup else account  # what was written has moved the lines
-            item = _item(session.make_plan(account, Options()).plan, address)
+            item = _item(session.make_plan(account, Options()), address)
             accepted += _accept(account, item, backup, again)
     except BaseException:
         for path, data in backup.items():
@@ -59,10 +60,12 @@ def accept(account: Session, addresses: Sequence[Address], again: Callable[[], S
     return accepted
 
 
-def _item(plan: Plan, address: Address) -> ResourcePlan:
-    """The resource. Raises Problems where there is none."""
-    found = next((one for one in plan.resources if one.address == address), None)
+def _item(planned: Planned, address: Address) -> ResourcePlan:
+    """The resource. Raises Problems where there is none, or where it could not be planned."""
+    found = next((one for one in planned.plan.resources if one.address == address), None)
     if found is None:
+        if why := [problem for problem in planned.problems if problem.address == str(address)]:
+            raise Problems(why)
         hint = "`reconcile drift` prints the addresses"
         raise Problems([Problem(code=codes.BAD_ADDRESS, message=f"there is no resource {address}", hint=hint)])
     return found

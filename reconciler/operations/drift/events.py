@@ -135,7 +135,7 @@ def _of_change(recorded: Recorded, change: Change) -> tuple[str, ...]:
 
 def is_it(sought: Search, found: Recording) -> bool:
     """Whether the event made one of the changes: a call of that name that succeeded, names the resource, and says the
-    members that differ. AWS Batch's own calls, which scale, did not.
+    members that differ, with another value than the declared one. AWS Batch's own calls, which scale, did not.
     """
     if found.failed or found.name not in sought.events or found.service != sought.recorded.service or by_batch(found):
         return False
@@ -146,9 +146,34 @@ def is_it(sought: Search, found: Recording) -> bool:
 
 
 def _touches(recorded: Recorded, found: Recording, change: Change) -> bool:
+    if _as_declared(found, change):
+        return False
     if change.top != "tags":
         return recorded.touches(found.name, found.parameters, change)
     return len(change.path) == 1 or str(change.path[1]) in _words(found.parameters)
+
+
+def _as_declared(found: Recording, change: Change) -> bool:
+    """Whether the call gave the member the value that is declared: then another one has changed it since."""
+    if not isinstance(change.after, str | int | float):
+        return False
+    sent = {str(value) for value in _sent(found.parameters, str(change.path[-1]).lower())}
+    return str(change.after) in sent and str(change.before) not in sent
+
+
+def _sent(value: Any, name: str) -> Iterator[str | int | float]:
+    """The values that a call sends for members of this name, also as a pair (``{"key": NAME, "value": ...}``)."""
+    if isinstance(value, Mapping):
+        pair = {str(key).lower(): item for key, item in value.items()}
+        for kind in ("", "tag", "attribute"):
+            named = pair.get(f"{kind}key", pair.get(f"{kind}name"))
+            if str(named).lower() == name and isinstance(of_pair := pair.get(f"{kind}value"), str | int | float):
+                yield of_pair
+        if isinstance(own := pair.get(name), str | int | float):
+            yield own
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _sent(item, name)
 
 
 def _words(value: Any) -> Iterator[str]:

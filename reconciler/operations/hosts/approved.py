@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 from reconciler.config.given import Given
 from reconciler.model import problem_codes as codes
+from reconciler.model.masking import single_line
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.saved_plan import Saved
 from reconciler.operations.saved_variables import with_saved
@@ -30,14 +31,14 @@ def check(saved: Saved, environment: str, allowed: Collection[str], given: Mappi
     """Raises Problems unless the plan is of ``environment``, with no flags but ``allowed`` and the values ``given``."""
     wrong = []
     if saved.where.environment != environment:
-        wrong.append(f"the plan belongs to the environment {saved.where.environment}")
+        wrong.append(f"the plan belongs to the environment {single_line(saved.where.environment)}")
     for member, flag in FLAGS.items():
         if getattr(saved.options, member) and flag not in allowed:
             wrong.append(f"created with --{flag}")
     for name, kept in saved.variables.items():
         same = name in given and (kept.hashed is not None or kept.value == given[name].value)
         if not same:
-            wrong.append(f'a value of its own for the variable "{name}"')
+            wrong.append(f'a value of its own for the variable "{single_line(name)}"')
     if wrong:
         hint = "if the pipeline plans with these, pass --allow FLAG, --var-file FILE or --var NAME=VALUE"
         message = f"the fetched plan is not as this pipeline creates them: {'; '.join(wrong)}"

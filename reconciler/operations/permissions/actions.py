@@ -50,6 +50,11 @@ def _table() -> Mapping[str, Any]:
     return found
 
 
+def known(action: str) -> bool:
+    """Whether the table has the action: it has every one that reconcile needs."""
+    return action in _table()["actions"]
+
+
 def limited(action: str) -> bool:
     """Whether an ARN can limit the action; else only ``*`` allows it."""
     return bool(_table()["actions"][action]["scope"] != "*")

@@ -93,9 +93,9 @@ def _missing(principal: str, need: Need, result: Json, why: str) -> Problem:
     where = f"{need.action} on {need.resource}" if need.resource != "*" else need.action
     if unknown and not denied:
         message = f"{principal} has {where} only under conditions that are not known before: {', '.join(unknown)}"
-        return Problem(code=codes.MISSING_PERMISSION, message=message, hint=f"needed to {why}", warning=True)
+        return Problem(code=codes.MISSING_PERMISSION, message=message, hint=f"needed for: {why}", warning=True)
     how = "is explicitly denied" if denied else "has no permission for"
-    hint = f"needed to {why}; `reconcile permissions PLAN-FILE` prints the policy"
+    hint = f"needed for: {why}; `reconcile permissions PLAN-FILE` prints the policy"
     return Problem(code=codes.MISSING_PERMISSION, message=f"{principal} {how} {where}", hint=hint)
 
 

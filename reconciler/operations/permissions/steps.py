@@ -9,6 +9,9 @@ from functools import partial
 from typing import Any
 
 from reconciler.model import EMPTY, OWNER_TAG, Address, Call, Kind, Resource
+from reconciler.model import problem_codes as codes
+from reconciler.model.masking import single_line
+from reconciler.model.problems import Problem, Problems
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.needs import (
     ANY,
@@ -26,7 +29,9 @@ from reconciler.operations.permissions.resources import Estate, texts
 
 
 def of_saved_plan(estate: Estate, document: Mapping[str, Any]) -> Needs:
-    """What planning again reads, and the calls of the plan ``document`` (the contract's section 7)."""
+    """What planning again reads, and the calls of the plan ``document`` (the contract's section 7). Raises Problems for
+    a call that no plan has.
+    """
     entries = [entry for entry in document["resource_changes"] if str(entry["type"]) in estate.kinds]
     removed = frozenset(str(entry["type"]) for entry in entries if _removes(estate.kinds[str(entry["type"])], entry))
     needs = of_plan(estate, [str(entry["type"]) for entry in entries], removed)
@@ -34,8 +39,18 @@ def of_saved_plan(estate: Estate, document: Mapping[str, Any]) -> Needs:
     if changes:
         lock(needs)
     for entry in changes:
+        _check(entry)
         _entry(needs, estate.kinds[str(entry["type"])], entry)
     return needs
+
+
+def _check(entry: Mapping[str, Any]) -> None:
+    """Raises Problems for a call that reconcile does not make: the file is forged."""
+    for step in entry["steps"]:
+        if "call" in step and not actions.known(_action(str(step["call"]))):
+            message = f"the plan has a step that reconcile does not make: {single_line(str(step['call']))}"
+            hint = "save one with `reconcile plan --out FILE`"
+            raise Problems([Problem(code=codes.PLAN_FILE, message=message, hint=hint)])
 
 
 def _removes(kind: Kind, entry: Mapping[str, Any]) -> bool:
