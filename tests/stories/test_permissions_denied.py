@@ -101,7 +101,9 @@ def unchanged(env: Environment) -> Environment:
 
 def shrunk(env: Environment) -> Environment:
     """Without a job definition, which others may use, and without something that stands by itself."""
-    gone = [next((a for a in env.resources if a.section == "jobDefinitions"), None)]
+    written = repr([one.props for one in env.resources.values()])  # what an expression names must be there
+    free = [a for a in env.resources if a.section == "jobDefinitions" and f"${{{a}." not in written]
+    gone = [next(iter(free), None)]
     gone += [next((a for section in LIKELY for a in env.resources if a.section == section and alone(env, a)), None)]
     if not any(gone):
         gone += [next(a for a in env.resources if alone(env, a))]
