@@ -107,11 +107,20 @@ class Moto:
     def _answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
         if service in BACKENDS and region:
             self.backend(service, region)
-            if not operation.startswith(_READS):
-                self.touched(service, region)
+            if operation.startswith(_READS):
+                return self._asked(service, region, request)
+            self.touched(service, region)
         else:
             self._dirty.add(("*", "*"))
-            self._replies.clear()
+        try:
+            return self._asked(service, region, request)
+        finally:  # what a read at the same time has seen may be older
+            if service in BACKENDS and region:
+                self.touched(service, region)
+            else:
+                self._replies.clear()
+
+    def _asked(self, service: str, region: str, request: Request) -> Reply:
         known = service in BACKENDS and service != "s3"
         app = _app(BACKENDS[service]) if known else self._others
         if known and region and service in GLOBAL:  # moto knows the partition from the host, and not that of us-gov
