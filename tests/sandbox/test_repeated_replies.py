@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.sandbox.services import _moto
+from reconciler.sandbox.services._moto import Moto
 
 POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
 
@@ -17,15 +17,15 @@ def test_a_read_while_something_is_written_is_not_repeated(sandbox: Any, monkeyp
     def names() -> list[str]:
         return [policy["PolicyName"] for policy in iam.list_policies(Scope="Local")["Policies"]]
 
-    asked, during = _moto.Moto._asked, []
+    asked, during = Moto._asked, []
 
-    def first_read(moto: _moto.Moto, service: str, region: str, request: Any) -> Any:
+    def first_read(moto: Moto, service: str, region: str, request: Any) -> Any:
         if b"CreatePolicy" in request.body and not during:
             during.append([])
             during[0] = names()  # it has the reply from before, as a read of another thread may
         return asked(moto, service, region, request)
 
-    monkeypatch.setattr(_moto.Moto, "_asked", first_read)
+    monkeypatch.setattr(Moto, "_asked", first_read)
     assert names() == []
     iam.create_policy(PolicyName="reader", PolicyDocument=POLICY)
 
