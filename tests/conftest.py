@@ -40,7 +40,17 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("steady")
 
+_FILES_BETWEEN = 8  # collections of the whole heap, which take a second each and keep a worker small
+_ended: list[str] = []
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What the tests of some files leave behind is freed together."""
+    if nextitem is None or nextitem.path != item.path:
+        _ended.append(item.path.name)
+        if len(_ended) % _FILES_BETWEEN == 0:
+            gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
