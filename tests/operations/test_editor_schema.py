@@ -20,10 +20,10 @@ def first_line(file: Path) -> str:
 
 def test_two_environments_of_a_repository_share_one_copy(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
-    copy = tmp_path / "schemas" / editor_schema.NAME
+    copy = tmp_path.resolve() / "schemas" / editor_schema.NAME
 
     first = scaffold.write(tmp_path / "environments" / "a", scaffold.MINIMAL)
-    assert copy in [path.absolute() for path in first]
+    assert copy in [path.resolve() for path in first]
     document = json.loads(copy.read_text("utf-8"))
     assert document == {**registry.published(), "$id": editor_schema.NAME}
     copy.write_text("{}")
