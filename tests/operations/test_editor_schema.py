@@ -29,7 +29,7 @@ def test_two_environments_of_a_repository_share_one_copy(tmp_path: Path) -> None
     copy.write_text("{}")
     second = scaffold.write(tmp_path / "environments" / "b", "custom-logging")
 
-    assert copy not in [path.absolute() for path in second]
+    assert copy not in [path.resolve() for path in second]
     assert copy.read_text() == "{}"
     assert first_line(tmp_path / "environments/a/environment.yaml") == f"{BEGINS}../../schemas/{copy.name}"
     assert first_line(tmp_path / "environments/b/jobs/alpine-env.yaml") == f"{BEGINS}../../../schemas/{copy.name}"
