@@ -1,4 +1,4 @@
-# reconcile for pipelines: docker run --rm -v "$PWD:/work" -e AWS_REGION ... reconcile plan prod
+# reconcile for pipelines: docker run --rm -v "$PWD:/repo" -e AWS_REGION ... reconcile plan prod
 FROM python:3.13.9-slim-bookworm AS build
 WORKDIR /source
 COPY . .
@@ -12,10 +12,10 @@ FROM python:3.13.9-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git \
     && rm -rf /var/lib/apt/lists/* \
-    && git config --system --add safe.directory /work \
+    && git config --system --add safe.directory /repo \
     && useradd --create-home --uid 10001 reconcile
 COPY --from=build /opt/reconcile /opt/reconcile
 ENV PATH=/opt/reconcile/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001
-WORKDIR /work
+WORKDIR /repo
 ENTRYPOINT ["reconcile"]

@@ -118,7 +118,7 @@ class Outputs:
         self.delivered = True
         for one, text in texts:
             if not one.file and text is not None:
-                self.terminal.result(text)
+                self.terminal.result(text.rstrip("\n") if isinstance(text, str) else text)
 
     def failed(self, problems: Sequence[Problem], *, on_stderr: bool = False) -> None:
         """Write and print that there is no result, and why; on stderr too, except where stdout has it as JSON, or where

@@ -230,6 +230,8 @@ def check_markdown(text: str) -> None:
 
 
 def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbox, estate: Path) -> None:
+    several = shell("drift")
+    assert several.code == 1 and "--all checks all" in several.err
     before = shell.ok("drift", "dev", "prod", "--format", "json=last.json")
     assert before.out == ""
     (estate / "broken").mkdir()

@@ -15,7 +15,6 @@ import typer
 from reconciler.cli import drift_parts, reporting
 from reconciler.cli.options import (
     DriftFormat,
-    Envs,
     OnlyChanges,
     Sandbox,
     VarFiles,
@@ -23,6 +22,7 @@ from reconciler.cli.options import (
     Verbose,
     address,
     addresses,
+    environments,
     variables,
 )
 from reconciler.cli.outputs import DriftFormats, Output, Outputs
@@ -38,7 +38,7 @@ from reconciler.operations import session
 from reconciler.operations.drift import fleet, notify, shards
 from reconciler.operations.drift.since import Earlier, compared, read
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Session, timestamp
+from reconciler.operations.session import Location, Session, timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
 from reconciler.render.drift_view import Checked, Report
 from reconciler.render.failure import Failure
@@ -59,7 +59,16 @@ APP: Final = typer.Typer(**STYLE)
 )
 def drift(
     ctx: typer.Context,
-    envs: Envs = None,
+    envs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ENV",
+            help="Directories, files in them, or names under environments/. Without any: the current directory if it "
+            "is an environment, else the only one under environments/.",
+            show_default=False,
+            autocompletion=environments,
+        ),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Check every environment under environments/.")] = False,
     output: DriftFormats = None,
     ignore_transient: Annotated[
@@ -145,7 +154,7 @@ def drift(
         report = Report(environments=parts.environments, problems=masked(parts.problems, terminal.mask), at=timestamp())
     else:
         cwd = Path.cwd()
-        locations, wrong = session.locate_all(envs or (), cwd, every=every)
+        locations, wrong = _chosen(envs, cwd, every=every)
         settings = fleet.Settings(
             environ=os.environ,
             given=given,
@@ -188,6 +197,17 @@ _OF_CHECKS: Final = (
     "var_file",
 )
 _OF_REPORTS: Final = ("output", "since", "accept")
+
+
+def _chosen(envs: Sequence[str] | None, cwd: Path, *, every: bool) -> tuple[list[Location], list[Problem]]:
+    """The environments to check, and a problem for each argument that means none. Raises Problems."""
+    if envs or every:
+        return session.locate_all(envs or (), cwd, every=every)
+    try:
+        return [session.locate(None, cwd)], []
+    except Problems as error:
+        found = [replace(problem, hint=f"{problem.hint}; --all checks all") for problem in error.problems]
+        raise Problems(found) from error
 
 
 def _check_options(ctx: typer.Context, merge: str | None, results_target: str | None) -> None:
