@@ -20,6 +20,7 @@ from reconciler.model.problems import Problems
 from reconciler.operations import pipeline
 from reconciler.operations.permissions import actions, build, policy
 from reconciler.operations.permissions.build import Policies
+from reconciler.operations.permissions.merging import Statement
 from reconciler.operations.permissions.needs import Need
 from tests.support.examples import SECRETS
 from tests.support.long import some
@@ -93,7 +94,7 @@ def example(name: str, *, writes: bool) -> Policies:
     return build.for_environment(env, ACCOUNT, REGION, writes=writes)
 
 
-def allowed(statements: Iterable[policy.Statement]) -> Iterator[Need]:
+def allowed(statements: Iterable[Statement]) -> Iterator[Need]:
     for one in statements:
         for action in one.actions:
             for resource in one.resources:
@@ -259,7 +260,7 @@ def test_sections_that_are_no_longer_declared_are_allowed_by_tag_on_request() ->
 
 
 def test_a_document_is_as_iam_writes_it() -> None:
-    one = policy.Statement(
+    one = Statement(
         frozenset({"iam:AttachRolePolicy"}),
         frozenset({"b", "a"}),
         (("aws:RequestTag/x", ("1",)), ("iam:PolicyARN", ("p", "q"))),

@@ -12,8 +12,8 @@ from reconciler.model import Environment, Scope
 from reconciler.model.declared import partition_of
 from reconciler.operations.permissions import policy
 from reconciler.operations.permissions.actions import EVENTS
+from reconciler.operations.permissions.merging import Statement, statements
 from reconciler.operations.permissions.needs import ANY, Needs, of_apply, of_plan
-from reconciler.operations.permissions.policy import Statement
 from reconciler.operations.permissions.resources import Estate
 from reconciler.operations.permissions.steps import of_saved_plan
 
@@ -67,6 +67,6 @@ def for_plan(env: Environment, document: Mapping[str, Any]) -> Policies:
 
 
 def _policies(needs: Needs, notes: Sequence[str], limit: int) -> Policies:
-    whole = policy.statements(needs.found, needs.estate.scope)
+    whole = statements(needs.found)
     parts = policy.documents(needs, limit)
     return Policies(whole, parts, limit, (*notes, *needs.estate.notes), needs)
