@@ -145,7 +145,7 @@ class _Classes:
         service, account = (resource.split(":") + [""] * _FIELDS)[2:_FIELDS:2]
         if resource == ANY or account == "aws":
             return None
-        some = (one for one in self._types if one.startswith(f"{service}:"))
+        some = (one for one in self._types if actions.pattern(one, _ANYWHERE).split(":")[2] == service)
         return frozenset(one for one in some if actions.form(one, _ANYWHERE).fullmatch(resource))
 
     def possible(self, action: str, resource: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.account import lookups
@@ -29,10 +29,22 @@ class Need:
 
 @dataclass(slots=True)
 class Needs:
-    """The needs of a command, each with the reasons for it."""
+    """The needs of a command, each with the reasons for it. ``owners`` are the environments whose tag is asked for,
+    ``notes`` what is wider than it could be, in words.
+    """
 
-    estate: Estate
-    found: dict[Need, dict[str, None]]
+    estates: tuple[Estate, ...]
+    found: dict[Need, dict[str, None]] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.owners = self.owners or tuple(sorted({estate.scope.environment for estate in self.estates}))
+
+    @property
+    def estate(self) -> Estate:
+        """The estate; of several the first."""
+        return self.estates[0]
 
     def add(self, action: str, resources: Iterable[str], why: str, **conditions: Sequence[str]) -> None:
         """Add an action on resources; where an ARN cannot limit it, on any."""
@@ -49,7 +61,7 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
     """What planning reads. ``also`` are sections of which nothing is declared any more, but something may be owned;
     ``removed`` those of which something is deleted, by default all.
     """
-    needs = Needs(estate, {})
+    needs = Needs((estate,))
     needs.add(INDEX, (ANY,), "find what the environment owns")
     for name, lookup in sorted(estate.env.lookups.items()):
         action, resources = lookups.permission(lookup, estate.scope)
@@ -193,6 +205,24 @@ def fitting(estate: Estate, kind: Kind, action: str, arns: Iterable[str]) -> lis
         revisions = any(one.endswith("revision") for one in actions.types(action))
         whole = [arn for arn in whole if arn.endswith(":*") or not revisions]
     return whole
+
+
+# --- several environments --------------------------------------------------------------------------------------------
+
+OWNED: Final = frozenset({f"{REQUEST_TAG}/{OWNER_TAG}", f"{RESOURCE_TAG}/{OWNER_TAG}"})
+
+
+def together(some: Sequence[Needs]) -> Needs:
+    """The needs of a role for several environments: who may do something to what one of them owns may do that to all.
+
+    So each statement is there once, and what differs between them is the names.
+    """
+    made = Needs(tuple(estate for needs in some for estate in needs.estates))
+    for needs in some:
+        for need, whys in needs.found.items():
+            conditions = tuple((key, made.owners if key in OWNED else values) for key, values in need.conditions)
+            made.found.setdefault(Need(need.action, need.resource, conditions), {}).update(whys)
+    return made
 
 
 # --- apply -----------------------------------------------------------------------------------------------------------

@@ -32,9 +32,17 @@ def indented(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2)
 
 
+#: What stands for what is not known yet, and the most characters that it can have: aws-us-gov, ap-southeast-1.
+_LONGEST: Final = {"${partition}": 10, "${region}": 14, "${account}": 12}
+
+
 def size(some: Iterable[Statement]) -> int:
     """The characters of a document, as they are counted."""
-    return len(compact(document(some)))
+    return _length(compact(document(some)))
+
+
+def _length(text: str) -> int:
+    return len(text) + sum(text.count(word) * (most - len(word)) for word, most in _LONGEST.items())
 
 
 def documents(needs: Needs, limit: int) -> list[list[Statement]]:
@@ -49,7 +57,7 @@ def documents(needs: Needs, limit: int) -> list[list[Statement]]:
     room: list[int] = []  # what is left in each
     for _, some in sorted(services.items()):
         for one in _small(statements(some), limit):
-            more = len(compact(one.as_json())) + 1  # with a comma
+            more = _length(compact(one.as_json())) + 1  # with a comma
             place = next((index for index, left in enumerate(room) if more <= left), None)
             if place is None:
                 done.append([one])
