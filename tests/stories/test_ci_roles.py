@@ -93,7 +93,13 @@ def test_who_can_assume_them(job: As) -> None:
     role, declared = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("some", "fargate-spot-job"))
     for name, action, resource, service, can in (
         ("plan", "secretsmanager:GetSecretValue", f"{SECRET}x-abcdef", "", "explicitDeny"),
-        ("plan", "kms:Decrypt", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/x", "", "explicitDeny"),  # of a parameter's SecureString
+        (
+            "plan",
+            "kms:Decrypt",
+            f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/x",
+            "",
+            "explicitDeny",
+        ),  # of a parameter's SecureString
         ("apply", "iam:PassRole", declared, "ecs-tasks.amazonaws.com", "allowed"),
         ("apply", "iam:PassRole", declared, "lambda.amazonaws.com", "implicitDeny"),
         ("apply", "iam:PassRole", role, "ecs-tasks.amazonaws.com", "implicitDeny"),

@@ -395,6 +395,7 @@ ACCESS = Access(
     reads=("batch:DescribeQuotaShare",),
     looks=("batch:DescribeJobQueues", "batch:ListQuotaShares"),
     referrers=("batch:ListQuotaShares",),
+    waits=("batch:DescribeQuotaShare",),
     creates=("batch:CreateQuotaShare",),
     changes=("batch:UpdateQuotaShare",),
     deletes=("batch:UpdateQuotaShare", "batch:DeleteQuotaShare"),

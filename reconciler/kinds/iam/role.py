@@ -285,12 +285,17 @@ def _inline_changes(diff: Diff) -> list[str]:
     return sorted({str(found.path[1]) for found in diff.changes if found.top == "inlinePolicies"})
 
 
+# Who may change profiles by their tag is denied the one that has just been deleted. Where it is still there, the role
+# cannot be deleted, and IAM says so.
+GONE_OR_DENIED = (*NOT_FOUND, On("AccessDenied", "RemoveRoleFromInstanceProfile"))
+
+
 def delete(live: Live, _: Json) -> Sequence[Action]:
     """Removes instance profiles, attachments and inline policies, then deletes the role."""
     role = {"RoleName": live.physical}
     return [
         *(
-            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=NOT_FOUND)
+            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=GONE_OR_DENIED)
             for profile in live.extra.get("profiles", ())
         ),
         *(_detach(live.physical, policy) for policy in live.props.get("managedPolicies", ())),

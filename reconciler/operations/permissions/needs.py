@@ -162,6 +162,8 @@ def about_own(
         needs.under(action, arns, f"{verb}: {resource.address}", conditions)
     whys = [*(f"{verb}: {address}" for address in unnamed)]
     whys += [f"{verb}: {kind.section} that are no longer declared"] if owned else []
+    for why in whys if not actions.limited(action) else ():
+        needs.under(action, (ANY,), why, conditions)
     for one, pattern in _owned(estate, kind, action) if whys else ():
         tag: dict[str, tuple[str, ...]] = {}
         if not kind.container:
@@ -240,7 +242,7 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         for action in access.rechecks:
             about_own(needs, kind, action, "read again before a change")
         for action in access.waits:
-            needs.add(action, (ANY,), f"wait: {section}")
+            needs.add(action, anywhere(estate, kind, action), f"wait: {section}")
         for resource in estate.declared(section):
             _creates(needs, kind, resource)
             more(needs, kind, resource)
@@ -255,6 +257,12 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         for action in access.tags:
             about_own(needs, kind, action, "tag", owned=False)
     return needs
+
+
+def anywhere(estate: Estate, kind: Kind, action: str) -> list[str]:
+    """Every object of a kind: what has been deleted has no tag any more by which it could be known."""
+    types = [one for one in kind.access.types if one in actions.types(action)]
+    return [actions.pattern(one, estate.scope) for one in types] or [ANY]
 
 
 def lock(needs: Needs) -> None:
