@@ -47,6 +47,11 @@ OWN = "aws:ResourceTag/reconciler/environment"
 ELSEWHERE = {
     ("events:ListTargetsByRule", (OWN,)): "of rules that are owned and no longer declared",
     ("iam:DeleteRolePolicy", (OWN,)): "of roles with inline policies that are no longer declared",
+    **{
+        (f"batch:Describe{one}", ()): "of those that are owned and no longer declared, also without --also"
+        for one in ("ComputeEnvironments", "JobDefinitions")
+    },
+    ("batch:UpdateSchedulingPolicy", ()): "of fair-share policies; those of quota shares have no choice",
     ("iam:DeletePolicyVersion", ()): "of policies with several versions",
     **{
         (f"events:{one}", ()): "finds who uses roles that EventBridge may assume, or job definitions"
@@ -103,6 +108,8 @@ CHANGES: dict[str, tuple[Any, ...]] = {
         },
     ),
     "schedulingPolicies": tuple({"fairsharePolicy": {"computeReservation": some}} for some in (7, 8)),
+    "serviceEnvironments": ({"state": "DISABLED"}, {"state": "ENABLED"}),
+    "quotaShares": ({"state": "DISABLED"}, {"state": "ENABLED"}),
     "launchTemplates": tuple({"launchTemplateData": {"ebsOptimized": some}} for some in (True, False)),
 }
 
@@ -131,7 +138,7 @@ def changed(name: str, which: int) -> dict[str, Any]:
     env, _ = pipeline.read_environment(ENVIRONMENTS / name, SECRETS, strict=True)
     found: dict[str, Any] = {}
     for address in env.resources:
-        if address.section in CHANGES:
+        if address.section in CHANGES and "quotaSharePolicy" not in env.resources[address].props:
             found.setdefault(address.section, {})[address.name] = {**CHANGES[address.section][which]}
         if address.section == "roles":
             trust = plain(env.resources[address].props["assumeRolePolicyDocument"]["Statement"])
