@@ -22,6 +22,7 @@ from typing import Final
 from reconciler.model import OWNER_TAG, Kind
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.actions import REQUEST_TAG, RESOURCE_TAG
+from reconciler.operations.permissions.merging import matches
 from reconciler.operations.permissions.needs import ANY, Need, Needs
 from reconciler.operations.permissions.resources import Estate
 
@@ -89,11 +90,16 @@ def _adopted(estate: Estate) -> Iterator[str]:
 
 def _type(need: Need) -> tuple[str, str]:
     """The type of an ARN that has a name, and the pattern of all in its place; empty for such a pattern."""
-    for one in actions.types(need.action):
-        whole = actions.whole(one, need.resource)
-        if need.resource != whole and need.resource.startswith(whole.partition(ANY)[0]):
-            return one, whole
-    return "", ""
+    patterns = [(actions.whole(one, need.resource), one) for one in actions.types(need.action)]
+    if need.resource == ANY or any(need.resource == whole for whole, _ in patterns):
+        return "", ""
+    whole, one = max(((w, one) for w, one in patterns if matches(need.resource, w)), key=_length, default=("", ""))
+    return one, whole
+
+
+def _length(found: tuple[str, str]) -> int:
+    """The more of a pattern there is, the fewer it means: ``rule/BUS/NAME`` is a ``rule/*``, too."""
+    return len(found[0])
 
 
 def _instead(group: _Group, owners: tuple[str, ...]) -> list[Need] | None:
