@@ -129,7 +129,11 @@ class _Classes:
         about: dict[str, list[tuple[Conditions, str]]] = {}
         for need in needs:
             about.setdefault(need.resource, []).append((need.conditions, need.action))
-        self._types = {one for pairs in about.values() for _, action in pairs for one in actions.types(action)}
+        self._forms: dict[str, dict[str, re.Pattern[str]]] = {}
+        self._found: dict[str, frozenset[str] | None] = {}
+        for one in {one for pairs in about.values() for _, action in pairs for one in actions.types(action)}:
+            service = actions.pattern(one, _ANYWHERE).split(":")[2]
+            self._forms.setdefault(service, {})[one] = actions.form(one, _ANYWHERE)
         self.members: dict[str, list[str]] = {}
         first: dict[Any, str] = {}
         for resource, pairs in about.items():
@@ -142,11 +146,12 @@ class _Classes:
 
     def _of(self, resource: str) -> frozenset[str] | None:
         """The types that a resource may be of; None for what is everybody's, which any action may be about."""
-        service, account = (resource.split(":") + [""] * _FIELDS)[2:_FIELDS:2]
-        if resource == ANY or account == "aws":
-            return None
-        some = (one for one in self._types if actions.pattern(one, _ANYWHERE).split(":")[2] == service)
-        return frozenset(one for one in some if actions.form(one, _ANYWHERE).fullmatch(resource))
+        if resource not in self._found:
+            service, account = (resource.split(":") + [""] * _FIELDS)[2:_FIELDS:2]
+            of_all = resource == ANY or account == "aws"
+            some = self._forms.get(service, {}).items()
+            self._found[resource] = None if of_all else frozenset(one for one, form in some if form.fullmatch(resource))
+        return self._found[resource]
 
     def possible(self, action: str, resource: str) -> bool:
         """Whether an action can be about a resource."""
