@@ -75,7 +75,7 @@ docs: setup ## regenerate docs/errors.md, docs/reference/ and GitLab's component
 	$(BIN)/python -m tools.gitlab_component
 
 policies: setup ## regenerate the policies of environments/ci-roles from the environments
-	@$(BIN)/reconcile permissions --all --for drift --format yaml --name reconcile-plan --out-dir environments/ci-roles
+	@$(BIN)/reconcile permissions --all --for drift --format yaml --out-dir environments/ci-roles
 	@$(BIN)/reconcile permissions --all --except ci-roles --for apply --format yaml --out-dir environments/ci-roles
 
 schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas

@@ -149,13 +149,12 @@ def test_several_environments_have_one_policy_and_those_of_other_accounts_are_le
 
 def test_the_policies_of_ci_roles_are_what_the_environments_need(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    made = {"reconcile-plan": ["--for", "drift", "--name", "reconcile-plan"]}
-    made["reconcile-apply"] = ["--except", "ci-roles", "--for", "apply"]
+    made = {("drift", "plan"): [], ("apply", "apply"): ["--except", "ci-roles"]}
     attached = YAML(typ="safe", pure=True).load((ROOT / "environments/ci-roles/roles.yaml").read_text(encoding="utf-8"))
-    for name, words in made.items():
-        _, out, _ = run("--all", *words, "--format", "yaml")
-        committed = (ROOT / f"environments/ci-roles/{name}.yaml").read_text(encoding="utf-8")
+    for (purpose, role), words in made.items():
+        _, out, _ = run("--all", *words, "--for", purpose, "--format", "yaml")
+        committed = (ROOT / f"environments/ci-roles/reconcile-{purpose}.yaml").read_text(encoding="utf-8")
         meant = [text.partition("\npolicies:\n")[2].strip() for text in (out, committed)]
         assert meant[0] == meant[1], "make policies"
         policies = re.findall(r"^  ([\w-]+):$", committed, re.MULTILINE)
-        assert attached["roles"][name]["managedPolicies"] == policies
+        assert attached["roles"][f"reconcile-{role}"]["managedPolicies"] == policies

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from reconciler.kinds import discover
 from reconciler.model import Address, Environment, Lifecycle, Resource
 from reconciler.operations.permissions import actions, as_yaml, build, merging, policy
 from reconciler.operations.permissions.compaction import compacted
@@ -133,6 +134,15 @@ def test_what_a_drift_check_writes_and_sends_is_in_its_policy() -> None:
         ("cloudtrail:LookupEvents", "*"),
     }
     assert MODES.keys() == {*Purpose}
+
+
+def test_a_snapshot_lists_the_names_of_every_kind_and_writes_nothing() -> None:
+    env = environment("e", *many("topics", ["news"]))
+    found = {need.action for need in of(env, Purpose.snapshot).needs.found}
+
+    assert {one.call.action for kind in discover().values() for one in kind.complete_lists} <= found
+    assert not {one for one in found if not one.partition(":")[2].startswith(("Describe", "Get", "List"))}
+    assert not {need.action for need in of(env, Purpose.plan).needs.found} >= found
 
 
 # --- too many names --------------------------------------------------------------------------------------------------

@@ -243,6 +243,18 @@ def taken(permitted: Permitted) -> list[Request]:
     return found
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", EVERY)
+def test_a_snapshot_has_all_with_the_policy_for_it(permitted: Permitted, tmp_path: Path, name: str) -> None:
+    strangers(permitted)
+    looking = permitted.policies(name, "--for", "snapshot", *HERE, folder=tmp_path)
+    permitted.shell.ok("snapshot", name, "--out", str(tmp_path / "all"))
+    done(permitted, looking, "snapshot", name, "--out", str(tmp_path / "permitted"))
+
+    whole, found = (json.loads((tmp_path / one).read_text(encoding="utf-8")) for one in ("all", "permitted"))
+    assert found["names"].keys() == whole["names"].keys()
+
+
 @pytest.mark.parametrize("lacking", ["iam:PassRole", "batch:DeregisterJobDefinition"])
 def test_without_one_action_a_run_fails_and_names_it(permitted: Permitted, tmp_path: Path, lacking: str) -> None:
     writing = permitted.policies(OFTEN[0], "--for", "apply", *HERE, folder=tmp_path)

@@ -31,15 +31,18 @@ KEYS: Final = frozenset(
 )
 INDEX: Final = "tag:GetResources"
 EVENTS: Final = "cloudtrail:LookupEvents"
+#: The lists that are read where the index is refused, beside those of all names.
+WITHOUT_INDEX: Final = ("logs:ListLogGroups",)
 ASSUME: Final = "sts:AssumeRole"
 PUBLISH: Final = "sns:Publish"
 BUCKET: Final = "s3:ListBucket"
 OBJECTS: Final = ("s3:GetObject", "s3:PutObject")
 LOCK: Final = ("ssm:GetParameterHistory", "ssm:PutParameter", "ssm:DeleteParameter")
-#: What is needed beside the kinds: the index of tags, the event history, where results and notices go, the lock, roles
+#: What is needed beside the kinds: the index of tags and what replaces it, the event history, where results and notices go, the lock, roles
 #: that are passed or assumed, the look-ups.
 BESIDE_KINDS: Final = (
     INDEX,
+    *WITHOUT_INDEX,
     EVENTS,
     *(BUCKET, *OBJECTS, PUBLISH),
     *LOCK,

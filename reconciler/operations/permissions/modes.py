@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from reconciler.operations.permissions.actions import EVENTS
-from reconciler.operations.permissions.needs import ANY, Needs, fitting, of_apply, of_plan
+from reconciler.operations.permissions.actions import EVENTS, WITHOUT_INDEX
+from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_plan
 from reconciler.operations.permissions.resources import Estate
 
 #: What a command needs of an estate, and of sections of which nothing is declared any more.
@@ -31,17 +31,18 @@ def of_drift(estate: Estate, also: Sequence[str] = ()) -> Needs:
 
 
 def of_snapshot(estate: Estate, also: Sequence[str] = ()) -> Needs:
-    """What planning reads, also after the YAML has changed: every kind's reads, and the lists of all there is."""
-    from reconciler.account.recording import UNUSED  # noqa: PLC0415  (what it imports is needed for snapshots only)
-
+    """What planning reads, also after the YAML has changed: every kind's reads, about any object, and the lists of all
+    there is.
+    """
     needs = of_plan(estate, [*also, *estate.kinds])
+    for action in WITHOUT_INDEX:
+        needs.add(action, (ANY,), "find what the environment owns, without the index")
     for section, kind in estate.kinds.items():
         access = kind.access
         for one in kind.complete_lists:
             needs.add(one.call.action, (ANY,), f"list names: {section}")
         for action in (*access.reads, *access.rechecks, *access.finds, *access.looks):
-            unused = fitting(estate, kind, action, estate.of_name(section, f"{UNUSED}{ANY}"))
-            needs.add(action, unused, f"find out what AWS says of an unused name: {section}")
+            needs.add(action, anywhere(estate, kind, action), f"read, also under another name: {section}")
     return needs
 
 
