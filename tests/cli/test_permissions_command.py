@@ -131,7 +131,7 @@ def test_several_environments_have_one_policy_and_those_of_other_accounts_are_le
         (folder / "environment.yaml").write_text(json.dumps(document), encoding="utf-8")
     where = ("--account", "123456789012", "--region", "eu-west-1")
     code, out, err = run("--all", "--for", "apply", *where)
-    assert (code, err) == (0, "note: far is left out: it is of the account 210987654321\n")
+    assert (code, err) == (0, "note: far is left out: it is in account 210987654321\n")
     assert out.count("locks/one") == out.count("locks/two") == 1
     assert "far" not in out and ":news-one" in out and ":news-two" in out
 

@@ -195,7 +195,7 @@ def test_thousands_of_names_fit_the_policies_of_a_role_and_that_is_said() -> Non
     found = of(environment("e", *many("jobDefinitions", [f"report-{one:04}" for one in range(400)])))
 
     assert len(found.parts) <= policy.ATTACHED
-    assert any("names of jobDefinitions are too many" in note for note in found.notes)
+    assert any("jobDefinitions have too many names" in note for note in found.notes)
     assert all(policy.size(part) <= policy.MANAGED for part in found.parts)
 
 

@@ -83,5 +83,5 @@ def _pipelines(terminal: Terminal, host: str, root: Path) -> None:
     main = root / ".gitlab-ci.yml"
     if main in done.others:
         terminal.note(f"add to {terminal.mask.line(str(main))}: include: [{{local: .gitlab/reconcile.yml}}]")
-    terminal.note("the policies of their roles are made from your environments: reconcile permissions --all")
+    terminal.note("check: the policies of their roles, which `reconcile permissions --all` prints")
     terminal.result('next: the roles and settings that they need are in docs/pipelines.md, "In ten minutes"')

@@ -202,7 +202,7 @@ def _several(
         terminal.mask |= loaded.mask
         env = loaded.env
         if account and env.account not in (None, account):
-            terminal.note(f"note: {terminal.mask.line(env.name)} is left out: it is of the account {env.account}")
+            terminal.note(f"note: {terminal.mask.line(env.name)} is left out: it is in account {env.account}")
         else:
             found[location.root] = env
     if not found:

@@ -38,8 +38,8 @@ PUBLISH: Final = "sns:Publish"
 BUCKET: Final = "s3:ListBucket"
 OBJECTS: Final = ("s3:GetObject", "s3:PutObject")
 LOCK: Final = ("ssm:GetParameterHistory", "ssm:PutParameter", "ssm:DeleteParameter")
-#: What is needed beside the kinds: the index of tags and what replaces it, the event history, where results and notices go, the lock, roles
-#: that are passed or assumed, the look-ups.
+#: What is needed beside the kinds: the index of tags and what replaces it, the event history, places of results and
+#: notices, the lock, roles that are passed or assumed, the look-ups.
 BESIDE_KINDS: Final = (
     INDEX,
     *WITHOUT_INDEX,

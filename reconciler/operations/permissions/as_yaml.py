@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
+from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import editor_schema
@@ -27,16 +28,21 @@ def text(parts: Sequence[Sequence[Statement]], name: str, command: str, notes: S
     """
     lines = [
         "#",
-        "# Made from the environments, and made again when one of them has more or less than before:",
+        "# Generated from the environments. Generate it again when one of them has more or less than before:",
         f"#   {command}",
         *(line for note in notes for line in ("#", *(f"# {part}" for part in wrap(_sentence(note), _WIDTH)))),
         "",
-        "policies:",
+        f"{_section()}:",
     ]
     for number, some in enumerate(parts, start=1):
         lines += ["", f"  {name}-{number}:"][number == 1 :]
         lines += [f"    {line}" for line in _lines({"policyDocument": policy.document(some)})]
     return _SCHEMA_LINE + "\n".join(lines) + "\n"
+
+
+def _section() -> str:
+    """The section of managed policies."""
+    return next(section for section, kind in discover().items() if "iam:policy" in kind.access.types)
 
 
 def _sentence(note: str) -> str:

@@ -4,7 +4,7 @@ A name in a policy keeps a command from what others own under that name. Where t
 as well, a pattern of all names is as narrow in effect:
 
 - a creation that must send the tag, of what does not exist yet: it can change nothing of others;
-- a change or deletion of what has the tag. What is adopted has none yet, so its names stay.
+- a change or deletion of what has the tag. What is adopted has none yet, so its names are kept.
 
 A creation that can also change what exists (an upsert, a new revision), and tags that are set by their own, are not
 kept from the objects of others by the tag that they send. They, reads, and what a request names beside the object, have
@@ -26,7 +26,7 @@ from reconciler.operations.permissions.merging import matches
 from reconciler.operations.permissions.needs import ANY, Need, Needs
 from reconciler.operations.permissions.resources import Estate
 
-MANY: Final = (20, 5, 1)  # names of a kind that stay, until the policies are few enough
+MANY: Final = (20, 5, 1)  # names of a kind that are kept, until the policies are few enough
 _BEGINNINGS: Final = 8  # patterns in place of names, at most
 _SEPARATOR: Final = re.compile(r"[-_./]")
 _EXACT: Final = "iam:"
@@ -76,9 +76,8 @@ def _reasons(needs: Needs, group: _Group) -> Mapping[str, None]:
 def _note(section: str, patterns: Iterable[str]) -> str:
     names = ", ".join(sorted(patterns))
     return (
-        f"the names of {section} are too many for the policies of a role, so some statements have {names} in their "
-        "place, and allow changes only to what has the environment's tag; what has no tag yet is not adopted with "
-        "them, unless it has lifecycle.adopt"
+        f"{section} have too many names for one role: {names} stands for them, and what is changed must have the "
+        "environment's tag; what is adopted needs lifecycle.adopt"
     )
 
 
@@ -103,7 +102,7 @@ def _length(found: tuple[str, str]) -> int:
 
 
 def _instead(group: _Group, owners: tuple[str, ...]) -> list[Need] | None:
-    """The needs in place of those of a group; None where its names must stay."""
+    """The needs in place of those of a group; None where its names must be kept."""
     kind, action, access = group.kind, group.action, group.kind.access
     keys = {key.partition("/")[0] for key, _ in group.conditions}
     own = group.type in access.types and action in access.actions

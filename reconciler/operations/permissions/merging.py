@@ -77,8 +77,8 @@ class _Patterns:
 
     def around(self, tail: str) -> Iterator[Need]:
         """Those that a resource with this tail may be within."""
-        for end in range(len(tail) + 1):
-            for start in range(len(tail) + 1) if (ends := self.found.get(tail[:end])) else ():
+        for ends in filter(None, (self.found.get(tail[:end]) for end in range(len(tail) + 1))):
+            for start in range(len(tail) + 1):
                 yield from ends.get(tail[start:], ())
 
 

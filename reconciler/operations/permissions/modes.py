@@ -1,4 +1,4 @@
-"""The commands that a policy can be for: each with what it needs of an environment, in one table."""
+"""The commands that a policy can be for: each with its permissions for an environment, in one table."""
 
 from __future__ import annotations
 
