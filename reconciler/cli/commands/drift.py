@@ -35,8 +35,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
-from reconciler.operations.drift import fleet, notify, shards
-from reconciler.operations.drift.since import Earlier, compared, read
+from reconciler.operations.drift import fleet, notify, shards, unsent
+from reconciler.operations.drift.since import Earlier, read
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Location, Session, timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
@@ -141,7 +141,7 @@ def drift(
     terminal.verbose = verbose
     moved = drift_parts.Files(ctx, sandbox=sandbox)
     outputs = Outputs.of(ctx, moved.outputs(output), formats=DriftFormat)
-    outputs.fail = _failed
+    outputs.fail, outputs.kept = _failed, Path(since) if since else None
     _check_options(ctx, merge, results_target)
     given = variables(var, var_file)
     if accept:
@@ -176,12 +176,12 @@ def drift(
                 return
             found = fleet.check_all(locations, settings, progress.done)
         report = Report(environments=tuple(found), problems=masked(wrong, terminal.mask), at=timestamp())
-    report = compared(report, earlier) if earlier else report
+    report, failures = unsent.send(report, earlier, targets, partial(_topic, sandbox=sandbox))
     outputs.deliver(lambda one: _rendered(report, one, only_changes=only_changes, verbose=verbose))
     moved.send()
-    if targets and notify.due(report):
-        for failure in notify.send(report, targets, partial(_topic, sandbox=sandbox)):
-            terminal.note(f"warning: {terminal.mask.line(failure)}")
+    again = "; the next run with --since sends it" if outputs.has(DriftFormat.json) else ""
+    for failure in failures:
+        terminal.note(f"warning: {terminal.mask.line(failure)}{again}")
     raise typer.Exit(fleet.exit_code_of(report.environments, errors=bool(report.problems)))
 
 
