@@ -231,7 +231,7 @@ def test_people_change_an_estate_at_night(
     hook.answers = [200, 503, 503, 503]
     late = shell("drift", "--all", "--since", "last.json", "--format", "json")
     assert drifts(late.json, "prod", "since") == {"topics.prod-alarms": "still"} and writes(shell) == []
-    told = {path: body for path, body in hook.got}
+    told = dict(hook.got)
     assert "1 new, 1 resolved" in told["/generic"]["changes"], "as the notice that failed"
     assert [one["to"] for one in late.json["unsent"]] == ["webhook at 127.0.0.1"], "one is as it was two runs ago"
     assert late.json["unsent"][0] == unsent["webhook at 127.0.0.1"]
