@@ -274,6 +274,8 @@ def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbo
     assert {one["ruleId"] for found in results for one in found} == {"drift-unread"} and all(results)
     text = shell("drift", "--all", "--since", "last.json").out
     assert "no longer readable" in text and "4 environments: 4 error." in text
+    refused = [line for line in text.partition("dev in account")[2].splitlines() if "GetResources was refused" in line]
+    assert refused and all("error[unreadable]" in line for line in refused) and "Advice" not in text
 
     assert shell("drift", "prod").code == 4, "the account guard of the only one"
     kept = Path("last.json").read_text()
@@ -292,6 +294,12 @@ def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbo
     ):
         refused = shell("drift", "dev", "--notify", target)
         assert refused.code == 1 and "--notify" in refused.err and "hushhush" not in refused.told
+    url = f"https://hooks.slack.com/{SECRET_PATH}"
+    shell.secrets.add(SECRET_PATH)
+    for typed in (("dev", f"slack:{url}"), (url,), ("--since", f"slack:{url}", "dev"), ("--format", f"slack:{url}")):
+        mistyped = shell("drift", *typed)  # which says that a secret is nowhere in what it prints
+        assert mistyped.code == 1 or "(sensitive) does not exist yet" in mistyped.err, mistyped.told
+    assert "a target of notices is given as an environment" in shell("drift", "dev", f"sns:{TOPIC}").err
 
 
 def test_what_aws_is_still_changing_can_be_left_out(shell: Shell, served: Sandbox) -> None:

@@ -143,6 +143,7 @@ def drift(
     outputs = Outputs.of(ctx, moved.outputs(output), formats=DriftFormat)
     outputs.fail, outputs.kept = _failed, Path(since) if since else None
     _check_options(ctx, merge, results_target)
+    notify.check_environments(envs or ())
     given = variables(var, var_file)
     if accept:
         raise typer.Exit(_accept(terminal, envs or [], accept, given, every=every, sandbox=sandbox))
