@@ -234,6 +234,9 @@ def test_live_values_become_yaml(shell: Shell, lab: Path) -> None:
     assert found == {*REFUSED} - {"jobDefinitions.gone"}, "the plan of an accepted resource is empty"
     assert shell.ok("drift", "lab", "--accept", "topics.alarms").out == "No drift: nothing to accept.\n"
     assert shell("drift", "lab", "other", "--accept", "topics.alarms").code == 1
+    for more in (("--since", "x"), ("--who",), ("--format", "markdown"), ("--format", "json=x")):
+        told = shell("drift", "lab", "--accept", "topics.alarms", *more)
+        assert told.code == 1 and "--accept " in told.told
 
     client("sns").delete_topic(TopicArn="arn:aws:sns:eu-west-1:123456789012:alarms")
     gone = shell("drift", "lab", "--accept", "topics.alarms")

@@ -146,6 +146,9 @@ def drift(
     notify.check_environments(envs or ())
     given = variables(var, var_file)
     if accept:
+        if any(one.file or one.format not in (DriftFormat.text, DriftFormat.json) for one in outputs.asked):
+            hint = "--format text or json, on stdout"
+            raise Problems([Problem(code=codes.USAGE, message="--accept makes no report", hint=hint)])
         raise typer.Exit(_accept(terminal, envs or [], accept, given, every=every, sandbox=sandbox))
     targets = notify.parsed(notify_targets or ())
     terminal.mask |= Mask(secret for target in targets for secret in target.secrets)
@@ -197,6 +200,7 @@ _OF_CHECKS: Final = (
     "var",
     "var_file",
 )
+_NOT_OF_ACCEPT: Final = ("since", "find_callers", "ignore_transient", "only_changes")
 _OF_REPORTS: Final = ("output", "since", "accept")
 
 
@@ -212,12 +216,15 @@ def _chosen(envs: Sequence[str] | None, cwd: Path, *, every: bool) -> tuple[list
 
 
 def _check_options(ctx: typer.Context, merge: str | None, results_target: str | None) -> None:
-    """Raises Problems for options that have no effect beside ``--merge`` or ``--results``."""
+    """Raises Problems for options that have no effect beside ``--merge``, ``--results`` or ``--accept``."""
     names = {param.name: param.opts[0] if param.param_type_name == "option" else "ENV" for param in ctx.command.params}
     given = {name: ctx.params.get(name) for name in names if name}
     if merge:
         because = "pass it to the commands that write the parts"
         drift_parts.alone("--merge", ((names[name], given[name]) for name in _OF_CHECKS), because)
+    if given["accept"]:
+        because = "it writes into the YAML, in place of a report"
+        drift_parts.alone("--accept", ((names[name], given[name]) for name in _NOT_OF_ACCEPT), because)
     if given["shard"]:
         drift_parts.alone("--shard", [(names["accept"], given["accept"])], "--accept takes one environment")
     if results_target:
