@@ -147,7 +147,7 @@ def _called(text: str, environment: str) -> str:
     if not names or not environment.startswith(f"{names[0]}."):
         return text
     whole = _plain(text)
-    return f"{whole[: whole.rindex(chr(10)) + 1]}{mark(environment, *names[1:])}\n"
+    return f"{whole[: whole.rfind(chr(10)) + 1]}{mark(environment, *names[1:])}\n"
 
 
 def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:
