@@ -53,7 +53,7 @@ def confirmed(
     kept: frozenset[tuple[str, str]] | None, named: Used, plan: Plan, kinds: Mapping[str, Kind]
 ) -> frozenset[tuple[str, str]]:
     """Of the objects that a saved plan claims to keep because they are in use, those that are ``named`` now, and old
-    revisions, which jobs come and go with, and which the next plan deletes.
+    revisions: jobs use them for a while, and the next plan deletes them.
 
     The claim may be forged: whatever else is in no use is deleted by the new ``plan``, which is then not the saved one.
     """

@@ -137,7 +137,7 @@ DELETED_ENVIRONMENT = _warning(
 SAME_ENVIRONMENT = _error(
     "same-environment",
     "Two environments have the same name, account and Region: each would delete what the other declares.",
-    "Give one of them another name; or make one of both.",
+    "Give one of them another name, or move everything into one of them.",
 )
 SAME_NAME = _warning(
     "same-name",

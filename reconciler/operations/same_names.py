@@ -1,7 +1,7 @@
 """Environments of one name: the tag of ownership has the name alone, and so have comments and artifacts of pipelines.
 
 In one account and Region each of them would delete what the other declares. In others they may well coexist; then a
-pipeline tells them apart by their directories (:func:`ids`).
+pipeline distinguishes them by their directories (:func:`ids`).
 """
 
 from __future__ import annotations

@@ -195,6 +195,6 @@ def test_json_within_a_text_is_changed_in_place() -> None:
     other = text.text_on(("topics", "t", "yaml", "A"))
     assert other is not None
     other[1].set(("A",), 2)
-    with pytest.raises(CannotEdit, match="no JSON that can be changed in place") as caught:
+    with pytest.raises(CannotEdit, match="not JSON that can be changed in place") as caught:
         text.set_text(*other)
     assert caught.value.place == (7, 5)

@@ -310,7 +310,7 @@ class JsonText(Text):
         try:
             json.loads(self.text)
         except ValueError:
-            raise CannotEdit("the text in the file is no JSON that can be changed in place", self.start) from None
+            raise CannotEdit("the text in the file is not JSON that can be changed in place", self.start) from None
         return self.text
 
     def _flow(self, value: Any, like: ScalarNode | None = None) -> str:  # noqa: ARG002  (JSON has one kind of quotes)
@@ -321,7 +321,7 @@ class JsonText(Text):
         try:
             return super()._root()
         except YAMLError:  # JSON may be indented with tabs
-            raise CannotEdit("the text in the file is no JSON that can be changed in place", self.start) from None
+            raise CannotEdit("the text in the file is not JSON that can be changed in place", self.start) from None
 
 
 class _Written(str):

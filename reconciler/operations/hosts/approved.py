@@ -58,5 +58,5 @@ def check_place(
     found = cwd / saved_plan.locate(saved, file, cwd, environ, given)
     if found.resolve() != target.resolve():
         message = f"the fetched plan belongs to the environment at {single_line(saved.where.path)}"
-        hint = f"it was fetched for the one at {os.path.relpath(target, cwd)}"
+        hint = f"--path names the one at {os.path.relpath(target, cwd)}"
         raise Problems([Problem(code=codes.STALE_PLAN, message=message, hint=hint)])
