@@ -179,6 +179,7 @@ def test_json_within_a_text_is_changed_in_place() -> None:
        "C": ["one"]}
     other: '{"A": {"B": 1}}'
     yaml: "{A: 1}"
+    filed: "${file:policy.json}"
 """
     text = Text(start)
     for path, value in (
@@ -198,3 +199,6 @@ def test_json_within_a_text_is_changed_in_place() -> None:
     with pytest.raises(CannotEdit, match="not JSON that can be changed in place") as caught:
         text.set_text(*other)
     assert caught.value.place == (7, 5)
+    assert text.text_on(("topics", "t", "filed", "A")) is None
+    with pytest.raises(CannotEdit, match="the value comes from an expression"):
+        text.set(("topics", "t", "filed", "A"), 2)

@@ -72,7 +72,6 @@ topics:
        "Statement": [{"Sid": "one", "Effect": "Allow", "Principal": {"AWS": "${account}"},
                       "Action": "sns:Publish",
                       "Resource": "arn:aws:sns:eu-west-1:${account}:texts"}]}
-  filed: {policy: "${file:files/policy.json}"}
 secrets:
   lab/db: {value: "${env:DB_PASSWORD}", description: of the database}
 jobDefinitions:
@@ -105,9 +104,6 @@ def lab(shell: Shell, served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
     (place.parent / "base.yaml").write_text(BASE)
     (place / "environment.yaml").write_text(SETTINGS)
     (place / "resources.yaml").write_text(RESOURCES)
-    (place / "files").mkdir()
-    document = RESOURCES.partition("console shows it\n")[2].partition("  filed")[0].replace(":texts", ":filed")
-    (place / "files" / "policy.json").write_text(document.replace("${account}", "123456789012"))
     (place / "resources.yaml").chmod(0o640)
     shell.ok("apply", "lab", "--auto-approve")
     return place / "resources.yaml"
@@ -132,11 +128,10 @@ def changed_by_hand() -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     iam.put_role_policy(RoleName="job", PolicyName="logs", PolicyDocument=document)
     topic = "arn:aws:sns:eu-west-1:123456789012:"
-    for name in ("texts", "filed"):
-        actions, who = ["sns:Publish", "sns:Subscribe"], {"AWS": "arn:aws:iam::123456789012:root"}
-        say = {"Sid": "one", "Effect": "Allow", "Principal": who, "Action": actions, "Resource": topic + name}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [say]})
-        client("sns").set_topic_attributes(TopicArn=topic + name, AttributeName="Policy", AttributeValue=policy)
+    actions, who = ["sns:Publish", "sns:Subscribe"], {"AWS": "arn:aws:iam::123456789012:root"}
+    say = {"Sid": "one", "Effect": "Allow", "Principal": who, "Action": actions, "Resource": topic + "texts"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [say]})
+    client("sns").set_topic_attributes(TopicArn=topic + "texts", AttributeName="Policy", AttributeValue=policy)
     for name in ("alarms", "shared"):
         client("sns").set_topic_attributes(TopicArn=topic + name, AttributeName="DisplayName", AttributeValue="true")
     client("secretsmanager").put_secret_value(SecretId="lab/db", SecretString="cuckoo-in-march-22")
@@ -163,7 +158,6 @@ REFUSED = {
     'logGroups["/lab/variable"]': "the value comes from an expression",
     "repositories.lab": "environments/lab/environment.yaml:7:18",  # the defaults
     'secrets["lab/db"]': "secrets are never written",
-    "topics.filed": "the value comes from an expression",
     "topics.shared": "the resource is declared in a base",
 }
 ACCEPTED = (
