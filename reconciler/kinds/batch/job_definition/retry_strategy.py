@@ -1,8 +1,7 @@
 """Retry strategies: their canonical form, and checks for what AWS would refuse and what is probably a mistake.
 
-AWS compares a failed attempt with the entries of ``evaluateOnExit`` in order. The first entry with matching conditions
-decides; a failure that matches none **is retried**. A condition is a text, or a prefix if it ends with ``*``. It may
-contain only letters, digits, ``.``, ``:`` and white space.
+What the entries of ``evaluateOnExit`` mean is in :mod:`.retry_rules`. A pattern may contain only letters, digits,
+``.``, ``:`` and white space.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
@@ -17,11 +16,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items, mapping
+from reconciler.kinds.batch.job_definition import retry_rules
+from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items
 from reconciler.model import Field, Finding, Json, Path
 from reconciler.model import problem_codes as codes
 
-CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
+CONDITIONS = retry_rules.CONDITIONS
 ACTIONS = ("RETRY", "EXIT")
 MOST_ENTRIES = 5
 LONGEST = 512
@@ -184,13 +184,13 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
     """Findings about rules that are never reached, failures that match no rule, and retries that cannot happen."""
     plain = [(index, rule) for index, rule in entries(rules)]
     for place, (index, rule) in enumerate(plain):
-        cover = next((earlier for earlier, other in plain[:place] if _covers(other, rule)), None)
+        cover = next((earlier for earlier, other in plain[:place] if retry_rules.covers(other, rule)), None)
         if cover is not None:
             why = f"this rule is never reached: entry {cover} comes first and matches everything that this one matches"
             hint = "move it up, or remove it"
             yield Finding((*path, index), why, hint, code=codes.UNREACHABLE_RULE, warning=True)
     actions = {str(rule.get("action", "")).upper() for _, rule in plain}
-    catch_all = any(_covers(rule, {}) for _, rule in plain)
+    catch_all = any(retry_rules.catches_all(rule) for _, rule in plain)
     if plain and attempts and attempts > 1 and "RETRY" in actions and not catch_all:
         why = f"a failure that no rule matches is retried too, up to {attempts} attempts in all"
         hint = 'to retry only what is listed, end with {onReason: "*", action: EXIT}'
@@ -198,21 +198,3 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
     if attempts == 1 and "RETRY" in actions:
         why = "attempts: 1 allows no second run, so these rules never retry"
         yield Finding((*path[:-1], "attempts"), why, "raise attempts", warning=True)
-
-
-def _covers(one: Json, other: Json) -> bool:
-    """Whether ``one`` matches every failure that ``other`` matches."""
-    stated = {name: one[name] for name in CONDITIONS if is_given(one.get(name))}
-    if not stated or not all(isinstance(pattern, str) for pattern in stated.values()):
-        return False
-    return all(_wider(name, pattern, mapping(other).get(name)) for name, pattern in stated.items())
-
-
-def _wider(name: str, pattern: str, other: Any) -> bool:
-    if pattern == "*" and name != "onExitCode":
-        return True
-    if not isinstance(other, str) or not other:
-        return False
-    if pattern.endswith("*"):
-        return other.removesuffix("*").startswith(pattern[:-1])
-    return pattern == other
