@@ -63,6 +63,7 @@ from typing import Any, Final
 
 from .access import Access
 from .api import Api
+from .attempts import Retries
 from .declared import Declared
 from .plan import Verb
 from .recorded import Recorded
@@ -240,6 +241,8 @@ class Kind:
     #: the plan does, by address. Warnings become notes, which a saved plan is held to unless their code is ``advice``;
     #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
+    #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
+    retries: Callable[[Json], Retries] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

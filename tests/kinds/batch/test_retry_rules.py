@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.kinds.batch.job_definition import retry_rules
-from reconciler.kinds.batch.job_definition.retry_rules import Cause, Ending, Rule, Verdict
+from reconciler.kinds.batch.job_definition.retry_rules import Rule
+from reconciler.model.attempts import Cause, Ending, Verdict
 from reconciler.sandbox.batch.retry import again
 from reconciler.sandbox.batch.settings import Outcome
 from tests.support.tables import DATA, cases

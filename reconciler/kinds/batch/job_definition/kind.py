@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_fields, dependents, images, retry_strategy
+from reconciler.kinds.batch.job_definition import container_fields, dependents, images, retries, retry_strategy
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
@@ -355,6 +355,7 @@ KIND = Kind(
     check=check,
     relations=images.relations,
     disruption=disruption,
+    retries=retries.retries,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,

@@ -27,27 +27,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from reconciler.kinds.batch.job_definition import outcomes
+from reconciler.model.attempts import Cause, Decision, Ending, Verdict
 from reconciler.model.values import Json
 
 CONDITIONS: Final = ("onExitCode", "onReason", "onStatusReason")
 MOST_ATTEMPTS: Final = 10
-
-
-class Cause(StrEnum):
-    """Ends of a job that no entry sees."""
-
-    timeout = "timeout"
-    cancelled = "cancelled"
-    terminated = "terminated"
-    dependency = "dependency"
-
-
-class Verdict(StrEnum):
-    """What becomes of the job."""
-
-    RETRY = "RETRY"
-    EXIT = "EXIT"
-    SUCCEEDED = "SUCCEEDED"
 
 
 class Rule(StrEnum):
@@ -58,16 +43,14 @@ class Rule(StrEnum):
     CASE = "matching is assumed to be case-sensitive: AWS speaks of an exact match"
     ORDER = "the first entry that matches is assumed to decide: AWS's examples put the entry for the rest last"
     ZERO = "exit code 0 is assumed to be success whatever the entries are: AWS speaks of failed jobs only"
-    CONTAINERS = "AWS does not say which of several containers gives the exit code and the reason"
+    CONTAINERS = "AWS does not document which of several containers gives the exit code and the reason"
 
-
-STATUS: Final = {Verdict.RETRY: "RUNNABLE", Verdict.EXIT: "FAILED", Verdict.SUCCEEDED: "SUCCEEDED"}
 
 # How AWS Batch begins the statusReason of ends that no entry sees.
 # https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html and public reports
 CAUSE_TEXTS: Final = (
-    ("Job attempt duration exceeded timeout", Cause.timeout),
-    ("Dependent Job failed", Cause.dependency),
+    (outcomes.TIMED_OUT, Cause.timeout),
+    (outcomes.NO_DEPENDENCY, Cause.dependency),
     ("Canceled by JobStateTimeLimit action", Cause.cancelled),
 )
 
@@ -77,39 +60,6 @@ _ENDED: Final = {
     Cause.terminated: "a terminated job is not retried",
     Cause.dependency: "a job whose dependency failed is not retried",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How one attempt ended; None for what AWS left out (there is no exit code if the host was lost)."""
-
-    exit_code: int | None = None
-    reason: str | None = None
-    status_reason: str | None = None
-    cause: Cause | None = None
-
-    def text(self, condition: str) -> str | None:
-        """What ``condition`` is compared with."""
-        if condition == "onExitCode":
-            return None if self.exit_code is None else str(self.exit_code)
-        return (self.reason if condition == "onReason" else self.status_reason) or None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What AWS Batch does, and why."""
-
-    verdict: Verdict
-    #: The index in ``evaluateOnExit`` of the entry that decided, if one did.
-    entry: int | None = None
-    because: str
-    #: The rules that are not documented and that the verdict rests on.
-    assumed: tuple[Rule, ...] = ()
-
-    @property
-    def job_status(self) -> str:
-        """The status of the job afterwards."""
-        return STATUS[self.verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,15 +126,20 @@ def decide(strategy: Any, ending: Ending, attempt: int = 1, *, containers: int =
     doubts = tuple(rule for rule, other in _OTHERS.items() if _differs(rule, entries, ending, other, found))
     if containers > 1 and any(name in stated(entry) for entry in entries[: _seen(found)] for name in CONDITIONS[:2]):
         doubts = (*doubts, Rule.CONTAINERS)
-    left = f"attempt {attempt} of {attempts}"
     if found is None:
         why = (
             "no entry matches, and such a failure is retried" if entries else "without entries, any failure is retried"
         )
-        return Decision(verdict=verdict, because=f"{why} ({left})", assumed=doubts)
+        return Decision(verdict=verdict, because=why, assumed=doubts)
     conditions = ", ".join(f'{name}: "{pattern}"' for name, pattern in stated(entries[found]).items())
-    because = f"entry {found} matches: {conditions}" + (f" ({left})" if verdict is Verdict.RETRY else "")
-    return Decision(verdict=verdict, entry=found, because=because, assumed=doubts)
+    return Decision(verdict=verdict, entry=found, because=f"entry {found} matches: {conditions}", assumed=doubts)
+
+
+def compared(condition: str, ending: Ending) -> str | None:
+    """What ``condition`` is compared with; None where AWS left it out."""
+    if condition == "onExitCode":
+        return None if ending.exit_code is None else str(ending.exit_code)
+    return (ending.reason if condition == "onReason" else ending.status_reason) or None
 
 
 def cause_of(status_reason: str | None) -> Cause | None:
@@ -252,7 +207,7 @@ def _differs(rule: Rule, entries: Sequence[Json], ending: Ending, other: _Belief
 def _entry_matches(entry: Json, ending: Ending, beliefs: _Beliefs) -> bool:
     conditions = stated(entry)
     return bool(conditions) and all(
-        _condition_matches(name, pattern, ending.text(name), beliefs) for name, pattern in conditions.items()
+        _condition_matches(name, pattern, compared(name, ending), beliefs) for name, pattern in conditions.items()
     )
 
 
