@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.kinds.batch.job_definition import retry_rules
+from reconciler.kinds.batch.job_definition import retry_rules, retry_strategy
 from reconciler.kinds.batch.job_definition.retry_rules import Rule
 from reconciler.model.attempts import Cause, Ending, Verdict
 from reconciler.sandbox.batch.retry import again
@@ -86,3 +86,25 @@ def test_what_an_entry_covers_it_matches(one, other, told):
         assert retry_rules.entry_matches(one, told)
     if retry_rules.catches_all(one):
         assert retry_rules.entry_matches(one, told)
+
+
+LINTER = cases(DATA / "retry" / "linter.yaml")
+
+
+def linted(entries, platform="EC2"):
+    rest = {"onReason": "*", "action": "EXIT"}
+    strategy = {"attempts": 3, "evaluateOnExit": [rest if entry == "*" else entry for entry in entries]}
+    return [finding.message for finding in retry_strategy.check(("retryStrategy",), strategy, platform)]
+
+
+def test_the_linter_finds_what_never_matches_and_nothing_else():
+    wrong = [
+        (row[0], linted(row[0], *row[2:])) for row in LINTER["found"] if not said(row[1], linted(row[0], *row[2:]))
+    ]
+    wrong += [(row[0], linted(*row)) for row in LINTER["silent"] if linted(*row)]
+
+    assert wrong == []
+
+
+def said(expected, found):
+    return len(expected) == len(found) and all(part in message for part, message in zip(expected, found, strict=True))
