@@ -58,6 +58,11 @@ jobDefinitions:
     eksProperties:
       podProperties:
         containers: [{{image: "a:1", resources: {{limits: {{cpu: "1", memory: 512Mi}}, requests: {{cpu: "1", memory: 512Mi}}}}}}]
+  sets:
+{CONTAINER}    retryStrategy:
+      attempts: 3
+      use: [spot-reclaim, oom-fails]
+      evaluateOnExit: [{{onExitCode: "75", action: RETRY}}, {{onReason: "*", action: EXIT}}]
   far:
     type: container
     platformCapabilities: [FARGATE]
@@ -179,6 +184,19 @@ def test_every_kind_of_definition_has_its_own_ends(run: Run, document: Callable[
     assert "host-lost" not in ends["far"]
     assert {"pod-oom", "timeout", "exit:137"} < ends["pod"]
     assert len(far["outcomes"][1]["attempts"]) == 3
+
+
+def test_named_sets_are_entries_where_they_are_named(run: Run, document: Callable[..., Any], capsys: Any) -> None:
+    lost = document("sets", "--outcome", "host-lost")
+    assert (lost["entry"], lost["decision"], lost["source"][-5:]) == (1, "RETRY", "54:13")
+    assert document("sets", "--outcome", "oom")["entry"] == 2
+    rest = document("sets", "--reason", "x")
+    assert (rest["entry"], rest["source"][-5:]) == (3, "55:59")
+
+    cli.main(["render", "prod"], leave=lambda _: None)
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert 'onStatusReason: "Host EC2*" # environment.yaml:54' in shown
+    assert not any(line.startswith("use:") for line in shown)
 
 
 @pytest.mark.parametrize(

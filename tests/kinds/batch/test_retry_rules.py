@@ -3,11 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.kinds.batch.job_definition import retry_rules, retry_strategy
+from reconciler.kinds.batch.job_definition import retry_rules, retry_strategy, rule_sets
+from reconciler.kinds.batch.job_definition.kind import KIND
 from reconciler.kinds.batch.job_definition.retry_rules import Rule
 from reconciler.model.attempts import Cause, Ending, Verdict
 from reconciler.sandbox.batch.retry import again
 from reconciler.sandbox.batch.settings import Outcome
+from reconciler.schema import registry
 from tests.support.tables import DATA, cases
 
 TABLE = cases(DATA / "retry" / "rules.yaml")
@@ -108,3 +110,36 @@ def test_the_linter_finds_what_never_matches_and_nothing_else():
 
 def said(expected, found):
     return len(expected) == len(found) and all(part in message for part, message in zip(expected, found, strict=True))
+
+
+REST = {"onReason": "*", "action": "EXIT"}
+OWN = {"onExitCode": "75", "action": "RETRY"}
+
+
+def expanded(**strategy):
+    return KIND.expand({"retryStrategy": {"attempts": 5, **strategy}})["retryStrategy"]
+
+
+def test_named_sets_become_plain_entries_after_the_definitions_own():
+    spot, oom, images = (rule_sets.SETS[name] for name in ("spot-reclaim", "oom-fails", "image-pull-fails-fast"))
+
+    assert expanded(use=["spot-reclaim", "oom-fails"]) == {"attempts": 5, "evaluateOnExit": [spot, oom]}
+    assert expanded(use=["image-pull-fails-fast"], evaluateOnExit=[OWN, REST])["evaluateOnExit"] == [OWN, images, REST]
+    assert expanded(use=["everything-else-fails", "oom-fails"])["evaluateOnExit"] == [oom, REST]
+    assert expanded(use=[]) == {"attempts": 5}
+    assert expanded(evaluateOnExit=[REST, OWN]) == {"attempts": 5, "evaluateOnExit": [REST, OWN]}
+    places = KIND.declared_at({"retryStrategy": {"use": ["oom-fails"], "evaluateOnExit": [OWN, REST]}})
+    at = ("retryStrategy", "evaluateOnExit")
+    assert places[(*at, 1)] == places[(*at, 1, "onReason")] == ("retryStrategy", "use", 0)
+    assert places[(*at, 2, "onReason")] == (*at, 1, "onReason")
+    assert KIND.declared_at({"retryStrategy": {"evaluateOnExit": [REST, OWN]}}) == {}
+
+
+def test_every_set_is_described_and_has_no_finding_of_its_own():
+    members = registry.published("jobDefinitions")["properties"]["retryStrategy"]["properties"]
+    schema = members["use"]
+    assert schema["items"]["anyOf"][0]["enum"] == list(rule_sets.SETS)
+    assert all(name in schema["description"] for name in rule_sets.SETS)
+    for name, entry in rule_sets.SETS.items():
+        platform = "FARGATE" if name in ("fargate-spot-reclaim", "network-interface-retries") else "EC2"
+        assert linted([entry] if entry == REST else [entry, REST], platform) == [], name
