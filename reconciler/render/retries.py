@@ -26,9 +26,11 @@ class Asked:
     def words(self) -> str:
         """Its name, or its description."""
         end = self.ending
-        told: tuple[tuple[str, Any], ...] = (("exit code", end.exit_code), ("reason", end.reason))
-        told += (("statusReason", end.status_reason), ("cause", end.cause))
-        return self.outcome or ", ".join(f"{name} {value}" for name, value in told if value is not None) or "no details"
+        words: tuple[tuple[str, Any], ...] = (("exit code", end.exit_code), ("reason", end.reason))
+        words += (("statusReason", end.status_reason), ("cause", end.cause))
+        return (
+            self.outcome or ", ".join(f"{name} {value}" for name, value in words if value is not None) or "no details"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,12 +33,12 @@ _SHAPE: Final = "{definition: NAME, outcome: host-lost, expect: RETRY}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One expectation, as plain data: ``told`` is its end and ``expected`` the members to compare."""
+    """One expectation, as plain data: ``ending`` describes the end, ``expected`` the members to compare."""
 
     pos: Pos
     name: str
     definition: str | None
-    told: Mapping[str, Any]
+    ending: Mapping[str, Any]
     attempt: int
     #: The strategy with which the job is submitted, instead of the definition's.
     submitted: Mapping[str, Any] | None
@@ -93,7 +93,7 @@ def check(env: Environment, expected: Sequence[Case], root: str = "") -> tuple[C
 
 def _checked(env: Environment, case: Case, root: str) -> Checked:
     of = _submitted(retry_report.subject(env, case.definition, root), case.submitted)
-    line = retry_report.time_line(of, _endings(of, case.told), case.attempt)
+    line = retry_report.time_line(of, _endings(of, case.ending), case.attempt)
     last = line.steps[-1]
     found = {
         "decision": last.decision.verdict.value,
@@ -119,10 +119,10 @@ def _submitted(of: Subject, strategy: Mapping[str, Any] | None) -> Subject:
     return Subject(of.resource, kind.retries(props), of.root, submitted=True)
 
 
-def _endings(of: Subject, told: Mapping[str, Any]) -> list[Asked]:
-    if "outcome" in told:
-        return [retry_report.named(of.retries, name) for name in told["outcome"]]
-    return [retry_report.described(*(told.get(name) for name in _ENDS))]
+def _endings(of: Subject, ending: Mapping[str, Any]) -> list[Asked]:
+    if "outcome" in ending:
+        return [retry_report.named(of.retries, name) for name in ending["outcome"]]
+    return [retry_report.described(*(ending.get(name) for name in _ENDS))]
 
 
 # --- reading a case ---------------------------------------------------------------------------------------------------
@@ -130,15 +130,15 @@ def _endings(of: Subject, told: Mapping[str, Any]) -> list[Asked]:
 
 def _case(item: Node) -> Case:
     given = _plain(item)
-    told = {name: given[name] for name in ("outcome", *_ENDS) if given.get(name) is not None}
-    if "outcome" in told:
-        told["outcome"] = _names(told["outcome"])
+    ending = {name: given[name] for name in ("outcome", *_ENDS) if given.get(name) is not None}
+    if "outcome" in ending:
+        ending["outcome"] = _names(ending["outcome"])
     expect = given["expect"]
     return Case(
         pos=item.pos,
         name=str(given.get("name") or ""),
         definition=given.get("definition"),
-        told=told,
+        ending=ending,
         attempt=given.get("attempt", 1),
         submitted=given.get("submitted"),
         expected=_expected(expect),
