@@ -211,7 +211,7 @@ def test_named_sets_are_entries_where_they_are_named(run: Run, document: Callabl
         (("prod", "rendr"), 'there is no job definition "rendr"\n    did you mean "render"?'),
         (("nowhere",), 'there is no job definition "nowhere"'),
         (("render", "--outcome", "host-lots"), 'there is no outcome "host-lots"\n    did you mean "host-lost"?'),
-        (("render", "--outcome", "exit:256"), 'there is no outcome "exit:256"\n    exit:N, or '),
+        (("render", "--outcome", "exit:x"), 'there is no outcome "exit:x"\n    exit:N, or '),
         (("render", "--outcome", "oom", "--exit-code", "1"), "--outcome cannot be combined with --exit-code"),
         (("render", "--attempt", "2"), "--attempt needs an end"),
         (("elsewhere", "render"), "elsewhere"),
@@ -242,7 +242,7 @@ UNREADABLE = """\
 - {definition: render, outcom: host-lost, expect: RETRY}
 - {definition: render, expect: RETRY}
 - {definition: render, exitCode: 1, outcome: oom, expect: RETRY}
-- {definition: render, exitCode: 300, attempt: 0, expect: MAYBE}
+- {definition: render, exitCode: "1", attempt: 0, expect: MAYBE}
 - {definition: render, cause: tired, expect: {decision: PERHAPS, entri: 1}}
 - text
 """

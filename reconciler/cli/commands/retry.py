@@ -71,7 +71,7 @@ def retry(
         ),
     ] = None,
     exit_code: Annotated[
-        int | None, typer.Option("--exit-code", metavar="N", min=0, max=255, help="The container's exit code.")
+        int | None, typer.Option("--exit-code", metavar="N", help="The container's exit code.")
     ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="The container's reason, as AWS writes it.")

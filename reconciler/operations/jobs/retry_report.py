@@ -14,6 +14,7 @@ from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.render.retries import Asked, Row, Step, Table, TimeLine, most_seconds
 
 EXIT = "exit:"
+_DIGITS = 10  # exit codes of Windows have 32 bits
 
 
 class Subject:
@@ -69,7 +70,7 @@ def named(retries: Retries, name: str) -> Asked:
     if found is not None:
         return asked(found)
     code = name.removeprefix(EXIT)
-    if name.startswith(EXIT) and code.isascii() and code.isdecimal() and int(code) <= 255:
+    if name.startswith(EXIT) and code.isascii() and code.isdecimal() and len(code) <= _DIGITS:
         return Asked(ending=retries.exited(int(code)), outcome=f"{EXIT}{int(code)}", title=f"exit code {int(code)}")
     known = [one.id for one in retries.outcomes if not one.id.startswith(EXIT)]
     hint = did_you_mean(name, known) or f"{EXIT}N, or {one_of(known, most=40)}"

@@ -173,6 +173,10 @@ def catches_all(entry: Json) -> bool:
     return covers(entry, {})
 
 
+def _for_the_rest(entry: Json) -> bool:
+    return set(stated(entry).values()) == {"*"}
+
+
 def _covers(name: str, pattern: str, other: str | None) -> bool:
     """Whether ``pattern`` matches what ``other`` does; AWS may not let ``*`` match a missing exit code."""
     if pattern == "*" and name != "onExitCode":
@@ -200,7 +204,7 @@ def _verdict(entries: Sequence[Json], found: int | None) -> Verdict:
 def _differs(rule: Rule, entries: Sequence[Json], ending: Ending, other: _Beliefs, found: int | None) -> bool:
     """Whether another entry decides if ``other`` holds. That an entry for the rest comes last is documented."""
     if rule is Rule.ORDER:
-        entries = [{} if catches_all(entry) and index != found else entry for index, entry in enumerate(entries)]
+        entries = [{} if _for_the_rest(entry) and index != found else entry for index, entry in enumerate(entries)]
     return _matching(entries, ending, other) != found
 
 

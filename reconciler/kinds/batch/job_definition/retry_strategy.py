@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from reconciler.kinds.batch.job_definition import outcomes, retry_rules
-from reconciler.kinds.batch.job_definition.container_checks import FARGATE
+from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items
 from reconciler.model import Field, Finding, Json, Path
 from reconciler.model import problem_codes as codes
@@ -26,6 +26,7 @@ CONDITIONS = retry_rules.CONDITIONS
 ACTIONS = ("RETRY", "EXIT")
 MOST_ENTRIES = 5
 LONGEST = 512
+WINDOWS = "WINDOWS"  # its exit codes have 32 bits
 
 _ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
 _ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
@@ -43,9 +44,8 @@ def _known(platform: str) -> tuple[tuple[str, str], ...]:
     known = [("onStatusReason", text) for text in outcomes.STATUS_REASONS]
     known += [("onStatusReason", text) for text, _ in retry_rules.CAUSE_TEXTS if text not in outcomes.STATUS_REASONS]
     known += [("onReason", text) for text in outcomes.REASONS]
-    if platform:
-        field = "onStatusReason" if platform == FARGATE else "onReason"
-        known.append((field, outcomes.NOT_INITIALIZED))
+    if platform in (EC2, FARGATE, WINDOWS):
+        known.append(("onReason" if platform == EC2 else "onStatusReason", outcomes.NOT_INITIALIZED))
     return tuple(known)
 
 
@@ -71,7 +71,7 @@ FIELDS = {
 
 
 def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
-    """Findings about the strategy at ``path``; ``platform`` is EC2 or FARGATE, or empty where it is not known."""
+    """Findings about the strategy at ``path``; ``platform`` is EC2, FARGATE, WINDOWS (on Fargate), or empty: unknown."""
     if not isinstance(strategy, Mapping):
         return
     attempts = as_int(strategy.get("attempts"))
@@ -91,7 +91,7 @@ def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
         yield from _check_rule((*here, index), rule, platform)
-    if platform == FARGATE:
+    if platform in (FARGATE, WINDOWS):
         yield from _check_spot(here, rules)
     yield from _check_reach(here, rules, attempts)
 
@@ -156,7 +156,7 @@ def _check_pattern(path: Path, name: str, value: Any, platform: str) -> Iterator
         elif pattern.startswith("0"):
             why = f"no exit code matches {pattern}: they have no leading zeros"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
-        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
+        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255) and platform != WINDOWS:
             why = f"no exit code matches {pattern}: exit codes range from 0 to 255"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:
