@@ -71,7 +71,7 @@ FIELDS = {
 
 
 def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
-    """Findings about the strategy at ``path``; ``platform`` is EC2, FARGATE, WINDOWS (on Fargate), or empty: unknown."""
+    """Findings about the strategy at ``path``; ``platform``: EC2, FARGATE, WINDOWS (on Fargate), empty if unknown."""
     if not isinstance(strategy, Mapping):
         return
     attempts = as_int(strategy.get("attempts"))
