@@ -87,7 +87,7 @@ def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
         hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
         yield Finding(here, "evaluateOnExit is a list of rules", hint, code=codes.WRONG_TYPE)
     if len(rules) > MOST_ENTRIES:
-        hint = "AWS allows no more, and each set of use is one; rules with a common beginning can be one that ends in *"
+        hint = "AWS allows no more; rules with a common beginning can be one that ends in *, and each set of use is one"
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
         yield from _check_rule((*here, index), rule, platform)
