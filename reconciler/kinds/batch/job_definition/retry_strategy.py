@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from reconciler.kinds.batch.job_definition import outcomes, retry_rules
+from reconciler.kinds.batch.job_definition import outcomes, retry_rules, rule_sets
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items
 from reconciler.model import Field, Finding, Json, Path
@@ -81,6 +81,7 @@ def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
     elif attempts is not None and not 1 <= attempts <= 10:
         hint = "it must be from 1 to 10, and counts the first run too"
         yield Finding((*path, "attempts"), f"attempts {attempts} is out of range", hint)
+    yield from rule_sets.check(path, strategy)
     here = (*path, "evaluateOnExit")
     rules = items(strategy.get("evaluateOnExit"))
     if isinstance(strategy.get("evaluateOnExit"), Mapping):
