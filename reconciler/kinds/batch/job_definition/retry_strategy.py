@@ -39,13 +39,16 @@ _SHORTEST = 4  # characters of a beginning that is compared with the texts of AW
 def _known(platform: str) -> tuple[tuple[str, str], ...]:
     """The beginnings of the texts of AWS Batch and Amazon ECS, each after the condition that matches it.
 
-    What Fargate cannot initialize is the reason of the task, what the agent on an instance cannot is the container's.
+    What Fargate cannot initialize is the reason of the task, what the agent on an instance cannot is the container's. An
+    image that Fargate cannot pull has been reported as the reason of the task, too.
     """
     known = [("onStatusReason", text) for text in outcomes.STATUS_REASONS]
     known += [("onStatusReason", text) for text, _ in retry_rules.CAUSE_TEXTS if text not in outcomes.STATUS_REASONS]
     known += [("onReason", text) for text in outcomes.REASONS]
     if platform in (EC2, FARGATE, WINDOWS):
         known.append(("onReason" if platform == EC2 else "onStatusReason", outcomes.NOT_INITIALIZED))
+    if platform in (FARGATE, WINDOWS):
+        known += [("onStatusReason", text) for text in outcomes.REASONS if text.startswith(outcomes.PULL)]
     return tuple(known)
 
 
@@ -127,7 +130,7 @@ def _check_rule(path: Path, rule: Json, platform: str) -> Iterator[Finding]:
             found = _pattern_findings(name, pattern, platform) if known else _check_pattern((), name, pattern, platform)
             yield from (replace(finding, path=(*path, name)) for finding in found)
     reason = as_text(rule.get("onReason")) or ""
-    if reason.startswith("CannotPull") and is_given(rule.get("onExitCode")):
+    if reason.startswith(outcomes.PULL) and is_given(rule.get("onExitCode")):
         why = "a container whose image was not pulled has no exit code: the rule never matches"
         yield Finding((*path, "onExitCode"), why, "leave onExitCode out", warning=True)
 

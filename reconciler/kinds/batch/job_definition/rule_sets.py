@@ -26,8 +26,8 @@ SETS: Final[Mapping[str, Mapping[str, str]]] = {
     "fargate-spot-reclaim": {"onStatusReason": f"{outcomes.SPOT_TASK}*", "action": "RETRY"},
     "network-interface-retries": {"onStatusReason": f"{outcomes.NO_INTERFACE}*", "action": "RETRY"},
     "slow-host-retries": {"onReason": "DockerTimeoutError*", "action": "RETRY"},
-    "image-pull-retries": {"onReason": "CannotPull*", "action": "RETRY"},
-    "image-pull-fails-fast": {"onReason": "CannotPull*", "action": "EXIT"},
+    "image-pull-retries": {"onReason": f"{outcomes.PULL}*", "action": "RETRY"},
+    "image-pull-fails-fast": {"onReason": f"{outcomes.PULL}*", "action": "EXIT"},
     "oom-fails": {"onReason": f"{outcomes.OUT_OF_MEMORY}*", "action": "EXIT"},
     "everything-else-fails": {"onReason": "*", "action": "EXIT"},
 }
