@@ -39,8 +39,8 @@ _SHORTEST = 4  # characters of a beginning that is compared with the texts of AW
 def _known(platform: str) -> tuple[tuple[str, str], ...]:
     """The beginnings of the texts of AWS Batch and Amazon ECS, each after the condition that matches it.
 
-    What Fargate cannot initialize is the reason of the task, what the agent on an instance cannot is the container's. An
-    image that Fargate cannot pull has been reported as the reason of the task, too.
+    What Fargate cannot initialize is the reason of the task, what the agent on an instance cannot is the container's.
+    An image that Fargate cannot pull has been reported as the reason of the task, too.
     """
     known = [("onStatusReason", text) for text in outcomes.STATUS_REASONS]
     known += [("onStatusReason", text) for text, _ in retry_rules.CAUSE_TEXTS if text not in outcomes.STATUS_REASONS]
