@@ -44,15 +44,6 @@ def test_every_case_comes_out_as_documented():
     assert {row[0] for row in CASES} == set(TABLE["strategies"])
 
 
-def test_a_jobs_own_strategy_replaces_the_definitions_as_a_whole():
-    """https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html"""
-    definition = {"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]}
-
-    assert retry_rules.effective(definition, None) is definition
-    submitted = retry_rules.effective(definition, {"attempts": 2})
-    assert retry_rules.decide(submitted, Ending(exit_code=1)).verdict is Verdict.RETRY
-
-
 TEXTS = ("", "Host EC2 (instance i-0) terminated.", "host ec2", "Task failed to start", "OutOfMemoryError: x", "AGENT")
 PATTERNS = ("*", "Host EC2*", "Task failed to start", "Task*", "OutOfMemoryError*", "OutOfMemoryError", "AGENT")
 CODES = (None, 0, 1, 2, 13, 137, 255)
@@ -137,11 +128,11 @@ def test_named_sets_become_plain_entries_after_the_definitions_own():
 
 
 def test_an_expression_is_no_name_of_a_set():
-    strategy = expanded(use=["oom-fails", Template((Reference("jobDefinitions", "${jobDefinitions.a.name}"),))])
+    strategy = expanded(use=[Template((Reference("jobDefinitions", "${jobDefinitions.a.name}"),)), "oom-fails"])
     found = [finding for finding in retry_strategy.check(("retryStrategy",), strategy) if not finding.warning]
 
     assert [(finding.path, finding.message) for finding in found] == [
-        (("retryStrategy", "use", 1), "a set of retry rules is named by plain text")
+        (("retryStrategy", "use", 0), "a set of retry rules is named by plain text")
     ]
 
 

@@ -32,7 +32,6 @@ from reconciler.model.attempts import Cause, Decision, Ending, Verdict
 from reconciler.model.values import Json
 
 CONDITIONS: Final = ("onExitCode", "onReason", "onStatusReason")
-MOST_ATTEMPTS: Final = 10
 
 
 class Rule(StrEnum):
@@ -91,11 +90,6 @@ def entries_of(strategy: Any) -> Sequence[Json]:
     """The entries of ``evaluateOnExit``, in order."""
     given = strategy.get("evaluateOnExit") if isinstance(strategy, Mapping) else None
     return [entry if isinstance(entry, Mapping) else {} for entry in given] if isinstance(given, list | tuple) else []
-
-
-def effective(definition: Any, submitted: Any) -> Any:
-    """The strategy of a job: that of its SubmitJob, if it has one, replaces the definition's as a whole."""
-    return submitted if isinstance(submitted, Mapping) else definition
 
 
 def stated(entry: Json) -> dict[str, str]:

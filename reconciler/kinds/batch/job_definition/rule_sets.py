@@ -38,7 +38,7 @@ def expand(props: Json) -> Json:
     strategy = props.get(STRATEGY)
     if not isinstance(strategy, Mapping) or MEMBER not in strategy:
         return props
-    plain = {name: value for name, value in strategy.items() if name != MEMBER or any(_unknown(value))}
+    plain = {name: value for name, value in strategy.items() if name != MEMBER or [*_unknown(value)]}
     rules = [rule for rule, _ in _written_out(strategy)]
     return {**props, STRATEGY: {**plain, RULES: rules} if rules or RULES in plain else plain}
 
