@@ -95,21 +95,25 @@ def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
         yield from _check_rule((*here, index), rule, platform)
-    if platform in (FARGATE, WINDOWS):
-        yield from _check_spot(here, rules)
+    if platform in (EC2, FARGATE, WINDOWS):
+        yield from _check_spot(here, rules, platform)
     yield from _check_reach(here, rules, attempts)
 
 
-def _check_spot(path: Path, rules: list[Any]) -> Iterator[Finding]:
-    """Findings about rules for lost instances where jobs run on Fargate, and none is for its own Spot reclaims."""
-    stated = [(index, retry_rules.stated(rule).get("onStatusReason", "*")) for index, rule in entries(rules)]
-    if any(pattern != "*" and retry_rules.matches(pattern, f"{outcomes.SPOT_TASK}.") for _, pattern in stated):
+def _check_spot(path: Path, rules: list[Any], platform: str) -> Iterator[Finding]:
+    """Findings about rules for the Spot reclaims of another platform, where none is for those of this one."""
+    own, other = (
+        (outcomes.HOST_LOST, outcomes.SPOT_TASK) if platform == EC2 else (outcomes.SPOT_TASK, outcomes.HOST_LOST)
+    )
+    patterns = [(index, retry_rules.stated(rule).get("onStatusReason", "*")) for index, rule in entries(rules)]
+    words = [pattern.removesuffix("*") for _, pattern in patterns if pattern != "*"]
+    if any(own.startswith(each) or each.startswith(own) for each in words):
         return
-    for index, pattern in stated:
-        if pattern.startswith(outcomes.HOST_LOST):
-            why = f'a job on Fargate has no "{outcomes.HOST_LOST}": this rule never matches'
-            hint = f'write onStatusReason: "{outcomes.SPOT_TASK}*"'
-            yield Finding((*path, index, "onStatusReason"), why, hint, warning=True)
+    for index, pattern in patterns:
+        if pattern.startswith(other):
+            where = "EC2" if platform == EC2 else "Fargate"
+            why = f'a job on {where} has no "{other}": this rule never matches'
+            yield Finding((*path, index, "onStatusReason"), why, f'write onStatusReason: "{own}*"', warning=True)
 
 
 def _check_rule(path: Path, rule: Json, platform: str) -> Iterator[Finding]:
