@@ -84,5 +84,5 @@ def _pipelines(terminal: Terminal, host: str, root: Path) -> None:
     if main in done.others:
         terminal.note(f"add to {terminal.mask.line(str(main))}: include: [{{local: .gitlab/reconcile.yml}}]")
     terminal.result(
-        'next: the roles with their policies, and the settings that they need, are in docs/pipelines.md, "In ten minutes"'
+        'next: the roles, their policies and the settings that they need are in docs/pipelines.md, "In ten minutes"'
     )
