@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "destroy": "Delete what the environment owns, after approval.",
     "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",
     "unlock": "Break a lock that was left behind, after approval.",
+    "graph": "Show what depends on what, without AWS, and what a saved plan changes in it.",
     "render": "Show the environment after merging and variables, with the source of each value.",
     "permissions": "Print the IAM policy that a command needs, without AWS.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",

@@ -1,0 +1,127 @@
+"""``reconcile graph``."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from reconciler.cli import reporting
+from reconciler.cli.options import Env, VarFiles, Vars, address, addresses, variables
+from reconciler.cli.root import COMMANDS, STYLE, examples
+from reconciler.cli.terminal import Terminal
+from reconciler.kinds import discover
+from reconciler.model import problem_codes as codes
+from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.operations import saved_plan, saved_variables, shown_plan
+from reconciler.render.dependency_graph import graph as graphs
+from reconciler.render.dependency_graph.dot import dot
+from reconciler.render.dependency_graph.graph import Direction, Graph
+from reconciler.render.dependency_graph.mermaid import limits, mermaid
+from reconciler.render.dependency_graph.svg import EXTRA, MissingLibraryError, svg
+from reconciler.render.dependency_graph.tree import tree
+from reconciler.render.view import View
+
+APP: Final = typer.Typer(**STYLE)
+_RENDERERS: Final = {"tree": tree, "mermaid": mermaid, "dot": dot, "svg": svg}
+
+
+class GraphFormat(StrEnum):
+    """How the graph is printed."""
+
+    tree = "tree"
+    mermaid = "mermaid"
+    dot = "dot"
+    svg = "svg"
+
+
+@APP.command(
+    help=COMMANDS["graph"],
+    epilog=examples(
+        "reconcile graph prod",
+        "reconcile graph prod --of roles.batch --direction dependents",
+        "reconcile graph --plan prod.plan --format svg > plan.svg",
+        "reconcile graph prod --format dot | dot -Tpng -o prod.png",
+    ),
+)
+def graph(
+    ctx: typer.Context,
+    env: Env = None,
+    output: Annotated[GraphFormat, typer.Option("--format", help="How the graph is printed.")] = GraphFormat.tree,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="FILE", help="Show what a plan saved with --out changes.", show_default=False),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(
+            "--of",
+            metavar="ADDRESS",
+            help="Only this resource or look-up, what it depends on, and what depends on it.",
+            autocompletion=addresses,
+        ),
+    ] = None,
+    direction: Annotated[
+        Direction | None,
+        typer.Option("--direction", help="With --of: what depends on it, or what it depends on (by default both)."),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="N", min=1, help="With --of: at most N steps away from it.")
+    ] = None,
+    var: Vars = None,
+    var_file: VarFiles = None,
+) -> None:
+    """Print the dependencies of an environment, without AWS."""
+    terminal: Terminal = ctx.obj
+    if of is None and (direction is not None or depth is not None):
+        raise Problems([_needs_of("--direction" if direction is not None else "--depth")])
+    given, view = variables(var, var_file), None
+    if plan is not None:
+        saved = saved_plan.read(Path(plan))
+        given = saved_variables.with_saved(saved.variables, given)
+        env = env or saved_plan.locate(saved, Path(plan), Path.cwd(), os.environ, given)
+        view = shown_plan.of(saved, Path(plan)).view()
+    loaded = reporting.read(terminal, env, strict=False, given=given)
+    found = graphs.of(loaded.env, discover(), terminal.mask)
+    if view is not None:
+        found = graphs.coloured(found, _of_same(view, loaded.env.name))
+    if of is not None:
+        found = _around(found, terminal.mask.line(str(address(of))), direction or Direction.BOTH, depth)
+    try:
+        text = _RENDERERS[output.value](found)
+    except MissingLibraryError as error:
+        raise Problems([_missing_library()]) from error
+    terminal.result(text.rstrip("\n"))
+    if output is GraphFormat.mermaid and (too_much := limits(found, text)):
+        terminal.note(f"note: mermaid draws no graph with {too_much}; show a part with --of, or use --format svg")
+
+
+def _around(found: Graph, centre: str, direction: Direction, depth: int | None) -> Graph:
+    """The part of the graph around ``centre``. Raises Problems where there is no such node."""
+    if centre not in found.nodes:
+        message = f"--of {centre}: there is no such resource in this environment"
+        hint = did_you_mean(centre, found.nodes)
+        raise Problems([Problem(code=codes.UNKNOWN_ADDRESS, message=message, hint=hint)])
+    return graphs.around(found, centre, direction, depth)
+
+
+def _of_same(view: View, name: str) -> View:
+    """The plan, if it is one of the environment ``name``. Raises Problems."""
+    if view.environment != name:
+        message = f"the plan is for environment {view.environment}, but the current one is {name}"
+        hint = "leave ENV out, or pass a plan of this environment"
+        raise Problems([Problem(code=codes.FOREIGN_PLAN, message=message, hint=hint)])
+    return view
+
+
+def _needs_of(flag: str) -> Problem:
+    return Problem(code=codes.USAGE, message=f"{flag} needs --of ADDRESS", hint="pass the resource to start from")
+
+
+def _missing_library() -> Problem:
+    hint = f"pip install 'batch-reconcile[{EXTRA}]', or draw it with Graphviz: --format dot | dot -Tsvg"
+    message = "SVG needs the package graphlay, which is not installed"
+    return Problem(code=codes.MISSING_EXTRA, message=message, hint=hint)
