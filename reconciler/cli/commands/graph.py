@@ -11,6 +11,7 @@ import typer
 
 from reconciler.cli import reporting
 from reconciler.cli.options import Env, VarFiles, Vars, address, addresses, variables
+from reconciler.cli.outputs import Output, Outputs, parsed
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.kinds import discover
@@ -43,14 +44,24 @@ class GraphFormat(StrEnum):
     epilog=examples(
         "reconcile graph prod",
         "reconcile graph prod --of roles.batch --direction dependents",
-        "reconcile graph --plan prod.plan --format svg > plan.svg",
+        "reconcile graph --plan prod.plan --format svg=plan.svg",
         "reconcile graph prod --format dot | dot -Tpng -o prod.png",
     ),
 )
 def graph(
     ctx: typer.Context,
     env: Env = None,
-    output: Annotated[GraphFormat, typer.Option("--format", help="How the graph is printed.")] = GraphFormat.tree,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT[=FILE]",
+            help=f"How the graph is printed: {', '.join(GraphFormat)} (by default tree); "
+            "with =FILE it is written there (repeatable).",
+            show_default=False,
+            autocompletion=lambda incomplete: [one.value for one in GraphFormat if one.value.startswith(incomplete)],
+        ),
+    ] = None,
     plan: Annotated[
         str | None,
         typer.Option("--plan", metavar="FILE", help="Show what a plan saved with --out changes.", show_default=False),
@@ -78,6 +89,8 @@ def graph(
     terminal: Terminal = ctx.obj
     if of is None and (direction is not None or depth is not None):
         raise Problems([_needs_of("--direction" if direction is not None else "--depth")])
+    outputs = Outputs(terminal, parsed(ctx, output or [GraphFormat.tree], GraphFormat), "graph")
+    outputs.check([Path(plan)] if plan else [])
     given, view = variables(var, var_file), None
     if plan is not None:
         saved = saved_plan.read(Path(plan))
@@ -90,13 +103,18 @@ def graph(
         found = graphs.coloured(found, _of_same(view, loaded.env.name))
     if of is not None:
         found = _around(found, terminal.mask.line(str(address(of))), direction or Direction.BOTH, depth)
+    outputs.deliver(lambda one: _rendered(terminal, found, one))
+
+
+def _rendered(terminal: Terminal, found: Graph, output: Output) -> str:
+    """The text of one format. Raises Problems where a package is missing."""
     try:
-        text = _RENDERERS[output.value](found)
+        text = _RENDERERS[output.format.value](found)
     except MissingLibraryError as error:
         raise Problems([_missing_library()]) from error
-    terminal.result(text.rstrip("\n"))
-    if output is GraphFormat.mermaid and (too_much := limits(found, text)):
+    if output.format is GraphFormat.mermaid and (too_much := limits(found, text)):
         terminal.note(f"note: mermaid draws no graph with {too_much}; show a part with --of, or use --format svg")
+    return text
 
 
 def _around(found: Graph, centre: str, direction: Direction, depth: int | None) -> Graph:

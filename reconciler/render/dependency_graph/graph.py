@@ -155,9 +155,7 @@ def _lookups(written: Iterable[tuple[Path, Template]]) -> Iterator[tuple[Path, s
     return ((path, part.attr) for path, part in references(written) if part.root == LOOKUPS)
 
 
-def _outside(
-    resource: Resource, kinds: Kinds, declared: Mapping[Address, Any]
-) -> Iterator[tuple[Path, Ref, str]]:
+def _outside(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any]) -> Iterator[tuple[Path, Ref, str]]:
     """What is named and not declared; names that AWS may know by itself (``optional``) are left out."""
     for path, ref, value in reference_sites(resource, kinds[resource.address.section]):
         if ref.optional:
@@ -224,5 +222,3 @@ def short(key: str, most: int) -> str:
     """A key that is too long for a box loses its middle."""
     half = (most - 1) // 2
     return key if len(key) <= most else f"{key[:half]}…{key[-half:]}"
-
-

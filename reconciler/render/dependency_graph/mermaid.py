@@ -45,7 +45,7 @@ def limits(graph: Graph, text: str) -> str:
 
 def _lines(graph: Graph) -> Iterator[str]:
     yield "flowchart RL"
-    yield "    %% an arrow goes from a resource to what it depends on; dotted: only a later call needs it"
+    yield "    %% each arrow points at what a resource depends on; dotted: only for a later call"
     ids = _ids(graph.nodes)
     for key, node in graph.nodes.items():
         yield f"    {_node(ids[key], node)}"

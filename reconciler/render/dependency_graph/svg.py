@@ -9,10 +9,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from .colours import LINE, STYLES, TEXT
-from .graph import Graph, Node, short
+from .graph import Graph, Node, Use, short
 
 EXTRA: Final = "graph"
 _CHARACTERS: Final = 56  # of a name in a box: what is longer loses its middle, and is whole in the tooltip
@@ -21,7 +21,12 @@ _PADDING: Final = 12
 _HEIGHT: Final = {False: 30, True: 46}  # by whether there is a second line
 _MARGIN: Final = 16
 _MANY: Final = 300  # edges from which lines are not moved away from each other one by one, which takes too long
-_QUICK: Final = {"routing": {"overlap_repair_rounds": 0, "port_relax_rounds": 0}}
+_OPTIONS: Final = {"direction": "leftright", "routing": {"style": "diagonal"}, "spacing": {"node_gap": 16.0}}
+_QUICK: Final = {"effort": "fast", "tuning": {"routing": {"overlap_repair_rounds": 0, "port_relax_rounds": 0}}}
+_ARROW: Final = (
+    '<marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    f'<path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker>'
+)
 
 
 class MissingLibraryError(Exception):
@@ -40,20 +45,17 @@ class Box(NamedTuple):
 def svg(graph: Graph) -> str:
     """The text of an SVG file. Raises MissingLibraryError."""
     sizes = {key: _size(node) for key, node in graph.nodes.items()}
-    edges = [(key, use.target) for key, use in graph.edges()]
-    boxes, lines, (left, top, right, bottom) = _laid_out(sizes, [(target, key) for key, target in edges])
+    boxes, lines, (left, top, right, bottom) = _laid_out(sizes, [(use.target, key) for key, use in graph.edges()])
     width, height = right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN
+    at = f'x="{left - _MARGIN:g}" y="{top - _MARGIN:g}" width="{width:g}" height="{height:g}"'
     view = f"{left - _MARGIN:g} {top - _MARGIN:g} {width:g} {height:g}"
-    late = [use.late for _, use in graph.edges()]
     label = escape(f"Dependencies in {graph.title}: each resource is right of those it depends on")
     drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="{view}" role="img"'
-        f' aria-label="{label}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="{view}" role="img">',
         f"<title>{label}</title>",
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        f'<path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker></defs>',
-        f'<rect x="{left - _MARGIN:g}" y="{top - _MARGIN:g}" width="{width:g}" height="{height:g}" fill="#ffffff"/>',
-        *(_line(points, user, used, late=late[at]) for at, (points, (user, used)) in enumerate(zip(lines, edges, strict=True))),
+        f"<defs>{_ARROW}</defs>",
+        f'<rect {at} fill="#ffffff"/>',
+        *(_line(points, user, use) for points, (user, use) in zip(lines, graph.edges(), strict=True)),
         *(part for key, node in graph.nodes.items() for part in _box(node, boxes[key], centre=key == graph.centre)),
         "</svg>",
     ]
@@ -75,9 +77,7 @@ def _laid_out(
         drawing.node(key, width=width, height=height, label="")
     for start, end in edges:
         drawing.edge(start, end)
-    options: dict[str, Any] = {"direction": "leftright", "routing": {"style": "diagonal"}, "spacing": {"node_gap": 16.0}}
-    if len(edges) > _MANY:
-        options |= {"effort": "fast", "tuning": _QUICK}
+    options = {**_OPTIONS, **(_QUICK if len(edges) > _MANY else {})}
     made = graphlay.layout(drawing, options=options)
     boxes = {
         key: Box(x - sizes[key][0] / 2, y - sizes[key][1] / 2, *sizes[key]) for key, (x, y) in made.positions().items()
@@ -102,11 +102,11 @@ def _cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
-def _line(points: Sequence[tuple[float, float]], user: str, used: str, *, late: bool) -> str:
+def _line(points: Sequence[tuple[float, float]], user: str, use: Use) -> str:
     """The line from the user to what it uses, which has the arrow's head."""
     path = "L".join(f"{x:g} {y:g}" for x, y in reversed(points))
-    dashes = ' stroke-dasharray="4 3"' if late else ""
-    about = f"<title>{escape(user)} depends on {escape(used)}</title>"
+    dashes = ' stroke-dasharray="4 3"' if use.late else ""
+    about = f"<title>{escape(user)} depends on {escape(use.target)}</title>"
     return f'<path d="M{path}" fill="none" stroke="{LINE}"{dashes} marker-end="url(#arrow)">{about}</path>'
 
 
