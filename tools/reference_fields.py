@@ -13,7 +13,7 @@ from reconciler.model import MISSING, Effect, Kind, Ref
 from reconciler.model.paths import sample
 from reconciler.planning.effects import differs_below, outcomes
 from reconciler.schema import fields
-from reconciler.schema.fields import EFFECTS
+from reconciler.schema.fields import EFFECTS, either
 
 Json = Mapping[str, Any]
 
@@ -42,11 +42,6 @@ def anchor(title: str) -> str:
 def code(value: Any) -> str:
     """A value as it is written in YAML, as code."""
     return f"`{value}`" if isinstance(value, str) and value else f"`{json.dumps(value, ensure_ascii=False)}`"
-
-
-def either(words: list[str]) -> str:
-    """``a, b or c``."""
-    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,11 @@ def span(low: Any, high: Any) -> str:
     return f"at most {high}" if high is not None else ""
 
 
+def either(words: list[str]) -> str:
+    """``a, b or c``."""
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
+
+
 @dataclass(frozen=True, slots=True)
 class Default:
     """What leaving a field out means: ``value`` in YAML, or ``words``, with what else means the same in ``more``."""
@@ -119,7 +124,7 @@ def variants(document: Json) -> list[Json]:
 def varied(schema: Json, value: Json, path: tuple[str, ...] = ()) -> Iterator[Variant]:
     """The variants of one example."""
     for name, below in schema.get("properties", {}).items():
-        values = next((one["enum"] for one in below.get("anyOf", ()) if "enum" in one), [])
+        values: list[Any] = next((one["enum"] for one in below.get("anyOf", ()) if "enum" in one), [])
         if name.endswith(("Role", "Arn")):
             values = [CUSTOM_ROLE]
         for choice in values:
