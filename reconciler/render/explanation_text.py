@@ -35,7 +35,7 @@ def field(facts: FieldFacts) -> str:
         lines += ["", "fields:", *_table(facts.fields)]
     if facts.example is not MISSING:
         name = facts.path.rpartition(".")[2] or facts.section
-        inside = facts.example if facts.path or not facts.fields else {"NAME": facts.example}
+        inside = facts.example if facts.type else {"NAME": facts.example}
         lines += ["", f"example (from {facts.example_from}):", *_yaml(name, inside)]
     if facts.aws:
         more = [f"({len(facts.aws) - _PARAGRAPHS} more in --format json)"] if len(facts.aws) > _PARAGRAPHS else []

@@ -9,14 +9,14 @@ from functools import cache
 from typing import Any, Final
 
 from reconciler.model import MISSING, Address, Effect, Field, Json, Kind, Live, Path, Scope, Want
-from reconciler.model.paths import sample
+from reconciler.model.paths import sample, values_at
 from reconciler.planning.canonical import with_defaults
 from reconciler.planning.diff import difference
 from reconciler.planning.effects import differs_below, effect_at, is_fixed, outcomes
 from reconciler.planning.field_tree import along, field_tree
 from reconciler.render.explanation import Change
 from reconciler.schema import registry
-from reconciler.schema.fields import CUSTOM_ROLE, EFFECTS, URL, Variant, variants, varied
+from reconciler.schema.fields import CUSTOM_ROLE, EFFECTS, URL, Variant, either, variants, varied
 
 _TAGS: Final = "tags"
 _NAME: Final = "example"
@@ -119,23 +119,36 @@ def left_out(kind: Kind, path: str, example: Any, default: str) -> str:
     facts = kind.fields.get(path, Field())
     if facts.ignore:
         return "not compared"
-    if facts.computed:
+    if facts.computed or (facts.secret and not kind.versioned):
         return _KEPT
     at = sample(path)
-    before = with_value(_document(kind.section)["examples"][0], at, example) if example is not MISSING else {}
+    shown = _document(kind.section)["examples"][0]
+    for pattern in (one for one, known in kind.fields.items() if known.secret):  # of which a read returns no value
+        shown = without(shown, sample(pattern))
+    if "*" in at:  # any name of a mapping: one that the example has
+        at = next((found for found, _ in values_at(shown, path)), at)
+    before = with_value(shown, at, example) if example is not MISSING else {}
     after = without(before, at)
-    if not default and facts.normalize is None and before != after and not _differs(kind, at, before, after):
-        return _KEPT
+    if example is MISSING and not is_fixed(kind, at):
+        return ""
     effect, reason = effect_at(kind, at, before, after)
+    if example is not MISSING and "*" not in at and before != after:
+        found = _differences(kind, before, after)
+        if not found and not default and facts.normalize is None and facts.clear is MISSING:
+            return _KEPT
+        effect, reason = max(found, key=lambda one: list(Effect).index(one[0]), default=(effect, reason))
     said = EFFECTS[effect] + (f" ({reason})" if reason else "")
     if default:
         return f"{said}, to the default"
     return f"{said}, which {'removes' if facts.clear is MISSING else 'empties'} it"
 
 
-def _differs(kind: Kind, at: Path, before: Json, after: Json) -> bool:
-    """Whether a plan finds a difference there: the comparison itself decides."""
-    live = Live(physical=_NAME, attrs={"name": _NAME}, props=with_defaults(kind, before))
+def _differences(kind: Kind, before: Json, after: Json) -> list[tuple[Effect, str]]:
+    """The effects of what a plan finds different: the comparison itself decides."""
+    scope = Scope("123456789012", "eu-west-1", "aws", _NAME)
+    before, after = kind.expanded(_NAME, before), kind.expanded(_NAME, after)
+    attrs = {**dict.fromkeys(kind.assigned_by_aws, _NAME), "name": _NAME, **kind.attrs(scope, _NAME, before)}
+    live = Live(physical=_NAME, attrs=attrs, props=with_defaults(kind, before))
     want = Want(
         address=Address(kind.section, _NAME),
         physical=_NAME,
@@ -143,10 +156,10 @@ def _differs(kind: Kind, at: Path, before: Json, after: Json) -> bool:
         props=with_defaults(kind, after),
         tags={},
         attrs=live.attrs,
-        scope=Scope("123456789012", "eu-west-1", "aws", _NAME),
+        scope=scope,
     )
     found, _, _ = difference(kind, live, want)
-    return any(change.path[0] == at[0] for change in found.changes)
+    return [(change.effect, change.because) for change in found.changes]
 
 
 def without(value: Any, path: Path) -> Any:

@@ -44,7 +44,7 @@ def explained(place: Place) -> FieldFacts:
         values=tuple(choices(place.schema) or (of_aws.values if of_aws else ())),
         limits=_limits(place, of_aws),
         changes=changed,
-        not_compared=place.kind is not None and effects.not_compared(place.kind, place.path),
+        not_compared=_not_compared(place),
         left_out=_left_out(place, text, example),
         example=example,
         example_from=origin,
@@ -61,7 +61,7 @@ def brief(place: Place) -> Brief:
         name=place.path.rpartition(".")[2],
         type=type_of(place),
         required=place.required,
-        change=effects.words(_changes(place)),
+        change="not compared" if _not_compared(place) else effects.words(_changes(place)),
         about=re.split(r"(?<=[.]) ", URL.sub("", about).strip())[0],
     )
 
@@ -79,8 +79,13 @@ def _changes(place: Place) -> tuple[Change, ...]:
     return effects.changes(place.kind, place.path, place.schema)
 
 
+def _not_compared(place: Place) -> bool:
+    return place.kind is not None and effects.not_compared(place.kind, place.path)
+
+
 def _left_out(place: Place, text: str, example: Any) -> str:
-    if place.kind is None or not place.path or place.path == place.kind.name_member or place.schema.get("readOnly"):
+    nothing = not place.path or not place.schema or place.schema.get("readOnly")
+    if place.kind is None or nothing or place.path in (_LIFECYCLE, place.kind.name_member):
         return ""
     if place.required:
         return "not possible"
@@ -163,7 +168,7 @@ def _limits(place: Place, of_aws: aws_model.Described | None) -> str:
         if noun and (bounds := span(place.schema.get(f"min{noun}"), place.schema.get(f"max{noun}"))):
             found.append(f"{bounds} {_UNITS[noun]}")
         elif not found and of_aws and (bounds := span(of_aws.low, of_aws.high)):
-            found.append(f"{bounds} {_UNITS[noun]}" if noun else bounds)
+            found.append(f"{bounds} {_UNITS[noun]} (in AWS's API)" if noun else f"{bounds} (in AWS's API)")
     hint = place.schema.get("propertyNames", {}).get("x-hint")
     return ", ".join([*found, *([f"names: {hint}"] if hint else [])])
 
@@ -186,6 +191,8 @@ def _urls(schema: Json) -> Iterator[str]:
 def _example(place: Place) -> tuple[Any, str]:
     """A value, and where it is from: the schema's example, or a template of `init`; MISSING if none has it."""
     examples = place.document.get("examples", ())
+    if not place.schema:
+        return MISSING, ""
     if place.kind is None:
         inside = place.section if place.path == "" else f"{place.section}.{place.path}"
         pattern = inside.removeprefix(f"{_LIFECYCLE}.") if place.section == _LIFECYCLE else inside

@@ -55,13 +55,15 @@ class Place:
     def member(self, name: str) -> Place | None:
         """The field ``name`` in it; None if there is none."""
         found = next((one for one in self.members() if one.path.rpartition(".")[2] == name), None)
-        here = self.items
-        free = here.schema.get("additionalProperties", not here.schema.get("properties"))
-        if found is None and "object" in types(here.schema) and free is not False:
-            any_of_them = here.below(_joined(here.path, "*"), free if isinstance(free, Mapping) else {})
-            # lookups.vpc is the look-up of this kind, whatever its name
-            return next((one for one in any_of_them.members() if one.path.endswith(f".{name}")), any_of_them)
-        return found or here.newer_member(name)
+        if found is not None:
+            return found
+        for here in (self, self.items):
+            free = here.schema.get("additionalProperties", not here.schema.get("properties"))
+            if "object" in types(here.schema) and free is not False:
+                any_of_them = here.below(_joined(here.path, "*"), free if isinstance(free, Mapping) else {})
+                # lookups.vpc is the look-up of this kind, whatever its name
+                return next((one for one in any_of_them.members() if one.path.endswith(f".{name}")), any_of_them)
+        return self.items.newer_member(name)
 
     def newer_member(self, name: str) -> Place | None:
         """The field ``name`` of the installed AWS model, which the schema lacks."""
@@ -126,6 +128,8 @@ def found(start: Place, steps: Sequence[Any]) -> tuple[Place, Sequence[Any]]:
     """The place that ``steps`` lead to from ``start``; with the steps that lead no further."""
     here = start
     for at, step in enumerate(steps):
+        if not here.schema:  # the rest is data
+            break
         if isinstance(step, int) or step == "[]":
             below: Place | None = here.below(f"{here.path}[]", here.schema["items"]) if "items" in here.schema else None
         else:
