@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.model import MISSING, Effect, Kind, Ref
 from reconciler.model.paths import sample
-from reconciler.planning.effects import differs_below, outcomes
+from reconciler.planning.effects import differs_below, outcomes, rules
 from reconciler.schema import fields
 from reconciler.schema.fields import EFFECTS, either
 
@@ -199,7 +199,7 @@ class Tables:
             return EFFECTS[Effect.REPLACE]
         if path == "tags" or path.startswith("tags."):
             return EFFECTS[Effect.IN_PLACE]
-        found = outcomes(kind, sample(path), self.variants)
+        found = outcomes(rules(kind, sample(path)), self.variants)
         if target.schema.get("properties") and set(found) == {Effect.IN_PLACE} and differs_below(kind, path):
             return "depends on the field"
         words = either([EFFECTS[effect] for effect in found])

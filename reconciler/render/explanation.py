@@ -106,8 +106,9 @@ class ValueFacts:
 
 
 def document(facts: Any) -> dict[str, Any]:
-    """The facts as JSON; members that say nothing are left out."""
-    return {name: value for name, value in _plain(facts).items() if value not in ("", [], False, None)}
+    """The facts as JSON; empty members are left out."""
+    always = ("value", "example")
+    return {name: value for name, value in _plain(facts).items() if name in always or (value and value is not MISSING)}
 
 
 def _plain(value: Any) -> Any:

@@ -39,7 +39,7 @@ def field(facts: FieldFacts) -> str:
         lines += ["", f"example (from {facts.example_from}):", *_yaml(name, inside)]
     if facts.aws:
         more = [f"({len(facts.aws) - _PARAGRAPHS} more in --format json)"] if len(facts.aws) > _PARAGRAPHS else []
-        lines += ["", "AWS says:"]
+        lines += ["", "documentation of AWS:"]
         for paragraph in [*facts.aws[:_PARAGRAPHS], *more]:
             lines += [f"  {line}" for line in _wrapped(paragraph, _WIDTH - 2)]
     if facts.sources:
@@ -103,7 +103,7 @@ def _origin(one: Origin) -> str:
     written = _shown(one.written) if not isinstance(one.written, dict | list) else ""
     if one.used:
         return f"{text}, written as {written}" if "${" in written else text
-    return f"{text} ({f'{written}, ' if written else ''}overridden)"
+    return f"{text} ({f'{written}, overridden' if written else 'merged beneath'})"
 
 
 def _leaves(leaves: Sequence[Leaf]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from reconciler.model import MISSING, Address, Effect, Field, Json, Kind, Live, 
 from reconciler.model.paths import sample, values_at
 from reconciler.planning.canonical import with_defaults
 from reconciler.planning.diff import difference
-from reconciler.planning.effects import differs_below, effect_at, is_fixed, outcomes
+from reconciler.planning.effects import Rules, differs_below, effect_at, is_fixed, outcomes, rules
 from reconciler.planning.field_tree import along, field_tree
 from reconciler.render.explanation import Change
 from reconciler.schema import registry
@@ -32,7 +32,7 @@ def changes(kind: Kind, path: str, schema: Json) -> tuple[Change, ...]:
     if path == _TAGS or path.startswith(f"{_TAGS}."):
         return (Change(effect=Effect.IN_PLACE.value),)
     at = sample(path)
-    found = outcomes(kind, at, _variants(kind.section))
+    found = _outcomes(kind.section, rules(kind, at))
     if schema.get("properties") and set(found) == {Effect.IN_PLACE} and differs_below(kind, path):
         return tuple(Change(effect=effect.value) for effect in _below(kind, path))
     when = _conditions(kind, at)
@@ -59,7 +59,7 @@ def _below(kind: Kind, path: str) -> list[Effect]:
     found = {Effect.IN_PLACE}
     for pattern in kind.fields:
         if pattern.startswith((f"{path}.", f"{path}[")):
-            found |= {*outcomes(kind, sample(pattern), _variants(kind.section))}
+            found |= {*_outcomes(kind.section, rules(kind, sample(pattern)))}
     return [effect for effect in Effect if effect in found]
 
 
@@ -70,8 +70,8 @@ def _document(section: str) -> Json:
 
 
 @cache
-def _variants(section: str) -> list[Json]:
-    return variants(_document(section))
+def _outcomes(section: str, found: Rules) -> dict[Effect, tuple[str, ...]]:
+    return outcomes(found, variants(_document(section)))
 
 
 @cache
@@ -90,14 +90,14 @@ def _conditions(kind: Kind, at: Path) -> dict[tuple[Effect, str], tuple[str, ...
     for one in _varied(kind.section):
         verdict = effect_at(kind, at, one.props, one.props)
         if verdict[0] is not usual and one.path != at:
-            found.setdefault(verdict, {}).setdefault(".".join(one.path), []).append(_said(one.value))
+            found.setdefault(verdict, {}).setdefault(".".join(one.path), []).append(_shown(one.value))
     return {
         verdict: tuple(f"{field} is {either(values)}" for field, values in fields.items())
         for verdict, fields in found.items()
     }
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is MISSING:
         return "left out"
     return "a custom role" if value == CUSTOM_ROLE else str(value)
@@ -137,10 +137,10 @@ def left_out(kind: Kind, path: str, example: Any, default: str) -> str:
         if not found and not default and facts.normalize is None and facts.clear is MISSING:
             return _KEPT
         effect, reason = max(found, key=lambda one: list(Effect).index(one[0]), default=(effect, reason))
-    said = EFFECTS[effect] + (f" ({reason})" if reason else "")
+    text = EFFECTS[effect] + (f" ({reason})" if reason else "")
     if default:
-        return f"{said}, to the default"
-    return f"{said}, which {'removes' if facts.clear is MISSING else 'empties'} it"
+        return f"{text}, to the default"
+    return f"{text}, which {'removes' if facts.clear is MISSING else 'empties'} it"
 
 
 def _differences(kind: Kind, before: Json, after: Json) -> list[tuple[Effect, str]]:

@@ -29,6 +29,7 @@ from reconciler.schema import registry
 from reconciler.schema.fields import choices
 
 _VARIABLE: Final = re.compile(r"(?<!\$)\$\{var\.([A-Za-z0-9_-]+)[^}]*\}")
+_DEFAULT: Final = re.compile(r"(?<!\$)(\$\{env:[A-Za-z0-9_]+:-)[^}]*\}")
 _SOMEWHERE: Final = "123456789012"
 _REGION: Final = "eu-west-1"
 _OF_PROCESS: Final = re.compile(r"(?<!\$)\$\{env:([A-Za-z0-9_]+)[^}]*\}")
@@ -92,9 +93,18 @@ class _Hidden:
         return bool(path) and (registry.is_secret(self.section, path) or registry.called_secret(self.props, path))
 
     def origin(self, one: _Found, path: Path, root: str) -> Origin:
-        written = self.shown(path, one.written) if one.source != "variable" else MISSING
+        written = self.shown(path, _without_defaults(one.written)) if one.source != "variable" else MISSING
         place = one.place if isinstance(one.place, str) else located(root, one.place) if one.place else ""
         return Origin(source=one.source, place=self.mask.line(place), written=written, name=one.name, used=one.used)
+
+
+def _without_defaults(written: Any) -> Any:
+    """What is written, without the values in it for environment variables that are not set: they may be secret."""
+    if isinstance(written, Mapping):
+        return {name: _without_defaults(item) for name, item in written.items()}
+    if isinstance(written, list):
+        return [_without_defaults(item) for item in written]
+    return _DEFAULT.sub(r"\1...}", written) if isinstance(written, str) else written
 
 
 def _at(value: Any, path: Path) -> Any:
