@@ -12,12 +12,13 @@ from reconciler.model import MISSING
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One effect that a change can have: ``when`` are values of other fields that lead to it, ``because`` is the reason
-    that a plan gives.
+    that a plan gives, and ``interrupts`` what it does to jobs, where it ends or delays them, or refuses new ones.
     """
 
     effect: str
     when: tuple[str, ...] = ()
     because: str = ""
+    interrupts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,8 @@ class FieldFacts:
     """A field, or a section where ``path`` is empty.
 
     ``changes`` are mildest first, and empty where a difference is not a change (``not_compared``) or the field is a
-    setting. ``left_out`` is what leaving it out does to a resource that has it. ``aws`` is the documentation of the
-    installed AWS model.
+    setting. ``left_out`` is what leaving it out does to a resource that has it, ``replaced`` how its kind is replaced.
+    ``aws`` is the documentation of the installed AWS model.
     """
 
     section: str
@@ -53,6 +54,7 @@ class FieldFacts:
     changes: tuple[Change, ...] = ()
     not_compared: bool = False
     left_out: str = ""
+    replaced: str = ""
     example: Any = MISSING
     example_from: str = ""
     fields: tuple[Brief, ...] = ()

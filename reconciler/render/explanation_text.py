@@ -30,6 +30,8 @@ def field(facts: FieldFacts) -> str:
     lines += _row("limits", [facts.limits])
     lines += _row("read-only", ["set by AWS; accepted in pasted output and ignored" if facts.read_only else ""])
     lines += _row("a change", _changes(facts.changes, "where", compared=not facts.not_compared))
+    lines += _row("jobs", _interruptions(facts.changes, "where"))
+    lines += _row("replaced", [facts.replaced])
     lines += _row("left out", [facts.left_out])
     if facts.fields:
         lines += ["", "fields:", *_table(facts.fields)]
@@ -62,6 +64,9 @@ def value(facts: ValueFacts, about: FieldFacts) -> str:
         lines += _row("value", [_shown(facts.value)])
     lines += _row("from", [_origin(one) for one in facts.origins])
     lines += _row("a change", _changes(facts.changes, "to", compared=not about.not_compared))
+    lines += _row("jobs", _interruptions(facts.changes, "to"))
+    if any(one.effect == Effect.REPLACE.value for one in facts.changes):
+        lines += _row("replaced", [about.replaced])
     lines += _row("limits", [about.limits])
     lines += ["", f"reconcile explain {about.address} has more about this {'field' if about.path else 'section'}"]
     return _text(lines)
@@ -93,6 +98,18 @@ def _changes(changes: Sequence[Change], word: str, *, compared: bool = True) -> 
             when = "otherwise"
         lines.append(": ".join(part for part in (EFFECTS[Effect(one.effect)], when, one.because) if part))
     return lines
+
+
+def _interruptions(changes: Sequence[Change], word: str) -> list[str]:
+    """What the changes do to jobs, each with its effect and its condition where there are several."""
+    found = [one for one in changes if one.interrupts]
+    if len(found) == len(changes) == 1 and not found[0].when:
+        return [found[0].interrupts]
+    return list(dict.fromkeys(f"{_condition(one, word)}: {one.interrupts}" for one in found))
+
+
+def _condition(one: Change, word: str) -> str:
+    return EFFECTS[Effect(one.effect)] + (f" {word} {either(list(one.when))}" if one.when else "")
 
 
 def _origin(one: Origin) -> str:

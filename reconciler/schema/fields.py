@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconciler.model import Effect, Field, Json
+from reconciler.model import Effect, Field, Json, Replace
 from reconciler.model.values import MISSING
 
 EFFECTS: Final = {
@@ -19,6 +19,12 @@ EFFECTS: Final = {
     Effect.INFRASTRUCTURE: "infrastructure update",
     Effect.NEW_REVISION: "new revision",
     Effect.REPLACE: "replacement",
+}
+REPLACEMENTS: Final = {
+    Replace.FORBIDDEN: "not possible; a change that would need it is refused",
+    Replace.DECLARED: "only with `lifecycle: {replace: delete-first}` or `create-first`, or with `--replace`",
+    Replace.CREATE_FIRST: "the new one is created first (`create-first`)",
+    Replace.DELETE_FIRST: "the old one is deleted first (`delete-first`)",
 }
 URL: Final = re.compile(r" ?https://\S+")
 LITERAL: Final = re.compile(r"true|false|-?\d+(\.\d+)?|/|\$\w+|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{3,}")

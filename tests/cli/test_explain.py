@@ -44,6 +44,7 @@ computeEnvironments:
       subnets: [subnet-0123456789abcdef0]
       securityGroupIds: [sg-0123456789abcdef0]
       instanceRole: nodes
+  quick: {type: MANAGED, updatePolicy: {jobExecutionTimeoutMinutes: 5}, computeResources: *resources}
   # both are the service-linked role, or not, only when the expression is filled in
   own: {type: MANAGED, serviceRole: "${roles.batch.arn}", computeResources: *resources}
 """
@@ -100,7 +101,9 @@ def test_a_field_says_when_a_change_does_what(run: Run) -> None:
     assert found["aws"][0].startswith("The VPC subnets where the compute resources are launched.")
     scaling, infrastructure, *replaced = found["changes"]
     assert scaling["when"] == ["computeResources.type is FARGATE or FARGATE_SPOT"]
-    assert infrastructure == {"effect": "infrastructure", "when": [], "because": ""}
+    assert (infrastructure["effect"], infrastructure["when"], infrastructure["because"]) == ("infrastructure", [], "")
+    assert "running jobs may continue for 30 minutes" in infrastructure["interrupts"]
+    assert found["replaced"] == "the new one is created first (create-first)"
     assert [one["when"] for one in replaced] == [
         ["computeResources.allocationStrategy is BEST_FIT or left out"],
         ["serviceRole is a custom role"],
@@ -214,6 +217,16 @@ def test_a_variable_of_the_command_line_and_what_is_not_declared(run: Run) -> No
         for line in out.splitlines()
     )
     assert "extends: base/environment.yaml:7:3 (merged beneath)" in out
+
+
+def test_a_value_says_which_change_of_it_jobs_would_notice(run: Run) -> None:
+    for name, minutes in (("spot", "30"), ("quick", "5")):
+        (change,) = read(run, f"computeEnvironments.{name}.computeResources.instanceTypes", "prod")["changes"][:1]
+        assert f"running jobs may continue for {minutes} minutes" in change["interrupts"]
+    code, out, _ = run("jobQueues.q.priority", "prod")
+    assert code == 0 and "jobs  " not in out
+    code, out, _ = run("computeEnvironments.spot.state", "prod")
+    assert "jobs       scaling update to DISABLED: no new jobs are started on it; running jobs continue" in out
 
 
 @pytest.mark.parametrize(

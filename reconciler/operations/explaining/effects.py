@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from reconciler.model import MISSING, Address, Effect, Field, Json, Kind, Live, Path, Scope, Want
+from reconciler.model import MISSING, Effect, Field, Json, Kind, Path
 from reconciler.model.paths import sample, values_at
-from reconciler.planning.canonical import with_defaults
-from reconciler.planning.diff import difference
+from reconciler.operations.explaining import plans
 from reconciler.planning.effects import Rules, differs_below, effect_at, is_fixed, outcomes, rules
 from reconciler.planning.field_tree import along, field_tree
 from reconciler.render.explanation import Change
@@ -19,7 +18,6 @@ from reconciler.schema import registry
 from reconciler.schema.fields import CUSTOM_ROLE, EFFECTS, URL, Variant, either, variants, varied
 
 _TAGS: Final = "tags"
-_NAME: Final = "example"
 _KEPT: Final = "its live value is kept, and no longer compared"
 
 
@@ -36,8 +34,14 @@ def changes(kind: Kind, path: str, schema: Json) -> tuple[Change, ...]:
     if schema.get("properties") and set(found) == {Effect.IN_PLACE} and differs_below(kind, path):
         return tuple(Change(effect=effect.value) for effect in _below(kind, path))
     when = _conditions(kind, at)
+    example = kind.expanded("example", _document(kind.section)["examples"][0])
     return tuple(
-        Change(effect=effect.value, when=when.get((effect, reason), ()), because=reason)
+        Change(
+            effect=effect.value,
+            when=when.get((effect, reason), ()),
+            because=reason,
+            interrupts=plans.interruption(kind, at, (effect, reason), example, example),
+        )
         for effect, reasons in found.items()
         for reason in (reasons or ("",))
     )
@@ -133,7 +137,7 @@ def left_out(kind: Kind, path: str, example: Any, default: str) -> str:
         return ""
     effect, reason = effect_at(kind, at, before, after)
     if example is not MISSING and "*" not in at and before != after:
-        found = _differences(kind, before, after)
+        found = plans.differences(kind, before, after)
         if not found and not default and facts.normalize is None and facts.clear is MISSING:
             return _KEPT
         effect, reason = max(found, key=lambda one: list(Effect).index(one[0]), default=(effect, reason))
@@ -141,25 +145,6 @@ def left_out(kind: Kind, path: str, example: Any, default: str) -> str:
     if default:
         return f"{text}, to the default"
     return f"{text}, which {'removes' if facts.clear is MISSING else 'empties'} it"
-
-
-def _differences(kind: Kind, before: Json, after: Json) -> list[tuple[Effect, str]]:
-    """The effects of what a plan finds different: the comparison itself decides."""
-    scope = Scope("123456789012", "eu-west-1", "aws", _NAME)
-    before, after = kind.expanded(_NAME, before), kind.expanded(_NAME, after)
-    attrs = {**dict.fromkeys(kind.assigned_by_aws, _NAME), "name": _NAME, **kind.attrs(scope, _NAME, before)}
-    live = Live(physical=_NAME, attrs=attrs, props=with_defaults(kind, before))
-    want = Want(
-        address=Address(kind.section, _NAME),
-        physical=_NAME,
-        declared=after,
-        props=with_defaults(kind, after),
-        tags={},
-        attrs=live.attrs,
-        scope=scope,
-    )
-    found, _, _ = difference(kind, live, want)
-    return [(change.effect, change.because) for change in found.changes]
 
 
 def without(value: Any, path: Path) -> Any:

@@ -17,7 +17,7 @@ from reconciler.operations.explaining import effects
 from reconciler.operations.explaining.schemas import Place
 from reconciler.render.explanation import Brief, Change, FieldFacts
 from reconciler.schema import aws_model
-from reconciler.schema.fields import URL, Default, choices, default, either, span, types
+from reconciler.schema.fields import REPLACEMENTS, URL, Default, choices, default, either, span, types
 
 _LENGTHS: Final = {"string": "Length", "array": "Items", "object": "Properties"}
 _UNITS: Final = {"Length": "characters", "Items": "items", "Properties": "members"}
@@ -46,6 +46,7 @@ def explained(place: Place) -> FieldFacts:
         changes=changed,
         not_compared=_not_compared(place),
         left_out=_left_out(place, text, example),
+        replaced=_replaced(place, changed),
         example=example,
         example_from=origin,
         fields=tuple(brief(one) for one in place.members() if not one.schema.get("readOnly")),
@@ -90,6 +91,14 @@ def _left_out(place: Place, text: str, example: Any) -> str:
     if place.required:
         return "not possible"
     return effects.left_out(place.kind, place.path, example, text)
+
+
+def _replaced(place: Place, changed: tuple[Change, ...]) -> str:
+    """How the resource is replaced, where a change may replace it; for a section always."""
+    replaces = any(one.effect == Effect.REPLACE.value for one in changed)
+    if place.kind is None or place.kind.versioned or place.kind.shared or (place.path and not replaces):
+        return ""
+    return REPLACEMENTS[place.kind.replace].replace("`", "")
 
 
 # --- type, default, limits -------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from reconciler.config.given import Given
 from reconciler.config.references import ResolutionContext, resolve_known
 from reconciler.config.yaml.node import Node
 from reconciler.kinds import discover
-from reconciler.model import MISSING, Address, Effect, Environment, Json, Kind, Path, Pos, Resource, Scope
+from reconciler.model import MISSING, Address, Effect, Environment, Json, Kind, Lifecycle, Path, Pos, Resource, Scope
 from reconciler.model.declared import partition_of
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.paths import dotted, located
-from reconciler.operations.explaining import effects
+from reconciler.operations.explaining import effects, plans
 from reconciler.operations.explaining.field import plain
 from reconciler.operations.explaining.schemas import Place
 from reconciler.operations.session import Loaded
@@ -40,7 +40,8 @@ def explained(
 ) -> ValueFacts:
     """The value at ``path`` of the resource at ``address``; ``place`` is the field's in the schema."""
     kind, mask = discover()[address.section], loaded.mask
-    props = _filled(loaded.env, loaded.env.resources[address])
+    resource = loaded.env.resources[address]
+    props = _filled(loaded.env, resource)
     merged = loader.load(loaded.location.target, environ=environ, given=given)
     declared = merged.sections[address.section][address.name]
     value = _at(declared.value, path)
@@ -54,7 +55,7 @@ def explained(
         declared=value is not MISSING,
         value=hidden.shown(path, value),
         origins=tuple(hidden.origin(one, path, loaded.location.root) for one in origins),
-        changes=_changes(kind, props, path, place) if path else (),
+        changes=_changes(kind, props, path, place, resource.lifecycle) if path else (),
         leaves=tuple(
             Leaf(
                 path=mask.line(dotted(at)),
@@ -208,7 +209,9 @@ def _filled(env: Environment, resource: Resource) -> Json:
     return resolve_known(resource, ResolutionContext(scope=scope, declared=attrs))
 
 
-def _changes(kind: Kind, props: Json, path: Path, place: Place | None) -> tuple[Change, ...]:
+def _changes(
+    kind: Kind, props: Json, path: Path, place: Place | None, lifecycle: Lifecycle | None = None
+) -> tuple[Change, ...]:
     """What a change does to the resource as it is declared now."""
     pattern = re.sub(r"\.(\d+)(?=\.|$)", "[]", dotted(path))
     if path[0] == "lifecycle" or effects.not_compared(kind, pattern):
@@ -222,15 +225,21 @@ def _changes(kind: Kind, props: Json, path: Path, place: Place | None) -> tuple[
         wanted = [(str(value), effects.with_value(props, path, value)) for value in values if value != now]
     if now is not MISSING and place and not place.required:
         wanted.append(("nothing (left out)", effects.without(props, path)))
-    verdicts: dict[tuple[Effect, str], list[str]] = {}
+    verdicts: dict[tuple[Effect, str, str], list[str]] = {}
+    before = with_defaults(kind, props)
     for word, want in wanted:
-        verdict = effect_at(kind, path, with_defaults(kind, props), with_defaults(kind, want))
-        verdicts.setdefault(verdict, []).append(word)
+        after = with_defaults(kind, want)
+        if word and after == before:  # the default, written or left out
+            continue
+        effect, reason = effect_at(kind, path, before, after)
+        jobs = plans.interruption(kind, path, (effect, reason), props, want, lifecycle)
+        verdicts.setdefault((effect, reason, jobs), []).append(word)
     return tuple(
         Change(
             effect=effect.value,
-            when=tuple(words) if len(verdicts) > 1 and "" not in words else (),
+            when=() if "" in words else tuple(words),
             because=reason,
+            interrupts=jobs,
         )
-        for (effect, reason), words in sorted(verdicts.items(), key=lambda item: list(Effect).index(item[0][0]))
+        for (effect, reason, jobs), words in sorted(verdicts.items(), key=lambda one: list(Effect).index(one[0][0]))
     )
