@@ -217,6 +217,8 @@ def test_a_variable_of_the_command_line_and_what_is_not_declared(run: Run) -> No
         for line in out.splitlines()
     )
     assert "extends: base/environment.yaml:7:3 (merged beneath)" in out
+    found = read(run, "jobQueues.q.computeEnvironmentOrder.order", "prod")
+    assert [(one["path"], one["value"]) for one in found["leaves"]] == [("computeEnvironmentOrder.0.order", 1)]
 
 
 def test_a_value_says_which_change_of_it_jobs_would_notice(run: Run) -> None:

@@ -16,7 +16,7 @@ from reconciler.kinds import discover
 from reconciler.model import MISSING, Address, Effect, Environment, Json, Kind, Lifecycle, Path, Pos, Resource, Scope
 from reconciler.model.declared import partition_of
 from reconciler.model.masking import SENSITIVE
-from reconciler.model.paths import dotted, located
+from reconciler.model.paths import dotted, located, values_at
 from reconciler.operations.explaining import effects, plans
 from reconciler.operations.explaining.field import plain
 from reconciler.operations.explaining.schemas import Place
@@ -48,11 +48,13 @@ def explained(
     hidden = _Hidden(address.section, declared.value, mask)
     read = files.read(loaded.location.target)
     origins = _origins(read, address, path, given)
-    leaves = _leaves(value, path) if isinstance(value, Mapping | list) else []
+    leaves = list(_leaves(value, path)) if isinstance(value, Mapping | list) else []
+    if value is MISSING and path:  # of every item, where the path names none
+        leaves = list(values_at(declared.value, place.path))
     return ValueFacts(
         address=mask.line(str(address)),
         path=mask.line(dotted(path)),
-        declared=value is not MISSING,
+        declared=value is not MISSING or bool(leaves),
         value=hidden.shown(path, value),
         origins=tuple(hidden.origin(one, path, loaded.location.root) for one in origins),
         changes=_changes(kind, props, path, place, resource.lifecycle) if path else (),
