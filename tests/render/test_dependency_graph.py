@@ -167,6 +167,15 @@ def test_the_tree_of_an_environment_and_what_a_saved_plan_changes_in_it(run: Run
     (tmp_path / "prod.yaml").write_text(json.dumps(dict(reversed(turned.items()))), encoding="utf-8")
     assert run("prod.yaml")[1] == bare
 
+    (tmp_path / "prod.yaml").unlink()
+    code, out, err = run("--plan", "prod.plan")
+    assert code == 0 and "the environment of the plan is not found here" in err
+    assert (
+        "~ jobQueues.q  (update)\n└── -/+ computeEnvironments.end  (replace, interrupts jobs)\n    └── roles.end\n"
+        in out
+    )
+
+    (tmp_path / "prod.yaml").write_text(json.dumps(ENVIRONMENT), encoding="utf-8")
     code, out, err = run("prod.yaml", "--plan", "test.plan")
     assert (code, out) == (1, "") and "the plan is for environment test, but the current one is prod" in err
 

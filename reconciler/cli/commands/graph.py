@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,6 +15,7 @@ from reconciler.cli.options import Env, VarFiles, Vars, address, addresses, vari
 from reconciler.cli.outputs import Output, Outputs, parsed
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
+from reconciler.config.given import Given
 from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
@@ -24,7 +26,6 @@ from reconciler.render.dependency_graph.graph import Direction, Graph
 from reconciler.render.dependency_graph.mermaid import limits, mermaid
 from reconciler.render.dependency_graph.svg import EXTRA, MissingLibraryError, svg
 from reconciler.render.dependency_graph.tree import tree
-from reconciler.render.view import View
 
 APP: Final = typer.Typer(**STYLE)
 _RENDERERS: Final = {"tree": tree, "mermaid": mermaid, "dot": dot, "svg": svg}
@@ -91,19 +92,35 @@ def graph(
         raise Problems([_needs_of("--direction" if direction is not None else "--depth")])
     outputs = Outputs(terminal, parsed(ctx, output or [GraphFormat.tree], GraphFormat), "graph")
     outputs.check([Path(plan)] if plan else [])
-    given, view = variables(var, var_file), None
-    if plan is not None:
-        saved = saved_plan.read(Path(plan))
-        given = saved_variables.with_saved(saved.variables, given)
-        env = env or saved_plan.locate(saved, Path(plan), Path.cwd(), os.environ, given)
-        view = shown_plan.of(saved, Path(plan)).view()
-    loaded = reporting.read(terminal, env, strict=False, given=given)
-    found = graphs.of(loaded.env, discover(), terminal.mask)
-    if view is not None:
-        found = graphs.coloured(found, _of_same(view, loaded.env.name))
+    given = variables(var, var_file)
+    found = _declared(terminal, env, given) if plan is None else _planned(terminal, env, Path(plan), given)
     if of is not None:
         found = _around(found, terminal.mask.line(str(address(of))), direction or Direction.BOTH, depth)
     outputs.deliver(lambda one: _rendered(terminal, found, one))
+
+
+def _declared(terminal: Terminal, env: str | None, given: Mapping[str, Given]) -> Graph:
+    loaded = reporting.read(terminal, env, strict=False, given=given)
+    return graphs.of(loaded.env, discover(), terminal.mask)
+
+
+def _planned(terminal: Terminal, env: str | None, path: Path, given: Mapping[str, Given]) -> Graph:
+    """The graph with what the plan changes; of the plan alone where its environment is not found here."""
+    saved = saved_plan.read(path)
+    view = shown_plan.of(saved, path).view()
+    given = saved_variables.with_saved(saved.variables, given)
+    if env is None:
+        try:
+            env = saved_plan.locate(saved, path, Path.cwd(), os.environ, given)
+        except Problems:
+            terminal.note("note: the environment of the plan is not found here, so its look-ups are left out")
+            return graphs.coloured(Graph(title=view.environment, nodes={}, uses={}), view)
+    found = _declared(terminal, env, given)
+    if view.environment != terminal.environment:
+        message = f"the plan is for environment {view.environment}, but the current one is {terminal.environment}"
+        hint = "leave ENV out, or pass a plan of this environment"
+        raise Problems([Problem(code=codes.FOREIGN_PLAN, message=message, hint=hint)])
+    return graphs.coloured(found, view)
 
 
 def _rendered(terminal: Terminal, found: Graph, output: Output) -> str:
@@ -124,15 +141,6 @@ def _around(found: Graph, centre: str, direction: Direction, depth: int | None) 
         hint = did_you_mean(centre, found.nodes)
         raise Problems([Problem(code=codes.UNKNOWN_ADDRESS, message=message, hint=hint)])
     return graphs.around(found, centre, direction, depth)
-
-
-def _of_same(view: View, name: str) -> View:
-    """The plan, if it is one of the environment ``name``. Raises Problems."""
-    if view.environment != name:
-        message = f"the plan is for environment {view.environment}, but the current one is {name}"
-        hint = "leave ENV out, or pass a plan of this environment"
-        raise Problems([Problem(code=codes.FOREIGN_PLAN, message=message, hint=hint)])
-    return view
 
 
 def _needs_of(flag: str) -> Problem:

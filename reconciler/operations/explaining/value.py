@@ -48,7 +48,7 @@ def explained(
     hidden = _Hidden(address.section, declared.value, mask)
     read = files.read(loaded.location.target)
     origins = _origins(read, address, path, given)
-    leaves = list(_leaves(value, path)) if isinstance(value, Mapping | list) else []
+    leaves = [one for one in _leaves(value, path) if one[0] != path]
     if value is MISSING and path:  # of every item, where the path names none
         leaves = list(values_at(declared.value, place.path))
     return ValueFacts(
