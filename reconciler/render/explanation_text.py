@@ -11,6 +11,7 @@ from typing import Any, Final
 from reconciler.model import MISSING, Effect
 from reconciler.model.problem_codes import ProblemCode
 from reconciler.render.explanation import Brief, Change, FieldFacts, Leaf, Origin, ValueFacts
+from reconciler.render.provenance import yaml_text
 from reconciler.schema.fields import EFFECTS, either
 
 _WIDTH: Final = 100
@@ -163,15 +164,27 @@ def _shown(one: Any) -> str:
     return one if isinstance(one, str) and one else json.dumps(one, ensure_ascii=False)
 
 
-def _yaml(name: str, example: Any) -> Iterator[str]:
-    import yaml  # noqa: PLC0415  (only for examples of several lines)
-
+def _yaml(name: str, example: Any) -> list[str]:
     whole = example if name == "*" or name.endswith("[]") else {name: example}
-    text = yaml.safe_dump(_plain(whole), sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False)
-    return (f"  {line}" for line in text.splitlines() if line != "...")
+    return [f"  {line}" for line in _block(whole)]
 
 
-def _plain(one: Any) -> Any:
-    if isinstance(one, Mapping):
-        return {str(name): _plain(item) for name, item in one.items()}
-    return [_plain(item) for item in one] if isinstance(one, list | tuple) else one
+def _block(one: Any) -> list[str]:
+    """A value in YAML's block style."""
+    if isinstance(one, Mapping) and one:
+        return [line for name, item in one.items() for line in _entry(f"{yaml_text(str(name))}:", item)]
+    if isinstance(one, list | tuple) and one:
+        return [line for item in one for line in _entry("-", item)]
+    if isinstance(one, str):
+        return [yaml_text(one)]
+    return [json.dumps(one, ensure_ascii=False)]
+
+
+def _entry(start: str, item: Any) -> list[str]:
+    """A member of a mapping, or an item of a list, which begins with ``start``."""
+    inner = _block(item)
+    if start == "-":
+        return [f"{'-' if not number else ' '} {line}" for number, line in enumerate(inner)]
+    if not isinstance(item, Mapping | list | tuple) or not item:
+        return [f"{start} {inner[0]}"]
+    return [start, *(f"  {line}" for line in inner)]

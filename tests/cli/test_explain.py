@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
 from reconciler.cli import main as cli
 from reconciler.kinds import discover
@@ -113,7 +114,7 @@ def test_a_field_says_when_a_change_does_what(run: Run) -> None:
     assert code == 0
     assert "a change   scaling update: where computeResources.type is FARGATE or FARGATE_SPOT\n" in text
     assert "           infrastructure update: otherwise\n" in text
-    assert "example (from the schema):\n  subnets:\n  - subnet-0123456789abcdef0\n" in text
+    assert "example (from the schema):\n  subnets:\n    - subnet-0123456789abcdef0\n" in text
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,11 @@ def test_every_field_is_explained_and_none_has_two_minds() -> None:
         facts = field.explained(place)
         SCHEMA.validate({"subject": "field", **json.loads(json.dumps(document(facts)))})
         text = explanation_text.field(facts)
+        if "\nexample" in text and facts.path:
+            shown = text.partition("\nexample")[2].partition("\n")[2].partition("\n\n")[0]
+            name = facts.path.rpartition(".")[2]
+            inside = json.loads(json.dumps(facts.example))
+            assert YAML(typ="safe").load(shown) == (inside if name == "*" else {name: inside}), shown
         assert text.startswith(facts.address) and "\n\n\n" not in text
         # the reference page has the same effects
         assert all(EFFECTS[Effect(one.effect)] in text for one in facts.changes)
