@@ -711,6 +711,11 @@ DIRECTORY_IN_USE = _error(
     "`reconcile init` is given a directory that has other files than a fresh repository, or one to write.",
     "Choose a directory that is empty, a fresh repository, or does not exist yet.",
 )
+MISSING_EXTRA = _error(
+    "missing-extra",
+    "An output needs a package that is not installed.",
+    "Install the extra that the hint names, or choose another format.",
+)
 FILE = _error(
     "file",
     "A file that the command needs cannot be read or written.",
