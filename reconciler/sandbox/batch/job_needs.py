@@ -15,7 +15,7 @@ def of(props: Json) -> tuple[Need, ...]:
 
 
 def node_payload(nodes: Json, index: int) -> Json:
-    """What the range of a node declares: `container`, `ecsProperties` or `eksProperties`; the last range that has it."""
+    """What the last range that has the node declares: `container`, `ecsProperties` or `eksProperties`."""
     payload: Json = {}
     for one in nodes["nodeRangeProperties"]:
         first, colon, last = one["targetNodes"].partition(":")

@@ -162,25 +162,28 @@ def _runnable(store: Store, row: Row) -> None:
     for limit in queue.props["jobStateTimeLimitActions"] if queue else []:
         due = limit["maxTimeSeconds"]
         store.after(due, partial(_blocked, store, row, run.turn, limit))
-    store.after(store.settings.blocked_after, partial(_judge, store, row, run.turn))
+    _watch(store, row.props["jobQueue"])
     _mirror(store, row)
     kick(store)
 
 
-def _judge(store: Store, row: Row, turn: int) -> None:
-    """AWS Batch tells what blocks a queue at its first job only."""
-    run = store.runs.get(row.name)
-    if run is None or run.turn != turn or row.status != "RUNNABLE":
+def _watch(store: Store, queue: str) -> None:
+    """Look later at what blocks a queue, unless that is planned."""
+    if queue not in store.watched:
+        store.watched.add(queue)
+        store.after(store.settings.blocked_after, partial(_judge, store, queue))
+
+
+def _judge(store: Store, queue: str) -> None:
+    """AWS Batch tells what blocks a queue, at its first job only."""
+    store.watched.discard(queue)
+    first = next((row for row in _waiting(store) if row.props["jobQueue"] == queue), None)
+    if first is None:
         return
-    if _first(store, row):
-        row.reason = placement.blocked_reason(store, row)
-    _mirror(store, row)
-    store.after(store.settings.blocked_after, partial(_judge, store, row, turn))
-
-
-def _first(store: Store, row: Row) -> bool:
-    waiting = (one for one in _waiting(store) if one.props["jobQueue"] == row.props["jobQueue"])
-    return next(waiting, None) is row
+    if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
+        first.reason = placement.blocked_reason(store, first)
+        _mirror(store, first)
+    _watch(store, queue)
 
 
 def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
@@ -191,13 +194,20 @@ def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
 
 
 def _place_all(store: Store) -> None:
+    """In their order; where one job finds no place, others that need the same find none either."""
     store.kicked = False
+    full: set[tuple[str, object]] = set()
     for row in _waiting(store):
-        environment = placement.place(store, row)
-        if environment is not None:
+        run = store.runs[row.name]
+        wanted = (row.props["jobQueue"], (run.platform, run.needs, run.consumables))
+        if wanted in full:
+            continue
+        if placement.place(store, row) is not None:
             _start_when_ready(store, row)
-        elif store.launches:
-            _again(store)
+        else:
+            full.add(wanted)
+    if store.launches:
+        _again(store)
 
 
 def _waiting(store: Store) -> list[Row]:

@@ -278,6 +278,8 @@ class Store:
         self.used: dict[str, float] = {}
         """vCPUs used by jobs, by the ARN of the environment."""
         self.kicked = False
+        self.watched: set[str] = set()
+        """ARNs of queues at which the service looks again."""
         self.retry_at = 0.0
         """When failed launches are tried again."""
         self.client_tokens: dict[str, tuple[float, Json]] = {}
