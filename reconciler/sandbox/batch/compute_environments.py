@@ -266,7 +266,7 @@ def _instances(store: Store, row: Row) -> None:
     if row.status not in ("VALID", "UPDATING") or not hosts.has_hosts(row):
         return
     hosts.scale_to(store, row, row.props["computeResources"]["desiredvCpus"])
-    hosts.trim(store, row)
+    store.after(store.settings.instances_idle, lambda: hosts.trim(store, row))
 
 
 def _deleted(store: Store, row: Row) -> None:

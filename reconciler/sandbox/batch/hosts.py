@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_capacit
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -67,11 +67,15 @@ def suits(machine: Machine, need: Need) -> bool:
     )
 
 
-def launch_for(store: Store, environment: Row, need: Need) -> Host | None:
-    """A new instance that seems to be enough; None if there can be none now."""
+def launch_for(store: Store, environment: Row, need: Need, waiting: float = 0) -> Host | None:
+    """A new instance that seems to be enough, larger if more vCPUs are waited for; None if there can be none now."""
     if store.launches.get(environment.arn, (0.0, 0))[0] > store.now:
         return None
     fitting = [one for one in types(store, environment) if suits(one, need)]
+    if environment.props["computeResources"].get("allocationStrategy") not in ORDERED:
+        most = max((one.vcpus for one in fitting), default=0)
+        least = min(max(waiting, need.vcpus), most)
+        fitting.sort(key=lambda one: (one.vcpus < least, one.gpus))
     return next((host for host in _attempts(store, environment, fitting) if host is not None), None)
 
 
@@ -86,6 +90,8 @@ def scale_to(store: Store, environment: Row, vcpus: float) -> None:
 
 def trim(store: Store, environment: Row) -> None:
     """End what has been idle for long enough, down to `minvCpus`."""
+    if not has_hosts(environment):
+        return
     resources: Json = environment.props["computeResources"]
     least = resources.get("minvCpus", 0)
     running = sum(host.machine.vcpus for host in of(store, environment))
@@ -96,11 +102,11 @@ def trim(store: Store, environment: Row) -> None:
             end(store, host)
 
 
-def release(store: Store, job: str) -> None:
-    """A job has left its instances."""
-    for host in store.hosts.values():
-        for key in [key for key in host.jobs if key.split("#")[0] == job]:
-            del host.jobs[key]
+def release(store: Store, job: str, ids: Iterable[str] = ()) -> None:
+    """A job has left its instances; all of them are looked through where they are not known."""
+    for host in [store.hosts[one] for one in ids if one in store.hosts] or list(store.hosts.values()):
+        for key in [key for key in host.jobs if key == job or key.startswith(f"{job}#")]:
+            host.give_back(key)
             if not host.jobs:
                 host.idle_since = store.now
                 environment = store.environments.find(host.environment)
@@ -205,6 +211,7 @@ def _launch(store: Store, environment: Row, machine: Machine, subnet: str) -> Ho
         joins=_joins(store, environment),
         idle_since=store.now,
     )
+    host.vcpus_left, host.memory_left, host.gpus_left = machine.vcpus, host.memory, machine.gpus
     store.hosts[host.id] = host
     store.after(store.settings.instances_launch, lambda: store.on_started(host))
     store.launched.add(environment.arn)

@@ -66,11 +66,11 @@ def _hosts(store: Store, environment: Row, run: Run, job: str) -> list[str] | No
         key = f"{job}#{index}" if run.multinode else job
         host = _with_room(store, environment, need, alone=run.multinode)
         if host is None and not _pointless(store, environment, need):
-            host = hosts.launch_for(store, environment, need)
+            host = hosts.launch_for(store, environment, need, 0 if run.multinode else store.waiting_vcpus)
         if host is None or not host.room(need):
             hosts.release(store, job)
             return None
-        host.jobs[key] = need
+        host.take(key, need)
         reserved.append(host)
     return [host.id for host in reserved]
 

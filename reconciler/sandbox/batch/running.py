@@ -177,7 +177,7 @@ def _watch(store: Store, queue: str) -> None:
 def _judge(store: Store, queue: str) -> None:
     """AWS Batch tells what blocks a queue, at its first job only."""
     store.watched.discard(queue)
-    first = next((row for row in _waiting(store) if row.props["jobQueue"] == queue), None)
+    first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
     if first is None:
         return
     if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
@@ -197,12 +197,15 @@ def _place_all(store: Store) -> None:
     """In their order; where one job finds no place, others that need the same find none either."""
     store.kicked = False
     full: set[tuple[str, object]] = set()
-    for row in _waiting(store):
+    waiting = _waiting(store)
+    store.waiting_vcpus = sum(store.runs[row.name].vcpus for row in waiting)
+    for row in waiting:
         run = store.runs[row.name]
         wanted = (row.props["jobQueue"], (run.platform, run.needs, run.consumables))
         if wanted in full:
             continue
         if placement.place(store, row) is not None:
+            store.waiting_vcpus -= run.vcpus
             _start_when_ready(store, row)
         else:
             full.add(wanted)
@@ -210,9 +213,10 @@ def _place_all(store: Store) -> None:
         _again(store)
 
 
-def _waiting(store: Store) -> list[Row]:
-    waiting = (row for row in store.jobs if row.status == "RUNNABLE" and store.runs[row.name].environment is None)
-    ours = (row for row in waiting if "parent_node" not in row.props)
+def _waiting(store: Store, *, placed: bool = False) -> list[Row]:
+    """The jobs without a place, in their order; with ``placed`` those whose instances are still starting, too."""
+    waiting = (row for row in store.jobs if row.status == "RUNNABLE" and "parent_node" not in row.props)
+    ours = (row for row in waiting if placed or store.runs[row.name].environment is None)
     alone = [row for row in ours if "size" not in row.props.get("arrayProperties", {})]
     return sorted(alone, key=lambda row: _urgency(store, row))
 
@@ -318,7 +322,7 @@ def _leave(store: Store, row: Row) -> None:
     if run.environment is not None:
         store.used[run.environment] -= run.vcpus
         placement.release_consumables(store, run)
-        hosts.release(store, row.name)
+        hosts.release(store, row.name, run.hosts)
     run.environment, run.hosts = None, []
     if environment is not None:
         placement.grow(store, environment)

@@ -83,16 +83,32 @@ class Host:
     idle_since: float = 0
     jobs: dict[str, Need] = field(default_factory=dict)
     """By job id, or `JOB#NODE`."""
+    vcpus_left: float = 0
+    memory_left: float = 0
+    gpus_left: int = 0
 
     def room(self, need: Need) -> bool:
         """Whether the need fits beside the jobs that it has."""
-        taken = self.jobs.values()
         return (
-            sum(one.vcpus for one in taken) + need.vcpus <= self.machine.vcpus
-            and sum(one.memory for one in taken) + need.memory <= self.memory
-            and sum(one.gpus for one in taken) + need.gpus <= self.machine.gpus
+            need.vcpus <= self.vcpus_left
+            and need.memory <= self.memory_left
+            and need.gpus <= self.gpus_left
             and (not need.types or self.machine.name in need.types)
         )
+
+    def take(self, job: str, need: Need) -> None:
+        """A job is placed on it."""
+        self.jobs[job] = need
+        self._count(need, -1)
+
+    def give_back(self, job: str) -> None:
+        """A job has left it."""
+        self._count(self.jobs.pop(job), 1)
+
+    def _count(self, need: Need, sign: int) -> None:
+        self.vcpus_left += sign * need.vcpus
+        self.memory_left += sign * need.memory
+        self.gpus_left += sign * need.gpus
 
 
 @dataclass
@@ -280,6 +296,8 @@ class Store:
         self.kicked = False
         self.watched: set[str] = set()
         """ARNs of queues at which the service looks again."""
+        self.waiting_vcpus = 0.0
+        """vCPUs of the jobs that wait, while they are placed."""
         self.retry_at = 0.0
         """When failed launches are tried again."""
         self.client_tokens: dict[str, tuple[float, Json]] = {}
