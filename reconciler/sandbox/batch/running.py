@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import attempts, hosts, placement, retry
+from reconciler.sandbox.batch import attempts, hosts, outcomes, placement, retry
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Host, Json, Row, Store
@@ -292,7 +292,13 @@ def _running(store: Store, row: Row, turn: int) -> None:
 
 
 def _finished(store: Store, row: Row, turn: int, outcome: Outcome) -> None:
-    if store.runs[row.name].turn == turn:
+    run = store.runs[row.name]
+    if run.turn != turn:
+        return
+    if outcome.status_reason == outcomes.HOST_LOST:
+        if not lose_instances(store, list(run.hosts), reclaimed=True):
+            _lose(store, [row])
+    else:
         _attempt_over(store, row, outcome)
 
 
@@ -300,7 +306,7 @@ def _outcome(store: Store, row: Row) -> Outcome:
     definition = attempts.definition_name(row)
     for pattern, script in store.settings.outcomes.items():
         if script and (fnmatchcase(row.props["jobName"], pattern) or fnmatchcase(definition, pattern)):
-            return Outcome.read(script[min(len(row.props["attempts"]), len(script) - 1)])
+            return outcomes.of(script[min(len(row.props["attempts"]), len(script) - 1)])
     return Outcome()
 
 
