@@ -63,6 +63,7 @@ from typing import Any, Final
 
 from .access import Access
 from .api import Api
+from .audit import Audit
 from .declared import Declared
 from .plan import Verb
 from .recorded import Recorded
@@ -169,6 +170,8 @@ class Kind:
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
     #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
+    #: What `audit` looks for; without it, objects of this kind are not audited.
+    audit: Audit | None = None
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.

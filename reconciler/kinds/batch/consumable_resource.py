@@ -50,6 +50,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 
 NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"
@@ -220,9 +221,17 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+AUDIT = Audit(
+    shown_by="batch:DescribeConsumableResource",
+    everything=True,
+    users="job definition",
+    reads=("batch:ListConsumableResources", "batch:DescribeConsumableResource"),
+)
+
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    audit=AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList(

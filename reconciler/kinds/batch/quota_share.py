@@ -55,6 +55,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 from reconciler.model.paths import values_at
 
 NAME, QUEUE = "quotaShareName", "jobQueue"
@@ -401,9 +402,16 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+AUDIT = Audit(
+    shown_by="batch:DescribeQuotaShare",
+    everything=True,
+    reads=("batch:DescribeJobQueues", "batch:ListQuotaShares", "batch:DescribeQuotaShare"),
+)
+
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    audit=AUDIT,
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",

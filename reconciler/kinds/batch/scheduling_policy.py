@@ -48,6 +48,7 @@ from reconciler.model import (
     Replace,
     Want,
 )
+from reconciler.model.audit import Audit
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
 SHARES = f"{FAIR}.shareDistribution"
@@ -218,9 +219,17 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+AUDIT = Audit(
+    shown_by="batch:DescribeSchedulingPolicies",
+    everything=True,
+    users="job queue",
+    reads=("batch:ListSchedulingPolicies", "batch:DescribeSchedulingPolicies"),
+)
+
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    audit=AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -50,6 +50,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.audit import Audit
 
 NAME = "serviceEnvironmentName"
 LISTED = "serviceEnvironments"
@@ -234,9 +235,17 @@ ACCESS = Access(
     more=_more,
 )
 
+AUDIT = Audit(
+    shown_by="batch:DescribeServiceEnvironments",
+    everything=True,
+    users="job queue",
+    reads=("batch:DescribeServiceEnvironments",),
+)
+
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    audit=AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList(

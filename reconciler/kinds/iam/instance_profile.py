@@ -51,6 +51,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.audit import Audit
 from reconciler.model.recorded import Recorded
 
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
@@ -263,9 +264,12 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+AUDIT = Audit(shown_by="iam:GetInstanceProfile", reads=("iam:GetInstanceProfile",))
+
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    audit=AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList(

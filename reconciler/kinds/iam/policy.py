@@ -51,6 +51,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 from reconciler.model.recorded import Recorded
 
 FIELDS = {
@@ -410,9 +411,14 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+AUDIT = Audit(
+    shown_by="iam:GetPolicyVersion", reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion")
+)
+
 KIND = Kind(
     name="policy",
     section="policies",
+    audit=AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList(

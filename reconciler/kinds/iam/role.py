@@ -33,6 +33,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
+from reconciler.kinds.iam._role_audit import AUDIT
 from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
@@ -485,6 +486,7 @@ ACCESS = Access(
 KIND = Kind(
     name="role",
     section="roles",
+    audit=AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),

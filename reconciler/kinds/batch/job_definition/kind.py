@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_fields, dependents, images, retry_strategy
+from reconciler.kinds.batch.job_definition import audit, container_fields, dependents, images, retry_strategy
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
@@ -320,6 +320,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    audit=audit.AUDIT,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -1,0 +1,163 @@
+"""What an audit looks for in compute environments.
+
+https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from reconciler.kinds.batch import _jobs as jobs
+from reconciler.kinds.batch import _transitions
+from reconciler.kinds.batch.compute_environment import images, waits
+from reconciler.kinds.batch.compute_environment.checks import check
+from reconciler.kinds.common.declared import as_int, as_text, at, mapping
+from reconciler.kinds.common.replies import ok
+from reconciler.model import Call, Json, Live, Path, Reads
+from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit, Audited, AuditFinding, AuditSeverity, Evidence, at_once, seen
+from reconciler.model.paths import values_at
+
+SECTION: Final = "computeEnvironments"
+DESCRIBE: Final = "batch:DescribeComputeEnvironments"
+_RESOURCES: Final = "computeResources"
+_FROM_CHECKS: Final[Mapping[str, AuditSeverity]] = {
+    codes.NO_UPDATES_IN_PLACE: "advice",
+    codes.END_OF_SUPPORT: "warning",
+}
+_IMAGE_PATHS: Final = (f"{_RESOURCES}.imageId", f"{_RESOURCES}.ec2Configuration[].imageIdOverride")
+
+
+def checked(live: Live, _: Audited) -> Iterator[AuditFinding]:
+    """What `validate` says of such a declaration too: custom service roles, images that are not supported."""
+    for found in check(live.attrs["name"], live.props):
+        severity = _FROM_CHECKS.get(found.code)
+        if severity is not None:
+            value = next((value for _, value in values_at(live.props, _pattern(found.path))), None)
+            yield AuditFinding(
+                code=found.code,
+                severity=severity,
+                message=found.message,
+                hint=found.hint,
+                evidence=(seen(DESCRIBE, found.path, value),),
+            )
+
+
+def _pattern(path: Path) -> str:
+    return ".".join("[]" if isinstance(part, int) else part for part in path).replace(".[]", "[]")
+
+
+def outdated(live: Live, _: Audited) -> Iterator[AuditFinding]:
+    """Instances that start from an older image than AWS has."""
+    for item in images.chosen_by_aws(mapping(live.props.get(_RESOURCES))):
+        if item.get("batchImageStatus") == images.OUTDATED:
+            proof = seen(DESCRIBE, f"{_RESOURCES}.ec2Configuration[].batchImageStatus", images.OUTDATED)
+            yield AuditFinding(
+                code=codes.OUTDATED_IMAGE,
+                severity="advice",
+                message=f"AWS has a newer {item.get('imageType')} image than its instances start from",
+                hint="`reconcile plan --refresh-images ADDRESS` plans the update that uses it",
+                evidence=(proof,),
+            )
+
+
+def idle(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
+    """Instances that minvCpus keeps running although no queue brings them jobs."""
+    least = as_int(at(live.props, _RESOURCES, "minvCpus")) or 0
+    if not least or live.deleting or live.invalid:
+        return ()
+    queues = [user.live for user in audited.users(SECTION, live) if user.section == "jobQueues"]
+    proof = seen(DESCRIBE, f"{_RESOURCES}.minvCpus", least)
+    hint = f"set {_RESOURCES}.minvCpus to 0"
+    if live.props.get("state") == "DISABLED":
+        why = f"minvCpus: {least} keeps instances running although it is DISABLED"
+        return [_idle(why, hint, proof, seen(DESCRIBE, "state", "DISABLED"))]
+    if "jobQueues" not in audited.complete:
+        return ()
+    if not queues:
+        why = f"minvCpus: {least} keeps instances running, and no job queue lists it"
+        return [_idle(why, hint, proof, seen("batch:DescribeJobQueues", "computeEnvironmentOrder", []))]
+    arns = sorted(queue.attrs["arn"] for queue in queues)
+    if (yield from jobs.unfinished(arns)):
+        return ()
+    names = ", ".join(map(jobs.queue_of, arns))
+    why = f"minvCpus: {least} keeps instances running, and there is no job in {names}"
+    return [_idle(why, hint, proof, seen(jobs.LIST, "jobSummaryList", []))]
+
+
+def _idle(message: str, hint: str, *evidence: Evidence) -> AuditFinding:
+    return AuditFinding(
+        code=codes.IDLE_INSTANCES,
+        severity="warning",
+        message=message,
+        hint=hint,
+        evidence=evidence,
+    )
+
+
+def own_images(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
+    """Images that are set by their ids and do not exist, or are deprecated. One call serves all environments."""
+    mine = _images(live)
+    if not mine:
+        return ()
+    ids = sorted({image for one in audited.lives.get(SECTION, ()) for image in _images(one)})
+    filters = [{"Name": "image-id", "Values": ids}]  # ids as such would be refused if one does not exist
+    call = Call("ec2", "DescribeImages", {"Filters": filters, "IncludeDeprecated": True}, all_pages=True)
+    (reply,) = yield (call,)
+    found = {str(item["ImageId"]): item for item in (ok(call, reply) or {}).get("Images", ())}
+    return [finding for image, path in mine.items() for finding in _about_image(image, path, found, audited.now)]
+
+
+def _images(live: Live) -> dict[str, Path]:
+    return {
+        image: path
+        for pattern in _IMAGE_PATHS
+        for path, image in values_at(live.props, pattern)
+        if isinstance(image, str) and image.startswith("ami-")
+    }
+
+
+def _about_image(image: str, path: Path, found: Mapping[str, Json], now: float) -> Iterable[AuditFinding]:
+    member = path[-1]
+    if image not in found:
+        yield AuditFinding(
+            code=codes.IMAGE_GONE,
+            severity="error",
+            message=f"{member} {image} does not exist in this Region, or is not shared with this account",
+            hint=f"set another {member}, or leave it out to use the images of AWS Batch",
+            evidence=(seen(DESCRIBE, path, image), seen("ec2:DescribeImages", "Images", [])),
+        )
+        return
+    ended = as_text(found[image].get("DeprecationTime")) or ""
+    # both are UTC in ISO 8601, so they compare as texts
+    if ended and ended < _iso(now):
+        yield AuditFinding(
+            code=codes.DEPRECATED_IMAGE,
+            severity="warning",
+            message=f"{member} {image} is deprecated since {ended[:10]}",
+            hint=f"set a newer {member}, or leave it out to use the images of AWS Batch",
+            evidence=(seen(DESCRIBE, path, image), seen("ec2:DescribeImages", "Images[].DeprecationTime", ended)),
+        )
+
+
+def _iso(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+AUDIT = Audit(
+    shown_by=DESCRIBE,
+    everything=True,
+    rules=(
+        at_once(checked),
+        at_once(outdated),
+        idle,
+        own_images,
+        _transitions.rule("ComputeEnvironment", DESCRIBE),
+    ),
+    causes=waits.CAUSES,
+    users="job queue",
+    reads=(DESCRIBE,),
+    actions=(*jobs.ACTIONS, "ec2:DescribeImages", _transitions.EVENTS),
+)
