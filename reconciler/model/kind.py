@@ -72,6 +72,7 @@ from .resources import (
     Container,
     Dependent,
     Diff,
+    Existing,
     Field,
     Finding,
     Lifecycle,
@@ -157,6 +158,9 @@ class Kind:
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()
+    #: Lists all there is of it in the account, in few calls, but what AWS itself owns (the roles of services, the group
+    #: of every VPC): for what finds more than an environment declares or owns (`import`, `audit`).
+    everything: Callable[[Scope], Reads[Sequence[Existing]]] | None = None
     #: The attributes that AWS assigns when one is created (the id of a security group).
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.

@@ -43,6 +43,7 @@ from reconciler.model import (
     CompleteList,
     Diff,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
@@ -57,6 +58,7 @@ from reconciler.model import (
     Referrer,
     Replace,
     Scope,
+    Sought,
     Template,
     Want,
 )
@@ -85,6 +87,8 @@ NOT_IN_DETAILS = ("Description", "MaxSessionDuration")
 ATTACHED_QUOTA, MAX_ATTACHED = 10, 20
 TRUST_QUOTA, MAX_TRUST = 2048, 4096
 MAX_INLINE = 10_240
+# of service-linked roles, and of those of IAM Identity Center
+OF_AWS = ("/aws-service-role/", "/aws-reserved/")
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -137,6 +141,16 @@ def _live_from_bulk(scope: Scope, details: Json, listed: Json) -> Live:
     }
     inline = {item["PolicyName"]: parse(item["PolicyDocument"]) for item in role.get("RolePolicyList", ())}
     return _live(scope, role, lists, inline)
+
+
+def everything(scope: Scope) -> Reads[Sequence[Existing]]:
+    """Every role but those of services and of IAM Identity Center: nobody else may change these."""
+    (reply,) = yield (bulk.DETAILS,)
+    return [
+        Existing(Sought(name, {"path": role["Path"]}), (attrs(scope, name, {"path": role["Path"]})["arn"],))
+        for name, role in bulk.details(reply).roles.items()
+        if not str(role["Path"]).startswith(OF_AWS)
+    ]
 
 
 def _brief(scope: Scope, role: Json) -> Live:
@@ -494,6 +508,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="roleName",
     lookup="role",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

@@ -365,6 +365,7 @@ KIND = Kind(
     ),
     recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
+    everything=batch.everything("DescribeJobQueues", "jobQueues", "jobQueueName"),
     read=read,
     attrs=batch.attrs("job-queue"),
     create=create,

@@ -25,6 +25,7 @@ from typing import Any
 
 from reconciler.kinds.common import instances
 from reconciler.kinds.common.declared import items
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
@@ -67,6 +68,7 @@ FIELDS = {
     "ingress": Field(),
     "egress": Field(),
 }
+OF_EVERY_VPC = "default"  # EC2 creates it with the VPC, and it cannot be deleted
 RESERVED = "sg-"  # ids begin with it
 GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-", late=True)
 REFS = {
@@ -416,6 +418,14 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="groupName",
     lookup="securityGroup",
+    everything=listing(
+        DESCRIBE,
+        "SecurityGroups",
+        "GroupName",
+        "GroupId",
+        props=lambda item: {"vpcId": item.get("VpcId")},
+        unless=lambda item: item["GroupName"] == OF_EVERY_VPC,
+    ),
     read=read,
     attrs=attrs,
     create=create,
