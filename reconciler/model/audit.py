@@ -7,7 +7,7 @@ limits that rule alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from reconciler.model import problem_codes as codes
@@ -57,7 +57,8 @@ class Audited:
     """What was read of the account, for rules that look at several objects. ``now`` is in seconds since the epoch.
 
     ``users`` and ``find`` take a section first: the users of a live object of it, and the object of it that a name or
-    an ARN means (None: there is none, or it was not read). ``complete`` are the sections read as a whole.
+    an ARN means (None: there is none, or it was not read). ``complete`` are the sections read as a whole. ``memo``
+    caches what rules compute for several objects.
     """
 
     scope: Scope
@@ -66,6 +67,7 @@ class Audited:
     complete: frozenset[str]
     users: Callable[[str, Live], Sequence[User]]
     find: Callable[[str, Any], Live | None]
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 Rule: TypeAlias = Callable[[Live, Audited], Reads[Sequence[AuditFinding]]]
@@ -107,3 +109,41 @@ def seen(call: Call | str, path: Path | str, value: Any) -> Evidence:
     """Evidence from the reply to ``call``."""
     action = call if isinstance(call, str) else call.action
     return Evidence(call=action, field=path if isinstance(path, str) else as_written(path), value=value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A finding with what it is about. ``owner`` is what its tags say manages it: ``environment prod``; or empty."""
+
+    section: str
+    noun: str
+    physical: str
+    arn: str
+    owner: str
+    finding: AuditFinding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A read that AWS refused: what it would have shown is not in the report."""
+
+    call: str
+    permission: str
+    why: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """The result of an audit: findings, worst first; what could not be read; how many of each section were audited."""
+
+    account: str
+    region: str
+    findings: tuple[Reported, ...]
+    unread: tuple[Unread, ...]
+    audited: Mapping[str, int]
+    nouns: Mapping[str, str]
+
+    def count(self, severity: AuditSeverity) -> int:
+        """The findings of a severity."""
+        return sum(one.finding.severity == severity for one in self.findings)

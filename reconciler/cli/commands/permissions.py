@@ -31,6 +31,7 @@ class Purpose(StrEnum):
     plan = "plan"
     apply = "apply"
     drift = "drift"
+    audit = "audit"
 
 
 @APP.command(
@@ -39,6 +40,7 @@ class Purpose(StrEnum):
         "reconcile permissions prod --for plan > read-only.json",
         "reconcile permissions prod --for apply --account 123456789012 --out-dir policies",
         "reconcile permissions prod.plan --explain",
+        "reconcile permissions --for audit --account 123456789012 --region eu-west-1",
     ),
 )
 def permissions(
@@ -56,7 +58,8 @@ def permissions(
         Purpose | None,
         typer.Option(
             "--for",
-            help="The command that the policy is for (apply includes destroy); default: plan. Not yet: why, jobs.",
+            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan. "
+            "Not yet: why, jobs.",
         ),
     ] = None,
     explain: Annotated[
@@ -88,7 +91,12 @@ def permissions(
     """Print the IAM policy that a command needs, and no more than that, without AWS."""
     terminal: Terminal = ctx.obj
     given = variables(var, var_file)
-    if env and saved_plan.is_plan_file(Path(env)):
+    if purpose is Purpose.audit:
+        if env or also:
+            raise Problems([_only_for_accounts()])
+        _check_scope(account, region)
+        found, stem = build.for_audit(account, region or _region()), "audit"
+    elif env and saved_plan.is_plan_file(Path(env)):
         if purpose not in (None, Purpose.apply) or account or region or also:
             raise Problems([_only_for_environments()])
         saved = saved_plan.read(Path(env))
@@ -174,6 +182,13 @@ def _check_sections(also: list[str] | tuple[()]) -> None:
     if wrong:
         message = f"there is no section {wrong[0]}"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=did_you_mean(wrong[0], known))])
+
+
+def _only_for_accounts() -> Problem:
+    message = "audit is about an account, not about an environment"
+    return Problem(
+        code=codes.USAGE, message=message, hint="leave out ENV and --also; --account and --region narrow ARNs"
+    )
 
 
 def _only_for_environments() -> Problem:

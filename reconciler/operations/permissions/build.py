@@ -12,7 +12,7 @@ from reconciler.model import Environment, Scope
 from reconciler.model.declared import partition_of
 from reconciler.operations.permissions import policy
 from reconciler.operations.permissions.actions import EVENTS
-from reconciler.operations.permissions.needs import ANY, Needs, of_apply, of_plan
+from reconciler.operations.permissions.needs import ANY, Needs, of_apply, of_audit, of_plan
 from reconciler.operations.permissions.policy import Statement
 from reconciler.operations.permissions.resources import Estate
 from reconciler.operations.permissions.steps import of_saved_plan
@@ -57,6 +57,13 @@ def for_environment(
     if history:
         needs.add(EVENTS, (ANY,), "find who changed it")
     return _policies(needs, notes, policy.MANAGED)
+
+
+def for_audit(account: str | None, region: str | None) -> Policies:
+    """The policy to audit an account, which needs no environment."""
+    env = Environment(name="", account=account, region=region)
+    scope, notes = scope_of(env, account, region)
+    return _policies(of_audit(Estate(env, discover(), scope)), notes, policy.MANAGED)
 
 
 def for_plan(env: Environment, document: Mapping[str, Any]) -> Policies:

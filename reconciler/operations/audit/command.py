@@ -1,0 +1,39 @@
+"""What `reconcile audit` does, without a terminal: connects to an account without an environment, and audits it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.config import files
+from reconciler.kinds import discover
+from reconciler.model import Environment
+from reconciler.model.audit import AuditReport
+from reconciler.operations import session
+from reconciler.operations.audit.examine import examine
+from reconciler.operations.session import Loaded, Location, Session
+
+
+def connect(environ: Mapping[str, str], *, region: str | None, profile: str | None, sandbox: bool) -> Session:
+    """The account of the credentials of ``environ``, or the sandbox's. Raises Problems."""
+    env = Environment(name="", region=region, profile=profile)
+    loaded = Loaded(Location(Path.cwd(), ""), env, (), session.mask_of_environ(environ))
+    endpoint = session.sandbox_endpoint(env, environ, asked=sandbox)
+    return session.connect(loaded, environ, endpoint=endpoint)
+
+
+def run(account: Session, cwd: Path) -> AuditReport:
+    """Audit it. Where ``cwd`` is in a repository with environments, owners that are none of these are found."""
+    now = time.time() + account.client.skew
+    return examine(account.client, discover(), account.scope, now, environments_at_hand(cwd))
+
+
+def environments_at_hand(cwd: Path) -> frozenset[str]:
+    """The names of the environments in the repository that ``cwd`` is in; none where one is an expression."""
+    from reconciler.config import discovery  # noqa: PLC0415  (as in session)
+
+    root = session.repository(cwd)
+    found = {*files.environments(root), *files.environments(cwd)}
+    names = frozenset(filter(None, (discovery.name_of_environment(target) for target in found)))
+    return frozenset() if any("${" in name for name in names) else names
