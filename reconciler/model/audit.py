@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from reconciler.model import problem_codes as codes
 
 from .paths import as_written
-from .resources import Live
+from .resources import Live, Sought
 from .steps import Call, Cause, Reads
 from .values import Path, Scope
 
@@ -73,6 +73,16 @@ class Audited:
 Rule: TypeAlias = Callable[[Live, Audited], Reads[Sequence[AuditFinding]]]
 
 
+def name_in(value: str) -> str:
+    """The name in an ARN, without the path before it; a name itself."""
+    return value.rpartition(":")[2].rpartition("/")[2] if value.startswith("arn:") else value
+
+
+def named(value: str) -> Sought:
+    """What a read needs to find what an ARN or a name means."""
+    return Sought(name_in(value))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
     """What is to know about a kind for an audit.
@@ -84,6 +94,7 @@ class Audit:
     users        what should refer to each (``job queue``): one that nothing refers to is unused; empty: nothing need
     actions      the IAM actions of ``rules``
     reads        the IAM actions of reading those that are audited
+    sought       an ARN or a name -> what a read needs to find it; by default its name without a path
     """
 
     shown_by: str
@@ -93,6 +104,7 @@ class Audit:
     users: str = ""
     actions: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    sought: Callable[[str], Sought] = named
 
 
 def at_once(find: Callable[[Live, Audited], Iterable[AuditFinding]]) -> Rule:

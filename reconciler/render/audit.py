@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler import __version__
 from reconciler.model import compact
-from reconciler.model.audit import AuditReport, Evidence, Reported
+from reconciler.model.audit import AuditReport, AuditSeverity, Evidence, Reported
 from reconciler.render import findings
 from reconciler.render import json as as_json
 from reconciler.render.markup import code, plain
@@ -26,7 +26,7 @@ WIDTH: Final = 100
 LONGEST: Final = 120  # characters of a value that are shown as evidence, in text
 MOST_NAMED: Final = 30  # names of one group that are listed
 _LEVELS: Final = {"error": "error", "warning": "warning", "advice": "note"}
-_SEVERITIES: Final = ("error", "warning", "advice")
+_SEVERITIES: Final[tuple[AuditSeverity, ...]] = ("error", "warning", "advice")
 
 
 def grouped(report: AuditReport) -> list[Sequence[Reported]]:
@@ -124,7 +124,7 @@ def document(report: AuditReport, mask: Mask, *, timestamp: str) -> dict[str, An
             {"call": one.call, "permission": one.permission, "message": mask.line(one.why)} for one in report.unread
         ],
         "audited": dict(report.audited),
-        "summary": {severity: report.count(severity) for severity in _SEVERITIES},  # type: ignore[arg-type]
+        "summary": {severity: report.count(severity) for severity in _SEVERITIES},
     }
 
 

@@ -19,6 +19,7 @@ from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.operations.audit import command
 from reconciler.operations.session import timestamp
 from reconciler.render import audit as rendered
+from reconciler.render import json as as_json
 from reconciler.render.text import Paint
 
 APP: Final = typer.Typer(**STYLE)
@@ -71,7 +72,7 @@ def _shown(terminal: Terminal, report: AuditReport, output: AuditFormat) -> str:
     mask = terminal.mask
     match output:
         case AuditFormat.json:
-            return rendered.as_json.dumps(rendered.document(report, mask, timestamp=timestamp()), indent=2)
+            return as_json.dumps(rendered.document(report, mask, timestamp=timestamp()), indent=2)
         case AuditFormat.markdown:
             return rendered.markdown(report, mask)
         case AuditFormat.sarif:

@@ -113,9 +113,8 @@ def open_trust(live: Live, _: Audited) -> Iterator[AuditFinding]:
 
 def _used(live: Live, audited: Audited) -> str:
     """``; used by train:3 (jobRoleArn)``; empty where no user was read."""
-    users = list(audited.users(SECTION, live))
-    behind = [other for user in users for other in audited.users(user.section, user.live)]
-    named = {f"{one.live.physical} ({one.path[-1]})" for one in behind or users if isinstance(one.path[-1], str)}
+    users = [one for user in audited.users(SECTION, live) for one in audited.users(user.section, user.live) or (user,)]
+    named = {f"{one.live.physical} ({one.path[-1]})" for one in users if isinstance(one.path[-1], str)}
     if not named:
         return ""
     shown = ", ".join(sorted(named)[:_MOST_NAMED])

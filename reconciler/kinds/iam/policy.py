@@ -52,7 +52,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
-from reconciler.model.audit import Audit
+from reconciler.model.audit import Audit, name_in
 from reconciler.model.recorded import Recorded
 
 FIELDS = {
@@ -419,8 +419,17 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+
+def _sought(value: str) -> Sought:
+    """The account's own policy of an ARN, with its path: the name alone may mean one of AWS's too."""
+    path = value.partition(":policy")[2].rpartition("/")[0]
+    return Sought(name_in(value), {"path": f"{path}/"})
+
+
 AUDIT = Audit(
-    shown_by="iam:GetPolicyVersion", reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion")
+    shown_by="iam:GetPolicyVersion",
+    reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion"),
+    sought=_sought,
 )
 
 KIND = Kind(

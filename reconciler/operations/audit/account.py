@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.account.everything import Everything
 from reconciler.account.reader import Reader
 from reconciler.model import Kind, Live, Path, Query, Ref, Scope, Sought, Unreadable
-from reconciler.model.audit import Audited, User
+from reconciler.model.audit import Audited, User, name_in
 from reconciler.model.paths import values_at
 
 GIVE_UP_AFTER = 8
@@ -121,11 +121,6 @@ def references(kind: Kind, live: Live) -> Iterator[tuple[Path, Ref, str]]:
                 yield path, ref, value
 
 
-def name_in(value: str) -> str:
-    """The name in an ARN, without the path before it; a name itself."""
-    return value.rpartition(":")[2].rpartition("/")[2] if value.startswith("arn:") else value
-
-
 def read(reader: Reader, kinds: Mapping[str, Kind], scope: Scope) -> Estate:
     """All that is audited. Refused reads are in the result; any other error is raised."""
     estate = Estate(kinds, scope)
@@ -155,21 +150,15 @@ def _whole(reader: Reader, listing: Everything, kind: Kind, scope: Scope) -> Seq
 
 def _follow(reader: Reader, estate: Estate) -> None:
     """Read what is referred to, and what that refers to, until nothing is new."""
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], Sought] = {}
     fresh: Mapping[str, Collection[Live]] = {section: estate.newest(section) for section in [*estate.lives]}
     while fresh:
-        wanted = {
-            (target, name_in(value))
-            for section, lives in fresh.items()
-            for live in lives
-            for _, ref, value in references(estate.kinds[section], live)
-            for target in ref.sections
-            if _by_name(estate.kinds.get(target)) and estate.is_here(value)
-        } - seen
-        seen |= wanted
-        names = defaultdict[str, list[str]](list)
-        for section, name in sorted(wanted):
-            names[section].append(name)
+        names = defaultdict[str, list[Sought]](list)
+        for target, value in _targets(estate, fresh):
+            sought = estate.kinds[target].audit.sought(value)  # type: ignore[union-attr]
+            if (target, sought.name) not in seen:
+                seen[target, sought.name] = sought
+                names[target].append(sought)
         jobs = {section: partial(_named, reader, estate, section, some) for section, some in names.items()}
         found = dict[str, Sequence[Live]]()
         for section, result in reader.run_all(jobs).items():
@@ -180,16 +169,28 @@ def _follow(reader: Reader, estate: Estate) -> None:
         fresh = {section: lives for section, lives in found.items() if lives}
 
 
+def _targets(estate: Estate, fresh: Mapping[str, Collection[Live]]) -> list[tuple[str, str]]:
+    """The (section, name or ARN) of what is read by name, sorted."""
+    found = {
+        (target, value)
+        for section, lives in fresh.items()
+        for live in lives
+        for _, ref, value in references(estate.kinds[section], live)
+        for target in ref.sections
+        if _by_name(estate.kinds.get(target)) and estate.is_here(value)
+    }
+    return sorted(found)
+
+
 def _by_name(kind: Kind | None) -> bool:
     return kind is not None and kind.audit is not None and not kind.audit.everything
 
 
-def _named(reader: Reader, estate: Estate, section: str, names: Sequence[str]) -> Sequence[Live]:
+def _named(reader: Reader, estate: Estate, section: str, names: Sequence[Sought]) -> Sequence[Live]:
     """The objects with these names; each by itself where AWS refuses some, since a policy may allow the others."""
 
-    def ask(some: Sequence[str]) -> Sequence[Live]:
-        sought = tuple(Sought(name) for name in some)
-        return reader.drive(estate.kinds[section].read(Query(scope=estate.scope, sought=sought)))
+    def ask(some: Sequence[Sought]) -> Sequence[Live]:
+        return reader.drive(estate.kinds[section].read(Query(scope=estate.scope, sought=tuple(some))))
 
     try:
         return ask(names)
@@ -197,14 +198,14 @@ def _named(reader: Reader, estate: Estate, section: str, names: Sequence[str]) -
         refused = error
     found: list[Live] = []
     failed = 0
-    for name in names:
+    for one in names:
         if failed < GIVE_UP_AFTER:
             try:
-                found += ask([name])
+                found += ask([one])
                 continue
             except Unreadable as error:
                 refused = error
         failed += 1
-        estate.unknown.add((section, name))
+        estate.unknown.add((section, one.name))
     estate.refused.append((section, refused))
     return found

@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.account.reader import Reader
 from reconciler.model import Aws, Kind, Live, Scope, Unreadable
 from reconciler.model import problem_codes as codes
-from reconciler.model.audit import Audited, AuditFinding, AuditReport, Reported, Rule, Unread, seen
+from reconciler.model.audit import Audited, AuditFinding, AuditReport, Reported, Rule, Unread, name_in, seen
 from reconciler.model.paths import as_written
 from reconciler.operations.audit import account, ownership
 from reconciler.operations.audit.account import Estate
@@ -105,7 +105,7 @@ def _dangling(estate: Estate, kind: Kind, live: Live) -> Iterator[AuditFinding]:
         yield AuditFinding(
             code=codes.DANGLING_REFERENCE,
             severity="error",
-            message=f"{as_written(path)} names the {target.name} {account.name_in(value)}, which does not exist",
+            message=f"{as_written(path)} names the {target.name} {name_in(value)}, which does not exist",
             hint=f"create the {target.name} again, or name another",
             evidence=(seen(kind.audit.shown_by, path, value), seen(shown, target.name, None)),
         )
@@ -118,13 +118,18 @@ def _unreferenced(estate: Estate, kind: Kind, live: Live) -> Iterator[AuditFindi
     users = [other for other in estate.kinds.values() if other.name == audit.users]
     if not all(other.section in estate.complete for other in users):
         return
-    calls = [seen(other.audit.shown_by, f"{kind.name} in any", None) for other in users if other.audit]
+    calls = [
+        seen(other.audit.shown_by, pattern, None)
+        for other in users
+        for pattern, ref in other.refs.items()
+        if other.audit and kind.section in ref.sections
+    ]
     yield AuditFinding(
         code=codes.UNREFERENCED,
         severity="advice",
         message=f"no {audit.users} refers to it",
         hint=f"delete it, or name it in a {audit.users}",
-        evidence=tuple(calls),
+        evidence=tuple(calls[:1]),  # a definition has many places for the same
     )
 
 

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -66,7 +67,9 @@ def unpinned(live: Live, _: Audited) -> Iterator[AuditFinding]:
 
 def revisions(live: Live, audited: Audited) -> Iterator[AuditFinding]:
     """A great many ACTIVE revisions of one name."""
-    count = sum(one.attrs["name"] == live.attrs["name"] for one in audited.lives.get(SECTION, ()))
+    if "revisions" not in audited.memo:
+        audited.memo["revisions"] = Counter(one.attrs["name"] for one in audited.lives.get(SECTION, ()))
+    count = audited.memo["revisions"][live.attrs["name"]]
     if count >= MANY:
         why = f"has {count:,} ACTIVE revisions"
         hint = "deregister the old ones; `lifecycle: {keepRevisions: N}` does that for a declared definition"
@@ -83,8 +86,10 @@ def unused(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
     """A definition of which AWS Batch lists no job, and that no event rule or schedule starts jobs with."""
     if "jobQueues" not in audited.complete:
         return ()
-    queues = [one for one in audited.lives["jobQueues"] if not one.props.get("serviceEnvironmentOrder")]
-    used, whole = yield from jobs.definitions_used(sorted(one.attrs["arn"] for one in queues))
+    if "used" not in audited.memo:
+        queues = [one for one in audited.lives.get("jobQueues", ()) if not one.props.get("serviceEnvironmentOrder")]
+        audited.memo["used"] = yield from jobs.definitions_used(sorted(one.attrs["arn"] for one in queues))
+    used, whole = audited.memo["used"]
     if not whole or live.attrs["name"] in used:
         return ()
     for starting in (dependents.rules, dependents.scheduled):

@@ -13,7 +13,7 @@ from reconciler.kinds.batch import _offers, _transitions
 from reconciler.kinds.common.declared import as_text, entries
 from reconciler.model import Json, Live, Reads
 from reconciler.model import problem_codes as codes
-from reconciler.model.audit import Audit, Audited, AuditFinding, Evidence, seen
+from reconciler.model.audit import Audit, Audited, AuditFinding, AuditSeverity, Evidence, seen
 
 DESCRIBE: Final = "batch:DescribeJobQueues"
 ENVIRONMENTS: Final = "computeEnvironments"
@@ -135,8 +135,10 @@ def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count} jobs"
 
 
-def _finding(code: codes.ProblemCode, severity: object, message: str, hint: str, *evidence: Evidence) -> AuditFinding:
-    return AuditFinding(code=code, severity=severity, message=message, hint=hint, evidence=tuple(evidence))  # type: ignore[arg-type]
+def _finding(
+    code: codes.ProblemCode, severity: AuditSeverity, message: str, hint: str, *evidence: Evidence
+) -> AuditFinding:
+    return AuditFinding(code=code, severity=severity, message=message, hint=hint, evidence=evidence)
 
 
 AUDIT: Final = Audit(
