@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
+from reconciler.kinds.common import dates
 from reconciler.kinds.common.declared import as_int, as_text, at, mapping
 from reconciler.kinds.common.replies import ok
 from reconciler.model import Call, Json, Live, Reads
@@ -45,8 +45,8 @@ def rule(noun: str, shown_by: str) -> Rule:
         if event is None:
             message = f"is {live.status}, and CloudTrail has no event that says since when"
             return [_finding("advice", message, "look again in an hour; if it still is: " + hint, state)]
-        since = datetime.fromtimestamp(event[0], UTC).strftime("%Y-%m-%d %H:%M UTC")
-        proof = seen(EVENTS, event[1], since)
+        since = f"{event[1][:16].replace('T', ' ')} UTC"
+        proof = seen(EVENTS, f"Events[].EventTime ({verb}{noun})", event[1])
         return [_finding("warning", f"has been {live.status} since {since}", hint, state, proof)]
 
     return stuck
@@ -57,7 +57,7 @@ def _finding(severity: AuditSeverity, message: str, hint: str, *evidence: Eviden
 
 
 def _last_event(name: str, noun: str, live: Live) -> Reads[tuple[float, str] | None]:
-    """The time and the name of the last successful call of this name that is about ``live``; None if there is none."""
+    """When the last successful call of this name about ``live`` was made, in seconds and as text; None: never."""
     token = ""
     for _ in range(MOST_PAGES):
         named = [{"AttributeKey": "EventName", "AttributeValue": name}]
@@ -67,20 +67,25 @@ def _last_event(name: str, noun: str, live: Live) -> Reads[tuple[float, str] | N
         (reply,) = yield (call,)
         answer = ok(call, reply) or {}
         for event in answer.get("Events", ()):
-            when = event.get("EventTime")
-            if isinstance(when, datetime) and _is_about(event, noun, live):
-                return when.timestamp(), name
+            told = _told(event)
+            when = as_text(told.get("eventTime")) or ""
+            second = dates.seconds(when)
+            if second is not None and _is_about(told, noun, live):
+                return second, when
         token = str(answer.get("NextToken") or "")
         if not token:
             break
     return None
 
 
-def _is_about(event: Json, noun: str, live: Live) -> bool:
+def _told(event: Json) -> Json:
     try:
-        told = mapping(json.loads(as_text(event.get("CloudTrailEvent")) or "{}"))
+        return mapping(json.loads(as_text(event.get("CloudTrailEvent")) or "{}"))
     except ValueError:
-        return False
+        return {}
+
+
+def _is_about(told: Json, noun: str, live: Live) -> bool:
     asked = mapping(told.get("requestParameters"))
     member = f"{noun[0].lower()}{noun[1:]}"
     named = as_text(asked.get(member)) or as_text(asked.get(f"{member}Name"))

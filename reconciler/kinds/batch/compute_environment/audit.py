@@ -6,19 +6,20 @@ https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Final
 
 from reconciler.kinds.batch import _jobs as jobs
 from reconciler.kinds.batch import _transitions
 from reconciler.kinds.batch.compute_environment import images, waits
 from reconciler.kinds.batch.compute_environment.checks import check
+from reconciler.kinds.common import dates
 from reconciler.kinds.common.declared import as_int, as_text, at, mapping
 from reconciler.kinds.common.replies import ok
 from reconciler.model import Call, Json, Live, Path, Reads
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit, Audited, AuditFinding, AuditSeverity, Evidence, at_once, seen
-from reconciler.model.paths import values_at
+from reconciler.model.paths import as_written, values_at
 
 SECTION: Final = "computeEnvironments"
 DESCRIBE: Final = "batch:DescribeComputeEnvironments"
@@ -131,8 +132,8 @@ def _about_image(image: str, path: Path, found: Mapping[str, Json], now: float) 
         )
         return
     ended = as_text(found[image].get("DeprecationTime")) or ""
-    # both are UTC in ISO 8601, so they compare as texts
-    if ended and ended < _iso(now):
+    second = dates.seconds(ended)
+    if second is not None and second < now:
         yield AuditFinding(
             code=codes.DEPRECATED_IMAGE,
             severity="warning",
@@ -142,9 +143,80 @@ def _about_image(image: str, path: Path, found: Mapping[str, Json], now: float) 
         )
 
 
-def _iso(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def network(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
+    """Subnets, security groups and launch templates that no longer exist. One call of each serves all environments."""
+    if live.deleting:
+        return ()
+    found: list[AuditFinding] = []
+    for part in _PARTS:
+        mine = part.named_by(live)
+        if not mine:
+            continue
+        every = sorted({value for one in audited.lives.get(SECTION, ()) for value in part.named_by(one)})
+        calls = tuple(part.call(every[at : at + 200]) for at in range(0, len(every), 200))
+        replies = yield calls
+        there = {
+            str(item[part.id])
+            for call, reply in zip(calls, replies, strict=True)
+            for item in (ok(call, reply) or {}).get(part.items, ())
+        }
+        for value, path in mine.items():
+            if value not in there:
+                found.append(part.missing(path, value))
+    return found
 
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What environments name of EC2: in messages, where, and how those that exist are found by a filter."""
+
+    noun: str
+    patterns: tuple[str, ...]
+    operation: str
+    filter: str
+    items: str
+    id: str
+
+    def named_by(self, live: Live) -> dict[str, Path]:
+        """What one environment names, with its place."""
+        found = (pair for pattern in self.patterns for pair in values_at(live.props, pattern))
+        return {value: path for path, value in found if isinstance(value, str) and value}
+
+    def call(self, values: Sequence[str]) -> Call:
+        """The call that finds those that exist: ids as such would be refused if one does not."""
+        return Call("ec2", self.operation, {"Filters": [{"Name": self.filter, "Values": list(values)}]}, all_pages=True)
+
+    def missing(self, path: Path, value: str) -> AuditFinding:
+        """The finding about one that does not exist."""
+        return AuditFinding(
+            code=codes.DANGLING_REFERENCE,
+            severity="error",
+            message=f"{as_written(path)} names the {self.noun} {value}, which does not exist",
+            hint=f"name another {self.noun}",
+            evidence=(seen(DESCRIBE, path, value), seen(f"ec2:{self.operation}", f"{self.items}[].{self.id}", [])),
+        )
+
+
+_TEMPLATE: Final = f"{_RESOURCES}.launchTemplate"
+_PARTS: Final = (
+    _Part("subnet", (f"{_RESOURCES}.subnets[]",), "DescribeSubnets", "subnet-id", "Subnets", "SubnetId"),
+    _Part(
+        "security group",
+        (f"{_RESOURCES}.securityGroupIds[]",),
+        "DescribeSecurityGroups",
+        "group-id",
+        "SecurityGroups",
+        "GroupId",
+    ),
+    _Part(
+        "launch template",
+        (f"{_TEMPLATE}.launchTemplateName", f"{_TEMPLATE}.overrides[].launchTemplateName"),
+        "DescribeLaunchTemplates",
+        "launch-template-name",
+        "LaunchTemplates",
+        "LaunchTemplateName",
+    ),
+)
 
 AUDIT = Audit(
     shown_by=DESCRIBE,
@@ -154,10 +226,16 @@ AUDIT = Audit(
         at_once(outdated),
         idle,
         own_images,
+        network,
         _transitions.rule("ComputeEnvironment", DESCRIBE),
     ),
     causes=waits.CAUSES,
     users="job queue",
     reads=(DESCRIBE,),
-    actions=(*jobs.ACTIONS, "ec2:DescribeImages", _transitions.EVENTS),
+    actions=(
+        *jobs.ACTIONS,
+        "ec2:DescribeImages",
+        *(f"ec2:{part.operation}" for part in _PARTS),
+        _transitions.EVENTS,
+    ),
 )

@@ -12,11 +12,12 @@ from typing import Any, Final
 from reconciler.kinds.batch import _jobs as jobs
 from reconciler.kinds.batch.job_definition import dependents, retry_strategy
 from reconciler.kinds.batch.job_definition.checks import check
+from reconciler.kinds.batch.job_definition.container_checks import looks_secret
 from reconciler.kinds.common.declared import mapping
 from reconciler.model import Finding, Json, Live, Path, Reads
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit, Audited, AuditFinding, AuditSeverity, at_once, seen
-from reconciler.model.masking import SENSITIVE
+from reconciler.model.masking import SENSITIVE, private_name
 
 SECTION: Final = "jobDefinitions"
 DESCRIBE: Final = "batch:DescribeJobDefinitions"
@@ -52,9 +53,33 @@ def retries(live: Live, _: Audited) -> Iterator[AuditFinding]:
         yield _finding(code, "warning", found, _value(live.props, found.path))
 
 
+def elsewhere(live: Live, _: Audited) -> Iterator[AuditFinding]:
+    """Secrets and privileges where `validate` does not look: parameters, log options, pods of Amazon EKS."""
+    for path, value in _leaves(live.props, ()):
+        name, where = str(path[-1]), str(path[-2]) if len(path) > 1 else ""
+        if isinstance(value, str) and where in ("options", "parameters") and name != "splunk-token":
+            if private_name(name) and looks_secret(name, value):
+                yield _secret(path, f"{where}.{name} looks like a secret, and is in plain text here")
+        elif isinstance(value, str) and name == "value" and "podProperties" in path:
+            variable = str(_value(live.props, (*path[:-1], "name")))
+            if private_name(variable) and looks_secret(variable, value):
+                yield _secret(path, f"{variable} looks like a secret, and is in plain text here")
+        elif value is True and name == "privileged" and where == "securityContext":
+            why, hint = "a privileged container has the rights of root on its host", "leave privileged out"
+            yield _finding(codes.PRIVILEGED, "advice", Finding(path, why, hint), True)
+
+
+def _secret(path: Path, why: str) -> AuditFinding:
+    hint = "store it in a secret, and refer to that"
+    return _finding(codes.CLEAR_TEXT_SECRET, "warning", Finding(path, why, hint), SENSITIVE)
+
+
 def unpinned(live: Live, _: Audited) -> Iterator[AuditFinding]:
     """Images without a tag or digest, or with the tag latest."""
-    for path, image in _images(live.props, ()):
+    images = ((path, value) for path, value in _leaves(live.props, ()) if path[-1] == "image")
+    for path, image in images:
+        if not isinstance(image, str) or not image:
+            continue
         name, at, _digest = image.partition("@")
         tag = name.rpartition("/")[2].partition(":")[2]
         if not at and tag in ("", "latest") and "Ref::" not in image:
@@ -111,16 +136,16 @@ def _finding(code: codes.ProblemCode, severity: AuditSeverity, found: Finding, v
     return AuditFinding(code=code, severity=severity, message=found.message, hint=found.hint, evidence=(proof,))
 
 
-def _images(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Every value that is neither a mapping nor a list, with its path."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            if name == "image" and isinstance(item, str) and item:
-                yield (*path, name), item
-            else:
-                yield from _images(item, (*path, name))
+            yield from _leaves(item, (*path, name))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _images(item, (*path, index))
+            yield from _leaves(item, (*path, index))
+    elif path:
+        yield path, value
 
 
 def _value(props: Json, path: Path) -> Any:
@@ -136,7 +161,7 @@ def _value(props: Json, path: Path) -> Any:
 AUDIT: Final = Audit(
     shown_by=DESCRIBE,
     everything=True,
-    rules=(at_once(checked), at_once(retries), at_once(unpinned), at_once(revisions), unused),
+    rules=(at_once(checked), at_once(elsewhere), at_once(retries), at_once(unpinned), at_once(revisions), unused),
     reads=(DESCRIBE,),
     actions=(jobs.LIST, *_STARTED_BY),
 )

@@ -1,0 +1,103 @@
+"""Audits of made-up accounts: what AWS is known to reply, and what must be found in it, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.kinds import discover
+from reconciler.kinds.common import dates
+from reconciler.kinds.iam._role_audit import of_document
+from reconciler.model import Call, Refused, Reply, Scope
+from reconciler.model.audit import AuditReport
+from reconciler.operations.audit.examine import examine
+
+DATA = Path(__file__).parents[1] / "data" / "audit"
+SCOPE = Scope("123456789012", "eu-west-1", "aws", "")
+CASES = yaml.safe_load((DATA / "accounts.yaml").read_text(encoding="utf-8"))
+DOCUMENTS = yaml.safe_load((DATA / "documents.yaml").read_text(encoding="utf-8"))
+NOW = dates.seconds("2026-11-30T12:00:00Z")
+# what an account without anything replies
+EMPTY: Mapping[str, Any] = {
+    "ListEventBuses": {"EventBuses": []},
+    "GetRole": Refused("NoSuchEntity", "The role cannot be found."),
+    "GetInstanceProfile": Refused("NoSuchEntity", "Instance Profile cannot be found."),
+}
+
+
+@dataclass
+class Account:
+    """Replies by operation: the whole reply, or by the text of a parameter, as patterns."""
+
+    replies: Mapping[str, Any]
+    calls: list[Call] = field(default_factory=list)
+
+    def call(self, call: Call) -> Reply:
+        self.calls.append(call)
+        reply = self.replies.get(call.operation, EMPTY.get(call.operation, {}))
+        if isinstance(reply, list):
+            said = str(dict(call.params))
+            reply = next((one["reply"] for one in reply if fnmatchcase(said, f"*{one['where']}*")), {})
+        if isinstance(reply, Mapping) and "refused" in reply:
+            return Refused(*reply["refused"])
+        return reply
+
+
+def audited(replies: Mapping[str, Any], known: frozenset[str] = frozenset()) -> tuple[AuditReport, Account]:
+    account = Account(replies)
+    return examine(account, discover(), SCOPE, float(NOW or 0), known, parallelism=0), account
+
+
+def said(report: AuditReport) -> set[tuple[str, str, str]]:
+    return {(one.finding.severity, str(one.finding.code), one.physical) for one in report.findings}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
+def test_it_finds_what_is_wrong_and_nothing_else(case: Any) -> None:
+    report, account = audited(case["replies"], frozenset(case.get("environments", ())))
+    found = said(report)
+    aside = {"unowned", "untagged", "no-recent-jobs", "unreferenced"} if not case.get("all") else set()
+
+    assert {one for one in found if one[1] not in aside} == {tuple(one.split()) for one in case["found"]}
+    assert all(one.finding.evidence for one in report.findings)
+    told = "\n".join(f"{one.finding.message} {one.finding.hint} {one.finding.evidence}" for one in report.findings)
+    assert all(words in told for words in case.get("says", ())), told
+    assert not any(words in told for words in case.get("never", ())), told
+    assert [one.permission for one in report.unread] == case.get("unread", [])
+    assert all(call.operation.startswith(("Describe", "List", "Get", "Lookup")) for call in account.calls)
+
+
+@pytest.mark.parametrize("case", DOCUMENTS, ids=lambda case: case["case"])
+def test_a_policy_document_is_too_wide(case: Any) -> None:
+    found = list(of_document({"Version": "2012-10-17", "Statement": case["statement"]}, "x", "iam:GetRolePolicy", "D"))
+
+    assert [one.severity for one in found] == ([case["severity"]] if "severity" in case else [])
+
+
+def test_every_environment_of_a_large_account_costs_no_call_of_its_own() -> None:
+    environments = [
+        {
+            "computeEnvironmentName": f"c{number}",
+            "computeEnvironmentArn": f"arn:aws:batch:eu-west-1:123456789012:compute-environment/c{number}",
+            "type": "MANAGED",
+            "state": "ENABLED",
+            "status": "VALID",
+            "computeResources": {"type": "EC2", "subnets": ["subnet-1"], "imageId": f"ami-{number:017x}"},
+        }
+        for number in range(50)
+    ]
+    images = {"Images": [{"ImageId": one["computeResources"]["imageId"]} for one in environments]}  # type: ignore[index]
+    subnets = {"Subnets": [{"SubnetId": "subnet-1"}]}
+    replies = {"DescribeImages": images, "DescribeSubnets": subnets}
+
+    report, account = audited({"DescribeComputeEnvironments": {"computeEnvironments": environments}, **replies})
+
+    assert report.audited["computeEnvironments"] == 50
+    assert report.count("error") == report.count("warning") == 0
+    assert len(account.calls) < 12
