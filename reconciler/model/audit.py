@@ -1,4 +1,4 @@
-"""What an audit looks for: findings about what is live, whoever created it, and the rules of a kind that make them.
+"""What an audit looks for: findings about what is live, of every owner, and the rules of a kind that make them.
 
 A rule is a read (a generator of calls): it is pure, equal calls of several rules are made once, and a refused one
 limits that rule alone.

@@ -616,10 +616,10 @@ ADVICE = _warning(
 # --- what `audit` finds; it also uses codes of the advice above -------------------------------------------------------
 
 _BATCH = "https://docs.aws.amazon.com/batch/latest/userguide/"
-UNOWNED = _audit(
+NO_OWNER = _audit(
     ("advice",),
-    "unowned",
-    "No tag says what manages a resource, so nobody knows whether it may be changed or deleted.",
+    "no-owner",
+    "No tag names what manages a resource, so whether it may be changed or deleted is unknown.",
     "Declare it and adopt it (`reconcile import`, `apply --adopt`), tag it with its owner, or delete it.",
 )
 UNKNOWN_OWNER = _audit(
@@ -629,9 +629,9 @@ UNKNOWN_OWNER = _audit(
     " environment has left behind.",
     "Look for the environment in other repositories; if there is none, declare it again and run `reconcile destroy`.",
 )
-UNTAGGED = _audit(
+NO_TAGS = _audit(
     ("advice",),
-    "untagged",
+    "no-tags",
     "A resource has no tags, so neither its costs nor its purpose can be assigned to anyone.",
     "Tag it, for example with team and purpose; `tags:` in environment.yaml puts tags on every resource.",
     _BATCH + "using-tags.html",
@@ -639,7 +639,7 @@ UNTAGGED = _audit(
 INVALID_RESOURCE = _audit(
     ("error",),
     "invalid-resource",
-    "AWS Batch has made a resource INVALID: it starts nothing until the cause is removed.",
+    "AWS Batch reports a resource as INVALID: it starts nothing until the cause is removed.",
     "Remove the cause that the message quotes; an update of the resource then makes it VALID.",
     _BATCH + "invalid_compute_environment.html",
 )
@@ -653,7 +653,7 @@ STUCK_RESOURCE = _audit(
 DANGLING_REFERENCE = _audit(
     ("error",),
     "dangling-reference",
-    "A resource names another that does not exist: what needs it fails, if only when the next job or instance starts.",
+    "A resource names another that does not exist: jobs or instances that need it cannot start.",
     "Create what is missing again, under the same name and path, or name another.",
 )
 NO_CAPACITY = _audit(
@@ -673,7 +673,7 @@ JOB_CANNOT_RUN = _audit(
 JOB_BLOCKED = _audit(
     ("warning",),
     "job-blocked",
-    "AWS Batch says why the job at the head of a queue cannot start; jobs behind it wait with it.",
+    "AWS Batch reports why the job at the head of a queue cannot start; jobs behind it wait too.",
     "Remove the cause that the message quotes, or cancel the job.",
     _BATCH + "job_stuck_in_runnable.html",
 )
@@ -691,9 +691,9 @@ OUTDATED_IMAGE = _audit(
     "Update it with `reconcile plan --refresh-images ADDRESS`, or updateToLatestImageVersion.",
     _BATCH + "managing-ami-versions.html",
 )
-IMAGE_GONE = _audit(
+MISSING_IMAGE = _audit(
     ("error",),
-    "image-gone",
+    "missing-image",
     "A compute environment starts its instances from an image that does not exist, or may not be used any more.",
     "Set another imageId or imageIdOverride, or leave it out to use the images of AWS Batch.",
     _BATCH + "compute_resource_AMIs.html",
@@ -701,7 +701,7 @@ IMAGE_GONE = _audit(
 DEPRECATED_IMAGE = _audit(
     ("warning",),
     "deprecated-image",
-    "The owner of an image has deprecated it: it gets no fixes, and will be gone some day.",
+    "The owner of an image has deprecated it: it receives no fixes, and may be deleted.",
     "Set a newer image, or use the images of AWS Batch.",
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deprecate.html",
 )
@@ -723,7 +723,7 @@ MANY_REVISIONS = _audit(
     "many-revisions",
     "A job definition has a great many ACTIVE revisions: each is something that can be submitted by mistake, and lists"
     " of them take many calls.",
-    "Deregister the old ones; `lifecycle.keepRevisions` says how many stay.",
+    "Deregister the old ones; `lifecycle.keepRevisions` is the number that is kept.",
     _BATCH + "job_definitions.html",
 )
 UNPINNED_IMAGE = _audit(

@@ -41,14 +41,17 @@ def grouped(report: AuditReport) -> list[Sequence[Reported]]:
 def summary(report: AuditReport) -> str:
     """The last line: what was found, where, and in how much."""
     where = f"account {report.account} ({report.region})"
-    audited = [counted(count, report.nouns[section]) for section, count in report.audited.items() if count]
-    audited = [text.replace("policys", "policies") for text in audited]
+    audited = [_number_of(count, report.nouns[section]) for section, count in report.audited.items() if count]
     counts = [(report.count(severity), severity) for severity in _SEVERITIES]
     words = [counted(n, noun) if noun != "advice" else f"{n} advice" for n, noun in counts if n]
     what = f"audited {', '.join(audited)}" if audited else "nothing of AWS Batch was found"
     if report.unread:
         what += f"; {counted(len(report.unread), 'read')} refused, so this is not all"
     return f"{', '.join(words) or 'No findings'} in {where}: {what}"
+
+
+def _number_of(count: int, noun: str) -> str:
+    return counted(count, noun if count == 1 or not noun.endswith("y") else f"{noun[:-1]}ie")
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -63,7 +66,7 @@ def text(report: AuditReport, mask: Mask, paint: Paint) -> str:
 
 def _block(group: Sequence[Reported], mask: Mask, paint: Paint) -> str:
     first = group[0].finding
-    head = f"{paint(f'{first.severity}[{first.code}]', first.severity)}: {paint(_who(group, mask), 'bold')}"
+    head = f"{paint(f'{first.severity}[{first.code}]', first.severity)}: {paint(_resources(group, mask), 'bold')}"
     lines = [head, *_indented("", mask.lines(first.message))]
     lines += _indented("why:  ", first.code.meaning)
     lines += _indented("fix:  ", mask.lines(first.hint or first.code.fix))
@@ -74,18 +77,17 @@ def _block(group: Sequence[Reported], mask: Mask, paint: Paint) -> str:
     return "\n".join(lines)
 
 
-def _who(group: Sequence[Reported], mask: Mask) -> str:
+def _resources(group: Sequence[Reported], mask: Mask) -> str:
     names = [mask.line(one.physical) for one in group]
     if len(names) == 1:
         return f"{group[0].noun} {names[0]}"
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    noun = counted(len(names), group[0].noun).replace("policys", "policies")
-    return f"{noun}: {', '.join(names[:MOST_NAMED])}{more}"
+    return f"{_number_of(len(names), group[0].noun)}: {', '.join(names[:MOST_NAMED])}{more}"
 
 
-def _indented(label: str, said: str) -> Iterator[str]:
+def _indented(label: str, body: str) -> Iterator[str]:
     rest = " " * (2 + len(label))
-    for number, line in enumerate(said.splitlines() or [""]):
+    for number, line in enumerate(body.splitlines() or [""]):
         start = f"  {label}" if not number else rest
         yield from wrap(line.strip(), WIDTH, initial_indent=start, subsequent_indent=rest, break_on_hyphens=False) or []
 
@@ -165,7 +167,7 @@ def markdown(report: AuditReport, mask: Mask) -> str:
 
 def _section(group: Sequence[Reported], mask: Mask) -> Iterator[str]:
     first = group[0].finding
-    yield f"- **{plain(_who(group, mask))}** {plain(mask.line(first.message))} ({code(str(first.code))})"
+    yield f"- **{plain(_resources(group, mask))}** {plain(mask.line(first.message))} ({code(str(first.code))})"
     yield f"  - Why: {plain(first.code.meaning)}"
     yield f"  - Fix: {plain(mask.line(first.hint or first.code.fix))}"
     for proof in first.evidence:
@@ -177,20 +179,20 @@ def _section(group: Sequence[Reported], mask: Mask) -> Iterator[str]:
 
 def sarif(report: AuditReport, mask: Mask) -> str:
     """A SARIF log. A live resource is in no file; hosts want one, so its place is ``account/Region/section/name``."""
-    codes = list(dict.fromkeys(one.finding.code for one in report.findings))
+    rules = list(dict.fromkeys(one.finding.code for one in report.findings))
     seen: Counter[str] = Counter()
     results = []
     for one in report.findings:
         identity = mask.text(f"{one.finding.code}\0{_place(one, report)}\0{one.finding.evidence[0].field}")
         seen[identity] += 1
         fingerprint = hashlib.sha256(f"{identity}\0{seen[identity]}".encode()).hexdigest()
-        results.append(_result(one, report, codes.index(one.finding.code), fingerprint, mask))
+        results.append(_result(one, report, rules.index(one.finding.code), fingerprint, mask))
     notes = [
         {"level": "error", "message": {"text": mask.line(f"{one.call}: {one.why}; allow {one.permission}")}}
         for one in report.unread
     ]
     run = {
-        "tool": {"driver": {**findings.driver(), "rules": [findings.rule(one) for one in codes]}},
+        "tool": {"driver": {**findings.driver(), "rules": [findings.rule(one) for one in rules]}},
         "automationDetails": {"id": f"reconcile-audit/{report.account}/{report.region}/"},
         "invocations": [{"executionSuccessful": not notes, "toolExecutionNotifications": notes}],
         "columnKind": "unicodeCodePoints",
@@ -205,7 +207,7 @@ def _place(one: Reported, report: AuditReport) -> str:
 
 def _result(one: Reported, report: AuditReport, rule: int, fingerprint: str, mask: Mask) -> dict[str, Any]:
     found = one.finding
-    said = mask.text(f"{one.noun} {one.physical}: {found.message}\n{found.hint or found.code.fix}")
+    message = mask.text(f"{one.noun} {one.physical}: {found.message}\n{found.hint or found.code.fix}")
     place = {
         "physicalLocation": {
             "artifactLocation": {"uri": findings.uri(mask.line(_place(one, report)))},
@@ -217,7 +219,7 @@ def _result(one: Reported, report: AuditReport, rule: int, fingerprint: str, mas
         "ruleId": str(found.code),
         "ruleIndex": rule,
         "level": _LEVELS[found.severity],
-        "message": {"text": said.replace("[", "\\[").replace("]", "\\]") if "](" in said else said},
+        "message": {"text": message.replace("[", "\\[").replace("]", "\\]") if "](" in message else message},
         "locations": [place],
         "partialFingerprints": {"reconcileFinding/v1": fingerprint},
     }

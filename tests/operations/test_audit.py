@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from reconciler.kinds import discover
 from reconciler.kinds.common import dates
 from reconciler.kinds.iam._role_audit import of_document
 from reconciler.model import Call, Refused, Reply, Scope
+from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditReport
 from reconciler.operations.audit.examine import examine
 
@@ -62,7 +64,7 @@ def said(report: AuditReport) -> set[tuple[str, str, str]]:
 def test_it_finds_what_is_wrong_and_nothing_else(case: Any) -> None:
     report, account = audited(case["replies"], frozenset(case.get("environments", ())))
     found = said(report)
-    aside = {"unowned", "untagged", "no-recent-jobs", "unreferenced"} if not case.get("all") else set()
+    aside = {"no-owner", "no-tags", "no-recent-jobs", "unreferenced"} if not case.get("all") else set()
 
     assert {one for one in found if one[1] not in aside} == {tuple(one.split()) for one in case["found"]}
     assert all(one.finding.evidence for one in report.findings)
@@ -71,6 +73,38 @@ def test_it_finds_what_is_wrong_and_nothing_else(case: Any) -> None:
     assert not any(words in told for words in case.get("never", ())), told
     assert [one.permission for one in report.unread] == case.get("unread", [])
     assert all(call.operation.startswith(("Describe", "List", "Get", "Lookup")) for call in account.calls)
+
+
+@pytest.mark.parametrize(("count", "severity"), [(199, None), (200, "advice"), (1000, "warning")])
+def test_revisions_are_counted(count: int, severity: str | None) -> None:
+    one = next(case for case in CASES if "as it should be" in case["case"])["replies"]
+    (latest,) = one["DescribeJobDefinitions"]["jobDefinitions"]
+    older = [
+        {**latest, "revision": n, "jobDefinitionArn": f"{latest['jobDefinitionArn'].rpartition(':')[0]}:{n}"}
+        for n in range(10_000, 10_000 + count - 1)
+    ]
+
+    report, _ = audited({**one, "DescribeJobDefinitions": {"jobDefinitions": [latest, *older]}})
+
+    found = [one.finding for one in report.findings if one.finding.code == codes.MANY_REVISIONS]
+    assert [one.severity for one in found] == ([severity] if severity else [])
+    assert report.audited["jobDefinitions"] == 1
+
+
+def test_every_code_of_the_document_is_tried_and_no_other_is_found() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    told = {
+        code: set(severities.split(", "))
+        for code, severities in re.findall(r"^\| `([a-z-]+)` \| ([a-z, ]+) \|", text, re.M)
+    }
+
+    found: dict[str, set[str]] = {"many-revisions": {"advice", "warning"}}
+    for case in CASES:
+        for severity, code, _ in map(str.split, case["found"]):
+            found.setdefault(code, set()).add(severity)
+
+    assert found == told
+    assert found.keys() <= codes.catalogue().keys()
 
 
 @pytest.mark.parametrize("case", DOCUMENTS, ids=lambda case: case["case"])

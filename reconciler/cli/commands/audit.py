@@ -57,7 +57,7 @@ def audit(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 for advice, too.")] = False,
     sandbox: Sandbox = False,
 ) -> None:
-    """Print what in the account's AWS Batch is broken, belongs to nobody, or will hurt; exit 2 if there is any."""
+    """Print what in the account's AWS Batch is broken, unowned or risky; exit 2 for errors and warnings."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is AuditFormat.json
     with interruptible():

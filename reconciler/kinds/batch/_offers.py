@@ -44,10 +44,10 @@ def why_not(request: Request, environment: Live, types: Sequence[Json] | None) -
         return f"{name} has no instance type with GPUs"
     if not types or any(_fits(request, one) for one in types):
         return ""
-    return f"{name} has no instance type with {said(request)}"
+    return f"{name} has no instance type with {amounts(request)}"
 
 
-def said(request: Request) -> str:
+def amounts(request: Request) -> str:
     """``4 vCPUs, 8192 MiB and 1 GPU``."""
     parts = [f"{request.vcpus:g} vCPU{'' if request.vcpus == 1 else 's'}", f"{request.memory} MiB"]
     parts += [f"{request.gpus} GPU{'' if request.gpus == 1 else 's'}"] if request.gpus else []

@@ -43,8 +43,10 @@ def rule(noun: str, shown_by: str) -> Rule:
         if live.status == "DELETING":
             hint = "create its service role again, under the same name and path, then delete it again"
         if event is None:
-            message = f"is {live.status}, and CloudTrail has no event that says since when"
-            return [_finding("advice", message, "look again in an hour; if it still is: " + hint, state)]
+            message = f"is {live.status}, and CloudTrail has no event about its beginning"
+            return [
+                _finding("advice", message, "run the audit again in an hour; if nothing has changed, " + hint, state)
+            ]
         since = f"{event[1][:16].replace('T', ' ')} UTC"
         proof = seen(EVENTS, f"Events[].EventTime ({verb}{noun})", event[1])
         return [_finding("warning", f"has been {live.status} since {since}", hint, state, proof)]
@@ -67,10 +69,10 @@ def _last_event(name: str, noun: str, live: Live) -> Reads[tuple[float, str] | N
         (reply,) = yield (call,)
         answer = ok(call, reply) or {}
         for event in answer.get("Events", ()):
-            told = _told(event)
-            when = as_text(told.get("eventTime")) or ""
+            record = _record(event)
+            when = as_text(record.get("eventTime")) or ""
             second = dates.seconds(when)
-            if second is not None and _is_about(told, noun, live):
+            if second is not None and _is_about(record, noun, live):
                 return second, when
         token = str(answer.get("NextToken") or "")
         if not token:
@@ -78,15 +80,15 @@ def _last_event(name: str, noun: str, live: Live) -> Reads[tuple[float, str] | N
     return None
 
 
-def _told(event: Json) -> Json:
+def _record(event: Json) -> Json:
     try:
         return mapping(json.loads(as_text(event.get("CloudTrailEvent")) or "{}"))
     except ValueError:
         return {}
 
 
-def _is_about(told: Json, noun: str, live: Live) -> bool:
-    asked = mapping(told.get("requestParameters"))
+def _is_about(record: Json, noun: str, live: Live) -> bool:
+    asked = mapping(record.get("requestParameters"))
     member = f"{noun[0].lower()}{noun[1:]}"
     named = as_text(asked.get(member)) or as_text(asked.get(f"{member}Name"))
-    return not told.get("errorCode") and named in (live.attrs["name"], live.attrs.get("arn"))
+    return not record.get("errorCode") and named in (live.attrs["name"], live.attrs.get("arn"))

@@ -67,7 +67,7 @@ class Estate:
         return [*newest.values()]
 
     def connect(self) -> None:
-        """Note who refers to whom, once all is read."""
+        """Note which objects refer to which, once all is read."""
         for section in self.lives:
             for live in self.newest(section):
                 for path, ref, value in references(self.kinds[section], live):
@@ -112,7 +112,7 @@ class Estate:
 
 
 def references(kind: Kind, live: Live) -> Iterator[tuple[Path, Ref, str]]:
-    """Every value by which ``live`` names another object that it uses: not whom a role trusts."""
+    """Every value by which ``live`` names another object that it uses: not what a role trusts."""
     for pattern, ref in kind.refs.items() if kind.audit else ():
         if ref.late:
             continue

@@ -53,15 +53,15 @@ def findings(kind: Kind, live: Live, known: Collection[str]) -> Iterator[AuditFi
         )
     if not owner(live):
         yield AuditFinding(
-            code=codes.UNOWNED,
+            code=codes.NO_OWNER,
             severity="advice",
-            message="no tag says what manages it",
+            message="no tag names what manages it",
             hint="declare it and adopt it with `reconcile apply --adopt`, tag it with its owner, or delete it",
             evidence=(proof,),
         )
     if not any(not key.startswith(_OF_AWS) for key in live.tags):
         yield AuditFinding(
-            code=codes.UNTAGGED,
+            code=codes.NO_TAGS,
             severity="advice",
             message="has no tags",
             hint="tag it, for example with team and purpose, so that its costs can be assigned",

@@ -124,7 +124,7 @@ def _about_image(image: str, path: Path, found: Mapping[str, Json], now: float) 
     member = path[-1]
     if image not in found:
         yield AuditFinding(
-            code=codes.IMAGE_GONE,
+            code=codes.MISSING_IMAGE,
             severity="error",
             message=f"{member} {image} does not exist in this Region, or is not shared with this account",
             hint=f"set another {member}, or leave it out to use the images of AWS Batch",

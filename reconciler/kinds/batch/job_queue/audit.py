@@ -78,7 +78,7 @@ def fitting(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
     for job, request in requests.items():
         why = [_offers.why_not(request, one, types[one.attrs["name"]]) for one in serving]
         if all(why):
-            needs = _offers.said(request)
+            needs = _offers.amounts(request)
             if request.total > request.vcpus:
                 needs += f" on each node, {request.total:g} vCPUs in all"
             hopeless.setdefault((needs, "; ".join(why)), []).append(job)
