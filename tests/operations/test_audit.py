@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.kinds import discover
 from reconciler.kinds.common import dates
@@ -135,3 +138,29 @@ def test_every_environment_of_a_large_account_costs_no_call_of_its_own() -> None
     assert report.audited["computeEnvironments"] == 50
     assert report.count("error") == report.count("warning") == 0
     assert len(account.calls) < 12
+
+
+KEPT = re.compile(r".*(Name|Arn|Id|revision|Environment|Queue|status|Path|name|arn|EventBuses|Policies|InstanceType)$")
+
+
+def without_some(value: Any, drop: Callable[[], bool]) -> Any:
+    """``value`` without some of its members: those that AWS leaves out where they have no value."""
+    if isinstance(value, Mapping):
+        kept = {key: item for key, item in value.items() if KEPT.match(key) or not drop()}
+        return {key: without_some(item, drop) for key, item in kept.items()}
+    return [without_some(item, drop) for item in value] if isinstance(value, list) else value
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([case for case in CASES if case["replies"]]))
+def test_whatever_a_reply_leaves_out_it_is_audited(random: Random, case: Any) -> None:
+    operations = ("DescribeComputeEnvironments", "DescribeJobQueues", "DescribeJobDefinitions", "ListJobs")
+    replies = {
+        name: without_some(reply, lambda: random.random() < 0.15)
+        if name in (*operations, "DescribeJobs", "DescribeInstanceTypes")
+        else reply
+        for name, reply in case["replies"].items()
+    }
+
+    report, _ = audited(replies)
+
+    assert all(one.finding.message and one.finding.evidence for one in report.findings)

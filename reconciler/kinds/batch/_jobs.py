@@ -40,6 +40,9 @@ class Request:
 
 def waiting(queue: str) -> Reads[list[Json]]:
     """The summaries of the RUNNABLE jobs of a queue, the newest 1,000."""
+    jobs, whole = yield from newest(queue)
+    if whole:
+        return [job for job in jobs if job.get("status") == "RUNNABLE"]
     call = _list(queue, "RUNNABLE")
     (reply,) = yield (call,)
     return list((ok(call, reply) or {}).get("jobSummaryList", ()))
@@ -47,17 +50,22 @@ def waiting(queue: str) -> Reads[list[Json]]:
 
 def unfinished(queues: Sequence[str]) -> Reads[bool]:
     """Whether any of the queues has a job that has not ended."""
-    calls = tuple(_list(queue, status) for queue in queues for status in UNFINISHED)
-    replies = (yield calls) if calls else ()
-    found = [(ok(call, reply) or {}).get("jobSummaryList", ()) for call, reply in zip(calls, replies, strict=True)]
-    return any(found)
+    calls: list[Call] = []
+    for queue in queues:
+        jobs, whole = yield from newest(queue)
+        if any(job.get("status") in UNFINISHED for job in jobs):
+            return True
+        calls += [] if whole else [_list(queue, status) for status in UNFINISHED]
+    replies = (yield tuple(calls)) if calls else ()
+    return any((ok(call, reply) or {}).get("jobSummaryList") for call, reply in zip(calls, replies, strict=True))
 
 
-def newest(queue: str) -> Reads[list[Json]]:
-    """The summaries of the newest jobs of a queue in any state, the first 100."""
+def newest(queue: str) -> Reads[tuple[list[Json], bool]]:
+    """The summaries of the newest jobs of a queue in any state, the first 100, and whether these are all."""
     call = _any_state(queue)
     (reply,) = yield (call,)
-    return list((ok(call, reply) or {}).get("jobSummaryList", ()))
+    answer = ok(call, reply) or {}
+    return list(answer.get("jobSummaryList", ())), not answer.get("nextToken")
 
 
 def definitions_used(queues: Sequence[str]) -> Reads[tuple[frozenset[str], bool]]:

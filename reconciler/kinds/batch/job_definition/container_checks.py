@@ -201,6 +201,8 @@ def looks_secret(name: str, value: str) -> bool:
     """Whether the value of an environment variable of this name is most likely a secret in plain text."""
     if _SECRET_VALUE.search(value):
         return True
+    if (value.isdecimal() and "token" in name.lower()) or "tokeniz" in name.lower():
+        return False  # MAX_TOKENS counts those of a language model, which TOKENIZERS_PARALLELISM is about too
     plain = value and not value.startswith(("arn:", "/", "Ref::")) and value.lower() not in ("true", "false")
     return bool(plain and _SECRET_NAME.search(name) and not _NOT_SECRET_NAME.search(name))
 

@@ -124,7 +124,8 @@ def unused(live: Live, _: Audited) -> Reads[Sequence[AuditFinding]]:
     """A queue of which AWS Batch knows no job at all."""
     if live.deleting or live.props.get("serviceEnvironmentOrder"):
         return ()
-    if (yield from jobs.newest(live.attrs["arn"])):
+    found, _ = yield from jobs.newest(live.attrs["arn"])
+    if found:
         return ()
     hint = "delete it if it is not needed; jobs are listed for at least 7 days after they end"
     proof = seen(jobs.LIST, "jobSummaryList", [])
