@@ -103,6 +103,10 @@ def _no_props(_name: str) -> Json:
     return EMPTY
 
 
+def _props_of(live: Live, _scope: Scope) -> Json:
+    return live.props
+
+
 NO_ACCESS: Final = Access()
 
 
@@ -175,6 +179,9 @@ class Kind:
     api: Api | None = None
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
+    #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms
+    #: and without what follows from others. The engine leaves out what ``fields`` and ``normalize`` make of absence.
+    declare: Callable[[Live, Scope], Json] = _props_of
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.
