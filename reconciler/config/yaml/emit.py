@@ -162,10 +162,16 @@ class _Writer:
             return plain(value)
         if not value:
             return flow(value)
-        if not _is_short(value) or any(one.startswith(f"{path}." if path else "") and one != path for one in self.comments):
+        if not _is_short(value) or any(
+            one.startswith(f"{path}." if path else "") and one != path for one in self.comments
+        ):
             return None
         shown = flow(value)
         return shown if len(shown) <= room else None
+
+    def has_below(self, path: str) -> bool:
+        """Whether there is a comment about something in the value at ``path``."""
+        return any(one != path and one.startswith(f"{path}." if path else "") for one in self.comments)
 
     def comment(self, path: str, column: int) -> Iterator[str]:
         found = self.comments.get(path)
@@ -187,7 +193,7 @@ def _is_short(value: Any) -> bool:
         if any(not (isinstance(item, Mapping) and len(item) == 1 and _is_short(item)) for item in nested):
             return False
         return len(value) <= _MOST and len(nested) <= 1 and not any(map(_has_lines, value.values()))
-    return not any(isinstance(item, Mapping | list | tuple) and item or _has_lines(item) for item in value)
+    return not any((isinstance(item, Mapping | list | tuple) and item) or _has_lines(item) for item in value)
 
 
 def _has_lines(value: Any) -> bool:
