@@ -169,6 +169,8 @@ class Kind:
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
     #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
+    #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
+    file: str = ""
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.

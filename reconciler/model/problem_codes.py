@@ -631,6 +631,12 @@ NOT_APPROVED = _error(
     "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
 )
+CANNOT_ADD = _error(
+    "cannot-add",
+    "`import` cannot add a section to the file that has to have it: an anchor shares the section with other places, or"
+    " the file would be read differently with more in it.",
+    "Write the file's sections as ordinary mappings, and import again.",
+)
 CANNOT_ACCEPT = _error(
     "cannot-accept",
     "`drift --accept` cannot write a live value into YAML: it is inherited, comes from an expression or is a secret.",

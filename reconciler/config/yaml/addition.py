@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -49,11 +50,15 @@ def added(content: str, section: str, members: Sequence[Member]) -> str:
     raise CannotEdit("the file would be read differently with more in it")
 
 
-def has(content: str, section: str) -> bool:
-    """Whether the file has the section, perhaps without anything in it."""
-    return section in (_read(content) or {})
+def size(content: str, section: str) -> int:
+    """How many members the section has in the file; -1 if it is not there."""
+    found = _read(content) or {}
+    if section not in found:
+        return -1
+    return len(found[section]) if isinstance(found[section], dict) else 0
 
 
+@lru_cache(64)
 def _read(content: str) -> dict[str, Any] | None:
     try:
         found = plain(reader.read(content.encode("utf-8"), ""))

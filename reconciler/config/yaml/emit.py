@@ -19,6 +19,8 @@ from reconciler.config.yaml.node import loses_as_number, scalar
 from reconciler.model.masking import in_json
 
 _MOST: Final = 4  # members of a mapping that is written in one line
+_FEW: Final = 2  # members of one behind a key; more only if they are
+_LITTLE: Final = 50  # characters
 _COMMENT_WIDTH: Final = 118
 _INDICATORS: Final = frozenset("-?:,[]{}#&*!|>'\"%@`=<~")
 _IN_FLOW: Final = frozenset(",[]{}")
@@ -28,6 +30,7 @@ _OLDER: Final = re.compile(
     r"|[-+]?(\.[0-9_]+|[0-9][0-9_]*\.?[0-9_]*)(e[-+]?[0-9]+)?|[-+]?\.(inf|nan)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ t].*)?",
     re.IGNORECASE,
 )
+_OPTION: Final = re.compile(r"--?[A-Za-z_]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def text(value: str, *, flow: bool = False) -> str:
 def _is_plain(value: str, *, flow: bool) -> bool:
     if not value or not value.isprintable() or value != value.strip() or "${" in value:
         return False
-    if value[0] in _INDICATORS and not (value[0] == "-" and value[1:2].isalnum() and not flow):
+    if value[0] in _INDICATORS and not _OPTION.match(value):
         return False
     if ": " in value or " #" in value or value.endswith(":") or '"' in value:
         return False
@@ -133,7 +136,7 @@ class _Writer:
         """The items of a list, each in one line if all fit in one."""
         pad = " " * column
         shorts = [
-            self.short(item, below(path, index), self.style.width - column - 2, indent=0)
+            self.short(item, below(path, index), self.style.width - column - 2, item=True)
             for index, item in enumerate(value)
         ]
         alike = any(short is None and isinstance(item, Mapping) for short, item in zip(shorts, value, strict=True))
@@ -154,9 +157,9 @@ class _Writer:
             yield f"{pad}- {made[head].lstrip()}"
             yield from made[head + 1 :]
 
-    def short(self, value: Any, path: str, room: int, *, indent: int = 2) -> str | None:
-        """The value in one line, if it is to be written in one."""
-        if isinstance(value, str) and literal(value, 2, indent):
+    def short(self, value: Any, path: str, room: int, *, item: bool = False) -> str | None:
+        """The value in one line, if it is to be written in one; ``item``: it is one of a list."""
+        if isinstance(value, str) and literal(value, 2, 0 if item else 2):
             return None
         if not isinstance(value, Mapping | list | tuple):
             return plain(value)
@@ -167,6 +170,8 @@ class _Writer:
         ):
             return None
         shown = flow(value)
+        if isinstance(value, Mapping) and not item and len(value) > _FEW and len(shown) > _LITTLE:
+            return None
         return shown if len(shown) <= room else None
 
     def has_below(self, path: str) -> bool:

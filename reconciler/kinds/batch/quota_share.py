@@ -404,6 +404,7 @@ ACCESS = Access(
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    file="batch",
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",

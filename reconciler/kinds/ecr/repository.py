@@ -393,6 +393,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="repository",
     section="repositories",
+    file="images",
     access=ACCESS,
     complete_lists=(
         CompleteList(

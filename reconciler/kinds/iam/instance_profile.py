@@ -266,6 +266,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList(

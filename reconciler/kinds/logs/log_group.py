@@ -309,6 +309,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="log group",
     section="logGroups",
+    file="logging",
     access=ACCESS,
     complete_lists=(
         CompleteList(

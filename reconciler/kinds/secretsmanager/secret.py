@@ -459,6 +459,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="secret",
     section="secrets",
+    file="secrets",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -464,6 +464,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="topic",
     section="topics",
+    file="events",
     access=ACCESS,
     complete_lists=(
         CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)),

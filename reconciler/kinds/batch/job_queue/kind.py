@@ -356,6 +356,7 @@ ACCESS = Access(
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

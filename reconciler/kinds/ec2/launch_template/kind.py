@@ -389,6 +389,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    file="instances",
     access=ACCESS,
     complete_lists=(
         CompleteList(
