@@ -704,8 +704,14 @@ UNKNOWN_TEMPLATE = _error(
 )
 DIRECTORY_IN_USE = _error(
     "directory-in-use",
-    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write.",
+    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write; `import` one"
+    " that has files and is not an environment.",
     "Choose a directory that is empty, a fresh repository, or does not exist yet.",
+)
+FILE_CHANGED = _error(
+    "file-changed",
+    "A file that `import` would write has changed since it was read, or exists without being of the environment.",
+    "Run the import again.",
 )
 FILE = _error(
     "file",

@@ -207,7 +207,7 @@ class _File(Text):
     def _end_of_text(self, node: Any, column: int) -> int:
         """The last line of a block of text whose parent is at ``column``."""
         there = self._lines()
-        first = node.start_mark.line
+        first: int = node.start_mark.line
         keeps = "+" in there[first][node.start_mark.column :].split("#")[0]
         end = first
         for number in range(first + 1, len(there)):
