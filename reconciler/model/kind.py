@@ -177,6 +177,8 @@ class Kind:
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
     #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
+    #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
+    file: str = ""
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
     #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms

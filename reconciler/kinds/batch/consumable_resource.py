@@ -224,6 +224,7 @@ ACCESS = Access(
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

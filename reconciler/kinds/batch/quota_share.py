@@ -421,6 +421,7 @@ ACCESS = Access(
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    file="batch",
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",

@@ -232,6 +232,7 @@ ACCESS = Access(
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

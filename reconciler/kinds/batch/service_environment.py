@@ -237,6 +237,7 @@ ACCESS = Access(
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -267,6 +267,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList(

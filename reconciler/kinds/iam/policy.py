@@ -421,6 +421,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="policy",
     section="policies",
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -532,6 +532,7 @@ ACCESS = Access(
 KIND = Kind(
     name="role",
     section="roles",
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),

@@ -473,6 +473,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="topic",
     section="topics",
+    file="events",
     access=ACCESS,
     complete_lists=(
         CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), LIST),

@@ -404,6 +404,7 @@ ACCESS = Access(
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

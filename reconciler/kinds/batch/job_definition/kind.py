@@ -320,6 +320,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    file="jobs",
     access=ACCESS,
     complete_lists=(
         CompleteList(

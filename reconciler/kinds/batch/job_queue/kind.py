@@ -362,6 +362,7 @@ ACCESS = Access(
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -418,6 +418,7 @@ ACCESS = Access(
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    file="network",
     access=ACCESS,
     complete_lists=(
         CompleteList(
