@@ -78,6 +78,7 @@ class _Import:
     notes: dict[Address, str] = field(default_factory=dict)
     in_full: set[tuple[str, str]] = field(default_factory=set)
     simple: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def run(self) -> Result:
         self.left_out += self.selected.left_out
@@ -145,7 +146,7 @@ class _Import:
         place = (address.section, live.attrs.get("name") or live.physical)
         kind, scope = self.kinds[address.section], self.request.scope
         if place in self.in_full:
-            return whole(kind, live, scope)
+            return whole(kind, live, scope, registry.members(address.section))
         if place not in self.simple:
             self.simple[place] = simplified(kind, live, scope, registry.members(address.section))
         return self.simple[place]
@@ -228,10 +229,13 @@ class _Import:
                 continue
             if place not in self.in_full:
                 self.in_full.add(place)
+                if wrong.error:
+                    self.first_errors[place] = wrong.error
                 changed = True
             elif wrong.error:
                 del self.selected.lives[place]
-                self.left_out.append(LeftOut(section=place[0], name=place[1], why=wrong.error))
+                why = self.first_errors.get(place, wrong.error)
+                self.left_out.append(LeftOut(section=place[0], name=place[1], why=why))
                 changed = True
         return changed
 
