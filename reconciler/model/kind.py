@@ -104,6 +104,10 @@ def _no_props(_name: str) -> Json:
     return EMPTY
 
 
+def _props_of(live: Live, _scope: Scope) -> Json:
+    return live.props
+
+
 NO_ACCESS: Final = Access()
 
 
@@ -176,8 +180,13 @@ class Kind:
     api: Api | None = None
     #: What `audit` looks for; without it, objects of this kind are not audited.
     audit: Audit | None = None
+    #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
+    file: str = ""
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
+    #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms
+    #: and without what follows from others. The engine leaves out what ``fields`` and ``normalize`` make of absence.
+    declare: Callable[[Live, Scope], Json] = _props_of
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.

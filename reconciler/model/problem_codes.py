@@ -68,6 +68,11 @@ NO_ENVIRONMENT = _error(
     "No environment given, or the given directory has no environment.yaml.",
     "Pass the directory of an environment, or create one with `reconcile init`.",
 )
+NOTHING_TO_IMPORT = _error(
+    "nothing-to-import",
+    "The account has nothing that matches what `import` was asked for.",
+    "Compare the options with `reconcile import --help`; the Region and the account decide what is seen.",
+)
 NESTED_ENVIRONMENT = _error(
     "nested-environment",
     "A directory inside an environment has settings of its own.",
@@ -777,6 +782,12 @@ NOT_APPROVED = _error(
     "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
 )
+CANNOT_ADD = _error(
+    "cannot-add",
+    "`import` cannot add a section to the file that has to have it: an anchor shares the section with other places, or"
+    " the file would be read differently with more in it.",
+    "Write the file's sections as ordinary mappings, and import again.",
+)
 CANNOT_ACCEPT = _error(
     "cannot-accept",
     "`drift --accept` cannot write a live value into YAML: it is inherited, comes from an expression or is a secret.",
@@ -844,8 +855,14 @@ UNKNOWN_TEMPLATE = _error(
 )
 DIRECTORY_IN_USE = _error(
     "directory-in-use",
-    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write.",
+    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write; `import` one"
+    " that has files and is not an environment.",
     "Choose a directory that is empty, a fresh repository, or does not exist yet.",
+)
+FILE_CHANGED = _error(
+    "file-changed",
+    "A file that `import` would write has changed since it was read, or exists without being of the environment.",
+    "Run the import again.",
 )
 FILE = _error(
     "file",

@@ -429,6 +429,7 @@ KIND = Kind(
     name="quota share",
     section="quotaShares",
     audit=AUDIT,
+    file="batch",
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",

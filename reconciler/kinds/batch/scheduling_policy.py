@@ -241,6 +241,7 @@ KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
     audit=AUDIT,
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -246,6 +246,7 @@ KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
     audit=AUDIT,
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -177,6 +177,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="key pair",
     section="keyPairs",
+    file="instances",
     access=ACCESS,
     complete_lists=(
         CompleteList(

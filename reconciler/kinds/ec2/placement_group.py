@@ -227,6 +227,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="placement group",
     section="placementGroups",
+    file="network",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -395,6 +395,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="repository",
     section="repositories",
+    file="images",
     access=ACCESS,
     complete_lists=(
         CompleteList(

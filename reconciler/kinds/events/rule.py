@@ -453,6 +453,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="event rule",
     section="eventRules",
+    file="events",
     access=ACCESS,
     complete_lists=(
         CompleteList("DescribeRule", frozenset({"Name"}), Call("events", "ListRules", {}, all_pages=True)),

@@ -271,6 +271,7 @@ KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
     audit=AUDIT,
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList(

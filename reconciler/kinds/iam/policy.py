@@ -436,6 +436,7 @@ KIND = Kind(
     name="policy",
     section="policies",
     audit=AUDIT,
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.policy_document.checks import findings, service, size
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, listed, names_principal_of, parse, written
@@ -380,6 +381,38 @@ def expand(props: Json) -> Json:
     return done
 
 
+def declare(live: Live, scope: Scope) -> Json:
+    """The properties with ``trust`` where that says all of the trust policy, and short names for policies of AWS."""
+    done = dict(live.props)
+    services = _only_services(done.get("assumeRolePolicyDocument"))
+    if services:
+        del done["assumeRolePolicyDocument"]
+        done = {"trust": services, **done}
+    attached = items(done.get("managedPolicies"))
+    if attached:
+        done["managedPolicies"] = [_short(arn, scope) for arn in attached]
+    return done
+
+
+def _only_services(document: Any) -> list[str]:
+    """The services in a trust policy that ``trust`` stands for; empty for any other."""
+    statements = listed(mapping(document).get("Statement") or ())
+    if len(statements) != 1 or mapping(document).keys() - {"Statement", "Version", "Id"}:
+        return []
+    one = {name: item for name, item in mapping(statements[0]).items() if name != "Sid"}
+    found = listed(mapping(one.pop("Principal", None)).get("Service") or ())
+    alone = mapping(statements[0].get("Principal")).keys() == {"Service"} if found else False
+    usual = {"Effect": "Allow", "Action": listed(one.get("Action"))} == {**one, "Action": ["sts:AssumeRole"]}
+    right = alone and usual and not any([*service(item, ())] for item in found)
+    return [str(item) for item in found] if right else []
+
+
+def _short(arn: str, scope: Scope) -> str:
+    """The name of a policy of AWS, which needs no ARN; that of the account's own policies stays."""
+    name = arn.removeprefix(f"arn:{scope.partition}:iam::aws:policy/")
+    return arn if name == arn or name.startswith(("aws-service-role/", "job-function/")) else name
+
+
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Documents in comparable form, so that only a different meaning is a difference."""
     left, right = dict(live.props), dict(want.props)
@@ -501,6 +534,7 @@ KIND = Kind(
     name="role",
     section="roles",
     audit=AUDIT,
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),
@@ -527,6 +561,7 @@ KIND = Kind(
     trusts=trusted_services,
     max_name=64,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
 )

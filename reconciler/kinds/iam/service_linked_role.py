@@ -199,6 +199,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
+    file="iam",
     access=ACCESS,
     complete_lists=(
         CompleteList(

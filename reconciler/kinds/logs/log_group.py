@@ -310,6 +310,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="log group",
     section="logGroups",
+    file="logging",
     access=ACCESS,
     complete_lists=(
         CompleteList(

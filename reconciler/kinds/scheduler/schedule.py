@@ -316,6 +316,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="schedule",
     section="schedules",
+    file="schedules",
     access=ACCESS,
     complete_lists=(
         CompleteList(

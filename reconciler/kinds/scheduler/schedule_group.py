@@ -178,6 +178,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
+    file="schedules",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -461,6 +461,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="secret",
     section="secrets",
+    file="secrets",
     access=ACCESS,
     complete_lists=(
         CompleteList(

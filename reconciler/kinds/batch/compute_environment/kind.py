@@ -413,6 +413,7 @@ KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     audit=audit.AUDIT,
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -321,6 +321,7 @@ KIND = Kind(
     name="job definition",
     section="jobDefinitions",
     audit=audit.AUDIT,
+    file="jobs",
     access=ACCESS,
     complete_lists=(
         CompleteList(

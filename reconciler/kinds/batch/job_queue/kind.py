@@ -47,6 +47,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Replace,
+    Scope,
     Template,
     Wait,
     Want,
@@ -118,6 +119,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 def expand(props: Json) -> Json:
     """The properties without read-only members."""
     return without(props, *READ_ONLY)
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties; the type of a queue with compute environments follows from these."""
+    return live.props if live.props.get("serviceEnvironmentOrder") else without(live.props, "jobQueueType")
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -357,6 +363,7 @@ KIND = Kind(
     name="job queue",
     section="jobQueues",
     audit=audit.AUDIT,
+    file="batch",
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -386,6 +393,7 @@ KIND = Kind(
     ),
     replace=Replace.DECLARED,
     expand=expand,
+    declare=declare,
     check=check,
     relations=relations.relations,
     disruption=disruption,

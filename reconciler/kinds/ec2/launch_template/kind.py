@@ -392,6 +392,7 @@ RECORDED = Recorded(
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    file="instances",
     access=ACCESS,
     complete_lists=(
         CompleteList(

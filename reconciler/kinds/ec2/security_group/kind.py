@@ -33,7 +33,7 @@ from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import check
 from reconciler.kinds.ec2.security_group.events import RECORDED
-from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules
+from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules, to_yaml
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -214,6 +214,15 @@ def _live(scope: Scope, item: Json, rule_ids: Mapping[tuple[str, str, str], str]
         tags=tag_map(item.get("Tags")),
         extra={"account": item.get("OwnerId") or scope.account, "ruleIds": rule_ids_of_group},
     )
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties with rules in the short form where that can say them, without the account in its own groups."""
+    account = str(live.extra.get("account", ""))
+    return {
+        name: [to_yaml(bundle, account) for bundle in items(value)] if name in DIRECTIONS else value
+        for name, value in live.props.items()
+    }
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -409,6 +418,7 @@ ACCESS = Access(
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    file="network",
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -442,6 +452,7 @@ KIND = Kind(
     max_name=255,
     reserved_prefix=RESERVED,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
 )
