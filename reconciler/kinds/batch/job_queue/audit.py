@@ -120,7 +120,7 @@ def blocked(live: Live, _: Audited) -> Reads[Sequence[AuditFinding]]:
     ]
 
 
-def unused(live: Live, _: Audited) -> Reads[Sequence[AuditFinding]]:
+def unused(live: Live, __: Audited) -> Reads[Sequence[AuditFinding]]:
     """A queue of which AWS Batch knows no job at all."""
     if live.deleting or live.props.get("serviceEnvironmentOrder"):
         return ()
