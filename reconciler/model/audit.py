@@ -147,7 +147,10 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """The result of an audit: findings, worst first; what could not be read; how many of each section were audited."""
+    """The result of an audit: findings, worst first; what could not be read; how many of each section were audited.
+
+    ``endpoint`` is what was asked in place of AWS, in words; empty for AWS itself.
+    """
 
     account: str
     region: str
@@ -155,6 +158,7 @@ class AuditReport:
     unread: tuple[Unread, ...]
     audited: Mapping[str, int]
     nouns: Mapping[str, str]
+    endpoint: str = ""
 
     def count(self, severity: AuditSeverity) -> int:
         """The findings of a severity."""

@@ -40,7 +40,7 @@ def grouped(report: AuditReport) -> list[Sequence[Reported]]:
 
 def summary(report: AuditReport) -> str:
     """The last line: what was found, where, and in how much."""
-    where = f"account {report.account} ({report.region})"
+    where = f"account {report.account} ({', '.join(filter(None, (report.region, report.endpoint)))})"
     audited = [_number_of(count, report.nouns[section]) for section, count in report.audited.items() if count]
     counts = [(report.count(severity), severity) for severity in _SEVERITIES]
     words = [counted(n, noun) if noun != "advice" else f"{n} advice" for n, noun in counts if n]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.config import files
 from reconciler.kinds import discover
 from reconciler.model import Environment
+from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditReport
+from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.audit.examine import examine
 from reconciler.operations.session import Loaded, Location, Session
@@ -20,13 +23,24 @@ def connect(environ: Mapping[str, str], *, region: str | None, profile: str | No
     env = Environment(name="", region=region, profile=profile)
     loaded = Loaded(Location(Path.cwd(), ""), env, (), session.mask_of_environ(environ))
     endpoint = session.sandbox_endpoint(env, environ, asked=sandbox)
-    return session.connect(loaded, environ, endpoint=endpoint)
+    try:
+        return session.connect(loaded, environ, endpoint=endpoint)
+    except Problems as error:
+        raise Problems(map(_without_environment, error.problems), exit_code=error.exit_code) from error
+
+
+def _without_environment(problem: Problem) -> Problem:
+    """The problem with a hint that needs no environment."""
+    if problem.code != codes.NO_REGION:
+        return problem
+    return replace(problem, hint="pass --region, or set AWS_REGION, or `region` of the profile in ~/.aws/config")
 
 
 def run(account: Session, cwd: Path) -> AuditReport:
     """Audit it. Where ``cwd`` is in a repository with environments, owners that are none of these are found."""
     now = time.time() + account.client.skew
-    return examine(account.client, discover(), account.scope, now, environments_at_hand(cwd))
+    report = examine(account.client, discover(), account.scope, now, environments_at_hand(cwd))
+    return replace(report, endpoint=account.client.elsewhere())
 
 
 def environments_at_hand(cwd: Path) -> frozenset[str]:
