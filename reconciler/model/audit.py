@@ -137,12 +137,13 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """A read that AWS refused: what it would have shown is not in the report."""
+    """A read that AWS refused: what it would have shown is not in the report. ``advice`` is what to do about it."""
 
     call: str
     permission: str
     why: str
     about: str
+    advice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

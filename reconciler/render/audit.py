@@ -107,7 +107,7 @@ def _unread_lines(report: AuditReport, mask: Mask, paint: Paint) -> Iterator[str
     yield paint("Not read:", "bold")
     for one in report.unread:
         yield from _indented("", mask.line(f"{one.call} ({one.about}): {one.why}"))
-        yield f"    allow {one.permission}, or run `reconcile permissions --for audit` for the whole policy"
+        yield f"    {mask.line(one.advice)}"
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def markdown(report: AuditReport, mask: Mask) -> str:
     lines = ["## Audit", "", plain(mask.line(summary(report))), ""]
     for one in report.unread:
         lines.append(f"> **Not read**: {plain(mask.line(f'{one.call} ({one.about}): {one.why}'))}")
-        lines += [f"> Allow {code(one.permission)}.", ""]
+        lines += [f"> Fix: {plain(mask.line(one.advice))}", ""]
     for severity in _SEVERITIES:
         groups = [group for group in grouped(report) if group[0].finding.severity == severity]
         if groups:
@@ -188,7 +188,7 @@ def sarif(report: AuditReport, mask: Mask) -> str:
         fingerprint = hashlib.sha256(f"{identity}\0{seen[identity]}".encode()).hexdigest()
         results.append(_result(one, report, rules.index(one.finding.code), fingerprint, mask))
     notes = [
-        {"level": "error", "message": {"text": mask.line(f"{one.call}: {one.why}; allow {one.permission}")}}
+        {"level": "error", "message": {"text": mask.line(f"{one.call}: {one.why}; {one.advice}")}}
         for one in report.unread
     ]
     run = {

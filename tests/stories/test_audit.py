@@ -103,6 +103,7 @@ def test_an_account_made_by_hand_is_audited_with_no_more_than_the_policy_for_it(
     plant(shell.account)
     shell.secrets.add(SECRET)
     user = Permitted(shell, monkeypatch)
+    monkeypatch.setattr("reconciler.operations.audit.command.sleep", shell.account.clock.advance)
     policies = user.policies("--for", "audit", "--account", ACCOUNT, "--region", REGION, folder=tmp_path)
 
     done = user.run(policies, "audit", "--format", "json")

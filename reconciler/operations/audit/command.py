@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
+from typing import Final
 
 from reconciler.config import files
 from reconciler.kinds import discover
-from reconciler.model import Environment
+from reconciler.model import Aws, Call, Environment, Refused, Reply
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditReport
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.audit.examine import examine
 from reconciler.operations.session import Loaded, Location, Session
+
+WAITS: Final = (1.0, 2.0, 4.0)  # seconds before a read is sent again
 
 
 def connect(environ: Mapping[str, str], *, region: str | None, profile: str | None, sandbox: bool) -> Session:
@@ -39,8 +43,26 @@ def _without_environment(problem: Problem) -> Problem:
 def run(account: Session, cwd: Path) -> AuditReport:
     """Audit it. Where ``cwd`` is in a repository with environments, owners that are none of these are found."""
     now = time.time() + account.client.skew
-    report = examine(account.client, discover(), account.scope, now, environments_at_hand(cwd))
+    patient = Patient(account.client, sleep)
+    report = examine(patient, discover(), account.scope, now, environments_at_hand(cwd))
     return replace(report, endpoint=account.client.elsewhere())
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Sends a read again that AWS did not process: CloudTrail serves two requests a second of all who ask."""
+
+    aws: Aws
+    sleep: Callable[[float], None]
+
+    def call(self, call: Call) -> Reply:
+        """The reply, or the last refusal."""
+        for pause in WAITS:
+            reply = self.aws.call(call)
+            if not (isinstance(reply, Refused) and reply.not_processed):
+                return reply
+            self.sleep(pause)
+        return self.aws.call(call)
 
 
 def environments_at_hand(cwd: Path) -> frozenset[str]:

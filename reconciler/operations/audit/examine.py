@@ -152,6 +152,11 @@ def _order(one: Reported) -> tuple[int, str, str, str, str]:
     return worst, one.finding.code, one.section, one.finding.message, one.physical
 
 
+def _advice(error: Unreadable) -> str:
+    more = "; `reconcile permissions --for audit` prints the whole policy" if error.refused.denied else ""
+    return f"{error.advice}{more}"
+
+
 def _unread(refused: list[tuple[str, Unreadable]], kinds: Mapping[str, Kind]) -> tuple[Unread, ...]:
     """One entry for each refused action, with the sections that it hides."""
     found: dict[str, tuple[Unreadable, dict[str, None]]] = {}
@@ -163,6 +168,7 @@ def _unread(refused: list[tuple[str, Unreadable]], kinds: Mapping[str, Kind]) ->
             permission=error.call.action,
             why=f"{error.refused.code}: {error.refused.message}",
             about=", ".join(sorted(nouns)),
+            advice=_advice(error),
         )
         for error, nouns in (found[action] for action in sorted(found))
     )
