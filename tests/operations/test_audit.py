@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from reconciler.kinds import discover
 from reconciler.kinds.common import dates
@@ -22,6 +24,9 @@ from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditReport
 from reconciler.operations.audit.examine import examine
+from reconciler.render import audit as rendered
+from reconciler.render.mask import Mask
+from reconciler.render.text import Paint
 
 DATA = Path(__file__).parents[1] / "data" / "audit"
 SCOPE = Scope("123456789012", "eu-west-1", "aws", "")
@@ -138,6 +143,31 @@ def test_every_environment_of_a_large_account_costs_no_call_of_its_own() -> None
     assert report.audited["computeEnvironments"] == 50
     assert report.count("error") == report.count("warning") == 0
     assert len(account.calls) < 12
+
+
+def test_the_report_is_rendered_for_comments_and_for_code_hosts() -> None:
+    (case,) = (case for case in CASES if case["case"] == "a definition with much to say about")
+    report, _ = audited({**case["replies"], "ListSchedulingPolicies": {"refused": ["AccessDeniedException", "no"]}})
+    mask = Mask(["T0k3n-in-command"])
+
+    page = rendered.markdown(report, mask)
+    log = json.loads(rendered.sarif(report, mask))
+
+    assert page.startswith("## Audit\n")
+    assert page.index("### Warning") < page.index("### Advice")
+    assert "allow batch&#58;<!-- -->ListSchedulingPolicies" in page
+    Draft202012Validator(json.loads((DATA.parent / "sarif-2.1.0.schema.json").read_text("utf-8"))).validate(log)
+    (run,) = log["runs"]
+    assert {one["level"] for one in run["results"]} == {"warning", "note"}
+    assert not run["invocations"][0]["executionSuccessful"]
+    places = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in run["results"]}
+    assert places == {"123456789012/eu-west-1/jobDefinitions/d"}
+    prints = [one["partialFingerprints"]["reconcileFinding/v1"] for one in run["results"]]
+    assert len(set(prints)) == len(prints) == len(report.findings)
+    assert {one["ruleId"] for one in run["results"]} == {one["id"] for one in run["tool"]["driver"]["rules"]}
+    text = rendered.text(report, mask, Paint(colour=False))
+    assert text.splitlines()[-1].endswith("1 read refused, so this is not all")
+    assert "T0k3n" not in page + text + json.dumps(log)
 
 
 KEPT = re.compile(r".*(Name|Arn|Id|revision|Environment|Queue|status|Path|name|arn|EventBuses|Policies|InstanceType)$")

@@ -141,12 +141,6 @@ def test_an_account_made_by_hand_is_audited_with_no_more_than_the_policy_for_it(
     assert "error[invalid-resource]: compute environment broken" in said.out
     assert "seen: batch:DescribeComputeEnvironments status = INVALID" in said.out
     assert said.out.splitlines()[-1].startswith("3 errors, 7 warnings, ")
-    page = shell("audit", "--format", "markdown").out
-    assert page.startswith("## Audit\n")
-    assert "### Error" in page
-    log = shell("audit", "--format", "sarif").json
-    schema("tests/data/sarif-2.1.0.schema.json").validate(log)
-    assert {one["level"] for one in log["runs"][0]["results"]} == {"error", "warning", "note"}
 
     less = user.run(without(policies, "batch:ListJobs"), "audit")
     assert less.code == 1
@@ -162,6 +156,8 @@ def test_an_account_without_anything_is_fine_and_what_is_typed_wrong_is_told(
     assert done.out.startswith(f"No findings in account {ACCOUNT} ({REGION}")
     assert done.out.endswith("): nothing of AWS Batch was found\n")
 
+    assert shell.ok("audit", "--format", "markdown").out.startswith("## Audit\n")
+    assert shell.ok("audit", "--format", "sarif").json["runs"][0]["results"] == []
     assert shell("audit", "--format", "yaml").code == 1
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -171,7 +167,7 @@ def test_an_account_without_anything_is_fine_and_what_is_typed_wrong_is_told(
     assert "audit is about an account" in refused.err
 
 
-@pytest.mark.parametrize("name", some(EVERY, 6, first=2))
+@pytest.mark.parametrize("name", some(EVERY, 12, first=8))
 def test_an_example_is_as_it_should_be(name: str, sandbox: Any) -> None:
     history = History(sandbox, name)
     history.converge(read(name))
