@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.model import EMPTY, Address, Effect, Json, Kind, Live, Path, Scope, Want
 from reconciler.planning.canonical import _canonical, _empty, with_defaults
-from reconciler.planning.diff import difference
+from reconciler.planning.diff import differs
 from reconciler.planning.field_tree import FieldNode, field_tree
 
 
@@ -144,7 +144,7 @@ class _Comparing:
     def equal(self, props: Json) -> bool:
         """Whether a plan of ``props`` would change nothing."""
         want = _want(self.kind, self.live, self.scope, props)
-        return not difference(_strict(self.kind), self.live, want, self.members)[0]
+        return not differs(_strict(self.kind), self.live, want, self.members)
 
     def errors(self, props: Json) -> set[tuple[Path, str]]:
         """What AWS would refuse about ``props``."""
