@@ -36,7 +36,7 @@ def whole(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> dict[s
         {name: _plain(item) for name, item in kind.declare(live, scope).items()}, tree, top=True
     )
     comparing = _Comparing(kind, live, scope, members)
-    for path in list(_members(full, tree)):
+    for path in list(_members(full, tree, members)):
         candidate = _lacking(full, path)
         if (known := comparing.errors(full)) and comparing.errors(candidate) < known and comparing.equal(candidate):
             full = candidate
@@ -125,7 +125,7 @@ def _without_implied(kind: Kind, comparing: _Comparing, props: dict[str, Any], e
     if not comparing.equal(props):  # whatever it is, it is said when the declaration is planned
         return props
     known = comparing.errors(props)
-    for path in list(_members(props, field_tree(kind))):
+    for path in list(_members(props, field_tree(kind), comparing.members)):
         candidate = _lacking(props, path)
         if comparing.equal(candidate) and comparing.errors(candidate) <= known:
             props = candidate
@@ -173,13 +173,18 @@ def _strict(kind: Kind) -> Kind:
     return replace(kind, fields={path: replace(facts, computed=False) for path, facts in kind.fields.items()})
 
 
-def _members(props: Json, node: FieldNode) -> Iterator[tuple[str, ...]]:
-    """The members to try: those inside others only where there are facts about these, not in documents."""
+def _members(props: Json, node: FieldNode, known: Json) -> Iterator[tuple[str, ...]]:
+    """The members to try: those inside others only where there are facts about these, not in documents; and none that
+    the schema does not have, of which nothing is known.
+    """
     for name, item in props.items():
+        if known and name not in known:
+            continue
         if item != {}:
             yield (name,)
         if isinstance(item, Mapping) and node.child(name).children:
-            yield from ((name, inner) for inner in item)
+            below = known.get(name) if known else EMPTY
+            yield from ((name, inner) for inner in item if not below or "*" in below or inner in below)
 
 
 def _lacking(props: Json, path: tuple[str, ...]) -> dict[str, Any]:
