@@ -78,7 +78,7 @@ def _pruned(value: Any, node: FieldNode, *, top: bool = False, listed: bool = Fa
             if _implied(item, child, node.defaults.get(name)):
                 continue
             least = _spelt(_pruned(item, child), child)
-            if not _empty(least) or (listed and item == {}) or (top and least == {} and _says_something(child)):
+            if not _empty(least) or (listed and item == {}) or (top and least == {} and _declares_itself(child)):
                 kept[name] = least
         return kept
     if isinstance(value, list):
@@ -87,7 +87,7 @@ def _pruned(value: Any, node: FieldNode, *, top: bool = False, listed: bool = Fa
     return value
 
 
-def _says_something(node: FieldNode) -> bool:
+def _declares_itself(node: FieldNode) -> bool:
     """Whether an empty mapping is a value of its own: it cannot be changed as others can."""
     return node.facts.effect is not Effect.IN_PLACE
 

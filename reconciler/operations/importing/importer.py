@@ -215,9 +215,7 @@ class _Import:
         comments = {dotted(path): text for path, text in express.comments.get(address, {}).items()}
         secret = [path for path, facts in kind.fields.items() if facts.secret and path in live.props]
         above = [self.notes[address]] if address in self.notes else []
-        above += [
-            f"the {path} is a secret, and stays as it is; to set it here: {path}: ${{env:NAME}}" for path in secret
-        ]
+        above += [f"its {path} is a secret and is not imported; to set it: {path}: ${{env:NAME}}" for path in secret]
         if above:
             comments[""] = "\n".join(above)
         done = {**member, **props, **({"tags": tags} if tags else {})}
