@@ -133,7 +133,7 @@ class _File(Text):
         made: list[str] = []
         for one in members:
             made += [""] if place.apart and self.spaced else []
-            made += lines(one, place.column, style, opened=True)
+            made += lines(one, place.column, style)
         self._put_lines(place.after, made)
 
     def _append(self, section: str, members: Sequence[Member], style: Style) -> None:
@@ -141,7 +141,7 @@ class _File(Text):
         made = [f"{text(section)}:"]
         for number, one in enumerate(members):
             made += [""] if number and one.value else []
-            made += lines(one, style.indent, style, opened=True)
+            made += lines(one, style.indent, style)
         there = self._lines()
         ended = _END.search(self.text)
         after = self._last_line(ended.start()) if ended else len(there) - 1
