@@ -71,6 +71,7 @@ from .resources import (
     Container,
     Dependent,
     Diff,
+    Existing,
     Field,
     Finding,
     Lifecycle,
@@ -100,6 +101,10 @@ def _never(_live: Live, _want: Want, _diff: Diff) -> bool:
 
 def _no_props(_name: str) -> Json:
     return EMPTY
+
+
+def _props_of(live: Live, _scope: Scope) -> Json:
+    return live.props
 
 
 NO_ACCESS: Final = Access()
@@ -156,6 +161,9 @@ class Kind:
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()
+    #: Lists all there is of it in the account, in few calls, but what AWS itself owns (the roles of services, the group
+    #: of every VPC): for what finds more than an environment declares or owns (`import`, `audit`).
+    everything: Callable[[Scope], Reads[Sequence[Existing]]] | None = None
     #: The attributes that AWS assigns when one is created (the id of a security group).
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.
@@ -173,6 +181,9 @@ class Kind:
     file: str = ""
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
+    #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms
+    #: and without what follows from others. The engine leaves out what ``fields`` and ``normalize`` make of absence.
+    declare: Callable[[Live, Scope], Json] = _props_of
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import top_members
@@ -236,6 +237,7 @@ KIND = Kind(
         "ConsumableResource", "consumableResource", "consumableResourceName", sent_as={"totalQuantity": "quantity"}
     ),
     name_member="consumableResourceName",
+    everything=listing(LIST, "consumableResources", NAME),
     read=read,
     attrs=batch.attrs("consumable-resource"),
     create=create,

@@ -37,6 +37,7 @@ from reconciler.model import (
     Diff,
     Disruption,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
@@ -50,6 +51,7 @@ from reconciler.model import (
     Replace,
     Resource,
     Scope,
+    Sought,
     Template,
     Wait,
     Want,
@@ -186,6 +188,21 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
 def _may_have_shares(queue: Json) -> bool:
     """Whether a queue can have shares. With a fair-share policy their list is refused or empty."""
     return bool(queue.get("schedulingPolicyArn") and queue.get("serviceEnvironmentOrder"))
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The shares of every queue that may have some."""
+    queues = yield from batch.every("DescribeJobQueues", "jobQueues")
+    calls = tuple(
+        Call("batch", "ListQuotaShares", {"jobQueue": item["jobQueueName"]}, all_pages=True)
+        for item in queues
+        if item.get("status") != "DELETED" and _may_have_shares(item)
+    )
+    return [
+        Existing(Sought(f"{call.params['jobQueue']}/{item['quotaShareName']}"))
+        for call, reply in zip(calls, (yield calls) if calls else (), strict=True)
+        for item in (batch.described_or_none(call, reply, listed=False) or {}).get("quotaShares", [])
+    ]
 
 
 def _live(item: Json) -> Live:
@@ -409,6 +426,7 @@ KIND = Kind(
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",
     named_below="jobQueues",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

@@ -248,6 +248,7 @@ KIND = Kind(
     ),
     recorded=batch.recorded("ServiceEnvironment", "serviceEnvironment", "serviceEnvironmentName"),
     name_member="serviceEnvironmentName",
+    everything=batch.everything("DescribeServiceEnvironments", LISTED, NAME),
     read=read,
     attrs=batch.attrs("service-environment"),
     create=create,

@@ -15,7 +15,9 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteKeyPair.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.replies import tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
@@ -186,6 +188,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="keyName",
+    everything=listing(replace(DESCRIBE, all_pages=True), "KeyPairs", "KeyName", "KeyPairId"),
     read=read,
     attrs=attrs,
     create=create,

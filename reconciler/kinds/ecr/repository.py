@@ -20,6 +20,7 @@ from typing import Any
 
 from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -67,6 +68,7 @@ from reconciler.model.recorded import Recorded
 SCANNING: Json = {"scanOnPush": False}
 ENCRYPTION: Json = {"encryptionType": "AES256"}
 
+LIST = Call("ecr", "DescribeRepositories", {}, all_pages=True)
 FIELDS = {
     "imageTagMutability": Field(default="MUTABLE"),
     "imageTagMutabilityExclusionFilters": Field(unordered=True),
@@ -399,12 +401,13 @@ KIND = Kind(
         CompleteList(
             "DescribeRepositories",
             frozenset({"repositoryNames"}),
-            Call("ecr", "DescribeRepositories", {}, all_pages=True),
+            LIST,
         ),
     ),
     recorded=RECORDED,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
+    everything=listing(LIST, "repositories", "repositoryName"),
     read=read,
     attrs=attrs,
     create=create,

@@ -44,6 +44,7 @@ from reconciler.model import (
     Diff,
     Disruption,
     Effect,
+    Existing,
     Field,
     Json,
     JsonText,
@@ -151,6 +152,16 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 RuleKey: TypeAlias = tuple[str, str]
 """Bus and name of a rule."""
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The rules of every bus, but those that AWS services manage."""
+    found = yield from event_rules.rules()
+    return [
+        Existing(Sought(rule["Name"], {} if bus == DEFAULT_BUS else {"eventBusName": bus}))
+        for bus, rule in found
+        if not rule.get("ManagedBy")
+    ]
 
 
 def _existing(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, tuple[Json, Json]]]:
@@ -449,6 +460,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="name",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

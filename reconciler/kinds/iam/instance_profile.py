@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common import instances, recorded
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
@@ -277,6 +278,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="instanceProfileName",
+    everything=listing(bulk.PROFILES, "InstanceProfiles", "InstanceProfileName", "Arn"),
     read=read,
     attrs=attrs,
     create=create,

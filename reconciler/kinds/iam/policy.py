@@ -36,6 +36,7 @@ from reconciler.model import (
     Dependent,
     Diff,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
@@ -140,6 +141,13 @@ def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
         for arn in chosen
         if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
     ]
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The account's own policies."""
+    (reply,) = yield (bulk.DETAILS,)
+    found = bulk.details(reply).policies
+    return [Existing(Sought(item["PolicyName"], {"path": item["Path"]}), (arn,)) for arn, item in found.items()]
 
 
 def _well_known(scope: Scope) -> list[str]:
@@ -424,6 +432,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="policyName",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds.common import kms_keys, recorded
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -321,6 +322,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},
+    everything=listing(Call("logs", "DescribeLogGroups", {}, all_pages=True), "logGroups", "logGroupName"),
     read=read,
     attrs=attrs,
     create=create,

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import first
@@ -61,6 +62,7 @@ from reconciler.model import (
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known, unsettled
 
+LIST = Call("secretsmanager", "ListSecrets", {}, all_pages=True)
 FIELDS = {
     "description": Field(default="", clear=""),
     "kmsKeyId": Field(clear=""),
@@ -472,6 +474,7 @@ KIND = Kind(
     name_member="name",
     lookup="secret",
     lookups={"kmsKeyId": "kmsKey"},
+    everything=listing(LIST, "SecretList", "Name", "ARN", unless=lambda item: bool(item.get("OwningService"))),
     read=read,
     attrs=attrs,
     create=create,

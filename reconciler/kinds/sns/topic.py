@@ -59,6 +59,7 @@ from reconciler.model import (
     CompleteList,
     Diff,
     Effect,
+    Existing,
     Field,
     Json,
     JsonText,
@@ -101,6 +102,7 @@ AT_CREATION = (
 
 FIFO_ONLY = ("FifoTopic", "ContentBasedDeduplication")
 
+LIST = Call("sns", "ListTopics", {}, all_pages=True)
 FIELDS = {
     "attributes": Field(),
     "attributes.FifoTopic": Field(effect=Effect.REPLACE),
@@ -146,6 +148,13 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     for (name, call), reply in zip(guards.items(), replies, strict=True):
         topics[name][protection.READ] = protection.if_not_declared(call, reply)
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """Every topic; the list has their ARNs only."""
+    (reply,) = yield (LIST,)
+    found = (ok(LIST, reply) or {}).get("Topics", ())
+    return [Existing(Sought(str(item["TopicArn"]).rpartition(":")[2])) for item in found]
 
 
 def _read_calls(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
@@ -467,14 +476,13 @@ KIND = Kind(
     file="events",
     access=ACCESS,
     complete_lists=(
-        CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)),
-        CompleteList(
-            "ListSubscriptionsByTopic", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)
-        ),
+        CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), LIST),
+        CompleteList("ListSubscriptionsByTopic", frozenset({"TopicArn"}), LIST),
     ),
     recorded=RECORDED,
     name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

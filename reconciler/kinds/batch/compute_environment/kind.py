@@ -417,6 +417,7 @@ KIND = Kind(
         "ComputeEnvironment", "computeEnvironment", "computeEnvironmentName", deep="computeResources"
     ),
     name_member="computeEnvironmentName",
+    everything=batch.everything("DescribeComputeEnvironments", "computeEnvironments", "computeEnvironmentName"),
     read=read,
     attrs=batch.attrs("compute-environment"),
     create=create,

@@ -332,6 +332,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,
+    everything=batch.everything(OPERATION, "jobDefinitions", NAME, ACTIVE),
     read=read,
     attrs=attrs,
     create=create,

@@ -47,6 +47,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Replace,
+    Scope,
     Template,
     Wait,
     Want,
@@ -118,6 +119,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 def expand(props: Json) -> Json:
     """The properties without read-only members."""
     return without(props, *READ_ONLY)
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties; the type of a queue with compute environments follows from these."""
+    return live.props if live.props.get("serviceEnvironmentOrder") else without(live.props, "jobQueueType")
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -365,6 +371,7 @@ KIND = Kind(
     ),
     recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
+    everything=batch.everything("DescribeJobQueues", "jobQueues", "jobQueueName"),
     read=read,
     attrs=batch.attrs("job-queue"),
     create=create,
@@ -385,6 +392,7 @@ KIND = Kind(
     ),
     replace=Replace.DECLARED,
     expand=expand,
+    declare=declare,
     check=check,
     relations=relations.relations,
     disruption=disruption,

@@ -1,0 +1,138 @@
+"""The least declaration of a live object: what is left out means what it has anyway.
+
+It is the inverse of filling in defaults, from the same facts: the kind's ``fields`` say which values absence means, and
+what the kind's ``normalize`` makes of absence is found by leaving a member out and comparing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from reconciler.model import EMPTY, Address, Json, Kind, Live, Scope, Want
+from reconciler.planning.canonical import _canonical, _empty, with_defaults
+from reconciler.planning.diff import difference
+from reconciler.planning.field_tree import FieldNode, field_tree
+
+
+def simplified(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> dict[str, Any]:
+    """The properties to declare for ``live``, in YAML's shape, references as they are live.
+
+    ``members`` is the tree of members in the kind's schema.
+    """
+    tree = field_tree(kind)
+    props = {name: _plain(item) for name, item in kind.declare(live, scope).items()}
+    least: dict[str, Any] = _pruned(props, tree, top=True)
+    return _without_implied(kind, live, scope, least, members)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+# --- what the facts about fields imply -------------------------------------------------------------------------------
+
+
+def _pruned(value: Any, node: FieldNode, *, top: bool = False, listed: bool = False) -> Any:
+    """``value`` without the members whose absence means the same. An empty mapping is kept where it may say something:
+    in the items of a list (``emptyDir: {}``), and at the ``top`` (``fairsharePolicy: {}``).
+    """
+    if isinstance(value, Mapping):
+        kept: dict[str, Any] = {}
+        for name, item in value.items():
+            child = node.child(name)
+            if _implied(item, child, node.defaults.get(name)):
+                continue
+            least = _spelt(_pruned(item, child), child)
+            if not _empty(least) or (listed and item == {}) or (top and least == {}):
+                kept[name] = least
+        return kept
+    if isinstance(value, list):
+        each = node.item_node()
+        return [_spelt(_pruned(item, each, listed=True), each) for item in value]
+    return value
+
+
+def _implied(item: Any, node: FieldNode, default: Any) -> bool:
+    facts = node.facts
+    if facts.ignore or facts.secret or item is None:
+        return True
+    if default is not None and _canonical(item, node, fill=True) == _canonical(default, node, fill=True):
+        return True
+    if facts.normalize is None:
+        return False
+    return _empty(_canonical(item, node, fill=True))
+
+
+def _spelt(value: Any, node: FieldNode) -> Any:
+    """A text in the spelling that it is compared in, where that differs in case only: AWS has its own of some."""
+    if isinstance(value, str) and node.facts.normalize:
+        usual = node.facts.normalize(value)
+        if isinstance(usual, str) and usual.casefold() == value.casefold():
+            return usual
+    return value
+
+
+# --- what the kind implies -------------------------------------------------------------------------------------------
+
+
+def _without_implied(kind: Kind, live: Live, scope: Scope, props: dict[str, Any], members: Json) -> dict[str, Any]:
+    """``props`` without the members, at the first two levels, without which nothing differs from ``live``."""
+    strict = _strict(kind)
+
+    def equal(candidate: Json) -> bool:
+        return not difference(strict, live, _want(kind, live, scope, candidate), members)[0]
+
+    if not equal(props):  # whatever it is, it is said when the declaration is planned
+        return props
+    for path in list(_members(props, deep=kind.normalize is not None)):
+        candidate = _lacking(props, path)
+        if equal(candidate):
+            props = candidate
+    return props
+
+
+def _want(kind: Kind, live: Live, scope: Scope, props: Json) -> Want:
+    name = live.attrs.get("name") or live.physical
+    plain = kind.expanded(name, props)
+    return Want(
+        address=Address(kind.section, name),
+        physical=name,
+        declared=plain,
+        props=with_defaults(kind, plain),
+        tags=EMPTY,
+        attrs=live.attrs,
+        scope=scope,
+    )
+
+
+@cache
+def _strict(kind: Kind) -> Kind:
+    """``kind`` without members that the service computes if they are left out: it may compute others next time."""
+    return replace(kind, fields={path: replace(facts, computed=False) for path, facts in kind.fields.items()})
+
+
+def _members(props: Json, *, deep: bool) -> Iterator[tuple[str, ...]]:
+    for name, item in props.items():
+        if item != {}:
+            yield (name,)
+        if deep and isinstance(item, Mapping):
+            yield from ((name, inner) for inner in item)
+
+
+def _lacking(props: Json, path: tuple[str, ...]) -> dict[str, Any]:
+    name, *rest = path
+    if not rest:
+        return {other: item for other, item in props.items() if other != name}
+    if name not in props:
+        return dict(props)
+    inner = _lacking(props[name], tuple(rest))
+    return {other: inner if other == name else item for other, item in props.items()}
