@@ -53,7 +53,7 @@ class Style:
 class Member:
     """A member of a mapping.
 
-    ``comments`` are by dotted path below it, ``""`` is above its key; ``opened``: never in one line, unless it is empty.
+    ``comments`` are by dotted path below it, ``""`` is above its key; ``opened``: never in one line unless it is empty.
     """
 
     name: str
