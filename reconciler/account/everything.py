@@ -47,7 +47,7 @@ class Everything:
         everything = self.kinds[section].everything
         return tuple(self.reader.drive(everything(self.scope))) if everything else ()
 
-    def read(self, wanted: Mapping[str, Iterable[Existing]]) -> dict[str, list[Live]]:
+    def read(self, wanted: Mapping[str, Iterable[Existing]]) -> dict[str, Sequence[Live]]:
         """The live objects of what was listed, whole; none for what is gone by now or refused."""
         chosen = {section: {_key(one): one for one in found} for section, found in wanted.items()}
         missing = {
@@ -72,7 +72,7 @@ class Everything:
             section: [live for key in found for live in self._lives[section, *key]] for section, found in chosen.items()
         }
 
-    def everything(self, sections: Iterable[str]) -> dict[str, list[Live]]:
+    def everything(self, sections: Iterable[str]) -> dict[str, Sequence[Live]]:
         """All live objects of ``sections``."""
         return self.read(self.list(sections))
 

@@ -64,6 +64,11 @@ NO_ENVIRONMENT = _error(
     "No environment given, or the given directory has no environment.yaml.",
     "Pass the directory of an environment, or create one with `reconcile init`.",
 )
+NOTHING_TO_IMPORT = _error(
+    "nothing-to-import",
+    "The account has nothing that matches what `import` was asked for.",
+    "Compare the options with `reconcile import --help`; the Region and the account decide what is seen.",
+)
 NESTED_ENVIRONMENT = _error(
     "nested-environment",
     "A directory inside an environment has settings of its own.",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from reconciler.model import EMPTY, Address, Json, Kind, Live, Scope, Want
+from reconciler.model import EMPTY, Address, Effect, Json, Kind, Live, Scope, Want
 from reconciler.planning.canonical import _canonical, _empty, with_defaults
 from reconciler.planning.diff import difference
 from reconciler.planning.field_tree import FieldNode, field_tree
@@ -26,6 +26,24 @@ def simplified(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> d
     props = {name: _plain(item) for name, item in kind.declare(live, scope).items()}
     least: dict[str, Any] = _pruned(props, tree, top=True)
     return _without_implied(kind, live, scope, least, members)
+
+
+def whole(kind: Kind, live: Live, scope: Scope) -> dict[str, Any]:
+    """The properties to declare with every default spelt out, without what is never declared."""
+    props = {name: _plain(item) for name, item in kind.declare(live, scope).items()}
+    full: dict[str, Any] = _declarable(props, field_tree(kind))
+    return full
+
+
+def _declarable(value: Any, node: FieldNode) -> Any:
+    if isinstance(value, Mapping):
+        kept = {
+            name: _declarable(item, node.child(name))
+            for name, item in value.items()
+            if not (node.child(name).facts.ignore or node.child(name).facts.secret)
+        }
+        return {name: item for name, item in kept.items() if item is not None and item != []}
+    return [_declarable(item, node.item_node()) for item in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:
@@ -52,13 +70,18 @@ def _pruned(value: Any, node: FieldNode, *, top: bool = False, listed: bool = Fa
             if _implied(item, child, node.defaults.get(name)):
                 continue
             least = _spelt(_pruned(item, child), child)
-            if not _empty(least) or (listed and item == {}) or (top and least == {}):
+            if not _empty(least) or (listed and item == {}) or (top and least == {} and _says_something(child)):
                 kept[name] = least
         return kept
     if isinstance(value, list):
         each = node.item_node()
         return [_spelt(_pruned(item, each, listed=True), each) for item in value]
     return value
+
+
+def _says_something(node: FieldNode) -> bool:
+    """Whether an empty mapping is a value of its own: it cannot be changed as others can."""
+    return node.facts.effect is not Effect.IN_PLACE
 
 
 def _implied(item: Any, node: FieldNode, default: Any) -> bool:
@@ -93,7 +116,7 @@ def _without_implied(kind: Kind, live: Live, scope: Scope, props: dict[str, Any]
 
     if not equal(props):  # whatever it is, it is said when the declaration is planned
         return props
-    for path in list(_members(props, deep=kind.normalize is not None)):
+    for path in list(_members(props, field_tree(kind))):
         candidate = _lacking(props, path)
         if equal(candidate):
             props = candidate
@@ -120,11 +143,12 @@ def _strict(kind: Kind) -> Kind:
     return replace(kind, fields={path: replace(facts, computed=False) for path, facts in kind.fields.items()})
 
 
-def _members(props: Json, *, deep: bool) -> Iterator[tuple[str, ...]]:
+def _members(props: Json, node: FieldNode) -> Iterator[tuple[str, ...]]:
+    """The members to try: those inside others only where there are facts about these, not in documents."""
     for name, item in props.items():
         if item != {}:
             yield (name,)
-        if deep and isinstance(item, Mapping):
+        if isinstance(item, Mapping) and node.child(name).children:
             yield from ((name, inner) for inner in item)
 
 

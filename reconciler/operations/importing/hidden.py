@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.checks.secrets import texts_under_secret_names
 from reconciler.model import Address, Path
 from reconciler.model.masking import private_name
-from reconciler.model.secrets_in_text import secrets_in
+from reconciler.model.secrets_in_text import secret_arguments, secrets_in
 from reconciler.operations.importing.express import placed, walked
 
 SHORTEST = 4  # shorter texts are switches and numbers, whatever their name is
+_NAMES = ("name", "Name", "key", "Key", "valueFrom", "ValueFrom")
 _NO_SECRET = re.compile(r"arn:|\$|\d{1,3}$|(?:true|false|yes|no|null|none|enabled|disabled)$", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Secrets:
-    """Secrets by the environment variable that stands for each; ``places`` where each was found.
-
-    ``sensitive`` are more texts that must not be shown: found, but not replaced.
-    """
+    """Secrets by the environment variable that stands for each; ``places`` where each was found."""
 
     values: dict[str, str] = field(default_factory=dict)
     places: dict[str, list[tuple[Address, Path]]] = field(default_factory=dict)
 
     def hide(self, address: Address, props: Mapping[str, Any]) -> Any:
         """``props`` with expressions, as placeholders, in the place of the secrets in them."""
-        found = {text for text in texts_under_secret_names(props) if _is_literal(text)}
+        found = dict(_found(props))
         if not found:
             return props
-        names: dict[str, str] = {}
-        _name(props, found, names)
 
         def without(path: Path, value: str) -> str:
-            if path and path[-1] in ("valueFrom", "ValueFrom", "name"):
+            if path and path[-1] in _NAMES:
                 return value
             for secret in sorted(found, key=len, reverse=True):
-                if secret == value or (secret in value and secret in secrets_in(value)):
-                    variable = self.variable(address, names.get(secret) or str(path[-1] if path else "secret"), secret)
+                if secret in value and (secret == value or secret in secrets_in(value)):
+                    variable = self.variable(address, found[secret], secret)
                     self.places.setdefault(variable, []).append((address, path))
                     value = value.replace(secret, placed(f"${{env:{variable}}}"))
             return value
@@ -59,21 +54,28 @@ class Secrets:
         return plain
 
 
+def _found(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every secret in ``value``, with the name that it stands under or beside; documents and references have none."""
+    if isinstance(value, Mapping):
+        called = next((str(value[name]) for name in ("name", "Name", "key", "Key") if value.get(name)), "")
+        for name, item in value.items():
+            beside = called if private_name(called) and name in ("value", "Value") else str(name)
+            if isinstance(item, str) and name not in _NAMES:
+                yield from _in_text(item, beside)
+            elif not isinstance(item, str):
+                yield from _found(item, beside)
+    elif isinstance(value, list):
+        yield from ((text, above or "secret") for text in secret_arguments(value) if _is_literal(text))
+        for item in value:
+            yield from _in_text(item, above, inside=True) if isinstance(item, str) else _found(item, above)
+
+
+def _in_text(text: str, name: str, *, inside: bool = False) -> Iterator[tuple[str, str]]:
+    if not inside and private_name(name) and _is_literal(text):
+        yield text, name
+    else:
+        yield from ((one, name) for one in secrets_in(text) if _is_literal(one))
+
+
 def _is_literal(text: str) -> bool:
     return len(text) >= SHORTEST and not _NO_SECRET.match(text) and "\x00" not in text
-
-
-def _name(value: Any, found: Iterable[str], names: dict[str, str], above: str = "") -> None:
-    """The name that each secret stands under or beside."""
-    if isinstance(value, Mapping):
-        called = value.get("name") or value.get("key") or ""
-        for name, item in value.items():
-            beside = str(called) if private_name(str(called)) and name not in ("name", "key") else str(name)
-            _name(item, found, names, beside if not private_name(above) else above)
-    elif isinstance(value, list):
-        for item in value:
-            _name(item, found, names, above)
-    elif isinstance(value, str):
-        for secret in found:
-            if secret in value:
-                names.setdefault(secret, above)

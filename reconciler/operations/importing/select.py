@@ -229,10 +229,7 @@ class _Selector:
             (section, live)
             for section, group in found.items()
             for live in group
-            if any(
-                not ref.late and (where, one.sought.name) in targets
-                for _, ref, (where, one) in self.uses(section, live)
-            )
+            if any((where, one.sought.name) in targets for ref, where, one in self.uses(section, live) if not ref.late)
         ]
 
     def uses(self, section: str, live: Live) -> Iterator[tuple[Ref, str, Existing]]:
