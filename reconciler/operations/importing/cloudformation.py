@@ -260,6 +260,8 @@ def _loaded(text: str, file: str) -> dict[str, Any]:
         data = json.loads(text)
     except ValueError:
         data = _from_yaml(text, file)
+    except RecursionError:
+        raise _not_a_template(file, "it is nested too deeply") from None
     if not isinstance(data, dict):
         raise _not_a_template(file, "it is not a mapping")
     return data
@@ -274,12 +276,11 @@ def _from_yaml(text: str, file: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             node = YAML(typ="rt", pure=True).compose(text)
+        return _value(node, {})
     except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None
         raise _not_a_template(file, "it is neither JSON nor YAML", pos) from None
-    try:
-        return _value(node, {})
     except RecursionError:
         raise _not_a_template(file, "it is nested too deeply") from None
 

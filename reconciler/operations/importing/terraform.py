@@ -27,7 +27,7 @@ from reconciler.operations.importing.other_tools import (
 )
 
 _VERSION: Final = 4
-_OURS: Final = re.compile(r"(?:^|/)(?:aws|awscc)(?:\"|\]|$)")
+_OURS: Final = ("aws", "awscc")
 _STEP: Final = re.compile(r"module\.([^.\[]+)(\[(?:\"(?:[^\"\\]|\\.)*\"|\d+)\])?\.?")
 _SAYS_NOTHING: Final = "this"
 _SHOW: Final = "give the output of `terraform state pull` or `terraform show -json`"
@@ -41,7 +41,6 @@ class _Instance:
     type: str
     name: str
     index: str | int | None
-    provider: str
     values: Mapping[str, Any]
     deposed: bool = False
 
@@ -59,7 +58,7 @@ def read(text: str, file: str) -> Named:
         alone[one.module, one.type, one.name] = alone.get((one.module, one.type, one.name), 0) + 1
     found = Collected()
     for one in instances:
-        if not _OURS.search(one.provider or one.type.partition("_")[0]):
+        if one.type.partition("_")[0] not in _OURS:
             continue
         if one.deposed:
             found.leave_out(one.type, one.address, "terraform has replaced it and not yet deleted it")
@@ -111,6 +110,8 @@ def _instances(text: str, file: str) -> Iterator[_Instance]:
         data = json.loads(text)
     except ValueError:
         raise _not_a_state(file, "it is not JSON") from None
+    except RecursionError:
+        raise _not_a_state(file, "it is nested too deeply") from None
     if not isinstance(data, dict):
         raise _not_a_state(file, "it is not a JSON object")
     if "encrypted_data" in data or "encryption_version" in data:
@@ -150,7 +151,6 @@ def _stored(resources: list[Any]) -> Iterator[_Instance]:
                 str(one["type"]),
                 str(one["name"]),
                 instance.get("index_key"),
-                str(one.get("provider", "")),
                 instance.get("attributes") or {},
                 deposed="deposed" in instance,
             )
@@ -165,7 +165,6 @@ def _shown(module: Mapping[str, Any]) -> Iterator[_Instance]:
                 str(one["type"]),
                 str(one["name"]),
                 one.get("index"),
-                str(one.get("provider_name", "")),
                 one.get("values") or {},
                 deposed="deposed_key" in one,
             )
