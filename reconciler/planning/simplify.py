@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from reconciler.model import EMPTY, Address, Effect, Json, Kind, Live, Scope, Want
+from reconciler.model import EMPTY, Address, Effect, Json, Kind, Live, Path, Scope, Want
 from reconciler.planning.canonical import _canonical, _empty, with_defaults
 from reconciler.planning.diff import difference
 from reconciler.planning.field_tree import FieldNode, field_tree
@@ -108,12 +108,20 @@ def _spelt(value: Any, node: FieldNode) -> Any:
 
 
 def _without_implied(kind: Kind, live: Live, scope: Scope, props: dict[str, Any], members: Json) -> dict[str, Any]:
-    """``props`` without the members, at the first two levels, without which nothing differs from ``live``."""
-    strict = _strict(kind)
+    """``props`` without the members, at the first two levels, without which nothing differs from ``live``, and which
+    AWS does not require.
+    """
+    strict, name = _strict(kind), live.attrs.get("name") or live.physical
+
+    def errors(candidate: Json) -> set[tuple[Path, str]]:
+        found = kind.check(name, kind.expanded(name, candidate))
+        return {(one.path, one.message) for one in found if not one.warning}
 
     def equal(candidate: Json) -> bool:
-        return not difference(strict, live, _want(kind, live, scope, candidate), members)[0]
+        same = not difference(strict, live, _want(kind, live, scope, candidate), members)[0]
+        return same and errors(candidate) <= known
 
+    known = errors(props)
     if not equal(props):  # whatever it is, it is said when the declaration is planned
         return props
     for path in list(_members(props, field_tree(kind))):

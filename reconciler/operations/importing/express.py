@@ -93,8 +93,8 @@ class Expressions:
     def reference(self, address: Address, path: Path, ref: Ref, value: str) -> tuple[Address, str] | None:
         """What ``value`` refers to, and how that is written; None where it is nothing that is declared."""
         for section in ref.sections:
-            if self.kinds[section].versioned and _REVISION.search(value):
-                return self._revision(address, path, section, value)
+            if self.kinds[section].versioned and (found := self._versioned(address, path, section, value)):
+                return found
         target = self.linker.target(ref, value)
         if target is None:
             same = (Address(section, value) for section in ref.sections)
@@ -106,14 +106,19 @@ class Expressions:
             return target[0], "".join(texts)
         return target[0], literal(str(made))
 
-    def _revision(self, address: Address, path: Path, section: str, value: str) -> tuple[Address, str] | None:
-        """A revision by its number: the name, where it is the latest, since that is what follows."""
+    def _versioned(self, address: Address, path: Path, section: str, value: str) -> tuple[Address, str] | None:
+        """A name or ARN without a revision, or of the latest one: that is what a name means. Older ones are kept."""
+        name = _REVISION.sub("", value).rpartition("/")[2]
         for target, live in self.lives.items():
-            if target.section != section or value not in (live.attrs.get("arn"), live.physical):
+            if target.section != section or live.attrs.get("name") != name:
                 continue
-            number = live.attrs.get("revision", "")
-            self.comment(address, path, f"was revision {number}, the latest; the name follows the next ones")
-            return target, target.name
+            if value in (live.attrs.get("arn"), live.physical):
+                number = live.attrs.get("revision", "")
+                self.comment(address, path, f"this was revision {number}, the latest; the name follows the next ones")
+            elif value not in (live.attrs.get("arnPrefix"), name):
+                self.comment(address, path, "this revision is not the latest, and stays")
+                return None
+            return target, literal(target.name)
         return None
 
     def comment(self, address: Address, path: Path, text: str) -> None:

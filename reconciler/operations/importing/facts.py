@@ -7,7 +7,7 @@ VPC or those with a tag, a group by its name, the image of a public parameter. E
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,11 +41,16 @@ class Facts:
     values: dict[str, Any] = field(default_factory=dict)
     _lists: dict[str, Sequence[Json]] = field(default_factory=dict)
 
-    def found(self, section: str, props: Json) -> Iterator[tuple[Path, str, str]]:
-        """(path, expression, comment) for values of ``props``; no expression where a comment is all there is to say."""
+    def found(self, section: str, props: Json, known: Collection[Path]) -> Iterator[tuple[Path, str, str]]:
+        """(path, expression, comment) for values of ``props``; no expression where a comment is all there is to say.
+
+        ``known`` are the paths of values that need no look-up.
+        """
         for pattern, name in self.kinds[section].lookups.items():
             many = LOOKUP_KINDS[name].many
             for path, value in values_at(props, pattern.removesuffix("[]") if many else pattern):
+                if any(one[: len(path)] == path for one in known):
+                    continue
                 if many and isinstance(value, list) and value and all(isinstance(one, str) for one in value):
                     found = self.subnets(value)
                     yield path, found, "" if found else "no look-up finds exactly these: neither a VPC nor a tag"

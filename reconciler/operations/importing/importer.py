@@ -170,9 +170,7 @@ class _Import:
     ) -> dict[str, Any]:
         """The properties with names, look-ups and expressions, as YAML has them."""
         final: dict[Path, str] = dict(express.references(address, props))
-        for path, expression, comment in facts.found(address.section, props):
-            if path in final or any(other[: len(path)] == path for other in final):
-                continue
+        for path, expression, comment in facts.found(address.section, props, list(final)):
             if expression:
                 final[path] = expression
             else:

@@ -10,9 +10,11 @@ from fnmatch import fnmatchcase
 from reconciler.account.everything import Everything
 from reconciler.model import EMPTY, Existing, Kind, Live, Ref
 from reconciler.model.paths import values_at
+from reconciler.model.stand_ins import walk
 from reconciler.operations.importing.found import LeftOut, Naming
 
 _REVISION = re.compile(r":\d+$")
+_ARN = re.compile(r"arn:[^\s\"',]+")
 _MOST_STEPS = 99
 
 
@@ -216,7 +218,9 @@ class _Selector:
         return [(section, live) for section, group in found.items() for live in group]
 
     def referring(self, lives: Sequence[tuple[str, Live]]) -> list[tuple[str, Live]]:
-        """What refers to ``lives``, late references aside: those are between rules and documents."""
+        """What refers to ``lives``, late references aside (those are in documents), or has an ARN of theirs in a text
+        (the pattern of an event rule).
+        """
         targets = {(section, name_of(live, self.kinds[section])) for section, live in lives}
         sections = {section for section, _ in targets}
         users = [
@@ -224,12 +228,14 @@ class _Selector:
             for section, kind in self.kinds.items()
             if any(not ref.late and sections & {*ref.sections} for ref in kind.refs.values())
         ]
+        arns = {live.attrs["arn"] for _, live in lives if live.attrs.get("arn")}
         found = self.everything.everything(users)
         return [
             (section, live)
             for section, group in found.items()
             for live in group
             if any((where, one.sought.name) in targets for ref, where, one in self.uses(section, live) if not ref.late)
+            or not arns.isdisjoint(_arns_in(live.props))
         ]
 
     def uses(self, section: str, live: Live) -> Iterator[tuple[Ref, str, Existing]]:
@@ -238,3 +244,9 @@ class _Selector:
             for _, value in values_at(live.props, pattern):
                 if found := self.index.target(ref, value):
                     yield ref, *found
+
+
+def _arns_in(value: object) -> Iterator[str]:
+    for node in walk(value):
+        if isinstance(node, str) and "arn:" in node:
+            yield from _ARN.findall(node)
