@@ -12,6 +12,7 @@ from reconciler.model.problems import Problems
 from reconciler.operations.importing import existing, layout, saving, writer
 from reconciler.operations.importing.found import Imported, ImportedResource
 from reconciler.render import unified
+from reconciler.render.mask import Mask
 from reconciler.render.text import Paint
 
 RESOURCES = (
@@ -50,6 +51,7 @@ FOUND = Imported(
     settings={"tags": {"team": "hpc"}, "region": "eu-west-1", "environment": "gpu", "account": "123456789012"},
 )
 PLAIN = Paint(colour=False)
+MASK = Mask()
 
 
 def declared(target: Path) -> dict[str, dict[str, Any]]:
@@ -153,12 +155,12 @@ def test_into_what_is_there(tmp_path: Path) -> None:
         assert {name: after[section][name] for name in below} == below
     assert {one.key for one in written.added} == {"q", "c", "/x"}
 
-    shown = [*unified.diff(there.texts, written.files, PLAIN)]
+    shown = [*unified.diff(there.texts, written.files, PLAIN, MASK)]
     assert "--- a/compute.yml" in shown
     assert "+        computeEnvironmentName: gpu-c" in shown
     assert "--- /dev/null" in shown
     assert not [line for line in shown if line.startswith("-") and not line.startswith("---")]
-    coloured = [*unified.diff(there.texts, written.files, Paint(colour=True))]
+    coloured = [*unified.diff(there.texts, written.files, Paint(colour=True), MASK)]
     assert "\x1b[32m+  /x: {}\x1b[0m" in coloured
 
 
@@ -179,13 +181,16 @@ def test_no_secret_of_the_file_is_shown() -> None:
         "secrets:\n  db:\n    value: hunter2-and-more\n    dbPassword: short\n    script: |\n      token abc\n"
         "    list:\n      - {name: A, value: b}\n      - word\n    kind: x\n"
     )
-    shown = "\n".join(unified.diff({"a.yaml": before}, {"a.yaml": f"{before}  new: {{}}\n", "b.yaml": "x: 1\n"}, PLAIN))
+    shown = "\n".join(
+        unified.diff({"a.yaml": before}, {"a.yaml": f"{before}  new: {{}}\n", "b.yaml": "x: 1\n"}, PLAIN, MASK)
+    )
 
     assert all(secret not in shown for secret in ("hunter2", "short", "token abc", "value: b"))
     lines = unified.diff(
         {"a": "a:\n  value: hunter2-and-more\n  password: abc\n  k: v\n"},
         {"a": "a:\n  value: hunter2-and-more\n  password: abc\n  k: v\n  n: 1\n"},
         PLAIN,
+        MASK,
     )
     assert [*lines][3:] == ["   value: (sensitive)", "   password: (sensitive)", "   k: v", "+  n: 1"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from reconciler.account.client import AwsClient
 from reconciler.model import Scope
@@ -26,6 +27,9 @@ class Origin:
 
     def __bool__(self) -> bool:
         return bool(self.states or self.templates or self.stack)
+
+
+NOWHERE: Final = Origin()
 
 
 def named(origin: Origin, aws: AwsClient, scope: Scope) -> Named:
