@@ -13,7 +13,6 @@ from reconciler.cli.options import Format, Sandbox, environments, sections
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, colour, plural
-from reconciler.model import Address
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
 from reconciler.operations.importing import command, saving
@@ -134,7 +133,7 @@ def import_(
         terminal.document(command.document(result, files))
         return
     for one in (*result.imported.left_out, *result.written.left_alone):
-        terminal.note(terminal.mask.line(f"left out: {Address(one.section, one.name)}: {one.why}"))
+        terminal.note(terminal.mask.line(f"left out: {one.shown}: {one.why}"))
     for warning in result.imported.warnings:
         terminal.note(terminal.mask.line(f"warning: {warning}"))
     if dry_run:

@@ -58,7 +58,7 @@ class Collected:
 
     def leave_out(self, type_: str, address: str, why: str) -> None:
         """A resource that is not imported."""
-        self.left_out.append(LeftOut(section=type_, name=address, why=why))
+        self.left_out.append(LeftOut(section=type_, name=address, why=why, foreign=True))
 
     def part(self, type_: str, address: str, section: str, owners: tuple[str, ...]) -> None:
         """A resource that is a part of others: its owners must be in the file, too."""
@@ -177,15 +177,15 @@ def resolved(
     for one in named.resources:
         kind = discover()[one.section]
         if why := _elsewhere(one, kind, scope):
-            left.append(LeftOut(section=one.section, name=one.address, why=why))
+            left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
             continue
         name = next(filter(None, (name_of(one.section, word) for word in one.identifiers)), None)
         if name is None:
             why = f"no {kind.name} {one.identifiers[0]} in the account" if one.identifiers else _NO_NAME
-            left.append(LeftOut(section=one.section, name=one.address, why=why))
+            left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
         elif (one.section, name) in keys:
             why = f"it is the same {kind.name} as {keys[one.section, name]}"
-            left.append(LeftOut(section=one.section, name=one.address, why=why))
+            left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
         else:
             keys[one.section, name] = one.key
     return Naming(keys=keys), tuple(left)
