@@ -7,7 +7,7 @@ what the kind's ``normalize`` makes of absence is found by leaving a member out 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -25,24 +25,32 @@ def simplified(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> d
     tree = field_tree(kind)
     props = {name: _plain(item) for name, item in kind.declare(live, scope).items()}
     least: dict[str, Any] = _pruned(props, tree, top=True)
-    return _without_implied(kind, live, scope, least, members)
+    empty = {name: item for name, item in props.items() if item in ([], {}) and name not in least}
+    return _without_implied(kind, _Comparing(kind, live, scope, members), least, empty)
 
 
-def whole(kind: Kind, live: Live, scope: Scope) -> dict[str, Any]:
-    """The properties to declare with every default spelt out, without what is never declared."""
-    props = {name: _plain(item) for name, item in kind.declare(live, scope).items()}
-    full: dict[str, Any] = _declarable(props, field_tree(kind))
+def whole(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> dict[str, Any]:
+    """The properties to declare with every default spelt out, without what is never declared or is refused."""
+    tree = field_tree(kind)
+    full: dict[str, Any] = _declarable(
+        {name: _plain(item) for name, item in kind.declare(live, scope).items()}, tree, top=True
+    )
+    comparing = _Comparing(kind, live, scope, members)
+    for path in list(_members(full, tree)):
+        candidate = _lacking(full, path)
+        if (known := comparing.errors(full)) and comparing.errors(candidate) < known and comparing.equal(candidate):
+            full = candidate
     return full
 
 
-def _declarable(value: Any, node: FieldNode) -> Any:
+def _declarable(value: Any, node: FieldNode, *, top: bool = False) -> Any:
     if isinstance(value, Mapping):
         kept = {
             name: _declarable(item, node.child(name))
             for name, item in value.items()
             if not (node.child(name).facts.ignore or node.child(name).facts.secret)
         }
-        return {name: item for name, item in kept.items() if item is not None and item != []}
+        return {name: item for name, item in kept.items() if item is not None and (top or item != [])}
     return [_declarable(item, node.item_node()) for item in value] if isinstance(value, list) else value
 
 
@@ -107,28 +115,42 @@ def _spelt(value: Any, node: FieldNode) -> Any:
 # --- what the kind implies -------------------------------------------------------------------------------------------
 
 
-def _without_implied(kind: Kind, live: Live, scope: Scope, props: dict[str, Any], members: Json) -> dict[str, Any]:
-    """``props`` without the members, at the first two levels, without which nothing differs from ``live``, and which
-    AWS does not require.
+def _without_implied(kind: Kind, comparing: _Comparing, props: dict[str, Any], empty: Json) -> dict[str, Any]:
+    """``props`` without the members, at the first two levels, without which nothing differs from what is live, and
+    which AWS does not require. Those of ``empty`` are added that say something (no rule at all, instead of the usual
+    one).
     """
-    strict, name = _strict(kind), live.attrs.get("name") or live.physical
-
-    def errors(candidate: Json) -> set[tuple[Path, str]]:
-        found = kind.check(name, kind.expanded(name, candidate))
-        return {(one.path, one.message) for one in found if not one.warning}
-
-    def equal(candidate: Json) -> bool:
-        same = not difference(strict, live, _want(kind, live, scope, candidate), members)[0]
-        return same and errors(candidate) <= known
-
-    known = errors(props)
-    if not equal(props):  # whatever it is, it is said when the declaration is planned
+    if empty and not comparing.equal(props):
+        props = next((more for one in empty if comparing.equal(more := {**props, one: empty[one]})), props)
+    if not comparing.equal(props):  # whatever it is, it is said when the declaration is planned
         return props
+    known = comparing.errors(props)
     for path in list(_members(props, field_tree(kind))):
         candidate = _lacking(props, path)
-        if equal(candidate):
+        if comparing.equal(candidate) and comparing.errors(candidate) <= known:
             props = candidate
     return props
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparing:
+    """Compares declarations with a live object, strictly: see :func:`_strict`."""
+
+    kind: Kind
+    live: Live
+    scope: Scope
+    members: Json
+
+    def equal(self, props: Json) -> bool:
+        """Whether a plan of ``props`` would change nothing."""
+        want = _want(self.kind, self.live, self.scope, props)
+        return not difference(_strict(self.kind), self.live, want, self.members)[0]
+
+    def errors(self, props: Json) -> set[tuple[Path, str]]:
+        """What AWS would refuse about ``props``."""
+        name = self.live.attrs.get("name") or self.live.physical
+        found = self.kind.check(name, self.kind.expanded(name, props))
+        return {(one.path, one.message) for one in found if not one.warning}
 
 
 def _want(kind: Kind, live: Live, scope: Scope, props: Json) -> Want:

@@ -49,6 +49,7 @@ from reconciler.model import (
     Refused,
     Replace,
     Reply,
+    Scope,
     Want,
 )
 from reconciler.model import problem_codes as codes
@@ -125,6 +126,13 @@ def _live(item: Json) -> Live:
 def expand(props: Json) -> Json:
     """The properties without read-only members."""
     return without(props, *READ_ONLY)
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties; the total of a NON_REPLENISHABLE resource is the one that was set last, if that is known."""
+    last = live.tags.get(SET_LAST, "")
+    used_up = live.props.get(TYPE) == USED_UP and last.isdecimal()
+    return {**live.props, TOTAL: int(last)} if used_up else live.props
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
@@ -260,6 +268,7 @@ KIND = Kind(
     ),
     replace=Replace.DELETE_FIRST,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
     disruption=disruption,

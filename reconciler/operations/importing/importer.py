@@ -15,7 +15,7 @@ from typing import Any, Final
 from reconciler.account.everything import Everything
 from reconciler.config.links import Linker, Place
 from reconciler.model import OWNER_PREFIX, Address, Environment, Json, Kind, Live, Path, Resource, Scope
-from reconciler.model.paths import dotted
+from reconciler.model.paths import dotted, values_at
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing import verify, writer
 from reconciler.operations.importing.existing import Existing
@@ -80,6 +80,9 @@ class _Import:
     notes: dict[Address, str] = field(default_factory=dict)
     in_full: set[tuple[str, str]] = field(default_factory=set)
     simple: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    dangling: set[tuple[tuple[str, str], str]] = field(default_factory=set)
+    first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
+    physical: dict[Address, str] = field(default_factory=dict)
 
     def run(self) -> Result:
         self.left_out += (*self.request.left_out, *self.selected.left_out)
@@ -117,6 +120,7 @@ class _Import:
             for section, name in self.selected.lives
         }
         props = {address: self.props(address, live) for address, live in lives.items()}
+        self.physical = {Address(section, key): name for (section, name), key in keys.keys.items()}
         facts = Facts(self.everything.reader, self.kinds, self.there.lookups)
         express = Expressions(self.kinds, self.linker(lives, props), lives)
         secrets = Secrets()
@@ -147,7 +151,7 @@ class _Import:
         place = (address.section, live.attrs.get("name") or live.physical)
         kind, scope = self.kinds[address.section], self.request.scope
         if place in self.in_full:
-            return whole(kind, live, scope)
+            return whole(kind, live, scope, registry.members(address.section))
         if place not in self.simple:
             self.simple[place] = simplified(kind, live, scope, registry.members(address.section))
         return self.simple[place]
@@ -172,6 +176,7 @@ class _Import:
     ) -> dict[str, Any]:
         """The properties with names, look-ups and expressions, as YAML has them."""
         final: dict[Path, str] = dict(express.references(address, props))
+        final |= self.of_nothing(address, props, express)
         for path, expression, comment in facts.found(address.section, props, list(final)):
             if expression:
                 final[path] = expression
@@ -184,6 +189,20 @@ class _Import:
 
         done = walked(hidden, text)
         return {str(name): item for name, item in _placed(done, final).items()}
+
+    def of_nothing(self, address: Address, props: Json, express: Expressions) -> dict[Path, str]:
+        """ARNs instead of the plain names of what does not exist: a plan takes a name for something that does."""
+        found: dict[Path, str] = {}
+        place = (address.section, self.physical[address])
+        for pattern, ref in self.kinds[address.section].refs.items():
+            for path, value in values_at(props, pattern):
+                if isinstance(value, str) and (place, dotted(path)) in self.dangling:
+                    target = self.kinds[ref.section]
+                    attrs = target.attrs(self.request.scope, value, {})
+                    if arn := attrs.get("arn") or attrs.get("arnPrefix"):
+                        found[path] = literal(arn)
+                        express.comment(address, path, f"there is no {target.name} {value} in the account")
+        return found
 
     def resource(
         self, address: Address, live: Live, props: dict[str, Any], keys: Keys, express: Expressions
@@ -228,12 +247,18 @@ class _Import:
             place = (address.section, wrong.physical)
             if place not in self.selected.lives:
                 continue
-            if place not in self.in_full:
+            if new := {(place, path) for path in wrong.dangling} - self.dangling:
+                self.dangling |= new
+                changed = True
+            elif place not in self.in_full:
                 self.in_full.add(place)
+                if wrong.error:
+                    self.first_errors[place] = wrong.error
                 changed = True
             elif wrong.error:
                 del self.selected.lives[place]
-                self.left_out.append(LeftOut(section=place[0], name=place[1], why=wrong.error))
+                why = self.first_errors.get(place, wrong.error)
+                self.left_out.append(LeftOut(section=place[0], name=place[1], why=why))
                 changed = True
         return changed
 

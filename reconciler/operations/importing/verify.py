@@ -27,6 +27,7 @@ from reconciler.model import (
     Sought,
     Unreadable,
 )
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
@@ -40,11 +41,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wrong:
-    """What is wrong with an imported resource: an error of its declaration, or what a plan would change, in words."""
+    """What is wrong with an imported resource: an error of its declaration, or what a plan would change, in words.
+
+    ``dangling`` are the paths of references to what does not exist, which AWS does not mind.
+    """
 
     physical: str
     error: str = ""
     differs: str = ""
+    dangling: frozenset[str] = frozenset()
 
 
 Found: TypeAlias = Mapping[Address, Wrong]
@@ -91,10 +96,12 @@ def _of_problems(problems: Iterable[Problem], physical: Mapping[Address, str]) -
     ours = [problem for problem in errors if problem.address in by_text]
     if errors and not ours:
         raise Problems(errors)
-    for problem in ours:
-        address = by_text[problem.address]
-        where = f"{problem.path}: " if problem.path else ""
-        yield address, Wrong(physical=physical[address], error=f"{where}{problem.message}")
+    for text in dict.fromkeys(problem.address for problem in ours):
+        mine = [problem for problem in ours if problem.address == text]
+        first, address = mine[0], by_text[text]
+        where = f"{first.path}: " if first.path else ""
+        dangling = frozenset(one.path for one in mine if one.code is codes.UNKNOWN_REFERENCE)
+        yield address, Wrong(physical=physical[address], error=f"{where}{first.message}", dangling=dangling)
 
 
 def _differences(item: ResourcePlan) -> str:
