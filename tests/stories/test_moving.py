@@ -35,6 +35,8 @@ jobDefinitions:
       image: alpine
       jobRoleArn: jobs-role-20240101
       resourceRequirements: [{type: VCPU, value: "1"}, {type: MEMORY, value: "128"}]
+serviceLinkedRoles:
+  batch.amazonaws.com: {}
 logGroups:
   /prod/other: {}
 """
@@ -58,7 +60,7 @@ def test_the_names_of_terraform_and_of_a_template(shell: Shell) -> None:
     Path("made.yaml").write_text(MADE)
     shell.ok("apply", "made.yaml", "-y")
     arns = {one["jobQueueName"]: one["jobQueueArn"] for one in boto3.client("batch").describe_job_queues()["jobQueues"]}
-    forget(shell)
+    forget()
     Path("terraform.tfstate").write_text(
         state(
             (
@@ -73,6 +75,8 @@ def test_the_names_of_terraform_and_of_a_template(shell: Shell) -> None:
             ),
             ("", "aws_batch_job_definition.hello", {"attributes": {"name": "prod-hello"}}),
             ("", "aws_iam_role.jobs", {"attributes": {"name": "jobs-role-20240101"}}),
+            ("", "aws_iam_service_linked_role.b", {"attributes": {"aws_service_name": "batch.amazonaws.com"}}),
+            ("", "aws_batch_job_queue.gone", {"attributes": {"name": "gone"}}),
             ("", "aws_db_instance.db", {"attributes": {"password": "hunter2"}}),
         )
     )
@@ -81,7 +85,9 @@ def test_the_names_of_terraform_and_of_a_template(shell: Shell) -> None:
     assert not Path("moved").exists()
 
     moved = shell.ok("import", "moved", "--from-terraform-state", "terraform.tfstate")
-    assert "aws_db_instance" in moved.err
+    assert "left out: aws_db_instance.db: reconcile has no kind for it" in moved.err
+    assert "left out: aws_batch_job_queue.gone: no job queue gone in the account" in moved.err
+    assert "  batch.amazonaws.com: {}\n" in Path("moved/iam.yaml").read_text()
     assert "hunter2" not in moved.out + moved.err
     batch = Path("moved/batch.yaml").read_text()
     assert "  queues-low:\n    jobQueueName: prod-low\n" in batch

@@ -44,7 +44,9 @@ class LeftOut:
         """What it is called in messages."""
         if not self.foreign:
             return str(Address(self.section, self.name))
-        return self.name if self.section in self.name else f"{self.name} ({self.section})"
+        return (
+            self.name if "." in self.name else f"{self.name} ({self.section})"
+        )  # an address of terraform has its type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
