@@ -1,6 +1,6 @@
 """Files as they are and as they would be: a unified diff, as ``git diff`` prints it.
 
-What is added is shown whole. Unchanged lines around it show where it goes; they are of people's own files, so only
+What is added is shown whole. Unchanged lines around it show its place; they are of people's own files, so only
 their keys are shown where a value might be a secret.
 """
 

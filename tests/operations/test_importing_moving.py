@@ -69,11 +69,11 @@ def test_a_state() -> None:
     }
     assert {one.name: one.why.split(":")[0].split(",")[0] for one in left} == {
         'module.batch.aws_batch_compute_environment.this["c"]': "terraform has replaced it and not yet deleted it",
-        "aws_batch_job_queue.west": "it is in us-west-2; this import reads eu-west-1",
-        "aws_batch_job_queue.theirs": "it is in the account 999999999999; this import reads 123456789012",
+        "aws_batch_job_queue.west": "in us-west-2; this import reads eu-west-1",
+        "aws_batch_job_queue.theirs": "in the account 999999999999; this import reads 123456789012",
         "aws_batch_job_queue.gone": "no job queue arn",
-        "aws_iam_role_policy.shared": "it is a part of a role that is not in the file",
-        "aws_db_instance.db": "reconcile has no kind for it",
+        "aws_iam_role_policy.shared": "a part of a role that is not in the file",
+        "aws_db_instance.db": "reconcile has no such kind",
     }
     assert "hunter2" not in repr((named, naming, left))
 
@@ -154,7 +154,7 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
     _, left = other_tools.resolved(
         moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE), HERE, there
     )
-    assert [one.name for one in left if "which CloudFormation has made" in one.why] == [
+    assert [one.name for one in left if "which CloudFormation has created" in one.why] == [
         *("Queue", "Sized", "Hidden", "Group", "Role", "Profile")
     ]
     refused: Any = Account(Refused("ValidationError", "Stack with id jobs does not exist"))
@@ -183,24 +183,24 @@ def test_a_template_of_cdk() -> None:
 
 
 NOT_A_STATE = {
-    "token: hunter2": "it is not JSON",
-    "[]": "it is not a JSON object",
-    '{"a": "hunter2"}': "it has no resources",
-    '{"version": 3, "modules": [], "resources": []}': "it has version 3 of the format; 4 is read",
-    '{"version": 3, "modules": []}': "it has an old version of the format",
-    '{"meta": {}, "encrypted_data": "x", "encryption_version": "v0"}': "it is encrypted",
-    '{"Resources": {}}': "pass it to --from-cloudformation",
-    '{"version": 4, "resources": [{"type": 3}]}': "its resources are not as terraform writes them",
-    '{"version": 4, "resources": ["hunter2"]}': "its resources are not as terraform writes them",
-    "[" * 100_000: "it is nested too deeply",
-    '{"values": {"root_module": {"resources": [5]}}}': "its resources are not as terraform writes them",
+    "token: hunter2": "not JSON",
+    "[]": "no JSON object",
+    '{"a": "hunter2"}': "no resources",
+    '{"version": 3, "modules": [], "resources": []}': "version 3 of the format instead of 4",
+    '{"version": 3, "modules": []}': "an old version of the format",
+    '{"meta": {}, "encrypted_data": "x", "encryption_version": "v0"}': "encrypted",
+    '{"Resources": {}}': "which --from-cloudformation reads",
+    '{"version": 4, "resources": [{"type": 3}]}': "in another form than terraform's",
+    '{"version": 4, "resources": ["hunter2"]}': "in another form than terraform's",
+    "[" * 100_000: "nested too deeply",
+    '{"values": {"root_module": {"resources": [5]}}}': "in another form than terraform's",
 }
 NOT_A_TEMPLATE = {
-    "a: [": "it is neither JSON nor YAML",
-    "hunter2": "it is not a mapping",
-    "a: hunter2": "it has no Resources",
-    "": "it is not a mapping",
-    '{"terraform_version": "1"}': "pass it to --from-terraform-state",
+    "a: [": "neither JSON nor YAML",
+    "hunter2": "no mapping",
+    "a: hunter2": "no Resources",
+    "": "no mapping",
+    '{"terraform_version": "1"}': "which --from-terraform-state reads",
 }
 
 

@@ -85,7 +85,7 @@ def test_the_names_of_terraform_and_of_a_template(shell: Shell) -> None:
     assert not Path("moved").exists()
 
     moved = shell.ok("import", "moved", "--from-terraform-state", "terraform.tfstate")
-    assert "left out: aws_db_instance.db: reconcile has no kind for it" in moved.err
+    assert "left out: aws_db_instance.db: reconcile has no such kind" in moved.err
     assert "left out: aws_batch_job_queue.gone: no job queue gone in the account" in moved.err
     assert "  batch.amazonaws.com: {}\n" in Path("moved/iam.yaml").read_text()
     assert "hunter2" not in moved.out + moved.err

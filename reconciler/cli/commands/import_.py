@@ -76,7 +76,7 @@ def import_(
         typer.Option(
             "--from-terraform-state",
             metavar="FILE",
-            help="What is in a state of terraform or OpenTofu, by the names of its addresses (repeatable).",
+            help="Import the resources of a terraform or OpenTofu state, under their names there (repeatable).",
         ),
     ] = None,
     templates: Annotated[
@@ -84,8 +84,8 @@ def import_(
         typer.Option(
             "--from-cloudformation",
             metavar="FILE",
-            help="What is in a template, or in the output of `aws cloudformation describe-stack-resources`, by logical "
-            "ids (repeatable).",
+            help="Import the resources of a template, or of what `aws cloudformation describe-stack-resources` prints, "
+            "under their logical ids (repeatable).",
         ),
     ] = None,
     stack: Annotated[
@@ -93,7 +93,7 @@ def import_(
         typer.Option(
             "--stack",
             metavar="NAME",
-            help="What is in a stack of the account; with --from-cloudformation, the stack of the template.",
+            help="Import the resources of a stack in the account; with --from-cloudformation, of the template's stack.",
             show_default=False,
         ),
     ] = "",

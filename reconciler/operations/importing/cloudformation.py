@@ -58,10 +58,7 @@ def stack_resources(aws: AwsClient, stack: str) -> Listed:
     reply = aws.call_or_raise(call)
     if isinstance(reply, Refused):
         message = f"cannot read the resources of the stack {stack}: {reply.code}: {reply.message}"
-        hint = (
-            "give the name of a stack in this account and Region, and allow cloudformation:ListStackResources; or give"
-            " the output of `aws cloudformation describe-stack-resources` to --from-cloudformation"
-        )
+        hint = "check the stack's name and the Region, and allow cloudformation:ListStackResources"
         raise Problems([aws.problem_of(call, reply) or Problem(code=codes.UNREADABLE, message=message, hint=hint)])
     return _listed(reply)
 
@@ -110,7 +107,7 @@ def _listed(data: Mapping[str, Any]) -> Listed:
 
 
 class _Template:
-    """The resources of a template, and what is known of its stack."""
+    """The resources of a template, and the facts about its stack."""
 
     def __init__(
         self, data: Mapping[str, Any], resources: Mapping[str, Any], listed: Listed, facts: Mapping[str, str]
@@ -131,7 +128,7 @@ class _Template:
             self.add(found, logical, str(one.get("Type", "")), _mapping(one.get("Properties")))
         for name in self.loops:
             found.leave_out("Fn::ForEach", name, "loops are not read: give the stack's resources by --stack NAME")
-        return found.made()
+        return found.named()
 
     def add(self, found: Collected, logical: str, type_: str, properties: Mapping[str, Any]) -> None:
         """One resource of the template."""
@@ -255,15 +252,15 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _loaded(text: str, file: str) -> dict[str, Any]:
     if len(text) > _MOST:
-        raise _not_a_template(file, f"it has more than {_MOST:,} characters")
+        raise _not_a_template(file, f"more than {_MOST:,} characters")
     try:
         data = json.loads(text)
     except ValueError:
         data = _from_yaml(text, file)
     except RecursionError:
-        raise _not_a_template(file, "it is nested too deeply") from None
+        raise _not_a_template(file, "nested too deeply") from None
     if not isinstance(data, dict):
-        raise _not_a_template(file, "it is not a mapping")
+        raise _not_a_template(file, "no mapping")
     return data
 
 
@@ -280,9 +277,9 @@ def _from_yaml(text: str, file: str) -> Any:
     except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None
-        raise _not_a_template(file, "it is neither JSON nor YAML", pos) from None
+        raise _not_a_template(file, "neither JSON nor YAML", pos) from None
     except RecursionError:
-        raise _not_a_template(file, "it is nested too deeply") from None
+        raise _not_a_template(file, "nested too deeply") from None
 
 
 def _value(node: Any, known: dict[int, Any]) -> Any:
@@ -314,8 +311,8 @@ def _value(node: Any, known: dict[int, Any]) -> Any:
 
 def _other(data: Mapping[str, Any]) -> str:
     if "terraform_version" in data or "lineage" in data:
-        return "it is a file of terraform: pass it to --from-terraform-state"
-    return "it has no Resources"
+        return "a file of terraform, which --from-terraform-state reads"
+    return "no Resources"
 
 
 def _not_a_template(file: str, why: str, pos: Pos | None = None) -> Problems:

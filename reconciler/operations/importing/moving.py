@@ -64,7 +64,7 @@ def _together(found: Sequence[Named]) -> Named:
         resources=[one for each in found for one in each.resources],
         left_out=[one for each in found for one in each.left_out],
     )
-    return all_.made()
+    return all_.named()
 
 
 def _text(path: Path) -> str:

@@ -18,7 +18,7 @@ from reconciler.operations.importing.found import LeftOut, Naming
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _ARN: Final = re.compile(r"arn:[^:]+:[^:]*:([^:]*):([^:]*):.+")
-NO_KIND: Final = "reconcile has no kind for it: it stays with the other tool, and a look-up can find it"
+NO_KIND: Final = "reconcile has no such kind: the other tool keeps it, and a look-up can find it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Foreign:
     address      as the other tool calls it
     section      ours
     key          its logical name, unique in its section
-    identifiers  what finds it in the account (ARN, id, name), the surest first; empty: only the account can tell
+    identifiers  what finds it in the account (ARN, id, name), the surest first; empty: only its stack has it
     region       where it is, and ``account`` whose it is; empty where the file does not say
     """
 
@@ -50,7 +50,7 @@ class Named:
 
 @dataclass(slots=True)
 class Collected:
-    """Resources and parts while a file is read; ``made`` gives them unique keys."""
+    """Resources and parts while a file is read; ``named`` gives them unique keys."""
 
     resources: list[Foreign] = field(default_factory=list)
     parts: list[tuple[str, str, str, tuple[str, ...]]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Collected:
         """A resource that is a part of others: its owners must be in the file, too."""
         self.parts.append((type_, address, section, owners))
 
-    def made(self) -> Named:
+    def named(self) -> Named:
         """All of them, with the parts whose owner is not in the file left out."""
         known = {(one.section, word) for one in self.resources for word in (*one.identifiers, one.address)}
         for type_, address, section, owners in self.parts:
@@ -73,9 +73,7 @@ class Collected:
             ]
             if missing or not owners:
                 noun = discover()[section].name
-                self.leave_out(
-                    type_, address, f"it is a part of a {noun} that is not in the file: import that by --name"
-                )
+                self.leave_out(type_, address, f"a part of a {noun} that is not in the file: import that by --name")
         return Named(resources=(*_unique(self.resources),), left_out=tuple(self.left_out))
 
 
@@ -184,7 +182,7 @@ def resolved(
             why = f"no {kind.name} {one.identifiers[0]} in the account" if one.identifiers else _NO_NAME
             left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
         elif (one.section, name) in keys:
-            why = f"it is the same {kind.name} as {keys[one.section, name]}"
+            why = f"the same {kind.name} as {keys[one.section, name]}"
             left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
         else:
             keys[one.section, name] = one.key
@@ -192,7 +190,7 @@ def resolved(
 
 
 _NO_NAME: Final = (
-    "the file does not have its name, which CloudFormation has made: give --stack NAME, or the output of"
+    "the file does not have its name, which CloudFormation has created: give --stack NAME, or the output of"
     " `aws cloudformation describe-stack-resources`"
 )
 
@@ -200,7 +198,7 @@ _NO_NAME: Final = (
 def _elsewhere(one: Foreign, kind: Kind, scope: Scope) -> str:
     """Why a resource cannot be read from here; empty if it can."""
     if one.account and one.account not in (scope.account, "aws"):
-        return f"it is in the account {one.account}; this import reads {scope.account}"
+        return f"in the account {one.account}; this import reads {scope.account}"
     if one.region and one.region != scope.region and not kind.spans_regions:
-        return f"it is in {one.region}; this import reads {scope.region}: import it into another environment"
+        return f"in {one.region}; this import reads {scope.region}: import {one.region} into another environment"
     return ""

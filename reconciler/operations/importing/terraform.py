@@ -80,7 +80,7 @@ def read(text: str, file: str) -> Named:
             found.part(one.type, one.address, section, words)
         else:
             found.leave_out(one.type, one.address, NO_KIND)
-    return found.made()
+    return found.named()
 
 
 def _key(one: _Instance, *, only: bool) -> str:
@@ -109,13 +109,13 @@ def _instances(text: str, file: str) -> Iterator[_Instance]:
     try:
         data = json.loads(text)
     except ValueError:
-        raise _not_a_state(file, "it is not JSON") from None
+        raise _not_a_state(file, "not JSON") from None
     except RecursionError:
-        raise _not_a_state(file, "it is nested too deeply") from None
+        raise _not_a_state(file, "nested too deeply") from None
     if not isinstance(data, dict):
-        raise _not_a_state(file, "it is not a JSON object")
+        raise _not_a_state(file, "no JSON object")
     if "encrypted_data" in data or "encryption_version" in data:
-        raise _not_a_state(file, "it is encrypted")
+        raise _not_a_state(file, "encrypted")
     shown = data.get("values", data.get("prior_state", {}).get("values") if "prior_state" in data else None)
     try:
         if isinstance(shown, dict):
@@ -124,20 +124,20 @@ def _instances(text: str, file: str) -> Iterator[_Instance]:
             return  # the state of nothing
         elif isinstance(data.get("resources"), list) and "version" in data:
             if data["version"] != _VERSION:
-                raise _not_a_state(file, f"it has version {data['version']!s:.20} of the format; {_VERSION} is read")
+                raise _not_a_state(file, f"version {data['version']!s:.20} of the format instead of {_VERSION}")
             yield from _stored(data["resources"])
         else:
             raise _not_a_state(file, _other(data))
     except (AttributeError, KeyError, TypeError):
-        raise _not_a_state(file, "its resources are not as terraform writes them") from None
+        raise _not_a_state(file, "resources in another form than terraform's") from None
 
 
 def _other(data: Mapping[str, Any]) -> str:
     if "modules" in data:
-        return "it has an old version of the format"
+        return "an old version of the format"
     if "Resources" in data or "StackResources" in data:
-        return "it is a file of CloudFormation: pass it to --from-cloudformation"
-    return "it has no resources"
+        return "a file of CloudFormation, which --from-cloudformation reads"
+    return "no resources"
 
 
 def _stored(resources: list[Any]) -> Iterator[_Instance]:
