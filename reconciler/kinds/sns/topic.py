@@ -244,6 +244,13 @@ def expand(props: Json) -> Json:
     return done
 
 
+def declare(live: Live, scope: Scope) -> Json:
+    """The properties; without the policy that AWS gives a topic."""
+    place = Place("resource", scope.account, scope.partition)
+    usual = live.props.get("policy") and _is_default_policy(live.props["policy"], live, place)
+    return {name: item for name, item in live.props.items() if not (usual and name == "policy")}
+
+
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Attributes with their defaults, policies by meaning, subscriptions side by side."""
     left, right = dict(live.props), dict(want.props)
@@ -509,6 +516,7 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
     notes=notes,

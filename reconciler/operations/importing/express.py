@@ -107,18 +107,18 @@ class Expressions:
         return target[0], literal(str(made))
 
     def _versioned(self, address: Address, path: Path, section: str, value: str) -> tuple[Address, str] | None:
-        """A name or ARN without a revision, or of the latest one: that is what a name means. Older ones are kept."""
+        """The name, for a name or ARN without a revision; for the latest revision an expression, which follows it."""
         name = _REVISION.sub("", value).rpartition("/")[2]
         for target, live in self.lives.items():
             if target.section != section or live.attrs.get("name") != name:
                 continue
-            if value in (live.attrs.get("arn"), live.physical):
-                number = live.attrs.get("revision", "")
-                self.comment(address, path, f"this was revision {number}, the latest; the name follows the next ones")
-            elif value not in (live.attrs.get("arnPrefix"), name):
-                self.comment(address, path, "this revision is not the latest, and stays")
-                return None
-            return target, literal(target.name)
+            if value == live.attrs.get("arn"):
+                return target, f"${{{target}.arn}}"
+            if value in (live.attrs.get("arnPrefix"), name):
+                return target, literal(target.name)
+            which = "by its number" if value == live.physical else "which is not the latest"
+            self.comment(address, path, f"this revision, {which}, and no later one")
+            return None
         return None
 
     def comment(self, address: Address, path: Path, text: str) -> None:

@@ -82,7 +82,7 @@ def shared_prefix(places: Sequence[Place], kinds: Mapping[str, Kind], given: Map
     first, last = min(names), max(names)
     same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
     start = re.match(r".*[-_]", first[:same])
-    return start[0] if start and all(len(name) > len(start[0]) for name in names) else ""
+    return start[0] if start and all(name[len(start[0]) :][:1].isalpha() for name in names) else ""
 
 
 def _may_have_prefix(kind: Kind, name: str) -> bool:
