@@ -636,6 +636,14 @@ NOT_APPROVED = _error(
     "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
 )
+FOREIGN_FILE = _error(
+    "foreign-file",
+    "The file given to `import --from-terraform-state` or `--from-cloudformation` is not one of that tool, or not in a"
+    " format that is read.",
+    "Give the output of `terraform state pull` or `terraform show -json`; a template, or the output of `aws"
+    " cloudformation describe-stack-resources`.",
+    "https://developer.hashicorp.com/terraform/internals/json-format",
+)
 CANNOT_ADD = _error(
     "cannot-add",
     "`import` cannot add a section to the file that has to have it: an anchor shares the section with other places, or"

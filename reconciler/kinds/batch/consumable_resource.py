@@ -42,6 +42,7 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -229,10 +230,15 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::ConsumableResource": "ConsumableResourceName"},
+)
+
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

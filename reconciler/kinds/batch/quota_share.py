@@ -43,6 +43,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -418,10 +419,15 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::QuotaShare": "QuotaShareName"},
+)
+
 KIND = Kind(
     name="quota share",
     section="quotaShares",
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",

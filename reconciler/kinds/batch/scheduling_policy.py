@@ -43,6 +43,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -229,10 +230,16 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_scheduling_policy": ("arn", "name")},
+    cloudformation={"AWS::Batch::SchedulingPolicy": "Name"},
+)
+
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

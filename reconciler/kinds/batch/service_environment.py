@@ -41,6 +41,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -234,10 +235,15 @@ ACCESS = Access(
     more=_more,
 )
 
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::ServiceEnvironment": "ServiceEnvironmentName"},
+)
+
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

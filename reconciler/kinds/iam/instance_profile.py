@@ -43,6 +43,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -264,10 +265,16 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_instance_profile": ("arn", "name")},
+    cloudformation={"AWS::IAM::InstanceProfile": "InstanceProfileName"},
+)
+
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -43,6 +43,7 @@ from reconciler.model import (
     JsonText,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -418,10 +419,16 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_policy": ("arn", "name")},
+    cloudformation={"AWS::IAM::ManagedPolicy": "ManagedPolicyName"},
+)
+
 KIND = Kind(
     name="policy",
     section="policies",
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

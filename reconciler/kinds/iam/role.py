@@ -51,6 +51,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -529,10 +530,25 @@ ACCESS = Access(
     only_if={"iam:PutRolePermissionsBoundary": "permissionsBoundary", "iam:AttachRolePolicy": "managedPolicies"},
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_role": ("arn", "name")},
+    cloudformation={"AWS::IAM::Role": "RoleName"},
+    parts={
+        "aws_iam_role_policy": "role",
+        "aws_iam_role_policy_attachment": "role",
+        "aws_iam_role_policies_exclusive": "role_name",
+        "aws_iam_role_policy_attachments_exclusive": "role_name",
+        "aws_iam_policy_attachment": "roles",
+        "AWS::IAM::Policy": "Roles",
+        "AWS::IAM::RolePolicy": "RoleName",
+    },
+)
+
 KIND = Kind(
     name="role",
     section="roles",
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),

@@ -39,6 +39,7 @@ class Request:
     target       the directory or file of the environment, which may not exist yet
     env          the environment that is there, in its account; None: a new one
     single_file  all of a new environment in one file
+    left_out     what is known to be left out before anything is read
     """
 
     wanted: Wanted
@@ -46,6 +47,7 @@ class Request:
     scope: Scope
     env: Environment | None = None
     single_file: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class _Import:
     physical: dict[Address, str] = field(default_factory=dict)
 
     def run(self) -> Result:
-        self.left_out += self.selected.left_out
+        self.left_out += (*self.request.left_out, *self.selected.left_out)
         self.skip_declared()
         for _ in range(MOST_TRIES):
             result, secrets = self.attempt()

@@ -195,7 +195,7 @@ class _Selector:
         if wanted.sections:
             return section in wanted.sections
         if kind.shared:
-            return False
+            return bool(wanted.naming)
         return not wanted.service or (kind.api is not None and kind.api.service == wanted.service)
 
     def is_named(self, section: str, name: str) -> bool:
