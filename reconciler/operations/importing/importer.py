@@ -29,7 +29,9 @@ from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
 
-MOST_TRIES: Final = 5
+MOST_TRIES: Final = 8
+# a resource that does not pass is declared in other ways: with all defaults, then also without short forms
+LONGEST: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class _Import:
     left_out: list[LeftOut] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: dict[Address, str] = field(default_factory=dict)
-    in_full: set[tuple[str, str]] = field(default_factory=set)
+    levels: dict[tuple[str, str], int] = field(default_factory=dict)
     simple: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dangling: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
@@ -154,7 +156,8 @@ class _Import:
         members = registry.members(address.section)
         if place not in self.simple:
             self.simple[place] = simplified(kind, live, scope, members)
-        found = whole(kind, live, scope, members) if place in self.in_full else self.simple[place]
+        level = self.levels.get(place, 0)
+        found = whole(kind, live, scope, members, short=level < LONGEST) if level else self.simple[place]
         for path in sorted(path for where, path in self.refused if where == place):
             found = _without(found, path.split("."))
         return found
@@ -254,10 +257,10 @@ class _Import:
             elif new := {(place, path) for path in wrong.refused} - self.refused:
                 self.refused |= new
                 changed = True
-            elif place not in self.in_full:
-                self.in_full.add(place)
+            elif self.levels.get(place, 0) < LONGEST:
+                self.levels[place] = self.levels.get(place, 0) + 1
                 if wrong.error:
-                    self.first_errors[place] = wrong.error
+                    self.first_errors.setdefault(place, wrong.error)
                 changed = True
             elif wrong.error:
                 del self.selected.lives[place]
@@ -269,6 +272,11 @@ class _Import:
     def finished(self, attempt: Attempt, found: verify.Found, secrets: Secrets) -> Result:
         """The result, with a comment and a warning for everything that a plan would change."""
         warnings = [*self.refusals(), *_hidden(secrets)]
+        for address, live in sorted(attempt.lives.items()):
+            if live.invalid:
+                warnings.append(
+                    f"{address} is {live.status}: {live.reason}" if live.reason else f"{address} is {live.status}"
+                )
         for address, wrong in sorted(found.items()):
             if wrong.differs and not wrong.error:
                 self.notes[address] = f"a plan would change this: {wrong.differs}"
