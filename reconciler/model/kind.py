@@ -65,6 +65,7 @@ from .access import Access
 from .api import Api
 from .audit import Audit
 from .declared import Declared
+from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
 from .resources import (
@@ -182,6 +183,8 @@ class Kind:
     audit: Audit | None = None
     #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
     file: str = ""
+    #: What other tools call one, for `import`.
+    other_tools: OtherTools = NOT_KNOWN
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
     #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms

@@ -70,8 +70,8 @@ NO_ENVIRONMENT = _error(
 )
 NOTHING_TO_IMPORT = _error(
     "nothing-to-import",
-    "The account has nothing that matches what `import` was asked for.",
-    "Compare the options with `reconcile import --help`; the Region and the account decide what is seen.",
+    "Nothing in the account matches the options of `import`.",
+    "Check the account and the Region, and `--name`, `--kind` and `--tag`.",
 )
 NESTED_ENVIRONMENT = _error(
     "nested-environment",
@@ -781,6 +781,14 @@ NOT_APPROVED = _error(
     "not-approved",
     "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
+)
+FOREIGN_FILE = _error(
+    "foreign-file",
+    "The file given to `import --from-terraform-state` or `--from-cloudformation` is not one of that tool, or not in a"
+    " format that is read.",
+    "Give the output of `terraform state pull` or `terraform show -json`; a template, or the output of `aws"
+    " cloudformation describe-stack-resources`.",
+    "https://developer.hashicorp.com/terraform/internals/json-format",
 )
 CANNOT_ADD = _error(
     "cannot-add",

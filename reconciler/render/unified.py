@@ -1,6 +1,6 @@
 """Files as they are and as they would be: a unified diff, as ``git diff`` prints it.
 
-What is added is shown whole. Unchanged lines around it show where it goes; they are of people's own files, so only
+What is added is shown whole. Unchanged lines around it show its place; they are of people's own files, so only
 their keys are shown where a value might be a secret.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from typing import Final
 
-from reconciler.model.masking import SENSITIVE, harmless, private_name
+from reconciler.model.masking import SENSITIVE, private_name
+from reconciler.render.mask import Mask
 from reconciler.render.text import Paint
 
 _STYLES: Final = {"+++": "bold", "---": "bold", "@@": "dim", "+": "+", "-": "-"}
@@ -20,7 +21,7 @@ _ITEM: Final = re.compile(r"\s*- +[\w./*:@-]+\s*|\s*#.*|\s*")
 _HARMLESS: Final = re.compile(r"[\w.-]{1,16}|[\[{}\]]|#.*|[|>][+-]?", re.ASCII)
 
 
-def diff(before: Mapping[str, str], after: Mapping[str, str], paint: Paint) -> Iterator[str]:
+def diff(before: Mapping[str, str], after: Mapping[str, str], paint: Paint, mask: Mask) -> Iterator[str]:
     """The lines of a diff of all files of ``after``; one that ``before`` does not have is new."""
     for name in sorted(after):
         old = before.get(name, "")
@@ -28,7 +29,7 @@ def diff(before: Mapping[str, str], after: Mapping[str, str], paint: Paint) -> I
         lines = unified_diff(_lines(old), _lines(after[name]), start, f"b/{name}", lineterm="")
         for line in lines:
             shown = f" {_context(line[1:])}" if line.startswith(" ") else line
-            yield paint(harmless(shown), _style(line))
+            yield paint(mask.text(shown), _style(line))
 
 
 def _lines(text: str) -> list[str]:

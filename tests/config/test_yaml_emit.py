@@ -113,7 +113,7 @@ def test_how_it_looks(name: str) -> None:
 def test_comments_are_above_what_they_are_about() -> None:
     value = {"image": "x", "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "t": {"a": 1}}
     comments = {"": "It is\nold", "environment[1].value": "a secret", "missing.below": "not expressed", "t.a": "why"}
-    lines = emit.lines(Member(name="job", value=value, comments=comments), 2, Style(), opened=True)
+    lines = emit.lines(Member(name="job", value=value, comments=comments, opened=True), 2, STYLE)
 
     assert "\n".join(lines) == (
         "  # It is\n  # old\n  # not expressed\n  job:\n    image: x\n    environment:\n"
@@ -126,7 +126,10 @@ def test_comments_are_above_what_they_are_about() -> None:
 
 NEW = [
     Member(
-        name="new", value={"priority": 1, "order": [{"order": 1, "of": "x"}], "text": "a\nb\n"}, comments={"": "Seen"}
+        name="new",
+        value={"priority": 1, "order": [{"order": 1, "of": "x"}], "text": "a\nb\n"},
+        comments={"": "Seen"},
+        opened=True,
     ),
     Member(name="last", value={}),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,14 +12,16 @@ import typer
 from reconciler.cli.options import Format, Sandbox, environments, sections
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
-from reconciler.cli.terminal import Terminal, plural
-from reconciler.model import Address
+from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
 from reconciler.operations.importing import command, saving
 from reconciler.operations.importing.importer import Result
+from reconciler.operations.importing.moving import Origin
 from reconciler.operations.importing.select import Wanted
+from reconciler.render import unified
 from reconciler.render.mask import Mask
+from reconciler.render.text import Paint
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -29,6 +32,8 @@ APP: Final = typer.Typer(**STYLE)
         "reconcile import prod --name 'gpu-*'",
         "reconcile import prod --kind jobQueues --tag team=hpc --dry-run",
         "reconcile import environments/all --all --environment all",
+        "reconcile import environments/gpu --from-terraform-state terraform.tfstate",
+        "reconcile import environments/gpu --from-cloudformation template.yaml --stack gpu",
     ),
 )
 def import_(
@@ -66,6 +71,32 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    states: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from-terraform-state",
+            metavar="FILE",
+            help="Import the resources of a terraform or OpenTofu state, under their names there (repeatable).",
+        ),
+    ] = None,
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from-cloudformation",
+            metavar="FILE",
+            help="Import the resources of a template, or of what `aws cloudformation describe-stack-resources` prints, "
+            "under their logical ids (repeatable).",
+        ),
+    ] = None,
+    stack: Annotated[
+        str,
+        typer.Option(
+            "--stack",
+            metavar="NAME",
+            help="Import the resources of a stack in the account; with --from-cloudformation, of the template's stack.",
+            show_default=False,
+        ),
+    ] = "",
     environment: Annotated[
         str | None,
         typer.Option("--environment", metavar="NAME", help="The name of a new environment; default: that of ENV."),
@@ -78,13 +109,21 @@ def import_(
     output: Annotated[Format, typer.Option("--format", help="The format of the result.")] = Format.text,
     sandbox: Sandbox = False,
 ) -> None:
-    """Find what is asked for, and what belongs to it, and write YAML for it."""
+    """Write YAML for the selected resources, and for those that belong to them."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
-    wanted = _wanted(name or (), kind or (), tag or (), every=every, depth=depth)
+    origin = Origin(states=tuple(states or ()), templates=tuple(templates or ()), stack=stack)
+    wanted = _wanted(name or (), kind or (), tag or (), every=every, depth=depth, moves=bool(origin))
     with interruptible():
         result, target = command.find(
-            env, wanted, Path.cwd(), os.environ, name=environment, single_file=single_file, sandbox=sandbox
+            env,
+            wanted,
+            Path.cwd(),
+            os.environ,
+            name=environment,
+            single_file=single_file,
+            sandbox=sandbox,
+            origin=origin,
         )
     terminal.mask |= Mask(result.sensitive)
     directory = target.parent if result.existing.single or target.suffix.lower() in (".yaml", ".yml") else target
@@ -93,13 +132,13 @@ def import_(
     if output is Format.json:
         terminal.document(command.document(result, files))
         return
-    for one in result.imported.left_out:
-        terminal.note(terminal.mask.line(f"left out: {Address(one.section, one.name)}: {one.why}"))
+    for one in (*result.imported.left_out, *result.written.left_alone):
+        terminal.note(terminal.mask.line(f"left out: {one.shown}: {one.why}"))
     for warning in result.imported.warnings:
         terminal.note(terminal.mask.line(f"warning: {warning}"))
     if dry_run:
-        for line in command.differences(files, result.existing):
-            terminal.result(terminal.mask.text(line))
+        for line in unified.diff(result.existing.texts, files, Paint(colour=colour(sys.stdout)), terminal.mask):
+            terminal.result(line)
         return
     for path in paths:
         terminal.note(f"wrote {terminal.mask.line(os.path.relpath(path))}")
@@ -118,7 +157,7 @@ def _report(terminal: Terminal, result: Result, env: str) -> None:
     terminal.result(f"next: reconcile plan {terminal.shell_quoted(env)} --adopt")
 
 
-def _wanted(names: object, kinds: object, tags: object, *, every: bool, depth: int | None) -> Wanted:
+def _wanted(names: object, kinds: object, tags: object, *, every: bool, depth: int | None, moves: bool) -> Wanted:
     """The selection. Raises Problems for one that selects everything by accident, or nothing at all."""
     found = {str(one).partition("=")[0]: str(one).partition("=")[2] for one in _texts(tags)}
     if wrong := [one for one in _texts(tags) if "=" not in one]:
@@ -128,7 +167,7 @@ def _wanted(names: object, kinds: object, tags: object, *, every: bool, depth: i
         raise _usage(f"there is no section {wrong[0]}", did_you_mean(wrong[0], known))
     if every and _texts(kinds):
         raise _usage("--all cannot be combined with --kind", "leave one of them out")
-    if not (every or found or _texts(names) or _texts(kinds)):
+    if not (every or moves or found or _texts(names) or _texts(kinds)):
         raise _usage("import needs to know what", "pass --name, --kind or --tag, or --all for everything of AWS Batch")
     return Wanted(
         names=tuple(_texts(names)),

@@ -1,4 +1,4 @@
-"""Adds members to mappings in the text of a YAML file; every character that was there stays.
+"""Adds members to mappings in the text of a YAML file; every character that was there is kept.
 
 The lines that are added are as the file's own are: its indentation, its ends of lines, empty lines between members
 where it has such. What is read afterwards is compared with what is to be read (:func:`added`).
@@ -29,7 +29,7 @@ _BOM: Final = "\ufeff"
 
 
 def added(content: str, section: str, members: Sequence[Member]) -> str:
-    """``content`` with ``members`` at the end of its section, which is made where it is missing.
+    """``content`` with ``members`` at the end of its section, which is new where it is missing.
 
     Raises CannotEdit where that is not possible: a section that an anchor shares, or a file that reads otherwise with
     more in it.
@@ -83,7 +83,7 @@ def _data(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where lines go: after a line (from 0), with keys at ``column``; ``apart``: with an empty line above."""
+    """Where lines are added: after a line (from 0), with keys at ``column``; ``apart``: with an empty line above."""
 
     after: int
     column: int
@@ -130,30 +130,30 @@ class _File(Text):
     # --- lines -------------------------------------------------------------------------------------------------------
 
     def _insert_members(self, place: _Place, members: Sequence[Member], style: Style) -> None:
-        made: list[str] = []
+        new: list[str] = []
         for one in members:
-            made += [""] if place.apart and self.spaced else []
-            made += lines(one, place.column, style, opened=True)
-        self._put_lines(place.after, made)
+            new += [""] if place.apart and self.spaced else []
+            new += lines(one, place.column, style)
+        self._put_lines(place.after, new)
 
     def _append(self, section: str, members: Sequence[Member], style: Style) -> None:
         """Add the section at the end of the file."""
-        made = [f"{text(section)}:"]
+        new = [f"{text(section)}:"]
         for number, one in enumerate(members):
-            made += [""] if number and one.value else []
-            made += lines(one, style.indent, style, opened=True)
+            new += [""] if number and one.value else []
+            new += lines(one, style.indent, style)
         there = self._lines()
         ended = _END.search(self.text)
         after = self._last_line(ended.start()) if ended else len(there) - 1
-        self._put_lines(after, ["", *made] if there[after].strip() and self.spaced else made)
+        self._put_lines(after, ["", *new] if there[after].strip() and self.spaced else new)
 
-    def _put_lines(self, after: int, made: Sequence[str]) -> None:
+    def _put_lines(self, after: int, new: Sequence[str]) -> None:
         """Add lines after a line (from 0). A file whose last line has no end remains one."""
         start = sum(map(len, _LINES.findall(self.text)[: after + 1]))
         if start and not self.text[:start].endswith(("\n", "\r")):
-            self._put(start, start, self.newline + self.newline.join(made) + self.newline * self.ended)
+            self._put(start, start, self.newline + self.newline.join(new) + self.newline * self.ended)
         else:
-            self._put(start, start, "".join(line + self.newline for line in made))
+            self._put(start, start, "".join(line + self.newline for line in new))
 
     def _lines(self) -> list[str]:
         return [line.rstrip("\r\n") for line in _LINES.findall(self.text)] or [""]

@@ -51,17 +51,21 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of a mapping; ``comments`` are by dotted path below it, ``""`` is above its key."""
+    """A member of a mapping.
+
+    ``comments`` are by dotted path below it, ``""`` is above its key; ``opened``: never in one line unless it is empty.
+    """
 
     name: str
     value: Any
     comments: Mapping[str, str] = field(default_factory=dict)
+    opened: bool = False
 
 
-def lines(member: Member, column: int, style: Style, *, opened: bool = False) -> list[str]:
-    """The lines of a member of a block mapping, its key at ``column``; ``opened``: never in one line, unless empty."""
+def lines(member: Member, column: int, style: Style) -> list[str]:
+    """The lines of a member of a block mapping, its key at ``column``."""
     comments = _placed(member)
-    return [*_Writer(style, comments).member(member.name, member.value, column, "", opened=opened)]
+    return [*_Writer(style, comments).member(member.name, member.value, column, "", opened=member.opened)]
 
 
 def flow(value: Any) -> str:

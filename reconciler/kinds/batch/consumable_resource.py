@@ -42,6 +42,7 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -221,6 +222,13 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), why, f"set the quantity: {TOTAL}: 10", code=codes.MISSING_FIELD, warning=True)
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeConsumableResource",
+    everything=True,
+    users="job definition",
+    reads=("batch:ListConsumableResources", "batch:DescribeConsumableResource"),
+)
+
 ACCESS = Access(
     types=("batch:consumable-resource",),
     reads=("batch:DescribeConsumableResource",),
@@ -230,11 +238,8 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
-AUDIT = Audit(
-    shown_by="batch:DescribeConsumableResource",
-    everything=True,
-    users="job definition",
-    reads=("batch:ListConsumableResources", "batch:DescribeConsumableResource"),
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::ConsumableResource": "ConsumableResourceName"},
 )
 
 KIND = Kind(
@@ -242,6 +247,7 @@ KIND = Kind(
     section="consumableResources",
     audit=AUDIT,
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -43,6 +43,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -408,6 +409,12 @@ def _units(props: Json) -> list[tuple[int, Any]]:
     return [(index, item.get("capacityUnit") or capacity.ALL) for index, item in entries(props.get(capacity.MEMBER))]
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeQuotaShare",
+    everything=True,
+    reads=("batch:DescribeJobQueues", "batch:ListQuotaShares", "batch:DescribeQuotaShare"),
+)
+
 ACCESS = Access(
     types=("batch:quota-share",),
     reads=("batch:DescribeQuotaShare",),
@@ -419,10 +426,8 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
-AUDIT = Audit(
-    shown_by="batch:DescribeQuotaShare",
-    everything=True,
-    reads=("batch:DescribeJobQueues", "batch:ListQuotaShares", "batch:DescribeQuotaShare"),
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::QuotaShare": "QuotaShareName"},
 )
 
 KIND = Kind(
@@ -430,6 +435,7 @@ KIND = Kind(
     section="quotaShares",
     audit=AUDIT,
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",

@@ -43,6 +43,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -220,6 +221,13 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         yield Finding(path, why, "it may be refused; a name without other characters is safe", warning=True)
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeSchedulingPolicies",
+    everything=True,
+    users="job queue",
+    reads=("batch:ListSchedulingPolicies", "batch:DescribeSchedulingPolicies"),
+)
+
 ACCESS = Access(
     types=("batch:scheduling-policy",),
     reads=("batch:DescribeSchedulingPolicies",),
@@ -230,11 +238,9 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
-AUDIT = Audit(
-    shown_by="batch:DescribeSchedulingPolicies",
-    everything=True,
-    users="job queue",
-    reads=("batch:ListSchedulingPolicies", "batch:DescribeSchedulingPolicies"),
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_scheduling_policy": ("arn", "name")},
+    cloudformation={"AWS::Batch::SchedulingPolicy": "Name"},
 )
 
 KIND = Kind(
@@ -242,6 +248,7 @@ KIND = Kind(
     section="schedulingPolicies",
     audit=AUDIT,
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -41,6 +41,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -224,6 +225,13 @@ def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
     )
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeServiceEnvironments",
+    everything=True,
+    users="job queue",
+    reads=("batch:DescribeServiceEnvironments",),
+)
+
 ACCESS = Access(
     types=("batch:service-environment",),
     reads=("batch:DescribeServiceEnvironments",),
@@ -235,11 +243,8 @@ ACCESS = Access(
     more=_more,
 )
 
-AUDIT = Audit(
-    shown_by="batch:DescribeServiceEnvironments",
-    everything=True,
-    users="job queue",
-    reads=("batch:DescribeServiceEnvironments",),
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::ServiceEnvironment": "ServiceEnvironmentName"},
 )
 
 KIND = Kind(
@@ -247,6 +252,7 @@ KIND = Kind(
     section="serviceEnvironments",
     audit=AUDIT,
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

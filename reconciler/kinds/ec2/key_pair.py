@@ -35,6 +35,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -174,10 +175,16 @@ RECORDED = Recorded(
     tag=ec2.TAG_EVENTS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_key_pair": ("key_name", "id")},
+    cloudformation={"AWS::EC2::KeyPair": "KeyName"},
+)
+
 KIND = Kind(
     name="key pair",
     section="keyPairs",
     file="instances",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

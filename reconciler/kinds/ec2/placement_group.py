@@ -37,6 +37,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -224,10 +225,16 @@ RECORDED = Recorded(
     tag=ec2.TAG_EVENTS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_placement_group": ("name", "id")},
+    cloudformation={"AWS::EC2::PlacementGroup": "GroupName"},
+)
+
 KIND = Kind(
     name="placement group",
     section="placementGroups",
     file="network",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

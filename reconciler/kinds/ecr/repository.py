@@ -54,6 +54,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -392,10 +393,20 @@ RECORDED = Recorded(
     by="arn",
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_ecr_repository": ("arn", "name")},
+    cloudformation={"AWS::ECR::Repository": "RepositoryName"},
+    parts={
+        "aws_ecr_repository_policy": "repository",
+        "aws_ecr_lifecycle_policy": "repository",
+    },
+)
+
 KIND = Kind(
     name="repository",
     section="repositories",
     file="images",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

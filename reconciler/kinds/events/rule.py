@@ -52,6 +52,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Query,
     Reads,
     Ref,
@@ -450,10 +451,19 @@ RECORDED = Recorded(
     also=recorded_names,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_cloudwatch_event_rule": ("arn", "name")},
+    cloudformation={"AWS::Events::Rule": "Name"},
+    parts={
+        "aws_cloudwatch_event_target": "rule",
+    },
+)
+
 KIND = Kind(
     name="event rule",
     section="eventRules",
     file="events",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList("DescribeRule", frozenset({"Name"}), Call("events", "ListRules", {}, all_pages=True)),

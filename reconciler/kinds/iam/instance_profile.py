@@ -43,6 +43,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -241,6 +242,8 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
     return "not affected" if not diff.replaces else "its dependents switch to the new one"
 
 
+AUDIT = Audit(shown_by="iam:GetInstanceProfile", reads=("iam:GetInstanceProfile",))
+
 ACCESS = Access(
     types=("iam:instance-profile",),
     always=("iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:GetInstanceProfile"),
@@ -265,13 +268,17 @@ RECORDED = Recorded(
     at_home=True,
 )
 
-AUDIT = Audit(shown_by="iam:GetInstanceProfile", reads=("iam:GetInstanceProfile",))
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_instance_profile": ("arn", "name")},
+    cloudformation={"AWS::IAM::InstanceProfile": "InstanceProfileName"},
+)
 
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
     audit=AUDIT,
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -43,6 +43,7 @@ from reconciler.model import (
     JsonText,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -394,6 +395,18 @@ def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
     yield from _candidates(scope, Sought(name, props))
 
 
+def _sought(value: str) -> Sought:
+    """The account's own policy of an ARN, with its path: the name alone may mean one of AWS's too."""
+    path = value.partition(":policy")[2].rpartition("/")[0]
+    return Sought(name_in(value), {"path": f"{path}/"})
+
+
+AUDIT = Audit(
+    shown_by="iam:GetPolicyVersion",
+    reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion"),
+    sought=_sought,
+)
+
 ACCESS = Access(
     types=("iam:policy",),
     always=("iam:GetAccountAuthorizationDetails", "iam:GetPolicy"),
@@ -420,16 +433,9 @@ RECORDED = Recorded(
 )
 
 
-def _sought(value: str) -> Sought:
-    """The account's own policy of an ARN, with its path: the name alone may mean one of AWS's too."""
-    path = value.partition(":policy")[2].rpartition("/")[0]
-    return Sought(name_in(value), {"path": f"{path}/"})
-
-
-AUDIT = Audit(
-    shown_by="iam:GetPolicyVersion",
-    reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion"),
-    sought=_sought,
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_policy": ("arn", "name")},
+    cloudformation={"AWS::IAM::ManagedPolicy": "ManagedPolicyName"},
 )
 
 KIND = Kind(
@@ -437,6 +443,7 @@ KIND = Kind(
     section="policies",
     audit=AUDIT,
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

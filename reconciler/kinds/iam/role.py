@@ -52,6 +52,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -145,7 +146,7 @@ def _live_from_bulk(scope: Scope, details: Json, listed: Json) -> Live:
 
 
 def everything(scope: Scope) -> Reads[Sequence[Existing]]:
-    """Every role but those of services and of IAM Identity Center: nobody else may change these."""
+    """Every role but those of services and of IAM Identity Center, which only AWS may change."""
     (reply,) = yield (bulk.DETAILS,)
     return [
         Existing(Sought(name, {"path": role["Path"]}), (attrs(scope, name, {"path": role["Path"]})["arn"],))
@@ -408,7 +409,7 @@ def _only_services(document: Any) -> list[str]:
 
 
 def _short(arn: str, scope: Scope) -> str:
-    """The name of a policy of AWS, which needs no ARN; that of the account's own policies stays."""
+    """The name of a policy of AWS, which needs no ARN; the ARN of the account's own policies."""
     name = arn.removeprefix(f"arn:{scope.partition}:iam::aws:policy/")
     return arn if name == arn or name.startswith(("aws-service-role/", "job-function/")) else name
 
@@ -530,11 +531,26 @@ ACCESS = Access(
     only_if={"iam:PutRolePermissionsBoundary": "permissionsBoundary", "iam:AttachRolePolicy": "managedPolicies"},
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_role": ("arn", "name")},
+    cloudformation={"AWS::IAM::Role": "RoleName"},
+    parts={
+        "aws_iam_role_policy": "role",
+        "aws_iam_role_policy_attachment": "role",
+        "aws_iam_role_policies_exclusive": "role_name",
+        "aws_iam_role_policy_attachments_exclusive": "role_name",
+        "aws_iam_policy_attachment": "roles",
+        "AWS::IAM::Policy": "Roles",
+        "AWS::IAM::RolePolicy": "RoleName",
+    },
+)
+
 KIND = Kind(
     name="role",
     section="roles",
     audit=AUDIT,
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),

@@ -34,6 +34,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -196,10 +197,16 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_service_linked_role": ("aws_service_name",)},
+    cloudformation={"AWS::IAM::ServiceLinkedRole": "AWSServiceName"},
+)
+
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
     file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -47,6 +47,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -307,10 +308,16 @@ RECORDED = Recorded(
     delete=("DeleteLogGroup",),
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_cloudwatch_log_group": ("arn", "name")},
+    cloudformation={"AWS::Logs::LogGroup": "LogGroupName"},
+)
+
 KIND = Kind(
     name="log group",
     section="logGroups",
     file="logging",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -48,6 +48,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -313,10 +314,16 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arn"].partition(":schedule/")[2]] if "arn" in attrs else [],
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_scheduler_schedule": ("arn", "name")},
+    cloudformation={"AWS::Scheduler::Schedule": "Name"},
+)
+
 KIND = Kind(
     name="schedule",
     section="schedules",
     file="schedules",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

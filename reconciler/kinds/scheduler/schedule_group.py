@@ -31,6 +31,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -175,10 +176,16 @@ RECORDED = Recorded(
     delete=("DeleteScheduleGroup",),
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_scheduler_schedule_group": ("arn", "name")},
+    cloudformation={"AWS::Scheduler::ScheduleGroup": "Name"},
+)
+
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
     file="schedules",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

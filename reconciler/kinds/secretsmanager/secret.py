@@ -47,6 +47,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -458,10 +459,19 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arn"][:-7]] if "arn" in attrs else [],  # without the six characters that AWS adds
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_secretsmanager_secret": ("arn", "name")},
+    cloudformation={"AWS::SecretsManager::Secret": "Name"},
+    parts={
+        "aws_secretsmanager_secret_version": "secret_id",
+    },
+)
+
 KIND = Kind(
     name="secret",
     section="secrets",
     file="secrets",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -66,6 +66,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -477,10 +478,24 @@ RECORDED = Recorded(
     touches=recorded_touches,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_sns_topic": ("arn", "name")},
+    cloudformation={"AWS::SNS::Topic": "TopicName"},
+    parts={
+        "aws_sns_topic_policy": "arn",
+        "aws_sns_topic_subscription": "topic_arn",
+        "aws_sns_topic_data_protection_policy": "arn",
+        "AWS::SNS::Subscription": "TopicArn",
+        "AWS::SNS::TopicPolicy": "Topics",
+        "AWS::SNS::TopicInlinePolicy": "TopicArn",
+    },
+)
+
 KIND = Kind(
     name="topic",
     section="topics",
     file="events",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), LIST),

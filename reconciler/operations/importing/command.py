@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +13,10 @@ from reconciler.model import Address, Environment
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
-from reconciler.operations.importing import importer
-from reconciler.operations.importing.existing import Existing
+from reconciler.operations.importing import importer, moving
 from reconciler.operations.importing.importer import Request, Result
-from reconciler.operations.importing.select import Wanted
+from reconciler.operations.importing.moving import NOWHERE, Origin
+from reconciler.operations.importing.select import Index, Wanted
 from reconciler.operations.session import Loaded, Location
 
 BATCH: Final = "batch"
@@ -34,6 +34,7 @@ def find(
     name: str | None,
     single_file: bool,
     sandbox: bool,
+    origin: Origin = NOWHERE,
 ) -> tuple[Result, Path]:
     """Import into the environment ``env``, without writing; with it its directory or file. Raises Problems."""
     from reconciler.account.everything import Everything  # noqa: PLC0415  (boto3 takes long to import)
@@ -50,6 +51,8 @@ def find(
         loaded = _new(target, name)
     endpoint = session.sandbox_endpoint(loaded.env, environ, asked=sandbox)
     account = session.connect(loaded, environ, endpoint=endpoint)
+    reader = Reader(account.client)
+    everything = Everything(reader, discover(), account.scope)
     request = Request(
         wanted=wanted,
         target=target,
@@ -57,14 +60,16 @@ def find(
         env=names.in_account(loaded.env, account.scope) if there else None,
         single_file=single_file,
     )
-    reader = Reader(account.client)
     try:
-        result = importer.run(request, Everything(reader, discover(), account.scope), environ)
+        if origin:
+            naming, left_out = moving.naming(origin, account.client, Index(everything), account.scope)
+            request = replace(request, wanted=replace(wanted, naming=naming), left_out=left_out)
+        result = importer.run(request, everything, environ)
     finally:
         reader.close()
     if not result.written.added and not result.imported.left_out:
         where = f"account {account.scope.account}, {account.scope.place},"
-        hint = "compare --name, --kind and --tag with what is there, and the account and Region with where it is"
+        hint = "check the account and the Region, and --name, --kind and --tag"
         message = f"nothing in {where} matches"
         raise Problems([Problem(code=codes.NOTHING_TO_IMPORT, message=message, hint=hint)])
     return result, target
@@ -99,15 +104,9 @@ def document(result: Result, texts: Mapping[str, str]) -> dict[str, Any]:
             {"address": str(Address(one.section, one.key)), "physical_name": one.physical}
             for one in result.written.added
         ],
-        "left_out": [{"section": one.section, "name": one.name, "why": one.why} for one in result.imported.left_out],
+        "left_out": [
+            {"section": one.section, "name": one.name, "why": one.why}
+            for one in (*result.imported.left_out, *result.written.left_alone)
+        ],
         "warnings": list(result.imported.warnings),
     }
-
-
-def differences(texts: Mapping[str, str], existing: Existing) -> Iterator[str]:
-    """What would be written, as a difference for each file."""
-    for name, text in texts.items():
-        old = existing.texts.get(name, "")
-        before = f"a/{name}" if name in existing.texts else "/dev/null"
-        lines = difflib.unified_diff(old.splitlines(), text.splitlines(), before, f"b/{name}", lineterm="")
-        yield from lines

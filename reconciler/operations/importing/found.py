@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model import EMPTY, Json
+from reconciler.model import EMPTY, Address, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,24 @@ class ImportedResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A resource that was selected or refers to one that was, and is not in the YAML."""
+    """A resource that was selected or refers to one that was, and is not in the YAML.
+
+    foreign  whether ``name`` is what another tool calls it; ``section`` is its type there if it is of no kind of ours
+    """
 
     section: str
     name: str
     why: str
+    foreign: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What it is called in messages."""
+        if not self.foreign:
+            return str(Address(self.section, self.name))
+        return (
+            self.name if "." in self.name else f"{self.name} ({self.section})"
+        )  # an address of terraform has its type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

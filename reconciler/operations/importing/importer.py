@@ -7,7 +7,7 @@ out; if that does not pass either, it is left out, and everything is written aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -29,7 +29,9 @@ from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
 
-MOST_TRIES: Final = 5
+MOST_TRIES: Final = 8
+# a resource that does not pass is declared in other ways: with all defaults, then also without short forms
+LONGEST: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Request:
     target       the directory or file of the environment, which may not exist yet
     env          the environment that is there, in its account; None: a new one
     single_file  all of a new environment in one file
+    left_out     what is known to be left out before anything is read
     """
 
     wanted: Wanted
@@ -46,6 +49,7 @@ class Request:
     scope: Scope
     env: Environment | None = None
     single_file: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +80,15 @@ class _Import:
     left_out: list[LeftOut] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: dict[Address, str] = field(default_factory=dict)
-    in_full: set[tuple[str, str]] = field(default_factory=set)
+    levels: dict[tuple[str, str], int] = field(default_factory=dict)
     simple: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dangling: set[tuple[tuple[str, str], str]] = field(default_factory=set)
+    refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
     physical: dict[Address, str] = field(default_factory=dict)
 
     def run(self) -> Result:
-        self.left_out += self.selected.left_out
+        self.left_out += (*self.request.left_out, *self.selected.left_out)
         self.skip_declared()
         for _ in range(MOST_TRIES):
             result, secrets = self.attempt()
@@ -148,11 +153,14 @@ class _Import:
     def props(self, address: Address, live: Live) -> dict[str, Any]:
         place = (address.section, live.attrs.get("name") or live.physical)
         kind, scope = self.kinds[address.section], self.request.scope
-        if place in self.in_full:
-            return whole(kind, live, scope, registry.members(address.section))
+        members = registry.members(address.section)
         if place not in self.simple:
-            self.simple[place] = simplified(kind, live, scope, registry.members(address.section))
-        return self.simple[place]
+            self.simple[place] = simplified(kind, live, scope, members)
+        level = self.levels.get(place, 0)
+        found = whole(kind, live, scope, members, short=level < LONGEST) if level else self.simple[place]
+        for path in sorted(path for where, path in self.refused if where == place):
+            found = _without(found, path.split("."))
+        return found
 
     def linker(self, lives: Mapping[Address, Live], props: Mapping[Address, Json]) -> Linker:
         """Finds the resource that an ARN or id is of, as a plan of the finished declaration does."""
@@ -212,9 +220,7 @@ class _Import:
         comments = {dotted(path): text for path, text in express.comments.get(address, {}).items()}
         secret = [path for path, facts in kind.fields.items() if facts.secret and path in live.props]
         above = [self.notes[address]] if address in self.notes else []
-        above += [
-            f"the {path} is a secret, and stays as it is; to set it here: {path}: ${{env:NAME}}" for path in secret
-        ]
+        above += [f"its {path} is a secret and is not imported; to set it: {path}: ${{env:NAME}}" for path in secret]
         if above:
             comments[""] = "\n".join(above)
         done = {**member, **props, **({"tags": tags} if tags else {})}
@@ -248,10 +254,13 @@ class _Import:
             if new := {(place, path) for path in wrong.dangling} - self.dangling:
                 self.dangling |= new
                 changed = True
-            elif place not in self.in_full:
-                self.in_full.add(place)
+            elif new := {(place, path) for path in wrong.refused} - self.refused:
+                self.refused |= new
+                changed = True
+            elif self.levels.get(place, 0) < LONGEST:
+                self.levels[place] = self.levels.get(place, 0) + 1
                 if wrong.error:
-                    self.first_errors[place] = wrong.error
+                    self.first_errors.setdefault(place, wrong.error)
                 changed = True
             elif wrong.error:
                 del self.selected.lives[place]
@@ -263,6 +272,11 @@ class _Import:
     def finished(self, attempt: Attempt, found: verify.Found, secrets: Secrets) -> Result:
         """The result, with a comment and a warning for everything that a plan would change."""
         warnings = [*self.refusals(), *_hidden(secrets)]
+        for address, live in sorted(attempt.lives.items()):
+            if live.invalid:
+                warnings.append(
+                    f"{address} is {live.status}: {live.reason}" if live.reason else f"{address} is {live.status}"
+                )
         for address, wrong in sorted(found.items()):
             if wrong.differs and not wrong.error:
                 self.notes[address] = f"a plan would change this: {wrong.differs}"
@@ -303,6 +317,18 @@ def _placed(value: Any, final: Mapping[Path, str]) -> Any:
         if not isinstance(inner[path[-1]], str):
             inner[path[-1]] = expression
     return value
+
+
+def _without(value: Any, parts: Sequence[str]) -> Any:
+    """``value`` without the member at a dotted path."""
+    first, *rest = parts
+    if isinstance(value, list):
+        return [_without(item, rest) if rest and str(number) == first else item for number, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _without(item, rest) if name == first else item for name, item in value.items() if rest or name != first
+    }
 
 
 def _own_tags(live: Live) -> dict[str, str]:

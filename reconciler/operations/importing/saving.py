@@ -31,17 +31,17 @@ def save(directory: Path, texts: Mapping[str, str], existing: Existing) -> list[
     """
     schema = editor_schema.place(directory)
     copy = [schema] if set(texts) - set(existing.texts) and not schema.exists() else []
-    made: list[Path] = []
+    created: list[Path] = []
     try:
-        made = [*_make_directories({(directory / name).parent for name in texts})]
+        created = [*_make_directories({(directory / name).parent for name in texts})]
         paths = _Files(directory, texts, existing).write()
         return [*paths, *(editor_schema.write_copy(one) for one in copy)]
     except OSError as error:
-        _remove_directories(made)
+        _remove_directories(created)
         message = f"{error.filename or directory}: {error.strerror}"
         raise Problems([Problem(code=codes.FILE, message=message)]) from None
     except BaseException:
-        _remove_directories(made)
+        _remove_directories(created)
         raise
 
 
@@ -53,14 +53,14 @@ def _make_directories(wanted: set[Path]) -> Iterator[Path]:
             yield one
 
 
-def _remove_directories(made: list[Path]) -> None:
-    for path in reversed(made):
+def _remove_directories(created: list[Path]) -> None:
+    for path in reversed(created):
         with contextlib.suppress(OSError):
             path.rmdir()
 
 
 class _Files:
-    """The files while they are written: first beside where they go, then, when nothing has changed, in place."""
+    """The files while they are written: first beside their places, then, when nothing has changed, in place."""
 
     def __init__(self, directory: Path, texts: Mapping[str, str], existing: Existing) -> None:
         self.paths = {directory / name: text.encode("utf-8") for name, text in texts.items()}
@@ -110,7 +110,7 @@ class _Files:
             part.replace(path)
 
     def restore(self, path: Path) -> None:
-        """Undo :meth:`put`: only what is as it was written."""
+        """Undo :meth:`put`, unless the file has changed since."""
         with contextlib.suppress(OSError):
             if path.read_bytes() != self.paths[path]:
                 return

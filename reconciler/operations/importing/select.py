@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.account.everything import Everything
-from reconciler.model import EMPTY, Existing, Kind, Live, Ref
+from reconciler.model import EMPTY, Call, Existing, Json, Kind, Live, Ref, Refused, Unreadable
 from reconciler.model.paths import values_at
 from reconciler.model.stand_ins import walk
 from reconciler.operations.importing.found import LeftOut, Naming
 
 _REVISION = re.compile(r":\d+$")
 _ARN = re.compile(r"arn:[^\s\"',]+")
+_PATTERN = re.compile(r"[*?\[]")
 _MOST_STEPS = 99
+SHOWS_TAGS = "batch"  # the service whose lists have tags
+FEW = 300  # objects of a kind that are all read, to find those that refer to others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +169,11 @@ class _Selector:
         """Why an object cannot be imported; empty if it can."""
         scope = self.everything.scope
         if live.deleting:
-            return f"it is {live.status or 'being deleted'}"
+            return f"the {kind.name} is {live.status or 'being deleted'}"
         if live.managed_by:
-            return f"it is managed by {live.managed_by}, and AWS allows only that service to change it"
+            return f"managed by {live.managed_by}, and AWS allows only that service to change it"
         if live.owner and not kind.owned(live, scope):
-            return f"it belongs to the environment {kind.owner(live, scope)}"
+            return f"belongs to the environment {kind.owner(live, scope)}"
         return ""
 
     # --- what is asked for -------------------------------------------------------------------------------------------
@@ -186,6 +189,8 @@ class _Selector:
             section: [one for one in found if self.is_named(section, one.sought.name)]
             for section, found in listed.items()
         }
+        if self.wanted.tags:
+            chosen = self.tagged(chosen)
         lives = self.everything.read(chosen)
         return [(section, live) for section, found in lives.items() for live in found if self.has_tags(live)]
 
@@ -194,7 +199,7 @@ class _Selector:
         if wanted.sections:
             return section in wanted.sections
         if kind.shared:
-            return False
+            return bool(wanted.naming)
         return not wanted.service or (kind.api is not None and kind.api.service == wanted.service)
 
     def is_named(self, section: str, name: str) -> bool:
@@ -202,6 +207,41 @@ class _Selector:
         if wanted.naming and (section, name) not in wanted.naming.keys:
             return False
         return not wanted.names or any(fnmatchcase(name, pattern) for pattern in wanted.names)
+
+    def tagged(self, chosen: dict[str, list[Existing]]) -> dict[str, list[Existing]]:
+        """``chosen`` without what the tagging index does not list, of kinds whose tags take a call for each object.
+
+        The index has nothing of IAM; and where AWS refuses it, everything is read.
+        """
+        filters = [
+            {"Key": name, **({} if _PATTERN.search(text) else {"Values": [text]})}
+            for name, text in self.wanted.tags.items()
+        ]
+        call = Call("resourcegroupstaggingapi", "GetResources", {"TagFilters": filters}, all_pages=True)
+        (reply,) = self.everything.reader.ask([call])
+        if isinstance(reply, Refused):
+            return chosen
+        arns = {str(one["ResourceARN"]) for one in reply.get("ResourceTagMappingList", ())}
+        ids = {arn.rpartition("/")[2] for arn in arns} | {arn.removesuffix(":*") for arn in arns} | arns
+        return {
+            section: [one for one in found if self.is_listed(self.kinds[section], one, ids)]
+            if self.has_index(self.kinds[section])
+            else found
+            for section, found in chosen.items()
+        }
+
+    @staticmethod
+    def has_index(kind: Kind) -> bool:
+        """Whether the tagging index spares calls: it lags, and lists of AWS Batch show tags."""
+        return not (kind.spans_regions or kind.container or (kind.api and kind.api.service == SHOWS_TAGS))
+
+    def is_listed(self, kind: Kind, one: Existing, ids: Collection[str]) -> bool:
+        """Whether ``ids`` have the object, with any revision."""
+        attrs = kind.attrs(self.everything.scope, one.sought.name, one.sought.props)
+        names = {text for name, text in attrs.items() if name in ("arn", "arnPrefix")}
+        return any(word in ids for word in (*names, *one.ids)) or (
+            kind.versioned and any(_REVISION.sub("", word) in names for word in ids)
+        )
 
     def has_tags(self, live: Live) -> bool:
         return all(fnmatchcase(live.tags.get(name, ""), text) for name, text in self.wanted.tags.items())
@@ -229,7 +269,7 @@ class _Selector:
             if any(not ref.late and sections & {*ref.sections} for ref in kind.refs.values())
         ]
         arns = {live.attrs["arn"] for _, live in lives if live.attrs.get("arn")}
-        found = self.everything.everything(users)
+        found = self.everything.read({section: self.candidates(section, lives) for section in users})
         return [
             (section, live)
             for section, group in found.items()
@@ -237,6 +277,33 @@ class _Selector:
             if any((where, one.sought.name) in targets for ref, where, one in self.uses(section, live) if not ref.late)
             or not arns.isdisjoint(_arns_in(live.props))
         ]
+
+    def candidates(self, section: str, lives: Sequence[tuple[str, Live]]) -> Sequence[Existing]:
+        """What of a section may refer to ``lives``: all there is; where that is much, what the kind finds by them."""
+        kind, listed = self.kinds[section], self.everything.list([section])[section]
+        if len(listed) <= FEW or kind.referrers is None:
+            return listed
+        targets: dict[str, list[Live]] = {}
+        for where, live in lives:
+            targets.setdefault(where, []).append(live)
+        sections = {where for ref in kind.refs.values() for where in ref.sections}
+        wanted = {where: group for where, group in targets.items() if where in sections}
+        try:
+            found = self.everything.reader.drive(kind.referrers(self.everything.scope, wanted))
+        except Unreadable as refusal:
+            self.everything.refused.setdefault(section, refusal)
+            return ()
+        asked = {name_of(live, self.kinds[where]) for where, live in lives}
+        naming = (one for one in found if any(name in asked for name in self.named_by(kind, one.props)))
+        users = (self.index.named(section, one.arn) for one in naming)
+        return [user for user in users if user]
+
+    def named_by(self, kind: Kind, props: Json) -> Iterator[str]:
+        """The names of what ``props`` refer to."""
+        for pattern, ref in kind.refs.items():
+            for _, value in values_at(props, pattern):
+                if found := self.index.target(ref, value):
+                    yield found[1].sought.name
 
     def uses(self, section: str, live: Live) -> Iterator[tuple[Ref, str, Existing]]:
         """Every reference with the section and the object that it names."""

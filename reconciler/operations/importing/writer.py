@@ -106,13 +106,13 @@ def _settings(settings: Mapping[str, Any], style: Style) -> Iterator[str]:
 def _section(section: str, members: Sequence[Member], style: Style) -> list[str]:
     made = [f"{section}:"]
     for number, member in enumerate(members):
-        shown = lines(member, style.indent, style, opened=section != _LOOKUPS)
+        shown = lines(member, style.indent, style)
         made += ["", *shown] if number and section != _LOOKUPS and len(shown) > 1 else shown
     return made
 
 
 def _member(one: ImportedResource) -> Member:
-    return Member(name=one.key, value=layout.arranged(one.section, one.props), comments=one.comments)
+    return Member(name=one.key, value=layout.arranged(one.section, one.props), comments=one.comments, opened=True)
 
 
 # --- an environment that is there ------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -409,11 +410,17 @@ ACCESS = Access(
     more=_more,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_compute_environment": ("arn", "name", "compute_environment_name")},
+    cloudformation={"AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName"},
+)
+
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     audit=audit.AUDIT,
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

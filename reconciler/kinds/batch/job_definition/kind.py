@@ -41,6 +41,7 @@ from reconciler.model import (
     Lifecycle,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -317,11 +318,17 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arnPrefix"]] if "arnPrefix" in attrs else [],
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_job_definition": ("arn", "name")},
+    cloudformation={"AWS::Batch::JobDefinition": "JobDefinitionName"},
+)
+
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
     audit=audit.AUDIT,
     file="jobs",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -41,6 +41,7 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Path,
     Proof,
     Query,
@@ -359,11 +360,17 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_job_queue": ("arn", "name")},
+    cloudformation={"AWS::Batch::JobQueue": "JobQueueName"},
+)
+
 KIND = Kind(
     name="job queue",
     section="jobQueues",
     audit=audit.AUDIT,
     file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

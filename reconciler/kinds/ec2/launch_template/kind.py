@@ -52,6 +52,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -389,10 +390,16 @@ RECORDED = Recorded(
     by="id",
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_launch_template": ("id", "name")},
+    cloudformation={"AWS::EC2::LaunchTemplate": "LaunchTemplateName"},
+)
+
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
     file="instances",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -49,6 +49,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -415,10 +416,24 @@ ACCESS = Access(
     id_form=r"sg-[0-9a-f]+",
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_security_group": ("id", "name")},
+    cloudformation={"AWS::EC2::SecurityGroup": "GroupName"},
+    parts={
+        "aws_security_group_rule": "security_group_id",
+        "aws_vpc_security_group_ingress_rule": "security_group_id",
+        "aws_vpc_security_group_egress_rule": "security_group_id",
+        "aws_vpc_security_group_rules_exclusive": "security_group_id",
+        "AWS::EC2::SecurityGroupIngress": "GroupId",
+        "AWS::EC2::SecurityGroupEgress": "GroupId",
+    },
+)
+
 KIND = Kind(
     name="security group",
     section="securityGroups",
     file="network",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
