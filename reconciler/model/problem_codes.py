@@ -683,7 +683,7 @@ JOB_BLOCKED = _audit(
     _BATCH + "job_stuck_in_runnable.html",
 )
 IDLE_INSTANCES = _audit(
-    ("warning",),
+    ("warning", "advice"),
     "idle-instances",
     "minvCpus above 0 keeps instances running, and paid for, although there are no jobs for them.",
     "Set minvCpus to 0; instances then start when jobs need them.",

@@ -60,6 +60,15 @@ def unfinished(queues: Sequence[str]) -> Reads[bool]:
     return any((ok(call, reply) or {}).get("jobSummaryList") for call, reply in zip(calls, replies, strict=True))
 
 
+def last_seen(queues: Sequence[str]) -> Reads[float]:
+    """When the last listed job of any of the queues was created or ended, in seconds since the epoch; 0 if unknown."""
+    times = [0]
+    for queue in queues:
+        jobs, _ = yield from newest(queue)
+        times += [as_int(job.get(member)) or 0 for job in jobs for member in ("createdAt", "stoppedAt")]
+    return max(times) / 1000
+
+
 def newest(queue: str) -> Reads[tuple[list[Json], bool]]:
     """The summaries of the newest jobs of a queue in any state, the first 100, and whether these are all."""
     call = _any_state(queue)

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.kinds.batch import _jobs as jobs
@@ -28,6 +28,7 @@ _FROM_CHECKS: Final[Mapping[str, AuditSeverity]] = {
     codes.NO_UPDATES_IN_PLACE: "advice",
     codes.END_OF_SUPPORT: "warning",
 }
+_QUIET_HOURS: Final = 24
 _IMAGE_PATHS: Final = (f"{_RESOURCES}.imageId", f"{_RESOURCES}.ec2Configuration[].imageIdOverride")
 
 
@@ -84,6 +85,11 @@ def idle(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
     if (yield from jobs.unfinished(arns)):
         return ()
     names = ", ".join(map(jobs.queue_of, arns))
+    hours = (audited.now - (yield from jobs.last_seen(arns))) / 3600
+    if hours < _QUIET_HOURS:  # it may be kept running between jobs on purpose
+        why = f"minvCpus: {least} keeps instances running, and there is no job in {names} now; the last was less than a day ago"
+        found = _idle(why, "set minvCpus to 0 if jobs may wait for instances to start", proof)
+        return [replace(found, severity="advice")]
     why = f"minvCpus: {least} keeps instances running, and there is no job in {names}"
     return [_idle(why, hint, proof, seen(jobs.LIST, "jobSummaryList", []))]
 
