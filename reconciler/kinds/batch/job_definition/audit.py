@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler.kinds.batch import _jobs as jobs
-from reconciler.kinds.batch.job_definition import dependents, retry_strategy
+from reconciler.kinds.batch.job_definition import dependents
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.batch.job_definition.container_checks import looks_secret
 from reconciler.kinds.common.declared import mapping
@@ -46,7 +46,7 @@ def checked(live: Live, _: Audited) -> Iterator[AuditFinding]:
 
 def retries(live: Live, _: Audited) -> Iterator[AuditFinding]:
     """Retry rules that match nothing, or are never reached."""
-    for found in retry_strategy.check(("retryStrategy",), live.props.get("retryStrategy")):
+    for found in check(live.attrs["name"], live.props):
         if _IN_RETRIES not in found.path or not found.warning or found.code == codes.NO_CATCH_ALL:
             continue
         code = found.code if found.code == codes.UNREACHABLE_RULE else codes.RULE_NEVER_MATCHES
