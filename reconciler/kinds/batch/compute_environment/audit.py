@@ -87,7 +87,7 @@ def idle(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
     names = ", ".join(map(jobs.queue_of, arns))
     hours = (audited.now - (yield from jobs.last_seen(arns))) / 3600
     if hours < _QUIET_HOURS:  # it may be kept running between jobs on purpose
-        why = f"minvCpus: {least} keeps instances running, and {names} has had no job for a while, but less than a day"
+        why = f"minvCpus: {least} keeps instances running, between jobs: the last in {names} is less than a day old"
         found = _idle(why, "set minvCpus to 0 if jobs may wait for instances to start", proof)
         return [replace(found, severity="advice")]
     why = f"minvCpus: {least} keeps instances running, and there is no job in {names}"
