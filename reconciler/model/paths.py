@@ -27,6 +27,11 @@ def segments(pattern: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\[\]|[^.\[\]]+", pattern))
 
 
+def sample(pattern: str) -> Path:
+    """A path that ``pattern`` matches: with the first item of every list."""
+    return tuple(0 if step == "[]" else step for step in segments(pattern))
+
+
 def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
     if depth == len(segments):
         found.append((path, value))

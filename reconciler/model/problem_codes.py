@@ -882,6 +882,11 @@ FILE_CHANGED = _error(
     "A file that `import` would write has changed since it was read, or exists without being of the environment.",
     "Run the import again.",
 )
+MISSING_EXTRA = _error(
+    "missing-extra",
+    "An output needs a package that is not installed.",
+    "Install the extra that the hint names, or choose another format.",
+)
 FILE = _error(
     "file",
     "A file that the command needs cannot be read or written.",
