@@ -79,7 +79,7 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
 
 def of_audit(estate: Estate) -> Needs:
     """What an audit reads: all objects of some kinds, those that they refer to, and what their rules look at."""
-    needs = Needs(estate, {})
+    needs = Needs((estate,), {})
     for section, kind in estate.kinds.items():
         if kind.audit:
             for action in kind.audit.reads:
