@@ -45,6 +45,7 @@ class Form(StrEnum):
         "reconcile permissions prod --for apply --account 123456789012 --out-dir policies",
         "reconcile permissions prod.plan --explain",
         "reconcile permissions --all --except ci-roles --for apply --format yaml --out-dir environments/ci-roles",
+        "reconcile permissions --for audit --account 123456789012 --region eu-west-1",
     ),
 )
 def permissions(
@@ -70,7 +71,8 @@ def permissions(
         Purpose | None,
         typer.Option(
             "--for",
-            help="The command that the policy is for (apply includes destroy); default: plan. Not yet: why, jobs.",
+            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan. "
+            "Not yet: why, jobs.",
         ),
     ] = None,
     form: Annotated[
@@ -125,6 +127,12 @@ def permissions(
     """Print the IAM policy that a command needs, and no more than that, without AWS."""
     terminal: Terminal = ctx.obj
     given = variables(var, var_file)
+    if purpose is Purpose.audit:
+        if envs or also:
+            raise Problems([_only_for_accounts()])
+        _check_scope(account, region)
+        _print(terminal, build.for_audit(account, region or _region()), out_dir, "audit", explain=explain)
+        return
     plan = Path(envs[0]) if envs and len(envs) == 1 and saved_plan.is_plan_file(Path(envs[0])) else None
     if plan is not None:
         if purpose not in (None, Purpose.apply) or _given(ctx, _OF_ENVIRONMENTS):
@@ -319,6 +327,13 @@ def _check_sections(also: list[str] | tuple[()]) -> None:
     if wrong:
         message = f"there is no section {wrong[0]}"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=did_you_mean(wrong[0], known))])
+
+
+def _only_for_accounts() -> Problem:
+    message = "audit is about an account, not about an environment"
+    return Problem(
+        code=codes.USAGE, message=message, hint="leave out ENV and --also; --account and --region narrow ARNs"
+    )
 
 
 def _only_for_environments() -> Problem:

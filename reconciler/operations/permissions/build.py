@@ -97,6 +97,11 @@ def for_environment(
     return for_environments([(env, scope_of(env, account, region))], purpose, also=also)
 
 
+def for_audit(account: str | None, region: str | None) -> Policies:
+    """The policy to audit an account, which needs no environment."""
+    return for_environment(Environment(name="", account=account, region=region), account, region, Purpose.audit)
+
+
 def for_plan(env: Environment, document: Mapping[str, Any]) -> Policies:
     """The policy to apply one saved plan, fit for a session policy where that is possible."""
     scope = scope_of(env, str(document["account"]), str(document["region"]))

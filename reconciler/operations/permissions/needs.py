@@ -77,6 +77,24 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
     return needs
 
 
+def of_audit(estate: Estate) -> Needs:
+    """What an audit reads: all objects of some kinds, those that they refer to, and what their rules look at."""
+    needs = Needs((estate,), {})
+    for section, kind in estate.kinds.items():
+        if kind.audit:
+            for action in kind.audit.reads:
+                _any_of_its_types(needs, action, f"read: {section}")
+            for action in kind.audit.actions:
+                _any_of_its_types(needs, action, f"look for what is wrong: {section}")
+    return needs
+
+
+def _any_of_its_types(needs: Needs, action: str, why: str) -> None:
+    """Add an action on every object in the account of the types that it is about."""
+    found = actions.types(action) if actions.limited(action) else {}
+    needs.add(action, [actions.pattern(kind, needs.estate.scope) for kind in found] or [ANY], why)
+
+
 def _dependents(needs: Needs, removed: Collection[str]) -> None:
     """What finds who in the account uses objects of these sections."""
     kinds = needs.estate.kinds
