@@ -86,6 +86,7 @@ from .resources import (
     Resource,
     Want,
 )
+from .status import StatusReader
 from .steps import Action, Call, CompleteList, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
 
@@ -186,6 +187,8 @@ class Kind:
     api: Api | None = None
     #: What `audit` looks for; without it, objects of this kind are not audited.
     audit: Audit | None = None
+    #: How its objects are right now: for `reconcile status`.
+    status: StatusReader | None = None
     #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
     file: str = ""
     #: What other tools call one, for `import`.

@@ -10,6 +10,8 @@ import base64
 import hashlib
 import re
 
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -95,6 +97,17 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
             if all((one.get("IamInstanceProfile") or {}).get("Arn") in arns for arns in wanted)
         ]
     return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}
+
+
+@RULES.after("DescribeInstances")
+def instances_have_cpu_options(_: ServiceCall, result: Json) -> None:
+    """Moto lacks them: the cores of the type, and the threads of each."""
+    for reservation in result.get("Reservations", ()):
+        for one in reservation["Instances"]:
+            offered = INSTANCE_TYPES.get(one["InstanceType"], {}).get("VCpuInfo", {})
+            if "DefaultCores" in offered:
+                threads = offered.get("DefaultThreadsPerCore", 1)
+                one.setdefault("CpuOptions", {"CoreCount": offered["DefaultCores"], "ThreadsPerCore": threads})
 
 
 @RULES.after("TerminateInstances")
