@@ -72,10 +72,11 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """One attempt that ended, for the retry rules. ``strategy`` and ``containers`` are those of its job."""
+    """One attempt that ended, the id of its cause, and what the retry rules made of it."""
 
     number: int
     ending: Ending
+    cause: str
     verdict: str
     because: str
     entry: int | None

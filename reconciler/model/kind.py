@@ -66,6 +66,7 @@ from .api import Api
 from .attempts import Retries
 from .audit import Audit
 from .declared import Declared
+from .diagnosis import Diagnoser
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
@@ -272,6 +273,8 @@ class Kind:
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
     #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
     retries: Callable[[Json], Retries] | None = None
+    #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.
+    diagnosis: Diagnoser | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 
