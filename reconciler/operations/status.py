@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from reconciler.account.reader import Reader
 from reconciler.config import names
@@ -22,30 +22,6 @@ from reconciler.operations.session import Session
 PERIOD: Final = 10.0  # seconds between two looks
 
 
-class Clock(Protocol):
-    """The time that passes between two looks."""
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-class WallClock:
-    """The clock of this machine."""
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What failed within so many seconds, and at most so many jobs of each queue."""
@@ -54,10 +30,10 @@ class Wanted:
     most: int
 
 
-def look(account: Session, wanted: Wanted, clock: Clock) -> Status:
+def look(account: Session, wanted: Wanted) -> Status:
     """How the environment is. Raises Problems where there are no credentials."""
     env = names.in_account(account.env, account.scope)
-    now = clock.now() + account.client.skew
+    now = time.time() + account.client.skew
     declared: dict[str, tuple[str, ...]] = {}
     for address, one in env.resources.items():
         declared[address.section] = (*declared.get(address.section, ()), one.name)
@@ -78,11 +54,11 @@ def look(account: Session, wanted: Wanted, clock: Clock) -> Status:
     )
 
 
-def watch(account: Session, wanted: Wanted, clock: Clock, period: float = PERIOD) -> Iterator[Status]:
-    """How the environment is, again and again."""
+def watch(account: Session, wanted: Wanted, period: float = PERIOD) -> Iterator[Status]:
+    """How the environment is, again and again, with ``period`` seconds in between."""
     while True:
-        yield look(account, wanted, clock)
-        clock.sleep(period)
+        yield look(account, wanted)
+        time.sleep(period)
 
 
 def _read(account: Session, kinds: Mapping[str, Kind], asked: Mapping[str, Asked]) -> list[Part]:

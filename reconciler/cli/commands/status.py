@@ -68,8 +68,8 @@ def status(
     with interruptible():
         account = reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=variables(var, var_file))
         if watch:
-            _watch(terminal, looking.watch(account, wanted, looking.WallClock(), every))
-        found = looking.look(account, wanted, looking.WallClock())
+            _watch(terminal, looking.watch(account, wanted, every))
+        found = looking.look(account, wanted)
     terminal.result(_shown(terminal, found, output))
     raise typer.Exit(ERROR if found.unread else OK)
 
