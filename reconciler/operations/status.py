@@ -1,4 +1,4 @@
-"""How an environment is right now, with few calls: every kind that can tell reads its objects at the same time.
+"""How an environment is right now, with few calls: all kinds read their objects at the same time.
 
 Equal calls of one look are made once; nothing is kept for the next.
 """
@@ -6,7 +6,7 @@ Equal calls of one look are made once; nothing is kept for the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,7 +16,7 @@ from reconciler.config import names
 from reconciler.kinds import discover
 from reconciler.model import Kind, Unreadable
 from reconciler.model.diagnosis import Unread
-from reconciler.model.status import Asked, Part, Status, StatusReader
+from reconciler.model.status import Asked, Line, Part, Status, StatusReader
 from reconciler.operations.session import Session
 
 PERIOD: Final = 10.0  # seconds between two looks
@@ -42,16 +42,26 @@ def look(account: Session, wanted: Wanted) -> Status:
         for section, mine in declared.items()
     }
     parts = _read(account, discover(), asked)
+    lines = tuple(one for part in parts for one in part.lines)
+    at = max(now, *_reported(lines))
     return Status(
         environment=env.name,
         account=account.scope.account,
         region=account.scope.region,
-        at=now,
-        since=now - wanted.seconds,
+        at=at,
+        since=at - wanted.seconds,
         capacities=tuple(one for part in parts for one in part.capacities),
-        lines=tuple(one for part in parts for one in part.lines),
+        lines=lines,
         unread=tuple({one.call: one for part in parts for one in part.unread}.values()),
     )
+
+
+def _reported(lines: Iterable[Line]) -> Iterator[float]:
+    """Times in AWS's replies: none of them is after now, whatever the clock of this machine shows."""
+    yield 0.0
+    for line in lines:
+        yield from (one.at for one in line.failed)
+        yield from (one.since for one in line.front)
 
 
 def watch(account: Session, wanted: Wanted, period: float = PERIOD) -> Iterator[Status]:

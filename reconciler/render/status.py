@@ -311,7 +311,7 @@ def _body(found: Status, mask: Mask) -> Iterator[str]:
         yield f'<p class="blocked"><strong>Not read:</strong> {escape(mask.line(said))}</p>'
     yield '</header><main id="main" tabindex="-1">'
     yield from _html_table("Compute environments", _CAPACITY_HEADS, _capacity_rows(found), mask)
-    yield from _html_table("Queues", (*_LINE_HEADS, "what keeps it"), _line_rows(found), mask)
+    yield from _html_table("Queues", (*_LINE_HEADS, "jobs at the front, shares"), _line_rows(found), mask)
     heads = ("when", "job", "queue", "why")
     yield from _html_table(f"Failed in the last {_span(found.at - found.since)}", heads, _failed_rows(found), mask)
     yield "</main>"
@@ -341,13 +341,13 @@ def _html_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]],
     if not known:
         yield "<p>nothing</p></section>"
         return
-    yield "<table><thead><tr>"
+    yield '<div class="scroll"><table class="cells"><thead><tr>'
     yield from (f'<th scope="col">{escape(head) or "name"}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for first, *others in known:
         cells = "".join(f"<td>{_cell(cell, mask)}</td>" for cell in others)
         yield f'<tr><th scope="row">{escape(mask.line(first))}</th>{cells}</tr>'
-    yield "</tbody></table></section>"
+    yield "</tbody></table></div></section>"
 
 
 def _cell(text: str, mask: Mask) -> str:

@@ -45,9 +45,9 @@ def status(
     ctx: typer.Context,
     env: Env = None,
     output: Annotated[StatusFormat, typer.Option("--format", help="How it is printed.")] = StatusFormat.text,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     every: Annotated[
-        float, typer.Option("--every", min=2, metavar="SECONDS", help="With --watch: the time between two looks.")
+        float, typer.Option("--every", min=2, metavar="SECONDS", help="With --watch: the time between two readings.")
     ] = looking.PERIOD,
     hours: Annotated[
         float, typer.Option("--hours", min=0, max=168, help="Show what failed within so many hours; AWS keeps 7 days.")
@@ -59,11 +59,11 @@ def status(
     var_file: VarFiles = None,
     sandbox: Sandbox = False,
 ) -> None:
-    """Print how the environment is; exits with 1 where some of it could not be read."""
+    """Print how the environment is; exits with 1 if AWS refused a read."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is StatusFormat.json
     if watch and output is StatusFormat.html:
-        raise typer.BadParameter("a page is made once: leave --watch out.", ctx=ctx, param_hint="'--format'")
+        raise typer.BadParameter("--watch cannot be combined with html.", ctx=ctx, param_hint="'--format'")
     wanted = looking.Wanted(seconds=hours * 3600, most=most)
     with interruptible():
         account = reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=variables(var, var_file))
