@@ -10,8 +10,6 @@ import base64
 import hashlib
 import re
 
-from moto.ec2.models.instance_types import INSTANCE_TYPES
-
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -100,14 +98,17 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
 
 
 @RULES.after("DescribeInstances")
-def instances_have_cpu_options(_: ServiceCall, result: Json) -> None:
+def instances_have_cpu_options(call: ServiceCall, result: Json) -> None:
     """Moto lacks them: the cores of the type, and the threads of each."""
-    for reservation in result.get("Reservations", ()):
-        for one in reservation["Instances"]:
-            offered = INSTANCE_TYPES.get(one["InstanceType"], {}).get("VCpuInfo", {})
-            if "DefaultCores" in offered:
-                threads = offered.get("DefaultThreadsPerCore", 1)
-                one.setdefault("CpuOptions", {"CoreCount": offered["DefaultCores"], "ThreadsPerCore": threads})
+    found = [one for each in result.get("Reservations", ()) for one in each["Instances"]]
+    types = {one["InstanceType"] for one in found}
+    offered = {
+        one["InstanceType"]: one["VCpuInfo"] for one in call.backend.instance_types if one["InstanceType"] in types
+    }
+    for one in found:
+        if about := offered.get(one["InstanceType"]):
+            threads = about.get("DefaultThreadsPerCore", 1)
+            one.setdefault("CpuOptions", {"CoreCount": about["DefaultCores"], "ThreadsPerCore": threads})
 
 
 @RULES.after("TerminateInstances")

@@ -55,7 +55,8 @@ def _has_group(one: Json) -> bool:
     resources = one.get("computeResources") or {}
     if one.get("type") == "UNMANAGED" or is_given(one.get("eksConfiguration")) or resources.get("type") not in _EC2:
         return False
-    return resources["type"] != "SPOT" or resources.get("allocationStrategy", "BEST_FIT") != "BEST_FIT"
+    strategy = str(resources.get("allocationStrategy", "BEST_FIT"))
+    return resources["type"] == "EC2" or strategy != "BEST_FIT"
 
 
 def _instances_of(names: Sequence[str]) -> Call:
