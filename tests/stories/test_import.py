@@ -165,6 +165,12 @@ def test_how_far_references_are_followed(shell: Shell, monkeypatch: pytest.Monke
     assert one <= names(*queue, "--depth", "1") | {"roles.job"}
     assert "instanceProfiles.ecsInstanceRole" not in names(*queue, "--depth", "1")
     assert {"jobDefinitions.train", "roles.starter", "instanceProfiles.ecsInstanceRole"} <= names(*queue)
+    shell.ok("import", "alone", "--kind", "jobDefinitions", "--kind", "computeEnvironments", "--depth", "0")
+    yaml = text("alone")
+    assert 'jobRoleArn: "${lookups.job}"' in yaml and "job: {role: job}" in yaml
+    assert "instanceRole: ecsInstanceRole" in yaml and 'securityGroupIds: ["${lookups.gpu-nodes-group}"]' in yaml
+    monkeypatch.setenv("DB_PASSWORD", PASSWORD)
+    adopted(shell, "alone")
 
 
 def test_what_cannot_be_read_is_a_warning(shell: Shell) -> None:

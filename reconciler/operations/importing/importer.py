@@ -15,6 +15,7 @@ from typing import Any, Final
 from reconciler.account.everything import Everything
 from reconciler.config.links import Linker, Place
 from reconciler.model import OWNER_PREFIX, Address, Environment, Json, Kind, Live, Path, Resource, Scope
+from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing import verify, writer
@@ -24,7 +25,7 @@ from reconciler.operations.importing.facts import Facts
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut, Naming
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.operations.importing.naming import Keys, shared_prefix
-from reconciler.operations.importing.select import Selected, Wanted, select
+from reconciler.operations.importing.select import Index, Selected, Wanted, select
 from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
@@ -86,6 +87,10 @@ class _Import:
     refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
     physical: dict[Address, str] = field(default_factory=dict)
+    index: Index = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.everything)
 
     def run(self) -> Result:
         self.left_out += (*self.request.left_out, *self.selected.left_out)
@@ -188,6 +193,7 @@ class _Import:
                 final[path] = expression
             else:
                 express.comment(address, path, comment)
+        final |= self.outside(address, props, facts, final)
         hidden = secrets.hide(address, props)
 
         def text(path: Path, value: str) -> str:
@@ -195,6 +201,21 @@ class _Import:
 
         done = walked(hidden, text)
         return {str(name): item for name, item in _placed(done, final).items()}
+
+    def outside(self, address: Address, props: Json, facts: Facts, final: Mapping[Path, str]) -> dict[Path, str]:
+        """Look-ups by name for the ARNs of what exists and is not imported (a shared role)."""
+        found: dict[Path, str] = {}
+        for pattern, ref in self.kinds[address.section].refs.items():
+            target = self.kinds[ref.section]
+            if not target.lookup or not LOOKUP_KINDS[target.lookup].by_text or ref.late:
+                continue
+            for path, value in values_at(props, pattern):
+                if path in final or not isinstance(value, str) or not value.startswith("arn:"):
+                    continue
+                one = self.index.named(ref.section, value)
+                if one and value in one.ids:
+                    found[path] = facts.named(target.lookup, one.sought.name, value)
+        return found
 
     def of_nothing(self, address: Address, props: Json, express: Expressions) -> dict[Path, str]:
         """ARNs instead of the plain names of what does not exist: a plan takes a name for something that does."""
