@@ -1,6 +1,6 @@
-"""Reads what an account has, whoever owns it: for `import` and `audit`, which begin without a declaration.
+"""Reads all that an account has, of any owner: for `import` and `audit`, which begin without a declaration.
 
-Two stages, so that a large account costs no more than what is asked about: :meth:`Everything.list` has the names of all
+Two stages, so that a large account costs no more calls than needed: :meth:`Everything.list` has the names of all
 there is of a kind in few calls, :meth:`Everything.read` reads some of them whole, in the way in which a plan does.
 What belongs to AWS itself is in neither (``Kind.everything``).
 """

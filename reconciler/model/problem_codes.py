@@ -66,8 +66,8 @@ NO_ENVIRONMENT = _error(
 )
 NOTHING_TO_IMPORT = _error(
     "nothing-to-import",
-    "The account has nothing that matches what `import` was asked for.",
-    "Compare the options with `reconcile import --help`; the Region and the account decide what is seen.",
+    "Nothing in the account matches the options of `import`.",
+    "Check the account and the Region, and `--name`, `--kind` and `--tag`.",
 )
 NESTED_ENVIRONMENT = _error(
     "nested-environment",

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.model import EMPTY, Address, Effect, Json, Kind, Live, Path, Scope, Want
 from reconciler.planning.canonical import _canonical, _empty, with_defaults
-from reconciler.planning.diff import difference
+from reconciler.planning.diff import differs
 from reconciler.planning.field_tree import FieldNode, field_tree
 
 
@@ -36,7 +36,7 @@ def whole(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> dict[s
         {name: _plain(item) for name, item in kind.declare(live, scope).items()}, tree, top=True
     )
     comparing = _Comparing(kind, live, scope, members)
-    for path in list(_members(full, tree)):
+    for path in list(_members(full, tree, members)):
         candidate = _lacking(full, path)
         if (known := comparing.errors(full)) and comparing.errors(candidate) < known and comparing.equal(candidate):
             full = candidate
@@ -78,7 +78,7 @@ def _pruned(value: Any, node: FieldNode, *, top: bool = False, listed: bool = Fa
             if _implied(item, child, node.defaults.get(name)):
                 continue
             least = _spelt(_pruned(item, child), child)
-            if not _empty(least) or (listed and item == {}) or (top and least == {} and _says_something(child)):
+            if not _empty(least) or (listed and item == {}) or (top and least == {} and _declares_itself(child)):
                 kept[name] = least
         return kept
     if isinstance(value, list):
@@ -87,7 +87,7 @@ def _pruned(value: Any, node: FieldNode, *, top: bool = False, listed: bool = Fa
     return value
 
 
-def _says_something(node: FieldNode) -> bool:
+def _declares_itself(node: FieldNode) -> bool:
     """Whether an empty mapping is a value of its own: it cannot be changed as others can."""
     return node.facts.effect is not Effect.IN_PLACE
 
@@ -125,7 +125,7 @@ def _without_implied(kind: Kind, comparing: _Comparing, props: dict[str, Any], e
     if not comparing.equal(props):  # whatever it is, it is said when the declaration is planned
         return props
     known = comparing.errors(props)
-    for path in list(_members(props, field_tree(kind))):
+    for path in list(_members(props, field_tree(kind), comparing.members)):
         candidate = _lacking(props, path)
         if comparing.equal(candidate) and comparing.errors(candidate) <= known:
             props = candidate
@@ -144,7 +144,7 @@ class _Comparing:
     def equal(self, props: Json) -> bool:
         """Whether a plan of ``props`` would change nothing."""
         want = _want(self.kind, self.live, self.scope, props)
-        return not difference(_strict(self.kind), self.live, want, self.members)[0]
+        return not differs(_strict(self.kind), self.live, want, self.members)
 
     def errors(self, props: Json) -> set[tuple[Path, str]]:
         """What AWS would refuse about ``props``."""
@@ -173,13 +173,18 @@ def _strict(kind: Kind) -> Kind:
     return replace(kind, fields={path: replace(facts, computed=False) for path, facts in kind.fields.items()})
 
 
-def _members(props: Json, node: FieldNode) -> Iterator[tuple[str, ...]]:
-    """The members to try: those inside others only where there are facts about these, not in documents."""
+def _members(props: Json, node: FieldNode, known: Json) -> Iterator[tuple[str, ...]]:
+    """The members to try: those inside others only where there are facts about these, not in documents; and none that
+    the schema does not have, of which nothing is known.
+    """
     for name, item in props.items():
+        if known and name not in known:
+            continue
         if item != {}:
             yield (name,)
         if isinstance(item, Mapping) and node.child(name).children:
-            yield from ((name, inner) for inner in item)
+            below = known.get(name) if known else EMPTY
+            yield from ((name, inner) for inner in item if not below or "*" in below or inner in below)
 
 
 def _lacking(props: Json, path: tuple[str, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from reconciler.operations.importing import select
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.long import some
@@ -133,9 +134,7 @@ def test_what_cannot_be_imported_is_said(shell: Shell) -> None:
     sns.create_topic(Name="theirs", Tags=[{"Key": "reconciler/environment", "Value": "prod"}])
     events.put_rule(Name="aimless", ScheduleExpression="rate(1 day)")
     found = shell.ok("import", "mine", "--name", "theirs", "--name", "aimless", "--format", "json")
-    assert found.json["left_out"] == [
-        {"section": "topics", "name": "theirs", "why": "it belongs to the environment prod"}
-    ]
+    assert found.json["left_out"] == [{"section": "topics", "name": "theirs", "why": "belongs to the environment prod"}]
     assert [one["address"] for one in found.json["resources"]] == ["eventRules.aimless"]
 
     for wrong, said in (
@@ -151,7 +150,9 @@ def test_what_cannot_be_imported_is_said(shell: Shell) -> None:
         assert refused.code == 1 and said in json.dumps(refused.json["problems"]), refused.told
 
 
-def test_how_far_references_are_followed(shell: Shell) -> None:
+@pytest.mark.parametrize("few", [300, pytest.param(0, marks=pytest.mark.long)])
+def test_how_far_references_are_followed(shell: Shell, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(select, "FEW", few)  # with many objects, those that refer to others are found by these
     MADE["cli"](lambda: shell.account.clock.advance(1e4))
 
     def names(*words: str) -> set[str]:

@@ -109,7 +109,7 @@ def import_(
     output: Annotated[Format, typer.Option("--format", help="The format of the result.")] = Format.text,
     sandbox: Sandbox = False,
 ) -> None:
-    """Find what is asked for, and what belongs to it, and write YAML for it."""
+    """Write YAML for the selected resources, and for those that belong to them."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     origin = Origin(states=tuple(states or ()), templates=tuple(templates or ()), stack=stack)

@@ -145,7 +145,7 @@ def _live_from_bulk(scope: Scope, details: Json, listed: Json) -> Live:
 
 
 def everything(scope: Scope) -> Reads[Sequence[Existing]]:
-    """Every role but those of services and of IAM Identity Center: nobody else may change these."""
+    """Every role but those of services and of IAM Identity Center, which only AWS may change."""
     (reply,) = yield (bulk.DETAILS,)
     return [
         Existing(Sought(name, {"path": role["Path"]}), (attrs(scope, name, {"path": role["Path"]})["arn"],))
@@ -408,7 +408,7 @@ def _only_services(document: Any) -> list[str]:
 
 
 def _short(arn: str, scope: Scope) -> str:
-    """The name of a policy of AWS, which needs no ARN; that of the account's own policies stays."""
+    """The name of a policy of AWS, which needs no ARN; the ARN of the account's own policies."""
     name = arn.removeprefix(f"arn:{scope.partition}:iam::aws:policy/")
     return arn if name == arn or name.startswith(("aws-service-role/", "job-function/")) else name
 

@@ -69,7 +69,7 @@ def find(
         reader.close()
     if not result.written.added and not result.imported.left_out:
         where = f"account {account.scope.account}, {account.scope.place},"
-        hint = "compare --name, --kind and --tag with what is there, and the account and Region with where it is"
+        hint = "check the account and the Region, and --name, --kind and --tag"
         message = f"nothing in {where} matches"
         raise Problems([Problem(code=codes.NOTHING_TO_IMPORT, message=message, hint=hint)])
     return result, target

@@ -1,7 +1,7 @@
 """Look-ups in the place of ids of what is not imported: networks, their groups, and images.
 
 A look-up is written only where it gives exactly what is live now: the default VPC or one with a name, all subnets of a
-VPC or those with a tag, a group by its name, the image of a public parameter. Everything else stays as it is.
+VPC or those with a tag, a group by its name, the image of a public parameter. Everything else is kept.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Facts:
     # --- what they are made of ---------------------------------------------------------------------------------------
 
     def _list(self, operation: str, items: str) -> Sequence[Json]:
-        """All there is of something in EC2; nothing where that is refused: then ids stay ids."""
+        """All there is of something in EC2; nothing where that is refused: then ids are kept."""
         if operation not in self._lists:
             (reply,) = self.reader.ask([Call("ec2", operation, {}, all_pages=True)])
             self._lists[operation] = () if isinstance(reply, Refused) else reply.get(items, ())

@@ -7,7 +7,7 @@ out; if that does not pass either, it is left out, and everything is written aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -81,6 +81,7 @@ class _Import:
     in_full: set[tuple[str, str]] = field(default_factory=set)
     simple: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dangling: set[tuple[tuple[str, str], str]] = field(default_factory=set)
+    refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
     physical: dict[Address, str] = field(default_factory=dict)
 
@@ -150,11 +151,13 @@ class _Import:
     def props(self, address: Address, live: Live) -> dict[str, Any]:
         place = (address.section, live.attrs.get("name") or live.physical)
         kind, scope = self.kinds[address.section], self.request.scope
-        if place in self.in_full:
-            return whole(kind, live, scope, registry.members(address.section))
+        members = registry.members(address.section)
         if place not in self.simple:
-            self.simple[place] = simplified(kind, live, scope, registry.members(address.section))
-        return self.simple[place]
+            self.simple[place] = simplified(kind, live, scope, members)
+        found = whole(kind, live, scope, members) if place in self.in_full else self.simple[place]
+        for path in sorted(path for where, path in self.refused if where == place):
+            found = _without(found, path.split("."))
+        return found
 
     def linker(self, lives: Mapping[Address, Live], props: Mapping[Address, Json]) -> Linker:
         """Finds the resource that an ARN or id is of, as a plan of the finished declaration does."""
@@ -214,9 +217,7 @@ class _Import:
         comments = {dotted(path): text for path, text in express.comments.get(address, {}).items()}
         secret = [path for path, facts in kind.fields.items() if facts.secret and path in live.props]
         above = [self.notes[address]] if address in self.notes else []
-        above += [
-            f"the {path} is a secret, and stays as it is; to set it here: {path}: ${{env:NAME}}" for path in secret
-        ]
+        above += [f"its {path} is a secret and is not imported; to set it: {path}: ${{env:NAME}}" for path in secret]
         if above:
             comments[""] = "\n".join(above)
         done = {**member, **props, **({"tags": tags} if tags else {})}
@@ -249,6 +250,9 @@ class _Import:
                 continue
             if new := {(place, path) for path in wrong.dangling} - self.dangling:
                 self.dangling |= new
+                changed = True
+            elif new := {(place, path) for path in wrong.refused} - self.refused:
+                self.refused |= new
                 changed = True
             elif place not in self.in_full:
                 self.in_full.add(place)
@@ -305,6 +309,18 @@ def _placed(value: Any, final: Mapping[Path, str]) -> Any:
         if not isinstance(inner[path[-1]], str):
             inner[path[-1]] = expression
     return value
+
+
+def _without(value: Any, parts: Sequence[str]) -> Any:
+    """``value`` without the member at a dotted path."""
+    first, *rest = parts
+    if isinstance(value, list):
+        return [_without(item, rest) if rest and str(number) == first else item for number, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _without(item, rest) if name == first else item for name, item in value.items() if rest or name != first
+    }
 
 
 def _own_tags(live: Live) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.account.everything import Everything
-from reconciler.model import EMPTY, Existing, Kind, Live, Ref
+from reconciler.model import EMPTY, Existing, Json, Kind, Live, Ref, Unreadable
 from reconciler.model.paths import values_at
 from reconciler.model.stand_ins import walk
 from reconciler.operations.importing.found import LeftOut, Naming
@@ -16,6 +16,7 @@ from reconciler.operations.importing.found import LeftOut, Naming
 _REVISION = re.compile(r":\d+$")
 _ARN = re.compile(r"arn:[^\s\"',]+")
 _MOST_STEPS = 99
+FEW = 300  # objects of a kind that are all read, to find those that refer to others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +167,11 @@ class _Selector:
         """Why an object cannot be imported; empty if it can."""
         scope = self.everything.scope
         if live.deleting:
-            return f"it is {live.status or 'being deleted'}"
+            return f"the {kind.name} is {live.status or 'being deleted'}"
         if live.managed_by:
-            return f"it is managed by {live.managed_by}, and AWS allows only that service to change it"
+            return f"managed by {live.managed_by}, and AWS allows only that service to change it"
         if live.owner and not kind.owned(live, scope):
-            return f"it belongs to the environment {kind.owner(live, scope)}"
+            return f"belongs to the environment {kind.owner(live, scope)}"
         return ""
 
     # --- what is asked for -------------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ class _Selector:
             if any(not ref.late and sections & {*ref.sections} for ref in kind.refs.values())
         ]
         arns = {live.attrs["arn"] for _, live in lives if live.attrs.get("arn")}
-        found = self.everything.everything(users)
+        found = self.everything.read({section: self.candidates(section, lives) for section in users})
         return [
             (section, live)
             for section, group in found.items()
@@ -237,6 +238,33 @@ class _Selector:
             if any((where, one.sought.name) in targets for ref, where, one in self.uses(section, live) if not ref.late)
             or not arns.isdisjoint(_arns_in(live.props))
         ]
+
+    def candidates(self, section: str, lives: Sequence[tuple[str, Live]]) -> Sequence[Existing]:
+        """What of a section may refer to ``lives``: all there is; where that is much, what the kind finds by them."""
+        kind, listed = self.kinds[section], self.everything.list([section])[section]
+        if len(listed) <= FEW or kind.referrers is None:
+            return listed
+        targets: dict[str, list[Live]] = {}
+        for where, live in lives:
+            targets.setdefault(where, []).append(live)
+        sections = {where for ref in kind.refs.values() for where in ref.sections}
+        wanted = {where: group for where, group in targets.items() if where in sections}
+        try:
+            found = self.everything.reader.drive(kind.referrers(self.everything.scope, wanted))
+        except Unreadable as refusal:
+            self.everything.refused.setdefault(section, refusal)
+            return ()
+        asked = {name_of(live, self.kinds[where]) for where, live in lives}
+        naming = (one for one in found if any(name in asked for name in self.named_by(kind, one.props)))
+        users = (self.index.named(section, one.arn) for one in naming)
+        return [user for user in users if user]
+
+    def named_by(self, kind: Kind, props: Json) -> Iterator[str]:
+        """The names of what ``props`` refer to."""
+        for pattern, ref in kind.refs.items():
+            for _, value in values_at(props, pattern):
+                if found := self.index.target(ref, value):
+                    yield found[1].sought.name
 
     def uses(self, section: str, live: Live) -> Iterator[tuple[Ref, str, Existing]]:
         """Every reference with the section and the object that it names."""

@@ -43,13 +43,15 @@ if TYPE_CHECKING:
 class Wrong:
     """What is wrong with an imported resource: an error of its declaration, or what a plan would change, in words.
 
-    ``dangling`` are the paths of references to what does not exist, which AWS does not mind.
+    ``dangling`` are the paths of references to what does not exist, which AWS does not mind, ``refused`` those of
+    members that only replies have.
     """
 
     physical: str
     error: str = ""
     differs: str = ""
     dangling: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
 
 
 Found: TypeAlias = Mapping[Address, Wrong]
@@ -101,7 +103,9 @@ def _of_problems(problems: Iterable[Problem], physical: Mapping[Address, str]) -
         first, address = mine[0], by_text[text]
         where = f"{first.path}: " if first.path else ""
         dangling = frozenset(one.path for one in mine if one.code is codes.UNKNOWN_REFERENCE)
-        yield address, Wrong(physical=physical[address], error=f"{where}{first.message}", dangling=dangling)
+        refused = frozenset(one.path for one in mine if one.code is codes.UNKNOWN_FIELD)
+        error = f"{where}{first.message}"
+        yield address, Wrong(physical=physical[address], error=error, dangling=dangling, refused=refused)
 
 
 def _differences(item: ResourcePlan) -> str:
