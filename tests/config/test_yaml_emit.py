@@ -155,7 +155,7 @@ FILES = (
     'jobQueues:\n  "a": "one\n    two"\n  b: one\n    two\n',
     "# 𝄞 é\njobQueues: {é𝄞: {a: ü}, b: 'ß'} # 𝄞\nroles: {}\n",
     "jobQueues:\n  é𝄞: {a: ü}\n  b: 'ß' # 𝄞\nroles: {}\n",
-    "jobQueues:\n  a:\n    t: x\ty\n    # a tab\n",
+    "jobQueues:\n  a:\n    t: x\n    # a\ttab\n",
     "roles: {}",
 )
 
