@@ -153,6 +153,9 @@ FILES = (
     "jobQueues:\n  a:\n    l:\n      - &q z\n      - *q\n",
     "jobQueues:\n\n  a: {}\n\n  b: {}\n\n\n# the end\n",
     'jobQueues:\n  "a": "one\n    two"\n  b: one\n    two\n',
+    "# 𝄞 é\njobQueues: {é𝄞: {a: ü}, b: 'ß'} # 𝄞\nroles: {}\n",
+    "jobQueues:\n  é𝄞: {a: ü}\n  b: 'ß' # 𝄞\nroles: {}\n",
+    "jobQueues:\n  a:\n    t: x\n    # a\ttab\n",
     "roles: {}",
 )
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from reconciler.config.yaml import reader
+from reconciler.config.yaml import libyaml, reader
 from reconciler.config.yaml.edit import CannotEdit, Text
 from reconciler.config.yaml.emit import Member, Style, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
@@ -144,7 +144,7 @@ class _File(Text):
             new += lines(one, style.indent, style)
         there = self._lines()
         ended = _END.search(self.text)
-        after = self._last_line(ended.start()) if ended else len(there) - 1
+        after = _last_line(self._leaves(), ended.start()) if ended else len(there) - 1
         self._put_lines(after, ["", *new] if there[after].strip() and self.spaced else new)
 
     def _put_lines(self, after: int, new: Sequence[str]) -> None:
@@ -165,33 +165,25 @@ class _File(Text):
         if not node.value:
             raise CannotEdit("the mapping in the file is empty")
         column = node.value[0][0].start_mark.column
-        keys = [key.start_mark for key, _ in node.value]
-        following = [key.start_mark.index for key, _ in self._root().value if key.start_mark.index > keys[-1].index]
-        bounds = [*(mark.index for mark in keys[1:]), following[0] if following else len(self.text)]
-        ends = [self._last_line(bound) for bound in bounds]
-        there = self._lines()
-        after = ends[-1]
-        for number in range(ends[-1] + 1, len(there)):
+        last = node.value[-1][0].start_mark
+        following = [key.start_mark.index for key, _ in self._root().value if key.start_mark.index > last.index]
+        leaves, there = self._leaves(), self._lines()
+        after = end = _last_line(leaves, following[0] if following else len(self.text))
+        for number in range(end + 1, len(there)):
             line = there[number]
             if line.strip() and not (line.lstrip().startswith("#") and len(line) - len(line.lstrip()) >= column):
                 break
             after = number if line.strip() else after
-        gaps = [
-            any(not line.strip() for line in there[end + 1 : mark.line])
-            for end, mark in zip(ends, keys[1:], strict=False)
-        ]
-        return _Place(after, column, gaps[-1] if gaps else keys[-1].line != ends[-1])
-
-    def _last_line(self, bound: int) -> int:
-        """The line in which the last value before the position ``bound`` ends."""
-        leaves = self._leaves()
-        return leaves[bisect_left(leaves, (bound, 0)) - 1][1]
+        above = _last_line(leaves, last.index) + 1
+        gap = any(not line.strip() for line in there[above : last.line]) if len(node.value) > 1 else last.line != end
+        return _Place(after, column, gap)
 
     def _leaves(self) -> list[tuple[int, int]]:
         """Where each scalar, alias and end of a flow collection begins, and the line in which it ends."""
         found: list[tuple[int, int]] = []
         blocks: list[Any] = []
-        for event in YAML(typ="rt", pure=True).parse(self.text):
+        there = self._lines()
+        for event in libyaml.events(self.text) or YAML(typ="rt", pure=True).parse(self.text):
             what = type(event).__name__
             if what in ("MappingStartEvent", "SequenceStartEvent"):
                 blocks.append(event)
@@ -199,23 +191,20 @@ class _File(Text):
                 if blocks.pop().flow_style:
                     found.append((event.start_mark.index, event.end_mark.line))
             elif what == "ScalarEvent" and event.style in ("|", ">"):
-                found.append((event.start_mark.index, self._end_of_text(event, blocks[-1].start_mark.column)))
+                found.append((event.start_mark.index, _end_of_text(there, event, blocks[-1].start_mark.column)))
             elif what in ("ScalarEvent", "AliasEvent"):
                 found.append((event.start_mark.index, event.end_mark.line))
         return found
 
-    def _end_of_text(self, node: Any, column: int) -> int:
-        """The last line of a block of text whose parent is at ``column``."""
-        there = self._lines()
-        first: int = node.start_mark.line
-        keeps = "+" in there[first][node.start_mark.column :].split("#")[0]
-        end = first
-        for number in range(first + 1, len(there)):
-            line = there[number]
-            if line.strip() and len(line) - len(line.lstrip(" ")) <= column:
-                break
-            end = number if line.strip() or keeps else end
-        return end
+    def _root(self) -> Any:
+        """The nodes of the text, by libyaml where it reads the same: ruamel's parser takes ten times as long."""
+        if self._composed is None or self._composed[0] != self.text:
+            events = libyaml.events(self.text)
+            root = _composed(events) if events else None
+            if root is None:
+                return super()._root()
+            self._composed = (self.text, root)
+        return self._composed[1]
 
     # --- how the file is written -------------------------------------------------------------------------------------
 
@@ -234,6 +223,57 @@ class _File(Text):
         except ValueError:
             return f"{text(name, flow=True)}: {flow(value)}"
         return f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _composed(events: Iterator[Any]) -> Any:
+    """The nodes of a document; None for one that is empty or cannot be read."""
+    anchors: dict[str, Any] = {}
+    stack: list[Any] = [[]]
+    try:
+        for event in events:
+            what = type(event).__name__
+            if what in ("MappingEndEvent", "SequenceEndEvent"):
+                node = stack.pop()
+                node.end_mark = event.end_mark
+                if isinstance(node, MappingNode):
+                    node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
+                continue
+            if what == "AliasEvent":
+                node = anchors[event.anchor]
+            elif what == "ScalarEvent":
+                node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, style=event.style)
+            elif what in ("MappingStartEvent", "SequenceStartEvent"):
+                kind = MappingNode if what == "MappingStartEvent" else SequenceNode
+                node = kind(event.tag, [], event.start_mark, None, flow_style=event.flow_style)
+            else:
+                continue
+            (stack[-1] if len(stack) == 1 else stack[-1].value).append(node)
+            if what != "AliasEvent" and event.anchor:
+                node.anchor = event.anchor
+                anchors[event.anchor] = node
+            if what.endswith("StartEvent"):
+                stack.append(node)
+    except (libyaml.Refused, KeyError, ValueError):
+        return None
+    return stack[0][0] if len(stack) == 1 and stack[0] else None
+
+
+def _last_line(leaves: Sequence[tuple[int, int]], bound: int) -> int:
+    """The line in which the last value before the position ``bound`` ends."""
+    return leaves[bisect_left(leaves, (bound, 0)) - 1][1]
+
+
+def _end_of_text(there: Sequence[str], node: Any, column: int) -> int:
+    """The last line of a block of text whose parent is at ``column``."""
+    first: int = node.start_mark.line
+    keeps = "+" in there[first][node.start_mark.column :].split("#")[0]
+    end = first
+    for number in range(first + 1, len(there)):
+        line = there[number]
+        if line.strip() and len(line) - len(line.lstrip(" ")) <= column:
+            break
+        end = number if line.strip() or keeps else end
+    return end
 
 
 def _steps(node: MappingNode) -> Iterator[tuple[bool, int]]:

@@ -231,6 +231,7 @@ ACCESS = Access(
 )
 
 OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_consumable_resource": ("arn", "name")},
     cloudformation={"AWS::Batch::ConsumableResource": "ConsumableResourceName"},
 )
 

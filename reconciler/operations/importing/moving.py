@@ -51,8 +51,11 @@ def naming(origin: Origin, aws: AwsClient, index: Index, scope: Scope) -> tuple[
     """The keys of what exists in the account, and what is left out. Raises Problems."""
 
     def name_of(section: str, word: str) -> str | None:
-        found = index.named(section, word)
-        return found.sought.name if found else None
+        if found := index.named(section, word):
+            return found.sought.name
+        kind = index.everything.kinds[section]
+        known = index.everything.list([section])[section] if kind.shared else ()
+        return next((one.sought.name for one in known if word in kind.attrs(scope, one.sought.name, {}).values()), None)
 
     return other_tools.resolved(named(origin, aws, scope), scope, name_of)
 

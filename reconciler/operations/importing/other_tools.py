@@ -85,9 +85,7 @@ def _unique(resources: Iterable[Foreign]) -> Iterator[Foreign]:
     """The resources with keys that are unique in their sections: the second of a name is ``name-2``."""
     taken: set[tuple[str, str]] = set()
     for one in resources:
-        shared = discover()[one.section].shared
-        start = one.identifiers[0] if shared and one.identifiers else one.key
-        keys = (start, *(f"{start}-{number}" for number in range(2, 100_000)))
+        keys = (one.key, *(f"{one.key}-{number}" for number in range(2, 100_000)))
         key = next(key for key in keys if (one.section, key.casefold()) not in taken)
         taken.add((one.section, key.casefold()))
         yield Foreign(
@@ -185,7 +183,7 @@ def resolved(
             why = f"the same {kind.name} as {keys[one.section, name]}"
             left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
         else:
-            keys[one.section, name] = one.key
+            keys[one.section, name] = name if kind.shared else one.key
     return Naming(keys=keys), tuple(left)
 
 
