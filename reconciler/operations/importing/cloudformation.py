@@ -72,7 +72,7 @@ def read(
     ``texts`` are the contents of files, each with its name, ``listed`` what was read from the account; ``facts`` are
     values of pseudo parameters (``AWS::Region``) and of parameters. Raises Problems where a text is neither.
     """
-    loaded = [(_loaded(text, file), file) for text, file in texts]
+    loaded = [(_template_in(_loaded(text, file), file), file) for text, file in texts]
     lists = [_listed(data) for data, _ in loaded if any(name in data for name in _LISTS)]
     lists += [listed] if listed else []
     templates = [(data, file) for data, file in loaded if not any(name in data for name in _LISTS)]
@@ -262,6 +262,14 @@ def _loaded(text: str, file: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise _not_a_template(file, "no mapping")
     return data
+
+
+def _template_in(data: dict[str, Any], file: str) -> dict[str, Any]:
+    """The template in the output of ``aws cloudformation get-template``; anything else as it is."""
+    body = data.get("TemplateBody")
+    if isinstance(body, str):
+        return _loaded(body, file)
+    return body if isinstance(body, dict) else data
 
 
 def _from_yaml(text: str, file: str) -> Any:
