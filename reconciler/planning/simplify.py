@@ -29,12 +29,13 @@ def simplified(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> d
     return _without_implied(kind, _Comparing(kind, live, scope, members), least, empty)
 
 
-def whole(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY) -> dict[str, Any]:
-    """The properties to declare with every default spelt out, without what is never declared or is refused."""
+def whole(kind: Kind, live: Live, scope: Scope, members: Json = EMPTY, *, short: bool = True) -> dict[str, Any]:
+    """The properties to declare with every default spelt out, without what is never declared or is refused; with the
+    kind's short forms unless they are not wanted.
+    """
     tree = field_tree(kind)
-    full: dict[str, Any] = _declarable(
-        {name: _plain(item) for name, item in kind.declare(live, scope).items()}, tree, top=True
-    )
+    props = kind.declare(live, scope) if short else live.props
+    full: dict[str, Any] = _declarable({name: _plain(item) for name, item in props.items()}, tree, top=True)
     comparing = _Comparing(kind, live, scope, members)
     for path in list(_members(full, tree, members)):
         candidate = _lacking(full, path)

@@ -13,7 +13,7 @@ from reconciler.operations.importing import select
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.long import some
-from tests.support.others import MADE
+from tests.support.others import EXECUTION, MADE, role
 from tests.support.shell import Shell
 
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("environments/*/environment.yaml"))
@@ -165,3 +165,45 @@ def test_how_far_references_are_followed(shell: Shell, monkeypatch: pytest.Monke
     assert one <= names(*queue, "--depth", "1") | {"roles.job"}
     assert "instanceProfiles.ecsInstanceRole" not in names(*queue, "--depth", "1")
     assert {"jobDefinitions.train", "roles.starter", "instanceProfiles.ecsInstanceRole"} <= names(*queue)
+    shell.ok("import", "alone", "--kind", "jobDefinitions", "--kind", "computeEnvironments", "--depth", "0")
+    yaml = text("alone")
+    assert 'jobRoleArn: "${lookups.job}"' in yaml and "job: {role: job}" in yaml
+    assert "instanceRole: ecsInstanceRole" in yaml and 'securityGroupIds: ["${lookups.gpu-nodes-group}"]' in yaml
+    monkeypatch.setenv("DB_PASSWORD", PASSWORD)
+    adopted(shell, "alone")
+
+
+def test_what_cannot_be_read_is_a_warning(shell: Shell) -> None:
+    MADE["terraform"](lambda: shell.account.clock.advance(1e4))
+    for service, operation in (("iam", "*"), ("tagging", "*"), ("events", "List*"), ("ec2", "DescribeVpcs")):
+        shell.account.faults.add(service=service, operation=operation, deny=True, times=0)
+    found = shell.ok("import", "mine", "--tag", "Terraform=tr*")
+    for section in ("roles", "policies", "instanceProfiles", "eventRules"):
+        assert f"warning: {section} could not be read: " in found.err
+    yaml = text("mine")
+    assert "roles:" not in yaml and "executionRoleArn: arn:aws:iam::123456789012:role/tf-execution" in yaml
+    assert "vpcId: vpc-" in yaml
+    shell.account.faults.clear()
+    adopted(shell, "mine")
+
+
+def test_schedules_of_the_group_that_nobody_can_own(shell: Shell) -> None:
+    role("scheduler", "scheduler.amazonaws.com", EXECUTION)
+    shell.account.clock.advance(1e4)
+    topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+    scheduler = boto3.client("scheduler")
+    target = {"Arn": topic, "RoleArn": "arn:aws:iam::123456789012:role/scheduler"}
+    for group in ("default", "jobs"):
+        if group != "default":
+            scheduler.create_schedule_group(Name=group)
+        scheduler.create_schedule(
+            Name=f"in-{group}",
+            GroupName=group,
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target=target,
+        )
+    found = shell.ok("import", "mine", "--kind", "schedules")
+    assert "left out: schedules.in-default: " in found.err
+    assert "groupName: jobs" in text("mine") and "scheduleGroups:\n  jobs: {}" in text("mine")
+    adopted(shell, "mine")

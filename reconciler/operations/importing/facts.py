@@ -113,6 +113,10 @@ class Facts:
         below = "" if where == "${lookups.vpc}" else f"{where.removeprefix('${lookups.').rstrip('}')}-"
         return self._add(f"{below}{name}-group", {"securityGroup": {"groupName": name, "vpcId": where}}, group_id)
 
+    def named(self, kind: str, name: str, arn: str) -> str:
+        """The look-up of what is found by its name."""
+        return self._add(name, {kind: name}, arn)
+
     def image(self, image_id: str) -> str:
         """The look-up of an image, if it is the one that AWS recommends now."""
         if "parameters" not in self._lists:

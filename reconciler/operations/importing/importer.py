@@ -15,6 +15,7 @@ from typing import Any, Final
 from reconciler.account.everything import Everything
 from reconciler.config.links import Linker, Place
 from reconciler.model import OWNER_PREFIX, Address, Environment, Json, Kind, Live, Path, Resource, Scope
+from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing import verify, writer
@@ -24,12 +25,14 @@ from reconciler.operations.importing.facts import Facts
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut, Naming
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.operations.importing.naming import Keys, shared_prefix
-from reconciler.operations.importing.select import Selected, Wanted, select
+from reconciler.operations.importing.select import Index, Selected, Wanted, select
 from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
 
-MOST_TRIES: Final = 5
+MOST_TRIES: Final = 8
+# a resource that does not pass is declared in other ways: with all defaults, then also without short forms
+LONGEST: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +81,16 @@ class _Import:
     left_out: list[LeftOut] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: dict[Address, str] = field(default_factory=dict)
-    in_full: set[tuple[str, str]] = field(default_factory=set)
+    levels: dict[tuple[str, str], int] = field(default_factory=dict)
     simple: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dangling: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
     physical: dict[Address, str] = field(default_factory=dict)
+    index: Index = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.everything)
 
     def run(self) -> Result:
         self.left_out += (*self.request.left_out, *self.selected.left_out)
@@ -154,7 +161,8 @@ class _Import:
         members = registry.members(address.section)
         if place not in self.simple:
             self.simple[place] = simplified(kind, live, scope, members)
-        found = whole(kind, live, scope, members) if place in self.in_full else self.simple[place]
+        level = self.levels.get(place, 0)
+        found = whole(kind, live, scope, members, short=level < LONGEST) if level else self.simple[place]
         for path in sorted(path for where, path in self.refused if where == place):
             found = _without(found, path.split("."))
         return found
@@ -185,6 +193,7 @@ class _Import:
                 final[path] = expression
             else:
                 express.comment(address, path, comment)
+        final |= self.outside(address, props, facts, final)
         hidden = secrets.hide(address, props)
 
         def text(path: Path, value: str) -> str:
@@ -192,6 +201,21 @@ class _Import:
 
         done = walked(hidden, text)
         return {str(name): item for name, item in _placed(done, final).items()}
+
+    def outside(self, address: Address, props: Json, facts: Facts, final: Mapping[Path, str]) -> dict[Path, str]:
+        """Look-ups by name for the ARNs of what exists and is not imported (a shared role)."""
+        found: dict[Path, str] = {}
+        for pattern, ref in self.kinds[address.section].refs.items():
+            target = self.kinds[ref.section]
+            if not target.lookup or not LOOKUP_KINDS[target.lookup].by_text or ref.late:
+                continue
+            for path, value in values_at(props, pattern):
+                if path in final or not isinstance(value, str) or not value.startswith("arn:"):
+                    continue
+                one = self.index.named(ref.section, value)
+                if one and value in one.ids:
+                    found[path] = facts.named(target.lookup, one.sought.name, value)
+        return found
 
     def of_nothing(self, address: Address, props: Json, express: Expressions) -> dict[Path, str]:
         """ARNs instead of the plain names of what does not exist: a plan takes a name for something that does."""
@@ -254,10 +278,10 @@ class _Import:
             elif new := {(place, path) for path in wrong.refused} - self.refused:
                 self.refused |= new
                 changed = True
-            elif place not in self.in_full:
-                self.in_full.add(place)
+            elif self.levels.get(place, 0) < LONGEST:
+                self.levels[place] = self.levels.get(place, 0) + 1
                 if wrong.error:
-                    self.first_errors[place] = wrong.error
+                    self.first_errors.setdefault(place, wrong.error)
                 changed = True
             elif wrong.error:
                 del self.selected.lives[place]
@@ -269,6 +293,11 @@ class _Import:
     def finished(self, attempt: Attempt, found: verify.Found, secrets: Secrets) -> Result:
         """The result, with a comment and a warning for everything that a plan would change."""
         warnings = [*self.refusals(), *_hidden(secrets)]
+        for address, live in sorted(attempt.lives.items()):
+            if live.invalid:
+                warnings.append(
+                    f"{address} is {live.status}: {live.reason}" if live.reason else f"{address} is {live.status}"
+                )
         for address, wrong in sorted(found.items()):
             if wrong.differs and not wrong.error:
                 self.notes[address] = f"a plan would change this: {wrong.differs}"

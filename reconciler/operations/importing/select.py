@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.account.everything import Everything
-from reconciler.model import EMPTY, Existing, Json, Kind, Live, Ref, Unreadable
+from reconciler.model import EMPTY, Call, Existing, Json, Kind, Live, Ref, Refused, Unreadable
 from reconciler.model.paths import values_at
 from reconciler.model.stand_ins import walk
 from reconciler.operations.importing.found import LeftOut, Naming
 
 _REVISION = re.compile(r":\d+$")
 _ARN = re.compile(r"arn:[^\s\"',]+")
+_PATTERN = re.compile(r"[*?\[]")
 _MOST_STEPS = 99
+SHOWS_TAGS = "batch"  # the service whose lists have tags
 FEW = 300  # objects of a kind that are all read, to find those that refer to others
 
 
@@ -187,6 +189,8 @@ class _Selector:
             section: [one for one in found if self.is_named(section, one.sought.name)]
             for section, found in listed.items()
         }
+        if self.wanted.tags:
+            chosen = self.tagged(chosen)
         lives = self.everything.read(chosen)
         return [(section, live) for section, found in lives.items() for live in found if self.has_tags(live)]
 
@@ -203,6 +207,41 @@ class _Selector:
         if wanted.naming and (section, name) not in wanted.naming.keys:
             return False
         return not wanted.names or any(fnmatchcase(name, pattern) for pattern in wanted.names)
+
+    def tagged(self, chosen: dict[str, list[Existing]]) -> dict[str, list[Existing]]:
+        """``chosen`` without what the tagging index does not list, of kinds whose tags take a call for each object.
+
+        The index has nothing of IAM; and where AWS refuses it, everything is read.
+        """
+        filters = [
+            {"Key": name, **({} if _PATTERN.search(text) else {"Values": [text]})}
+            for name, text in self.wanted.tags.items()
+        ]
+        call = Call("resourcegroupstaggingapi", "GetResources", {"TagFilters": filters}, all_pages=True)
+        (reply,) = self.everything.reader.ask([call])
+        if isinstance(reply, Refused):
+            return chosen
+        arns = {str(one["ResourceARN"]) for one in reply.get("ResourceTagMappingList", ())}
+        ids = {arn.rpartition("/")[2] for arn in arns} | {arn.removesuffix(":*") for arn in arns} | arns
+        return {
+            section: [one for one in found if self.is_listed(self.kinds[section], one, ids)]
+            if self.has_index(self.kinds[section])
+            else found
+            for section, found in chosen.items()
+        }
+
+    @staticmethod
+    def has_index(kind: Kind) -> bool:
+        """Whether the tagging index spares calls: it lags, and lists of AWS Batch show tags."""
+        return not (kind.spans_regions or kind.container or (kind.api and kind.api.service == SHOWS_TAGS))
+
+    def is_listed(self, kind: Kind, one: Existing, ids: Collection[str]) -> bool:
+        """Whether ``ids`` have the object, with any revision."""
+        attrs = kind.attrs(self.everything.scope, one.sought.name, one.sought.props)
+        names = {text for name, text in attrs.items() if name in ("arn", "arnPrefix")}
+        return any(word in ids for word in (*names, *one.ids)) or (
+            kind.versioned and any(_REVISION.sub("", word) in names for word in ids)
+        )
 
     def has_tags(self, live: Live) -> bool:
         return all(fnmatchcase(live.tags.get(name, ""), text) for name, text in self.wanted.tags.items())
