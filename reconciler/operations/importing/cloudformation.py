@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -274,14 +273,12 @@ def _template_in(data: dict[str, Any], file: str) -> dict[str, Any]:
 
 def _from_yaml(text: str, file: str) -> Any:
     """YAML with the short forms of functions: ``!Ref x`` is ``{Ref: x}``, ``!Sub x`` is ``{Fn::Sub: x}``."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  (few imports need it)
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415  (few imports need it)
+
+    from reconciler.config.yaml import nodes  # noqa: PLC0415
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            node = YAML(typ="rt", pure=True).compose(text)
-        return _value(node, {})
+        return _value(nodes.compose(text), {})
     except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain, count
 from typing import Final
 
 from reconciler.kinds import discover
@@ -84,9 +85,11 @@ def _last(identifier: str) -> str:
 def _unique(resources: Iterable[Foreign]) -> Iterator[Foreign]:
     """The resources with keys that are unique in their sections: the second of a name is ``name-2``."""
     taken: set[tuple[str, str]] = set()
+    tried: dict[tuple[str, str], Iterator[int]] = {}
     for one in resources:
         start = _no_id(one.section, one.key)
-        keys = (start, *(f"{start}-{number}" for number in range(2, 100_000)))
+        numbers = tried.setdefault((one.section, start), count(2))
+        keys = chain([start], (f"{start}-{number}" for number in numbers))
         key = next(key for key in keys if (one.section, key.casefold()) not in taken)
         taken.add((one.section, key.casefold()))
         yield Foreign(
