@@ -72,6 +72,11 @@ def find(
         hint = "check the account and the Region, and --name, --kind and --tag"
         message = f"nothing in {where} matches"
         raise Problems([Problem(code=codes.NOTHING_TO_IMPORT, message=message, hint=hint)])
+    if not result.written.added and not there:
+        raise Problems(
+            Problem(code=codes.NOTHING_TO_IMPORT, message=f"{one.shown} cannot be imported: {one.why}")
+            for one in result.imported.left_out
+        )
     return result, target
 
 
