@@ -63,6 +63,7 @@ from typing import Any, Final
 
 from .access import Access
 from .api import Api
+from .attempts import Retries
 from .declared import Declared
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
@@ -85,7 +86,7 @@ from .resources import (
     Want,
 )
 from .steps import Action, Call, CompleteList, Reads
-from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
+from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -106,6 +107,10 @@ def _no_props(_name: str) -> Json:
 
 def _props_of(live: Live, _scope: Scope) -> Json:
     return live.props
+
+
+def _no_paths(_props: Json) -> Mapping[Path, Path]:
+    return EMPTY
 
 
 NO_ACCESS: Final = Access()
@@ -187,6 +192,9 @@ class Kind:
     #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms
     #: and without what follows from others. The engine leaves out what ``fields`` and ``normalize`` make of absence.
     declare: Callable[[Live, Scope], Json] = _props_of
+    #: Where what ``expand`` writes was declared, by path, for places in problems and in `render`, which shows what is
+    #: written at these paths. Only for what people should see written out.
+    declared_at: Callable[[Json], Mapping[Path, Path]] = _no_paths
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.
@@ -256,6 +264,8 @@ class Kind:
     #: the plan does, by address. Warnings become notes, which a saved plan is held to unless their code is ``advice``;
     #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
+    #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
+    retries: Callable[[Json], Retries] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

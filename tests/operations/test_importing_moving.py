@@ -91,6 +91,30 @@ def test_what_terraform_shows() -> None:
     assert terraform.read('{"format_version": "1.0", "terraform_version": "1.9.8"}', "empty.json").resources == ()
 
 
+def test_a_key_is_no_id() -> None:
+    one = {
+        "type": "aws_security_group",
+        "name": "jobs",
+        "mode": "managed",
+        "instances": [{"attributes": {"id": "sg-1"}}],
+    }
+    other = {**one, "type": "aws_batch_job_queue"}
+    named = terraform.read(
+        json.dumps({"version": 4, "resources": [{"module": "module.sg", **each} for each in (one, other)]}), "x"
+    )
+
+    assert [one.key for one in named.resources] == ["sg_jobs", "sg-jobs"]
+
+
+def test_a_large_state() -> None:
+    instances = [{"attributes": {"name": f"q-{number}"}} for number in range(2000)]
+    one = {"type": "aws_batch_job_queue", "name": "q", "mode": "managed", "instances": instances}
+    named = terraform.read(json.dumps({"version": 4, "resources": [one]}), "x")
+
+    assert [one.key for one in named.resources][:3] == ["q", "q-2", "q-3"]  # its instances have lost their keys
+    assert len({one.key for one in named.resources}) == 2000
+
+
 def of(name: str, *others: str, **facts: str) -> dict[str, Any]:
     (named,) = cloudformation.read([(text(one), one) for one in (name, *others)], None, facts)
     return {one.address: one for one in named.resources} | {f"- {one.name}": one.why for one in named.left_out}
@@ -174,6 +198,11 @@ def test_a_template_of_cdk() -> None:
         "Role1ABCC5F0": "Role",
         "NoPath0A1B2C3D": "NoPath",
     }
+    got = json.dumps({"TemplateBody": json.loads(text("cdk.json")), "StagesAvailable": ["Original"]})
+    assert cloudformation.read([(got, "got.json")]) == cloudformation.read([(text("cdk.json"), "cdk.json")])
+    body = "Resources: {Q: {Type: AWS::Batch::JobQueue}}"
+    got = json.dumps({"TemplateBody": body})
+    assert cloudformation.read([(got, "got.json")]) == cloudformation.read([(body, "body.yaml")])
     bare = json.loads(text("cdk.json"))
     bare["Rules"] = {"CheckBootstrapVersion": {}}
     for one in bare["Resources"].values():

@@ -17,7 +17,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from reconciler.config.yaml import libyaml, reader
+from reconciler.config.yaml import libyaml, nodes, reader
 from reconciler.config.yaml.edit import CannotEdit, Text
 from reconciler.config.yaml.emit import Member, Style, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
@@ -197,13 +197,9 @@ class _File(Text):
         return found
 
     def _root(self) -> Any:
-        """The nodes of the text, by libyaml where it reads the same: ruamel's parser takes ten times as long."""
+        """The nodes of the text as it is now."""
         if self._composed is None or self._composed[0] != self.text:
-            events = libyaml.events(self.text)
-            root = _composed(events) if events else None
-            if root is None:
-                return super()._root()
-            self._composed = (self.text, root)
+            self._composed = (self.text, nodes.compose(self.text))
         return self._composed[1]
 
     # --- how the file is written -------------------------------------------------------------------------------------
@@ -223,39 +219,6 @@ class _File(Text):
         except ValueError:
             return f"{text(name, flow=True)}: {flow(value)}"
         return f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
-
-
-def _composed(events: Iterator[Any]) -> Any:
-    """The nodes of a document; None for one that is empty or cannot be read."""
-    anchors: dict[str, Any] = {}
-    stack: list[Any] = [[]]
-    try:
-        for event in events:
-            what = type(event).__name__
-            if what in ("MappingEndEvent", "SequenceEndEvent"):
-                node = stack.pop()
-                node.end_mark = event.end_mark
-                if isinstance(node, MappingNode):
-                    node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
-                continue
-            if what == "AliasEvent":
-                node = anchors[event.anchor]
-            elif what == "ScalarEvent":
-                node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, style=event.style)
-            elif what in ("MappingStartEvent", "SequenceStartEvent"):
-                kind = MappingNode if what == "MappingStartEvent" else SequenceNode
-                node = kind(event.tag, [], event.start_mark, None, flow_style=event.flow_style)
-            else:
-                continue
-            (stack[-1] if len(stack) == 1 else stack[-1].value).append(node)
-            if what != "AliasEvent" and event.anchor:
-                node.anchor = event.anchor
-                anchors[event.anchor] = node
-            if what.endswith("StartEvent"):
-                stack.append(node)
-    except (libyaml.Refused, KeyError, ValueError):
-        return None
-    return stack[0][0] if len(stack) == 1 and stack[0] else None
 
 
 def _last_line(leaves: Sequence[tuple[int, int]], bound: int) -> int:

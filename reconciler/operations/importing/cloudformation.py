@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -72,7 +71,7 @@ def read(
     ``texts`` are the contents of files, each with its name, ``listed`` what was read from the account; ``facts`` are
     values of pseudo parameters (``AWS::Region``) and of parameters. Raises Problems where a text is neither.
     """
-    loaded = [(_loaded(text, file), file) for text, file in texts]
+    loaded = [(_template_in(_loaded(text, file), file), file) for text, file in texts]
     lists = [_listed(data) for data, _ in loaded if any(name in data for name in _LISTS)]
     lists += [listed] if listed else []
     templates = [(data, file) for data, file in loaded if not any(name in data for name in _LISTS)]
@@ -264,16 +263,22 @@ def _loaded(text: str, file: str) -> dict[str, Any]:
     return data
 
 
+def _template_in(data: dict[str, Any], file: str) -> dict[str, Any]:
+    """The template in the output of ``aws cloudformation get-template``; anything else as it is."""
+    body = data.get("TemplateBody")
+    if isinstance(body, str):
+        return _loaded(body, file)
+    return body if isinstance(body, dict) else data
+
+
 def _from_yaml(text: str, file: str) -> Any:
     """YAML with the short forms of functions: ``!Ref x`` is ``{Ref: x}``, ``!Sub x`` is ``{Fn::Sub: x}``."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  (few imports need it)
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415  (few imports need it)
+
+    from reconciler.config.yaml import nodes  # noqa: PLC0415
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            node = YAML(typ="rt", pure=True).compose(text)
-        return _value(node, {})
+        return _value(nodes.compose(text), {})
     except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None

@@ -1,0 +1,60 @@
+"""YAML text -> ruamel's nodes, with tags, anchors and places: for texts that are edited, or have another meaning than
+an environment.
+
+libyaml parses what it reads in the same way: ruamel's own parser takes ten times as long.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from reconciler.config.yaml import libyaml
+
+
+def compose(text: str) -> Any:
+    """The root of the document; an alias is the node of its anchor. Raises ruamel's YAMLError."""
+    events = libyaml.events(text)
+    root = _composed(events) if events else None
+    if root is not None:
+        return root
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names of anchors that are used again
+        return YAML(typ="rt", pure=True).compose(text)
+
+
+def _composed(events: Iterator[Any]) -> Any:
+    """The nodes of the first document; None for one that is empty or cannot be read."""
+    anchors: dict[str, Any] = {}
+    stack: list[Any] = [[]]
+    try:
+        for event in events:
+            what = type(event).__name__
+            if what in ("MappingEndEvent", "SequenceEndEvent"):
+                node = stack.pop()
+                node.end_mark = event.end_mark
+                if isinstance(node, MappingNode):
+                    node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
+                continue
+            if what == "AliasEvent":
+                node = anchors[event.anchor]
+            elif what == "ScalarEvent":
+                node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, style=event.style)
+            elif what in ("MappingStartEvent", "SequenceStartEvent"):
+                kind = MappingNode if what == "MappingStartEvent" else SequenceNode
+                node = kind(event.tag, [], event.start_mark, None, flow_style=event.flow_style)
+            else:
+                continue
+            (stack[-1] if len(stack) == 1 else stack[-1].value).append(node)
+            if what != "AliasEvent" and event.anchor:
+                node.anchor = event.anchor
+                anchors[event.anchor] = node
+            if what.endswith("StartEvent"):
+                stack.append(node)
+    except (libyaml.Refused, KeyError, ValueError):
+        return None
+    return stack[0][0] if len(stack) == 1 and stack[0] else None
