@@ -13,7 +13,7 @@ from reconciler.operations.importing import select
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.long import some
-from tests.support.others import EXECUTION, MADE, role
+from tests.support.others import BATCH, EXECUTION, MADE, role
 from tests.support.shell import Shell
 
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("environments/*/environment.yaml"))
@@ -207,4 +207,26 @@ def test_schedules_of_the_group_that_nobody_can_own(shell: Shell) -> None:
     found = shell.ok("import", "mine", "--kind", "schedules")
     assert "left out: schedules.in-default: " in found.err
     assert "groupName: jobs" in text("mine") and "scheduleGroups:\n  jobs: {}" in text("mine")
+    adopted(shell, "mine")
+
+
+def test_what_was_left_over_the_years(shell: Shell) -> None:
+    MADE["hand"](lambda: shell.account.clock.advance(1e4))
+    found = shell.ok("import", "mine", "--all")
+    assert "warning: computeEnvironments.broken is INVALID: " in found.err
+    yaml = text("mine")
+    for line in (
+        "permissionsBoundary: boundary",
+        "path: /hpc/",
+        "instanceRole: worker-profile",
+        "version: $Latest",
+        "state: DISABLED",
+        "numNodes: 4",
+        "# this revision, which is not the latest, and no later one",
+        "job-definition/mpi:1",
+    ):
+        assert line in yaml, line
+    assert "ebsOptimized: true" in yaml and "monitoring" not in yaml
+    role("gone", "batch.amazonaws.com", BATCH)  # adopting repairs what does not work
+    shell.account.clock.advance(1e4)
     adopted(shell, "mine")
