@@ -230,3 +230,23 @@ def test_what_was_left_over_the_years(shell: Shell) -> None:
     role("gone", "batch.amazonaws.com", BATCH)  # adopting repairs what does not work
     shell.account.clock.advance(1e4)
     adopted(shell, "mine")
+
+
+def test_importing_into_a_file_and_into_an_overlay(shell: Shell) -> None:
+    boto3.client("logs").create_log_group(logGroupName="app-one")
+    boto3.client("logs").create_log_group(logGroupName="prod-two")
+    Path("site.yaml").write_text("environment: site\nregion: eu-west-1\ntags: {who: '${env:NOT_SET:-me}'}\n", "utf-8")
+    found = shell.ok("import", "site.yaml", "--name", "app-*")
+    assert "warning: logGroups.app-one: a plan would change tags.who" in found.err  # every resource gets these tags
+    assert Path("site.yaml").read_text("utf-8").endswith(
+        "logGroups:\n  # a plan would change this: tags.who\n  app-one: {}\n"
+    )
+    shell.ok("validate", "site.yaml")
+
+    for name, settings in (("base", "region: eu-west-1\nnamePrefix: prod-\n"), ("prod", "extends: ../base\n")):
+        Path("environments", name).mkdir(parents=True)
+        Path("environments", name, "environment.yaml").write_text(f"environment: {name}\n{settings}", "utf-8")
+    found = shell.ok("import", "prod", "--name", "prod-*")
+    assert sorted(path.name for path in Path("environments").iterdir()) == ["base", "prod"]
+    assert "two: {}" in text("environments/prod")
+    adopted(shell, "prod")
