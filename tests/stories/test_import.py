@@ -217,6 +217,7 @@ def test_what_was_left_over_the_years(shell: Shell) -> None:
     yaml = text("mine")
     for line in (
         "permissionsBoundary: boundary",
+        '"aws:ResourceTag/$${aws:PrincipalTag/by}": "$${aws:PrincipalTag/team}"',
         "path: /hpc/",
         "instanceRole: worker-profile",
         "version: $Latest",
@@ -238,8 +239,10 @@ def test_importing_into_a_file_and_into_an_overlay(shell: Shell) -> None:
     Path("site.yaml").write_text("environment: site\nregion: eu-west-1\ntags: {who: '${env:NOT_SET:-me}'}\n", "utf-8")
     found = shell.ok("import", "site.yaml", "--name", "app-*")
     assert "warning: logGroups.app-one: a plan would change tags.who" in found.err  # every resource gets these tags
-    assert Path("site.yaml").read_text("utf-8").endswith(
-        "logGroups:\n  # a plan would change this: tags.who\n  app-one: {}\n"
+    assert (
+        Path("site.yaml")
+        .read_text("utf-8")
+        .endswith("logGroups:\n  # a plan would change this: tags.who\n  app-one: {}\n")
     )
     shell.ok("validate", "site.yaml")
 
@@ -250,3 +253,45 @@ def test_importing_into_a_file_and_into_an_overlay(shell: Shell) -> None:
     assert sorted(path.name for path in Path("environments").iterdir()) == ["base", "prod"]
     assert "two: {}" in text("environments/prod")
     adopted(shell, "prod")
+
+
+def test_networks_are_looked_up_where_a_look_up_finds_exactly_them(shell: Shell) -> None:
+    ec2, batch = boto3.client("ec2"), boto3.client("batch")
+
+    def tags(**named: str) -> list[dict[str, str]]:
+        return [{"Key": name, "Value": value} for name, value in named.items()]
+
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    ec2.create_tags(Resources=[vpc], Tags=tags(Name="hpc main"))
+    subnets = {}
+    for number, (name, tier) in enumerate((("a", "private"), ("b", "private"), ("c", "public"))):
+        made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{number}.0/24")["Subnet"]["SubnetId"]
+        ec2.create_tags(Resources=[made], Tags=tags(Name=name, tier=tier))
+        subnets[name] = made
+    group = ec2.create_security_group(GroupName="nodes", Description="d", VpcId=vpc)["GroupId"]
+    for name, where in (("tagged", "ab"), ("named", "c"), ("every", "abc"), ("literal", "ac")):
+        batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": "FARGATE",
+                "maxvCpus": 4,
+                "subnets": [subnets[one] for one in where],
+                "securityGroupIds": [group],
+            },
+        )
+    shell.account.clock.advance(1e4)
+    found = shell.ok("import", "mine", "--kind", "computeEnvironments", "--depth", "0", "--single-file")
+    assert "left out" not in found.told
+    yaml = text("mine")
+    for line in (
+        "vpc-hpc-main:",
+        "vpc: {tags: {Name: hpc main}}",
+        'subnets: "${lookups.private-subnets}"',
+        'subnets: "${lookups.c-subnets}"',
+        'subnets: "${lookups.vpc-hpc-main-subnets}"',
+        "# no look-up finds exactly these: neither a VPC nor a tag",
+        'securityGroupIds: ["${lookups.vpc-hpc-main-nodes-group}"]',
+    ):
+        assert line in yaml, yaml
+    adopted(shell, "mine")

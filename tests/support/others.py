@@ -372,7 +372,10 @@ def by_hand(settle: Callable[[], Any]) -> None:
                         "Effect": "Allow",
                         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
                         "Action": "sts:AssumeRole",
-                        "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+                        "Condition": {
+                            "Bool": {"aws:MultiFactorAuthPresent": "true"},
+                            "StringEquals": {"aws:ResourceTag/${aws:PrincipalTag/by}": "${aws:PrincipalTag/team}"},
+                        },
                     },
                 ],
             }
