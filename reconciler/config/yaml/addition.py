@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-
-from reconciler.config.yaml import libyaml, nodes, reader
+from reconciler.config.yaml import nodes, reader
 from reconciler.config.yaml.edit import CannotEdit, Text
 from reconciler.config.yaml.emit import Member, Style, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
+from reconciler.config.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from reconciler.model.problems import Problems
 
 _END: Final = re.compile(r"^\.\.\.(\s|$)", re.MULTILINE)
@@ -183,7 +181,7 @@ class _File(Text):
         found: list[tuple[int, int]] = []
         blocks: list[Any] = []
         there = self._lines()
-        for event in libyaml.events(self.text) or YAML(typ="rt", pure=True).parse(self.text):
+        for event in nodes.events(self.text):
             what = type(event).__name__
             if what in ("MappingStartEvent", "SequenceStartEvent"):
                 blocks.append(event)
@@ -195,12 +193,6 @@ class _File(Text):
             elif what in ("ScalarEvent", "AliasEvent"):
                 found.append((event.start_mark.index, event.end_mark.line))
         return found
-
-    def _root(self) -> Any:
-        """The nodes of the text as it is now."""
-        if self._composed is None or self._composed[0] != self.text:
-            self._composed = (self.text, nodes.compose(self.text))
-        return self._composed[1]
 
     # --- how the file is written -------------------------------------------------------------------------------------
 

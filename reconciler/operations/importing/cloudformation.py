@@ -273,13 +273,11 @@ def _template_in(data: dict[str, Any], file: str) -> dict[str, Any]:
 
 def _from_yaml(text: str, file: str) -> Any:
     """YAML with the short forms of functions: ``!Ref x`` is ``{Ref: x}``, ``!Sub x`` is ``{Fn::Sub: x}``."""
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415  (few imports need it)
-
-    from reconciler.config.yaml import nodes  # noqa: PLC0415
+    from reconciler.config.yaml import nodes  # noqa: PLC0415  (few imports need it)
 
     try:
         return _value(nodes.compose(text), {})
-    except (YAMLError, ValueError) as error:
+    except (nodes.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None
         raise _not_a_template(file, "neither JSON nor YAML", pos) from None
