@@ -20,7 +20,7 @@ EXAMPLES = sorted(path.parent.name for path in ROOT.glob("environments/*/environ
 PASSWORD = "hunter2-and-more"
 
 
-@pytest.mark.parametrize("name", some(EXAMPLES, 6, 5))
+@pytest.mark.parametrize("name", some(EXAMPLES, 12, 11))
 def test_an_example_is_imported(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for variable, value in SECRETS.items():
         monkeypatch.setenv(variable, value)
