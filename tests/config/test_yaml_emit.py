@@ -139,6 +139,7 @@ FILES = (
     "jobQueues:\n",
     "jobQueues:  # none yet\nroles: {}\n",
     "jobQueues: {}\n",
+    "# queues\njobQueues: {}  # none yet\n\nroles: {}\n",
     "jobQueues: {a: {b: 1}} # c\nroles: {}\n",
     '{"jobQueues": {"a": {}}}\n',
     "{}\n",
@@ -178,7 +179,7 @@ def test_what_is_there_stays(text: str) -> None:
             continue
         expected = {**before, "jobQueues": {**(before.get("jobQueues") or {}), **{one.name: one.value for one in NEW}}}
         assert addition.plain(reader.read(after.encode(), "f.yaml")) == expected
-        assert is_kept(variant, after)
+        assert is_kept(variant.replace("jobQueues: {}", "jobQueues:"), after)
         assert after.count("\n") == after.count("\r\n") or "\r\n" not in variant
         assert after.endswith("\n") == variant.endswith("\n") or not variant.strip("\ufeff")
         if variant.strip("\ufeff") and "{a:" not in variant and "{}" not in variant and '"jobQueues"' not in variant:
@@ -187,7 +188,7 @@ def test_what_is_there_stays(text: str) -> None:
 
 
 def test_the_lines_around_it() -> None:
-    after = addition.added(FILES[8], "jobQueues", NEW[:1])
+    after = addition.added(FILES[9], "jobQueues", NEW[:1])
 
     assert after.splitlines()[6:20] == [
         "    # of the section",
@@ -204,6 +205,13 @@ def test_the_lines_around_it() -> None:
         "# of roles",
         "roles: {}",
     ]
+
+
+def test_empty_braces_become_a_block() -> None:
+    after = addition.added("jobQueues: {}  # none yet\n\nroles: {}\n", "jobQueues", NEW[:1])
+
+    assert after.startswith("jobQueues:  # none yet\n  # Seen\n  new:\n    priority: 1\n")
+    assert after.endswith("      b\n\nroles: {}\n")
 
 
 @pytest.mark.parametrize("text", ["jobQueues: &x {a: {}}\nroles: *x\n", "jobQueues: [a]\n", "jobQueues: {\n", "- a\n"])

@@ -114,6 +114,10 @@ class _File(Text):
                 self._insert_in_flow(root, self._in_flow(section, {one.name: one.value for one in members}))
             else:
                 self._append(section, members, style)
+        elif isinstance(node, MappingNode) and not node.value and not root.flow_style and self._is_alone(node):
+            place = _Place(key.end_mark.line, key.start_mark.column + style.indent, apart=False)
+            self._put(key.end_mark.index, node.end_mark.index, ":")  # braces with nothing in them
+            self._insert_members(place, members, style)
         elif isinstance(node, MappingNode) and node.flow_style:
             shown = ", ".join(self._in_flow(one.name, one.value) for one in members)
             self._insert_in_flow(node, shown)
@@ -155,6 +159,11 @@ class _File(Text):
 
     def _lines(self) -> list[str]:
         return [line.rstrip("\r\n") for line in _LINES.findall(self.text)] or [""]
+
+    def _is_alone(self, node: MappingNode) -> bool:
+        """Whether nothing but a comment follows in the line of a value that is in the line of its key."""
+        line = self._lines()[node.start_mark.line]
+        return node.start_mark.line == node.end_mark.line and not line[node.end_mark.column :].split("#")[0].strip()
 
     # --- places ------------------------------------------------------------------------------------------------------
 
