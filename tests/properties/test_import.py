@@ -15,7 +15,7 @@ from reconciler.account.reader import Reader
 from reconciler.kinds import discover
 from reconciler.operations import pipeline
 from reconciler.operations.importing import importer
-from reconciler.operations.importing.importer import Request
+from reconciler.operations.importing.attempt import Request
 from reconciler.operations.importing.select import Wanted
 from tests.account.test_everything import STACK
 from tests.properties import test_convergence as declared

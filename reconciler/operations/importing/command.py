@@ -14,7 +14,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.importing import importer, moving
-from reconciler.operations.importing.importer import Request, Result
+from reconciler.operations.importing.attempt import Request
+from reconciler.operations.importing.importer import Result
 from reconciler.operations.importing.moving import NOWHERE, Origin
 from reconciler.operations.importing.select import Index, Wanted
 from reconciler.operations.session import Loaded, Location

@@ -9,48 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 from reconciler.account.everything import Everything
 from reconciler.config.links import Linker, Place
-from reconciler.model import OWNER_PREFIX, Address, Environment, Json, Kind, Live, Path, Resource, Scope
+from reconciler.model import OWNER_PREFIX, Address, Json, Kind, Live, Path, Resource
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing import verify, writer
+from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.existing import Existing
 from reconciler.operations.importing.express import Expressions, literal, walked, written
 from reconciler.operations.importing.facts import Facts
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut, Naming
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.operations.importing.naming import Keys, shared_prefix
-from reconciler.operations.importing.select import Index, Selected, Wanted, select
+from reconciler.operations.importing.select import Index, Selected, select
 from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
 
-MOST_TRIES: Final = 8
+MOST_TRIES: Final = 30  # each leaves something out, or declares it in another way
 # a resource that does not pass is declared in other ways: with all defaults, then also without short forms
 LONGEST: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to import, and where to.
-
-    target       the directory or file of the environment, which may not exist yet
-    env          the environment that is there, in its account; None: a new one
-    single_file  all of a new environment in one file
-    left_out     what is known to be left out before anything is read
-    """
-
-    wanted: Wanted
-    target: FilePath
-    scope: Scope
-    env: Environment | None = None
-    single_file: bool = False
-    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,10 +173,11 @@ class _Import:
         for path, expression, comment in facts.found(address.section, props, list(final)):
             if expression:
                 final[path] = expression
-            else:
+            if comment:
                 express.comment(address, path, comment)
         final |= self.outside(address, props, facts, final)
-        hidden = secrets.hide(address, props)
+        sites = {path for one in self.kinds[address.section].refs for path, _ in values_at(props, one)}
+        hidden = secrets.hide(address, props, sites)
 
         def text(path: Path, value: str) -> str:
             return final[path] if path in final else written(express.text(address, path, value))
@@ -300,6 +283,9 @@ class _Import:
                 )
         for address, wrong in sorted(found.items()):
             if wrong.differs and not wrong.error:
+                place = (address.section, wrong.physical)
+                if place not in self.first_errors:  # no other way was better
+                    self.levels[place] = 0
                 self.notes[address] = f"a plan would change this: {wrong.differs}"
                 warnings.append(f"{address}: a plan would change {wrong.differs}")
         if self.notes:
@@ -317,16 +303,6 @@ class _Import:
         for section, refusal in sorted(self.everything.refused.items()):
             why = f"{refusal.call.action} was refused ({refusal.refused.code})"
             yield f"{section} could not be read: {why}; {refusal.advice}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One declaration and its files; ``facts`` are the values of its look-ups."""
-
-    imported: Imported
-    written: Written
-    lives: Mapping[Address, Live]
-    facts: Mapping[str, Any]
 
 
 def _placed(value: Any, final: Mapping[Path, str]) -> Any:

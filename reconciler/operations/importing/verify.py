@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from reconciler.account.everything import Everything
 from reconciler.config import names, references
@@ -31,12 +31,10 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
+from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.planning import planner
 from reconciler.schema import registry
-
-if TYPE_CHECKING:
-    from reconciler.operations.importing.importer import Attempt, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
