@@ -226,3 +226,37 @@ def test_the_examples_take_more(path: Path) -> None:
     for section in ("jobQueues", "roles") if LONG else ("jobQueues",):
         kept = iter(addition.added(text, section, NEW).splitlines())
         assert all(line in kept for line in text.splitlines())
+
+
+# values as files have them, with comments, empty lines, anchors and other styles around them
+comments = st.sampled_from(["", "", "# about it", "", "  # deeper", "      # deepest"])
+
+
+@settings(max_examples=600 if LONG else 15, deadline=None)
+@given(st.dictionaries(names, mappings, min_size=1, max_size=3), styles, st.data())
+def test_any_file_takes_more(value: dict[str, Any], style: Style, data: st.DataObject) -> None:
+    """Every line is still there, in order, with the same end; what is read is what was there, and what was added."""
+    section = data.draw(st.sampled_from([*value, "jobQueues"]))
+    if not isinstance(value.get(section, {}), dict) or {one.name for one in NEW} & value.get(section, {}).keys():
+        return
+    lines: list[str] = []
+    for name, item in value.items():
+        lines += [line for line in (data.draw(comments), data.draw(comments)) if line or data.draw(st.booleans())]
+        lines += emit.lines(Member(name=name, value=item, opened=True), 0, style)
+        lines += [line for line in (data.draw(comments),) if line]
+    newline = data.draw(st.sampled_from(["\n", "\r\n"]))
+    text = newline.join(lines) + data.draw(st.sampled_from([newline, newline * 2, ""]))
+    before = addition.plain(reader.read(text.encode("utf-8", "surrogatepass"), "f.yaml"))
+    if before != value:  # a comment in a text is a part of it
+        return
+    try:
+        after = addition.added(text, section, NEW)
+    except CannotEdit:
+        assert not text.endswith(newline)  # which ends a text
+        return
+
+    kept = iter(after.split(newline))
+    assert all(line in kept for line in text.split(newline)[:-1])
+    read = addition.plain(reader.read(after.encode("utf-8", "surrogatepass"), "f.yaml"))
+    assert read == {**before, section: {**before.get(section, {}), **{one.name: one.value for one in NEW}}}
+    assert list(read) == list(dict.fromkeys([*before, section]))
