@@ -3,7 +3,8 @@
 Nothing here calls AWS, reads a file or the clock. Every other package uses these types; this one imports none of them.
 One module a topic: ``values`` (names, places, stand-ins), ``steps`` (calls and waits), ``resources`` (declared, live,
 wanted, differences), ``declared`` (all that is declared), ``kind`` (the interface of a kind), ``api`` (the requests of
-a kind), ``recorded`` (its events in CloudTrail), ``other_tools`` (its types in their files), ``plan``.
+a kind), ``recorded`` (its events in CloudTrail), ``other_tools`` (its types in their files), ``audit`` (findings about
+what is live), ``plan``.
 """
 
 from .access import (

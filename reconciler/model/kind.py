@@ -64,6 +64,7 @@ from typing import Any, Final
 from .access import Access
 from .api import Api
 from .attempts import Retries
+from .audit import Audit
 from .declared import Declared
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
@@ -183,6 +184,8 @@ class Kind:
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
     #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
+    #: What `audit` looks for; without it, objects of this kind are not audited.
+    audit: Audit | None = None
     #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
     file: str = ""
     #: What other tools call one, for `import`.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.kinds import discover
-from reconciler.model import Call, Refused, Scope
+from reconciler.model import Call, Live, Refused, Scope
 from reconciler.model.problems import Problems
 from reconciler.operations.importing import cloudformation, moving, other_tools, terraform
 from reconciler.operations.importing.moving import Origin
@@ -41,6 +41,30 @@ def there(section: str, word: str) -> str | None:
     if section == "jobDefinitions":
         name = word.rpartition("/")[2].partition(":")[0]
     return None if name == "gone" or (word.startswith("sg-") and name == word) else name.removesuffix("-AbCdEf")
+
+
+def live(name: str, attrs: dict[str, str], logical: str = "", stack: str = "jobs") -> Live:
+    tags = {"aws:cloudformation:stack-name": stack, "aws:cloudformation:logical-id": logical} if logical else {}
+    return Live(physical=name, attrs=attrs, props={}, tags=tags)
+
+
+LIVES = {
+    "securityGroups": [live("jobs-Group-1A", {"id": "sg-7"}, "Group")],
+    "roles": [
+        live("jobs-Role-1A", {"arn": "arn:aws:iam::123456789012:role/jobs-Role-1A"}, "Role"),
+        live("x-Profile", {}, "Twice", "x"),
+        live("y-Profile", {}, "Twice", "y"),
+        live("untagged", {}),
+    ],
+}
+
+
+def lives(sections: Any) -> dict[str, Any]:
+    return {section: LIVES.get(section, []) for section in sections}
+
+
+def nothing(_: Any) -> dict[str, Any]:
+    return {}
 
 
 def text(name: str) -> str:
@@ -159,7 +183,7 @@ def test_a_template_with_the_resources_of_its_stack() -> None:
 def test_a_stack_in_the_account(tmp_path: Path) -> None:
     reply = {"StackResourceSummaries": json.loads(text("stack.json"))["StackResources"]}
     account: Any = Account(reply)
-    named = moving.named(Origin(stack="jobs"), account, HERE)
+    named = moving.named(Origin(stack="jobs"), account, HERE, nothing)
     assert [one.key for one in named.resources] == ["Compute", "Group", "Role"]
     (call,) = account.calls
     assert (call.service, call.operation, call.params) == (
@@ -168,7 +192,7 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
         {"StackName": "jobs"},
     )
     both = moving.named(
-        Origin(templates=(DATA / "template.yaml",), states=(DATA / "shown.json",), stack="jobs"), account, HERE
+        Origin(templates=(DATA / "template.yaml",), states=(DATA / "shown.json",), stack="jobs"), account, HERE, nothing
     )
     words = {one.address: one.identifiers for one in both.resources}
     assert words["Queue"] == ("jobs-queue-prod",)
@@ -176,16 +200,23 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
     assert "aws_batch_job_queue.urgent[0]" in words
 
     _, left = other_tools.resolved(
-        moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE), HERE, there
+        moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, nothing), HERE, there
     )
     assert [one.name for one in left if "which CloudFormation has created" in one.why] == [
         *("Queue", "Sized", "Hidden", "Group", "Role", "Profile")
     ]
+    tagged = moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, lives)
+    assert {one.address: one.identifiers for one in tagged.resources}["Group"] == ("sg-7",)
     refused: Any = Account(Refused("ValidationError", "Stack with id jobs does not exist"))
     with pytest.raises(Problems, match="cannot read the resources of the stack jobs: ValidationError"):
-        moving.named(Origin(stack="jobs"), refused, HERE)
+        moving.named(Origin(stack="jobs"), refused, HERE, nothing)
+    by_tags = moving.named(Origin(stack="jobs"), refused, HERE, lives)
+    assert [(one.key, one.identifiers[0]) for one in by_tags.resources] == [
+        ("Group", "sg-7"),
+        ("Role", "arn:aws:iam::123456789012:role/jobs-Role-1A"),
+    ]
     with pytest.raises(Problems, match="No such file"):
-        moving.named(Origin(states=(tmp_path / "no.json",)), account, HERE)
+        moving.named(Origin(states=(tmp_path / "no.json",)), account, HERE, nothing)
 
 
 def test_a_template_of_cdk() -> None:

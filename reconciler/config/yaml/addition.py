@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-
-from reconciler.config.yaml import libyaml, nodes, reader
+from reconciler.config.yaml import nodes, reader
 from reconciler.config.yaml.edit import CannotEdit, Text
 from reconciler.config.yaml.emit import Member, Style, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
+from reconciler.config.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from reconciler.model.problems import Problems
 
 _END: Final = re.compile(r"^\.\.\.(\s|$)", re.MULTILINE)
@@ -116,6 +114,10 @@ class _File(Text):
                 self._insert_in_flow(root, self._in_flow(section, {one.name: one.value for one in members}))
             else:
                 self._append(section, members, style)
+        elif isinstance(node, MappingNode) and not node.value and not root.flow_style and self._is_alone(node):
+            place = _Place(key.end_mark.line, key.start_mark.column + style.indent, apart=False)
+            self._put(key.end_mark.index, node.end_mark.index, ":")  # braces with nothing in them
+            self._insert_members(place, members, style)
         elif isinstance(node, MappingNode) and node.flow_style:
             shown = ", ".join(self._in_flow(one.name, one.value) for one in members)
             self._insert_in_flow(node, shown)
@@ -158,6 +160,11 @@ class _File(Text):
     def _lines(self) -> list[str]:
         return [line.rstrip("\r\n") for line in _LINES.findall(self.text)] or [""]
 
+    def _is_alone(self, node: MappingNode) -> bool:
+        """Whether nothing but a comment follows in the line of a value that is in the line of its key."""
+        line = self._lines()[node.start_mark.line]
+        return node.start_mark.line == node.end_mark.line and not line[node.end_mark.column :].split("#")[0].strip()
+
     # --- places ------------------------------------------------------------------------------------------------------
 
     def _below(self, node: MappingNode) -> _Place:
@@ -183,7 +190,7 @@ class _File(Text):
         found: list[tuple[int, int]] = []
         blocks: list[Any] = []
         there = self._lines()
-        for event in libyaml.events(self.text) or YAML(typ="rt", pure=True).parse(self.text):
+        for event in nodes.events(self.text):
             what = type(event).__name__
             if what in ("MappingStartEvent", "SequenceStartEvent"):
                 blocks.append(event)
@@ -195,12 +202,6 @@ class _File(Text):
             elif what in ("ScalarEvent", "AliasEvent"):
                 found.append((event.start_mark.index, event.end_mark.line))
         return found
-
-    def _root(self) -> Any:
-        """The nodes of the text as it is now."""
-        if self._composed is None or self._composed[0] != self.text:
-            self._composed = (self.text, nodes.compose(self.text))
-        return self._composed[1]
 
     # --- how the file is written -------------------------------------------------------------------------------------
 

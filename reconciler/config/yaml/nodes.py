@@ -11,15 +11,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.config.yaml import libyaml
+
+__all__ = ["MappingNode", "Node", "ScalarNode", "SequenceNode", "YAMLError", "compose", "events"]
+
+
+def events(text: str) -> Iterator[Any]:
+    """The parser's events. Raises YAMLError, or what libyaml raises."""
+    return libyaml.events(text) or YAML(typ="rt", pure=True).parse(text)
 
 
 def compose(text: str) -> Any:
     """The root of the document; an alias is the node of its anchor. Raises ruamel's YAMLError."""
-    events = libyaml.events(text)
-    root = _composed(events) if events else None
+    found = libyaml.events(text)
+    root = _composed(found) if found else None
     if root is not None:
         return root
     with warnings.catch_warnings():
@@ -27,12 +35,12 @@ def compose(text: str) -> Any:
         return YAML(typ="rt", pure=True).compose(text)
 
 
-def _composed(events: Iterator[Any]) -> Any:
+def _composed(found: Iterator[Any]) -> Any:
     """The nodes of the first document; None for one that is empty or cannot be read."""
     anchors: dict[str, Any] = {}
     stack: list[Any] = [[]]
     try:
-        for event in events:
+        for event in found:
             what = type(event).__name__
             if what in ("MappingEndEvent", "SequenceEndEvent"):
                 node = stack.pop()

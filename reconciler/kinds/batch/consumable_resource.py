@@ -53,6 +53,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 
 NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"
@@ -221,6 +222,13 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), why, f"set the quantity: {TOTAL}: 10", code=codes.MISSING_FIELD, warning=True)
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeConsumableResource",
+    everything=True,
+    users="job definition",
+    reads=("batch:ListConsumableResources", "batch:DescribeConsumableResource"),
+)
+
 ACCESS = Access(
     types=("batch:consumable-resource",),
     reads=("batch:DescribeConsumableResource",),
@@ -238,6 +246,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    audit=AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

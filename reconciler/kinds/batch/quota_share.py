@@ -58,6 +58,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 from reconciler.model.paths import values_at
 
 NAME, QUEUE = "quotaShareName", "jobQueue"
@@ -408,11 +409,18 @@ def _units(props: Json) -> list[tuple[int, Any]]:
     return [(index, item.get("capacityUnit") or capacity.ALL) for index, item in entries(props.get(capacity.MEMBER))]
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeQuotaShare",
+    everything=True,
+    reads=("batch:DescribeJobQueues", "batch:ListQuotaShares", "batch:DescribeQuotaShare"),
+)
+
 ACCESS = Access(
     types=("batch:quota-share",),
     reads=("batch:DescribeQuotaShare",),
     looks=("batch:DescribeJobQueues", "batch:ListQuotaShares"),
     referrers=("batch:ListQuotaShares",),
+    waits=("batch:DescribeQuotaShare",),
     creates=("batch:CreateQuotaShare",),
     changes=("batch:UpdateQuotaShare",),
     deletes=("batch:UpdateQuotaShare", "batch:DeleteQuotaShare"),
@@ -426,6 +434,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    audit=AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

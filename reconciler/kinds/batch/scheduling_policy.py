@@ -52,6 +52,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.audit import Audit
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
 SHARES = f"{FAIR}.shareDistribution"
@@ -220,6 +221,13 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         yield Finding(path, why, "it may be refused; a name without other characters is safe", warning=True)
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeSchedulingPolicies",
+    everything=True,
+    users="job queue",
+    reads=("batch:ListSchedulingPolicies", "batch:DescribeSchedulingPolicies"),
+)
+
 ACCESS = Access(
     types=("batch:scheduling-policy",),
     reads=("batch:DescribeSchedulingPolicies",),
@@ -238,6 +246,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    audit=AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

@@ -51,6 +51,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.audit import Audit
 
 NAME = "serviceEnvironmentName"
 LISTED = "serviceEnvironments"
@@ -224,6 +225,13 @@ def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
     )
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeServiceEnvironments",
+    everything=True,
+    users="job queue",
+    reads=("batch:DescribeServiceEnvironments",),
+)
+
 ACCESS = Access(
     types=("batch:service-environment",),
     reads=("batch:DescribeServiceEnvironments",),
@@ -242,6 +250,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    audit=AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

@@ -415,8 +415,7 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
 
 ACCESS = Access(
     types=("events:rule-on-default-event-bus", "events:rule-on-custom-event-bus"),
-    reads=("events:ListTagsForResource", "events:ListTargetsByRule"),
-    rechecks=("events:DescribeRule",),
+    reads=("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
     looks=("events:ListRules",),
     referrers=("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
     creates=("events:PutRule",),

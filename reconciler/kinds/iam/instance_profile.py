@@ -53,6 +53,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.audit import Audit
 from reconciler.model.recorded import Recorded
 
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
@@ -241,6 +242,8 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
     return "not affected" if not diff.replaces else "its dependents switch to the new one"
 
 
+AUDIT = Audit(shown_by="iam:GetInstanceProfile", reads=("iam:GetInstanceProfile",))
+
 ACCESS = Access(
     types=("iam:instance-profile",),
     always=("iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:GetInstanceProfile"),
@@ -273,6 +276,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    audit=AUDIT,
     file="iam",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

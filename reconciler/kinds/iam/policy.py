@@ -53,6 +53,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit, name_in
 from reconciler.model.recorded import Recorded
 
 FIELDS = {
@@ -394,6 +395,18 @@ def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
     yield from _candidates(scope, Sought(name, props))
 
 
+def _sought(value: str) -> Sought:
+    """The account's own policy of an ARN, with its path: the name alone may mean one of AWS's too."""
+    path = value.partition(":policy")[2].rpartition("/")[0]
+    return Sought(name_in(value), {"path": f"{path}/"})
+
+
+AUDIT = Audit(
+    shown_by="iam:GetPolicyVersion",
+    reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion"),
+    sought=_sought,
+)
+
 ACCESS = Access(
     types=("iam:policy",),
     always=("iam:GetAccountAuthorizationDetails", "iam:GetPolicy"),
@@ -419,6 +432,7 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+
 OTHER_TOOLS = OtherTools(
     terraform={"aws_iam_policy": ("arn", "name")},
     cloudformation={"AWS::IAM::ManagedPolicy": "ManagedPolicyName"},
@@ -427,6 +441,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="policy",
     section="policies",
+    audit=AUDIT,
     file="iam",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

@@ -34,6 +34,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
+from reconciler.kinds.iam._role_audit import AUDIT
 from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
@@ -301,12 +302,17 @@ def _inline_changes(diff: Diff) -> list[str]:
     return sorted({str(found.path[1]) for found in diff.changes if found.top == "inlinePolicies"})
 
 
+# Who may change profiles by their tag is denied the one that has just been deleted. Where it is still there, the role
+# cannot be deleted, and IAM says so.
+GONE_OR_DENIED = (*NOT_FOUND, On("AccessDenied", "RemoveRoleFromInstanceProfile"))
+
+
 def delete(live: Live, _: Json) -> Sequence[Action]:
     """Removes instance profiles, attachments and inline policies, then deletes the role."""
     role = {"RoleName": live.physical}
     return [
         *(
-            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=NOT_FOUND)
+            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=GONE_OR_DENIED)
             for profile in live.extra.get("profiles", ())
         ),
         *(_detach(live.physical, policy) for policy in live.props.get("managedPolicies", ())),
@@ -547,6 +553,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="role",
     section="roles",
+    audit=AUDIT,
     file="iam",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

@@ -162,6 +162,7 @@ def check(name: str, _props: Json) -> Iterator[Finding]:
 ACCESS = Access(
     types=("scheduler:schedule-group",),
     reads=("scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"),
+    waits=("scheduler:GetScheduleGroup",),
     creates=("scheduler:CreateScheduleGroup",),
     deletes=("scheduler:DeleteScheduleGroup",),
     tags=("scheduler:TagResource", "scheduler:UntagResource"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.account.client import AwsClient
-from reconciler.model import EMPTY, Call, Pos, Refused
+from reconciler.model import EMPTY, Call, Live, Pos, Refused
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.importing.other_tools import (
@@ -29,6 +29,8 @@ from reconciler.operations.importing.other_tools import (
 )
 
 _LISTS: Final = ("StackResources", "StackResourceSummaries")
+_LOGICAL_ID: Final = "aws:cloudformation:logical-id"
+_STACK: Final = "aws:cloudformation:stack-name"
 _PATH: Final = "aws:cdk:path"
 _ENDS: Final = ("Resource", "Default")
 _HASH: Final = re.compile(r"(?<=.)[0-9A-F]{8}$")
@@ -60,6 +62,21 @@ def stack_resources(aws: AwsClient, stack: str) -> Listed:
         hint = "check the stack's name and the Region, and allow cloudformation:ListStackResources"
         raise Problems([aws.problem_of(call, reply) or Problem(code=codes.UNREADABLE, message=message, hint=hint)])
     return _listed(reply)
+
+
+def tagged(lives: Mapping[str, Iterable[Live]], stack: str = "") -> Listed:
+    """The resources of a stack by the tags that CloudFormation has put on them; without ``stack`` those whose logical
+    id is that of no other stack's.
+    """
+    found: dict[str, set[tuple[str, str]]] = {}
+    types = {section: type_ for type_, (section, _) in cloudformation_types().items()}
+    for section, group in lives.items():
+        for live in group:
+            logical = live.tags.get(_LOGICAL_ID)
+            if logical and section in types and live.tags.get(_STACK) == (stack or live.tags.get(_STACK)):
+                identifier = live.attrs.get("id") or live.attrs.get("arn") or live.physical
+                found.setdefault(logical, set()).add((types[section], identifier))
+    return Listed({logical: one for logical, (one, *others) in sorted(found.items()) if not others})
 
 
 def read(
@@ -273,13 +290,11 @@ def _template_in(data: dict[str, Any], file: str) -> dict[str, Any]:
 
 def _from_yaml(text: str, file: str) -> Any:
     """YAML with the short forms of functions: ``!Ref x`` is ``{Ref: x}``, ``!Sub x`` is ``{Fn::Sub: x}``."""
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415  (few imports need it)
-
-    from reconciler.config.yaml import nodes  # noqa: PLC0415
+    from reconciler.config.yaml import nodes  # noqa: PLC0415  (few imports need it)
 
     try:
         return _value(nodes.compose(text), {})
-    except (YAMLError, ValueError) as error:
+    except (nodes.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None
         raise _not_a_template(file, "neither JSON nor YAML", pos) from None

@@ -24,7 +24,15 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch.compute_environment import drain, effects, images, side_effects, template_names, waits
+from reconciler.kinds.batch.compute_environment import (
+    audit,
+    drain,
+    effects,
+    images,
+    side_effects,
+    template_names,
+    waits,
+)
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.batch.compute_environment.fields import FIELDS
 from reconciler.kinds.batch.compute_environment.relations import relations
@@ -410,6 +418,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
+    audit=audit.AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

@@ -22,6 +22,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.job_definition import (
+    audit,
     container_fields,
     dependents,
     images,
@@ -333,6 +334,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    audit=audit.AUDIT,
     file="jobs",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

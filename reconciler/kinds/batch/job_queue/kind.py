@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_queue import relations
+from reconciler.kinds.batch.job_queue import audit, relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -368,6 +368,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    audit=audit.AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

@@ -412,7 +412,7 @@ ACCESS = Access(
     ),
     deletes=(*(f"ec2:RevokeSecurityGroup{direction}" for direction in DIRECTIONS.values()), "ec2:DeleteSecurityGroup"),
     tags=("ec2:CreateTags", "ec2:DeleteTags"),
-    others=("ec2:vpc", "ec2:security-group-rule"),
+    others=("ec2:vpc",),
     id_form=r"sg-[0-9a-f]+",
 )
 
