@@ -217,6 +217,7 @@ def test_what_was_left_over_the_years(shell: Shell) -> None:
     yaml = text("mine")
     for line in (
         "permissionsBoundary: boundary",
+        "Resource: arn:aws:iam::123456789012:role/hpc/worker",
         '"aws:ResourceTag/$${aws:PrincipalTag/by}": "$${aws:PrincipalTag/team}"',
         "path: /hpc/",
         "instanceRole: worker-profile",

@@ -358,7 +358,10 @@ def by_hand(settle: Callable[[], Any]) -> None:
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
     boundary = iam.create_policy(PolicyName="boundary", Path="/limits/", PolicyDocument=json.dumps(document))
     arn = boundary["Policy"]["Arn"]
-    document["Statement"][0]["Action"] = "s3:*"  # type: ignore[index]
+    # of the role that it bounds
+    document["Statement"] = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:iam::{ACCOUNT}:role/hpc/worker"}
+    ]
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
     role("worker", "ec2.amazonaws.com", ECS, Path="/hpc/", PermissionsBoundary=arn, MaxSessionDuration=7200)
     boto3.client("iam").update_assume_role_policy(

@@ -114,7 +114,12 @@ class _Import:
         facts = Facts(self.everything.reader, self.kinds, self.there.lookups)
         express = Expressions(self.kinds, self.linker(lives, props), lives)
         secrets = Secrets()
-        made = {address: self.expressed(address, props[address], express, facts, secrets) for address in lives}
+        # all references first: an expression in a text is not to close a circle with any of them
+        named = {address: dict(express.references(address, props[address])) for address in lives}
+        made = {
+            address: self.expressed(address, props[address], named[address], express, facts, secrets)
+            for address in lives
+        }
         resources = tuple(
             self.resource(address, lives[address], made[address], keys, express) for address in sorted(lives)
         )
@@ -165,10 +170,16 @@ class _Import:
         return Linker(self.kinds, declared, place, by_section)
 
     def expressed(
-        self, address: Address, props: dict[str, Any], express: Expressions, facts: Facts, secrets: Secrets
+        self,
+        address: Address,
+        props: dict[str, Any],
+        named: Mapping[Path, str],
+        express: Expressions,
+        facts: Facts,
+        secrets: Secrets,
     ) -> dict[str, Any]:
         """The properties with names, look-ups and expressions, as YAML has them."""
-        final: dict[Path, str] = dict(express.references(address, props))
+        final = dict(named)
         final |= self.of_nothing(address, props, express)
         for path, expression, comment in facts.found(address.section, props, list(final)):
             if expression:
