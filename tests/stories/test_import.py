@@ -269,6 +269,21 @@ def test_networks_are_looked_up_where_a_look_up_finds_exactly_them(shell: Shell)
         made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{number}.0/24")["Subnet"]["SubnetId"]
         ec2.create_tags(Resources=[made], Tags=tags(Name=name, tier=tier))
         subnets[name] = made
+    files = boto3.client("efs").create_file_system(CreationToken="data", Tags=tags(Name="data"))["FileSystemId"]
+    batch.register_job_definition(
+        jobDefinitionName="mounts",
+        type="container",
+        containerProperties={
+            "image": "busybox",
+            "vcpus": 1,
+            "memory": 128,
+            "volumes": [{"name": "data", "efsVolumeConfiguration": {"fileSystemId": files}}],
+        },
+    )
+    kms = boto3.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/batch", TargetKeyId=key)
+    boto3.client("logs").create_log_group(logGroupName="/x/secret", kmsKeyId=key)
     group = ec2.create_security_group(GroupName="nodes", Description="d", VpcId=vpc)["GroupId"]
     for name, where in (("tagged", "ab"), ("named", "c"), ("every", "abc"), ("literal", "ac")):
         batch.create_compute_environment(
@@ -282,11 +297,16 @@ def test_networks_are_looked_up_where_a_look_up_finds_exactly_them(shell: Shell)
             },
         )
     shell.account.clock.advance(1e4)
-    found = shell.ok("import", "mine", "--kind", "computeEnvironments", "--depth", "0", "--single-file")
+    kinds = ("--kind", "computeEnvironments", "--kind", "jobDefinitions", "--kind", "logGroups")
+    found = shell.ok("import", "mine", *kinds, "--depth", "0", "--single-file")
     assert "left out" not in found.told
     yaml = text("mine")
     for line in (
         "vpc-hpc-main:",
+        "fileSystem: {tags: {Name: data}}",
+        'fileSystemId: "${lookups.data-files}"',
+        "batch-key: {kmsKey: alias/batch}",
+        'kmsKeyId: "${lookups.batch-key}"',
         "vpc: {tags: {Name: hpc main}}",
         'subnets: "${lookups.private-subnets}"',
         'subnets: "${lookups.c-subnets}"',
