@@ -316,3 +316,25 @@ def test_networks_are_looked_up_where_a_look_up_finds_exactly_them(shell: Shell)
     ):
         assert line in yaml, yaml
     adopted(shell, "mine")
+
+
+def test_the_name_of_nothing_is_written_as_an_arn(shell: Shell) -> None:
+    """AWS does not mind a schedule of a definition that was deregistered; a plain name would have to exist."""
+    role("scheduler", "scheduler.amazonaws.com", EXECUTION)
+    shell.account.clock.advance(1e4)
+    scheduler = boto3.client("scheduler")
+    scheduler.create_schedule_group(Name="jobs")
+    queue = "arn:aws:batch:eu-west-1:123456789012:job-queue/gone"
+    target = {
+        "Arn": "arn:aws:scheduler:::aws-sdk:batch:submitJob",
+        "RoleArn": "arn:aws:iam::123456789012:role/scheduler",
+        "Input": json.dumps({"JobName": "nightly", "JobQueue": queue, "JobDefinition": "gone"}),
+    }
+    rest = {"GroupName": "jobs", "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    scheduler.create_schedule(Name="nightly", Target=target, **rest)
+    found = shell.ok("import", "mine", "--kind", "schedules")
+    assert "left out" not in found.err
+    yaml = text("mine")
+    assert "# there is no job definition gone in the account" in yaml
+    assert "jobDefinition: arn:aws:batch:eu-west-1:123456789012:job-definition/gone" in yaml
+    adopted(shell, "mine")

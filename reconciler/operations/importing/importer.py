@@ -25,7 +25,7 @@ from reconciler.operations.importing.facts import Facts
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut, Naming
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.operations.importing.naming import Keys, shared_prefix
-from reconciler.operations.importing.select import Index, Selected, select
+from reconciler.operations.importing.select import Index, Selected, name_of, select
 from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
@@ -143,8 +143,8 @@ class _Import:
         return max(self.selected.lives[place], key=lambda live: live.revision)
 
     def props(self, address: Address, live: Live) -> dict[str, Any]:
-        place = (address.section, live.attrs.get("name") or live.physical)
         kind, scope = self.kinds[address.section], self.request.scope
+        place = (address.section, name_of(live, kind))
         members = registry.members(address.section)
         if place not in self.simple:
             self.simple[place] = simplified(kind, live, scope, members)
@@ -160,7 +160,7 @@ class _Import:
         declared = dict(env.resources) if env else {}
         for address, live in lives.items():
             kind = self.kinds[address.section]
-            name = address.name if kind.shared else live.attrs.get("name") or live.physical
+            name = name_of(live, kind)
             plain = kind.expanded(name, props[address])
             declared[address] = Resource(address=address, props=plain, physical="" if name == address.name else name)
         by_section: dict[str, list[Live]] = {}
@@ -230,7 +230,7 @@ class _Import:
         self, address: Address, live: Live, props: dict[str, Any], keys: Keys, express: Expressions
     ) -> ImportedResource:
         kind = self.kinds[address.section]
-        name = live.physical if kind.shared else live.attrs.get("name") or live.physical
+        name = name_of(live, kind)
         member = {one: literal(text) for one, text in keys.member((address.section, name)).items()}
         tags = {} if kind.container or kind.shared else _own_tags(live)
         comments = {dotted(path): text for path, text in express.comments.get(address, {}).items()}
@@ -294,13 +294,16 @@ class _Import:
                     f"{address} is {live.status}: {live.reason}" if live.reason else f"{address} is {live.status}"
                 )
         for address, wrong in sorted(found.items()):
-            if wrong.differs and not wrong.error:
-                place = (address.section, wrong.physical)
+            place = (address.section, wrong.physical)
+            if wrong.error and place in self.selected.lives:
+                del self.selected.lives[place]
+                self.left_out.append(LeftOut(section=place[0], name=place[1], why=wrong.error))
+            elif wrong.differs:
                 if place not in self.first_errors:  # no other way was better
                     self.levels[place] = 0
                 self.notes[address] = f"a plan would change this: {wrong.differs}"
                 warnings.append(f"{address}: a plan would change {wrong.differs}")
-        if self.notes:
+        if any(wrong.error or wrong.differs for wrong in found.values()):
             attempt, secrets = self.attempt()
         imported = replace(attempt.imported, warnings=tuple(warnings), left_out=tuple(self.left_out))
         return Result(
