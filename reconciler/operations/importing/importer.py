@@ -183,7 +183,8 @@ class _Import:
             return final[path] if path in final else written(express.text(address, path, value))
 
         done = walked(hidden, text)
-        return {str(name): item for name, item in _placed(done, final).items()}
+        placed: dict[str, Any] = _with_literal_names(_placed(done, final))
+        return placed
 
     def outside(self, address: Address, props: Json, facts: Facts, final: Mapping[Path, str]) -> dict[Path, str]:
         """Look-ups by name for the ARNs of what exists and is not imported (a shared role)."""
@@ -326,6 +327,13 @@ def _without(value: Any, parts: Sequence[str]) -> Any:
     return {
         name: _without(item, rest) if name == first else item for name, item in value.items() if rest or name != first
     }
+
+
+def _with_literal_names(value: Any) -> Any:
+    """``value`` with its keys as YAML has them: those of conditions may contain what looks like expressions."""
+    if isinstance(value, Mapping):
+        return {literal(str(name)): _with_literal_names(item) for name, item in value.items()}
+    return [_with_literal_names(item) for item in value] if isinstance(value, list) else value
 
 
 def _own_tags(live: Live) -> dict[str, str]:

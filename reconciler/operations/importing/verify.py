@@ -4,6 +4,7 @@ against the objects that were read, without reading them again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -139,10 +140,10 @@ def _existing(env: Environment, everything: Everything) -> dict[tuple[str, str],
 def _written(target: Path, attempt: Attempt) -> Iterator[Path]:
     """A copy of the environment with the new files, beside it, where it finds its bases; removed afterwards."""
     single = target.is_file() or target.suffix.lower() in (".yaml", ".yml")
-    beside = target.parent if target.exists() else None
+    beside = target.parent if target.exists() and os.access(target.parent, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix=".reconcile-import-", dir=beside) as made:
         copy = Path(made)
-        if single and beside is None:
+        if single and not target.exists():
             copy /= target.name
         elif single:  # other files of the directory are not read: the bases are beside it
             shutil.copytree(target.parent, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
