@@ -214,6 +214,13 @@ def test_empty_braces_become_a_block() -> None:
     assert after.endswith("      b\n\nroles: {}\n")
 
 
+def test_comments_about_what_is_in_braces() -> None:
+    after = addition.added("roles: {}\njobQueues: {a: {b: 1}}\n", "jobQueues", NEW[:1])
+
+    assert after.splitlines()[:2] == ["roles: {}", "# new: Seen"]
+    assert after.splitlines()[2].startswith("jobQueues: {a: {b: 1}, new: {priority: 1, ")
+
+
 @pytest.mark.parametrize("text", ["jobQueues: &x {a: {}}\nroles: *x\n", "jobQueues: [a]\n", "jobQueues: {\n", "- a\n"])
 def test_what_cannot_be_added_to(text: str) -> None:
     with pytest.raises(CannotEdit):

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from reconciler.config.yaml import nodes, reader
 from reconciler.config.yaml.edit import CannotEdit, Text
-from reconciler.config.yaml.emit import Member, Style, flow, lines, text
+from reconciler.config.yaml.emit import Member, Style, comment, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
-from reconciler.config.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from reconciler.config.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from reconciler.model.problems import Problems
 
 _END: Final = re.compile(r"^\.\.\.(\s|$)", re.MULTILINE)
@@ -121,6 +121,8 @@ class _File(Text):
         elif isinstance(node, MappingNode) and node.flow_style:
             shown = ", ".join(self._in_flow(one.name, one.value) for one in members)
             self._insert_in_flow(node, shown)
+            if not root.flow_style:
+                self._note(key, members)
         elif isinstance(node, MappingNode):
             self._insert_members(self._below(node), members, style)
         elif isinstance(node, ScalarNode) and not node.value and not node.style:
@@ -137,6 +139,13 @@ class _File(Text):
             new += [""] if place.apart and self.spaced else []
             new += lines(one, place.column, style)
         self._put_lines(place.after, new)
+
+    def _note(self, key: Node, members: Sequence[Member]) -> None:
+        """Add the comments of members above the key of their section, where there is no place for them below it."""
+        start = sum(map(len, _LINES.findall(self.text)[: key.start_mark.line]))
+        notes = [(f"{one.name}.{path}".rstrip("."), what) for one in members for path, what in one.comments.items()]
+        new = [line for at, what in notes for line in comment(f"{at}: {what}", key.start_mark.column)]
+        self._put(start, start, "".join(line + self.newline for line in new))
 
     def _append(self, section: str, members: Sequence[Member], style: Style) -> None:
         """Add the section at the end of the file."""
