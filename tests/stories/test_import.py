@@ -188,6 +188,7 @@ def test_what_cannot_be_read_is_a_warning(shell: Shell) -> None:
     adopted(shell, "mine")
 
 
+@pytest.mark.long
 def test_schedules_of_the_group_that_nobody_can_own(shell: Shell) -> None:
     role("scheduler", "scheduler.amazonaws.com", EXECUTION)
     shell.account.clock.advance(1e4)
@@ -234,6 +235,7 @@ def test_what_was_left_over_the_years(shell: Shell) -> None:
     adopted(shell, "mine")
 
 
+@pytest.mark.long
 def test_importing_into_a_file_and_into_an_overlay(shell: Shell) -> None:
     boto3.client("logs").create_log_group(logGroupName="app-one")
     boto3.client("logs").create_log_group(logGroupName="prod-two")
