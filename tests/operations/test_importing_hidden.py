@@ -22,6 +22,21 @@ PASSWORD = "correct-horse-4711"
             {"environment": [{"name": "DB_PASSWORD", "value": "${env:DB_PASSWORD}"}, {"name": "A", "value": "b"}]},
             {"DB_PASSWORD"},
         ),
+        (
+            {"environment": [{"name": "DB_USER", "value": "admin"}, {"name": "DB_PASSWORD", "value": "admin"}]},
+            {
+                "environment": [
+                    {"name": "DB_USER", "value": "admin"},
+                    {"name": "DB_PASSWORD", "value": "${env:DB_PASSWORD}"},
+                ]
+            },
+            {"DB_PASSWORD"},
+        ),
+        (
+            {"options": {"token": PASSWORD}, "command": ["sh", "-c", f"curl https://x/{PASSWORD}"]},
+            {"options": {"token": "${env:TOKEN}"}, "command": ["sh", "-c", "curl https://x/${env:TOKEN}"]},
+            {"TOKEN"},
+        ),
         ({"options": {"splunk-token": PASSWORD}}, {"options": {"splunk-token": "${env:SPLUNK_TOKEN}"}}, {"SPLUNK_TOKEN"}),
         (
             {"userData": f"#!/bin/sh\necho ${{HOME}}\nexport DB_PASSWORD={PASSWORD}\n"},
@@ -41,7 +56,7 @@ def test_secrets_become_environment_variables(props: Any, shown: Any, names: set
     sites = {("repositoryCredentials", "credentialsParameter")}
     hidden = walked(secrets.hide(JOB, props, sites), lambda _, text: written(text))
     assert hidden == (props if shown is None else shown)
-    assert set(secrets.values) == names and set(secrets.values.values()) <= {PASSWORD}
+    assert set(secrets.values) == names and set(secrets.values.values()) <= {PASSWORD, "admin"}
 
 
 def test_the_same_name_for_another_secret_is_another_variable() -> None:
