@@ -42,6 +42,7 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
     *("variables", "tags", "defaults", "ignoreTags", "ignoreRules", "lookups", "requiredVersion", "namePrefix"),
+    "alerts",
 )
 _SURELY = 0.9  # similarity from which an unknown section is read as the known one
 _ANY_LOOKUP = {"ssmParameter": ""}  # may have any value
@@ -91,7 +92,7 @@ class LoadedEnvironment:
     values of environment variables whose names look secret. ``missing`` and ``misplaced`` are of an environment with
     problems: what it may lack because of them, and the names of the resources in unknown sections. ``given`` are the
     values of variables that are not from its files; ``name_prefix`` is what physical names begin with, a text or a
-    template.
+    template; ``defaults`` are by section, and merged into the resources already.
     """
 
     name: str
@@ -115,6 +116,7 @@ class LoadedEnvironment:
     sensitive: frozenset[str] = frozenset()
     given: Mapping[str, Given] = EMPTY
     name_prefix: Any = ""
+    defaults: Mapping[str, Any] = EMPTY
 
 
 def load(
@@ -241,6 +243,7 @@ class _Loading:
             sensitive=frozenset(filler.sensitive),
             given=self.given,
             name_prefix=values.get("namePrefix", ""),
+            defaults=checked.get("defaults") or {} if "defaults" not in wrong else {},
         )
 
     def without(

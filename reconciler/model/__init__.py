@@ -16,6 +16,11 @@ from .api import (
 from .declared import (
     Declared,
 )
+from .expansion import (
+    Derived,
+    Expansion,
+    Written,
+)
 from .kind import (
     Kind,
 )
@@ -120,6 +125,7 @@ __all__ = [
     "Declared",
     "Deferred",
     "Dependent",
+    "Derived",
     "Diff",
     "Digest",
     "Disruption",
@@ -127,6 +133,7 @@ __all__ = [
     "EffectOf",
     "Environment",
     "Event",
+    "Expansion",
     "Field",
     "Finding",
     "Grant",
@@ -170,6 +177,7 @@ __all__ = [
     "Verb",
     "Wait",
     "Want",
+    "Written",
     "compact",
     "fingerprint",
 ]

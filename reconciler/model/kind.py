@@ -64,6 +64,7 @@ from typing import Any, Final
 from .access import Access
 from .api import Api
 from .declared import Declared
+from .expansion import Expansion
 from .plan import Verb
 from .recorded import Recorded
 from .resources import (
@@ -219,6 +220,8 @@ class Kind:
     tag_symbols: str = ""
     #: The attributes assigned by AWS that every ``update`` changes (the latest version of a launch template).
     changed_by_update: frozenset[str] = frozenset()
+    #: The setting of an environment that stands for some of these (``alerts``), and perhaps for members of others.
+    from_setting: Expansion | None = None
     #: The properties that follow from a name (the queue in the name of a quota share); see ``expanded``.
     implied: Callable[[str], Json] = _no_props
     #: The services that may use one, by its declared properties (a role's trust policy); None: that does not show.

@@ -272,6 +272,12 @@ MISFIT = _warning(
 
 # --- look-ups ---------------------------------------------------------------------------------------------------------
 
+FOREIGN_TOPIC = _warning(
+    "foreign-topic",
+    "`alerts` sends to a topic that this environment does not declare, so its policy is not changed.",
+    "Declare the topic in this environment, or let events.amazonaws.com publish in its policy.",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions",
+)
 LOOKUP_CYCLE = _error(
     "lookup-cycle",
     "Look-ups refer to each other in a cycle.",
