@@ -33,41 +33,41 @@ def with_settings(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> tuple
 def _expand(loaded: LoadedEnvironment, expansion: Expansion, sections: Sections) -> list[Problem]:
     written = {section: {name: raw.value for name, raw in raws.items()} for section, raws in sections.items()}
     found: list[Problem] = []
-    for made in expansion.expand(loaded.settings[expansion.setting], loaded.name, written):
-        if isinstance(made, Finding):
-            found.append(_problem(loaded, expansion.setting, made))
-        elif made.members:
-            there = sections[made.address.section]
-            there[made.address.name] = _with_members(loaded, expansion.setting, there[made.address.name], made)
+    for derived in expansion.expand(loaded.settings[expansion.setting], loaded.name, written):
+        if isinstance(derived, Finding):
+            found.append(_problem(loaded, expansion.setting, derived))
+        elif derived.members:
+            there = sections[derived.address.section]
+            there[derived.address.name] = _with_members(loaded, expansion.setting, there[derived.address.name], derived)
         else:
-            there = sections.setdefault(made.address.section, {})
-            if made.address.name in there:
-                other = there[made.address.name]
-                what = f"{expansion.setting} declares {made.address}, which is declared at {other.at()} as well"
-                hint = "rename that one, or remove it"
-                found.append(_problem(loaded, expansion.setting, Finding(made.origin, what, hint, _TWICE)))
+            there = sections.setdefault(derived.address.section, {})
+            if derived.address.name in there:
+                other = there[derived.address.name]
+                what = f"{expansion.setting} stands for {derived.address}, which is declared as well"
+                hint = f"rename the one that is declared at {other.at()}, or remove it"
+                found.append(_problem(loaded, expansion.setting, Finding(derived.origin, what, hint, _TWICE)))
             else:
-                there[made.address.name] = _resource(loaded, expansion.setting, made)
+                there[derived.address.name] = _resource(loaded, expansion.setting, derived)
     return found
 
 
 _TWICE = codes.DUPLICATE_RESOURCE
 
 
-def _resource(loaded: LoadedEnvironment, setting: str, made: Derived) -> DeclaredResource:
+def _resource(loaded: LoadedEnvironment, setting: str, derived: Derived) -> DeclaredResource:
     """A resource as the files would declare it: over the environment's tags and the defaults of its section."""
     below: dict[str, Any] = {"tags": dict(loaded.tags)} if loaded.tags else {}
-    value = merged(merged(below, loaded.defaults.get(made.address.section, {})), made.value)
-    places = {path: _place(loaded, setting, origin) for path, origin in made.places.items()}
+    value = merged(merged(below, loaded.defaults.get(derived.address.section, {})), derived.value)
+    places = {path: _place(loaded, setting, origin) for path, origin in derived.places.items()}
     for name in loaded.tags:
         places[("tags", name)] = _place(loaded, "tags", (name,))
-    return DeclaredResource(value=value, pos={**places, (): _place(loaded, setting, made.origin)}, env={})
+    return DeclaredResource(value=value, pos={**places, (): _place(loaded, setting, derived.origin)}, env={})
 
 
-def _with_members(loaded: LoadedEnvironment, setting: str, raw: DeclaredResource, made: Derived) -> DeclaredResource:
-    own = {path: pos for path, pos in raw.pos.items() if path not in made.places}
-    places = {path: _place(loaded, setting, origin) for path, origin in made.places.items()}
-    return replace(raw, value={**raw.value, **made.value}, pos={**own, **places})
+def _with_members(loaded: LoadedEnvironment, setting: str, raw: DeclaredResource, derived: Derived) -> DeclaredResource:
+    own = {path: pos for path, pos in raw.pos.items() if path not in derived.places}
+    places = {path: _place(loaded, setting, origin) for path, origin in derived.places.items()}
+    return replace(raw, value={**raw.value, **derived.value}, pos={**own, **places})
 
 
 def _place(loaded: LoadedEnvironment, setting: str, path: Path) -> Pos:

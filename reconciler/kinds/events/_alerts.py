@@ -66,13 +66,13 @@ ALERTS: Final[Mapping[str, Alert]] = {
     "queue-blocked": Alert(
         description="Jobs that block their queue",
         events="Batch Job Queue Blocked",
-        message="the job queue is blocked by job <name> since <time>: <reason>",
+        message="job <name> blocks its job queue at <time>: <reason>",
     ),
     "environment-invalid": Alert(
         description="Queues that are blocked because their compute environments are invalid",
         events="Batch Job Queue Blocked",
         detail={"statusReason": [{"prefix": INVALID}]},
-        message="the compute environments of the job queue are invalid, and job <name> waits since <time>: <reason>",
+        message="job <name> waits at <time> for compute environments that are invalid: <reason>",
     ),
 }
 
@@ -97,27 +97,20 @@ def expand(value: Any, environment: str, written: Written) -> Iterator[Derived |
         if isinstance(topic, Finding):
             yield _below((*at, "topic"), topic)
             continue
-        queues = yield from _queues(entry, at, written)
+        queues, wrong = _queues(entry, at, written)
+        yield from wrong
         if topic.declared:
             topics.setdefault(topic.name, (*at, "topic"))
         else:
             yield _below((*at, "topic"), _outside(topic))
-        for origin, alert in _alerts(entry, at):
-            sending = sendings.setdefault((alert, topic.name), _Sending(topic.arn, origin))
+        for index, alert in enumerate(entry["on"]):
+            sending = sendings.setdefault((alert, topic.name), _Sending(topic.arn, (*at, "on", index)))
             sending.queues.update(queues)
-    for (alert, topic), sending in sendings.items():
-        both = alert == "queue-blocked" and ("environment-invalid", topic) in sendings
-        yield from _rules(alert, topic, sending, environment, both=both)
+    for (alert, name), sending in sendings.items():
+        both = alert == "queue-blocked" and ("environment-invalid", name) in sendings
+        yield from _rules(alert, name, sending, environment, both=both)
     for name, origin in topics.items():
         yield from _policy(name, written["topics"][name], origin)
-
-
-def _alerts(entry: Json, at: Path) -> Iterator[tuple[Path, str]]:
-    given = entry["on"]
-    if isinstance(given, str):
-        yield (*at, "on"), given
-    else:
-        yield from (((*at, "on", index), alert) for index, alert in enumerate(given))
 
 
 def _below(path: Path, found: Finding) -> Finding:
@@ -155,16 +148,17 @@ def _outside(topic: _Topic) -> Finding:
     return Finding((), message, hint, codes.FOREIGN_TOPIC, warning=True)
 
 
-def _queues(entry: Json, at: Path, written: Written) -> Iterator[Finding]:  # type: ignore[misc]  (it returns, too)
-    """Returns the ARNs of the queues that an entry is for, each with its path; yields findings."""
+def _queues(entry: Json, at: Path, written: Written) -> tuple[dict[Any, Path], list[Finding]]:
+    """The ARNs of the queues that an entry is for, each with its path, and what is wrong with them."""
     declared = written.get("jobQueues", {})
     given = entry.get("queues")
     found: dict[Any, Path] = {}
+    wrong: list[Finding] = []
     if given is None:
         found = {_attribute(Address("jobQueues", name), "arn"): (*at, "on") for name in declared}
         if not found:
             message = "there is no job queue in this environment to send alerts of"
-            yield Finding(at, message, "declare one, or list ARNs of queues: queues: [...]", codes.MISSING_FIELD)
+            wrong.append(Finding(at, message, "declare one, or list ARNs: queues: [...]", codes.MISSING_FIELD))
     for index, queue in enumerate(given or ()):
         path: Path = (*at, "queues", index)
         if isinstance(queue, Template) or str(queue).startswith("arn:"):
@@ -174,8 +168,8 @@ def _queues(entry: Json, at: Path, written: Written) -> Iterator[Finding]:  # ty
         else:
             hint = did_you_mean(str(queue), declared) or "declare it, or give the ARN of another queue"
             message = f'there is no job queue "{queue}" in this environment'
-            yield Finding(path, message, hint, codes.UNKNOWN_REFERENCE)
-    return found  # noqa: B901
+            wrong.append(Finding(path, message, hint, codes.UNKNOWN_REFERENCE))
+    return found, wrong
 
 
 def _attribute(address: Address, attribute: str) -> Template:
