@@ -54,6 +54,14 @@ class DriftFormat(StrEnum):
     sarif = "sarif"
 
 
+class TestFormat(StrEnum):
+    """How the report of `test` is printed."""
+
+    text = "text"
+    json = "json"
+    junit = "junit"
+
+
 class OnError(StrEnum):
     """What apply does after a failure: stop, or continue with independent steps."""
 

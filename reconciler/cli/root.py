@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "apply": "Apply the changes in order, after approval.",
     "destroy": "Delete what the environment owns, after approval.",
     "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",
+    "test": "Check your own expectations about an environment, without AWS.",
     "unlock": "Break a lock that was left behind, after approval.",
     "render": "Show the environment after merging and variables, with the source of each value.",
     "permissions": "Print the IAM policy that a command needs, without AWS.",

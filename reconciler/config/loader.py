@@ -144,14 +144,16 @@ def load_what_is_right(
     environ: Mapping[str, str],
     sections: Collection[str] | None = None,
     given: Mapping[str, Given] | None = None,
+    change: Node | None = None,
 ) -> tuple[LoadedEnvironment | None, tuple[Problem, ...]]:
     """As :func:`load`, but returns the problems, with the rest of the environment, so that it can be checked, too.
 
-    The environment is None where nothing of it can be used. With problems it must not be planned.
+    The environment is None where nothing of it can be used. With problems it must not be planned. ``change`` is merged
+    over its files: settings and sections.
     """
     read = files.read(target)
     given = outside.gather(environ) if given is None else given
-    loading = _Loading(read, registry.sections() if sections is None else sections, given)
+    loading = _Loading(read, registry.sections() if sections is None else sections, given, change)
     loaded = loading.loaded(environ)
     problems = _masked(read.problems, loading.sensitive)
     if loaded and loaded.missing is Missing.VALUES:
@@ -167,8 +169,11 @@ def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Proble
 class _Loading:
     """The steps of one load; problems are added to ``read.problems``."""
 
-    def __init__(self, read: Sources, sections: Collection[str], given: Mapping[str, Given]) -> None:
+    def __init__(
+        self, read: Sources, sections: Collection[str], given: Mapping[str, Given], change: Node | None = None
+    ) -> None:
         self.read = read
+        self.change = change
         self.known = sections
         self.given = given
         self.useless_nulls: list[UselessNull] = []
@@ -185,6 +190,9 @@ class _Loading:
             self.read.problems[:] = [refused]
             return None
         declared = [self.resources(layer) for layer in self.read.layers]
+        if self.change is not None:
+            own = {key: node for key, node in self.change.value.items() if key not in SETTINGS}
+            declared.append(self.resources(Layer(self.read.root, Node(own, self.change.pos))))
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)
         self.missing = Missing.VALUES if broken else self.missing
@@ -307,6 +315,9 @@ class _Loading:
                 key: node for key, node in layer.settings.value.items() if key in SETTINGS and (own or key not in _OWN)
             }
             folded = patch(folded, Node(mine, layer.settings.pos), self.useless_nulls)
+        if self.change is not None:
+            more = {key: node for key, node in self.change.value.items() if key in SETTINGS and key not in _OWN}
+            folded = patch(folded, Node(more, folded.pos), self.useless_nulls)
         return folded
 
     def resources(self, layer: Layer) -> dict[str, dict[str, Node]]:

@@ -65,6 +65,7 @@ from .access import Access
 from .api import Api
 from .declared import Declared
 from .expansion import Expansion
+from .granted import Granted
 from .plan import Verb
 from .recorded import Recorded
 from .resources import (
@@ -200,6 +201,9 @@ class Kind:
     #: Reads the objects of this kind in the account, whatever their owner, that may refer by ``refs`` to the live
     #: objects (by section) that a plan would delete: those are kept. Driven as ``dependents`` are.
     referrers: Callable[[Scope, Mapping[str, Sequence[Live]]], Reads[Sequence[Referrer]]] | None = None
+
+    #: The statements of the policies that one has, those of declared policies that it names included.
+    grants: Callable[[Resource, Declared], Iterable[Granted]] = _nothing
 
     # --- rare: what one or two kinds have -----------------------------------------------------------------------------
 

@@ -645,6 +645,11 @@ CANNOT_ACCEPT = _error(
 
 # --- saved plans and the command line ---------------------------------------------------------------------------------
 
+FAILED_TEST = _error(
+    "failed-test",
+    "An expectation of `reconcile test` is not met: the message has what was found in its place.",
+    "Correct the environment, or the test if what it expects is wrong.",
+)
 PLAN_FILE = _error(
     "plan-file",
     "A plan file cannot be read or written, has another version, or was modified or truncated; or `--out` names a file "

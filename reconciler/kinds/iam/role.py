@@ -32,6 +32,7 @@ from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
+from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
 from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.kinds.iam._trust import trusted_services
@@ -512,4 +513,5 @@ KIND = Kind(
     expand=expand,
     normalize=normalize,
     check=check,
+    grants=_grants.of_role,
 )
