@@ -158,6 +158,7 @@ def _case(one: Tested) -> ET.Element:
 
 def _add(case: ET.Element, kind: str, problems: Sequence[Problem], root: str) -> None:
     first = problems[0] if problems else None
-    message = clean(first.message.replace("\n", " ")) if first else ""
+    told = f"{first.address}: {first.message}" if first and first.address else first.message if first else ""
+    message = clean(told.replace("\n", " "))
     element = ET.SubElement(case, kind, {"message": message, "type": str(first.code) if first else ""})
     element.text = clean(text.problems(problems, Mask(), text.Paint(colour=False), root))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.schema import registry
 
+BY_ADDRESS: Final = ("actions", "differences", "values", "policies", "retry")  # of what is expected
 _SHARED: Final = ("account", "env", "lookups")
 
 
@@ -109,31 +111,51 @@ def _with(shared: Mapping[str, Any], one: Mapping[str, Any]) -> Mapping[str, Any
 
 
 def _beyond_the_schema(value: Mapping[str, Any], at: Any) -> list[Problem]:
-    """Names that stand twice, and addresses that are none."""
+    """Names that stand twice, addresses and patterns that are none, and what has no effect."""
     found: list[Problem] = []
     seen: dict[str, Pos] = {}
     for index, test in enumerate(value["tests"]):
-        pos = at(("tests", index, "name"))
+        place: ValuePath = ("tests", index)
+        pos = at((*place, "name"))
         if test["name"] in seen:
             hint = f"the other is at {seen[test['name']]}"
             found.append(Problem(code=codes.DUPLICATE, message="two tests have this name", hint=hint, pos=pos))
         seen.setdefault(test["name"], pos)
         if "from" in test and test.get("account", value.get("account", "sandbox")) != "sandbox":
-            message = "from has an effect in the sandbox only"
-            problem = Problem(
-                code=codes.NOT_APPLICABLE, message=message, hint="remove it", pos=at(("tests", index, "from"))
-            )
-            found.append(problem)
-        for group in ("actions", "differences", "values", "policies", "retry"):
-            for written in test["expect"].get(group, {}):
-                if address_of(written) is None:
-                    place = ("tests", index, "expect", group, written)
-                    hint = (
-                        'write it as plans print it: SECTION.NAME, or SECTION["NAME"] for a name with a dot or a slash'
-                    )
-                    message = f'"{written}" is not an address'
-                    found.append(Problem(code=codes.BAD_ADDRESS, message=message, hint=hint, pos=at(place)))
+            message, hint = "from has an effect in the sandbox only", "remove it, or account"
+            found.append(Problem(code=codes.NOT_APPLICABLE, message=message, hint=hint, pos=at((*place, "from"))))
+        for path, written in _addresses(test):
+            if address_of(written) is None:
+                message = f'"{written}" is not an address'
+                hint = 'write it as plans print it: SECTION.NAME, or SECTION["NAME"] for a name with a dot or a slash'
+                found.append(Problem(code=codes.BAD_ADDRESS, message=message, hint=hint, pos=at((*place, *path))))
+        for path, pattern in _patterns(test):
+            if why := _why_no_pattern(pattern):
+                message = f"not a regular expression: {why}"
+                found.append(Problem(code=codes.INVALID_VALUE, message=message, pos=at((*place, *path))))
     return found
+
+
+def _addresses(test: Mapping[str, Any]) -> Iterator[tuple[ValuePath, str]]:
+    for group in BY_ADDRESS:
+        yield from ((("expect", group, written), written) for written in test["expect"].get(group, {}))
+    for index, written in enumerate(test.get("options", {}).get("replace", ())):
+        yield ("options", "replace", index), written
+
+
+def _patterns(test: Mapping[str, Any]) -> Iterator[tuple[ValuePath, str]]:
+    for written, values in test["expect"].get("values", {}).items():
+        for path, rules in values.items():
+            if isinstance(rules, dict) and "matches" in rules:
+                yield ("expect", "values", written, path, "matches"), rules["matches"]
+
+
+def _why_no_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return str(error)
+    return ""
 
 
 def address_of(written: str) -> Address | None:
