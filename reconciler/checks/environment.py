@@ -170,11 +170,12 @@ def _resource(
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
+    raw = raw.with_moved(kind.declared_at(raw.value))
     findings = list(kind.check(physical, props))
     if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(physical)} characters; a {kind.name} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
-    found += [as_problem(finding, address, at(finding.path)) for finding in findings]
+    found += [as_problem(finding, address, raw.at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})
     resource = Resource(
         address=address,
@@ -209,6 +210,7 @@ def _of_the_rest(
             value = _with_unknown(value, path)
     if any(not problem.warning and problem.code not in _OF_MEMBERS for problem in validate(value)):
         return
+    raw = raw.with_moved(kind.declared_at(raw.value))
     for finding in kind.check(physical, kind.expanded(address.name, value)):
         pos = raw.at(finding.path)
         if finding.path and finding.code in (codes.INVALID_VALUE, *_OF_ONE_VALUE) and pos not in errors:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "test": "Check your own expectations about an environment, without AWS.",
     "unlock": "Break a lock that was left behind, after approval.",
     "render": "Show the environment after merging and variables, with the source of each value.",
+    "retry": "Show what AWS Batch does with failed attempts of a job, without AWS.",
     "permissions": "Print the IAM policy that a command needs, without AWS.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",
     "ci": "Post plans and drift on the code host, from a pipeline.",

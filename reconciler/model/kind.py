@@ -63,6 +63,7 @@ from typing import Any, Final
 
 from .access import Access
 from .api import Api
+from .attempts import Retries
 from .declared import Declared
 from .expansion import Expansion
 from .granted import Granted
@@ -85,7 +86,7 @@ from .resources import (
     Want,
 )
 from .steps import Action, Call, CompleteList, Reads
-from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
+from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -101,6 +102,10 @@ def _never(_live: Live, _want: Want, _diff: Diff) -> bool:
 
 
 def _no_props(_name: str) -> Json:
+    return EMPTY
+
+
+def _no_paths(_props: Json) -> Mapping[Path, Path]:
     return EMPTY
 
 
@@ -173,6 +178,9 @@ class Kind:
     api: Api | None = None
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
+    #: Where what ``expand`` writes was declared, by path, for places in problems and in `render`, which shows what is
+    #: written at these paths. Only for what people should see written out.
+    declared_at: Callable[[Json], Mapping[Path, Path]] = _no_paths
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.
@@ -247,6 +255,8 @@ class Kind:
     #: the plan does, by address. Warnings become notes, which a saved plan is held to unless their code is ``advice``;
     #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
+    #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
+    retries: Callable[[Json], Retries] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -14,6 +14,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.granted import Granted, allowing
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.operations.jobs import retry_report
 from reconciler.operations.testing.files import Case, address_of
 
 OF_PLANS: Final = ("noChanges", "actions", "nothingElse", "no", "differences", "calls", "noCalls")
@@ -160,6 +161,33 @@ def _where(one: Granted, declared: Declared) -> str:
     """The place of a statement."""
     pos = declared.resources[one.address].at(one.path)
     return f"{one.address}: {dotted(one.path)} at {pos}"
+
+
+def of_retries(expect: Mapping[str, Any], env: Environment) -> Iterator[Unmet]:
+    """What does not hold of the retries of jobs."""
+    known = retry_report.subjects(env) if "retry" in expect else {}
+    for written, outcomes in expect.get("retry", {}).items():
+        at = ("retry", written)
+        subject = known.get(address_of(written) or Address("", ""))
+        if subject is None:
+            yield Unmet(at, f"{written} is not declared, or has no jobs", _near(written, known))
+            continue
+        for named, wanted in outcomes.items():
+            try:
+                endings = [retry_report.outcome(subject.retries, name.strip()) for name in named.split(",")]
+            except ValueError as error:
+                yield Unmet((*at, named), f'"{named}" is not a way for an attempt of it to end', str(error), written)
+                continue
+            line = retry_report.time_line(subject, endings)
+            last = line.steps[-1]
+            if line.unused:
+                message = (
+                    f"the job is over after attempt {last.attempt} ({last.asked.outcome}): {last.decision.because}"
+                )
+                yield Unmet((*at, named), message, address=written)
+            elif last.decision.verdict != wanted:
+                message = f"{named} ends in {last.decision.verdict}; expected: {wanted}"
+                yield Unmet((*at, named), message, last.decision.because, written)
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------

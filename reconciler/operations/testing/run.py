@@ -107,7 +107,10 @@ class _Environment:
         errors = [problem for problem in problems if not problem.warning]
         if errors or loaded is None:
             raise Problems(errors or problems)
-        unmet = [*expectations.of_environment(test.expect, loaded.env)]
+        unmet = [
+            *expectations.of_environment(test.expect, loaded.env),
+            *expectations.of_retries(test.expect, loaded.env),
+        ]
         if planned is not None:
             unmet += expectations.of_plan(test.expect, planned.plan.resources)
         return expectations.problems(test, unmet)

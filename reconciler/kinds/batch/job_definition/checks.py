@@ -35,8 +35,9 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from _check_type(props)
     yield from _check_platform(props)
     yield from _check_scalars(props)
-    yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"))
     platform = _platform(props)
+    texts_of = "" if is_given(props.get("eksProperties")) else platform
+    yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"), texts_of)
     if isinstance(props.get("containerProperties"), Mapping):
         yield from container_checks.container(("containerProperties",), props["containerProperties"], platform)
     yield from tasks(("ecsProperties",), props.get("ecsProperties"), platform)

@@ -21,7 +21,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_fields, dependents, images, retry_strategy
+from reconciler.kinds.batch.job_definition import (
+    container_fields,
+    dependents,
+    images,
+    retries,
+    retry_strategy,
+    rule_sets,
+)
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
@@ -203,8 +210,8 @@ def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
 
 
 def expand(props: Json) -> Json:
-    """The properties without read-only members."""
-    return without(props, *READ_ONLY)
+    """The properties without read-only members, and with sets of retry rules written out."""
+    return rule_sets.expand(without(props, *READ_ONLY))
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
@@ -350,11 +357,13 @@ KIND = Kind(
         reply="DescribeJobDefinitions.jobDefinitions[]",
     ),
     expand=expand,
+    declared_at=rule_sets.declared_at,
     normalize=normalize,
     rival=rival,
     check=check,
     relations=images.relations,
     disruption=disruption,
+    retries=retries.retries,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,
