@@ -241,6 +241,11 @@ def published(section: str | None = None) -> dict[str, Any]:
     return shipped().published(section)
 
 
+def published_tests() -> dict[str, Any]:
+    """The document of files with tests, for editors."""
+    return dict(shipped().documents[TESTS])
+
+
 def is_secret(section: str, path: Path) -> bool:
     """Whether the value at ``path`` of a resource, or one it is part of, must not be shown."""
     kind = discover().get(section)
