@@ -198,6 +198,8 @@ class _Loading:
         declared = [self.resources(layer) for layer in self.read.layers]
         if self.change is not None:
             own = {key: node for key, node in self.change.value.items() if key not in SETTINGS}
+            removed = {key for key, node in own.items() if node.value is None}
+            declared = [{key: found for key, found in layer.items() if key not in removed} for layer in declared]
             declared.append(self.resources(Layer(self.read.root, Node(own, self.change.pos))))
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)

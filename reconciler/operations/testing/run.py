@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from reconciler.config.given import Given
-from reconciler.model import Options
+from reconciler.model import Options, Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.operations import session
@@ -132,7 +134,7 @@ class _Environment:
         self, test: Case, loaded: Loaded, environ: Mapping[str, str]
     ) -> tuple[Planned | None, Sequence[Problem]]:
         """The plan, where the test asks for one, and the errors of planning."""
-        asked = [name for name in expectations.OF_PLANS if name in test.expect]
+        asked = [name for name in (*expectations.OF_PLANS, "problems") if name in test.expect]
         if not asked and not any(name in test.node.value for name in _ASKS_FOR_A_PLAN):
             return None, ()
         account = self._account(test, loaded, environ)
@@ -148,10 +150,13 @@ class _Environment:
         if isinstance(account, dict):
             from reconciler.operations import snapshots  # noqa: PLC0415  (few tests have one)
 
-            return snapshots.connect(snapshots.read(self.directory / account["snapshot"]), loaded, environ)
+            file = Path(os.path.relpath(self.directory / account["snapshot"]))
+            with _at(test.at("account", "snapshot")):
+                return snapshots.connect(snapshots.read(file), loaded, environ)
         if account == "empty":
             return self.runner.sandbox.with_nothing(loaded, environ)
-        at = self._location_at(test.value.get("from"))
+        with _at(test.at("from")):
+            at = self._location_at(test.value.get("from"))
         base = session.read(at, environ, strict=True, given=self.runner.given)
         own = sorted(test.value.get("env", {}).items())
         key = (str(at.target), own, sorted(_lookups(test).items()))
@@ -166,6 +171,16 @@ class _Environment:
             into.mkdir()
             self.former[ref] = Location(former.at(ref, self.location.target, into), self.location.root)
         return self.former[ref]
+
+
+@contextmanager
+def _at(pos: Pos) -> Iterator[None]:
+    """Places problems without a place at ``pos``."""
+    try:
+        yield
+    except Problems as error:
+        found = [problem if problem.pos else replace(problem, pos=pos) for problem in error.problems]
+        raise Problems(found) from error
 
 
 def _variables(test: Case) -> Mapping[str, Any]:
