@@ -22,6 +22,7 @@ from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.session import Location, timestamp
+from reconciler.operations.testing.accounts import without_aws_settings
 from reconciler.operations.testing.run import Runner
 from reconciler.render import json as as_json
 from reconciler.render import tested, text
@@ -65,11 +66,11 @@ def run_tests(
     outputs = Outputs.of(ctx, output, formats=TestFormat)
     outputs.fail = _failed
     chosen = _chosen(envs or (), Path.cwd(), every=every)
-    runner = Runner(os.environ, variables(var, var_file))
+    runner = Runner(dict(os.environ), variables(var, var_file))
     wanted = (lambda one: any(fnmatchcase(one, glob) for glob in name)) if name else (lambda _: True)
     found: list[tested.Tested] = []
     try:
-        with interruptible():
+        with interruptible(), without_aws_settings():
             for location, paths in chosen.items():
                 found += runner.run(location, paths, wanted)
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from reconciler.model import Event, Options, StepState
+from reconciler.model import Call, Event, Options, Refused, Reply, StepState
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.values import SANDBOX
@@ -15,8 +17,26 @@ from reconciler.operations import pipeline, session
 from reconciler.operations.session import Loaded, Session
 from reconciler.sandbox.clock import Clock
 
+if TYPE_CHECKING:  # 0.1 s to import
+    from reconciler.account.client import AwsClient
+
 NOWHERE: Final = "https://sandbox.invalid"  # is never connected to
+_FILES: Final = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 PLACES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+@contextmanager
+def without_aws_settings() -> Iterator[None]:
+    """Hides the user's AWS settings from the sandbox in this process, which would look for a profile."""
+    names = [name for name in os.environ if name.startswith(("AWS_", "MOTO_")) and name != "AWS_DATA_PATH"]
+    before = {name: os.environ.pop(name) for name in names}
+    os.environ |= dict.fromkeys(_FILES, os.devnull)
+    try:
+        yield
+    finally:
+        for name in _FILES:
+            del os.environ[name]
+        os.environ |= before
 
 
 @dataclass(slots=True)
@@ -32,6 +52,25 @@ class _Clock:
         self.clock.advance(max(seconds, 0.05))
 
 
+class _Remembered:
+    """Sends each call once: plans of one account, which nothing changes, ask for the same."""
+
+    def __init__(self, client: AwsClient) -> None:
+        from reconciler.account.recording import Recorder  # noqa: PLC0415  (see above)
+
+        self._client = client
+        self._recorder = Recorder(client)
+
+    def call(self, call: Call) -> Reply:
+        from reconciler.account.recorded import json_copy  # noqa: PLC0415  (see above)
+
+        reply = self._recorder.call(call)
+        return reply if isinstance(reply, Refused) else dict(json_copy(reply))
+
+    def elsewhere(self) -> str:
+        return self._client.elsewhere()
+
+
 class SandboxAccount:
     """An account of the sandbox in this process; what it has is kept while the key of what was applied is the same."""
 
@@ -39,10 +78,12 @@ class SandboxAccount:
         self._sandbox: Any = None
         self._place: tuple[str, str] = ("", "")
         self._has: Any = None
+        self._clients: dict[tuple[str, str], AwsClient] = {}
+        self._remembered: dict[tuple[str, str], _Remembered] = {}
 
     def with_nothing(self, loaded: Loaded, environ: Mapping[str, str]) -> Session:
         """The environment with an account without resources."""
-        return self._fresh(loaded, environ)
+        return self._planned_only(self._fresh(loaded, environ))
 
     def with_applied(
         self, base: Loaded, loaded: Loaded, environ: Mapping[str, str], known: Mapping[str, Any], key: Any
@@ -53,8 +94,15 @@ class SandboxAccount:
         """
         if self._has != key:
             self._apply(self._fresh(base, environ), known)
+            self._remembered.clear()
             self._has = key
-        return self._connect(loaded, environ)
+        return self._planned_only(self._connect(loaded, environ))
+
+    def _planned_only(self, account: Session) -> Session:
+        place = (account.scope.account, account.scope.region)
+        client = self._remembered.setdefault(place, _Remembered(account.client))
+        # it is asked for replies only; nothing that a plan calls needs more of a client
+        return replace(account, client=cast("AwsClient", client))
 
     def close(self) -> None:
         """Delete everything: other sandboxes in this process have the same memory."""
@@ -72,8 +120,10 @@ class SandboxAccount:
         place = (loaded.env.account or server.ACCOUNT, region)
         if self._sandbox is None or self._place != place:
             self.close()
+            self._clients.clear()
             self._sandbox, self._place = server.Sandbox(account=place[0], region=region, clock=Clock(speed=0)), place
         self._sandbox.reset()
+        self._remembered.clear()
         self._has = None
         return self._connect(loaded, environ)
 
@@ -81,11 +131,13 @@ class SandboxAccount:
         from reconciler.account import client as aws  # noqa: PLC0415  (0.1 s to import)
         from reconciler.sandbox import process  # noqa: PLC0415
 
-        account, region = self._place[0], loaded.env.region or self._place[1]
-        found = process.environment(NOWHERE, region, account)
-        endpoint = aws.Endpoint(NOWHERE, region, account, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
-        client = aws.connect(region=region, endpoint=endpoint)
-        self._sandbox.attach(client.session)
+        account, region = place = (self._place[0], loaded.env.region or self._place[1])
+        if place not in self._clients:  # they take longer to make than most plans
+            found = process.environment(NOWHERE, region, account)
+            endpoint = aws.Endpoint(NOWHERE, region, account, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
+            self._clients[place] = aws.connect(region=region, endpoint=endpoint)
+            self._sandbox.attach(self._clients[place].session)
+        client = self._clients[place]
         return Session(loaded, aws.identity(client, loaded.env.name), client, environ)
 
     def _apply(self, base: Session, known: Mapping[str, Any]) -> None:
