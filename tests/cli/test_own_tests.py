@@ -56,10 +56,8 @@ def lab(directory: Path, tests: Any, name: str = "tests/all.yaml", **more: Any) 
     return file
 
 
-def place(file: Path, test: str, path: str) -> tuple[int, int]:
+def place(found: Any, path: str) -> tuple[int, int]:
     """The line and column of what is at ``path`` in a test."""
-    node = YAML().load(file.read_text("utf-8"))["tests"]
-    found = next(one for one in node if one["name"] == test)
     found = found if path.split(".", maxsplit=1)[0] in found else found["expect"]
     while path:
         key = next(
@@ -82,6 +80,7 @@ def test_each_expectation_holds_or_says_what_was_found(run: Run, tmp_path: Path)
     report = json.loads(out)
     assert valid_tests(report) and code == 1
     told = {one["name"]: one for one in report["tests"]}
+    nodes = {one["name"]: one for one in YAML().load(file.read_text("utf-8"))["tests"]}
     for case in CASES:
         one, expected = told[case["test"]["name"]], case.get("told", [])
         found = sorted(
@@ -90,7 +89,7 @@ def test_each_expectation_holds_or_says_what_was_found(run: Run, tmp_path: Path)
         )
         assert one["file"] == "lab/tests/all.yaml"
         assert (one["status"] == "passed") is (not expected), (one["name"], found)
-        wanted = sorted((*place(file, one["name"], path), message) for path, message in expected)
+        wanted = sorted((*place(nodes[one["name"]], path), message) for path, message in expected)
         assert len(found) == len(wanted), (one["name"], found)
         for (*where, message), (*at, begins) in zip(found, wanted, strict=True):
             assert (where, message[: len(begins)]) == (at, begins)

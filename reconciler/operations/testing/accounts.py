@@ -118,11 +118,11 @@ class SandboxAccount:
             raise Problems([Problem(code=codes.NO_SANDBOX, message=message, hint=hint)]) from error
         region = loaded.env.region or next(filter(None, map(environ.get, PLACES)), server.REGION)
         place = (loaded.env.account or server.ACCOUNT, region)
-        if self._sandbox is None or self._place != place:
-            self.close()
+        if self._sandbox is None or self._place != place:  # a new one is empty
             self._clients.clear()
             self._sandbox, self._place = server.Sandbox(account=place[0], region=region, clock=Clock(speed=0)), place
-        self._sandbox.reset()
+        else:
+            self._sandbox.reset()
         self._remembered.clear()
         self._has = None
         return self._connect(loaded, environ)

@@ -13,7 +13,6 @@ from reconciler.model import Derived, Finding
 from reconciler.model.problems import Problems
 from reconciler.operations import pipeline
 from reconciler.schema import registry
-from tests.support.histories import History
 
 QUEUES = "jobQueues: {a: &q {priority: 1, computeEnvironmentOrder: [{order: 1, computeEnvironment: c}]}, b: *q}\n"
 FARGATE = "{type: FARGATE, maxvCpus: 4, subnets: [subnet-1], securityGroupIds: [sg-1]}"
@@ -153,23 +152,3 @@ def test_the_schema_allows_the_alerts_there_are() -> None:
     schema = json.loads((registry.directory() / "settings.schema.json").read_text(encoding="utf-8"))
 
     assert schema["$defs"]["alert"]["properties"]["on"]["items"]["enum"] == [*ALERTS]
-
-
-def test_they_come_and_go_with_the_setting(read: Any, tmp_path: Path, sandbox: Any) -> None:
-    history = History(sandbox, "prod")
-
-    def steps(text: str) -> dict[str, str]:
-        read(text)
-        env, _ = pipeline.read_environment(tmp_path, {}, strict=True)
-        planned = {
-            str(one.address): one.verb.value for one in history.plan(env).plan.resources if one.verb.value != "noop"
-        }
-        history.converge(env)
-        return planned
-
-    queue = "topics: {ops: {}}\njobQueues: {}\n"
-    listed = "alerts: {topic: ops, on: [job-failed], queues: ['arn:aws:batch:eu-west-1:123456789012:job-queue/x']}\n"
-    assert steps(listed + queue) == {"topics.ops": "create", "eventRules.job-failed-to-ops": "create"}
-    assert steps(listed + queue) == {}
-    assert steps(queue) == {"topics.ops": "update", "eventRules.job-failed-to-ops": "delete"}
-    assert not sandbox.client("events").list_rules()["Rules"]
