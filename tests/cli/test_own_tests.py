@@ -106,8 +106,8 @@ def test_each_expectation_holds_or_says_what_was_found(run: Run, tmp_path: Path)
         one["name"] for one in report["tests"] if one["status"] != "passed"
     }
 
-    code, out, _ = run("lab/tests/all.yaml", "--name", "policies", "--name", "replaced")
-    assert out.splitlines()[:3] == ["lab/tests/all.yaml", "  ok    replaced", "  FAIL  policies"]
+    code, out, _ = run("lab/tests/all.yaml", "--name", "grants", "--name", "replaced")
+    assert out.splitlines()[:3] == ["lab/tests/all.yaml", "  ok    replaced", "  FAIL  grants"]
     assert out.splitlines()[-1] == "2 tests: 1 passed, 1 failed"
     assert code == 1
 

@@ -62,7 +62,7 @@ def run_tests(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Check expectations, and print what does not hold. Exits with 1 where one does not."""
+    """Check expectations, and print those that are not met. Exits with 1 where there are any."""
     outputs = Outputs.of(ctx, output, formats=TestFormat)
     outputs.fail = _failed
     chosen = _chosen(envs or (), Path.cwd(), every=every)

@@ -1,4 +1,4 @@
-"""Whether what a test expects holds: of what is declared, and of the plan. Pure."""
+"""Whether what a test expects is met, by what is declared and by the plan. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def problems(test: Case, unmet: Iterable[Unmet]) -> list[Problem]:
 
 
 def of_environment(expect: Mapping[str, Any], env: Environment) -> Iterator[Unmet]:
-    """What does not hold of what is declared."""
+    """What is not met by what is declared."""
     known = env.resources
     for written, values in expect.get("values", {}).items():
         at = ("values", written)
@@ -69,12 +69,12 @@ def of_environment(expect: Mapping[str, Any], env: Environment) -> Iterator[Unme
             for message in _value(resource, path, wanted):
                 yield Unmet((*at, path), f"{path} {message}", address=written)
     declared = Declared(env.resources, account=env.account, region=env.region)
-    for written, wanted in expect.get("policies", {}).items():
+    for written, wanted in expect.get("grants", {}).items():
         chosen = [resource for address, resource in known.items() if _is_meant(written, address)]
         if not chosen:
-            yield Unmet(("policies", written), f"{written} is not declared", _near(written, known))
+            yield Unmet(("grants", written), f"{written} is not declared", _near(written, known))
         for resource in chosen:
-            yield from _policies(("policies", written), resource, declared, wanted)
+            yield from _grants(("grants", written), resource, declared, wanted)
 
 
 def _value(resource: Resource, path: str, wanted: Any) -> Iterator[str]:
@@ -130,9 +130,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Template) else value
 
 
-def _policies(
-    at: tuple[str, ...], resource: Resource, declared: Declared, wanted: Mapping[str, Any]
-) -> Iterator[Unmet]:
+def _grants(at: tuple[str, ...], resource: Resource, declared: Declared, wanted: Mapping[str, Any]) -> Iterator[Unmet]:
     statements = [*discover()[resource.address.section].grants(resource, declared)]
     address = str(resource.address)
     for index, member in enumerate(wanted.get("noWildcards", ())):
@@ -164,7 +162,7 @@ def _where(one: Granted, declared: Declared) -> str:
 
 
 def of_retries(expect: Mapping[str, Any], env: Environment) -> Iterator[Unmet]:
-    """What does not hold of the retries of jobs."""
+    """What is not met by the retries of jobs."""
     known = retry_report.subjects(env) if "retry" in expect else {}
     for written, outcomes in expect.get("retry", {}).items():
         at = ("retry", written)
@@ -194,20 +192,20 @@ def of_retries(expect: Mapping[str, Any], env: Environment) -> Iterator[Unmet]:
 
 
 def of_plan(expect: Mapping[str, Any], resources: Collection[ResourcePlan]) -> Iterator[Unmet]:
-    """What does not hold of a plan."""
+    """What is not met by a plan."""
     known = {one.address: one for one in resources}
     changed = [one for one in resources if one.verb is not Verb.NOOP]
     if expect.get("noChanges"):
-        yield from (Unmet(("noChanges",), _told(one), address=str(one.address)) for one in changed)
+        yield from (Unmet(("noChanges",), _action_of(one), address=str(one.address)) for one in changed)
     yield from _actions(expect.get("actions", {}), known)
     if expect.get("nothingElse"):
         named = [*expect.get("actions", {}), *expect.get("differences", {})]
         others = (one for one in changed if not any(_is_meant(word, one.address) for word in named))
-        yield from (Unmet(("nothingElse",), f"{_told(one)}, too", address=str(one.address)) for one in others)
+        yield from (Unmet(("nothingElse",), f"{_action_of(one)}, too", address=str(one.address)) for one in others)
     for index, never in enumerate(expect.get("no", ())):
         for one in resources:
             if one.interrupts if never == INTERRUPTION else one.verb.value == never:
-                message = f"interrupts: {one.disruption}" if never == INTERRUPTION else _told(one)
+                message = f"interrupts: {one.disruption}" if never == INTERRUPTION else _action_of(one)
                 yield Unmet(("no", index), message, address=str(one.address))
     for written, effects in expect.get("differences", {}).items():
         yield from _differences(
@@ -216,19 +214,19 @@ def of_plan(expect: Mapping[str, Any], resources: Collection[ResourcePlan]) -> I
     yield from _of_calls(expect, sorted({call for one in resources for call in _calls(one)}))
 
 
-def _of_calls(expect: Mapping[str, Any], made: Collection[str]) -> Iterator[Unmet]:
+def _of_calls(expect: Mapping[str, Any], planned: Collection[str]) -> Iterator[Unmet]:
     wanted = expect.get("calls")
     if wanted is not None:
         for index, pattern in enumerate(wanted):
-            if not any(_glob(pattern, call) for call in made):
+            if not any(_glob(pattern, call) for call in planned):
                 yield Unmet(
-                    ("calls", index), f"the plan does not call {pattern}", f"it calls {', '.join(made) or 'nothing'}"
+                    ("calls", index), f"the plan does not call {pattern}", f"it calls {', '.join(planned) or 'nothing'}"
                 )
-        more = [call for call in made if not any(_glob(pattern, call) for pattern in wanted)]
+        more = [call for call in planned if not any(_glob(pattern, call) for pattern in wanted)]
         if more:
             yield Unmet(("calls",), f"the plan calls {', '.join(more)}, too")
     for index, pattern in enumerate(expect.get("noCalls", ())):
-        for call in made:
+        for call in planned:
             if _glob(pattern, call):
                 yield Unmet(("noCalls", index), f"the plan calls {call}")
 
@@ -242,7 +240,7 @@ def _actions(actions: Mapping[str, Any], known: Mapping[Address, ResourcePlan]) 
             yield Unmet(at, f"{written} is not in the plan", _near(written, known))
         for one in chosen:
             if one.verb.value not in allowed:
-                yield Unmet(at, f"{_told(one)}; expected: {' or '.join(allowed)}", address=str(one.address))
+                yield Unmet(at, f"{_action_of(one)}; expected: {' or '.join(allowed)}", address=str(one.address))
 
 
 def _differences(
@@ -271,7 +269,7 @@ def _calls(one: ResourcePlan) -> list[str]:
     return [str(step.action) for step in one.steps if isinstance(step.action, Call)]
 
 
-def _told(one: ResourcePlan) -> str:
+def _action_of(one: ResourcePlan) -> str:
     paths = ", ".join(dict.fromkeys(_path(change) for change in one.changes))
     return f"{_DOES[one.verb]}{f' ({paths})' if paths and one.verb is not Verb.CREATE else ''}"
 
@@ -300,7 +298,7 @@ def _shown(value: Any) -> str:
 
 
 def of_errors(expect: Mapping[str, Any], found: Iterable[Problem]) -> Iterator[Unmet]:
-    """What does not hold of the errors of checking or planning."""
+    """What is not met by the errors of checking or planning."""
     errors = {str(problem.code): problem for problem in found if not problem.warning}
     wanted = expect["problems"]
     for index, code in enumerate(wanted):

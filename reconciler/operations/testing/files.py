@@ -18,7 +18,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.schema import registry
 
-BY_ADDRESS: Final = ("actions", "differences", "values", "policies", "retry")  # of what is expected
+BY_ADDRESS: Final = ("actions", "differences", "values", "grants", "retry")  # of what is expected
 _SHARED: Final = ("account", "env", "lookups")
 
 

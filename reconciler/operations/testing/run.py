@@ -47,12 +47,12 @@ class Runner:
             for path in files:
                 found = read(path, directory)
                 if found.problems:
-                    yield self._told(_unreadable(location, found))
+                    yield self._reported(_unreadable(location, found))
                 for test in found.tests:
                     if wanted(test.name):
-                        yield self._told(environment.run(test))
+                        yield self._reported(environment.run(test))
 
-    def _told(self, one: Tested) -> Tested:
+    def _reported(self, one: Tested) -> Tested:
         self.done(one)
         return one
 
