@@ -26,9 +26,11 @@ class Asked:
     def words(self) -> str:
         """Its name, or its description."""
         end = self.ending
-        told: tuple[tuple[str, Any], ...] = (("exit code", end.exit_code), ("reason", end.reason))
-        told += (("statusReason", end.status_reason), ("cause", end.cause))
-        return self.outcome or ", ".join(f"{name} {value}" for name, value in told if value is not None) or "no details"
+        words: tuple[tuple[str, Any], ...] = (("exit code", end.exit_code), ("reason", end.reason))
+        words += (("statusReason", end.status_reason), ("cause", end.cause))
+        return (
+            self.outcome or ", ".join(f"{name} {value}" for name, value in words if value is not None) or "no details"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,33 @@ class Table:
     most: int | None
     #: The entries that decide none of these ends.
     idle: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What is not as expected."""
+
+    what: str
+    expected: Any
+    found: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """An expectation: its ``name``, its ``place`` in a file, what becomes of the job, and what is not as expected."""
+
+    name: str
+    place: str
+    last: Step
+    line: TimeLine
+    differences: tuple[Difference, ...]
+
+    @property
+    def title(self) -> str:
+        """Its name, or what it is about."""
+        ends = ", ".join(step.asked.words for step in self.line.steps)
+        about = f"{self.line.address}, {ends}"
+        return f"{self.name} ({about})" if self.name else about
 
 
 def duration(seconds: int | None) -> str:
@@ -137,6 +166,25 @@ def table_document(table: Table) -> dict[str, Any]:
     }
 
 
+def expectations_document(checked: Sequence[Checked]) -> dict[str, Any]:
+    """Expectations as JSON."""
+    failed = sum(bool(one.differences) for one in checked)
+    return {
+        "expectations": [
+            {
+                "name": one.name or None,
+                "place": one.place,
+                "address": one.line.address,
+                "status": "failed" if one.differences else "passed",
+                "differences": [asdict(each) for each in one.differences],
+                "found": step_document(one.last),
+            }
+            for one in checked
+        ],
+        "summary": {"passed": len(checked) - failed, "failed": failed},
+    }
+
+
 def most_seconds(retries: Retries, attempts: int) -> int | None:
     """How many seconds so many attempts run at most."""
     return None if retries.timeout is None else retries.timeout * attempts
@@ -189,6 +237,28 @@ def table_text(table: Table) -> str:
         entries = "entry" if len(table.idle) == 1 else "entries"
         lines.append(f"note: {entries} {', '.join(map(str, table.idle))} of evaluateOnExit decide none of these ends")
     return "\n".join(lines).rstrip()
+
+
+def expectations_text(checked: Sequence[Checked]) -> str:
+    """Expectations as text: those that failed, and how many did not."""
+    lines: list[str] = []
+    for one in checked:
+        if one.differences:
+            lines.append(f"{one.place}: failed: {one.title}")
+            lines += [
+                f"  {each.what}: expected {_word(each.expected)}, found {_word(each.found)}" for each in one.differences
+            ]
+            source = f" ({one.last.source})" if one.last.source else ""
+            lines.append(f"  because {one.last.decision.because}{source}")
+    failed = sum(bool(one.differences) for one in checked)
+    lines.append(f"{counted(len(checked), 'expectation')}: {len(checked) - failed} passed, {failed} failed")
+    return "\n".join(lines)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _head(address: str, retries: Retries) -> str:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from reconciler.cli import main as cli
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "retry.schema.json").read_text("utf-8"))
+VALID = Draft202012Validator(SCHEMA)
 Run = Callable[..., tuple[int, str, str]]
 CONTAINER = """\
     type: container
@@ -98,7 +101,9 @@ def document(run: Run) -> Callable[..., dict[str, Any]]:
     def once(*argv: str) -> dict[str, Any]:
         code, out, _ = run(*argv, "--format", "json")
         assert code == 0
-        return json.loads(out)
+        found = json.loads(out)
+        VALID.validate(found)
+        return found
 
     return once
 
@@ -206,7 +211,7 @@ def test_named_sets_are_entries_where_they_are_named(run: Run, document: Callabl
         (("prod", "rendr"), 'there is no job definition "rendr"\n    did you mean "render"?'),
         (("nowhere",), 'there is no job definition "nowhere"'),
         (("render", "--outcome", "host-lots"), 'there is no outcome "host-lots"\n    did you mean "host-lost"?'),
-        (("render", "--outcome", "exit:256"), 'there is no outcome "exit:256"\n    exit:N, or '),
+        (("render", "--outcome", "exit:x"), 'there is no outcome "exit:x"\n    exit:N, or '),
         (("render", "--outcome", "oom", "--exit-code", "1"), "--outcome cannot be combined with --exit-code"),
         (("render", "--attempt", "2"), "--attempt needs an end"),
         (("elsewhere", "render"), "elsewhere"),
@@ -217,6 +222,79 @@ def test_what_cannot_be_answered_is_refused(run: Run, argv: tuple[str, ...], mes
 
     assert (code, out) == (1, "")
     assert message in err
+
+
+EXPECTATIONS = """\
+retry:
+  - name: a Spot reclaim is retried
+    definition: render
+    outcome: host-lost
+    expect: RETRY
+  - {definition: jobDefinitions.render, outcome: "host-lost,exit:0", expect: {status: SUCCEEDED, attempts: 2}}
+  - {definition: plain, outcome: [oom], expect: FAILED}
+  - {definition: plain, exitCode: 1, submitted: {attempts: 2, use: [oom-fails]}, expect: {decision: RETRY, entry: null}}
+"""
+WRONG = """\
+- {definition: render, exitCode: 137, expect: {decision: RETRY, entry: 0, assumed: false}}
+- {definition: render, cause: timeout, attempt: 2, expect: EXIT}
+"""
+UNREADABLE = """\
+- {definition: render, outcom: host-lost, expect: RETRY}
+- {definition: render, expect: RETRY}
+- {definition: render, exitCode: 1, outcome: oom, expect: RETRY}
+- {definition: render, exitCode: "1", attempt: 0, expect: MAYBE}
+- {definition: render, cause: tired, expect: {decision: PERHAPS, entri: 1}}
+- text
+"""
+
+
+def test_expectations_are_compared_and_a_difference_is_an_error(run: Run, document: Callable[..., Any]) -> None:
+    file = Path("retries.yaml")
+    file.write_text(EXPECTATIONS, encoding="utf-8")
+    assert run("prod", "--expect", "retries.yaml") == (0, "4 expectations: 4 passed, 0 failed\n", "")
+    assert document("prod", "--expect", "retries.yaml")["summary"] == {"passed": 4, "failed": 0}
+
+    file.write_text(WRONG, encoding="utf-8")
+    code, out, _ = run("--expect", "retries.yaml")
+    assert code == 1
+    assert out == (
+        "retries.yaml:1:3: failed: jobDefinitions.render, exit code 137\n"
+        "  decision: expected RETRY, found EXIT\n"
+        "  entry: expected 0, found 1\n"
+        '  because entry 1 matches: onExitCode: "13*" (environments/prod/environment.yaml:14:11)\n'
+        "2 expectations: 1 passed, 1 failed\n"
+    )
+    code, out, _ = run("prod", "--expect", "retries.yaml", "--format", "json")
+    VALID.validate(json.loads(out))
+    assert (code, json.loads(out)["summary"]) == (1, {"passed": 1, "failed": 1})
+
+
+def test_expectations_that_cannot_be_read_are_refused_all_at_once(run: Run) -> None:
+    file = Path("retries.yaml")
+    file.write_text(UNREADABLE, encoding="utf-8")
+    code, _, err = run("prod", "--expect", "retries.yaml")
+    assert code == 1
+    assert [line.split(" ")[0] for line in err.splitlines() if line.startswith("retries")] == [
+        *("retries.yaml:1:24:", "retries.yaml:2:3:", "retries.yaml:3:24:", "retries.yaml:4:24:", "retries.yaml:4:39:"),
+        *("retries.yaml:4:51:", "retries.yaml:5:24:", "retries.yaml:5:47:", "retries.yaml:5:66:", "retries.yaml:6:3:"),
+    ]
+    for text, message in (
+        (
+            "- {definition: rendr, outcome: oom, expect: EXIT}",
+            "retries.yaml:1:3: error[usage]: there is no job definition",
+        ),
+        (
+            "- {definition: render, outcome: om, expect: EXIT}",
+            'retries.yaml:1:3: error[usage]: there is no outcome "om"',
+        ),
+        ("", "has no expectations"),
+        ("text", "the expectations are a list"),
+    ):
+        file.write_text(text, encoding="utf-8")
+        code, _, err = run("prod", "--expect", "retries.yaml")
+        assert (code, message in err) == (1, True), err
+    assert "retries.yml: No such file" in run("prod", "--expect", "retries.yml")[2]
+    assert "--expect cannot be combined" in run("prod", "render", "--expect", "retries.yaml")[2]
 
 
 def test_a_shell_completes_definitions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,11 +16,12 @@ from reconciler.config import files
 from reconciler.config.expressions import address
 from reconciler.model import problem_codes as codes
 from reconciler.model.attempts import Cause
+from reconciler.model.exit_codes import ERROR
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.jobs import retry_report
+from reconciler.operations.jobs import retry_expectations, retry_report
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.render import retries as shown
-from reconciler.render.retries import Asked
+from reconciler.render.retries import Asked, Checked
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -45,6 +47,7 @@ def _first_word(ctx: typer.Context, incomplete: str) -> list[str]:
         "reconcile retry prod render --outcome host-lost,exit:1,exit:0",
         'reconcile retry prod render --exit-code 137 --reason "OutOfMemoryError: Container killed"',
         "reconcile retry prod render --cause timeout --format json",
+        "reconcile retry prod --expect tests/retries.yaml",
     ),
 )
 def retry(
@@ -68,7 +71,7 @@ def retry(
         ),
     ] = None,
     exit_code: Annotated[
-        int | None, typer.Option("--exit-code", metavar="N", min=0, max=255, help="The container's exit code.")
+        int | None, typer.Option("--exit-code", metavar="N", help="The container's exit code.")
     ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="The container's reason, as AWS writes it.")
@@ -89,6 +92,12 @@ def retry(
         ),
     ] = None,
     attempt: Annotated[int, typer.Option("--attempt", metavar="N", min=1, help="The number of the attempt.")] = 1,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            "--expect", metavar="FILE", help="Compare with the expectations in a YAML file; exit 1 on a difference."
+        ),
+    ] = None,
     output: FormatOption = Format.text,
     var: Vars = None,
     var_file: VarFiles = None,
@@ -96,17 +105,31 @@ def retry(
     """Show what becomes of a job whose attempt failed: for one end, for several in order, or for all known ends."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
+    described = [value for value in (exit_code, reason, status_reason, cause) if value is not None]
+    if expect is not None:
+        if definition or described or outcome or attempt > 1:
+            message = "--expect cannot be combined with JOB-DEFINITION or an end"
+            raise Problems([Problem(code=codes.USAGE, message=message, hint="the file names both")])
+        cases = retry_expectations.read(expect)
+        loaded = reporting.read(terminal, env, strict=False, given=variables(var, var_file))
+        root, terminal.root = terminal.root, ""  # problems are in the file of expectations now
+        _show_checked(terminal, retry_expectations.check(loaded.env, cases, root))
+        return
     env, definition = _words(env, definition)
     loaded = reporting.read(terminal, env, strict=False, given=variables(var, var_file))
     of = retry_report.subject(loaded.env, definition, terminal.root)
-    described = [value for value in (exit_code, reason, status_reason, cause) if value is not None]
     if described and outcome:
         message = "--outcome cannot be combined with --exit-code, --reason, --status-reason or --cause"
         raise Problems([Problem(code=codes.USAGE, message=message)])
     if described:
         _show_step(terminal, of, retry_report.described(exit_code, reason, status_reason, cause), attempt)
     elif outcome:
-        _show_line(terminal, of, [_outcome(of, name) for name in ",".join(outcome).split(",")], attempt)
+        _show_line(
+            terminal,
+            of,
+            [retry_report.named(of.retries, name.strip()) for name in ",".join(outcome).split(",")],
+            attempt,
+        )
     elif attempt > 1:
         raise Problems(
             [Problem(code=codes.USAGE, message="--attempt needs an end", hint="add --outcome or --exit-code")]
@@ -130,14 +153,6 @@ def _words(env: str | None, definition: str | None) -> tuple[str | None, str | N
     return env, None
 
 
-def _outcome(of: Subject, name: str) -> Asked:
-    try:
-        return retry_report.outcome(of.retries, name.strip())
-    except ValueError as error:
-        message = f'there is no outcome "{name.strip()}"'
-        raise Problems([Problem(code=codes.USAGE, message=message, hint=str(error))]) from None
-
-
 def _show_step(terminal: Terminal, of: Subject, asked: Asked, attempt: int) -> None:
     step = retry_report.step(of, asked, attempt)
     if terminal.as_json:
@@ -155,3 +170,12 @@ def _show_line(terminal: Terminal, of: Subject, asked: list[Asked], attempt: int
         terminal.document(terminal.mask.value(shown.time_line_document(line)))
     else:
         terminal.result(terminal.mask.text(shown.time_line_text(line)))
+
+
+def _show_checked(terminal: Terminal, checked: Sequence[Checked]) -> None:
+    if terminal.as_json:
+        terminal.document(terminal.mask.value(shown.expectations_document(checked)))
+    else:
+        terminal.result(terminal.mask.text(shown.expectations_text(checked)))
+    if any(one.differences for one in checked):
+        raise typer.Exit(ERROR)

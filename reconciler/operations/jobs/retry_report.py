@@ -14,18 +14,21 @@ from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.render.retries import Asked, Row, Step, Table, TimeLine, most_seconds
 
 EXIT = "exit:"
+_DIGITS = 10  # exit codes of Windows have 32 bits
 
 
 class Subject:
-    """A declared resource whose jobs are retried. ``root`` is the prefix of its files."""
+    """A declared resource whose jobs are retried. ``root`` is the prefix of its files; ``submitted``: the rules are not
+    those it declares, but of a job.
+    """
 
-    def __init__(self, resource: Resource, retries: Retries, root: str = "") -> None:
-        self.resource, self.retries, self.root = resource, retries, root
+    def __init__(self, resource: Resource, retries: Retries, root: str = "", *, submitted: bool = False) -> None:
+        self.resource, self.retries, self.root, self.submitted = resource, retries, root, submitted
         self.address = str(resource.address)
 
     def source(self, entry: int | None) -> str:
         """Where the entry with this index is declared: ``file:line:column``."""
-        pos = None if entry is None else self.resource.pos.get((*self.retries.rules, entry))
+        pos = None if entry is None or self.submitted else self.resource.pos.get((*self.retries.rules, entry))
         return "" if pos is None else located(self.root, pos)
 
 
@@ -61,16 +64,17 @@ def _noun() -> str:
     return " or ".join(kind.name for kind in discover().values() if kind.retries is not None)
 
 
-def outcome(retries: Retries, name: str) -> Asked:
-    """The end called ``name``: one of the table, or ``exit:N``. Raises ValueError with a hint."""
+def named(retries: Retries, name: str) -> Asked:
+    """The end called ``name``: one of the table, or ``exit:N``. Raises Problems."""
     found = next((one for one in retries.outcomes if one.id == name), None)
     if found is not None:
         return asked(found)
     code = name.removeprefix(EXIT)
-    if name.startswith(EXIT) and code.isascii() and code.isdecimal() and int(code) <= 255:
+    if name.startswith(EXIT) and code.isascii() and code.isdecimal() and len(code) <= _DIGITS:
         return Asked(ending=retries.exited(int(code)), outcome=f"{EXIT}{int(code)}", title=f"exit code {int(code)}")
     known = [one.id for one in retries.outcomes if not one.id.startswith(EXIT)]
-    raise ValueError(did_you_mean(name, known) or f"{EXIT}N, or {one_of(known, most=40)}")
+    hint = did_you_mean(name, known) or f"{EXIT}N, or {one_of(known, most=40)}"
+    raise Problems([Problem(code=codes.USAGE, message=f'there is no outcome "{name}"', hint=hint)])
 
 
 def asked(one: Outcome) -> Asked:

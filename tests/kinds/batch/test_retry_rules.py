@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from reconciler.kinds.batch.job_definition import retry_rules, retry_strategy, rule_sets
 from reconciler.kinds.batch.job_definition.kind import KIND
 from reconciler.kinds.batch.job_definition.retry_rules import Rule
+from reconciler.model import Reference, Template
 from reconciler.model.attempts import Cause, Ending, Verdict
 from reconciler.sandbox.batch.retry import again
 from reconciler.sandbox.batch.settings import Outcome
@@ -41,15 +42,6 @@ def test_every_case_comes_out_as_documented():
     assert wrong == []
     assert len(CASES) >= 100
     assert {row[0] for row in CASES} == set(TABLE["strategies"])
-
-
-def test_a_jobs_own_strategy_replaces_the_definitions_as_a_whole():
-    """https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html"""
-    definition = {"attempts": 3, "evaluateOnExit": [{"onExitCode": "1", "action": "EXIT"}]}
-
-    assert retry_rules.effective(definition, None) is definition
-    submitted = retry_rules.effective(definition, {"attempts": 2})
-    assert retry_rules.decide(submitted, Ending(exit_code=1)).verdict is Verdict.RETRY
 
 
 TEXTS = ("", "Host EC2 (instance i-0) terminated.", "host ec2", "Task failed to start", "OutOfMemoryError: x", "AGENT")
@@ -133,6 +125,15 @@ def test_named_sets_become_plain_entries_after_the_definitions_own():
     assert places[(*at, 1)] == places[(*at, 1, "onReason")] == ("retryStrategy", "use", 0)
     assert places[(*at, 2, "onReason")] == (*at, 1, "onReason")
     assert KIND.declared_at({"retryStrategy": {"evaluateOnExit": [REST, OWN]}}) == {}
+
+
+def test_an_expression_is_no_name_of_a_set():
+    strategy = expanded(use=[Template((Reference("jobDefinitions", "${jobDefinitions.a.name}"),)), "oom-fails"])
+    found = [finding for finding in retry_strategy.check(("retryStrategy",), strategy) if not finding.warning]
+
+    assert [(finding.path, finding.message) for finding in found] == [
+        (("retryStrategy", "use", 0), "a set of retry rules is named by plain text")
+    ]
 
 
 def test_every_set_is_described_and_has_no_finding_of_its_own():

@@ -31,12 +31,23 @@ NO_DEPENDENCY = "Dependent Job failed"
 HOST_LOST = "Host EC2"
 SPOT_TASK = "Your Spot Task was interrupted"
 NO_INTERFACE = "Timeout waiting for network interface"
+RATE_OF_INTERFACES = "Rate limit exceeded while preparing network interface"
 NO_ROLE = "ECS was unable to assume the role"
 NOT_INITIALIZED = "ResourceInitializationError"
+PULL = "CannotPull"
 OUT_OF_MEMORY = "OutOfMemoryError"
 
 # The beginnings of the texts, by the condition that sees them.
-STATUS_REASONS: Final = (EXITED, HOST_LOST, NOT_STARTED, TIMED_OUT, SPOT_TASK, NO_INTERFACE, NO_ROLE)
+STATUS_REASONS: Final = (
+    EXITED,
+    HOST_LOST,
+    NOT_STARTED,
+    TIMED_OUT,
+    SPOT_TASK,
+    NO_INTERFACE,
+    RATE_OF_INTERFACES,
+    NO_ROLE,
+)
 REASONS: Final = (
     *("CannotPullContainerError", "CannotPullECRContainerError", "CannotPullContainerAuthError"),
     *("CannotPullImageManifestError", "CannotStartContainerError", "CannotCreateContainerError"),
@@ -44,7 +55,7 @@ REASONS: Final = (
     *("DockerTimeoutError", "DockerStateError", OUT_OF_MEMORY, "TaskStoppedBeforePullBeginError"),
     *("TaskDependencyError", "ContainerVanishedError", "ContainerNetworkingError", "HostConfigError"),
 )
-_BEFORE_THE_START: Final = (NOT_STARTED, NOT_INITIALIZED, NO_INTERFACE, NO_ROLE)
+_BEFORE_THE_START: Final = (NOT_STARTED, NOT_INITIALIZED, NO_INTERFACE, RATE_OF_INTERFACES, NO_ROLE)
 
 _PULL = "CannotPullContainerError: "
 _START = "CannotStartContainerError: "
@@ -57,6 +68,7 @@ _ENDS: Final[tuple[tuple[str, str, str, str, str, int | None, str], ...]] = (
     ("fargate-spot", "Fargate Spot reclaim", FARGATE, f"{SPOT_TASK}.", "", 137, "Seen"),
     ("agent-lost", "the container agent was lost", EC2, "", "AGENT", None, "UG"),
     ("eni-timeout", "no network interface", FARGATE, f"{NO_INTERFACE} provisioning to complete.", "", None, "Seen"),
+    ("eni-rate", "too many network interfaces", FARGATE, f"{RATE_OF_INTERFACES} to be attached", "", None, "Seen"),
     ("image-not-found", "image not found", ECS, NOT_STARTED, f"{_PULL}failed to resolve ref: not found", None, "ECS"),
     ("image-denied", "image pull denied", ECS, NOT_STARTED, f"{_PULL}pull access denied for app", None, "Agent"),
     ("image-rate", "image pull rate limit", ECS, NOT_STARTED, f"{_PULL}toomanyrequests: pull rate limit", None, "ECS"),

@@ -32,7 +32,6 @@ from reconciler.model.attempts import Cause, Decision, Ending, Verdict
 from reconciler.model.values import Json
 
 CONDITIONS: Final = ("onExitCode", "onReason", "onStatusReason")
-MOST_ATTEMPTS: Final = 10
 
 
 class Rule(StrEnum):
@@ -91,11 +90,6 @@ def entries_of(strategy: Any) -> Sequence[Json]:
     """The entries of ``evaluateOnExit``, in order."""
     given = strategy.get("evaluateOnExit") if isinstance(strategy, Mapping) else None
     return [entry if isinstance(entry, Mapping) else {} for entry in given] if isinstance(given, list | tuple) else []
-
-
-def effective(definition: Any, submitted: Any) -> Any:
-    """The strategy of a job: that of its SubmitJob, if it has one, replaces the definition's as a whole."""
-    return submitted if isinstance(submitted, Mapping) else definition
 
 
 def stated(entry: Json) -> dict[str, str]:
@@ -173,6 +167,10 @@ def catches_all(entry: Json) -> bool:
     return covers(entry, {})
 
 
+def _for_the_rest(entry: Json) -> bool:
+    return set(stated(entry).values()) == {"*"}
+
+
 def _covers(name: str, pattern: str, other: str | None) -> bool:
     """Whether ``pattern`` matches what ``other`` does; AWS may not let ``*`` match a missing exit code."""
     if pattern == "*" and name != "onExitCode":
@@ -200,7 +198,7 @@ def _verdict(entries: Sequence[Json], found: int | None) -> Verdict:
 def _differs(rule: Rule, entries: Sequence[Json], ending: Ending, other: _Beliefs, found: int | None) -> bool:
     """Whether another entry decides if ``other`` holds. That an entry for the rest comes last is documented."""
     if rule is Rule.ORDER:
-        entries = [{} if catches_all(entry) and index != found else entry for index, entry in enumerate(entries)]
+        entries = [{} if _for_the_rest(entry) and index != found else entry for index, entry in enumerate(entries)]
     return _matching(entries, ending, other) != found
 
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from reconciler.kinds.batch.job_definition import outcomes, retry_rules
-from reconciler.kinds.batch.job_definition.container_checks import FARGATE
+from reconciler.kinds.batch.job_definition import outcomes, retry_rules, rule_sets
+from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items
 from reconciler.model import Field, Finding, Json, Path
 from reconciler.model import problem_codes as codes
@@ -26,6 +26,7 @@ CONDITIONS = retry_rules.CONDITIONS
 ACTIONS = ("RETRY", "EXIT")
 MOST_ENTRIES = 5
 LONGEST = 512
+WINDOWS = "WINDOWS"  # its exit codes have 32 bits
 
 _ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
 _ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
@@ -39,13 +40,15 @@ def _known(platform: str) -> tuple[tuple[str, str], ...]:
     """The beginnings of the texts of AWS Batch and Amazon ECS, each after the condition that matches it.
 
     What Fargate cannot initialize is the reason of the task, what the agent on an instance cannot is the container's.
+    An image that Fargate cannot pull has been reported as the reason of the task, too.
     """
     known = [("onStatusReason", text) for text in outcomes.STATUS_REASONS]
     known += [("onStatusReason", text) for text, _ in retry_rules.CAUSE_TEXTS if text not in outcomes.STATUS_REASONS]
     known += [("onReason", text) for text in outcomes.REASONS]
-    if platform:
-        field = "onStatusReason" if platform == FARGATE else "onReason"
-        known.append((field, outcomes.NOT_INITIALIZED))
+    if platform in (EC2, FARGATE, WINDOWS):
+        known.append(("onReason" if platform == EC2 else "onStatusReason", outcomes.NOT_INITIALIZED))
+    if platform in (FARGATE, WINDOWS):
+        known += [("onStatusReason", text) for text in outcomes.REASONS if text.startswith(outcomes.PULL)]
     return tuple(known)
 
 
@@ -71,7 +74,7 @@ FIELDS = {
 
 
 def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
-    """Findings about the strategy at ``path``; ``platform`` is EC2 or FARGATE, or empty where it is not known."""
+    """Findings about the strategy at ``path``; ``platform``: EC2, FARGATE, WINDOWS (on Fargate), empty if unknown."""
     if not isinstance(strategy, Mapping):
         return
     attempts = as_int(strategy.get("attempts"))
@@ -81,31 +84,36 @@ def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
     elif attempts is not None and not 1 <= attempts <= 10:
         hint = "it must be from 1 to 10, and counts the first run too"
         yield Finding((*path, "attempts"), f"attempts {attempts} is out of range", hint)
+    yield from rule_sets.check(path, strategy)
     here = (*path, "evaluateOnExit")
     rules = items(strategy.get("evaluateOnExit"))
     if isinstance(strategy.get("evaluateOnExit"), Mapping):
         hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
         yield Finding(here, "evaluateOnExit is a list of rules", hint, code=codes.WRONG_TYPE)
     if len(rules) > MOST_ENTRIES:
-        hint = "AWS allows no more, and each set of use is one; rules with a common beginning can be one that ends in *"
+        hint = "AWS allows no more; rules with a common beginning can be one that ends in *, and each set of use is one"
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
         yield from _check_rule((*here, index), rule, platform)
-    if platform == FARGATE:
-        yield from _check_spot(here, rules)
+    if platform in (EC2, FARGATE, WINDOWS):
+        yield from _check_spot(here, rules, platform)
     yield from _check_reach(here, rules, attempts)
 
 
-def _check_spot(path: Path, rules: list[Any]) -> Iterator[Finding]:
-    """Findings about rules for lost instances where jobs run on Fargate, and none is for its own Spot reclaims."""
-    stated = [(index, retry_rules.stated(rule).get("onStatusReason", "*")) for index, rule in entries(rules)]
-    if any(pattern != "*" and retry_rules.matches(pattern, f"{outcomes.SPOT_TASK}.") for _, pattern in stated):
+def _check_spot(path: Path, rules: list[Any], platform: str) -> Iterator[Finding]:
+    """Findings about rules for the Spot reclaims of another platform, where none is for those of this one."""
+    own, other = (
+        (outcomes.HOST_LOST, outcomes.SPOT_TASK) if platform == EC2 else (outcomes.SPOT_TASK, outcomes.HOST_LOST)
+    )
+    patterns = [(index, retry_rules.stated(rule).get("onStatusReason", "*")) for index, rule in entries(rules)]
+    words = [pattern.removesuffix("*") for _, pattern in patterns if pattern != "*"]
+    if any(own.startswith(each) or each.startswith(own) for each in words):
         return
-    for index, pattern in stated:
-        if pattern.startswith(outcomes.HOST_LOST):
-            why = f'a job on Fargate has no "{outcomes.HOST_LOST}": this rule never matches'
-            hint = f'write onStatusReason: "{outcomes.SPOT_TASK}*"'
-            yield Finding((*path, index, "onStatusReason"), why, hint, warning=True)
+    for index, pattern in patterns:
+        if pattern.startswith(other):
+            where = "EC2" if platform == EC2 else "Fargate"
+            why = f'a job on {where} has no "{other}": this rule never matches'
+            yield Finding((*path, index, "onStatusReason"), why, f'write onStatusReason: "{own}*"', warning=True)
 
 
 def _check_rule(path: Path, rule: Json, platform: str) -> Iterator[Finding]:
@@ -126,7 +134,7 @@ def _check_rule(path: Path, rule: Json, platform: str) -> Iterator[Finding]:
             found = _pattern_findings(name, pattern, platform) if known else _check_pattern((), name, pattern, platform)
             yield from (replace(finding, path=(*path, name)) for finding in found)
     reason = as_text(rule.get("onReason")) or ""
-    if reason.startswith("CannotPull") and is_given(rule.get("onExitCode")):
+    if reason.startswith(outcomes.PULL) and is_given(rule.get("onExitCode")):
         why = "a container whose image was not pulled has no exit code: the rule never matches"
         yield Finding((*path, "onExitCode"), why, "leave onExitCode out", warning=True)
 
@@ -156,7 +164,7 @@ def _check_pattern(path: Path, name: str, value: Any, platform: str) -> Iterator
         elif pattern.startswith("0"):
             why = f"no exit code matches {pattern}: they have no leading zeros"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
-        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
+        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255) and platform != WINDOWS:
             why = f"no exit code matches {pattern}: exit codes range from 0 to 255"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition import outcomes, retry_rules
 from reconciler.kinds.common.declared import items
-from reconciler.model import Json, Path
+from reconciler.model import Finding, Json, Path
 
 MEMBER: Final = "use"
 STRATEGY, RULES = "retryStrategy", "evaluateOnExit"
@@ -26,21 +26,32 @@ SETS: Final[Mapping[str, Mapping[str, str]]] = {
     "fargate-spot-reclaim": {"onStatusReason": f"{outcomes.SPOT_TASK}*", "action": "RETRY"},
     "network-interface-retries": {"onStatusReason": f"{outcomes.NO_INTERFACE}*", "action": "RETRY"},
     "slow-host-retries": {"onReason": "DockerTimeoutError*", "action": "RETRY"},
-    "image-pull-retries": {"onReason": "CannotPull*", "action": "RETRY"},
-    "image-pull-fails-fast": {"onReason": "CannotPull*", "action": "EXIT"},
+    "image-pull-retries": {"onReason": f"{outcomes.PULL}*", "action": "RETRY"},
+    "image-pull-fails-fast": {"onReason": f"{outcomes.PULL}*", "action": "EXIT"},
     "oom-fails": {"onReason": f"{outcomes.OUT_OF_MEMORY}*", "action": "EXIT"},
     "everything-else-fails": {"onReason": "*", "action": "EXIT"},
 }
 
 
 def expand(props: Json) -> Json:
-    """The properties with the sets written out as entries."""
+    """The properties with the sets written out as entries; what is not the name of one is left for :func:`check`."""
     strategy = props.get(STRATEGY)
     if not isinstance(strategy, Mapping) or MEMBER not in strategy:
         return props
-    plain = {name: value for name, value in strategy.items() if name != MEMBER}
+    plain = {name: value for name, value in strategy.items() if name != MEMBER or [*_unknown(value)]}
     rules = [rule for rule, _ in _written_out(strategy)]
     return {**props, STRATEGY: {**plain, RULES: rules} if rules or RULES in plain else plain}
+
+
+def check(path: Path, strategy: Json) -> Iterator[Finding]:
+    """Findings about what ``use`` of the expanded strategy at ``path`` still has."""
+    for index in _unknown(strategy.get(MEMBER)):
+        hint = f"write it out, or take it from a variable: {', '.join(SETS)}"
+        yield Finding((*path, MEMBER, index), "a set of retry rules is named by plain text", hint)
+
+
+def _unknown(names: Any) -> Iterator[int]:
+    return (index for index, name in enumerate(items(names)) if not isinstance(name, str) or name not in SETS)
 
 
 def declared_at(props: Json) -> Mapping[Path, Path]:
