@@ -13,8 +13,8 @@ from reconciler.model import Address, Call, Change, Declared, Environment, Resou
 from reconciler.model import problem_codes as codes
 from reconciler.model.granted import Granted, allowing
 from reconciler.model.paths import dotted, values_at
-from reconciler.model.problems import Problem, did_you_mean, one_of
-from reconciler.operations.jobs import retry_report
+from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.operations.jobs import retry_expectations, retry_report
 from reconciler.operations.testing.files import Case, address_of
 
 OF_PLANS: Final = ("noChanges", "actions", "nothingElse", "no", "differences", "calls", "noCalls")
@@ -161,31 +161,39 @@ def _where(one: Granted, declared: Declared) -> str:
     return f"{one.address}: {dotted(one.path)} at {pos}"
 
 
-def of_retries(expect: Mapping[str, Any], env: Environment) -> Iterator[Unmet]:
-    """What is not met by the retries of jobs."""
-    known = retry_report.subjects(env) if "retry" in expect else {}
-    for written, outcomes in expect.get("retry", {}).items():
-        at = ("retry", written)
+def of_retries(test: Case, env: Environment) -> Iterator[Unmet]:
+    """What is not met by the retries of jobs. Raises Problems for a list that is wrong."""
+    wanted = test.expect.get("retry", {})
+    if isinstance(wanted, list):  # as `retry --expect` has them
+        for index, case in enumerate(retry_expectations.cases(test.node.value["expect"].value["retry"])):
+            (found,) = retry_expectations.check(env, [case])
+            for one in found.differences:
+                message = f"{one.what} is {_shown(one.found)}; expected: {_shown(one.expected)}"
+                yield Unmet(("retry", index), message, found.last.decision.because, found.line.address)
+        return
+    known = retry_report.subjects(env) if wanted else {}
+    for written, outcomes in wanted.items():
         subject = known.get(address_of(written) or Address("", ""))
         if subject is None:
-            yield Unmet(at, f"{written} is not declared, or has no jobs", _near(written, known))
+            yield Unmet(("retry", written), f"{written} is not declared, or has no jobs", _near(written, known))
             continue
-        for named, wanted in outcomes.items():
-            try:
-                endings = [retry_report.outcome(subject.retries, name.strip()) for name in named.split(",")]
-            except ValueError as error:
-                yield Unmet((*at, named), f'"{named}" is not a way for an attempt of it to end', str(error), written)
-                continue
-            line = retry_report.time_line(subject, endings)
-            last = line.steps[-1]
-            if line.unused:
-                message = (
-                    f"the job is over after attempt {last.attempt} ({last.asked.outcome}): {last.decision.because}"
-                )
-                yield Unmet((*at, named), message, address=written)
-            elif last.decision.verdict != wanted:
-                message = f"{named} ends in {last.decision.verdict}; expected: {wanted}"
-                yield Unmet((*at, named), message, last.decision.because, written)
+        for words, verdict in outcomes.items():
+            for message, hint in _retried(subject, words, verdict):
+                yield Unmet(("retry", written, words), message, hint, written)
+
+
+def _retried(subject: retry_report.Subject, words: str, verdict: str) -> Iterator[tuple[str, str]]:
+    try:
+        endings = [retry_report.named(subject.retries, name.strip()) for name in words.split(",")]
+    except Problems as error:
+        yield from ((problem.message, problem.hint) for problem in error.problems)
+        return
+    line = retry_report.time_line(subject, endings)
+    last = line.steps[-1]
+    if line.unused:
+        yield f"the job is over after attempt {last.attempt} ({last.asked.outcome})", last.decision.because
+    elif last.decision.verdict != verdict:
+        yield f"{words} ends in {last.decision.verdict}; expected: {verdict}", last.decision.because
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------

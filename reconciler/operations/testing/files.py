@@ -138,7 +138,8 @@ def _beyond_the_schema(value: Mapping[str, Any], at: Any) -> list[Problem]:
 
 def _addresses(test: Mapping[str, Any]) -> Iterator[tuple[ValuePath, str]]:
     for group in BY_ADDRESS:
-        yield from ((("expect", group, written), written) for written in test["expect"].get(group, {}))
+        given = test["expect"].get(group, {})
+        yield from ((("expect", group, written), written) for written in given if isinstance(given, dict))
     for index, written in enumerate(test.get("options", {}).get("replace", ())):
         yield ("options", "replace", index), written
 

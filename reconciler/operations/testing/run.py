@@ -111,7 +111,7 @@ class _Environment:
             raise Problems(errors or problems)
         unmet = [
             *expectations.of_environment(test.expect, loaded.env),
-            *expectations.of_retries(test.expect, loaded.env),
+            *expectations.of_retries(test, loaded.env),
         ]
         if planned is not None:
             unmet += expectations.of_plan(test.expect, planned.plan.resources)
