@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.config.files import Missing
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.config.merge import merged
-from reconciler.model import Derived, Expansion, Finding, Kind, Path, Pos
+from reconciler.model import Derived, Expansion, Finding, Kind, Naming, Path, Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem
@@ -32,8 +32,9 @@ def with_settings(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> tuple
 
 def _expand(loaded: LoadedEnvironment, expansion: Expansion, sections: Sections) -> list[Problem]:
     written = {section: {name: raw.value for name, raw in raws.items()} for section, raws in sections.items()}
+    naming = Naming(loaded.name, loaded.name_prefix)
     found: list[Problem] = []
-    for derived in expansion.expand(loaded.settings[expansion.setting], loaded.name, written):
+    for derived in expansion.expand(loaded.settings[expansion.setting], naming, written):
         if isinstance(derived, Finding):
             found.append(_problem(loaded, expansion.setting, derived))
         elif derived.members:

@@ -19,6 +19,7 @@ from .declared import (
 from .expansion import (
     Derived,
     Expansion,
+    Naming,
     Written,
 )
 from .kind import (
@@ -146,6 +147,7 @@ __all__ = [
     "Live",
     "Lookup",
     "Missing",
+    "Naming",
     "Observed",
     "On",
     "Options",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from .resources import Finding
@@ -29,13 +30,32 @@ class Derived:
 Written: TypeAlias = Mapping[str, Mapping[str, Json]]
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The name of an environment, and its ``namePrefix``: a text, perhaps empty, or a template."""
+
+    environment: str
+    prefix: Any = ""
+
+    def unique(self, name: str, longest: int) -> str:
+        """A logical name whose physical name no other environment of the account has, of at most ``longest``
+        characters: with the environment's name, unless names have a prefix. What is too long is cut, with a digest.
+        """
+        whole = name if self.prefix else f"{self.environment}-{name}"
+        prefix = self.prefix if isinstance(self.prefix, str) else f"{self.environment}-"
+        room = max(longest - len(prefix), 16)
+        digest = sha256(whole.encode()).hexdigest()[:8]
+        return whole if len(whole) <= room else f"{whole[: room - 9]}-{digest}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """A setting (``alerts``) and what it stands for, given its value, the environment's name and what is declared.
+    """A setting (``alerts``) and what it stands for, given its value, how the environment names things, and what is
+    declared.
 
     The value has passed the schema of settings; it and what is declared may contain expressions. Findings have paths
     in the setting.
     """
 
     setting: str
-    expand: Callable[[Any, str, Written], Iterable[Derived | Finding]]
+    expand: Callable[[Any, Naming, Written], Iterable[Derived | Finding]]

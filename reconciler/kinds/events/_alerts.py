@@ -18,14 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import mapping
-from reconciler.kinds.common.policy_document.document import VERSION, listed, parse, statements
+from reconciler.kinds.common.policy_document.document import listed, parse, statements
 from reconciler.kinds.common.topic_policy import default_policy
 from reconciler.kinds.events._topic_delivery import EVENTS, lets_events_publish
-from reconciler.model import Address, Derived, Expansion, Finding, Json, Path, Reference, Template, Written
+from reconciler.model import Address, Derived, Expansion, Finding, Json, Naming, Path, Reference, Template, Written
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import did_you_mean
 
@@ -86,7 +85,7 @@ class _Sending:
     queues: dict[Any, Path] = field(default_factory=dict)
 
 
-def expand(value: Any, environment: str, written: Written) -> Iterator[Derived | Finding]:
+def expand(value: Any, naming: Naming, written: Written) -> Iterator[Derived | Finding]:
     """The rules of all alerts, and the policies of their topics."""
     sendings: dict[tuple[str, str], _Sending] = {}
     topics: dict[str, Path] = {}
@@ -108,7 +107,7 @@ def expand(value: Any, environment: str, written: Written) -> Iterator[Derived |
             sending.queues.update(queues)
     for (alert, name), sending in sendings.items():
         both = alert == "queue-blocked" and ("environment-invalid", name) in sendings
-        yield from _rules(alert, name, sending, environment, both=both)
+        yield from _rules(alert, name, sending, naming, both=both)
     for name, origin in topics.items():
         yield from _policy(name, written["topics"][name], origin)
 
@@ -179,7 +178,7 @@ def _attribute(address: Address, attribute: str) -> Template:
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-def _rules(alert: str, topic: str, sending: _Sending, environment: str, *, both: bool) -> Iterator[Derived]:
+def _rules(alert: str, topic: str, sending: _Sending, naming: Naming, *, both: bool) -> Iterator[Derived]:
     queues = list(sending.queues.items())
     runs = [queues[start : start + MOST_QUEUES] for start in range(0, len(queues), MOST_QUEUES)]
     for number, run in enumerate(runs, start=1):
@@ -187,10 +186,11 @@ def _rules(alert: str, topic: str, sending: _Sending, environment: str, *, both:
         places: dict[Path, Path] = {
             ("eventPattern", "detail", "jobQueue", index): path for index, (_, path) in enumerate(run)
         }
-        value = {"name": _name(environment, key), **_rule(alert, sending, environment, [queue for queue, _ in run])}
+        value = _rule(alert, sending, naming.environment, [queue for queue, _ in run])
         if both:
             value["eventPattern"]["detail"]["statusReason"] = [{"anything-but": {"prefix": INVALID}}]
-        yield Derived(address=Address("eventRules", key), value=value, origin=sending.origin, places=places)
+        address = Address("eventRules", naming.unique(key, LONGEST_NAME))
+        yield Derived(address=address, value=value, origin=sending.origin, places=places)
 
 
 def _rule(alert: str, sending: _Sending, environment: str, queues: list[Any]) -> dict[str, Any]:
@@ -217,13 +217,6 @@ def _rule(alert: str, sending: _Sending, environment: str, queues: list[Any]) ->
     }
 
 
-def _name(environment: str, key: str) -> str:
-    """The physical name, unique in the account; one that is too long is cut, with a digest of the whole."""
-    whole = f"{environment}-{key}"
-    digest = sha256(whole.encode()).hexdigest()[:8]
-    return whole if len(whole) <= LONGEST_NAME else f"{whole[: LONGEST_NAME - 9]}-{digest}"
-
-
 # --- the topic's policy ----------------------------------------------------------------------------------------------
 
 
@@ -240,7 +233,7 @@ def _policy(name: str, topic: Json, origin: Path) -> Iterator[Derived | Finding]
     if own and lets_events_publish(document):
         return
     account = Template((Reference("account", "${account}"),))
-    before = document if own else {**default_policy(arn, account), "Version": VERSION}
+    before = document if own else default_policy(arn, account)
     listing = [*statements(before)]
     allowed = {
         "Sid": SID,

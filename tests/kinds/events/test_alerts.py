@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.kinds.events._alerts import ALERTS, LONGEST_NAME, MOST_QUEUES, expand
-from reconciler.model import Derived, Finding
+from reconciler.model import Derived, Finding, Naming
 from reconciler.model.problems import Problems
 from reconciler.operations import pipeline
 from reconciler.schema import registry
@@ -50,9 +50,8 @@ def test_three_lines_stand_for_rules_and_a_statement(read: Any) -> None:
 
     assert problems == []
     rules = {name: one for name, one in found.items() if name.startswith("eventRules.")}
-    assert [*rules] == [f"eventRules.{alert}-to-ops" for alert in ALERTS]
-    for alert, rule in zip(ALERTS, rules.values(), strict=True):
-        assert rule.physical == f"prod-{alert}-to-ops"
+    assert [*rules] == [f"eventRules.prod-{alert}-to-ops" for alert in ALERTS]
+    for rule in rules.values():
         assert rule.at(()).line == 2, "at the line of the setting"
         assert (rule.props["state"], rule.tags) == ("DISABLED", {"team": "hpc", "part": "alerts"}), "as if written"
         assert [*map(str, rule.props["eventPattern"]["detail"]["jobQueue"])] == [
@@ -64,14 +63,16 @@ def test_three_lines_stand_for_rules_and_a_statement(read: Any) -> None:
         template, names = target["inputTransformer"]["inputTemplate"], target["inputTransformer"]["inputPathsMap"]
         assert template.startswith('"prod: ') and all(line[0] == line[-1] == '"' for line in template.splitlines())
         assert all(f"<{name}>" in template for name in names) and template.count("<") >= len(names)
-    blocked, invalid = (pattern(rules[f"eventRules.{alert}-to-ops"]) for alert in [*ALERTS][1:])
+    blocked, invalid = (pattern(rules[f"eventRules.prod-{alert}-to-ops"]) for alert in [*ALERTS][1:])
     assert "anything-but" in blocked["statusReason"] and "anything-but" not in invalid["statusReason"]
     topic = found["topics.ops"]
     assert [one["Sid"] for one in topic.props["policy"]["Statement"]] == ["__default_statement_ID", "ReconcileAlerts"]
     assert topic.at(("policy", "Statement", 1)).line == 2
 
     alone, _ = read("alerts: {topic: ops, on: [queue-blocked]}\n" + TOPIC + QUEUES + COMPUTE)
-    assert "statusReason" not in pattern(alone["eventRules.queue-blocked-to-ops"]), "or an invalid one is not reported"
+    assert "statusReason" not in pattern(alone["eventRules.prod-queue-blocked-to-ops"]), (
+        "or an invalid one is not reported"
+    )
 
 
 def allowing(**principal: str) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def allowing(**principal: str) -> dict[str, Any]:
 )
 def test_the_statement_is_added_to_those_of_the_user(topic: dict[str, Any], added: bool) -> None:
     declared = {"topics": {"t": topic}, "jobQueues": {"q": {}}}
-    made = expand({"topic": "t", "on": ["job-failed"]}, "prod", declared)
+    made = expand({"topic": "t", "on": ["job-failed"]}, Naming("prod"), declared)
 
     members = [one.value for one in made if isinstance(one, Derived) and one.members]
     assert bool(members) is added, "or EventBridge may publish already"
@@ -109,15 +110,18 @@ def test_lists_unite_what_goes_to_one_topic_and_many_queues_take_several_rules(r
     found, problems = read(two + "topics: {ops: {}, dev: {}}\n" + QUEUES + COMPUTE)
     assert problems == []
     told = {name.partition(".")[2]: pattern(one)["jobQueue"] for name, one in found.items() if "eventRules" in name}
-    assert [*told] == ["job-failed-to-ops", "queue-blocked-to-ops", "job-failed-to-dev"]
-    assert told["job-failed-to-ops"].count(".arn") == 2 and "jobQueues.b" in told["job-failed-to-dev"]
+    assert [*told] == ["prod-job-failed-to-ops", "prod-queue-blocked-to-ops", "prod-job-failed-to-dev"]
+    assert told["prod-job-failed-to-ops"].count(".arn") == 2 and "jobQueues.b" in told["prod-job-failed-to-dev"]
 
     many = {"topics": {"t": {}}, "jobQueues": {f"q{number}": {} for number in range(2 * MOST_QUEUES + 1)}}
-    made = [one for one in expand({"topic": "t", "on": ["job-failed"]}, "e" * 63, many) if isinstance(one, Derived)]
+    made = [
+        one for one in expand({"topic": "t", "on": ["job-failed"]}, Naming("e" * 63), many) if isinstance(one, Derived)
+    ]
     names = [one.address.name for one in made if not one.members]
-    physical = {one.value["name"] for one in made if not one.members}
-    assert names == ["job-failed-to-t", "job-failed-to-t-2", "job-failed-to-t-3"]
-    assert len(physical) == 3 and all(len(name) <= LONGEST_NAME for name in physical)
+    assert len({*names}) == 3 and all(len(name) <= LONGEST_NAME for name in names), names
+    made = list(expand({"topic": "t", "on": ["job-failed"]}, Naming("prod", "x-"), many))
+    names = [one.address.name for one in made if isinstance(one, Derived) and not one.members]
+    assert names == ["job-failed-to-t", "job-failed-to-t-2", "job-failed-to-t-3"], "the prefix makes them unique"
 
 
 @pytest.mark.parametrize(
@@ -129,8 +133,8 @@ def test_lists_unite_what_goes_to_one_topic_and_many_queues_take_several_rules(r
         ("alerts: {topic: 'arn:aws:sns:eu-west-1:1:x', on: [job-failed]}", "2:10 foreign-topic: the topic x is not de"),
         ('alerts: {topic: "${lookups.x}", on: [job-failed]}\nlookups: {x: {ssmParameter: /a}}', "2:10 foreign-topic"),
         (
-            "alerts: {topic: ops, on: [job-failed]}\neventRules: {job-failed-to-ops: {eventPattern: {source: [x]}}}",
-            "2:27 duplicate-resource: alerts stands for eventRules.job-failed-to-ops, which is declared as well",
+            "alerts: {topic: ops, on: [job-failed]}\neventRules: {prod-job-failed-to-ops: {eventPattern: {source: [x]}}}",
+            "2:27 duplicate-resource: alerts stands for eventRules.prod-job-failed-to-ops, which is declared as well",
         ),
         ("alerts: [{topic: ops, on: []}]", "2:23 out-of-range"),
         ("alerts: {topic: ops}", "2:1 missing-field: on is missing in alerts"),
@@ -144,7 +148,7 @@ def test_what_is_wrong_is_said_at_its_place(text: str, problem: str, read: Any) 
 
 def test_an_environment_without_queues_has_nothing_to_report(read: Any) -> None:
     assert read(ALL + TOPIC)[1] == ["2:1 missing-field: there is no job queue in this environment to send alerts of"]
-    (found,) = expand({"topic": "x", "on": ["job-failed"]}, "e", {})
+    (found,) = expand({"topic": "x", "on": ["job-failed"]}, Naming("e"), {})
     assert isinstance(found, Finding) and found.path == ("topic",)
 
 
