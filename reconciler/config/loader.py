@@ -180,6 +180,9 @@ class _Loading:
     ) -> None:
         self.read = read
         self.change = change
+        if change is not None:  # its ${file:} are below the environment's directory
+            file = change.pos.file
+            self.read.files.setdefault(file, ((read.root / file).resolve(), read.root))
         self.known = sections
         self.given = given
         self.useless_nulls: list[UselessNull] = []

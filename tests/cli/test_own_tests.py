@@ -49,6 +49,8 @@ def lab(directory: Path, tests: Any, name: str = "tests/all.yaml", **more: Any) 
     """The environment of these tests, with tests."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "environment.yaml").write_bytes((DATA / "environment.yaml").read_bytes())
+    (directory / "files").mkdir(exist_ok=True)
+    (directory / "files" / "about.txt").write_text("about ${job}", encoding="utf-8")
     file = directory / name
     file.parent.mkdir(exist_ok=True)
     with file.open("w", encoding="utf-8") as stream:
@@ -158,6 +160,7 @@ def test_against_a_snapshot_and_the_environment_of_a_commit(run: Run, tmp_path: 
         ("tests: [{name: a, expect: {noChanges: true}}, {name: a, expect: {noChanges: true}}]", "1:48 duplicate"),
         ("tests: [{name: a, expect: {actions: {work: noop}}}]", "1:38 bad-address"),
         ("tests: [{name: a, from: x, account: empty, expect: {noChanges: true}}]", "1:19 not-applicable"),
+        ("tests: [{name: a, change: {extends: x}, expect: {noChanges: true}}]", "1:28 not-applicable"),
         ("tests: [{name: a, expect: {values: {a.b: {c: {matches: '('}}}}}]", "1:47 invalid-value"),
         ("tests: [", "1:9 yaml-syntax"),
     ],

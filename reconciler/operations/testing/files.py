@@ -124,6 +124,11 @@ def _beyond_the_schema(value: Mapping[str, Any], at: Any) -> list[Problem]:
         if "from" in test and test.get("account", value.get("account", "sandbox")) != "sandbox":
             message, hint = "from has an effect in the sandbox only", "remove it, or account"
             found.append(Problem(code=codes.NOT_APPLICABLE, message=message, hint=hint, pos=at((*place, "from"))))
+        for name in ("environment", "extends"):
+            if name in test.get("change", {}):
+                message, hint = f"a change of {name} has no effect", "remove it; a test is of one environment"
+                place_of = at((*place, "change", name))
+                found.append(Problem(code=codes.NOT_APPLICABLE, message=message, hint=hint, pos=place_of))
         for path, written in _addresses(test):
             if address_of(written) is None:
                 message = f'"{written}" is not an address'

@@ -96,7 +96,7 @@ class _Environment:
             column=pos.column,
             status=status,
             took=time.monotonic() - started,
-            problems=masked(found, mask),
+            problems=masked((one if one.pos else replace(one, pos=pos) for one in found), mask),
             root=self.location.root,
         )
 
