@@ -156,8 +156,7 @@ def matches(pattern: str, text: str | None) -> bool:
 def covers(one: Json, other: Json) -> bool:
     """Whether entry ``one`` matches every failure that ``other`` matches; ``{}`` is any failure."""
     conditions, narrower = stated(one), stated(other)
-    given = [name for name in CONDITIONS if one.get(name) not in (None, "")]
-    if not conditions or len(conditions) < len(given):
+    if not conditions or not _known(one):
         return False
     return all(_covers(name, pattern, narrower.get(name)) for name, pattern in conditions.items())
 
@@ -165,6 +164,11 @@ def covers(one: Json, other: Json) -> bool:
 def catches_all(entry: Json) -> bool:
     """Whether ``entry`` matches every failure."""
     return covers(entry, {})
+
+
+def _known(entry: Json) -> bool:
+    """Whether every condition of ``entry`` is a text: an expression matches nothing that could be named."""
+    return all(isinstance(entry.get(name), str) for name in CONDITIONS if entry.get(name) is not None)
 
 
 def _for_the_rest(entry: Json) -> bool:
@@ -204,8 +208,12 @@ def _differs(rule: Rule, entries: Sequence[Json], ending: Ending, other: _Belief
 
 def _entry_matches(entry: Json, ending: Ending, beliefs: _Beliefs) -> bool:
     conditions = stated(entry)
-    return bool(conditions) and all(
-        _condition_matches(name, pattern, compared(name, ending), beliefs) for name, pattern in conditions.items()
+    return (
+        bool(conditions)
+        and _known(entry)
+        and all(
+            _condition_matches(name, pattern, compared(name, ending), beliefs) for name, pattern in conditions.items()
+        )
     )
 
 
