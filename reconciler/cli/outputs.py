@@ -76,13 +76,14 @@ def _failure(name: str, what: Failure) -> str:
 @dataclass(slots=True)
 class Outputs:
     """The outputs of one command, each of which gets one result: that of :meth:`deliver`, or that it failed, which
-    ``fail`` renders in a format.
+    ``fail`` renders in a format. ``kept`` is a file that remains as it is where the command fails.
     """
 
     terminal: Terminal
     asked: tuple[Output, ...]
     noun: str = "plan"
     fail: Callable[[str, Failure], str] = _failure
+    kept: Path | None = None
     delivered: bool = field(default=False, init=False)
 
     @classmethod
@@ -137,6 +138,8 @@ class Outputs:
             self.noun, terminal.environment, tuple(problems), terminal.mask, terminal.root, timestamp()
         )
         for one in self.asked:
+            if one.file and self.kept and one.file.resolve() == self.kept.resolve():
+                continue
             text = self.fail(one.format.value, what)
             if one.file is None:
                 if one.format.value != "text":

@@ -134,6 +134,16 @@ DELETED_ENVIRONMENT = _warning(
     "An environment was deleted, or has another name now; what it owns remains there.",
     "Run `reconcile destroy` on it as it was before, or give it its name back.",
 )
+SAME_ENVIRONMENT = _error(
+    "same-environment",
+    "Two environments have the same name, account and Region: each would delete what the other declares.",
+    "Give one of them another name, or move everything into one of them.",
+)
+SAME_NAME = _warning(
+    "same-name",
+    "Two environments have the same name, and may be in the same account and Region.",
+    "Set `account:` and `region:` in both, or give one of them another name.",
+)
 HOST_REFUSED = _error(
     "host-refused",
     "The code host cannot be reached, refused a request of `reconcile ci`, or a variable that it sets is missing.",

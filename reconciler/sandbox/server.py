@@ -317,15 +317,17 @@ class Sandbox:
         return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
 
     def _fire_schedules(self) -> None:
-        """Submit the jobs of the schedules that are due, as EventBridge Scheduler does."""
+        """Submit the jobs of the schedules that are due, as EventBridge Scheduler does with the role of each."""
         for region, role, params in scheduler.due(self.account):
             status, code = 200, ""
+            by = scheduler.identity(role, self.account.id)
             try:
+                who = Session(self.account.id, by["arn"], role, "")
+                authorize(who, Asked("batch", "SubmitJob", params), Existing(self.account, region), self.clock.now())
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
-            except BatchError as error:
+            except (BatchError, Refusal) as error:
                 status, code = error.status, error.code
             self.log("batch", "SubmitJob", region, _masked(params), status, code)
-            by = scheduler.identity(role, self.account.id)
             self.account.trail.record_service(scheduler.PRINCIPAL, "batch", "SubmitJob", region, params, by)
 
     def _batch_reply(self, request: Request) -> Reply:

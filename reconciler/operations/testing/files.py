@@ -126,7 +126,7 @@ def _beyond_the_schema(value: Mapping[str, Any], at: Any) -> list[Problem]:
             found.append(Problem(code=codes.NOT_APPLICABLE, message=message, hint=hint, pos=at((*place, "from"))))
         for name in ("environment", "extends"):
             if name in test.get("change", {}):
-                message, hint = f"a change of {name} has no effect", "remove it; a test is of one environment"
+                message, hint = f"a change of {name} has no effect", "remove it; a test concerns one environment"
                 place_of = at((*place, "change", name))
                 found.append(Problem(code=codes.NOT_APPLICABLE, message=message, hint=hint, pos=place_of))
         for path, written in _addresses(test):
