@@ -32,6 +32,14 @@ from reconciler.render.view import masked
 APP: Final = typer.Typer(**STYLE)
 
 
+def _environments_and_files(incomplete: str) -> list[str]:
+    """Completes ENV|FILE: environments, and the files with tests of those under environments/ and of this directory."""
+    cwd = Path.cwd()
+    found = [path for target in (cwd, *files.environments(cwd)) for path in files.tests_of(target)]
+    names = [os.path.relpath(path, cwd) for path in found]
+    return sorted({*environments(incomplete), *(name for name in names if name.startswith(incomplete))})
+
+
 @APP.command(
     help=COMMANDS["test"],
     epilog=examples(
@@ -50,7 +58,7 @@ def run_tests(
             help="Environments, or files in the directory tests of one. Without any: the current directory if it is an "
             "environment, else all environments under environments/ that have tests.",
             show_default=False,
-            autocompletion=environments,
+            autocompletion=_environments_and_files,
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Test every environment under environments/.")] = False,
