@@ -100,10 +100,14 @@ class Outputs:
         outputs = cls(ctx.obj, parsed(ctx, given, formats), ctx.info_name or "plan")
         outputs.terminal.as_json = any(one.file is None and one.format.value == "json" for one in outputs.asked)
         outputs.terminal.on_failure = outputs.failed
-        if wrong := _misplaced(outputs.asked, taken):
-            outputs.asked = tuple(one for one in outputs.asked if one not in wrong)
-            raise Problems(wrong.values())
+        outputs.check(taken)
         return outputs
+
+    def check(self, taken: Collection[Path] = ()) -> None:
+        """Raises Problems where a file cannot be written, or is ``taken``; it then gets nothing."""
+        if wrong := _misplaced(self.asked, taken):
+            self.asked = tuple(one for one in self.asked if one not in wrong)
+            raise Problems(wrong.values())
 
     def has(self, *formats: StrEnum) -> bool:
         """Whether any of ``formats`` is requested."""
