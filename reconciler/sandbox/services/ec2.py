@@ -95,3 +95,9 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
             if all((one.get("IamInstanceProfile") or {}).get("Arn") in arns for arns in wanted)
         ]
     return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}
+
+
+@RULES.after("TerminateInstances")
+def hosts_of_jobs_are_lost(call: ServiceCall, result: Json) -> None:
+    """AWS Batch loses the jobs on an instance of a compute environment with the instance."""
+    call.account.batch_lose(call.region, [one["InstanceId"] for one in result.get("TerminatingInstances", ())])
