@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.checks import containers
 from reconciler.config.files import Missing
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.config.merge import merged
@@ -28,6 +29,11 @@ def with_settings(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> tuple
     if loaded.missing is not Missing.NOTHING:  # what is not found may be in what could not be read
         found = []
     return replace(loaded, sections=sections) if used else loaded, found
+
+
+def completed(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> LoadedEnvironment:
+    """``loaded`` with all resources that it stands for: those of its settings, and containers."""
+    return containers.with_containers(with_settings(loaded, kinds)[0], kinds)
 
 
 def _expand(loaded: LoadedEnvironment, expansion: Expansion, sections: Sections) -> list[Problem]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli import main as cli
 from reconciler.kinds.events._alerts import ALERTS, LONGEST_NAME, MOST_QUEUES, expand
-from reconciler.model import Derived, Finding, Naming
+from reconciler.model import Address, Derived, Finding, Naming
 from reconciler.model.problems import Problems
 from reconciler.operations import pipeline
+from reconciler.operations.importing import existing
 from reconciler.schema import registry
 
 QUEUES = "jobQueues: {a: &q {priority: 1, computeEnvironmentOrder: [{order: 1, computeEnvironment: c}]}, b: *q}\n"
@@ -156,3 +158,19 @@ def test_the_schema_allows_the_alerts_there_are() -> None:
     schema = json.loads((registry.directory() / "settings.schema.json").read_text(encoding="utf-8"))
 
     assert schema["$defs"]["alert"]["properties"]["on"]["items"]["enum"] == [*ALERTS]
+
+
+def test_they_are_explained_and_completed_as_what_is_written(
+    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read(ALL + TOPIC + QUEUES + COMPUTE)
+    monkeypatch.chdir(tmp_path)
+
+    cli.main(["explain", "eventRules.prod-job-failed-to-ops.eventPattern", "."], leave=lambda _: None)
+    assert "environment.yaml:2" in capsys.readouterr().out
+    monkeypatch.setenv("_RECONCILE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "reconcile plan --target eventRules.prod-q")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    cli.main([], leave=lambda _: None)
+    assert capsys.readouterr().out.split() == ["eventRules.prod-queue-blocked-to-ops"]
+    assert Address("eventRules", "prod-job-failed-to-ops") in existing.read(tmp_path, {}).declared, "not imported again"
