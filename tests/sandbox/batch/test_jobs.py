@@ -627,8 +627,9 @@ def test_pages_of_filtered_jobs(stack):
 
 def test_a_snapshot_shows_what_waits(stack):
     """GetJobQueueSnapshot lists RUNNABLE jobs, and what those use that run."""
+    stack.settings.outcomes = {"*": ["runs-on"]}
     submit(stack)
-    stack.wait(100)
+    stack.wait(200)
     stack.disable_environment()
     job = submit(stack)
     stack.wait(10)
