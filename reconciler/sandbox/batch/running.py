@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import attempts, hosts, placement, retry
+from reconciler.sandbox.batch import attempts, hosts, job_logs, placement, retry, starts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Host, Json, Row, Store
@@ -279,14 +279,20 @@ def _running(store: Store, row: Row, turn: int) -> None:
     run = store.runs[row.name]
     if run.turn != turn:
         return
+    scripted = _scripted(store, row)
+    outcome = scripted or Outcome()
+    refused = starts.refused(store, row, scripted=scripted is not None)
+    if refused is not None or not outcome.starts:
+        _attempt_over(store, row, refused or outcome)
+        return
     row.status = "RUNNING"
     run.started = store.millis()
     row.props["startedAt"] = run.started
     attempts.running(store, row)
-    outcome = _outcome(store, row)
     limit = row.props.get("timeout", {}).get("attemptDurationSeconds")
     if limit is not None and outcome.seconds > limit:
-        outcome = Outcome(137, None, TIMED_OUT, limit)
+        outcome = Outcome(137, None, TIMED_OUT, limit, outcome.lines)
+    job_logs.script(store, row, outcome)
     _mirror(store, row)
     store.after(outcome.seconds, lambda: _finished(store, row, turn, outcome))
 
@@ -296,12 +302,12 @@ def _finished(store: Store, row: Row, turn: int, outcome: Outcome) -> None:
         _attempt_over(store, row, outcome)
 
 
-def _outcome(store: Store, row: Row) -> Outcome:
+def _scripted(store: Store, row: Row) -> Outcome | None:
     definition = attempts.definition_name(row)
     for pattern, script in store.settings.outcomes.items():
         if script and (fnmatchcase(row.props["jobName"], pattern) or fnmatchcase(definition, pattern)):
             return Outcome.read(script[min(len(row.props["attempts"]), len(script) - 1)])
-    return Outcome()
+    return None
 
 
 def _attempt_over(store: Store, row: Row, outcome: Outcome) -> None:
@@ -362,7 +368,7 @@ def _mirror(store: Store, row: Row) -> None:
         return
     for node in _family(store, row)[:-1]:
         node.status, node.reason = row.status, row.reason
-        for member in ("startedAt", "stoppedAt", "attempts"):
+        for member in ("startedAt", "stoppedAt"):
             if member in row.props:
                 node.props[member] = row.props[member]
 
