@@ -179,9 +179,7 @@ class AccountSurroundings:
         """A container writes a line."""
         task_logs.write(self._account, self._region, log, text, about, at)
 
-    def announce(
-        self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float
-    ) -> None:
+    def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
         """AWS Batch sends an event to EventBridge."""
         event_delivery.announce(self._account, self._region, kind, resources, detail, at)
 

@@ -1,17 +1,21 @@
 """The admin API: how users, and tests over HTTP, control the sandbox.
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
-``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is). GET shows, POST changes, DELETE clears.
+``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is), ``outcomes`` (how jobs end), ``reclaim``
+(of Spot capacity), ``log`` (what a job writes), ``outbox`` (mails and messages), ``collector`` (what log drivers send).
+GET shows, POST changes, DELETE clears.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from reconciler.sandbox import collector, outbox
+from reconciler.sandbox.batch import outcomes
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Fault, Faults
 from reconciler.sandbox.services import Account
@@ -45,12 +49,28 @@ class Sandbox(Protocol):
         """The role session or user of an access key; None for an account's own."""
         ...
 
+    def reclaim(self, job_or_instance: str) -> list[str]:
+        """EC2 or Fargate takes capacity back; what was lost."""
+        ...
+
     def reset(self) -> None:
         """Empty every account."""
         ...
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Change settings by name; raises ``KeyError`` for an unknown name."""
+        ...
+
+    def settle(self) -> None:
+        """Let everything happen that is due."""
+        ...
+
+    def write_log(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
+        """A job that runs writes lines; returns where. Raises ``ValueError``."""
+        ...
+
+    def of(self, account: str) -> Any:
+        """The account with this id."""
         ...
 
     def settings_json(self) -> dict[str, Any]:
@@ -128,7 +148,7 @@ def _settings(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
 
 
 def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
-    if method == "DELETE":
+    if method == "DELETE" or values == {"clear": True}:
         sandbox.faults.clear()
     elif method != "GET":
         sandbox.faults.add(Fault.read(values))
@@ -158,6 +178,54 @@ def _roles(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     return {"arn": values["arn"]}
 
 
+def _reclaim(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"what": JOB or INSTANCE}')
+    return {"lost": sandbox.reclaim(str(values["what"]))}
+
+
+def _outcomes(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    """POST {PATTERN: [word, ...]} adds scripts, an empty list removes one; DELETE removes all of them."""
+    before: Mapping[str, Any] = {} if method == "DELETE" else sandbox.settings_json()["outcomes"]
+    if method == "POST":
+        for one in (one for listed in values.values() for one in listed):
+            outcomes.of(one)
+        before = {name: listed for name, listed in {**values, **before, **values}.items() if listed}
+    if method != "GET":
+        sandbox.change({"outcomes": before})
+    return {"outcomes": before}
+
+
+def _log(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"job": ID or NAME, "lines": [TEXT, ...], "container": NAME}')
+    lines = [str(one) for one in values["lines"]]
+    return {"written": sandbox.write_log(str(values["job"]), lines, str(values.get("container", "")))}
+
+
+def _outbox(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    """GET shows what was sent, POST {"confirm": true} confirms all subscriptions, DELETE forgets."""
+    sandbox.settle()
+    accounts = [sandbox.of(one).account for one in sandbox.accounts]
+    confirmed: list[Any] = []
+    for one in accounts:
+        if method == "DELETE":
+            outbox.clear(one)
+        elif method == "POST" and values.get("confirm"):
+            confirmed += outbox.confirm(one)
+    messages = [{**message, "account": one.id} for one in accounts for message in outbox.messages(one)]
+    return {"messages": sorted(messages, key=lambda message: str(message["time"])), "confirmed": confirmed}
+
+
+def _collector(sandbox: Sandbox, method: str, _: Mapping[str, Any]) -> Any:
+    """What log drivers have delivered to Splunk and others."""
+    sandbox.settle()
+    accounts = [sandbox.of(one).account for one in sandbox.accounts]
+    for one in accounts if method == "DELETE" else ():
+        collector.clear(one)
+    return {"received": [event for one in accounts for event in collector.received(one)]}
+
+
 def _callers(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     if method != "GET":
         raise _Wrong("GET callers?key=ACCESS_KEY")
@@ -166,6 +234,11 @@ def _callers(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
 
 _ENDPOINTS: Mapping[str, _Endpoint] = {
     "status": _status,
+    "reclaim": _reclaim,
+    "outcomes": _outcomes,
+    "log": _log,
+    "outbox": _outbox,
+    "collector": _collector,
     "reset": _reset,
     "clock": _clock,
     "settings": _settings,

@@ -96,7 +96,7 @@ def _events(text: str) -> list[Json]:
     while text:
         value, end = decoder.raw_decode(text)
         if not isinstance(value, dict):
-            raise ValueError("not an object")
+            raise ValueError("not an object")  # noqa: TRY004  as for text that is not JSON
         found.append(value)
         text = text[end:].lstrip()
     return found

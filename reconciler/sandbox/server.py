@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, transport, wire
+from reconciler.sandbox import admin_api, collector, event_delivery, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -103,6 +103,7 @@ class Sandbox:
             batch_lose=self._batch_lose,
             batch_roles=self._batch_roles,
             simulate=self._simulate,
+            deliver=self._deliver,
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
@@ -210,6 +211,25 @@ class Sandbox:
                 self._others[account] = other
             return self._others[account]
 
+    def write_log(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
+        """A job that runs writes lines; returns the group and stream, or the driver. Raises ``ValueError``."""
+        with self.lock:
+            missing = ""
+            for sandbox in (self, *self._others.values()):
+                for batch in sandbox._batches.values():  # noqa: SLF001  another account of this one
+                    try:
+                        return batch.write(job, texts, container)
+                    except BatchError as error:
+                        missing = missing if missing and error.message.startswith("No job") else error.message
+            raise ValueError(missing or f"No job {job} is RUNNING.")
+
+    def settle(self) -> None:
+        """Let everything happen that is due, in every account."""
+        with self.lock:
+            for sandbox in (self, *self._others.values()):
+                for batch in sandbox._batches.values():  # noqa: SLF001  another account of this one
+                    batch.settle()
+
     def let_assume(self, role: str) -> None:
         """Let the role with this ARN be assumed from within its account, although IAM does not have it."""
         found = _ROLE.fullmatch(role)
@@ -230,6 +250,9 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
+        if request.path.startswith(collector.PATH):
+            with self.lock:
+                return collector.answer(self.account, request)
         if not request.scope[0] and wire.operation_of("", request) == federation.ACTION:  # it is not signed
             request = wire.signed_for("sts", self.region, request)
         caller = self._caller(request.access_key, request.scope[1])
@@ -313,22 +336,29 @@ class Sandbox:
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
         self._fire_schedules()
         if service == "batch":
-            return self._batch_reply(request)
+            reply = self._batch_reply(request)
+            self._submit(event_delivery.submissions(self.account), "events.amazonaws.com")
+            return reply
         for batch in self._batches.values():
             batch.settle()
+        self._submit(event_delivery.submissions(self.account), "events.amazonaws.com")
         return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
 
     def _fire_schedules(self) -> None:
         """Submit the jobs of the schedules that are due, as EventBridge Scheduler does."""
-        for region, role, params in scheduler.due(self.account):
+        self._submit(scheduler.due(self.account), scheduler.PRINCIPAL)
+
+    def _submit(self, jobs: Iterable[tuple[str, str, wire.Json]], service: str) -> None:
+        """Submit jobs for a service: Region, role and parameters of each."""
+        for region, role, params in jobs:
             status, code = 200, ""
             try:
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
             except BatchError as error:
                 status, code = error.status, error.code
             self.log("batch", "SubmitJob", region, _masked(params), status, code)
-            by = scheduler.identity(role, self.account.id)
-            self.account.trail.record_service(scheduler.PRINCIPAL, "batch", "SubmitJob", region, params, by)
+            by = scheduler.identity(role, self.account.id, service)
+            self.account.trail.record_service(service, "batch", "SubmitJob", region, params, by)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]
@@ -346,6 +376,13 @@ class Sandbox:
     def _batch_tags(self, region: str) -> dict[str, dict[str, str]]:
         return self.batch(region).tagged()
 
+    def reclaim(self, job_or_instance: str) -> list[str]:
+        """EC2 or Fargate takes capacity back, of an instance or a job of any account and Region; what was lost."""
+        with self.lock:
+            accounts = (self, *self._others.values())
+            regions = (batch for one in accounts for batch in one._batches.values())
+            return next((lost for batch in regions if (lost := batch.reclaim(job_or_instance))), [])
+
     def _batch_fleet(self, region: str) -> Fleet:
         return self.batch(region).fleet()
 
@@ -357,6 +394,9 @@ class Sandbox:
 
     def _simulate(self, operation: str, params: wire.Json, region: str) -> wire.Json:
         return simulated(operation, params, Existing(self.account, region))
+
+    def _deliver(self, region: str, event: wire.Json, bus: str) -> str:
+        return event_delivery.deliver(self.account, region, event, self.clock.now(), bus)
 
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:

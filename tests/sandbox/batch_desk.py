@@ -103,9 +103,7 @@ class FakeWorld:
     def write(self, log: Log, text: str, about: Mapping[str, str], at: float) -> None:
         self.written[log.stream].append(text)
 
-    def announce(
-        self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float
-    ) -> None:
+    def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
         if self.events is not None:
             self.events.append((kind, [*resources], {**detail()}))
 

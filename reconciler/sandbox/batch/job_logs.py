@@ -6,6 +6,7 @@ RUNNING) and https://docs.docker.com/engine/logging/drivers/splunk/ (what a driv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from reconciler.sandbox.batch.messages import refusal
@@ -30,7 +31,7 @@ def script(store: Store, row: Row, outcome: Outcome) -> None:
             store.after(line.at, partial(_due, store, row, turn, line))
 
 
-def write(store: Store, job: str, texts: list[str], container: str) -> list[str]:
+def write(store: Store, job: str, texts: Sequence[str], container: str) -> list[str]:
     """A job that runs writes lines now; returns where. `job` is an id (`ID:INDEX`, `ID#NODE`) or a name."""
     row = store.jobs.find(job) or next(
         (one for one in reversed(list(store.jobs)) if one.props["jobName"] == job and one.status == "RUNNING"), None

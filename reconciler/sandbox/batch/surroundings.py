@@ -185,8 +185,6 @@ class Surroundings(Protocol):
         """A container writes a line; `about` has what a log driver tells of the container."""
         ...
 
-    def announce(
-        self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float
-    ) -> None:
+    def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
         """AWS Batch sends an event to EventBridge; `detail` is asked only if somebody wants it."""
         ...

@@ -84,6 +84,9 @@ class Account:
     simulate: Callable[[str, Json, str], Json] = lambda *_: {}
     """The policy simulator's reply to an operation with parameters in a Region."""
 
+    deliver: Callable[[str, Json, str], str] = lambda *_: ""
+    """Region, event (detail-type, source, resources, detail), name of the bus -> the id that EventBridge gives it."""
+
     trail: Trail = field(init=False)
     """What CloudTrail has recorded."""
 
