@@ -11,9 +11,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from reconciler.kinds import discover
-from reconciler.model import Kind, Replace, Scope
+from reconciler.model import Kind, Scope
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.schema import registry
+from reconciler.schema.fields import REPLACEMENTS
 from tools.reference_fields import Tables, code, escaped
 
 TARGET = Path(__file__).parents[1] / "docs" / "reference"
@@ -24,13 +25,6 @@ NAME = "NAME"
 LIFECYCLE = {"lifecycle.schema.json": "[lifecycle](lifecycle.md)", "#/$defs/lookup": "[look-up](lookups.md)"}
 ARGUMENTS = {"#/$defs/tags": "[tags](#tags)", "#/$defs/filters": "[filters](#filters)"}
 _URL = re.compile(r" ?(https://\S+)")
-
-REPLACEMENT = {
-    Replace.FORBIDDEN: "not possible; a change that would need it is refused",
-    Replace.DECLARED: "only with `lifecycle: {replace: delete-first}` or `create-first`, or with `--replace`",
-    Replace.CREATE_FIRST: "the new one is created first (`create-first`)",
-    Replace.DELETE_FIRST: "the old one is deleted first (`delete-first`)",
-}
 
 INDEX = """\
 # Reference
@@ -224,7 +218,7 @@ def _facts(section: str, document: Mapping[str, Any], kind: Kind) -> Iterator[st
     elif kind.shared:
         yield "- Shared with everything else in the account: created if it is missing, never deleted"
     else:
-        yield f"- How it is replaced: {REPLACEMENT[kind.replace]}"
+        yield f"- How it is replaced: {REPLACEMENTS[kind.replace]}"
     if kind.container is not None:
         section = kind.container.section
         yield f"- Ownership: that of its group, in [{section}]({section}.md)"

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from reconciler.model import Effect, Kind, Ref
-from reconciler.model.values import MISSING
+from reconciler.model import MISSING, Effect, Kind, Ref
+from reconciler.model.paths import sample
+from reconciler.planning.effects import differs_below, outcomes, rules
+from reconciler.schema import fields
+from reconciler.schema.fields import EFFECTS, either
 
 Json = Mapping[str, Any]
 
-EFFECTS = {
-    Effect.IN_PLACE: "in place",
-    Effect.SCALING: "scaling update",
-    Effect.INFRASTRUCTURE: "infrastructure update",
-    Effect.NEW_REVISION: "new revision",
-    Effect.REPLACE: "replacement",
-}
-_DEFAULT = re.compile(r" ?\bDefault: (?P<what>.+?)(?: \((?P<more>[^)]*)\))?\.(?= |$)")
-_BESIDE = re.compile(r"(?P<what>[\w.$-]+|\[\w+\]) \(default\)")
-_LITERAL = re.compile(r"true|false|-?\d+(\.\d+)?|/|\$\w+|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{3,}")
 _EXPRESSION = re.compile(r'"[^"{]*\$\{[^"]*"|\$?\$\{[^}]*\}')
-_URL = re.compile(r" ?https://\S+")
-_LONG = 60
-# What a field that names a role is tried with: AWS treats a custom role in another way than none
-_ROLE = "arn:aws:iam::123456789012:role/custom"
 
 
 def escaped(text: str) -> str:
@@ -53,11 +42,6 @@ def anchor(title: str) -> str:
 def code(value: Any) -> str:
     """A value as it is written in YAML, as code."""
     return f"`{value}`" if isinstance(value, str) and value else f"`{json.dumps(value, ensure_ascii=False)}`"
-
-
-def either(words: list[str]) -> str:
-    """``a, b or c``."""
-    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +71,7 @@ class Tables:
         if title:
             yield from ["#" * level + f" {title}", ""]
         if path and root.get("description"):
-            yield from [escaped(_URL.sub("", root["description"])), ""]
+            yield from [escaped(fields.URL.sub("", root["description"])), ""]
         columns = ["Field", "Type", "Default", *(["A change"] if self.kind else []), "Description"]
         yield from [_row(columns), _row(["---"] * len(columns))]
         below: list[Target] = []
@@ -127,19 +111,14 @@ class Tables:
         cells = [f"`{name}`", self.type(schema, path, below), default]
         if self.kind:
             cells.append("" if name == "lifecycle" and path == name else self.change(self.kind, path, target))
-        return _row([*cells, escaped(_URL.sub("", text).strip())])
+        return _row([*cells, escaped(fields.URL.sub("", text).strip())])
 
     # --- types -------------------------------------------------------------------------------------------------------
 
     def resolved(self, schema: Json, path: str) -> Target:
         """The subschema that ``schema`` is, or refers to."""
         ref = schema.get("$ref", "")
-        if not ref.startswith("#"):
-            return Target(schema, path)
-        found: Any = self.document
-        for part in ref.split("/")[1:]:
-            found = found[part]
-        return Target({**found, **{key: item for key, item in schema.items() if key != "$ref"}}, path, ref)
+        return Target(fields.resolved(self.document, schema), path, ref if ref.startswith("#") else "")
 
     def type(self, schema: Json, path: str, below: list[Target]) -> str:
         """The type in words, with what it names, its values and its bounds."""
@@ -149,7 +128,8 @@ class Tables:
         facts = self.kind.fields.get(path) if self.kind else None
         masked = ", masked" if facts is not None and facts.secret else ""
         return (
-            self.named(path) or either([self.one_type(name, target, below) for name in _types(target.schema)]) + masked
+            self.named(path)
+            or either([self.one_type(name, target, below) for name in fields.types(target.schema)]) + masked
         )
 
     def one_type(self, name: str, target: Target, below: list[Target]) -> str:
@@ -160,10 +140,10 @@ class Tables:
             return f"{self.list_word(path)} of {items}" if items else "list"
         if name == "object":
             return self.object_type(target, below)
-        values = schema.get("enum") or next((one["enum"] for one in schema.get("anyOf", ()) if "enum" in one), None)
-        if values:
+        if values := fields.choices(schema):
             return either([code(value) for value in values])
-        return "text" if name == "string" else name + _bounds(schema)
+        bounds = fields.bounds(schema)
+        return "text" if name == "string" else f"{name}, {bounds}" if bounds else name
 
     def list_word(self, path: str) -> str:
         facts = self.kind.fields.get(path) if self.kind else None
@@ -200,23 +180,15 @@ class Tables:
 
     def default(self, path: str, text: str, *, required: bool) -> tuple[str, str]:
         """What leaving the field out means, and the description without that."""
-        facts = self.kind.fields.get(path) if self.kind else None
-        found = _DEFAULT.search(text)
-        beside = _BESIDE.search(text)
         if required:
             return "**required**", text
-        if found and len(found["what"]) <= _LONG:
-            what = found["what"] if not _LITERAL.fullmatch(found["what"]) else f"`{found['what']}`"
-            more = f" ({found['more']})" if found["more"] else ""
-            rest = (text[: found.start()] + text[found.end() :]).strip()
-            return (what if what.startswith("`") else escaped(what)) + escaped(more), rest
-        if facts is not None and facts.default is not MISSING:
-            return code(facts.default), text
-        if beside and not found:
-            return code(beside["what"]), text
-        if facts is not None and facts.computed:
-            return "set by AWS", text
-        return "see description" if found else "", text
+        found, rest = fields.default(text, self.kind.fields.get(path) if self.kind else None)
+        if found is None:
+            return "", rest
+        if found.value is not MISSING:
+            return code(found.value), rest
+        what = f"`{found.words}`" if fields.LITERAL.fullmatch(found.words) else escaped(found.words)
+        return what + (escaped(f" ({found.more})") if found.more else ""), rest
 
     def change(self, kind: Kind, path: str, target: Target) -> str:
         """What a change of the field does, with the number of a note where that depends on others."""
@@ -227,16 +199,11 @@ class Tables:
             return EFFECTS[Effect.REPLACE]
         if path == "tags" or path.startswith("tags."):
             return EFFECTS[Effect.IN_PLACE]
-        outcomes = {Effect.NEW_REVISION if kind.versioned else Effect.IN_PLACE: ""}
-        for above in _prefixes(path):
-            judge = kind.fields[above].effect if above in kind.fields else Effect.IN_PLACE
-            verdicts = {judge: ""} if isinstance(judge, Effect) else self.outcomes(judge)
-            if set(verdicts) != {Effect.IN_PLACE}:
-                outcomes = verdicts
-        if target.schema.get("properties") and set(outcomes) == {Effect.IN_PLACE} and _differ_below(kind, path):
+        found = outcomes(rules(kind, sample(path)), self.variants)
+        if target.schema.get("properties") and set(found) == {Effect.IN_PLACE} and differs_below(kind, path):
             return "depends on the field"
-        words = either([EFFECTS[effect] for effect in Effect if effect in outcomes])
-        reason = outcomes.get(Effect.REPLACE, "") if len(outcomes) > 1 else ""
+        words = either([EFFECTS[effect] for effect in found])
+        reason = "; ".join(found.get(Effect.REPLACE, ())) if len(found) > 1 else ""
         return f"{words} [({self.noted(f'{reason}.')})](#when-a-change-replaces)" if reason else words
 
     def noted(self, note: str) -> int:
@@ -244,75 +211,15 @@ class Tables:
             self.notes.append(note)
         return self.notes.index(note) + 1
 
-    def outcomes(self, judge: Callable[[Json, Json], tuple[Effect, str]]) -> dict[Effect, str]:
-        """Every effect that a change can have, with its reasons, found by trying variants of the examples."""
-        found: dict[Effect, dict[str, None]] = {}
-        for live in self.variants:
-            for want in self.variants:
-                effect, reason = judge(live, want)
-                found.setdefault(effect, {})[reason] = None
-        return {effect: "; ".join(filter(None, reasons)) for effect, reasons in found.items()}
-
     @cached_property
     def variants(self) -> list[Json]:
-        """Properties to judge: nothing, the examples, and these with each choice and each role set or left out."""
-        variants: list[Json] = [{}]
-        for example in self.document.get("examples", ()):
-            variants += [example, *_varied(self.document, example), *_without(example)]
-        return variants
-
-
-def _differ_below(kind: Kind, path: str) -> bool:
-    """Whether any field in a mapping is not updated in place."""
-    below = (facts for at, facts in kind.fields.items() if at.startswith((f"{path}.", f"{path}[")))
-    return any(facts.effect is not Effect.IN_PLACE for facts in below)
-
-
-def _varied(schema: Json, value: Json) -> Iterator[Json]:
-    for name, below in schema.get("properties", {}).items():
-        choices = next((one["enum"] for one in below.get("anyOf", ()) if "enum" in one), [])
-        if name.endswith(("Role", "Arn")):
-            choices = [_ROLE]
-        yield from ({**value, name: choice} for choice in choices)
-        if isinstance(value.get(name), Mapping):
-            yield from ({**value, name: one} for one in _varied(below, value[name]))
-
-
-def _without(value: Json) -> Iterator[Json]:
-    for name in value:
-        yield {key: item for key, item in value.items() if key != name}
-
-
-def _types(schema: Json) -> list[str]:
-    """The types of a schema, without the text that stands for an expression."""
-    given = schema.get("type", [])
-    types = [given] if isinstance(given, str) else list(given)
-    if len(types) > 1 and "$\\{" in schema.get("pattern", ""):
-        types.remove("string")
-    if not types and schema.get("properties"):
-        return ["object"]
-    return types
-
-
-def _bounds(schema: Json) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
-        return f", {low} to {high}"
-    if low is not None:
-        return f", at least {low}"
-    return f", at most {high}" if high is not None else ""
+        """Properties to judge."""
+        return fields.variants(self.document)
 
 
 def _names(ref: Ref) -> str:
     what = {"arn": "name or ARN", "id": "name or id", "uri": "name or URI"}.get(ref.attr, ref.attr)
     return f"{what} of {either([f'[{section}]({section}.md)' for section in ref.sections])}"
-
-
-def _prefixes(path: str) -> Iterator[str]:
-    """``a``, ``a.b``, ``a.b[]``, ``a.b[].c`` of the last of them."""
-    for found in re.finditer(r"(?=\[\])|(?=\.)|$", path):
-        if found.start():
-            yield path[: found.start()]
 
 
 def _row(cells: list[str]) -> str:

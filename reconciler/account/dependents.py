@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from reconciler.account.reader import Reader
-from reconciler.model import Dependent, Kind, Live, Plan, Reads, Ref, Referrer, Replace, Scope, Unreadable
+from reconciler.model import Dependent, Kind, Live, Plan, Reads, Ref, Referrer, Replace, Scope, Unreadable, Verb
 from reconciler.model.paths import values_at
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
@@ -47,6 +47,23 @@ def find_dependents(
         for target, users in named.items():
             used[target] = (*used.get(target, ()), *users)
     return used, tuple(dict.fromkeys(refused))
+
+
+def confirmed(
+    kept: frozenset[tuple[str, str]] | None, named: Used, plan: Plan, kinds: Mapping[str, Kind]
+) -> frozenset[tuple[str, str]]:
+    """Of the objects that a saved plan claims to keep because they are in use, those that are ``named`` now, and old
+    revisions: jobs use them for a while, and the next plan deletes them.
+
+    The claim may be forged: whatever else is in no use is deleted by the new ``plan``, which is then not the saved one.
+    """
+    old = {
+        (item.address.section, live.physical)
+        for item in plan.resources
+        if kinds[item.address.section].versioned and item.verb not in (Verb.DELETE, Verb.REPLACE)
+        for live in item.removed_objects
+    }
+    return frozenset(one for one in kept or () if one in named or one in old)
 
 
 def kept_by_saved_plan(kept: Iterable[tuple[str, str]] | None) -> Used:

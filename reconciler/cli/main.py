@@ -19,7 +19,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model import problems
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.session import mask_of_environ
+from reconciler.operations.session import mask_of_environ, mask_of_webhooks
 from reconciler.render.progress import ignore_broken_pipe
 
 _SINGLE_DASH: Final = re.compile(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
@@ -32,7 +32,8 @@ _Usage: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == 
 
 def main(argv: list[str] | None = None, leave: Callable[[int], Any] = sys.exit) -> None:
     """Run the command line; ``leave`` is called with the contract's exit code."""
-    terminal = Terminal(mask=mask_of_environ(os.environ))
+    webhooks = mask_of_webhooks([*(sys.argv[1:] if argv is None else argv), os.environ.get("RECONCILE_NOTIFY", "")])
+    terminal = Terminal(mask=mask_of_environ(os.environ) | webhooks)
     threading.excepthook = _uncaught_in_thread(terminal)
     evaluated = shell_lines.is_evaluated(argv)
     if evaluated:

@@ -75,13 +75,14 @@ def _failure(name: str, what: Failure) -> str:
 @dataclass(slots=True)
 class Outputs:
     """The outputs of one command, each of which gets one result: that of :meth:`deliver`, or that it failed, which
-    ``fail`` renders in a format.
+    ``fail`` renders in a format. ``kept`` is a file that remains as it is where the command fails.
     """
 
     terminal: Terminal
     asked: tuple[Output, ...]
     noun: str = "plan"
     fail: Callable[[str, Failure], str] = _failure
+    kept: Path | None = None
     delivered: bool = field(default=False, init=False)
 
     @classmethod
@@ -98,10 +99,14 @@ class Outputs:
         outputs = cls(ctx.obj, parsed(ctx, given, formats), ctx.info_name or "plan")
         outputs.terminal.as_json = any(one.file is None and one.format.value == "json" for one in outputs.asked)
         outputs.terminal.on_failure = outputs.failed
-        if wrong := _misplaced(outputs.asked, taken):
-            outputs.asked = tuple(one for one in outputs.asked if one not in wrong)
-            raise Problems(wrong.values())
+        outputs.check(taken)
         return outputs
+
+    def check(self, taken: Collection[Path] = ()) -> None:
+        """Raises Problems where a file cannot be written, or is ``taken``; it then gets nothing."""
+        if wrong := _misplaced(self.asked, taken):
+            self.asked = tuple(one for one in self.asked if one not in wrong)
+            raise Problems(wrong.values())
 
     def has(self, *formats: StrEnum) -> bool:
         """Whether any of ``formats`` is requested."""
@@ -136,6 +141,8 @@ class Outputs:
             self.noun, terminal.environment, tuple(problems), terminal.mask, terminal.root, timestamp()
         )
         for one in self.asked:
+            if one.file and self.kept and one.file.resolve() == self.kept.resolve():
+                continue
             text = self.fail(one.format.value, what)
             if one.file is None:
                 if one.format.value != "text":

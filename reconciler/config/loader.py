@@ -81,6 +81,12 @@ class DeclaredResource:
             path = path[:-1]
         return self.pos[path]
 
+    def with_moved(self, moved: Mapping[Path, Path]) -> DeclaredResource:
+        """The same with the places of what is ``moved``: written out at one path, declared at another."""
+        if not moved:
+            return self
+        return replace(self, pos={**self.pos, **{path: self.at(declared) for path, declared in moved.items()}})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedEnvironment:

@@ -63,7 +63,10 @@ from typing import Any, Final
 
 from .access import Access
 from .api import Api
+from .attempts import Retries
+from .audit import Audit
 from .declared import Declared
+from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
 from .resources import (
@@ -71,6 +74,7 @@ from .resources import (
     Container,
     Dependent,
     Diff,
+    Existing,
     Field,
     Finding,
     Lifecycle,
@@ -83,7 +87,7 @@ from .resources import (
     Want,
 )
 from .steps import Action, Call, CompleteList, Reads
-from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Scope
+from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -99,6 +103,14 @@ def _never(_live: Live, _want: Want, _diff: Diff) -> bool:
 
 
 def _no_props(_name: str) -> Json:
+    return EMPTY
+
+
+def _props_of(live: Live, _scope: Scope) -> Json:
+    return live.props
+
+
+def _no_paths(_props: Json) -> Mapping[Path, Path]:
     return EMPTY
 
 
@@ -156,6 +168,9 @@ class Kind:
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()
+    #: Lists all there is of it in the account, in few calls, but what AWS itself owns (the roles of services, the group
+    #: of every VPC): for what finds more than an environment declares or owns (`import`, `audit`).
+    everything: Callable[[Scope], Reads[Sequence[Existing]]] | None = None
     #: The attributes that AWS assigns when one is created (the id of a security group).
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.
@@ -169,8 +184,20 @@ class Kind:
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
     #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
+    #: What `audit` looks for; without it, objects of this kind are not audited.
+    audit: Audit | None = None
+    #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
+    file: str = ""
+    #: What other tools call one, for `import`.
+    other_tools: OtherTools = NOT_KNOWN
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
+    #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms
+    #: and without what follows from others. The engine leaves out what ``fields`` and ``normalize`` make of absence.
+    declare: Callable[[Live, Scope], Json] = _props_of
+    #: Where what ``expand`` writes was declared, by path, for places in problems and in `render`, which shows what is
+    #: written at these paths. Only for what people should see written out.
+    declared_at: Callable[[Json], Mapping[Path, Path]] = _no_paths
     #: Rewrites (live, wanted) properties into a pair that compares well: for what no single :class:`Field` can say.
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.
@@ -240,6 +267,8 @@ class Kind:
     #: the plan does, by address. Warnings become notes, which a saved plan is held to unless their code is ``advice``;
     #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
+    #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
+    retries: Callable[[Json], Retries] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,19 +56,38 @@ class Changes:
         return any(path in given or inputs.include(path) for path in self.paths)
 
     def deleted(self, present: Iterable[str]) -> list[Problem]:
-        """A warning for each environment whose name none has any more; ``present`` are the names of those found."""
-        here = {*present, *filter(None, (discovery.name_in(path) for path in self.paths if _may_name(path)))}
-        return [
-            Problem(
-                code=codes.DELETED_ENVIRONMENT,
-                message=f"{file} is no longer the environment {name}: its resources remain in the account",
-                hint=f"to delete them, run reconcile destroy on {_place(file)} as it was in {self.ref}",
-                environment=name,
-                warning=True,
-            )
-            for name, file in self.former
-            if name not in here
-        ]
+        """A warning for each environment that is no more; ``present`` are the names of those found. One that has moved
+        is not deleted, and of several with one name one may be.
+        """
+        files = {path.as_posix(): discovery.name_in(path) for path in self.paths if _may_name(path)}
+        here, now = {*present, *files.values()}, Counter(files.values())
+        left = []
+        for name, file in self.former:
+            if any(had == name and path.endswith(f"/{file}") for path, had in files.items()):
+                now[name] -= 1  # it is where it was
+            else:
+                left.append((name, file))
+        found = []
+        for name, file in left:
+            now[name] -= 1
+            if now[name] < 0:
+                found.append(_deleted(name, file, self.ref, others=name in here))
+        return found
+
+
+def _deleted(name: str, file: str, ref: str, *, others: bool) -> Problem:
+    hint = f"to delete them, run reconcile destroy on {_place(file)} as it was in {ref}"
+    where = "the account"
+    if others:
+        where = "its account and Region, if these are others than those of the environment that has this name now"
+        hint += "; in the same account and Region that would delete what the other declares"
+    return Problem(
+        code=codes.DELETED_ENVIRONMENT,
+        message=f"{file} is no longer the environment {name}: its resources remain in {where}",
+        hint=hint,
+        environment=name,
+        warning=True,
+    )
 
 
 def since(ref: str, cwd: Path) -> Changes:

@@ -131,9 +131,10 @@ def make_plan(
         make = partial(plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts)
         whole, problems = make(observed)
         named, unasked = dependents.find_dependents(reader, discover(), scope, whole)
-        as_saved, used = None, dependents.kept_by_saved_plan(options.kept) | named
+        kept_before = dependents.kept_by_saved_plan(dependents.confirmed(options.kept, named, whole, discover()))
+        as_saved, used = None, kept_before | named
         if options.kept is not None and named.keys() - options.kept:
-            as_saved, _ = make(replace(observed, used=dependents.kept_by_saved_plan(options.kept), unanswered=unasked))
+            as_saved, _ = make(replace(observed, used=kept_before, unanswered=unasked))
             as_saved, _ = side_effects.find_side_effects(reader, discover(), env, as_saved)
         made = whole
         if used or unasked:

@@ -18,6 +18,7 @@ _HEAD: Final = re.compile(r"ref: refs/(?:remotes/origin|heads)/([\w./-]+)\s*")
 _FORMS: Final = {"account": re.compile(r"[0-9]{12}"), "region": re.compile(r"[a-z]+(-[a-z0-9]+)+")}
 _ACCOUNT: Final = "123456789012"  # where the environments name none, or several
 _REGION: Final = "eu-west-1"
+_MAIN: Final = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Written:
 
 def write(root: Path, host: str) -> Written:
     """Write the pipelines of ``host`` below ``root``, the top of a repository; a file that exists is kept."""
-    values = {"version": __version__, "branch": _branch(root)}
-    edit = []
+    branch = _branch(root)
+    values = {"version": __version__, "branch": branch or _MAIN}
+    edit = [] if branch or host != "github" else [f"the workflows apply what is pushed to the branch {_MAIN}"]
     for setting, default in (("account", _ACCOUNT), ("region", _REGION)):
         found = _settings(root, setting)
         values[setting] = found.pop() if len(found) == 1 else default
@@ -78,9 +80,9 @@ def _settings(root: Path, name: str) -> set[str]:
 
 
 def _branch(root: Path) -> str:
-    """The branch that the repository's origin has as its default; main where that is not known."""
+    """The branch that the repository's origin has as its default; empty where that is not known."""
     try:
         found = _HEAD.fullmatch((root / ".git/refs/remotes/origin/HEAD").read_text(encoding="utf-8"))
     except OSError:
         found = None
-    return found[1] if found else "main"
+    return found[1] if found else ""

@@ -36,7 +36,8 @@ namePrefix: "${{environment}}-"
 """
 
 
-def _templates_directory() -> Path:
+def templates_directory() -> Path:
+    """The directory of the templates but the minimal one: inside an installed package, or next to it in a checkout."""
     installed = HERE / "templates"
     return installed if installed.is_dir() else HERE.parent / "environments"
 
@@ -44,7 +45,7 @@ def _templates_directory() -> Path:
 def templates() -> dict[str, str]:
     """Every template by name, with its description. One has a README.md."""
     found = {MINIMAL: "A Fargate compute environment, a queue and a job definition."}
-    for path in sorted(_templates_directory().iterdir()):
+    for path in sorted(templates_directory().iterdir()):
         if (path / "environment.yaml").is_file() and (about := _about(path)):
             found[path.name] = about
     return found
@@ -92,7 +93,7 @@ def _is_free(directory: Path) -> bool:
 
 def _from_template(template: str, name: str, directory: Path) -> dict[str, str]:
     """The files of a template, by path, as those of the environment ``name``."""
-    source = _templates_directory() / template
+    source = templates_directory() / template
     texts = {
         str(path.relative_to(source)): path.read_text(encoding="utf-8")
         for path in sorted(source.rglob("*"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,8 @@ LONG: Final = 12  # characters from which a value is masked at once; shorter one
 _ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What data that AWS cannot have sent raises where its types are relied on
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# Where notices are sent: the address is the secret, wherever it was typed, also without https://
+_WEBHOOK: Final = re.compile(r"(?i)\b(?:slack|webhook):(?P<to>\S+)|(?P<url>https?://\S*hook\S*)")
 _ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 
 
@@ -149,6 +151,16 @@ def mask_of_environ(environ: Mapping[str, str]) -> Mask:
     found = (value for name, value in environ.items() if looks_secret(name))
     inside = (match["password"] for value in environ.values() for match in _ADDRESS.finditer(value))
     return Mask((*(value for value in found if len(value) >= LONG), *inside))
+
+
+def mask_of_webhooks(words: Iterable[str]) -> Mask:
+    """A mask for the addresses of webhooks among ``words``, which an error about a mistyped command would repeat."""
+    found: set[str] = set()
+    for match in (match for word in words for match in _WEBHOOK.finditer(word)):
+        address = match["to"] or match["url"]
+        path = re.sub(r"^(?i:https?):/*", "", address).partition("/")[2].strip("/")
+        found |= {text for text in (address, path) if len(text) >= LONG}
+    return Mask(found)
 
 
 def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | None = None) -> Session:

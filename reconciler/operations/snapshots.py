@@ -348,7 +348,7 @@ def connect(snapshot: Snapshot, loaded: Loaded, environ: Mapping[str, str]) -> S
         raise Problems([problem], exit_code=RAIL)
     secrets = secrets_of(in_place(env, scope, snapshot.objects), environ)
     recorded = Recorded(_record(snapshot, secrets), scope.endpoint)
-    age = max(0.0, (datetime.now(UTC) - snapshot.taken).total_seconds())
+    age = (datetime.now(UTC) - snapshot.taken).total_seconds()
     described = frozenset((section, opened(name, snapshot.places, secrets)) for section, name in snapshot.objects)
     taken = Taken(snapshot.taken.strftime("%Y-%m-%dT%H:%M:%SZ"), age, snapshot.version, described)
     # it is asked for replies only; nothing that a plan calls needs more of a client

@@ -32,7 +32,8 @@ from reconciler.model.masking import SENSITIVE, private_name
 from reconciler.model.paths import reuse_if_unchanged
 from reconciler.model.stand_ins import STAND_INS, has_unknown
 from reconciler.planning.canonical import PLAIN, _canonical, _empty, canonical, sort_key
-from reconciler.planning.field_tree import FieldNode, field_tree
+from reconciler.planning.effects import effect_at
+from reconciler.planning.field_tree import FieldNode, along, field_tree
 from reconciler.planning.unknown_members import strip_unknown, with_unknown_members
 
 
@@ -42,15 +43,9 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
     ``members`` is the tree of members in the kind's schema (empty: all count as known).
     """
     kind = with_unknown_members(kind, want.unknown_members)
-    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
+    before, after = _sides(kind, live, want, members)
     tree = field_tree(kind)
-    if not want.unknown_members and _surely_equal(left, right, tree):
-        both = Deferred(partial(canonical, kind, right))
-        return Diff(), both, both
-    after = canonical(kind, right)
-    before = canonical(kind, strip_unknown(left, members, right, tree))
-    before = _without_computed(before, after, tree)
-    if before == after:
+    if before is after or before == after:
         return Diff(), before, after
     named, other = _keyed(before, tree), _keyed(after, tree)
     lists: dict[Path, Listed] = {}
@@ -63,6 +58,24 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
             within = lists[place]
         changes.append(_change(path, old, new, kind, live, want, within))
     return Diff(tuple(changes)), before, after
+
+
+def differs(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> bool:
+    """Whether there is any difference; quicker than finding out which."""
+    before, after = _sides(with_unknown_members(kind, want.unknown_members), live, want, members)
+    return before is not after and before != after
+
+
+def _sides(kind: Kind, live: Live, want: Want, members: Json) -> tuple[Json, Json]:
+    """Both in canonical form; the same object where they are surely equal."""
+    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
+    tree = field_tree(kind)
+    if not want.unknown_members and _surely_equal(left, right, tree):
+        both = Deferred(partial(canonical, kind, right))
+        return both, both
+    after = canonical(kind, right)
+    before = canonical(kind, strip_unknown(left, members, right, tree))
+    return _without_computed(before, after, tree), after
 
 
 def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
@@ -220,7 +233,7 @@ def _listed(path: Path, before: Json, after: Json, kind: Kind) -> Listed:
         for part in path:
             value = value.get(part, MISSING) if isinstance(value, Mapping) else MISSING
         sides.append(_covered(value, path, kind))
-    node = [field_tree(kind), *_along(field_tree(kind), path)][-1]
+    node = [field_tree(kind), *along(field_tree(kind), path)][-1]
     return Listed(path=path, before=sides[0], after=sides[1], ordered=not node.facts.unordered)
 
 
@@ -237,7 +250,7 @@ def _covered(value: Any, path: Path, kind: Kind) -> Any:
 def _change(
     path: Path, before: Any, after: Any, kind: Kind, live: Live, want: Want, within: Listed | None = None
 ) -> Change:
-    effect, because = _effect(path, kind, live, want)
+    effect, because = effect_at(kind, path, live.props, want.props)
     secret = is_secret(kind, path)
     called = any(_secret_by_name(path, value) for value in (before, after))
     return Change(
@@ -252,27 +265,9 @@ def _change(
     )
 
 
-def _effect(path: Path, kind: Kind, live: Live, want: Want) -> tuple[Effect, str]:
-    """The effect of the deepest rule on the path that is not in-place, and its reason."""
-    found: tuple[Effect, str] = (Effect.NEW_REVISION if kind.versioned else Effect.IN_PLACE, "")
-    for node in _along(field_tree(kind), path):
-        judge = node.facts.effect
-        verdict = (judge, "") if isinstance(judge, Effect) else judge(live.props, want.props)
-        if verdict[0] is not Effect.IN_PLACE:
-            found = verdict
-    return found
-
-
-def _along(node: FieldNode, path: Path) -> Iterator[FieldNode]:
-    """The nodes along ``path``, in which keyed lists have names and other lists have numbers."""
-    for part in path:
-        node = node.item_node() if node.item is not None and not node.children else node.child(str(part))
-        yield node
-
-
 def is_secret(kind: Kind, path: Path) -> bool:
     """Whether the value at ``path`` is in a secret field."""
-    return any(node.facts.secret for node in _along(field_tree(kind), path))
+    return any(node.facts.secret for node in along(field_tree(kind), path))
 
 
 def _secret_by_name(path: Path, value: Any) -> bool:

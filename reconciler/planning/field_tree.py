@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from reconciler.model import MISSING, Field, Kind
+from reconciler.model import MISSING, Field, Kind, Path
 from reconciler.model.paths import segments
 
 
@@ -36,6 +37,13 @@ class FieldNode:
 
 
 EMPTY_NODE = FieldNode()
+
+
+def along(node: FieldNode, path: Path) -> Iterator[FieldNode]:
+    """The nodes along ``path``, in which keyed lists have names and other lists have numbers."""
+    for part in path:
+        node = node.item_node() if node.item is not None and not node.children else node.child(str(part))
+        yield node
 
 
 @cache

@@ -45,6 +45,7 @@ def _document(found: Report, environments: list[dict[str, Any]]) -> dict[str, An
         "environments": environments,
         "summary": {status.value: found.count(status) for status in Status},
         **({"problems": [as_json.problem(one, _NO_MASK) for one in found.problems]} if found.problems else {}),
+        **({"unsent": [*found.unsent]} if found.unsent else {}),
     }
 
 

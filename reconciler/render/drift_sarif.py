@@ -10,8 +10,10 @@ https://docs.github.com/en/code-security/code-scanning/integrating-with-code-sca
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -46,7 +48,7 @@ def report(found: Report) -> str:
     """The whole report."""
     environments = found.environments
     if len(environments) <= MOST_RUNS - bool(found.problems):
-        runs = [_run(_id(one), [one]) for one in environments]
+        runs = [_run(category, [one]) for category, one in zip(_ids(environments), environments, strict=True)]
     else:
         runs = [_run("reconcile-drift/", environments)]
     if found.problems:
@@ -54,10 +56,14 @@ def report(found: Report) -> str:
     return as_json.dumps({"$schema": findings.SCHEMA, "version": "2.1.0", "runs": runs}, indent=2)
 
 
-def _id(one: Checked) -> str:
-    """The category of a run: what stands before the last slash."""
-    parts = (_NAME.sub("_", part) for part in (one.name, one.account, one.region) if part)
-    return f"reconcile-drift/{'/'.join(parts)}/"
+def _ids(environments: Sequence[Checked]) -> Iterator[str]:
+    """The category of each run, without which one would replace the other: what stands before the last slash. Of
+    environments of one name, whose account is not known, also the directory.
+    """
+    found = [(one.name, one.account, one.region) for one in environments]
+    for one, words in zip(environments, found, strict=True):
+        more = (posixpath.dirname(one.place) or one.place,) if found.count(words) > 1 else ()
+        yield f"reconcile-drift/{'/'.join(_NAME.sub('_', word) for word in (*words, *more) if word)}/"
 
 
 def _run(category: str, environments: Sequence[Checked]) -> dict[str, Any]:
@@ -95,7 +101,17 @@ def _notification(message: str) -> dict[str, Any]:
 
 
 def _results(environments: Sequence[Checked]) -> Iterator[dict[str, Any]]:
-    """Errors first: where there are too many results, they are not left out."""
+    """Errors first: where there are too many results, they are not left out. Of several with one fingerprint, such as
+    refused reads, each has its number.
+    """
+    seen: Counter[str] = Counter()
+    for rule, message, place, key in _each(environments):
+        seen[key] += 1
+        unique = key if seen[key] == 1 else hashlib.sha256(f"{key} {seen[key]}".encode()).hexdigest()
+        yield _result(rule, message, place, unique)
+
+
+def _each(environments: Sequence[Checked]) -> Iterator[tuple[str, str, Difference, str]]:
     for one in environments:
         for problem in one.errors:
             place = Difference(path="", text="", file=one.place)
@@ -104,12 +120,12 @@ def _results(environments: Sequence[Checked]) -> Iterator[dict[str, Any]]:
                 place = Difference(path="", text="", file=file, line=max(pos.line, 1), column=max(pos.column, 1))
             who = f"{problem.address}: " if problem.address else ""
             key = fingerprint(one, problem.address, f"{problem.code}\0{problem.path}")
-            yield _result(UNREAD, f"{one.name}: {who}{problem.message}", place, key)
+            yield UNREAD, f"{one.name}: {who}{problem.message}", place, key
     for one in environments:
         for drift in one.drifts:
             for difference in drift.differences:
                 key = fingerprint(one, drift.address, difference.path or drift.how.value)
-                yield _result(f"drift-{drift.how.value}", _sentence(one, drift, difference), difference, key)
+                yield f"drift-{drift.how.value}", _sentence(one, drift, difference), difference, key
 
 
 def _sentence(one: Checked, drift: Drift, difference: Difference) -> str:

@@ -262,7 +262,8 @@ class Report:
     """Every environment, in the order in which they were named; ``problems`` are of the command itself.
 
     ``since`` is the time of the report that it is compared with, empty where there is none, and ``unchecked`` are the
-    names of the environments in that one which this one has not.
+    names of the environments in that one which this one has not. ``unsent`` are the notices that could not be sent, as
+    JSON has them.
     """
 
     environments: Sequence[Checked] = ()
@@ -270,6 +271,7 @@ class Report:
     at: str = ""
     since: str = ""
     unchecked: tuple[str, ...] = ()
+    unsent: tuple[Mapping[str, Any], ...] = ()
     version: str = field(default=__version__)
 
     def count(self, status: Status) -> int:

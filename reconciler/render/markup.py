@@ -43,7 +43,7 @@ def mark(*names: str) -> str:
     """An invisible line by which a pipeline finds a comment of ours; ``names`` are those of environment, account and
     Region.
     """
-    return f"<!-- reconcile: {' '.join(_UNMARKED.sub('_', name)[:64] for name in names)} -->"
+    return f"<!-- reconcile: {' '.join(_UNMARKED.sub('_', name)[:80] for name in names)} -->"
 
 
 def plain(value: str) -> str:

@@ -30,7 +30,7 @@ def provenance(loaded: LoadedEnvironment, secret: Callable[[str, Path], bool], s
     writer.mapping(settings, 0, (), loaded.settings_pos, lambda _: False)
     writer.sources = {}
     for section, resources in loaded.sections.items():
-        writer.lines += ["", f"{_text(section)}:"]
+        writer.lines += ["", f"{yaml_text(section)}:"]
         for name, resource in resources.items():
             writer.member(
                 name,
@@ -83,14 +83,14 @@ class _Writer:
 
     def key(self, name: str) -> str:
         shown = self.cover(name)
-        return SENSITIVE if shown != name else _text(name)
+        return SENSITIVE if shown != name else yaml_text(name)
 
     def scalar(self, value: Any) -> str:
         if isinstance(value, str | Template):
             text = str(value)
             if self.cover(f'"{text}"') != f'"{text}"':  # in quotes a short one is found too
                 return SENSITIVE
-            return _text(text.replace("${", "$${") if isinstance(value, str) else text)
+            return yaml_text(text.replace("${", "$${") if isinstance(value, str) else text)
         return json.dumps(value) if not isinstance(value, Mapping) else "{}"
 
 
@@ -99,6 +99,7 @@ def _upwards(path: Path) -> Iterator[Path]:
         yield path[:length]
 
 
-def _text(text: str) -> str:
+def yaml_text(text: str) -> str:
+    """A text as YAML in one line: in quotes where it would be something else without them."""
     plain = _PLAIN.fullmatch(text) and not _TAKEN.fullmatch(text)
     return text if plain else json.dumps(text, ensure_ascii=False)

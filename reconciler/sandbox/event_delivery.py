@@ -26,7 +26,7 @@ from reconciler.sandbox.iam.policies import statements
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services.sns import publish
-from reconciler.sandbox.wire import Json, Refusal
+from reconciler.sandbox.wire import Json
 
 _SERVICE = "events.amazonaws.com"
 _PENDING = "jobs of rules"
@@ -103,7 +103,7 @@ def _to_target(account: Account, region: str, rule: str, target: Json, event: Js
     if service == "logs":
         return _to_log_group(account, arn, rule, text, at)
     if service == "batch":
-        return _to_job_queue(account, region, target, text)
+        return _to_job_queue(account, target, text)
     return f"the sandbox has no targets of {service}"
 
 
@@ -149,19 +149,8 @@ def _to_log_group(account: Account, arn: str, rule: str, text: str, at: float) -
     return ""
 
 
-def _to_job_queue(account: Account, region: str, target: Json, text: str) -> str:
+def _to_job_queue(account: Account, target: Json, text: str) -> str:
     given = target.get("BatchParameters") or {}
-    asked = {
-        "PolicySourceArn": target.get("RoleArn", ""),
-        "ActionNames": ["batch:SubmitJob"],
-        "ResourceArns": [target["Arn"]],
-    }
-    try:
-        result = account.simulate("SimulatePrincipalPolicy", asked, region)["EvaluationResults"][0]
-    except Refusal:
-        return f"the role {target.get('RoleArn')} does not exist"
-    if result["EvalDecision"] != "allowed" and not result["MissingContextValues"]:
-        return f"the role {target['RoleArn']} may not submit jobs (batch:SubmitJob)"
     params: Json = {
         "jobName": given["JobName"],
         "jobQueue": target["Arn"],

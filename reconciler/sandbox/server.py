@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, collector, event_delivery, transport, wire
+from reconciler.sandbox import admin_api, collector, event_delivery, outbox, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -345,19 +345,23 @@ class Sandbox:
         return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
 
     def _fire_schedules(self) -> None:
-        """Submit the jobs of the schedules that are due, as EventBridge Scheduler does."""
+        """Submit the jobs of the schedules that are due."""
         self._submit(scheduler.due(self.account), scheduler.PRINCIPAL)
 
-    def _submit(self, jobs: Iterable[tuple[str, str, wire.Json]], service: str) -> None:
-        """Submit jobs for a service: Region, role and parameters of each."""
-        for region, role, params in jobs:
+    def _submit(self, asked: Iterable[tuple[str, str, wire.Json]], service: str) -> None:
+        """Submit jobs (Region, role, parameters of each) as EventBridge or its Scheduler does, with the role of each."""
+        for region, role, params in asked:
             status, code = 200, ""
-            try:
-                self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
-            except BatchError as error:
-                status, code = error.status, error.code
-            self.log("batch", "SubmitJob", region, _masked(params), status, code)
             by = scheduler.identity(role, self.account.id, service)
+            try:
+                who = Session(self.account.id, by["arn"], role, "")
+                authorize(who, Asked("batch", "SubmitJob", params), Existing(self.account, region), self.clock.now())
+                self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
+            except (BatchError, Refusal) as error:
+                status, code = error.status, error.code
+                why = f"{code}: {error.message}"
+                outbox.undelivered(self.account, params["jobQueue"], service, why, self.clock.now())
+            self.log("batch", "SubmitJob", region, _masked(params), status, code)
             self.account.trail.record_service(service, "batch", "SubmitJob", region, params, by)
 
     def _batch_reply(self, request: Request) -> Reply:
@@ -380,7 +384,7 @@ class Sandbox:
         """EC2 or Fargate takes capacity back, of an instance or a job of any account and Region; what was lost."""
         with self.lock:
             accounts = (self, *self._others.values())
-            regions = (batch for one in accounts for batch in one._batches.values())
+            regions = (batch for one in accounts for batch in one._batches.values())  # noqa: SLF001  (of this class)
             return next((lost for batch in regions if (lost := batch.reclaim(job_or_instance))), [])
 
     def _batch_fleet(self, region: str) -> Fleet:

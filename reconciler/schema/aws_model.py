@@ -14,10 +14,11 @@ https://github.com/boto/botocore/blob/develop/botocore/loaders.py
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -247,6 +248,40 @@ def _fits(shape: Shape, value: Any) -> bool:
     if shape.type_name == "map" and isinstance(value, Mapping):
         return all(_fits(shape.value, item) for item in value.values())
     return True
+
+
+# --- as text ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the installed AWS model says about a member: its documentation by paragraphs, its values and limits."""
+
+    paragraphs: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    low: Any = None
+    high: Any = None
+
+
+def described(kind: Kind, path: Path) -> Described | None:
+    """What the model says about the member at ``path``; None where it lacks it, or cannot be read."""
+    api = kind.api
+    if api is None or not path or path[0] in (*_RESERVED, *api.aside):
+        return None
+    shapes = _Shapes.of(api)
+    place = next((at for root in (*shapes.create, *shapes.update) if (at := _at(root, path))), None)
+    if place is None:
+        return None
+    meta = place.shape.metadata
+    found = Described(_paragraphs(place.shape.documentation), tuple(meta.get("enum") or ()))
+    return replace(found, low=meta.get("min"), high=meta.get("max"))
+
+
+def _paragraphs(documentation: str) -> tuple[str, ...]:
+    """The API's HTML as paragraphs of plain text; items of lists begin with a dash."""
+    marked = re.sub(r"<li>\s*(?:<p>)?", "\n- ", documentation or "")
+    parts = re.split(r"\n|</?p>|</?ul>|</?note>|</?important>|</li>|<br ?/?>", marked)
+    return tuple(text for part in parts if (text := _plain(html.unescape(part))) and text != "-")
 
 
 # --- as JSON Schema --------------------------------------------------------------------------------------------------

@@ -181,6 +181,19 @@ def test_a_deleted_environment_is_said(run: Run, repository: Path) -> None:
     assert [one["environment"] for one in found["problems"]] == ALL
 
 
+def test_one_of_two_of_a_name_is_deleted(run: Run, repository: Path) -> None:
+    west = "environments/west/environment.yaml"
+    commit(repository, "another prod", {west: "environment: prod\nregion: us-west-2\n"})
+    git(repository, "branch", "-q", "-f", "main", "HEAD")
+    git(repository, "mv", "environments/prod", "environments/east")
+    commit(repository, "moved", {})
+    assert "deleted-environment" not in run("validate", "--changed-since", "main")[1]
+    commit(repository, "less", {west: None})
+    found = run("validate", "--changed-since", "main")[1]
+    assert f"{west} is no longer the environment prod: its resources remain in its account and Region, if" in found
+    assert found.count("deleted-environment") == 1 and "would delete what the other declares" in found
+
+
 def test_nothing_touched(run: Run, repository: Path) -> None:
     said = "no environment is touched by the changes since main: no problems\n"
     assert run("validate", "--changed-since", "main") == (0, said, "")

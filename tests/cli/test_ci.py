@@ -118,6 +118,23 @@ def test_environments_that_are_no_longer_touched(run: Run, github: GitHubStandIn
     assert "error[usage]: changed.json has no list" in run("outdate", text("changed.json", "{}"))[2]
 
 
+def test_environments_of_one_name_keep_their_comments(run: Run, github: GitHubStandIn) -> None:
+    east, west = "dev.environments.east", "dev.environments.west"
+    other = mark("dev", "123456789012", "us-west-2")
+    run("comment", plan("of east"), "--environment", east)
+    run("comment", plan("of west", other), "--environment", west)
+    failed = text("failed.md", "### There is no plan: 1 error.\n")
+    assert run("comment", failed, "--environment", west)[1].startswith("updated ")
+    assert github.bodies(3) == [
+        f"### of east\n\n{mark(east, '123456789012', 'eu-west-1')}\n",
+        f"### There is no plan: 1 error.\n\n{mark(west)}\n",
+    ]
+    run("comment", plan("of west again", other), "--environment", west)
+    assert github.bodies(3)[1] == f"### of west again\n\n{mark(west, '123456789012', 'us-west-2')}\n"
+    left = [{"environment": "dev", "id": east, "path": "environments/east"}]
+    assert run("outdate", text("changed.json", json.dumps({"environments": left})))[1].endswith(f"about {west}\n")
+
+
 def test_one_issue_that_comes_and_goes(run: Run, github: GitHubStandIn) -> None:
     Path("drift").mkdir()
 
@@ -230,6 +247,35 @@ def test_a_plan_that_the_pipeline_does_not_create(run: Run, github: GitHubStandI
     assert code == 1 and not Path("p").exists() and "p is not" in err
     number = github.keep("h", {"dev.plan": kept("x", variables={"n": hashed})})
     assert run("approved-plan", "dev", "--out", "p", "--run", str(number), "--var", "n=guess")[0] == 5
+
+
+def test_a_plan_of_the_directory_that_it_is_fetched_for(run: Run, github: GitHubStandIn) -> None:
+    """Another environment of the same name, or one beside the clone, is not what was approved."""
+    for place in (".git", "environments/east", "environments/west", "../elsewhere"):
+        Path(place).mkdir(parents=True)
+    for place in ("environments/east", "environments/west", "../elsewhere"):
+        text(f"{place}/environment.yaml", "environment: dev\n")
+    name = "dev.environments.east"
+    for asked, wrong in (
+        ({"path": "environments/east", "in_clone": "environments/east"}, ""),
+        ({"path": "../runner/environments/east", "in_clone": "environments/east"}, ""),  # planned from another place
+        (
+            {"path": "environments/west", "in_clone": "environments/east"},
+            "belongs to the environment at environments/w",
+        ),
+        (
+            {"path": "environments/west", "in_clone": "environments/west"},
+            "belongs to the environment at environments/w",
+        ),
+        ({"path": "../elsewhere", "in_clone": None}, "dev at ../elsewhere, which does not exist here"),
+        ({"path": "environments/east", "environment": "prod"}, "the plan belongs to the environment prod"),
+    ):
+        number = github.keep("head", {f"{name}.plan": kept("x", **asked)})
+        fetch = ("approved-plan", name, "--path", "environments/east", "--out", "p", "--run", str(number))
+        code, out, err = run(*fetch)
+        assert (code, out) == ((1, "") if wrong else (0, "wrote p\n")), err
+        assert wrong in err and Path("p").exists() is not bool(wrong)
+        Path("p").unlink(missing_ok=True)
 
 
 def test_after_a_merge_the_pull_request_is_found(

@@ -64,6 +64,15 @@ def offered(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         ("reconcile destroy prod --exclude log", ['logGroups["/aws/batch/custom"]']),
         ("reconcile plan nowhere --target job", []),
         ("reconcile schema jobQ", ["jobQueues"]),
+        ("reconcile explain jobQ", ["jobQueues"]),
+        ("reconcile explain jobQueues.pri", ["jobQueues.priority"]),
+        (
+            "reconcile explain computeEnvironments.computeResources.minv",
+            ["computeEnvironments.computeResources.minvCpus"],
+        ),
+        ("reconcile explain unknown-f", ["unknown-field"]),
+        ("reconcile graph prod --of job", ["jobQueues.fast"]),
+        ("reconcile graph --format m", ["mermaid"]),
         ("reconcile init x --template ret", ["retry-strategies"]),
     ],
 )

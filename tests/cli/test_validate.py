@@ -220,3 +220,48 @@ def test_every_code_can_be_linked_to(repository: Path) -> None:
 def test_what_cannot_be_found_is_a_finding_too(run: Run, repository: Path, form: str) -> None:
     code, out, err = run("validate", "nope", "--format", form)
     assert (code, err) == (1, "") and "there is no environment" in out
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        (
+            'account: "111122223333"\nregion: eu-west-1',
+            'account: "111122223333"\nregion: eu-west-1',
+            "same-environment",
+        ),
+        ('account: "111122223333"\nregion: eu-west-1', 'account: "111122223333"\nregion: us-east-1', None),
+        ('account: "111122223333"\nregion: eu-west-1', 'account: "444455556666"\nregion: eu-west-1', None),
+        ("roleArn: arn:aws:iam::444455556666:role/r", 'account: "111122223333"', None),
+        ("region: eu-west-1", "region: eu-west-1", "same-name"),
+        ('account: "111122223333"', 'account: "111122223333"\nregion: eu-west-1', "same-name"),
+        ("region: eu-west-1\nignoreRules: [same-name]", "region: eu-west-1", None),
+        ("account: [", 'account: "111122223333"\nregion: eu-west-1', "same-name"),
+    ],
+)
+def test_two_environments_of_one_name(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one: str, other: str, found: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place, settings in (("eu/prod", one), ("us/prod", other), ("alone", "region: eu-west-1")):
+        path = tmp_path / "environments" / place
+        path.mkdir(parents=True)
+        name = "alone" if place == "alone" else "prod"
+        (path / "environment.yaml").write_text(f"environment: {name}\n{settings}\n")
+
+    code, out, _ = run("validate", "--all", "--format", "json")
+
+    told = json.loads(out)
+    about = [one for one in told["problems"] if one["code"].startswith("same-")]
+    assert [one["code"] for one in about] == ([found] if found else [])
+    assert all("environments/eu/prod" in one["message"] for one in about)
+    assert all(one["file"] == "environments/us/prod/environment.yaml" and one["line"] == 1 for one in about)
+    assert code == (found == "same-environment" or "[" in one.replace("[same", ""))
+    ids = {one["path"]: one["id"] for one in told["environments"]}
+    assert ids == {
+        "environments/alone": "alone",
+        "environments/eu/prod": "prod.environments.eu.prod",
+        "environments/us/prod": "prod.environments.us.prod",
+    }
+    alone = json.loads(run("validate", "environments/alone", "--format", "json")[1])
+    assert [one["id"] for one in alone["environments"]] == ["alone"] and alone["problems"] == []

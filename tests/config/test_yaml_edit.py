@@ -169,3 +169,36 @@ def test_what_is_shared_or_computed_is_refused(line: str, why: str) -> None:
     with pytest.raises(CannotEdit, match=why) as caught:
         text.set(("jobQueues", "q", "number"), 7)
     assert caught.value.place and text.text == before
+
+
+def test_json_within_a_text_is_changed_in_place() -> None:
+    start = """topics:
+  t:
+    policy: |  # pasted
+      {"A": "$${x}", "B": "${account}",
+       "C": ["one"]}
+    other: '{"A": {"B": 1}}'
+    yaml: "{A: 1}"
+    filed: "${file:policy.json}"
+"""
+    text = Text(start)
+    for path, value in (
+        (("policy", "C"), ["one", 'two "${y}"']),
+        (("policy", "D"), None),
+        (("other", "A", "C"), "it's"),
+    ):
+        inner = text.text_on(("topics", "t", *path))
+        assert inner is not None
+        inner[1].set(path[1:], value)
+        text.set_text(*inner)
+    expected = start.replace('"C": ["one"]}', '"C": ["one", "two \\"$${y}\\""], "D": null}')
+    assert text.text == expected.replace("""'{"A": {"B": 1}}'""", """'{"A": {"B": 1, "C": "it''s"}}'""")
+    other = text.text_on(("topics", "t", "yaml", "A"))
+    assert other is not None
+    other[1].set(("A",), 2)
+    with pytest.raises(CannotEdit, match="not JSON that can be changed in place") as caught:
+        text.set_text(*other)
+    assert caught.value.place == (7, 5)
+    assert text.text_on(("topics", "t", "filed", "A")) is None
+    with pytest.raises(CannotEdit, match="the value comes from an expression"):
+        text.set(("topics", "t", "filed", "A"), 2)

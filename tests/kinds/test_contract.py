@@ -218,9 +218,11 @@ def test_every_declared_member_is_of_a_request_or_a_reply(section):
 
     ours = {path for path, _ in _tree(registry.members(section)) if not path.startswith(("tags", "lifecycle"))}
 
-    assert ours - plain == set()
+    assert ours - plain == SHORT_FORMS.get(section, set())
 
 
+# What is written out before anything is compared or sent.
+SHORT_FORMS = {"jobDefinitions": {"retryStrategy.use"}}
 REPLIES = {
     "computeEnvironments": "ComputeEnvironmentDetail",
     "jobQueues": "JobQueueDetail",

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.kinds import discover
+from reconciler.operations.explaining import effects, schemas
+from reconciler.planning.canonical import with_defaults
+from reconciler.planning.effects import effect_at
 from reconciler.schema import registry
 from tests.support.changes import NOTHING, REPLACES, Row, Told, carried, chosen, files, leaves, rows, tried
 
@@ -43,6 +47,34 @@ def test_every_property_of_every_kind_has_its_row():
 
 def test_every_row_says_where_it_is_from():
     assert [str(row) for row in rows() if not row.source.startswith("https://")] == []
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: file.section)
+def test_explain_has_the_effects_of_the_table_and_their_reasons(file):
+    """What people read about a field is what its plans do: every effect, there and back, that a row has."""
+    explained: dict[str, Any] = {}
+    for row in file.rows:
+        place, _ = schemas.found(schemas.root(file.section), row.steps)
+        if place.path not in explained:
+            explained[place.path] = effects.changes(discover()[file.section], place.path, place.schema)
+        found = explained[place.path]
+        wanted = {row.effect} if row.refused else {row.effect, row.back}
+        assert wanted - {NOTHING} <= {one.effect for one in found}, row
+        assert not row.because or row.effect == NOTHING or any(row.because in one.because for one in found), row
+        there, back = effects_of_both_ways(row)
+        assert row.refused or row.effect in (there, NOTHING), row
+        assert row.refused or row.back in (back, NOTHING), row
+    assert explained
+
+
+def effects_of_both_ways(row: Row) -> list[str]:
+    """What `explain` finds for the resource of the row, from its one value to the other and back."""
+    kind = discover()[row.section]
+    path = tuple(int(step) if step.isdigit() else step for step in row.path.split("."))
+    before, after = (with_defaults(kind, kind.expanded(row.id, row.declared(one))) for one in (row.before, row.after))
+    if path[0] == "tags":
+        return ["in-place", "in-place"]
+    return [effect_at(kind, path, *pair)[0].value for pair in ((before, after), (after, before))]
 
 
 def expect(entry: Any, row: Row, effect: str, value: Any) -> None:

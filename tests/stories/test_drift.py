@@ -221,6 +221,25 @@ def test_people_change_an_estate_at_night(
     assert {*drifts(moved.json, "dev", "since").values()} == {"still"}
     assert drifts(moved.json, "prod", "since") == {"topics.prod-alarms": "new"}
 
+    # --- what could not be sent is sent by the next run, to those that lack it, although nothing is new since ---
+    assert "the next run with --since sends it" in moved.err
+    unsent = {one["to"]: one for one in moved.json["unsent"]}
+    assert [*unsent] == ["slack at 127.0.0.1", "webhook at 127.0.0.1"] and SECRET_PATH not in moved.out
+    Path("last.json").write_text(moved.out)
+    hook.got.clear()
+    writes(shell)
+    hook.answers = [200, 503, 503, 503]
+    late = shell("drift", "--all", "--since", "last.json", "--format", "json")
+    assert drifts(late.json, "prod", "since") == {"topics.prod-alarms": "still"} and writes(shell) == []
+    told = dict(hook.got)
+    assert "1 new, 1 resolved" in told["/generic"]["changes"], "as the notice that failed"
+    assert [one["to"] for one in late.json["unsent"]] == ["webhook at 127.0.0.1"], "one is as it was two runs ago"
+    assert late.json["unsent"][0] == unsent["webhook at 127.0.0.1"]
+    Path("last.json").write_text(late.out)
+    hook.got.clear()
+    assert "unsent" not in shell("drift", "--all", "--since", "last.json", "--format", "json").json
+    assert [path for path, _ in hook.got] == ["/generic"]
+
 
 def check_markdown(text: str) -> None:
     assert text.startswith("### Drift: 3 environments")
@@ -255,8 +274,13 @@ def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbo
     assert {one["ruleId"] for found in results for one in found} == {"drift-unread"} and all(results)
     text = shell("drift", "--all", "--since", "last.json").out
     assert "no longer readable" in text and "4 environments: 4 error." in text
+    refused = [line for line in text.partition("dev in account")[2].splitlines() if "GetResources was refused" in line]
+    assert refused and all("error[unreadable]" in line for line in refused) and "Advice" not in text
 
     assert shell("drift", "prod").code == 4, "the account guard of the only one"
+    kept = Path("last.json").read_text()
+    assert shell("drift", "--all", "dev", "--since", "last.json", "--format", "json=last.json").code == 1
+    assert Path("last.json").read_text() == kept, "the next run has it to compare with"
     unknown = shell("drift", "nowhere", "dev", "--format", "json")
     assert unknown.code == 1 and unknown.json["problems"] and statuses(unknown.json) == {"dev": "error"}
     for form in ("json", "markdown", "html", "junit", "sarif"):
@@ -270,6 +294,12 @@ def test_what_cannot_be_read_is_never_without_drift(shell: Shell, served: Sandbo
     ):
         refused = shell("drift", "dev", "--notify", target)
         assert refused.code == 1 and "--notify" in refused.err and "hushhush" not in refused.told
+    url = f"https://hooks.slack.com/{SECRET_PATH}"
+    shell.secrets.add(SECRET_PATH)
+    for typed in (("dev", f"slack:{url}"), (url,), ("--since", f"slack:{url}", "dev"), ("--format", f"slack:{url}")):
+        mistyped = shell("drift", *typed)  # which says that a secret is nowhere in what it prints
+        assert mistyped.code == 1 or "(sensitive) does not exist yet" in mistyped.err, mistyped.told
+    assert "a target of notices is given as an environment" in shell("drift", "dev", f"sns:{TOPIC}").err
 
 
 def test_what_aws_is_still_changing_can_be_left_out(shell: Shell, served: Sandbox) -> None:

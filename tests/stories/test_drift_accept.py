@@ -66,6 +66,12 @@ roles:
 topics:
   alarms:
     attributes: {DisplayName: Alarms}
+  texts:
+    policy: |   # as the console shows it
+      {"Version": "2012-10-17",
+       "Statement": [{"Sid": "one", "Effect": "Allow", "Principal": {"AWS": "${account}"},
+                      "Action": "sns:Publish",
+                      "Resource": "arn:aws:sns:eu-west-1:${account}:texts"}]}
 secrets:
   lab/db: {value: "${env:DB_PASSWORD}", description: of the database}
 jobDefinitions:
@@ -122,6 +128,10 @@ def changed_by_hand() -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     iam.put_role_policy(RoleName="job", PolicyName="logs", PolicyDocument=document)
     topic = "arn:aws:sns:eu-west-1:123456789012:"
+    actions, who = ["sns:Publish", "sns:Subscribe"], {"AWS": "arn:aws:iam::123456789012:root"}
+    say = {"Sid": "one", "Effect": "Allow", "Principal": who, "Action": actions, "Resource": topic + "texts"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [say]})
+    client("sns").set_topic_attributes(TopicArn=topic + "texts", AttributeName="Policy", AttributeValue=policy)
     for name in ("alarms", "shared"):
         client("sns").set_topic_attributes(TopicArn=topic + name, AttributeName="DisplayName", AttributeValue="true")
     client("secretsmanager").put_secret_value(SecretId="lab/db", SecretString="cuckoo-in-march-22")
@@ -150,7 +160,14 @@ REFUSED = {
     'secrets["lab/db"]': "secrets are never written",
     "topics.shared": "the resource is declared in a base",
 }
-ACCEPTED = ("jobDefinitions.work", 'logGroups["/lab/plain"]', "roles.job", "schedulingPolicies.fair", "topics.alarms")
+ACCEPTED = (
+    "jobDefinitions.work",
+    'logGroups["/lab/plain"]',
+    "roles.job",
+    "schedulingPolicies.fair",
+    "topics.alarms",
+    "topics.texts",
+)
 # what the files say afterwards, line by line; everything else is as it was
 LINES = """\
 -    retentionInDays: 30   # a month
@@ -170,6 +187,8 @@ LINES = """\
 +    maxSessionDuration: 7200
 -    attributes: {DisplayName: Alarms}
 +    attributes: {DisplayName: "true"}
+-                      "Action": "sns:Publish",
++                      "Action": ["sns:Publish", "sns:Subscribe"],
 -      image: busybox
 -      command: [echo, "one two"]
 +      image: "busybox:1.36"
@@ -209,6 +228,9 @@ def test_live_values_become_yaml(shell: Shell, lab: Path) -> None:
     assert found == {*REFUSED} - {"jobDefinitions.gone"}, "the plan of an accepted resource is empty"
     assert shell.ok("drift", "lab", "--accept", "topics.alarms").out == "No drift: nothing to accept.\n"
     assert shell("drift", "lab", "other", "--accept", "topics.alarms").code == 1
+    for more in (("--since", "x"), ("--who",), ("--format", "markdown"), ("--format", "json=x")):
+        told = shell("drift", "lab", "--accept", "topics.alarms", *more)
+        assert told.code == 1 and "--accept " in told.told
 
     client("sns").delete_topic(TopicArn="arn:aws:sns:eu-west-1:123456789012:alarms")
     gone = shell("drift", "lab", "--accept", "topics.alarms")

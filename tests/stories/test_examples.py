@@ -27,7 +27,7 @@ from tests.support.plan_schema import valid_plan
 ENVIRONMENTS = ROOT / "environments"
 EVERY = sorted(path.parent.name for path in ENVIRONMENTS.glob("*/environment.yaml"))
 NAMES = [name for name in EVERY if name not in ARTICLES]
-JOBLESS = ("ci-roles",)
+JOBLESS = ("ci-roles", "training-quotas")  # no jobs, or jobs of a service
 MORE = {
     "ec2": (
         ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"),
@@ -349,6 +349,33 @@ def test_the_report_of_a_fleet_follows_its_array_job() -> None:
         assert [*one["parameters"]] == ["results"] and "Ref::results" in one["containerProperties"]["command"]
     (schedule,) = declared("fleet-drift", "schedules").values()
     assert [*schedule["target"]["submitJob"]["parameters"]] == ["results"]
+
+
+def test_the_schedule_of_a_fleet_submits_its_array_job_every_night(sandbox: Any) -> None:
+    """To its end: but a container is not run in the sandbox, and events of jobs reach no rule there."""
+    given = {"RECONCILE_VAR_nightly": "ENABLED", "RECONCILE_VAR_parts": "3"}
+    env, _ = pipeline.read_environment(ENVIRONMENTS / "fleet-drift", given, strict=True)
+    History(sandbox, "fleet-drift").converge(env)
+    batch = sandbox.client("batch")
+
+    def nights() -> list[Mapping[str, Any]]:
+        every = batch.list_jobs(jobQueue="fleet-drift", filters=[{"name": "JOB_NAME", "values": ["fleet-drift-*"]}])
+        return [job(sandbox, one["jobId"]) for one in every["jobSummaryList"]]
+
+    assert nights() == []
+    for number in (1, 2):
+        sandbox.advance(86_400)
+        assert len(nights()) == number, "one a day"
+        sandbox.advance(7_200)
+    first, second = nights()
+    assert [one["status"] for one in (first, second)] == ["SUCCEEDED"] * 2
+    assert first["arrayProperties"]["size"] == 3 and first["jobDefinition"].endswith("/fleet-drift-parts:1")
+    where = {one["parameters"]["results"] for one in (first, second)}
+    assert len(where) == 2 and all(re.fullmatch(r"s3://example-estate-drift/fleet-drift/\w+", one) for one in where)
+    child = job(sandbox, f"{first['jobId']}:2")
+    command = ["drift", "--all", "--shard", "auto/3", "--results", "Ref::results", "--only-changes"]
+    assert child["container"]["command"] == command and child["parameters"] == first["parameters"]
+    assert child["container"]["jobRoleArn"].endswith(":role/fleet-drift-job")
 
 
 def test_both_rules_may_publish_to_the_topic(sandbox: Any) -> None:

@@ -481,6 +481,25 @@ def test_one_that_is_forged_to_the_last_byte_gains_nothing(clone: Path, shell: S
     assert {call.partition(":")[0] for call in shell.writes()} <= {"ssm"}
 
 
+def test_one_that_claims_that_something_is_in_use_gains_nothing(clone: Path, shell: Shell) -> None:
+    """A plan file names what the plan keeps because it is in use. An object that is in no use is deleted nevertheless,
+    or the plan is refused; only an old revision may stay for one plan more.
+    """
+    site = declare(clone / "environments" / "site", BASIC)
+    shell.ok("apply", "-y")
+    declare(site, BASIC, {**WAITING, "topics": {"site-topic": None}})
+    kept = frozenset({("logGroups", "site-b"), ("topics", "site-topic")})
+    shell.ok("plan", "--exclude", "logGroups.site-b", "--exclude", "topics.site-topic", "--out", "a.plan")
+    resealed(Path("a.plan"), lambda _, options: options.update(kept=kept))
+    shell.writes()
+
+    refused = shell("apply", "a.plan", "--format", "json")
+
+    found = {("stale-plan", "logGroups.site-b"), ("stale-plan", "topics.site-topic")}
+    assert refused.code == 5 and found <= {*problems(refused)}
+    assert {call.partition(":")[0] for call in shell.writes()} <= {"ssm"}
+
+
 def test_one_of_other_files_than_the_clones_gains_nothing(clone: Path, shell: Shell) -> None:
     """Whoever can write artifacts can put an environment beside the plan: of the same name, and with all checksums
     right. What is applied are the files of the clone nevertheless.

@@ -222,6 +222,11 @@ def plans_from_it(fork: Shell) -> None:
     contents["taken"] = "2026-01-31T12:00:00Z"
     forged("b.snapshot", contents)
     assert "warning[old-snapshot]: the snapshot is" in fork.ok("plan", "--snapshot", "b.snapshot").err
+    contents["taken"] = "2126-01-31T12:00:00Z"
+    forged("b.snapshot", contents)
+    early = fork.ok("plan", "--snapshot", "b.snapshot")
+    assert "was taken at 2126-01-31T12:00:00Z, in the future by the clock here: its age is unknown" in early.err
+    assert "taken 2126-01-31T12:00:00Z, in the future by the clock here" in early.told and " ago" not in early.told
 
 
 def it_is_never_applied(fork: Shell) -> None:

@@ -15,13 +15,14 @@ from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import saved_plan
+from reconciler.operations import same_names, saved_plan, session
 from reconciler.operations.hosts import approved, github, gitlab, posts
 from reconciler.operations.hosts.posts import Report
 
 _EXAMPLES: Final = examples("reconcile ci comment plan.md --environment prod", "reconcile ci issue drift/")
 APP: Final = typer.Typer(help=COMMANDS["ci"], epilog=_EXAMPLES, no_args_is_help=True, **STYLE)
-_Environment = Annotated[str, typer.Option("--environment", metavar="NAME", help="The environment it is about.")]
+_ID: Final = "its name, or its id in validate --format json"
+_Environment = Annotated[str, typer.Option("--environment", metavar="ID", help=f"The environment it is about: {_ID}.")]
 _Number = Annotated[
     int | None,
     typer.Option(
@@ -83,8 +84,10 @@ def outdate(
     host = _host(os.environ, author)
     where = number or _pull_request(host, os.environ)
     try:
-        touched = [str(one["environment"]) for one in json.loads(_read(terminal, file))["environments"]]
-    except (ValueError, KeyError, TypeError):
+        touched = [
+            str(one.get("id") or one["environment"]) for one in json.loads(_read(terminal, file))["environments"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
         message, hint = f"{file} has no list of environments", "reconcile validate --changed-since REF --format json"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)]) from None
     for name in posts.outdate(host, where, touched) if where else ():
@@ -119,11 +122,11 @@ def issue(
     short_help="Fetch the plan to apply after a merge.",
     help="Fetch the plan of the merged pull request that brought a commit. Writes no file if there is none; an error "
     "if it is not as the pipeline creates plans.",
-    epilog=examples("reconcile ci approved-plan prod --out approved.plan --commit 1f2e3d"),
+    epilog=examples("reconcile ci approved-plan prod --path environments/prod --out approved.plan --commit 1f2e3d"),
 )
 def approved_plan(
     ctx: typer.Context,
-    environment: Annotated[str, typer.Argument(metavar="NAME", help="The environment; the artifact is NAME.plan.")],
+    environment: Annotated[str, typer.Argument(metavar="ID", help=f"The environment: {_ID}. The artifact is ID.plan.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
     commit: Annotated[
         list[str] | None, typer.Option("--commit", metavar="SHA", help="A merged commit (repeatable, latest first).")
@@ -140,12 +143,17 @@ def approved_plan(
             help=f"A flag that the pipeline plans with: {', '.join(approved.FLAGS.values())} (repeatable).",
         ),
     ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", metavar="ENV", help="The environment's directory: a plan of any other is an error."),
+    ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
     """Write the plan to ``out``."""
     terminal: Terminal = ctx.obj
     given = variables(var, var_file)
+    target = session.locate(path, Path.cwd()).target if path is not None else None
     host, name = _host(os.environ, github.BOT), f"{environment}.plan"
     if run is not None and isinstance(host, github.GitHub):
         number, plan = None, host.plan_of_run(run, name) if host.has_run(run) else None
@@ -157,7 +165,10 @@ def approved_plan(
         return
     out.write_bytes(plan)
     try:
-        approved.check(saved_plan.read(out), environment, allow or (), given)
+        saved = saved_plan.read(out)
+        approved.check(saved, same_names.name_of_id(environment), allow or (), given)
+        if target is not None:
+            approved.check_place(saved, out, target, Path.cwd(), os.environ, given)
     except Problems:
         out.unlink()
         raise

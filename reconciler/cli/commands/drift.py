@@ -35,8 +35,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
-from reconciler.operations.drift import fleet, notify, shards
-from reconciler.operations.drift.since import Earlier, compared, read
+from reconciler.operations.drift import fleet, notify, shards, unsent
+from reconciler.operations.drift.since import Earlier, read
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Location, Session, timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
@@ -141,10 +141,14 @@ def drift(
     terminal.verbose = verbose
     moved = drift_parts.Files(ctx, sandbox=sandbox)
     outputs = Outputs.of(ctx, moved.outputs(output), formats=DriftFormat)
-    outputs.fail = _failed
+    outputs.fail, outputs.kept = _failed, Path(since) if since else None
     _check_options(ctx, merge, results_target)
+    notify.check_environments(envs or ())
     given = variables(var, var_file)
     if accept:
+        if any(one.file or one.format not in (DriftFormat.text, DriftFormat.json) for one in outputs.asked):
+            hint = "--format text or json, on stdout"
+            raise Problems([Problem(code=codes.USAGE, message="--accept makes no report", hint=hint)])
         raise typer.Exit(_accept(terminal, envs or [], accept, given, every=every, sandbox=sandbox))
     targets = notify.parsed(notify_targets or ())
     terminal.mask |= Mask(secret for target in targets for secret in target.secrets)
@@ -176,12 +180,12 @@ def drift(
                 return
             found = fleet.check_all(locations, settings, progress.done)
         report = Report(environments=tuple(found), problems=masked(wrong, terminal.mask), at=timestamp())
-    report = compared(report, earlier) if earlier else report
+    report, failures = unsent.send(report, earlier, targets, partial(_topic, sandbox=sandbox))
     outputs.deliver(lambda one: _rendered(report, one, only_changes=only_changes, verbose=verbose))
     moved.send()
-    if targets and notify.due(report):
-        for failure in notify.send(report, targets, partial(_topic, sandbox=sandbox)):
-            terminal.note(f"warning: {terminal.mask.line(failure)}")
+    again = "; the next run with --since sends it" if outputs.has(DriftFormat.json) else ""
+    for failure in failures:
+        terminal.note(f"warning: {terminal.mask.line(failure)}{again}")
     raise typer.Exit(fleet.exit_code_of(report.environments, errors=bool(report.problems)))
 
 
@@ -196,6 +200,7 @@ _OF_CHECKS: Final = (
     "var",
     "var_file",
 )
+_NOT_OF_ACCEPT: Final = ("since", "find_callers", "ignore_transient", "only_changes")
 _OF_REPORTS: Final = ("output", "since", "accept")
 
 
@@ -211,12 +216,15 @@ def _chosen(envs: Sequence[str] | None, cwd: Path, *, every: bool) -> tuple[list
 
 
 def _check_options(ctx: typer.Context, merge: str | None, results_target: str | None) -> None:
-    """Raises Problems for options that have no effect beside ``--merge`` or ``--results``."""
+    """Raises Problems for options that have no effect beside ``--merge``, ``--results`` or ``--accept``."""
     names = {param.name: param.opts[0] if param.param_type_name == "option" else "ENV" for param in ctx.command.params}
     given = {name: ctx.params.get(name) for name in names if name}
     if merge:
         because = "pass it to the commands that write the parts"
         drift_parts.alone("--merge", ((names[name], given[name]) for name in _OF_CHECKS), because)
+    if given["accept"]:
+        because = "it writes into the YAML, in place of a report"
+        drift_parts.alone("--accept", ((names[name], given[name]) for name in _NOT_OF_ACCEPT), because)
     if given["shard"]:
         drift_parts.alone("--shard", [(names["accept"], given["accept"])], "--accept takes one environment")
     if results_target:

@@ -14,12 +14,13 @@ import typer
 from reconciler.cli.options import Envs, FindingsFormat, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal, colour, plural
+from reconciler.config import discovery
 from reconciler.config.files import displayed_from, name_of
 from reconciler.config.given import Given
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
-from reconciler.operations import session
+from reconciler.operations import same_names, session
 from reconciler.operations.session import Location
 from reconciler.render import findings, text
 from reconciler.render import json as as_json
@@ -63,13 +64,17 @@ def validate(
     # code hosts take paths from the top of the repository, people and editors from where they are
     seen_from = cwd if output in (FindingsFormat.text, FindingsFormat.json) else session.repository(cwd)
     count = 0
-    locations, found, deleted = _chosen(envs or (), every, changed_since, var_file or ())
+    locations, others, found, deleted = _chosen(envs or (), every, changed_since, var_file or ())
     names = {}
     for location in locations:
         names[location], resources, problems = _checked(terminal, location, seen_from, given)
         count += resources
         found += problems
     found += deleted
+    top = session.repository(cwd)
+    every_name = names | {location: discovery.name_of_environment(location.target) for location in others}
+    for location, problem in same_names.problems(every_name, locations, os.environ, given, top):
+        found += displayed_from([problem], location.target, seen_from)
     shown = _without_repeats(found)
     errors, notes = sum(not problem.warning for problem in shown), sum(problem.note for problem in shown)
     match output:
@@ -80,7 +85,7 @@ def validate(
                 checked = f"no environment is touched by the changes since {terminal.mask.line(changed_since)}"
             _print(terminal, shown, checked, errors, notes)
         case FindingsFormat.json:
-            _document(terminal, found, names, seen_from)
+            _document(terminal, found, locations, every_name, seen_from)
         case FindingsFormat.github:
             if shown:
                 terminal.result(findings.github(shown, terminal.mask))
@@ -94,8 +99,9 @@ def validate(
 
 def _chosen(
     envs: Sequence[str], every: bool, ref: str | None, var_files: Sequence[str]
-) -> tuple[list[Location], list[Problem], list[Problem]]:
-    """The environments to check: of those that the user names, or all, those that the changes since ``ref`` touch.
+) -> tuple[list[Location], list[Location], list[Problem], list[Problem]]:
+    """The environments to check: of those that the user names, or all, those that the changes since ``ref`` touch; and
+    the others of them.
 
     Then the problems of arguments that mean none, and of environments that were deleted since.
     """
@@ -104,8 +110,7 @@ def _chosen(
     except Problems as error:
         locations, wrong = [], [*error.problems]
     if ref is None:
-        return locations, wrong, []
-    from reconciler.config import discovery  # noqa: PLC0415  (only here)
+        return locations, [], wrong, []
     from reconciler.operations import changed_since  # noqa: PLC0415
 
     changes = changed_since.since(ref, Path.cwd())
@@ -114,7 +119,8 @@ def _chosen(
     if deleted:  # that of the last one leaves none
         wrong = [problem for problem in wrong if problem.code != codes.NO_ENVIRONMENT]
     files = [Path(path) for path in var_files]
-    return [where for where in locations if changes.touch(where.target, files)], wrong, deleted
+    touched = [where for where in locations if changes.touch(where.target, files)]
+    return touched, [where for where in locations if where not in touched], wrong, deleted
 
 
 def _checked(
@@ -132,15 +138,23 @@ def _checked(
     return name or name_of(location.target), count, displayed_from(problems, location.target, seen_from)
 
 
-def _document(terminal: Terminal, found: Sequence[Problem], names: Mapping[Location, str], seen_from: Path) -> None:
-    """Print the problems, and the environments that were checked, as JSON."""
+def _document(
+    terminal: Terminal,
+    found: Sequence[Problem],
+    locations: Sequence[Location],
+    names: Mapping[Location, str],
+    seen_from: Path,
+) -> None:
+    """Print the problems, and the environments that were checked, as JSON: ``names`` are also those of others."""
+    ids = same_names.ids(names, session.repository(seen_from))
     problems = [as_json.problem(problem, terminal.mask) for problem in found]
     checked = [
         {
-            "environment": terminal.mask.line(name),
+            "environment": terminal.mask.line(names[location]),
+            "id": terminal.mask.line(ids[location]),
             "path": terminal.mask.line(Path(os.path.relpath(location.target, seen_from)).as_posix()),
         }
-        for location, name in names.items()
+        for location in locations
     ]
     terminal.document({"problems": problems, "environments": checked})
 

@@ -64,7 +64,7 @@ class Text:
                 value = {part: value}
             self._insert(node, str(path[depth]), value)
         else:
-            raise CannotEdit("the value in the file is not a mapping", _at(node))
+            raise CannotEdit(self._not_a_mapping(key, node), _at(node))
 
     def remove(self, path: Path) -> None:
         """Remove the member at ``path``; a mapping that becomes empty is removed, too, but not a resource. Raises
@@ -100,6 +100,23 @@ class Text:
             self._merge(path, before, after)
         else:
             self.set(path, after)
+
+    def text_on(self, path: Path) -> tuple[Path, JsonText] | None:
+        """The JSON text into which ``path`` leads, and its own path; None where it leads into none."""
+        found = self._find(path)
+        key, node = found[-1]
+        if len(found) > len(path) or not isinstance(node, ScalarNode) or not str(node.value).lstrip().startswith("{"):
+            return None
+        return path[: len(found) - 1], JsonText(str(node.value), _at(key))
+
+    def set_text(self, path: Path, text: JsonText) -> None:
+        """Write a text as it is, with the expressions in it. Raises CannotEdit."""
+        self.set(path, _Written(text.checked))
+
+    def _not_a_mapping(self, key: Node, node: Node) -> str:
+        if "${" in self.text[key.start_mark.index : _end(node, self.text)].replace("$${", ""):
+            return "the value comes from an expression"
+        return "the value in the file is not a mapping"
 
     def _merge(self, path: Path, before: Sequence[Any], after: Sequence[Any]) -> None:
         """Change a list item by item."""
@@ -159,10 +176,12 @@ class Text:
     # --- changing ----------------------------------------------------------------------------------------------------
 
     def _replace(self, key: Node, node: Node, value: Any) -> None:
-        if "${" in self.text[node.start_mark.index : _end(node, self.text)].replace("$${", ""):
+        if "${" in self.text[node.start_mark.index : _end(node, self.text)].replace("$${", "") and not isinstance(
+            value, _Written
+        ):
             raise CannotEdit("the value comes from an expression", _at(key))
         in_flow = self._is_in_flow(node)
-        shown = _flow(value, node if isinstance(node, ScalarNode) else None)
+        shown = self._flow(value, node if isinstance(node, ScalarNode) else None)
         is_item = key is node
         start = node.start_mark.index if is_item else key.end_mark.index
         end = _end(node, self.text)
@@ -171,7 +190,10 @@ class Text:
         elif isinstance(node, ScalarNode) and not is_item and not isinstance(value, dict | list):
             lines = _block_text(value, node, _indent(key) + 2)
             if lines is not None:
-                start, shown = node.start_mark.index, self.newline.join(lines)
+                start = node.start_mark.index
+                header = self.text[start : self.text.index("\n", start)]
+                after = _COMMENT.search(header.rstrip("\r"))
+                shown = self.newline.join([lines[0] + (after[0] if after else ""), *lines[1:]])
             elif node.start_mark.index > key.end_mark.index and self.text[start : node.start_mark.index].strip() == ":":
                 start = node.start_mark.index
         if not is_item and start == key.end_mark.index:
@@ -188,7 +210,7 @@ class Text:
 
     def _insert(self, node: MappingNode, name: str, value: Any) -> None:
         """Add a member after the last one."""
-        shown = f"{_text(name)}: {_flow(value)}"
+        shown = f"{self._flow(name)}: {self._flow(value)}"
         if node.flow_style:
             self._insert_in_flow(node, shown)
             return
@@ -254,6 +276,10 @@ class Text:
         after = self.text.find("\n", end)
         self._put(line, len(self.text) if after < 0 else after + 1, "")
 
+    def _flow(self, value: Any, like: ScalarNode | None = None) -> str:
+        """A value in one line."""
+        return _flow(value, like)
+
     def _is_in_flow(self, node: Node) -> bool:
         return any(flow.start_mark.index < node.start_mark.index < flow.end_mark.index for flow in self._flows())
 
@@ -269,6 +295,43 @@ class Text:
 
     def _put(self, start: int, end: int, text: str) -> None:
         self.text = self.text[:start] + text + self.text[end:]
+
+
+class JsonText(Text):
+    """A JSON text within a file, which YAML reads as well; ``place`` is where the file has it."""
+
+    def __init__(self, text: str, start: tuple[int, int]) -> None:
+        super().__init__(text)
+        self.start = start
+
+    @property
+    def checked(self) -> str:
+        """The text. Raises CannotEdit where it is no JSON, as the YAML of an expression is not."""
+        try:
+            json.loads(self.text)
+        except ValueError:
+            raise CannotEdit("the text in the file is not JSON that can be changed in place", self.start) from None
+        return self.text
+
+    def _flow(self, value: Any, like: ScalarNode | None = None) -> str:  # noqa: ARG002  (JSON has one kind of quotes)
+        shown = json.dumps(value, ensure_ascii=False)
+        return shown.replace("${", "$${")
+
+    def _root(self) -> Node:
+        try:
+            return super()._root()
+        except YAMLError:  # JSON may be indented with tabs
+            raise CannotEdit("the text in the file is not JSON that can be changed in place", self.start) from None
+
+
+class _Written(str):
+    """A text as the file is to have it: its expressions remain expressions."""
+
+    __slots__ = ()
+
+
+def _escaped(text: str) -> str:
+    return text if isinstance(text, _Written) else text.replace("${", "$${")
 
 
 def _members(node: Node) -> Iterator[tuple[str | int, tuple[Node, Node]]]:
@@ -317,7 +380,7 @@ def _flow(value: Any, like: ScalarNode | None = None) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str):
-        return _text(value.replace("${", "$${"), like.style if like else None)
+        return _text(_escaped(value), like.style if like else None)
     if value is MISSING or not isinstance(value, bool | int | float | None):
         raise CannotEdit("the live value cannot be written as YAML")
     return json.dumps(value)
@@ -352,9 +415,10 @@ def _lines(value: Any, indent: int) -> list[str]:
 
 def _block_text(value: Any, node: ScalarNode, indent: int) -> list[str] | None:
     """A text of several lines in the literal style of the node that it replaces; None where that is not possible."""
-    if node.style != "|" or not isinstance(value, str) or "\n" not in value.rstrip("\n"):
+    several = isinstance(value, _Written) or (isinstance(value, str) and "\n" in value.rstrip("\n"))
+    if node.style != "|" or not several:
         return None
-    text = value.replace("${", "$${")
+    text = _escaped(value)
     body = text.removesuffix("\n").split("\n")
     clean = all(line.isprintable() and line == line.rstrip() for line in body)
     if not clean or text.endswith("\n\n") or not body[0] or body[0].startswith(" "):

@@ -203,13 +203,14 @@ class _File:
             raise _Refused("secrets are never written into YAML", "change the secret where it comes from", path)
         if path[0] == "tags" and str(path[-1]).startswith(OWNER_PREFIX):
             raise _Refused("the tags of ownership are not declared", "restore them with `reconcile apply`", path)
-        known = path
+        inner = self.original.text_on(self._in_file(path))
+        known = own = path if inner is None else inner[0][2:]
         while known and known not in self.declared.pos:
             known = known[:-1]
         pos = self.declared.pos.get(known)
-        if known != path or pos is None:  # declared nowhere: it can be added
+        if known != own or pos is None:  # declared nowhere: it can be added
             return path
-        here = self.original.place(self._in_file(path))
+        here = self.original.place(self._in_file(own))
         if pos.file != self.name or here is None or (pos.line, pos.column) != here:
             raise _Refused("the value is inherited", f"change it at {located(self.root, pos)}", path, pos)
         return path
@@ -229,12 +230,16 @@ class _File:
         live, declared = _at(self.item.before, path), _at(self.item.after, path)
         place = self._in_file(path)
         live = _plain(change.before if path == change.path and live is MISSING else live)
+        inner = self.text.text_on(place)
+        text, within = (self.text, place) if inner is None else (inner[1], place[len(inner[0]) :])
         if live is MISSING:
-            self.text.remove(place)
+            text.remove(within)
         elif not whole and isinstance(live, list):
-            self.text.update(place, *_in_file_order(_at(self.declared.props, path), _plain(declared), live))
+            text.update(within, *_in_file_order(_at(self.declared.props, path), _plain(declared), live))
         else:
-            self.text.set(place, live)
+            text.set(within, live)
+        if inner:
+            self.text.set_text(*inner)
 
     def _pos(self, path: Path) -> Pos:
         place = self.text.place(self._in_file(path))

@@ -247,7 +247,7 @@ class _Check:
     def _of_plan(self, planned: Planned, loaded: Loaded) -> Checked:
         moving = [item for item in planned.plan.resources if self.settings.ignore_transient and _is_moving(item)]
         plan = replace(planned.plan, resources=tuple(one for one in planned.plan.resources if one not in moving))
-        found = ordered((*planned.problems, *planned.warnings, *loaded.warnings, *_unread(planned)))
+        found = ordered((*planned.problems, *_warnings(planned), *loaded.warnings))
         found = tuple(masked(found, self.mask))
         viewed, advice = drift_view.of(plan, self.mask, root=self.location.root, problems=found)
         top = session.location_of(self.location.target, session.repository(self.settings.cwd)).root
@@ -293,13 +293,14 @@ def _own_file(target: Path, top: str) -> str:
     return os.path.normpath(f"{top}{name}").replace(os.sep, "/")
 
 
-def _unread(planned: Planned) -> Iterable[Problem]:
-    """An error where the plan is incomplete and only warnings say why: the state of the rest is unknown."""
-    if planned.problems:
-        return
-    unread = [problem for problem in planned.warnings if problem.code in UNREADABLE_CODES]
-    if unread or not planned.plan.complete:
-        yield Problem(code=codes.UNREADABLE, message=_INCOMPLETE, hint="allow the reads that the warnings name")
+def _warnings(planned: Planned) -> Iterator[Problem]:
+    """The warnings of planning, in which a read that was refused is an error: the state of the rest is unknown."""
+    unread = False
+    for problem in planned.warnings:
+        unread |= problem.code in UNREADABLE_CODES
+        yield replace(problem, warning=False) if problem.code in UNREADABLE_CODES else problem
+    if not (unread or planned.problems or planned.plan.complete):
+        yield Problem(code=codes.UNREADABLE, message=_INCOMPLETE, hint="`reconcile plan` shows what is missing")
 
 
 def _is_moving(item: ResourcePlan) -> bool:

@@ -77,6 +77,13 @@ def parsed(words: Iterable[str]) -> tuple[Target, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def check_environments(words: Iterable[str]) -> None:
+    """Raises Problems where a target stands in place of an environment."""
+    if any(word.partition(":")[0] in ("sns", "slack", "webhook") for word in words if ":" in word):
+        message = "a target of notices is given as an environment"
+        raise Problems([Problem(code=codes.USAGE, message=message, hint=f"pass it with --notify: {_FORMS}")])
+
+
 def _wrong(kind: str, to: str) -> str:
     if kind == "sns":
         parts = to.split(":")

@@ -6,6 +6,7 @@ nothing is resolved: its state is unknown.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from reconciler.render.drift_view import HOW_BY_ACTION, NEW, STILL, Changed, Che
 
 MOST_BYTES: Final = 1 << 30
 Earlier = Mapping[str, Any]
-_Pictures = dict[str, Any]  # by address: what differed
+_Pictures = dict[str, str]  # by address: a digest of what differed
 
 
 def read(file: Path) -> Earlier | None:
@@ -32,13 +33,13 @@ def read(file: Path) -> Earlier | None:
         if not isinstance(found["timestamp"], str):
             raise Problems([_not_one(file)])
         for one in found["environments"]:
-            Status(one["status"])
-            if not isinstance(one["environment"], str):
-                raise Problems([_not_one(file)])
+            _check(one)
             _pictures(one["plan"])
             if one["plan"]:  # the rest is most of it, and nothing asks for it
                 changes = one["plan"].get("resource_changes", ())
                 one["plan"] = {"resource_changes": [each for each in changes if each["action"] in HOW_BY_ACTION]}
+        for notice in found.get("unsent", ()):
+            _check_unsent(notice)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -46,6 +47,22 @@ def read(file: Path) -> Earlier | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Problems([_not_one(file)]) from error
     return dict(found)
+
+
+def _check(one: Mapping[str, Any]) -> None:
+    Status(one["status"])
+    texts = (one["environment"], one["account"] or "", one["region"] or "")
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("str expected")
+
+
+def _check_unsent(notice: Mapping[str, Any]) -> None:
+    for one in notice["environments"]:
+        _check(one)
+        if not isinstance(one["drift"], dict):
+            raise TypeError("dict expected")
+    if not isinstance(notice["to"], str) or not isinstance(notice["since"], str | None):
+        raise TypeError("str expected")
 
 
 def check_plan(plan: Mapping[str, Any] | None) -> None:
@@ -87,7 +104,7 @@ def _same(one: Checked, before: Sequence[Earlier]) -> Earlier | None:
 
 
 def _compared(one: Checked, before: Earlier | None) -> Checked:
-    then = _pictures(before["plan"]) if before else {}
+    then = _then(before) if before else {}
     now = _pictures(one.plan)
     drifts = tuple(replace(drift, since=STILL if _is_same(drift.address, now, then) else NEW) for drift in one.drifts)
     was_error = before is not None and before["status"] == Status.ERROR.value
@@ -98,6 +115,17 @@ def _compared(one: Checked, before: Earlier | None) -> Checked:
     return replace(one, drifts=drifts, resolved=resolved, recovered=was_error)
 
 
+def picture_of(one: Earlier) -> Earlier | None:
+    """What :func:`compared` needs of an earlier result; None where it needs nothing."""
+    if one["status"] == Status.CLEAN.value:
+        return None
+    return {name: one[name] for name in ("environment", "account", "region", "status")} | {"drift": _then(one)}
+
+
+def _then(before: Earlier) -> _Pictures:
+    return dict(before["drift"]) if "drift" in before else _pictures(before["plan"])
+
+
 def _is_same(address: str, now: _Pictures, then: _Pictures) -> bool:
     return address in then and now.get(address) == then[address]
 
@@ -106,12 +134,13 @@ def _pictures(plan: Mapping[str, Any] | None) -> _Pictures:
     return dict(_each(plan["resource_changes"])) if plan and "resource_changes" in plan else {}
 
 
-def _each(changes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _each(changes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Of each resource that has drifted, how and in what; values that only the next apply gives are left out."""
     for entry in changes:
         if entry["action"] in HOW_BY_ACTION:
             found = [(one["path"], one["before"], one["after"]) for one in entry["differences"]]
-            yield str(entry["address"]), (HOW_BY_ACTION[entry["action"]], found)
+            text = json.dumps([HOW_BY_ACTION[entry["action"]], found], sort_keys=True)
+            yield str(entry["address"]), hashlib.sha256(text.encode()).hexdigest()
 
 
 def _not_one(file: Path) -> Problem:

@@ -6,12 +6,15 @@ options and values of variables, and planning again uses those of the plan: with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from reconciler.config.given import Given
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import single_line
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations import saved_plan
 from reconciler.operations.saved_plan import Saved
 from reconciler.operations.saved_variables import with_saved
 
@@ -44,3 +47,16 @@ def check(saved: Saved, environment: str, allowed: Collection[str], given: Mappi
         message = f"the fetched plan is not as this pipeline creates them: {'; '.join(wrong)}"
         raise Problems([Problem(code=codes.STALE_PLAN, message=message, hint=hint)])
     with_saved(saved.variables, given)  # compares the secret ones
+
+
+def check_place(
+    saved: Saved, file: Path, target: Path, cwd: Path, environ: Mapping[str, str], given: Mapping[str, Given]
+) -> None:
+    """Raises Problems unless `apply` of ``file`` in ``cwd`` is about the environment ``target``: the file has a path of
+    its own, and another environment may have the same name.
+    """
+    found = cwd / saved_plan.locate(saved, file, cwd, environ, given)
+    if found.resolve() != target.resolve():
+        message = f"the fetched plan belongs to the environment at {single_line(saved.where.path)}"
+        hint = f"--path names the one at {os.path.relpath(target, cwd)}"
+        raise Problems([Problem(code=codes.STALE_PLAN, message=message, hint=hint)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from reconciler.model import problem_codes as codes
@@ -127,6 +127,7 @@ def _body(report: Report, heading: str) -> str:
     """``report`` with ``heading`` as a comment; a plain text, or errors, literally."""
     start = f"{heading}\n\n" if heading else ""
     if report.is_markdown:
+        report = replace(report, text=_called(report.text, report.environment))
         # a plan that failed has no mark, for its account is not known
         end = "" if _names(report.text) or not report.environment else f"\n{mark(report.environment)}\n"
         room = LIMIT - len(start) - len(report.text) - 200  # the plan first: it is what a reviewer must read
@@ -138,6 +139,15 @@ def _body(report: Report, heading: str) -> str:
     literal = "\n".join(folded("Output", fenced(_end(text)), shown=not report.text))
     last = [mark(report.environment)] if report.environment and not report.text else []
     return "\n\n".join((heading or about, literal, *last)) + "\n"
+
+
+def _called(text: str, environment: str) -> str:
+    """A plan with the id of its environment in its mark, where another has the same name."""
+    names = _names(text)
+    if not names or not environment.startswith(f"{names[0]}."):
+        return text
+    whole = _plain(text)
+    return f"{whole[: whole.rfind(chr(10)) + 1]}{mark(environment, *names[1:])}\n"
 
 
 def _issue_body(found: Sequence[tuple[Report, int]], link: str) -> str:

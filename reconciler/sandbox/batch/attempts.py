@@ -92,6 +92,13 @@ def end(store: Store, row: Row, outcome: Outcome) -> None:
     row.props["attempts"] = [*row.props["attempts"], attempt]
 
 
+def stop(store: Store, row: Row, reason: str) -> None:
+    """The job ends: so do tasks that still run, or were about to."""
+    for task in _tasks(store, row):
+        if task.stopped is None:
+            _stop(store, task, Outcome(None, None, reason), {})
+
+
 def _of_task(store: Store, row: Row, task: Task | None, seen: Json) -> Json:
     """What an attempt tells of its task and containers."""
 

@@ -271,8 +271,19 @@ def _urgency(store: Store, row: Row) -> tuple[int, int, int]:
     return (-priority, -row.props.get("schedulingPriority", 0), row.number)
 
 
+def _still_placed(store: Store, row: Row) -> bool:
+    """Whether the environment, which has launched an instance for a job meanwhile, still serves its queue."""
+    run = store.runs[row.name]
+    queue = store.queues.find(row.props["jobQueue"])
+    listed = placement.environments_of(store, queue) if queue is not None else []
+    return any(one.arn == run.environment and placement.takes(one, run) for one in listed)
+
+
 def _starting(store: Store, row: Row, turn: int) -> None:
     if store.runs[row.name].turn != turn:
+        return
+    if not _still_placed(store, row):
+        _leave(store, row)
         return
     row.status, row.reason = "STARTING", ""
     attempts.begin(store, row)
@@ -352,6 +363,7 @@ def _leave(store: Store, row: Row) -> None:
 
 
 def _end(store: Store, row: Row, status: str, reason: str) -> None:
+    attempts.stop(store, row, reason)
     _leave(store, row)
     row.status, row.reason = status, reason
     row.props["stoppedAt"] = store.millis()

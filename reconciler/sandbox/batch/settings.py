@@ -98,8 +98,8 @@ class Settings:
     """Patterns of instance types that EC2 does not have now: `g4dn.*`; in one zone only: `p4d.24xlarge@eu-west-1a`."""
     vcpu_quotas: Mapping[str, int] = field(default_factory=dict)
     """Patterns of instance types, each with the account's limit of running vCPUs for them: `{"g*": 0}`."""
-    missing_images: Sequence[str] = ()
-    """Patterns of container images that their registry does not have: `*:nightly`. Images of the account's own ECR are
+    missing_images: Sequence[str] = ("no-container-image", "no-container-image:*")
+    """Patterns of container images that their registry does not have. Images of the account's own ECR are
     missing if ECR does not have them, unless an outcome is set for the job."""
     unjoined: Sequence[str] = ()
     """Patterns of environments whose instances start and do not join the cluster."""

@@ -9,11 +9,12 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universa
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -341,10 +342,26 @@ def _runs(schedule: Schedule, now: float) -> Iterator[Json]:
     start, end = (_seconds(values.get(name)) for name in ("StartDate", "EndDate"))
     since = max(schedule.since, start or 0)
     until = min(now, end) if end is not None else now
-    params = _lowered(json.loads(values["Target"]["Input"]), "")
     zone = values["ScheduleExpressionTimezone"]
     found = moments(values["ScheduleExpression"], zone, since, max(begin, (start or 0) - 0.001), until)
-    yield from (params for _ in islice(found, _MOST_RUNS))
+    yield from (_lowered(json.loads(_input(schedule, moment)), "") for moment in islice(found, _MOST_RUNS))
+
+
+def _input(schedule: Schedule, moment: float) -> str:
+    """The input of the run of this time, with what EventBridge Scheduler fills in.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    """
+    values = {
+        "schedule-arn": schedule.arn,
+        "scheduled-time": datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "execution-id": hashlib.sha256(f"{schedule.arn} {moment}".encode()).hexdigest()[:16],
+        "attempt-number": "1",
+    }
+    found: str = schedule.values["Target"]["Input"]
+    for name, value in values.items():
+        found = found.replace(f"<aws.scheduler.{name}>", value)
+    return found
 
 
 def _is_over(schedule: Schedule, now: float) -> bool:

@@ -66,6 +66,10 @@ def test_what_is_no_expression(expression):
 def scheduler(sandbox):
     iam = sandbox.client("iam")
     iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+    may = {"Effect": "Allow", "Action": "batch:SubmitJob", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="r", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    )
     sandbox.clock.advance(60)
     return sandbox.client("scheduler")
 
@@ -161,6 +165,13 @@ def test_what_cannot_be_submitted_is_in_the_log_and_a_last_run_deletes(scheduler
     assert refusal(scheduler.get_schedule, Name="s") == "ResourceNotFoundException"
     (run,) = [one for one in sandbox.calls if one.operation == "SubmitJob"]
     assert (run.params["jobQueue"], run.status, run.code) == ("q", 400, "ClientException")
+
+    scheduler.create_schedule(**schedule(Name="t"))
+    sandbox.client("iam").delete_role_policy(RoleName="r", PolicyName="p")
+    sandbox.clock.advance(3700)
+    scheduler.list_schedules()
+    run = [one for one in sandbox.calls if one.operation == "SubmitJob"][-1]
+    assert (run.status, run.code) == (403, "AccessDeniedException"), "the role of the schedule submits the job"
 
 
 def test_a_disabled_schedule_does_not_fire(scheduler, sandbox):

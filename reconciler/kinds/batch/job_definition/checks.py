@@ -35,8 +35,8 @@ def check(name: str, props: Json) -> Iterator[Finding]:
     yield from _check_type(props)
     yield from _check_platform(props)
     yield from _check_scalars(props)
-    yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"))
     platform = _platform(props)
+    yield from retry_strategy.check(("retryStrategy",), props.get("retryStrategy"), _texts_of(props, platform))
     if isinstance(props.get("containerProperties"), Mapping):
         yield from container_checks.container(("containerProperties",), props["containerProperties"], platform)
     yield from tasks(("ecsProperties",), props.get("ecsProperties"), platform)
@@ -50,6 +50,16 @@ def _platform(props: Json) -> str:
     value = props.get("platformCapabilities")
     first = next(iter(items(value)), EC2) if value is None or isinstance(value, list | tuple) else ""
     return first if first in (EC2, container_checks.FARGATE, MANAGED_INSTANCES) else ""
+
+
+def _texts_of(props: Json, platform: str) -> str:
+    """Whose texts rules are compared with; empty on EKS, whose texts are not known."""
+    if is_given(props.get("eksProperties")) or any(
+        is_given(node.get("eksProperties")) for _, node in entries(at(props, "nodeProperties", "nodeRangeProperties"))
+    ):
+        return ""
+    family = as_text(at(props, "containerProperties", "runtimePlatform", "operatingSystemFamily")) or ""
+    return retry_strategy.WINDOWS if family.startswith(retry_strategy.WINDOWS) else platform
 
 
 def _check_type(props: Json) -> Iterator[Finding]:

@@ -21,7 +21,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_definition import container_fields, dependents, images, retry_strategy
+from reconciler.kinds.batch.job_definition import (
+    audit,
+    container_fields,
+    dependents,
+    images,
+    retries,
+    retry_strategy,
+    rule_sets,
+)
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
@@ -41,6 +49,7 @@ from reconciler.model import (
     Lifecycle,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -203,8 +212,8 @@ def attrs(scope: Scope, name: str, _props: Json) -> Mapping[str, str]:
 
 
 def expand(props: Json) -> Json:
-    """The properties without read-only members."""
-    return without(props, *READ_ONLY)
+    """The properties without read-only members, and with sets of retry rules written out."""
+    return rule_sets.expand(without(props, *READ_ONLY))
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
@@ -317,9 +326,17 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arnPrefix"]] if "arnPrefix" in attrs else [],
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_job_definition": ("arn", "name")},
+    cloudformation={"AWS::Batch::JobDefinition": "JobDefinitionName"},
+)
+
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    audit=audit.AUDIT,
+    file="jobs",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -331,6 +348,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,
+    everything=batch.everything(OPERATION, "jobDefinitions", NAME, ACTIVE),
     read=read,
     attrs=attrs,
     create=create,
@@ -350,11 +368,13 @@ KIND = Kind(
         reply="DescribeJobDefinitions.jobDefinitions[]",
     ),
     expand=expand,
+    declared_at=rule_sets.declared_at,
     normalize=normalize,
     rival=rival,
     check=check,
     relations=images.relations,
     disruption=disruption,
+    retries=retries.retries,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,

@@ -1,8 +1,7 @@
 """Retry strategies: their canonical form, and checks for what AWS would refuse and what is probably a mistake.
 
-AWS compares a failed attempt with the entries of ``evaluateOnExit`` in order. The first entry with matching conditions
-decides; a failure that matches none **is retried**. A condition is a text, or a prefix if it ends with ``*``. It may
-contain only letters, digits, ``.``, ``:`` and white space.
+What the entries of ``evaluateOnExit`` mean is in :mod:`.retry_rules`. A pattern may contain only letters, digits,
+``.``, ``:`` and white space.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
@@ -17,37 +16,40 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items, mapping
+from reconciler.kinds.batch.job_definition import outcomes, retry_rules, rule_sets
+from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
+from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items
 from reconciler.model import Field, Finding, Json, Path
 from reconciler.model import problem_codes as codes
 
-CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
+CONDITIONS = retry_rules.CONDITIONS
 ACTIONS = ("RETRY", "EXIT")
 MOST_ENTRIES = 5
 LONGEST = 512
+WINDOWS = "WINDOWS"  # its exit codes have 32 bits
 
 _ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
 _ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
 
-# The beginnings of the texts of AWS Batch and Amazon ECS, by the condition that matches them.
-KNOWN = {
-    "onStatusReason": (
-        "Essential container in task exited",
-        "Host EC2",
-        "Task failed to start",
-        "Job attempt duration exceeded timeout",
-    ),
-    "onReason": (
-        "CannotPullContainerError",
-        "CannotStartContainerError",
-        "CannotCreateContainerError",
-        "CannotInspectContainerError",
-        "DockerTimeoutError",
-        "OutOfMemoryError",
-        "ResourceInitializationError",
-    ),
-}
-WHOLE_TEXTS = ("Essential container in task exited", "Task failed to start", "Job attempt duration exceeded timeout")
+WHOLE_TEXTS = (outcomes.EXITED, outcomes.NOT_STARTED, outcomes.TIMED_OUT, outcomes.NO_DEPENDENCY)
+_SHORTEST = 4  # characters of a beginning that is compared with the texts of AWS Batch
+
+
+@lru_cache(maxsize=8)
+def _known(platform: str) -> tuple[tuple[str, str], ...]:
+    """The beginnings of the texts of AWS Batch and Amazon ECS, each after the condition that matches it.
+
+    What Fargate cannot initialize is the reason of the task, what the agent on an instance cannot is the container's.
+    An image that Fargate cannot pull has been reported as the reason of the task, too.
+    """
+    known = [("onStatusReason", text) for text in outcomes.STATUS_REASONS]
+    known += [("onStatusReason", text) for text, _ in retry_rules.CAUSE_TEXTS if text not in outcomes.STATUS_REASONS]
+    known += [("onReason", text) for text in outcomes.REASONS]
+    if platform in (EC2, FARGATE, WINDOWS):
+        known.append(("onReason" if platform == EC2 else "onStatusReason", outcomes.NOT_INITIALIZED))
+    if platform in (FARGATE, WINDOWS):
+        known += [("onStatusReason", text) for text in outcomes.REASONS if text.startswith(outcomes.PULL)]
+    return tuple(known)
 
 
 def _upper(value: Any) -> Any:
@@ -71,8 +73,8 @@ FIELDS = {
 }
 
 
-def check(path: Path, strategy: Any) -> Iterator[Finding]:
-    """Findings about the strategy at ``path``."""
+def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
+    """Findings about the strategy at ``path``; ``platform``: EC2, FARGATE, WINDOWS (on Fargate), empty if unknown."""
     if not isinstance(strategy, Mapping):
         return
     attempts = as_int(strategy.get("attempts"))
@@ -82,20 +84,39 @@ def check(path: Path, strategy: Any) -> Iterator[Finding]:
     elif attempts is not None and not 1 <= attempts <= 10:
         hint = "it must be from 1 to 10, and counts the first run too"
         yield Finding((*path, "attempts"), f"attempts {attempts} is out of range", hint)
+    yield from rule_sets.check(path, strategy)
     here = (*path, "evaluateOnExit")
     rules = items(strategy.get("evaluateOnExit"))
     if isinstance(strategy.get("evaluateOnExit"), Mapping):
         hint = "write each rule as an item: - {onStatusReason: Host EC2*, action: RETRY}"
         yield Finding(here, "evaluateOnExit is a list of rules", hint, code=codes.WRONG_TYPE)
     if len(rules) > MOST_ENTRIES:
-        hint = "AWS allows no more; rules with a common beginning can be one that ends in *"
+        hint = "AWS allows no more; rules with a common beginning can be one that ends in *, and each set of use is one"
         yield Finding((*here, MOST_ENTRIES), f"evaluateOnExit has {len(rules)} entries; {MOST_ENTRIES} at most", hint)
     for index, rule in entries(rules):
-        yield from _check_rule((*here, index), rule)
+        yield from _check_rule((*here, index), rule, platform)
+    if platform in (EC2, FARGATE, WINDOWS):
+        yield from _check_spot(here, rules, platform)
     yield from _check_reach(here, rules, attempts)
 
 
-def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
+def _check_spot(path: Path, rules: list[Any], platform: str) -> Iterator[Finding]:
+    """Findings about rules for the Spot reclaims of another platform, where none is for those of this one."""
+    own, other = (
+        (outcomes.HOST_LOST, outcomes.SPOT_TASK) if platform == EC2 else (outcomes.SPOT_TASK, outcomes.HOST_LOST)
+    )
+    patterns = [(index, retry_rules.stated(rule).get("onStatusReason", "*")) for index, rule in entries(rules)]
+    words = [pattern.removesuffix("*") for _, pattern in patterns if pattern != "*"]
+    if any(own.startswith(each) or each.startswith(own) for each in words):
+        return
+    for index, pattern in patterns:
+        if pattern.startswith(other):
+            where = "EC2" if platform == EC2 else "Fargate"
+            why = f'a job on {where} has no "{other}": this rule never matches'
+            yield Finding((*path, index, "onStatusReason"), why, f'write onStatusReason: "{own}*"', warning=True)
+
+
+def _check_rule(path: Path, rule: Json, platform: str) -> Iterator[Finding]:
     action = rule.get("action")
     if action is None:
         yield Finding(path, "action is missing", "add action: RETRY or action: EXIT", code=codes.MISSING_FIELD)
@@ -109,17 +130,22 @@ def _check_rule(path: Path, rule: Json) -> Iterator[Finding]:
     for name in CONDITIONS:
         if name in rule:
             pattern = rule[name]
-            found = _pattern_findings(name, pattern) if isinstance(pattern, str) else _check_pattern((), name, pattern)
+            known = isinstance(pattern, str)
+            found = _pattern_findings(name, pattern, platform) if known else _check_pattern((), name, pattern, platform)
             yield from (replace(finding, path=(*path, name)) for finding in found)
+    reason = as_text(rule.get("onReason")) or ""
+    if reason.startswith(outcomes.PULL) and is_given(rule.get("onExitCode")):
+        why = "a container whose image was not pulled has no exit code: the rule never matches"
+        yield Finding((*path, "onExitCode"), why, "leave onExitCode out", warning=True)
 
 
 @lru_cache(maxsize=1000)
-def _pattern_findings(name: str, pattern: str) -> tuple[Finding, ...]:
+def _pattern_findings(name: str, pattern: str, platform: str) -> tuple[Finding, ...]:
     """The findings about a pattern, without a path; cached, because most definitions have the same patterns."""
-    return tuple(_check_pattern((), name, pattern))
+    return tuple(_check_pattern((), name, pattern, platform))
 
 
-def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
+def _check_pattern(path: Path, name: str, value: Any, platform: str) -> Iterator[Finding]:
     if isinstance(value, int | float):
         yield Finding(path, f"{name} is text", f'put it in quotes: "{value}"', code=codes.WRONG_TYPE)
     pattern = as_text(value)
@@ -135,11 +161,14 @@ def _check_pattern(path: Path, name: str, value: Any) -> Iterator[Finding]:
         if pattern == "0":
             why = "exit code 0 is success: no rule is evaluated"
             yield Finding(path, why, "remove the rule", warning=True)
-        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255):
+        elif pattern.startswith("0"):
+            why = f"no exit code matches {pattern}: they have no leading zeros"
+            yield Finding(path, why, "correct the code, or remove the rule", warning=True)
+        elif pattern.isdecimal() and (len(pattern) > 3 or int(pattern) > 255) and platform != WINDOWS:
             why = f"no exit code matches {pattern}: exit codes range from 0 to 255"
             yield Finding(path, why, "correct the code, or remove the rule", warning=True)
     else:
-        yield from _check_words(path, name, pattern)
+        yield from _check_words(path, name, pattern, platform)
 
 
 def _pattern_hint(name: str, pattern: str, invalid: str) -> str:
@@ -152,45 +181,65 @@ def _pattern_hint(name: str, pattern: str, invalid: str) -> str:
     return f"{allowed}{kept}{example}"
 
 
-def _check_words(path: Path, name: str, pattern: str) -> Iterator[Finding]:
+def _check_words(path: Path, name: str, pattern: str, platform: str) -> Iterator[Finding]:
     """Findings about patterns that match no text of AWS Batch, or only in another condition."""
     words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
-    if prefix and words.endswith("."):
+    if prefix and words.endswith(".") and not outcomes.SPOT_TASK.startswith(words.rstrip(".")):
         why = "a dot matches only a dot: a pattern is a prefix and *, not a regular expression"
         yield Finding(path, why, f'write "{words.rstrip(".")}*"', warning=True)
+    known = _known(platform)
     squeezed = words.replace(" ", "").lower()
-    for known in (known for all_known in KNOWN.values() for known in all_known if " " in known):
-        begin = known.replace(" ", "").lower()
-        if squeezed.startswith(begin) and not words.lower().startswith(known.lower()):
-            yield Finding(path, f'Batch writes "{known}", and this never matches', f'write "{known}*"', warning=True)
-    for field, known in ((field, known) for field, all_known in KNOWN.items() for known in all_known):
-        if words[: len(known)].lower() != known.lower():
-            continue
-        if not words.startswith(known):
-            why = f'Batch writes "{known}"; "{words[: len(known)]}" differs in case and is not expected to match'
-            yield Finding(path, why, f'write "{known}{words[len(known) :]}{"*" * prefix}"', warning=True)
-        if field != name:
-            why = f'"{known}" is matched by {field}, not by {name}'
-            yield Finding(path, why, f"write {field}: {pattern}", warning=True)
-        elif known == "Job attempt duration exceeded timeout":
-            why = "a timeout ends the job: no rule is evaluated"
-            yield Finding(path, why, "remove the rule, or raise timeout.attemptDurationSeconds", warning=True)
-        elif not prefix and known not in WHOLE_TEXTS and words.rstrip(": ") == known:
-            why = f'the text continues after "{words}", so this never matches'
-            yield Finding(path, why, f'end it with a star: "{words}*"', warning=True)
+    for _, text in known:
+        begin = text.replace(" ", "").lower()
+        if " " in text and squeezed.startswith(begin) and not words.lower().startswith(text.lower()):
+            yield Finding(path, f'Batch writes "{text}", and this never matches', f'write "{text}*"', warning=True)
+    meant = _meant(words, known, prefix=prefix)
+    if any(field == name and text.startswith(words[: len(text)]) for field, text in meant):
+        meant = [(field, text) for field, text in meant if field == name and text.startswith(words[: len(text)])]
+    for field, text in meant[:1]:
+        yield from _check_text(path, name, pattern, field, text)
+
+
+def _meant(words: str, known: tuple[tuple[str, str], ...], *, prefix: bool) -> list[tuple[str, str]]:
+    """Those of the ``known`` texts that ``words`` begin with, or that begin with them, in any case."""
+    lower = words.lower()
+    return [
+        (field, text)
+        for field, text in known
+        if lower.startswith(text.lower()) or (prefix and len(words) >= _SHORTEST and text.lower().startswith(lower))
+    ]
+
+
+def _check_text(path: Path, name: str, pattern: str, field: str, text: str) -> Iterator[Finding]:
+    """Findings about ``pattern`` of the condition ``name``, where ``field`` matches the ``text`` that is meant."""
+    words, prefix = pattern.removesuffix("*"), pattern.endswith("*")
+    if not text.startswith(words[: len(text)]):
+        why = f'Batch writes "{text}"; "{words[: len(text)]}" differs in case and is not expected to match'
+        yield Finding(path, why, f'write "{text}{words[len(text) :]}{"*" * prefix}"', warning=True)
+    if field != name:
+        why = f'"{text}" is matched by {field}, not by {name}'
+        yield Finding(path, why, f"write {field}: {pattern}", warning=True)
+    elif text == outcomes.TIMED_OUT:
+        why = "a timeout ends the job: no rule is evaluated"
+        yield Finding(path, why, "remove the rule, or raise timeout.attemptDurationSeconds", warning=True)
+    elif retry_rules.cause_of(text) is not None:
+        yield Finding(path, f'no rule is evaluated after "{text}"', "remove the rule", warning=True)
+    elif not prefix and text not in WHOLE_TEXTS and words.rstrip(": ") == text:
+        why = f'the text continues after "{words}", so this never matches'
+        yield Finding(path, why, f'end it with a star: "{words}*"', warning=True)
 
 
 def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator[Finding]:
     """Findings about rules that are never reached, failures that match no rule, and retries that cannot happen."""
     plain = [(index, rule) for index, rule in entries(rules)]
     for place, (index, rule) in enumerate(plain):
-        cover = next((earlier for earlier, other in plain[:place] if _covers(other, rule)), None)
+        cover = next((earlier for earlier, other in plain[:place] if retry_rules.covers(other, rule)), None)
         if cover is not None:
             why = f"this rule is never reached: entry {cover} comes first and matches everything that this one matches"
             hint = "move it up, or remove it"
             yield Finding((*path, index), why, hint, code=codes.UNREACHABLE_RULE, warning=True)
     actions = {str(rule.get("action", "")).upper() for _, rule in plain}
-    catch_all = any(_covers(rule, {}) for _, rule in plain)
+    catch_all = any(retry_rules.catches_all(rule) for _, rule in plain)
     if plain and attempts and attempts > 1 and "RETRY" in actions and not catch_all:
         why = f"a failure that no rule matches is retried too, up to {attempts} attempts in all"
         hint = 'to retry only what is listed, end with {onReason: "*", action: EXIT}'
@@ -198,21 +247,3 @@ def _check_reach(path: Path, rules: list[Any], attempts: int | None) -> Iterator
     if attempts == 1 and "RETRY" in actions:
         why = "attempts: 1 allows no second run, so these rules never retry"
         yield Finding((*path[:-1], "attempts"), why, "raise attempts", warning=True)
-
-
-def _covers(one: Json, other: Json) -> bool:
-    """Whether ``one`` matches every failure that ``other`` matches."""
-    stated = {name: one[name] for name in CONDITIONS if is_given(one.get(name))}
-    if not stated or not all(isinstance(pattern, str) for pattern in stated.values()):
-        return False
-    return all(_wider(name, pattern, mapping(other).get(name)) for name, pattern in stated.items())
-
-
-def _wider(name: str, pattern: str, other: Any) -> bool:
-    if pattern == "*" and name != "onExitCode":
-        return True
-    if not isinstance(other, str) or not other:
-        return False
-    if pattern.endswith("*"):
-        return other.removesuffix("*").startswith(pattern[:-1])
-    return pattern == other

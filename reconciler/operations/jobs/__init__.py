@@ -1,0 +1,1 @@
+"""What concerns jobs: how they are retried."""
