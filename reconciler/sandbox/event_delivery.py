@@ -64,7 +64,7 @@ def deliver(account: Account, region: str, event: Json, at: float, bus: str = "d
     for rule in _rules(account, region, bus):
         if rule.event_pattern.matches_event(whole):
             for target in list(rule.targets):
-                why = _to_target(account, region, rule.arn, target, whole, at)
+                why = _to_target(account, rule.arn, target, whole, at)
                 if why:
                     outbox.undelivered(account, target["Arn"], rule.arn, why, at)
     return str(whole["id"])
@@ -91,7 +91,7 @@ def _moment(seconds: float) -> str:
 # --- targets ---------------------------------------------------------------------------------------------------------
 
 
-def _to_target(account: Account, region: str, rule: str, target: Json, event: Json, at: float) -> str:
+def _to_target(account: Account, rule: str, target: Json, event: Json, at: float) -> str:
     """Why the target gets nothing; empty: it gets its input."""
     arn = target["Arn"]
     service = arn.split(":")[2]

@@ -349,7 +349,7 @@ class Sandbox:
         self._submit(scheduler.due(self.account), scheduler.PRINCIPAL)
 
     def _submit(self, asked: Iterable[tuple[str, str, wire.Json]], service: str) -> None:
-        """Submit jobs (Region, role, parameters of each) as EventBridge or its Scheduler does, with the role of each."""
+        """Submit jobs (Region, role, parameters) as EventBridge or its Scheduler does, with the role of each."""
         for region, role, params in asked:
             status, code = 200, ""
             by = scheduler.identity(role, self.account.id, service)
