@@ -61,7 +61,7 @@ def outcome(
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Forget the script of the pattern, or all of them.")] = False,
 ) -> None:
-    """Say how jobs end; without arguments, list what was said.
+    """Script how jobs end; without arguments, list the scripts.
 
     Nothing is executed in the sandbox: without a script, each job ends well after 30 seconds.
     """
@@ -70,7 +70,7 @@ def outcome(
     elif pattern is not None and (ends or clear):
         _ask("outcomes", {pattern: [] if clear else ends})
     elif pattern is not None:
-        raise typer.BadParameter("say how the attempts end, or --clear", param_hint="'[END]...'")
+        raise typer.BadParameter("name how the attempts end, or pass --clear", param_hint="'[END]...'")
     for name, listed in _ask("outcomes")["outcomes"].items():
         typer.echo(f"{name}: {', '.join(one if isinstance(one, str) else json.dumps(one) for one in listed)}")
 
@@ -117,13 +117,13 @@ def fault(
     times: Annotated[int, typer.Option("--times", min=0, help="How often it happens; 0: always.")] = 1,
     clear: Annotated[bool, typer.Option("--clear", help="Forget all faults.")] = False,
 ) -> None:
-    """Let calls fail, to see what a client does then; without arguments, list what was said."""
+    """Let calls fail, to see what a client does then; without arguments, list them."""
     if clear:
         _ask("faults", {"clear": True})
     elif call is not None:
         service, _, operation = call.partition(":")
         if not effect:
-            raise typer.BadParameter("say deny, throttle, lost, or an error code", param_hint="'[EFFECT]'")
+            raise typer.BadParameter("pass deny, throttle, lost, or an error code", param_hint="'[EFFECT]'")
         said: dict[str, Any] = {effect: True} if effect in ("deny", "throttle", "lost") else {"code": effect}
         _ask("faults", {"service": service, "operation": operation or "*", "times": times, **said})
     for one in _ask("faults")["faults"]:

@@ -68,7 +68,7 @@ def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
 
 
 def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool) -> list[str]:
-    """EC2 instances are terminated, by EC2 (`reclaimed`) or by somebody; returns those that were the service's."""
+    """EC2 instances are terminated, by EC2 (`reclaimed`) or by a caller; returns those that were the service's."""
     found = [store.hosts[one] for one in ids if one in store.hosts]
     for host in found:
         jobs = {key.split("#")[0] for key in host.jobs}
@@ -178,7 +178,7 @@ def _watch(store: Store, queue: str) -> None:
 
 
 def _judge(store: Store, queue: str) -> None:
-    """AWS Batch tells what blocks a queue, at its first job only."""
+    """AWS Batch reports what blocks a queue, at its first job only."""
     store.watched.discard(queue)
     first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
     if first is None:
