@@ -2,8 +2,8 @@
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
 ``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is), ``outcomes`` (how jobs end), ``reclaim``
-(of Spot capacity), ``log`` (what a job writes), ``outbox`` (mails and messages), ``collector`` (what log drivers send).
-GET shows, POST changes, DELETE clears.
+(of Spot capacity), ``log`` (what a job writes), ``outbox`` (mails and messages), ``collector`` (what log drivers send),
+``push`` (of images to ECR). GET shows, POST changes, DELETE clears.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ class Sandbox(Protocol):
 
     def write_log(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
         """A job that runs writes lines; returns where. Raises ``ValueError``."""
+        ...
+
+    def push(self, image: str, platforms: Sequence[str] = ()) -> str:
+        """Put an image into the ECR of its account; its digest. Raises ``ValueError``."""
         ...
 
     def of(self, account: str) -> Any:
@@ -203,13 +207,19 @@ def _log(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     return {"written": sandbox.write_log(str(values["job"]), lines, str(values.get("container", "")))}
 
 
+def _push(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"image": IMAGE, "platforms": ["linux/amd64", ...]}')
+    return {"digest": sandbox.push(str(values["image"]), [str(one) for one in values.get("platforms", ())])}
+
+
 def _outbox(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     """GET shows what was sent, POST {"confirm": true} confirms all subscriptions, DELETE forgets."""
     sandbox.settle()
     accounts = [sandbox.of(one).account for one in sandbox.accounts]
     confirmed: list[Any] = []
     for one in accounts:
-        if method == "DELETE":
+        if method == "DELETE" or values.get("clear"):
             outbox.clear(one)
         elif method == "POST" and values.get("confirm"):
             confirmed += outbox.confirm(one)
@@ -217,11 +227,11 @@ def _outbox(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     return {"messages": sorted(messages, key=lambda message: str(message["time"])), "confirmed": confirmed}
 
 
-def _collector(sandbox: Sandbox, method: str, _: Mapping[str, Any]) -> Any:
+def _collector(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     """What log drivers have delivered to Splunk and others."""
     sandbox.settle()
     accounts = [sandbox.of(one).account for one in sandbox.accounts]
-    for one in accounts if method == "DELETE" else ():
+    for one in accounts if method == "DELETE" or values.get("clear") else ():
         collector.clear(one)
     return {"received": [event for one in accounts for event in collector.received(one)]}
 
@@ -238,6 +248,7 @@ _ENDPOINTS: Mapping[str, _Endpoint] = {
     "outcomes": _outcomes,
     "log": _log,
     "outbox": _outbox,
+    "push": _push,
     "collector": _collector,
     "reset": _reset,
     "clock": _clock,

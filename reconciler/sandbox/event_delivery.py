@@ -209,7 +209,7 @@ def at_path(event: Any, path: str) -> Any:
 def _filled(template: str, paths: Mapping[str, str], event: Json, rule: str) -> str:
     """A template with its variables: within quotes as text, elsewhere as JSON; without a value, nothing.
 
-    A template of one quoted string is that string, and lines of them are lines.
+    Text in quotes is sent with them, so that it is JSON: mails show them.
     """
     known: Json = {name: at_path(event, path) for name, path in paths.items()}
     known |= {
@@ -231,16 +231,8 @@ def _filled(template: str, paths: Mapping[str, str], event: Json, rule: str) -> 
         text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
         written += [between, _inside(text) if quoted else json.dumps(value) if isinstance(value, str) else text]
         at = found.end()
-    return _unquoted("".join([*written, template[at:]]))
+    return "".join([*written, template[at:]])
 
 
 def _inside(text: str) -> str:
     return json.dumps(text)[1:-1]
-
-
-def _unquoted(text: str) -> str:
-    lines = text.strip().splitlines()
-    if lines and all(re.fullmatch(r'\s*"(?:[^"\\]|\\.)*"\s*', line) for line in lines):
-        with suppress(ValueError):
-            return json.dumps("\n".join(str(json.loads(line)) for line in lines))
-    return text

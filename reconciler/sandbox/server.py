@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, collector, event_delivery, outbox, transport, wire
+from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -222,6 +222,13 @@ class Sandbox:
                     except BatchError as error:
                         missing = missing if missing and error.message.startswith("No job") else error.message
             raise ValueError(missing or f"No job {job} is RUNNING.")
+
+    def push(self, image: str, platforms: Sequence[str] = ()) -> str:
+        """Put an image into the ECR of its account; its digest. Raises ``ValueError``."""
+        with self.lock:
+            account = image.partition(".")[0]
+            where = self.of(account) if account in self.accounts else self
+            return pushing.push(where.account, image, platforms)
 
     def settle(self) -> None:
         """Let everything happen that is due, in every account."""

@@ -25,7 +25,7 @@ from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.wire import Refusal
 
 _NOT_STARTED = "Task failed to start"
-_IMAGE = re.compile(
+IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
     r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?"
 )
@@ -177,7 +177,7 @@ class _Agent:
         if container.missing:
             yield self._not_pulled(container.image, "manifest unknown: manifest unknown")
             return
-        found = _IMAGE.fullmatch(container.image)
+        found = IMAGE.fullmatch(container.image)
         if found is None or found["account"] != self._account.id:
             return
         denied = self._denied("ecr:GetAuthorizationToken", "*")

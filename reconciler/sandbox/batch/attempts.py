@@ -62,7 +62,9 @@ def running(store: Store, row: Row) -> None:
 
 
 def end(store: Store, row: Row, outcome: Outcome) -> None:
-    """Record how the current attempt has ended."""
+    """Record how the current attempt has ended; that of a node is recorded with its job's."""
+    if "parent_node" in row.props:
+        return
     run = store.runs[row.name]
     seen: Json = {}
     if outcome.exit_code is not None:
