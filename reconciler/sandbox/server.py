@@ -234,8 +234,8 @@ class Sandbox:
         """Let everything happen that is due, in every account."""
         with self.lock:
             for sandbox in (self, *self._others.values()):
-                for batch in sandbox._batches.values():  # noqa: SLF001  another account of this one
-                    batch.settle()
+                sandbox._fire_schedules()  # noqa: SLF001  another account of this one
+                sandbox._settle()  # noqa: SLF001
 
     def let_assume(self, role: str) -> None:
         """Let the role with this ARN be assumed from within its account, although IAM does not have it."""
@@ -346,10 +346,13 @@ class Sandbox:
             reply = self._batch_reply(request)
             self._submit(event_delivery.submissions(self.account), "events.amazonaws.com")
             return reply
-        for batch in self._batches.values():
+        self._settle()
+        return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
+
+    def _settle(self) -> None:
+        for batch in list(self._batches.values()):
             batch.settle()
         self._submit(event_delivery.submissions(self.account), "events.amazonaws.com")
-        return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
 
     def _fire_schedules(self) -> None:
         """Submit the jobs of the schedules that are due."""
