@@ -118,7 +118,7 @@ def test_rules_reach_topics_that_let_them_in_and_addresses_that_have_confirmed(s
     ]
     assert ready[-1]["kind"] == "sms" and ready[-1]["text"] == "hello"
     for wrong in ({"Subject": "two\nlines"}, {"Subject": "x" * 101}, {"Message": ""}, {"TopicArn": f"{open_topic}x"}):
-        with pytest.raises(ClientError, match="InvalidParameter|NotFound"):
+        with pytest.raises(ClientError, match=r"InvalidParameter|NotFound"):
             sns.publish(**{"TopicArn": open_topic, "Message": "m", **wrong})
 
 
