@@ -132,7 +132,7 @@ def _token(account: Account, log: Log, region: str) -> str:
         arn = ":".join(parts[:7])
         found = next((one for one in secrets if arn in (one.arn, one.arn[:-7])), None)
         versions = found.versions.values() if found is not None else ()
-        current = next((one for one in versions if "AWSCURRENT" in one.get("version_stages", ())), {})
+        current: Json = next((one for one in versions if "AWSCURRENT" in one.get("version_stages", ())), {})
         text = str(current.get("secret_string") or "")
         if len(parts) > 7 and parts[7]:
             try:

@@ -17,14 +17,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.backends import get_backend
-from moto.core.exceptions import ServiceException
-
 from reconciler.sandbox import outbox, task_logs
 from reconciler.sandbox.iam.evaluation import Effect, Request, effect_among, names
 from reconciler.sandbox.iam.policies import statements
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
+from reconciler.sandbox.services._moto_objects import REFUSED, queues
 from reconciler.sandbox.services.sns import publish
 from reconciler.sandbox.wire import Json
 
@@ -118,7 +116,7 @@ def _to_topic(account: Account, arn: str, rule: str, text: str, at: float) -> st
 
 
 def _to_queue(account: Account, arn: str, rule: str, target: Json, text: str) -> str:
-    backend = get_backend("sqs")[account.id][arn.split(":")[3]]
+    backend = queues(account.id, arn.split(":")[3])
     queue = backend.queues.get(arn.rsplit(":", 1)[-1])
     if queue is None:
         return "the queue does not exist"
@@ -128,7 +126,7 @@ def _to_queue(account: Account, arn: str, rule: str, target: Json, text: str) ->
     group = (target.get("SqsParameters") or {}).get("MessageGroupId")
     try:
         backend.send_message(queue.name, text, group_id=group)
-    except ServiceException as error:
+    except REFUSED as error:
         return f"the queue refuses the message: {error}"
     return ""
 
