@@ -72,20 +72,20 @@ def answer(account: Account, request: Request) -> Reply:
     if request.method == "OPTIONS":
         return Reply(200, {"allow": "POST,OPTIONS"}, b"")
     if request.path.rstrip("/").endswith("/health"):
-        return _told(200, "HEC is healthy", 17)
+        return _reply(200, "HEC is healthy", 17)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme != "Splunk":
-        return _told(401, "Token is required", 2)
+        return _reply(401, "Token is required", 2)
     try:
         events = _events(request.body.decode())
     except (ValueError, UnicodeDecodeError):
-        return _told(400, "Invalid data format", 6)
+        return _reply(400, "Invalid data format", 6)
     if not events:
-        return _told(400, "No data", 5)
+        return _reply(400, "No data", 5)
     if any("event" not in one for one in events):
-        return _told(400, "Event field is required", 12)
+        return _reply(400, "Event field is required", 12)
     refused = _receive(account, "splunk", f"http://{request.host}", token, events)
-    return _told(403, refused, 4) if refused else _told(200, "Success", 0)
+    return _reply(403, refused, 4) if refused else _reply(200, "Success", 0)
 
 
 def _events(text: str) -> list[Json]:
@@ -102,7 +102,7 @@ def _events(text: str) -> list[Json]:
     return found
 
 
-def _told(status: int, text: str, code: int) -> Reply:
+def _reply(status: int, text: str, code: int) -> Reply:
     return Reply(status, {"content-type": "application/json"}, json.dumps({"text": text, "code": code}).encode())
 
 

@@ -312,7 +312,7 @@ def _image_in(repository: Any, tag: str | None, digest: str | None) -> Any:
 
 
 def _runs_on(image: Any, architecture: str) -> bool:
-    """False if a list of manifests has none for the platform; a single manifest does not tell."""
+    """False if a list of manifests has none for the platform; a single manifest does not show it."""
     with suppress(ValueError, TypeError, AttributeError):
         manifest = json.loads(image.image_manifest)
         kind = image.image_manifest_media_type or manifest.get("mediaType")
