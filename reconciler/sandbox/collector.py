@@ -10,6 +10,7 @@ https://docs.splunk.com/Documentation/Splunk/latest/Data/HECRESTendpoints (paths
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from reconciler.sandbox.wire import Json, Reply, Request
 PATH = "/services/collector"
 _MEMORY = "collector"
 _MOST = 10_000
+_HOST = re.compile(r"[\w.:\[\]-]+")
 _ADDRESSES = {"splunk": "splunk-url", "fluentd": "fluentd-address", "gelf": "gelf-address", "syslog": "syslog-address"}
 _LABELS = {"splunk-source": "source", "splunk-sourcetype": "sourcetype", "splunk-index": "index"}
 
@@ -38,6 +40,8 @@ def trouble(account: Account, log: Log, region: str) -> str:
     checked = log.options.get("splunk-verify-connection", "true") != "false"
     if checked and any(one in url for one in account.settings.unreachable_collectors):
         return f'Options "{url}{PATH}/event/1.0": dial tcp: connect: connection refused'
+    if checked and not _HOST.fullmatch(parts.netloc):
+        return f'Options "{url}{PATH}/event/1.0": dial tcp: lookup {parts.netloc}: no such host'
     return ""
 
 
