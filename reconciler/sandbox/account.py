@@ -1,8 +1,7 @@
 """What AWS Batch sees of the account around it.
 
 The facts are read from moto's objects, with a delay: changes in IAM that have not propagated yet exist, and cannot be
-used. The instances of a compute environment become network interfaces, so that its subnets and security groups are in
-use as on AWS, and are recorded in their placement group.
+used. The instances of a compute environment are moto's, so that EC2 describes them, and subnets and groups are in use.
 """
 
 from __future__ import annotations
@@ -13,14 +12,16 @@ from contextlib import suppress
 from typing import Any
 
 from moto.core.exceptions import ServiceException
+from moto.ec2.models.instances import StateReason
 
-from reconciler.sandbox.batch.surroundings import ProfileFacts, RoleFacts
+from reconciler.sandbox import machines
+from reconciler.sandbox.batch.surroundings import Interface, Launch, Machine, ProfileFacts, RoleFacts
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
 
-_MOST_INTERFACES = 4
-"""Interfaces created for one environment: enough to use its subnets and groups, whatever its number of instances."""
+_BATCH_IMAGE = "ami-0f3c7d07486cad139"
+"""What instances start from where neither environment nor template names an image."""
 
 
 class AccountSurroundings:
@@ -74,39 +75,103 @@ class AccountSurroundings:
 
     def launch_template_image(self, id_or_name: str, version: str) -> str | None:
         """The AMI in a version (a number, `$Default`, `$Latest`) of a launch template; None if it has none."""
+        return self._template(id_or_name, version).get("ImageId")
+
+    def machines(self, names: Sequence[str]) -> Sequence[Machine]:
+        """The instance types of a list of types, families and groups of types, in the order of the list."""
+        return machines.machines(tuple(names))
+
+    def offers(self, machine: str, subnet_id: str) -> bool:
+        """Whether the zone of the subnet has the instance type; a Region that nothing is known of has them all."""
+        zones = machines.zones(self._region)
+        return not zones or self.zone(subnet_id) in zones.get(machine, ())
+
+    def zone(self, subnet_id: str) -> str:
+        """The availability zone of a subnet."""
+        found = self._subnet(subnet_id)
+        return str(found.availability_zone) if found else ""
+
+    def launch(self, wanted: Launch) -> str:
+        """Start an instance as the Auto Scaling group of an environment does; returns its id."""
+        template, version = wanted.template
+        data = self._template(template, version)
+        network: Mapping[str, Any] = next(iter(data.get("NetworkInterfaces") or ()), {})
+        profile = next(
+            (one for one in self._iam.instance_profiles.values() if wanted.profile in (one.arn, one.name)), None
+        )
+        groups = list(wanted.security_groups) or list(data.get("SecurityGroupIds") or network.get("Groups") or ())
+        instance = self._ec2.run_instances(
+            wanted.image or data.get("ImageId") or _BATCH_IMAGE,
+            1,
+            None,
+            [],
+            instance_type=wanted.type,
+            is_instance_type_default=False,
+            region_name=self._region,
+            subnet_id=wanted.subnet,
+            security_group_ids=[group for group in groups if self.security_group(group)],
+            key_name=wanted.key or data.get("KeyName"),
+            iam_instance_profile={"Arn": profile.arn} if profile else None,
+            associate_public_ip=network.get("AssociatePublicIpAddress"),
+            lifecycle="spot" if wanted.spot else None,
+            tags={
+                "instance": {
+                    **wanted.tags,
+                    "AWSBatchServiceTag": "batch",
+                    "aws:autoscaling:groupName": wanted.group,
+                }
+            },
+        ).instances[0]
+        if wanted.placement:
+            instance.placement.group_name = wanted.placement
+            placed = self._account.memory["placed instances"]
+            placed.setdefault((self._region, wanted.placement), set()).add(instance.id)
+        self._account.moto.touched("ec2", self._region)
+        self._record_launch(1, wanted.security_groups)
+        return str(instance.id)
+
+    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+        """The instance is terminated, by EC2 if it is ``reclaimed``."""
+        with suppress(ServiceException, KeyError):
+            instance = self._ec2.get_instance(instance_id)
+            if instance.state != "terminated":
+                instance.terminate()
+                for interface in list(instance.nics.values()):
+                    self._ec2.enis.pop(interface.id, None)
+            if reclaimed:
+                code, text = "Server.SpotInstanceTermination", "Spot instance termination"
+                instance.state_reason = StateReason(f"{code}: {text}", code)
+        self._account.moto.touched("ec2", self._region)
+
+    def connect(self, subnet_id: str, groups: Sequence[str], *, public: bool, about: str) -> Interface:
+        """Create the network interface of a task."""
+        ours = [group for group in groups if self.security_group(group)]
+        created = self._ec2.create_network_interface(
+            self._subnet(subnet_id), None, group_ids=ours, description=about, public_ip_auto_assign=public
+        )
+        self._account.moto.touched("ec2", self._region)
+        return Interface(str(created.id), subnet_id, str(created.private_ip_address))
+
+    def disconnect(self, interface_id: str) -> None:
+        """Delete the network interface of a task."""
+        with suppress(ServiceException, KeyError):
+            self._ec2.delete_network_interface(interface_id)
+        self._account.moto.touched("ec2", self._region)
+
+    def _subnet(self, subnet_id: str) -> Any:
+        return next((zone[subnet_id] for zone in self._ec2.subnets.values() if subnet_id in zone), None)
+
+    def _template(self, id_or_name: str, version: str) -> Mapping[str, Any]:
+        """The data of a version (a number, `$Default`, `$Latest`) of a launch template; empty if it has none."""
         templates: Mapping[str, Any] = self._ec2.launch_templates
         found = next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
         if found is None:
-            return None
+            return {}
         deleted = self._account.memory["deleted versions"].get((self._region, found.id), set())
         latest = max(one.number for one in found.versions if one.number not in deleted)
-        number = {"$Default": found.default_version_number, "$Latest": latest}.get(version, version)
-        data: Mapping[str, Any] = self._account.memory["versions"].get((self._region, found.id, str(number))) or {}
-        return data.get("ImageId")
-
-    def on_instances(
-        self,
-        ce_name: str,
-        count: int,
-        subnets: Sequence[str],
-        groups: Sequence[str],
-        profile: str | None,
-        placement: str | None = None,
-    ) -> None:
-        """Replaces the network interfaces of an environment by those for `count` instances."""
-        del profile
-        placed: dict[str, str] = self._account.memory["placed environments"].setdefault(self._region, {})
-        placed[ce_name] = placement if count and placement else ""
-        held: dict[str, list[str]] = self._account.memory["interfaces"].setdefault(self._region, {})
-        for interface in held.pop(ce_name, []):
-            with suppress(ServiceException, KeyError):
-                self._ec2.delete_network_interface(interface)
-        wanted = range(min(count, _MOST_INTERFACES))
-        created = [self._interface(ce_name, subnets[at % len(subnets)], groups) for at in wanted if subnets]
-        held[ce_name] = [interface for interface in created if interface]
-        self._account.moto.touched("ec2", self._region)
-        if count:
-            self._record_launch(count, groups)
+        number = {"$Default": found.default_version_number, "": found.default_version_number, "$Latest": latest}
+        key = (self._region, found.id, str(number.get(version, version)))
+        return self._account.memory["versions"].get(key) or {}
 
     def _record_launch(self, count: int, groups: Sequence[str]) -> None:
         """AWS Batch starts the instances itself, with its service-linked role."""
@@ -128,17 +193,6 @@ class AccountSurroundings:
         }
         params = {"MinCount": count, "MaxCount": count, "SecurityGroupIds": list(groups)}
         self._account.trail.record_service("batch.amazonaws.com", "ec2", "RunInstances", self._region, params, identity)
-
-    def _interface(self, ce_name: str, subnet_id: str, groups: Sequence[str]) -> str:
-        zones = self._ec2.subnets.values()
-        subnet = next((zone[subnet_id] for zone in zones if subnet_id in zone), None)
-        if subnet is None:
-            return ""
-        ours = [group for group in groups if self.security_group(group)]
-        created = self._ec2.create_network_interface(
-            subnet, None, group_ids=ours, description=f"AWS Batch compute environment {ce_name}"
-        )
-        return str(created.id)
 
     def _spread(self, ages: Sequence[float]) -> bool:
         return self._account.clock.now() - max(ages) >= self._account.settings.iam_delay

@@ -20,7 +20,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +30,7 @@ from urllib.parse import parse_qs, unquote
 from reconciler.sandbox import admin_api, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
+from reconciler.sandbox.batch.fleet import Fleet
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Faults, Lost
 from reconciler.sandbox.iam import federation
@@ -98,7 +99,8 @@ class Sandbox:
             self.clock,
             self.settings,
             batch_tags=self._batch_tags,
-            batch_clusters=self._batch_clusters,
+            batch_fleet=self._batch_fleet,
+            batch_lose=self._batch_lose,
             batch_roles=self._batch_roles,
             simulate=self._simulate,
         )
@@ -346,8 +348,11 @@ class Sandbox:
     def _batch_tags(self, region: str) -> dict[str, dict[str, str]]:
         return self.batch(region).tagged()
 
-    def _batch_clusters(self, region: str) -> dict[str, dict[str, int]]:
-        return self.batch(region).clusters()
+    def _batch_fleet(self, region: str) -> Fleet:
+        return self.batch(region).fleet()
+
+    def _batch_lose(self, region: str, instances: Sequence[str]) -> list[str]:
+        return self.batch(region).lose(instances, reclaimed=False)
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}

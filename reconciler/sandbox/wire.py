@@ -48,6 +48,7 @@ MODELS = {
     "kms": "kms",
     "scheduler": "scheduler",
     "cloudtrail": "cloudtrail",
+    "autoscaling": "autoscaling",
     "elasticfilesystem": "efs",
 }
 

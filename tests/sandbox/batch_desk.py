@@ -5,7 +5,7 @@ botocore validates, serialises and parses as it would over the network; only the
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from reconciler.sandbox.batch import Batch, BatchError, ProfileFacts, RoleFacts, Settings
+from reconciler.sandbox.batch.surroundings import Interface, Launch, Machine
 from reconciler.sandbox.clock import Clock
+from reconciler.sandbox.machines import machines
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/batch-service"
@@ -38,7 +40,9 @@ class FakeWorld:
     groups: dict[str, str] = field(default_factory=lambda: {f"sg-{n}": "vpc-1" for n in range(9)})
     templates: set[str] = field(default_factory=lambda: {"lt-1", "nodes"})
     template_images: dict[tuple[str, str], str] = field(default_factory=dict)
-    instances: dict[str, int] = field(default_factory=dict)
+    running: dict[str, Launch] = field(default_factory=dict)
+    interfaces: dict[str, str] = field(default_factory=dict)
+    launched: int = 0
 
     def role(self, arn: str) -> RoleFacts | None:
         return self.roles.get(arn)
@@ -62,8 +66,30 @@ class FakeWorld:
     def launch_template_image(self, id_or_name: str, version: str) -> str | None:
         return self.template_images.get((id_or_name, version))
 
-    def on_instances(self, ce_name: str, count: int, subnets: Any, groups: Any, profile: Any, placement: Any) -> None:
-        self.instances[ce_name] = count
+    def machines(self, names: Sequence[str]) -> Sequence[Machine]:
+        return machines(tuple(names))
+
+    def offers(self, machine: str, subnet_id: str) -> bool:
+        return True
+
+    def zone(self, subnet_id: str) -> str:
+        return f"eu-west-1{'abc'[int(subnet_id.rsplit('-', 1)[1]) % 3]}"
+
+    def launch(self, wanted: Launch) -> str:
+        self.launched += 1
+        self.running[f"i-{self.launched:017x}"] = wanted
+        return f"i-{self.launched:017x}"
+
+    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+        self.running.pop(instance_id, None)
+
+    def connect(self, subnet_id: str, groups: Sequence[str], *, public: bool, about: str) -> Interface:
+        self.launched += 1
+        self.interfaces[f"eni-{self.launched}"] = about
+        return Interface(f"eni-{self.launched}", subnet_id, f"10.0.0.{self.launched}")
+
+    def disconnect(self, interface_id: str) -> None:
+        self.interfaces.pop(interface_id, None)
 
 
 class _Raw(io.BytesIO):

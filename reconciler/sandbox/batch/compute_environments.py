@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from reconciler.sandbox.batch import compute_images, compute_resources, health, paging, running, tags
+from reconciler.sandbox.batch import compute_images, compute_resources, health, hosts, paging, running, tags
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.messages import (
     DELETE_BUSY,
@@ -262,28 +262,11 @@ def _settled(store: Store, row: Row, reason: str | None) -> None:
 
 
 def _instances(store: Store, row: Row) -> None:
-    """Four vCPUs an instance; while the environment is DISABLED, running instances are kept, down to `minvCpus`."""
-    resources: Json = row.props.get("computeResources", {})
-    if row.status not in ("VALID", "UPDATING") or "instanceTypes" not in resources or on_fargate(resources):
+    """While the environment is DISABLED, running instances are kept, down to `minvCpus`."""
+    if row.status not in ("VALID", "UPDATING") or not hosts.has_hosts(row):
         return
-    count = math.ceil(resources["desiredvCpus"] / 4)
-    if count == store.instances.get(row.arn, 0):
-        return
-    store.instances[row.arn] = count
-    store.launched.add(row.arn)
-    _report_instances(store, row, count)
-
-
-def _report_instances(store: Store, row: Row, count: int) -> None:
-    resources: Json = row.props.get("computeResources", {})
-    store.surroundings.on_instances(
-        row.name,
-        count,
-        list(resources.get("subnets", [])),
-        list(resources.get("securityGroupIds", [])),
-        resources.get("instanceRole"),
-        resources.get("placementGroup"),
-    )
+    hosts.scale_to(store, row, row.props["computeResources"]["desiredvCpus"])
+    store.after(store.settings.instances_idle, lambda: hosts.trim(store, row))
 
 
 def _deleted(store: Store, row: Row) -> None:
@@ -293,8 +276,6 @@ def _deleted(store: Store, row: Row) -> None:
     if reason is not None:
         row.status, row.reason = "INVALID", reason
         return
-    if store.instances.pop(row.arn, 0):
-        _report_instances(store, row, 0)
     running.lose_hosts(store, row)
     row.reason = ""
     store.environments.linger(row)

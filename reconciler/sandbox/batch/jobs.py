@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.sandbox.batch import containers, job_definitions, paging, retry, running, tags
+from reconciler.sandbox.batch import containers, job_definitions, job_needs, paging, retry, running, tags
 from reconciler.sandbox.batch.messages import BatchError, Invalid, refusal
 from reconciler.sandbox.batch.store import Json, Row, Run, Store
 from reconciler.sandbox.batch.validate import NAME, between
@@ -281,21 +281,8 @@ def _run(props: Json) -> Run:
     platform = "EKS" if "eksProperties" in props else "FARGATE" if fargate else "ECS"
     listed = props.get("consumableResourceProperties", {}).get("consumableResourceList", [])
     wanted = tuple((one.get("consumableResource", ""), int(one.get("quantity", 0))) for one in listed)
-    return Run(_vcpus(props), platform, "nodeProperties" in props, wanted)
-
-
-def _vcpus(props: Json) -> float:
-    if "container" in props:
-        found = containers.requirements(props["container"]).get("VCPU", props["container"].get("vcpus", 1))
-        return float(found)
-    if "ecsProperties" in props:
-        listed = props["ecsProperties"]["taskProperties"][0]["containers"]
-        return sum(float(containers.requirements(one).get("VCPU", 0)) for one in listed)
-    if "nodeProperties" in props:
-        first = props["nodeProperties"]["nodeRangeProperties"][0]
-        each_node = _vcpus({"container": first["container"]}) if "container" in first else 1
-        return each_node * float(props["nodeProperties"]["numNodes"])
-    return 1
+    needs = job_needs.of(props)
+    return Run(sum(one.vcpus for one in needs), platform, "nodeProperties" in props, needs, wanted)
 
 
 def _add(store: Store, props: Json, job_tags: dict[str, str], *, job_id: str | None = None) -> Row:
@@ -333,6 +320,7 @@ def _add_nodes(store: Store, row: Row) -> None:
         node = {"nodeIndex": index, "isMainNode": index == main}
         props = {key: value for key, value in row.props.items() if key != "nodeProperties"}
         props |= {"parent": row.name, "parent_node": True, "nodeDetails": node}
+        props |= job_needs.node_payload(row.props["nodeProperties"], index)
         child = store.jobs.add(f"{row.name}#{index}", props, {})
         store.runs[child.name] = Run()
         child.status = "SUBMITTED"

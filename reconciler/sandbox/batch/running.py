@@ -12,18 +12,14 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import retry
+from reconciler.sandbox.batch import attempts, hosts, placement, retry
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
-from reconciler.sandbox.batch.store import Json, Row, Run, Store
+from reconciler.sandbox.batch.store import Host, Json, Row, Store
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
 WAITING = frozenset({"SUBMITTED", "PENDING", "RUNNABLE"})
 TIMED_OUT = "Job attempt duration exceeded timeout"
-TOO_LARGE = (
-    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - The job's resource requirement exceeds the maxvCpus of every "
-    "compute environment of the job queue."
-)
 
 
 def begin(store: Store, row: Row) -> None:
@@ -48,24 +44,57 @@ def on_environment(store: Store, environment: Row) -> list[Row]:
 def lose_hosts(store: Store, environment: Row) -> None:
     """Every instance of the environment is terminated; a job's retry strategy decides whether it is retried."""
     _lose(store, on_environment(store, environment))
+    for host in hosts.of(store, environment):
+        hosts.end(store, host)
 
 
 def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
-    """The current instances are terminated after `seconds`, with the jobs that still run on them."""
+    """The current instances take no new jobs and are terminated when they are idle, or after `seconds`."""
     jobs = on_environment(store, environment)
     turns = {row.name: store.runs[row.name].turn for row in jobs}
+    ended = hosts.of(store, environment)
+    for host in ended:
+        host.old = True
+        if not host.jobs:
+            hosts.end(store, host)
 
     def lose() -> None:
         still = {row.name for row in on_environment(store, environment)}
         _lose(store, [r for r in jobs if r.name in still and store.runs[r.name].turn == turns[r.name]])
+        for host in ended:
+            hosts.end(store, host)
 
     store.after(seconds, lose)
 
 
-def _lose(store: Store, jobs: Iterable[Row]) -> None:
+def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool) -> list[str]:
+    """EC2 instances are terminated, by EC2 (`reclaimed`) or by somebody; returns those that were the service's."""
+    found = [store.hosts[one] for one in ids if one in store.hosts]
+    for host in found:
+        jobs = {key.split("#")[0] for key in host.jobs}
+        hosts.end(store, host, reclaimed=reclaimed)
+        _lose(store, [row for row in map(store.jobs.find, jobs) if row is not None], host)
+    return [host.id for host in found]
+
+
+def interrupt(store: Store, row: Row) -> bool:
+    """Fargate takes back the capacity of a running job; False if it has none."""
+    environment = store.environments.find(store.runs[row.name].environment or "")
+    if row.status != "RUNNING" or environment is None or not on_fargate(environment.props.get("computeResources", {})):
+        return False
+    _attempt_over(store, row, Outcome(137, None, attempts.SPOT_TASK))
+    return True
+
+
+def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None) -> None:
+    """Jobs that had not started wait again; the others have lost an attempt."""
     for row in jobs:
-        text = f"Host EC2 (instance i-{row.name.replace('-', '')[:17]}) terminated."
-        _attempt_over(store, row, Outcome(None, None, text))
+        if row.status == "RUNNABLE":
+            _leave(store, row)
+            continue
+        ours = store.runs[row.name].hosts
+        lost = host.id if host else ours[0] if ours else f"i-{row.name.replace('-', '')[:17]}"
+        _attempt_over(store, row, Outcome(None, None, f"Host EC2 (instance {lost}) terminated."))
 
 
 def stop_queue(store: Store, queue: Row) -> None:
@@ -90,7 +119,7 @@ def terminate(store: Store, row: Row, reason: str) -> None:
             continue
         child.props["isTerminated"] = True
         if child.status == "RUNNING":
-            _record_attempt(store, child, Outcome(137, None, reason))
+            attempts.end(store, child, Outcome(137, None, reason))
         _end(store, child, "FAILED", reason)
 
 
@@ -126,14 +155,35 @@ def _ready(store: Store, row: Row) -> None:
 def _runnable(store: Store, row: Row) -> None:
     row.status, row.reason = "RUNNABLE", ""
     run = store.runs[row.name]
-    run.environment, run.started = None, None
+    run.environment, run.started, run.hosts, run.tasks = None, None, [], []
+    run.waiting_since = store.now
     run.turn += 1
-    turn = run.turn
     queue = store.queues.find(row.props["jobQueue"])
     for limit in queue.props["jobStateTimeLimitActions"] if queue else []:
-        store.after(limit["maxTimeSeconds"], partial(_blocked, store, row, turn, limit))
+        due = limit["maxTimeSeconds"]
+        store.after(due, partial(_blocked, store, row, run.turn, limit))
+    _watch(store, row.props["jobQueue"])
     _mirror(store, row)
     kick(store)
+
+
+def _watch(store: Store, queue: str) -> None:
+    """Look later at what blocks a queue, unless that is planned."""
+    if queue not in store.watched:
+        store.watched.add(queue)
+        store.after(store.settings.blocked_after, partial(_judge, store, queue))
+
+
+def _judge(store: Store, queue: str) -> None:
+    """AWS Batch tells what blocks a queue, at its first job only."""
+    store.watched.discard(queue)
+    first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
+    if first is None:
+        return
+    if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
+        first.reason = placement.blocked_reason(store, first)
+        _mirror(store, first)
+    _watch(store, queue)
 
 
 def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
@@ -144,11 +194,70 @@ def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
 
 
 def _place_all(store: Store) -> None:
+    """In their order; where one job finds no place, others that need the same find none either."""
     store.kicked = False
-    waiting = [row for row in store.jobs if row.status == "RUNNABLE" and store.runs[row.name].environment is None]
-    for row in sorted(waiting, key=lambda row: _urgency(store, row)):
-        if "size" not in row.props.get("arrayProperties", {}) and "parent_node" not in row.props:
-            _place(store, row)
+    full: set[tuple[str, object]] = set()
+    waiting = _waiting(store)
+    store.waiting_vcpus = sum(store.runs[row.name].vcpus for row in waiting)
+    for row in waiting:
+        run = store.runs[row.name]
+        wanted = (row.props["jobQueue"], (run.platform, run.needs, run.consumables))
+        if wanted in full:
+            continue
+        if placement.place(store, row) is not None:
+            store.waiting_vcpus -= run.vcpus
+            _start_when_ready(store, row)
+        else:
+            full.add(wanted)
+    if store.launches:
+        _again(store)
+
+
+def _waiting(store: Store, *, placed: bool = False) -> list[Row]:
+    """The jobs without a place, in their order; with ``placed`` those whose instances are still starting, too."""
+    waiting = (row for row in store.jobs if row.status == "RUNNABLE" and "parent_node" not in row.props)
+    ours = (row for row in waiting if placed or store.runs[row.name].environment is None)
+    alone = [row for row in ours if "size" not in row.props.get("arrayProperties", {})]
+    return sorted(alone, key=lambda row: _urgency(store, row))
+
+
+def _again(store: Store) -> None:
+    """Launches that failed are tried again."""
+    due = min(at for at, _ in store.launches.values())
+    if due > store.now and store.retry_at <= store.now:
+        store.retry_at = due
+        store.after(due - store.now, partial(kick, store))
+
+
+def joined(store: Store, host: Host) -> None:
+    """An instance has started and registers with its cluster, unless something keeps it from that."""
+    if host.id not in store.hosts:
+        return
+    if not host.joins:
+        store.after(store.settings.instances_unjoined, partial(_unjoined, store, host))
+        return
+    host.joined = True
+    host.idle_since = store.now
+    for job in {key.split("#")[0] for key in host.jobs}:
+        row = store.jobs.find(job)
+        if row is not None:
+            _start_when_ready(store, row)
+    kick(store)
+
+
+def _unjoined(store: Store, host: Host) -> None:
+    """The service gives up on an environment none of whose instances has joined its cluster."""
+    environment = store.environments.find(host.environment)
+    if environment is None or any(one.joined for one in hosts.of(store, environment)) or host.id not in store.hosts:
+        return
+    environment.status, environment.reason = "INVALID", hosts.NONE_JOINED
+    lose_hosts(store, environment)
+
+
+def _start_when_ready(store: Store, row: Row) -> None:
+    run = store.runs[row.name]
+    if row.status == "RUNNABLE" and all(store.hosts[one].joined for one in run.hosts):
+        store.after(store.settings.job_to_starting, partial(_starting, store, row, run.turn))
 
 
 def _urgency(store: Store, row: Row) -> tuple[int, int, int]:
@@ -157,103 +266,13 @@ def _urgency(store: Store, row: Row) -> tuple[int, int, int]:
     return (-priority, -row.props.get("schedulingPriority", 0), row.number)
 
 
-def _place(store: Store, row: Row) -> None:
-    queue = store.queues.find(row.props["jobQueue"])
-    if queue is None:
-        return
-    run = store.runs[row.name]
-    order = sorted(queue.props["computeEnvironmentOrder"], key=lambda item: int(item["order"]))
-    rows = [store.environments.find(item["computeEnvironment"]) for item in order]
-    fitting = [one for one in rows if one is not None and _takes(one, run)]
-    if fitting and all(run.vcpus > _capacity(one) for one in fitting):
-        row.reason = TOO_LARGE
-        return
-    for environment in fitting:
-        if _used(store, environment) + run.vcpus <= _capacity(environment) and _take_consumables(store, row):
-            run.environment = environment.arn
-            store.used[environment.arn] = _used(store, environment) + run.vcpus
-            _grow(store, environment)
-            store.after(store.settings.job_to_starting, partial(_starting, store, row, run.turn))
-            return
-
-
-def _takes(environment: Row, run: Run) -> bool:
-    if environment.status not in ("VALID", "UPDATING") or environment.state != "ENABLED":
-        return False
-    resources: Json = environment.props.get("computeResources", {})
-    if run.multinode:
-        return resources.get("type") == "EC2"
-    if run.platform == "EKS":
-        return "eksConfiguration" in environment.props
-    return on_fargate(resources) == (run.platform == "FARGATE") and "eksConfiguration" not in environment.props
-
-
-def _capacity(environment: Row) -> float:
-    resources: Json = environment.props.get("computeResources", {})
-    return float(resources.get("maxvCpus") or environment.props.get("unmanagedvCpus") or 10**6)
-
-
-def _used(store: Store, environment: Row) -> float:
-    return store.used.get(environment.arn, 0)
-
-
-def _grow(store: Store, environment: Row) -> None:
-    """The service sets `desiredvCpus` to what its jobs need, within the limits."""
-    resources: Json = environment.props.get("computeResources", {})
-    if "desiredvCpus" in resources:
-        wanted = max(resources["minvCpus"], int(_used(store, environment)))
-        resources["desiredvCpus"] = min(resources["maxvCpus"], wanted)
-        if resources["desiredvCpus"]:
-            store.launched.add(environment.arn)
-
-
-def _take_consumables(store: Store, row: Row) -> bool:
-    needed = store.runs[row.name].consumables
-    found = [(store.consumables.find(arn), quantity) for arn, quantity in needed]
-    for resource, quantity in found:
-        if resource is None or resource.props["totalQuantity"] - resource.props["inUseQuantity"] < quantity:
-            return False
-    for resource, quantity in found:
-        if resource is not None:
-            resource.props["inUseQuantity"] += quantity
-    return True
-
-
-def _release_consumables(store: Store, row: Row) -> None:
-    for arn, quantity in store.runs[row.name].consumables:
-        resource = store.consumables.find(arn)
-        if resource is None:
-            continue
-        resource.props["inUseQuantity"] = max(resource.props["inUseQuantity"] - quantity, 0)
-        if resource.props["resourceType"] == "NON_REPLENISHABLE":
-            resource.props["totalQuantity"] = max(resource.props["totalQuantity"] - quantity, 0)
-
-
 def _starting(store: Store, row: Row, turn: int) -> None:
     if store.runs[row.name].turn != turn:
         return
-    row.status = "STARTING"
-    _show_task(store, row)
+    row.status, row.reason = "STARTING", ""
+    attempts.begin(store, row)
     _mirror(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
-
-
-def _show_task(store: Store, row: Row) -> None:
-    """From STARTING on a job shows its ECS task, whose ARN contains the cluster, and so the compute environment."""
-    run = store.runs[row.name]
-    environment = store.environments.find(run.environment) if run.environment else None
-    cluster: str = environment.props.get("ecsClusterArn", "") if environment else ""
-    if not cluster or environment is None:
-        return
-    run.task = f"{cluster.replace(':cluster/', ':task/')}/{store.new_id().replace('-', '')}"
-    shown: Json = {"taskArn": run.task}
-    if not on_fargate(environment.props.get("computeResources", {})):
-        shown["containerInstanceArn"] = f"{cluster.replace(':cluster/', ':container-instance/')}/{store.new_id()}"
-    if "ecsProperties" in row.props:
-        tasks = [{**task, **shown} for task in row.props["ecsProperties"]["taskProperties"]]
-        row.props["ecsProperties"] = {**row.props["ecsProperties"], "taskProperties": tasks}
-    elif "container" in row.props:
-        row.props["container"] = {**row.props["container"], **shown}
 
 
 def _running(store: Store, row: Row, turn: int) -> None:
@@ -263,6 +282,7 @@ def _running(store: Store, row: Row, turn: int) -> None:
     row.status = "RUNNING"
     run.started = store.millis()
     row.props["startedAt"] = run.started
+    attempts.running(store, row)
     outcome = _outcome(store, row)
     limit = row.props.get("timeout", {}).get("attemptDurationSeconds")
     if limit is not None and outcome.seconds > limit:
@@ -277,7 +297,7 @@ def _finished(store: Store, row: Row, turn: int, outcome: Outcome) -> None:
 
 
 def _outcome(store: Store, row: Row) -> Outcome:
-    definition = row.props["jobDefinition"].rsplit("/", 1)[-1].rsplit(":", 1)[0]
+    definition = attempts.definition_name(row)
     for pattern, script in store.settings.outcomes.items():
         if script and (fnmatchcase(row.props["jobName"], pattern) or fnmatchcase(definition, pattern)):
             return Outcome.read(script[min(len(row.props["attempts"]), len(script) - 1)])
@@ -285,40 +305,13 @@ def _outcome(store: Store, row: Row) -> Outcome:
 
 
 def _attempt_over(store: Store, row: Row, outcome: Outcome) -> None:
-    _record_attempt(store, row, outcome)
+    attempts.end(store, row, outcome)
     timed_out = outcome.status_reason == TIMED_OUT
     if not timed_out and retry.again(row.props.get("retryStrategy"), len(row.props["attempts"]), outcome):
         _leave(store, row)
         _runnable(store, row)
         return
     _end(store, row, "SUCCEEDED" if outcome.exit_code == 0 else "FAILED", outcome.status_reason)
-
-
-def _record_attempt(store: Store, row: Row, outcome: Outcome) -> None:
-    run = store.runs[row.name]
-    seen: Json = {}
-    if outcome.exit_code is not None:
-        seen["exitCode"] = outcome.exit_code
-    if outcome.reason is not None:
-        seen["reason"] = outcome.reason
-    definition = row.props["jobDefinition"].rsplit("/", 1)[-1].rsplit(":", 1)[0]
-    somewhere = f"arn:{store.partition}:ecs:{store.region}:{store.account}:task/{store.new_id()}"
-    where = {"taskArn": run.task or somewhere, "networkInterfaces": []}
-    stream = {"logStreamName": f"{definition[:200]}/default/{store.new_id().replace('-', '')}"}
-    attempt: Json = {"stoppedAt": store.millis(), "statusReason": outcome.status_reason}
-    if run.started is not None:
-        attempt["startedAt"] = run.started
-    if "ecsProperties" in row.props:
-        names = [one.get("name", "default") for one in row.props["ecsProperties"]["taskProperties"][0]["containers"]]
-        containers = [{"name": name, **seen, **stream, "networkInterfaces": []} for name in names]
-        attempt["taskProperties"] = [{"taskArn": where["taskArn"], "containers": containers}]
-    elif "eksProperties" in row.props:
-        attempt["containers"] = [seen]
-        row.props["eksAttempts"] = [*row.props.get("eksAttempts", []), attempt]
-    else:
-        attempt["container"] = {**seen, **where, **stream}
-        row.props["container"] = {**row.props.get("container", {}), **attempt["container"]}
-    row.props["attempts"] = [*row.props["attempts"], attempt]
 
 
 def _leave(store: Store, row: Row) -> None:
@@ -328,10 +321,14 @@ def _leave(store: Store, row: Row) -> None:
     environment = store.environments.find(run.environment) if run.environment else None
     if run.environment is not None:
         store.used[run.environment] -= run.vcpus
-        _release_consumables(store, row)
-    run.environment = None
+        placement.release_consumables(store, run)
+        hosts.release(store, row.name, run.hosts)
+    run.environment, run.hosts = None, []
     if environment is not None:
-        _grow(store, environment)
+        placement.grow(store, environment)
+        for host in hosts.of(store, environment):
+            if host.old and not host.jobs:
+                hosts.end(store, host)
     kick(store)
 
 

@@ -6,13 +6,15 @@ import copy
 import json
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from reconciler.sandbox.batch import (
     compute_environments,
     consumables,
+    fleet,
     job_definitions,
     job_queues,
     jobs,
@@ -25,6 +27,7 @@ from reconciler.sandbox.batch import (
     tags,
     validate,
 )
+from reconciler.sandbox.batch.fleet import Fleet
 from reconciler.sandbox.batch.installed import shapes
 from reconciler.sandbox.batch.messages import BatchError, Invalid
 from reconciler.sandbox.batch.settings import Settings
@@ -99,6 +102,7 @@ class Batch:
             surroundings=surroundings,
             settings=settings,
         )
+        self._store.on_started = partial(running.joined, self._store)
         self._lock = threading.Lock()
         self._replies = 0
 
@@ -126,17 +130,29 @@ class Batch:
             rows = (row for table in tags.tables(self._store) for row in table if not row.gone)
             return {row.arn: dict(row.tags) for row in rows if row.tags and row.state != "INACTIVE"}
 
-    def clusters(self) -> dict[str, dict[str, int]]:
-        """The ECS clusters of the environments, by ARN: how many tasks are ``running`` and ``pending`` in each."""
+    def fleet(self) -> Fleet:
+        """The instances, Auto Scaling groups, clusters and tasks of the environments, as they are now."""
         with self._lock:
             self._store.settle()
-            found = {}
-            for row in self._store.environments:
-                if not row.gone and "ecsClusterArn" in row.props:
-                    states = [job.status for job in running.on_environment(self._store, row)]
-                    counts = {"running": states.count("RUNNING"), "pending": states.count("STARTING")}
-                    found[row.props["ecsClusterArn"]] = counts
-            return found
+            return fleet.of(self._store)
+
+    def lose(self, instances: Iterable[str], *, reclaimed: bool = True) -> list[str]:
+        """EC2 instances are terminated; returns those that belong to an environment."""
+        with self._lock:
+            self._store.settle()
+            return running.lose_instances(self._store, instances, reclaimed=reclaimed)
+
+    def reclaim(self, job_or_instance: str) -> list[str]:
+        """Spot capacity is taken back: of an instance, or of a job's instances or its Fargate task; what was lost."""
+        with self._lock:
+            self._store.settle()
+            store = self._store
+            row = store.jobs.find(job_or_instance)
+            if row is None:
+                return running.lose_instances(store, [job_or_instance], reclaimed=True)
+            if running.interrupt(store, row):
+                return [row.name]
+            return running.lose_instances(store, list(store.runs[row.name].hosts), reclaimed=True)
 
     def service_roles(self) -> dict[str, str]:
         """The service role of each environment, both as ARNs."""

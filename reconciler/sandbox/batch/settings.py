@@ -59,6 +59,24 @@ class Settings:
     """When, after the request, Batch first uses the roles: at once, roles that are not visible yet are refused."""
     instances_launch: float = 60
     """From VALID, or a higher `minvCpus`, to instances in the subnets and security groups."""
+    instances_idle: float = 300
+    """How long an instance without jobs runs on, unless `minvCpus` needs it."""
+    instances_retry: float = 60
+    """From a failed launch to the next; it doubles with each failure, up to an hour."""
+    instances_unjoined: float = 7200
+    """After how long an environment becomes INVALID whose instances do not join its cluster."""
+    registered_memory: float = 0.965
+    """The part of the advertised memory that the kernel of an instance has; of that the agent keeps 32 MiB."""
+    no_capacity: Sequence[str] = ()
+    """Patterns of instance types that EC2 does not have now: `g4dn.*`; in one zone only: `p4d.24xlarge@eu-west-1a`."""
+    vcpu_quotas: Mapping[str, int] = field(default_factory=dict)
+    """Patterns of instance types, each with the account's limit of running vCPUs for them: `{"g*": 0}`."""
+    unjoined: Sequence[str] = ()
+    """Patterns of environments whose instances start and do not join the cluster."""
+    blocked_after: float = 300
+    """How long the first job of a queue is RUNNABLE before AWS Batch tells what blocks it."""
+    undetermined_after: float = 1800
+    """How long until it says that it cannot determine what does."""
     inactive_kept: float = 180 * 86400
     """How long a deregistered revision is still described."""
 

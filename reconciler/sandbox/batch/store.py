@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,7 +18,7 @@ from typing import Any
 
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
-from reconciler.sandbox.batch.surroundings import Surroundings
+from reconciler.sandbox.batch.surroundings import Interface, Machine, Surroundings
 from reconciler.sandbox.clock import Clock
 
 Json = dict[str, Any]
@@ -50,17 +51,116 @@ class Row:
         return self.status not in SETTLED
 
 
+@dataclass(frozen=True)
+class Need:
+    """What a job, or one of its nodes, takes of a host; ``memory`` in MiB."""
+
+    vcpus: float = 1
+    memory: float = 0
+    gpus: int = 0
+    types: tuple[str, ...] = ()
+    """The only instance types that may be used; empty: any."""
+
+
+@dataclass
+class Host:
+    """An EC2 instance of an environment."""
+
+    id: str
+    environment: str
+    machine: Machine
+    subnet: str
+    zone: str
+    memory: int
+    """What it registers with its cluster, in MiB."""
+    launched: float
+    container_instance: str
+    spot: bool = False
+    old: bool = False
+    """From before an infrastructure update: takes no new jobs."""
+    joins: bool = True
+    joined: bool = False
+    idle_since: float = 0
+    jobs: dict[str, Need] = field(default_factory=dict)
+    """By job id, or `JOB#NODE`."""
+    vcpus_left: float = 0
+    memory_left: float = 0
+    gpus_left: int = 0
+
+    def room(self, need: Need) -> bool:
+        """Whether the need fits beside the jobs that it has."""
+        return (
+            need.vcpus <= self.vcpus_left
+            and need.memory <= self.memory_left
+            and need.gpus <= self.gpus_left
+            and (not need.types or self.machine.name in need.types)
+        )
+
+    def take(self, job: str, need: Need) -> None:
+        """A job is placed on it."""
+        self.jobs[job] = need
+        self._count(need, -1)
+
+    def give_back(self, job: str) -> None:
+        """A job has left it."""
+        self._count(self.jobs.pop(job), 1)
+
+    def _count(self, need: Need, sign: int) -> None:
+        self.vcpus_left += sign * need.vcpus
+        self.memory_left += sign * need.memory
+        self.gpus_left += sign * need.gpus
+
+
+@dataclass
+class Activity:
+    """A scaling activity of an environment's Auto Scaling group."""
+
+    id: str
+    at: float
+    machine: str
+    subnet: str
+    zone: str
+    instance: str = ""
+    failure: str = ""
+
+
+@dataclass
+class Task:
+    """An ECS task: one attempt of a job, or of one of its nodes."""
+
+    arn: str
+    cluster: str
+    job: str
+    definition: str
+    created: float
+    host: str = ""
+    container_instance: str = ""
+    interface: Interface | None = None
+    started: float | None = None
+    stopped: float | None = None
+    stop_code: str = ""
+    stopped_reason: str = ""
+    containers: list[Json] = field(default_factory=list)
+    """Name, and once it has stopped `exitCode` and `reason`."""
+
+
 @dataclass
 class Run:
     """A job until it ends: what it requires, where it runs, which of its events are still valid."""
 
     vcpus: float = 1
+    """Of all its nodes."""
     platform: str = "ECS"
     multinode: bool = False
+    needs: tuple[Need, ...] = ()
+    """What each host must offer: one for most jobs, one per node for a multi-node job."""
     consumables: tuple[tuple[str, int], ...] = ()
     environment: str | None = None
-    task: str = ""
-    """The ECS task of the current attempt."""
+    hosts: list[str] = field(default_factory=list)
+    """The instances of the current attempt, the main node's first."""
+    tasks: list[str] = field(default_factory=list)
+    """The ECS tasks of the current attempt, the main node's first."""
+    waiting_since: float = 0
     turn: int = 0
     """Increased by changes that invalidate earlier events of the job."""
     started: int | None = None
@@ -151,6 +251,8 @@ class Store:
         self.clock = clock
         self.surroundings = surroundings
         self.settings = settings
+        self.on_started: Callable[[Host], None] = lambda _: None
+        """What follows when an instance has started."""
         self.reset()
 
     def reset(self) -> None:
@@ -171,8 +273,14 @@ class Store:
         self.revisions: dict[str, int] = {}
         self.released: dict[str, float] = {}
         """Until when the deletion of an environment, by ARN, is refused because a queue used it."""
-        self.instances: dict[str, int] = {}
-        """How many run, by the ARN of their environment."""
+        self.hosts: dict[str, Host] = {}
+        """The instances that run, by id."""
+        self.activities: dict[str, deque[Activity]] = {}
+        """The latest launches, failed ones too, by the ARN of the environment."""
+        self.launches: dict[str, tuple[float, int]] = {}
+        """When an environment may launch again, and how many launches have failed in a row, by its ARN."""
+        self.tasks: dict[str, Task] = {}
+        """ECS tasks by ARN, for an hour after they have stopped."""
         self.launched: set[str] = set()
         """ARNs of environments that have begun to launch instances."""
         self.images: dict[str, dict[str, int]] = {}
@@ -186,6 +294,12 @@ class Store:
         self.used: dict[str, float] = {}
         """vCPUs used by jobs, by the ARN of the environment."""
         self.kicked = False
+        self.watched: set[str] = set()
+        """ARNs of queues at which the service looks again."""
+        self.waiting_vcpus = 0.0
+        """vCPUs of the jobs that wait, while they are placed."""
+        self.retry_at = 0.0
+        """When failed launches are tried again."""
         self.client_tokens: dict[str, tuple[float, Json]] = {}
 
     def arn(self, suffix: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -26,6 +26,44 @@ class ProfileFacts:
     arn: str
     role_arn: str | None = None
     usable: bool = True
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an EC2 instance type offers; ``memory`` in MiB, as EC2 advertises it."""
+
+    name: str
+    vcpus: int
+    memory: int
+    gpus: int = 0
+    architecture: str = "x86_64"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """An instance that AWS Batch wants; ``template`` is the id or name of a launch template and its version."""
+
+    environment: str
+    group: str
+    type: str
+    subnet: str
+    security_groups: tuple[str, ...] = ()
+    profile: str = ""
+    key: str = ""
+    image: str = ""
+    template: tuple[str, str] = ("", "")
+    placement: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    spot: bool = False
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface of a task."""
+
+    id: str
+    subnet: str
+    private_address: str
 
 
 class Surroundings(Protocol):
@@ -59,14 +97,30 @@ class Surroundings(Protocol):
         """The AMI in a version (a number, `$Default`, `$Latest`) of a template; None if it has none."""
         ...
 
-    def on_instances(
-        self,
-        ce_name: str,
-        count: int,
-        subnets: Sequence[str],
-        groups: Sequence[str],
-        profile: str | None,
-        placement: str | None = None,
-    ) -> None:
-        """An environment now runs `count` instances; 0 after it has ended all."""
+    def machines(self, names: Sequence[str]) -> Sequence[Machine]:
+        """The instance types of a list of types, families and groups of types, in the order of the list."""
+        ...
+
+    def offers(self, machine: str, subnet_id: str) -> bool:
+        """Whether the zone of the subnet has the instance type."""
+        ...
+
+    def zone(self, subnet_id: str) -> str:
+        """The availability zone of a subnet."""
+        ...
+
+    def launch(self, wanted: Launch) -> str:
+        """Start an instance; returns its id."""
+        ...
+
+    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+        """The instance is terminated, by EC2 if it is ``reclaimed``; nothing if it is already."""
+        ...
+
+    def connect(self, subnet_id: str, groups: Sequence[str], *, public: bool, about: str) -> Interface:
+        """Create the network interface of a task."""
+        ...
+
+    def disconnect(self, interface_id: str) -> None:
+        """Delete the network interface of a task."""
         ...

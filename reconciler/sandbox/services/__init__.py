@@ -22,7 +22,10 @@ __all__ = ["Account", "ServiceCall", "ServiceSettings", "answer"]
 
 # The services of the sandbox, by signing name: what the kinds need, and what their look-ups and targets name.
 HAS = frozenset({*MODELS, "s3", "sqs"})
-_ONLY = {"cloudtrail": frozenset({"LookupEvents"})}
+_ONLY = {
+    "cloudtrail": frozenset({"LookupEvents"}),
+    "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
+}
 
 
 @cache

@@ -7,10 +7,11 @@ reply), or change the request; ``after`` rules receive moto's reply and may chan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
+from reconciler.sandbox.batch.fleet import Fleet
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.services._eventual_consistency import EventualConsistency
 from reconciler.sandbox.services._moto import Moto, partition_of
@@ -66,8 +67,11 @@ class Account:
     batch_tags: Callable[[str], dict[str, dict[str, str]]] = lambda _: {}
     """Region -> tags by ARN of all resources of AWS Batch there."""
 
-    batch_clusters: Callable[[str], dict[str, dict[str, int]]] = lambda _: {}
-    """Region -> task counts by ARN of the ECS clusters of AWS Batch there."""
+    batch_fleet: Callable[[str], Fleet] = lambda _: Fleet((), {}, {})
+    """Region -> the machines behind the compute environments there."""
+
+    batch_lose: Callable[[str, Sequence[str]], list[str]] = lambda *_: []
+    """Region, ids of terminated instances -> those that belonged to a compute environment."""
 
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""

@@ -95,3 +95,9 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
             if all((one.get("IamInstanceProfile") or {}).get("Arn") in arns for arns in wanted)
         ]
     return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}
+
+
+@RULES.after("TerminateInstances")
+def hosts_of_jobs_are_lost(call: ServiceCall, result: Json) -> None:
+    """AWS Batch notices that an instance of a compute environment has gone, and with it the jobs on it."""
+    call.account.batch_lose(call.region, [one["InstanceId"] for one in result.get("TerminatingInstances", ())])

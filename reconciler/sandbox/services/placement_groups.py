@@ -93,9 +93,7 @@ def instances_are_placed(call: ServiceCall, result: Json) -> None:
 
 
 def _in_use(call: ServiceCall, name: str) -> bool:
-    """Whether instances, or those of a compute environment, are in the group."""
-    if name in call.account.memory["placed environments"].get(call.region, {}).values():
-        return True
+    """Whether instances are in the group, those of compute environments too."""
     placed = call.account.memory["placed instances"].get((call.region, name), set())
     reservations = call.backend.describe_instances()
     states = {one.id: one.state for reservation in reservations for one in reservation.instances}

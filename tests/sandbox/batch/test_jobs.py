@@ -14,6 +14,8 @@ EXECUTION = f"arn:aws:iam::{ACCOUNT}:role/execution"
 
 @pytest.fixture
 def stack(desk: Desk) -> Desk:
+    """Its instances start at once."""
+    desk.settings.instances_launch = 0
     desk.environment()
     desk.queue()
     desk.register()

@@ -119,6 +119,7 @@ def test_deleting_consumables(desk):
 @pytest.mark.parametrize(("kind", "left"), [("REPLENISHABLE", 1), ("NON_REPLENISHABLE", 0)])
 def test_jobs_take_from_consumables(desk, kind, left):
     """One at a time while there is one; what cannot be replenished is gone afterwards."""
+    desk.settings.instances_launch = 0
     desk.environment()
     desk.queue()
     needs = {"consumableResourceList": [{"consumableResource": "licence", "quantity": 1}]}

@@ -249,10 +249,12 @@ def test_the_delay_can_be_set_and_a_reset_forgets(sandbox, looking):
 def test_services_call_in_their_own_name(sandbox, looking):
     """AWS Batch starts instances, as its role; a schedule submits its jobs, as the role that it names."""
     from reconciler.sandbox.account import AccountSurroundings
+    from reconciler.sandbox.batch.surroundings import Launch
     from reconciler.sandbox.services.scheduler import identity
 
     account = sandbox.sandbox.account
-    AccountSurroundings(account, "eu-west-1").on_instances("ce", 2, [], ["sg-1"], None)
+    subnet = sandbox.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    AccountSurroundings(account, "eu-west-1").launch(Launch("ce", "AWSBatch-ce-asg-1", "m5.large", subnet))
     by = identity("arn:aws:iam::123456789012:role/nightly", account.id)
     account.trail.record_service("scheduler.amazonaws.com", "batch", "SubmitJob", "eu-west-1", {"jobName": "j"}, by)
     sandbox.clock.advance(DELAY)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.sandbox.account import AccountSurroundings
+from reconciler.sandbox.batch.surroundings import Launch
 
 LINUX = [{"Name": "name", "Values": ["amzn2-ami-hvm-2.*"]}]  # some of the 1,300 images
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@here"
@@ -127,12 +128,14 @@ def test_instances_of_a_compute_environment_hold_their_groups(sandbox, ec2, grou
     held = group()
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     world = AccountSurroundings(sandbox.account, "eu-west-1")
-    world.on_instances("compute-0", 2, [subnet], [held], "profile")
+    wanted = Launch("compute-0", "AWSBatch-compute-0-asg-1", "m5.large", subnet, (held,))
+    instances = [world.launch(wanted) for _ in range(2)]
     holders = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [held]}])["NetworkInterfaces"]
 
-    assert [one["Description"] for one in holders] == ["AWS Batch compute environment compute-0"] * 2
+    assert {one["Attachment"]["InstanceId"] for one in holders} == set(instances)
     refused("DependencyViolation", "", ec2.delete_security_group, GroupId=held)
-    world.on_instances("compute-0", 0, [subnet], [held], "profile")
+    for instance in instances:
+        world.end(instance, reclaimed=False)
     ec2.delete_security_group(GroupId=held)
 
 
@@ -480,10 +483,10 @@ def test_instances_of_a_compute_environment_hold_their_placement_group(sandbox, 
     ec2.create_placement_group(GroupName="p", Strategy="cluster")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     world = AccountSurroundings(sandbox.account, "eu-west-1")
-    world.on_instances("compute-0", 2, [subnet], [], "profile", "p")
+    instance = world.launch(Launch("compute-0", "AWSBatch-compute-0-asg-1", "m5.large", subnet, placement="p"))
 
     refused("InvalidPlacementGroup.InUse", "is in use", ec2.delete_placement_group, GroupName="p")
-    world.on_instances("compute-0", 0, [subnet], [], "profile", "p")
+    world.end(instance, reclaimed=False)
     ec2.delete_placement_group(GroupName="p")
 
 

@@ -15,7 +15,7 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{}/aws4_request, S
     [
         ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": "{}"}),
         ("cloudformation", "list_stacks", {}),
-        ("autoscaling", "describe_auto_scaling_groups", {}),
+        ("athena", "list_work_groups", {}),
         ("lambda", "list_functions", {}),
         ("config", "describe_config_rules", {}),
     ],
@@ -26,7 +26,7 @@ def test_services_that_it_does_not_have(sandbox, service, operation, params):
 
     error = raised.value.response["Error"]
     assert error["Code"] == "NotImplemented"
-    assert error["Message"].startswith(f"the sandbox has no {service}; it has batch, cloudtrail, ec2, ecr")
+    assert error["Message"].startswith(f"the sandbox has no {service}; it has autoscaling, batch, cloudtrail, ec2, ecr")
 
 
 def test_operations_that_it_does_not_have(sandbox, refused):
@@ -34,6 +34,8 @@ def test_operations_that_it_does_not_have(sandbox, refused):
     refused(
         "NotImplemented", "the sandbox has no cloudtrail:DescribeTrails", sandbox.client("cloudtrail").describe_trails
     )
+    scaling = sandbox.client("autoscaling")
+    refused("NotImplemented", "the sandbox has no autoscaling:DescribePolicies", scaling.describe_policies)
 
 
 @pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 50_000, b"{", b"[]", b'"text"'])

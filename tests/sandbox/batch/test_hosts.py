@@ -1,0 +1,168 @@
+"""The machines behind environments: which instances jobs get, what keeps them waiting, and what AWS says of it.
+
+The lines of the reference are those of operating.md: 1.1, 1.2, 2.1 and 3.3.
+"""
+
+import pytest
+
+from reconciler.sandbox.batch import attempts, placement
+from tests.sandbox.batch_desk import Desk, container
+
+
+def needs(vcpus=1, memory=1024, gpus=0, **more):
+    listed = {"VCPU": vcpus, "MEMORY": memory, **({"GPU": gpus} if gpus else {})}
+    return container(
+        resourceRequirements=[{"type": kind, "value": str(value)} for kind, value in listed.items()], **more
+    )
+
+
+def start(desk: Desk, *, wait: float = 3600, environment="ce", **payload) -> dict:
+    """A job on a queue of its own, after some time."""
+    desk.settings.outcomes = {"*": [{"exitCode": 0, "seconds": 86400}]}
+    queue = f"q-{environment}"
+    if not desk.client.describe_job_queues(jobQueues=[queue])["jobQueues"]:
+        desk.queue(queue, environment)
+    desk.register(containerProperties=needs(**payload))
+    job = desk.client.submit_job(jobName="j", jobQueue=queue, jobDefinition="jd")["jobId"]
+    desk.wait(wait)
+    return desk.see_job(job)
+
+
+def types(desk: Desk) -> list[str]:
+    return sorted(one.type for one in desk.world.running.values())
+
+
+def test_a_job_starts_on_an_instance_that_fits(desk):
+    desk.environment(resources={"instanceTypes": ["g4dn", "m5"], "tags": {"Name": "node"}})
+    seen = start(desk, vcpus=3, memory=9000, wait=40)
+    assert seen["status"] == "RUNNABLE"
+    desk.wait(120)
+    seen = desk.see_job(seen["jobId"])
+    host = next(iter(desk.world.running.values()))
+
+    assert (seen["status"], types(desk)) == ("RUNNING", ["m5.xlarge"])
+    assert (host.group.startswith("AWSBatch-ce-asg-"), host.tags) == (True, {"Name": "node"})
+    fleet = desk.batch.fleet()
+    (task,) = fleet.tasks.values()
+    (instances,) = fleet.clusters.values()
+    assert seen["container"]["containerInstanceArn"].endswith(instances[0].container_instance)
+    assert (task.arn, task.host) == (seen["container"]["taskArn"], instances[0].id)
+
+
+def test_idle_instances_are_ended(desk):
+    desk.environment()
+    seen = start(desk, wait=120)
+    desk.client.terminate_job(jobId=seen["jobId"], reason="enough")
+    desk.wait(200)
+    desk.batch.settle()
+    assert types(desk)
+    desk.wait(120)
+    desk.batch.settle()
+
+    assert not types(desk)
+
+
+@pytest.mark.parametrize(
+    ("resources", "payload", "reason"),
+    [
+        ({"instanceTypes": ["g4dn.xlarge"], "maxvCpus": 64}, {"vcpus": 8}, placement.NOTHING_FITS),
+        ({"instanceTypes": ["m5.large"]}, {"gpus": 1}, placement.NOTHING_FITS),
+        ({"instanceTypes": ["m5.large"]}, {"vcpus": 1, "memory": 8192}, placement.NOTHING_FITS),
+        ({"instanceTypes": ["m5"], "maxvCpus": 4}, {"vcpus": 8}, placement.TOO_LARGE),
+        ({"instanceTypes": ["m5.large"]}, {"vcpus": 1, "memory": 8100}, ""),
+    ],
+    ids=["vcpus", "gpus", "memory", "maxvCpus", "more than is registered"],
+)
+def test_what_no_instance_can_run_waits_for_ever(desk, resources, payload, reason):
+    """With AWS's reason; without one where only the registered memory is not enough (2.1, `memory-edge`)."""
+    desk.environment(resources=resources)
+    seen = start(desk, **payload)
+
+    assert (seen["status"], seen.get("statusReason", "")) == ("RUNNABLE", reason)
+
+
+def test_only_the_first_job_of_a_queue_has_the_reason(desk):
+    desk.environment(resources={"instanceTypes": ["g4dn.xlarge"]})
+    first = start(desk, vcpus=8)
+    second = start(desk, vcpus=8)
+
+    assert desk.see_job(first["jobId"])["statusReason"] == placement.NOTHING_FITS
+    assert "statusReason" not in second
+
+
+def test_missing_capacity_is_told_by_job_and_activities(desk):
+    """Another type, or zone, is tried; without any the launches are tried again, less and less often."""
+    desk.settings.no_capacity = ["m5.large"]
+    desk.environment(resources={"instanceTypes": ["m5.large", "c5.large"]})
+    start(desk, wait=100)
+    assert types(desk) == ["c5.large"]
+    desk.settings.no_capacity = ["*"]
+    desk.environment("dry", resources={"instanceTypes": ["m5.large"]})
+    seen = start(desk, environment="dry")
+
+    assert seen["statusReason"] == placement.NO_CAPACITY.format("m5.large")
+    group = desk.batch.fleet().groups[-1]
+    assert {"InsufficientInstanceCapacity" in one.failure for one in group.activities} == {True}
+    assert len(group.activities) < 20
+    desk.settings.no_capacity = []
+    desk.wait(7200)
+    assert desk.see_job(seen["jobId"])["status"] == "RUNNING"
+
+
+def test_a_quota_is_told_by_activities_alone(desk):
+    desk.settings.vcpu_quotas = {"g*": 0}
+    desk.environment(resources={"instanceTypes": ["g4dn.xlarge"]})
+    seen = start(desk, gpus=1)
+
+    assert (seen["status"], seen.get("statusReason")) == ("RUNNABLE", None)
+    assert "VcpuLimitExceeded" in desk.batch.fleet().groups[0].activities[-1].failure
+
+
+def test_instances_that_do_not_join_make_the_environment_invalid(desk):
+    """First nothing, then UNDETERMINED, at last an environment that is INVALID."""
+    desk.settings.unjoined = ["ce"]
+    desk.environment()
+    seen = start(desk, wait=1000)
+    assert (seen["status"], seen.get("statusReason")) == ("RUNNABLE", None)
+    assert types(desk)
+    desk.wait(2000)
+    assert desk.see_job(seen["jobId"])["statusReason"] == placement.UNDETERMINED
+    assert not next(iter(desk.batch.fleet().clusters.values()))
+    desk.wait(7200)
+
+    assert "none of the instances joined the underlying ECS Cluster" in desk.see_environment()["statusReason"]
+    assert not types(desk)
+    desk.wait(1000)
+    assert desk.see_job(seen["jobId"])["statusReason"] == placement.ALL_INVALID
+
+
+def test_a_lost_instance_is_named(desk):
+    """Its jobs lose the attempt and are retried on another; those on other instances go on."""
+    desk.environment()
+    seen = start(desk, wait=200)
+    (lost,) = desk.world.running
+    assert desk.batch.reclaim(seen["jobId"]) == [lost]
+    seen = desk.see_job(seen["jobId"])
+
+    assert seen["attempts"][0]["statusReason"] == f"Host EC2 (instance {lost}) terminated."
+    assert "exitCode" not in seen["attempts"][0]["container"]
+    assert lost not in desk.world.running
+
+
+def test_fargate_takes_its_capacity_back(desk):
+    desk.fargate()
+    desk.settings.outcomes = {"*": [{"exitCode": 0, "seconds": 86400}]}
+    desk.queue("q", "fg")
+    role = "arn:aws:iam::123456789012:role/execution"
+    asked = needs(0.25, 512, executionRoleArn=role)
+    desk.register(platformCapabilities=["FARGATE"], containerProperties=asked)
+    job = desk.client.submit_job(jobName="j", jobQueue="q", jobDefinition="jd")["jobId"]
+    desk.wait(60)
+    shown = desk.see_job(job)["container"]["networkInterfaces"]
+    assert [set(one) for one in shown] == [{"attachmentId", "privateIpv4Address"}]
+    assert len(desk.world.interfaces) == 1
+    assert desk.batch.reclaim(job) == [job]
+    attempt = desk.see_job(job)["attempts"][0]
+
+    assert (attempt["statusReason"], attempt["container"]["exitCode"]) == (attempts.SPOT_TASK, 137)
+    assert not desk.world.interfaces
