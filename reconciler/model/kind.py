@@ -65,6 +65,7 @@ from .access import Access
 from .api import Api
 from .attempts import Retries
 from .declared import Declared
+from .jobs import Submission, Takes
 from .plan import Verb
 from .recorded import Recorded
 from .resources import (
@@ -250,6 +251,10 @@ class Kind:
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
     #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
     retries: Callable[[Json], Retries] | None = None
+    #: How jobs of one are submitted, by its declared properties: for `reconcile jobs`.
+    submits: Callable[[Json], Submission] | None = None
+    #: Which jobs one takes, by what is declared: for `reconcile jobs`.
+    takes_jobs: Callable[[Resource, Declared], Takes] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -28,6 +28,7 @@ from reconciler.kinds.batch.job_definition import (
     retries,
     retry_strategy,
     rule_sets,
+    submission,
 )
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
@@ -364,6 +365,7 @@ KIND = Kind(
     relations=images.relations,
     disruption=disruption,
     retries=retries.retries,
+    submits=submission.submission,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_queue import relations
+from reconciler.kinds.batch.job_queue import jobs, relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -386,6 +386,7 @@ KIND = Kind(
     expand=expand,
     check=check,
     relations=relations.relations,
+    takes_jobs=jobs.takes_jobs,
     disruption=disruption,
     deletion_effect=deletion_effect,
     side_effects=relations.side_effects,
