@@ -14,7 +14,7 @@ PYTEST_WORKERS ?= auto
 STEADY         := MALLOC_ARENA_MAX=2 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-fast test-long cover lint types fmt schemas docs schema-check wheel-check all lock clean
+.PHONY: help setup dev demo test test-fast test-long cover lint types fmt schemas docs policies schema-check wheel-check all lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ docs: setup ## regenerate docs/errors.md, docs/reference/ and GitLab's component
 	$(BIN)/python -m tools.errors_doc
 	$(BIN)/python -m tools.reference_doc
 	$(BIN)/python -m tools.gitlab_component
+
+policies: setup ## regenerate the policies of environments/ci-roles from the environments
+	@$(BIN)/reconcile permissions --all --for drift --format yaml --out-dir environments/ci-roles
+	@$(BIN)/reconcile permissions --all --except ci-roles --for apply --format yaml --out-dir environments/ci-roles
 
 schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas
 	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)

@@ -19,6 +19,7 @@ Text has it after the severity, as in `error[unknown-field]`, JSON as `code`.
 - An **error** makes the command fail.
 - A **warning** does not, except with `validate --strict`.
 - A **note** never does.
+- **Advice** is in reports of `audit` only, which also gives some warnings as advice: see [auditing](audit.md).
 
 Warnings and notes can be turned off by their codes: in `environment.yaml` for the whole environment
 (`ignoreRules: [no-timeout]`), or for one resource (`lifecycle: {ignoreRules: [no-timeout]}`). Errors cannot.

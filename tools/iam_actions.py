@@ -26,7 +26,9 @@ def wanted() -> list[str]:
     """Every action that the tool may need, sorted."""
     kinds = discover().values()
     found = {action for kind in kinds for action in kind.access.actions}
-    return sorted({*found, *BESIDE_KINDS, *(action for kind in kinds for action in _more(kind))})
+    found |= {action for kind in kinds if kind.audit for action in (*kind.audit.reads, *kind.audit.actions)}
+    lists = (one.call.action for kind in kinds for one in kind.complete_lists)
+    return sorted({*found, *BESIDE_KINDS, *lists, *(action for kind in kinds for action in _more(kind))})
 
 
 def _more(kind: Any) -> Iterable[str]:

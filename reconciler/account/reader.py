@@ -30,7 +30,7 @@ class Reader:
         return tuple(future.result() for future in [self._future(call, alone=alone) for call in calls])
 
     def _future(self, call: Call, *, alone: bool) -> Future[Reply]:
-        key = f"{call}{call.all_pages}{compact(call.params)}"
+        key = f"{call}{call.all_pages}{compact(dict(call.params))}"
         with self._lock:
             if key in self._known:
                 return self._known[key]

@@ -26,6 +26,7 @@ from reconciler.model import (
     Address,
     Environment,
     Finding,
+    Json,
     Kind,
     Path,
     Reference,
@@ -170,7 +171,7 @@ def _resource(
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
     raw = raw.with_moved(kind.declared_at(raw.value))
-    findings = list(kind.check(physical, props))
+    findings = list(kind.check(physical, _by_name(kind, address, physical, props)))
     if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(physical)} characters; a {kind.name} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
@@ -210,10 +211,17 @@ def _of_the_rest(
     if any(not problem.warning and problem.code not in _OF_MEMBERS for problem in validate(value)):
         return
     raw = raw.with_moved(kind.declared_at(raw.value))
-    for finding in kind.check(physical, kind.expanded(address.name, value)):
+    for finding in kind.check(physical, _by_name(kind, address, physical, kind.expanded(address.name, value))):
         pos = raw.at(finding.path)
         if finding.path and finding.code in (codes.INVALID_VALUE, *_OF_ONE_VALUE) and pos not in errors:
             yield as_problem(finding, address, pos)
+
+
+def _by_name(kind: Kind, address: Address, physical: str, props: Json) -> Json:
+    """The properties, with what the physical name implies in place of what the logical one does."""
+    logical = kind.implied(address.name)
+    real = kind.implied(physical).items()
+    return {**props, **{name: value for name, value in real if props.get(name) == logical.get(name)}}
 
 
 def _with_unknown(value: Any, path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 from functools import cache
 from typing import Annotated, Any, Final
@@ -13,7 +14,8 @@ from typer.core import TyperGroup
 from reconciler import __version__
 from reconciler.cli.fast_options import take_simple_values
 
-# name -> help, as `reconcile --help` lists them; each command's module in `commands` has its name
+# name -> help, as `reconcile --help` lists them; each command's module in `commands` has its name, with an underscore
+# after a word of Python
 COMMANDS: Final = {
     "init": "Write a starting environment.",
     "validate": "Check an environment without AWS.",
@@ -23,7 +25,9 @@ COMMANDS: Final = {
     "apply": "Apply the changes in order, after approval.",
     "destroy": "Delete what the environment owns, after approval.",
     "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",
+    "audit": "Report what in the account's AWS Batch is broken, unowned or risky; needs no YAML, reads only.",
     "unlock": "Break a lock that was left behind, after approval.",
+    "import": "Write YAML for what exists in an account, so that planning it changes nothing.",
     "graph": "Show what depends on what, without AWS, and what a saved plan changes in it.",
     "render": "Show the environment after merging and variables, with the source of each value.",
     "retry": "Show what AWS Batch does with failed attempts of a job, without AWS.",
@@ -84,7 +88,8 @@ class Commands(TyperGroup):
 
 @cache
 def _command(name: str) -> Any:
-    app = importlib.import_module(f"reconciler.cli.commands.{name}").APP
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    app = importlib.import_module(f"reconciler.cli.commands.{module}").APP
     command = typer.main.get_command(app)
     command.name = name
     return take_simple_values(command)

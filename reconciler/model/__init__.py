@@ -3,7 +3,8 @@
 Nothing here calls AWS, reads a file or the clock. Every other package uses these types; this one imports none of them.
 One module a topic: ``values`` (names, places, stand-ins), ``steps`` (calls and waits), ``resources`` (declared, live,
 wanted, differences), ``declared`` (all that is declared), ``kind`` (the interface of a kind), ``api`` (the requests of
-a kind), ``recorded`` (its events in CloudTrail), ``plan``.
+a kind), ``recorded`` (its events in CloudTrail), ``other_tools`` (its types in their files), ``audit`` (findings about
+what is live), ``plan``.
 """
 
 from .access import (
@@ -18,6 +19,9 @@ from .declared import (
 )
 from .kind import (
     Kind,
+)
+from .other_tools import (
+    OtherTools,
 )
 from .plan import (
     Event,
@@ -39,6 +43,7 @@ from .resources import (
     Effect,
     EffectOf,
     Environment,
+    Existing,
     Field,
     Finding,
     Lifecycle,
@@ -127,6 +132,7 @@ __all__ = [
     "EffectOf",
     "Environment",
     "Event",
+    "Existing",
     "Field",
     "Finding",
     "Grant",
@@ -142,6 +148,7 @@ __all__ = [
     "Observed",
     "On",
     "Options",
+    "OtherTools",
     "Outcome",
     "Path",
     "Plan",

@@ -64,8 +64,10 @@ from typing import Any, Final
 from .access import Access
 from .api import Api
 from .attempts import Retries
+from .audit import Audit
 from .declared import Declared
 from .jobs import Submission, Takes
+from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
 from .resources import (
@@ -73,6 +75,7 @@ from .resources import (
     Container,
     Dependent,
     Diff,
+    Existing,
     Field,
     Finding,
     Lifecycle,
@@ -102,6 +105,10 @@ def _never(_live: Live, _want: Want, _diff: Diff) -> bool:
 
 def _no_props(_name: str) -> Json:
     return EMPTY
+
+
+def _props_of(live: Live, _scope: Scope) -> Json:
+    return live.props
 
 
 def _no_paths(_props: Json) -> Mapping[Path, Path]:
@@ -162,6 +169,9 @@ class Kind:
     #: Regular expressions of ARNs that do not follow from ``attrs``, with a group ``name``, perhaps with a group
     #: ``rest`` for what is sent with the ARN (the JSON key of a secret); tried in order.
     arn_forms: tuple[str, ...] = ()
+    #: Lists all there is of it in the account, in few calls, but what AWS itself owns (the roles of services, the group
+    #: of every VPC): for what finds more than an environment declares or owns (`import`, `audit`).
+    everything: Callable[[Scope], Reads[Sequence[Existing]]] | None = None
     #: The attributes that AWS assigns when one is created (the id of a security group).
     assigned_by_aws: frozenset[str] = frozenset()
     #: How one is replaced where no update can make a change.
@@ -175,8 +185,17 @@ class Kind:
     #: The requests that properties are sent in. Members that only the installed AWS model knows are passed through, so
     #: ``create`` and ``update`` **must** send members they do not know.
     api: Api | None = None
+    #: What `audit` looks for; without it, objects of this kind are not audited.
+    audit: Audit | None = None
+    #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
+    file: str = ""
+    #: What other tools call one, for `import`.
+    other_tools: OtherTools = NOT_KNOWN
     #: Turns what YAML allows for convenience into plain properties.
     expand: Callable[[Json], Json] = dict
+    #: The inverse of ``expand``, for `import`: the properties of a live object as people declare them, in short forms
+    #: and without what follows from others. The engine leaves out what ``fields`` and ``normalize`` make of absence.
+    declare: Callable[[Live, Scope], Json] = _props_of
     #: Where what ``expand`` writes was declared, by path, for places in problems and in `render`, which shows what is
     #: written at these paths. Only for what people should see written out.
     declared_at: Callable[[Json], Mapping[Path, Path]] = _no_paths

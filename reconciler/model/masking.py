@@ -102,7 +102,7 @@ def single_line(text: str) -> str:
 
 def in_json(text: str) -> str:
     """JSON text with its control characters escaped: only strings can contain any."""
-    return text if text.isascii() else _CONTROL.sub(_escaped, text)
+    return text if text.isascii() and "\x7f" not in text else _CONTROL.sub(_escaped, text)
 
 
 @lru_cache(4096)  # there are few different names

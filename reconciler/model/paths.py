@@ -9,7 +9,7 @@ from functools import cache
 from operator import is_
 from typing import Any
 
-from reconciler.model import Path, Pos
+from reconciler.model.values import Path, Pos
 
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
@@ -69,3 +69,8 @@ def located(root: str, pos: Pos) -> str:
 def opened(root: str, file: str) -> str:
     """The path of a file that is relative to the environment at ``root``, without detours; empty if ``file`` is."""
     return posixpath.normpath(f"{root}{file}") if file else ""
+
+
+def as_written(path: Path) -> str:
+    """A path as the AWS CLI's queries write it: ``computeEnvironmentOrder[0].computeEnvironment``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

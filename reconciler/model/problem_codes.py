@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from . import examples
 
-Severity = Literal["error", "warning", "note"]
+Severity = Literal["error", "warning", "note", "advice"]
 
 
 class ProblemCode(str):
@@ -51,6 +51,10 @@ def _note(name: str, meaning: str, fix: str, source: str = "") -> ProblemCode:
     return ProblemCode(name, ("note",), meaning, fix, source)
 
 
+def _audit(severities: tuple[Severity, ...], name: str, meaning: str, fix: str, source: str = "") -> ProblemCode:
+    return ProblemCode(name, severities, meaning, fix, source)
+
+
 @cache
 def catalogue() -> dict[str, ProblemCode]:
     """Every code by its name, in alphabetical order."""
@@ -63,6 +67,11 @@ NO_ENVIRONMENT = _error(
     "no-environment",
     "No environment given, or the given directory has no environment.yaml.",
     "Pass the directory of an environment, or create one with `reconcile init`.",
+)
+NOTHING_TO_IMPORT = _error(
+    "nothing-to-import",
+    "Nothing in the account matches the options of `import`.",
+    "Check the account and the Region, and `--name`, `--kind` and `--tag`.",
 )
 NESTED_ENVIRONMENT = _error(
     "nested-environment",
@@ -643,6 +652,148 @@ ADVICE = _warning(
     "Nothing needs to be done.",
 )
 
+# --- what `audit` finds; it also uses codes of the advice above -------------------------------------------------------
+
+_BATCH = "https://docs.aws.amazon.com/batch/latest/userguide/"
+NO_OWNER = _audit(
+    ("advice",),
+    "no-owner",
+    "No tag names what manages a resource, so whether it may be changed or deleted is unknown.",
+    "Declare it and adopt it (`reconcile import`, `apply --adopt`), tag it with its owner, or delete it.",
+)
+UNKNOWN_OWNER = _audit(
+    ("advice",),
+    "unknown-owner",
+    "The tags of a resource name an environment that this repository does not have: it may be what a deleted"
+    " environment has left behind.",
+    "Look for the environment in other repositories; if there is none, declare it again and run `reconcile destroy`.",
+)
+NO_TAGS = _audit(
+    ("advice",),
+    "no-tags",
+    "A resource has no tags, so neither its costs nor its purpose can be assigned to anyone.",
+    "Tag it, for example with team and purpose; `tags:` in environment.yaml puts tags on every resource.",
+    _BATCH + "using-tags.html",
+)
+INVALID_RESOURCE = _audit(
+    ("error",),
+    "invalid-resource",
+    "AWS Batch reports a resource as INVALID: it starts nothing until the cause is removed.",
+    "Remove the cause that the message quotes; an update of the resource then makes it VALID.",
+    _BATCH + "invalid_compute_environment.html",
+)
+STUCK_RESOURCE = _audit(
+    ("warning", "advice"),
+    "stuck-resource",
+    "A resource has been in transition for longer than this takes, and cannot be changed or deleted meanwhile.",
+    "Look for a role that no longer exists, and for jobs that do not end.",
+    _BATCH + "troubleshooting.html",
+)
+DANGLING_REFERENCE = _audit(
+    ("error",),
+    "dangling-reference",
+    "A resource names another that does not exist: jobs or instances that need it cannot start.",
+    "Create what is missing again, under the same name and path, or name another.",
+)
+NO_CAPACITY = _audit(
+    ("error", "warning"),
+    "no-capacity",
+    "A queue accepts jobs, but no compute environment of it can run any: they wait forever.",
+    "Enable or repair one of its compute environments, or disable the queue.",
+    _BATCH + "job_stuck_in_runnable.html",
+)
+JOB_CANNOT_RUN = _audit(
+    ("error",),
+    "job-cannot-run",
+    "A waiting job requests more than any compute environment of its queue can ever offer, and may block the queue.",
+    "Raise maxvCpus, allow larger instance types, or cancel the job and request less.",
+    _BATCH + "job_stuck_in_runnable.html",
+)
+JOB_BLOCKED = _audit(
+    ("warning",),
+    "job-blocked",
+    "AWS Batch reports why the job at the head of a queue cannot start; jobs behind it wait too.",
+    "Remove the cause that the message quotes, or cancel the job.",
+    _BATCH + "job_stuck_in_runnable.html",
+)
+IDLE_INSTANCES = _audit(
+    ("warning", "advice"),
+    "idle-instances",
+    "minvCpus above 0 keeps instances running, and paid for, although there are no jobs for them.",
+    "Set minvCpus to 0; instances then start when jobs need them.",
+    _BATCH + "compute_environment_parameters.html",
+)
+OUTDATED_IMAGE = _audit(
+    ("advice",),
+    "outdated-image",
+    "Instances start from an older image than AWS Batch has, without its security fixes.",
+    "Update it with `reconcile plan --refresh-images ADDRESS`, or updateToLatestImageVersion.",
+    _BATCH + "managing-ami-versions.html",
+)
+MISSING_IMAGE = _audit(
+    ("error",),
+    "missing-image",
+    "A compute environment starts its instances from an image that does not exist, or may not be used any more.",
+    "Set another imageId or imageIdOverride, or leave it out to use the images of AWS Batch.",
+    _BATCH + "compute_resource_AMIs.html",
+)
+DEPRECATED_IMAGE = _audit(
+    ("warning",),
+    "deprecated-image",
+    "The owner of an image has deprecated it: it receives no fixes, and may be deleted.",
+    "Set a newer image, or use the images of AWS Batch.",
+    "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-deprecate.html",
+)
+UNREFERENCED = _audit(
+    ("advice",),
+    "unreferenced",
+    "Nothing in AWS Batch refers to a resource, so it has no effect.",
+    "Delete it, or refer to it.",
+)
+NO_RECENT_JOBS = _audit(
+    ("advice",),
+    "no-recent-jobs",
+    "AWS Batch knows no job of a queue or a job definition, and it keeps jobs for at least 7 days after they end.",
+    "Delete it if it is no longer needed.",
+    _BATCH + "job_states.html",
+)
+MANY_REVISIONS = _audit(
+    ("warning", "advice"),
+    "many-revisions",
+    "A job definition has a great many ACTIVE revisions: each is something that can be submitted by mistake, and lists"
+    " of them take many calls.",
+    "Deregister the old ones; `lifecycle.keepRevisions` is the number that is kept.",
+    _BATCH + "job_definitions.html",
+)
+UNPINNED_IMAGE = _audit(
+    ("advice",),
+    "unpinned-image",
+    "An image has no tag, or the tag latest: jobs of one revision may run different programs.",
+    "Name a version or a digest; the look-up repositoryImage finds the digest.",
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-considerations.html",
+)
+RULE_NEVER_MATCHES = _audit(
+    ("warning",),
+    "rule-never-matches",
+    "An entry of evaluateOnExit matches no failure that AWS Batch reports, so jobs are retried, or not, against it.",
+    "Correct its condition, or remove it.",
+    _BATCH + "job_retries.html",
+)
+WIDE_ROLE = _audit(
+    ("warning", "advice"),
+    "wide-role",
+    "A role that jobs, instances or AWS Batch use may do far more than they need, and so may everyone who runs a job.",
+    "Allow only the actions and resources that are needed.",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html",
+)
+OPEN_TRUST = _audit(
+    ("error",),
+    "open-trust",
+    "The trust policy of a role lets anyone assume it, from any account.",
+    "Name the services or roles that may assume it.",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+)
+
 # --- safety rails -----------------------------------------------------------------------------------------------------
 
 PREVENT_DESTROY = _error(
@@ -664,6 +815,20 @@ NOT_APPROVED = _error(
     "not-approved",
     "The command needs approval, but there is no terminal.",
     "Pass `--auto-approve`, or apply a saved plan.",
+)
+FOREIGN_FILE = _error(
+    "foreign-file",
+    "The file given to `import --from-terraform-state` or `--from-cloudformation` is not one of that tool, or not in a"
+    " format that is read.",
+    "Give the output of `terraform state pull` or `terraform show -json`; a template, or the output of `aws"
+    " cloudformation describe-stack-resources`.",
+    "https://developer.hashicorp.com/terraform/internals/json-format",
+)
+CANNOT_ADD = _error(
+    "cannot-add",
+    "`import` cannot add a section to the file that has to have it: an anchor shares the section with other places, or"
+    " the file would be read differently with more in it.",
+    "Write the file's sections as ordinary mappings, and import again.",
 )
 CANNOT_ACCEPT = _error(
     "cannot-accept",
@@ -732,8 +897,14 @@ UNKNOWN_TEMPLATE = _error(
 )
 DIRECTORY_IN_USE = _error(
     "directory-in-use",
-    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write.",
+    "`reconcile init` is given a directory that has other files than a fresh repository, or one to write; `import` one"
+    " that has files and is not an environment.",
     "Choose a directory that is empty, a fresh repository, or does not exist yet.",
+)
+FILE_CHANGED = _error(
+    "file-changed",
+    "A file that `import` would write has changed since it was read, or exists without being of the environment.",
+    "Run the import again.",
 )
 MISSING_EXTRA = _error(
     "missing-extra",

@@ -314,6 +314,16 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
+class Existing:
+    """One object of a list of all there is of a kind: what a read needs to find it, and the ``ids`` and ARNs, beside
+    those that follow from its name, by which others refer to it.
+    """
+
+    sought: Sought
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """What a read must find: every object with a sought name, and with ``owned`` all that the environment owns.
 

@@ -43,15 +43,9 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
     ``members`` is the tree of members in the kind's schema (empty: all count as known).
     """
     kind = with_unknown_members(kind, want.unknown_members)
-    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
+    before, after = _sides(kind, live, want, members)
     tree = field_tree(kind)
-    if not want.unknown_members and _surely_equal(left, right, tree):
-        both = Deferred(partial(canonical, kind, right))
-        return Diff(), both, both
-    after = canonical(kind, right)
-    before = canonical(kind, strip_unknown(left, members, right, tree))
-    before = _without_computed(before, after, tree)
-    if before == after:
+    if before is after or before == after:
         return Diff(), before, after
     named, other = _keyed(before, tree), _keyed(after, tree)
     lists: dict[Path, Listed] = {}
@@ -64,6 +58,24 @@ def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tup
             within = lists[place]
         changes.append(_change(path, old, new, kind, live, want, within))
     return Diff(tuple(changes)), before, after
+
+
+def differs(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> bool:
+    """Whether there is any difference; quicker than finding out which."""
+    before, after = _sides(with_unknown_members(kind, want.unknown_members), live, want, members)
+    return before is not after and before != after
+
+
+def _sides(kind: Kind, live: Live, want: Want, members: Json) -> tuple[Json, Json]:
+    """Both in canonical form; the same object where they are surely equal."""
+    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
+    tree = field_tree(kind)
+    if not want.unknown_members and _surely_equal(left, right, tree):
+        both = Deferred(partial(canonical, kind, right))
+        return both, both
+    after = canonical(kind, right)
+    before = canonical(kind, strip_unknown(left, members, right, tree))
+    return _without_computed(before, after, tree), after
 
 
 def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:

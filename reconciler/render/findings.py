@@ -90,7 +90,7 @@ def sarif(found: Sequence[Problem], mask: Mask) -> str:
         _result(problem, rules.index(problem.code), fingerprint, mask)
         for problem, fingerprint in zip(found, _fingerprints(found, mask), strict=True)
     ]
-    rules_of = {**driver(), "rules": [_rule(code) for code in rules]}
+    rules_of = {**driver(), "rules": [rule(code) for code in rules]}
     run = {"tool": {"driver": rules_of}, "columnKind": "unicodeCodePoints", "results": results}
     return as_json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
@@ -101,7 +101,8 @@ def driver() -> dict[str, Any]:
     return {"name": "reconcile", "version": __version__, "informationUri": page}
 
 
-def _rule(code: ProblemCode) -> dict[str, Any]:
+def rule(code: ProblemCode) -> dict[str, Any]:
+    """A code of ours as a rule of SARIF."""
     return {
         "id": str(code),
         "shortDescription": {"text": code.meaning},

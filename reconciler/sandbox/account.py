@@ -82,7 +82,7 @@ class AccountSurroundings:
         return machines.machines(tuple(names))
 
     def offers(self, machine: str, subnet_id: str) -> bool:
-        """Whether the zone of the subnet has the instance type; a Region that nothing is known of has them all."""
+        """Whether the zone of the subnet has the instance type; a Region without data has them all."""
         zones = machines.zones(self._region)
         return not zones or self.zone(subnet_id) in zones.get(machine, ())
 

@@ -1,7 +1,8 @@
 """The admin API: how users, and tests over HTTP, control the sandbox.
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
-``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is). GET shows, POST changes, DELETE clears.
+``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is), ``outcomes`` (how jobs end), ``reclaim``
+(of Spot capacity). GET shows, POST changes, DELETE clears.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from reconciler.sandbox.batch import outcomes
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Fault, Faults
 from reconciler.sandbox.services import Account
@@ -43,6 +45,10 @@ class Sandbox(Protocol):
 
     def arn_of(self, key: str) -> str | None:
         """The role session or user of an access key; None for an account's own."""
+        ...
+
+    def reclaim(self, job_or_instance: str) -> list[str]:
+        """EC2 or Fargate takes capacity back; what was lost."""
         ...
 
     def reset(self) -> None:
@@ -128,7 +134,7 @@ def _settings(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
 
 
 def _faults(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
-    if method == "DELETE":
+    if method == "DELETE" or values == {"clear": True}:
         sandbox.faults.clear()
     elif method != "GET":
         sandbox.faults.add(Fault.read(values))
@@ -158,6 +164,24 @@ def _roles(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     return {"arn": values["arn"]}
 
 
+def _reclaim(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"what": JOB or INSTANCE}')
+    return {"lost": sandbox.reclaim(str(values["what"]))}
+
+
+def _outcomes(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    """POST {PATTERN: [word, ...]} adds scripts, an empty list removes one; DELETE removes all of them."""
+    before: Mapping[str, Any] = {} if method == "DELETE" else sandbox.settings_json()["outcomes"]
+    if method == "POST":
+        for one in (one for listed in values.values() for one in listed):
+            outcomes.of(one)
+        before = {name: listed for name, listed in {**values, **before, **values}.items() if listed}
+    if method != "GET":
+        sandbox.change({"outcomes": before})
+    return {"outcomes": before}
+
+
 def _callers(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     if method != "GET":
         raise _Wrong("GET callers?key=ACCESS_KEY")
@@ -166,6 +190,8 @@ def _callers(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
 
 _ENDPOINTS: Mapping[str, _Endpoint] = {
     "status": _status,
+    "reclaim": _reclaim,
+    "outcomes": _outcomes,
     "reset": _reset,
     "clock": _clock,
     "settings": _settings,

@@ -348,6 +348,13 @@ class Sandbox:
     def _batch_tags(self, region: str) -> dict[str, dict[str, str]]:
         return self.batch(region).tagged()
 
+    def reclaim(self, job_or_instance: str) -> list[str]:
+        """EC2 or Fargate takes capacity back, of an instance or a job of any account and Region; what was lost."""
+        with self.lock:
+            accounts = (self, *self._others.values())
+            regions = (batch for one in accounts for batch in one._batches.values())  # noqa: SLF001  (of this class)
+            return next((lost for batch in regions if (lost := batch.reclaim(job_or_instance))), [])
+
     def _batch_fleet(self, region: str) -> Fleet:
         return self.batch(region).fleet()
 

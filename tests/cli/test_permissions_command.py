@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from reconciler.cli import main as cli
+from tests.support.examples import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
 ENVIRONMENT: dict[str, Any] = {
@@ -88,12 +91,19 @@ def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["prod.yaml", "--for", "why"], "'why' is not one of 'plan', 'apply', 'drift'"),
+        (["prod.yaml", "--for", "why"], "'why' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
         (["prod.yaml", "--also", "topic"], "there is no section topic"),
         (["prod.yaml", "--out-dir", "prod.yaml"], "prod.yaml cannot be written"),
         (["nowhere"], "nowhere"),
         (["file.plan", "--for", "plan"], "a PLAN-FILE has its own account, Region and steps"),
         (["file.plan"], "is not a saved plan"),
+        (["prod.yaml", "--except", "prod.yaml"], "--except has no effect without --all"),
+        (["prod.yaml", "--results", "s3://x/y"], "--results has no effect without --for drift"),
+        (["prod.yaml", "--for", "drift", "--results", "results"], "--results: only what is in S3 needs a permission"),
+        (["prod.yaml", "--name", "x"], "--name has no effect without --format yaml"),
+        (["prod.yaml", "--format", "yaml", "--name", "x y"], "--name takes the beginning of a policy's name"),
+        (["--all", "prod.yaml"], "--all cannot be combined with ENV"),
+        (["--all"], "environments"),
     ],
 )
 def test_what_is_refused(run: Run, tmp_path: Path, words: list[str], said: str) -> None:
@@ -109,3 +119,42 @@ def test_what_is_no_longer_declared_is_covered_on_request(run: Run) -> None:
 
     assert "ecr:DeleteRepository" in out
     assert "ecr:CreateRepository" not in out
+
+
+def test_several_environments_have_one_policy_and_those_of_other_accounts_are_left_out(
+    run: Run, tmp_path: Path
+) -> None:
+    for name, more in (("one", {}), ("two", {"account": "123456789012"}), ("far", {"account": "210987654321"})):
+        folder = tmp_path / "environments" / name
+        folder.mkdir(parents=True)
+        document = {"environment": name, "topics": {f"news-{name}": {}}, **more}
+        (folder / "environment.yaml").write_text(json.dumps(document), encoding="utf-8")
+    where = ("--account", "123456789012", "--region", "eu-west-1")
+    code, out, err = run("--all", "--for", "apply", *where)
+    assert (code, err) == (0, "note: far is left out: it is in account 210987654321\n")
+    assert out.count("locks/one") == out.count("locks/two") == 1
+    assert "far" not in out and ":news-one" in out and ":news-two" in out
+
+    _, out, err = run("--all", "--except", "two", "--except", "far", "--format", "yaml")
+    assert err == ""
+    assert "#   reconcile permissions --all --except two --except far --format yaml\n" in out
+    assert '"arn:${partition}:sns:${region}:${account}:news-one"' in out
+    assert "  reconcile-plan-1:\n" in out and "news-two" not in out
+
+    code, _, err = run("one", "two", "--for", "drift", "--format", "yaml", "--name", "look", "--out-dir", "made")
+    written = (tmp_path / "made" / "look.yaml").read_text(encoding="utf-8")
+    assert (code, err) == (0, "Wrote made/look.yaml (look-1)\n")
+    assert written.startswith("# yaml-language-server: $schema=") and "news-two" in written
+
+
+def test_the_policies_of_ci_roles_are_what_the_environments_need(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    made = {("drift", "plan"): [], ("apply", "apply"): ["--except", "ci-roles"]}
+    attached = YAML(typ="safe", pure=True).load((ROOT / "environments/ci-roles/roles.yaml").read_text(encoding="utf-8"))
+    for (purpose, role), words in made.items():
+        _, out, _ = run("--all", *words, "--for", purpose, "--format", "yaml")
+        committed = (ROOT / f"environments/ci-roles/reconcile-{purpose}.yaml").read_text(encoding="utf-8")
+        meant = [text.partition("\npolicies:\n")[2].strip() for text in (out, committed)]
+        assert meant[0] == meant[1], "make policies"
+        policies = re.findall(r"^  ([\w-]+):$", committed, re.MULTILINE)
+        assert attached["roles"][f"reconcile-{role}"]["managedPolicies"] == policies

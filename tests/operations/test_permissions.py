@@ -20,6 +20,8 @@ from reconciler.model.problems import Problems
 from reconciler.operations import pipeline
 from reconciler.operations.permissions import actions, build, policy
 from reconciler.operations.permissions.build import Policies
+from reconciler.operations.permissions.merging import Statement
+from reconciler.operations.permissions.modes import Purpose
 from reconciler.operations.permissions.needs import Need
 from tests.support.examples import SECRETS
 from tests.support.long import some
@@ -90,10 +92,10 @@ def test_a_kind_says_which_type_it_is_and_its_actions_are_of_that_type(section: 
 @cache
 def example(name: str, *, writes: bool) -> Policies:
     env, _ = pipeline.read_environment(ENVIRONMENTS / name, SECRETS, strict=True)
-    return build.for_environment(env, ACCOUNT, REGION, writes=writes)
+    return build.for_environment(env, ACCOUNT, REGION, Purpose.apply if writes else Purpose.plan)
 
 
-def allowed(statements: Iterable[policy.Statement]) -> Iterator[Need]:
+def allowed(statements: Iterable[Statement]) -> Iterator[Need]:
     for one in statements:
         for action in one.actions:
             for resource in one.resources:
@@ -157,7 +159,7 @@ def resource(section: str, name: str, **props: Any) -> Resource:
 def needed(env: Environment, *, writes: bool = True) -> dict[str, set[tuple[str, tuple[str, ...]]]]:
     """Resources by action, without their account, each with the keys of its conditions."""
     found: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
-    for need in build.for_environment(env, ACCOUNT, REGION, writes=writes).needs.found:
+    for need in build.for_environment(env, ACCOUNT, REGION, Purpose.apply if writes else Purpose.plan).needs.found:
         what = need.resource.partition(f":{ACCOUNT}:")[2] or need.resource
         found.setdefault(need.action, set()).add((what, tuple(key for key, _ in need.conditions)))
     return found
@@ -199,7 +201,7 @@ def test_what_aws_numbers_is_known_by_its_tag() -> None:
 def test_roles_are_narrowed_by_the_policies_that_are_declared() -> None:
     attached = "arn:aws:iam::aws:policy/ReadOnlyAccess"
     role = resource("roles", "r", path="/hpc/", managedPolicies=[attached], assumeRolePolicyDocument={})
-    found = build.for_environment(environment(role), ACCOUNT, REGION, writes=True)
+    found = build.for_environment(environment(role), ACCOUNT, REGION, Purpose.apply)
     attach = [need for need in found.needs.found if need.action == "iam:AttachRolePolicy"]
 
     assert {need.resource.partition("::")[2] for need in attach} == {
@@ -243,14 +245,14 @@ def test_look_ups(kind: str) -> None:
 
 
 def test_what_is_not_known_is_a_wildcard_and_is_said() -> None:
-    found = build.for_environment(environment(resource("topics", "t")), None, None, writes=True)
+    found = build.for_environment(environment(resource("topics", "t")), None, None, Purpose.apply)
 
     assert any(need.resource == "arn:aws:sns:*:*:t" for need in found.needs.found)
     assert [note.partition(" is not known")[0] for note in found.notes] == ["the account", "the region"]
 
 
 def test_sections_that_are_no_longer_declared_are_allowed_by_tag_on_request() -> None:
-    found = build.for_environment(environment(), ACCOUNT, REGION, writes=True, also=["topics"])
+    found = build.for_environment(environment(), ACCOUNT, REGION, Purpose.apply, also=["topics"])
     deletes = [need for need in found.needs.found if need.action == "sns:DeleteTopic"]
 
     assert [(need.resource, [key for key, _ in need.conditions]) for need in deletes] == [
@@ -259,7 +261,7 @@ def test_sections_that_are_no_longer_declared_are_allowed_by_tag_on_request() ->
 
 
 def test_a_document_is_as_iam_writes_it() -> None:
-    one = policy.Statement(
+    one = Statement(
         frozenset({"iam:AttachRolePolicy"}),
         frozenset({"b", "a"}),
         (("aws:RequestTag/x", ("1",)), ("iam:PolicyARN", ("p", "q"))),
@@ -281,7 +283,7 @@ def test_a_document_is_as_iam_writes_it() -> None:
 
 def test_a_statement_that_is_too_large_for_a_document_is_halved() -> None:
     env = environment(*(resource("topics", f"{'t' * 60}-{number}") for number in range(40)))
-    found = build.for_environment(env, ACCOUNT, REGION, writes=True)
+    found = build.for_environment(env, ACCOUNT, REGION, Purpose.apply)
 
     assert policy.size(found.whole) > policy.MANAGED
     assert len(found.parts) > 1

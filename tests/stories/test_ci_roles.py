@@ -21,6 +21,7 @@ HOST = "token.actions.githubusercontent.com"
 PULL_REQUEST, MAIN = "repo:example/batch:pull_request", "repo:example/batch:ref:refs/heads/main"
 APPROVED = "repo:example/batch:environment:production"
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("environments/*/environment.yaml"))
+SECRET = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:"
 As = Callable[[str, str], AbstractContextManager[Account]]
 
 
@@ -87,12 +88,24 @@ def test_who_can_assume_them(job: As) -> None:
             with pytest.raises(ClientError, match="explicit deny"):
                 call(RoleName="reconcile-apply", **more)
         writer.converged("ci-roles")
-    role = f"arn:aws:iam::{ACCOUNT}:role/some"
+    with job("plan", MAIN) as reader:
+        reader.converged("ci-roles")
+    role, declared = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("some", "fargate-spot-job"))
     for name, action, resource, service, can in (
-        ("plan", "secretsmanager:GetSecretValue", "*", "", "explicitDeny"),
-        ("plan", "kms:Decrypt", "*", "", "explicitDeny"),  # of a parameter's SecureString
-        ("apply", "iam:PassRole", role, "ecs-tasks.amazonaws.com", "allowed"),
-        ("apply", "iam:PassRole", role, "lambda.amazonaws.com", "implicitDeny"),
+        ("plan", "secretsmanager:GetSecretValue", f"{SECRET}x-abcdef", "", "explicitDeny"),
+        (
+            "plan",
+            "kms:Decrypt",
+            f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/x",
+            "",
+            "explicitDeny",
+        ),  # of a parameter's SecureString
+        ("apply", "iam:PassRole", declared, "ecs-tasks.amazonaws.com", "allowed"),
+        ("apply", "iam:PassRole", declared, "lambda.amazonaws.com", "implicitDeny"),
+        ("apply", "iam:PassRole", role, "ecs-tasks.amazonaws.com", "implicitDeny"),
+        ("apply", "iam:CreateRole", role, "", "implicitDeny"),
+        ("apply", "iam:PutRolePolicy", declared, "", "allowed"),
+        ("apply", "iam:PutRolePolicy", role, "", "implicitDeny"),
         ("apply", "iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/reconcile-apply", "ec2.amazonaws.com", "explicitDeny"),
     ):
         passed = {"ContextKeyName": "iam:PassedToService", "ContextKeyValues": [service], "ContextKeyType": "string"}

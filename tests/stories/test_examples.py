@@ -27,7 +27,7 @@ from tests.support.plan_schema import valid_plan
 ENVIRONMENTS = ROOT / "environments"
 EVERY = sorted(path.parent.name for path in ENVIRONMENTS.glob("*/environment.yaml"))
 NAMES = [name for name in EVERY if name not in ARTICLES]
-JOBLESS = ("ci-roles",)
+JOBLESS = ("ci-roles", "training-quotas")  # no jobs, or jobs of a service
 MORE = {
     "ec2": (
         ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateName"),

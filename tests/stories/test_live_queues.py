@@ -215,7 +215,7 @@ def running(history: History, tmp_path: Path, stack: Stack, definition: str, **s
     history.sandbox.advance(90)
     jobs = Jobs(history.sandbox.client("batch"), {"q": definition})
     jobs.submit()
-    history.sandbox.advance(90)
+    history.sandbox.advance(150)  # its instance starts first
     assert jobs.statuses() == ["RUNNING"]
     return jobs
 

@@ -525,3 +525,17 @@ def assert_arrived(account: Shell, url: str) -> None:
     assert definitions["single"]["containerProperties"]["environment"][0]["rune"] == "fehu"
     assert definitions["task"]["ecsProperties"]["taskProperties"][0]["containers"][0]["candles"] == 3
     assert definitions["pod"]["eksProperties"]["podProperties"]["oracle"] == "delphi"
+
+
+@pytest.mark.long
+def test_it_is_imported(account: Shell) -> None:
+    """What only the model knows is in the YAML, unless no reply shows it; nothing else is written out because of it."""
+    account.write(STACK)
+    account("apply", "-y")
+    account("import", "again", "--all", "--environment", "moon", "--single-file")
+    text = (account.folder / "again" / "environment.yaml").read_text("utf-8")
+    for line in ("moonMode: FULL", "birthSign: leo", "graveGoods: beads", "charm: 7", "totem: owl", "mercySeconds: 5"):
+        assert line in text, line
+    for line in ("updatePolicy", "state: ENABLED", "AWSServiceRoleForBatch", "whisper"):
+        assert line not in text, line
+    account("plan", "again", "--detailed-exitcode")

@@ -119,7 +119,7 @@ def test_jobs_on_the_old_one_are_waited_for(history: History) -> None:
     history.sandbox.change({"outcomes": {"j": [{"exitCode": 0, "seconds": 3000}]}})
     history.converge(stack(history, types=["m5.large"]))
     job = submit(history)
-    history.sandbox.advance(60)
+    history.sandbox.advance(150)
     assert job_status(history, job) == "RUNNING"
 
     changed = stack(history, types=["c5.large"])
@@ -136,7 +136,7 @@ def test_a_drain_that_takes_too_long_fails_and_is_finished_by_the_next_run(histo
     history.sandbox.change({"outcomes": {"j": [{"exitCode": 0, "seconds": 30_000}]}})
     history.converge(stack(history, types=["m5.large"]))
     job = submit(history)
-    history.sandbox.advance(60)
+    history.sandbox.advance(150)
 
     changed = stack(history, types=["c5.large"], drain="wait", drain_timeout_minutes=10)
     outcome = history.run(changed, watched(history), allow_deletions=9)
@@ -150,7 +150,7 @@ def test_or_it_goes_on_and_ends_the_jobs_where_that_was_asked(history: History) 
     history.sandbox.change({"outcomes": {"j": [{"exitCode": 0, "seconds": 30_000}]}})
     history.converge(stack(history, types=["m5.large"]))
     job = submit(history)
-    history.sandbox.advance(60)
+    history.sandbox.advance(150)
 
     changed = stack(history, types=["c5.large"], drain="terminate", drain_timeout_minutes=10)
     assert history.run(changed, watched(history), allow_deletions=9).ok, history.failures()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import boto3
 import pytest
 
 from reconciler.model.steps import DENIALS
+from reconciler.sandbox.iam import guard
+from reconciler.sandbox.iam.evaluation import Decision, Effect, Policies, Request, effect_among
+from reconciler.sandbox.iam.policies import Statement, statements
 from tests.support.shell import Result, Shell
 
+_EVERYWHERE = ("aws:currenttime", "aws:epochtime")
+_TAG = "resourcetag/"
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
 
@@ -26,7 +31,19 @@ class Permitted:
     patch: pytest.MonkeyPatch
     asked: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
+    requests: dict[Any, Request] = field(default_factory=dict)
     made: int = 0
+
+    def __post_init__(self) -> None:
+        """What IAM decides about is kept, each once."""
+        decide = guard.evaluate
+
+        def kept(request: Request, policies: Policies) -> Decision:
+            keys = tuple(sorted(one for one in request.context.items() if one[0] not in _EVERYWHERE))
+            self.requests[request.action, request.resources, keys] = request
+            return decide(request, policies)
+
+        self.patch.setattr(guard, "evaluate", kept)
 
     def policies(self, *words: str, folder: Path) -> list[dict[str, Any]]:
         """The policies that the tool prints for these words, each small enough for a managed policy."""
@@ -83,3 +100,41 @@ def without(policies: Sequence[Mapping[str, Any]], action: str) -> list[dict[str
                 kept.append({**statement, "Action": left})
         done.append({**policy, "Statement": kept})
     return done
+
+
+Part: TypeAlias = tuple[str, tuple[str, ...]]
+"""An action of a statement, and the keys of its conditions."""
+
+
+def parts_of(policies: Iterable[Mapping[str, Any]]) -> dict[str, list[Statement]]:
+    """The statements of policies by action."""
+    found: dict[str, list[Statement]] = {}
+    for policy in policies:
+        for one in statements(json.dumps(policy)):
+            for action in one.listed("Action") or ():
+                found.setdefault(action, []).append(one)
+    return found
+
+
+def wanted(policies: Sequence[Mapping[str, Any]]) -> set[Part]:
+    """The actions of all statements."""
+    return {(action, _keys(one)) for action, some in parts_of(policies).items() for one in some}
+
+
+def needed(policies: Sequence[Mapping[str, Any]], requests: Iterable[Request]) -> set[Part]:
+    """The actions of statements without which some request would be refused.
+
+    Of each request also the one that it would be about an object without tags, as those are that are adopted.
+    """
+    by_action, found = parts_of(policies), set[Part]()
+    for recorded in requests:
+        untagged = {key: value for key, value in recorded.context.items() if _TAG not in key}
+        for request in (recorded, Request(recorded.action, recorded.resources, untagged)):
+            allow = [one for one in by_action.get(request.action, ()) if effect_among(request, [one]) is Effect.ALLOW]
+            if len(allow) == 1:
+                found.add((request.action, _keys(allow[0])))
+    return found
+
+
+def _keys(statement: Statement) -> tuple[str, ...]:
+    return tuple(sorted(key for _, key, _ in statement.conditions))

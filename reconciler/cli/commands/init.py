@@ -83,4 +83,6 @@ def _pipelines(terminal: Terminal, host: str, root: Path) -> None:
     main = root / ".gitlab-ci.yml"
     if main in done.others:
         terminal.note(f"add to {terminal.mask.line(str(main))}: include: [{{local: .gitlab/reconcile.yml}}]")
-    terminal.result('next: the roles and settings that they need are in docs/pipelines.md, "In ten minutes"')
+    terminal.result(
+        'next: the roles, their policies and the settings that they need are in docs/pipelines.md, "In ten minutes"'
+    )

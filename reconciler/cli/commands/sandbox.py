@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from reconciler.cli.commands import sandbox_verbs
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED
@@ -17,6 +18,8 @@ from reconciler.sandbox import process
 
 _EXAMPLES: Final = examples('eval "$(reconcile sandbox start --speed 100)"', "reconcile sandbox stop")
 APP: Final = typer.Typer(help=COMMANDS["sandbox"], epilog=_EXAMPLES, no_args_is_help=True, **STYLE)
+
+sandbox_verbs.add_to(APP)
 
 
 def _account(value: str | None) -> str | None:

@@ -23,6 +23,7 @@ from reconciler.model import (
     Action,
     Call,
     Change,
+    Existing,
     Finding,
     Json,
     Live,
@@ -33,6 +34,7 @@ from reconciler.model import (
     Refused,
     Reply,
     Scope,
+    Sought,
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.recorded import Recorded
@@ -104,6 +106,19 @@ def every(operation: str, member: str, params: Json = EMPTY) -> Reads[list[Json]
         token = answer.get("nextToken") or ""
         if not token:
             return found
+
+
+def everything(
+    operation: str, member: str, name: str, params: Json = EMPTY
+) -> Callable[[Scope], Reads[Sequence[Existing]]]:
+    """``Kind.everything`` of a kind that a paginated describe shows; without what is DELETED."""
+
+    def found(_: Scope) -> Reads[Sequence[Existing]]:
+        items = yield from every(operation, member, params)
+        names = [str(item[name]) for item in items if item.get("status") != "DELETED"]
+        return [Existing(Sought(one)) for one in dict.fromkeys(names)]
+
+    return found
 
 
 def page(operation: str, params: Json = EMPTY, token: str = "") -> Call:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import top_members
@@ -41,15 +42,18 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
     Refused,
     Replace,
     Reply,
+    Scope,
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 
 NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"
@@ -123,6 +127,13 @@ def _live(item: Json) -> Live:
 def expand(props: Json) -> Json:
     """The properties without read-only members."""
     return without(props, *READ_ONLY)
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties; the total of a NON_REPLENISHABLE resource is the one that was set last, if that is known."""
+    last = live.tags.get(SET_LAST, "")
+    used_up = live.props.get(TYPE) == USED_UP and last.isdecimal()
+    return {**live.props, TOTAL: int(last)} if used_up else live.props
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
@@ -211,6 +222,13 @@ def check(name: str, props: Json) -> Iterator[Finding]:
         yield Finding((), why, f"set the quantity: {TOTAL}: 10", code=codes.MISSING_FIELD, warning=True)
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeConsumableResource",
+    everything=True,
+    users="job definition",
+    reads=("batch:ListConsumableResources", "batch:DescribeConsumableResource"),
+)
+
 ACCESS = Access(
     types=("batch:consumable-resource",),
     reads=("batch:DescribeConsumableResource",),
@@ -220,9 +238,16 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::ConsumableResource": "ConsumableResourceName"},
+)
+
 KIND = Kind(
     name="consumable resource",
     section="consumableResources",
+    audit=AUDIT,
+    file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -235,6 +260,7 @@ KIND = Kind(
         "ConsumableResource", "consumableResource", "consumableResourceName", sent_as={"totalQuantity": "quantity"}
     ),
     name_member="consumableResourceName",
+    everything=listing(LIST, "consumableResources", NAME),
     read=read,
     attrs=batch.attrs("consumable-resource"),
     create=create,
@@ -251,6 +277,7 @@ KIND = Kind(
     ),
     replace=Replace.DELETE_FIRST,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
     disruption=disruption,

@@ -37,11 +37,13 @@ from reconciler.model import (
     Diff,
     Disruption,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -50,11 +52,13 @@ from reconciler.model import (
     Replace,
     Resource,
     Scope,
+    Sought,
     Template,
     Wait,
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit
 from reconciler.model.paths import values_at
 
 NAME, QUEUE = "quotaShareName", "jobQueue"
@@ -186,6 +190,21 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
 def _may_have_shares(queue: Json) -> bool:
     """Whether a queue can have shares. With a fair-share policy their list is refused or empty."""
     return bool(queue.get("schedulingPolicyArn") and queue.get("serviceEnvironmentOrder"))
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The shares of every queue that may have some."""
+    queues = yield from batch.every("DescribeJobQueues", "jobQueues")
+    calls = tuple(
+        Call("batch", "ListQuotaShares", {"jobQueue": item["jobQueueName"]}, all_pages=True)
+        for item in queues
+        if item.get("status") != "DELETED" and _may_have_shares(item)
+    )
+    return [
+        Existing(Sought(f"{call.params['jobQueue']}/{item['quotaShareName']}"))
+        for call, reply in zip(calls, (yield calls) if calls else (), strict=True)
+        for item in (batch.described_or_none(call, reply, listed=False) or {}).get("quotaShares", [])
+    ]
 
 
 def _live(item: Json) -> Live:
@@ -390,24 +409,39 @@ def _units(props: Json) -> list[tuple[int, Any]]:
     return [(index, item.get("capacityUnit") or capacity.ALL) for index, item in entries(props.get(capacity.MEMBER))]
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeQuotaShare",
+    everything=True,
+    reads=("batch:DescribeJobQueues", "batch:ListQuotaShares", "batch:DescribeQuotaShare"),
+)
+
 ACCESS = Access(
     types=("batch:quota-share",),
     reads=("batch:DescribeQuotaShare",),
     looks=("batch:DescribeJobQueues", "batch:ListQuotaShares"),
     referrers=("batch:ListQuotaShares",),
+    waits=("batch:DescribeQuotaShare",),
     creates=("batch:CreateQuotaShare",),
     changes=("batch:UpdateQuotaShare",),
     deletes=("batch:UpdateQuotaShare", "batch:DeleteQuotaShare"),
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::QuotaShare": "QuotaShareName"},
+)
+
 KIND = Kind(
     name="quota share",
     section="quotaShares",
+    audit=AUDIT,
+    file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     recorded=batch.recorded("QuotaShare", "quotaShareArn", "jobQueue/quotaShareName"),
     name_member="quotaShareName",
     named_below="jobQueues",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

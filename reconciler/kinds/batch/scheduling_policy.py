@@ -27,7 +27,7 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.common import ownership_index
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
-from reconciler.kinds.common.normal_forms import unless, without
+from reconciler.kinds.common.normal_forms import bare, unless, without
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import (
     Access,
@@ -37,17 +37,22 @@ from reconciler.model import (
     CompleteList,
     Diff,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
     Replace,
+    Scope,
+    Sought,
     Want,
 )
+from reconciler.model.audit import Audit
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
 SHARES = f"{FAIR}.shareDistribution"
@@ -71,6 +76,8 @@ def _single_precision(value: Any) -> Any:
     return float(f"{struct.unpack('f', struct.pack('f', value))[0]:.7g}")
 
 
+LIST = Call("batch", "ListSchedulingPolicies", {}, all_pages=True)
+
 FIELDS = {
     "name": Field(ignore=True),
     FAIR: Field(effect=_kind_of_policy),
@@ -85,7 +92,7 @@ FIELDS = {
 def read(query: Query) -> Reads[Sequence[Live]]:
     """The policies of sought names and those that the index proposes, or all listed ones if there is no index."""
     arns = sorted({query.scope.arn("batch", f"scheduling-policy/{sought.name}") for sought in query.sought})
-    every = (Call("batch", "ListSchedulingPolicies", {}, all_pages=True),) if query.owned and not query.indexed else ()
+    every = (LIST,) if query.owned and not query.indexed else ()
     ask, calls = every or ownership_index.index(query), _describing(arns)
     replies = (yield (*ask, *calls)) if ask or calls else ()
     if every:
@@ -102,6 +109,12 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 def _describing(arns: Sequence[str]) -> tuple[Call, ...]:
     return tuple(Call("batch", "DescribeSchedulingPolicies", {"arns": list(some)}) for some in chunks(arns, 100))
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """Every policy of the account; the list has their ARNs only."""
+    found = yield from batch.listed((LIST,), "schedulingPolicies")
+    return [Existing(Sought(bare(str(item["arn"])))) for item in found]
 
 
 def _live(item: Json) -> Live:
@@ -208,6 +221,13 @@ def _check_identifier(path: tuple[str | int, ...], name: str) -> Iterator[Findin
         yield Finding(path, why, "it may be refused; a name without other characters is safe", warning=True)
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeSchedulingPolicies",
+    everything=True,
+    users="job queue",
+    reads=("batch:ListSchedulingPolicies", "batch:DescribeSchedulingPolicies"),
+)
+
 ACCESS = Access(
     types=("batch:scheduling-policy",),
     reads=("batch:DescribeSchedulingPolicies",),
@@ -218,19 +238,28 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_scheduling_policy": ("arn", "name")},
+    cloudformation={"AWS::Batch::SchedulingPolicy": "Name"},
+)
+
 KIND = Kind(
     name="scheduling policy",
     section="schedulingPolicies",
+    audit=AUDIT,
+    file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
             "DescribeSchedulingPolicies",
             frozenset({"arns"}),
-            Call("batch", "ListSchedulingPolicies", {}, all_pages=True),
+            LIST,
         ),
     ),
     recorded=batch.recorded("SchedulingPolicy", "arn", "name"),
     name_member="name",
+    everything=everything,
     read=read,
     attrs=batch.attrs("scheduling-policy"),
     create=create,

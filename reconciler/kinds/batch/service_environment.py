@@ -41,6 +41,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -50,6 +51,7 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.audit import Audit
 
 NAME = "serviceEnvironmentName"
 LISTED = "serviceEnvironments"
@@ -223,6 +225,13 @@ def _more(scope: Scope, _: Resource) -> Iterator[Grant]:
     )
 
 
+AUDIT = Audit(
+    shown_by="batch:DescribeServiceEnvironments",
+    everything=True,
+    users="job queue",
+    reads=("batch:DescribeServiceEnvironments",),
+)
+
 ACCESS = Access(
     types=("batch:service-environment",),
     reads=("batch:DescribeServiceEnvironments",),
@@ -234,9 +243,16 @@ ACCESS = Access(
     more=_more,
 )
 
+OTHER_TOOLS = OtherTools(
+    cloudformation={"AWS::Batch::ServiceEnvironment": "ServiceEnvironmentName"},
+)
+
 KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
+    audit=AUDIT,
+    file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -247,6 +263,7 @@ KIND = Kind(
     ),
     recorded=batch.recorded("ServiceEnvironment", "serviceEnvironment", "serviceEnvironmentName"),
     name_member="serviceEnvironmentName",
+    everything=batch.everything("DescribeServiceEnvironments", LISTED, NAME),
     read=read,
     attrs=batch.attrs("service-environment"),
     create=create,

@@ -15,7 +15,9 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteKeyPair.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.replies import tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
@@ -33,6 +35,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -172,9 +175,16 @@ RECORDED = Recorded(
     tag=ec2.TAG_EVENTS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_key_pair": ("key_name", "id")},
+    cloudformation={"AWS::EC2::KeyPair": "KeyName"},
+)
+
 KIND = Kind(
     name="key pair",
     section="keyPairs",
+    file="instances",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -185,6 +195,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="keyName",
+    everything=listing(replace(DESCRIBE, all_pages=True), "KeyPairs", "KeyName", "KeyPairId"),
     read=read,
     attrs=attrs,
     create=create,

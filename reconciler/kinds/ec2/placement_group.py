@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.kinds.common.declared import as_int, as_text, is_given
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import unless, without
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok
@@ -36,6 +37,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -91,6 +93,10 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     found = yield from ec2.find_by_name_or_owner(DESCRIBE, "group-name", "PlacementGroups", own, query)
     groups = sorted(found, key=lambda item: str(item["GroupName"]))
     return [_live(query.scope, item) for item in groups if item.get("State") != "deleted"]
+
+
+def _is_deleted(item: Json) -> bool:
+    return item.get("State") == "deleted"
 
 
 def _live(scope: Scope, item: Json) -> Live:
@@ -219,9 +225,16 @@ RECORDED = Recorded(
     tag=ec2.TAG_EVENTS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_placement_group": ("name", "id")},
+    cloudformation={"AWS::EC2::PlacementGroup": "GroupName"},
+)
+
 KIND = Kind(
     name="placement group",
     section="placementGroups",
+    file="network",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -232,6 +245,9 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="groupName",
+    everything=listing(
+        replace(DESCRIBE, all_pages=True), "PlacementGroups", "GroupName", "GroupId", unless=_is_deleted
+    ),
     read=read,
     attrs=attrs,
     create=create,

@@ -20,6 +20,7 @@ from typing import Any
 
 from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -53,6 +54,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -67,6 +69,7 @@ from reconciler.model.recorded import Recorded
 SCANNING: Json = {"scanOnPush": False}
 ENCRYPTION: Json = {"encryptionType": "AES256"}
 
+LIST = Call("ecr", "DescribeRepositories", {}, all_pages=True)
 FIELDS = {
     "imageTagMutability": Field(default="MUTABLE"),
     "imageTagMutabilityExclusionFilters": Field(unordered=True),
@@ -390,20 +393,32 @@ RECORDED = Recorded(
     by="arn",
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_ecr_repository": ("arn", "name")},
+    cloudformation={"AWS::ECR::Repository": "RepositoryName"},
+    parts={
+        "aws_ecr_repository_policy": "repository",
+        "aws_ecr_lifecycle_policy": "repository",
+    },
+)
+
 KIND = Kind(
     name="repository",
     section="repositories",
+    file="images",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
             "DescribeRepositories",
             frozenset({"repositoryNames"}),
-            Call("ecr", "DescribeRepositories", {}, all_pages=True),
+            LIST,
         ),
     ),
     recorded=RECORDED,
     name_member="repositoryName",
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
+    everything=listing(LIST, "repositories", "repositoryName"),
     read=read,
     attrs=attrs,
     create=create,

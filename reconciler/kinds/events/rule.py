@@ -44,6 +44,7 @@ from reconciler.model import (
     Diff,
     Disruption,
     Effect,
+    Existing,
     Field,
     Json,
     JsonText,
@@ -51,6 +52,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Query,
     Reads,
     Ref,
@@ -151,6 +153,16 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 
 RuleKey: TypeAlias = tuple[str, str]
 """Bus and name of a rule."""
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The rules of every bus, but those that AWS services manage."""
+    found = yield from event_rules.rules()
+    return [
+        Existing(Sought(rule["Name"], {} if bus == DEFAULT_BUS else {"eventBusName": bus}))
+        for bus, rule in found
+        if not rule.get("ManagedBy")
+    ]
 
 
 def _existing(places: Sequence[RuleKey]) -> Reads[dict[RuleKey, tuple[Json, Json]]]:
@@ -403,8 +415,7 @@ def disruption(_: Live, want: Want, diff: Diff) -> str:
 
 ACCESS = Access(
     types=("events:rule-on-default-event-bus", "events:rule-on-custom-event-bus"),
-    reads=("events:ListTagsForResource", "events:ListTargetsByRule"),
-    rechecks=("events:DescribeRule",),
+    reads=("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
     looks=("events:ListRules",),
     referrers=("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
     creates=("events:PutRule",),
@@ -439,15 +450,26 @@ RECORDED = Recorded(
     also=recorded_names,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_cloudwatch_event_rule": ("arn", "name")},
+    cloudformation={"AWS::Events::Rule": "Name"},
+    parts={
+        "aws_cloudwatch_event_target": "rule",
+    },
+)
+
 KIND = Kind(
     name="event rule",
     section="eventRules",
+    file="events",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList("DescribeRule", frozenset({"Name"}), Call("events", "ListRules", {}, all_pages=True)),
     ),
     recorded=RECORDED,
     name_member="name",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common import instances, recorded
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
@@ -42,6 +43,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -51,6 +53,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.audit import Audit
 from reconciler.model.recorded import Recorded
 
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
@@ -239,6 +242,8 @@ def disruption(live: Live, _: Want, diff: Diff) -> str:
     return "not affected" if not diff.replaces else "its dependents switch to the new one"
 
 
+AUDIT = Audit(shown_by="iam:GetInstanceProfile", reads=("iam:GetInstanceProfile",))
+
 ACCESS = Access(
     types=("iam:instance-profile",),
     always=("iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:GetInstanceProfile"),
@@ -263,9 +268,17 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_instance_profile": ("arn", "name")},
+    cloudformation={"AWS::IAM::InstanceProfile": "InstanceProfileName"},
+)
+
 KIND = Kind(
     name="instance profile",
     section="instanceProfiles",
+    audit=AUDIT,
+    file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -276,6 +289,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="instanceProfileName",
+    everything=listing(bulk.PROFILES, "InstanceProfiles", "InstanceProfileName", "Arn"),
     read=read,
     attrs=attrs,
     create=create,

@@ -36,12 +36,14 @@ from reconciler.model import (
     Dependent,
     Diff,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
     JsonText,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -51,6 +53,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.audit import Audit, name_in
 from reconciler.model.recorded import Recorded
 
 FIELDS = {
@@ -140,6 +143,13 @@ def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
         for arn in chosen
         if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
     ]
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The account's own policies."""
+    (reply,) = yield (bulk.DETAILS,)
+    found = bulk.details(reply).policies
+    return [Existing(Sought(item["PolicyName"], {"path": item["Path"]}), (arn,)) for arn, item in found.items()]
 
 
 def _well_known(scope: Scope) -> list[str]:
@@ -385,6 +395,18 @@ def _arns(scope: Scope, name: str, props: Json) -> Iterator[str]:
     yield from _candidates(scope, Sought(name, props))
 
 
+def _sought(value: str) -> Sought:
+    """The account's own policy of an ARN, with its path: the name alone may mean one of AWS's too."""
+    path = value.partition(":policy")[2].rpartition("/")[0]
+    return Sought(name_in(value), {"path": f"{path}/"})
+
+
+AUDIT = Audit(
+    shown_by="iam:GetPolicyVersion",
+    reads=("iam:GetPolicy", "iam:ListPolicyVersions", "iam:GetPolicyVersion"),
+    sought=_sought,
+)
+
 ACCESS = Access(
     types=("iam:policy",),
     always=("iam:GetAccountAuthorizationDetails", "iam:GetPolicy"),
@@ -410,9 +432,18 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_policy": ("arn", "name")},
+    cloudformation={"AWS::IAM::ManagedPolicy": "ManagedPolicyName"},
+)
+
 KIND = Kind(
     name="policy",
     section="policies",
+    audit=AUDIT,
+    file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -423,6 +454,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="policyName",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.policy_document.checks import findings, service, size
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, listed, names_principal_of, parse, written
@@ -33,6 +34,7 @@ from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
+from reconciler.kinds.iam._role_audit import AUDIT
 from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
@@ -42,6 +44,7 @@ from reconciler.model import (
     CompleteList,
     Diff,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
@@ -49,6 +52,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -56,6 +60,7 @@ from reconciler.model import (
     Referrer,
     Replace,
     Scope,
+    Sought,
     Template,
     Want,
 )
@@ -84,6 +89,8 @@ NOT_IN_DETAILS = ("Description", "MaxSessionDuration")
 ATTACHED_QUOTA, MAX_ATTACHED = 10, 20
 TRUST_QUOTA, MAX_TRUST = 2048, 4096
 MAX_INLINE = 10_240
+# of service-linked roles, and of those of IAM Identity Center
+OF_AWS = ("/aws-service-role/", "/aws-reserved/")
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -136,6 +143,16 @@ def _live_from_bulk(scope: Scope, details: Json, listed: Json) -> Live:
     }
     inline = {item["PolicyName"]: parse(item["PolicyDocument"]) for item in role.get("RolePolicyList", ())}
     return _live(scope, role, lists, inline)
+
+
+def everything(scope: Scope) -> Reads[Sequence[Existing]]:
+    """Every role but those of services and of IAM Identity Center, which only AWS may change."""
+    (reply,) = yield (bulk.DETAILS,)
+    return [
+        Existing(Sought(name, {"path": role["Path"]}), (attrs(scope, name, {"path": role["Path"]})["arn"],))
+        for name, role in bulk.details(reply).roles.items()
+        if not str(role["Path"]).startswith(OF_AWS)
+    ]
 
 
 def _brief(scope: Scope, role: Json) -> Live:
@@ -285,12 +302,17 @@ def _inline_changes(diff: Diff) -> list[str]:
     return sorted({str(found.path[1]) for found in diff.changes if found.top == "inlinePolicies"})
 
 
+# Who may change profiles by their tag is denied the one that has just been deleted. Where it is still there, the role
+# cannot be deleted, and IAM says so.
+GONE_OR_DENIED = (*NOT_FOUND, On("AccessDenied", "RemoveRoleFromInstanceProfile"))
+
+
 def delete(live: Live, _: Json) -> Sequence[Action]:
     """Removes instance profiles, attachments and inline policies, then deletes the role."""
     role = {"RoleName": live.physical}
     return [
         *(
-            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=NOT_FOUND)
+            change("RemoveRoleFromInstanceProfile", {"InstanceProfileName": profile, **role}, ok_if=GONE_OR_DENIED)
             for profile in live.extra.get("profiles", ())
         ),
         *(_detach(live.physical, policy) for policy in live.props.get("managedPolicies", ())),
@@ -363,6 +385,38 @@ def expand(props: Json) -> Json:
     if isinstance(done.get("inlinePolicies"), Mapping):
         done["inlinePolicies"] = {name: parse(document) for name, document in done["inlinePolicies"].items()}
     return done
+
+
+def declare(live: Live, scope: Scope) -> Json:
+    """The properties with ``trust`` where that says all of the trust policy, and short names for policies of AWS."""
+    done = dict(live.props)
+    services = _only_services(done.get("assumeRolePolicyDocument"))
+    if services:
+        del done["assumeRolePolicyDocument"]
+        done = {"trust": services, **done}
+    attached = items(done.get("managedPolicies"))
+    if attached:
+        done["managedPolicies"] = [_short(arn, scope) for arn in attached]
+    return done
+
+
+def _only_services(document: Any) -> list[str]:
+    """The services in a trust policy that ``trust`` stands for; empty for any other."""
+    statements = listed(mapping(document).get("Statement") or ())
+    if len(statements) != 1 or mapping(document).keys() - {"Statement", "Version", "Id"}:
+        return []
+    one = {name: item for name, item in mapping(statements[0]).items() if name != "Sid"}
+    found = listed(mapping(one.pop("Principal", None)).get("Service") or ())
+    alone = mapping(statements[0].get("Principal")).keys() == {"Service"} if found else False
+    usual = {"Effect": "Allow", "Action": listed(one.get("Action"))} == {**one, "Action": ["sts:AssumeRole"]}
+    right = alone and usual and not any([*service(item, ())] for item in found)
+    return [str(item) for item in found] if right else []
+
+
+def _short(arn: str, scope: Scope) -> str:
+    """The name of a policy of AWS, which needs no ARN; the ARN of the account's own policies."""
+    name = arn.removeprefix(f"arn:{scope.partition}:iam::aws:policy/")
+    return arn if name == arn or name.startswith(("aws-service-role/", "job-function/")) else name
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
@@ -482,9 +536,26 @@ ACCESS = Access(
     only_if={"iam:PutRolePermissionsBoundary": "permissionsBoundary", "iam:AttachRolePolicy": "managedPolicies"},
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_role": ("arn", "name")},
+    cloudformation={"AWS::IAM::Role": "RoleName"},
+    parts={
+        "aws_iam_role_policy": "role",
+        "aws_iam_role_policy_attachment": "role",
+        "aws_iam_role_policies_exclusive": "role_name",
+        "aws_iam_role_policy_attachments_exclusive": "role_name",
+        "aws_iam_policy_attachment": "roles",
+        "AWS::IAM::Policy": "Roles",
+        "AWS::IAM::RolePolicy": "RoleName",
+    },
+)
+
 KIND = Kind(
     name="role",
     section="roles",
+    audit=AUDIT,
+    file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList("GetRole", frozenset({"RoleName"}), Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)),
@@ -492,6 +563,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="roleName",
     lookup="role",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,
@@ -510,6 +582,7 @@ KIND = Kind(
     trusts=trusted_services,
     max_name=64,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
 )

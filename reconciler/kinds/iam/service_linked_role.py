@@ -26,6 +26,7 @@ from reconciler.model import (
     Call,
     CompleteList,
     Diff,
+    Existing,
     Field,
     Finding,
     Grant,
@@ -33,6 +34,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -54,6 +56,7 @@ NAMES = {
 }
 
 # both are only used when the role is created
+LIST = Call("iam", "ListRoles", {"PathPrefix": "/aws-service-role/"}, all_pages=True)
 FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
 
 ALREADY_EXISTS = (On("InvalidInput", "has been taken"),)
@@ -99,6 +102,14 @@ def _live(name: str, role: Json) -> Live:
     attributes = {"name": role["RoleName"], "arn": role["Arn"]}
     description = {"description": role["Description"]} if role.get("Description") else {}
     return Live(physical=name, attrs=attributes, props=description, tags=tag_map(role.get("Tags")))
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """Every service-linked role, by its service; of several for one service the first, as a name means one."""
+    (reply,) = yield (LIST,)
+    found = (ok(LIST, reply) or {}).get("Roles", ())
+    services = [str(role["Path"]).strip("/").rpartition("/")[2] for role in found]
+    return [Existing(Sought(name)) for name in dict.fromkeys(services)]
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -186,18 +197,26 @@ RECORDED = Recorded(
     at_home=True,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_iam_service_linked_role": ("aws_service_name",)},
+    cloudformation={"AWS::IAM::ServiceLinkedRole": "AWSServiceName"},
+)
+
 KIND = Kind(
     name="service-linked role",
     section="serviceLinkedRoles",
+    file="iam",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
             "ListRoles",
             frozenset({"PathPrefix"}),
-            Call("iam", "ListRoles", {"PathPrefix": "/aws-service-role/"}, all_pages=True),
+            LIST,
         ),
     ),
     recorded=RECORDED,
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds.common import kms_keys, recorded
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import (
     Index,
     by_name,
@@ -46,6 +47,7 @@ from reconciler.model import (
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -306,9 +308,16 @@ RECORDED = Recorded(
     delete=("DeleteLogGroup",),
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_cloudwatch_log_group": ("arn", "name")},
+    cloudformation={"AWS::Logs::LogGroup": "LogGroupName"},
+)
+
 KIND = Kind(
     name="log group",
     section="logGroups",
+    file="logging",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -320,6 +329,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="logGroupName",
     lookups={"kmsKeyId": "kmsKey"},
+    everything=listing(Call("logs", "DescribeLogGroups", {}, all_pages=True), "logGroups", "logGroupName"),
     read=read,
     attrs=attrs,
     create=create,

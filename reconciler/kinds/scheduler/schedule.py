@@ -41,12 +41,14 @@ from reconciler.model import (
     Diff,
     Disruption,
     Effect,
+    Existing,
     Field,
     Finding,
     Json,
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -56,6 +58,7 @@ from reconciler.model import (
     Reply,
     Resource,
     Scope,
+    Sought,
     Want,
 )
 from reconciler.model.recorded import Recorded
@@ -142,6 +145,14 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         replies = replies[len(tags) :]
     found = [ok(call, reply, scheduler.MISSING.code) for call, reply in zip(gets, replies, strict=True)]
     return [_live(query.scope, item, owners) for item in found if item]
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """The schedules of every group."""
+    call = Call("scheduler", "ListSchedules", {}, all_pages=True)
+    (reply,) = yield (call,)
+    found = (ok(call, reply) or {}).get("Schedules", ())
+    return [Existing(Sought(str(item["Name"]), {GROUP: str(item["GroupName"])})) for item in found]
 
 
 def _owned_groups(query: Query) -> Reads[set[str]]:
@@ -303,9 +314,16 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arn"].partition(":schedule/")[2]] if "arn" in attrs else [],
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_scheduler_schedule": ("arn", "name")},
+    cloudformation={"AWS::Scheduler::Schedule": "Name"},
+)
+
 KIND = Kind(
     name="schedule",
     section="schedules",
+    file="schedules",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -314,6 +332,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="name",
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,

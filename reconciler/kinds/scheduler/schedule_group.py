@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.ownership_index import by_name, index, owned_names, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list
@@ -30,6 +31,7 @@ from reconciler.model import (
     Json,
     Kind,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -160,6 +162,7 @@ def check(name: str, _props: Json) -> Iterator[Finding]:
 ACCESS = Access(
     types=("scheduler:schedule-group",),
     reads=("scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"),
+    waits=("scheduler:GetScheduleGroup",),
     creates=("scheduler:CreateScheduleGroup",),
     deletes=("scheduler:DeleteScheduleGroup",),
     tags=("scheduler:TagResource", "scheduler:UntagResource"),
@@ -174,9 +177,16 @@ RECORDED = Recorded(
     delete=("DeleteScheduleGroup",),
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_scheduler_schedule_group": ("arn", "name")},
+    cloudformation={"AWS::Scheduler::ScheduleGroup": "Name"},
+)
+
 KIND = Kind(
     name="schedule group",
     section=scheduler.GROUPS,
+    file="schedules",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -190,6 +200,12 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="name",
+    everything=listing(
+        Call("scheduler", "ListScheduleGroups", {}, all_pages=True),
+        "ScheduleGroups",
+        "Name",
+        unless=lambda item: item["Name"] == scheduler.DEFAULT_GROUP,
+    ),
     read=read,
     attrs=attrs,
     create=create,

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common import kms_keys
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.values import first
@@ -46,6 +47,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -61,6 +63,7 @@ from reconciler.model import (
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known, unsettled
 
+LIST = Call("secretsmanager", "ListSecrets", {}, all_pages=True)
 FIELDS = {
     "description": Field(default="", clear=""),
     "kmsKeyId": Field(clear=""),
@@ -456,9 +459,19 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arn"][:-7]] if "arn" in attrs else [],  # without the six characters that AWS adds
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_secretsmanager_secret": ("arn", "name")},
+    cloudformation={"AWS::SecretsManager::Secret": "Name"},
+    parts={
+        "aws_secretsmanager_secret_version": "secret_id",
+    },
+)
+
 KIND = Kind(
     name="secret",
     section="secrets",
+    file="secrets",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -471,6 +484,7 @@ KIND = Kind(
     name_member="name",
     lookup="secret",
     lookups={"kmsKeyId": "kmsKey"},
+    everything=listing(LIST, "SecretList", "Name", "ARN", unless=lambda item: bool(item.get("OwningService"))),
     read=read,
     attrs=attrs,
     create=create,

@@ -59,12 +59,14 @@ from reconciler.model import (
     CompleteList,
     Diff,
     Effect,
+    Existing,
     Field,
     Json,
     JsonText,
     Kind,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -101,6 +103,7 @@ AT_CREATION = (
 
 FIFO_ONLY = ("FifoTopic", "ContentBasedDeduplication")
 
+LIST = Call("sns", "ListTopics", {}, all_pages=True)
 FIELDS = {
     "attributes": Field(),
     "attributes.FifoTopic": Field(effect=Effect.REPLACE),
@@ -146,6 +149,13 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     for (name, call), reply in zip(guards.items(), replies, strict=True):
         topics[name][protection.READ] = protection.if_not_declared(call, reply)
     return [_live(query.scope, name, parts, tags[name], found[name]) for name, parts in topics.items()]
+
+
+def everything(_: Scope) -> Reads[Sequence[Existing]]:
+    """Every topic; the list has their ARNs only."""
+    (reply,) = yield (LIST,)
+    found = (ok(LIST, reply) or {}).get("Topics", ())
+    return [Existing(Sought(str(item["TopicArn"]).rpartition(":")[2])) for item in found]
 
 
 def _read_calls(query: Query, names: Iterable[str]) -> tuple[Call, ...]:
@@ -232,6 +242,13 @@ def expand(props: Json) -> Json:
         if name in done:
             done[name] = parse(done[name])
     return done
+
+
+def declare(live: Live, scope: Scope) -> Json:
+    """The properties; without the policy that AWS gives a topic."""
+    place = Place("resource", scope.account, scope.partition)
+    usual = live.props.get("policy") and _is_default_policy(live.props["policy"], live, place)
+    return {name: item for name, item in live.props.items() if not (usual and name == "policy")}
 
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
@@ -461,19 +478,33 @@ RECORDED = Recorded(
     touches=recorded_touches,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_sns_topic": ("arn", "name")},
+    cloudformation={"AWS::SNS::Topic": "TopicName"},
+    parts={
+        "aws_sns_topic_policy": "arn",
+        "aws_sns_topic_subscription": "topic_arn",
+        "aws_sns_topic_data_protection_policy": "arn",
+        "AWS::SNS::Subscription": "TopicArn",
+        "AWS::SNS::TopicPolicy": "Topics",
+        "AWS::SNS::TopicInlinePolicy": "TopicArn",
+    },
+)
+
 KIND = Kind(
     name="topic",
     section="topics",
+    file="events",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
-        CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)),
-        CompleteList(
-            "ListSubscriptionsByTopic", frozenset({"TopicArn"}), Call("sns", "ListTopics", {}, all_pages=True)
-        ),
+        CompleteList("GetTopicAttributes", frozenset({"TopicArn"}), LIST),
+        CompleteList("ListSubscriptionsByTopic", frozenset({"TopicArn"}), LIST),
     ),
     recorded=RECORDED,
     name_member="name",
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},
+    everything=everything,
     read=read,
     attrs=attrs,
     create=create,
@@ -485,6 +516,7 @@ KIND = Kind(
     replace=Replace.DELETE_FIRST,
     max_name=256,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
     notes=notes,

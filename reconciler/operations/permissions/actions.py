@@ -31,13 +31,22 @@ KEYS: Final = frozenset(
 )
 INDEX: Final = "tag:GetResources"
 EVENTS: Final = "cloudtrail:LookupEvents"
+#: The lists that are read where the index is refused, beside those of all names.
+WITHOUT_INDEX: Final = ("logs:ListLogGroups",)
+ASSUME: Final = "sts:AssumeRole"
+PUBLISH: Final = "sns:Publish"
+BUCKET: Final = "s3:ListBucket"
+OBJECTS: Final = ("s3:GetObject", "s3:PutObject")
 LOCK: Final = ("ssm:GetParameterHistory", "ssm:PutParameter", "ssm:DeleteParameter")
-#: What is needed beside the kinds: the index of tags, the event history, the lock, passing roles, the look-ups.
+#: What is needed beside the kinds: the index of tags and what replaces it, the event history, places of results and
+#: notices, the lock, roles that are passed or assumed, the look-ups.
 BESIDE_KINDS: Final = (
     INDEX,
+    *WITHOUT_INDEX,
     EVENTS,
+    *(BUCKET, *OBJECTS, PUBLISH),
     *LOCK,
-    PASS_ROLE,
+    *(PASS_ROLE, ASSUME),
     *("ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeImages"),
     *("ssm:GetParameter", "elasticfilesystem:DescribeFileSystems", "kms:DescribeKey", "ecr:DescribeImages"),
     *("secretsmanager:DescribeSecret", "iam:GetRole", "batch:TerminateJob"),
@@ -82,6 +91,12 @@ def pattern(kind: str, scope: Scope) -> str:
     own = {"Partition": scope.partition, "Region": scope.region, "Account": scope.account}
     form = str(_table()["types"][kind]["arn"])
     return re.sub(r"\$\{(\w+)\}", lambda found: own.get(found[1], "*"), form)
+
+
+def whole(kind: str, arn: str) -> str:
+    """The pattern of every ARN of a type in the account and Region of ``arn``."""
+    fields = arn.split(":", 5)
+    return pattern(kind, Scope(fields[4], fields[3], fields[1], "")) if len(fields) > 5 else arn
 
 
 @cache

@@ -1,19 +1,22 @@
-"""The policies of a command, for an environment or for one saved plan; no AWS is asked."""
+"""The policies of a command, for environments or for one saved plan; no AWS is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from reconciler.config import names
 from reconciler.kinds import discover
 from reconciler.model import Environment, Scope
 from reconciler.model.declared import partition_of
 from reconciler.operations.permissions import policy
-from reconciler.operations.permissions.actions import EVENTS
-from reconciler.operations.permissions.needs import ANY, Needs, of_apply, of_plan
-from reconciler.operations.permissions.policy import Statement
+from reconciler.operations.permissions.actions import ASSUME
+from reconciler.operations.permissions.compaction import MANY, compacted
+from reconciler.operations.permissions.merging import Statement, statements
+from reconciler.operations.permissions.modes import MODES, Purpose
+from reconciler.operations.permissions.needs import ANY, Needs, together
+from reconciler.operations.permissions.places import NO_PLACES, Places
 from reconciler.operations.permissions.resources import Estate
 from reconciler.operations.permissions.steps import of_saved_plan
 
@@ -29,44 +32,90 @@ class Policies:
     needs: Needs
 
 
-def scope_of(env: Environment, account: str | None, region: str | None) -> tuple[Scope, list[str]]:
-    """The scope as far as it is known, with wildcards for the rest, and notes about these."""
-    unknown = [name for name, value in (("account", account), ("region", region)) if not value]
-    notes = [
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What stands in ARNs for the account, Region and partition that an environment does not say, and is not known."""
+
+    account: str = ANY
+    region: str = ANY
+    partition: str = "aws"
+
+
+#: In a policy that is declared as YAML: those of the environment that declares it.
+EXPRESSIONS: Final = Where("${account}", "${region}", "${partition}")
+
+
+def scope_of(env: Environment, account: str | None, region: str | None, unknown: Where = Where()) -> Scope:
+    """The scope as far as it is known."""
+    partition = partition_of(region or "", unknown.partition)
+    return Scope(account or unknown.account, region or unknown.region, partition, env.name)
+
+
+def _unknown(scopes: Iterable[Scope]) -> list[str]:
+    """Notes about what is not known."""
+    missing = {name: None for scope in scopes for name in ("account", "region") if getattr(scope, name) == ANY}
+    return [
         f"the {name} is not known, so ARNs have {ANY} in its place: pass --{name}, or set `{name}:` in environment.yaml"
-        for name in unknown
+        for name in missing
     ]
-    return Scope(account or ANY, region or ANY, partition_of(region or "", "aws"), env.name), notes
+
+
+def for_environments(
+    chosen: Sequence[tuple[Environment, Scope]],
+    purpose: Purpose = Purpose.plan,
+    *,
+    also: Sequence[str] = (),
+    places: Places = NO_PLACES,
+) -> Policies:
+    """The policy of a command for environments. ``also`` are sections of which nothing is declared any more, but
+    something may still be owned; ``places`` are where the command keeps results and sends notices.
+
+    Of several, the policy is for the role that signs in: where an environment has a role of its own, that is assumed.
+    """
+    found: list[Needs] = []
+    for env, scope in chosen:
+        estate = Estate(names.in_account(env, scope), discover(), scope)
+        role = env.role.get("roleArn", "") if len(chosen) > 1 else ""
+        needs = Needs((estate,)) if role else MODES[purpose](estate, also)
+        if role:
+            needs.add(ASSUME, (role,), f"assume the role of: {env.name}")
+        found.append(needs)
+    whole = together(found) if len(found) > 1 else found[0]
+    places.add(whole)
+    return _policies(whole, _unknown(scope for _, scope in chosen), policy.MANAGED)
 
 
 def for_environment(
     env: Environment,
     account: str | None,
     region: str | None,
+    purpose: Purpose = Purpose.plan,
     *,
-    writes: bool = False,
-    history: bool = False,
     also: Sequence[str] = (),
 ) -> Policies:
-    """The policy to plan an environment, with ``writes`` to apply and destroy it, with ``history`` to find who changed
-    it. ``also`` are sections of which nothing is declared any more, but something may still be owned.
-    """
-    scope, notes = scope_of(env, account, region)
-    estate = Estate(names.in_account(env, scope), discover(), scope)
-    needs = (of_apply if writes else of_plan)(estate, also)
-    if history:
-        needs.add(EVENTS, (ANY,), "find who changed it")
-    return _policies(needs, notes, policy.MANAGED)
+    """The policy of a command for one environment."""
+    return for_environments([(env, scope_of(env, account, region))], purpose, also=also)
+
+
+def for_audit(account: str | None, region: str | None) -> Policies:
+    """The policy to audit an account, which needs no environment."""
+    return for_environment(Environment(name="", account=account, region=region), account, region, Purpose.audit)
 
 
 def for_plan(env: Environment, document: Mapping[str, Any]) -> Policies:
     """The policy to apply one saved plan, fit for a session policy where that is possible."""
-    scope, notes = scope_of(env, str(document["account"]), str(document["region"]))
-    estate = Estate(names.in_account(replace(env), scope), discover(), scope)
-    return _policies(of_saved_plan(estate, document), notes, policy.SESSION)
+    scope = scope_of(env, str(document["account"]), str(document["region"]))
+    estate = Estate(names.in_account(env, scope), discover(), scope)
+    return _policies(of_saved_plan(estate, document), [], policy.SESSION)
 
 
 def _policies(needs: Needs, notes: Sequence[str], limit: int) -> Policies:
-    whole = policy.statements(needs.found, needs.estate.scope)
     parts = policy.documents(needs, limit)
-    return Policies(whole, parts, limit, (*notes, *needs.estate.notes), needs)
+    for names_left in MANY if len(parts) > policy.ATTACHED else ():
+        fewer = compacted(needs, names_left)
+        parts = policy.documents(fewer, limit)
+        if len(parts) <= policy.ATTACHED or names_left == MANY[-1]:
+            needs = fewer
+            break
+    said = dict.fromkeys(note for estate in needs.estates for note in estate.notes)
+    return Policies(statements(needs.found), parts, limit, (*notes, *said, *needs.notes), needs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.account import lookups
@@ -29,10 +29,22 @@ class Need:
 
 @dataclass(slots=True)
 class Needs:
-    """The needs of a command, each with the reasons for it."""
+    """The needs of a command, each with the reasons for it. ``owners`` are the environments whose tag is asked for,
+    ``notes`` what is wider than it could be, in words.
+    """
 
-    estate: Estate
-    found: dict[Need, dict[str, None]]
+    estates: tuple[Estate, ...]
+    found: dict[Need, dict[str, None]] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.owners = self.owners or tuple(sorted({estate.scope.environment for estate in self.estates}))
+
+    @property
+    def estate(self) -> Estate:
+        """The estate; of several the first."""
+        return self.estates[0]
 
     def add(self, action: str, resources: Iterable[str], why: str, **conditions: Sequence[str]) -> None:
         """Add an action on resources; where an ARN cannot limit it, on any."""
@@ -49,7 +61,7 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
     """What planning reads. ``also`` are sections of which nothing is declared any more, but something may be owned;
     ``removed`` those of which something is deleted, by default all.
     """
-    needs = Needs(estate, {})
+    needs = Needs((estate,))
     needs.add(INDEX, (ANY,), "find what the environment owns")
     for name, lookup in sorted(estate.env.lookups.items()):
         action, resources = lookups.permission(lookup, estate.scope)
@@ -63,6 +75,24 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
             _reads(needs, kind)
     _dependents(needs, sections if removed is None else removed)
     return needs
+
+
+def of_audit(estate: Estate) -> Needs:
+    """What an audit reads: all objects of some kinds, those that they refer to, and what their rules look at."""
+    needs = Needs((estate,), {})
+    for section, kind in estate.kinds.items():
+        if kind.audit:
+            for action in kind.audit.reads:
+                _any_of_its_types(needs, action, f"read: {section}")
+            for action in kind.audit.actions:
+                _any_of_its_types(needs, action, f"look for what is wrong: {section}")
+    return needs
+
+
+def _any_of_its_types(needs: Needs, action: str, why: str) -> None:
+    """Add an action on every object in the account of the types that it is about."""
+    found = actions.types(action) if actions.limited(action) else {}
+    needs.add(action, [actions.pattern(kind, needs.estate.scope) for kind in found] or [ANY], why)
 
 
 def _dependents(needs: Needs, removed: Collection[str]) -> None:
@@ -150,6 +180,8 @@ def about_own(
         needs.under(action, arns, f"{verb}: {resource.address}", conditions)
     whys = [*(f"{verb}: {address}" for address in unnamed)]
     whys += [f"{verb}: {kind.section} that are no longer declared"] if owned else []
+    for why in whys if not actions.limited(action) else ():
+        needs.under(action, (ANY,), why, conditions)
     for one, pattern in _owned(estate, kind, action) if whys else ():
         tag: dict[str, tuple[str, ...]] = {}
         if not kind.container:
@@ -195,6 +227,24 @@ def fitting(estate: Estate, kind: Kind, action: str, arns: Iterable[str]) -> lis
     return whole
 
 
+# --- several environments --------------------------------------------------------------------------------------------
+
+OWNED: Final = frozenset({f"{REQUEST_TAG}/{OWNER_TAG}", f"{RESOURCE_TAG}/{OWNER_TAG}"})
+
+
+def together(some: Sequence[Needs]) -> Needs:
+    """The needs of a role for several environments: who may do something to what one of them owns may do that to all.
+
+    So each statement is there once, and what differs between them is the names.
+    """
+    made = Needs(tuple(estate for needs in some for estate in needs.estates))
+    for needs in some:
+        for need, whys in needs.found.items():
+            conditions = tuple((key, made.owners if key in OWNED else values) for key, values in need.conditions)
+            made.found.setdefault(Need(need.action, need.resource, conditions), {}).update(whys)
+    return made
+
+
 # --- apply -----------------------------------------------------------------------------------------------------------
 
 
@@ -210,7 +260,7 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         for action in access.rechecks:
             about_own(needs, kind, action, "read again before a change")
         for action in access.waits:
-            needs.add(action, (ANY,), f"wait: {section}")
+            needs.add(action, anywhere(estate, kind, action), f"wait: {section}")
         for resource in estate.declared(section):
             _creates(needs, kind, resource)
             more(needs, kind, resource)
@@ -225,6 +275,12 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         for action in access.tags:
             about_own(needs, kind, action, "tag", owned=False)
     return needs
+
+
+def anywhere(estate: Estate, kind: Kind, action: str) -> list[str]:
+    """Every object of a kind: what has been deleted has no tag any more by which it could be known."""
+    types = [one for one in kind.access.types if one in actions.types(action)]
+    return [actions.pattern(one, estate.scope) for one in types] or [ANY]
 
 
 def lock(needs: Needs) -> None:

@@ -16,6 +16,7 @@ from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.needs import (
     ANY,
     Needs,
+    anywhere,
     creation,
     fitting,
     lock,
@@ -69,7 +70,7 @@ def _entry(needs: Needs, kind: Kind, entry: Mapping[str, Any]) -> None:
     mentioned = [text for action, here in calls if action not in access.tags for text in here]
     creates = [action for action, _ in calls if action in access.creates and entry["action"] != "update"]
     for action in access.waits if _removes(kind, entry) else ():
-        needs.add(action, (ANY,), f"wait: {address}")
+        needs.add(action, anywhere(estate, kind, action), f"wait: {address}")
     for action, here in calls:
         arns = _own(estate, kind, entry, here, declared)
         if action in access.creates and (action in creates or action not in access.upserts):

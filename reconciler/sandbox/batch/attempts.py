@@ -89,6 +89,13 @@ def end(store: Store, row: Row, outcome: Outcome) -> None:
     row.props["attempts"] = [*row.props["attempts"], attempt]
 
 
+def stop(store: Store, row: Row, reason: str) -> None:
+    """The job ends: so do tasks that still run, or were about to."""
+    for task in _tasks(store, row):
+        if task.stopped is None:
+            _stop(store, task, Outcome(None, None, reason), {})
+
+
 def _task_attempts(store: Store, row: Row, tasks: list[Task], seen: Json) -> list[Json]:
     names = [one.get("name", "default") for one in row.props["ecsProperties"]["taskProperties"][0]["containers"]]
     containers = [{"name": name, **seen, "networkInterfaces": []} for name in names]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import attempts, hosts, placement, retry
+from reconciler.sandbox.batch import attempts, hosts, outcomes, placement, retry
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Host, Json, Row, Store
@@ -68,7 +68,7 @@ def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
 
 
 def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool) -> list[str]:
-    """EC2 instances are terminated, by EC2 (`reclaimed`) or by somebody; returns those that were the service's."""
+    """EC2 instances are terminated, by EC2 (`reclaimed`) or by a caller; returns those that were the service's."""
     found = [store.hosts[one] for one in ids if one in store.hosts]
     for host in found:
         jobs = {key.split("#")[0] for key in host.jobs}
@@ -175,7 +175,7 @@ def _watch(store: Store, queue: str) -> None:
 
 
 def _judge(store: Store, queue: str) -> None:
-    """AWS Batch tells what blocks a queue, at its first job only."""
+    """AWS Batch reports what blocks a queue, at its first job only."""
     store.watched.discard(queue)
     first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
     if first is None:
@@ -266,8 +266,19 @@ def _urgency(store: Store, row: Row) -> tuple[int, int, int]:
     return (-priority, -row.props.get("schedulingPriority", 0), row.number)
 
 
+def _still_placed(store: Store, row: Row) -> bool:
+    """Whether the environment, which has launched an instance for a job meanwhile, still serves its queue."""
+    run = store.runs[row.name]
+    queue = store.queues.find(row.props["jobQueue"])
+    listed = placement.environments_of(store, queue) if queue is not None else []
+    return any(one.arn == run.environment and placement.takes(one, run) for one in listed)
+
+
 def _starting(store: Store, row: Row, turn: int) -> None:
     if store.runs[row.name].turn != turn:
+        return
+    if not _still_placed(store, row):
+        _leave(store, row)
         return
     row.status, row.reason = "STARTING", ""
     attempts.begin(store, row)
@@ -292,7 +303,13 @@ def _running(store: Store, row: Row, turn: int) -> None:
 
 
 def _finished(store: Store, row: Row, turn: int, outcome: Outcome) -> None:
-    if store.runs[row.name].turn == turn:
+    run = store.runs[row.name]
+    if run.turn != turn:
+        return
+    if outcome.status_reason == outcomes.HOST_LOST:
+        if not lose_instances(store, list(run.hosts), reclaimed=True):
+            _lose(store, [row])
+    else:
         _attempt_over(store, row, outcome)
 
 
@@ -300,7 +317,7 @@ def _outcome(store: Store, row: Row) -> Outcome:
     definition = attempts.definition_name(row)
     for pattern, script in store.settings.outcomes.items():
         if script and (fnmatchcase(row.props["jobName"], pattern) or fnmatchcase(definition, pattern)):
-            return Outcome.read(script[min(len(row.props["attempts"]), len(script) - 1)])
+            return outcomes.of(script[min(len(row.props["attempts"]), len(script) - 1)])
     return Outcome()
 
 
@@ -333,6 +350,7 @@ def _leave(store: Store, row: Row) -> None:
 
 
 def _end(store: Store, row: Row, status: str, reason: str) -> None:
+    attempts.stop(store, row, reason)
     _leave(store, row)
     row.status, row.reason = status, reason
     row.props["stoppedAt"] = store.millis()

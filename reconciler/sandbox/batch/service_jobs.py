@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatchcase
 
-from reconciler.sandbox.batch import jobs, paging, retry, tags
+from reconciler.sandbox.batch import jobs, outcomes, paging, retry, tags
 from reconciler.sandbox.batch.messages import BatchError, Invalid, refusal
 from reconciler.sandbox.batch.running import ENDED
 from reconciler.sandbox.batch.settings import Outcome
@@ -154,7 +154,7 @@ def _running(store: Store, row: Row, attempt: int) -> None:
     script = next(
         (found for pattern, found in store.settings.outcomes.items() if fnmatchcase(row.props["jobName"], pattern)), ()
     )
-    outcome = Outcome.read(script[min(attempt, len(script) - 1)]) if script else Outcome()
+    outcome = outcomes.of(script[min(attempt, len(script) - 1)]) if script else Outcome()
     store.after(outcome.seconds, lambda: _finished(store, row, attempt, outcome))
 
 

@@ -86,8 +86,9 @@ class Settings:
     job_kept: float = 7 * 86400
     """How long a finished job is still described."""
     service_job_to_running: float = 15
-    outcomes: Mapping[str, Sequence[Outcome | Mapping[str, Any]]] = field(default_factory=dict)
-    """Attempt by attempt (the last repeats) how jobs end whose name, or definition's name, matches the pattern."""
+    outcomes: Mapping[str, Sequence[Outcome | Mapping[str, Any] | str]] = field(default_factory=dict)
+    """Attempt by attempt (the last repeats) how jobs end whose name, or definition's name, matches the pattern; in the
+    words of `outcomes.py`, or as JSON."""
 
     shuffle: int | str | None = None
     """A seed puts every list whose order has no meaning in another order, in every reply."""

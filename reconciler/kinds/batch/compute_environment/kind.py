@@ -24,7 +24,15 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch.compute_environment import drain, effects, images, side_effects, template_names, waits
+from reconciler.kinds.batch.compute_environment import (
+    audit,
+    drain,
+    effects,
+    images,
+    side_effects,
+    template_names,
+    waits,
+)
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.batch.compute_environment.fields import FIELDS
 from reconciler.kinds.batch.compute_environment.relations import relations
@@ -46,6 +54,7 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -401,9 +410,17 @@ ACCESS = Access(
     more=_more,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_compute_environment": ("arn", "name", "compute_environment_name")},
+    cloudformation={"AWS::Batch::ComputeEnvironment": "ComputeEnvironmentName"},
+)
+
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
+    audit=audit.AUDIT,
+    file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -416,6 +433,7 @@ KIND = Kind(
         "ComputeEnvironment", "computeEnvironment", "computeEnvironmentName", deep="computeResources"
     ),
     name_member="computeEnvironmentName",
+    everything=batch.everything("DescribeComputeEnvironments", "computeEnvironments", "computeEnvironmentName"),
     read=read,
     attrs=batch.attrs("compute-environment"),
     create=create,

@@ -189,7 +189,7 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
         if given_value == "" and member == "environment":
             why = f"an empty value never reaches the container: AWS Batch drops {name}"
             yield Finding((*here, index, "value"), why, "remove the entry, or give it a value", warning=True)
-        if name and isinstance(given_value, str) and _looks_secret(name, given_value):
+        if name and isinstance(given_value, str) and looks_secret(name, given_value):
             why = f"{name} looks like a secret, and is in plain text here"
             hint = "store it in a secret, and refer to that: secrets: [{name: ..., valueFrom: NAME-OF-SECRET}]"
             yield Finding((*here, index, "value"), why, hint, code=codes.CLEAR_TEXT_SECRET, warning=True)
@@ -197,9 +197,12 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
         yield Finding(place, f'duplicate "{name}"', "keep one", code=codes.DUPLICATE)
 
 
-def _looks_secret(name: str, value: str) -> bool:
+def looks_secret(name: str, value: str) -> bool:
+    """Whether the value of an environment variable of this name is most likely a secret in plain text."""
     if _SECRET_VALUE.search(value):
         return True
+    if (value.isdecimal() and "token" in name.lower()) or "tokeniz" in name.lower():
+        return False  # MAX_TOKENS counts those of a language model, which TOKENIZERS_PARALLELISM is about too
     plain = value and not value.startswith(("arn:", "/", "Ref::")) and value.lower() not in ("true", "false")
     return bool(plain and _SECRET_NAME.search(name) and not _NOT_SECRET_NAME.search(name))
 

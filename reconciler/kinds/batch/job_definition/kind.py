@@ -22,6 +22,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.job_definition import (
+    audit,
     container_fields,
     dependents,
     images,
@@ -49,6 +50,7 @@ from reconciler.model import (
     Lifecycle,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -325,9 +327,17 @@ RECORDED = Recorded(
     also=lambda attrs: [attrs["arnPrefix"]] if "arnPrefix" in attrs else [],
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_job_definition": ("arn", "name")},
+    cloudformation={"AWS::Batch::JobDefinition": "JobDefinitionName"},
+)
+
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
+    audit=audit.AUDIT,
+    file="jobs",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -339,6 +349,7 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="jobDefinitionName",
     lookups=LOOKUPS,
+    everything=batch.everything(OPERATION, "jobDefinitions", NAME, ACTIVE),
     read=read,
     attrs=attrs,
     create=create,

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_queue import jobs, relations
+from reconciler.kinds.batch.job_queue import audit, jobs, relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -41,12 +41,14 @@ from reconciler.model import (
     Kind,
     Lifecycle,
     Live,
+    OtherTools,
     Path,
     Proof,
     Query,
     Reads,
     Ref,
     Replace,
+    Scope,
     Template,
     Wait,
     Want,
@@ -118,6 +120,11 @@ def read(query: Query) -> Reads[Sequence[Live]]:
 def expand(props: Json) -> Json:
     """The properties without read-only members."""
     return without(props, *READ_ONLY)
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties; the type of a queue with compute environments follows from these."""
+    return live.props if live.props.get("serviceEnvironmentOrder") else without(live.props, "jobQueueType")
 
 
 def create(want: Want) -> Sequence[Action]:
@@ -353,9 +360,17 @@ ACCESS = Access(
     tags=batch.TAGS,
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_job_queue": ("arn", "name")},
+    cloudformation={"AWS::Batch::JobQueue": "JobQueueName"},
+)
+
 KIND = Kind(
     name="job queue",
     section="jobQueues",
+    audit=audit.AUDIT,
+    file="batch",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -364,6 +379,7 @@ KIND = Kind(
     ),
     recorded=batch.recorded("JobQueue", "jobQueue", "jobQueueName"),
     name_member="jobQueueName",
+    everything=batch.everything("DescribeJobQueues", "jobQueues", "jobQueueName"),
     read=read,
     attrs=batch.attrs("job-queue"),
     create=create,
@@ -384,6 +400,7 @@ KIND = Kind(
     ),
     replace=Replace.DECLARED,
     expand=expand,
+    declare=declare,
     check=check,
     relations=relations.relations,
     takes_jobs=jobs.takes_jobs,

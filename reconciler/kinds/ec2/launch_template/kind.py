@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds.common.declared import at, entries, items, mapping
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, ok
@@ -51,6 +52,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -72,6 +74,8 @@ READ_ONLY = (
     *("launchTemplateId", "launchTemplateName", "createTime", "createdBy", "versionNumber", "defaultVersion"),
     *("defaultVersionNumber", "latestVersionNumber"),
 )
+# AWS Batch makes one for every environment that has one, and deletes it again
+OF_BATCH = "Batch-lt-"
 NUMBERS = frozenset({"latestVersion", "defaultVersion"})
 
 NOT_FOUND = (On("InvalidLaunchTemplateId.NotFound"), On("InvalidLaunchTemplateName.NotFoundException"))
@@ -386,9 +390,16 @@ RECORDED = Recorded(
     by="id",
 )
 
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_launch_template": ("id", "name")},
+    cloudformation={"AWS::EC2::LaunchTemplate": "LaunchTemplateName"},
+)
+
 KIND = Kind(
     name="launch template",
     section="launchTemplates",
+    file="instances",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -399,6 +410,13 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="launchTemplateName",
+    everything=listing(
+        DESCRIBE,
+        "LaunchTemplates",
+        "LaunchTemplateName",
+        "LaunchTemplateId",
+        unless=lambda item: item["LaunchTemplateName"].startswith(OF_BATCH),
+    ),
     read=read,
     attrs=attrs,
     create=create,

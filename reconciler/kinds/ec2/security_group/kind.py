@@ -25,6 +25,7 @@ from typing import Any
 
 from reconciler.kinds.common import instances
 from reconciler.kinds.common.declared import items
+from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
 from reconciler.kinds.common.values import align
@@ -32,7 +33,7 @@ from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import check
 from reconciler.kinds.ec2.security_group.events import RECORDED
-from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules
+from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules, to_yaml
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -48,6 +49,7 @@ from reconciler.model import (
     Later,
     Live,
     On,
+    OtherTools,
     Proof,
     Query,
     Reads,
@@ -67,6 +69,7 @@ FIELDS = {
     "ingress": Field(),
     "egress": Field(),
 }
+OF_EVERY_VPC = "default"  # EC2 creates it with the VPC, and it cannot be deleted
 RESERVED = "sg-"  # ids begin with it
 GROUP = Ref(section="securityGroups", attr="id", literal=r"sg-", late=True)
 REFS = {
@@ -212,6 +215,15 @@ def _live(scope: Scope, item: Json, rule_ids: Mapping[tuple[str, str, str], str]
         tags=tag_map(item.get("Tags")),
         extra={"account": item.get("OwnerId") or scope.account, "ruleIds": rule_ids_of_group},
     )
+
+
+def declare(live: Live, _: Scope) -> Json:
+    """The properties with rules in the short form where that can say them, without the account in its own groups."""
+    account = str(live.extra.get("account", ""))
+    return {
+        name: [to_yaml(bundle, account) for bundle in items(value)] if name in DIRECTIONS else value
+        for name, value in live.props.items()
+    }
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -400,13 +412,28 @@ ACCESS = Access(
     ),
     deletes=(*(f"ec2:RevokeSecurityGroup{direction}" for direction in DIRECTIONS.values()), "ec2:DeleteSecurityGroup"),
     tags=("ec2:CreateTags", "ec2:DeleteTags"),
-    others=("ec2:vpc", "ec2:security-group-rule"),
+    others=("ec2:vpc",),
     id_form=r"sg-[0-9a-f]+",
+)
+
+OTHER_TOOLS = OtherTools(
+    terraform={"aws_security_group": ("id", "name")},
+    cloudformation={"AWS::EC2::SecurityGroup": "GroupName"},
+    parts={
+        "aws_security_group_rule": "security_group_id",
+        "aws_vpc_security_group_ingress_rule": "security_group_id",
+        "aws_vpc_security_group_egress_rule": "security_group_id",
+        "aws_vpc_security_group_rules_exclusive": "security_group_id",
+        "AWS::EC2::SecurityGroupIngress": "GroupId",
+        "AWS::EC2::SecurityGroupEgress": "GroupId",
+    },
 )
 
 KIND = Kind(
     name="security group",
     section="securityGroups",
+    file="network",
+    other_tools=OTHER_TOOLS,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -416,6 +443,14 @@ KIND = Kind(
     recorded=RECORDED,
     name_member="groupName",
     lookup="securityGroup",
+    everything=listing(
+        DESCRIBE,
+        "SecurityGroups",
+        "GroupName",
+        "GroupId",
+        props=lambda item: {"vpcId": item.get("VpcId")},
+        unless=lambda item: item["GroupName"] == OF_EVERY_VPC,
+    ),
     read=read,
     attrs=attrs,
     create=create,
@@ -432,6 +467,7 @@ KIND = Kind(
     max_name=255,
     reserved_prefix=RESERVED,
     expand=expand,
+    declare=declare,
     normalize=normalize,
     check=check,
 )

@@ -193,6 +193,25 @@ def from_yaml(item: Any) -> Any:
     return _described(bundle, item.get("description"))
 
 
+def to_yaml(bundle: Json, account: str) -> Json:
+    """A bundle of EC2's in the short form, where that can say all of it; else without empty members, and without
+    ``account`` in the groups that are its own.
+    """
+    kept = {name: item for name, item in bundle.items() if item not in (None, [], {})}
+    ranges = [member for member in ("ipRanges", "ipv6Ranges") if member in kept]
+    name, low, high = kept.get("ipProtocol"), kept.get("fromPort"), kept.get("toPort")
+    sources = [mapping(one) for member in ranges for one in items(kept[member])]
+    said = {str(one.get("description") or "") for one in sources}
+    plain = kept.keys() <= {"ipProtocol", "fromPort", "toPort", *ranges} and len(said) == 1
+    if not plain or name not in ("tcp", "udp", "-1") or (low is None) != (name == "-1"):
+        pairs = [_by_id(pair, account) for pair in items(kept.get("userIdGroupPairs"))]
+        return {**kept, "userIdGroupPairs": pairs} if pairs else kept
+    cidrs = [one.get("cidrIp") or one.get("cidrIpv6") for one in sources]
+    port = {} if name == "-1" else {"port": low if low == high else f"{low}-{high}"}
+    description = {"description": text} if (text := said.pop()) else {}
+    return {"protocol": name, **port, "cidr": cidrs[0] if len(cidrs) == 1 else cidrs, **description}
+
+
 def _range(port: Any, name: Any) -> tuple[Any, Any]:
     if name in WITH_TYPES:
         return number(port), -1
@@ -212,11 +231,15 @@ def _add(bundle: dict[str, Any], sources: Iterable[tuple[str, Any]]) -> None:
         bundle[member] = [*items(bundle.get(member)), {key: value}]
 
 
-def _by_id(pair: Any) -> Any:
-    """A source group by one member: its id, or its name in that place; without members that only AWS sets."""
+def _by_id(pair: Any, account: str = "") -> Any:
+    """A source group by one member: its id, or its name in that place; without members that only AWS sets, and without
+    ``account``, which is the group's own.
+    """
     if not isinstance(pair, Mapping):
         return pair
     kept = {name: value for name, value in pair.items() if name in ("groupId", "userId", "description")}
+    if account and kept.get("userId") == account:
+        del kept["userId"]
     if "groupId" not in kept and pair.get("groupName"):
         kept["groupId"] = pair["groupName"]
     return kept

@@ -1,0 +1,81 @@
+"""Secrets in what AWS shows in plain text: in the YAML they are taken from environment variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model import Address, Path
+from reconciler.model.masking import private_name
+from reconciler.model.secrets_in_text import secret_arguments, secrets_in
+from reconciler.operations.importing.express import placed, walked
+
+SHORTEST = 4  # shorter texts are switches and numbers, whatever their name is
+_NAMES = ("name", "Name", "key", "Key", "valueFrom", "ValueFrom")
+_NO_SECRET = re.compile(r"arn:|\$|\d{1,3}$|(?:true|false|yes|no|null|none|enabled|disabled)$", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Secrets:
+    """Secrets by the environment variable that stands for each; ``places`` where each was found."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    places: dict[str, list[tuple[Address, Path]]] = field(default_factory=dict)
+
+    def hide(self, address: Address, props: Mapping[str, Any]) -> Any:
+        """``props`` with expressions, as placeholders, in the place of the secrets in them."""
+        found = dict(_found(props))
+        if not found:
+            return props
+
+        def without(path: Path, value: str) -> str:
+            if path and path[-1] in _NAMES:
+                return value
+            for secret in sorted(found, key=len, reverse=True):
+                if secret in value and (secret == value or secret in secrets_in(value)):
+                    variable = self.variable(address, found[secret], secret)
+                    self.places.setdefault(variable, []).append((address, path))
+                    value = value.replace(secret, placed(f"${{env:{variable}}}"))
+            return value
+
+        return walked(props, without)
+
+    def variable(self, address: Address, name: str, secret: str) -> str:
+        """The environment variable for a secret: of the same name in all places with the same value."""
+        plain = re.sub(r"\W+", "_", name).strip("_").upper() or "SECRET"
+        plain = f"SECRET_{plain}" if plain[0].isdigit() else plain
+        above = re.sub(r"\W+", "_", address.name).strip("_").upper()
+        for candidate in (plain, f"{above}_{plain}", *(f"{above}_{plain}_{number}" for number in range(2, 1000))):
+            if self.values.get(candidate, secret) == secret and not candidate[0].isdigit():
+                self.values[candidate] = secret
+                return candidate
+        return plain
+
+
+def _found(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every secret in ``value``, with the name that it stands under or beside; documents and references have none."""
+    if isinstance(value, Mapping):
+        called = next((str(value[name]) for name in ("name", "Name", "key", "Key") if value.get(name)), "")
+        for name, item in value.items():
+            beside = called if private_name(called) and name in ("value", "Value") else str(name)
+            if isinstance(item, str) and name not in _NAMES:
+                yield from _in_text(item, beside)
+            elif not isinstance(item, str):
+                yield from _found(item, beside)
+    elif isinstance(value, list):
+        yield from ((text, above or "secret") for text in secret_arguments(value) if _is_literal(text))
+        for item in value:
+            yield from _in_text(item, above, inside=True) if isinstance(item, str) else _found(item, above)
+
+
+def _in_text(text: str, name: str, *, inside: bool = False) -> Iterator[tuple[str, str]]:
+    if not inside and private_name(name) and _is_literal(text):
+        yield text, name
+    else:
+        yield from ((one, name) for one in secrets_in(text) if _is_literal(one))
+
+
+def _is_literal(text: str) -> bool:
+    return len(text) >= SHORTEST and not _NO_SECRET.match(text) and "\x00" not in text
