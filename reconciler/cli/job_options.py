@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import time
@@ -21,6 +22,7 @@ from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations import session
 from reconciler.operations.jobs.desk import STATUSES, Desk, WallClock, job_id
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -97,8 +99,9 @@ def desk(
     terminal: Terminal, env: str | None, var: Iterable[str] | None, var_file: Iterable[str] | None, *, sandbox: bool
 ) -> Desk:
     """The account of an environment. Raises Problems."""
-    given = variables(var, var_file)
-    return Desk(reporting.connect(terminal, env, strict=False, sandbox=sandbox, given=given), WallClock())
+    loaded = reporting.read(terminal, env, strict=False, given=variables(var, var_file))
+    endpoint = session.sandbox_endpoint(loaded.env, os.environ, asked=sandbox)
+    return Desk(session.connect(loaded, os.environ, endpoint=endpoint), WallClock())
 
 
 def statuses(words: Iterable[str] | None) -> tuple[str, ...]:

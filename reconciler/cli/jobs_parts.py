@@ -50,7 +50,7 @@ def after_submit(
     if submitted.found:
         terminal.note("The reply of AWS was lost; the job was found by its name.")
     elif submitted.sent > 1:
-        terminal.note(f"Sent {submitted.sent} times: AWS had not received the first.")
+        terminal.note(f"Sent {submitted.sent} times: AWS had not processed it before.")
     document: dict[str, Any] = {
         "job_id": submitted.job_id,
         "job_name": submitted.name,
@@ -62,10 +62,8 @@ def after_submit(
         "attempts": None,
     }
     if not terminal.as_json:
-        name = terminal.mask.line(submitted.name)
-        terminal.result(submitted.job_id if not sys.stdout.isatty() else f"Submitted {name}: {submitted.job_id}")
-        if not sys.stdout.isatty():
-            terminal.note(f"Submitted {name} to {submitted.queue}.")
+        terminal.note(f"Submitted {terminal.mask.line(submitted.name)} to {submitted.queue}.")
+        terminal.result(submitted.job_id)
     elif terminal.as_lines:
         terminal.line({"type": "submitted", **document})
     if not (wait or follow):

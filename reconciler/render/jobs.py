@@ -141,7 +141,8 @@ def _decision(found: Mapping[str, Any]) -> Iterator[str]:
     source = f" ({found['source']})" if found["source"] else ""
     if found["as_expected"]:
         yield f"{found['decision']}: {found['because']}{source}"
-        yield from (f"  {each}" for each in found["assumptions"])
+        if found["decision"] != "SUCCEEDED":
+            yield from (f"  {each}" for each in found["assumptions"])
     else:
         yield f"{found['decision']}, although by the rules of the job: {found['because']}{source}"
 

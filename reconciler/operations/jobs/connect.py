@@ -148,7 +148,7 @@ def _on_fargate(desk: Desk, job: Mapping[str, Any], place: Mapping[str, Any]) ->
     reply = desk.ask(Call("ec2", "DescribeNetworkInterfaces", {"NetworkInterfaceIds": [interface]}))
     one: Mapping[str, Any] = next(iter(reply["NetworkInterfaces"]), {})
     association = one.get("Association") or {}
-    public = association.get("PublicDnsName") or association.get("PublicIp") or ""
+    public = association.get("PublicIp") or association.get("PublicDnsName") or ""
     return Machine(job=job["jobId"], public=public, private=one.get("PrivateIpAddress") or private)
 
 

@@ -208,12 +208,12 @@ def definition_of(env: Environment, arn: str) -> Resource | None:
 
 def definition_name(arn: str) -> str:
     """The name in the ARN of a definition."""
-    return arn.rpartition("/")[2].partition(":")[0]
+    return last(arn).partition(":")[0]
 
 
 def last(arn: str) -> str:
-    """The name of a queue, a task or another object in its ARN, with what follows the first slash of its path."""
-    return arn.rpartition(":")[2].partition("/")[2] or arn
+    """What an ARN names, without its type: ``render:1`` of a definition, the name of a queue; a name as it is."""
+    return arn.split(":", 5)[-1].partition("/")[2] if arn.startswith("arn:") else arn
 
 
 def chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
